@@ -1,0 +1,182 @@
+// Package signature describes what a signed document holds: facts that follow from its bytes
+// alone. Readers of the formats (verify/xades, verify/cades, verify/pades, verify/asic) fill it in,
+// verify.Judge draws the conclusions. Nothing here knows a trust anchor, a clock or the network.
+package signature
+
+import "time"
+
+// Format is the signature format as reports name it.
+type Format string
+
+// The formats. The last three are the plain ones: no signing-certificate attribute that ETSI asks for.
+const (
+	XAdES   Format = "XAdES"
+	CAdES   Format = "CAdES"
+	PAdES   Format = "PAdES"
+	JAdES   Format = "JAdES"
+	CMS     Format = "CMS"
+	XMLDSig Format = "XMLDSig"
+	PDF     Format = "PDF"
+)
+
+// Container is the associated signature container of ETSI EN 319 162 that the signature lies in, or "".
+type Container string
+
+// The containers.
+const (
+	NoContainer Container = ""
+	ASiCE       Container = "ASiC-E"
+	ASiCS       Container = "ASiC-S"
+)
+
+// Signature is one signature with everything that travels with it.
+type Signature struct {
+	ID        string    // unique in the document and stable: the XML Id, or "S-" and a digest prefix
+	Format    Format    //
+	Container Container //
+	Filename  string    // the container's entry that holds the signature, or ""
+	Level     string    // "B-B", "B-T", "B-LT", "B-LTA", the older names (BES, EPES, T, LT, C, X, XL, A), for CMS B, T, LT, LTA, or ""
+
+	// CounterSignatureOf is the ID of the signature that this one countersigns, or "".
+	CounterSignatureOf string
+
+	// Structure lists what makes the signature ill-formed (EN 319 102-1, 5.2.2 format checking). Not
+	// empty means FORMAT_FAILURE.
+	Structure []string
+	// Notes are remarks for the report that change no verdict, such as a tolerated encoding.
+	Notes []string
+
+	SigningTime time.Time // claimed by the signer, UTC; zero where absent
+	PolicyOID   string    // explicit signature policy (EPES), "implied", or ""
+
+	// Signer is the DER of the signing certificate: the one that the signing-certificate attribute or
+	// the signer identifier names and whose key verifies the value; nil when none was found.
+	Signer []byte
+	// Binding says whether the signing-certificate attribute (ESS v1/v2, xades:SigningCertificate and
+	// V2, or a signed KeyInfo) protects Signer.
+	Binding Binding
+
+	// Intact is true when the signature value verifies with Signer's key over SignedInfo, the signed
+	// attributes or the content.
+	Intact bool
+	// References are all references, message digests, manifest entries and the byte range. The
+	// signature covers what each of them names.
+	References []Reference
+
+	// Algorithms are all uses of algorithms, to be judged at the time of their proof of existence.
+	Algorithms []AlgorithmUse
+
+	Timestamps []*Timestamp // content, signature, archive and further time-stamps, in document order
+
+	// Evidence carried by the document for this signature, in any order, with repeats.
+	Certificates [][]byte // DER Certificate, Signer included
+	CRLs         [][]byte // DER CertificateList
+	OCSPs        [][]byte // DER OCSPResponse (a bare BasicOCSPResponse is wrapped by the reader)
+
+	// Value is the digest (SHA-256) of the signature value: what a proof of existence is about.
+	Value [32]byte
+
+	Signatory Signatory
+}
+
+// Binding is the outcome of the signing-certificate attribute check.
+type Binding int
+
+// The outcomes of the check.
+const (
+	BindingAbsent   Binding = iota // no attribute
+	BindingMatches                 // the attribute's digest is the signing certificate's
+	BindingMismatch                // an attribute is there and names another certificate
+)
+
+// Reference is one covered datum.
+type Reference struct {
+	Name   string // URI, file name, "message digest", "byte range"
+	Type   string // "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature", "message-digest", "byte-range", "object"
+	Found  bool   // the data could be found
+	Intact bool   // the digest matches; false when not found
+	// Scope tells a person what is covered, such as "the whole document but the signature", "partial PDF: revision 2 of 3".
+	Scope string
+	// Full is true when the named datum is covered in full (not a part of a file or document).
+	Full bool
+}
+
+// AlgorithmUse is one use of one algorithm.
+type AlgorithmUse struct {
+	Purpose   string // "signature", "reference", "message-digest", "signing-certificate", "timestamp-imprint", "timestamp-signature"
+	Algorithm string // registry name of verify/algorithm: "SHA-256", "RSA-PKCS1-SHA256", "RSA-PSS-SHA256", "ECDSA-SHA384", ...
+	KeyBits   int    // size of the key in bits for signatures, else 0
+}
+
+// Timestamp is one RFC 3161 token and what it covers.
+type Timestamp struct {
+	ID        string
+	Type      TimestampType
+	Token     []byte    // DER or BER of the ContentInfo
+	Time      time.Time // genTime, UTC
+	Structure []string  // what makes the token ill-formed
+
+	Signer  []byte  // DER of the TSU's certificate or nil
+	Binding Binding // ESSCertID(V2) of the token
+	Intact  bool    // the token's own CMS signature verifies and its message digest is TSTInfo's
+	Found   bool    // what the imprint is about could be assembled
+	Imprint bool    // the imprint matches it
+
+	Algorithms   []AlgorithmUse
+	Certificates [][]byte
+	CRLs         [][]byte
+	OCSPs        [][]byte
+
+	// Covers are SHA-256 digests of the objects that the token proves to have existed at Time:
+	// signature values (Signature.Value), certificates, CRLs, OCSP responses, other tokens.
+	Covers [][32]byte
+	// CoversSignature is true when the token covers the signature value that carries it.
+	CoversSignature bool
+}
+
+// TimestampType is the kind of a time-stamp, named as DSS names it.
+type TimestampType string
+
+// The kinds of time-stamps.
+const (
+	ContentTimestamp   TimestampType = "CONTENT_TIMESTAMP"
+	AllDataTimestamp   TimestampType = "ALL_DATA_OBJECTS_TIMESTAMP"
+	IndividualData     TimestampType = "INDIVIDUAL_DATA_OBJECTS_TIMESTAMP"
+	SignatureTimestamp TimestampType = "SIGNATURE_TIMESTAMP"
+	RefsOnlyTimestamp  TimestampType = "VALIDATION_DATA_REFSONLY_TIMESTAMP"
+	SigAndRefs         TimestampType = "VALIDATION_DATA_TIMESTAMP"
+	ArchiveTimestamp   TimestampType = "ARCHIVE_TIMESTAMP"
+	DocumentTimestamp  TimestampType = "DOCUMENT_TIMESTAMP"  // PDF
+	ContainerTimestamp TimestampType = "CONTAINER_TIMESTAMP" // ASiC with time assertion
+)
+
+// Signatory holds what the signed attributes themselves claim about the person, for the Polish kinds:
+// podpis zaufany names the citizen there and not in the certificate.
+type Signatory struct {
+	GivenName, FamilyName string
+	PESEL                 string // never shown unmasked
+	Account               string // identifier of the trusted profile
+	Roles                 []string
+}
+
+// Document is everything that one reader found in one file.
+type Document struct {
+	Signatures []*Signature
+	Timestamps []*Timestamp // those that belong to no signature
+}
+
+// ReferencesIntact is true when the signature has references and every one was found and matches.
+func (s *Signature) ReferencesIntact() bool {
+	for _, r := range s.References {
+		if !r.Intact {
+			return false
+		}
+	}
+	return len(s.References) > 0
+}
+
+// Detached is one file that a detached signature may be about.
+type Detached struct {
+	Name    string // base name, compared with reference URIs and manifest names
+	Content []byte
+}
