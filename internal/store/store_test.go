@@ -1,0 +1,164 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+// onEach runs the conformance suite of a test on both engines.
+func onEach(t *testing.T, test func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, storetest.Postgres(t)) })
+}
+
+func open(t *testing.T, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+var steps = []string{
+	`CREATE TABLE thing (id TEXT PRIMARY KEY, n BIGINT NOT NULL, body BLOB)`,
+	`INSERT INTO thing (id, n) VALUES ('counter', 0)`,
+}
+
+func TestMigrateRunsEachStepOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		for range 2 {
+			db := open(t, url)
+			if err := db.Migrate(t.Context(), "things", steps); err != nil {
+				t.Fatal(err)
+			}
+		}
+		db := open(t, url)
+		more := append(steps[:2:2], `UPDATE thing SET n = n + 1`)
+		if err := db.Migrate(t.Context(), "things", more); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Migrate(t.Context(), "things", steps); err == nil || !strings.Contains(err.Error(), "older") {
+			t.Errorf("a program older than its database went on: %v", err)
+		}
+		var n int
+		if err := db.QueryRow(`SELECT n FROM thing WHERE id = $1`, "counter").Scan(&n); err != nil || n != 1 {
+			t.Errorf("n = %d, %v; want 1", n, err)
+		}
+	})
+}
+
+func TestInTxLosesNoUpdate(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if err := db.Migrate(t.Context(), "things", steps); err != nil {
+			t.Fatal(err)
+		}
+		const writers, each = 4, 10
+		var wg sync.WaitGroup
+		for range writers {
+			wg.Go(func() {
+				for range each {
+					if err := db.InTx(context.Background(), increment); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		var n int
+		if err := db.QueryRow(`SELECT n FROM thing`).Scan(&n); err != nil || n != writers*each {
+			t.Errorf("n = %d, %v; want %d", n, err, writers*each)
+		}
+	})
+}
+
+// increment reads and writes in two statements, so that a lost update would show.
+func increment(tx *sql.Tx) error {
+	var n int
+	if err := tx.QueryRow(`SELECT n FROM thing WHERE id = $1`, "counter").Scan(&n); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE thing SET n = $1 WHERE id = $2`, n+1, "counter")
+	return err
+}
+
+func TestInTxRollsBack(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if err := db.Migrate(t.Context(), "things", steps); err != nil {
+			t.Fatal(err)
+		}
+		refused := errors.New("refused")
+		err := db.InTx(t.Context(), func(tx *sql.Tx) error {
+			if err := increment(tx); err != nil {
+				return err
+			}
+			return refused
+		})
+		if !errors.Is(err, refused) {
+			t.Fatalf("got %v", err)
+		}
+		var n int
+		if err := db.QueryRow(`SELECT n FROM thing`).Scan(&n); err != nil || n != 0 {
+			t.Errorf("n = %d, %v; want 0", n, err)
+		}
+	})
+}
+
+func TestTaken(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if err := db.Migrate(t.Context(), "things", steps); err != nil {
+			t.Fatal(err)
+		}
+		_, err := db.Exec(`INSERT INTO thing (id, n, body) VALUES ($1, $2, $3)`, "counter", 1, []byte{0, 1})
+		if !store.Taken(err) {
+			t.Errorf("Taken(%v) = false", err)
+		}
+		if _, err := db.Exec(`INSERT INTO nowhere (id) VALUES ('x')`); store.Taken(err) {
+			t.Errorf("Taken(%v) = true", err)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for url, want := range map[string]string{
+		"mysql://host/db":         "neither sqlite nor postgres",
+		"sqlite://relative/x.db":  "three slashes",
+		"sqlite:relative.db":      "absolute",
+		"postgres://%zz":          "URL",
+		"sqlite:///proc/no/x.db":  "folder",
+		"postgres:///?host=/none": "opening",
+	} {
+		if db, err := store.Open(t.Context(), url); err == nil {
+			t.Errorf("%s: opened", url)
+			_ = db.Close()
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", url, err, want)
+		}
+	}
+}
+
+func TestSQLiteFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "x.db")
+	open(t, "sqlite://"+path)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v; want 0600", info.Mode(), err)
+	}
+}
