@@ -1,0 +1,185 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/transparency-dev/formats/log"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/tessera/client"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Reader reads a log that this or another process writes. It sees what the newest signed checkpoint
+// covers, which is at most a second behind the last Append.
+type Reader struct {
+	verifier note.Verifier
+	files    client.FileFetcher
+}
+
+// Recorded is an entry with its place in the log.
+type Recorded struct {
+	Index uint64 `json:"index"`
+	Entry
+}
+
+// OpenReader opens the log in dir for reading, with the checkpoint's public key that lies beside it.
+func OpenReader(dir string) (*Reader, error) {
+	text, err := os.ReadFile(filepath.Join(dir, verifierFile))
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	return OpenReaderWithKey(dir, string(text))
+}
+
+// OpenReaderWithKey opens the log in dir for reading with a public key that was kept elsewhere, so that
+// who can write the folder can't replace log and key together.
+func OpenReaderWithKey(dir, publicKey string) (*Reader, error) {
+	verifier, err := note.NewVerifier(strings.TrimSpace(publicKey))
+	if err != nil {
+		return nil, fmt.Errorf("audit log's public key: %w", err)
+	}
+	return &Reader{verifier: verifier, files: client.FileFetcher{Root: filepath.Join(dir, tilesDir)}}, nil
+}
+
+// Checkpoint returns the newest signed checkpoint: its text and the number of entries it covers.
+func (r *Reader) Checkpoint(ctx context.Context) (text []byte, size uint64, err error) {
+	c, text, err := r.checkpoint(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return text, c.Size, nil
+}
+
+func (r *Reader) checkpoint(ctx context.Context) (*log.Checkpoint, []byte, error) {
+	c, text, _, err := client.FetchCheckpoint(ctx, r.files.ReadCheckpoint, r.verifier, r.verifier.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, errors.New("audit log: there is no checkpoint: the log is new or its checkpoint was removed")
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("audit log's checkpoint: %w", err)
+	}
+	return c, text, nil
+}
+
+// Filter chooses entries; empty fields choose all.
+type Filter struct {
+	Partner, Subject, Order, Action string
+	From, To                        string // RFC 3339 or its beginning, such as "2026-03-03"; To is inclusive
+	Last                            int    // the newest n of what is chosen; 0 means all
+}
+
+// List returns the entries that f chooses, oldest first.
+func (r *Reader) List(ctx context.Context, f Filter) ([]Recorded, error) {
+	c, _, err := r.checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []Recorded
+	err = r.each(ctx, c.Size, func(index uint64, data []byte) error {
+		rec := Recorded{Index: index}
+		if err := json.Unmarshal(data, &rec.Entry); err != nil {
+			return fmt.Errorf("audit entry %d: %w", index, err)
+		}
+		if f.chooses(rec.Entry) {
+			chosen = append(chosen, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.Last > 0 && len(chosen) > f.Last {
+		chosen = chosen[len(chosen)-f.Last:]
+	}
+	return chosen, nil
+}
+
+func (f Filter) chooses(e Entry) bool {
+	at := e.Time.Format("2006-01-02T15:04:05.999999999Z07:00")
+	return (f.Partner == "" || f.Partner == e.Partner) &&
+		(f.Subject == "" || f.Subject == e.Subject) &&
+		(f.Order == "" || f.Order == e.Order) &&
+		(f.Action == "" || strings.HasPrefix(e.Action, f.Action)) &&
+		(f.From == "" || at >= f.From) &&
+		(f.To == "" || at <= f.To || strings.HasPrefix(at, f.To))
+}
+
+// each calls do for the first size entries in order.
+func (r *Reader) each(ctx context.Context, size uint64, do func(index uint64, data []byte) error) error {
+	const perBundle = 256 // C2SP tlog-tiles
+	for first := uint64(0); first < size; first += perBundle {
+		bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, first/perBundle, size)
+		if err != nil {
+			return fmt.Errorf("audit entries from %d on can't be read: %w", first, err)
+		}
+		if want := min(perBundle, size-first); uint64(len(bundle.Entries)) < want {
+			return fmt.Errorf("audit entries from %d on: %d are there, %d were recorded", first, len(bundle.Entries), want)
+		}
+		for i := range min(perBundle, size-first) {
+			if err := do(first+i, bundle.Entries[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Proof shows without the log that an entry stands in it: entry, audit path and signed checkpoint.
+type Proof struct {
+	Index      uint64          `json:"index"`
+	Entry      json.RawMessage `json:"entry"`
+	Path       [][]byte        `json:"path"`       // RFC 6962, 2.1.1
+	Checkpoint string          `json:"checkpoint"` // signed note
+}
+
+// Prove returns the proof of the entry at index.
+func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
+	c, text, err := r.checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if index >= c.Size {
+		return nil, fmt.Errorf("audit entry %d: the log has entries 0 to %d", index, int64(c.Size)-1)
+	}
+	bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, index/256, c.Size)
+	if err != nil {
+		return nil, fmt.Errorf("audit entry %d: %w", index, err)
+	}
+	if index%256 >= uint64(len(bundle.Entries)) {
+		return nil, fmt.Errorf("audit entry %d is missing", index)
+	}
+	builder, err := client.NewProofBuilder(ctx, c.Size, r.files.ReadTile)
+	if err != nil {
+		return nil, fmt.Errorf("audit entry %d: %w", index, err)
+	}
+	path, err := builder.InclusionProof(ctx, index)
+	if err != nil {
+		return nil, fmt.Errorf("audit entry %d: %w", index, err)
+	}
+	return &Proof{Index: index, Entry: bundle.Entries[index%256], Path: path, Checkpoint: string(text)}, nil
+}
+
+// VerifyProof checks a proof against the checkpoint's public key alone.
+func VerifyProof(p *Proof, publicKey string) error {
+	verifier, err := note.NewVerifier(strings.TrimSpace(publicKey))
+	if err != nil {
+		return fmt.Errorf("audit log's public key: %w", err)
+	}
+	c, _, _, err := log.ParseCheckpoint([]byte(p.Checkpoint), verifier.Name(), verifier)
+	if err != nil {
+		return fmt.Errorf("checkpoint of the proof: %w", err)
+	}
+	leaf := rfc6962.DefaultHasher.HashLeaf(p.Entry)
+	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.Index, c.Size, leaf, p.Path, c.Hash); err != nil {
+		return fmt.Errorf("entry %d is not the one that the checkpoint covers: %w", p.Index, err)
+	}
+	return nil
+}
