@@ -1,0 +1,153 @@
+// Package httpserver is the plumbing that every daemon's listeners share: mutual TLS 1.3, time-outs,
+// clean stops, health and metrics, JSON in and out with problem details. It knows no subject.
+package httpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Time-outs of every listener. A client that is slower than these is not served.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	stopTimeout       = 10 * time.Second // for requests in flight when the daemon ends
+	maxHeaderBytes    = 32 << 10
+)
+
+// Server is one listener and what it serves.
+type Server struct {
+	Name     string       // for logs and errors, such as "gateway"
+	Listener net.Listener // owned: Run closes it
+	TLS      *tls.Config  // nil serves plain HTTP (RFC 6960, 5280 and 3161 endpoints, health)
+	Handler  http.Handler
+	Logger   *slog.Logger
+}
+
+// Run serves until ctx ends, then lets requests in flight finish for at most ten seconds.
+func (s Server) Run(ctx context.Context) error {
+	if s.Handler == nil || s.Listener == nil || s.Logger == nil {
+		return fmt.Errorf("server %s: Listener, Handler or Logger is missing", s.Name)
+	}
+	server := &http.Server{
+		Handler:           s.Handler,
+		TLSConfig:         s.TLS,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		stopped <- errors.Join(server.Shutdown(deadline), server.Close())
+	}()
+	s.Logger.Info("serving", "server", s.Name, "address", s.Listener.Addr().String(), "tls", s.TLS != nil)
+	if err := s.serve(server); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("server %s: %w", s.Name, err)
+	}
+	return <-stopped
+}
+
+func (s Server) serve(server *http.Server) error {
+	if s.TLS != nil {
+		return server.ServeTLS(s.Listener, "", "")
+	}
+	return server.Serve(s.Listener)
+}
+
+// Listen opens a TCP listener and says in one sentence what to do when that fails. With freebind the
+// address need not exist yet: the tunnel's address appears when vpnd has brought the device up.
+func Listen(ctx context.Context, what, address string, freebind bool) (net.Listener, error) {
+	var lc net.ListenConfig
+	if freebind {
+		lc.Control = bindFree
+	}
+	l, err := lc.Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is taken by another program: end it or choose another address in the configuration", what, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %s is not an address of this machine: choose one of its own in the configuration", what, address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: %s needs more rights: choose a port above 1023 or grant CAP_NET_BIND_SERVICE", what, address)
+	}
+	return nil, fmt.Errorf("%s: listening on %s: %w", what, address, err)
+}
+
+func bindFree(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_FREEBIND, 1)
+	})
+	return errors.Join(err, failed)
+}
+
+// Identity is what a daemon shows to the others and whom it trusts.
+type Identity struct {
+	Certificate string `koanf:"certificate"` // PEM chain, the daemon's certificate first
+	Key         string `koanf:"key"`         // PEM private key, mode 0600
+	CA          string `koanf:"ca"`          // PEM certificates that the peer's chain must end in
+}
+
+// Check names the missing key.
+func (id Identity) Check() error {
+	for key, value := range map[string]string{"certificate": id.Certificate, "key": id.Key, "ca": id.CA} {
+		if value == "" {
+			return fmt.Errorf("identity.%s is missing: the path of a PEM file", key)
+		}
+	}
+	return nil
+}
+
+// Server returns the settings of a listener. With clients every client must show a certificate of the CA.
+func (id Identity) Server(clients bool) (*tls.Config, error) {
+	certificate, pool, err := id.load()
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}
+	if clients {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool
+	}
+	return c, nil
+}
+
+// Client returns the settings of a connection to another daemon.
+func (id Identity) Client() (*tls.Config, error) {
+	certificate, pool, err := id.load()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: pool}, nil
+}
+
+func (id Identity) load() (tls.Certificate, *x509.CertPool, error) {
+	certificate, err := tls.LoadX509KeyPair(id.Certificate, id.Key)
+	if err != nil {
+		return certificate, nil, fmt.Errorf("identity: %w", err)
+	}
+	pem, err := os.ReadFile(id.CA)
+	if err != nil {
+		return certificate, nil, fmt.Errorf("identity.ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return certificate, nil, fmt.Errorf("identity.ca: %s holds no PEM certificate", id.CA)
+	}
+	return certificate, pool, nil
+}
