@@ -1,0 +1,174 @@
+package xmldsig
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// text reads character data up to the next '<'.
+func (p *parser) text() error {
+	if len(p.open) == 0 {
+		if !p.skipSpace() {
+			return p.fail("text outside the document element")
+		}
+		return nil
+	}
+	start, flags := p.pos, uint8(0)
+	src, i := p.src, p.pos
+	for i < len(src) {
+		c := src[i]
+		if class[c]&classText != 0 {
+			i++
+			continue
+		}
+		switch {
+		case c == '<':
+			p.pos = i
+			_, err := p.add(TextNode, start, i-start, flags)
+			return err
+		case c == '>':
+			if i-start >= 2 && src[i-1] == ']' && src[i-2] == ']' {
+				p.pos = i
+				return p.fail("']]>' in text")
+			}
+			flags |= flagEscape
+			i++
+		case c == ']':
+			i++
+		case c == '&' || c == '\r':
+			p.pos = i
+			return p.slowText(start)
+		default:
+			p.pos = i
+			return p.fail("control character %#x", c)
+		}
+	}
+	p.pos = i
+	return nil // the document ends within an element; reported there
+}
+
+// slowText goes on with text that holds references or carriage returns: it is copied.
+func (p *parser) slowText(start int) error {
+	begin := len(p.doc.side)
+	side := append(p.doc.side, p.src[start:p.pos]...)
+	for p.pos < len(p.src) && p.src[p.pos] != '<' {
+		c := p.src[p.pos]
+		switch {
+		case class[c]&classText != 0 || c == ']':
+			side = append(side, c)
+		case c == '&':
+			r, err := p.reference()
+			if err != nil {
+				return err
+			}
+			side = utf8.AppendRune(side, r)
+			continue
+		case c == '\r':
+			if p.pos+1 >= len(p.src) || p.src[p.pos+1] != '\n' {
+				side = append(side, '\n')
+			}
+		case c == '>':
+			if p.pos-start >= 2 && p.src[p.pos-1] == ']' && p.src[p.pos-2] == ']' {
+				return p.fail("']]>' in text")
+			}
+			side = append(side, c)
+		default:
+			return p.fail("control character %#x", c)
+		}
+		p.pos++
+	}
+	p.doc.side = side
+	_, err := p.add(TextNode, begin, len(side)-begin, flagSide|flagEscape)
+	return err
+}
+
+// raw adds a node of content that holds no references, from start to end, with line ends normalised.
+func (p *parser) raw(kind Kind, start, end int, flags uint8) (int32, error) {
+	body := p.src[start:end]
+	for i, c := range body {
+		if c < 0x20 && class[c]&classSpace == 0 {
+			p.pos = start + i
+			return 0, p.fail("control character %#x", c)
+		}
+	}
+	if bytes.IndexByte(body, '\r') < 0 {
+		return p.add(kind, start, end-start, flags)
+	}
+	begin := len(p.doc.side)
+	for i, c := range body {
+		switch {
+		case c != '\r':
+			p.doc.side = append(p.doc.side, c)
+		case i+1 >= len(body) || body[i+1] != '\n':
+			p.doc.side = append(p.doc.side, '\n')
+		}
+	}
+	return p.add(kind, begin, len(p.doc.side)-begin, flags|flagSide)
+}
+
+func (p *parser) comment() error {
+	start := p.pos + len("<!--")
+	n := bytes.Index(p.src[start:], []byte("--"))
+	if n < 0 {
+		return p.fail("a comment does not end")
+	}
+	end := start + n
+	if end+2 >= len(p.src) || p.src[end+2] != '>' {
+		p.pos = end
+		return p.fail("'--' in a comment")
+	}
+	if _, err := p.raw(CommentNode, start, end, 0); err != nil {
+		return err
+	}
+	p.pos = end + 3
+	return nil
+}
+
+func (p *parser) cdata() error {
+	if len(p.open) == 0 {
+		return p.fail("CDATA outside the document element")
+	}
+	start := p.pos + len("<![CDATA[")
+	n := bytes.Index(p.src[start:], []byte("]]>"))
+	if n < 0 {
+		return p.fail("a CDATA section does not end")
+	}
+	if n > 0 {
+		if _, err := p.raw(TextNode, start, start+n, flagEscape); err != nil {
+			return err
+		}
+	}
+	p.pos = start + n + 3
+	return nil
+}
+
+func (p *parser) instruction() error {
+	p.pos += 2
+	q, err := p.readName()
+	if err != nil {
+		return err
+	}
+	target := p.doc.names[q]
+	switch {
+	case target.prefix != atomEmpty:
+		return p.fail("the target of a processing instruction holds a colon")
+	case len(p.atoms.strings[target.local]) == 3 && bytes.EqualFold([]byte(p.atoms.strings[target.local]), []byte("xml")):
+		return p.fail("an XML declaration that is not at the start")
+	}
+	spaced := p.skipSpace()
+	n := bytes.Index(p.src[p.pos:], []byte("?>"))
+	switch {
+	case n < 0:
+		return p.fail("a processing instruction does not end")
+	case n > 0 && !spaced:
+		return p.fail("no space after the target of a processing instruction")
+	}
+	start := p.pos
+	i, err := p.raw(InstructionNode, start, start+n, 0)
+	if err != nil {
+		return err
+	}
+	p.doc.nodes[i].name = target.local
+	p.pos = start + n + 2
+	return nil
+}

@@ -1,0 +1,333 @@
+package xmldsig
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// Kind is the kind of a node.
+type Kind uint8
+
+// The kinds of nodes. Attributes and namespace declarations are not nodes of the arena: they hang on
+// their element.
+const (
+	DocumentNode Kind = iota
+	ElementNode
+	TextNode // character data or a CDATA section; neighbours are not merged
+	CommentNode
+	InstructionNode // processing instruction
+)
+
+// Namespaces that the package itself knows.
+const (
+	NamespaceXML     = "http://www.w3.org/XML/1998/namespace"
+	NamespaceXMLNS   = "http://www.w3.org/2000/xmlns/"
+	NamespaceDSig    = "http://www.w3.org/2000/09/xmldsig#"
+	NamespaceDSig11  = "http://www.w3.org/2009/xmldsig11#"
+	NamespaceDSMore  = "http://www.w3.org/2007/05/xmldsig-more#"
+	NamespaceExcC14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+)
+
+// node is one entry of the arena. The tree is in pre-order: the subtree of node i is [i, end).
+type node struct {
+	parent int32
+	end    int32
+	name   int32 // element: index of names; instruction: atom of the target
+	uri    int32 // element: atom of the namespace name
+	off    int32 // text, comment, instruction: where the content starts; element: where '<' stands
+	len    int32 // length of the content; element: bytes from '<' to the end of the end tag
+	attr   int32 // first attribute
+	ns     int32 // first namespace declaration
+	nattr  uint16
+	nns    uint16
+	depth  uint16
+	kind   Kind
+	flags  uint8
+}
+
+const (
+	flagSide   = 1 << iota // the content lies in Document.side, not in the source
+	flagEscape             // the content has bytes that canonical XML writes as references
+)
+
+type attribute struct {
+	name  int32 // index of names
+	uri   int32 // atom
+	off   int32
+	len   int32
+	flags uint8
+}
+
+type declaration struct {
+	prefix int32 // atom, atomEmpty for the default namespace
+	uri    int32 // atom, atomEmpty for xmlns=""
+}
+
+// name is an interned qualified name.
+type name struct {
+	prefix int32 // atom
+	local  int32 // atom
+	qname  int32 // atom of prefix:local as written
+}
+
+// Document is a parsed document. It is immutable and safe for concurrent readers, except that the first
+// lookup by Id builds an index (guarded).
+type Document struct {
+	src    []byte // UTF-8
+	side   []byte // content that differs from the source: references resolved, line ends normalised
+	nodes  []node
+	attrs  []attribute
+	decls  []declaration
+	atoms  []string
+	names  []name
+	limits Limits
+	ids    idIndex
+}
+
+// Source returns the document in UTF-8, as parsed: the input itself, or its transcoding. Offsets count in it.
+func (d *Document) Source() []byte { return d.src }
+
+// Root returns the document element.
+func (d *Document) Root() Node {
+	for i := int32(1); i < int32(len(d.nodes)); i = d.nodes[i].end {
+		if d.nodes[i].kind == ElementNode {
+			return Node{d, i}
+		}
+	}
+	return Node{}
+}
+
+// Node is a node of a document; the zero Node is none. Two Nodes are the same node when they are equal (==).
+type Node struct {
+	d *Document
+	i int32
+}
+
+// Document returns the document that the node belongs to.
+func (n Node) Document() *Document { return n.d }
+
+// IsZero tells that there is no such node.
+func (n Node) IsZero() bool { return n.d == nil }
+
+// Kind returns the node's kind.
+func (n Node) Kind() Kind {
+	if n.d == nil {
+		return DocumentNode
+	}
+	return n.d.nodes[n.i].kind
+}
+
+// Local returns the local name of an element or the target of an instruction, else "".
+func (n Node) Local() string {
+	if n.d == nil {
+		return ""
+	}
+	switch x := &n.d.nodes[n.i]; x.kind {
+	case ElementNode:
+		return n.d.atoms[n.d.names[x.name].local]
+	case InstructionNode:
+		return n.d.atoms[x.name]
+	}
+	return ""
+}
+
+// Space returns the namespace name of an element, else "".
+func (n Node) Space() string {
+	if n.Kind() != ElementNode {
+		return ""
+	}
+	return n.d.atoms[n.d.nodes[n.i].uri]
+}
+
+// Name returns the qualified name of an element as written, else "".
+func (n Node) Name() string {
+	if n.Kind() != ElementNode {
+		return ""
+	}
+	return n.d.atoms[n.d.names[n.d.nodes[n.i].name].qname]
+}
+
+// Is tells whether the node is an element of that expanded name.
+func (n Node) Is(space, local string) bool {
+	return n.Kind() == ElementNode && n.Local() == local && n.Space() == space
+}
+
+// Parent returns the parent element, or the zero Node for the document element and what stands beside it.
+func (n Node) Parent() Node {
+	if n.d == nil || n.d.nodes[n.i].parent <= 0 {
+		return Node{}
+	}
+	return Node{n.d, n.d.nodes[n.i].parent}
+}
+
+// Contains tells whether other is the node itself or in its subtree.
+func (n Node) Contains(other Node) bool {
+	return n.d != nil && n.d == other.d && other.i >= n.i && other.i < n.d.nodes[n.i].end
+}
+
+// Offset returns where the node starts and ends in Source (for an element: from '<' of its start tag to
+// after '>' of its end tag). Only meaningful for elements.
+func (n Node) Offset() (start, end int) {
+	if n.Kind() != ElementNode {
+		return 0, 0
+	}
+	x := &n.d.nodes[n.i]
+	return int(x.off), int(x.off) + int(x.len)
+}
+
+// Order returns the node's place in document order.
+func (n Node) Order() int { return int(n.i) }
+
+// Elements yields the child elements.
+func (n Node) Elements() iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		if n.d == nil {
+			return
+		}
+		for i := n.i + 1; i < n.d.nodes[n.i].end; i = n.d.nodes[i].end {
+			if n.d.nodes[i].kind == ElementNode && !yield(Node{n.d, i}) {
+				return
+			}
+		}
+	}
+}
+
+// Descendants yields the elements of that expanded name in the subtree, the node itself included.
+func (n Node) Descendants(space, local string) iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		if n.d == nil {
+			return
+		}
+		for i := n.i; i < n.d.nodes[n.i].end; i++ {
+			if d := (Node{n.d, i}); d.Is(space, local) && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// All returns the child elements of that expanded name.
+func (n Node) All(space, local string) []Node {
+	var all []Node
+	for e := range n.Elements() {
+		if e.Is(space, local) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// Child returns the first child element of that expanded name, or the zero Node.
+func (n Node) Child(space, local string) Node {
+	for e := range n.Elements() {
+		if e.Is(space, local) {
+			return e
+		}
+	}
+	return Node{}
+}
+
+// Path follows child elements of one namespace by their local names, the first of each.
+func (n Node) Path(space string, locals ...string) Node {
+	for _, local := range locals {
+		n = n.Child(space, local)
+	}
+	return n
+}
+
+// Attr returns the value of the attribute of that expanded name ("" for no namespace).
+func (n Node) Attr(space, local string) (string, bool) {
+	if n.Kind() != ElementNode {
+		return "", false
+	}
+	x := &n.d.nodes[n.i]
+	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
+		at := &n.d.attrs[a]
+		if n.d.atoms[n.d.names[at.name].local] == local && n.d.atoms[at.uri] == space {
+			return string(n.d.attrValue(at)), true
+		}
+	}
+	return "", false
+}
+
+// ID returns the value of the attribute Id, or of ID or id, or of xml:id, or "".
+func (n Node) ID() string {
+	for _, local := range [...]string{"Id", "ID", "id"} {
+		if v, ok := n.Attr("", local); ok {
+			return v
+		}
+	}
+	v, _ := n.Attr(NamespaceXML, "id")
+	return v
+}
+
+// Text returns the string value: the character data of the whole subtree, without comments.
+func (n Node) Text() string {
+	if n.d == nil {
+		return ""
+	}
+	switch x := &n.d.nodes[n.i]; {
+	case x.kind > ElementNode:
+		return string(n.d.content(x))
+	case x.end == n.i+2 && n.d.nodes[n.i+1].kind == TextNode:
+		return string(n.d.content(&n.d.nodes[n.i+1]))
+	}
+	var b strings.Builder
+	for i := n.i; i < n.d.nodes[n.i].end; i++ {
+		if x := &n.d.nodes[i]; x.kind == TextNode {
+			b.Write(n.d.content(x))
+		}
+	}
+	return b.String()
+}
+
+// Resolve returns the namespace name that a prefix stands for at the element ("" for the default one).
+func (n Node) Resolve(prefix string) (string, bool) {
+	if prefix == "xml" {
+		return NamespaceXML, true
+	}
+	if n.d == nil {
+		return "", false
+	}
+	for i := n.i; i > 0; i = n.d.nodes[i].parent {
+		x := &n.d.nodes[i]
+		for k := x.ns; k < x.ns+int32(x.nns); k++ {
+			if n.d.atoms[n.d.decls[k].prefix] == prefix {
+				return n.d.atoms[n.d.decls[k].uri], true
+			}
+		}
+	}
+	return "", prefix == ""
+}
+
+// String names the node for messages.
+func (n Node) String() string {
+	switch n.Kind() {
+	case ElementNode:
+		line := 1 + bytes.Count(n.d.src[:n.d.nodes[n.i].off], []byte{'\n'})
+		return fmt.Sprintf("<%s> in line %d", n.Name(), line)
+	case TextNode:
+		return "text"
+	case CommentNode:
+		return "comment"
+	case InstructionNode:
+		return "processing instruction"
+	}
+	return "document"
+}
+
+func (d *Document) content(x *node) []byte {
+	if x.flags&flagSide != 0 {
+		return d.side[x.off : x.off+x.len]
+	}
+	return d.src[x.off : x.off+x.len]
+}
+
+func (d *Document) attrValue(a *attribute) []byte {
+	if a.flags&flagSide != 0 {
+		return d.side[a.off : a.off+a.len]
+	}
+	return d.src[a.off : a.off+a.len]
+}

@@ -1,0 +1,477 @@
+package xmldsig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrTooLarge tells that a document is beyond one of its Limits.
+var ErrTooLarge = errors.New("beyond a limit")
+
+// SyntaxError tells where and why a document is not acceptable.
+type SyntaxError struct {
+	Line   int // 1 is the first
+	Offset int // in bytes of the UTF-8 text
+	Reason string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
+}
+
+// Parse reads a document. The bytes must not be changed while the Document is in use: it points into them.
+// Errors are *SyntaxError, or wrap ErrTooLarge, or tell of an unknown encoding.
+func Parse(data []byte, limits Limits) (*Document, error) {
+	limits = limits.orDefault()
+	if len(data) > limits.Size || len(data) > math.MaxInt32-1 {
+		return nil, fmt.Errorf("XML document of %d bytes: %w of %d", len(data), ErrTooLarge, limits.Size)
+	}
+	src, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(src) > math.MaxInt32-1 {
+		return nil, fmt.Errorf("XML document of %d bytes in UTF-8: %w", len(src), ErrTooLarge)
+	}
+	p := newParser(src, limits)
+	if err := p.document(); err != nil {
+		return nil, err
+	}
+	p.doc.atoms = p.atoms.strings
+	return p.doc, nil
+}
+
+type parser struct {
+	doc    *Document
+	src    []byte
+	pos    int
+	limits Limits
+	atoms  *internTable
+	nameOf []int32 // by atom: index of names, or -1
+	open   []int32 // elements that are not closed yet
+	rooted bool    // the document element has begun
+
+	bound []int32 // by atom of a prefix: index of decls + 1, or 0
+	shade []int32 // by declaration: what bound held before
+	scope int     // declarations in scope
+}
+
+func newParser(src []byte, limits Limits) *parser {
+	marks := bytes.Count(src, []byte{'<'})
+	room := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1)
+	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32)}
+	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(room, 2))}
+	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
+	return p
+}
+
+func (p *parser) fail(format string, args ...any) error {
+	at := min(p.pos, len(p.src))
+	return &SyntaxError{1 + bytes.Count(p.src[:at], []byte{'\n'}), at, fmt.Sprintf(format, args...)}
+}
+
+func (p *parser) document() error {
+	if i := forbiddenChar(p.src); i >= 0 {
+		p.pos = i
+		return p.fail("U+FFFE and U+FFFF are not characters of XML")
+	}
+	if bytes.HasPrefix(p.src, []byte("<?xml")) && len(p.src) > 5 && class[p.src[5]]&classSpace != 0 {
+		if err := p.declaration(); err != nil {
+			return err
+		}
+	}
+	for p.pos < len(p.src) {
+		var err error
+		if p.src[p.pos] == '<' {
+			err = p.markup()
+		} else {
+			err = p.text()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(p.open) > 0:
+		return p.fail("the element <%s> is not closed", p.nameString(p.doc.nodes[p.open[len(p.open)-1]].name))
+	case !p.rooted:
+		return p.fail("there is no document element")
+	}
+	p.doc.nodes[0].end = int32(len(p.doc.nodes))
+	return nil
+}
+
+func forbiddenChar(src []byte) int {
+	for _, c := range [...]string{"\xEF\xBF\xBE", "\xEF\xBF\xBF"} {
+		if i := bytes.Index(src, []byte(c)); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// declaration reads the XML declaration (XML 1.0, production 23).
+func (p *parser) declaration() error {
+	end := bytes.Index(p.src, []byte("?>"))
+	if end < 0 || end > 256 {
+		return p.fail("the XML declaration does not end")
+	}
+	rest := string(p.src[5:end])
+	for i, field := range [...]string{"version", "encoding", "standalone"} {
+		value, after, ok := pseudoAttribute(rest, field)
+		switch {
+		case !ok && i == 0:
+			return p.fail("the XML declaration has no version")
+		case !ok:
+			continue
+		case i == 0 && value != "1.0":
+			return p.fail("XML version %q is not supported", value)
+		case i == 1 && !isEncodingName(value), i == 2 && value != "yes" && value != "no":
+			return p.fail("the XML declaration's %s is %q", field, value)
+		}
+		rest = after
+	}
+	if strings.Trim(rest, " \t\r\n") != "" {
+		return p.fail("the XML declaration is malformed")
+	}
+	p.pos = end + 2
+	return nil
+}
+
+func pseudoAttribute(s, field string) (value, after string, ok bool) {
+	t := strings.TrimLeft(s, " \t\r\n")
+	if t == s || !strings.HasPrefix(t, field) {
+		return "", s, false
+	}
+	t = strings.TrimLeft(t[len(field):], " \t\r\n")
+	if !strings.HasPrefix(t, "=") {
+		return "", s, false
+	}
+	t = strings.TrimLeft(t[1:], " \t\r\n")
+	if t == "" || t[0] != '"' && t[0] != '\'' {
+		return "", s, false
+	}
+	return strings.Cut(t[1:], t[:1])
+}
+
+func isEncodingName(s string) bool {
+	for i, r := range s {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || !(r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// markup reads what begins with '<'.
+func (p *parser) markup() error {
+	rest := p.src[p.pos:]
+	switch {
+	case len(rest) < 2:
+		return p.fail("the document ends in markup")
+	case rest[1] == '/':
+		return p.endTag()
+	case rest[1] == '?':
+		return p.instruction()
+	case rest[1] != '!':
+		return p.startTag()
+	case bytes.HasPrefix(rest, []byte("<!--")):
+		return p.comment()
+	case bytes.HasPrefix(rest, []byte("<![CDATA[")):
+		return p.cdata()
+	case bytes.HasPrefix(rest, []byte("<!DOCTYPE")):
+		return p.fail("document type declarations are not accepted")
+	}
+	return p.fail("malformed markup")
+}
+
+// add appends a node under the innermost open element.
+func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
+	i := len(p.doc.nodes)
+	if i > p.limits.Nodes {
+		return 0, fmt.Errorf("XML document of more than %d nodes: %w", p.limits.Nodes, ErrTooLarge)
+	}
+	parent, depth := int32(0), len(p.open)
+	if depth > 0 {
+		parent = p.open[depth-1]
+	}
+	p.doc.nodes = append(p.doc.nodes, node{
+		kind: kind, flags: flags, parent: parent, depth: uint16(depth + 1), end: int32(i) + 1, off: int32(off), len: int32(n),
+	})
+	return int32(i), nil
+}
+
+func (p *parser) nameString(n int32) string { return p.atoms.strings[p.doc.names[n].qname] }
+
+// readName reads a qualified name at pos and returns its index.
+func (p *parser) readName() (int32, error) {
+	start := p.pos
+	for p.pos < len(p.src) && class[p.src[p.pos]]&className != 0 {
+		p.pos++
+	}
+	if p.pos-start > p.limits.Name {
+		return 0, fmt.Errorf("XML name of %d bytes: %w of %d", p.pos-start, ErrTooLarge, p.limits.Name)
+	}
+	n, ok := p.name(p.src[start:p.pos])
+	if !ok {
+		return 0, p.fail("malformed name %q", p.src[start:min(p.pos+1, len(p.src), start+40)])
+	}
+	return n, nil
+}
+
+func (p *parser) skipSpace() bool {
+	start := p.pos
+	for p.pos < len(p.src) && class[p.src[p.pos]]&classSpace != 0 {
+		p.pos++
+	}
+	return p.pos > start
+}
+
+func (p *parser) startTag() error {
+	start := p.pos
+	switch {
+	case len(p.open) == 0 && p.rooted:
+		return p.fail("there is more than one document element")
+	case len(p.open) >= p.limits.Depth:
+		return fmt.Errorf("XML elements nested deeper than %d: %w", p.limits.Depth, ErrTooLarge)
+	}
+	p.pos++
+	q, err := p.readName()
+	if err != nil {
+		return err
+	}
+	i, err := p.add(ElementNode, start, 0, 0)
+	if err != nil {
+		return err
+	}
+	p.rooted = true
+	x := &p.doc.nodes[i]
+	x.name, x.attr, x.ns = q, int32(len(p.doc.attrs)), int32(len(p.doc.decls))
+	empty, err := p.attributes()
+	if err != nil {
+		return err
+	}
+	if err := p.resolve(x); err != nil {
+		return err
+	}
+	p.open = append(p.open, i)
+	if empty {
+		p.close()
+	}
+	return nil
+}
+
+// attributes reads up to the end of a start tag and tells whether it is an empty-element tag.
+func (p *parser) attributes() (empty bool, err error) {
+	for count := 0; ; count++ {
+		spaced := p.skipSpace()
+		rest := p.src[p.pos:]
+		switch {
+		case len(rest) == 0:
+			return false, p.fail("a start tag does not end")
+		case rest[0] == '>':
+			p.pos++
+			return false, nil
+		case rest[0] == '/':
+			if len(rest) < 2 || rest[1] != '>' {
+				return false, p.fail("malformed end of an empty-element tag")
+			}
+			p.pos += 2
+			return true, nil
+		case !spaced:
+			return false, p.fail("no space before an attribute")
+		case count >= p.limits.Attributes:
+			return false, fmt.Errorf("XML element of more than %d attributes: %w", p.limits.Attributes, ErrTooLarge)
+		case len(p.doc.attrs)+len(p.doc.decls) >= maxAllAttributes:
+			return false, fmt.Errorf("XML document of more than %d attributes: %w", maxAllAttributes, ErrTooLarge)
+		}
+		if err := p.attribute(); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (p *parser) attribute() error {
+	q, err := p.readName()
+	if err != nil {
+		return err
+	}
+	p.skipSpace()
+	if p.pos >= len(p.src) || p.src[p.pos] != '=' {
+		return p.fail("attribute %s has no value", p.nameString(q))
+	}
+	p.pos++
+	p.skipSpace()
+	a, err := p.value(q)
+	if err != nil {
+		return err
+	}
+	switch n := p.doc.names[q]; {
+	case n.prefix == atomXMLNS:
+		return p.declare(n.local, p.doc.attrValue(&a))
+	case n.prefix == atomEmpty && n.local == atomXMLNS:
+		return p.declare(atomEmpty, p.doc.attrValue(&a))
+	}
+	p.doc.attrs = append(p.doc.attrs, a)
+	return nil
+}
+
+// value reads a quoted attribute value and normalises it (XML 1.0, 3.3.3, as CDATA).
+func (p *parser) value(q int32) (attribute, error) {
+	if p.pos >= len(p.src) || p.src[p.pos] != '"' && p.src[p.pos] != '\'' {
+		return attribute{}, p.fail("the value of attribute %s is not quoted", p.nameString(q))
+	}
+	quote := p.src[p.pos]
+	p.pos++
+	start := p.pos
+	a := attribute{name: q, off: int32(start)}
+	for p.pos < len(p.src) {
+		c := p.src[p.pos]
+		switch {
+		case class[c]&classValue != 0:
+			p.pos++
+		case c == quote:
+			a.len = int32(p.pos - start)
+			p.pos++
+			return a, nil
+		case c == '"':
+			a.flags |= flagEscape
+			p.pos++
+		case c == '\'':
+			p.pos++
+		default:
+			return p.slowValue(a, quote)
+		}
+	}
+	return a, p.fail("the value of attribute %s does not end", p.nameString(q))
+}
+
+// slowValue goes on with a value that must be changed: it is copied.
+func (p *parser) slowValue(a attribute, quote byte) (attribute, error) {
+	side := append(p.doc.side, p.src[a.off:p.pos]...)
+	begin := len(p.doc.side)
+	a.flags |= flagSide | flagEscape
+	for p.pos < len(p.src) {
+		c := p.src[p.pos]
+		switch {
+		case c == quote:
+			p.pos++
+			a.off, a.len = int32(begin), int32(len(side)-begin)
+			p.doc.side = side
+			return a, nil
+		case c == '<':
+			return a, p.fail("'<' in an attribute value")
+		case c == '&':
+			r, err := p.reference()
+			if err != nil {
+				return a, err
+			}
+			side = utf8.AppendRune(side, r)
+			continue
+		case c == '\r' && p.pos+1 < len(p.src) && p.src[p.pos+1] == '\n':
+		case c == '\r', c == '\n', c == '\t':
+			side = append(side, ' ')
+		case c < 0x20:
+			return a, p.fail("control character %#x", c)
+		default:
+			side = append(side, c)
+		}
+		p.pos++
+	}
+	return a, p.fail("the value of attribute %s does not end", p.nameString(a.name))
+}
+
+// reference reads a character reference or one of the five predefined entities at '&'.
+func (p *parser) reference() (rune, error) {
+	rest := p.src[p.pos:]
+	end := bytes.IndexByte(rest[:min(len(rest), 16)], ';')
+	if end < 2 {
+		return 0, p.fail("malformed reference")
+	}
+	body := string(rest[1:end])
+	r := rune(-1)
+	switch {
+	case body == "amp":
+		r = '&'
+	case body == "lt":
+		r = '<'
+	case body == "gt":
+		r = '>'
+	case body == "quot":
+		r = '"'
+	case body == "apos":
+		r = '\''
+	case strings.HasPrefix(body, "#x"):
+		r = number(body[2:], 16)
+	case body[0] == '#':
+		r = number(body[1:], 10)
+	default:
+		return 0, p.fail("entity &%s; is not accepted", body)
+	}
+	if !isChar(r) {
+		return 0, p.fail("&%s; is not a character of XML", body)
+	}
+	p.pos += end + 1
+	return r, nil
+}
+
+func number(s string, base rune) rune {
+	n := rune(0)
+	for _, c := range s {
+		digit := rune(99)
+		switch {
+		case c >= '0' && c <= '9':
+			digit = c - '0'
+		case c >= 'a' && c <= 'f':
+			digit = c - 'a' + 10
+		case c >= 'A' && c <= 'F':
+			digit = c - 'A' + 10
+		}
+		if digit >= base || n > 0x10FFFF {
+			return -1
+		}
+		n = n*base + digit
+	}
+	if s == "" {
+		return -1
+	}
+	return n
+}
+
+func (p *parser) endTag() error {
+	if len(p.open) == 0 {
+		return p.fail("an end tag without a start tag")
+	}
+	want := p.nameString(p.doc.nodes[p.open[len(p.open)-1]].name)
+	p.pos += 2
+	rest := p.src[p.pos:]
+	if !(len(rest) > len(want) && string(rest[:len(want)]) == want) || class[rest[len(want)]]&className != 0 {
+		return p.fail("the end tag does not match <%s>", want)
+	}
+	p.pos += len(want)
+	p.skipSpace()
+	if p.pos >= len(p.src) || p.src[p.pos] != '>' {
+		return p.fail("malformed end tag </%s", want)
+	}
+	p.pos++
+	p.close()
+	return nil
+}
+
+// close ends the innermost element: its extent is known, its declarations go out of scope.
+func (p *parser) close() {
+	last := len(p.open) - 1
+	x := &p.doc.nodes[p.open[last]]
+	p.open = p.open[:last]
+	x.end = int32(len(p.doc.nodes))
+	x.len = int32(p.pos) - x.off
+	for k := int(x.ns) + int(x.nns) - 1; k >= int(x.ns); k-- {
+		p.bound[p.doc.decls[k].prefix] = p.shade[k]
+	}
+	p.scope -= int(x.nns)
+}
