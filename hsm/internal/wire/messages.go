@@ -1,0 +1,81 @@
+package wire
+
+import "trustcore/hsm/mechanism"
+
+// OpenRequest tells the worker which module and token it serves. It names files that hold the PINs, never the PINs.
+type OpenRequest struct {
+	ModulePath string
+	TokenDir   string // state of SoftHSM and the worker's lock; made when it is not there
+	TokenLabel string
+	PINFile    string // made with a random PIN at the first start when it is not there
+	SOPINFile  string // likewise, for the security officer's PIN
+	Sessions   int    // parallel signatures, at least 1
+}
+
+// OpenAnswer describes the token.
+type OpenAnswer struct {
+	Manufacturer, Model, Serial, Label string
+	Created                            bool // the token was initialised by this call
+}
+
+// Algorithm is the kind of a key.
+type Algorithm string
+
+// The algorithms of keys.
+const (
+	RSA2048 Algorithm = "RSA-2048"
+	RSA3072 Algorithm = "RSA-3072"
+	RSA4096 Algorithm = "RSA-4096"
+	P256    Algorithm = "P-256"
+	P384    Algorithm = "P-384"
+)
+
+// GenerateRequest asks for a new key pair under an ID that the caller has chosen and recorded before.
+type GenerateRequest struct {
+	ID         ID
+	Label      string
+	Algorithm  Algorithm
+	Mechanisms []mechanism.Mechanism
+}
+
+// GenerateAnswer describes the new key.
+type GenerateAnswer struct {
+	PublicKey   []byte // SubjectPublicKeyInfo, DER
+	Attestation Attestation
+}
+
+// Attestation is what the token itself says about a private key, read back after its generation (PKCS#11 2.40, 4.9 and 4.4).
+type Attestation struct {
+	Token, Private, Sensitive, AlwaysSensitive bool
+	Extractable, NeverExtractable              bool
+	Local, Modifiable, Copyable                bool
+	Sign, SignRecover, Decrypt, Unwrap, Derive bool
+	Mechanisms                                 []uint `json:",omitempty"` // CKA_ALLOWED_MECHANISMS, where the token keeps it
+}
+
+// Refusal says which of the attributes is not as a hardened signing key must have it; empty when all are.
+func (a Attestation) Refusal() string {
+	for _, want := range []struct {
+		name      string
+		got, want bool
+	}{
+		{"CKA_TOKEN", a.Token, true},
+		{"CKA_PRIVATE", a.Private, true},
+		{"CKA_SENSITIVE", a.Sensitive, true},
+		{"CKA_ALWAYS_SENSITIVE", a.AlwaysSensitive, true},
+		{"CKA_EXTRACTABLE", a.Extractable, false},
+		{"CKA_NEVER_EXTRACTABLE", a.NeverExtractable, true},
+		{"CKA_LOCAL", a.Local, true},
+		{"CKA_MODIFIABLE", a.Modifiable, false},
+		{"CKA_SIGN", a.Sign, true},
+		{"CKA_SIGN_RECOVER", a.SignRecover, false},
+		{"CKA_DECRYPT", a.Decrypt, false},
+		{"CKA_UNWRAP", a.Unwrap, false},
+		{"CKA_DERIVE", a.Derive, false},
+	} {
+		if want.got != want.want {
+			return want.name
+		}
+	}
+	return ""
+}

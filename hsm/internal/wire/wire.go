@@ -1,0 +1,128 @@
+// Package wire is the language between trustd and its HSM worker: length-prefixed frames over one socket, each with the number of the
+// call it belongs to, so that answers come in any order. Signing, the hot path, is a few fixed bytes; everything rare is JSON.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"trustcore/hsm/mechanism"
+)
+
+// MaxBody is the longest body of a frame. The longest real ones are lists of keys: about 40 bytes for each of 20,000 keys.
+const MaxBody = 1 << 20
+
+// MaxDigest is the longest digest of any mechanism (SHA-512).
+const MaxDigest = 64
+
+// header is: length of what follows it in the frame's 4 bytes, call (8), kind (1).
+const header = 13
+
+// IDSize is the length of a key's identifier, its CKA_ID.
+const IDSize = 16
+
+// ID is a key's CKA_ID: 16 random bytes, the only name by which a key is looked up in the token.
+type ID [IDSize]byte
+
+// Kind says what a frame asks for or answers.
+type Kind byte
+
+// Requests.
+const (
+	Open     Kind = iota + 1 // OpenRequest -> OpenAnswer; once, first
+	Sign                     // AppendSign's bytes -> the signature
+	Generate                 // GenerateRequest -> GenerateAnswer
+	Destroy                  // the ID's bytes -> nothing
+	List                     // nothing -> the IDs' bytes, one after the other
+	Ping                     // nothing -> nothing; touches the token
+)
+
+// Answers.
+const (
+	OK      Kind = iota + 0x80
+	Refused      // the request is wrong and stays wrong; the body says why
+	Missing      // the token holds no such key
+	Failed       // the token did not do it; the body says why
+)
+
+// Frame is one message.
+type Frame struct {
+	Call uint64
+	Kind Kind
+	Body []byte
+}
+
+// ErrFrame says that the peer does not speak this language; the connection is of no more use.
+var ErrFrame = errors.New("malformed frame")
+
+// Write writes the frame in one call of w.Write. It refuses a body over MaxBody.
+func Write(w io.Writer, f Frame) error {
+	if len(f.Body) > MaxBody {
+		return fmt.Errorf("%w: body of %d bytes", ErrFrame, len(f.Body))
+	}
+	b := make([]byte, header, header+len(f.Body))
+	binary.BigEndian.PutUint32(b, uint32(header-4+len(f.Body)))
+	binary.BigEndian.PutUint64(b[4:], f.Call)
+	b[12] = byte(f.Kind)
+	_, err := w.Write(append(b, f.Body...))
+	return err
+}
+
+// Read reads one frame. At a clean end of the stream the error is io.EOF.
+func Read(r io.Reader) (Frame, error) {
+	var h [header]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return Frame{}, err
+	}
+	n := binary.BigEndian.Uint32(h[:])
+	if n < header-4 || n > header-4+MaxBody {
+		return Frame{}, fmt.Errorf("%w: length %d", ErrFrame, n)
+	}
+	f := Frame{Call: binary.BigEndian.Uint64(h[4:]), Kind: Kind(h[12])}
+	if n == header-4 {
+		return f, nil
+	}
+	f.Body = make([]byte, n-(header-4))
+	if _, err := io.ReadFull(r, f.Body); err != nil {
+		return Frame{}, fmt.Errorf("%w: cut short: %w", ErrFrame, err)
+	}
+	return f, nil
+}
+
+// SignBody is the body of a Sign request.
+func SignBody(id ID, m mechanism.Mechanism, digest []byte) []byte {
+	b := make([]byte, 0, IDSize+1+len(digest))
+	b = append(b, id[:]...)
+	b = append(b, m.Code())
+	return append(b, digest...)
+}
+
+// ParseSign reads a Sign request; the digest is as long as the mechanism wants it and shares body's memory.
+func ParseSign(body []byte) (ID, mechanism.Mechanism, []byte, error) {
+	if len(body) < IDSize+1 || len(body) > IDSize+1+MaxDigest {
+		return ID{}, "", nil, fmt.Errorf("%w: sign request of %d bytes", ErrFrame, len(body))
+	}
+	m, err := mechanism.ByCode(body[IDSize])
+	if err != nil {
+		return ID{}, "", nil, err
+	}
+	digest := body[IDSize+1:]
+	if err := m.CheckDigest(digest); err != nil {
+		return ID{}, "", nil, err
+	}
+	return ID(body[:IDSize]), m, digest, nil
+}
+
+// ParseIDs reads the answer to List.
+func ParseIDs(body []byte) ([]ID, error) {
+	if len(body)%IDSize != 0 {
+		return nil, fmt.Errorf("%w: list of %d bytes", ErrFrame, len(body))
+	}
+	ids := make([]ID, 0, len(body)/IDSize)
+	for ; len(body) > 0; body = body[IDSize:] {
+		ids = append(ids, ID(body[:IDSize]))
+	}
+	return ids, nil
+}

@@ -1,0 +1,158 @@
+package hsm
+
+import (
+	"context"
+	"crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"trustcore/hsm/internal/wire"
+	"trustcore/hsm/mechanism"
+)
+
+// Algorithm is the kind of a key.
+type Algorithm = wire.Algorithm
+
+// The algorithms of keys.
+const (
+	RSA2048 = wire.RSA2048
+	RSA3072 = wire.RSA3072
+	RSA4096 = wire.RSA4096
+	P256    = wire.P256
+	P384    = wire.P384
+)
+
+// Attestation is what the token says about a private key, read back after its generation.
+type Attestation = wire.Attestation
+
+// State is where a key stands in its life. It only ever moves downwards in this list, but for Suspended, which can be resumed.
+type State string
+
+// The states of a key. Only an active key signs.
+const (
+	Pending   State = "pending"   // being generated
+	Active    State = "active"    //
+	Suspended State = "suspended" // its authorisation was taken back
+	Destroyed State = "destroyed" // the token no longer holds it; the registry remembers it
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	ErrUnknownKey = errors.New("there is no such key")
+	ErrNotActive  = errors.New("key is not active")
+	ErrLost       = errors.New("the token has lost the key")
+	ErrMechanism  = errors.New("mechanism is not allowed for this key")
+)
+
+// KeySpec says what key to generate.
+type KeySpec struct {
+	Partner    string // whose it is; "" for the data centre's own
+	Order      string // the order that authorises it; "" for the data centre's own
+	Label      string // for people; unique within partner and order, at most 100 bytes
+	Algorithm  Algorithm
+	Mechanisms []mechanism.Mechanism // how it may sign; empty means every way that fits its algorithm
+}
+
+// KeyInfo describes a key.
+type KeyInfo struct {
+	ID          string // 32 hex digits: its CKA_ID in the token
+	Partner     string
+	Order       string
+	Label       string
+	Algorithm   Algorithm
+	Mechanisms  []mechanism.Mechanism
+	State       State
+	Public      crypto.PublicKey // *rsa.PublicKey or *ecdsa.PublicKey; nil while pending
+	SPKI        []byte           // the same as SubjectPublicKeyInfo, DER
+	Attestation Attestation
+	Created     time.Time
+}
+
+// Allows reports whether the key may sign so.
+func (k KeyInfo) Allows(m mechanism.Mechanism) bool { return slices.Contains(k.Mechanisms, m) }
+
+func formatID(id wire.ID) string { return hex.EncodeToString(id[:]) }
+
+func parseID(s string) (wire.ID, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != wire.IDSize {
+		return wire.ID{}, fmt.Errorf("%w: %q is not %d hex digits", ErrUnknownKey, s, 2*wire.IDSize)
+	}
+	return wire.ID(b), nil
+}
+
+// Key is an active key of the token as a crypto.Signer, safe for concurrent use. It stays good over restarts of the worker, and refuses
+// once the key is no longer active.
+type Key struct {
+	module *Module
+	id     wire.ID
+	info   KeyInfo
+}
+
+// Info describes the key as it was when the Key was made.
+func (k *Key) Info() KeyInfo { return k.info }
+
+// Public returns the public key.
+func (k *Key) Public() crypto.PublicKey { return k.info.Public }
+
+// Sign signs a digest (crypto.Signer): RSA PKCS #1 v1.5 and PSS, ECDSA as ASN.1. The source of randomness is the token's; the first
+// argument is not used. It waits at most a minute for the token.
+func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	m, err := mechanism.Of(k.info.Public, opts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return k.SignDigest(ctx, m, digest)
+}
+
+// SignDigest signs a digest by a named mechanism.
+func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []byte) ([]byte, error) {
+	if err := m.CheckDigest(digest); err != nil {
+		return nil, err
+	}
+	now, err := k.module.known(k.info.ID)
+	if err != nil {
+		return nil, err
+	}
+	if now.State != Active {
+		return nil, fmt.Errorf("%w: %s is %s", ErrNotActive, k.info.ID, now.State)
+	}
+	if !now.Allows(m) {
+		return nil, fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, now.Mechanisms)
+	}
+	return k.module.sign(ctx, k.id, m, digest)
+}
+
+// sign has the worker sign. When the worker dies before it answers, the next one is asked once more: the signature, if there was one,
+// never left.
+func (m *Module) sign(ctx context.Context, id wire.ID, mech mechanism.Mechanism, digest []byte) ([]byte, error) {
+	start := time.Now()
+	select {
+	case m.slots <- struct{}{}:
+		defer func() { <-m.slots }()
+	case <-ctx.Done():
+		m.metrics.signs.WithLabelValues(string(mech), "overload").Inc()
+		return nil, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err())
+	}
+	body := wire.SignBody(id, mech, digest)
+	f, err := m.call(ctx, signTimeout, wire.Sign, body)
+	if errors.Is(err, errGone) {
+		f, err = m.call(ctx, signTimeout, wire.Sign, body)
+	}
+	if err != nil {
+		m.metrics.signs.WithLabelValues(string(mech), "failed").Inc()
+		if errors.Is(err, errGone) {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return nil, fmt.Errorf("signing with %s: %w", formatID(id), err)
+	}
+	m.metrics.signs.WithLabelValues(string(mech), "signed").Inc()
+	m.metrics.seconds.WithLabelValues(string(mech)).Observe(time.Since(start).Seconds())
+	return f.Body, nil
+}
