@@ -1,0 +1,220 @@
+package pdf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Document is an open PDF file. It is not safe for concurrent use.
+type Document struct {
+	data []byte
+	base int64 // offset of the header, which offsets count from in files with bytes before it
+
+	sections  []*section // newest first
+	trailer   Dict       // of the newest section
+	rebuilt   map[int]entry
+	revisions []Revision
+	problems  []string
+	crypt     *crypt // nil where not encrypted or the password is not the empty one
+
+	cache    map[int]Object
+	repeated map[int]bool            // objects with a dictionary that holds a key twice
+	objstms  map[int64]*objectStream // by offset
+	loading  map[int]bool
+
+	budget *budget
+}
+
+// budget is what may still be spent on a file. The views of its revisions spend from the same.
+type budget struct {
+	nodes    int                // of maxNodes
+	inflated int64              // of maxInflatedAll
+	scan     int64              // bytes that parsing may look at
+	views    int                // of maxViews
+	sections map[int64]*section // cross-reference sections already read, by offset
+}
+
+// Open reads the cross references of a PDF file. Files with broken ones are searched for objects as
+// viewers do; Problems tells so. It fails when the bytes are no PDF file at all.
+func Open(data []byte) (*Document, error) {
+	if len(data) > MaxFileSize {
+		return nil, fmt.Errorf("pdf: %d bytes are more than %d", len(data), MaxFileSize)
+	}
+	return open(data, &budget{
+		nodes: maxNodes, inflated: maxInflatedAll, scan: 8*int64(len(data)) + 16<<20, views: maxViews,
+		sections: map[int64]*section{},
+	})
+}
+
+func open(data []byte, b *budget) (*Document, error) {
+	header := bytes.Index(data[:min(len(data), 1024)], []byte("%PDF-"))
+	if header < 0 {
+		return nil, errors.New("pdf: no %PDF- header in the first 1024 bytes")
+	}
+	d := &Document{
+		data: data, base: int64(header),
+		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{},
+		budget: b,
+	}
+	if header > 0 {
+		d.problem("%d bytes before the header", header)
+	}
+	if err := d.readSections(); err != nil {
+		if err := d.rebuild(err); err != nil {
+			return nil, err
+		}
+	}
+	d.openEncryption()
+	d.findRevisions()
+	return d, nil
+}
+
+// Problems lists what is wrong with the file's structure but could be read all the same.
+func (d *Document) Problems() []string { return d.problems }
+
+// Rebuilt tells whether the cross references were broken and the objects had to be searched for.
+func (d *Document) Rebuilt() bool { return d.rebuilt != nil }
+
+// Encrypted tells whether the document has an encryption dictionary.
+func (d *Document) Encrypted() bool { return d.trailer["Encrypt"] != nil }
+
+func (d *Document) problem(format string, args ...any) {
+	if len(d.problems) < 64 {
+		d.problems = append(d.problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// Resolve follows references until something else is found. What cannot be read is null, as
+// ISO 32000-2 7.3.10 wants for objects that are not there.
+func (d *Document) Resolve(o Object) Object {
+	for range maxIndirection {
+		r, ok := o.(Ref)
+		if !ok {
+			return o
+		}
+		o = d.object(r)
+	}
+	return nil
+}
+
+// Dict resolves o to a dictionary (that of a stream, too) or nil.
+func (d *Document) Dict(o Object) Dict {
+	switch o := d.Resolve(o).(type) {
+	case Dict:
+		return o
+	case *Stream:
+		return o.Dict
+	}
+	return nil
+}
+
+// Array resolves o to an array or nil.
+func (d *Document) Array(o Object) Array {
+	a, _ := d.Resolve(o).(Array)
+	return a
+}
+
+// Name resolves o to a name or "".
+func (d *Document) Name(o Object) Name {
+	n, _ := d.Resolve(o).(Name)
+	return n
+}
+
+// Integer resolves o to an integer.
+func (d *Document) Integer(o Object) (int64, bool) {
+	n, ok := d.Resolve(o).(Integer)
+	return int64(n), ok
+}
+
+// Text resolves o to a text string in UTF-8, or "" (ISO 32000-2 7.9.2.2).
+func (d *Document) Text(o Object) string {
+	s, ok := d.Resolve(o).(String)
+	if !ok {
+		return ""
+	}
+	return text(s.Value)
+}
+
+// Catalog returns the document catalog or nil.
+func (d *Document) Catalog() Dict { return d.Dict(d.trailer["Root"]) }
+
+// object loads one indirect object through the cache.
+func (d *Document) object(r Ref) Object {
+	if o, ok := d.cache[r.Number]; ok {
+		return o
+	}
+	if d.loading[r.Number] {
+		return nil // an object that needs itself to be read
+	}
+	e, ok := d.lookup(r.Number)
+	if !ok {
+		return nil
+	}
+	d.loading[r.Number] = true
+	o := d.load(r.Number, e)
+	delete(d.loading, r.Number)
+	d.cache[r.Number] = o
+	return o
+}
+
+// load reads the object that a cross-reference entry names.
+func (d *Document) load(number int, e entry) Object {
+	switch e.kind {
+	case entryOffset:
+		o, n, err := d.objectAt(e.offset, true)
+		if err != nil || n.Number != number {
+			if d.rebuilt == nil {
+				d.problem("object %d is not where the cross references say", number)
+			}
+			return nil
+		}
+		return o
+	case entryCompressed:
+		return d.compressed(e, number)
+	}
+	return nil
+}
+
+// objectAt reads "n g obj ..." at an offset of the file. Streams are located when their length is wanted.
+func (d *Document) objectAt(offset int64, decrypt bool) (Object, Ref, error) {
+	if offset < 0 || offset >= int64(len(d.data)) {
+		return nil, Ref{}, errSyntax
+	}
+	if d.budget.scan <= 0 {
+		return nil, Ref{}, errLimit
+	}
+	p := &parser{data: d.data[offset:], base: offset, nodes: &d.budget.nodes}
+	defer func() { d.budget.scan -= int64(p.pos) }()
+	n, ok1 := p.unsigned()
+	g, ok2 := p.unsigned()
+	if !ok1 || !ok2 || n > maxObjectID || g > 65535 || !p.keyword("obj") {
+		return nil, Ref{}, errSyntax
+	}
+	r := Ref{int(n), int(g)}
+	o, err := p.object(0)
+	if err != nil {
+		return nil, r, err
+	}
+	if p.repeated {
+		d.repeated[r.Number] = true
+	}
+	if dict, ok := o.(Dict); ok && p.keyword("stream") {
+		o = &Stream{Dict: dict, start: offset + int64(p.endOfLine()), ref: r}
+	}
+	if decrypt && d.crypt != nil {
+		o = d.crypt.object(o, r, 0)
+	}
+	return o, r, nil
+}
+
+// endOfLine passes the end of line after the keyword "stream" and returns the position.
+func (p *parser) endOfLine() int {
+	if p.pos < len(p.data) && p.data[p.pos] == '\r' {
+		p.pos++
+	}
+	if p.pos < len(p.data) && p.data[p.pos] == '\n' {
+		p.pos++
+	}
+	return p.pos
+}

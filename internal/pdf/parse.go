@@ -1,0 +1,359 @@
+package pdf
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+)
+
+var (
+	errSyntax = errors.New("pdf: syntax error")
+	errLimit  = errors.New("pdf: the document goes beyond a limit of the reader")
+)
+
+// parser reads objects from a piece of bytes.
+type parser struct {
+	data []byte
+	pos  int
+	base int64 // offset of data in the file, -1 when it is not a piece of the file
+	// nodes is what is left of the budget of objects, shared by all parsers of a document.
+	nodes *int
+	// repeated is set when a dictionary holds a key twice.
+	repeated bool
+}
+
+// skipSpace passes white space and comments.
+func (p *parser) skipSpace() {
+	for p.pos < len(p.data) {
+		c := p.data[p.pos]
+		switch {
+		case isSpace(c):
+			p.pos++
+		case c == '%':
+			i := bytes.IndexAny(p.data[p.pos:], "\r\n")
+			if i < 0 {
+				p.pos = len(p.data)
+				return
+			}
+			p.pos += i
+		default:
+			return
+		}
+	}
+}
+
+// word returns the run of regular characters at the position, without passing it.
+func (p *parser) word() []byte {
+	i := p.pos
+	for i < len(p.data) && !isSpace(p.data[i]) && !isDelimiter(p.data[i]) {
+		i++
+	}
+	return p.data[p.pos:i]
+}
+
+// keyword passes white space and then the word, if it is the next one.
+func (p *parser) keyword(w string) bool {
+	p.skipSpace()
+	if string(p.word()) != w {
+		return false
+	}
+	p.pos += len(w)
+	return true
+}
+
+// unsigned reads a number of digits alone, as object numbers and offsets are.
+func (p *parser) unsigned() (int64, bool) {
+	p.skipSpace()
+	w := p.word()
+	if len(w) == 0 || len(w) > 18 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range w {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	p.pos += len(w)
+	return n, true
+}
+
+// object reads the object at the position.
+func (p *parser) object(depth int) (Object, error) {
+	if *p.nodes--; *p.nodes < 0 || depth > maxDepth {
+		return nil, errLimit
+	}
+	p.skipSpace()
+	if p.pos >= len(p.data) {
+		return nil, errSyntax
+	}
+	switch c := p.data[p.pos]; {
+	case c == '/':
+		return p.name(), nil
+	case c == '(':
+		return p.literal()
+	case c == '[':
+		return p.array(depth)
+	case c == '<':
+		if p.pos+1 < len(p.data) && p.data[p.pos+1] == '<' {
+			return p.dict(depth)
+		}
+		return p.hex()
+	case isDelimiter(c):
+		return nil, errSyntax
+	}
+	return p.bare()
+}
+
+// bare reads a keyword, a number or a reference.
+func (p *parser) bare() (Object, error) {
+	w := p.word()
+	switch string(w) {
+	case "true", "false":
+		p.pos += len(w)
+		return len(w) == 4, nil
+	case "null":
+		p.pos += len(w)
+		return nil, nil
+	}
+	if isDigit(w[0]) {
+		if r, ok := p.reference(); ok {
+			return r, nil
+		}
+	}
+	p.pos += len(w)
+	if len(w) < 20 {
+		if n, err := strconv.ParseInt(string(w), 10, 64); err == nil {
+			return Integer(n), nil
+		}
+	}
+	if isReal(w) {
+		return Real(w), nil
+	}
+	return nil, errSyntax
+}
+
+// reference reads "12 0 R" or stays where it is.
+func (p *parser) reference() (Ref, bool) {
+	start := p.pos
+	n, ok := p.unsigned()
+	if ok && p.pos < len(p.data) && isSpace(p.data[p.pos]) && n <= maxObjectID {
+		g, ok := p.unsigned()
+		if ok && g <= 65535 && p.keyword("R") {
+			return Ref{int(n), int(g)}, true
+		}
+	}
+	p.pos = start
+	return Ref{}, false
+}
+
+// isReal accepts what producers write as numbers: digits with signs and points.
+func isReal(w []byte) bool {
+	for _, c := range w {
+		if !isDigit(c) && c != '.' && c != '-' && c != '+' {
+			return false
+		}
+	}
+	return len(w) < 64
+}
+
+func (p *parser) name() Name {
+	p.pos++
+	w := p.word()
+	p.pos += len(w)
+	if bytes.IndexByte(w, '#') < 0 {
+		return Name(w)
+	}
+	out := make([]byte, 0, len(w))
+	for i := 0; i < len(w); i++ {
+		if w[i] == '#' && i+2 < len(w) {
+			hi, lo := unhex(w[i+1]), unhex(w[i+2])
+			if hi >= 0 && lo >= 0 {
+				out = append(out, byte(hi<<4|lo))
+				i += 2
+				continue
+			}
+		}
+		out = append(out, w[i])
+	}
+	return Name(out)
+}
+
+// extent returns where in the file the bytes from start to the position lie.
+func (p *parser) extent(start int) (int64, int64) {
+	if p.base < 0 {
+		return -1, -1
+	}
+	return p.base + int64(start), p.base + int64(p.pos)
+}
+
+func (p *parser) hex() (Object, error) {
+	start := p.pos
+	end := bytes.IndexByte(p.data[p.pos:], '>')
+	if end < 0 {
+		p.pos = len(p.data) // the search is paid for once
+		return nil, errSyntax
+	}
+	digits := p.data[p.pos+1 : p.pos+end]
+	out := make([]byte, 0, len(digits)/2+1)
+	half, have := 0, false
+	for _, c := range digits {
+		d := unhex(c)
+		switch {
+		case d < 0 && isSpace(c):
+			continue
+		case d < 0:
+			return nil, errSyntax
+		case have:
+			out = append(out, byte(half<<4|d))
+			have = false
+		default:
+			half, have = d, true
+		}
+	}
+	if have {
+		out = append(out, byte(half<<4))
+	}
+	p.pos += end + 1
+	s := String{Value: out, Hex: true}
+	s.Start, s.End = p.extent(start)
+	return s, nil
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+func (p *parser) literal() (Object, error) {
+	start := p.pos
+	p.pos++
+	var out []byte
+	for depth := 1; p.pos < len(p.data); {
+		c := p.data[p.pos]
+		p.pos++
+		switch c {
+		case '\\':
+			out = p.escape(out)
+			continue
+		case '(':
+			depth++
+		case ')':
+			depth--
+			if depth == 0 {
+				s := String{Value: out}
+				s.Start, s.End = p.extent(start)
+				return s, nil
+			}
+		case '\r':
+			if p.pos < len(p.data) && p.data[p.pos] == '\n' {
+				p.pos++
+			}
+			c = '\n'
+		}
+		out = append(out, c)
+	}
+	return nil, errSyntax
+}
+
+// escape reads what follows a backslash (ISO 32000-2 7.3.4.2).
+func (p *parser) escape(out []byte) []byte {
+	if p.pos >= len(p.data) {
+		return out
+	}
+	c := p.data[p.pos]
+	p.pos++
+	switch c {
+	case 'n':
+		return append(out, '\n')
+	case 'r':
+		return append(out, '\r')
+	case 't':
+		return append(out, '\t')
+	case 'b':
+		return append(out, '\b')
+	case 'f':
+		return append(out, '\f')
+	case '\n':
+		return out
+	case '\r':
+		if p.pos < len(p.data) && p.data[p.pos] == '\n' {
+			p.pos++
+		}
+		return out
+	}
+	if c < '0' || c > '7' {
+		return append(out, c)
+	}
+	v := c - '0'
+	for range 2 {
+		if p.pos >= len(p.data) || p.data[p.pos] < '0' || p.data[p.pos] > '7' {
+			break
+		}
+		v = v<<3 | p.data[p.pos] - '0'
+		p.pos++
+	}
+	return append(out, v)
+}
+
+func (p *parser) array(depth int) (Object, error) {
+	p.pos++
+	var out Array
+	for {
+		p.skipSpace()
+		if p.pos >= len(p.data) {
+			return nil, errSyntax
+		}
+		if p.data[p.pos] == ']' {
+			p.pos++
+			return out, nil
+		}
+		o, err := p.object(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+}
+
+func (p *parser) dict(depth int) (Object, error) {
+	p.pos += 2
+	out := Dict{}
+	for {
+		p.skipSpace()
+		if p.pos >= len(p.data) {
+			return nil, errSyntax
+		}
+		if p.data[p.pos] == '>' {
+			if p.pos+1 < len(p.data) && p.data[p.pos+1] == '>' {
+				p.pos += 2
+				return out, nil
+			}
+			return nil, errSyntax
+		}
+		if p.data[p.pos] != '/' {
+			return nil, errSyntax
+		}
+		key := p.name()
+		p.skipSpace()
+		if p.pos < len(p.data) && p.data[p.pos] == '>' { // a key without a value: null
+			continue
+		}
+		value, err := p.object(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		if _, there := out[key]; there {
+			p.repeated = true
+		}
+		out[key] = value
+	}
+}
