@@ -83,7 +83,9 @@ type Document struct {
 	atoms  []string
 	names  []name
 	limits Limits
-	ids    idIndex
+	// prefixes is above the atom of every prefix that names a namespace: room for tables by prefix.
+	prefixes int
+	ids      idIndex
 }
 
 // Source returns the document in UTF-8, as parsed: the input itself, or its transcoding. Offsets count in it.

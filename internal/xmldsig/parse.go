@@ -42,6 +42,7 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 		return nil, err
 	}
 	p.doc.atoms = p.atoms.strings
+	p.doc.prefixes = max(len(p.bound), int(atomSpaceXMLNS)+1)
 	return p.doc, nil
 }
 

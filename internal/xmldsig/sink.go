@@ -1,0 +1,109 @@
+package xmldsig
+
+import "io"
+
+// sink buffers canonical octets on their way into a hash. Its first error stops it.
+type sink struct {
+	w   io.Writer
+	buf []byte
+	err error
+}
+
+const sinkSize = 32 << 10
+
+func newSink(w io.Writer) sink { return sink{w: w, buf: make([]byte, 0, sinkSize)} }
+
+func (s *sink) str(b string) {
+	if len(s.buf)+len(b) > cap(s.buf) {
+		s.write([]byte(b))
+		return
+	}
+	s.buf = append(s.buf, b...)
+}
+
+func (s *sink) write(b []byte) {
+	if len(s.buf)+len(b) <= cap(s.buf) {
+		s.buf = append(s.buf, b...)
+		return
+	}
+	s.empty()
+	if len(b) < cap(s.buf)/2 {
+		s.buf = append(s.buf, b...)
+		return
+	}
+	if s.err == nil {
+		_, s.err = s.w.Write(b)
+	}
+}
+
+func (s *sink) empty() {
+	if s.err == nil && len(s.buf) > 0 {
+		_, s.err = s.w.Write(s.buf)
+	}
+	s.buf = s.buf[:0]
+}
+
+func (s *sink) flush() error {
+	s.empty()
+	return s.err
+}
+
+// text writes character data (Canonical XML 1.0, 2.3).
+func (s *sink) text(b []byte, escape bool) {
+	if !escape {
+		s.write(b)
+		return
+	}
+	from := 0
+	for i, c := range b {
+		var ref string
+		switch c {
+		case '&':
+			ref = "&amp;"
+		case '<':
+			ref = "&lt;"
+		case '>':
+			ref = "&gt;"
+		case '\r':
+			ref = "&#xD;"
+		default:
+			continue
+		}
+		s.write(b[from:i])
+		s.str(ref)
+		from = i + 1
+	}
+	s.write(b[from:])
+}
+
+// value writes an attribute value.
+func (s *sink) value(b []byte, escape bool) {
+	if !escape {
+		s.write(b)
+		return
+	}
+	from := 0
+	for i, c := range b {
+		var ref string
+		switch c {
+		case '&':
+			ref = "&amp;"
+		case '<':
+			ref = "&lt;"
+		case '"':
+			ref = "&quot;"
+		case '\t':
+			ref = "&#x9;"
+		case '\n':
+			ref = "&#xA;"
+		case '\r':
+			ref = "&#xD;"
+		default:
+			continue
+		}
+		s.write(b[from:i])
+		s.str(ref)
+		from = i + 1
+	}
+	s.write(b[from:])
+}
