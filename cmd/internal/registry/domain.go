@@ -1,0 +1,128 @@
+package registry
+
+import "time"
+
+// Leader runs the data centre for its partners (Lider).
+type Leader struct {
+	ID   string `json:"id" yaml:"id"`
+	Name string `json:"name" yaml:"name"`
+}
+
+// Partner is an office that takes part (Partner, urząd).
+type Partner struct {
+	ID        string             `json:"id" yaml:"id"`     // short, stable: lower-case letters, digits, hyphens
+	Name      string             `json:"name" yaml:"name"` // as in the agreement
+	Agreement FrameworkAgreement `json:"agreement" yaml:"-"`
+	Units     []SubordinateUnit  `json:"units,omitempty" yaml:"-"`
+}
+
+// FrameworkAgreement is the contract (umowa ramowa) without which no order is taken.
+type FrameworkAgreement struct {
+	Number string `json:"number" yaml:"number"`
+	Signed string `json:"signed" yaml:"signed"` // date, YYYY-MM-DD
+}
+
+// SubordinateUnit is a unit of the partner that an order lists in its point 2 (jednostka podległa).
+type SubordinateUnit struct {
+	ID   string `json:"id" yaml:"id"`
+	Name string `json:"name" yaml:"name"`
+}
+
+// Component is something that an order switches on or off.
+type Component string
+
+// The components. The last five are provided by other systems; here they are entitlements only.
+const (
+	NetworkHSM          Component = "B_HSM"
+	VPN                 Component = "P_VPN"
+	CertificationCentre Component = "B_CC"
+	PeUP                Component = "B_PeUP"
+	EMail               Component = "P_eMail"
+	TestPeUP            Component = "B_TPeUP"
+	LMS                 Component = "B_LMS"
+)
+
+// OrderKind is the sign of an order.
+type OrderKind string
+
+// The kinds of orders.
+const (
+	Activation OrderKind = "activation" // zlecenie uruchomienia (+)
+	Change     OrderKind = "change"     // zlecenie zmiany (-)
+)
+
+// Order asks to switch components of one partner on or off. It is what the order file holds.
+type Order struct {
+	ID         string              `json:"id" yaml:"id"`
+	Kind       OrderKind           `json:"kind" yaml:"kind"`
+	Partner    Partner             `json:"partner" yaml:"partner"`
+	Agreement  *FrameworkAgreement `json:"agreement,omitempty" yaml:"agreement"`
+	Units      []SubordinateUnit   `json:"units,omitempty" yaml:"units"`
+	Components []Component         `json:"components" yaml:"components"`
+
+	VPNRequest       *VPNRequest       `json:"vpn_request,omitempty" yaml:"vpn_request"`
+	HSMAuthorization *HSMAuthorization `json:"hsm_authorization,omitempty" yaml:"hsm_authorization"`
+}
+
+// VPNRequest is the attachment that P_VPN needs (zgłoszenie VPN).
+type VPNRequest struct {
+	Site string `json:"site" yaml:"site"` // name of the office's end
+}
+
+// HSMAuthorization is the attachment that B_HSM needs (upoważnienie): who may use which keys, how, until when.
+type HSMAuthorization struct {
+	Application string    `json:"application" yaml:"application"` // the system that uses the keys, such as "ezd"
+	Keys        []HSMKey  `json:"keys" yaml:"keys"`
+	NotBefore   time.Time `json:"not_before" yaml:"not_before"`
+	NotAfter    time.Time `json:"not_after" yaml:"not_after"`
+}
+
+// HSMKey is one key to be made in the partner's partition.
+type HSMKey struct {
+	Name       string   `json:"name" yaml:"name"`
+	Algorithm  string   `json:"algorithm" yaml:"algorithm"`   // RSA-3072, RSA-4096, P-256 or P-384
+	Mechanisms []string `json:"mechanisms" yaml:"mechanisms"` // such as RSA-PKCS1-SHA256
+}
+
+// State is how far an order has come.
+type State string
+
+// The states of an order.
+const (
+	Submitted  State = "submitted"   // waits for another officer
+	Rejected   State = "rejected"    //
+	Approved   State = "approved"    // is being carried out
+	Active     State = "active"      // an activation order that is carried out
+	CarriedOut State = "carried-out" // a change order that is carried out
+	Ended      State = "ended"       // an activation order of which nothing is left
+)
+
+// Record is an order with what became of it.
+type Record struct {
+	Order
+	State       State      `json:"state"`
+	SubmittedBy string     `json:"submitted_by"`
+	SubmittedAt time.Time  `json:"submitted_at"`
+	DecidedBy   string     `json:"decided_by,omitempty"`
+	DecidedAt   *time.Time `json:"decided_at,omitempty"`
+	Reason      string     `json:"reason,omitempty"` // of a rejection
+	Steps       []Step     `json:"steps,omitempty"`
+	Waiting     string     `json:"waiting,omitempty"` // what the next step waits for, or its last error
+}
+
+// Step is one step of an order that is done.
+type Step struct {
+	Name   string    `json:"name"`
+	Fact   string    `json:"fact"` // what came of it: a key id, a serial number, an address
+	DoneAt time.Time `json:"done_at"`
+}
+
+// Has reports whether the order names the component.
+func (o Order) Has(c Component) bool {
+	for _, have := range o.Components {
+		if have == c {
+			return true
+		}
+	}
+	return false
+}

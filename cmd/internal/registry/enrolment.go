@@ -1,0 +1,147 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"trustcore/internal/audit"
+)
+
+// tokenLife is how long an office has to enrol with its one-time token.
+const tokenLife = 7 * 24 * time.Hour
+
+// Enrolment is what an office sent: public parts only, its private keys were born there and stay there.
+type Enrolment struct {
+	Order     string
+	PublicKey string // WireGuard, base64 of 32 bytes
+	CSR       string // PEM PKCS #10 request for the client certificate
+}
+
+// NewToken makes the one-time token with which the office of an approved activation order enrols. An
+// earlier token that was not used is void from now on. The token itself is not kept, its digest is.
+func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string) (string, error) {
+	rec, err := r.Order(ctx, order)
+	if err != nil {
+		return "", err
+	}
+	if rec.Kind != Activation || rec.State != Approved || !rec.NeedsEnrolment() {
+		return "", r.refused(ctx, actor, "enrolment.token", rec.Order,
+			refuse("order %s (%s, %s) does not wait for an office to enrol", order, rec.Kind, rec.State))
+	}
+	if err := r.record(ctx, actor, "enrolment.token", rec.Order, audit.Granted, ""); err != nil {
+		return "", err
+	}
+	secret := make([]byte, 24)
+	if _, err := rand.Read(secret); err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	token := base64.RawURLEncoding.EncodeToString(secret)
+	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM enrolments WHERE order_id = $1 AND used_at = ''`, order); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO enrolments (token, order_id, expires_at) VALUES ($1, $2, $3)`,
+			digest(token), order, r.now().UTC().Add(tokenLife).Format(timeFormat))
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("token for order %s: %w", order, err)
+	}
+	return token, nil
+}
+
+// NeedsEnrolment reports whether the order's components need something from the office.
+func (o Order) NeedsEnrolment() bool { return o.Has(VPN) || o.Has(NetworkHSM) }
+
+func digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// Enrol takes the office's public parts for the order that the token stands for, once. The same parts
+// sent again with the same token are taken as a repetition; other parts are refused.
+func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Record, error) {
+	if err := checkPublicKey(e.PublicKey); err != nil {
+		return nil, err
+	}
+	unknown := refuse("token: it is unknown, void or expired; ask the data centre for a new one")
+	var used, expires string
+	var before Enrolment
+	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr FROM enrolments WHERE token = $1`, digest(token))
+	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR); errors.Is(err, sql.ErrNoRows) {
+		return nil, unknown
+	} else if err != nil {
+		return nil, fmt.Errorf("enrolment: %w", err)
+	}
+	rec, err := r.Order(ctx, before.Order)
+	if err != nil {
+		return nil, err
+	}
+	actor := audit.Actor{Kind: "partner", ID: rec.Partner.ID}
+	e.Order = before.Order
+	switch {
+	case used != "" && e == before:
+		return rec, nil
+	case used != "":
+		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, refuse("token: it was used already with other keys"))
+	case r.now().After(parseTime(expires)) || rec.State != Approved:
+		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, unknown)
+	}
+	if err := r.record(ctx, actor, "enrolment.use", rec.Order, audit.Granted, ""); err != nil {
+		return nil, err
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error { return r.useToken(ctx, tx, token, e) })
+	return rec, r.refused(ctx, actor, "enrolment.use", rec.Order, err)
+}
+
+// useToken marks the token used; of two that come at once, one wins.
+func (r *Registry) useToken(ctx context.Context, tx *sql.Tx, token string, e Enrolment) error {
+	var others int
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tunnels WHERE public_key = $1`, e.PublicKey).Scan(&others); err != nil {
+		return err
+	}
+	if others > 0 {
+		return refuse("wireguard_public_key: it is or was another tunnel's; make a new key")
+	}
+	done, err := tx.ExecContext(ctx, `UPDATE enrolments SET used_at = $1, public_key = $2, csr = $3 WHERE token = $4 AND used_at = ''`,
+		r.stamp(), e.PublicKey, e.CSR, digest(token))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, refuse("token: it was used already"))
+	}
+	return nil
+}
+
+func checkPublicKey(key string) error {
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(raw) != 32 {
+		return refuse("wireguard_public_key: write the base64 of 32 bytes, as `wg pubkey` prints it")
+	}
+	for _, b := range raw {
+		if b != 0 {
+			return nil
+		}
+	}
+	return refuse("wireguard_public_key: it is all zero; make a real key")
+}
+
+// Enrolment returns what the office of an order sent, or nil when it has not enrolled yet.
+func (r *Registry) Enrolment(ctx context.Context, order string) (*Enrolment, error) {
+	e := Enrolment{Order: order}
+	row := r.db.QueryRowContext(ctx, `SELECT public_key, csr FROM enrolments WHERE order_id = $1 AND used_at <> '' ORDER BY used_at DESC LIMIT 1`, order)
+	if err := row.Scan(&e.PublicKey, &e.CSR); errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("enrolment of order %s: %w", order, err)
+	}
+	return &e, nil
+}

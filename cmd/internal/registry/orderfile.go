@@ -1,0 +1,217 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxOrderFile bounds an order file in bytes: a form of a page or two.
+const maxOrderFile = 256 << 10
+
+// Limits of what one order may list.
+const (
+	maxUnits = 500 // the whole region has about that many
+	maxKeys  = 32
+	maxName  = 200 // characters
+)
+
+// FieldError says which field of an order is wrong and what to write instead.
+type FieldError struct {
+	Field  string // path in the order file, such as "hsm_authorization.keys[0].algorithm"
+	Remedy string
+}
+
+// Error returns field and remedy.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Remedy }
+
+var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
+
+// partnerID is narrower: it becomes part of names in the HSM, in certificates and in file names.
+var partnerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+var components = []Component{NetworkHSM, VPN, CertificationCentre, PeUP, EMail, TestPeUP, LMS}
+
+// mechanisms lists, per key algorithm, what the gateway signs with.
+var mechanisms = map[string][]string{
+	"RSA-3072": {"RSA-PKCS1-SHA256", "RSA-PKCS1-SHA384", "RSA-PKCS1-SHA512", "RSA-PSS-SHA256", "RSA-PSS-SHA384", "RSA-PSS-SHA512"},
+	"RSA-4096": {"RSA-PKCS1-SHA256", "RSA-PKCS1-SHA384", "RSA-PKCS1-SHA512", "RSA-PSS-SHA256", "RSA-PSS-SHA384", "RSA-PSS-SHA512"},
+	"P-256":    {"ECDSA-SHA256"},
+	"P-384":    {"ECDSA-SHA384"},
+}
+
+// ParseOrder reads an order file (YAML or JSON) and checks everything that can be checked without the
+// registry. Errors are *FieldError where a field is wrong.
+func ParseOrder(data []byte) (*Order, error) {
+	if len(data) > maxOrderFile {
+		return nil, fmt.Errorf("order file: %d bytes, at most %d are read", len(data), maxOrderFile)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	var o Order
+	if err := d.Decode(&o); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("order file: it is empty")
+		}
+		return nil, fmt.Errorf("order file: %s", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+func (o *Order) check() error {
+	if !identifier.MatchString(o.ID) {
+		return &FieldError{"id", "write the order's number: letters, digits, '.', '_', '/', '-', at most 64 characters"}
+	}
+	if o.Kind != Activation && o.Kind != Change {
+		return &FieldError{"kind", fmt.Sprintf("%q: write activation (+) or change (-)", o.Kind)}
+	}
+	if !partnerID.MatchString(o.Partner.ID) {
+		return &FieldError{"partner.id", fmt.Sprintf("%q: lower-case letters, digits and hyphens, at most 40 characters", o.Partner.ID)}
+	}
+	if err := o.checkComponents(); err != nil {
+		return err
+	}
+	if o.Kind == Change {
+		return o.checkChange()
+	}
+	return o.checkActivation()
+}
+
+func (o *Order) checkComponents() error {
+	if len(o.Components) == 0 {
+		return &FieldError{"components", "list at least one, such as B_HSM or P_VPN"}
+	}
+	for i, c := range o.Components {
+		field := fmt.Sprintf("components[%d]", i)
+		if !slices.Contains(components, c) {
+			return &FieldError{field, fmt.Sprintf("%q is not one of %v", c, components)}
+		}
+		if slices.Contains(o.Components[:i], c) {
+			return &FieldError{field, fmt.Sprintf("%q stands twice; leave one out", c)}
+		}
+	}
+	return nil
+}
+
+func (o *Order) checkChange() error {
+	switch {
+	case o.VPNRequest != nil:
+		return &FieldError{"vpn_request", "a change order (-) only switches off; leave it out"}
+	case o.HSMAuthorization != nil:
+		return &FieldError{"hsm_authorization", "a change order (-) only switches off; leave it out"}
+	case len(o.Units) != 0 || o.Agreement != nil:
+		return &FieldError{"units", "a change order (-) changes neither units nor agreement; leave units and agreement out"}
+	}
+	return nil
+}
+
+func (o *Order) checkActivation() error {
+	if n := len([]rune(strings.TrimSpace(o.Partner.Name))); n == 0 || n > maxName {
+		return &FieldError{"partner.name", fmt.Sprintf("write the office's name as in the agreement, at most %d characters", maxName)}
+	}
+	if o.Agreement == nil || o.Agreement.Number == "" {
+		return &FieldError{"agreement.number", "write the number of the framework agreement (umowa ramowa)"}
+	}
+	if _, err := time.Parse(time.DateOnly, o.Agreement.Signed); err != nil {
+		return &FieldError{"agreement.signed", fmt.Sprintf("%q: write the date as YYYY-MM-DD", o.Agreement.Signed)}
+	}
+	if err := o.checkUnits(); err != nil {
+		return err
+	}
+	if err := o.checkVPNRequest(); err != nil {
+		return err
+	}
+	return o.checkHSMAuthorization()
+}
+
+func (o *Order) checkUnits() error {
+	if len(o.Units) > maxUnits {
+		return &FieldError{"units", fmt.Sprintf("%d units; at most %d are taken", len(o.Units), maxUnits)}
+	}
+	seen := make(map[string]bool, len(o.Units))
+	for i, u := range o.Units {
+		field := fmt.Sprintf("units[%d].", i)
+		switch {
+		case !partnerID.MatchString(u.ID):
+			return &FieldError{field + "id", fmt.Sprintf("%q: lower-case letters, digits and hyphens, at most 40 characters", u.ID)}
+		case seen[u.ID]:
+			return &FieldError{field + "id", fmt.Sprintf("%q stands twice", u.ID)}
+		case u.Name == "":
+			return &FieldError{field + "name", "write the unit's name"}
+		}
+		seen[u.ID] = true
+	}
+	return nil
+}
+
+func (o *Order) checkVPNRequest() error {
+	switch {
+	case o.Has(VPN) && o.VPNRequest == nil:
+		return &FieldError{"vpn_request", "P_VPN needs the VPN request (zgłoszenie VPN): add vpn_request with its site"}
+	case !o.Has(VPN) && o.VPNRequest != nil:
+		return &FieldError{"vpn_request", "it belongs to P_VPN: add P_VPN to components or leave it out"}
+	case o.VPNRequest != nil && !partnerID.MatchString(o.VPNRequest.Site):
+		return &FieldError{"vpn_request.site", fmt.Sprintf("%q: lower-case letters, digits and hyphens, such as main", o.VPNRequest.Site)}
+	}
+	return nil
+}
+
+func (o *Order) checkHSMAuthorization() error {
+	a := o.HSMAuthorization
+	switch {
+	case o.Has(NetworkHSM) && a == nil:
+		return &FieldError{"hsm_authorization", "B_HSM needs the authorisation (upoważnienie): add hsm_authorization with application, keys, not_before, not_after"}
+	case !o.Has(NetworkHSM) && a != nil:
+		return &FieldError{"hsm_authorization", "it belongs to B_HSM: add B_HSM to components or leave it out"}
+	case a == nil:
+		return nil
+	case !partnerID.MatchString(a.Application):
+		return &FieldError{"hsm_authorization.application", fmt.Sprintf("%q: name the system that uses the keys in lower-case letters, such as ezd", a.Application)}
+	case a.NotBefore.IsZero():
+		return &FieldError{"hsm_authorization.not_before", "write from when it holds, such as 2026-01-01T00:00:00Z"}
+	case !a.NotAfter.After(a.NotBefore):
+		return &FieldError{"hsm_authorization.not_after", "write until when it holds; it must lie after not_before"}
+	case len(a.Keys) == 0 || len(a.Keys) > maxKeys:
+		return &FieldError{"hsm_authorization.keys", fmt.Sprintf("list 1 to %d keys", maxKeys)}
+	}
+	seen := make(map[string]bool, len(a.Keys))
+	for i, k := range a.Keys {
+		if err := k.check(fmt.Sprintf("hsm_authorization.keys[%d].", i)); err != nil {
+			return err
+		}
+		if seen[k.Name] {
+			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].name", i), fmt.Sprintf("%q stands twice", k.Name)}
+		}
+		seen[k.Name] = true
+	}
+	return nil
+}
+
+func (k HSMKey) check(field string) error {
+	if !partnerID.MatchString(k.Name) {
+		return &FieldError{field + "name", fmt.Sprintf("%q: lower-case letters, digits and hyphens, such as seal", k.Name)}
+	}
+	allowed, ok := mechanisms[k.Algorithm]
+	if !ok {
+		return &FieldError{field + "algorithm", fmt.Sprintf("%q is not one of RSA-3072, RSA-4096, P-256, P-384", k.Algorithm)}
+	}
+	if len(k.Mechanisms) == 0 {
+		return &FieldError{field + "mechanisms", fmt.Sprintf("list at least one of %v", allowed)}
+	}
+	for i, m := range k.Mechanisms {
+		if !slices.Contains(allowed, m) {
+			return &FieldError{fmt.Sprintf("%smechanisms[%d]", field, i), fmt.Sprintf("%q is not one of %v, which a %s key can do", m, allowed, k.Algorithm)}
+		}
+	}
+	return nil
+}

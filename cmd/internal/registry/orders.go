@@ -1,0 +1,323 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+)
+
+// Refusal is an answer of no: the rules do not allow what was asked. Anything else is a fault.
+type Refusal struct{ Reason string }
+
+// Error returns the reason.
+func (e *Refusal) Error() string { return e.Reason }
+
+func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+
+// Submit takes an order for another officer to decide. The officer who submits can't approve.
+func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if err := r.admissible(ctx, o); err != nil {
+		return r.refused(ctx, actor, "order.submit", o, err)
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	if err := r.record(ctx, actor, "order.submit", o, audit.Granted, ""); err != nil {
+		return err
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp())
+		return err
+	})
+	if store.Taken(err) {
+		return r.refused(ctx, actor, "order.submit", o, refuse("order %s is already there: give it another number", o.ID))
+	}
+	if err != nil {
+		return fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	return nil
+}
+
+// refused records the refusal and returns it.
+func (r *Registry) refused(ctx context.Context, actor audit.Actor, action string, o Order, why error) error {
+	var no *Refusal
+	if !errors.As(why, &no) {
+		return why
+	}
+	return errors.Join(why, r.record(ctx, actor, action, o, audit.Refused, no.Reason))
+}
+
+// admissible checks an order against what is there: agreement, partner, components.
+func (r *Registry) admissible(ctx context.Context, o Order) error {
+	p, err := r.Partner(ctx, o.Partner.ID)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	on, err := r.componentsOn(ctx, o.Partner.ID)
+	if err != nil {
+		return err
+	}
+	if o.Kind == Change {
+		if p == nil {
+			return refuse("partner.id: %q has no framework agreement here: check the spelling", o.Partner.ID)
+		}
+		for i, c := range o.Components {
+			if on[c] == "" {
+				return refuse("components[%d]: %s is not switched on for %s", i, c, o.Partner.ID)
+			}
+		}
+		return nil
+	}
+	if p != nil && p.Agreement.Number != o.Agreement.Number {
+		return refuse("agreement.number: %s has agreement %q, the order names %q", o.Partner.ID, p.Agreement.Number, o.Agreement.Number)
+	}
+	for i, c := range o.Components {
+		if on[c] != "" {
+			return refuse("components[%d]: %s is already switched on for %s by order %s", i, c, o.Partner.ID, on[c])
+		}
+	}
+	return nil
+}
+
+// componentsOn returns, for each component that is on, the order that switched it on.
+func (r *Registry) componentsOn(ctx context.Context, partner string) (map[Component]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT component, order_id FROM components WHERE partner = $1 AND ended_by = ''`, partner)
+	if err != nil {
+		return nil, fmt.Errorf("components of %s: %w", partner, err)
+	}
+	defer rows.Close()
+	on := map[Component]string{}
+	for rows.Next() {
+		var c, order string
+		if err := rows.Scan(&c, &order); err != nil {
+			return nil, fmt.Errorf("components of %s: %w", partner, err)
+		}
+		on[Component(c)] = order
+	}
+	return on, rows.Err()
+}
+
+// Approve decides for an order. From here on it is carried out: a change order takes the access away in
+// this very transaction.
+func (r *Registry) Approve(ctx context.Context, actor audit.Actor, id string) error {
+	rec, err := r.Order(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := r.decidable(ctx, actor, rec); err != nil {
+		return r.refused(ctx, actor, "order.approve", rec.Order, err)
+	}
+	if err := r.record(ctx, actor, "order.approve", rec.Order, audit.Granted, ""); err != nil {
+		return err
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error {
+		if err := r.decide(ctx, tx, actor, id, Approved, ""); err != nil {
+			return err
+		}
+		if rec.Kind == Change {
+			return endComponents(ctx, tx, rec.Order)
+		}
+		return beginComponents(ctx, tx, rec.Order)
+	})
+	if store.Taken(err) {
+		err = refuse("order %s: a component was switched on by another order meanwhile", id)
+	}
+	return r.refused(ctx, actor, "order.approve", rec.Order, err)
+}
+
+// Reject declines an order for a reason that the submitter sees.
+func (r *Registry) Reject(ctx context.Context, actor audit.Actor, id, reason string) error {
+	rec, err := r.Order(ctx, id)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(reason) == "" {
+		return refuse("reason: say why the order is rejected; the submitter will read it")
+	}
+	if rec.State != Submitted {
+		return r.refused(ctx, actor, "order.reject", rec.Order, refuse("order %s is %s: only a submitted order can be rejected", id, rec.State))
+	}
+	if err := r.record(ctx, actor, "order.reject", rec.Order, audit.Granted, reason); err != nil {
+		return err
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error { return r.decide(ctx, tx, actor, id, Rejected, reason) })
+	return r.refused(ctx, actor, "order.reject", rec.Order, err)
+}
+
+func (r *Registry) decidable(ctx context.Context, actor audit.Actor, rec *Record) error {
+	if rec.State != Submitted {
+		return refuse("order %s is %s: only a submitted order can be approved", rec.ID, rec.State)
+	}
+	if rec.SubmittedBy == actor.ID {
+		return refuse("order %s was submitted by %s: another officer must approve it", rec.ID, actor.ID)
+	}
+	return r.admissible(ctx, rec.Order)
+}
+
+func (r *Registry) decide(ctx context.Context, tx *sql.Tx, actor audit.Actor, id string, to State, reason string) error {
+	done, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, decided_by = $2, decided_at = $3, reason = $4 WHERE id = $5 AND state = $6`,
+		string(to), actor.ID, r.stamp(), reason, id, string(Submitted))
+	if err != nil {
+		return fmt.Errorf("order %s: %w", id, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, refuse("order %s was decided by another officer meanwhile", id))
+	}
+	return nil
+}
+
+// beginComponents enters partner, units and components. What a component grants begins when its step is done.
+func beginComponents(ctx context.Context, tx *sql.Tx, o Order) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO partners (id, name, agreement, signed) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name`, o.Partner.ID, o.Partner.Name, o.Agreement.Number, o.Agreement.Signed)
+	if err != nil {
+		return fmt.Errorf("partner %s: %w", o.Partner.ID, err)
+	}
+	for _, u := range o.Units {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO units (partner, id, name) VALUES ($1, $2, $3)
+			ON CONFLICT (partner, id) DO UPDATE SET name = excluded.name`, o.Partner.ID, u.ID, u.Name); err != nil {
+			return fmt.Errorf("unit %s: %w", u.ID, err)
+		}
+	}
+	for _, c := range o.Components {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO components (partner, component, order_id) VALUES ($1, $2, $3)`, o.Partner.ID, string(c), o.ID); err != nil {
+			return fmt.Errorf("component %s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
+	for _, c := range o.Components {
+		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3 AND ended_by = ''`, o.ID, o.Partner.ID, string(c)); err != nil {
+			return fmt.Errorf("component %s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// Order returns one order with what became of it.
+func (r *Registry) Order(ctx context.Context, id string) (*Record, error) {
+	records, err := r.orders(ctx, `WHERE id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(records) == 0 {
+		return nil, refuse("order %s is not there", id)
+	}
+	return &records[0], nil
+}
+
+// Orders returns all orders, newest first.
+func (r *Registry) Orders(ctx context.Context) ([]Record, error) {
+	return r.orders(ctx, `ORDER BY submitted_at DESC`)
+}
+
+// Unfinished returns the approved orders that are not carried out yet, oldest decision first.
+func (r *Registry) Unfinished(ctx context.Context) ([]Record, error) {
+	return r.orders(ctx, `WHERE state = 'approved' ORDER BY decided_at`)
+}
+
+func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Record, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT body, state, submitted_by, submitted_at, decided_by, decided_at, reason, waiting FROM orders `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("orders: %w", err)
+	}
+	defer rows.Close()
+	var records []Record
+	for rows.Next() {
+		var rec Record
+		var body, state, submitted, decided string
+		if err := rows.Scan(&body, &state, &rec.SubmittedBy, &submitted, &rec.DecidedBy, &decided, &rec.Reason, &rec.Waiting); err != nil {
+			return nil, fmt.Errorf("orders: %w", err)
+		}
+		if err := json.Unmarshal([]byte(body), &rec.Order); err != nil {
+			return nil, fmt.Errorf("orders: %w", err)
+		}
+		rec.State, rec.SubmittedAt = State(state), parseTime(submitted)
+		if decided != "" {
+			at := parseTime(decided)
+			rec.DecidedAt = &at
+		}
+		records = append(records, rec)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("orders: %w", err)
+	}
+	for i := range records {
+		if records[i].Steps, err = r.steps(ctx, records[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// Partner returns one partner, or an error that is sql.ErrNoRows.
+func (r *Registry) Partner(ctx context.Context, id string) (*Partner, error) {
+	partners, err := r.partners(ctx, `WHERE id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(partners) == 0 {
+		return nil, fmt.Errorf("partner %s: %w", id, sql.ErrNoRows)
+	}
+	return &partners[0], nil
+}
+
+// Partners returns all partners by name.
+func (r *Registry) Partners(ctx context.Context) ([]Partner, error) {
+	return r.partners(ctx, `ORDER BY name`)
+}
+
+func (r *Registry) partners(ctx context.Context, where string, args ...any) ([]Partner, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT id, name, agreement, signed FROM partners `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("partners: %w", err)
+	}
+	defer rows.Close()
+	var partners []Partner
+	for rows.Next() {
+		var p Partner
+		if err := rows.Scan(&p.ID, &p.Name, &p.Agreement.Number, &p.Agreement.Signed); err != nil {
+			return nil, fmt.Errorf("partners: %w", err)
+		}
+		partners = append(partners, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("partners: %w", err)
+	}
+	for i := range partners {
+		if partners[i].Units, err = r.units(ctx, partners[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return partners, nil
+}
+
+func (r *Registry) units(ctx context.Context, partner string) ([]SubordinateUnit, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT id, name FROM units WHERE partner = $1 ORDER BY name`, partner)
+	if err != nil {
+		return nil, fmt.Errorf("units: %w", err)
+	}
+	defer rows.Close()
+	var units []SubordinateUnit
+	for rows.Next() {
+		var u SubordinateUnit
+		if err := rows.Scan(&u.ID, &u.Name); err != nil {
+			return nil, fmt.Errorf("units: %w", err)
+		}
+		units = append(units, u)
+	}
+	return units, rows.Err()
+}

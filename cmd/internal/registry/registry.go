@@ -1,0 +1,118 @@
+// Package registry keeps what is wished for: partners, orders, what they switch on, who decided. Rules,
+// permission, audit and SQL stand in one place, so that no path leads around them. The facts that
+// the pillars need (tunnels, grants, certificates) are plain values; no pillar is known here.
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+)
+
+// Config is what Open needs; every field must be set.
+type Config struct {
+	DB    *store.DB
+	Audit *audit.Log
+	Now   func() time.Time
+	Pool  AddressPool // tunnel addresses
+}
+
+// Registry is safe for concurrent use.
+type Registry struct {
+	db    *store.DB
+	audit *audit.Log
+	now   func() time.Time
+	pool  AddressPool
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and renewed at every change; guarded by mu
+}
+
+var schema = []string{
+	`CREATE TABLE partners (id TEXT PRIMARY KEY, name TEXT NOT NULL, agreement TEXT NOT NULL, signed TEXT NOT NULL)`,
+	`CREATE TABLE units (partner TEXT NOT NULL REFERENCES partners(id), id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (partner, id))`,
+	`CREATE TABLE orders (id TEXT PRIMARY KEY, kind TEXT NOT NULL, partner TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL,
+		submitted_by TEXT NOT NULL, submitted_at TEXT NOT NULL, decided_by TEXT NOT NULL DEFAULT '', decided_at TEXT NOT NULL DEFAULT '',
+		reason TEXT NOT NULL DEFAULT '', waiting TEXT NOT NULL DEFAULT '')`,
+	`CREATE TABLE order_steps (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, fact TEXT NOT NULL, done_at TEXT NOT NULL,
+		seq BIGINT NOT NULL, PRIMARY KEY (order_id, name))`,
+	`CREATE TABLE components (partner TEXT NOT NULL REFERENCES partners(id), component TEXT NOT NULL, order_id TEXT NOT NULL REFERENCES orders(id),
+		ended_by TEXT NOT NULL DEFAULT '', PRIMARY KEY (order_id, component))`,
+	`CREATE UNIQUE INDEX components_on ON components (partner, component) WHERE ended_by = ''`,
+	`CREATE TABLE enrolments (token TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id), expires_at TEXT NOT NULL,
+		public_key TEXT NOT NULL DEFAULT '', csr TEXT NOT NULL DEFAULT '', used_at TEXT NOT NULL DEFAULT '')`,
+	`CREATE TABLE tunnels (order_id TEXT PRIMARY KEY REFERENCES orders(id), partner TEXT NOT NULL, site TEXT NOT NULL,
+		public_key TEXT NOT NULL UNIQUE, address TEXT NOT NULL UNIQUE)`,
+	`CREATE TABLE certificates (serial TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id), partner TEXT NOT NULL,
+		purpose TEXT NOT NULL, key_id TEXT NOT NULL DEFAULT '', fingerprint TEXT NOT NULL UNIQUE, pem TEXT NOT NULL)`,
+	`CREATE TABLE keys (id TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, UNIQUE (order_id, name))`,
+	`CREATE TABLE revision (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
+	`INSERT INTO revision (name, value) VALUES ('wish', 1)`,
+}
+
+// Open brings the schema up to date and returns the registry.
+func Open(ctx context.Context, cfg Config) (*Registry, error) {
+	if cfg.DB == nil || cfg.Audit == nil || cfg.Now == nil || !cfg.Pool.Prefix.IsValid() {
+		return nil, errors.New("registry: DB, Audit, Now or Pool is missing")
+	}
+	if err := cfg.DB.Migrate(ctx, "registry", schema); err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, changed: make(chan struct{})}, nil
+}
+
+// Changed returns a channel that is closed at the next change.
+func (r *Registry) Changed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
+}
+
+func (r *Registry) announce() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// change runs do in a transaction that moves the wish to its next revision, then wakes who waits.
+func (r *Registry) change(ctx context.Context, do func(tx *sql.Tx) error) error {
+	err := r.db.InTx(ctx, func(tx *sql.Tx) error {
+		if err := do(tx); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE revision SET value = value + 1 WHERE name = 'wish'`)
+		return err
+	})
+	if err == nil {
+		r.announce()
+	}
+	return err
+}
+
+// record writes an audit entry of an officer's act on an order.
+func (r *Registry) record(ctx context.Context, actor audit.Actor, action string, o Order, outcome, reason string) error {
+	_, err := r.audit.Append(ctx, audit.Entry{
+		Time: r.now(), Actor: actor, Action: action, Subject: o.ID, Partner: o.Partner.ID, Order: o.ID,
+		Outcome: outcome, Reason: reason,
+	})
+	return err
+}
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+func (r *Registry) stamp() string { return r.now().UTC().Format(timeFormat) }
+
+func parseTime(s string) time.Time {
+	t, err := time.Parse(timeFormat, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

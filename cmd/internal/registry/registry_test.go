@@ -1,0 +1,292 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+const orderYAML = `
+id: ZU-2026-001
+kind: activation
+partner: {id: um-przykladowo, name: Urząd Miasta Przykładowo}
+agreement: {number: UR/12/2026, signed: 2026-01-15}
+units:
+  - {id: mops, name: Miejski Ośrodek Pomocy Społecznej}
+components: [B_HSM, P_VPN]
+vpn_request: {site: main}
+hsm_authorization:
+  application: ezd
+  keys:
+    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SHA256, RSA-PSS-SHA256]}
+  not_before: 2026-01-01T00:00:00Z
+  not_after: 2027-01-01T00:00:00Z
+`
+
+const changeYAML = `
+id: ZZ-2026-001
+kind: change
+partner: {id: um-przykladowo}
+components: [B_HSM, P_VPN]
+`
+
+var (
+	one = audit.Actor{Kind: "officer", ID: "officer-1"}
+	two = audit.Actor{Kind: "officer", ID: "officer-2"}
+	now = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+)
+
+func open(t *testing.T, url string) (*registry.Registry, *audit.Log) {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close(context.Background()) })
+	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: func() time.Time { return now },
+		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/29"), Hub: netip.MustParseAddr("10.64.0.1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, log
+}
+
+func parse(t *testing.T, text string) registry.Order {
+	t.Helper()
+	o, err := registry.ParseOrder([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *o
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantRefusal(t *testing.T, err error, part string) {
+	t.Helper()
+	var no *registry.Refusal
+	if !errors.As(err, &no) || !strings.Contains(no.Reason, part) {
+		t.Errorf("got %v; want a refusal with %q", err, part)
+	}
+}
+
+func publicKey(b byte) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune(b)), 32)))
+}
+
+// TestStory walks one partner from the first order to the last on both engines.
+func TestStory(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { story(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { story(t, storetest.Postgres(t)) })
+}
+
+func story(t *testing.T, url string) {
+	ctx := t.Context()
+	r, log := open(t, url)
+	o := parse(t, orderYAML)
+	must(t, r.Submit(ctx, one, o))
+	wantRefusal(t, r.Submit(ctx, one, o), "already there")
+	wantRefusal(t, r.Approve(ctx, one, o.ID), "another officer")
+	_, err := r.NewToken(ctx, two, o.ID)
+	wantRefusal(t, err, "does not wait")
+	must(t, r.Approve(ctx, two, o.ID))
+	wantRefusal(t, r.Approve(ctx, two, o.ID), "only a submitted order")
+
+	token, err := r.NewToken(ctx, two, o.ID)
+	must(t, err)
+	sent := registry.Enrolment{PublicKey: publicKey('a'), CSR: "csr"}
+	_, err = r.Enrol(ctx, "guess", sent)
+	wantRefusal(t, err, "unknown")
+	_, err = r.Enrol(ctx, token, registry.Enrolment{PublicKey: "AAAA", CSR: "csr"})
+	wantRefusal(t, err, "wireguard_public_key")
+	rec, err := r.Enrol(ctx, token, sent)
+	must(t, err)
+	_, err = r.Enrol(ctx, token, sent)
+	must(t, err)
+	_, err = r.Enrol(ctx, token, registry.Enrolment{PublicKey: publicKey('b'), CSR: "csr"})
+	wantRefusal(t, err, "already with other keys")
+
+	carryOut(t, r, rec)
+	g, err := r.Grant(ctx, "fp", "k1")
+	if err != nil || g.Partner != "um-przykladowo" || g.Application != "ezd" || len(g.Mechanisms) != 2 {
+		t.Errorf("%+v, %v", g, err)
+	}
+	_, err = r.Grant(ctx, "fp", "k2")
+	wantRefusal(t, err, "not one of")
+	_, err = r.Grant(ctx, "other", "k1")
+	wantRefusal(t, err, "not a partner's")
+	if _, tunnels, err := r.Wish(ctx); err != nil || len(tunnels) != 1 || tunnels[0].Address.String() != "10.64.0.2" {
+		t.Errorf("%v, %v", tunnels, err)
+	}
+
+	c := parse(t, changeYAML)
+	must(t, r.Submit(ctx, two, c))
+	must(t, r.Approve(ctx, one, c.ID))
+	_, err = r.Grant(ctx, "fp", "k1")
+	wantRefusal(t, err, "switched off by order ZZ-2026-001")
+	if _, tunnels, err := r.Wish(ctx); err != nil || len(tunnels) != 0 {
+		t.Errorf("%v, %v", tunnels, err)
+	}
+	must(t, r.Finish(ctx, c.ID, registry.CarriedOut))
+	if rec, err := r.Order(ctx, o.ID); err != nil || rec.State != registry.Ended {
+		t.Errorf("%v, %v", rec.State, err)
+	}
+	must(t, log.Close(ctx))
+	entries, err := log.List(ctx, audit.Filter{Order: o.ID})
+	if err != nil || len(entries) < 7 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+func carryOut(t *testing.T, r *registry.Registry, rec *registry.Record) {
+	t.Helper()
+	ctx := t.Context()
+	must(t, r.AddKey(ctx, rec.ID, "seal", "k1"))
+	must(t, r.StepDone(ctx, rec.ID, "partition", "k1"))
+	must(t, r.StepDone(ctx, rec.ID, "partition", "k1"))
+	must(t, r.AddCertificate(ctx, registry.Certificate{Serial: "1", Order: rec.ID, Partner: rec.Partner.ID,
+		Purpose: registry.ClientCertificate, Fingerprint: "fp", PEM: "pem"}))
+	_, err := r.Grant(ctx, "fp", "k1")
+	wantRefusal(t, err, "not switched on yet")
+	for range 2 {
+		if a, err := r.GrantTunnel(ctx, *rec, publicKey('a')); err != nil || a.String() != "10.64.0.2" {
+			t.Fatalf("%v, %v", a, err)
+		}
+	}
+	must(t, r.Finish(ctx, rec.ID, registry.Active))
+}
+
+// TestApproveOnce lets many officers approve one order at once: one of them does.
+func TestApproveOnce(t *testing.T) {
+	r, _ := open(t, storetest.SQLite(t))
+	o := parse(t, orderYAML)
+	must(t, r.Submit(t.Context(), one, o))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	won := 0
+	for i := range 8 {
+		wg.Go(func() {
+			if r.Approve(context.Background(), audit.Actor{Kind: "officer", ID: fmt.Sprintf("officer-%d", i+2)}, o.ID) == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				won++
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 {
+		t.Errorf("%d approvals, want 1", won)
+	}
+}
+
+// TestAddressesAreNeverReused ends tunnels until the pool is used up.
+func TestAddressesAreNeverReused(t *testing.T) {
+	r, _ := open(t, storetest.SQLite(t))
+	seen := map[netip.Addr]bool{}
+	for i := range 6 { // 10.64.0.0/29 without network, broadcast and hub leaves 5
+		o := parse(t, strings.NewReplacer("ZU-2026-001", fmt.Sprintf("ZU-%d", i), "um-przykladowo", fmt.Sprintf("um-%d", i)).Replace(orderYAML))
+		must(t, r.Submit(t.Context(), one, o))
+		must(t, r.Approve(t.Context(), two, o.ID))
+		rec, err := r.Order(t.Context(), o.ID)
+		must(t, err)
+		a, err := r.GrantTunnel(t.Context(), *rec, publicKey(byte('a'+i)))
+		if i == 5 {
+			wantRefusal(t, err, "used up")
+			continue
+		}
+		if err != nil || seen[a] {
+			t.Fatalf("%v, %v", a, err)
+		}
+		seen[a] = true
+		c := parse(t, strings.NewReplacer("ZZ-2026-001", fmt.Sprintf("ZZ-%d", i), "um-przykladowo", fmt.Sprintf("um-%d", i)).Replace(changeYAML))
+		must(t, r.Submit(t.Context(), one, c))
+		must(t, r.Approve(t.Context(), two, c.ID))
+	}
+}
+
+func TestRejectAndInadmissible(t *testing.T) {
+	ctx := t.Context()
+	r, _ := open(t, storetest.SQLite(t))
+	wantRefusal(t, r.Submit(ctx, one, parse(t, changeYAML)), "no framework agreement")
+	o := parse(t, orderYAML)
+	must(t, r.Submit(ctx, one, o))
+	wantRefusal(t, r.Reject(ctx, two, o.ID, " "), "say why")
+	must(t, r.Reject(ctx, two, o.ID, "units are missing"))
+	wantRefusal(t, r.Approve(ctx, two, o.ID), "rejected")
+	_, err := r.Order(ctx, "ZU-none")
+	wantRefusal(t, err, "not there")
+	o.ID = "ZU-2"
+	must(t, r.Submit(ctx, one, o))
+	must(t, r.Approve(ctx, two, o.ID))
+	o.ID = "ZU-3"
+	wantRefusal(t, r.Submit(ctx, one, o), "already switched on")
+	o.Agreement = &registry.FrameworkAgreement{Number: "other", Signed: "2026-01-01"}
+	wantRefusal(t, r.Submit(ctx, one, o), "agreement.number")
+}
+
+func TestParseOrderNamesTheField(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"kind: activation", "kind: plus", "kind"},
+		{"id: ZU-2026-001", "id: 'ZU 1'", "id"},
+		{"um-przykladowo", "UM_P", "partner.id"},
+		{"name: Urząd Miasta Przykładowo", "name: ''", "partner.name"},
+		{"UR/12/2026", "", "agreement.number"},
+		{"2026-01-15", "15.01.2026", "agreement.signed"},
+		{"[B_HSM, P_VPN]", "[]", "components"},
+		{"[B_HSM, P_VPN]", "[B_HSM, P_VPN, X]", "components[2]"},
+		{"[B_HSM, P_VPN]", "[B_HSM, P_VPN, B_HSM]", "components[2]"},
+		{"[B_HSM, P_VPN]", "[B_HSM]", "vpn_request"},
+		{"[B_HSM, P_VPN]", "[P_VPN]", "hsm_authorization"},
+		{"site: main", "site: Główna", "vpn_request.site"},
+		{"vpn_request: {site: main}", "", "vpn_request"},
+		{"application: ezd", "application: ''", "hsm_authorization.application"},
+		{"RSA-3072", "RSA-1024", "hsm_authorization.keys[0].algorithm"},
+		{"[RSA-PKCS1-SHA256, RSA-PSS-SHA256]", "[ECDSA-SHA256]", "hsm_authorization.keys[0].mechanisms[0]"},
+		{"2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "hsm_authorization.not_after"},
+		{"components:", "component:", "component"},
+	} {
+		if !strings.Contains(orderYAML, c.old) {
+			t.Fatalf("%q is not in the sample", c.old)
+		}
+		_, err := registry.ParseOrder([]byte(strings.Replace(orderYAML, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s -> %s: got %v; want %q", c.old, c.new, err, c.want)
+		}
+	}
+	if _, err := registry.ParseOrder([]byte(strings.Replace(changeYAML, "kind: change", "kind: change\nvpn_request: {site: x}", 1))); err == nil {
+		t.Error("a change order with a VPN request was taken")
+	}
+}
+
+func FuzzParseOrder(f *testing.F) {
+	f.Add([]byte(orderYAML))
+	f.Add([]byte(changeYAML))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o, err := registry.ParseOrder(data)
+		if err == nil && (o.ID == "" || len(o.Components) == 0) {
+			t.Errorf("taken: %+v", o)
+		}
+	})
+}

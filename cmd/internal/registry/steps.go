@@ -1,0 +1,137 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"trustcore/internal/store"
+)
+
+// steps returns the done steps of an order in the order in which they were done.
+func (r *Registry) steps(ctx context.Context, order string) ([]Step, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT name, fact, done_at FROM order_steps WHERE order_id = $1 ORDER BY seq`, order)
+	if err != nil {
+		return nil, fmt.Errorf("steps of order %s: %w", order, err)
+	}
+	defer rows.Close()
+	var steps []Step
+	for rows.Next() {
+		var s Step
+		var at string
+		if err := rows.Scan(&s.Name, &s.Fact, &at); err != nil {
+			return nil, fmt.Errorf("steps of order %s: %w", order, err)
+		}
+		s.DoneAt = parseTime(at)
+		steps = append(steps, s)
+	}
+	return steps, rows.Err()
+}
+
+// StepDone remembers that a step of an order is done and what came of it. Doing it twice changes nothing.
+func (r *Registry) StepDone(ctx context.Context, order, name, fact string) error {
+	err := r.change(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE orders SET waiting = '' WHERE id = $1`, order); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO order_steps (order_id, name, fact, done_at, seq)
+			SELECT $1, $2, $3, $4, COUNT(*) FROM order_steps WHERE order_id = $5 ON CONFLICT DO NOTHING`, order, name, fact, r.stamp(), order)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("order %s, step %s: %w", order, name, err)
+	}
+	return nil
+}
+
+// Waiting remembers what the next step of an order waits for, for people to read.
+func (r *Registry) Waiting(ctx context.Context, order, why string) error {
+	_, err := r.db.ExecContext(ctx, `UPDATE orders SET waiting = $1 WHERE id = $2`, why, order)
+	if err != nil {
+		return fmt.Errorf("order %s: %w", order, err)
+	}
+	return nil
+}
+
+// Finish ends the carrying out of an order: an activation order becomes active, a change order
+// carried-out, and activation orders of which no component is left become ended.
+func (r *Registry) Finish(ctx context.Context, order string, to State) error {
+	err := r.change(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, waiting = '' WHERE id = $2 AND state = $3`, string(to), order, string(Approved)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1 WHERE state = $2 AND NOT EXISTS
+			(SELECT 1 FROM components WHERE components.order_id = orders.id AND ended_by = '')`, string(Ended), string(Active))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("order %s: %w", order, err)
+	}
+	return nil
+}
+
+// EndedBy returns, for a change order, the activation orders whose components it ended, with those components.
+func (r *Registry) EndedBy(ctx context.Context, change string) (map[string][]Component, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT order_id, component FROM components WHERE ended_by = $1`, change)
+	if err != nil {
+		return nil, fmt.Errorf("order %s: %w", change, err)
+	}
+	defer rows.Close()
+	ended := map[string][]Component{}
+	for rows.Next() {
+		var order, c string
+		if err := rows.Scan(&order, &c); err != nil {
+			return nil, fmt.Errorf("order %s: %w", change, err)
+		}
+		ended[order] = append(ended[order], Component(c))
+	}
+	return ended, rows.Err()
+}
+
+// Left returns the components of an activation order that are on.
+func (r *Registry) Left(ctx context.Context, order string) ([]Component, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT component FROM components WHERE order_id = $1 AND ended_by = '' ORDER BY component`, order)
+	if err != nil {
+		return nil, fmt.Errorf("order %s: %w", order, err)
+	}
+	defer rows.Close()
+	var left []Component
+	for rows.Next() {
+		var c string
+		if err := rows.Scan(&c); err != nil {
+			return nil, fmt.Errorf("order %s: %w", order, err)
+		}
+		left = append(left, Component(c))
+	}
+	return left, rows.Err()
+}
+
+// AddKey remembers which HSM key an order's authorisation made.
+func (r *Registry) AddKey(ctx context.Context, order, name, keyID string) error {
+	err := r.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO keys (id, order_id, name) VALUES ($1, $2, $3)`, keyID, order, name)
+		return err
+	})
+	if err != nil && !store.Taken(err) {
+		return fmt.Errorf("key %s: %w", name, err)
+	}
+	return nil
+}
+
+// Keys returns the HSM keys of an order, id by name.
+func (r *Registry) Keys(ctx context.Context, order string) (map[string]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT name, id FROM keys WHERE order_id = $1`, order)
+	if err != nil {
+		return nil, fmt.Errorf("keys of order %s: %w", order, err)
+	}
+	defer rows.Close()
+	keys := map[string]string{}
+	for rows.Next() {
+		var name, id string
+		if err := rows.Scan(&name, &id); err != nil {
+			return nil, fmt.Errorf("keys of order %s: %w", order, err)
+		}
+		keys[name] = id
+	}
+	return keys, rows.Err()
+}
