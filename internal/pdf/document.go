@@ -16,7 +16,7 @@ type Document struct {
 	rebuilt   map[int]entry
 	revisions []Revision
 	problems  []string
-	crypt     *crypt // nil where not encrypted or the password is not the empty one
+	crypt     *crypt // nil where not encrypted or not to be decrypted
 
 	cache    map[int]Object
 	repeated map[int]bool            // objects with a dictionary that holds a key twice
@@ -65,7 +65,6 @@ func open(data []byte, b *budget) (*Document, error) {
 			return nil, err
 		}
 	}
-	d.openEncryption()
 	d.findRevisions()
 	return d, nil
 }

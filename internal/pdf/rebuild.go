@@ -25,6 +25,9 @@ func (d *Document) rebuild(cause error) error {
 	}
 	d.trailer = s.trailer
 	clear(d.cache)
+	if err := d.openEncryption(); err != nil {
+		d.problem("%v", err)
+	}
 	if d.Catalog() == nil {
 		return errors.New("pdf: the catalog cannot be read")
 	}

@@ -76,6 +76,9 @@ func (d *Document) readSections() error {
 	if d.trailer["Root"] == nil {
 		return errors.New("pdf: the trailer has no Root")
 	}
+	if err := d.openEncryption(); err != nil {
+		d.problem("%v", err)
+	}
 	if d.Catalog() == nil {
 		return errors.New("pdf: the catalog cannot be read")
 	}
