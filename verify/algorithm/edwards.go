@@ -17,10 +17,7 @@ func (k *PublicKey) readEdwards(oid string, params []byte) error {
 		k.kind, k.bits, size = KindEd448, 448, ed448.PublicKeySize
 	}
 	if len(params) > 0 {
-		if !isNull(params) {
-			return fmt.Errorf("%w: %s key with parameters", ErrMalformed, k.Name())
-		}
-		k.find(k.Name() + " key with NULL parameters (RFC 8410 3)")
+		return fmt.Errorf("%w: %s key with parameters", ErrMalformed, k.Name())
 	}
 	if len(k.bitString) != size {
 		return fmt.Errorf("%w: %s key of %d octets", ErrMalformed, k.Name(), len(k.bitString))

@@ -2,6 +2,7 @@ package algorithm
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"fmt"
 	"math/big"
 
@@ -41,8 +42,11 @@ type PublicKey struct {
 	pq  any   // *mldsa.PublicKey or *slhdsa.PublicKey
 }
 
-// rsaKey: the modulus and the public exponent.
-type rsaKey struct{ n, e *big.Int }
+// rsaKey is a modulus and a public exponent; std is set where the standard library is faster.
+type rsaKey struct {
+	n, e *big.Int
+	std  *rsa.PublicKey
+}
 
 // dsaKey: p is nil where the parameters are inherited.
 type dsaKey struct{ p, q, g, y *big.Int }
@@ -158,7 +162,7 @@ func ParsePublicKey(spki []byte) (*PublicKey, error) {
 
 func (k *PublicKey) read(oid, params []byte) error {
 	switch id := string(oid); id {
-	case oidRSA, oidX500RSA, oidPSS:
+	case oidRSA, oidPSS:
 		return k.readRSA(id, params)
 	case oidEC:
 		return k.readEC(params)
@@ -187,8 +191,6 @@ func (k *PublicKey) readRSA(oid string, params []byte) error {
 			}
 			k.pss = &p
 		}
-	case oid == oidX500RSA:
-		k.find("RSA key under the identifier id-ea-rsa")
 	case len(params) == 0:
 		k.find("RSA key without the NULL parameters (RFC 3279 2.3.1)")
 	case !isNull(params):
@@ -214,7 +216,7 @@ func (k *PublicKey) readRSA(oid string, params []byte) error {
 }
 
 func (k *PublicKey) setRSA(n, e *big.Int) error {
-	k.rsa, k.bits = rsaKey{n, e}, n.BitLen()
+	k.rsa, k.bits = rsaKey{n: n, e: e}, n.BitLen()
 	switch {
 	case k.bits < minRSABits || k.bits > maxRSABits:
 		return fmt.Errorf("%w: RSA key of %d bits", ErrUnsupported, k.bits)
@@ -224,6 +226,9 @@ func (k *PublicKey) setRSA(n, e *big.Int) error {
 		return fmt.Errorf("%w: RSA exponent is even or 1", ErrMalformed)
 	case e.BitLen() > maxRSAExponentBits:
 		return fmt.Errorf("%w: RSA exponent of %d bits", ErrUnsupported, e.BitLen())
+	}
+	if k.bits == assemblyRSABits && e.BitLen() < 32 {
+		k.rsa.std = &rsa.PublicKey{N: n, E: int(e.Int64())}
 	}
 	return nil
 }

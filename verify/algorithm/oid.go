@@ -5,7 +5,6 @@ var (
 	oidRSA        = string(encodeOID("1.2.840.113549.1.1.1"))
 	oidPSS        = string(encodeOID("1.2.840.113549.1.1.10"))
 	oidMGF1       = string(encodeOID("1.2.840.113549.1.1.8"))
-	oidX500RSA    = string(encodeOID("2.5.8.1.1")) // id-ea-rsa: X.509 (1988) Annex H, old CAs
 	oidDSA        = string(encodeOID("1.2.840.10040.4.1"))
 	oidOIWDSA     = string(encodeOID("1.3.14.3.2.12"))
 	oidEC         = string(encodeOID("1.2.840.10045.2.1"))
@@ -17,10 +16,9 @@ var (
 // bareKeyOIDs are key algorithms that stand in SignerInfo.signatureAlgorithm and leave the digest to
 // digestAlgorithm (RFC 3370 3.1, 3.2; ecPublicKey is seen in the wild).
 var bareKeyOIDs = map[string]family{
-	oidRSA:     rsaPKCS1,
-	oidX500RSA: rsaPKCS1,
-	oidDSA:     dsaFamily,
-	oidEC:      ecdsaFamily,
+	oidRSA: rsaPKCS1,
+	oidDSA: dsaFamily,
+	oidEC:  ecdsaFamily,
 }
 
 // signatureOIDs is the table of certificates, CRLs, OCSP responses and SignerInfos.
