@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"fmt"
 	"math/big"
@@ -72,7 +73,7 @@ func AddEvidence(signedData []byte, certificates, crls, ocsps [][]byte) ([]byte,
 	choices := slices.Clone(sd.CertificateChoices)
 	for _, c := range certificates {
 		if !containsBytes(choices, c) {
-			choices = append(choices, c)
+			choices = insert(choices, c)
 		}
 	}
 	revocations := slices.Clone(sd.RevocationInfos)
@@ -82,7 +83,7 @@ func AddEvidence(signedData []byte, certificates, crls, ocsps [][]byte) ([]byte,
 	}
 	for _, c := range crls {
 		if !containsBytes(revocations, c) {
-			revocations = append(revocations, c)
+			revocations = insert(revocations, c)
 		}
 	}
 	signers := make([][]byte, len(sd.Signers))
@@ -98,8 +99,8 @@ func (si *SignerInfo) withUnsigned(attribute Attribute) []byte {
 	if si.RawSignedAttributes != nil {
 		fields = append(fields, si.RawSignedAttributes)
 	}
-	list := append(encodings(si.UnsignedAttributes), attribute.Raw)
-	fields = append(fields, si.SignatureAlgorithm, si.RawSignature, setOf(tagContext|tagConstructed|1, list))
+	list := insert(encodings(si.UnsignedAttributes), attribute.Raw)
+	fields = append(fields, si.SignatureAlgorithm, si.RawSignature, element(tagContext|tagConstructed|1, list...))
 	return element(tagSequence, fields...)
 }
 
@@ -114,13 +115,23 @@ func (sd *SignedData) rebuild(certificates, revocations, signers [][]byte) []byt
 	}
 	body := [][]byte{integer(int64(version)), element(tagSet, sd.DigestAlgorithms...), sd.Content.Raw}
 	if len(certificates) > 0 {
-		body = append(body, setOf(tagContext|tagConstructed, certificates))
+		body = append(body, element(tagContext|tagConstructed, certificates...))
 	}
 	if len(revocations) > 0 {
-		body = append(body, setOf(tagContext|tagConstructed|1, revocations))
+		body = append(body, element(tagContext|tagConstructed|1, revocations...))
 	}
-	body = append(body, setOf(tagSet, signers))
+	body = append(body, element(tagSet, signers...))
 	return contentInfo(body)
+}
+
+// insert puts a member into the encodings of a SET OF where DER wants it. The others keep their
+// order even where it is not DER's: archive time-stamps may depend on it.
+func insert(members [][]byte, m []byte) [][]byte {
+	i := 0
+	for i < len(members) && bytes.Compare(members[i], m) <= 0 {
+		i++
+	}
+	return slices.Insert(members, i, m)
 }
 
 func encodings(list []Attribute) [][]byte {

@@ -244,3 +244,15 @@ func join(parts [][]byte) []byte {
 	}
 	return bytes.Join(parts, nil)
 }
+
+// LooksLikeSignedAttributes tells whether data begins with what SignedMessage gives: a SET OF
+// Attribute with a message-digest. A content like that must not pass as signed without signed
+// attributes, since its signature may be one over attributes.
+func LooksLikeSignedAttributes(data []byte) bool {
+	if len(data) == 0 || data[0] != tagSet {
+		return false
+	}
+	r := newReader(data)
+	list, _, err := r.attributes(tagSet)
+	return err == nil && find(list, OIDMessageDigest) != nil
+}

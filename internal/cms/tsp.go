@@ -176,6 +176,9 @@ func (q *TimestampRequest) readExtensions(r *reader) error {
 		return err
 	}
 	for !list.empty() {
+		if len(q.Extensions) >= maxExtensions {
+			return fmt.Errorf("more than %d extensions", maxExtensions)
+		}
 		in, _, err := list.enter(tagSequence, "Extension")
 		if err != nil {
 			return err

@@ -1,0 +1,269 @@
+// Package signerinfo checks one SignerInfo of the Cryptographic Message Syntax: who signed, is the
+// signing certificate bound, does the value verify, does the message digest match (RFC 5652, 5.4 to
+// 5.6 and 11). CAdES, PAdES and time-stamps share it. It says facts; trust is judged elsewhere.
+package signerinfo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"trustcore/internal/cms"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+)
+
+// Input is one SignerInfo with what it is about.
+type Input struct {
+	SignerInfo  *cms.SignerInfo
+	ContentType cms.OID // eContentType; "" for a counter-signature, which must not have content-type
+	Content     *Content
+	// Candidates are the DER certificates to find the signer in.
+	Candidates [][]byte
+}
+
+// Facts are what the check found.
+type Facts struct {
+	Signer      []byte // DER of the signing certificate or nil
+	Certificate *certificate.Certificate
+	Binding     signature.Binding
+	Intact      bool // the signature value verifies with Signer's key
+
+	// DigestFound and DigestIntact are about the content: it is there, and its digest is the
+	// message-digest attribute's (or it is what the value signs, when there are no attributes).
+	DigestFound, DigestIntact bool
+
+	SigningTime time.Time
+	Algorithms  []signature.AlgorithmUse
+	Structure   []string // what makes the signature ill-formed
+	Notes       []string
+}
+
+// Check does all of it.
+func Check(in Input) *Facts {
+	c := checker{Input: in, Facts: &Facts{}}
+	c.scheme, c.schemeErr = algorithm.FromCMS(in.SignerInfo.SignatureAlgorithm, in.SignerInfo.DigestAlgorithm)
+	c.digest, c.digestErr = algorithm.HashByIdentifier(in.SignerInfo.DigestAlgorithm)
+	if c.schemeErr != nil {
+		c.note("signature algorithm: %v", c.schemeErr)
+	}
+	if c.digestErr != nil {
+		c.note("digest algorithm: %v", c.digestErr)
+	}
+	c.attributes()
+	c.references()
+	c.content()
+	c.signer()
+	c.uses()
+	return c.Facts
+}
+
+// checker carries one check from step to step.
+type checker struct {
+	Input
+	*Facts
+	scheme    algorithm.Scheme
+	schemeErr error
+	digest    algorithm.Hash
+	digestErr error
+	v2, v1    []cms.CertificateRef
+}
+
+func (c *checker) note(format string, args ...any) {
+	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) illFormed(format string, args ...any) {
+	c.Structure = append(c.Structure, fmt.Sprintf(format, args...))
+}
+
+// attributes checks the signed attributes as RFC 5652 section 11 asks.
+func (c *checker) attributes() {
+	si := c.SignerInfo
+	if si.RawSignedAttributes == nil {
+		if c.ContentType != "" && c.ContentType != cms.OIDData {
+			c.illFormed("no signed attributes although the content is %s, not data (RFC 5652, 5.3)", c.ContentType)
+		}
+		return
+	}
+	c.once(cms.OIDContentType, "content-type")
+	c.once(cms.OIDMessageDigest, "message-digest")
+	c.once(cms.OIDSigningTime, "signing-time")
+	c.once(cms.OIDSigningCertificate, "signing-certificate")
+	c.once(cms.OIDSigningCertificateV2, "signing-certificate-v2")
+	switch typ := si.ContentType(); {
+	case c.ContentType == "" && si.Signed(cms.OIDContentType) != nil:
+		c.note("a counter-signature must not have the content-type attribute (RFC 5652, 11.4)")
+	case c.ContentType != "" && si.Signed(cms.OIDContentType) == nil:
+		c.illFormed("the content-type attribute is missing (RFC 5652, 11.1)")
+	case c.ContentType != "" && typ != c.ContentType:
+		c.illFormed("the content-type attribute says %q, the content is %s (RFC 5652, 11.1)", typ, c.ContentType)
+	}
+	if si.MessageDigest() == nil {
+		c.illFormed("the message-digest attribute is missing or malformed (RFC 5652, 11.2)")
+	}
+	var err error
+	if c.SigningTime, err = si.SigningTime(); err != nil {
+		c.note("%v", err)
+	}
+}
+
+// once complains about an attribute that is there twice or has not exactly one value.
+func (c *checker) once(typ cms.OID, name string) {
+	seen := 0
+	for i := range c.SignerInfo.SignedAttributes {
+		a := &c.SignerInfo.SignedAttributes[i]
+		if a.Type != typ {
+			continue
+		}
+		if seen++; len(a.Values) != 1 {
+			c.illFormed("the %s attribute has %d values", name, len(a.Values))
+		}
+	}
+	if seen > 1 {
+		c.illFormed("the %s attribute is there %d times", name, seen)
+	}
+}
+
+func (c *checker) references() {
+	var err error
+	if c.v2, c.v1, err = c.SignerInfo.SigningCertificates(); err != nil {
+		c.illFormed("%v", err)
+	}
+}
+
+// content compares the message digest.
+func (c *checker) content() {
+	c.DigestFound = c.Content.Present()
+	if !c.DigestFound || c.digestErr != nil || c.SignerInfo.RawSignedAttributes == nil {
+		return
+	}
+	d, err := c.Content.Digest(c.digest)
+	if err != nil {
+		c.DigestFound = false
+		c.note("the content cannot be read: %v", err)
+		return
+	}
+	want := c.SignerInfo.MessageDigest()
+	c.DigestIntact = want != nil && bytes.Equal(d, want)
+}
+
+// signer takes the first certificate that is named and whose key verifies the value; else the first
+// that is named.
+func (c *checker) signer() {
+	named := c.named()
+	for _, cert := range named {
+		if err := c.verify(cert); err != nil {
+			if !errors.Is(err, algorithm.ErrSignature) {
+				c.note("signature value: %v", err)
+			}
+			continue
+		}
+		c.choose(cert)
+		c.Intact = true
+		return
+	}
+	if len(named) > 0 {
+		c.choose(named[0])
+	}
+}
+
+func (c *checker) choose(cert *certificate.Certificate) {
+	c.Signer, c.Certificate = cert.Raw, cert
+	c.Binding = c.bind(cert)
+}
+
+// verify checks the signature value with the certificate's key.
+func (c *checker) verify(cert *certificate.Certificate) error {
+	if c.schemeErr != nil {
+		return c.schemeErr
+	}
+	key, err := cert.Key()
+	if err != nil {
+		return err
+	}
+	if c.SignerInfo.RawSignedAttributes == nil {
+		return c.verifyContent(key)
+	}
+	notes, err := c.scheme.Verify(key, c.SignerInfo.SignedMessage(), c.SignerInfo.Signature)
+	if errors.Is(err, algorithm.ErrSignature) {
+		notes, err = c.verifyResorted(key)
+	}
+	if err == nil {
+		c.Notes = append(c.Notes, notes...)
+	}
+	return err
+}
+
+// verifyResorted takes the signed attributes in DER where they are not encoded so.
+func (c *checker) verifyResorted(key *algorithm.PublicKey) ([]string, error) {
+	der, err := c.SignerInfo.SignedMessageDER()
+	if err != nil || bytes.Equal(der, c.SignerInfo.SignedMessage()) {
+		return nil, algorithm.ErrSignature
+	}
+	notes, err := c.scheme.Verify(key, der, c.SignerInfo.Signature)
+	if err != nil {
+		return nil, err
+	}
+	return append(notes, "the signed attributes are not in DER; the value is over their DER encoding"), nil
+}
+
+// verifyContent is the case without signed attributes: the value is over the content. Content that
+// is itself an encoding of signed attributes is refused, or a signature over attributes could be
+// passed off as one over that content.
+func (c *checker) verifyContent(key *algorithm.PublicKey) error {
+	if !c.Content.Present() {
+		return errors.New("the signed data is absent")
+	}
+	var start head
+	if err := c.Content.CopyTo(&start); err != nil {
+		return err
+	}
+	if cms.LooksLikeSignedAttributes(start.kept) {
+		return errors.New("the content is an encoding of signed attributes")
+	}
+	var notes []string
+	var err error
+	if c.scheme.SignsDigest() {
+		var d []byte
+		if d, err = c.Content.Digest(c.scheme.Hash()); err == nil {
+			notes, err = c.scheme.VerifyDigest(key, d, c.SignerInfo.Signature)
+		}
+	} else {
+		var m whole
+		if err = c.Content.CopyTo(&m); err == nil {
+			notes, err = c.scheme.Verify(key, m.kept, c.SignerInfo.Signature)
+		}
+	}
+	if err == nil {
+		c.DigestIntact = true
+		c.Notes = append(c.Notes, notes...)
+	}
+	return err
+}
+
+// uses lists the algorithms.
+func (c *checker) uses() {
+	if c.schemeErr == nil {
+		use := signature.AlgorithmUse{Purpose: "signature", Algorithm: c.scheme.Name()}
+		if c.Certificate != nil {
+			if key, err := c.Certificate.Key(); err == nil {
+				use.KeyBits = key.Bits()
+			}
+		}
+		c.Algorithms = append(c.Algorithms, use)
+	}
+	if c.digestErr == nil && c.SignerInfo.RawSignedAttributes != nil {
+		c.Algorithms = append(c.Algorithms, signature.AlgorithmUse{Purpose: "message-digest", Algorithm: c.digest.Name()})
+	}
+	for _, refs := range [][]cms.CertificateRef{c.v2, c.v1} {
+		if len(refs) == 0 {
+			continue
+		}
+		if h, err := algorithm.HashByIdentifier(refs[0].HashAlgorithm); err == nil {
+			c.Algorithms = append(c.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
+		}
+	}
+}

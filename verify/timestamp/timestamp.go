@@ -1,0 +1,164 @@
+// Package timestamp opens RFC 3161 time-stamp tokens and compares their imprints. It says facts:
+// whether the authority and its certificate are trusted at any time is judged elsewhere.
+package timestamp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+
+	"trustcore/internal/cms"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/signature"
+)
+
+// Token is one opened token.
+type Token struct {
+	// Timestamp is filled but for Covers and CoversSignature, which its reader knows, and Found and
+	// Imprint, which Compare fills.
+	*signature.Timestamp
+	// Info is what the authority signed, nil when it cannot be read.
+	Info *cms.TSTInfo
+	// SignedData is the token's CMS, nil when it cannot be read.
+	SignedData *cms.SignedData
+
+	hash algorithm.Hash // of the imprint; invalid when unknown
+}
+
+// ID names a token by its content: "T-" and the beginning of its SHA-256.
+func ID(token []byte) string {
+	sum := sha256.Sum256(token)
+	return "T-" + hex.EncodeToString(sum[:12])
+}
+
+// Open reads a token: DER or BER of a ContentInfo. It never fails: what is wrong stands in
+// Structure, and Intact is true only when the token's signature verifies with the certificate that
+// it names, over the TSTInfo that is returned. The certificate is looked for in the token, then in
+// extra (DER); without any, Signer is nil and Intact false. An empty id is replaced by ID(token).
+func Open(id string, kind signature.TimestampType, token []byte, extra [][]byte) *Token {
+	if id == "" {
+		id = ID(token)
+	}
+	t := &Token{Timestamp: &signature.Timestamp{ID: id, Type: kind, Token: token}}
+	sd, err := cms.Parse(token)
+	if err != nil {
+		t.illFormed("time-stamp token: %v", err)
+		return t
+	}
+	t.SignedData = sd
+	t.Token = sd.Raw
+	t.evidence()
+	t.readInfo()
+	t.check(extra)
+	return t
+}
+
+func (t *Token) illFormed(format string, args ...any) {
+	t.Structure = append(t.Structure, fmt.Sprintf(format, args...))
+}
+
+// evidence collects certificates and revocation data of the token.
+func (t *Token) evidence() {
+	sd := t.SignedData
+	t.Certificates = append(t.Certificates, sd.Certificates...)
+	t.CRLs = append(t.CRLs, sd.CRLs...)
+	t.OCSPs = append(t.OCSPs, sd.OCSPs...)
+	for _, si := range sd.Signers {
+		for i := range si.UnsignedAttributes {
+			a := &si.UnsignedAttributes[i]
+			switch a.Type {
+			case cms.OIDCertificateValues:
+				if certs, err := a.Certificates(); err == nil {
+					t.Certificates = append(t.Certificates, certs...)
+				}
+			case cms.OIDRevocationValues, cms.OIDRevocationArchival:
+				if crls, ocsps, err := a.Revocations(); err == nil {
+					t.CRLs = append(t.CRLs, crls...)
+					t.OCSPs = append(t.OCSPs, ocsps...)
+				}
+			}
+		}
+	}
+}
+
+func (t *Token) readInfo() {
+	content := &t.SignedData.Content
+	if content.Type != cms.OIDTSTInfo {
+		t.illFormed("the token's content is %s, not TSTInfo (RFC 3161, 2.4.2)", content.Type)
+		return
+	}
+	if !content.Present {
+		t.illFormed("the token has no TSTInfo")
+		return
+	}
+	info, err := cms.ParseTSTInfo(content.Bytes())
+	if err != nil {
+		t.illFormed("%v", err)
+		return
+	}
+	t.Info, t.Time = info, info.Time
+	if info.Version != 1 {
+		t.illFormed("TSTInfo of version %d", info.Version)
+	}
+	if t.hash, err = algorithm.HashByIdentifier(info.HashAlgorithm); err != nil {
+		t.illFormed("imprint: %v", err)
+		return
+	}
+	t.Algorithms = append(t.Algorithms, signature.AlgorithmUse{Purpose: "timestamp-imprint", Algorithm: t.hash.Name()})
+}
+
+// check verifies the token's one signature.
+func (t *Token) check(extra [][]byte) {
+	if len(t.SignedData.Signers) != 1 {
+		t.illFormed("the token has %d signers, not one (RFC 3161, 2.4.2)", len(t.SignedData.Signers))
+	}
+	if len(t.SignedData.Signers) == 0 || t.Info == nil {
+		return
+	}
+	candidates := t.Certificates
+	if len(extra) > 0 {
+		candidates = append(candidates[:len(candidates):len(candidates)], extra...)
+	}
+	facts := signerinfo.Check(signerinfo.Input{
+		SignerInfo:  t.SignedData.Signers[0],
+		ContentType: t.SignedData.Content.Type,
+		Content:     signerinfo.Bytes(t.SignedData.Content.Bytes()),
+		Candidates:  candidates,
+	})
+	t.Signer, t.Binding = facts.Signer, facts.Binding
+	t.Intact = facts.Intact && facts.DigestFound && facts.DigestIntact && len(facts.Structure) == 0
+	t.Structure = append(t.Structure, facts.Structure...)
+	for _, use := range facts.Algorithms {
+		if use.Purpose == "signature" {
+			use.Purpose = "timestamp-signature"
+		}
+		t.Algorithms = append(t.Algorithms, use)
+	}
+}
+
+// Hash is the algorithm of the imprint; false when it is unknown.
+func (t *Token) Hash() (algorithm.Hash, bool) { return t.hash, t.Info != nil && t.hash.Valid() }
+
+// Compare compares the imprint with the data that write writes, and fills Found and Imprint. An
+// error of write means that the data could not be assembled: Found is false then.
+func (t *Token) Compare(write func(w io.Writer) error) {
+	t.Found, t.Imprint = false, false
+	h, ok := t.Hash()
+	if !ok || write == nil {
+		return
+	}
+	state := h.New()
+	if err := write(state); err != nil {
+		return
+	}
+	t.CompareDigest(state.Sum(nil))
+}
+
+// CompareDigest is Compare for data that was digested already with Hash.
+func (t *Token) CompareDigest(digest []byte) {
+	t.Found = true
+	t.Imprint = t.Info != nil && len(digest) > 0 && bytes.Equal(digest, t.Info.Imprint)
+}
