@@ -1,0 +1,251 @@
+package vpn
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"trustcore/vpn/internal/device"
+	"trustcore/vpn/internal/fence"
+)
+
+// DefaultMTU leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes.
+const DefaultMTU = 1420
+
+// hubKeepalive lets the hub, too, start handshakes. Together with the remembered endpoints
+// it makes traffic flow again milliseconds after a restart; without it an office notices
+// only after 15 s (WireGuard's KEEPALIVE_TIMEOUT + REKEY_TIMEOUT).
+const hubKeepalive = 25 * time.Second
+
+// The reasons for which a hub cannot open. The message of the error is one sentence that
+// says what to do.
+var (
+	ErrPrivilege  = device.ErrPrivilege
+	ErrFirewall   = fence.ErrPrivilege
+	ErrNoNftables = fence.ErrNoNftables
+	ErrPortTaken  = device.ErrPortTaken
+	ErrNameTaken  = device.ErrNameTaken
+	ErrNoKernel   = device.ErrNoKernel
+
+	// ErrDeviceGone says that somebody deleted the interface: close the hub and open it again.
+	ErrDeviceGone = device.ErrDeviceGone
+)
+
+// HubConfig says how a hub is made. Everything but Mode, MTU and ListenPort is required.
+type HubConfig struct {
+	Mode       Mode           // "" is auto
+	Interface  string         // name of the tunnel interface, at most 15 bytes
+	PrivateKey PrivateKey     // see [LoadOrCreateKey]
+	ListenPort uint16         // UDP; 0 is one that is free
+	Addresses  []netip.Prefix // the hub's own tunnel addresses, /32 or /128
+	MTU        int            // bytes; 0 is DefaultMTU
+	StateDir   string         // folder for the endpoints that offices had last
+	Log        *slog.Logger
+}
+
+// Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
+// it. One hub lives in a network namespace. Its methods may be called at the same time.
+type Hub struct {
+	cfg       HubConfig
+	mode      Mode
+	endpoints *endpoints
+
+	mu     sync.Mutex // guards all below: there is one writer of device and fence
+	device device.Device
+	link   *device.Link // nil in mode netstack
+	fence  fence.Fence
+	closed string // why every peer was shut out, "" while the fence stands
+
+	wish   Wish
+	wished bool         // a wish came, so that peers which are not in it are to go
+	policy fence.Policy // this and the next two are derived from wish
+	peers  map[Key]*PeerWish
+	routes []netip.Prefix
+}
+
+// OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no
+// peer yet. When it fails nothing is left up.
+func OpenHub(cfg HubConfig) (*Hub, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = DefaultMTU
+	}
+	remembered, err := loadEndpoints(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{cfg: cfg, endpoints: remembered}
+	modes := []Mode{cfg.Mode}
+	if cfg.Mode == ModeAuto || cfg.Mode == "" {
+		modes = h.preference()
+	}
+	var refused []error
+	for _, mode := range modes {
+		if err = h.open(mode); err == nil {
+			h.mode = mode
+			return h, nil
+		}
+		refused = append(refused, fmt.Errorf("mode %s: %w", mode, err))
+		if !errors.Is(err, ErrNoKernel) {
+			break // another way would not heal a taken port or a firewall that does not stand
+		}
+	}
+	return nil, errors.Join(refused...)
+}
+
+func (c HubConfig) check() error {
+	switch {
+	case c.Interface == "" || len(c.Interface) > 15:
+		return fmt.Errorf("vpn: interface name %q has not 1 to 15 bytes", c.Interface)
+	case c.PrivateKey.IsZero():
+		return errors.New("vpn: the hub needs a private key")
+	case len(c.Addresses) == 0:
+		return errors.New("vpn: the hub needs a tunnel address")
+	case c.StateDir == "":
+		return errors.New("vpn: the hub needs a state folder")
+	case c.Log == nil:
+		return errors.New("vpn: the hub needs a logger")
+	case c.MTU != 0 && (c.MTU < 1280 || c.MTU > 9000):
+		return fmt.Errorf("vpn: MTU %d is not within 1280 to 9000", c.MTU)
+	}
+	for _, a := range c.Addresses {
+		if problem := addressProblem(a); problem != "" {
+			return errors.New("vpn: the hub's tunnel address " + problem)
+		}
+	}
+	return nil
+}
+
+// preference is the order in which auto tries: what needs no privilege comes last, and
+// only when there is no privilege.
+func (h *Hub) preference() []Mode {
+	if os.Geteuid() != 0 {
+		return []Mode{ModeNetstack}
+	}
+	return []Mode{ModeKernel, ModeUserspace}
+}
+
+// open makes fence and device, in this order.
+func (h *Hub) open(mode Mode) (err error) {
+	options := device.Options{
+		Name: h.cfg.Interface, MTU: h.cfg.MTU, PrivateKey: h.cfg.PrivateKey.Reveal(),
+		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log,
+	}
+	if mode == ModeNetstack {
+		d, stack, err := device.OpenNetstack(options)
+		if err != nil {
+			return err
+		}
+		h.device, h.fence = d, fence.OpenProxy(stack, h.cfg.Log)
+		return nil
+	}
+	firewall, err := fence.OpenNftables(h.cfg.Interface, h.hosts())
+	if err != nil {
+		return err
+	}
+	if mode == ModeKernel {
+		h.device, h.link, err = device.OpenKernel(options)
+	} else {
+		h.device, h.link, err = device.OpenUserspace(options)
+	}
+	if err != nil {
+		return errors.Join(err, firewall.Close())
+	}
+	h.fence = firewall
+	return nil
+}
+
+func (h *Hub) hosts() []netip.Addr {
+	hosts := make([]netip.Addr, 0, len(h.cfg.Addresses))
+	for _, p := range h.cfg.Addresses {
+		hosts = append(hosts, p.Addr())
+	}
+	return hosts
+}
+
+// Mode is how the tunnel is carried.
+func (h *Hub) Mode() Mode { return h.mode }
+
+// PublicKey is the key that offices know the hub by.
+func (h *Hub) PublicKey() Key { return h.cfg.PrivateKey.Public() }
+
+// Apply validates the wish, makes it the wanted state and reconciles once. A wish that is
+// refused changes nothing, and so does one that is older than the present one.
+func (h *Hub) Apply(w Wish) (Changes, error) {
+	if err := h.check(w); err != nil {
+		return Changes{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.Revision < h.wish.Revision {
+		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
+	}
+	h.adopt(w)
+	return h.reconcile()
+}
+
+// Reconcile compares the present state with the last wish and repairs what differs. Call
+// it every few seconds: whatever it finds then was changed by somebody else.
+func (h *Hub) Reconcile() (Changes, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reconcile()
+}
+
+// check is Validate and what only the hub can know.
+func (h *Hub) check(w Wish) error {
+	if err := w.Validate(); err != nil {
+		return err
+	}
+	own := h.hosts()
+	for i, p := range w.Peers {
+		if p.PublicKey == h.PublicKey() {
+			return &FieldError{fmt.Sprintf("peers[%d].public_key", i), "is the hub's own key"}
+		}
+		for j, a := range p.Addresses {
+			if slices.Contains(own, a.Addr()) {
+				return &FieldError{fmt.Sprintf("peers[%d].addresses[%d]", i, j), a.String() + " is the hub's own address"}
+			}
+		}
+		for j, s := range p.Services {
+			if problem := h.cannotCarry(s); problem != "" {
+				return &FieldError{fmt.Sprintf("peers[%d].services[%d]", i, j), problem}
+			}
+		}
+	}
+	return nil
+}
+
+// cannotCarry says why the hub's mode cannot offer a service, or "".
+func (h *Hub) cannotCarry(s Service) string {
+	switch {
+	case h.mode != ModeNetstack:
+		return ""
+	case s.Proto != "tcp":
+		return "mode netstack carries TCP alone: start the hub as root"
+	case !s.Backend.IsValid():
+		return "mode netstack needs the service's backend on loopback"
+	case !slices.Contains(h.hosts(), s.Addr.Addr()):
+		return "mode netstack offers services at the hub's own addresses alone"
+	}
+	return ""
+}
+
+// Close remembers the endpoints, takes the tunnel down and the fence away after it.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	state, err := h.device.Read()
+	if err == nil && h.wished {
+		err = h.endpoints.remember(state.Peers)
+	}
+	_, restrictErr := h.fence.Restrict(fence.Policy{})
+	return errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+}

@@ -1,0 +1,85 @@
+// Package device speaks to one WireGuard device: that of the kernel, or an embedded
+// wireguard-go on a TUN interface or on a TCP/IP stack inside the process.
+package device
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Key is a WireGuard key of any kind.
+type Key = [32]byte
+
+// Device is one WireGuard device that is up. Close takes it down and away.
+type Device interface {
+	// Read gives the present state.
+	Read() (State, error)
+	// Write applies a change. It is no transaction: after an error read again.
+	Write(Change) error
+	Close() error
+}
+
+// State is what the device says about itself. It holds secrets: never log it.
+type State struct {
+	PublicKey  Key
+	ListenPort int
+	Peers      map[Key]Peer
+}
+
+// Peer is the present state of one peer.
+type Peer struct {
+	PresharedKey  Key            // zero when there is none
+	Endpoint      netip.AddrPort // invalid when not known
+	Keepalive     time.Duration
+	LastHandshake time.Time // zero when there was none
+	Received      int64     // bytes
+	Sent          int64     // bytes
+	AllowedIPs    []netip.Prefix
+}
+
+// Change is what one call applies; what is nil or empty stays as it is.
+type Change struct {
+	PrivateKey *Key
+	ListenPort *int // setting it re-binds the socket, so set it only when it differs
+	Peers      []PeerChange
+}
+
+// PeerChange adds, changes or removes one peer.
+type PeerChange struct {
+	PublicKey    Key
+	Remove       bool
+	UpdateOnly   bool // do nothing when the peer is not there
+	PresharedKey *Key
+	Endpoint     netip.AddrPort
+	Keepalive    *time.Duration
+	// ReplaceAllowedIPs drops the addresses that the peer has before AllowedIPs are added.
+	ReplaceAllowedIPs bool
+	AllowedIPs        []netip.Prefix
+}
+
+// Options say how a device is made.
+type Options struct {
+	Name       string // of the interface; not used by netstack
+	MTU        int
+	PrivateKey Key
+	ListenPort int            // 0: one that is free
+	Addresses  []netip.Prefix // of this end, /32 or /128
+	Log        *slog.Logger
+}
+
+// The reasons for which a device cannot be made on this host. The message of the error
+// says what to do.
+var (
+	ErrNoKernel   = errors.New("the kernel has no WireGuard (load the module wireguard, or use mode userspace)")
+	ErrPrivilege  = errors.New("the tunnel interface needs root or CAP_NET_ADMIN (start as root, or use mode netstack)")
+	ErrPortTaken  = errors.New("another program has the UDP port (stop it, or choose another port)")
+	ErrNameTaken  = errors.New("another program has an interface of this name (stop it, or choose another name)")
+	ErrDeviceGone = errors.New("the device is gone")
+)
+
+func portError(port int, err error) error {
+	return fmt.Errorf("listen on UDP port %d: %w: %w", port, ErrPortTaken, err)
+}

@@ -1,0 +1,337 @@
+package fence
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+)
+
+const (
+	socketBuffer = 16 << 20 // bytes: 10,000 elements in one transaction do not fit the default
+	chunk        = 1000     // elements a message: an attribute ends at 65,535 bytes, an element takes 52
+)
+
+// The reasons for which the firewall cannot be built. The message of the error says what to do.
+var (
+	ErrPrivilege  = errors.New("the firewall needs root or CAP_NET_ADMIN (start as root, or use mode netstack)")
+	ErrNoNftables = errors.New("the kernel has no nftables (load the module nf_tables, or use mode netstack)")
+)
+
+// Nftables is the fence around a tunnel interface of the kernel: the table inet trustcore.
+// Not for concurrent use.
+type Nftables struct {
+	want    *ruleset
+	hub     []netip.Addr
+	present map[string]map[string]struct{} // keys by set, as the last Restrict left them
+}
+
+// OpenNftables builds the table without a single permission, reads it back and compares.
+// The interface need not exist yet, and should not.
+func OpenNftables(ifname string, hub []netip.Addr) (*Nftables, error) {
+	n := &Nftables{want: newRuleset(ifname), hub: hub}
+	if err := n.rebuild(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// rebuild replaces the table in one transaction: there is no moment without it.
+func (n *Nftables) rebuild() error {
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	c.AddTable(n.want.table) // so that there is one to delete
+	c.DelTable(n.want.table)
+	if err := n.want.add(c); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("build the firewall: %w", classify(err))
+	}
+	problem, err := n.inspect(c)
+	if err == nil && problem != "" {
+		err = fmt.Errorf("the firewall does not read back as it was written: %s", problem)
+	}
+	return err
+}
+
+// inspect compares the table in the kernel with the wanted one and names the first
+// difference, or "".
+func (n *Nftables) inspect(c *nftables.Conn) (problem string, err error) {
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return "", fmt.Errorf("read the firewall: %w", classify(err))
+	}
+	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName })
+	if i < 0 {
+		return "table " + tableName + " is missing", nil
+	}
+	if tables[i].Flags != 0 {
+		return "table " + tableName + " sleeps", nil
+	}
+	if problem, err = n.inspectSets(c); problem != "" || err != nil {
+		return problem, err
+	}
+	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return "", fmt.Errorf("read the chains: %w", err)
+	}
+	found := make(map[string]*nftables.Chain)
+	for _, chain := range all {
+		if chain.Table.Name == tableName {
+			found[chain.Name] = chain
+		}
+	}
+	if len(found) != len(n.want.chains) {
+		return fmt.Sprintf("it has %d chains, not %d", len(found), len(n.want.chains)), nil
+	}
+	for _, want := range n.want.chains {
+		if problem, err = n.inspectChain(c, want, found[want.Name]); problem != "" || err != nil {
+			return problem, err
+		}
+	}
+	return "", nil
+}
+
+func (n *Nftables) inspectSets(c *nftables.Conn) (problem string, err error) {
+	sets, err := c.GetSets(n.want.table)
+	if err != nil {
+		return "", fmt.Errorf("read the sets: %w", err)
+	}
+	if len(sets) != len(n.want.sets) {
+		return fmt.Sprintf("it has %d sets, not %d", len(sets), len(n.want.sets)), nil
+	}
+	for _, s := range sets {
+		want := n.want.sets[s.Name]
+		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout {
+			return "set " + s.Name + " is not ours", nil
+		}
+	}
+	return "", nil
+}
+
+func (n *Nftables) inspectChain(c *nftables.Conn, want, found *nftables.Chain) (problem string, err error) {
+	if found == nil {
+		return "chain " + want.Name + " is missing", nil
+	}
+	rules, err := c.GetRules(n.want.table, want)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "chain " + want.Name + " is missing", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read chain %s: %w", want.Name, err)
+	}
+	exprs := make([][]expr.Any, len(rules))
+	for i, r := range rules {
+		exprs[i] = r.Exprs
+	}
+	if fingerprint(found, exprs) != fingerprint(want, n.want.rules[want.Name]) {
+		return "chain " + want.Name + " was changed", nil
+	}
+	return "", nil
+}
+
+// Restrict implements [Fence].
+func (n *Nftables) Restrict(p Policy) (changed int, err error) {
+	c, err := open()
+	if err != nil {
+		return 0, err
+	}
+	problem, err := n.inspect(c)
+	if problem != "" || err != nil { // also when it cannot be read: writing it anew is the cure
+		if err := n.rebuild(); err != nil {
+			return 0, err
+		}
+		changed++
+	}
+	n.present = make(map[string]map[string]struct{})
+	wanted := n.elements(p)
+	for name, set := range n.want.sets {
+		present, err := c.GetSetElements(set)
+		if err != nil {
+			return changed, fmt.Errorf("read set %s: %w", name, err)
+		}
+		keys := make(map[string]struct{}, len(present))
+		var surplus []nftables.SetElement
+		for _, e := range present {
+			if _, is := wanted[name][string(e.Key)]; is {
+				keys[string(e.Key)] = struct{}{}
+			} else {
+				surplus = append(surplus, nftables.SetElement{Key: e.Key})
+			}
+		}
+		n.present[name] = keys
+		changed += len(surplus)
+		for part := range slices.Chunk(surplus, chunk) {
+			if err := c.SetDeleteElements(byName(set), part); err != nil {
+				return changed, fmt.Errorf("take from set %s: %w", name, err)
+			}
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return changed, fmt.Errorf("take permissions away: %w", classify(err))
+	}
+	return changed, nil
+}
+
+// Permit implements [Fence].
+func (n *Nftables) Permit(p Policy) (changed int, err error) {
+	c, err := open()
+	if err != nil {
+		return 0, err
+	}
+	for name, keys := range n.elements(p) {
+		var missing []nftables.SetElement
+		for key := range keys {
+			if _, is := n.present[name][key]; !is {
+				missing = append(missing, nftables.SetElement{Key: []byte(key)})
+			}
+		}
+		changed += len(missing)
+		for part := range slices.Chunk(missing, chunk) {
+			if err := c.SetAddElements(byName(n.want.sets[name]), part); err != nil {
+				return 0, fmt.Errorf("add to set %s: %w", name, err)
+			}
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return 0, fmt.Errorf("permit: %w", classify(err))
+	}
+	return changed, nil
+}
+
+// Counters implements [Fence].
+func (n *Nftables) Counters() (Counters, error) {
+	counters := Counters{Flows: make(map[Flow]Traffic)}
+	c, err := open()
+	if err != nil {
+		return counters, err
+	}
+	for _, f := range families() {
+		elements, err := c.GetSetElements(n.want.sets["allowed"+f.suffix])
+		if err != nil {
+			return counters, fmt.Errorf("read the counters: %w", err)
+		}
+		for _, e := range elements {
+			flow, ok := decodeFlow(e.Key, int(f.addressLen))
+			if ok && e.Counter != nil {
+				counters.Flows[flow] = Traffic{Packets: e.Counter.Packets, Bytes: e.Counter.Bytes}
+			}
+		}
+	}
+	for _, chain := range n.want.chains {
+		if chain.Name == "outward" {
+			continue // what the host itself may not send is no attempt of a partner
+		}
+		rules, err := c.GetRules(n.want.table, chain)
+		if err != nil {
+			return counters, fmt.Errorf("read the counters: %w", err)
+		}
+		for _, r := range rules {
+			for _, e := range r.Exprs {
+				if counter, is := e.(*expr.Counter); is {
+					counters.Denied += counter.Packets
+				}
+			}
+		}
+	}
+	return counters, nil
+}
+
+// Close implements [Fence].
+func (n *Nftables) Close() error {
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	c.DelTable(n.want.table)
+	if err := c.Flush(); err != nil && !errors.Is(err, syscall.ENOENT) {
+		return fmt.Errorf("take the firewall away: %w", err)
+	}
+	return nil
+}
+
+// elements are the keys that each set must hold.
+func (n *Nftables) elements(p Policy) map[string]map[string]struct{} {
+	keys := make(map[string]map[string]struct{}, len(n.want.sets))
+	for name := range n.want.sets {
+		keys[name] = make(map[string]struct{})
+	}
+	put := func(set string, a netip.Addr, key []byte) {
+		keys[set+suffix(a)][string(key)] = struct{}{}
+	}
+	for flow := range p.Flows {
+		if flow.Source.Is4() == flow.Dest.Addr().Is4() { // a packet has one family
+			put("allowed", flow.Source, encodeFlow(flow))
+		}
+	}
+	for a := range maps.Keys(p.Sources) {
+		put("partners", a, a.AsSlice())
+	}
+	for _, a := range n.hub {
+		put("hub", a, a.AsSlice())
+	}
+	return keys
+}
+
+// encodeFlow is the key of a permission: source . destination . protocol . port, each
+// padded to four bytes.
+func encodeFlow(f Flow) []byte {
+	key := append(f.Source.AsSlice(), f.Dest.Addr().AsSlice()...)
+	key = append(key, f.Proto, 0, 0, 0)
+	return append(binary.BigEndian.AppendUint16(key, f.Dest.Port()), 0, 0)
+}
+
+func decodeFlow(key []byte, addressLen int) (f Flow, ok bool) {
+	if len(key) != 2*addressLen+8 {
+		return f, false
+	}
+	source, _ := netip.AddrFromSlice(key[:addressLen])
+	dest, _ := netip.AddrFromSlice(key[addressLen : 2*addressLen])
+	rest := key[2*addressLen:]
+	return Flow{Source: source, Dest: netip.AddrPortFrom(dest, binary.BigEndian.Uint16(rest[4:])), Proto: rest[0]}, true
+}
+
+// byName refers to a set by its name, since numbers hold within one transaction only.
+func byName(s *nftables.Set) *nftables.Set {
+	named := *s
+	named.ID = 0
+	return &named
+}
+
+func suffix(a netip.Addr) string {
+	if a.Is4() {
+		return "4"
+	}
+	return "6"
+}
+
+func open() (*nftables.Conn, error) {
+	c, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
+		return errors.Join(c.SetWriteBuffer(socketBuffer), c.SetReadBuffer(socketBuffer))
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", classify(err))
+	}
+	return c, nil
+}
+
+func classify(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", ErrPrivilege, err)
+	case errors.Is(err, syscall.EPROTONOSUPPORT), errors.Is(err, syscall.EOPNOTSUPP):
+		return fmt.Errorf("%w: %w", ErrNoNftables, err)
+	}
+	return err
+}

@@ -1,0 +1,238 @@
+package fence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.zx2c4.com/wireguard/tun/netstack"
+)
+
+const (
+	dialTimeout    = 5 * time.Second
+	maxConnsSource = 512 // open connections of one office: each costs two goroutines and buffers
+)
+
+// Proxy is the fence where the tunnel ends in a TCP/IP stack of this process: there is a
+// listener for each permitted service and for nothing else, the stack forwards nothing,
+// and each connection is handed over to the service's backend on loopback after its
+// source, which WireGuard has authenticated, was found in the policy.
+type Proxy struct {
+	stack *netstack.Net
+	log   *slog.Logger
+	done  sync.WaitGroup
+
+	mu        sync.Mutex
+	flows     map[Flow]netip.AddrPort
+	listeners map[netip.AddrPort]net.Listener
+	open      map[net.Conn]Flow // by the connection through the tunnel
+	perSource map[netip.Addr]int
+	counters  Counters
+}
+
+// OpenProxy makes a fence that permits nothing.
+func OpenProxy(stack *netstack.Net, log *slog.Logger) *Proxy {
+	return &Proxy{
+		stack: stack, log: log, flows: make(map[Flow]netip.AddrPort),
+		listeners: make(map[netip.AddrPort]net.Listener), open: make(map[net.Conn]Flow), perSource: make(map[netip.Addr]int),
+		counters: Counters{Flows: make(map[Flow]Traffic)},
+	}
+}
+
+// Restrict implements [Fence].
+func (p *Proxy) Restrict(policy Policy) (changed int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := make(map[Flow]netip.AddrPort)
+	for flow, backend := range p.flows {
+		if _, is := policy.Flows[flow]; is {
+			kept[flow] = backend
+		} else {
+			delete(p.counters.Flows, flow)
+			changed++
+		}
+	}
+	p.flows = kept
+	for conn, flow := range p.open {
+		if _, is := kept[flow]; !is {
+			conn.Close() // its handler ends and tidies up
+		}
+	}
+	served := destinations(policy)
+	for dest, listener := range p.listeners {
+		if _, is := served[dest]; !is {
+			listener.Close()
+			delete(p.listeners, dest)
+		}
+	}
+	return changed, nil
+}
+
+// Permit implements [Fence]. What this fence cannot carry (UDP, a service without a
+// backend) is an error, after everything else was permitted.
+func (p *Proxy) Permit(policy Policy) (changed int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for flow, backend := range policy.Flows {
+		if problem := unsupported(flow, backend); problem != nil {
+			err = problem
+			continue
+		}
+		if p.flows[flow] != backend {
+			p.flows[flow] = backend
+			changed++
+		}
+	}
+	for flow := range p.flows {
+		if _, is := p.listeners[flow.Dest]; is {
+			continue
+		}
+		listener, listenErr := p.stack.ListenTCPAddrPort(flow.Dest)
+		if listenErr != nil {
+			err = fmt.Errorf("listen on %v in the tunnel: %w", flow.Dest, listenErr)
+			continue
+		}
+		p.listeners[flow.Dest] = listener
+		p.done.Go(func() { p.serve(listener, flow.Dest) })
+	}
+	return changed, err
+}
+
+func unsupported(flow Flow, backend netip.AddrPort) error {
+	if flow.Proto != TCP {
+		return fmt.Errorf("service %v: UDP needs a tunnel interface (start as root)", flow.Dest)
+	}
+	if !backend.IsValid() {
+		return fmt.Errorf("service %v: mode netstack needs the service's backend on loopback", flow.Dest)
+	}
+	return nil
+}
+
+func destinations(policy Policy) map[netip.AddrPort]struct{} {
+	served := make(map[netip.AddrPort]struct{})
+	for flow := range policy.Flows {
+		served[flow.Dest] = struct{}{}
+	}
+	return served
+}
+
+// serve ends when Restrict or Close closes the listener.
+func (p *Proxy) serve(listener net.Listener, dest netip.AddrPort) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		remote, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+		if err != nil {
+			conn.Close()
+			continue
+		}
+		flow := Flow{Source: remote.Addr().Unmap(), Dest: dest, Proto: TCP}
+		backend, ok := p.admit(conn, flow)
+		if !ok {
+			conn.Close()
+			continue
+		}
+		p.done.Go(func() { p.carry(conn, flow, backend) })
+	}
+}
+
+// admit looks the connection up in the policy and, under the same lock, makes it known to
+// Restrict: a revocation either comes before, or closes it.
+func (p *Proxy) admit(conn net.Conn, flow Flow) (backend netip.AddrPort, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	backend, ok = p.flows[flow]
+	if !ok || p.perSource[flow.Source] >= maxConnsSource {
+		p.counters.Denied++
+		return backend, false
+	}
+	p.open[conn] = flow
+	p.perSource[flow.Source]++
+	return backend, true
+}
+
+// carry copies both ways until one side ends.
+func (p *Proxy) carry(conn net.Conn, flow Flow, backend netip.AddrPort) {
+	defer p.release(conn, flow)
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	service, err := (&net.Dialer{}).DialContext(ctx, "tcp", backend.String())
+	cancel()
+	if err != nil {
+		p.log.Warn("a service behind the tunnel does not answer", "service", flow.Dest, "backend", backend, "error", err)
+		return
+	}
+	p.count(flow, Splice(conn, service))
+}
+
+func (p *Proxy) release(conn net.Conn, flow Flow) {
+	conn.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, conn)
+	if p.perSource[flow.Source]--; p.perSource[flow.Source] == 0 {
+		delete(p.perSource, flow.Source)
+	}
+}
+
+func (p *Proxy) count(flow Flow, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, is := p.flows[flow]; is {
+		t := p.counters.Flows[flow]
+		t.Bytes += uint64(bytes)
+		p.counters.Flows[flow] = t
+	}
+}
+
+// Counters implements [Fence]. Bytes of a connection count when it ends.
+func (p *Proxy) Counters() (Counters, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	counters := Counters{Flows: make(map[Flow]Traffic, len(p.flows)), Denied: p.counters.Denied}
+	for flow := range p.flows {
+		counters.Flows[flow] = p.counters.Flows[flow]
+	}
+	return counters, nil
+}
+
+// Close implements [Fence]; it waits for all connections to end.
+func (p *Proxy) Close() error {
+	_, err := p.Restrict(Policy{})
+	p.done.Wait()
+	return err
+}
+
+// Splice copies between a and b until both directions have ended or one has failed, closes
+// both, and gives the bytes copied. The end of one direction is passed on (half-close).
+func Splice(a, b net.Conn) (bytes int64) {
+	defer a.Close()
+	defer b.Close()
+	back := make(chan int64, 1)
+	go func() { back <- pump(a, b) }()
+	bytes = pump(b, a)
+	return bytes + <-back
+}
+
+// pump copies one direction. After a failure it closes both, so that the other direction ends too.
+func pump(to, from net.Conn) int64 {
+	n, err := io.Copy(to, from)
+	half, can := to.(interface{ CloseWrite() error })
+	if err == nil && can {
+		err = half.CloseWrite()
+	} else if err == nil {
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		to.Close()
+		from.Close()
+	}
+	return n
+}

@@ -1,0 +1,205 @@
+package vpn
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// KeyLen is the length of every WireGuard key in bytes.
+const KeyLen = 32
+
+// Key is a WireGuard public key (Curve25519, RFC 7748). Its text form is standard base64.
+type Key [KeyLen]byte
+
+// ParseKey reads a public key and refuses those that no honest peer can have: all zero,
+// of low order, or not the canonical encoding of a point.
+func ParseKey(s string) (Key, error) {
+	b, err := decodeKey(s)
+	if err != nil {
+		return Key{}, err
+	}
+	return b, Key(b).check()
+}
+
+// String is the key in base64.
+func (k Key) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
+
+// MarshalText gives base64.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads base64 with the checks of [ParseKey].
+func (k *Key) UnmarshalText(text []byte) (err error) {
+	*k, err = ParseKey(string(text))
+	return err
+}
+
+// check refuses keys with which the handshake would not bind to a secret of the peer.
+func (k Key) check() error {
+	if k == (Key{}) {
+		return errors.New("the public key is all zero")
+	}
+	if !canonical(k) {
+		return errors.New("the public key is not in canonical form")
+	}
+	public, err := ecdh.X25519().NewPublicKey(k[:])
+	if err != nil {
+		return err
+	}
+	scalar := bytes.Repeat([]byte{0x40}, KeyLen)
+	probe, err := ecdh.X25519().NewPrivateKey(scalar)
+	if err != nil {
+		return err
+	}
+	if _, err := probe.ECDH(public); err != nil { // the result is zero for any scalar
+		return errors.New("the public key is a point of low order")
+	}
+	return nil
+}
+
+// canonical says whether k, little-endian, is below the field's prime 2^255-19.
+func canonical(k Key) bool {
+	if k[31] != 0x7f {
+		return k[31] < 0x7f
+	}
+	for _, b := range k[1:31] {
+		if b != 0xff {
+			return true
+		}
+	}
+	return k[0] < 0xed
+}
+
+// PresharedKey is the optional symmetric key of a pair of peers. It is secret: printing
+// and logging show a placeholder, only [PresharedKey.MarshalText] gives the value.
+type PresharedKey [KeyLen]byte
+
+// IsZero says that no pre-shared key is used.
+func (k PresharedKey) IsZero() bool { return k == PresharedKey{} }
+
+// MarshalText gives base64, for a wish on its way to the gateway.
+func (k PresharedKey) MarshalText() ([]byte, error) {
+	return []byte(base64.StdEncoding.EncodeToString(k[:])), nil
+}
+
+// UnmarshalText reads base64.
+func (k *PresharedKey) UnmarshalText(text []byte) error {
+	b, err := decodeKey(string(text))
+	*k = b
+	return err
+}
+
+// Format hides the value from every verb of package fmt.
+func (k PresharedKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// LogValue hides the value from logs.
+func (k PresharedKey) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// PrivateKey is a WireGuard private key. It has no text form but [PrivateKey.Reveal].
+type PrivateKey struct{ secret [KeyLen]byte }
+
+const hidden = "(secret)"
+
+// GeneratePrivateKey makes a key from the system's randomness.
+func GeneratePrivateKey() (PrivateKey, error) {
+	var k PrivateKey
+	if _, err := rand.Read(k.secret[:]); err != nil {
+		return PrivateKey{}, fmt.Errorf("make a WireGuard key: %w", err)
+	}
+	k.secret[0] &= 248 // RFC 7748, 5: clamping
+	k.secret[31] = k.secret[31]&127 | 64
+	return k, nil
+}
+
+// Public is the public half.
+func (k PrivateKey) Public() Key {
+	private, err := ecdh.X25519().NewPrivateKey(k.secret[:])
+	if err != nil {
+		return Key{} // cannot be: every 32 bytes are a scalar
+	}
+	return Key(private.PublicKey().Bytes())
+}
+
+// IsZero says that the key was never set.
+func (k PrivateKey) IsZero() bool { return k == PrivateKey{} }
+
+// Reveal gives the secret, for the device and for a configuration that its owner asked for.
+func (k PrivateKey) Reveal() [KeyLen]byte { return k.secret }
+
+// Format hides the secret from every verb of package fmt.
+func (k PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// LogValue hides the secret from logs.
+func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// LoadOrCreateKey reads the private key in file (base64, one line, mode 0600), or makes
+// one there when the file does not exist. A file that others can read is refused.
+func LoadOrCreateKey(file string) (PrivateKey, error) {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return createKey(file)
+	}
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("read the WireGuard key: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return PrivateKey{}, fmt.Errorf("the WireGuard key %s can be read by others: run chmod 600 on it", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("read the WireGuard key: %w", err)
+	}
+	secret, err := decodeKey(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("the WireGuard key in %s is damaged: %w", file, err)
+	}
+	return PrivateKey{secret}, nil
+}
+
+func createKey(file string) (PrivateKey, error) {
+	key, err := GeneratePrivateKey()
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	text := base64.StdEncoding.EncodeToString(key.secret[:]) + "\n"
+	if err := writeFile(file, []byte(text)); err != nil {
+		return PrivateKey{}, fmt.Errorf("keep the WireGuard key: %w", err)
+	}
+	return key, nil
+}
+
+// writeFile replaces file with data in one step, readable by its owner alone, so that a
+// crash leaves the old or the new content.
+func writeFile(file string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone after the rename
+	_, err = temporary.Write(data)
+	if err == nil {
+		err = temporary.Sync()
+	}
+	if closeErr := temporary.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	return err
+}
+
+func decodeKey(s string) (key [KeyLen]byte, err error) {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) != KeyLen {
+		return key, errors.New("a WireGuard key is 32 bytes in base64 (44 characters)")
+	}
+	return [KeyLen]byte(b), nil
+}

@@ -1,0 +1,279 @@
+package vpn
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	"trustcore/vpn/internal/device"
+	"trustcore/vpn/internal/fence"
+)
+
+// peersPerCall bounds one call to the device: with more, the kernel's client sends one
+// message a peer and repeats the device's own fields in each.
+const peersPerCall = 32
+
+// maxPasses bounds how often one reconciliation reads the device again to see that it holds what
+// was written. Two suffice when nobody else writes.
+const maxPasses = 3
+
+// Changes counts what a reconciliation found different and changed.
+type Changes struct {
+	PeersAdded   int `json:"peers_added"`
+	PeersRemoved int `json:"peers_removed"`
+	PeersChanged int `json:"peers_changed"` // addresses, pre-shared key or keepalive
+	Fence        int `json:"fence"`         // permissions, firewall rules
+	Routes       int `json:"routes"`
+	Device       int `json:"device"` // key or port
+}
+
+// IsZero says that the state was as wished.
+func (c Changes) IsZero() bool { return c == Changes{} }
+
+// LogValue is a group of the counts.
+func (c Changes) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("peers_added", c.PeersAdded), slog.Int("peers_removed", c.PeersRemoved), slog.Int("peers_changed", c.PeersChanged),
+		slog.Int("fence", c.Fence), slog.Int("routes", c.Routes), slog.Int("device", c.Device))
+}
+
+// reconcile works until a reading shows nothing to do. The caller holds h.mu.
+func (h *Hub) reconcile() (Changes, error) {
+	var total Changes
+	for range maxPasses {
+		changed, err := h.pass(&total)
+		if err != nil {
+			return total, h.failClosed(err)
+		}
+		if !changed {
+			h.closed = ""
+			return total, nil
+		}
+	}
+	return total, fmt.Errorf("vpn: the device did not settle in %d passes: somebody else writes to it", maxPasses)
+}
+
+// failClosed shuts every peer out when the fence cannot be trusted. The next
+// reconciliation lets them in again if it succeeds.
+func (h *Hub) failClosed(cause error) error {
+	if !errors.As(cause, new(*fenceError)) {
+		return cause
+	}
+	h.closed = cause.Error()
+	state, err := h.device.Read()
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	var all []device.PeerChange
+	for key := range state.Peers {
+		all = append(all, device.PeerChange{PublicKey: key, Remove: true})
+	}
+	return errors.Join(cause, h.write(all))
+}
+
+// fenceError is a failure of the fence: what is let through is not known.
+type fenceError struct{ error }
+
+func (e *fenceError) Unwrap() error { return e.error }
+
+// pass reads, compares and applies the differences once: access is taken away before any
+// is given; the firewall closes before the peer goes and opens before the peer comes.
+func (h *Hub) pass(total *Changes) (changed bool, err error) {
+	before := *total
+	n, err := h.fence.Restrict(h.policy)
+	total.Fence += n
+	if err != nil {
+		return false, &fenceError{err}
+	}
+	state, err := h.device.Read()
+	if err != nil {
+		return false, err
+	}
+	if err := h.repairDevice(state, total); err != nil {
+		return false, err
+	}
+	if !h.wished {
+		return false, nil // peers that an earlier process left keep their sessions, behind a closed fence
+	}
+	plan := h.plan(state)
+	total.PeersAdded += plan.added
+	total.PeersRemoved += plan.removed
+	total.PeersChanged += plan.changed
+	if err := h.write(plan.restrict); err != nil {
+		return false, err
+	}
+	if err := h.forget(plan.lost); err != nil {
+		return false, err
+	}
+	n, err = h.fence.Permit(h.policy)
+	total.Fence += n
+	if err != nil {
+		return false, &fenceError{err}
+	}
+	if err := h.syncRoutes(total); err != nil {
+		return false, err
+	}
+	if err := h.write(plan.permit); err != nil {
+		return false, err
+	}
+	return *total != before, nil
+}
+
+// plan is what the peers of the device need: first restrict, then permit.
+type plan struct {
+	restrict, permit        []device.PeerChange
+	lost                    []netip.Addr // addresses that went away from their holder
+	added, removed, changed int
+}
+
+func (h *Hub) plan(state device.State) *plan {
+	p := &plan{}
+	for key, peer := range state.Peers {
+		if _, wanted := h.peers[Key(key)]; !wanted {
+			p.restrict = append(p.restrict, device.PeerChange{PublicKey: key, Remove: true})
+			p.lose(peer.AllowedIPs)
+			p.removed++
+		}
+	}
+	for key, want := range h.peers {
+		if have, present := state.Peers[key]; present {
+			p.change(want, have)
+		} else {
+			p.add(want, h.endpoints.last(key))
+		}
+	}
+	return p
+}
+
+func (p *plan) lose(addresses []netip.Prefix) {
+	for _, a := range addresses {
+		p.lost = append(p.lost, a.Addr())
+	}
+}
+
+// add provisions a peer that is not there, with the endpoint that it had last.
+func (p *plan) add(want *PeerWish, endpoint netip.AddrPort) {
+	keepalive, preshared := hubKeepalive, device.Key(want.PresharedKey)
+	p.permit = append(p.permit, device.PeerChange{
+		PublicKey: device.Key(want.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
+		Keepalive: &keepalive, ReplaceAllowedIPs: true, AllowedIPs: want.Addresses,
+	})
+	p.added++
+}
+
+// change writes what differs and nothing else, so that the session lives on.
+func (p *plan) change(want *PeerWish, have device.Peer) {
+	update := device.PeerChange{PublicKey: device.Key(want.PublicKey), UpdateOnly: true}
+	differs := false
+	if surplus := without(have.AllowedIPs, want.Addresses); len(surplus) > 0 {
+		p.restrict = append(p.restrict, device.PeerChange{
+			PublicKey: device.Key(want.PublicKey), UpdateOnly: true,
+			ReplaceAllowedIPs: true, AllowedIPs: without(have.AllowedIPs, surplus),
+		})
+		p.lose(surplus)
+		differs = true
+	}
+	if missing := without(want.Addresses, have.AllowedIPs); len(missing) > 0 {
+		update.AllowedIPs = missing
+	}
+	if preshared := device.Key(want.PresharedKey); preshared != have.PresharedKey {
+		update.PresharedKey = &preshared
+	}
+	if keepalive := hubKeepalive; keepalive != have.Keepalive {
+		update.Keepalive = &keepalive
+	}
+	if update.AllowedIPs != nil || update.PresharedKey != nil || update.Keepalive != nil {
+		p.permit = append(p.permit, update)
+		differs = true
+	}
+	if differs {
+		p.changed++
+	}
+}
+
+// without gives the prefixes of a that are not in b. Both are short (MaxAddressesOfPeer).
+func without(a, b []netip.Prefix) (rest []netip.Prefix) {
+	for _, p := range a {
+		if !slices.Contains(b, p) {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}
+
+func (h *Hub) write(changes []device.PeerChange) error {
+	for part := range slices.Chunk(changes, peersPerCall) {
+		if err := h.device.Write(device.Change{Peers: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repairDevice puts key and port back when somebody changed them. Port 0 of the
+// configuration means that any port is right.
+func (h *Hub) repairDevice(state device.State, total *Changes) error {
+	var change device.Change
+	if state.PublicKey != device.Key(h.PublicKey()) {
+		secret := h.cfg.PrivateKey.Reveal()
+		change.PrivateKey = &secret
+	}
+	if port := int(h.cfg.ListenPort); port != 0 && state.ListenPort != port {
+		change.ListenPort = &port
+	}
+	if change.PrivateKey == nil && change.ListenPort == nil {
+		return nil
+	}
+	total.Device++
+	return h.device.Write(change)
+}
+
+func (h *Hub) forget(lost []netip.Addr) error {
+	if h.link == nil || len(lost) == 0 {
+		return nil
+	}
+	return h.link.Forget(lost)
+}
+
+// syncRoutes keeps the interface up with its addresses, and a route to each office on it.
+func (h *Hub) syncRoutes(total *Changes) error {
+	if h.link == nil {
+		return nil
+	}
+	if err := h.link.Ensure(h.cfg.Addresses); err != nil {
+		return err
+	}
+	n, err := h.link.SyncRoutes(h.routes)
+	total.Routes += n
+	return err
+}
+
+// adopt makes w the wish and derives what each pass needs of it.
+func (h *Hub) adopt(w Wish) {
+	h.wish, h.wished = w, true
+	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
+	h.peers = make(map[Key]*PeerWish, len(w.Peers))
+	h.routes = nil
+	for i := range w.Peers {
+		peer := &w.Peers[i]
+		h.peers[peer.PublicKey] = peer
+		h.routes = append(h.routes, peer.Addresses...)
+		for _, a := range peer.Addresses {
+			h.policy.Sources[a.Addr()] = struct{}{}
+			for _, s := range peer.Services {
+				if flow := s.from(a.Addr()); a.Addr().Is4() == s.Addr.Addr().Is4() {
+					h.policy.Flows[flow] = s.Backend
+				}
+			}
+		}
+	}
+}
+
+func (s Service) from(source netip.Addr) fence.Flow {
+	proto := uint8(fence.TCP)
+	if s.Proto == "udp" {
+		proto = fence.UDP
+	}
+	return fence.Flow{Source: source, Dest: s.Addr, Proto: proto}
+}

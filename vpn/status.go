@@ -1,0 +1,117 @@
+package vpn
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is the health of one tunnel, derived from its last handshake.
+type State string
+
+// The states. While traffic or keepalives flow, a handshake happens every 120 s; a session
+// ends 180 s after its handshake (REJECT_AFTER_TIME), and an initiator gives up after
+// another 90 s (REKEY_ATTEMPT_TIME) and 5 s.
+const (
+	StateUp    State = "up"
+	StateStale State = "stale" // the session ended, a new one may be under way
+	StateDown  State = "down"
+	StateNever State = "never" // no handshake since the hub started
+)
+
+const (
+	staleAfter = 180 * time.Second
+	downAfter  = 275 * time.Second
+)
+
+// StateAt judges the last handshake (zero when there was none) at a time.
+func StateAt(lastHandshake, now time.Time) State {
+	switch age := now.Sub(lastHandshake); {
+	case lastHandshake.IsZero():
+		return StateNever
+	case age <= staleAfter:
+		return StateUp
+	case age <= downAfter:
+		return StateStale
+	}
+	return StateDown
+}
+
+// Status is what a hub says about itself. It holds no secrets.
+type Status struct {
+	Revision   int64          `json:"revision"` // of the wish in force
+	Mode       Mode           `json:"mode"`
+	PublicKey  Key            `json:"public_key"`
+	ListenPort int            `json:"listen_port"`
+	Addresses  []netip.Prefix `json:"addresses"`
+	Denied     uint64         `json:"denied"`            // packets (netstack: connections) that met no permission
+	Problem    string         `json:"problem,omitempty"` // why every peer is shut out
+	Peers      []PeerStatus   `json:"peers"`             // sorted by partner and site
+}
+
+// PeerStatus is the state of one office's tunnel.
+type PeerStatus struct {
+	Partner       string           `json:"partner"`
+	Site          string           `json:"site"`
+	PublicKey     Key              `json:"public_key"`
+	State         State            `json:"state"`
+	Endpoint      netip.AddrPort   `json:"endpoint,omitzero"` // where the office was last heard
+	LastHandshake time.Time        `json:"last_handshake,omitzero"`
+	Received      int64            `json:"received_bytes"` // by the hub
+	Sent          int64            `json:"sent_bytes"`
+	Services      []ServiceTraffic `json:"services"`
+}
+
+// ServiceTraffic counts what went between one office and one service, both ways.
+type ServiceTraffic struct {
+	Name    string         `json:"name"`
+	Addr    netip.AddrPort `json:"addr"`
+	Packets uint64         `json:"packets"` // 0 in mode netstack
+	Bytes   uint64         `json:"bytes"`
+}
+
+// Status reads the device and the counters, and remembers the offices' endpoints. Peers that the device
+// has and the wish has not (drift) are not listed; Reconcile removes them.
+func (h *Hub) Status(now time.Time) (Status, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	state, err := h.device.Read()
+	if err != nil {
+		return Status{}, err
+	}
+	if h.wished {
+		if err := h.endpoints.remember(state.Peers); err != nil {
+			return Status{}, err
+		}
+	}
+	counters, err := h.fence.Counters()
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		Revision: h.wish.Revision, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
+		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Peers: []PeerStatus{},
+	}
+	for key, want := range h.peers {
+		have := state.Peers[key]
+		peer := PeerStatus{
+			Partner: want.Partner, Site: want.Site, PublicKey: key, State: StateAt(have.LastHandshake, now),
+			Endpoint: have.Endpoint, LastHandshake: have.LastHandshake, Received: have.Received, Sent: have.Sent, Services: []ServiceTraffic{},
+		}
+		for _, service := range want.Services {
+			traffic := ServiceTraffic{Name: service.Name, Addr: service.Addr}
+			for _, a := range want.Addresses {
+				t := counters.Flows[service.from(a.Addr())]
+				traffic.Packets += t.Packets
+				traffic.Bytes += t.Bytes
+			}
+			peer.Services = append(peer.Services, traffic)
+		}
+		s.Peers = append(s.Peers, peer)
+	}
+	slices.SortFunc(s.Peers, func(a, b PeerStatus) int {
+		return strings.Compare(a.Partner+"\x00"+a.Site+"\x00"+a.PublicKey.String(), b.Partner+"\x00"+b.Site+"\x00"+b.PublicKey.String())
+	})
+	return s, nil
+}
