@@ -1,0 +1,336 @@
+package worker
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/ThalesGroup/crypto11"
+	"github.com/miekg/pkcs11"
+
+	"trustcore/hsm/internal/wire"
+	"trustcore/hsm/mechanism"
+)
+
+// maxKeys bounds the list of the token's keys: what one frame holds.
+const maxKeys = wire.MaxBody / wire.IDSize
+
+// sign signs a digest whose length the caller has checked.
+func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, error) {
+	var signature []byte
+	err := t.attempt(func(session *crypto11.Context) error {
+		key, err := t.key(session, id)
+		if err != nil {
+			return err
+		}
+		if !m.Fits(key.Public()) {
+			return fmt.Errorf("%w: %s does not fit the key", errRequest, m)
+		}
+		signature, err = key.Sign(nil, truncate(key.Public(), digest), m.Options())
+		return err
+	})
+	return signature, err
+}
+
+// truncate shortens a digest to the size of the curve's order (FIPS 186-5, 6.4.1), which some tokens leave to their caller.
+func truncate(pub crypto.PublicKey, digest []byte) []byte {
+	if p, ok := pub.(*ecdsa.PublicKey); ok {
+		return digest[:min(len(digest), (p.Curve.Params().N.BitLen()+7)/8)]
+	}
+	return digest
+}
+
+// key returns the key with its handles, looking it up at its first use in a session. The caller holds t.mu.
+func (t *token) key(session *crypto11.Context, id wire.ID) (crypto11.Signer, error) {
+	t.keysMu.RLock()
+	key := t.keys[id]
+	t.keysMu.RUnlock()
+	if key != nil {
+		return key, nil
+	}
+	t.manage.Lock()
+	defer t.manage.Unlock()
+	found, err := session.FindKeyPairs(id[:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("looking up key %x: %w", id, err)
+	}
+	switch len(found) {
+	case 0:
+		if err := t.loggedIn(); err != nil {
+			return nil, err
+		}
+		return nil, errNoKey
+	case 1:
+	default:
+		return nil, fmt.Errorf("%d keys have the ID %x", len(found), id)
+	}
+	t.keysMu.Lock()
+	defer t.keysMu.Unlock()
+	t.keys[id] = found[0]
+	return found[0], nil
+}
+
+// generate makes a key pair and reads back what the token made of it. A key that is not as hardened as asked is destroyed again. After a
+// failure it cleans up and tries once more, for SoftHSM's key generation fails now and then.
+func (t *token) generate(r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
+	var answer *wire.GenerateAnswer
+	err := t.attempt(func(session *crypto11.Context) error {
+		t.manage.Lock()
+		defer t.manage.Unlock()
+		if err := t.erase(r.ID); err != nil && !errors.Is(err, errNoKey) {
+			return err
+		}
+		key, err := makePair(session, r)
+		if err != nil {
+			return err
+		}
+		answer, err = t.examine(key, r)
+		if err != nil {
+			return errors.Join(err, t.erase(r.ID))
+		}
+		t.keysMu.Lock()
+		defer t.keysMu.Unlock()
+		t.keys[r.ID] = key
+		return nil
+	})
+	return answer, err
+}
+
+// makePair generates with templates in which everything but signing is switched off.
+func makePair(session *crypto11.Context, r wire.GenerateRequest) (crypto11.Signer, error) {
+	public, err := crypto11.NewAttributeSetWithIDAndLabel(r.ID[:], []byte(r.Label))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	private := public.Copy()
+	err = errors.Join(
+		set(public, map[crypto11.AttributeType]any{
+			crypto11.CkaPrivate: false, crypto11.CkaVerify: true, crypto11.CkaVerifyRecover: false,
+			crypto11.CkaEncrypt: false, crypto11.CkaWrap: false, crypto11.CkaModifiable: false,
+		}),
+		set(private, map[crypto11.AttributeType]any{
+			crypto11.CkaPrivate: true, crypto11.CkaSensitive: true, crypto11.CkaExtractable: false,
+			crypto11.CkaModifiable: false, crypto11.CkaCopyable: false,
+			crypto11.CkaSign: true, crypto11.CkaSignRecover: false,
+			crypto11.CkaDecrypt: false, crypto11.CkaUnwrap: false, crypto11.CkaDerive: false,
+			crypto11.CkaAllowedMechanisms: allowedMechanisms(r.Mechanisms),
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	switch r.Algorithm {
+	case wire.RSA2048:
+		return session.GenerateRSAKeyPairWithAttributes(public, private, 2048)
+	case wire.RSA3072:
+		return session.GenerateRSAKeyPairWithAttributes(public, private, 3072)
+	case wire.RSA4096:
+		return session.GenerateRSAKeyPairWithAttributes(public, private, 4096)
+	case wire.P256:
+		return session.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P256())
+	case wire.P384:
+		return session.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P384())
+	}
+	return nil, fmt.Errorf("%w: algorithm %q", errRequest, r.Algorithm)
+}
+
+func set(attributes crypto11.AttributeSet, values map[crypto11.AttributeType]any) error {
+	var errs []error
+	for name, value := range values {
+		errs = append(errs, attributes.Set(name, value))
+	}
+	return errors.Join(errs...)
+}
+
+// allowedMechanisms is the value of CKA_ALLOWED_MECHANISMS: the token's own mechanisms behind ours, each once, as C's unsigned longs.
+func allowedMechanisms(mechanisms []mechanism.Mechanism) []byte {
+	var value []byte
+	seen := map[uint64]bool{}
+	for _, m := range mechanisms {
+		var ckm uint64 = pkcs11.CKM_ECDSA
+		if _, ok := m.Options().(*rsa.PSSOptions); ok {
+			ckm = pkcs11.CKM_RSA_PKCS_PSS
+		} else if m.Fits(new(rsa.PublicKey)) {
+			ckm = pkcs11.CKM_RSA_PKCS
+		}
+		if !seen[ckm] {
+			seen[ckm] = true
+			value = binary.NativeEndian.AppendUint64(value, ckm)
+		}
+	}
+	return value
+}
+
+// examine reads the private key's attributes back, and proves with one signature that both halves belong together.
+func (t *token) examine(key crypto11.Signer, r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
+	attestation, err := t.attestation(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if a := attestation.Refusal(); a != "" {
+		return nil, fmt.Errorf("%w: the token made a key whose %s is not as asked", errRequest, a)
+	}
+	if err := provePair(key, r.Mechanisms); err != nil {
+		return nil, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return &wire.GenerateAnswer{PublicKey: spki, Attestation: *attestation}, nil
+}
+
+func provePair(key crypto11.Signer, mechanisms []mechanism.Mechanism) error {
+	if len(mechanisms) == 0 {
+		return fmt.Errorf("%w: no mechanism", errRequest)
+	}
+	m := mechanisms[0]
+	h := m.Hash().New()
+	h.Write([]byte("trustcore: the two halves of this key belong together"))
+	digest := h.Sum(nil)
+	signature, err := key.Sign(nil, truncate(key.Public(), digest), m.Options())
+	if err != nil {
+		return fmt.Errorf("first signature: %w", err)
+	}
+	valid := false
+	switch pub := key.Public().(type) {
+	case *ecdsa.PublicKey:
+		valid = ecdsa.VerifyASN1(pub, digest, signature)
+	case *rsa.PublicKey:
+		if o, ok := m.Options().(*rsa.PSSOptions); ok {
+			valid = rsa.VerifyPSS(pub, m.Hash(), digest, signature, o) == nil
+		} else {
+			valid = rsa.VerifyPKCS1v15(pub, m.Hash(), digest, signature) == nil
+		}
+	}
+	if !valid {
+		return errors.New("the token's first signature does not verify with the public key it gave")
+	}
+	return nil
+}
+
+// attestation reads the private key's attributes.
+func (t *token) attestation(id wire.ID) (*wire.Attestation, error) {
+	a := new(wire.Attestation)
+	flags := []struct {
+		attribute uint
+		value     *bool
+	}{
+		{pkcs11.CKA_TOKEN, &a.Token}, {pkcs11.CKA_PRIVATE, &a.Private},
+		{pkcs11.CKA_SENSITIVE, &a.Sensitive}, {pkcs11.CKA_ALWAYS_SENSITIVE, &a.AlwaysSensitive},
+		{pkcs11.CKA_EXTRACTABLE, &a.Extractable}, {pkcs11.CKA_NEVER_EXTRACTABLE, &a.NeverExtractable},
+		{pkcs11.CKA_LOCAL, &a.Local}, {pkcs11.CKA_MODIFIABLE, &a.Modifiable}, {pkcs11.CKA_COPYABLE, &a.Copyable},
+		{pkcs11.CKA_SIGN, &a.Sign}, {pkcs11.CKA_SIGN_RECOVER, &a.SignRecover},
+		{pkcs11.CKA_DECRYPT, &a.Decrypt}, {pkcs11.CKA_UNWRAP, &a.Unwrap}, {pkcs11.CKA_DERIVE, &a.Derive},
+	}
+	err := t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
+		if len(handles) != 1 {
+			return fmt.Errorf("%d private keys have the ID of the new one", len(handles))
+		}
+		for _, f := range flags {
+			read, err := t.module.GetAttributeValue(session, handles[0], []*pkcs11.Attribute{pkcs11.NewAttribute(f.attribute, nil)})
+			if err != nil {
+				return fmt.Errorf("reading attribute %#x back: %w", f.attribute, err)
+			}
+			*f.value = len(read[0].Value) == 1 && read[0].Value[0] == 1 // CK_TRUE
+		}
+		read, err := t.module.GetAttributeValue(session, handles[0], []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALLOWED_MECHANISMS, nil)})
+		if err == nil { // not every token keeps it
+			for v := read[0].Value; len(v) >= 8; v = v[8:] {
+				a.Mechanisms = append(a.Mechanisms, uint(binary.NativeEndian.Uint64(v)))
+			}
+		}
+		return nil
+	})
+	return a, err
+}
+
+// destroy removes both halves of a key; errNoKey when there was neither.
+func (t *token) destroy(id wire.ID) error {
+	return t.attempt(func(*crypto11.Context) error {
+		t.manage.Lock()
+		defer t.manage.Unlock()
+		return t.erase(id)
+	})
+}
+
+// erase is destroy for a caller that holds t.manage and t.mu.
+func (t *token) erase(id wire.ID) error {
+	t.keysMu.Lock()
+	delete(t.keys, id)
+	t.keysMu.Unlock()
+	gone := 0
+	for _, class := range []uint{pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY} {
+		err := t.objects(id, class, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
+			for _, h := range handles {
+				if err := t.module.DestroyObject(session, h); err != nil {
+					return fmt.Errorf("destroying key %x: %w", id, err)
+				}
+				gone++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if gone == 0 {
+		return errNoKey
+	}
+	return nil
+}
+
+// list returns the IDs of the private keys, one after the other. Objects with an ID of another length are not ours.
+func (t *token) list() ([]byte, error) {
+	var ids []byte
+	err := t.attempt(func(*crypto11.Context) error {
+		t.manage.Lock()
+		defer t.manage.Unlock()
+		ids = nil
+		return t.objects(wire.ID{}, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
+			for _, h := range handles {
+				read, err := t.module.GetAttributeValue(session, h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ID, nil)})
+				if err != nil {
+					return fmt.Errorf("reading a key's ID: %w", err)
+				}
+				if len(read[0].Value) == wire.IDSize {
+					ids = append(ids, read[0].Value...)
+				}
+			}
+			return nil
+		})
+	})
+	return ids, err
+}
+
+// objects finds the objects of a class, those of one ID unless it is zero, and hands them to do with a session of its own. The caller
+// holds t.manage.
+func (t *token) objects(id wire.ID, class uint, do func(pkcs11.SessionHandle, []pkcs11.ObjectHandle) error) (err error) {
+	session, err := t.module.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	defer func() { err = errors.Join(err, t.module.CloseSession(session)) }()
+	template := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class)}
+	if id != (wire.ID{}) {
+		template = append(template, pkcs11.NewAttribute(pkcs11.CKA_ID, id[:]))
+	}
+	if err := t.module.FindObjectsInit(session, template); err != nil {
+		return fmt.Errorf("finding keys: %w", err)
+	}
+	handles, _, err := t.module.FindObjects(session, maxKeys)
+	if final := t.module.FindObjectsFinal(session); err == nil {
+		err = final
+	}
+	if err != nil {
+		return fmt.Errorf("finding keys: %w", err)
+	}
+	if err := t.loggedIn(); err != nil {
+		return err
+	}
+	return do(session, handles)
+}
