@@ -22,7 +22,7 @@ import (
 
 // Times. A call that the worker does not answer in its time means a hung module: the worker is killed and started afresh.
 const (
-	signTimeout     = 15 * time.Second      // SoftHSM's slowest signature (RSA-4096, two busy cores) takes under 100 ms
+	signTimeout     = 15 * time.Second      // unless configured; SoftHSM's slowest signature (RSA-4096, two busy cores) takes under 100 ms
 	generateTimeout = 2 * time.Minute       // RSA-4096 takes seconds, on some HSMs tens of seconds
 	openTimeout     = 30 * time.Second      // loading the module, waiting for the lock, logging in
 	pingInterval    = 5 * time.Second       // how often a quiet worker is asked for a sign of life
@@ -49,8 +49,10 @@ type Config struct {
 	DB         *store.DB
 	Audit      *audit.Log
 	Now        func() time.Time
-	Logger     *slog.Logger
-	Metrics    prometheus.Registerer // optional
+
+	SignTimeout time.Duration // how long the module may take for a signature before it counts as hung; 0 means 15 s
+	Logger      *slog.Logger
+	Metrics     prometheus.Registerer // optional
 }
 
 const maxSessions = 1024
@@ -115,6 +117,9 @@ type Module struct {
 func Start(ctx context.Context, cfg Config) (*Module, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
+	}
+	if cfg.SignTimeout == 0 {
+		cfg.SignTimeout = signTimeout
 	}
 	m := &Module{cfg: cfg, slots: make(chan struct{}, cfg.Sessions), ready: make(chan struct{})}
 	var err error

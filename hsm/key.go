@@ -141,9 +141,9 @@ func (m *Module) sign(ctx context.Context, id wire.ID, mech mechanism.Mechanism,
 		return nil, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err())
 	}
 	body := wire.SignBody(id, mech, digest)
-	f, err := m.call(ctx, signTimeout, wire.Sign, body)
+	f, err := m.call(ctx, m.cfg.SignTimeout, wire.Sign, body)
 	if errors.Is(err, errGone) {
-		f, err = m.call(ctx, signTimeout, wire.Sign, body)
+		f, err = m.call(ctx, m.cfg.SignTimeout, wire.Sign, body)
 	}
 	if err != nil {
 		m.metrics.signs.WithLabelValues(string(mech), "failed").Inc()

@@ -140,7 +140,7 @@ func (m *Module) erase(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.call(ctx, signTimeout, wire.Destroy, raw[:])
+	_, err = m.call(ctx, m.cfg.SignTimeout, wire.Destroy, raw[:])
 	if errors.Is(err, ErrLost) {
 		return nil
 	}

@@ -41,9 +41,9 @@ func (m *Module) Run(ctx context.Context) error {
 	}
 }
 
-// ping kills a worker whose module does not answer. It ends with the answer, with signTimeout, or with the worker.
+// ping kills a worker whose module does not answer. It ends with the answer, with SignTimeout, or with the worker.
 func (m *Module) ping(ctx context.Context, p *process) {
-	ctx, cancel := context.WithTimeout(ctx, signTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.SignTimeout)
 	defer cancel()
 	f, err := p.call(ctx, wire.Ping, nil)
 	switch {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/miekg/pkcs11"
+
 	"trustcore/hsm/internal/wire"
 	"trustcore/hsm/mechanism"
 )
@@ -191,11 +193,11 @@ func TestStaleSessionsHeal(t *testing.T) {
 	}
 }
 
-// closeAllSessions does what a token does that was reset: not while the module is being loaded anew, though.
+// closeAllSessions does what a token does that was reset. It waits for a moment without calls: SoftHSM frees a session that is in use.
 func closeAllSessions(t *testing.T, tok *token) {
 	t.Helper()
-	tok.mu.RLock()
-	defer tok.mu.RUnlock()
+	tok.mu.Lock()
+	defer tok.mu.Unlock()
 	if err := tok.module.CloseAllSessions(tok.slot); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +227,9 @@ func TestOpenRefuses(t *testing.T) {
 		do   func(wire.OpenRequest) error
 		says string
 	}{
-		"token gone":      {func(r wire.OpenRequest) error { return os.Rename(filepath.Join(r.TokenDir, "tokens"), r.TokenDir+".away") }, "token"},
+		"token gone": {func(r wire.OpenRequest) error {
+			return os.Rename(filepath.Join(r.TokenDir, "tokens"), r.TokenDir+".away")
+		}, "token"},
 		"wrong PIN":       {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("12345678"), 0o600) }, "PIN"},
 		"short PIN":       {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("1\n"), 0o600) }, "at least 4"},
 		"PIN gone":        {func(r wire.OpenRequest) error { return os.Remove(r.PINFile) }, "PIN file"},
@@ -275,23 +279,50 @@ func TestFirstStartResumes(t *testing.T) {
 	}
 }
 
-// The user PIN was not set yet when the first start was cut short.
+// The first start was cut short between the token and its user PIN.
 func TestFirstStartSetsTheUserPIN(t *testing.T) {
 	r := request(t)
 	half := &token{request: r}
 	if err := half.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(r.SOPINFile, []byte("officer-pin"), 0o600); err != nil {
+	half.module = pkcs11.New(softHSM)
+	if err := half.module.Initialize(); err != nil {
 		t.Fatal(err)
 	}
-	softhsm(t, r, "softhsm2-util", "--init-token", "--free", "--label", r.TokenLabel, "--so-pin", "officer-pin", "--pin", "other-pin")
+	if _, _, err := half.makeToken(func(i pkcs11.TokenInfo) bool { return i.Label == r.TokenLabel }); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(half.module.Finalize(), half.lock.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tok := open(t, r)
+	if tok.created {
+		t.Error("a second token was made")
+	}
+	generate(t, tok, wire.P256, mechanism.ECDSASHA256)
+}
+
+// A token that somebody else initialised is taken with its own PIN, and left alone without it.
+func TestForeignTokenNeedsItsPIN(t *testing.T) {
+	r := request(t)
+	half := &token{request: r}
+	if err := half.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	softhsm(t, r, "softhsm2-util", "--init-token", "--free", "--label", r.TokenLabel, "--so-pin", "officer-pin", "--pin", "user-pin")
 	if err := half.lock.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if tok, err := openToken(r); err == nil {
 		closeToken(t, tok)
 		t.Fatal("a token with another PIN opens")
+	}
+	if err := os.WriteFile(r.PINFile, []byte("user-pin\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if tok := open(t, r); tok.created {
+		t.Error("a second token was made")
 	}
 }
 
