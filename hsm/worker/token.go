@@ -60,20 +60,27 @@ func openToken(request wire.OpenRequest) (*token, error) {
 	if err := t.prepare(); err != nil {
 		return nil, err
 	}
-	if t.module = pkcs11.New(request.ModulePath); t.module == nil {
-		return nil, fmt.Errorf("%s can't be loaded as a PKCS#11 module (is its package installed?)", request.ModulePath)
+	if err := t.load(); err != nil {
+		return nil, errors.Join(err, t.lock.Close())
+	}
+	return t, nil
+}
+
+func (t *token) load() error {
+	if t.module = pkcs11.New(t.request.ModulePath); t.module == nil {
+		return fmt.Errorf("%s can't be loaded as a PKCS#11 module (is its package installed?)", t.request.ModulePath)
 	}
 	if err := t.initialise(); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	for range openTries {
 		if err = t.login(); err == nil {
-			return t, nil
+			return nil
 		}
 		time.Sleep(openPause)
 	}
-	return nil, err
+	return err
 }
 
 // prepare makes the token's folder, takes its lock and writes SoftHSM's configuration there. Other modules do not read it.
