@@ -102,8 +102,9 @@ func (s NodeSet) Covers(n Node) bool {
 		}
 		return true
 	}
+	v := newEvaluator(s.doc, Node{})
 	for i := n.i; i < end; i++ {
-		if s.doc.nodes[i].kind != CommentNode && !s.has(i) || !s.hasAttributes(i) {
+		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) {
 			return false
 		}
 	}
@@ -118,21 +119,19 @@ func (s NodeSet) Apex() Node {
 	return Node{s.doc, s.from}
 }
 
-// Whole tells whether the set is the whole document but for comments and the given subtrees.
+// Whole tells whether the set is the whole document element but for comments and the given subtrees.
 func (s NodeSet) Whole(but ...Node) bool {
-	if s.doc == nil || s.doc.Root().IsZero() {
+	if s.doc == nil {
 		return false
 	}
-	top := s
-	for _, n := range but {
-		top = top.Without(n)
-	}
+	v := newEvaluator(s.doc, Node{})
 	root := s.doc.Root()
 	for i := root.i; i < s.doc.nodes[root.i].end; i++ {
-		if s.doc.nodes[i].kind == CommentNode || s.has(i) && s.hasAttributes(i) {
+		if k := slices.IndexFunc(but, func(n Node) bool { return n.d == s.doc && n.i == i }); k >= 0 {
+			i = s.doc.nodes[i].end - 1
 			continue
 		}
-		if !slices.ContainsFunc(but, func(n Node) bool { return n.d == s.doc && i >= n.i && i < s.doc.nodes[n.i].end }) {
+		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) {
 			return false
 		}
 	}
@@ -152,18 +151,25 @@ func (s *NodeSet) has(i int32) bool {
 	return s.fine == nil || s.fine.nodes.has(i)
 }
 
-// hasAttributes tells whether all attributes of element i belong to the set.
-func (s *NodeSet) hasAttributes(i int32) bool {
-	if s.fine == nil || s.fine.follow {
+// hasAxes tells whether all attributes and namespace nodes of node i belong to the set. It spends of v's
+// budget, and says no when that is used up.
+func (s *NodeSet) hasAxes(v *evaluator, i int32) bool {
+	x := &s.doc.nodes[i]
+	if s.fine == nil || s.fine.follow || x.kind != ElementNode {
 		return true
 	}
-	x := &s.doc.nodes[i]
 	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
 		if !s.fine.attrs.has(a) {
 			return false
 		}
 	}
-	return true
+	scope := v.inScope(i)
+	for _, k := range scope {
+		if k != declXML && !s.hasDecl(i, k) {
+			return false
+		}
+	}
+	return v.spend(len(scope)) == nil
 }
 
 // hasAttr tells whether attribute a of element i belongs to the set.

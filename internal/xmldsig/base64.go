@@ -1,0 +1,24 @@
+package xmldsig
+
+import (
+	"encoding/base64"
+	"fmt"
+)
+
+// DecodeBase64 reads base64 as XML documents carry it: with white space, without it mattering where.
+func DecodeBase64(s []byte) ([]byte, error) {
+	clean := make([]byte, 0, len(s))
+	for _, c := range s {
+		if class[c]&classSpace == 0 {
+			clean = append(clean, c)
+		}
+	}
+	n, err := base64.StdEncoding.Decode(clean, clean) // decoding in place is safe: the output is behind the input
+	if err != nil {
+		return nil, fmt.Errorf("base64: %w", err)
+	}
+	return clean[:n], nil
+}
+
+// Bytes returns the base64 text of an element, decoded.
+func (n Node) Bytes() ([]byte, error) { return DecodeBase64([]byte(n.Text())) }

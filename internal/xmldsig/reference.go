@@ -1,0 +1,189 @@
+package xmldsig
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// ErrNotFound tells that what a reference names could not be had.
+var ErrNotFound = errors.New("the referenced data are not there")
+
+// Resolver gives the octets of a reference that leaves the document; name is its URI as written, "" for a
+// reference without a URI. It returns an error that wraps ErrNotFound where it has none.
+type Resolver func(name string) ([]byte, error)
+
+// Reference is a ds:Reference (XML Signature 1.1, 4.4.3).
+type Reference struct {
+	Element      Node
+	ID           string
+	URI          string
+	HasURI       bool
+	Type         string
+	Transforms   []Transform
+	DigestMethod string
+	DigestValue  []byte
+
+	signature Node
+}
+
+// Outcome tells what a reference covers and whether its digest matches.
+type Outcome struct {
+	Found  bool // the data were there
+	Intact bool
+	Digest []byte // computed
+
+	External bool    // the data come from outside the document
+	Target   Node    // in the document: the element that the URI names, or the document element
+	Nodes    NodeSet // in the document: exactly the nodes that were digested, as XML; else empty
+	Octets   []byte  // outside the document: the octets before the transforms
+}
+
+// ReadReference reads a ds:Reference, or another element of that type such as xades:Include has not.
+func ReadReference(e Node) (*Reference, error) {
+	r := &Reference{Element: e, ID: e.ID()}
+	r.URI, r.HasURI = e.Attr("", "URI")
+	r.Type, _ = e.Attr("", "Type")
+	method := e.Child(NamespaceDSig, "DigestMethod")
+	r.DigestMethod, _ = method.Attr("", "Algorithm")
+	value := e.Child(NamespaceDSig, "DigestValue")
+	if method.IsZero() || value.IsZero() {
+		return nil, errors.New("ds:Reference without a digest method or value")
+	}
+	var err error
+	if r.DigestValue, err = value.Bytes(); err != nil {
+		return nil, fmt.Errorf("ds:DigestValue: %w", err)
+	}
+	r.Transforms, err = ReadTransforms(e.Child(NamespaceDSig, "Transforms"))
+	return r, err
+}
+
+// ReadTransforms reads a ds:Transforms; the zero Node has none.
+func ReadTransforms(e Node) ([]Transform, error) {
+	var all []Transform
+	for t := range e.Elements() {
+		if !t.Is(NamespaceDSig, "Transform") {
+			return nil, fmt.Errorf("ds:Transforms: unexpected %v", t)
+		}
+		algorithm, _ := t.Attr("", "Algorithm")
+		all = append(all, Transform{algorithm, t})
+	}
+	if e.d != nil && len(all) > e.d.limits.Transforms {
+		return nil, fmt.Errorf("%d transforms: %w of %d", len(all), ErrTooLarge, e.d.limits.Transforms)
+	}
+	return all, nil
+}
+
+// SameDocument tells whether the reference stays in its document.
+func (r *Reference) SameDocument() bool { return r.HasURI && (r.URI == "" || r.URI[0] == '#') }
+
+// Check finds the data, transforms and digests them. The error says why there is no answer: data not found
+// (ErrNotFound, ErrNoElement), a feature that is refused (ErrUnsupported), or malformed data. A digest that
+// does not match is no error.
+func (r *Reference) Check(resolve Resolver) (Outcome, error) {
+	var out Outcome
+	in, err := r.open(resolve, &out)
+	if err != nil {
+		return out, fmt.Errorf("reference %q: %w", r.URI, err)
+	}
+	out.Found = true
+	h, err := NewHash(r.DigestMethod)
+	if err == nil {
+		t := transformer{signature: r.signature, limits: r.Element.d.limits}
+		out.Nodes, err = t.stream(h, in, r.Transforms)
+	}
+	if err != nil {
+		return out, fmt.Errorf("reference %q: %w", r.URI, err)
+	}
+	if out.External {
+		out.Nodes = NodeSet{}
+	}
+	out.Digest = h.Sum(nil)
+	out.Intact = subtle.ConstantTimeCompare(out.Digest, r.DigestValue) == 1
+	return out, nil
+}
+
+// Data returns what the reference yields after its transforms, canonicalised where it is a node-set.
+func (r *Reference) Data(resolve Resolver) ([]byte, error) {
+	var out Outcome
+	in, err := r.open(resolve, &out)
+	if err != nil {
+		return nil, fmt.Errorf("reference %q: %w", r.URI, err)
+	}
+	return Process(in, r.Transforms, r.signature)
+}
+
+// Process applies transforms and returns octets; signature is the ds:Signature that the enveloped-signature
+// transform takes out, or the zero Node.
+func Process(in Data, transforms []Transform, signature Node) ([]byte, error) {
+	t := transformer{signature: signature, limits: signature.documentLimits()}
+	var b sliceWriter
+	_, err := t.stream(&b, in, transforms)
+	return b, err
+}
+
+func (n Node) documentLimits() Limits {
+	if n.d == nil {
+		return DefaultLimits
+	}
+	return n.d.limits
+}
+
+// open finds the data of the reference.
+func (r *Reference) open(resolve Resolver, out *Outcome) (Data, error) {
+	if r.SameDocument() {
+		s, target, err := r.Element.d.Select(r.URI)
+		out.Target = target
+		return SetData(s), err
+	}
+	out.External = true
+	if resolve == nil {
+		return Data{}, ErrNotFound
+	}
+	octets, err := resolve(r.URI)
+	out.Octets = octets
+	return OctetData(octets), err
+}
+
+// Select returns the node-set of a same-document reference (XML Signature 1.1, 4.4.3.3) and the element it
+// names: "" and "#id" without comments, "#xpointer(/)" and "#xpointer(id('...'))" with them.
+func (d *Document) Select(uri string) (NodeSet, Node, error) {
+	fragment, ok := strings.CutPrefix(uri, "#")
+	switch {
+	case uri == "":
+		return d.WholeDocument().WithoutComments(), d.Root(), nil
+	case !ok:
+		return NodeSet{}, Node{}, fmt.Errorf("%q does not name a part of the document", uri)
+	case fragment == "xpointer(/)":
+		return d.WholeDocument(), d.Root(), nil
+	}
+	id, pointer := xpointerID(fragment)
+	if !pointer && strings.HasPrefix(fragment, "xpointer(") {
+		return NodeSet{}, Node{}, fmt.Errorf("%q: %w", uri, ErrUnsupported)
+	}
+	n, err := d.ByID(id)
+	if errors.Is(err, ErrNoElement) && strings.Contains(id, "%") {
+		if plain, e := url.PathUnescape(id); e == nil {
+			n, err = d.ByID(plain)
+		}
+	}
+	if err != nil {
+		return NodeSet{}, Node{}, err
+	}
+	if pointer {
+		return Subtree(n), n, nil
+	}
+	return Subtree(n).WithoutComments(), n, nil
+}
+
+// xpointerID reads xpointer(id('...')); what is no such pointer is a bare Id.
+func xpointerID(fragment string) (id string, pointer bool) {
+	body, ok := strings.CutPrefix(fragment, "xpointer(id(")
+	body, end := strings.CutSuffix(body, "))")
+	if !ok || !end || len(body) < 2 || body[0] != body[len(body)-1] || body[0] != '\'' && body[0] != '"' {
+		return fragment, false
+	}
+	return body[1 : len(body)-1], true
+}

@@ -1,0 +1,176 @@
+package xmldsig
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Signature is a ds:Signature (XML Signature 1.1, 4.1), read but not verified.
+type Signature struct {
+	Element    Node
+	ID         string
+	SignedInfo Node
+	Form       Canonicalization // of SignedInfo
+	FormURI    string
+	Method     SignatureMethod
+	Value      []byte
+	ValueNode  Node // ds:SignatureValue
+	References []*Reference
+	KeyInfo    *KeyInfo // nil when absent
+	Objects    []Node   // ds:Object
+}
+
+// SignatureMethod names the algorithm of the signature value.
+type SignatureMethod struct {
+	Element          Node
+	URI              string
+	HMACOutputLength int        // bits, 0 when absent
+	PSS              *PSSParams // only where the method carries them (RFC 9231, 2.3.9)
+}
+
+// PSSParams are the parameters of "http://www.w3.org/2007/05/xmldsig-more#rsa-pss".
+type PSSParams struct {
+	DigestURI    string // "" means SHA-256
+	MGFDigestURI string // "" means DigestURI
+	SaltLength   int    // octets; -1 means the length of the digest
+}
+
+// Signatures returns the ds:Signature elements of the document, outer ones before inner ones.
+func (d *Document) Signatures() []Node {
+	var all []Node
+	for n := range d.Root().Descendants(NamespaceDSig, "Signature") {
+		all = append(all, n)
+	}
+	return all
+}
+
+// ReadSignature reads the structure of a ds:Signature. An error tells what is ill-formed.
+func ReadSignature(n Node) (*Signature, error) {
+	if !n.Is(NamespaceDSig, "Signature") {
+		return nil, errors.New("not a ds:Signature")
+	}
+	s := &Signature{Element: n, ID: n.ID()}
+	if err := s.readChildren(); err != nil {
+		return nil, fmt.Errorf("ds:Signature: %w", err)
+	}
+	if err := s.readSignedInfo(); err != nil {
+		return nil, fmt.Errorf("ds:SignedInfo: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Signature) readChildren() error {
+	var keyInfo Node
+	for e := range s.Element.Elements() {
+		if e.Space() != NamespaceDSig {
+			return fmt.Errorf("unexpected %v", e)
+		}
+		var place *Node
+		switch e.Local() {
+		case "SignedInfo":
+			place = &s.SignedInfo
+		case "SignatureValue":
+			place = &s.ValueNode
+		case "KeyInfo":
+			place = &keyInfo
+		case "Object":
+			s.Objects = append(s.Objects, e)
+			continue
+		default:
+			return fmt.Errorf("unexpected %v", e)
+		}
+		if !place.IsZero() {
+			return fmt.Errorf("more than one ds:%s", e.Local())
+		}
+		*place = e
+	}
+	if s.SignedInfo.IsZero() || s.ValueNode.IsZero() {
+		return errors.New("ds:SignedInfo and ds:SignatureValue are required")
+	}
+	var err error
+	if s.Value, err = s.ValueNode.Bytes(); err != nil {
+		return fmt.Errorf("ds:SignatureValue: %w", err)
+	}
+	if !keyInfo.IsZero() {
+		s.KeyInfo = ReadKeyInfo(keyInfo)
+	}
+	return nil
+}
+
+func (s *Signature) readSignedInfo() error {
+	for e := range s.SignedInfo.Elements() {
+		var err error
+		switch {
+		case e.Is(NamespaceDSig, "CanonicalizationMethod") && s.FormURI == "":
+			err = s.readForm(e)
+		case e.Is(NamespaceDSig, "SignatureMethod") && s.Method.URI == "":
+			err = s.Method.read(e)
+		case e.Is(NamespaceDSig, "Reference"):
+			var r *Reference
+			if r, err = ReadReference(e); err == nil {
+				r.signature = s.Element
+				s.References = append(s.References, r)
+			}
+		default:
+			err = fmt.Errorf("unexpected %v", e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch limit := s.Element.d.limits.References; {
+	case s.FormURI == "" || s.Method.URI == "":
+		return errors.New("the canonicalisation and the signature method are required")
+	case len(s.References) == 0:
+		return errors.New("no ds:Reference")
+	case len(s.References) > limit:
+		return fmt.Errorf("%d references: %w of %d", len(s.References), ErrTooLarge, limit)
+	}
+	return nil
+}
+
+func (s *Signature) readForm(e Node) error {
+	s.FormURI, _ = e.Attr("", "Algorithm")
+	m, ok := CanonicalizationByURI(s.FormURI)
+	if !ok {
+		return fmt.Errorf("canonicalisation method %q: %w", s.FormURI, ErrUnsupported)
+	}
+	m.Prefixes = prefixList(m, e)
+	s.Form = m
+	return nil
+}
+
+func (m *SignatureMethod) read(e Node) error {
+	m.Element = e
+	m.URI, _ = e.Attr("", "Algorithm")
+	if m.URI == "" {
+		return errors.New("ds:SignatureMethod names no algorithm")
+	}
+	if n := e.Child(NamespaceDSig, "HMACOutputLength"); !n.IsZero() {
+		bits, err := strconv.Atoi(trimSpace(n.Text()))
+		if err != nil || bits <= 0 {
+			return fmt.Errorf("ds:HMACOutputLength %q", n.Text())
+		}
+		m.HMACOutputLength = bits
+	}
+	p := e.Child(NamespaceDSMore, "RSAPSSParams")
+	if p.IsZero() {
+		return nil
+	}
+	m.PSS = &PSSParams{SaltLength: -1}
+	m.PSS.DigestURI, _ = p.Child(NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
+	mgf := p.Child(NamespaceDSMore, "MaskGenerationFunction")
+	m.PSS.MGFDigestURI, _ = mgf.Child(NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
+	if n := p.Child(NamespaceDSMore, "SaltLength"); !n.IsZero() {
+		salt, err := strconv.Atoi(trimSpace(n.Text()))
+		if err != nil || salt < 0 {
+			return fmt.Errorf("SaltLength %q", n.Text())
+		}
+		m.PSS.SaltLength = salt
+	}
+	return nil
+}
+
+// CanonicalSignedInfo returns the octets that the signature value is about.
+func (s *Signature) CanonicalSignedInfo() ([]byte, error) { return s.SignedInfo.Canonical(s.Form) }
