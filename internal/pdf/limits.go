@@ -11,7 +11,7 @@ const (
 	maxIndirection = 32      // references to references
 	maxRevisions   = 1 << 10 // cross-reference sections
 	maxSubsections = 1 << 16 // subsections of one cross-reference section
-	maxRebuilt     = 1 << 19 // objects that a rebuild finds
+	maxRebuilt     = 1 << 19 // objects that a rebuild finds, with repeats
 	maxViews       = 64      // revisions looked at by themselves
 	maxFields      = 1 << 14 // nodes of the form's field tree
 	maxTreeDepth   = 64      // depth of field and page trees

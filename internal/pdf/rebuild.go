@@ -43,7 +43,7 @@ type scanner struct {
 
 func (s *scanner) run() error {
 	data := s.d.data
-	for pos := 0; ; {
+	for pos, found := 0, 0; ; {
 		i := bytes.Index(data[pos:], []byte("obj"))
 		if i < 0 {
 			break
@@ -55,7 +55,7 @@ func (s *scanner) run() error {
 			continue
 		}
 		s.d.rebuilt[number] = entry{kind: entryOffset, offset: int64(start)}
-		if len(s.d.rebuilt) > maxRebuilt {
+		if found++; found > maxRebuilt {
 			return errLimit
 		}
 		s.look(number, start, at)
@@ -95,8 +95,13 @@ func headerBefore(data []byte, at int) (number, start int, ok bool) {
 func (s *scanner) look(number, start, at int) {
 	const peek = 512
 	head := s.d.data[at:min(len(s.d.data), at+peek)]
-	if i := bytes.Index(head, []byte("stream")); i >= 0 {
-		head = head[:i]
+	for _, end := range []string{"endobj", "stream"} {
+		if i := bytes.Index(head, []byte(end)); i >= 0 {
+			head = head[:i]
+		}
+	}
+	if !bytes.Contains(head, []byte("/Type")) && !bytes.Contains(head, []byte("/XRef")) {
+		return
 	}
 	switch {
 	case bytes.Contains(head, []byte("/ObjStm")):

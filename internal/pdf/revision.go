@@ -116,5 +116,5 @@ func (d *Document) markers() []int64 {
 		at += int64(len("%%EOF"))
 		ends = append(ends, at)
 	}
-	return ends
+	return append(ends, int64(len(d.data))) // what has no marker is a revision too
 }

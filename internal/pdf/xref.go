@@ -67,7 +67,7 @@ func (d *Document) readSections() error {
 		}
 		d.sections = append(d.sections, s)
 		prev, ok := d.trailerOffset(s.trailer["Prev"])
-		if !ok || prev == 0 && !d.xrefAt(0) {
+		if !ok || prev == d.base { // some producers write Prev 0 for none
 			break
 		}
 		next = prev
