@@ -59,7 +59,7 @@ func AddUnsignedAttribute(signedData []byte, signer int, attribute Attribute) ([
 	for i, si := range sd.Signers {
 		signers[i] = si.Raw
 	}
-	signers[signer] = sd.Signers[signer].withUnsigned(attribute)
+	signers[signer] = sd.Signers[signer].WithUnsigned(insert(encodings(sd.Signers[signer].UnsignedAttributes), attribute.Raw))
 	return sd.rebuild(sd.CertificateChoices, sd.RevocationInfos, signers), nil
 }
 
@@ -93,14 +93,17 @@ func AddEvidence(signedData []byte, certificates, crls, ocsps [][]byte) ([]byte,
 	return sd.rebuild(choices, revocations, signers), nil
 }
 
-// withUnsigned encodes the signer with one more unsigned attribute.
-func (si *SignerInfo) withUnsigned(attribute Attribute) []byte {
+// WithUnsigned encodes the SignerInfo with these unsigned attributes (as encoded, in this order) in
+// place of its own; without any, the field is absent. The other fields stay octet for octet.
+func (si *SignerInfo) WithUnsigned(attributes [][]byte) []byte {
 	fields := [][]byte{si.RawVersion, si.RawIdentifier, si.DigestAlgorithm}
 	if si.RawSignedAttributes != nil {
 		fields = append(fields, si.RawSignedAttributes)
 	}
-	list := insert(encodings(si.UnsignedAttributes), attribute.Raw)
-	fields = append(fields, si.SignatureAlgorithm, si.RawSignature, element(tagContext|tagConstructed|1, list...))
+	fields = append(fields, si.SignatureAlgorithm, si.RawSignature)
+	if len(attributes) > 0 {
+		fields = append(fields, element(tagContext|tagConstructed|1, attributes...))
+	}
 	return element(tagSequence, fields...)
 }
 
@@ -160,4 +163,25 @@ func timeElement(t time.Time) []byte {
 		return element(tagUTCTime, []byte(t.Format("060102150405Z")))
 	}
 	return element(tagGeneralizedTime, []byte(t.Format("20060102150405Z")))
+}
+
+// RawType is the attrType element as encoded.
+func (a *Attribute) RawType() []byte {
+	r := newReader(a.TypeAndValues())
+	e, err := r.next()
+	if err != nil {
+		return nil
+	}
+	return e.Raw
+}
+
+// TypeAndValues is the attribute without the SEQUENCE's header (and end-of-contents): attrType and
+// attrValues as encoded, which older time-stamps of CAdES are about.
+func (a *Attribute) TypeAndValues() []byte {
+	r := newReader(a.Raw)
+	e, err := r.next()
+	if err != nil {
+		return nil
+	}
+	return e.Content
 }

@@ -17,6 +17,10 @@ func toDER(data []byte, sorted bool) ([]byte, error) {
 	return r.appendDER(make([]byte, 0, len(data)), e, sorted)
 }
 
+// ToDER rewrites one BER element with definite lengths and primitive strings. Members of sets keep
+// their order: archive time-stamps are about the order that was there.
+func ToDER(ber []byte) ([]byte, error) { return toDER(ber, false) }
+
 // appendDER recurses at most maxDepth levels deep: inside refuses to go further.
 func (r reader) appendDER(out []byte, e Element, sorted bool) ([]byte, error) {
 	if e.Tag&0x1f == 0x1f {

@@ -51,6 +51,24 @@ func (a *Attribute) Revocations() (crls, ocsps [][]byte, err error) {
 	return crls, ocsps, nil
 }
 
+// PolicyIdentifier returns the object identifier of a signature-policy-identifier attribute in dotted
+// form, or "implied" (ETSI EN 319 122-1, 5.2.9.1).
+func (a *Attribute) PolicyIdentifier() (string, error) {
+	if len(a.Values) != 1 {
+		return "", fmt.Errorf("signature-policy-identifier: %d values", len(a.Values))
+	}
+	outer := newReader(a.Values[0])
+	if outer.peek() == tagNull {
+		return "implied", nil
+	}
+	r, _, err := outer.enter(tagSequence, "signature-policy-identifier")
+	if err != nil {
+		return "", err
+	}
+	o, err := r.oid("sigPolicyId")
+	return o.String(), err
+}
+
 // sequenceOf reads an explicitly tagged SEQUENCE OF and returns its members.
 func (r *reader) sequenceOf(what string) ([][]byte, error) {
 	explicit, err := r.next()

@@ -225,6 +225,19 @@ func (sd *SignedData) readRevocations(r *reader) error {
 	return nil
 }
 
+// OCSPResponses returns the OCSP response that a member of RevocationInfos holds, if it holds one.
+func OCSPResponses(revocationInfo []byte) [][]byte {
+	r := newReader(revocationInfo)
+	e, err := r.next()
+	if err != nil {
+		return nil
+	}
+	if ocsp := r.otherRevocation(e); ocsp != nil {
+		return [][]byte{ocsp}
+	}
+	return nil
+}
+
 // otherRevocation returns the OCSPResponse of an OtherRevocationInfoFormat (RFC 5652, 10.2.1; RFC
 // 5940), a bare BasicOCSPResponse wrapped; nil for every other format.
 func (r reader) otherRevocation(choice Element) []byte {

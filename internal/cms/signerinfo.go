@@ -206,13 +206,30 @@ func (si *SignerInfo) SignedMessageDER() ([]byte, error) {
 	return toDER(m, true)
 }
 
-// ContentType is the value of the content-type attribute, "" when absent or malformed.
+// sole returns the one value of the one signed attribute of the type; nil when it is absent, or
+// there more than once, or has another number of values.
+func (si *SignerInfo) sole(typ OID) []byte {
+	var value []byte
+	for i := range si.SignedAttributes {
+		a := &si.SignedAttributes[i]
+		if a.Type != typ {
+			continue
+		}
+		if value != nil || len(a.Values) != 1 {
+			return nil
+		}
+		value = a.Values[0]
+	}
+	return value
+}
+
+// ContentType is the value of the content-type attribute, "" when absent, repeated or malformed.
 func (si *SignerInfo) ContentType() OID {
-	a := si.Signed(OIDContentType)
-	if a == nil || len(a.Values) != 1 {
+	value := si.sole(OIDContentType)
+	if value == nil {
 		return ""
 	}
-	r := newReader(a.Values[0])
+	r := newReader(value)
 	o, err := r.oid("content-type")
 	if err != nil {
 		return ""
@@ -220,13 +237,13 @@ func (si *SignerInfo) ContentType() OID {
 	return o
 }
 
-// MessageDigest is the value of the message-digest attribute, nil when absent or malformed.
+// MessageDigest is the value of the message-digest attribute, nil when absent, repeated or malformed.
 func (si *SignerInfo) MessageDigest() []byte {
-	a := si.Signed(OIDMessageDigest)
-	if a == nil || len(a.Values) != 1 {
+	value := si.sole(OIDMessageDigest)
+	if value == nil {
 		return nil
 	}
-	r := newReader(a.Values[0])
+	r := newReader(value)
 	e, err := r.next()
 	if err != nil || e.kind() != tagOctetString {
 		return nil

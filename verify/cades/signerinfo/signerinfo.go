@@ -180,6 +180,9 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if c.schemeErr != nil {
 		return c.schemeErr
 	}
+	if c.scheme.SignsDigest() && c.digestErr == nil && c.scheme.Hash() != c.digest {
+		return fmt.Errorf("%s does not go with the digest algorithm %s (RFC 5652, 5.4)", c.scheme.Name(), c.digest.Name())
+	}
 	key, err := cert.Key()
 	if err != nil {
 		return err

@@ -1,0 +1,239 @@
+package cades
+
+import (
+	"errors"
+	"io"
+
+	"trustcore/internal/cms"
+	"trustcore/verify/algorithm"
+)
+
+// archiveV3 checks an archive-time-stamp-v3 (ETSI EN 319 122-1, 5.5.3): the hash index in the token
+// must be met by what is there, and the imprint must be that of the signed parts and the index.
+func (s *signer) archiveV3(st *stamp) {
+	if st.SignedData == nil || len(st.SignedData.Signers) == 0 {
+		return
+	}
+	index, err := st.SignedData.Signers[0].HashIndex()
+	if err == nil && index == nil {
+		err = errors.New("the archive time-stamp has no ats-hash-index")
+	}
+	if err != nil {
+		st.Structure = append(st.Structure, err.Error())
+		return
+	}
+	h, ok := st.Hash()
+	if !ok {
+		return
+	}
+	digest, err := s.content.Digest(h)
+	if err != nil {
+		return
+	}
+	st.Compare(func(w io.Writer) error { return s.writeV3(w, digest, index.Raw) })
+	if err := s.matchIndex(st, index); err != nil {
+		s.note("archive time-stamp %s: %v", st.ID, err)
+		st.Imprint = false
+	}
+	if st.Imprint {
+		s.coverValue(st)
+	}
+}
+
+// writeV3 writes what an archive-time-stamp-v3 is about.
+func (s *signer) writeV3(w io.Writer, contentDigest, index []byte) error {
+	si := s.info
+	for _, part := range [][]byte{
+		s.doc.signed.Content.RawType, contentDigest,
+		si.RawVersion, si.RawIdentifier, si.DigestAlgorithm, si.RawSignedAttributes, si.SignatureAlgorithm, si.RawSignature,
+		index,
+	} {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matchIndex finds the object for each digest of the index; what is found is covered. A digest
+// without an object means that something that the time-stamp protected is gone.
+func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
+	h, err := algorithm.HashByIdentifier(index.HashAlgorithm)
+	if err != nil {
+		return err
+	}
+	certificates := newIndexed(h, s.doc.signed.CertificateChoices)
+	revocations := newIndexed(h, s.doc.signed.RevocationInfos)
+	for _, d := range index.Certificates {
+		if der := certificates[string(d)]; der != nil {
+			st.cover([][]byte{der})
+		} else {
+			err = errors.New("a certificate of the ats-hash-index is not there")
+		}
+	}
+	for _, d := range index.Revocations {
+		if der := revocations[string(d)]; der != nil {
+			st.cover([][]byte{der}, cms.OCSPResponses(der))
+		} else {
+			err = errors.New("a CRL or OCSP response of the ats-hash-index is not there")
+		}
+	}
+	if missing := s.matchAttributes(st, h, index); missing != nil {
+		err = missing
+	}
+	return err
+}
+
+func newIndexed(h algorithm.Hash, objects [][]byte) map[string][]byte {
+	m := make(map[string][]byte, len(objects))
+	for _, o := range objects {
+		m[string(h.Sum(o))] = o
+	}
+	return m
+}
+
+// matchAttributes does the same for unsigned attributes: whole ones (versions 1 and 2 of the index)
+// or their single values with the type before (version 3).
+func (s *signer) matchAttributes(st *stamp, h algorithm.Hash, index *cms.HashIndex) error {
+	wanted := make(map[string]bool, len(index.Attributes))
+	for _, d := range index.Attributes {
+		wanted[string(d)] = true
+	}
+	for i := range s.info.UnsignedAttributes {
+		a := &s.info.UnsignedAttributes[i]
+		if index.Version < 3 {
+			if d := string(h.Sum(a.Raw)); wanted[d] {
+				delete(wanted, d)
+				s.coverAttribute(st, a, a.Values)
+			}
+			continue
+		}
+		for _, value := range a.Values {
+			if d := string(h.Sum(a.RawType(), value)); wanted[d] {
+				delete(wanted, d)
+				s.coverAttribute(st, a, [][]byte{value})
+			}
+		}
+	}
+	if len(wanted) > 0 {
+		return errors.New("an unsigned attribute of the ats-hash-index is not there")
+	}
+	return nil
+}
+
+// coverAttribute notes what values of an attribute hold.
+func (s *signer) coverAttribute(st *stamp, a *cms.Attribute, values [][]byte) {
+	switch a.Type {
+	case cms.OIDCertificateValues:
+		if certs, err := a.Certificates(); err == nil {
+			st.cover(certs)
+		}
+	case cms.OIDRevocationValues:
+		if crls, ocsps, err := a.Revocations(); err == nil {
+			st.cover(crls, ocsps)
+		}
+	default:
+		for _, other := range s.stamps {
+			for _, value := range values {
+				if other != st && other.attribute == a && len(value) > 0 && &other.raw[0] == &value[0] {
+					st.coverToken(other.Token)
+				}
+			}
+		}
+	}
+}
+
+// maxContentPasses bounds how often the content of one file is hashed for archive time-stamps of the
+// second version, each of which hashes it anew.
+const maxContentPasses = 32
+
+// archiveV2 checks an archive-time-stamp-v2 (TS 101 733, 6.4.1), which is about the parts of the
+// SignedData as they were then: later unsigned attributes are left out by their time. Both encodings
+// in use are tried: as it stands and DER.
+func (s *signer) archiveV2(st *stamp) {
+	earlier := s.attributesBefore(st)
+	for _, der := range []bool{false, true} {
+		if s.doc.passes++; s.doc.passes > maxContentPasses {
+			s.note("more than %d archive time-stamps over the content", maxContentPasses)
+			return
+		}
+		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, der) })
+		if st.Imprint {
+			s.coverAll(st, earlier)
+			return
+		}
+	}
+}
+
+// attributesBefore are the unsigned attributes that an archive time-stamp is about: all but itself
+// and the archive time-stamps that are not older.
+func (s *signer) attributesBefore(st *stamp) []*cms.Attribute {
+	var list []*cms.Attribute
+	for i := range s.info.UnsignedAttributes {
+		a := &s.info.UnsignedAttributes[i]
+		if a != st.attribute && !s.later(a, st) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func (s *signer) later(a *cms.Attribute, st *stamp) bool {
+	if a.Type != cms.OIDArchiveTimestampV2 && a.Type != cms.OIDArchiveTimestampV3 {
+		return false
+	}
+	for _, other := range s.stamps {
+		if other.attribute == a && !other.Time.Before(st.Time) {
+			return true
+		}
+	}
+	return false
+}
+
+// coverAll notes that everything in the SignedData and in the earlier attributes is covered.
+func (s *signer) coverAll(st *stamp, earlier []*cms.Attribute) {
+	s.coverValue(st)
+	sd := s.doc.signed
+	st.cover(sd.Certificates, sd.CRLs, sd.OCSPs)
+	for _, a := range earlier {
+		s.coverAttribute(st, a, a.Values)
+	}
+}
+
+// writeV2 writes what an archive-time-stamp-v2 is about: encapContentInfo, the external content,
+// certificates, crls, and the SignerInfo with the earlier unsigned attributes.
+func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, der bool) error {
+	sd := s.doc.signed
+	if err := writeForm(w, sd.Content.Raw, der); err != nil {
+		return err
+	}
+	if !sd.Content.Present {
+		if err := s.content.CopyTo(w); err != nil {
+			return err
+		}
+	}
+	for _, part := range [][]byte{sd.RawCertificates, sd.RawCRLs} {
+		if err := writeForm(w, part, der); err != nil {
+			return err
+		}
+	}
+	raw := make([][]byte, len(earlier))
+	for i, a := range earlier {
+		raw[i] = a.Raw
+	}
+	return writeForm(w, s.info.WithUnsigned(raw), der)
+}
+
+func writeForm(w io.Writer, part []byte, der bool) error {
+	if len(part) == 0 {
+		return nil
+	}
+	if der {
+		var err error
+		if part, err = cms.ToDER(part); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(part)
+	return err
+}

@@ -1,0 +1,107 @@
+package cades
+
+import (
+	"trustcore/internal/cms"
+	"trustcore/verify/signature"
+)
+
+// level names format and level by the attributes that are there, as the tables of EN 319 122-1
+// (baseline) and EN 319 122-2 (extended: BES, EPES, T, C, X, XL, A) define them. It says nothing about
+// whether they are valid.
+func (s *signer) level() (signature.Format, string) {
+	if !s.has(cms.OIDSigningCertificate) && !s.has(cms.OIDSigningCertificateV2) {
+		if s.doc.format == signature.CAdES {
+			return signature.CMS, s.plainLevel()
+		}
+		return s.doc.format, s.plainLevel()
+	}
+	if s.baseline() {
+		if level := s.baselineLevel(); level != "" {
+			return s.doc.format, level
+		}
+	}
+	return s.doc.format, s.extendedLevel()
+}
+
+func (s *signer) has(typ cms.OID) bool { return s.info.Signed(typ) != nil }
+
+// carries tells whether an unsigned attribute is there.
+func (s *signer) carries(types ...cms.OID) bool {
+	for _, typ := range types {
+		if s.info.Unsigned(typ) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// baseline is the B-B row (EN 319 122-1, 6.3).
+func (s *signer) baseline() bool {
+	if len(s.doc.signed.Certificates) == 0 || !s.has(cms.OIDMessageDigest) {
+		return false
+	}
+	if s.has(cms.OIDSigningCertificate) && s.has(cms.OIDSigningCertificateV2) {
+		return false
+	}
+	if s.doc.format == signature.PAdES {
+		return !s.has(cms.OIDSigningTime)
+	}
+	return s.has(cms.OIDSigningTime) && (s.parent != nil || s.has(cms.OIDContentType))
+}
+
+// baselineLevel is "" where attributes that the baseline excludes make it an extended signature.
+func (s *signer) baselineLevel() string {
+	switch {
+	case s.carries(cms.OIDCertificateRefs, cms.OIDRevocationRefs, cms.OIDCertificateValues, cms.OIDRevocationValues,
+		cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp, cms.OIDArchiveTimestampV1, cms.OIDArchiveTimestampV2,
+		cms.OIDLongTermValidation, cms.OIDEvidenceInternal, cms.OIDEvidenceExternal):
+		return ""
+	case !s.carries(cms.OIDSignatureTimestamp):
+		return "B-B"
+	case !s.hasRevocations():
+		return "B-T"
+	case !s.carries(cms.OIDArchiveTimestampV3):
+		return "B-LT"
+	}
+	return "B-LTA"
+}
+
+func (s *signer) hasRevocations() bool {
+	return len(s.doc.signed.CRLs)+len(s.doc.signed.OCSPs) > 0
+}
+
+func (s *signer) extendedLevel() string {
+	values := s.carries(cms.OIDCertificateValues, cms.OIDRevocationValues) || s.hasRevocations()
+	references := s.carries(cms.OIDCertificateRefs) && s.carries(cms.OIDRevocationRefs)
+	switch {
+	case s.carries(cms.OIDEvidenceInternal, cms.OIDEvidenceExternal):
+		return "ERS"
+	case s.carries(cms.OIDArchiveTimestampV1, cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+		return "A"
+	case references && s.carries(cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp):
+		if values {
+			return "XL"
+		}
+		return "X"
+	case references:
+		return "C"
+	case s.carries(cms.OIDSignatureTimestamp):
+		return "T"
+	case s.has(cms.OIDSignaturePolicy):
+		return "EPES"
+	}
+	return "BES"
+}
+
+// plainLevel is that of CMS without a signing-certificate attribute.
+func (s *signer) plainLevel() string {
+	switch {
+	case s.carries(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+		return "LTA"
+	case s.carries(cms.OIDSignatureTimestamp) && s.hasRevocations():
+		return "LT"
+	case s.carries(cms.OIDSignatureTimestamp):
+		return "T"
+	}
+	return "B"
+}

@@ -1,0 +1,175 @@
+package cades
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+
+	"trustcore/internal/cms"
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+// stamp is one time-stamp of a signer with the attribute that carries it.
+type stamp struct {
+	*timestamp.Token
+	attribute *cms.Attribute
+	raw       []byte // the attribute's value
+	doc       *document
+}
+
+// kinds are the attributes that hold time-stamps.
+var kinds = map[cms.OID]signature.TimestampType{
+	cms.OIDContentTimestamp:   signature.ContentTimestamp,
+	cms.OIDSignatureTimestamp: signature.SignatureTimestamp,
+	cms.OIDESCTimestamp:       signature.SigAndRefs,
+	cms.OIDCertCRLTimestamp:   signature.RefsOnlyTimestamp,
+	cms.OIDArchiveTimestampV2: signature.ArchiveTimestamp,
+	cms.OIDArchiveTimestampV3: signature.ArchiveTimestamp,
+}
+
+// maxTimestamps bounds the time-stamps of one file, each of which costs a signature check.
+const maxTimestamps = 256
+
+// timestamps opens all tokens and then compares their imprints: archive time-stamps need the others.
+func (s *signer) timestamps() {
+	s.open(s.info.SignedAttributes, true)
+	s.open(s.info.UnsignedAttributes, false)
+	for _, st := range s.stamps {
+		s.imprint(st)
+		s.Timestamps = append(s.Timestamps, st.Timestamp)
+	}
+}
+
+func (s *signer) open(list []cms.Attribute, signed bool) {
+	for i := range list {
+		a := &list[i]
+		kind, ok := kinds[a.Type]
+		if !ok || (kind == signature.ContentTimestamp) != signed {
+			continue
+		}
+		for _, token := range a.Values {
+			if s.doc.stamps++; s.doc.stamps > maxTimestamps {
+				s.note("more than %d time-stamps; the rest is not looked at", maxTimestamps)
+				return
+			}
+			t := timestamp.Open("", kind, token, s.Certificates)
+			s.stamps = append(s.stamps, &stamp{t, a, token, s.doc})
+		}
+	}
+}
+
+// imprint compares one token's imprint and lists what it covers.
+func (s *signer) imprint(st *stamp) {
+	switch st.attribute.Type {
+	case cms.OIDContentTimestamp:
+		if h, ok := st.Hash(); ok {
+			if d, err := s.content.Digest(h); err == nil {
+				st.CompareDigest(d)
+			}
+		}
+	case cms.OIDSignatureTimestamp:
+		st.Compare(s.writeValue)
+		s.coverValue(st)
+	case cms.OIDESCTimestamp:
+		st.Compare(s.writeComplete)
+		s.coverValue(st)
+		s.coverStamps(st, cms.OIDSignatureTimestamp)
+	case cms.OIDCertCRLTimestamp:
+		st.Compare(s.writeReferences)
+	case cms.OIDArchiveTimestampV2:
+		s.archiveV2(st)
+	case cms.OIDArchiveTimestampV3:
+		s.archiveV3(st)
+	}
+}
+
+func (s *signer) writeValue(w io.Writer) error {
+	_, err := w.Write(s.info.Signature)
+	return err
+}
+
+// writeComplete is what the CAdES-C time-stamp is about (TS 101 733, 6.3.5): the signature value, then
+// type and values of signature-time-stamp and of the complete references.
+func (s *signer) writeComplete(w io.Writer) error {
+	if err := s.writeValue(w); err != nil {
+		return err
+	}
+	for i := range s.info.UnsignedAttributes {
+		if a := &s.info.UnsignedAttributes[i]; a.Type == cms.OIDSignatureTimestamp {
+			if _, err := w.Write(a.TypeAndValues()); err != nil {
+				return err
+			}
+		}
+	}
+	return s.writeReferences(w)
+}
+
+// writeReferences is what the references-only time-stamp is about (TS 101 733, 6.3.6).
+func (s *signer) writeReferences(w io.Writer) error {
+	found := false
+	for _, typ := range []cms.OID{cms.OIDCertificateRefs, cms.OIDRevocationRefs} {
+		if a := s.info.Unsigned(typ); a != nil {
+			found = true
+			if _, err := w.Write(a.TypeAndValues()); err != nil {
+				return err
+			}
+		}
+	}
+	if !found {
+		return errors.New("no complete references")
+	}
+	return nil
+}
+
+// coverValue notes that the token covers the signature value and what is signed with it.
+func (s *signer) coverValue(st *stamp) {
+	st.CoversSignature = true
+	st.Covers = append(st.Covers, s.Value)
+	if s.Signer != nil && s.Binding == signature.BindingMatches {
+		st.Covers = append(st.Covers, s.doc.digest(s.Signer))
+	}
+	s.coverStamps(st, cms.OIDContentTimestamp)
+}
+
+// coverStamps adds the tokens that attributes of this type hold, with all evidence inside them.
+func (s *signer) coverStamps(st *stamp, typ cms.OID) {
+	for _, other := range s.stamps {
+		if other != st && other.attribute.Type == typ {
+			st.coverToken(other.Token)
+		}
+	}
+}
+
+func (st *stamp) coverToken(t *timestamp.Token) {
+	st.Covers = append(st.Covers, st.doc.digest(t.Token))
+	st.cover(t.Certificates, t.CRLs, t.OCSPs)
+}
+
+func (st *stamp) cover(lists ...[][]byte) {
+	for _, list := range lists {
+		for _, object := range list {
+			st.Covers = append(st.Covers, st.doc.digest(object))
+		}
+	}
+}
+
+// digest is the SHA-256 of an object of the file, computed once: each archive time-stamp covers all.
+func (d *document) digest(object []byte) [32]byte {
+	if len(object) == 0 {
+		return sha256.Sum256(nil)
+	}
+	key := span{&object[0], len(object)}
+	sum, ok := d.digests[key]
+	if !ok {
+		sum = sha256.Sum256(object)
+		d.digests[key] = sum
+	}
+	return sum
+}
+
+// span is where an object lies in memory.
+type span struct {
+	first  *byte
+	length int
+}
