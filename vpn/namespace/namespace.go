@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -77,18 +76,18 @@ func (n *Namespace) Do(f func() error) error {
 // Close takes the link away, if New made one, and lets the namespace go. Processes inside
 // keep running without it.
 func (n *Namespace) Close() error {
-	err := n.handle.Close()
 	if n.outer == "" {
-		return err
+		return n.handle.Close()
 	}
-	link, findErr := netlink.LinkByName(n.outer)
-	if errors.As(findErr, new(netlink.LinkNotFoundError)) {
-		return err // its other end, and so itself, went with the namespace
+	link, err := netlink.LinkByName(n.outer)
+	if err == nil {
+		err = netlink.LinkDel(link)
 	}
-	if findErr == nil {
-		findErr = netlink.LinkDel(link)
+	// The pair also goes by itself, with the last process in the namespace.
+	if errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, syscall.ENODEV) {
+		err = nil
 	}
-	return errors.Join(err, findErr)
+	return errors.Join(err, n.handle.Close())
 }
 
 // create makes a namespace without leaving the present one.
@@ -175,16 +174,6 @@ func Available() error {
 		return err
 	}
 	return handle.Close()
-}
-
-// Same says whether the process is in the present process's network namespace.
-func Same(pid int) (bool, error) {
-	theirs, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/net")
-	if err != nil {
-		return false, fmt.Errorf("read the network namespace of process %d: %w", pid, err)
-	}
-	ours, err := os.Readlink("/proc/self/ns/net")
-	return theirs == ours, err
 }
 
 func classify(err error) error {

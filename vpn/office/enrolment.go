@@ -1,0 +1,125 @@
+// Package office is the partner's end of a tunnel. Its keys are born there and stay there.
+package office
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"trustcore/vpn"
+)
+
+// Enrolment is what the core answers to an office that enrols: everything it needs but its
+// own private keys. It is public but for PresharedKey.
+type Enrolment struct {
+	Partner     string         `json:"partner"`
+	Site        string         `json:"site"`
+	Certificate string         `json:"certificate"` // PEM: client certificate and its chain
+	CA          string         `json:"ca"`          // PEM: anchors of the core's servers
+	Hub         Hub            `json:"hub"`
+	Address     []netip.Prefix `json:"address"` // of this office in the tunnel, /32 or /128
+	Services    []Service      `json:"services"`
+}
+
+// Hub is the data centre's end as the office knows it.
+type Hub struct {
+	PublicKey    vpn.Key          `json:"public_key"`
+	PresharedKey vpn.PresharedKey `json:"preshared_key,omitzero"`
+	Endpoint     string           `json:"endpoint"` // host:port, UDP
+	Addresses    []netip.Prefix   `json:"addresses"`
+}
+
+// Service is what the office may reach through the tunnel.
+type Service struct {
+	Name string         `json:"name"`
+	Addr netip.AddrPort `json:"addr"`
+}
+
+// Limits of an enrolment, far above need.
+const (
+	maxAddresses = 16
+	maxServices  = 64
+)
+
+// Validate refuses an enrolment with which no tunnel can be brought up, or which would
+// draw more than the core's addresses into it.
+func (e Enrolment) Validate() error {
+	switch {
+	case e.Partner == "" || e.Site == "":
+		return errors.New("enrolment: it names no partner and site")
+	case e.Hub.PublicKey == vpn.Key{}:
+		return errors.New("enrolment: hub.public_key is missing")
+	case e.Hub.Endpoint == "":
+		return errors.New("enrolment: hub.endpoint is missing")
+	case len(e.Address) == 0 || len(e.Address) > maxAddresses:
+		return fmt.Errorf("enrolment: address has %d entries, 1 to %d are expected", len(e.Address), maxAddresses)
+	case len(e.Hub.Addresses) > maxAddresses || len(e.Services) > maxServices:
+		return errors.New("enrolment: too many addresses or services")
+	}
+	for _, p := range append(e.Address[:len(e.Address):len(e.Address)], e.Hub.Addresses...) {
+		if !p.IsSingleIP() {
+			return fmt.Errorf("enrolment: %v is not a single address", p)
+		}
+	}
+	for _, s := range e.Services {
+		if !s.Addr.IsValid() || s.Addr.Port() == 0 {
+			return fmt.Errorf("enrolment: service %q has no address", s.Name)
+		}
+	}
+	return nil
+}
+
+// Reachable are the addresses that the tunnel carries: the hub's and the services'. All
+// other traffic of the office stays outside (split tunnel).
+func (e Enrolment) Reachable() []netip.Prefix {
+	seen := make(map[netip.Prefix]bool)
+	var all []netip.Prefix
+	add := func(p netip.Prefix) {
+		if !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	for _, p := range e.Hub.Addresses {
+		add(p)
+	}
+	for _, s := range e.Services {
+		add(netip.PrefixFrom(s.Addr.Addr(), s.Addr.Addr().BitLen()))
+	}
+	return all
+}
+
+// KeyPlaceholder stands in a configuration where the private key belongs.
+const KeyPlaceholder = "(insert the private key of this office)"
+
+// Conf is the tunnel as a file for wg-quick. privateKey is base64 or [KeyPlaceholder].
+func (e Enrolment) Conf(privateKey string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s / %s\n[Interface]\nPrivateKey = %s\nAddress = %s\nMTU = %d\n\n", oneLine(e.Partner), oneLine(e.Site), privateKey, join(e.Address), vpn.DefaultMTU)
+	fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\n", e.Hub.PublicKey)
+	if !e.Hub.PresharedKey.IsZero() {
+		text, _ := e.Hub.PresharedKey.MarshalText() // never fails
+		fmt.Fprintf(&b, "PresharedKey = %s\n", text)
+	}
+	fmt.Fprintf(&b, "Endpoint = %s\nAllowedIPs = %s\nPersistentKeepalive = %d\n", oneLine(e.Hub.Endpoint), join(e.Reachable()), int(keepalive.Seconds()))
+	return b.String()
+}
+
+func join(prefixes []netip.Prefix) string {
+	texts := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// oneLine keeps a name from adding lines to a configuration.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,186 @@
+package vpn_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"trustcore/vpn"
+)
+
+// twoOffices is a world where offices A and B are connected and may use the gateway.
+func twoOffices(t *testing.T, mode vpn.Mode) (w *world, a, b *plannedSite) {
+	t.Helper()
+	w = newWorld(t, mode)
+	a, b = w.plan("A"), w.plan("B")
+	w.apply(w.peer(a), w.peer(b))
+	w.start(a, netip.AddrPortFrom(b.tunnel[0].Addr(), 8080))
+	w.start(b, netip.AddrPortFrom(a.tunnel[0].Addr(), 8080))
+	for _, s := range []*plannedSite{a, b} {
+		if err := handshake(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w, a, b
+}
+
+func TestPartnerReachesTheGatewayAndNothingElse(t *testing.T) {
+	everyMode(t, func(t *testing.T, mode vpn.Mode) {
+		w, a, b := twoOffices(t, mode)
+		for _, s := range []*plannedSite{a, b} {
+			for _, gateway := range w.gateway {
+				if err := reach(s, gateway, patience); err != nil {
+					t.Errorf("%s to %v: %v", s.name, gateway, err)
+				}
+			}
+		}
+		neighbour := netip.AddrPortFrom(b.tunnel[0].Addr(), 8080)
+		if mode != vpn.ModeNetstack {
+			if err := b.do(action{Kind: "listen", To: neighbour, Wait: patience}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := w.status().Denied
+		for _, forbidden := range []netip.AddrPort{w.secret, neighbour, netip.AddrPortFrom(w.gateway[0].Addr(), 22)} {
+			if reach(a, forbidden, refusalTime) == nil {
+				t.Errorf("A reached %v", forbidden)
+			}
+		}
+		if mode != vpn.ModeNetstack && w.status().Denied == before {
+			t.Error("the firewall did not count what it denied")
+		}
+		checkStatus(t, w)
+	})
+}
+
+func checkStatus(t *testing.T, w *world) {
+	t.Helper()
+	status := w.status()
+	if len(status.Peers) != 2 || status.Revision != w.wish.Revision || status.PublicKey != w.hub.PublicKey() {
+		t.Fatalf("status %+v", status)
+	}
+	for _, p := range status.Peers {
+		if p.State != vpn.StateUp || p.Received == 0 || p.Sent == 0 || !p.Endpoint.IsValid() {
+			t.Errorf("peer %+v", p)
+		}
+		if p.Services[0].Bytes == 0 {
+			t.Errorf("no traffic counted for %s", p.Partner)
+		}
+	}
+}
+
+func TestPartnerWithoutServiceReachesNothing(t *testing.T) {
+	everyMode(t, func(t *testing.T, mode vpn.Mode) {
+		w := newWorld(t, mode)
+		a, b := w.plan("A"), w.plan("B")
+		nothing := w.peer(b)
+		nothing.Services = nil
+		w.apply(w.peer(a), nothing)
+		w.start(b)
+		if err := handshake(b); err != nil {
+			t.Fatal(err)
+		}
+		if reach(b, w.gateway[0], refusalTime) == nil {
+			t.Error("B has no service and reached the gateway")
+		}
+	})
+}
+
+func TestRevocationCutsAnEstablishedFlow(t *testing.T) {
+	for _, what := range []string{"peer", "service"} {
+		t.Run(what, func(t *testing.T) {
+			everyMode(t, func(t *testing.T, mode vpn.Mode) {
+				w, a, b := twoOffices(t, mode)
+				for _, s := range []*plannedSite{a, b} {
+					if err := hold(s, w.gateway[0]); err != nil {
+						t.Fatal(err)
+					}
+					if err := echo(s, patience); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if what == "peer" {
+					w.apply(w.peer(b))
+				} else {
+					without := w.peer(a)
+					without.Services = nil
+					w.apply(without, w.peer(b))
+				}
+				if echo(a, refusalTime) == nil {
+					t.Error("the flow of A lives on")
+				}
+				if reach(a, w.gateway[0], refusalTime) == nil {
+					t.Error("A still reaches the gateway")
+				}
+				if err := echo(b, patience); err != nil {
+					t.Errorf("the flow of B was cut, too: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedWishChangesNothing(t *testing.T) {
+	everyMode(t, func(t *testing.T, mode vpn.Mode) {
+		w, a, b := twoOffices(t, mode)
+		if err := hold(a, w.gateway[0]); err != nil {
+			t.Fatal(err)
+		}
+		thief := w.peer(b)
+		thief.Addresses = slices.Concat(thief.Addresses, a.tunnel[:1])
+		_, err := w.hub.Apply(vpn.Wish{Revision: w.wish.Revision + 1, Peers: []vpn.PeerWish{w.peer(a), thief}})
+		requireField(t, err, "peers[1].addresses[2]")
+		older := vpn.Wish{Revision: w.wish.Revision - 1}
+		if _, err := w.hub.Apply(older); err == nil {
+			t.Error("an older wish was taken")
+		}
+		if err := echo(a, patience); err != nil {
+			t.Errorf("A lost its flow: %v", err)
+		}
+		if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
+			t.Errorf("reconcile after refused wishes: %+v, %v", changes, err)
+		}
+	})
+}
+
+func TestRestartOfTheHubKeepsTrafficGoing(t *testing.T) {
+	everyMode(t, func(t *testing.T, mode vpn.Mode) {
+		w, a, _ := twoOffices(t, mode)
+		if err := hold(a, w.gateway[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.hub.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.open()
+		w.apply(w.wish.Peers...)
+		// Without the remembered endpoint the office would only notice after 15 s.
+		eventually(t, "the hub starts a handshake", func() bool { return w.status().Peers[0].State == vpn.StateUp })
+		if mode == vpn.ModeNetstack { // its TCP ends went with the process
+			if err := hold(a, w.gateway[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := echo(a, patience); err != nil {
+			t.Errorf("the flow ended: %v", err)
+		}
+	})
+}
+
+func TestAddressMovesToAnotherPeer(t *testing.T) {
+	everyMode(t, func(t *testing.T, mode vpn.Mode) {
+		w, a, b := twoOffices(t, mode)
+		fromA, fromB := w.peer(a), w.peer(b)
+		fromA.Addresses, fromB.Addresses = fromA.Addresses[:1], slices.Concat(fromB.Addresses, fromA.Addresses[1:])
+		w.apply(fromA, fromB)
+		if err := reach(a, w.gateway[0], patience); err != nil {
+			t.Errorf("A lost what it kept: %v", err)
+		}
+		if reach(a, w.gateway[1], refusalTime) == nil {
+			t.Error("A still uses the address that moved away")
+		}
+		if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
+			t.Errorf("the move is not settled: %+v, %v", changes, err)
+		}
+	})
+}
