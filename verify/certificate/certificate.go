@@ -29,7 +29,8 @@ type Certificate struct {
 	RawSubject []byte // Name, DER
 	RawSPKI    []byte // SubjectPublicKeyInfo, DER
 
-	Fingerprint [sha256.Size]byte // SHA-256 of Raw
+	Fingerprint    [sha256.Size]byte // SHA-256 of Raw
+	KeyFingerprint [sha256.Size]byte // SHA-256 of RawSPKI
 
 	Version int    // 1, 2 or 3
 	Serial  []byte // content octets of the INTEGER, as encoded

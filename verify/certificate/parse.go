@@ -82,6 +82,7 @@ func (c *Certificate) readTBS(tbs cryptobyte.String) error {
 		return errors.New("malformed TBSCertificate")
 	}
 	c.TBSSignatureAlgorithm, c.RawIssuer, c.RawSubject, c.RawSPKI = algorithm, issuer, subject, spki
+	c.KeyFingerprint = sha256.Sum256(spki)
 	if err := c.readValidity(validity); err != nil {
 		return err
 	}

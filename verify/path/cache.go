@@ -1,0 +1,93 @@
+package path
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/maypok86/otter/v2"
+
+	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
+)
+
+// A Cache remembers pure functions of bytes: parsed certificates by the digest of their DER, and the verdict on a
+// signature by the issuer's key and the signed object. Both are bounded. It is safe for concurrent use. A nil *Cache
+// works and remembers nothing.
+type Cache struct {
+	certificates *otter.Cache[[32]byte, *certificate.Certificate]
+	verdicts     *otter.Cache[verdictKey, verdict]
+}
+
+// A verdictKey holds the SHA-256 of the issuer's SubjectPublicKeyInfo, which names algorithm, parameters and key, and the
+// SHA-256 of the whole signed certificate, which covers the signed bytes, the signature and its algorithm.
+type verdictKey struct{ issuer, object [32]byte }
+
+// CacheConfig bounds a Cache. A certificate takes about 6 kB, a verdict about 150 bytes.
+type CacheConfig struct {
+	Certificates int // parsed certificates kept, more than 0
+	Verdicts     int // signature verdicts kept, more than 0
+}
+
+// NewCache makes an empty cache.
+func NewCache(config CacheConfig) (*Cache, error) {
+	if config.Certificates <= 0 || config.Verdicts <= 0 {
+		return nil, errors.New("path cache without bounds")
+	}
+	certificates, err := otter.New(&otter.Options[[32]byte, *certificate.Certificate]{MaximumSize: config.Certificates})
+	if err != nil {
+		return nil, fmt.Errorf("cache of certificates: %w", err)
+	}
+	verdicts, err := otter.New(&otter.Options[verdictKey, verdict]{MaximumSize: config.Verdicts})
+	if err != nil {
+		return nil, fmt.Errorf("cache of verdicts: %w", err)
+	}
+	return &Cache{certificates, verdicts}, nil
+}
+
+// verify checks the certificate's signature with the key; digest is that of the key's SubjectPublicKeyInfo. The second
+// result says that a public-key operation was needed; allowed is asked before it.
+func (c *Cache) verify(child *certificate.Certificate, key *algorithm.PublicKey, digest [32]byte, allowed func() bool) (verdict, bool) {
+	id := verdictKey{digest, child.Fingerprint}
+	cached := c != nil && digest != [32]byte{}
+	if cached {
+		if v, ok := c.verdicts.GetIfPresent(id); ok {
+			return v, false
+		}
+	}
+	scheme, err := algorithm.FromCertificate(child.SignatureAlgorithm)
+	if err != nil {
+		return verdict{err: err}, false
+	}
+	if !allowed() {
+		return verdict{err: errBudget}, false
+	}
+	if child.Has(certificate.BadBitString) {
+		return verdict{err: fmt.Errorf("%w: it has unused bits", algorithm.ErrSignature)}, false
+	}
+	notes, err := scheme.Verify(key, child.RawTBS, child.Signature)
+	if errors.Is(err, algorithm.ErrKeyMismatch) || errors.Is(err, algorithm.ErrNeedsParameters) || errors.Is(err, algorithm.ErrUnsupported) {
+		return verdict{err: err}, false // said without a computation, and not of the bytes alone
+	}
+	v := verdict{err: err, notes: notes}
+	if cached {
+		c.verdicts.Set(id, v)
+	}
+	return v, true
+}
+
+// Parse reads a certificate, or returns the one that was read from the same bytes before. The bytes are kept.
+func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
+	if c == nil {
+		return certificate.Parse(der)
+	}
+	digest := sha256.Sum256(der)
+	if known, ok := c.certificates.GetIfPresent(digest); ok {
+		return known, nil
+	}
+	parsed, err := certificate.Parse(der)
+	if err == nil {
+		c.certificates.Set(digest, parsed)
+	}
+	return parsed, err
+}

@@ -1,0 +1,112 @@
+package path
+
+import (
+	"fmt"
+
+	"trustcore/verify/certificate"
+)
+
+// A Code is one reason why a path is not valid. The set is closed: reports and callers may switch over it.
+type Code uint8
+
+// The reasons. Order is the order of weight: of several failed paths the one with the lightest worst reason is reported.
+const (
+	OK Code = iota
+
+	// Found only when everything else of the path is right.
+	RevocationUnknown // no usable evidence where some is required
+	Revoked           // the evidence says revoked
+	OnHold            // the evidence says certificateHold
+
+	Expired
+	NotYetValid
+	AnchorOutOfTime // the anchor's own validity, or the window of its trust service
+
+	NameMismatch      // the target does not hold the name that was asked for
+	PurposeMismatch   // extended key usage (RFC 5280 4.2.1.12)
+	PolicyMismatch    // RFC 5280 6.1.5 (g) with RFC 9618
+	NameNotPermitted  // RFC 5280 6.1.3 (b)
+	NameExcluded      // RFC 5280 6.1.3 (c)
+	PathTooLong       // path length constraint (RFC 5280 6.1.4 (l)) or the caller's depth
+	WeakAlgorithm     // the table of algorithms refuses it at this time
+	ProfileViolation  // a demand of the profile strict or server
+	NotACA            // RFC 5280 6.1.4 (k)
+	NotForCertSigning // RFC 5280 6.1.4 (n)
+	UnknownCritical   // RFC 5280 6.1.4 (o), 6.1.5 (f)
+	BadExtension      // an extension that path validation must process is malformed or occurs twice
+	BadPolicyMapping  // RFC 5280 6.1.4 (a): anyPolicy is mapped
+	AlgorithmMismatch // RFC 5280 4.1.1.2: the two signature algorithms differ
+	BadVersion        // RFC 5280 4.1.2.1, 6.1.4 (k): fields that the version does not have
+
+	UnsupportedAlgorithm // the signature or the key is of an algorithm that cannot be computed
+	BadSignature         // RFC 5280 6.1.3 (a)(1): no candidate of the issuer's name signed it
+	NoPath               // no certificate or anchor of the issuer's name is at hand
+	NoAnchor             // the caller gave no anchor
+	Budget               // the search was given up: signatures, candidates, comparisons or time
+)
+
+// codes holds the name, the clause and the sub-indication of EN 319 102-1 5.1.4 of every Code.
+var codes = [...]struct{ name, clause, subIndication string }{
+	OK:                   {"ok", "", ""},
+	RevocationUnknown:    {"revocation status unknown", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
+	Revoked:              {"revoked", "RFC 5280 6.1.3 (a)(3)", "REVOKED_NO_POE"},
+	OnHold:               {"on hold", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
+	Expired:              {"expired", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
+	NotYetValid:          {"not yet valid", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
+	AnchorOutOfTime:      {"trust anchor out of its time", "RFC 5280 6.1.1 (d)", "NO_CERTIFICATE_CHAIN_FOUND_NO_POE"},
+	NameMismatch:         {"name does not match", "RFC 6125 6", "CHAIN_CONSTRAINTS_FAILURE"},
+	PurposeMismatch:      {"purpose not allowed", "RFC 5280 4.2.1.12", "CHAIN_CONSTRAINTS_FAILURE"},
+	PolicyMismatch:       {"no acceptable policy", "RFC 5280 6.1.5 (g)", "CHAIN_CONSTRAINTS_FAILURE"},
+	NameNotPermitted:     {"name not permitted", "RFC 5280 6.1.3 (b)", "CHAIN_CONSTRAINTS_FAILURE"},
+	NameExcluded:         {"name excluded", "RFC 5280 6.1.3 (c)", "CHAIN_CONSTRAINTS_FAILURE"},
+	PathTooLong:          {"path too long", "RFC 5280 6.1.4 (l)", "CHAIN_CONSTRAINTS_FAILURE"},
+	WeakAlgorithm:        {"algorithm too weak", "TS 119 312", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
+	ProfileViolation:     {"profile violated", "RFC 5280 4", "CHAIN_CONSTRAINTS_FAILURE"},
+	NotACA:               {"issuer is no CA", "RFC 5280 6.1.4 (k)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	NotForCertSigning:    {"issuer may not sign certificates", "RFC 5280 6.1.4 (n)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	UnknownCritical:      {"unknown critical extension", "RFC 5280 6.1.4 (o)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	BadExtension:         {"malformed extension", "RFC 5280 4.2", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	BadPolicyMapping:     {"anyPolicy is mapped", "RFC 5280 6.1.4 (a)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	AlgorithmMismatch:    {"signature algorithms differ", "RFC 5280 4.1.1.2", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	BadVersion:           {"version does not fit", "RFC 5280 4.1.2.1", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	UnsupportedAlgorithm: {"unsupported algorithm", "RFC 5280 6.1.3 (a)(1)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	BadSignature:         {"signature does not verify", "RFC 5280 6.1.3 (a)(1)", "NO_CERTIFICATE_CHAIN_FOUND"},
+	NoPath:               {"issuer not found", "RFC 5280 6.1", "NO_CERTIFICATE_CHAIN_FOUND"},
+	NoAnchor:             {"no trust anchor", "RFC 5280 6.1.1 (d)", "NO_CERTIFICATE_CHAIN_FOUND"},
+	Budget:               {"search given up", "", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+}
+
+// String names the code in a few words.
+func (c Code) String() string { return codes[c].name }
+
+// A Reason says what is wrong with which certificate.
+type Reason struct {
+	Code        Code
+	Certificate *certificate.Certificate // nil when the reason is about no certificate, or about a bare anchor
+	Position    int                      // index in the chain, 0 is the target; the length of the chain is the anchor
+	Clause      string                   // document and section
+	Detail      string                   // may be empty
+}
+
+// String writes the reason for a log or a report.
+func (r Reason) String() string {
+	s := r.Code.String()
+	if r.Certificate != nil {
+		s += fmt.Sprintf(": certificate %d (%s)", r.Position, r.Certificate.Subject)
+	}
+	if r.Detail != "" {
+		s += ": " + r.Detail
+	}
+	if r.Clause != "" {
+		s += " [" + r.Clause + "]"
+	}
+	return s
+}
+
+// SubIndication maps the reason to EN 319 102-1 5.1.4; empty for OK.
+func (r Reason) SubIndication() string {
+	if r.Code == Revoked && r.Position > 0 {
+		return "REVOKED_CA_NO_POE"
+	}
+	return codes[r.Code].subIndication
+}
