@@ -1,0 +1,72 @@
+package asic
+
+import (
+	"path"
+	"strings"
+)
+
+// Role is what an entry is for (EN 319 162-1 4.3 and 4.4, 319 162-2).
+type Role int
+
+// The roles of entries.
+const (
+	Data              Role = iota // a signed or unsigned file
+	Folder                        //
+	MimetypeEntry                 //
+	XAdESSignatures               // META-INF/*signatures*.xml
+	CAdESSignature                // META-INF/*signature*.p7s
+	TimestampToken                // META-INF/*timestamp*.tst
+	EvidenceRecord                // META-INF/*evidencerecord*.ers or .xml
+	SignatureManifest             // META-INF/ASiCManifest*.xml: for a CAdES signature or a time-stamp
+	ArchiveManifest               // META-INF/ASiCArchiveManifest*.xml
+	RecordManifest                // META-INF/ASiCEvidenceRecordManifest*.xml
+	Meta                          // anything else in META-INF
+)
+
+// Role tells by its name what the entry is for. Folder names count in any case, as DSS and
+// libdigidocpp take them.
+func (e *Entry) Role() Role {
+	name := normal(e.Name)
+	if strings.HasSuffix(e.Name, "/") {
+		return Folder
+	}
+	if name == "mimetype" {
+		return MimetypeEntry
+	}
+	if len(name) < 9 || !strings.EqualFold(name[:9], "META-INF/") {
+		return Data
+	}
+	file := strings.ToLower(path.Base(name))
+	xml := strings.HasSuffix(file, ".xml")
+	switch {
+	case xml && strings.Contains(file, "asicarchivemanifest"):
+		return ArchiveManifest
+	case xml && strings.Contains(file, "asicevidencerecordmanifest"):
+		return RecordManifest
+	case xml && strings.Contains(file, "asicmanifest"):
+		return SignatureManifest
+	case strings.Contains(file, "evidencerecord") && (xml || strings.HasSuffix(file, ".ers")):
+		return EvidenceRecord
+	case xml && strings.Contains(file, "signatures"):
+		return XAdESSignatures
+	case strings.Contains(file, "signature") && strings.HasSuffix(file, ".p7s"):
+		return CAdESSignature
+	case strings.Contains(file, "timestamp") && strings.HasSuffix(file, ".tst"):
+		return TimestampToken
+	}
+	return Meta
+}
+
+// WithRole lists the entries of a role in the order of the directory, those with equal names included.
+func (c *Container) WithRole(r Role) []*Entry {
+	var out []*Entry
+	for _, e := range c.Entries {
+		if e.Role() == r {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Data lists the files that a container is about: neither mimetype nor META-INF nor folders.
+func (c *Container) Data() []*Entry { return c.WithRole(Data) }
