@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/vpn"
+)
+
+// Config is the configuration of vpnd. What has no default is required.
+type Config struct {
+	Mode       string         `koanf:"mode"`        // auto (default), kernel, userspace, netstack
+	Interface  string         `koanf:"interface"`   // default tc-hub
+	ListenPort uint16         `koanf:"listen_port"` // UDP, default 51820; 0 is one that is free
+	Addresses  []netip.Prefix `koanf:"addresses"`   // the hub's tunnel addresses, /32 or /128
+	MTU        int            `koanf:"mtu"`         // bytes, default 1420
+	StateDir   string         `koanf:"state_dir"`   // folder for the hub's key (0600) and the offices' endpoints
+
+	Trustd   string              `koanf:"trustd"`   // https URL of trustd's interface for daemons
+	Identity httpserver.Identity `koanf:"identity"` // client certificate for trustd
+
+	Operations string        `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics; default 127.0.0.1:9104
+	Reconcile  time.Duration `koanf:"reconcile"`  // how often drift is looked for, default 5s
+	LogLevel   slog.Level    `koanf:"log_level"`  // DEBUG, INFO (default), WARN, ERROR
+}
+
+// Defaults are the settings of a file that says nothing.
+func Defaults() Config {
+	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
+}
+
+// Check names the key that is missing or wrong.
+func (c *Config) Check() error {
+	if _, err := vpn.ParseMode(c.Mode); err != nil {
+		return err
+	}
+	switch {
+	case c.StateDir == "":
+		return errors.New("state_dir is missing: a folder for the hub's key")
+	case len(c.Addresses) == 0:
+		return errors.New("addresses is missing: the hub's tunnel addresses, such as 10.64.0.1/32")
+	case c.Reconcile < time.Second || c.Reconcile > time.Minute:
+		return fmt.Errorf("reconcile: %v is not within 1s to 1m", c.Reconcile)
+	}
+	u, err := url.Parse(c.Trustd)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("trustd: %q is not an https URL", c.Trustd)
+	}
+	operations, err := netip.ParseAddrPort(c.Operations)
+	if err != nil || !operations.Addr().IsLoopback() {
+		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
+	}
+	return c.Identity.Check()
+}
