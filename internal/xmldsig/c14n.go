@@ -224,14 +224,10 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 	c.decls, c.attrs = c.decls[:0], c.attrs[:0]
 	if c.set.fine != nil && !c.set.fine.follow {
 		c.pickAttributes(i, x, visible && orphan)
-		if err := c.pickNamespaces(i, x, visible); err != nil {
-			return err
-		}
+		c.pickNamespaces(i, x, visible)
 	} else if visible {
 		c.allAttributes(i, x, orphan)
-		if err := c.allNamespaces(x, orphan); err != nil {
-			return err
-		}
+		c.allNamespaces(x, orphan)
 	}
 	if c.steps > c.doc.limits.Steps {
 		return fmt.Errorf("canonicalisation: namespaces in scope of stray elements: %w", ErrTooLarge)

@@ -21,11 +21,11 @@ func (c *canonicalizer) scoped(prefix int32) declaration {
 }
 
 // allNamespaces renders the namespaces of an element whose namespace nodes are all in the set.
-func (c *canonicalizer) allNamespaces(x *node, orphan bool) error {
+func (c *canonicalizer) allNamespaces(x *node, orphan bool) {
 	if c.m.Form == Exclusive {
 		c.utilized(x)
 		if c.listed == nil {
-			return nil
+			return
 		}
 	}
 	if orphan {
@@ -35,14 +35,13 @@ func (c *canonicalizer) allNamespaces(x *node, orphan bool) error {
 				c.render(d)
 			}
 		}
-		return nil
+		return
 	}
 	for k := x.ns; k < x.ns+int32(x.nns); k++ {
 		if d := c.doc.decls[k]; (c.listed == nil || c.listed[d.prefix]) && d.prefix != atomXML {
 			c.render(d)
 		}
 	}
-	return nil
 }
 
 // utilized renders the namespaces that the element and the attributes written with it make use of
@@ -89,17 +88,21 @@ func (c *canonicalizer) pickAttributes(i int32, x *node, orphan bool) {
 }
 
 // pickNamespaces collects the namespace nodes that an expression picked one by one.
-func (c *canonicalizer) pickNamespaces(i int32, x *node, visible bool) error {
+func (c *canonicalizer) pickNamespaces(i int32, x *node, visible bool) {
 	if c.m.Form == Exclusive {
-		c.pickUtilized(i, x, visible)
-		return nil
+		if visible {
+			c.pickUtilized(i, x)
+		}
+		if c.listed == nil {
+			return
+		}
 	}
 	var mine []declaration
 	hasDefault := false
 	c.steps += len(c.active)
 	for _, k := range c.active {
 		d := c.doc.decls[k]
-		if c.inScope[d.prefix] != k+1 || d.uri == atomEmpty || d.prefix == atomXML || !c.set.hasDecl(i, k) {
+		if c.inScope[d.prefix] != k+1 || d.uri == atomEmpty || d.prefix == atomXML || !c.inclusive(d.prefix) || !c.set.hasDecl(i, k) {
 			continue
 		}
 		mine = append(mine, d)
@@ -114,37 +117,32 @@ func (c *canonicalizer) pickNamespaces(i int32, x *node, visible bool) error {
 		}
 		c.last = mine
 	}
-	return nil
 }
 
-func (c *canonicalizer) pickUtilized(i int32, x *node, visible bool) {
+// inclusive tells whether a prefix is treated as Canonical XML 1.0 does.
+func (c *canonicalizer) inclusive(prefix int32) bool {
+	return c.m.Form != Exclusive || c.listed != nil && c.listed[prefix]
+}
+
+// pickUtilized is utilized where namespace nodes may be missing: a prefix that is used without its
+// namespace node has no declaration for the elements below either.
+func (c *canonicalizer) pickUtilized(i int32, x *node) {
 	wanted := func(prefix int32) {
-		k := c.inScope[prefix]
+		if prefix == atomXML || c.inclusive(prefix) {
+			return
+		}
+		d := c.scoped(prefix)
 		switch {
-		case k > 0 && c.doc.decls[k-1].uri != atomEmpty:
-			if c.set.hasDecl(i, k-1) {
-				c.render(c.doc.decls[k-1])
-			}
-		case prefix == atomEmpty:
-			c.render(declaration{atomEmpty, atomEmpty})
+		case d.uri == atomEmpty || c.set.hasDecl(i, c.inScope[prefix]-1):
+			c.render(d)
+		case c.rendered[prefix] != atomEmpty:
+			c.undo = append(c.undo, declaration{prefix, c.rendered[prefix]})
+			c.rendered[prefix] = atomEmpty
 		}
 	}
-	if visible {
-		if p := c.doc.names[x.name].prefix; p != atomXML {
-			wanted(p)
-		}
-	}
+	wanted(c.doc.names[x.name].prefix)
 	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
-		if p := c.doc.names[c.doc.attrs[a].name].prefix; p != atomEmpty && p != atomXML && c.set.hasAttr(i, a) {
-			wanted(p)
-		}
-	}
-	if c.listed == nil || !visible {
-		return
-	}
-	c.steps += len(c.active)
-	for _, k := range c.active {
-		if p := c.doc.decls[k].prefix; c.listed[p] && c.inScope[p] == k+1 {
+		if p := c.doc.names[c.doc.attrs[a].name].prefix; p != atomEmpty && c.set.hasAttr(i, a) {
 			wanted(p)
 		}
 	}
