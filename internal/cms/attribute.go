@@ -39,6 +39,11 @@ func SigningCertificateV2(hash crypto.Hash, certificate []byte) (Attribute, erro
 	return NewAttribute(OIDSigningCertificateV2, element(tagSequence, certs)), nil
 }
 
+// UnsignedAttributes encodes attributes (each as encoded, in this order) as the field of a SignerInfo.
+func UnsignedAttributes(attributes [][]byte) []byte {
+	return element(tagContext|tagConstructed|1, attributes...)
+}
+
 // NewTimestampAttribute makes the signature-time-stamp attribute from a token (ETSI EN 319 122-1, 5.3).
 func NewTimestampAttribute(token []byte) Attribute {
 	return NewAttribute(OIDSignatureTimestamp, token)
@@ -96,15 +101,21 @@ func AddEvidence(signedData []byte, certificates, crls, ocsps [][]byte) ([]byte,
 // WithUnsigned encodes the SignerInfo with these unsigned attributes (as encoded, in this order) in
 // place of its own; without any, the field is absent. The other fields stay octet for octet.
 func (si *SignerInfo) WithUnsigned(attributes [][]byte) []byte {
+	fields := si.SignedFields()
+	if len(attributes) > 0 {
+		fields = append(fields, UnsignedAttributes(attributes))
+	}
+	return element(tagSequence, fields...)
+}
+
+// SignedFields are the fields of the SignerInfo up to the signature value as encoded: all but the
+// unsigned attributes.
+func (si *SignerInfo) SignedFields() [][]byte {
 	fields := [][]byte{si.RawVersion, si.RawIdentifier, si.DigestAlgorithm}
 	if si.RawSignedAttributes != nil {
 		fields = append(fields, si.RawSignedAttributes)
 	}
-	fields = append(fields, si.SignatureAlgorithm, si.RawSignature)
-	if len(attributes) > 0 {
-		fields = append(fields, element(tagContext|tagConstructed|1, attributes...))
-	}
-	return element(tagSequence, fields...)
+	return append(fields, si.SignatureAlgorithm, si.RawSignature)
 }
 
 // rebuild encodes the SignedData around its parts. The version grows as RFC 5652, 5.1 asks when

@@ -18,10 +18,11 @@ const (
 	OIDSignedData OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"         // 1.2.840.113549.1.7.2
 	OIDTSTInfo    OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04" // 1.2.840.113549.1.9.16.1.4
 
-	OIDContentType      OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03" // 1.2.840.113549.1.9.3
-	OIDMessageDigest    OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04" // 1.2.840.113549.1.9.4
-	OIDSigningTime      OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x05" // 1.2.840.113549.1.9.5
-	OIDCounterSignature OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x06" // 1.2.840.113549.1.9.6
+	OIDContentType         OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03" // 1.2.840.113549.1.9.3
+	OIDMessageDigest       OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04" // 1.2.840.113549.1.9.4
+	OIDSigningTime         OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x05" // 1.2.840.113549.1.9.5
+	OIDAlgorithmProtection OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x34" // 1.2.840.113549.1.9.52, RFC 6211
+	OIDCounterSignature    OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x06" // 1.2.840.113549.1.9.6
 
 	smimeAttribute = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02" // 1.2.840.113549.1.9.16.2
 
@@ -57,14 +58,13 @@ const (
 	OIDATSHashIndexV3     OID = "\x04\x00\x81\x95\x32\x01\x05"         // 0.4.0.19122.1.5
 	OIDRevocationArchival OID = "\x2a\x86\x48\x86\xf7\x2f\x01\x01\x08" // 1.2.840.113583.1.1.8, ISO 32000
 
-	oidOCSPResponse OID = "\x2b\x06\x01\x05\x05\x07\x10\x02"             // 1.3.6.1.5.5.7.16.2, RFC 5940
-	oidOCSPBasic    OID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x01"         // 1.3.6.1.5.5.7.48.1.1
-	oidSPURI        OID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x05\x01" // id-spq-ets-uri
+	oidOCSPResponse OID = "\x2b\x06\x01\x05\x05\x07\x10\x02"     // 1.3.6.1.5.5.7.16.2, RFC 5940
+	oidOCSPBasic    OID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x01" // 1.3.6.1.5.5.7.48.1.1
 )
 
 // known interns the identifiers above, so that parsing does not allocate for them.
 var known = internOIDs(
-	OIDData, OIDSignedData, OIDTSTInfo, OIDContentType, OIDMessageDigest, OIDSigningTime, OIDCounterSignature,
+	OIDData, OIDSignedData, OIDTSTInfo, OIDContentType, OIDMessageDigest, OIDSigningTime, OIDCounterSignature, OIDAlgorithmProtection,
 	OIDContentHints, OIDContentReference, OIDSigningCertificate, OIDSignatureTimestamp, OIDSignaturePolicy,
 	OIDCommitmentType, OIDSignerLocation, OIDSignerAttributes, OIDContentTimestamp, OIDCertificateRefs,
 	OIDRevocationRefs, OIDCertificateValues, OIDRevocationValues, OIDESCTimestamp, OIDCertCRLTimestamp,

@@ -184,26 +184,26 @@ func find(list []Attribute, typ OID) *Attribute {
 	return nil
 }
 
-// SignedMessage is what the signature value is about when there are signed attributes: their
-// encoding as it stands, with the SET OF tag in place of [0] (RFC 5652, 5.4). Nil without signed
-// attributes: then the content itself is signed.
-func (si *SignerInfo) SignedMessage() []byte {
+// SignedMessage is what the signature value is about when there are signed attributes: their DER
+// encoding with the SET OF tag in place of [0] (RFC 5652, 5.4), whatever the encoding in the message.
+// Nil without signed attributes: then the content itself is signed.
+func (si *SignerInfo) SignedMessage() ([]byte, error) {
+	m := si.EncodedAttributes()
+	if m == nil {
+		return nil, nil
+	}
+	return toDER(m, true)
+}
+
+// EncodedAttributes is the encoding of the signed attributes as it stands, with the SET OF tag in
+// place of [0]: equal to SignedMessage when the signer encoded them in DER. Nil without any.
+func (si *SignerInfo) EncodedAttributes() []byte {
 	if si.RawSignedAttributes == nil {
 		return nil
 	}
 	m := slices.Clone(si.RawSignedAttributes)
 	m[0] = tagSet
 	return m
-}
-
-// SignedMessageDER is SignedMessage in DER: definite lengths and the attributes sorted. It differs
-// from SignedMessage where the signer encoded the attributes in another way than it hashed them.
-func (si *SignerInfo) SignedMessageDER() ([]byte, error) {
-	m := si.SignedMessage()
-	if m == nil {
-		return nil, nil
-	}
-	return toDER(m, true)
 }
 
 // sole returns the one value of the one signed attribute of the type; nil when it is absent, or
@@ -262,7 +262,45 @@ func join(parts [][]byte) []byte {
 	return bytes.Join(parts, nil)
 }
 
-// LooksLikeSignedAttributes tells whether data begins with what SignedMessage gives: a SET OF
+// AlgorithmsProtected compares the CMSAlgorithmProtection attribute with the algorithms of the
+// SignerInfo: they must be the same (RFC 6211, 3), absent and NULL parameters counting as equal.
+// Without the attribute there is nothing to compare and it is true.
+func (si *SignerInfo) AlgorithmsProtected() bool {
+	if si.Signed(OIDAlgorithmProtection) == nil {
+		return true
+	}
+	value := si.sole(OIDAlgorithmProtection)
+	if value == nil {
+		return false
+	}
+	outer := newReader(value)
+	r, _, err := outer.enter(tagSequence, "CMSAlgorithmProtection")
+	if err != nil {
+		return false
+	}
+	digest, err := r.expect(tagSequence, "digestAlgorithm")
+	if err != nil {
+		return false
+	}
+	signature, err := r.expect(tagContext|tagConstructed|1, "signatureAlgorithm")
+	if err != nil {
+		return false
+	}
+	return sameAlgorithm(digest.Content, si.DigestAlgorithm) && sameAlgorithm(signature.Content, si.SignatureAlgorithm)
+}
+
+// sameAlgorithm compares the contents of one AlgorithmIdentifier with another as encoded.
+func sameAlgorithm(content, encoded []byte) bool {
+	r := newReader(encoded)
+	e, err := r.next()
+	if err != nil {
+		return false
+	}
+	null := []byte{tagNull, 0}
+	return bytes.Equal(bytes.TrimSuffix(content, null), bytes.TrimSuffix(e.Content, null))
+}
+
+// LooksLikeSignedAttributes tells whether data begins with what EncodedAttributes gives: a SET OF
 // Attribute with a message-digest. A content like that must not pass as signed without signed
 // attributes, since its signature may be one over attributes.
 func LooksLikeSignedAttributes(data []byte) bool {

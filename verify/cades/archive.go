@@ -56,14 +56,21 @@ func (s *signer) writeV3(w io.Writer, contentDigest, index []byte) error {
 }
 
 // matchIndex finds the object for each digest of the index; what is found is covered. A digest
-// without an object means that something that the time-stamp protected is gone.
+// without an object means that something that the time-stamp protected is gone. Beside the fields of
+// SignedData, evidence in attributes and in older tokens is looked through: signers list it too.
 func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
 	h, err := algorithm.HashByIdentifier(index.HashAlgorithm)
 	if err != nil {
 		return err
 	}
-	certificates := newIndexed(h, s.doc.signed.CertificateChoices)
-	revocations := newIndexed(h, s.doc.signed.RevocationInfos)
+	certificates := newIndexed(h, s.doc.signed.CertificateChoices, s.Certificates)
+	revocations := newIndexed(h, s.doc.signed.RevocationInfos, s.CRLs, s.OCSPs)
+	for _, other := range s.stamps {
+		if other != st {
+			certificates.add(h, other.Certificates)
+			revocations.add(h, other.CRLs, other.OCSPs)
+		}
+	}
 	for _, d := range index.Certificates {
 		if der := certificates[string(d)]; der != nil {
 			st.cover([][]byte{der})
@@ -84,12 +91,21 @@ func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
 	return err
 }
 
-func newIndexed(h algorithm.Hash, objects [][]byte) map[string][]byte {
-	m := make(map[string][]byte, len(objects))
-	for _, o := range objects {
-		m[string(h.Sum(o))] = o
+// indexed finds objects by their digest.
+type indexed map[string][]byte
+
+func newIndexed(h algorithm.Hash, lists ...[][]byte) indexed {
+	x := make(indexed)
+	x.add(h, lists...)
+	return x
+}
+
+func (x indexed) add(h algorithm.Hash, lists ...[][]byte) {
+	for _, list := range lists {
+		for _, object := range list {
+			x[string(h.Sum(object))] = object
+		}
 	}
-	return m
 }
 
 // matchAttributes does the same for unsigned attributes: whole ones (versions 1 and 2 of the index)
@@ -147,17 +163,23 @@ func (s *signer) coverAttribute(st *stamp, a *cms.Attribute, values [][]byte) {
 // second version, each of which hashes it anew.
 const maxContentPasses = 32
 
-// archiveV2 checks an archive-time-stamp-v2 (TS 101 733, 6.4.1), which is about the parts of the
-// SignedData as they were then: later unsigned attributes are left out by their time. Both encodings
-// in use are tried: as it stands and DER.
+// formV2 is one of the encodings in which implementations hash the parts for an archive time-stamp of
+// the second version; TS 101 733, 6.4.1 leaves room for them. All cover the same parts.
+type formV2 struct {
+	der  bool // parts in DER instead of as they stand
+	bare bool // unsigned attributes one after the other, without tag and length of the set
+}
+
+// archiveV2 checks an archive-time-stamp-v2, which is about the parts of the SignedData as they were
+// then: later unsigned attributes are left out by their time.
 func (s *signer) archiveV2(st *stamp) {
 	earlier := s.attributesBefore(st)
-	for _, der := range []bool{false, true} {
+	for _, form := range [...]formV2{{}, {der: true}, {bare: true}, {der: true, bare: true}} {
 		if s.doc.passes++; s.doc.passes > maxContentPasses {
-			s.note("more than %d archive time-stamps over the content", maxContentPasses)
+			s.note("more than %d passes over the content for archive time-stamps", maxContentPasses)
 			return
 		}
-		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, der) })
+		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, form) })
 		if st.Imprint {
 			s.coverAll(st, earlier)
 			return
@@ -201,10 +223,10 @@ func (s *signer) coverAll(st *stamp, earlier []*cms.Attribute) {
 }
 
 // writeV2 writes what an archive-time-stamp-v2 is about: encapContentInfo, the external content,
-// certificates, crls, and the SignerInfo with the earlier unsigned attributes.
-func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, der bool) error {
+// certificates, crls, and the elements of the SignerInfo with the earlier unsigned attributes.
+func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, form formV2) error {
 	sd := s.doc.signed
-	if err := writeForm(w, sd.Content.Raw, der); err != nil {
+	if err := form.write(w, sd.Content.Raw); err != nil {
 		return err
 	}
 	if !sd.Content.Present {
@@ -212,28 +234,34 @@ func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, der bool) error 
 			return err
 		}
 	}
-	for _, part := range [][]byte{sd.RawCertificates, sd.RawCRLs} {
-		if err := writeForm(w, part, der); err != nil {
-			return err
-		}
-	}
-	raw := make([][]byte, len(earlier))
+	parts := append([][]byte{sd.RawCertificates, sd.RawCRLs}, s.info.SignedFields()...)
+	attributes := make([][]byte, len(earlier))
 	for i, a := range earlier {
-		raw[i] = a.Raw
+		attributes[i] = a.Raw
 	}
-	return writeForm(w, s.info.WithUnsigned(raw), der)
+	switch {
+	case form.bare:
+		parts = append(parts, attributes...)
+	case len(attributes) > 0:
+		parts = append(parts, cms.UnsignedAttributes(attributes))
+	}
+	return form.write(w, parts...)
 }
 
-func writeForm(w io.Writer, part []byte, der bool) error {
-	if len(part) == 0 {
-		return nil
-	}
-	if der {
-		var err error
-		if part, err = cms.ToDER(part); err != nil {
+func (f formV2) write(w io.Writer, parts ...[]byte) error {
+	for _, part := range parts {
+		if len(part) == 0 {
+			continue
+		}
+		if f.der {
+			var err error
+			if part, err = cms.ToDER(part); err != nil {
+				return err
+			}
+		}
+		if _, err := w.Write(part); err != nil {
 			return err
 		}
 	}
-	_, err := w.Write(part)
-	return err
+	return nil
 }

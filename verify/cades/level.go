@@ -46,7 +46,10 @@ func (s *signer) baseline() bool {
 	if s.doc.format == signature.PAdES {
 		return !s.has(cms.OIDSigningTime)
 	}
-	return s.has(cms.OIDSigningTime) && (s.parent != nil || s.has(cms.OIDContentType))
+	if s.SigningTime.IsZero() {
+		return false
+	}
+	return s.parent != nil || s.info.ContentType() == cms.OIDData
 }
 
 // baselineLevel is "" where attributes that the baseline excludes make it an extended signature.
@@ -54,16 +57,25 @@ func (s *signer) baselineLevel() string {
 	switch {
 	case s.carries(cms.OIDCertificateRefs, cms.OIDRevocationRefs, cms.OIDCertificateValues, cms.OIDRevocationValues,
 		cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp, cms.OIDArchiveTimestampV1, cms.OIDArchiveTimestampV2,
-		cms.OIDLongTermValidation, cms.OIDEvidenceInternal, cms.OIDEvidenceExternal):
+		cms.OIDLongTermValidation):
 		return ""
-	case !s.carries(cms.OIDSignatureTimestamp):
+	case !s.stamped(cms.OIDSignatureTimestamp):
 		return "B-B"
 	case !s.hasRevocations():
 		return "B-T"
-	case !s.carries(cms.OIDArchiveTimestampV3):
-		return "B-LT"
+	case s.stamped(cms.OIDArchiveTimestampV3):
+		return "B-LTA"
+	case s.evidenceRecord():
+		return "ERS"
 	}
-	return "B-LTA"
+	return "B-LT"
+}
+
+// evidenceRecord tells whether there is an evidence record of the one kind that fits: internal for an
+// attached content, external for a detached one (EN 319 122-3; RFC 4998, 5.2 and 5.3).
+func (s *signer) evidenceRecord() bool {
+	internal, external := s.carries(cms.OIDEvidenceInternal), s.carries(cms.OIDEvidenceExternal)
+	return internal != external && internal == s.doc.signed.Content.Present
 }
 
 func (s *signer) hasRevocations() bool {
@@ -74,18 +86,16 @@ func (s *signer) extendedLevel() string {
 	values := s.carries(cms.OIDCertificateValues, cms.OIDRevocationValues) || s.hasRevocations()
 	references := s.carries(cms.OIDCertificateRefs) && s.carries(cms.OIDRevocationRefs)
 	switch {
-	case s.carries(cms.OIDEvidenceInternal, cms.OIDEvidenceExternal):
-		return "ERS"
-	case s.carries(cms.OIDArchiveTimestampV1, cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+	case s.carries(cms.OIDArchiveTimestampV1) || s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
 		return "A"
-	case references && s.carries(cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp):
+	case references && s.stamped(cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp):
 		if values {
 			return "XL"
 		}
 		return "X"
 	case references:
 		return "C"
-	case s.carries(cms.OIDSignatureTimestamp):
+	case s.stamped(cms.OIDSignatureTimestamp):
 		return "T"
 	case s.has(cms.OIDSignaturePolicy):
 		return "EPES"
@@ -96,11 +106,11 @@ func (s *signer) extendedLevel() string {
 // plainLevel is that of CMS without a signing-certificate attribute.
 func (s *signer) plainLevel() string {
 	switch {
-	case s.carries(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+	case s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
 		return "LTA"
-	case s.carries(cms.OIDSignatureTimestamp) && s.hasRevocations():
+	case s.stamped(cms.OIDSignatureTimestamp) && s.hasRevocations():
 		return "LT"
-	case s.carries(cms.OIDSignatureTimestamp):
+	case s.stamped(cms.OIDSignatureTimestamp):
 		return "T"
 	}
 	return "B"

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 
 	"trustcore/internal/cms"
 	"trustcore/verify/signature"
@@ -52,6 +53,10 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 			if s.doc.stamps++; s.doc.stamps > maxTimestamps {
 				s.note("more than %d time-stamps; the rest is not looked at", maxTimestamps)
 				return
+			}
+			if len(token) == 0 || token[0] != 0x30 {
+				s.note("the %s attribute holds no time-stamp token", kind)
+				continue
 			}
 			t := timestamp.Open("", kind, token, s.Certificates)
 			s.stamps = append(s.stamps, &stamp{t, a, token, s.doc})
@@ -172,4 +177,14 @@ func (d *document) digest(object []byte) [32]byte {
 type span struct {
 	first  *byte
 	length int
+}
+
+// stamped tells whether a token of the attribute is there.
+func (s *signer) stamped(types ...cms.OID) bool {
+	for _, st := range s.stamps {
+		if slices.Contains(types, st.attribute.Type) {
+			return true
+		}
+	}
+	return false
 }

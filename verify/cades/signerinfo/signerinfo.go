@@ -183,6 +183,9 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if c.scheme.SignsDigest() && c.digestErr == nil && c.scheme.Hash() != c.digest {
 		return fmt.Errorf("%s does not go with the digest algorithm %s (RFC 5652, 5.4)", c.scheme.Name(), c.digest.Name())
 	}
+	if !c.SignerInfo.AlgorithmsProtected() {
+		return errors.New("the algorithms are not those of the CMSAlgorithmProtection attribute (RFC 6211)")
+	}
 	key, err := cert.Key()
 	if err != nil {
 		return err
@@ -190,27 +193,37 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if c.SignerInfo.RawSignedAttributes == nil {
 		return c.verifyContent(key)
 	}
-	notes, err := c.scheme.Verify(key, c.SignerInfo.SignedMessage(), c.SignerInfo.Signature)
-	if errors.Is(err, algorithm.ErrSignature) {
-		notes, err = c.verifyResorted(key)
-	}
-	if err == nil {
-		c.Notes = append(c.Notes, notes...)
-	}
-	return err
+	return c.verifyAttributes(key)
 }
 
-// verifyResorted takes the signed attributes in DER where they are not encoded so.
-func (c *checker) verifyResorted(key *algorithm.PublicKey) ([]string, error) {
-	der, err := c.SignerInfo.SignedMessageDER()
-	if err != nil || bytes.Equal(der, c.SignerInfo.SignedMessage()) {
-		return nil, algorithm.ErrSignature
-	}
-	notes, err := c.scheme.Verify(key, der, c.SignerInfo.Signature)
+// verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4).
+func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
+	message, err := c.SignerInfo.SignedMessage()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return append(notes, "the signed attributes are not in DER; the value is over their DER encoding"), nil
+	notes, err := c.scheme.Verify(key, message, c.SignerInfo.Signature)
+	if err != nil {
+		c.tryAsEncoded(key, message)
+		return err
+	}
+	c.Notes = append(c.Notes, notes...)
+	if !bytes.Equal(message, c.SignerInfo.EncodedAttributes()) {
+		c.note("the signed attributes are not in DER; the value is over their DER encoding")
+	}
+	return nil
+}
+
+// tryAsEncoded tells a person that the value is over the attributes as they stand, which is what a
+// signer does who forgets to sort them. It stays invalid: the standard asks for DER.
+func (c *checker) tryAsEncoded(key *algorithm.PublicKey, message []byte) {
+	encoded := c.SignerInfo.EncodedAttributes()
+	if bytes.Equal(message, encoded) {
+		return
+	}
+	if _, err := c.scheme.Verify(key, encoded, c.SignerInfo.Signature); err == nil {
+		c.note("the signature value is over signed attributes that are not in DER (RFC 5652, 5.4)")
+	}
 }
 
 // verifyContent is the case without signed attributes: the value is over the content. Content that
