@@ -116,17 +116,25 @@ func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []by
 	if err := m.CheckDigest(digest); err != nil {
 		return nil, err
 	}
-	now, err := k.module.known(k.info.ID)
-	if err != nil {
+	if err := k.Usable(); err != nil {
 		return nil, err
 	}
-	if now.State != Active {
-		return nil, fmt.Errorf("%w: %s is %s", ErrNotActive, k.info.ID, now.State)
-	}
-	if !now.Allows(m) {
-		return nil, fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, now.Mechanisms)
+	if !k.info.Allows(m) {
+		return nil, fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, k.info.Mechanisms)
 	}
 	return k.module.sign(ctx, k.id, m, digest)
+}
+
+// Usable is nil while the key is active, and ErrNotActive from the moment when it was suspended or destroyed.
+func (k *Key) Usable() error {
+	now, err := k.module.known(k.info.ID)
+	if err != nil {
+		return err
+	}
+	if now.State != Active {
+		return fmt.Errorf("%w: %s is %s", ErrNotActive, k.info.ID, now.State)
+	}
+	return nil
 }
 
 // sign has the worker sign. When the worker dies before it answers, the next one is asked once more: the signature, if there was one,

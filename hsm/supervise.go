@@ -10,7 +10,10 @@ import (
 	"trustcore/hsm/internal/wire"
 )
 
-var errClosed = errors.New("it was closed")
+var (
+	errClosed = errors.New("it was closed")
+	errPIN    = errors.New("the token refuses the PIN; it is not tried again before the next start, since tokens lock after a few wrong ones")
+)
 
 // Run replaces a worker that died or hangs, until ctx ends; then it returns nil.
 func (m *Module) Run(ctx context.Context) error {
@@ -97,6 +100,11 @@ func (m *Module) respawn(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
+		if errors.Is(err, errPIN) {
+			m.cfg.Logger.Error("HSM worker does not start", "error", err)
+			<-ctx.Done()
+			return false
+		}
 		m.cfg.Logger.Error("HSM worker does not start", "error", err, "next_try_in", wait.String())
 		wait = min(2*wait, lastBackOff)
 	}
@@ -149,7 +157,11 @@ func (m *Module) open(ctx context.Context, p *process) (*wire.OpenAnswer, error)
 	if err != nil {
 		return nil, err
 	}
-	if f.Kind != wire.OK {
+	switch f.Kind {
+	case wire.OK:
+	case wire.Refused:
+		return nil, fmt.Errorf("%w: %s", errPIN, f.Body)
+	default:
 		return nil, errors.New(string(f.Body))
 	}
 	answer := new(wire.OpenAnswer)

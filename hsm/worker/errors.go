@@ -35,3 +35,16 @@ func remedyFor(err error) remedy {
 	}
 	return nothing
 }
+
+// wrongPIN tells errors after which another try would bring the token nearer to locking its PIN.
+func wrongPIN(err error) bool {
+	var rv pkcs11.Error
+	if !errors.As(err, &rv) {
+		return false
+	}
+	switch rv {
+	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
+		return true
+	}
+	return false
+}

@@ -75,8 +75,8 @@ func (t *token) load() error {
 	}
 	var err error
 	for range openTries {
-		if err = t.login(); err == nil {
-			return nil
+		if err = t.login(); err == nil || wrongPIN(err) {
+			return err
 		}
 		time.Sleep(openPause)
 	}

@@ -128,6 +128,9 @@ func (s *server) open(f wire.Frame) wire.Frame {
 		return refused(err)
 	}
 	t, err := openToken(request)
+	if wrongPIN(err) {
+		return refused(err)
+	}
 	if err != nil {
 		return failed(err)
 	}

@@ -1,0 +1,297 @@
+// Package gateway is the door through which partners' applications use their keys: a REST interface over mutual TLS that takes digests
+// and gives signatures. Who may use which key, how and until when comes from the partner's signed HSM authorisation; every use is in the
+// audit log before its signature leaves, and every refusal says why.
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"trustcore/hsm"
+	"trustcore/hsm/mechanism"
+	"trustcore/internal/audit"
+)
+
+// Grant is one line of an HSM authorisation: this application may use this key.
+type Grant struct {
+	Partner     string
+	Application string // who uses it, as the audit log names it
+	KeyID       string
+	Mechanisms  []mechanism.Mechanism
+	NotBefore   time.Time // zero: from the beginning
+	NotAfter    time.Time // zero: without an end
+	Order       string    // the order that carried the authorisation
+	Active      bool      // false once a change order has taken it back
+}
+
+// Config tells New what the gateway stands on. All fields are required unless marked.
+type Config struct {
+	Module *hsm.Module
+
+	// Grants lists what the holder of a client certificate may use, withdrawn and outdated grants too, so that a refusal can name them.
+	// The certificate's chain has been verified by TLS. An error refuses the call.
+	Grants func(ctx context.Context, client *x509.Certificate) ([]Grant, error)
+
+	// Revoked reports whether the client certificate of that serial number is revoked.
+	Revoked func(serial *big.Int) bool
+
+	Audit   *audit.Log
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // optional
+
+	// Limits of one application (client certificate), and of all together.
+	Rate     float64 // signatures a second that one application may ask for in the long run
+	Burst    int     // and at once
+	InFlight int     // signatures in progress or waiting, of all; more are shed
+}
+
+// Limits of a request.
+const (
+	maxBody         = 4 << 10          // bytes of JSON; a SHA-512 digest is 88 characters
+	requestTimeout  = 10 * time.Second // audit entry and signature together
+	maxApplications = 4096             // whose rate is remembered; beyond, all start with a full burst again
+)
+
+// Paths of the interface.
+const (
+	keysPath = "/v1/keys"
+	keyPath  = "/v1/keys/{id}"
+	signPath = "/v1/keys/{id}/sign"
+)
+
+type gateway struct {
+	Config
+	inFlight chan struct{}
+	metrics  *metrics
+	keys     sync.Map // key ID -> *hsm.Key
+
+	mu    sync.Mutex
+	rates map[[32]byte]*rate.Limiter // guarded by mu; by the certificate's digest
+}
+
+// New returns the gateway's handler. The server in front of it must demand and verify client certificates
+// (tls.RequireAndVerifyClientCert); without a verified one every call is refused.
+func New(cfg Config) (http.Handler, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{Config: cfg, metrics: m, inFlight: make(chan struct{}, cfg.InFlight), rates: make(map[[32]byte]*rate.Limiter)}
+	mux := http.NewServeMux()
+	about := huma.DefaultConfig("HSM gateway", "1.0.0")
+	about.DocsPath, about.SchemasPath, about.CreateHooks = "", "", nil
+	about.Info.Description = "Keys of the HSM for partners' applications, over mutual TLS. Digests go in, signatures come out."
+	api := humago.New(mux, about)
+	huma.Register(api, huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Summary: "Keys that the application may use",
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
+	}, g.list)
+	huma.Register(api, huma.Operation{
+		OperationID: "get-key", Method: http.MethodGet, Path: keyPath, Summary: "Describe a key",
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
+	}, g.describe)
+	huma.Register(api, huma.Operation{
+		OperationID: "sign", Method: http.MethodPost, Path: signPath, Summary: "Sign a digest", MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict,
+			http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}, g.sign)
+	return mux, nil
+}
+
+func (c Config) check() error {
+	for _, f := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Module", c.Module == nil},
+		{"Grants", c.Grants == nil},
+		{"Revoked", c.Revoked == nil},
+		{"Audit", c.Audit == nil},
+		{"Now", c.Now == nil},
+		{"Logger", c.Logger == nil},
+		{"Rate", c.Rate <= 0},
+		{"Burst", c.Burst < 1},
+		{"InFlight", c.InFlight < 1},
+	} {
+		if f.missing {
+			return fmt.Errorf("HSM gateway's configuration: %s is missing", f.name)
+		}
+	}
+	return nil
+}
+
+// caller takes the client's certificate from the connection. Operations embed it in their input.
+type caller struct {
+	certificate *x509.Certificate
+}
+
+// Resolve is called by huma before the operation. Without a verified certificate the caller stays nobody, whom every operation refuses.
+func (c *caller) Resolve(ctx huma.Context) []error {
+	if state := ctx.TLS(); state != nil && len(state.VerifiedChains) > 0 && len(state.PeerCertificates) > 0 {
+		c.certificate = state.PeerCertificates[0]
+	}
+	return nil
+}
+
+func noCertificate() *refusal {
+	return problem(http.StatusUnauthorized, "no-client-certificate", "the connection carries no verified client certificate")
+}
+
+// KeyDescription is a key as its users see it.
+type KeyDescription struct {
+	ID               string                `json:"id" doc:"Name of the key in this interface, 32 hexadecimal digits"`
+	Label            string                `json:"label"`
+	Algorithm        hsm.Algorithm         `json:"algorithm" example:"P-256"`
+	PublicKey        []byte                `json:"public_key" doc:"SubjectPublicKeyInfo, DER"`
+	Mechanisms       []mechanism.Mechanism `json:"mechanisms" doc:"How the application may sign with it"`
+	State            hsm.State             `json:"state" example:"active"`
+	NotBefore        *time.Time            `json:"not_before,omitempty"`
+	NotAfter         *time.Time            `json:"not_after,omitempty" doc:"Until when the authorisation reaches"`
+	Order            string                `json:"order" doc:"The order that carried the authorisation"`
+	NeverExtractable bool                  `json:"never_extractable" doc:"The token attests that the private key was never extractable"`
+}
+
+type listOutput struct {
+	Body struct {
+		Keys []KeyDescription `json:"keys"`
+	}
+}
+
+// list names the keys of the caller's usable grants.
+func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, error) {
+	grants, err := g.grants(ctx, in.certificate)
+	if err != nil {
+		return nil, err
+	}
+	out := new(listOutput)
+	out.Body.Keys = []KeyDescription{}
+	for _, grant := range grants {
+		if g.usable(grant) != nil {
+			continue
+		}
+		info, err := g.Module.Key(ctx, grant.KeyID)
+		if errors.Is(err, hsm.ErrUnknownKey) {
+			g.Logger.Error("a grant names a key that is not there", "order", grant.Order, "key", grant.KeyID)
+			continue
+		}
+		if err != nil {
+			return nil, g.unavailable(err)
+		}
+		out.Body.Keys = append(out.Body.Keys, description(info, grant))
+	}
+	return out, nil
+}
+
+type keyInput struct {
+	caller
+	ID string `path:"id" pattern:"^[0-9a-f]{32}$" doc:"The key"`
+}
+
+type keyOutput struct{ Body KeyDescription }
+
+func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error) {
+	grant, refusal, err := g.authorise(ctx, in.certificate, in.ID)
+	if err == nil {
+		err = refusal.orNil()
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := g.Module.Key(ctx, in.ID)
+	if err != nil {
+		return nil, g.unavailable(err)
+	}
+	return &keyOutput{description(info, grant)}, nil
+}
+
+func description(k hsm.KeyInfo, grant Grant) KeyDescription {
+	d := KeyDescription{ID: k.ID, Label: k.Label, Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
+		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
+	for _, m := range grant.Mechanisms {
+		if k.Allows(m) {
+			d.Mechanisms = append(d.Mechanisms, m)
+		}
+	}
+	if !grant.NotBefore.IsZero() {
+		d.NotBefore = &grant.NotBefore
+	}
+	if !grant.NotAfter.IsZero() {
+		d.NotAfter = &grant.NotAfter
+	}
+	return d
+}
+
+// grants asks for the caller's grants, if its certificate still counts.
+func (g *gateway) grants(ctx context.Context, client *x509.Certificate) ([]Grant, error) {
+	if client == nil {
+		return nil, noCertificate()
+	}
+	if g.Revoked(client.SerialNumber) {
+		return nil, problem(http.StatusForbidden, "certificate-revoked", "the client certificate is revoked")
+	}
+	if now := g.Now(); now.After(client.NotAfter) {
+		return nil, problem(http.StatusForbidden, "certificate-expired", "the client certificate expired at "+client.NotAfter.UTC().Format(time.RFC3339))
+	}
+	grants, err := g.Grants(ctx, client)
+	if err != nil {
+		return nil, g.unavailable(fmt.Errorf("looking up authorisations: %w", err))
+	}
+	return grants, nil
+}
+
+// authorise finds the grant by which the caller may use the key. A refusal is for the audit log and then for the caller; an error is for
+// the caller alone.
+func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID string) (Grant, *refusal, error) {
+	grants, err := g.grants(ctx, client)
+	if err != nil {
+		var r *refusal
+		if errors.As(err, &r) {
+			return Grant{}, r, nil
+		}
+		return Grant{}, nil, err
+	}
+	why := problem(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
+	var nearest Grant
+	for _, grant := range slices.Backward(grants) {
+		if grant.KeyID != keyID {
+			continue
+		}
+		r := g.usable(grant)
+		if r == nil {
+			return grant, nil, nil
+		}
+		nearest, why = grant, r
+	}
+	return nearest, why, nil
+}
+
+// usable says why a grant is of no use now; nil when it is.
+func (g *gateway) usable(grant Grant) *refusal {
+	now := g.Now()
+	switch {
+	case !grant.Active:
+		return problem(http.StatusForbidden, "authorisation-withdrawn", "the authorisation of order "+grant.Order+" was withdrawn")
+	case !grant.NotBefore.IsZero() && now.Before(grant.NotBefore):
+		return problem(http.StatusForbidden, "authorisation-not-yet", "the authorisation of order "+grant.Order+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
+	case !grant.NotAfter.IsZero() && now.After(grant.NotAfter):
+		return problem(http.StatusForbidden, "authorisation-expired", "the authorisation of order "+grant.Order+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
+}

@@ -1,0 +1,437 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"trustcore/hsm"
+	"trustcore/hsm/gateway"
+	"trustcore/hsm/hsmtest"
+	"trustcore/hsm/mechanism"
+	"trustcore/hsm/remote"
+	"trustcore/internal/audit"
+)
+
+func TestMain(m *testing.M) { hsmtest.Main(m) }
+
+var officer = audit.Actor{Kind: "officer", ID: "officer-1"}
+
+// issuer is a small CA for the server's and the clients' certificates.
+type issuer struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	serial      int64
+}
+
+func newIssuer(t testing.TB) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &issuer{key: key}
+	ca.certificate = ca.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true}, key).Leaf
+	return ca
+}
+
+func (ca *issuer) issue(t testing.TB, template *x509.Certificate, key *ecdsa.PrivateKey) tls.Certificate {
+	t.Helper()
+	ca.serial++
+	template.SerialNumber = big.NewInt(ca.serial)
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	}
+	parent := ca.certificate
+	if parent == nil {
+		parent = template
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+func (ca *issuer) client(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, key)
+}
+
+// house is a gateway over loopback with what stands behind it.
+type house struct {
+	tok    *hsmtest.Token
+	ca     *issuer
+	url    string
+	server *tls.Certificate
+
+	mu      sync.Mutex
+	grants  map[string][]gateway.Grant // by common name
+	revoked map[string]bool
+	now     time.Time
+}
+
+func build(t testing.TB, change func(*gateway.Config)) *house {
+	t.Helper()
+	h := &house{tok: hsmtest.Start(t, hsmtest.Config(t)), ca: newIssuer(t), grants: map[string][]gateway.Grant{}, revoked: map[string]bool{}}
+	cfg := gateway.Config{
+		Module: h.tok.Module, Grants: h.lookUp, Audit: h.tok.Config.Audit, Logger: slog.New(slog.DiscardHandler),
+		Rate: 1e6, Burst: 1e6, InFlight: 64,
+		Revoked: func(serial *big.Int) bool { h.mu.Lock(); defer h.mu.Unlock(); return h.revoked[serial.String()] },
+		Now:     h.clock,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	handler, err := gateway.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := h.ca.issue(t, &x509.Certificate{DNSNames: []string{"localhost"}}, key)
+	anchors := x509.NewCertPool()
+	anchors.AddCert(h.ca.certificate)
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientCAs: anchors, ClientAuth: tls.VerifyClientCertIfGiven}
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+func (h *house) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now.IsZero() {
+		return time.Now()
+	}
+	return h.now
+}
+
+func (h *house) lookUp(_ context.Context, c *x509.Certificate) ([]gateway.Grant, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.Subject.CommonName == "broken" {
+		return nil, errors.New("registry is down")
+	}
+	return append([]gateway.Grant(nil), h.grants[c.Subject.CommonName]...), nil
+}
+
+func (h *house) set(change func()) { h.mu.Lock(); defer h.mu.Unlock(); change() }
+
+func (h *house) http(certificates ...tls.Certificate) *http.Client {
+	anchors := x509.NewCertPool()
+	anchors.AddCert(h.ca.certificate)
+	return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{RootCAs: anchors, ServerName: "localhost", Certificates: certificates}}}
+}
+
+func (h *house) remote(t testing.TB, c tls.Certificate) *remote.Client {
+	t.Helper()
+	client, err := remote.NewClient(h.url, h.http(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// key makes a partner's key and grants it to the application.
+func (h *house) key(t testing.TB, partner, application string, a hsm.Algorithm, m ...mechanism.Mechanism) hsm.KeyInfo {
+	t.Helper()
+	info, err := h.tok.Generate(context.Background(), officer, hsm.KeySpec{Partner: partner, Order: "order-1", Label: "key " + rand.Text(), Algorithm: a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.set(func() {
+		h.grants[application] = append(h.grants[application], gateway.Grant{
+			Partner: partner, Application: application, KeyID: info.ID, Mechanisms: m, Order: "order-1", Active: true})
+	})
+	return info
+}
+
+type answer struct {
+	status     int
+	Type       string
+	Detail     string
+	Signature  []byte
+	AuditIndex uint64 `json:"audit_index"`
+}
+
+func post(t testing.TB, c *http.Client, url, body string) answer {
+	t.Helper()
+	response, err := c.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: response.StatusCode}
+	if err := json.Unmarshal(text, &a); err != nil {
+		t.Fatalf("%d %s: %v", response.StatusCode, text, err)
+	}
+	if a.status != http.StatusOK && response.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("refusal as %s", response.Header.Get("Content-Type"))
+	}
+	return a
+}
+
+func request(m mechanism.Mechanism, digest []byte) string {
+	return `{"mechanism":"` + string(m) + `","digest":"` + base64.StdEncoding.EncodeToString(digest) + `"}`
+}
+
+func TestRemoteKeySigns(t *testing.T) {
+	h := build(t, nil)
+	rsaKey := h.key(t, "partner-1", "ezd", hsm.RSA2048, mechanism.RSAPKCS1SHA256, mechanism.RSAPSSSHA256)
+	ecKey := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c := h.remote(t, h.ca.client(t, "ezd"))
+	keys, err := c.Keys(t.Context())
+	if err != nil || len(keys) != 2 || len(keys[0].Mechanisms) != 2 {
+		t.Fatalf("%+v, %v", keys, err)
+	}
+	digest := sha256.Sum256([]byte("pismo"))
+	k, err := c.Key(t.Context(), rsaKey.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var signer crypto.Signer = k
+	s, err := signer.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil || rsa.VerifyPKCS1v15(signer.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], s) != nil {
+		t.Errorf("PKCS #1: %v", err)
+	}
+	s, err = signer.Sign(nil, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	if err != nil || rsa.VerifyPSS(signer.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], s, nil) != nil {
+		t.Errorf("PSS: %v", err)
+	}
+	if k, err = c.Key(t.Context(), ecKey.ID); err != nil {
+		t.Fatal(err)
+	}
+	first, err := k.SignDigest(t.Context(), mechanism.ECDSASHA256, digest[:])
+	if err != nil || !ecdsa.VerifyASN1(k.Public().(*ecdsa.PublicKey), digest[:], first.Value) {
+		t.Errorf("ECDSA: %v", err)
+	}
+}
+
+// Every use stands in the audit log, with who, which key, under which order, and where the answer said.
+func TestUseIsAudited(t *testing.T) {
+	h := build(t, nil)
+	info := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c := h.http(h.ca.client(t, "ezd"))
+	granted := post(t, c, h.url+"/v1/keys/"+info.ID+"/sign", request(mechanism.ECDSASHA256, make([]byte, 32)))
+	refused := post(t, c, h.url+"/v1/keys/"+info.ID+"/sign", request(mechanism.ECDSASHA384, make([]byte, 48)))
+	if granted.status != 200 || refused.status != 403 {
+		t.Fatalf("%+v, %+v", granted, refused)
+	}
+	entries := h.entries(t, 2)
+	if e := entries[0]; e.Index != granted.AuditIndex || e.Actor.ID != "ezd" || e.Subject != info.ID || e.Order != "order-1" ||
+		e.Outcome != audit.Granted || e.Details["mechanism"] != "ECDSA-SHA256" || e.Details["digest"] != strings.Repeat("00", 32) {
+		t.Errorf("%+v", e)
+	}
+	if e := entries[1]; e.Outcome != audit.Refused || e.Reason != refused.Detail {
+		t.Errorf("%+v", e)
+	}
+}
+
+// entries waits until the log's checkpoint covers n uses of keys.
+func (h *house) entries(t *testing.T, n int) []audit.Recorded {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		entries, err := h.tok.Config.Audit.List(t.Context(), audit.Filter{Action: "hsm.sign"})
+		if err == nil && len(entries) >= n {
+			return entries
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	h := build(t, nil)
+	own := h.key(t, "partner-1", "ezd", hsm.RSA2048, mechanism.RSAPKCS1SHA256)
+	foreign := h.key(t, "partner-2", "other", hsm.P256, mechanism.ECDSASHA256)
+	suspended := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	if err := h.tok.Suspend(t.Context(), officer, suspended.ID); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	grant := func(key string, change func(*gateway.Grant)) gateway.Grant {
+		g := gateway.Grant{Partner: "partner-1", Application: "ezd", KeyID: key, Mechanisms: []mechanism.Mechanism{mechanism.RSAPKCS1SHA256}, Order: "o", Active: true}
+		change(&g)
+		return g
+	}
+	h.set(func() {
+		h.grants["withdrawn"] = []gateway.Grant{grant(own.ID, func(g *gateway.Grant) { g.Active = false })}
+		h.grants["expired"] = []gateway.Grant{grant(own.ID, func(g *gateway.Grant) { g.NotAfter = now.Add(-time.Second) })}
+		h.grants["early"] = []gateway.Grant{grant(own.ID, func(g *gateway.Grant) { g.NotBefore = now.Add(time.Hour) })}
+		h.grants["misled"] = []gateway.Grant{grant(foreign.ID, func(g *gateway.Grant) { g.Mechanisms = []mechanism.Mechanism{mechanism.ECDSASHA256} })}
+		h.grants["ghost"] = []gateway.Grant{grant(strings.Repeat("0", 32), func(*gateway.Grant) {})}
+		h.grants["generous"] = []gateway.Grant{grant(own.ID, func(g *gateway.Grant) { g.Mechanisms = append(g.Mechanisms, mechanism.ECDSASHA256) })}
+	})
+	revoked := h.ca.client(t, "ezd")
+	h.set(func() { h.revoked[revoked.Leaf.SerialNumber.String()] = true })
+	pkcs1 := request(mechanism.RSAPKCS1SHA256, make([]byte, 32))
+	ec := request(mechanism.ECDSASHA256, make([]byte, 32))
+	for name, c := range map[string]struct {
+		client []tls.Certificate
+		key    string
+		body   string
+		status int
+		rule   string
+	}{
+		"no certificate":      {nil, own.ID, pkcs1, 401, "no-client-certificate"},
+		"revoked":             {[]tls.Certificate{revoked}, own.ID, pkcs1, 403, "certificate-revoked"},
+		"stranger":            {[]tls.Certificate{h.ca.client(t, "stranger")}, own.ID, pkcs1, 403, "no-authorisation"},
+		"another's key":       {[]tls.Certificate{h.ca.client(t, "ezd")}, foreign.ID, ec, 403, "no-authorisation"},
+		"guessed key":         {[]tls.Certificate{h.ca.client(t, "ezd")}, strings.Repeat("1", 32), ec, 403, "no-authorisation"},
+		"misled grant":        {[]tls.Certificate{h.ca.client(t, "misled")}, foreign.ID, ec, 403, "no-authorisation"},
+		"withdrawn":           {[]tls.Certificate{h.ca.client(t, "withdrawn")}, own.ID, pkcs1, 403, "authorisation-withdrawn"},
+		"expired":             {[]tls.Certificate{h.ca.client(t, "expired")}, own.ID, pkcs1, 403, "authorisation-expired"},
+		"early":               {[]tls.Certificate{h.ca.client(t, "early")}, own.ID, pkcs1, 403, "authorisation-not-yet"},
+		"ghost":               {[]tls.Certificate{h.ca.client(t, "ghost")}, strings.Repeat("0", 32), pkcs1, 409, "key-not-active"},
+		"suspended key":       {[]tls.Certificate{h.ca.client(t, "ezd")}, suspended.ID, ec, 409, "key-not-active"},
+		"other mechanism":     {[]tls.Certificate{h.ca.client(t, "ezd")}, own.ID, request(mechanism.RSAPSSSHA256, make([]byte, 32)), 403, "mechanism-not-granted"},
+		"mechanism of others": {[]tls.Certificate{h.ca.client(t, "generous")}, own.ID, ec, 403, "mechanism-not-allowed"},
+		"digest too long":     {[]tls.Certificate{h.ca.client(t, "ezd")}, own.ID, request(mechanism.RSAPKCS1SHA256, make([]byte, 48)), 400, "digest"},
+		"registry down":       {[]tls.Certificate{h.ca.client(t, "broken")}, own.ID, pkcs1, 503, "hsm-unavailable"},
+	} {
+		a := post(t, h.http(c.client...), h.url+"/v1/keys/"+c.key+"/sign", c.body)
+		if a.status != c.status || !strings.HasSuffix(a.Type, ":"+c.rule) || a.Detail == "" || a.Signature != nil {
+			t.Errorf("%s: %+v, want %d %s", name, a, c.status, c.rule)
+		}
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	h := build(t, nil)
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c := h.http(h.ca.client(t, "ezd"))
+	url := h.url + "/v1/keys/" + key.ID + "/sign"
+	for name, body := range map[string]string{
+		"empty":             "",
+		"not JSON":          "digest",
+		"no digest":         `{"mechanism":"ECDSA-SHA256"}`,
+		"null digest":       `{"mechanism":"ECDSA-SHA256","digest":null}`,
+		"empty digest":      `{"mechanism":"ECDSA-SHA256","digest":""}`,
+		"not base64":        `{"mechanism":"ECDSA-SHA256","digest":"!!!!"}`,
+		"unknown mechanism": request("RSA-RAW", make([]byte, 32)),
+		"unknown field":     `{"mechanism":"ECDSA-SHA256","digest":"AAAA","hash":"x"}`,
+		"endless":           request(mechanism.ECDSASHA256, make([]byte, 1<<20)),
+		"deep":              strings.Repeat("[", 4000),
+	} {
+		if a := post(t, c, url, body); a.status < 400 || a.status >= 500 || a.Signature != nil {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	if a := post(t, c, h.url+"/v1/keys/%2e%2e/sign", "{}"); a.status == 200 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// When the entry can't be written, nothing is signed.
+func TestNoSignatureWithoutAuditEntry(t *testing.T) {
+	h := build(t, func(c *gateway.Config) {
+		closed, err := audit.Open(context.Background(), audit.Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := closed.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		c.Audit = closed
+	})
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	a := post(t, h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+key.ID+"/sign", request(mechanism.ECDSASHA256, make([]byte, 32)))
+	if a.status != 503 || !strings.HasSuffix(a.Type, "audit-unavailable") || a.Signature != nil {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestRateAndOverload(t *testing.T) {
+	h := build(t, func(c *gateway.Config) { c.Rate, c.Burst = 0.001, 2 })
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	client := h.ca.client(t, "ezd")
+	url := h.url + "/v1/keys/" + key.ID + "/sign"
+	body := request(mechanism.ECDSASHA256, make([]byte, 32))
+	for i, want := range []int{200, 200, 429} {
+		if a := post(t, h.http(client), url, body); a.status != want {
+			t.Errorf("request %d: %+v", i, a)
+		}
+	}
+	h.set(func() { h.grants["second"] = h.grants["ezd"] })
+	if a := post(t, h.http(h.ca.client(t, "second")), url, body); a.status != 200 {
+		t.Errorf("another application: %+v", a)
+	}
+}
+
+// A withdrawn grant refuses the very next use.
+func TestWithdrawalCountsAtOnce(t *testing.T) {
+	h := build(t, nil)
+	info := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	k, err := h.remote(t, h.ca.client(t, "ezd")).Key(t.Context(), info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Sign(nil, make([]byte, 32), crypto.SHA256); err != nil {
+		t.Fatal(err)
+	}
+	h.set(func() { h.grants["ezd"][0].Active = false })
+	_, err = k.Sign(nil, make([]byte, 32), crypto.SHA256)
+	var refusal *remote.Refusal
+	if !errors.As(err, &refusal) || refusal.Status != 403 || !strings.Contains(refusal.Detail, "withdrawn") {
+		t.Errorf("after withdrawal: %v", err)
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	h := build(t, nil)
+	response, err := h.http(h.ca.client(t, "ezd")).Get(h.url + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || !bytes.Contains(text, []byte(`"openapi":"3.1.0"`)) || !bytes.Contains(text, []byte("/v1/keys/{id}/sign")) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestConfigNamesWhatIsMissing(t *testing.T) {
+	if _, err := gateway.New(gateway.Config{}); err == nil || !strings.Contains(err.Error(), "Module") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,210 @@
+// Package remote is a key behind the HSM gateway as a crypto.Signer: what an application or trustlink uses at the office. Only digests
+// leave the machine.
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"trustcore/hsm/mechanism"
+)
+
+// Limits.
+const (
+	maxAnswer   = 1 << 20                // bytes: a list of keys is 1 KB for each
+	tries       = 4                      // for a gateway that is away for a moment
+	firstPause  = 200 * time.Millisecond // between tries; doubled each time
+	signTimeout = time.Minute            // of Sign, which has no context
+)
+
+// Client speaks to one gateway.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// NewClient returns a client of the gateway at base, such as https://10.77.0.1:8443. The transport of c carries the client certificate
+// and the anchors for the gateway's own.
+func NewClient(base string, c *http.Client) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("HSM gateway's address: %w", err)
+	}
+	if u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("HSM gateway's address %q is not of the form https://host:port", base)
+	}
+	if c == nil {
+		return nil, errors.New("HSM gateway: the HTTP client is missing")
+	}
+	return &Client{base: u.Scheme + "://" + u.Host, http: c}, nil
+}
+
+// KeyInfo describes a key, as the gateway does.
+type KeyInfo struct {
+	ID         string                `json:"id"`
+	Label      string                `json:"label"`
+	Algorithm  string                `json:"algorithm"`
+	PublicKey  []byte                `json:"public_key"` // SubjectPublicKeyInfo, DER
+	Mechanisms []mechanism.Mechanism `json:"mechanisms"`
+	State      string                `json:"state"`
+	NotBefore  *time.Time            `json:"not_before"`
+	NotAfter   *time.Time            `json:"not_after"`
+	Order      string                `json:"order"`
+}
+
+// Refusal is the gateway's answer to what it does not allow.
+type Refusal struct {
+	Status int    `json:"status"` // HTTP
+	Type   string `json:"type"`   // names the rule, such as urn:trustcore:hsm:authorisation-expired
+	Detail string `json:"detail"` // a sentence
+}
+
+// Error says what the gateway said.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("the HSM gateway refuses (%d): %s", r.Status, r.Detail)
+}
+
+// Keys lists the keys that the application may use.
+func (c *Client) Keys(ctx context.Context) ([]KeyInfo, error) {
+	var answer struct {
+		Keys []KeyInfo `json:"keys"`
+	}
+	if err := c.do(ctx, http.MethodGet, "/v1/keys", nil, &answer); err != nil {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	return answer.Keys, nil
+}
+
+var keyID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// Key asks for one key and returns it as a signer.
+func (c *Client) Key(ctx context.Context, id string) (*Key, error) {
+	if !keyID.MatchString(id) {
+		return nil, fmt.Errorf("key %q: an ID has 32 hexadecimal digits", id)
+	}
+	k := &Key{client: c}
+	if err := c.do(ctx, http.MethodGet, "/v1/keys/"+id, nil, &k.info); err != nil {
+		return nil, fmt.Errorf("key %s: %w", id, err)
+	}
+	var err error
+	if k.public, err = x509.ParsePKIXPublicKey(k.info.PublicKey); err != nil {
+		return nil, fmt.Errorf("key %s: public key: %w", id, err)
+	}
+	return k, nil
+}
+
+// Key is a key behind the gateway, safe for concurrent use.
+type Key struct {
+	client *Client
+	info   KeyInfo
+	public crypto.PublicKey
+}
+
+// Info describes the key as it was when it was asked for.
+func (k *Key) Info() KeyInfo { return k.info }
+
+// Public returns the public key.
+func (k *Key) Public() crypto.PublicKey { return k.public }
+
+// Sign signs a digest (crypto.Signer). The source of randomness is the HSM's; the first argument is not used. It waits at most a minute.
+func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	m, err := mechanism.Of(k.public, opts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), signTimeout)
+	defer cancel()
+	signed, err := k.SignDigest(ctx, m, digest)
+	return signed.Value, err
+}
+
+// Signature is a signature and where its use of the key stands in the data centre's audit log.
+type Signature struct {
+	Value      []byte `json:"signature"`
+	AuditIndex uint64 `json:"audit_index"`
+}
+
+// SignDigest signs a digest by a named mechanism. What the gateway does not allow is a *Refusal.
+func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []byte) (Signature, error) {
+	if err := m.CheckDigest(digest); err != nil {
+		return Signature{}, err
+	}
+	if !slices.Contains(k.info.Mechanisms, m) {
+		return Signature{}, fmt.Errorf("key %s may sign by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
+	}
+	body, err := json.Marshal(struct {
+		Mechanism mechanism.Mechanism `json:"mechanism"`
+		Digest    []byte              `json:"digest"`
+	}{m, digest})
+	if err != nil {
+		return Signature{}, err
+	}
+	var signed Signature
+	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/sign", body, &signed); err != nil {
+		return Signature{}, fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+	}
+	return signed, nil
+}
+
+// do makes a request, and again when the gateway is away or busy: a digest may be signed twice without harm.
+func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
+	pause := firstPause
+	for try := 1; ; try++ {
+		err := c.once(ctx, method, path, body, answer)
+		var r *Refusal
+		final := errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
+		if err == nil || final || try == tries {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+		pause *= 2
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body []byte, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("the HSM gateway's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		r := new(Refusal)
+		if json.Unmarshal(text, r) != nil || r.Detail == "" {
+			r.Detail = response.Status
+		}
+		r.Status = response.StatusCode
+		return r
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("the HSM gateway's answer: %w", err)
+	}
+	return nil
+}
