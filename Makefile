@@ -1,0 +1,57 @@
+# The two commands that matter are `make run` and `make test`. Both install what they need (apt, as root
+# or with sudo) and then work offline but for the package registries.
+
+SHELL := /bin/bash
+STATE ?= var
+CORPUS ?=
+FUZZTIME ?= 60s
+BIN := bin
+DAEMONS := trustd vpnd verifyd trustctl trustlink
+# smallstep's own databases are not used: internal/store keeps the state.
+TAGS := nobadger,nobadgerv1,nobadgerv2,nobbolt,nomysql,nopgx
+GO = $(shell deploy/install.sh go)
+GOFLAGS_BUILD := -trimpath -tags $(TAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint bench fuzz conformance tools-run tools-test clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  STATE=DIR  where make run keeps its state (default ./var); CORPUS=DIR  samples for make conformance"
+
+build: ## build bin/{trustd,vpnd,verifyd,trustctl,trustlink}
+	@deploy/install.sh build
+	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ $(addprefix ./cmd/,$(DAEMONS))
+
+run: ## install, build, start the appliance with a demonstration partner, keep serving
+	@deploy/install.sh run
+	@$(MAKE) --no-print-directory build
+	$(BIN)/trustctl up --demo --state $(STATE)
+
+test: ## install what the tests need and run them all
+	@deploy/install.sh test
+	@$(MAKE) --no-print-directory build lint
+	TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 20m ./...
+	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit ./internal/store ./cmd/internal/... ./hsm/... ./verify/path
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l cmd hsm internal pki verify vpn)" || { gofmt -l cmd hsm internal pki verify vpn; echo "run gofmt -w on these files"; exit 1; }
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) tool staticcheck -tags $(TAGS) ./...
+
+vulncheck: ## look the dependencies up in the Go vulnerability database (needs the network)
+	$(GO) tool govulncheck -tags $(TAGS) ./...
+
+bench: build ## benchmarks, as ratios to the raw cryptography of the same run
+	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchtime 1s ./...
+	for what in verify chain hsm ocsp tsa vpn api; do $(BIN)/trustctl bench $$what --json --seconds 3 || exit 1; done
+
+fuzz: ## fuzz every parser for FUZZTIME each
+	@deploy/fuzz.sh $(FUZZTIME)
+
+conformance: build ## run against a folder of public samples: make conformance CORPUS=DIR
+	@test -n "$(CORPUS)" || { echo "say where the samples are: make conformance CORPUS=DIR"; exit 2; }
+	TRUSTCORE_CORPUS=$(abspath $(CORPUS)) TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 25m -count=1 -run 'Conformance|Corpus' ./...
+
+clean: ## remove what was built
+	rm -rf $(BIN)

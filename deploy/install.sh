@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs on Debian 12 what building, running or testing needs and is not there yet.
+#
+#   deploy/install.sh build|run|test    installs
+#   deploy/install.sh go                prints the go command to use
+#
+# Needs root or sudo only when something is missing.
+set -euo pipefail
+
+build="gcc libc6-dev git ca-certificates"
+run="softhsm2 wireguard-tools nftables iproute2 openssl p11-kit p11-kit-modules opensc xmlsec1 poppler-utils iputils-ping"
+test="libxml2-utils qpdf postgresql chromium libengine-pkcs11-openssl gnutls-bin"
+
+# The oldest go that fetches by itself the toolchain which go.mod names.
+oldest_minor=21
+
+die() { echo "install: $*" >&2; exit 1; }
+
+# find_go prints a go command that is new enough, if there is one.
+find_go() {
+	local go minor
+	for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-1.2?/bin/go; do
+		[ -x "$go" ] || continue
+		minor=$("$go" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+		if [ -n "$minor" ] && [ "$minor" -ge "$oldest_minor" ]; then
+			echo "$go"
+			return 0
+		fi
+	done
+	return 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		env DEBIAN_FRONTEND=noninteractive "$@"
+	elif command -v sudo >/dev/null; then
+		sudo DEBIAN_FRONTEND=noninteractive "$@"
+	else
+		die "packages are missing ($*): run this as root, or install sudo"
+	fi
+}
+
+# missing prints those of its arguments that are not installed.
+missing() {
+	local p
+	for p in "$@"; do
+		dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || echo "$p"
+	done
+}
+
+updated=
+apt_install() { # [option...] -- package...
+	local options=()
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
+	command -v apt-get >/dev/null || die "apt-get is not here: install by hand: $*"
+	if [ -z "$updated" ]; then
+		as_root apt-get update -q || die "apt-get update failed: check the network and /etc/apt/sources.list"
+		updated=1
+	fi
+	as_root apt-get install -q -y --no-install-recommends "${options[@]}" "$@" || die "apt-get could not install: $*"
+}
+
+packages() {
+	local wanted
+	mapfile -t wanted < <(missing "$@")
+	[ "${#wanted[@]}" = 0 ] || apt_install -- "${wanted[@]}"
+}
+
+# go_from_backports brings golang-1.23, which then fetches the toolchain of go.mod.
+go_from_backports() {
+	find_go >/dev/null && return
+	local list=/etc/apt/sources.list.d/trustcore-backports.list mirror
+	if ! apt-cache policy golang-1.23-go 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+		mirror=$(sed -n 's/^ *deb  *\(\[[^]]*\] *\)\?\(http[^ ]*debian\/\?\) .*/\2/p; s/^URIs: *\(http[^ ]*\).*/\1/p' \
+			/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v security | head -n 1)
+		[ -n "$mirror" ] || die "go is older than 1.$oldest_minor and no Debian mirror was found in /etc/apt: install Go 1.26 by hand"
+		echo "deb $mirror bookworm-backports main" | as_root tee "$list" >/dev/null
+		updated=
+	fi
+	apt_install -- golang-1.23-go
+	find_go >/dev/null || die "go is still not new enough: install Go 1.26 by hand"
+}
+
+case "${1-}" in
+go) find_go || echo go ;;
+build) packages $build; go_from_backports ;;
+run) packages $build $run; go_from_backports ;;
+test) packages $build $run $test; go_from_backports ;;
+*) die "usage: deploy/install.sh build|run|test|go" ;;
+esac
