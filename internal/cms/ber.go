@@ -286,3 +286,20 @@ func (r reader) octets(e Element) ([][]byte, error) {
 	}
 	return segments, nil
 }
+
+// OctetString reads one OCTET STRING, in BER too; octets after it are ignored.
+func OctetString(data []byte) ([]byte, error) {
+	r := newReader(data)
+	e, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	if e.kind() != tagOctetString {
+		return nil, fmt.Errorf("want an octet string, have tag %#02x", e.Tag)
+	}
+	parts, err := r.octets(e)
+	if err != nil {
+		return nil, err
+	}
+	return join(parts), nil
+}
