@@ -15,6 +15,9 @@ const (
 	qualifierUserNotice OID = "\x2b\x06\x01\x05\x05\x07\x02\x02"
 )
 
+// Known reports whether the qualifier is one that RFC 5280 4.2.1.4 defines.
+func (q *PolicyQualifier) Known() bool { return q.ID == qualifierCPS || q.ID == qualifierUserNotice }
+
 func (c *Certificate) readPolicies(v cryptobyte.String) error {
 	var body cryptobyte.String
 	if !v.ReadASN1(&body, asn1.SEQUENCE) || !v.Empty() || body.Empty() {

@@ -283,12 +283,15 @@ func (b *builder) complete(a *Anchor) bool {
 		return true
 	}
 	o := b.judge(a)
+	if b.stop {
+		return true // a budget was spent: whatever was found so far is no verdict
+	}
 	if len(o.reasons) == 0 {
 		b.valid = o
 		return true
 	}
 	b.fail(failure{anchor: a, reasons: o.reasons, outcome: o})
-	return b.stop
+	return false
 }
 
 // fail remembers the failure if it is better than the best so far: lighter reasons, then fewer, then a longer chain.

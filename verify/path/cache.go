@@ -2,6 +2,7 @@ package path
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -17,6 +18,7 @@ import (
 type Cache struct {
 	certificates *otter.Cache[[32]byte, *certificate.Certificate]
 	verdicts     *otter.Cache[verdictKey, verdict]
+	messages     *otter.Cache[messageKey, verdict]
 }
 
 // A verdictKey holds the SHA-256 of the issuer's SubjectPublicKeyInfo, which names algorithm, parameters and key, and the
@@ -26,7 +28,7 @@ type verdictKey struct{ issuer, object [32]byte }
 // CacheConfig bounds a Cache. A certificate takes about 6 kB, a verdict about 150 bytes.
 type CacheConfig struct {
 	Certificates int // parsed certificates kept, more than 0
-	Verdicts     int // signature verdicts kept, more than 0
+	Verdicts     int // signature verdicts kept, on certificates and on other objects each, more than 0
 }
 
 // NewCache makes an empty cache.
@@ -42,7 +44,11 @@ func NewCache(config CacheConfig) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of verdicts: %w", err)
 	}
-	return &Cache{certificates, verdicts}, nil
+	messages, err := otter.New(&otter.Options[messageKey, verdict]{MaximumSize: config.Verdicts})
+	if err != nil {
+		return nil, fmt.Errorf("cache of verdicts: %w", err)
+	}
+	return &Cache{certificates, verdicts, messages}, nil
 }
 
 // verify checks the certificate's signature with the key; digest is that of the key's SubjectPublicKeyInfo. The second
@@ -90,4 +96,43 @@ func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
 		c.certificates.Set(digest, parsed)
 	}
 	return parsed, err
+}
+
+// A messageKey names one signature over any bytes: the scheme with its parameters, and the SHA-256 of key, signature and
+// message, each with its length before it.
+type messageKey struct {
+	scheme algorithm.Scheme
+	digest [sha256.Size]byte
+}
+
+// verifier returns a function that verifies signatures over CRLs and OCSP responses with this cache, nil without one.
+func (c *Cache) verifier() func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
+	if c == nil {
+		return nil
+	}
+	return c.Verify
+}
+
+// Verify is scheme.Verify with a memory.
+func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+	if c == nil || key == nil || key.SPKI() == nil {
+		return scheme.Verify(key, message, signature)
+	}
+	id := messageKey{scheme: scheme}
+	h := sha256.New()
+	for _, part := range [][]byte{key.SPKI(), signature, message} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write(part)
+	}
+	h.Sum(id.digest[:0])
+	if v, ok := c.messages.GetIfPresent(id); ok {
+		return v.notes, v.err
+	}
+	notes, err := scheme.Verify(key, message, signature)
+	if !errors.Is(err, algorithm.ErrNeedsParameters) {
+		c.messages.Set(id, verdict{err, notes})
+	}
+	return notes, err
 }

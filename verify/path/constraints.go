@@ -136,7 +136,7 @@ func within(yes bool) match {
 // know, leaves out the host itself.
 func compareDNS(name, base string, excluding bool) match {
 	name, base = strings.TrimSuffix(strings.ToLower(name), "."), strings.TrimSuffix(strings.ToLower(base), ".")
-	if name == "" {
+	if name == "" || name[0] == '.' {
 		return undecided
 	}
 	if base == "" {

@@ -7,6 +7,7 @@ import (
 
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
+	"trustcore/verify/revocation"
 )
 
 // An outcome is what came of judging one complete path.
@@ -15,7 +16,7 @@ type outcome struct {
 	anchor     *Anchor
 	reasons    []Reason
 	notes      []string
-	revocation []RevocationStatus
+	revocation []revocation.Result
 	authority  []certificate.OID
 	user       []certificate.OID
 }
@@ -192,6 +193,8 @@ func (s *state) extensions(i int, c *certificate.Certificate) {
 			s.fail(UnknownCritical, i, e.OID.String())
 		case e.Malformed && (e.Critical || slices.Contains(mustRead, e.OID)):
 			s.fail(BadExtension, i, e.OID.String())
+		case e.Critical && e.OID == certificate.ExtCertificatePolicies && unknownQualifier(c):
+			s.fail(UnknownCritical, i, "policy qualifier of an unknown kind")
 		}
 	}
 	for k := range c.Findings {
@@ -202,6 +205,19 @@ func (s *state) extensions(i int, c *certificate.Certificate) {
 	if nc := c.NameConstraints; nc != nil && boundedSubtrees(nc) {
 		s.fail(BadExtension, i, "name constraints with minimum or maximum")
 	}
+}
+
+// unknownQualifier reports whether a policy has a qualifier that RFC 5280 4.2.1.4 does not define: where the extension is
+// critical, that must be understood too.
+func unknownQualifier(c *certificate.Certificate) bool {
+	for i := range c.Policies {
+		for k := range c.Policies[i].Qualifiers {
+			if !c.Policies[i].Qualifiers[k].Known() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func boundedSubtrees(nc *certificate.NameConstraints) bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/revocation"
 )
 
 // A Profile says which demands beside RFC 5280 section 6 a path must meet.
@@ -57,8 +58,8 @@ type Request struct {
 
 	// Algorithm judges every signature and key on the path, as algorithm.Acceptable does; nil accepts what verifies.
 	Algorithm func(name string, bits int, at time.Time) (ok bool, reason string)
-	// Revocation judges every certificate below the anchor; nil does not ask.
-	Revocation RevocationFunc
+	// Revocation says how every certificate below the anchor is judged; nil does not ask.
+	Revocation *RevocationRule
 	// DirectTrust takes a target that is itself an anchor's certificate as valid, without a path below it.
 	DirectTrust bool
 
@@ -78,7 +79,7 @@ type Result struct {
 	// Notes are tolerated oddities of the signatures on the path.
 	Notes []string
 	// Revocation holds the outcome for each certificate of Chain, when it was asked for.
-	Revocation []RevocationStatus
+	Revocation []revocation.Result
 
 	// AuthorityPolicies and UserPolicies are the policy outputs of RFC 9618 6.1.6; the latter also hold for a path that is
 	// not valid for another reason than its policies.

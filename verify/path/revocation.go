@@ -1,46 +1,39 @@
 package path
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
+	"trustcore/verify/revocation"
 )
 
-// A RevocationStatus is what the evidence says of one certificate.
-type RevocationStatus struct {
-	Code     Code      // OK, Revoked, OnHold or RevocationUnknown
-	Time     time.Time // of the revocation
-	Reason   int       // CRLReason of RFC 5280 5.3.1, -1 when not given
-	Source   string    // "CRL", "OCSP", or why none is needed
-	Evidence [32]byte  // SHA-256 of the CRL or OCSP response that decided; zero when none did
-	Detail   string    // for the report
+// A RevocationRule says which evidence there is and how it is judged. It must be pure: the same question gets the same
+// evidence.
+type RevocationRule struct {
+	// Evidence returns what is at hand about the question's certificate; more than that does no harm.
+	Evidence func(q *revocation.Question) ([]*revocation.Response, []*revocation.CRL)
+
+	// Required refuses a certificate without usable evidence. Without it only evidence that names the certificate counts:
+	// it must be usable and good, and a certificate that none names passes.
+	Required bool
+	// ShortTerm passes certificates that say no revocation information is published for them: ocsp-nocheck
+	// (RFC 6960 4.2.2.2.1) and validity assured (EN 319 412-1 5.2).
+	ShortTerm bool
+
+	Freshness         *time.Duration // see revocation.Question
+	MaxAge            time.Duration
+	WithoutNextUpdate time.Duration
+	IssuedAfter       time.Time
+	AfterIssuance     bool
+	Skew              time.Duration
+
+	// LocalResponder says whether a responder is trusted by configuration, such as a trusted list's service; nil: none.
+	LocalResponder func(responder *certificate.Certificate) bool
 }
-
-// A RevocationQuestion asks for the status of one certificate of a path that is right otherwise.
-type RevocationQuestion struct {
-	Certificate *certificate.Certificate
-	Issuer      *certificate.Certificate // nil when the issuer is an anchor without a certificate
-	IssuerName  certificate.Name
-	IssuerKey   *algorithm.PublicKey
-	Time        time.Time // the validation time
-	Pool        *Pool     // where certificates of CRL issuers and responders may lie
-	Anchor      *Anchor   // of the path
-
-	validate func(signer *certificate.Certificate) error
-}
-
-// Authorise validates the path of a CRL issuer's or responder's certificate to the same anchor (RFC 5280 6.3.3 (f)), its
-// revocation included. A signer whose path is being validated further up counts as valid there, so that a CRL may cover
-// the certificate of its own signer.
-func (q *RevocationQuestion) Authorise(signer *certificate.Certificate) error {
-	return q.validate(signer)
-}
-
-// A RevocationFunc judges one certificate; it must be pure. Errors of evidence are a status, with the detail.
-type RevocationFunc func(ctx context.Context, q *RevocationQuestion) RevocationStatus
 
 // signers remembers which CRL issuers and responders were validated below one call of Validate.
 type signers struct {
@@ -54,31 +47,90 @@ const maxSignerDepth = 8
 
 // revocation asks for every certificate of the path, the anchor's side first.
 func (b *builder) revocation(o *outcome) {
-	ask := b.request.Revocation
-	if ask == nil {
+	rule := b.request.Revocation
+	if rule == nil {
 		return
 	}
-	o.revocation = make([]RevocationStatus, len(o.chain))
-	for i := len(o.chain) - 1; i >= 0; i-- {
-		q := &RevocationQuestion{Certificate: o.chain[i], Time: b.request.Time, Pool: b.request.Pool, Anchor: o.anchor}
-		if i+1 < len(o.chain) {
-			q.Issuer = o.chain[i+1]
-			q.IssuerName, q.IssuerKey = q.Issuer.Subject, b.workingKey(o, i+1)
-		} else {
-			q.Issuer = o.anchor.Certificate
-			q.IssuerName, q.IssuerKey = o.anchor.Name, o.anchor.Key
+	o.revocation = make([]revocation.Result, len(o.chain))
+	for i := len(o.chain) - 1; i >= 0 && !b.stop; i-- {
+		c := o.chain[i]
+		if rule.ShortTerm && (c.OCSPNoCheck || c.ValidityAssured) {
+			o.revocation[i] = revocation.Result{Status: revocation.Good, Detail: "no revocation information is published"}
+			continue
 		}
-		q.validate = func(signer *certificate.Certificate) error { return b.authorise(o, i, signer) }
-		status := ask(b.ctx, q)
-		o.revocation[i] = status
-		if status.Code != OK {
-			o.reasons = append(o.reasons, reason(status.Code, o.chain[i], i, status.Detail))
+		q := b.question(o, i)
+		result := b.ask(q)
+		o.revocation[i] = result
+		if code := codeOf(result, rule.Required); code != OK {
+			o.reasons = append(o.reasons, reason(code, c, i, describe(result)))
 			return // what the certificates below say has no weight any more
 		}
-		if b.stop {
-			return
-		}
 	}
+}
+
+// codeOf reads a result under the rule.
+func codeOf(r revocation.Result, required bool) Code {
+	switch {
+	case r.Status == revocation.Good:
+		return OK
+	case r.Status == revocation.Revoked && r.Reason == revocation.CertificateHold:
+		return OnHold
+	case r.Status == revocation.Revoked:
+		return Revoked
+	case !required && !r.Named:
+		return OK
+	}
+	return RevocationUnknown
+}
+
+func describe(r revocation.Result) string {
+	text := string(r.Code)
+	if r.Status == revocation.Revoked && !r.RevocationTime.IsZero() {
+		text += " since " + r.RevocationTime.Format(time.RFC3339)
+	}
+	if r.Detail != "" {
+		text += ": " + r.Detail
+	}
+	return text
+}
+
+// question asks about the i-th certificate of the path.
+func (b *builder) question(o *outcome, i int) revocation.Question {
+	rule := b.request.Revocation
+	q := revocation.Question{
+		Certificate: o.chain[i], Time: b.request.Time, Freshness: rule.Freshness, MaxAge: rule.MaxAge,
+		WithoutNextUpdate: rule.WithoutNextUpdate, IssuedAfter: rule.IssuedAfter, AfterIssuance: rule.AfterIssuance,
+		Skew: rule.Skew, LocalResponder: rule.LocalResponder, Responders: b.request.Pool.All(),
+		Verify: b.request.Cache.verifier(),
+	}
+	if i+1 < len(o.chain) {
+		q.Issuer = o.chain[i+1]
+		q.IssuerName, q.IssuerKey = q.Issuer.Subject, b.workingKey(o, i+1)
+	} else {
+		q.Issuer, q.IssuerName, q.IssuerKey = o.anchor.Certificate, o.anchor.Name, o.anchor.Key
+	}
+	q.CRLIssuers = func(name certificate.Name) []*certificate.Certificate {
+		named := b.request.Pool.Named(name)
+		if c := o.anchor.Certificate; c != nil && c.Subject.Equal(name) {
+			named = append(slices.Clip(named), c)
+		}
+		return named
+	}
+	q.Trusted = func(signer *certificate.Certificate) error { return b.authorise(o, i, signer) }
+	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
+		about := q
+		about.Certificate, about.DelegateRevoked = delegate, nil
+		if code := codeOf(b.ask(about), false); code != OK {
+			return errors.New("responder's certificate: " + code.String())
+		}
+		return nil
+	}
+	return q
+}
+
+func (b *builder) ask(q revocation.Question) revocation.Result {
+	responses, crls := b.request.Revocation.Evidence(&q)
+	return revocation.Check(q, responses, crls)
 }
 
 // workingKey returns the key of the i-th certificate with the parameters that it may inherit.
@@ -94,7 +146,9 @@ func (b *builder) workingKey(o *outcome, i int) *algorithm.PublicKey {
 	return key
 }
 
-// authorise validates a signer of evidence about the i-th certificate of the path.
+// authorise validates the path of a signer of evidence about the i-th certificate to the same anchor (RFC 5280 6.3.3 (f)),
+// its revocation included. A signer whose path is being validated further up counts as valid, so that a CRL may cover the
+// certificate of its own signer.
 func (b *builder) authorise(o *outcome, i int, signer *certificate.Certificate) error {
 	for _, above := range o.chain[i+1:] {
 		if above.Fingerprint == signer.Fingerprint {

@@ -1,23 +1,145 @@
 package vectors
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/revocation"
 )
 
-// revocation makes the function that judges revocation from the case's evidence; nil when it is not asked.
-func (c *chainCase) revocation() (path.RevocationFunc, error) {
+// revocation makes the rule of the case; nil when revocation is not asked. Evidence that cannot be read serves nobody.
+func (c *chainCase) revocation() (*path.RevocationRule, error) {
+	rule := &path.RevocationRule{}
 	switch c.Revocation {
 	case "", "none":
 		return nil, nil
-	case "require", "if_available":
-		return nil, errors.New("revocation is not judged yet")
+	case "require":
+		rule.Required = true
+	case "if_available":
+	default:
+		return nil, fmt.Errorf("unknown revocation %q", c.Revocation)
 	}
-	return nil, fmt.Errorf("unknown revocation %q", c.Revocation)
+	var responses []*revocation.Response
+	for _, der := range c.OCSP {
+		if r, err := revocation.ParseOCSP(der); err == nil {
+			responses = append(responses, r)
+		}
+	}
+	var crls []*revocation.CRL
+	for _, der := range c.CRLs {
+		if l, err := revocation.ParseCRL(der); err == nil {
+			crls = append(crls, l)
+		}
+	}
+	rule.Evidence = func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return responses, crls }
+	if c.FreshnessS != nil {
+		freshness := time.Duration(*c.FreshnessS * float64(time.Second))
+		rule.Freshness = &freshness
+	}
+	if c.IssuedAfter != nil {
+		rule.IssuedAfter = *c.IssuedAfter
+	}
+	return rule, nil
 }
 
-func judgeOCSP(line []byte) (any, error) { return nil, errors.New("OCSP is not judged yet") }
+// An evidenceCase is a case of kind ocsp or crl.
+type evidenceCase struct {
+	ID           any       `json:"id"`
+	Certificate  []byte    `json:"certificate"`
+	Issuer       []byte    `json:"issuer"`
+	OtherIssuers [][]byte  `json:"other_issuers"`
+	Response     []byte    `json:"response"`
+	CRL          []byte    `json:"crl"`
+	Time         time.Time `json:"time"`
+	MaxAgeS      *float64  `json:"max_age_s"`
+}
 
-func judgeCRL(line []byte) (any, error) { return nil, errors.New("CRLs are not judged yet") }
+type evidenceResult struct {
+	ID     any    `json:"id"`
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+}
+
+func judgeOCSP(line []byte) (any, error) {
+	return judgeEvidence(line, func(c *evidenceCase, q revocation.Question) (revocation.Result, error) {
+		response, err := revocation.ParseOCSP(c.Response)
+		if err != nil {
+			return revocation.Result{}, err
+		}
+		return revocation.CheckOCSP(q, response), nil
+	})
+}
+
+func judgeCRL(line []byte) (any, error) {
+	return judgeEvidence(line, func(c *evidenceCase, q revocation.Question) (revocation.Result, error) {
+		list, err := revocation.ParseCRL(c.CRL)
+		if err != nil {
+			return revocation.Result{}, err
+		}
+		return revocation.CheckCRL(q, []*revocation.CRL{list}), nil
+	})
+}
+
+// judgeEvidence reads the case and asks; evidence or certificates that cannot be read are invalid, not an error.
+func judgeEvidence(line []byte, check func(*evidenceCase, revocation.Question) (revocation.Result, error)) (any, error) {
+	var c evidenceCase
+	if err := json.Unmarshal(line, &c); err != nil {
+		return nil, fmt.Errorf("case: %w", err)
+	}
+	q, err := c.question()
+	if err != nil {
+		return evidenceResult{c.ID, "invalid", err.Error()}, nil
+	}
+	result, err := check(&c, q)
+	if err != nil {
+		return evidenceResult{c.ID, "invalid", err.Error()}, nil
+	}
+	status := result.Status.String()
+	if result.Status == revocation.Unknown && result.Code != revocation.StatusUnknown {
+		status = "invalid" // 'unknown' is a responder's word
+	}
+	reason := string(result.Code)
+	if result.Detail != "" {
+		reason += ": " + result.Detail
+	}
+	return evidenceResult{c.ID, status, reason}, nil
+}
+
+func (c *evidenceCase) question() (revocation.Question, error) {
+	q := revocation.Question{Time: c.Time, WithoutNextUpdate: revocation.AnyAge}
+	var err error
+	if q.Certificate, err = certificate.Parse(c.Certificate); err != nil {
+		return q, fmt.Errorf("certificate: %w", err)
+	}
+	if q.Issuer, err = certificate.Parse(c.Issuer); err != nil {
+		return q, fmt.Errorf("issuer: %w", err)
+	}
+	if q.IssuerKey, err = q.Issuer.Key(); err != nil {
+		return q, fmt.Errorf("issuer: %w", err)
+	}
+	q.IssuerName = q.Issuer.Subject
+	if c.MaxAgeS != nil {
+		q.MaxAge = time.Duration(*c.MaxAgeS * float64(time.Second))
+	}
+	trusted := []*certificate.Certificate{q.Issuer}
+	for _, der := range c.OtherIssuers {
+		if other, err := certificate.Parse(der); err == nil {
+			trusted = append(trusted, other)
+		}
+	}
+	pool := path.NewPool(trusted...)
+	q.CRLIssuers = pool.Named
+	q.Trusted = func(signer *certificate.Certificate) error {
+		for _, c := range trusted {
+			if c.Fingerprint == signer.Fingerprint {
+				return nil
+			}
+		}
+		return errors.New("not among the trusted issuers")
+	}
+	return q, nil
+}
