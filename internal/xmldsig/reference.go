@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 )
@@ -41,7 +42,7 @@ type Outcome struct {
 	Octets   []byte  // outside the document: the octets before the transforms
 }
 
-// ReadReference reads a ds:Reference, or another element of that type such as xades:Include has not.
+// ReadReference reads a ds:Reference.
 func ReadReference(e Node) (*Reference, error) {
 	r := &Reference{Element: e, ID: e.ID()}
 	r.URI, r.HasURI = e.Attr("", "URI")
@@ -105,14 +106,23 @@ func (r *Reference) Check(resolve Resolver) (Outcome, error) {
 	return out, nil
 }
 
-// Data returns what the reference yields after its transforms, canonicalised where it is a node-set.
-func (r *Reference) Data(resolve Resolver) ([]byte, error) {
+// WriteData writes what the reference yields after its transforms; a node-set is canonicalised with m, as
+// time-stamps over references demand (ETSI EN 319 132-1, 5.2.8). It returns what was found, without a digest.
+func (r *Reference) WriteData(w io.Writer, resolve Resolver, m Canonicalization) (Outcome, error) {
 	var out Outcome
 	in, err := r.open(resolve, &out)
-	if err != nil {
-		return nil, fmt.Errorf("reference %q: %w", r.URI, err)
+	if err == nil {
+		out.Found = true
+		t := transformer{signature: r.signature, limits: r.Element.d.limits, last: m}
+		out.Nodes, err = t.stream(w, in, r.Transforms)
 	}
-	return Process(in, r.Transforms, r.signature)
+	if err != nil {
+		return out, fmt.Errorf("reference %q: %w", r.URI, err)
+	}
+	if out.External {
+		out.Nodes = NodeSet{}
+	}
+	return out, nil
 }
 
 // Process applies transforms and returns octets; signature is the ds:Signature that the enveloped-signature

@@ -130,15 +130,22 @@ func (s *Signature) readSignedInfo() error {
 	return nil
 }
 
-func (s *Signature) readForm(e Node) error {
-	s.FormURI, _ = e.Attr("", "Algorithm")
-	m, ok := CanonicalizationByURI(s.FormURI)
+// ReadCanonicalization reads an element of ds:CanonicalizationMethodType.
+func ReadCanonicalization(e Node) (Canonicalization, error) {
+	uri, _ := e.Attr("", "Algorithm")
+	m, ok := CanonicalizationByURI(uri)
 	if !ok {
-		return fmt.Errorf("canonicalisation method %q: %w", s.FormURI, ErrUnsupported)
+		return m, fmt.Errorf("canonicalisation method %q: %w", uri, ErrUnsupported)
 	}
 	m.Prefixes = prefixList(m, e)
-	s.Form = m
-	return nil
+	return m, nil
+}
+
+func (s *Signature) readForm(e Node) error {
+	s.FormURI, _ = e.Attr("", "Algorithm")
+	var err error
+	s.Form, err = ReadCanonicalization(e)
+	return err
 }
 
 func (m *SignatureMethod) read(e Node) error {

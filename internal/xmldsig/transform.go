@@ -32,11 +32,11 @@ func SetData(s NodeSet) Data { return Data{Nodes: s, IsSet: true} }
 // OctetData are octets as Data.
 func OctetData(b []byte) Data { return Data{Octets: b} }
 
-// write gives the octets to w; a node-set is canonicalised with the default method, Canonical XML 1.0
-// (XML Signature 1.1, 4.4.3.2).
-func (x Data) write(w io.Writer) error {
+// write gives the octets to w; a node-set is canonicalised with m. Its zero value is the default of XML
+// Signature 1.1, 4.4.3.2: Canonical XML 1.0.
+func (x Data) write(w io.Writer, m Canonicalization) error {
 	if x.IsSet {
-		return x.Nodes.Canonical(w, Canonicalization{})
+		return x.Nodes.Canonical(w, m)
 	}
 	_, err := w.Write(x.Octets)
 	return err
@@ -52,6 +52,7 @@ type Transform struct {
 type transformer struct {
 	signature Node // the ds:Signature that the reference stands in, for the enveloped-signature transform
 	limits    Limits
+	last      Canonicalization // of a node-set that the last transform leaves
 }
 
 // set turns octets into a node-set by parsing them (XML Signature 1.1, 4.4.3.2).
@@ -89,7 +90,7 @@ func (t *transformer) stream(w io.Writer, in Data, transforms []Transform) (Node
 	if in.IsSet {
 		covered = in.Nodes
 	}
-	return covered, in.write(w)
+	return covered, in.write(w, t.last)
 }
 
 func (t *transformer) apply(in Data, tr Transform) (Data, error) {

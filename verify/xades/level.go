@@ -1,0 +1,121 @@
+package xades
+
+import (
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/signature"
+)
+
+// level names the level by the properties that are there, as the tables of EN 319 132-1 (baseline: B-B, B-T, B-LT,
+// B-LTA) and EN 319 132-2 and TS 101 903 (BES, EPES, T, C, X, XL, A) define them. It says nothing about whether they
+// are valid.
+func (s *signed) level() string {
+	if s.facts.Format != signature.XAdES || !s.props.covered || !s.props.referencedByType {
+		s.facts.Format = signature.XMLDSig
+		return ""
+	}
+	if s.baseline() {
+		if level := s.baselineLevel(); level != "" {
+			return level
+		}
+	}
+	return s.extendedLevel()
+}
+
+// has tells whether an unsigned property is there, in the namespace of the version or that of 1.4.1.
+func (s *signed) has(locals ...string) bool {
+	for e := range s.props.unsigned.Elements() {
+		if e.Space() != s.props.space && e.Space() != ns141 {
+			continue
+		}
+		for _, local := range locals {
+			if e.Local() == local {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// baseline is the B-B row of EN 319 132-1, table 2.
+func (s *signed) baseline() bool {
+	p := &s.props
+	if p.space != ns132 || s.xml.KeyInfo == nil || !s.inKeyInfo() {
+		return false
+	}
+	v1, v2 := p.child("SigningCertificate"), p.child("SigningCertificateV2")
+	if s.facts.SigningTime.IsZero() || v1.IsZero() == v2.IsZero() {
+		return false
+	}
+	return s.parent != nil || s.formatsGiven()
+}
+
+// inKeyInfo tells whether ds:KeyInfo holds a certificate.
+func (s *signed) inKeyInfo() bool {
+	for _, x := range s.xml.KeyInfo.X509 {
+		if len(x.Certificates) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// formatsGiven tells whether each signed data object has a DataObjectFormat with a MimeType.
+func (s *signed) formatsGiven() bool {
+	given := map[string]bool{}
+	for _, f := range s.props.signedData.All(s.props.space, "DataObjectFormat") {
+		if f.Child(s.props.space, "MimeType").IsZero() {
+			return false
+		}
+		ref, _ := f.Attr("", "ObjectReference")
+		given[ref] = true
+	}
+	for _, r := range s.xml.References {
+		if typesSignedProperties[r.Type] || r.Type == typeCountersigned {
+			continue
+		}
+		if r.ID == "" || !given["#"+r.ID] {
+			return false
+		}
+	}
+	return true
+}
+
+// baselineLevel is "" where properties that the baseline excludes make it an extended signature.
+func (s *signed) baselineLevel() string {
+	switch {
+	case s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefs",
+		"AttributeCertificateRefsV2", "AttributeRevocationRefs", "SigAndRefsTimeStamp", "SigAndRefsTimeStampV2",
+		"RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"):
+		return ""
+	case !s.has("SignatureTimeStamp"):
+		return "B-B"
+	case !s.has("CertificateValues", "RevocationValues", "TimeStampValidationData", "AnyValidationData"):
+		return "B-T"
+	case !s.has("ArchiveTimeStamp"):
+		return "B-LT"
+	}
+	return "B-LTA"
+}
+
+func (s *signed) extendedLevel() string {
+	certRefs := s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2")
+	refs := certRefs && s.has("CompleteRevocationRefs")
+	switch {
+	case s.has("SealingEvidenceRecords"):
+		return "ERS"
+	case !s.has("SignatureTimeStamp"):
+		if s.props.child("SignaturePolicyIdentifier") != (xmldsig.Node{}) {
+			return "EPES"
+		}
+		return "BES"
+	case !refs:
+		return "T"
+	case !s.has("SigAndRefsTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"):
+		return "C"
+	case !s.has("CertificateValues") || !s.has("RevocationValues"):
+		return "X"
+	case !s.has("ArchiveTimeStamp"):
+		return "XL"
+	}
+	return "A"
+}

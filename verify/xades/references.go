@@ -1,0 +1,153 @@
+package xades
+
+import (
+	"errors"
+	"fmt"
+
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/signature"
+)
+
+const (
+	typeManifest      = xmldsig.NamespaceDSig + "Manifest"
+	typeObject        = xmldsig.NamespaceDSig + "Object"
+	typeCountersigned = "http://uri.etsi.org/01903#CountersignedSignature"
+)
+
+// typesSignedProperties are the reference types of the XAdES versions.
+var typesSignedProperties = map[string]bool{
+	"http://uri.etsi.org/01903#SignedProperties":        true,
+	"http://uri.etsi.org/01903/v1.1.1#SignedProperties": true,
+	"http://uri.etsi.org/01903/v1.2.2#SignedProperties": true,
+	"http://uri.etsi.org/01903/v1.3.2#SignedProperties": true,
+}
+
+var errTooMuch = fmt.Errorf("the references of the document cover too much: %w of %d bytes", xmldsig.ErrTooLarge, maxDigested)
+
+// checkReferences digests what every ds:Reference names, and the entries of manifests.
+func (s *signed) checkReferences() {
+	s.covers = make([]xmldsig.Outcome, len(s.xml.References))
+	for i, r := range s.xml.References {
+		out := s.check(r, referenceType(r))
+		s.covers[i] = out
+		if r.Type == typeManifest && out.Target.Is(xmldsig.NamespaceDSig, "Manifest") && out.Nodes.Covers(out.Target) {
+			s.checkManifest(out.Target)
+		}
+	}
+}
+
+func referenceType(r *xmldsig.Reference) string {
+	switch {
+	case typesSignedProperties[r.Type]:
+		return "signed-properties"
+	case r.Type == typeManifest:
+		return "manifest"
+	case r.Type == typeObject:
+		return "object"
+	case r.Type == typeCountersigned:
+		return "counter-signature"
+	}
+	return "data"
+}
+
+// checkManifest digests the entries of a ds:Manifest that the signature covers.
+func (s *signed) checkManifest(m xmldsig.Node) {
+	for n, e := range m.All(xmldsig.NamespaceDSig, "Reference") {
+		if n >= xmldsig.DefaultLimits.References {
+			s.structure("a manifest of more than %d entries", n)
+			return
+		}
+		r, err := xmldsig.ReadReference(e)
+		if err != nil {
+			s.structure("manifest: %v", err)
+			continue
+		}
+		s.check(r, "manifest-entry")
+	}
+}
+
+// check digests one reference and records the outcome.
+func (s *signed) check(r *xmldsig.Reference, kind string) xmldsig.Outcome {
+	fact := signature.Reference{Name: r.URI, Type: kind}
+	out, err := s.digest(r)
+	fact.Found, fact.Intact = out.Found, out.Intact
+	fact.Scope, fact.Full = s.scope(r, out)
+	if err != nil {
+		s.explain(r, err)
+	}
+	if kind == "data" && s.xml.KeyInfo != nil && out.Target == s.xml.KeyInfo.Element {
+		fact.Type = "key-info"
+	}
+	if kind == "signed-properties" && !out.Target.IsZero() && out.Target.Local() != "SignedProperties" {
+		fact.Found, fact.Intact = false, false
+		s.structure("the reference to the signed properties names %v", out.Target)
+	}
+	if kind == "manifest" && !out.Target.Is(xmldsig.NamespaceDSig, "Manifest") || kind == "object" && !out.External && !out.Target.Is(xmldsig.NamespaceDSig, "Object") {
+		fact.Found, fact.Intact = false, false // what it names is not what it says
+		s.note("the reference %q of type %s names %v", r.URI, kind, out.Target)
+	}
+	name := r.DigestMethod
+	if h, err := algorithm.HashByURI(r.DigestMethod); err == nil {
+		name = h.Name()
+	}
+	s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "reference", Algorithm: name})
+	s.facts.References = append(s.facts.References, fact)
+	return out
+}
+
+// digest checks a reference within the document's budget.
+func (s *signed) digest(r *xmldsig.Reference) (xmldsig.Outcome, error) {
+	if err := s.spend(r); err != nil {
+		return xmldsig.Outcome{}, err
+	}
+	return r.Check(s.resolve)
+}
+
+// spend takes what a reference may cost from the budget: each transform may pass over the data once.
+func (s *signed) spend(r *xmldsig.Reference) error {
+	size := len(s.doc.Source())
+	if r.SameDocument() {
+		if _, target, err := s.doc.Select(r.URI); err == nil {
+			start, end := target.Offset()
+			size = end - start
+		}
+	} else if s.resolve != nil {
+		if content, err := s.resolve(r.URI); err == nil {
+			size = len(content)
+		}
+	}
+	s.left -= size * max(len(r.Transforms), 1)
+	if s.left < 0 {
+		return errTooMuch
+	}
+	return nil
+}
+
+// explain turns an error of a reference into a remark; what cannot be read at all makes it ill-formed.
+func (s *signed) explain(r *xmldsig.Reference, err error) {
+	switch {
+	case errors.Is(err, xmldsig.ErrNotFound):
+	default:
+		s.note("%v", err)
+	}
+}
+
+// scope tells a person what a reference covers.
+func (s *signed) scope(r *xmldsig.Reference, out xmldsig.Outcome) (text string, full bool) {
+	switch {
+	case out.External && len(r.Transforms) == 0:
+		return fmt.Sprintf("the whole file %q", r.URI), true
+	case out.External:
+		return fmt.Sprintf("the file %q, transformed", r.URI), true
+	case out.Target.IsZero():
+		return "nothing that could be found", false
+	case out.Nodes.Whole():
+		return "the whole document", true
+	case out.Target == s.doc.Root() && out.Nodes.Whole(s.elements...):
+		return "the whole document but the signature", true
+	case out.Nodes.Document() == s.doc && out.Nodes.Covers(out.Target):
+		return out.Target.String(), false
+	}
+	return "a part of " + out.Target.String(), false
+}

@@ -1,0 +1,203 @@
+package xades
+
+import (
+	"bytes"
+
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+)
+
+const (
+	maxCandidates  = 64 // certificates whose key is tried on the signature value
+	maxCertDigests = 64 // entries of SigningCertificate
+)
+
+// certDigest is one entry of xades:SigningCertificate or SigningCertificateV2.
+type certDigest struct {
+	hash  algorithm.Hash
+	value []byte
+}
+
+func (c certDigest) names(der []byte) bool {
+	return c.hash.Valid() && bytes.Equal(c.hash.Sum(der), c.value)
+}
+
+// findSigner finds the certificate whose key verifies the signature value, and what binds it.
+func (s *signed) findSigner() {
+	digests := s.signingCertificates()
+	candidates := s.candidates(digests)
+	scheme, err := scheme(s.xml.Method)
+	if err != nil {
+		s.note("%v", err)
+	}
+	s.scheme = scheme
+	if err == nil {
+		s.verify(candidates)
+	}
+	if s.facts.Signer == nil && len(candidates) > 0 {
+		s.facts.Signer = candidates[0]
+	}
+	s.useOfSignature()
+	s.bind(digests)
+}
+
+// signingCertificates reads the digests of the signing-certificate property; names and serial numbers beside
+// them are not looked at.
+func (s *signed) signingCertificates() []certDigest {
+	var out []certDigest
+	for _, local := range [...]string{"SigningCertificate", "SigningCertificateV2"} {
+		for _, cert := range s.props.child(local).All(s.props.space, "Cert") {
+			digest := cert.Child(s.props.space, "CertDigest")
+			uri, _ := digest.Child(xmldsig.NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
+			value, err := digest.Child(xmldsig.NamespaceDSig, "DigestValue").Bytes()
+			h, herr := algorithm.HashByURI(uri)
+			if err != nil || herr != nil {
+				s.note("%s: the digest %q cannot be used", local, uri)
+			}
+			if len(out) == maxCertDigests {
+				s.note("%s: more than %d certificates", local, maxCertDigests)
+				return out
+			}
+			out = append(out, certDigest{h, value})
+			if h.Valid() {
+				s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
+			}
+		}
+	}
+	return out
+}
+
+// candidates are the certificates at hand, those first that the property names, in its order, each once.
+func (s *signed) candidates(digests []certDigest) [][]byte {
+	all := s.facts.Certificates
+	var out [][]byte
+	add := func(der []byte) {
+		for _, o := range out {
+			if bytes.Equal(o, der) {
+				return
+			}
+		}
+		if len(out) < maxCandidates {
+			out = append(out, der)
+		}
+	}
+	for _, d := range digests {
+		for _, der := range all {
+			if d.names(der) {
+				add(der)
+			}
+		}
+	}
+	for _, der := range all {
+		add(der)
+	}
+	return out
+}
+
+func scheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
+	var pss *algorithm.PSSParameters
+	if m.PSS != nil {
+		h, err := hashOr(m.PSS.DigestURI, algorithm.SHA256)
+		if err != nil {
+			return algorithm.Scheme{}, err
+		}
+		mgf, err := hashOr(m.PSS.MGFDigestURI, h)
+		if err != nil {
+			return algorithm.Scheme{}, err
+		}
+		pss = &algorithm.PSSParameters{Hash: h, MGFHash: mgf, Salt: m.PSS.SaltLength}
+		if pss.Salt < 0 {
+			pss.Salt = h.Size()
+		}
+	}
+	return algorithm.FromXML(m.URI, pss)
+}
+
+func hashOr(uri string, fallback algorithm.Hash) (algorithm.Hash, error) {
+	if uri == "" {
+		return fallback, nil
+	}
+	return algorithm.HashByURI(uri)
+}
+
+// verify tries the keys of the candidates on the signature value.
+func (s *signed) verify(candidates [][]byte) {
+	info, err := s.xml.CanonicalSignedInfo()
+	if err != nil {
+		s.structure("SignedInfo: %v", err)
+		return
+	}
+	var digest []byte
+	if s.scheme.SignsDigest() {
+		digest = s.scheme.Hash().Sum(info)
+	}
+	for _, der := range candidates {
+		key := publicKey(der)
+		if key == nil {
+			continue
+		}
+		var notes []string
+		if digest != nil {
+			notes, err = s.scheme.VerifyDigest(key, digest, s.xml.Value)
+		} else {
+			notes, err = s.scheme.Verify(key, info, s.xml.Value)
+		}
+		if err == nil {
+			s.facts.Signer, s.facts.Intact = der, true
+			s.facts.Notes = append(s.facts.Notes, notes...)
+			return
+		}
+	}
+}
+
+func publicKey(der []byte) *algorithm.PublicKey {
+	c, err := certificate.Parse(der)
+	if err != nil {
+		return nil
+	}
+	key, err := c.Key()
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+func (s *signed) useOfSignature() {
+	name := s.xml.Method.URI
+	if n := s.scheme.Name(); n != "" {
+		name = n
+	}
+	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: name}
+	if key := publicKey(s.facts.Signer); key != nil {
+		use.KeyBits = key.Bits()
+	}
+	s.facts.Algorithms = append(s.facts.Algorithms, use)
+}
+
+// bind tells whether signed data name the signing certificate: the property, or else a signed ds:KeyInfo
+// that holds the certificate (EN 319 132-1, 5.2.2 and 6.3).
+func (s *signed) bind(digests []certDigest) {
+	if len(digests) > 0 {
+		s.facts.Binding = signature.BindingMismatch
+		for _, d := range digests {
+			if s.facts.Signer != nil && d.names(s.facts.Signer) {
+				s.facts.Binding = signature.BindingMatches
+			}
+		}
+		return
+	}
+	if s.xml.KeyInfo == nil || s.facts.Signer == nil {
+		return
+	}
+	for _, x := range s.xml.KeyInfo.X509 {
+		for _, der := range x.Certificates {
+			for _, out := range s.covers {
+				if bytes.Equal(der, s.facts.Signer) && out.Nodes.Covers(s.xml.KeyInfo.Element) {
+					s.facts.Binding = signature.BindingMatches
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,386 @@
+package xades
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+const maxTimestamps = 256 // tokens of one signature
+
+// stamped is a token that was read, and the element that holds it.
+type stamped struct {
+	element xmldsig.Node
+	fact    *signature.Timestamp
+}
+
+// kinds are the time-stamp properties. Those over data objects are signed, the others unsigned.
+var kinds = map[string]signature.TimestampType{
+	"AllDataObjectsTimeStamp":        signature.AllDataTimestamp,
+	"IndividualDataObjectsTimeStamp": signature.IndividualData,
+	"SignatureTimeStamp":             signature.SignatureTimestamp,
+	"RefsOnlyTimeStamp":              signature.RefsOnlyTimestamp,
+	"RefsOnlyTimeStampV2":            signature.RefsOnlyTimestamp,
+	"SigAndRefsTimeStamp":            signature.SigAndRefs,
+	"SigAndRefsTimeStampV2":          signature.SigAndRefs,
+	"ArchiveTimeStamp":               signature.ArchiveTimestamp,
+}
+
+// readTimestamps reads every token and compares its imprint with what its kind covers.
+func (s *signed) readTimestamps() {
+	for e := range s.props.signedData.Elements() {
+		if kind, ok := kinds[e.Local()]; ok {
+			s.readTimestamp(e, kind)
+		}
+	}
+	for e := range s.props.unsigned.Elements() {
+		if kind, ok := kinds[e.Local()]; ok {
+			s.readTimestamp(e, kind)
+		}
+	}
+}
+
+func (s *signed) readTimestamp(e xmldsig.Node, kind signature.TimestampType) {
+	tokens := e.All(s.props.space, "EncapsulatedTimeStamp")
+	if len(tokens) == 0 {
+		tokens = e.All(ns132, "EncapsulatedTimeStamp")
+	}
+	if len(tokens) == 0 {
+		s.note("%s holds no token that can be read", e.Name())
+	}
+	for n, t := range tokens {
+		if len(s.stamps) >= maxTimestamps {
+			s.note("more than %d time-stamps", maxTimestamps)
+			return
+		}
+		id := e.ID()
+		if n > 0 && id != "" {
+			id = fmt.Sprintf("%s (%d)", id, n+1)
+		}
+		der, err := t.Bytes()
+		if err != nil {
+			s.note("%s: %v", e.Name(), err)
+		}
+		token := timestamp.Open(id, kind, der, s.facts.Certificates)
+		s.compare(e, kind, token)
+		s.facts.Timestamps = append(s.facts.Timestamps, token.Timestamp)
+		s.stamps = append(s.stamps, stamped{e, token.Timestamp})
+	}
+}
+
+// compare assembles what the time-stamp is about, compares the imprint and notes what it proves.
+func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *timestamp.Token) {
+	form, err := s.stampForm(e)
+	if err != nil {
+		token.Structure = append(token.Structure, err.Error())
+		return
+	}
+	in := &imprint{signed: s, form: form, property: e}
+	token.Compare(func(w io.Writer) error {
+		in.w = w
+		return in.assemble(kind)
+	})
+	if !token.Found || !token.Imprint {
+		return
+	}
+	token.Covers = in.covers
+	for _, c := range in.covers {
+		token.CoversSignature = token.CoversSignature || c == s.facts.Value
+	}
+}
+
+// stampForm is the canonicalisation of a time-stamp property; absent or empty means Canonical XML 1.0.
+func (s *signed) stampForm(e xmldsig.Node) (xmldsig.Canonicalization, error) {
+	method := e.Child(xmldsig.NamespaceDSig, "CanonicalizationMethod")
+	if uri, _ := method.Attr("", "Algorithm"); uri == "" {
+		return xmldsig.Canonicalization{}, nil
+	}
+	return xmldsig.ReadCanonicalization(method)
+}
+
+// imprint assembles the octets that one time-stamp covers.
+type imprint struct {
+	*signed
+	w        io.Writer
+	form     xmldsig.Canonicalization
+	property xmldsig.Node
+	covers   [][32]byte
+}
+
+var errNoData = errors.New("what the time-stamp covers is not there")
+
+func (in *imprint) assemble(kind signature.TimestampType) error {
+	if in.props.space != ns132 && len(in.property.All(in.props.space, "HashDataInfo")) > 0 {
+		return in.hashDataInfo()
+	}
+	switch kind {
+	case signature.AllDataTimestamp:
+		return in.references(func(r *xmldsig.Reference) bool { return !typesSignedProperties[r.Type] })
+	case signature.IndividualData:
+		return in.included()
+	case signature.SignatureTimestamp:
+		return in.value()
+	case signature.RefsOnlyTimestamp:
+		return in.validationReferences(false)
+	case signature.SigAndRefs:
+		if err := in.value(); err != nil {
+			return err
+		}
+		return in.validationReferences(true)
+	}
+	return in.archive()
+}
+
+// element writes the canonical form of an element.
+func (in *imprint) element(n xmldsig.Node) error {
+	if n.IsZero() {
+		return errNoData
+	}
+	start, end := n.Offset()
+	if in.left -= end - start; in.left < 0 {
+		return errTooMuch
+	}
+	return xmldsig.Subtree(n).Canonical(in.w, in.form)
+}
+
+// value writes ds:SignatureValue: from then on the signature is proved to have existed.
+func (in *imprint) value() error {
+	in.covers = append(in.covers, in.facts.Value)
+	if in.facts.Signer != nil && in.facts.Binding == signature.BindingMatches {
+		in.covers = append(in.covers, sha256.Sum256(in.facts.Signer)) // named by digest within what was signed
+	}
+	return in.element(in.xml.ValueNode)
+}
+
+// references writes the data of the chosen ds:Reference elements in their order (EN 319 132-1, 5.2.8.1).
+func (in *imprint) references(wanted func(*xmldsig.Reference) bool) error {
+	some := false
+	for _, r := range in.xml.References {
+		if !wanted(r) {
+			continue
+		}
+		some = true
+		if err := in.reference(r); err != nil {
+			return err
+		}
+	}
+	if !some {
+		return errNoData
+	}
+	return nil
+}
+
+func (in *imprint) reference(r *xmldsig.Reference) error {
+	if err := in.spend(r); err != nil {
+		return err
+	}
+	_, err := r.WriteData(in.w, in.resolve, in.form)
+	return err
+}
+
+// included writes the references that xades:Include names, in that order (EN 319 132-1, 5.2.8.2).
+func (in *imprint) included() error {
+	includes := in.property.All(in.props.space, "Include")
+	if len(includes) == 0 || len(includes) > xmldsig.DefaultLimits.References {
+		return errNoData
+	}
+	for _, include := range includes {
+		uri, _ := include.Attr("", "URI")
+		_, target, err := in.doc.Select(uri)
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, r := range in.xml.References {
+			if r.Element == target {
+				found = true
+				if err := in.reference(r); err != nil {
+					return err
+				}
+			}
+		}
+		if !found {
+			return errNoData
+		}
+	}
+	return nil
+}
+
+// hashDataInfo writes what the HashDataInfo elements of XAdES 1.1.1 and 1.2.2 name. Data count as covered
+// only where they are known parts of this signature.
+func (in *imprint) hashDataInfo() error {
+	for _, h := range in.property.All(in.props.space, "HashDataInfo") {
+		uri, _ := h.Attr("", "uri")
+		set, target, err := in.doc.Select(uri)
+		if err != nil {
+			return err
+		}
+		start, end := target.Offset()
+		if in.left -= end - start; in.left < 0 {
+			return errTooMuch
+		}
+		transforms, err := xmldsig.ReadTransforms(h.Child(in.props.space, "Transforms"))
+		if err != nil {
+			return err
+		}
+		octets, err := xmldsig.Process(xmldsig.SetData(set), transforms, in.xml.Element)
+		if err != nil {
+			return err
+		}
+		if target == in.xml.ValueNode && len(transforms) == 0 {
+			in.covers = append(in.covers, in.facts.Value)
+		}
+		if _, err := in.w.Write(octets); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validationReferences writes the references to certificates and revocation data that stand before the
+// time-stamp, and with them the time-stamps on the signature (TS 101 903, 7.5; EN 319 132-1, A.1.5).
+func (in *imprint) validationReferences(withStamps bool) error {
+	some := false
+	for e := range in.props.unsigned.Elements() {
+		if e == in.property {
+			break
+		}
+		switch e.Local() {
+		case "SignatureTimeStamp":
+			if !withStamps {
+				continue
+			}
+			in.tokens(e)
+		case "CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs",
+			"AttributeCertificateRefs", "AttributeCertificateRefsV2", "AttributeRevocationRefs":
+			some = true
+			in.referenced(e)
+		default:
+			continue
+		}
+		if err := in.element(e); err != nil {
+			return err
+		}
+	}
+	if !some {
+		return errNoData
+	}
+	return nil
+}
+
+// tokens notes that the tokens in a property are covered.
+func (in *imprint) tokens(e xmldsig.Node) {
+	for _, t := range in.stamps {
+		if t.element == e {
+			in.covers = append(in.covers, sha256.Sum256(t.fact.Token))
+		}
+	}
+}
+
+// referenced notes the objects at hand that the digests in a references property name.
+func (in *imprint) referenced(e xmldsig.Node) {
+	for method := range e.Descendants(xmldsig.NamespaceDSig, "DigestMethod") {
+		uri, _ := method.Attr("", "Algorithm")
+		value, err := method.Parent().Child(xmldsig.NamespaceDSig, "DigestValue").Bytes()
+		h, herr := algorithm.HashByURI(uri)
+		if err != nil || herr != nil {
+			continue
+		}
+		d := certDigest{h, value}
+		for _, group := range [...][][]byte{in.facts.Certificates, in.facts.CRLs, in.facts.OCSPs} {
+			for _, der := range group {
+				if in.left -= len(der); in.left < 0 {
+					return
+				}
+				if d.names(der) {
+					in.covers = append(in.covers, sha256.Sum256(der))
+				}
+			}
+		}
+	}
+}
+
+// archive writes what an ArchiveTimeStamp covers, not distributed: that of 1.4.1 (EN 319 132-1, 5.5.2.2) and that
+// of 1.3.2 (TS 101 903, 8.2.1 of version 1.3.2), which leaves out objects that a reference names.
+func (in *imprint) archive() error {
+	if err := in.references(func(*xmldsig.Reference) bool { return true }); err != nil {
+		return err
+	}
+	if err := in.element(in.xml.SignedInfo); err != nil {
+		return err
+	}
+	if err := in.value(); err != nil {
+		return err
+	}
+	if k := in.xml.KeyInfo; k != nil {
+		if err := in.element(k.Element); err != nil {
+			return err
+		}
+		in.objects(k.X509)
+	}
+	for e := range in.props.unsigned.Elements() {
+		if e == in.property {
+			break
+		}
+		in.tokens(e)
+		for _, der := range in.signed.values(e).all() {
+			in.covers = append(in.covers, sha256.Sum256(der))
+		}
+		if err := in.element(e); err != nil {
+			return err
+		}
+	}
+	in.insideTokens()
+	return in.dsObjects()
+}
+
+func (in *imprint) objects(all []xmldsig.X509Data) {
+	for _, x := range all {
+		for _, group := range [...][][]byte{x.Certificates, x.CRLs} {
+			for _, der := range group {
+				in.covers = append(in.covers, sha256.Sum256(der))
+			}
+		}
+	}
+}
+
+// insideTokens notes what the covered time-stamps carry themselves.
+func (in *imprint) insideTokens() {
+	for _, t := range in.stamps {
+		for _, group := range [...][][]byte{t.fact.Certificates, t.fact.CRLs, t.fact.OCSPs} {
+			for _, der := range group {
+				in.covers = append(in.covers, sha256.Sum256(der))
+			}
+		}
+	}
+}
+
+// dsObjects writes the ds:Object elements but for the one with the qualifying properties.
+func (in *imprint) dsObjects() error {
+	for _, object := range in.xml.Objects {
+		if object == in.props.object || in.property.Space() != ns141 && in.named(object) {
+			continue
+		}
+		if err := in.element(object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named tells whether a reference of the signature names the object.
+func (in *imprint) named(object xmldsig.Node) bool {
+	for _, out := range in.signed.covers {
+		if out.Target == object {
+			return true
+		}
+	}
+	return false
+}
+

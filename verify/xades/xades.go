@@ -1,0 +1,160 @@
+// Package xades reads XML signatures: XAdES (ETSI TS 101 903, EN 319 132) in its namespaces 1.1.1 to 1.4.1, and
+// plain XMLDSig; enveloped, enveloping and detached. It gives facts, no verdicts: it knows no trust anchor and
+// no clock. Everything is read from the one parse of internal/xmldsig.
+package xades
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/signature"
+)
+
+const (
+	maxSignatures = 256     // of one document; the most seen in public samples is 13
+	maxDigested   = 1 << 30 // bytes that the references of one document may make us digest
+)
+
+// ErrNoSignature tells that the document is XML, and holds no signature.
+var ErrNoSignature = errors.New("the document holds no XML signature")
+
+// Open reads the signatures of an XML document. References that leave it are looked for among detached: by
+// name, by base name, or the only file where there is but one. An error means that the document cannot be
+// read at all; whatever is wrong with a signature stands in its facts.
+func Open(data []byte, detached []signature.Detached) (*signature.Document, error) {
+	return open(data, lenient(detached))
+}
+
+// OpenEntry reads a signature file of a container. References name entries of the container exactly.
+func OpenEntry(data []byte, entries []signature.Detached) (*signature.Document, error) {
+	return open(data, exact(entries))
+}
+
+func open(data []byte, resolve xmldsig.Resolver) (*signature.Document, error) {
+	d, err := xmldsig.Parse(data, xmldsig.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("xades: %w", err)
+	}
+	return Read(d, resolve)
+}
+
+// Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil.
+func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
+	elements := d.Signatures()
+	switch {
+	case len(elements) == 0:
+		return nil, fmt.Errorf("xades: %w", ErrNoSignature)
+	case len(elements) > maxSignatures:
+		return nil, fmt.Errorf("xades: %d signatures in one document: %w of %d", len(elements), xmldsig.ErrTooLarge, maxSignatures)
+	}
+	r := &reader{doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested}
+	out := &signature.Document{}
+	byElement := map[xmldsig.Node]*signed{}
+	for _, e := range elements {
+		s := r.read(e, byElement)
+		byElement[e] = s
+		out.Signatures = append(out.Signatures, s.facts)
+	}
+	return out, nil
+}
+
+// reader is the state of one document.
+type reader struct {
+	doc      *xmldsig.Document
+	resolve  xmldsig.Resolver
+	elements []xmldsig.Node
+	ids      map[string]bool
+	left     int // bytes that may still be digested
+}
+
+// signed is one signature while its facts are gathered.
+type signed struct {
+	*reader
+	facts  *signature.Signature
+	xml    *xmldsig.Signature
+	parent *signed // what this one countersigns
+	props  properties
+	covers []xmldsig.Outcome // by reference, zero where not found
+	scheme algorithm.Scheme
+	stamps []stamped
+}
+
+// read gathers the facts of one ds:Signature.
+func (r *reader) read(e xmldsig.Node, known map[xmldsig.Node]*signed) *signed {
+	s := &signed{reader: r, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
+	x, err := xmldsig.ReadSignature(e)
+	if err != nil {
+		s.structure("%v", err)
+		s.identify(e)
+		return s
+	}
+	s.xml = x
+	s.facts.Value = sha256.Sum256(x.Value)
+	s.identify(e)
+	s.parent = countersigned(e, known)
+	s.checkReferences()
+	s.readProperties()
+	s.evidence()
+	s.findSigner()
+	s.checkCounterSignature()
+	s.readTimestamps()
+	s.facts.Level = s.level()
+	return s
+}
+
+func (s *signed) structure(format string, args ...any) {
+	s.facts.Structure = append(s.facts.Structure, fmt.Sprintf(format, args...))
+}
+
+func (s *signed) note(format string, args ...any) {
+	s.facts.Notes = append(s.facts.Notes, fmt.Sprintf(format, args...))
+}
+
+// identify gives the signature an ID that no other has.
+func (s *signed) identify(e xmldsig.Node) {
+	id := s.facts.ID
+	if id == "" {
+		sum := sha256.Sum256(s.facts.Value[:])
+		id = "S-" + hex.EncodeToString(sum[:12])
+	}
+	for n := 2; s.ids[id]; n++ {
+		id = fmt.Sprintf("%s (%d)", s.facts.ID, n)
+	}
+	s.ids[id] = true
+	s.facts.ID = id
+}
+
+// countersigned returns the signature in whose CounterSignature property e stands.
+func countersigned(e xmldsig.Node, known map[xmldsig.Node]*signed) *signed {
+	property := e.Parent()
+	if property.Local() != "CounterSignature" || !isXAdES(property.Space()) {
+		return nil
+	}
+	for up := property.Parent(); !up.IsZero(); up = up.Parent() {
+		if up.Is(xmldsig.NamespaceDSig, "Signature") {
+			return known[up]
+		}
+	}
+	return nil
+}
+
+// checkCounterSignature demands that a counter-signature signs the value it stands under (EN 319 132-1, 5.2.7.2).
+func (s *signed) checkCounterSignature() {
+	if s.parent == nil {
+		return
+	}
+	s.facts.CounterSignatureOf = s.parent.facts.ID
+	if s.parent.xml == nil {
+		return
+	}
+	for i := range s.covers {
+		if s.covers[i].Nodes.Covers(s.parent.xml.ValueNode) {
+			return
+		}
+	}
+	s.structure("the counter-signature does not sign the value of the signature that it stands in")
+}
