@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// newCommand is the whole command line. A new command is added here.
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "trustlink",
+		Short:         "The office's end of the trust core",
+		SilenceErrors: true, // main prints them
+		SilenceUsage:  true,
+	}
+	dir := root.PersistentFlags().String("state", defaultState(), "`folder` of this office's keys and settings")
+	root.AddCommand(
+		enrolCommand(dir),
+		upCommand(dir),
+		showCommand(dir),
+		statusCommand(dir),
+	)
+	return root
+}
+
+// defaultState is where a service keeps its state (FHS), or a user's own folder.
+func defaultState() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/trustlink"
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return home + "/.local/state/trustlink"
+	}
+	return "trustlink"
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"rsc.io/qr"
+
+	"trustcore/vpn/office"
+)
+
+func showCommand(dir *string) *cobra.Command {
+	var asQR, asConf, withKey bool
+	command := &cobra.Command{
+		Use:   "show",
+		Short: "Show the tunnel as a WireGuard configuration or a QR code",
+		Long: "Shows the tunnel for a router or a WireGuard application. The private key stays out, a placeholder stands\n" +
+			"for it, unless --with-private-key is given.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := configuration(state{*dir}, withKey)
+			if err != nil {
+				return err
+			}
+			if asQR {
+				return drawQR(c.OutOrStdout(), conf)
+			}
+			_, err = io.WriteString(c.OutOrStdout(), conf)
+			return err
+		},
+	}
+	flags := command.Flags()
+	flags.BoolVar(&asConf, "conf", false, "as a file for wg-quick (default)")
+	flags.BoolVar(&asQR, "qr", false, "as a QR code")
+	flags.BoolVar(&withKey, "with-private-key", false, "with the private key: keep the output secret")
+	command.MarkFlagsMutuallyExclusive("conf", "qr")
+	return command
+}
+
+func configuration(s state, withKey bool) (string, error) {
+	r, err := s.enrolled()
+	if err != nil {
+		return "", err
+	}
+	text := office.KeyPlaceholder
+	if withKey {
+		key, err := s.wireguardKey()
+		if err != nil {
+			return "", err
+		}
+		secret := key.Reveal()
+		text = base64.StdEncoding.EncodeToString(secret[:])
+	}
+	return r.Enrolment.Conf(text), nil
+}
+
+// quietZone is the margin that readers need, in modules (ISO/IEC 18004).
+const quietZone = 4
+
+// drawQR draws two rows of modules a line. Light modules are drawn and dark ones left out, as on a
+// terminal with a dark background.
+func drawQR(out io.Writer, text string) error {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return fmt.Errorf("the configuration does not fit into a QR code: %w", err)
+	}
+	var b strings.Builder
+	for y := -quietZone; y < code.Size+quietZone; y += 2 {
+		for x := -quietZone; x < code.Size+quietZone; x++ {
+			switch upper, lower := code.Black(x, y), code.Black(x, y+1); {
+			case upper && lower:
+				b.WriteRune(' ')
+			case upper:
+				b.WriteRune('▄')
+			case lower:
+				b.WriteRune('▀')
+			default:
+				b.WriteRune('█')
+			}
+		}
+		b.WriteRune('\n')
+	}
+	_, err = io.WriteString(out, b.String())
+	return err
+}
