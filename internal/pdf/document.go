@@ -22,6 +22,7 @@ type Document struct {
 	repeated map[int]bool            // objects with a dictionary that holds a key twice
 	objstms  map[int64]*objectStream // by offset
 	loading  map[int]bool
+	views    map[int]*Document // revisions that At opened
 
 	budget *budget
 }
@@ -54,7 +55,7 @@ func open(data []byte, b *budget) (*Document, error) {
 	}
 	d := &Document{
 		data: data, base: int64(header),
-		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{},
+		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{}, views: map[int]*Document{},
 		budget: b,
 	}
 	if header > 0 {

@@ -35,10 +35,18 @@ func (d *Document) At(i int) (*Document, error) {
 	if i == len(d.revisions)-1 {
 		return d, nil
 	}
+	if v, ok := d.views[i]; ok {
+		return v, nil
+	}
 	if d.budget.views--; d.budget.views < 0 {
 		return nil, errLimit
 	}
-	return open(d.data[:d.revisions[i].End], d.budget)
+	v, err := open(d.data[:d.revisions[i].End], d.budget)
+	if err != nil {
+		return nil, err
+	}
+	d.views[i] = v
+	return v, nil
 }
 
 // findRevisions locates the end of each update: the first %%EOF behind the startxref that follows a

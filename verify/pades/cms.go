@@ -1,0 +1,43 @@
+package pades
+
+import (
+	"errors"
+	"io"
+
+	"trustcore/internal/cms"
+	"trustcore/verify/cades"
+)
+
+// cmsSignature reads the Contents of a signature dictionary over its byte range.
+func (r *reader) cmsSignature(d *dictionary) {
+	write := r.covered(d)
+	if write == nil {
+		write = func(io.Writer) error { return errors.New("the byte range names no bytes of the file") }
+	}
+	s, err := cades.OpenPDF(cades.PDF{
+		SubFilter: string(d.SubFilter), Contents: d.Contents, Certificates: d.Certificates, ByteRange: write,
+	})
+	if err != nil {
+		d.signed = broken(d.Contents, err)
+		return
+	}
+	d.signed = s
+	if sd, err := cms.Parse(d.Contents); err == nil && len(sd.Signers) > 0 {
+		d.cms, d.info = sd, sd.Signers[0]
+	}
+	scope, full := r.scope(d)
+	for i := range s.References {
+		s.References[i].Scope, s.References[i].Full = scope, full
+	}
+	d.messageDigest()
+}
+
+// messageDigest lists the signed attribute beside the byte range that it is about.
+func (d *dictionary) messageDigest() {
+	if d.info == nil || d.info.Signed(cms.OIDMessageDigest) == nil || len(d.signed.References) == 0 {
+		return
+	}
+	ref := d.signed.References[0]
+	ref.Name, ref.Type = "message digest", "message-digest"
+	d.signed.References = append(d.signed.References, ref)
+}

@@ -1,0 +1,182 @@
+// Package pades reads the signatures of a PDF file (ISO 32000-2 12.8, ETSI EN 319 142) into facts for
+// the judgement: one for each signed field, with the evidence of the security store and the document
+// time-stamps that came later.
+package pades
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"trustcore/internal/cms"
+	"trustcore/internal/pdf"
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+// maxSignatures bounds the signed fields of one file that are looked at: each costs a hash over the
+// file and a public-key operation.
+const maxSignatures = 256
+
+// maxHashed bounds the bytes hashed for the byte ranges of one file; a few hundred signatures on a
+// small file fit, and on a file of 100 MB a dozen.
+const maxHashed = 1 << 30
+
+// Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
+// cannot be read as a PDF.
+func Open(data []byte) (*signature.Document, error) {
+	file, err := pdf.Open(data)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := file.Fields()
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{file: file, ids: map[string]int{}, hashed: maxHashed}
+	if err := r.collect(fields); err != nil {
+		return nil, err
+	}
+	for _, d := range r.dictionaries {
+		r.read(d)
+	}
+	r.coverage()
+	doc := &signature.Document{Timestamps: r.loose}
+	for _, d := range r.dictionaries {
+		if d.signed == nil {
+			continue
+		}
+		r.level(d)
+		r.changes(d)
+		doc.Signatures = append(doc.Signatures, d.signed)
+	}
+	return doc, nil
+}
+
+// reader is the work on one file.
+type reader struct {
+	file         *pdf.Document
+	dictionaries []*dictionary
+	loose        []*signature.Timestamp // document time-stamps without an earlier signature
+	ids          map[string]int
+	hashed       int64 // what is left of maxHashed
+}
+
+// dictionary is one signature dictionary of the file with what was read from it.
+type dictionary struct {
+	*pdf.Signature
+	field string
+
+	signed  *signature.Signature // nil for document time-stamps
+	info    *cms.SignerInfo      // of signed, nil when the CMS cannot be read
+	cms     *cms.SignedData
+	token   *timestamp.Token // of a document time-stamp
+	evident bool             // the store of the document holds revocation data for the signer
+}
+
+// collect lists the signature dictionaries once each, oldest revision first.
+func (r *reader) collect(fields []pdf.Field) error {
+	seen := map[*pdf.Signature]bool{}
+	for _, f := range fields {
+		if f.Signature == nil || seen[f.Signature] {
+			continue
+		}
+		seen[f.Signature] = true
+		if len(r.dictionaries) >= maxSignatures {
+			return fmt.Errorf("PDF: more than %d signatures", maxSignatures)
+		}
+		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name})
+	}
+	slices.SortStableFunc(r.dictionaries, func(a, b *dictionary) int { return int(a.end() - b.end()) })
+	return nil
+}
+
+// end is where the covered bytes end: the order in which the signatures were made.
+func (d *dictionary) end() int64 {
+	if len(d.ByteRange) != 4 {
+		return 0
+	}
+	return d.ByteRange[2] + d.ByteRange[3]
+}
+
+// read opens one dictionary as what its sub-filter says.
+func (r *reader) read(d *dictionary) {
+	if d.SubFilter == pdf.SubFilterRFC3161 {
+		r.documentTimestamp(d)
+		return
+	}
+	r.cmsSignature(d)
+	r.describe(d)
+}
+
+// covered gives the byte range as a stream, or nil when it names no bytes of the file.
+func (r *reader) covered(d *dictionary) func(io.Writer) error {
+	before, after, ok := r.file.Covered(d.Signature)
+	if !ok {
+		return nil
+	}
+	return func(w io.Writer) error {
+		if r.hashed -= int64(len(before) + len(after)); r.hashed < 0 {
+			return fmt.Errorf("PDF: more than %d bytes to hash", maxHashed)
+		}
+		if _, err := w.Write(before); err != nil {
+			return err
+		}
+		_, err := w.Write(after)
+		return err
+	}
+}
+
+// describe adds what the dictionary says to the facts of the CMS.
+func (r *reader) describe(d *dictionary) {
+	s := d.signed
+	s.ID = r.unique(s.ID)
+	s.Structure = append(s.Structure, d.Problems...)
+	if !d.Time.IsZero() {
+		s.SigningTime = d.Time // M is the claimed time; PAdES forbids the CMS attribute (EN 319 142-1 6.3)
+	}
+	if d.Type != "" && d.Type != "Sig" {
+		s.Structure = append(s.Structure, fmt.Sprintf("the signature dictionary is of type %s", d.Type))
+	}
+	for _, p := range r.file.Problems() {
+		s.Notes = append(s.Notes, "PDF: "+p)
+	}
+	if d.Reason != "" {
+		s.Notes = append(s.Notes, "reason: "+d.Reason)
+	}
+	if d.Location != "" {
+		s.Notes = append(s.Notes, "location: "+d.Location)
+	}
+}
+
+// unique numbers repeats of an identifier.
+func (r *reader) unique(id string) string {
+	r.ids[id]++
+	if n := r.ids[id]; n > 1 {
+		return fmt.Sprintf("%s-%d", id, n)
+	}
+	return id
+}
+
+// scope tells a person what the byte range covers.
+func (r *reader) scope(d *dictionary) (text string, full bool) {
+	revisions := len(r.file.Revisions())
+	switch {
+	case d.Revision < 0:
+		return "partial PDF: not a whole revision", false
+	case d.Revision == revisions-1:
+		return "full PDF", true
+	}
+	return fmt.Sprintf("partial PDF: revision %d of %d", d.Revision+1, revisions), false
+}
+
+// broken makes the facts of a signature whose Contents cannot be read.
+func broken(contents []byte, problem error) *signature.Signature {
+	value := sha256.Sum256(contents)
+	return &signature.Signature{
+		ID: "S-" + hex.EncodeToString(value[:12]), Format: signature.PDF, Value: value,
+		Structure: []string{problem.Error()},
+	}
+}

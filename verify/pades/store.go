@@ -1,0 +1,75 @@
+package pades
+
+import (
+	"bytes"
+
+	"trustcore/internal/pdf"
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+)
+
+// evidence is what a security store holds at one revision: for all signatures, and for one by its VRI.
+type evidence struct{ certificates, crls, ocsps [][]byte }
+
+// storeAt reads the security store as it was at the end of a revision, flattened: what it holds for one
+// signature serves the others just as well.
+func (r *reader) storeAt(revision int) evidence {
+	view, err := r.file.At(revision)
+	if err != nil {
+		return evidence{}
+	}
+	return flatten(view.SecurityStore())
+}
+
+func flatten(s *pdf.SecurityStore) evidence {
+	if s == nil {
+		return evidence{}
+	}
+	var e evidence
+	seen := map[*byte]bool{} // VRI names the same streams again
+	add := func(to *[][]byte, from [][]byte) {
+		for _, b := range from {
+			if !seen[&b[0]] {
+				seen[&b[0]] = true
+				*to = append(*to, b)
+			}
+		}
+	}
+	add(&e.certificates, s.Certificates)
+	add(&e.crls, s.CRLs)
+	add(&e.ocsps, s.OCSPs)
+	for _, v := range s.VRI {
+		add(&e.certificates, v.Certificates)
+		add(&e.crls, v.CRLs)
+		add(&e.ocsps, v.OCSPs)
+	}
+	return e
+}
+
+// give hands the evidence to a signature.
+func (e evidence) give(s *signature.Signature) {
+	s.Certificates = append(s.Certificates, e.certificates...)
+	s.CRLs = append(s.CRLs, e.crls...)
+	s.OCSPs = append(s.OCSPs, e.ocsps...)
+}
+
+// about tells whether there is revocation data that seems to be about a certificate: a list of its
+// issuer, or an OCSP response that names its serial number. It decides the level's name, no more.
+func (e evidence) about(signer []byte) bool {
+	cert, err := certificate.Parse(signer)
+	if err != nil {
+		return false
+	}
+	for _, crl := range e.crls {
+		if bytes.Contains(crl[:min(len(crl), 4096)], cert.RawIssuer) {
+			return true
+		}
+	}
+	serial := append([]byte{2, byte(len(cert.Serial))}, cert.Serial...)
+	for _, ocsp := range e.ocsps {
+		if bytes.Contains(ocsp, serial) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package pades
+
+import (
+	"crypto/sha256"
+
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+// documentTimestamp opens the token of a DocTimeStamp dictionary.
+func (r *reader) documentTimestamp(d *dictionary) {
+	if d.Type != "" && d.Type != "DocTimeStamp" {
+		return // a time-stamp in a dictionary of type Sig is neither (EN 319 142-1 5.4.3)
+	}
+	var store [][]byte
+	if d.Revision >= 0 {
+		store = r.storeAt(len(r.file.Revisions()) - 1).certificates
+	}
+	d.token = timestamp.Open("", signature.DocumentTimestamp, d.Contents, store)
+	d.token.ID = r.unique(d.token.ID)
+	d.token.Structure = append(d.token.Structure, d.Problems...)
+	d.token.Compare(r.covered(d))
+}
+
+// coverage gives the security store to every signature, each document time-stamp to the signatures
+// before it, and lists what it proves to have existed: all of that, and the store as it was then.
+func (r *reader) coverage() {
+	newest := r.storeAt(len(r.file.Revisions()) - 1)
+	covered := cover{seen: map[[32]byte]bool{}}
+	for i, d := range r.dictionaries {
+		switch {
+		case d.signed != nil:
+			store := newest
+			d.evident = evidence{crls: append(d.signed.CRLs, store.crls...), ocsps: append(d.signed.OCSPs, store.ocsps...)}.about(d.signed.Signer)
+			covered.signature(d.signed)
+			store.give(d.signed)
+		case d.token != nil:
+			if d.Revision >= 0 {
+				covered.evidence(r.storeAt(d.Revision))
+			}
+			r.attach(d, r.dictionaries[:i], &covered)
+			covered.timestamp(d.token.Timestamp)
+		}
+	}
+}
+
+// attach lists a document time-stamp with the earlier signatures that lie inside its byte range.
+func (r *reader) attach(d *dictionary, earlier []*dictionary, covered *cover) {
+	t := d.token.Timestamp
+	if len(d.Problems) == 0 {
+		t.Covers = covered.list()
+	}
+	for _, e := range earlier {
+		if e.signed != nil && e.end() < d.end() {
+			t.CoversSignature = len(d.Problems) == 0
+			e.signed.Timestamps = append(e.signed.Timestamps, t)
+		}
+	}
+	if !t.CoversSignature {
+		r.loose = append(r.loose, t)
+	}
+}
+
+// cover collects the digests of everything before a document time-stamp.
+type cover struct {
+	seen    map[[32]byte]bool
+	digests [][32]byte
+}
+
+func (c *cover) list() [][32]byte { return c.digests[:len(c.digests):len(c.digests)] }
+
+func (c *cover) add(sum [32]byte) {
+	if !c.seen[sum] {
+		c.seen[sum] = true
+		c.digests = append(c.digests, sum)
+	}
+}
+
+func (c *cover) objects(lists ...[][]byte) {
+	for _, list := range lists {
+		for _, o := range list {
+			c.add(sha256.Sum256(o))
+		}
+	}
+}
+
+func (c *cover) evidence(e evidence) { c.objects(e.certificates, e.crls, e.ocsps) }
+
+// signature adds a signature as its CMS holds it, before it is given the store.
+func (c *cover) signature(s *signature.Signature) {
+	c.add(s.Value)
+	c.objects(s.Certificates, s.CRLs, s.OCSPs)
+	for _, t := range s.Timestamps {
+		c.timestamp(t)
+	}
+}
+
+func (c *cover) timestamp(t *signature.Timestamp) {
+	c.objects([][]byte{t.Token}, t.Certificates, t.CRLs, t.OCSPs)
+}
