@@ -2,11 +2,9 @@ package vectors
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 )
@@ -37,7 +35,7 @@ func (c *chainCase) revocation() (*path.RevocationRule, error) {
 	}
 	rule.Evidence = func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return responses, crls }
 	if c.FreshnessS != nil {
-		freshness := time.Duration(*c.FreshnessS * float64(time.Second))
+		freshness := seconds(*c.FreshnessS)
 		rule.Freshness = &freshness
 	}
 	if c.IssuedAfter != nil {
@@ -65,81 +63,38 @@ type evidenceResult struct {
 }
 
 func judgeOCSP(line []byte) (any, error) {
-	return judgeEvidence(line, func(c *evidenceCase, q revocation.Question) (revocation.Result, error) {
-		response, err := revocation.ParseOCSP(c.Response)
-		if err != nil {
-			return revocation.Result{}, err
-		}
-		return revocation.CheckOCSP(q, response), nil
-	})
+	return judgeEvidence(line, revocation.JudgeOCSP, func(c *evidenceCase) []byte { return c.Response })
 }
 
 func judgeCRL(line []byte) (any, error) {
-	return judgeEvidence(line, func(c *evidenceCase, q revocation.Question) (revocation.Result, error) {
-		list, err := revocation.ParseCRL(c.CRL)
-		if err != nil {
-			return revocation.Result{}, err
-		}
-		return revocation.CheckCRL(q, []*revocation.CRL{list}), nil
-	})
+	return judgeEvidence(line, revocation.JudgeCRL, func(c *evidenceCase) []byte { return c.CRL })
 }
 
 // judgeEvidence reads the case and asks; evidence or certificates that cannot be read are invalid, not an error.
-func judgeEvidence(line []byte, check func(*evidenceCase, revocation.Question) (revocation.Result, error)) (any, error) {
+func judgeEvidence(line []byte, judge func(revocation.Vector) (revocation.Result, error), evidence func(*evidenceCase) []byte) (any, error) {
 	var c evidenceCase
 	if err := json.Unmarshal(line, &c); err != nil {
 		return nil, fmt.Errorf("case: %w", err)
 	}
-	q, err := c.question()
-	if err != nil {
-		return evidenceResult{c.ID, "invalid", err.Error()}, nil
+	v := revocation.Vector{
+		Certificate: c.Certificate, Issuer: c.Issuer, OtherIssuers: c.OtherIssuers, Evidence: evidence(&c), Time: c.Time,
 	}
-	result, err := check(&c, q)
-	if err != nil {
-		return evidenceResult{c.ID, "invalid", err.Error()}, nil
+	if c.MaxAgeS != nil {
+		age := seconds(*c.MaxAgeS)
+		v.MaxAge = &age
 	}
-	status := result.Status.String()
-	if result.Status == revocation.Unknown && result.Code != revocation.StatusUnknown {
-		status = "invalid" // 'unknown' is a responder's word
+	result, err := judge(v)
+	if err != nil {
+		return evidenceResult{c.ID, revocation.Invalid.String(), err.Error()}, nil
 	}
 	reason := string(result.Code)
 	if result.Detail != "" {
 		reason += ": " + result.Detail
 	}
-	return evidenceResult{c.ID, status, reason}, nil
+	return evidenceResult{c.ID, result.Status.String(), reason}, nil
 }
 
-func (c *evidenceCase) question() (revocation.Question, error) {
-	q := revocation.Question{Time: c.Time, WithoutNextUpdate: revocation.AnyAge}
-	var err error
-	if q.Certificate, err = certificate.Parse(c.Certificate); err != nil {
-		return q, fmt.Errorf("certificate: %w", err)
-	}
-	if q.Issuer, err = certificate.Parse(c.Issuer); err != nil {
-		return q, fmt.Errorf("issuer: %w", err)
-	}
-	if q.IssuerKey, err = q.Issuer.Key(); err != nil {
-		return q, fmt.Errorf("issuer: %w", err)
-	}
-	q.IssuerName = q.Issuer.Subject
-	if c.MaxAgeS != nil {
-		q.MaxAge = time.Duration(*c.MaxAgeS * float64(time.Second))
-	}
-	trusted := []*certificate.Certificate{q.Issuer}
-	for _, der := range c.OtherIssuers {
-		if other, err := certificate.Parse(der); err == nil {
-			trusted = append(trusted, other)
-		}
-	}
-	pool := path.NewPool(trusted...)
-	q.CRLIssuers = pool.Named
-	q.Trusted = func(signer *certificate.Certificate) error {
-		for _, c := range trusted {
-			if c.Fingerprint == signer.Fingerprint {
-				return nil
-			}
-		}
-		return errors.New("not among the trusted issuers")
-	}
-	return q, nil
+// seconds turns a number of seconds into a duration; what is longer than one can be is the longest.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s, float64(revocation.AnyAge/time.Second)-1) * float64(time.Second))
 }
