@@ -167,56 +167,50 @@ type Grant struct {
 	Partner, Application, Order, KeyID string
 	Mechanisms                         []string
 	NotBefore, NotAfter                time.Time
+	Active                             bool // false before the order is carried out and after a change order ended it
 }
 
-// Grant returns the right of the holder of a client certificate to use a key. A *Refusal says why there is none.
-func (r *Registry) Grant(ctx context.Context, fingerprint, keyID string) (Grant, error) {
+// GrantsOf returns every right that the holder of a client certificate has or had. The error is a
+// *Refusal when the certificate is not a partner's.
+func (r *Registry) GrantsOf(ctx context.Context, fingerprint string) ([]Grant, error) {
 	partner, err := r.holder(ctx, fingerprint)
 	if err != nil {
-		return Grant{}, err
+		return nil, err
 	}
-	var order string
-	row := r.db.QueryRowContext(ctx, `SELECT k.order_id FROM keys k JOIN orders o ON o.id = k.order_id WHERE k.id = $1 AND o.partner = $2`, keyID, partner)
-	if err := row.Scan(&order); errors.Is(err, sql.ErrNoRows) {
-		return Grant{}, refuse("key %s is not one of %s", keyID, partner)
-	} else if err != nil {
-		return Grant{}, fmt.Errorf("grant: %w", err)
+	on, err := r.componentsOn(ctx, partner)
+	if err != nil {
+		return nil, err
 	}
-	return r.grantOf(ctx, order, keyID)
+	records, err := r.orders(ctx, `WHERE partner = $1 AND kind = $2 AND decided_by <> '' ORDER BY decided_at`, partner, string(Activation))
+	if err != nil {
+		return nil, err
+	}
+	var grants []Grant
+	for _, rec := range records {
+		if rec.HSMAuthorization == nil || rec.State == Rejected {
+			continue
+		}
+		keys, err := r.Keys(ctx, rec.ID)
+		if err != nil {
+			return nil, err
+		}
+		active := rec.State == Active && on[NetworkHSM] == rec.ID
+		grants = append(grants, rec.grants(keys, active)...)
+	}
+	return grants, nil
 }
 
-func (r *Registry) grantOf(ctx context.Context, order, keyID string) (Grant, error) {
-	rec, err := r.Order(ctx, order)
-	if err != nil {
-		return Grant{}, err
-	}
-	var endedBy string
-	row := r.db.QueryRowContext(ctx, `SELECT ended_by FROM components WHERE order_id = $1 AND component = $2`, order, string(NetworkHSM))
-	if err := row.Scan(&endedBy); err != nil {
-		return Grant{}, fmt.Errorf("grant: %w", err)
-	}
+// grants makes one grant for each key of the order's HSM authorisation that exists.
+func (rec *Record) grants(keys map[string]string, active bool) []Grant {
 	a := rec.HSMAuthorization
-	switch {
-	case endedBy != "":
-		return Grant{}, refuse("%s was switched off by order %s", NetworkHSM, endedBy)
-	case rec.State != Active:
-		return Grant{}, refuse("order %s is %s: %s is not switched on yet", order, rec.State, NetworkHSM)
-	case r.now().Before(a.NotBefore):
-		return Grant{}, refuse("the HSM authorisation of order %s holds from %s", order, a.NotBefore.UTC().Format(time.RFC3339))
-	case r.now().After(a.NotAfter):
-		return Grant{}, refuse("the HSM authorisation of order %s ended on %s", order, a.NotAfter.UTC().Format(time.RFC3339))
-	}
-	keys, err := r.Keys(ctx, order)
-	if err != nil {
-		return Grant{}, err
-	}
+	var grants []Grant
 	for _, k := range a.Keys {
-		if keys[k.Name] == keyID {
-			return Grant{Partner: rec.Partner.ID, Application: a.Application, Order: order, KeyID: keyID,
-				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.NotAfter}, nil
+		if id := keys[k.Name]; id != "" {
+			grants = append(grants, Grant{Partner: rec.Partner.ID, Application: a.Application, Order: rec.ID, KeyID: id,
+				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.NotAfter, Active: active})
 		}
 	}
-	return Grant{}, refuse("key %s is not in the HSM authorisation of order %s", keyID, order)
+	return grants
 }
 
 // holder returns the partner whose client certificate has this fingerprint.
@@ -231,31 +225,12 @@ func (r *Registry) holder(ctx context.Context, fingerprint string) (string, erro
 	return partner, nil
 }
 
-// KeysOf returns the ids of all keys that the holder of a client certificate may use now.
-func (r *Registry) KeysOf(ctx context.Context, fingerprint string) ([]Grant, error) {
-	partner, err := r.holder(ctx, fingerprint)
-	if err != nil {
-		return nil, err
+// SealChain returns the certificate chain of an HSM key in PEM, "" when it has none.
+func (r *Registry) SealChain(ctx context.Context, keyID string) (string, error) {
+	var chain string
+	row := r.db.QueryRowContext(ctx, `SELECT pem FROM certificates WHERE key_id = $1 AND purpose = $2`, keyID, SealCertificate)
+	if err := row.Scan(&chain); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("certificate of key %s: %w", keyID, err)
 	}
-	on, err := r.componentsOn(ctx, partner)
-	if err != nil {
-		return nil, err
-	}
-	order := on[NetworkHSM]
-	if order == "" {
-		return nil, refuse("%s is not switched on for %s", NetworkHSM, partner)
-	}
-	keys, err := r.Keys(ctx, order)
-	if err != nil {
-		return nil, err
-	}
-	var grants []Grant
-	for _, id := range keys {
-		g, err := r.grantOf(ctx, order, id)
-		if err != nil {
-			return nil, err
-		}
-		grants = append(grants, g)
-	}
-	return grants, nil
+	return chain, nil
 }

@@ -128,13 +128,11 @@ func story(t *testing.T, url string) {
 	wantRefusal(t, err, "already with other keys")
 
 	carryOut(t, r, rec)
-	g, err := r.Grant(ctx, "fp", "k1")
-	if err != nil || g.Partner != "um-przykladowo" || g.Application != "ezd" || len(g.Mechanisms) != 2 {
-		t.Errorf("%+v, %v", g, err)
+	g := grant(t, r)
+	if g.Partner != "um-przykladowo" || g.Application != "ezd" || len(g.Mechanisms) != 2 || g.KeyID != "k1" || !g.Active {
+		t.Errorf("%+v", g)
 	}
-	_, err = r.Grant(ctx, "fp", "k2")
-	wantRefusal(t, err, "not one of")
-	_, err = r.Grant(ctx, "other", "k1")
+	_, err = r.GrantsOf(ctx, "other")
 	wantRefusal(t, err, "not a partner's")
 	if _, tunnels, err := r.Wish(ctx); err != nil || len(tunnels) != 1 || tunnels[0].Address.String() != "10.64.0.2" {
 		t.Errorf("%v, %v", tunnels, err)
@@ -143,8 +141,9 @@ func story(t *testing.T, url string) {
 	c := parse(t, changeYAML)
 	must(t, r.Submit(ctx, two, c))
 	must(t, r.Approve(ctx, one, c.ID))
-	_, err = r.Grant(ctx, "fp", "k1")
-	wantRefusal(t, err, "switched off by order ZZ-2026-001")
+	if grant(t, r).Active {
+		t.Error("the grant is active after the change order was approved")
+	}
 	if _, tunnels, err := r.Wish(ctx); err != nil || len(tunnels) != 0 {
 		t.Errorf("%v, %v", tunnels, err)
 	}
@@ -159,6 +158,16 @@ func story(t *testing.T, url string) {
 	}
 }
 
+// grant returns the one grant of the certificate.
+func grant(t *testing.T, r *registry.Registry) registry.Grant {
+	t.Helper()
+	grants, err := r.GrantsOf(t.Context(), "fp")
+	if err != nil || len(grants) != 1 {
+		t.Fatalf("%+v, %v", grants, err)
+	}
+	return grants[0]
+}
+
 func carryOut(t *testing.T, r *registry.Registry, rec *registry.Record) {
 	t.Helper()
 	ctx := t.Context()
@@ -167,8 +176,9 @@ func carryOut(t *testing.T, r *registry.Registry, rec *registry.Record) {
 	must(t, r.StepDone(ctx, rec.ID, "partition", "k1"))
 	must(t, r.AddCertificate(ctx, registry.Certificate{Serial: "1", Order: rec.ID, Partner: rec.Partner.ID,
 		Purpose: registry.ClientCertificate, Fingerprint: "fp", PEM: "pem"}))
-	_, err := r.Grant(ctx, "fp", "k1")
-	wantRefusal(t, err, "not switched on yet")
+	if grant(t, r).Active {
+		t.Error("the grant is active before the order is carried out")
+	}
 	for range 2 {
 		if a, err := r.GrantTunnel(ctx, *rec, publicKey('a')); err != nil || a.String() != "10.64.0.2" {
 			t.Fatalf("%v, %v", a, err)

@@ -1,0 +1,107 @@
+package custody
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"trustcore/hsm"
+	"trustcore/internal/audit"
+	"trustcore/pki"
+	"trustcore/pki/ceremony"
+)
+
+// Perform carries a ceremony out with keys of the HSM and leaves certificates, list and transcript in
+// the state. It refuses to begin where a ceremony was performed before.
+func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
+	if _, err := os.Stat(c.pki(keysFile)); err == nil {
+		return nil, errors.New("a ceremony was performed here before: its keys are in use")
+	}
+	result, err := ceremony.Perform(ctx, plan, c.makeKey, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	transcript, err := result.Transcript.JSON()
+	if err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	keys := map[string]string{"root": result.Root.KeyID, "issuing": result.Issuing.KeyID, "ocsp": result.OCSP.KeyID}
+	files := map[string][]byte{
+		rootFile: PEM(result.Root.Certificate.Raw), issuingFile: PEM(result.Issuing.Certificate.Raw),
+		ocspFile: PEM(result.OCSP.Certificate.Raw), rootCRLFile: result.RootCRL,
+		transcriptFile: transcript, transcriptText: []byte(result.Transcript.Text()),
+	}
+	if result.TimeStamping != nil {
+		keys["time-stamping"] = result.TimeStamping.KeyID
+		files[tsaFile] = PEM(result.TimeStamping.Certificate.Raw)
+	}
+	if err := os.MkdirAll(c.pki(""), 0o700); err != nil {
+		return nil, fmt.Errorf("ceremony: %w", err)
+	}
+	for name, content := range files {
+		if err := writeDurably(c.pki(name), content); err != nil {
+			return nil, fmt.Errorf("ceremony: %w", err)
+		}
+	}
+	text, err := json.MarshalIndent(keys, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("ceremony: %w", err)
+	}
+	return result, writeDurably(c.pki(keysFile), text) // last: its presence says that all the others are there
+}
+
+func (c *Custody) makeKey(ctx context.Context, label, algorithm string) (string, crypto.Signer, map[string]string, error) {
+	actor := audit.Actor{Kind: "daemon", ID: "ceremony"}
+	info, err := c.HSM.Generate(ctx, actor, hsm.KeySpec{Label: label, Algorithm: hsm.Algorithm(algorithm)})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	key, err := c.HSM.Signer(ctx, info.ID)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return info.ID, key, attributes(info.Attestation), nil
+}
+
+// attributes names what the token attests, as the transcript writes it.
+func attributes(a hsm.Attestation) map[string]string {
+	return map[string]string{
+		"CKA_PRIVATE": strconv.FormatBool(a.Private), "CKA_SENSITIVE": strconv.FormatBool(a.Sensitive),
+		"CKA_ALWAYS_SENSITIVE": strconv.FormatBool(a.AlwaysSensitive), "CKA_EXTRACTABLE": strconv.FormatBool(a.Extractable),
+		"CKA_NEVER_EXTRACTABLE": strconv.FormatBool(a.NeverExtractable), "CKA_LOCAL": strconv.FormatBool(a.Local),
+	}
+}
+
+// IssueIdentity makes a key pair on this machine, has the authority certify it, and writes NAME.key
+// (0600) and NAME.pem into dir. An identity that is there already is left alone.
+func (c *Custody) IssueIdentity(ctx context.Context, ca *pki.CA, profile pki.Profile, subject pki.Subject, dir, name string) error {
+	certificate, key := filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	if _, err := os.Stat(certificate); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("identity %s: %w", name, err)
+	}
+	request, keyPEM, err := newRequest(subject.CommonName)
+	if err != nil {
+		return fmt.Errorf("identity %s: %w", name, err)
+	}
+	issued, err := ca.Issue(ctx, audit.Actor{Kind: "daemon", ID: "ceremony"}, profile, request, subject, "")
+	if err != nil {
+		return fmt.Errorf("identity %s: %w", name, err)
+	}
+	chain, err := c.Chain()
+	if err != nil {
+		return err
+	}
+	if err := writeDurably(key, keyPEM); err != nil {
+		return fmt.Errorf("identity %s: %w", name, err)
+	}
+	return writeDurably(certificate, append(PEM(issued.Raw), chain...))
+}

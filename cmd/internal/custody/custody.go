@@ -1,0 +1,228 @@
+// Package custody opens what only trustd may hold: the database, the audit log, the HSM and the
+// certification authority whose keys lie in it. `trustctl ceremony` uses it once, before trustd does.
+package custody
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trustcore/hsm"
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/pki"
+)
+
+// Config says where everything lies.
+type Config struct {
+	StateDir string `koanf:"state_dir"` // folder of trustd alone, mode 0700
+	Database string `koanf:"database"`  // "sqlite:///path" or "postgres://..."; empty is a SQLite file in state_dir
+	HSM      struct {
+		Module   string `koanf:"module"`   // the vendor's PKCS#11 module; default SoftHSM2's of Debian
+		Token    string `koanf:"token"`    // label of the token, default "trustcore"
+		PINFile  string `koanf:"pin_file"` // holds the user PIN; empty is a file in state_dir, made at the first start
+		Sessions int    `koanf:"sessions"` // parallel signatures, default 8
+	} `koanf:"hsm"`
+	PKIURL string `koanf:"pki_url"` // where OCSP, CRLs and certificates are reached, as it stands in certificates
+
+	Logger  *slog.Logger          `koanf:"-"`
+	Metrics prometheus.Registerer `koanf:"-"` // optional
+}
+
+// SoftHSM is the module that Debian's softhsm2 installs.
+const SoftHSM = "/usr/lib/softhsm/libsofthsm2.so"
+
+// Defaults are the settings of one machine with SoftHSM2.
+func Defaults() Config {
+	var c Config
+	c.HSM.Module, c.HSM.Token, c.HSM.Sessions = SoftHSM, "trustcore", 8
+	return c
+}
+
+// Check names the key that is missing.
+func (c *Config) Check() error {
+	switch {
+	case !filepath.IsAbs(c.StateDir):
+		return errors.New("state_dir: write the absolute path of trustd's own folder")
+	case c.PKIURL == "":
+		return errors.New("pki_url is missing: the http URL under which OCSP and CRLs are reached, such as http://10.64.0.1:8080/pki")
+	case c.HSM.Sessions < 1:
+		return errors.New("hsm.sessions: at least 1")
+	}
+	if _, err := os.Stat(c.HSM.Module); err != nil {
+		return fmt.Errorf("hsm.module: %w; install softhsm2 (apt-get install softhsm2) or name the vendor's module", err)
+	}
+	return nil
+}
+
+// Custody is what Open opened.
+type Custody struct {
+	DB    *store.DB
+	Audit *audit.Log
+	HSM   *hsm.Module
+	dir   string
+	cfg   Config
+}
+
+// Open opens database, audit log and HSM. worker is the command that runs the HSM's worker process.
+func Open(ctx context.Context, cfg Config, worker []string) (*Custody, error) {
+	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("state_dir: %w: make it writable for this account, or choose another", err)
+	}
+	c := &Custody{dir: cfg.StateDir, cfg: cfg}
+	if err := c.open(ctx, worker); err != nil {
+		return nil, errors.Join(err, c.Close(ctx))
+	}
+	return c, nil
+}
+
+func (c *Custody) open(ctx context.Context, worker []string) (err error) {
+	url := c.cfg.Database
+	if url == "" {
+		url = "sqlite://" + filepath.Join(c.dir, "trustcore.db")
+	}
+	if c.DB, err = store.Open(ctx, url); err != nil {
+		return err
+	}
+	if c.Audit, err = audit.Open(ctx, audit.Config{Dir: filepath.Join(c.dir, "audit")}); err != nil {
+		return err
+	}
+	pin := c.cfg.HSM.PINFile
+	if pin == "" {
+		pin = filepath.Join(c.dir, "hsm", "pin")
+	}
+	c.HSM, err = hsm.Start(ctx, hsm.Config{
+		Worker: worker, ModulePath: c.cfg.HSM.Module, TokenDir: filepath.Join(c.dir, "hsm"), TokenLabel: c.cfg.HSM.Token,
+		PINFile: pin, SOPINFile: pin + ".so", Sessions: c.cfg.HSM.Sessions, DB: c.DB, Audit: c.Audit, Now: time.Now,
+		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
+	})
+	return err
+}
+
+// Close ends what is open.
+func (c *Custody) Close(ctx context.Context) error {
+	var all error
+	if c.HSM != nil {
+		all = errors.Join(all, c.HSM.Close())
+	}
+	if c.Audit != nil {
+		all = errors.Join(all, c.Audit.Close(ctx))
+	}
+	if c.DB != nil {
+		all = errors.Join(all, c.DB.Close())
+	}
+	return all
+}
+
+// ErrNoCeremony tells that the authorities' keys were not made yet.
+var ErrNoCeremony = errors.New("the certification authority has no keys yet: run `trustctl ceremony` first")
+
+// The files that the ceremony leaves in the folder pki of the state.
+const (
+	rootFile, issuingFile, ocspFile, tsaFile = "root.pem", "issuing.pem", "ocsp.pem", "tsa.pem"
+	rootCRLFile                              = "root.crl"
+	keysFile                                 = "keys.json" // role -> id of the key in the HSM
+	transcriptFile                           = "transcript.json"
+	transcriptText                           = "transcript.txt"
+)
+
+func (c *Custody) pki(name string) string { return filepath.Join(c.dir, "pki", name) }
+
+// CA opens the authority that the ceremony made.
+func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
+	text, err := os.ReadFile(c.pki(keysFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoCeremony
+	}
+	if err != nil {
+		return nil, fmt.Errorf("authority: %w", err)
+	}
+	var keys map[string]string
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
+	}
+	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Logger: c.cfg.Logger}
+	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
+		return nil, fmt.Errorf("authority: %w", err)
+	}
+	if cfg.Root, err = readCertificate(c.pki(rootFile)); err != nil {
+		return nil, err
+	}
+	if cfg.RootKey, err = c.HSM.Signer(ctx, keys["root"]); err != nil {
+		return nil, fmt.Errorf("root key: %w", err)
+	}
+	issuing, err := c.delegate(ctx, issuingFile, keys["issuing"])
+	if err != nil {
+		return nil, err
+	}
+	cfg.Issuing, cfg.IssuingKey = issuing.Certificate, issuing.Key
+	if cfg.OCSP, err = c.delegate(ctx, ocspFile, keys["ocsp"]); err != nil {
+		return nil, err
+	}
+	if keys["time-stamping"] != "" {
+		if cfg.TSA, err = c.delegate(ctx, tsaFile, keys["time-stamping"]); err != nil {
+			return nil, err
+		}
+	}
+	return pki.New(ctx, cfg)
+}
+
+func (c *Custody) delegate(ctx context.Context, file, key string) (pki.Delegate, error) {
+	certificate, err := readCertificate(c.pki(file))
+	if err != nil {
+		return pki.Delegate{}, err
+	}
+	signer, err := c.HSM.Signer(ctx, key)
+	if err != nil {
+		return pki.Delegate{}, fmt.Errorf("key of %s: %w", file, err)
+	}
+	return pki.Delegate{Certificate: certificate, Key: signer}, nil
+}
+
+// Chain returns the authorities' certificates in PEM: issuing, then root.
+func (c *Custody) Chain() (string, error) {
+	issuing, err := os.ReadFile(c.pki(issuingFile))
+	if err != nil {
+		return "", fmt.Errorf("authority: %w", err)
+	}
+	root, err := os.ReadFile(c.pki(rootFile))
+	if err != nil {
+		return "", fmt.Errorf("authority: %w", err)
+	}
+	return string(issuing) + string(root), nil
+}
+
+func readCertificate(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("authority: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("authority: %s holds no PEM certificate", file)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("authority: %s: %w", file, err)
+	}
+	return certificate, nil
+}
+
+// PEM encodes certificates.
+func PEM(ders ...[]byte) []byte {
+	var text []byte
+	for _, der := range ders {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return text
+}

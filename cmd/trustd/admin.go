@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/pki"
+)
+
+// maxOrder bounds an order file in bytes.
+const maxOrder = 256 << 10
+
+// longPoll is how long a gateway's question for a newer wish is held open.
+const longPoll = 25 * time.Second
+
+// admin is the interface for officers (orders) and for the VPN gateway (wish and status).
+func (d *daemon) admin(s httpserver.Server) http.Handler {
+	officer := func(do func(r *http.Request, who audit.Actor) (any, error)) http.Handler {
+		return s.JSON(func(r *http.Request) (any, error) {
+			who, err := d.caller(r, pki.Officer)
+			if err != nil {
+				return nil, err
+			}
+			answer, err := do(r, who)
+			return answer, problemOf(err)
+		})
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/orders", officer(d.submitOrder))
+	mux.Handle("GET /v1/orders", officer(d.showOrders))
+	mux.Handle("POST /v1/orders/approve", officer(d.approveOrder))
+	mux.Handle("POST /v1/orders/reject", officer(d.rejectOrder))
+	mux.Handle("POST /v1/orders/token", officer(d.orderToken))
+	mux.Handle("GET /v1/tunnels", officer(func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil }))
+	mux.Handle("POST /v1/console/logins", officer(d.consoleLogin))
+	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish))
+	mux.Handle("POST /v1/vpn/status", s.JSON(d.vpnStatus))
+	return mux
+}
+
+// caller says who is at the other end. TLS has verified the chain; the inventory says what the
+// certificate is for, so that a partner's certificate opens no officer's door.
+func (d *daemon) caller(r *http.Request, profile pki.Profile) (audit.Actor, error) {
+	c, err := verifiedPeer(r)
+	if err != nil {
+		return audit.Actor{}, err
+	}
+	if d.ca.Revoked(c.SerialNumber) {
+		return audit.Actor{}, httpserver.Refuse(http.StatusForbidden, "the client certificate is revoked")
+	}
+	found, err := d.ca.Certificates(r.Context(), pki.Filter{Serial: fmt.Sprintf("%x", c.SerialNumber)})
+	if err != nil {
+		return audit.Actor{}, err
+	}
+	if len(found) != 1 || found[0].Profile != profile || found[0].Fingerprint != fingerprint(c) {
+		return audit.Actor{}, httpserver.Refuse(http.StatusForbidden, "the client certificate is none of profile %s", profile)
+	}
+	kind := "daemon"
+	if profile == pki.Officer {
+		kind = "officer"
+	}
+	return audit.Actor{Kind: kind, ID: c.Subject.CommonName}, nil
+}
+
+func verifiedPeer(r *http.Request) (*x509.Certificate, error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil, httpserver.Refuse(http.StatusForbidden, "a client certificate is needed")
+	}
+	return r.TLS.PeerCertificates[0], nil
+}
+
+// problemOf gives refusals their status; anything else stays a fault.
+func problemOf(err error) error {
+	var no *registry.Refusal
+	var field *registry.FieldError
+	switch {
+	case errors.As(err, &field):
+		p := httpserver.Refuse(http.StatusUnprocessableEntity, "%s", field.Remedy)
+		p.Field = field.Field
+		return p
+	case errors.As(err, &no):
+		return httpserver.Refuse(http.StatusConflict, "%s", no.Reason)
+	}
+	return err
+}
+
+func (d *daemon) submitOrder(r *http.Request, who audit.Actor) (any, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxOrder))
+	if err != nil {
+		return nil, httpserver.Refuse(http.StatusRequestEntityTooLarge, "an order file has at most %d bytes", maxOrder)
+	}
+	o, err := registry.ParseOrder(data)
+	if err != nil {
+		var field *registry.FieldError
+		if errors.As(err, &field) {
+			return nil, err
+		}
+		return nil, httpserver.Refuse(http.StatusUnprocessableEntity, "%v", err)
+	}
+	if err := d.registry.Submit(r.Context(), who, *o); err != nil {
+		return nil, err
+	}
+	return d.registry.Order(r.Context(), o.ID)
+}
+
+func (d *daemon) showOrders(r *http.Request, _ audit.Actor) (any, error) {
+	if id := r.URL.Query().Get("id"); id != "" {
+		return d.registry.Order(r.Context(), id)
+	}
+	return d.registry.Orders(r.Context())
+}
+
+type decision struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (d *daemon) approveOrder(r *http.Request, who audit.Actor) (any, error) {
+	var in decision
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	if err := d.registry.Approve(r.Context(), who, in.ID); err != nil {
+		return nil, err
+	}
+	return d.registry.Order(r.Context(), in.ID)
+}
+
+func (d *daemon) rejectOrder(r *http.Request, who audit.Actor) (any, error) {
+	var in decision
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	if err := d.registry.Reject(r.Context(), who, in.ID, in.Reason); err != nil {
+		return nil, err
+	}
+	return d.registry.Order(r.Context(), in.ID)
+}
+
+func (d *daemon) orderToken(r *http.Request, who audit.Actor) (any, error) {
+	var in decision
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	token, err := d.registry.NewToken(r.Context(), who, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"order": in.ID, "token": token, "url": "https://" + d.cfg.Enrolment}, nil
+}
+
+// wish answers the VPN gateway's long poll: the wish when it is newer than the one it has, else 204.
+func (d *daemon) wish(r *http.Request) (any, error) {
+	if err := d.isGateway(r); err != nil {
+		return nil, err
+	}
+	after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	if err != nil {
+		return nil, httpserver.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
+	defer cancel()
+	for {
+		changed := d.registry.Changed()
+		w, err := d.currentWish(ctx)
+		if err != nil || w.Revision > after {
+			return w, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-changed:
+		case <-time.After(time.Second): // another node's change makes no noise here
+		}
+	}
+}
+
+func (d *daemon) isGateway(r *http.Request) error {
+	who, err := d.caller(r, pki.DaemonClient)
+	if err != nil {
+		return err
+	}
+	if who.ID != gatewayName {
+		return httpserver.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
+	}
+	return nil
+}
+
+// gatewayName is the common name of a VPN gateway's certificate.
+const gatewayName = "vpnd"
+
+func (d *daemon) vpnStatus(r *http.Request) (any, error) {
+	if err := d.isGateway(r); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 32<<20))
+	if err != nil {
+		return nil, httpserver.Refuse(http.StatusRequestEntityTooLarge, "the report is too long")
+	}
+	status, err := readStatus(data)
+	if err != nil {
+		return nil, httpserver.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
+	}
+	d.gateways.put(gatewayName, status)
+	return nil, nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/httpserver"
+)
+
+// Config is the configuration of trustd. What has no default is required.
+type Config struct {
+	custody.Config `koanf:",squash"`
+
+	// Identity is trustd's own certificate; its CA is whom officers, daemons and partners are verified against.
+	Identity httpserver.Identity `koanf:"identity"`
+
+	Admin      string `koanf:"admin"`      // address of the interface for officers and daemons (mTLS), default 127.0.0.1:8440
+	Enrolment  string `koanf:"enrolment"`  // address where offices enrol with their token (TLS), default 127.0.0.1:8441
+	Gateway    string `koanf:"gateway"`    // address of the HSM gateway (mTLS); the tunnel's address in production
+	PKI        string `koanf:"pki"`        // address of OCSP, CRLs and time-stamps (HTTP, as their RFCs have it)
+	Console    string `koanf:"console"`    // loopback address of the console (TLS), default 127.0.0.1:8443
+	Operations string `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics, default 127.0.0.1:9101
+	FreeBind   bool   `koanf:"freebind"`   // bind gateway and pki before the tunnel's address exists
+
+	Tunnel Tunnel `koanf:"tunnel"`
+
+	Verifyd struct {
+		URL string `koanf:"url"` // of verifyd, for the console's drop zone; empty switches it off
+	} `koanf:"verifyd"`
+
+	LogLevel slog.Level `koanf:"log_level"` // DEBUG, INFO (default), WARN, ERROR
+}
+
+// Tunnel says what partners are given.
+type Tunnel struct {
+	Pool     netip.Prefix    `koanf:"pool"`     // addresses of partners, default 10.64.0.0/16
+	Hub      netip.Addr      `koanf:"hub"`      // the hub's own address in it, default 10.64.0.1
+	Endpoint string          `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
+	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
+}
+
+// TunnelService is one service at the other end of the tunnel.
+type TunnelService struct {
+	Name    string         `koanf:"name"`
+	Addr    netip.AddrPort `koanf:"addr"`    // as the office sees it
+	Backend netip.AddrPort `koanf:"backend"` // where it really listens when vpnd runs without root
+}
+
+// Defaults are the settings of a file that says nothing.
+func Defaults() Config {
+	return Config{
+		Config: custody.Defaults(),
+		Admin:  "127.0.0.1:8440", Enrolment: "127.0.0.1:8441", Console: "127.0.0.1:8443", Operations: "127.0.0.1:9101",
+		Tunnel: Tunnel{Pool: netip.MustParsePrefix("10.64.0.0/16"), Hub: netip.MustParseAddr("10.64.0.1")},
+	}
+}
+
+// Check names the key that is missing or wrong.
+func (c *Config) Check() error {
+	if err := c.Config.Check(); err != nil {
+		return err
+	}
+	for _, a := range []struct {
+		key, address string
+		loopback     bool
+	}{
+		{"admin", c.Admin, false}, {"enrolment", c.Enrolment, false}, {"gateway", c.Gateway, false}, {"pki", c.PKI, false},
+		{"console", c.Console, true}, {"operations", c.Operations, true},
+	} {
+		ap, err := netip.ParseAddrPort(a.address)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not an address and port, such as 127.0.0.1:8440", a.key, a.address)
+		}
+		if a.loopback && !ap.Addr().IsLoopback() {
+			return fmt.Errorf("%s: %q is not on loopback: it is for this machine alone", a.key, a.address)
+		}
+	}
+	if err := c.Tunnel.check(); err != nil {
+		return err
+	}
+	return c.Identity.Check()
+}
+
+func (t *Tunnel) check() error {
+	switch {
+	case !t.Pool.IsValid() || !t.Pool.Contains(t.Hub):
+		return fmt.Errorf("tunnel.hub: %s does not lie in tunnel.pool %s", t.Hub, t.Pool)
+	case t.Endpoint == "":
+		return errors.New("tunnel.endpoint is missing: host:port where offices reach the hub")
+	case len(t.Services) == 0:
+		return errors.New("tunnel.services is missing: list at least the gateway")
+	}
+	for i, s := range t.Services {
+		if s.Name == "" || !s.Addr.IsValid() {
+			return fmt.Errorf("tunnel.services[%d]: name or addr is missing", i)
+		}
+	}
+	return nil
+}

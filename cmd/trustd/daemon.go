@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"trustcore/cmd/internal/activation"
+	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/hsm/gateway"
+	"trustcore/pki"
+)
+
+// Limits of one application at the gateway, and of all together: SoftHSM on two cores signs some 600
+// RSA-3072 digests a second; more than a second's worth waiting helps nobody.
+const (
+	gatewayRate     = 500
+	gatewayBurst    = 1000
+	gatewayInFlight = 256
+)
+
+// daemon is trustd with everything open.
+type daemon struct {
+	cfg      Config
+	custody  *custody.Custody
+	ca       *pki.CA
+	registry *registry.Registry
+	gateways *gateways
+	runner   *activation.Runner
+	servers  []httpserver.Server
+}
+
+func open(ctx context.Context, cfg Config) (*daemon, error) {
+	metrics := httpserver.Metrics()
+	cfg.Metrics = metrics
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c, err := custody.Open(ctx, cfg.Config, []string{self, "hsm-worker"})
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{cfg: cfg, custody: c, gateways: newGateways()}
+	if err := d.assemble(ctx, metrics); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (err error) {
+	if d.ca, err = d.custody.CA(ctx); err != nil {
+		return err
+	}
+	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now,
+		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
+	if err != nil {
+		return err
+	}
+	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
+		return err
+	}
+	return d.listen(ctx, metrics)
+}
+
+// listen opens every listener before anything is served, so that a port that is taken stops the start.
+func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error {
+	mutual, err := d.cfg.Identity.Server(true)
+	if err != nil {
+		return err
+	}
+	plain, err := d.cfg.Identity.Server(false)
+	if err != nil {
+		return err
+	}
+	door, err := d.door(metrics)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name, address string
+		free          bool
+		tls           *tls.Config
+		handler       func(httpserver.Server) http.Handler
+	}{
+		{"admin", d.cfg.Admin, false, mutual, d.admin},
+		{"enrolment", d.cfg.Enrolment, false, plain, d.enrolment},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, func(httpserver.Server) http.Handler { return door }},
+		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
+		{"console", d.cfg.Console, false, plain, d.console},
+		{"operations", d.cfg.Operations, false, nil, func(httpserver.Server) http.Handler { return httpserver.Operations(d.ready, metrics) }},
+	} {
+		var l net.Listener
+		if l, err = httpserver.Listen(ctx, s.name, s.address, s.free); err != nil {
+			return err
+		}
+		server := httpserver.Server{Name: s.name, Listener: l, TLS: s.tls, Logger: d.cfg.Logger}
+		server.Handler = s.handler(server)
+		d.servers = append(d.servers, server)
+	}
+	return nil
+}
+
+// door is the HSM gateway over the registry's grants.
+func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
+	return gateway.New(gateway.Config{
+		Module: d.custody.HSM, Grants: d.grants, Revoked: d.ca.Revoked, Audit: d.custody.Audit, Now: time.Now,
+		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
+	})
+}
+
+// run serves until ctx ends or a part fails.
+func (d *daemon) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.custody.HSM.Run(ctx) })
+	group.Go(func() error { return d.ca.Run(ctx) })
+	group.Go(func() error { return d.runner.Run(ctx) })
+	for _, s := range d.servers {
+		group.Go(func() error { return s.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+func (d *daemon) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var all error
+	for _, s := range d.servers {
+		if err := s.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			all = errors.Join(all, err)
+		}
+	}
+	return errors.Join(all, d.custody.Close(ctx))
+}
+
+// ready says what is missing for full service.
+func (d *daemon) ready(ctx context.Context) error {
+	if err := d.custody.HSM.Health(); err != nil {
+		return fmt.Errorf("HSM: %w", err)
+	}
+	if err := d.custody.DB.PingContext(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}

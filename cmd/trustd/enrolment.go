@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/vpn"
+	"trustcore/vpn/office"
+)
+
+// enrolWait is how long an office's request is held until its certificate and tunnel are there; the
+// office may send the same request again.
+const enrolWait = 30 * time.Second
+
+type enrolRequest struct {
+	Token     string `json:"token"`
+	PublicKey string `json:"wireguard_public_key"`
+	CSR       string `json:"csr"`
+}
+
+// enrolment takes an office's public parts with its one-time token.
+func (d *daemon) enrolment(s httpserver.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/enrolments", s.JSON(func(r *http.Request) (any, error) {
+		var in enrolRequest
+		if err := httpserver.Decode(r, &in); err != nil {
+			return nil, err
+		}
+		rec, err := d.registry.Enrol(r.Context(), in.Token, registry.Enrolment{PublicKey: in.PublicKey, CSR: in.CSR})
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), enrolWait)
+		defer cancel()
+		return d.enrolled(ctx, rec.ID)
+	}))
+	return mux
+}
+
+// enrolled waits until the order is carried out and returns what the office needs.
+func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment, error) {
+	for {
+		changed := d.registry.Changed()
+		rec, err := d.registry.Order(ctx, order)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		if rec.State == registry.Active {
+			return d.officeConfig(ctx, rec)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, httpserver.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, rec.Waiting)
+		case <-changed:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (d *daemon) officeConfig(ctx context.Context, rec *registry.Record) (*office.Enrolment, error) {
+	certificates, err := d.registry.Certificates(ctx, rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	e := &office.Enrolment{Partner: rec.Partner.ID}
+	for _, c := range certificates {
+		if c.Purpose == registry.ClientCertificate {
+			e.Certificate = c.PEM
+		}
+	}
+	if e.CA, err = d.custody.Chain(); err != nil {
+		return nil, err
+	}
+	if rec.VPNRequest == nil {
+		return e, nil
+	}
+	e.Site = rec.VPNRequest.Site
+	hub, ok := d.gateways.hub()
+	if !ok {
+		return nil, httpserver.Refuse(http.StatusServiceUnavailable, "no VPN gateway has reported yet: send the same request again in a minute")
+	}
+	endpoint, err := d.endpoint(hub)
+	if err != nil {
+		return nil, err
+	}
+	e.Hub = office.Hub{PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses}
+	for _, s := range d.cfg.Tunnel.Services {
+		e.Services = append(e.Services, office.Service{Name: s.Name, Addr: s.Addr})
+	}
+	_, tunnels, err := d.registry.Wish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tunnels {
+		if t.Order == rec.ID {
+			e.Address = []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}
+		}
+	}
+	return e, nil
+}
+
+// endpoint is where offices reach the hub; port 0 in the configuration stands for the one it has now.
+func (d *daemon) endpoint(hub vpn.Status) (string, error) {
+	host, port, err := net.SplitHostPort(d.cfg.Tunnel.Endpoint)
+	if err != nil {
+		return "", fmt.Errorf("tunnel.endpoint: %w", err)
+	}
+	if port == "0" {
+		port = strconv.Itoa(hub.ListenPort)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// currentWish is the registry's wish as the VPN gateway reads it.
+func (d *daemon) currentWish(ctx context.Context) (*vpn.Wish, error) {
+	revision, tunnels, err := d.registry.Wish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &vpn.Wish{Revision: revision, Peers: []vpn.PeerWish{}}
+	for _, t := range tunnels {
+		key, err := vpn.ParseKey(t.PublicKey)
+		if err != nil {
+			return nil, fmt.Errorf("tunnel of order %s: %w", t.Order, err)
+		}
+		p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
+		for _, s := range d.cfg.Tunnel.Services {
+			p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: "tcp", Addr: s.Addr, Backend: s.Backend})
+		}
+		w.Peers = append(w.Peers, p)
+	}
+	return w, nil
+}

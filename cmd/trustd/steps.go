@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trustcore/cmd/internal/activation"
+	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/registry"
+	"trustcore/hsm"
+	"trustcore/hsm/gateway"
+	"trustcore/hsm/mechanism"
+	"trustcore/internal/audit"
+	"trustcore/pki"
+)
+
+// carrier is who acts when an order is carried out: the officers decided, the daemon obeys.
+var carrier = audit.Actor{Kind: "daemon", ID: "activation"}
+
+// steps are the pillars' parts in carrying out an order.
+func (d *daemon) steps() activation.Steps {
+	return activation.Steps{
+		Partition: d.partition, Certificate: d.certificates, Tunnel: d.tunnel,
+		TunnelGone: d.tunnelGone, Revoke: d.revoke, Suspend: d.suspend,
+	}
+}
+
+// partition makes the keys that the HSM authorisation names.
+func (d *daemon) partition(ctx context.Context, rec registry.Record) (string, error) {
+	p, err := d.custody.HSM.Partition(rec.Partner.ID)
+	if err != nil {
+		return "", err
+	}
+	var specs []hsm.KeySpec
+	for _, k := range rec.HSMAuthorization.Keys {
+		spec := hsm.KeySpec{Label: k.Name, Algorithm: hsm.Algorithm(k.Algorithm)}
+		for _, m := range k.Mechanisms {
+			spec.Mechanisms = append(spec.Mechanisms, mechanism.Mechanism(m))
+		}
+		specs = append(specs, spec)
+	}
+	keys, err := p.Ensure(ctx, carrier, rec.ID, specs)
+	if err != nil {
+		return "", err
+	}
+	var facts []string
+	for i, k := range keys {
+		if err := d.registry.AddKey(ctx, rec.ID, rec.HSMAuthorization.Keys[i].Name, k.ID); err != nil {
+			return "", err
+		}
+		facts = append(facts, rec.HSMAuthorization.Keys[i].Name+"="+k.ID)
+	}
+	return strings.Join(facts, " "), nil
+}
+
+// certificates issues the office's client certificate from its request, and a seal certificate for each
+// HSM key. What was issued before a crash is found in the inventory by order and purpose.
+func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
+	have, err := d.registry.Certificates(ctx, rec.ID)
+	if err != nil {
+		return "", err
+	}
+	var facts []string
+	if !slices.ContainsFunc(have, func(c registry.Certificate) bool { return c.Purpose == registry.ClientCertificate }) {
+		serial, err := d.clientCertificate(ctx, rec, e)
+		if err != nil {
+			return "", err
+		}
+		facts = append(facts, "client="+serial)
+	}
+	keys, err := d.registry.Keys(ctx, rec.ID)
+	if err != nil {
+		return "", err
+	}
+	for name, id := range keys {
+		if slices.ContainsFunc(have, func(c registry.Certificate) bool { return c.KeyID == id }) {
+			continue
+		}
+		serial, err := d.sealCertificate(ctx, rec, name, id)
+		if err != nil {
+			return "", err
+		}
+		facts = append(facts, name+"="+serial)
+	}
+	return strings.Join(facts, " "), nil
+}
+
+func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
+	block, _ := pem.Decode([]byte(e.CSR))
+	if block == nil {
+		return "", errors.New("the office's certificate request is no PEM")
+	}
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("the office's certificate request: %w", err)
+	}
+	name := rec.Partner.ID
+	if rec.HSMAuthorization != nil {
+		name += " " + rec.HSMAuthorization.Application
+	}
+	issued, err := d.ca.Issue(ctx, carrier, pki.PartnerClient, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name}, rec.ID)
+	if err != nil {
+		return "", err
+	}
+	return d.remember(ctx, rec, issued, registry.ClientCertificate, "")
+}
+
+// sealCertificate certifies an HSM key for sealing documents; the request is signed in the HSM.
+func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name, keyID string) (string, error) {
+	key, err := d.custody.HSM.Signer(ctx, keyID)
+	if err != nil {
+		return "", err
+	}
+	subject := pki.Subject{Partner: rec.Partner.ID, CommonName: rec.Partner.Name + " - " + name}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}, key)
+	if err != nil {
+		return "", fmt.Errorf("request for the key %s: %w", name, err)
+	}
+	request, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return "", err
+	}
+	issued, err := d.ca.Issue(ctx, carrier, pki.Seal, request, subject, rec.ID)
+	if err != nil {
+		return "", err
+	}
+	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
+}
+
+func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Certificate, purpose, keyID string) (string, error) {
+	chain, err := d.custody.Chain()
+	if err != nil {
+		return "", err
+	}
+	serial := fmt.Sprintf("%x", c.SerialNumber)
+	return serial, d.registry.AddCertificate(ctx, registry.Certificate{
+		Serial: serial, Order: rec.ID, Partner: rec.Partner.ID, Purpose: purpose, KeyID: keyID,
+		Fingerprint: fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
+	})
+}
+
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
+	address, err := d.registry.GrantTunnel(ctx, rec, e.PublicKey)
+	if err != nil {
+		return "", err
+	}
+	if err := d.audited(ctx, "tunnel.grant", address.String(), rec.Partner.ID, rec.ID); err != nil {
+		return "", err
+	}
+	return address.String(), nil
+}
+
+// tunnelGone waits until every gateway that reports has applied a wish without the tunnel.
+func (d *daemon) tunnelGone(ctx context.Context, order string) error {
+	revision, tunnels, err := d.registry.Wish(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(tunnels, func(t registry.Tunnel) bool { return t.Order == order }) {
+		return fmt.Errorf("the wish still has the tunnel of order %s", order)
+	}
+	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := d.gateways.await(wait, revision); err != nil {
+		return err
+	}
+	rec, err := d.registry.Order(ctx, order)
+	if err != nil {
+		return err
+	}
+	return d.audited(ctx, "tunnel.remove", order, rec.Partner.ID, order)
+}
+
+// revoke revokes the order's certificates: the seal certificates when the HSM goes, the client
+// certificate when nothing is left that needs it.
+func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
+	certificates, err := d.registry.Certificates(ctx, order)
+	if err != nil {
+		return err
+	}
+	for _, c := range certificates {
+		seal := c.Purpose == registry.SealCertificate && slices.Contains(ended, registry.NetworkHSM)
+		if !seal && !all {
+			continue
+		}
+		if err := d.ca.Revoke(ctx, carrier, c.Serial, pki.CessationOfOperation, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *daemon) suspend(ctx context.Context, order, _ string) error {
+	rec, err := d.registry.Order(ctx, order)
+	if err != nil {
+		return err
+	}
+	p, err := d.custody.HSM.Partition(rec.Partner.ID)
+	if err != nil {
+		return err
+	}
+	return p.Suspend(ctx, carrier, order)
+}
+
+func (d *daemon) audited(ctx context.Context, action, subject, partner, order string) error {
+	_, err := d.custody.Audit.Append(ctx, audit.Entry{Time: time.Now(), Actor: carrier, Action: action, Subject: subject,
+		Partner: partner, Order: order, Outcome: audit.Granted})
+	return err
+}
+
+// grants is what the holder of a client certificate may use, as the registry has it.
+func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
+	held, err := d.registry.GrantsOf(ctx, fingerprint(client))
+	if err != nil {
+		return nil, err
+	}
+	grants := make([]gateway.Grant, len(held))
+	for i, g := range held {
+		grants[i] = gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID,
+			NotBefore: g.NotBefore, NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
+		for _, m := range g.Mechanisms {
+			grants[i].Mechanisms = append(grants[i].Mechanisms, mechanism.Mechanism(m))
+		}
+	}
+	return grants, nil
+}
