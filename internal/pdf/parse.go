@@ -298,7 +298,7 @@ func (p *parser) escape(out []byte) []byte {
 		if p.pos >= len(p.data) || p.data[p.pos] < '0' || p.data[p.pos] > '7' {
 			break
 		}
-		v = v<<3 | p.data[p.pos] - '0'
+		v = v<<3 | (p.data[p.pos] - '0')
 		p.pos++
 	}
 	return append(out, v)

@@ -67,7 +67,13 @@ func (d *Document) readSections() error {
 		}
 		d.sections = append(d.sections, s)
 		prev, ok := d.trailerOffset(s.trailer["Prev"])
-		if !ok || prev == d.base { // some producers write Prev 0 for none
+		if ok && prev == d.base { // some producers write Prev 0 for none
+			if size, _ := s.trailer["Size"].(Integer); s.count() < int(size) {
+				return errors.New("pdf: the chain of cross references ends before the first")
+			}
+			break
+		}
+		if !ok {
 			break
 		}
 		next = prev
@@ -315,6 +321,15 @@ func (d *Document) lookup(number int) (entry, bool) {
 		}
 	}
 	return entry{}, false
+}
+
+// count is the number of entries.
+func (s *section) count() int {
+	n := 0
+	for _, sub := range s.subsections {
+		n += sub.count
+	}
+	return n
 }
 
 func (s *section) lookup(number int, base int64) (entry, bool) {
