@@ -37,19 +37,22 @@ func ID(token []byte) string {
 // Open reads a token: DER or BER of a ContentInfo. It never fails: what is wrong stands in
 // Structure, and Intact is true only when the token's signature verifies with the certificate that
 // it names, over the TSTInfo that is returned. The certificate is looked for in the token, then in
-// extra (DER); without any, Signer is nil and Intact false. An empty id is replaced by ID(token).
+// extra (DER); without any, Signer is nil and Intact false. An empty id is replaced by that of the token
+// without what follows it.
 func Open(id string, kind signature.TimestampType, token []byte, extra [][]byte) *Token {
-	if id == "" {
-		id = ID(token)
-	}
 	t := &Token{Timestamp: &signature.Timestamp{ID: id, Type: kind, Token: token}}
 	sd, err := cms.Parse(token)
+	if err == nil {
+		t.Token = sd.Raw // without padding, such as a PDF has after it
+	}
+	if id == "" {
+		t.ID = ID(t.Token)
+	}
 	if err != nil {
 		t.illFormed("time-stamp token: %v", err)
 		return t
 	}
 	t.SignedData = sd
-	t.Token = sd.Raw
 	t.evidence()
 	t.readInfo()
 	t.check(extra)
