@@ -99,15 +99,23 @@ func (k *Key) Info() KeyInfo { return k.info }
 // Public returns the public key.
 func (k *Key) Public() crypto.PublicKey { return k.info.Public }
 
+// Mechanisms are the ways in which the key may sign.
+func (k *Key) Mechanisms() []mechanism.Mechanism { return k.info.Mechanisms }
+
 // Sign signs a digest (crypto.Signer): RSA PKCS #1 v1.5 and PSS, ECDSA as ASN.1. The source of randomness is the token's; the first
 // argument is not used. It waits at most a minute for the token.
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return k.SignContext(ctx, digest, opts)
+}
+
+// SignContext is Sign until ctx ends.
+func (k *Key) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	m, err := mechanism.Of(k.info.Public, opts)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	return k.SignDigest(ctx, m, digest)
 }
 

@@ -88,10 +88,9 @@ func (ca *issuer) client(t testing.TB, name string) tls.Certificate {
 
 // house is a gateway over loopback with what stands behind it.
 type house struct {
-	tok    *hsmtest.Token
-	ca     *issuer
-	url    string
-	server *tls.Certificate
+	tok *hsmtest.Token
+	ca  *issuer
+	url string
 
 	mu      sync.Mutex
 	grants  map[string][]gateway.Grant // by common name

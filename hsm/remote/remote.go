@@ -117,14 +117,22 @@ func (k *Key) Info() KeyInfo { return k.info }
 // Public returns the public key.
 func (k *Key) Public() crypto.PublicKey { return k.public }
 
+// Mechanisms are the ways in which the application may sign with the key.
+func (k *Key) Mechanisms() []mechanism.Mechanism { return k.info.Mechanisms }
+
 // Sign signs a digest (crypto.Signer). The source of randomness is the HSM's; the first argument is not used. It waits at most a minute.
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), signTimeout)
+	defer cancel()
+	return k.SignContext(ctx, digest, opts)
+}
+
+// SignContext is Sign until ctx ends.
+func (k *Key) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	m, err := mechanism.Of(k.public, opts)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), signTimeout)
-	defer cancel()
 	signed, err := k.SignDigest(ctx, m, digest)
 	return signed.Value, err
 }
