@@ -243,7 +243,10 @@ func (h *Hub) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	state, err := h.device.Read()
-	if err == nil && h.wished {
+	switch {
+	case errors.Is(err, ErrDeviceGone):
+		err = nil // somebody was faster
+	case err == nil && h.wished:
 		err = h.endpoints.remember(state.Peers)
 	}
 	_, restrictErr := h.fence.Restrict(fence.Policy{})

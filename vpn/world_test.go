@@ -42,6 +42,11 @@ type plannedSite struct {
 
 var hubAddresses = []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32"), netip.MustParsePrefix("fd64::1/128")}
 
+// newConfig is a hub of mode auto at any port.
+func newConfig(key vpn.PrivateKey, dir string) vpn.HubConfig {
+	return vpn.HubConfig{Interface: "tc-hub", PrivateKey: key, Addresses: hubAddresses, StateDir: dir, Log: slog.New(slog.DiscardHandler)}
+}
+
 // newWorld opens a hub with no peers and starts the gateway behind it.
 func newWorld(t *testing.T, mode vpn.Mode) *world {
 	t.Helper()
@@ -50,7 +55,8 @@ func newWorld(t *testing.T, mode vpn.Mode) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, mode: mode, sites: make(map[string]*plannedSite)}
-	w.cfg = vpn.HubConfig{Mode: mode, Interface: "tc-hub", PrivateKey: key, Addresses: hubAddresses, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	w.cfg = newConfig(key, t.TempDir())
+	w.cfg.Mode, w.port = mode, freeUDPPort(t)
 	if mode == vpn.ModeNetstack {
 		w.backend = w.serve("127.0.0.1:0")
 	}
@@ -70,7 +76,7 @@ func newWorld(t *testing.T, mode vpn.Mode) *world {
 	return w
 }
 
-// open opens the hub, at the same port as before if there was one.
+// open opens the hub, also again after it was closed.
 func (w *world) open() {
 	w.t.Helper()
 	w.cfg.ListenPort = w.port
@@ -79,8 +85,6 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.hub = hub
-	w.port = uint16(w.status().ListenPort)
-	w.cfg.ListenPort = w.port
 }
 
 func (w *world) serve(address string) netip.AddrPort {
@@ -101,6 +105,17 @@ func (w *world) status() vpn.Status {
 		w.t.Fatal(err)
 	}
 	return s
+}
+
+// freeUDPPort is one that nobody uses; a hub of production has a fixed port, too.
+func freeUDPPort(t *testing.T) uint16 {
+	t.Helper()
+	socket, err := net.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	return socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 
 // plan makes an office on paper: keys and addresses.

@@ -23,6 +23,7 @@ import (
 var ErrPrivilege = errors.New("a network namespace needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
 
 // Link describes the pair of interfaces that joins a namespace to the one it is made from.
+// The zero Link leaves the namespace alone.
 type Link struct {
 	Outer netip.Prefix // address on this side, such as 192.0.2.1/30
 	Inner netip.Prefix // address in the namespace, such as 192.0.2.2/30
@@ -31,17 +32,20 @@ type Link struct {
 // Namespace is a network namespace. It lives as long as this handle or a process in it.
 type Namespace struct {
 	handle netns.NsHandle
-	outer  string // name of the interface on this side; "" when the namespace was only opened
+	outer  string // name of the interface on this side; "" when there is none of ours
 }
 
-// New makes a namespace with its loopback up and joins it with link. Close takes the link away.
+// New makes a namespace with its loopback up and joins it with link, which Close takes away.
 func New(link Link) (*Namespace, error) {
-	if !link.Outer.IsValid() || !link.Inner.IsValid() {
+	if link.Outer.IsValid() != link.Inner.IsValid() {
 		return nil, errors.New("namespace: the link needs an address on both sides")
 	}
 	handle, err := create()
 	if err != nil {
 		return nil, err
+	}
+	if link == (Link{}) {
+		return &Namespace{handle: handle}, nil
 	}
 	n := &Namespace{handle: handle, outer: "tc" + rand.Text()[:10]}
 	if err := n.join(link); err != nil {
