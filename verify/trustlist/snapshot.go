@@ -1,0 +1,158 @@
+package trustlist
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/path"
+)
+
+// Snapshot is what was trusted when it was loaded. It is immutable and safe for concurrent use.
+type Snapshot struct {
+	statuses  []Status
+	lists     []*List
+	entries   []Anchor
+	anchors   *path.Anchors
+	bySubject map[string][]int // canonical subject name -> entries
+	byDigest  map[[32]byte][]int
+}
+
+// Anchor is a certificate that may end a path, with the service that makes it one.
+type Anchor struct {
+	Certificate *certificate.Certificate
+	Service     *Service // nil: trusted at all times, given by the administrator
+}
+
+func (b *builder) snapshot() (*Snapshot, error) {
+	s := &Snapshot{lists: b.lists, bySubject: map[string][]int{}, byDigest: map[[32]byte][]int{}}
+	for _, st := range b.statuses {
+		s.statuses = append(s.statuses, *st)
+	}
+	slices.SortFunc(s.statuses, func(a, b Status) int {
+		return cmp.Or(cmp.Compare(a.Territory, b.Territory), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	for _, der := range b.fixed {
+		if c, err := certificate.Parse(der); err == nil {
+			s.add(Anchor{Certificate: c})
+		}
+	}
+	for _, l := range b.lists {
+		for _, svc := range l.Services {
+			for _, c := range svc.Certificates {
+				s.add(Anchor{Certificate: c, Service: svc})
+			}
+		}
+	}
+	var err error
+	if s.anchors, err = s.pathAnchors(); err != nil {
+		return nil, fmt.Errorf("anchors: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Snapshot) add(a Anchor) {
+	i := len(s.entries)
+	s.entries = append(s.entries, a)
+	name := a.Certificate.Subject.Canonical()
+	s.bySubject[name] = append(s.bySubject[name], i)
+	s.byDigest[a.Certificate.Fingerprint] = append(s.byDigest[a.Certificate.Fingerprint], i)
+}
+
+// Status returns what became of every file, by territory.
+func (s *Snapshot) Status() []Status { return s.statuses }
+
+// Services returns the number of services.
+func (s *Snapshot) Services() int {
+	n := 0
+	for _, l := range s.lists {
+		n += len(l.Services)
+	}
+	return n
+}
+
+// Anchors returns the anchors for path validation, each with the windows in which its service was granted.
+func (s *Snapshot) Anchors() *path.Anchors { return s.anchors }
+
+// pathAnchors makes the anchors; a certificate whose key can't be used verifies nothing and is left out.
+func (s *Snapshot) pathAnchors() (*path.Anchors, error) {
+	var list []path.Anchor
+	for _, e := range s.entries {
+		a, err := path.AnchorFrom(e.Certificate)
+		if err != nil {
+			continue
+		}
+		if e.Service == nil {
+			list = append(list, a)
+			continue
+		}
+		a.ID = e.Service.Territory + ": " + e.Service.Provider + ": " + e.Service.Name
+		for _, w := range e.Service.granted() {
+			a.NotBefore, a.NotAfter = w.from, w.to
+			list = append(list, a)
+		}
+	}
+	return path.NewAnchors(list...)
+}
+
+// window is a stretch of time; a zero end is open.
+type window struct{ from, to time.Time }
+
+// granted returns the stretches in which the service was entitled, neighbours joined, oldest first.
+func (s *Service) granted() []window {
+	var windows []window
+	for i := len(s.Periods) - 1; i >= 0; i-- {
+		p := &s.Periods[i]
+		if !p.Granted() {
+			continue
+		}
+		if n := len(windows); n > 0 && windows[n-1].to.Equal(p.From) {
+			windows[n-1].to = p.To
+			continue
+		}
+		windows = append(windows, window{p.From, p.To})
+	}
+	return windows
+}
+
+// Named returns the anchors, of all times, whose subject equals the name.
+func (s *Snapshot) Named(name certificate.Name) []Anchor {
+	return s.pick(s.bySubject[name.Canonical()])
+}
+
+// Holding returns the anchors, of all times, whose certificate is c.
+func (s *Snapshot) Holding(c *certificate.Certificate) []Anchor {
+	return s.pick(s.byDigest[c.Fingerprint])
+}
+
+func (s *Snapshot) pick(indexes []int) []Anchor {
+	anchors := make([]Anchor, len(indexes))
+	for i, x := range indexes {
+		anchors[i] = s.entries[x]
+	}
+	return anchors
+}
+
+// TrustedAt reports whether the anchor may end a path at the time.
+func (a Anchor) TrustedAt(at time.Time) bool {
+	if a.Service == nil {
+		return true
+	}
+	p := a.Service.At(at)
+	return p != nil && p.Granted()
+}
+
+// granted are the last parts of the status URIs that entitle a service: those of the regulation, of the
+// directive before 2016-07-01, and of national recognition.
+var granted = []string{
+	"granted", "recognisedatnationallevel",
+	"undersupervision", "supervisionincessation", "accredited", "setbynationallaw",
+}
+
+// Granted reports whether the period's status entitles the service.
+func (p *Period) Granted() bool {
+	return slices.Contains(granted, strings.ToLower(p.Status[strings.LastIndexByte(p.Status, '/')+1:]))
+}
