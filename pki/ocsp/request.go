@@ -202,3 +202,22 @@ func parseNonce(value cryptobyte.String, request *Request) error {
 	request.Nonce, request.HasNonce = nonce, true
 	return nil
 }
+
+// newCertID is the CertID that a client would ask with.
+func newCertID(oid asn1.ObjectIdentifier, hash crypto.Hash, issuer issuerHashes, serial *big.Int) (CertID, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oid)
+			b.AddASN1NULL()
+		})
+		b.AddASN1OctetString(issuer.name)
+		b.AddASN1OctetString(issuer.key)
+		b.AddASN1BigInt(serial)
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		return CertID{}, fmt.Errorf("encoding a CertID: %w", err)
+	}
+	return CertID{Raw: der, Hash: hash, NameHash: issuer.name, KeyHash: issuer.key, Serial: serial}, nil
+}

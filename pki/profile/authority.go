@@ -74,3 +74,13 @@ func KeyBits(spki []byte) ([]byte, error) {
 	}
 	return bits.RightAlign(), nil
 }
+
+// RootPlaces are the URLs in certificates that the root issues, below the base URL of the authority.
+func RootPlaces(baseURL string) Places {
+	return Places{Issuer: baseURL + "/ca/root.crt", CRL: baseURL + "/crl/root.crl"}
+}
+
+// IssuingPlaces are the URLs in certificates that the issuing authority issues.
+func IssuingPlaces(baseURL string) Places {
+	return Places{Issuer: baseURL + "/ca/issuing.crt", CRL: baseURL + "/crl/issuing.crl", OCSP: baseURL + "/ocsp"}
+}

@@ -1,0 +1,228 @@
+// Package ceremony makes the authorities' keys and certificates from a written plan: the plan is checked, rehearsed with
+// throw-away keys, and carried out with keys of the HSM; every step stands in a transcript that is chained by hashes and signed
+// by the new root, so that it can be verified offline for as long as the root's certificate is known.
+package ceremony
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits of a plan.
+const (
+	MaxPlan      = 64 << 10 // octets
+	maxText      = 64       // characters of a name: RFC 5280's upper bound of common and organisation names
+	maxAttendees = 32
+	maxYears     = 30
+)
+
+// Algorithms of keys, as the HSM names them.
+const (
+	P256    = "P-256"
+	P384    = "P-384"
+	RSA3072 = "RSA-3072"
+	RSA4096 = "RSA-4096"
+)
+
+var algorithms = []string{P256, P384, RSA3072, RSA4096}
+
+// Plan is what is written down and agreed on before the ceremony.
+type Plan struct {
+	Version      int        `yaml:"version"`       // 1
+	Title        string     `yaml:"title"`         //
+	Place        string     `yaml:"place"`         //
+	Organization string     `yaml:"organization"`  // of all subjects
+	Country      string     `yaml:"country"`       // of all subjects, two letters
+	BaseURL      string     `yaml:"base_url"`      // where certificates, lists and answers will be reached
+	Attendees    []Attendee `yaml:"attendees"`     // at least an administrator and a witness
+	Root         Key        `yaml:"root"`          //
+	Issuing      Key        `yaml:"issuing"`       //
+	OCSP         Key        `yaml:"ocsp"`          // the responder's delegate
+	TimeStamping *Key       `yaml:"time_stamping"` // optional: the time-stamping unit
+	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year
+
+	source []byte
+}
+
+// Attendee is a person in the room.
+type Attendee struct {
+	Name string `yaml:"name"`
+	Role string `yaml:"role"` // "administrator", "key-custodian" or "witness"
+}
+
+// Roles of attendees.
+const (
+	Administrator = "administrator"
+	Custodian     = "key-custodian"
+	Witness       = "witness"
+)
+
+var roles = []string{Administrator, Custodian, Witness}
+
+// Key is a key to be made and the certificate for it.
+type Key struct {
+	Label      string `yaml:"label"` // in the HSM
+	Algorithm  string `yaml:"algorithm"`
+	CommonName string `yaml:"common_name"`
+	Valid      Span   `yaml:"valid"`
+}
+
+// Span is a time written as "20y" or "397d".
+type Span struct{ Years, Days int }
+
+// UnmarshalYAML reads "20y" or "397d".
+func (s *Span) UnmarshalYAML(node *yaml.Node) error {
+	match := spanShape.FindStringSubmatch(node.Value)
+	if match == nil {
+		return fmt.Errorf("line %d: %q is no span of time; write years as 20y or days as 397d", node.Line, node.Value)
+	}
+	count, err := strconv.Atoi(match[1])
+	if err != nil {
+		return fmt.Errorf("line %d: %w", node.Line, err)
+	}
+	*s = Span{Days: count}
+	if match[2] == "y" {
+		*s = Span{Years: count}
+	}
+	return nil
+}
+
+// After returns the moment that lies the span after t.
+func (s Span) After(t time.Time) time.Time { return t.AddDate(s.Years, 0, s.Days) }
+
+var (
+	spanShape  = regexp.MustCompile(`^([1-9][0-9]{0,4})([yd])$`)
+	labelShape = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	countries  = regexp.MustCompile(`^[A-Z]{2}$`)
+)
+
+//go:embed default.yaml
+var defaultPlan string
+
+// Default is the plan of a demonstration on one machine: safe algorithms, every key in the HSM, names that say what it is.
+func Default(baseURL string) []byte {
+	return []byte(strings.ReplaceAll(defaultPlan, "@BASE_URL@", baseURL))
+}
+
+// Parse reads a plan. Its errors name every field that is wrong and what to write there.
+func Parse(planYAML []byte) (*Plan, error) {
+	if len(planYAML) > MaxPlan {
+		return nil, fmt.Errorf("plan: %d octets, at most %d are read", len(planYAML), MaxPlan)
+	}
+	plan := &Plan{source: bytes.Clone(planYAML)}
+	decoder := yaml.NewDecoder(bytes.NewReader(planYAML))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(plan); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("plan: the file is empty")
+		}
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("plan: there is more than one document in the file")
+	}
+	if err := errors.Join(plan.check()...); err != nil {
+		return nil, fmt.Errorf("plan:\n%w", err)
+	}
+	return plan, nil
+}
+
+// Digest is the SHA-256 of the plan as it was written, lower-case hex.
+func (p *Plan) Digest() string {
+	sum := sha256.Sum256(p.source)
+	return hex.EncodeToString(sum[:])
+}
+
+// check returns one error for every field that is missing or wrong.
+func (p *Plan) check() []error {
+	var wrong []error
+	refuse := func(field, format string, a ...any) {
+		wrong = append(wrong, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, a...)))
+	}
+	if p.Version != 1 {
+		refuse("version", "is %d; write 1", p.Version)
+	}
+	for field, text := range map[string]string{"title": p.Title, "place": p.Place, "organization": p.Organization} {
+		if text == "" || len([]rune(text)) > maxText {
+			refuse(field, "has %d characters; write 1 to %d", len([]rune(text)), maxText)
+		}
+	}
+	if !countries.MatchString(p.Country) {
+		refuse("country", "%q is no country; write two capital letters such as PL", p.Country)
+	}
+	if err := checkBaseURL(p.BaseURL); err != nil {
+		refuse("base_url", "%v", err)
+	}
+	if p.RootCRL == (Span{}) {
+		refuse("root_crl", "is missing; write how long the root's list is valid, such as 180d")
+	}
+	wrong = append(wrong, checkAttendees(p.Attendees)...)
+	wrong = append(wrong, p.Root.check("root")...)
+	wrong = append(wrong, p.Issuing.check("issuing")...)
+	wrong = append(wrong, p.OCSP.check("ocsp")...)
+	if p.TimeStamping != nil {
+		wrong = append(wrong, p.TimeStamping.check("time_stamping")...)
+	}
+	slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return wrong
+}
+
+func checkBaseURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
+		return fmt.Errorf("%q can't be used; write an http URL without a slash at the end, such as http://pki.example:8080/pki", text)
+	}
+	return nil
+}
+
+func checkAttendees(list []Attendee) []error {
+	var wrong []error
+	if len(list) > maxAttendees {
+		return []error{fmt.Errorf("attendees: %d people; at most %d are written down", len(list), maxAttendees)}
+	}
+	seen := map[string]bool{}
+	for i, a := range list {
+		field := fmt.Sprintf("attendees[%d]", i)
+		if a.Name == "" || len([]rune(a.Name)) > maxText {
+			wrong = append(wrong, fmt.Errorf("%s.name: write 1 to %d characters", field, maxText))
+		}
+		if seen[a.Name] {
+			wrong = append(wrong, fmt.Errorf("%s.name: %q is there twice; one person has one role", field, a.Name))
+		}
+		seen[a.Name] = true
+		if !slices.Contains(roles, a.Role) {
+			wrong = append(wrong, fmt.Errorf("%s.role: %q is no role; write one of %s", field, a.Role, strings.Join(roles, ", ")))
+		}
+	}
+	return wrong
+}
+
+func (k Key) check(field string) []error {
+	var wrong []error
+	if !labelShape.MatchString(k.Label) {
+		wrong = append(wrong, fmt.Errorf("%s.label: %q can't be used; write lower-case letters, digits, '.', '_' and '-', up to 63", field, k.Label))
+	}
+	if !slices.Contains(algorithms, k.Algorithm) {
+		wrong = append(wrong, fmt.Errorf("%s.algorithm: %q is not known; write one of %s", field, k.Algorithm, strings.Join(algorithms, ", ")))
+	}
+	if k.CommonName == "" || len([]rune(k.CommonName)) > maxText {
+		wrong = append(wrong, fmt.Errorf("%s.common_name: has %d characters; write 1 to %d", field, len([]rune(k.CommonName)), maxText))
+	}
+	if k.Valid == (Span{}) || k.Valid.Years > maxYears || k.Valid.Days > maxYears*366 {
+		wrong = append(wrong, fmt.Errorf("%s.valid: write up to %d years, as 20y or 397d", field, maxYears))
+	}
+	return wrong
+}

@@ -1,0 +1,240 @@
+package ceremony
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxTranscript is how many octets of JSON VerifyTranscript reads.
+const MaxTranscript = 1 << 20
+
+// Transcript is the protocol of a ceremony. Each step holds the hash of the one before; the root's key signs the last hash.
+type Transcript struct {
+	Plan      string `json:"plan"` // as it was written
+	Steps     []Step `json:"steps"`
+	Root      []byte `json:"root"`      // certificate, DER
+	Signature []byte `json:"signature"` // by the root's key over signedMessage
+}
+
+// Step is one act of the ceremony.
+type Step struct {
+	Index    int               `json:"index"` // from 1
+	Time     time.Time         `json:"time"`  // UTC, whole seconds
+	What     string            `json:"what"`
+	Facts    map[string]string `json:"facts"`
+	Previous string            `json:"previous"` // hash of the step before, "" in the first
+	Hash     string            `json:"hash"`     // SHA-256 of what stands above, see digest; lower-case hex
+}
+
+func (t *Transcript) add(at time.Time, what string, facts map[string]string) {
+	step := Step{Index: len(t.Steps) + 1, Time: at.UTC().Truncate(time.Second), What: what, Facts: facts}
+	if len(t.Steps) > 0 {
+		step.Previous = t.Steps[len(t.Steps)-1].Hash
+	}
+	step.Hash = step.digest()
+	t.Steps = append(t.Steps, step)
+}
+
+// digest hashes the lines: index, time (RFC 3339), what, previous hash, and each fact as name=value sorted by name; texts are
+// quoted as Go does, so no text can pass for two.
+func (s Step) digest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n%s\n%q\n%q\n", s.Index, s.Time.UTC().Format(time.RFC3339Nano), s.What, s.Previous)
+	for _, name := range slices.Sorted(maps.Keys(s.Facts)) {
+		fmt.Fprintf(h, "%q=%q\n", name, s.Facts[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// signedMessage can't be mistaken for a certificate or a list, which begin with 30.
+func (t *Transcript) signedMessage() []byte {
+	head := ""
+	if len(t.Steps) > 0 {
+		head = t.Steps[len(t.Steps)-1].Hash
+	}
+	return []byte("trustcore ceremony transcript v1\n" + head + "\n")
+}
+
+// close writes the last step and has the root's key sign.
+func (t *Transcript) close(root Authority, at time.Time) error {
+	t.add(at, "ceremony closed", map[string]string{"root_sha256": fingerprint(root.Certificate)})
+	t.Root = root.Certificate.Raw
+	digest, hash, err := messageDigest(root.Key.Public(), t.signedMessage())
+	if err != nil {
+		return err
+	}
+	t.Signature, err = root.Key.Sign(rand.Reader, digest, hash)
+	return err
+}
+
+func messageDigest(public crypto.PublicKey, message []byte) ([]byte, crypto.Hash, error) {
+	hash := crypto.SHA256
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		if key.Curve.Params().BitSize > 256 {
+			hash = crypto.SHA384
+		}
+	case *rsa.PublicKey:
+	default:
+		return nil, 0, fmt.Errorf("a root with a key of type %T", public)
+	}
+	h := hash.New()
+	h.Write(message)
+	return h.Sum(nil), hash, nil
+}
+
+// JSON is what VerifyTranscript reads.
+func (t *Transcript) JSON() ([]byte, error) {
+	data, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// Text is the transcript for people to read and sign on paper.
+func (t *Transcript) Text() string {
+	var b strings.Builder
+	b.WriteString("CEREMONY TRANSCRIPT\n")
+	for _, step := range t.Steps {
+		fmt.Fprintf(&b, "\n%d. %s  %s\n", step.Index, step.Time.Format(time.RFC3339), step.What)
+		for _, name := range slices.Sorted(maps.Keys(step.Facts)) {
+			if name != "certificate" { // the DER is in the JSON; people compare fingerprints
+				fmt.Fprintf(&b, "   %-28s %s\n", name, step.Facts[name])
+			}
+		}
+		fmt.Fprintf(&b, "   %-28s %s\n", "hash of this step", step.Hash)
+	}
+	fmt.Fprintf(&b, "\nSignature of the root key over the last hash:\n%s\n", base64.StdEncoding.EncodeToString(t.Signature))
+	return b.String()
+}
+
+// VerifyTranscript checks a transcript offline against the root's certificate, which comes from elsewhere: hashes, signature, the plan's
+// digest, and that the certificates written down were issued below that root.
+func VerifyTranscript(data []byte, root *x509.Certificate) (*Transcript, error) {
+	if root == nil {
+		return nil, errors.New("transcript: the root's certificate is missing")
+	}
+	if len(data) > MaxTranscript {
+		return nil, fmt.Errorf("transcript: %d octets, at most %d are read", len(data), MaxTranscript)
+	}
+	t := &Transcript{}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(t); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	if !bytes.Equal(t.Root, root.Raw) {
+		return nil, errors.New("transcript: is of another root")
+	}
+	if err := t.checkChain(); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	if err := t.checkSignature(root); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	if err := t.checkCertificates(root); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Transcript) checkChain() error {
+	if len(t.Steps) == 0 {
+		return errors.New("there are no steps")
+	}
+	previous := ""
+	for i, step := range t.Steps {
+		if step.Index != i+1 || step.Previous != previous || step.Hash != step.digest() {
+			return fmt.Errorf("step %d was changed, moved or removed", i+1)
+		}
+		previous = step.Hash
+	}
+	sum := sha256.Sum256([]byte(t.Plan))
+	if t.Steps[0].Facts["plan_sha256"] != hex.EncodeToString(sum[:]) {
+		return errors.New("the plan is not the one that was carried out")
+	}
+	return nil
+}
+
+func (t *Transcript) checkSignature(root *x509.Certificate) error {
+	digest, hash, err := messageDigest(root.PublicKey, t.signedMessage())
+	if err != nil {
+		return err
+	}
+	ok := false
+	switch key := root.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		ok = ecdsa.VerifyASN1(key, digest, t.Signature)
+	case *rsa.PublicKey:
+		ok = rsa.VerifyPKCS1v15(key, hash, digest, t.Signature) == nil
+	}
+	if !ok {
+		return errors.New("the signature is not the root key's")
+	}
+	return nil
+}
+
+// checkCertificates follows the order of the ceremony: root, issuing, then what issuing signed.
+func (t *Transcript) checkCertificates(root *x509.Certificate) error {
+	issuer := root
+	count := 0
+	for _, step := range t.Steps {
+		text, there := step.Facts["certificate"]
+		if !there {
+			continue
+		}
+		der, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return fmt.Errorf("step %d: certificate: %w", step.Index, err)
+		}
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("step %d: certificate: %w", step.Index, err)
+		}
+		if step.Facts["sha256"] != fingerprint(certificate) {
+			return fmt.Errorf("step %d: the fingerprint is not the certificate's", step.Index)
+		}
+		if err := certificate.CheckSignatureFrom(issuer); err != nil {
+			return fmt.Errorf("step %d: %w", step.Index, err)
+		}
+		if count++; count == 2 {
+			issuer = certificate
+		}
+	}
+	if count < 3 {
+		return errors.New("the certificates of root, issuing authority and responder are not all there")
+	}
+	return nil
+}
+
+func certificateFacts(c *x509.Certificate) map[string]string {
+	return map[string]string{
+		"subject":     c.Subject.String(),
+		"issuer":      c.Issuer.String(),
+		"serial":      c.SerialNumber.Text(16),
+		"not_before":  c.NotBefore.UTC().Format(time.RFC3339),
+		"not_after":   c.NotAfter.UTC().Format(time.RFC3339),
+		"sha256":      fingerprint(c),
+		"certificate": base64.StdEncoding.EncodeToString(c.Raw),
+	}
+}
+
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
