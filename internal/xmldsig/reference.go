@@ -61,6 +61,24 @@ func ReadReference(e Node) (*Reference, error) {
 	return r, err
 }
 
+// ReadManifest reads the references of a ds:Manifest that signature covers.
+func ReadManifest(m, signature Node) ([]*Reference, error) {
+	elements := m.All(NamespaceDSig, "Reference")
+	if len(elements) > m.documentLimits().References {
+		return nil, fmt.Errorf("ds:Manifest of %d references: %w", len(elements), ErrTooLarge)
+	}
+	all := make([]*Reference, 0, len(elements))
+	for _, e := range elements {
+		r, err := ReadReference(e)
+		if err != nil {
+			return nil, fmt.Errorf("ds:Manifest: %w", err)
+		}
+		r.signature = signature
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 // ReadTransforms reads a ds:Transforms; the zero Node has none.
 func ReadTransforms(e Node) ([]Transform, error) {
 	var all []Transform

@@ -9,7 +9,7 @@ import (
 // B-LTA) and EN 319 132-2 and TS 101 903 (BES, EPES, T, C, X, XL, A) define them. It says nothing about whether they
 // are valid.
 func (s *signed) level() string {
-	if s.facts.Format != signature.XAdES || !s.props.covered || !s.props.referencedByType {
+	if s.facts.Format != signature.XAdES || !s.formatsResolve() {
 		s.facts.Format = signature.XMLDSig
 		return ""
 	}
@@ -21,10 +21,10 @@ func (s *signed) level() string {
 	return s.extendedLevel()
 }
 
-// has tells whether an unsigned property is there, in the namespace of the version or that of 1.4.1.
+// has tells whether an unsigned property is there, in the namespace of the version or those of later additions.
 func (s *signed) has(locals ...string) bool {
 	for e := range s.props.unsigned.Elements() {
-		if e.Space() != s.props.space && e.Space() != ns141 {
+		if e.Space() != s.props.space && e.Space() != ns141 && e.Space() != ns19132 {
 			continue
 		}
 		for _, local := range locals {
@@ -39,7 +39,7 @@ func (s *signed) has(locals ...string) bool {
 // baseline is the B-B row of EN 319 132-1, table 2.
 func (s *signed) baseline() bool {
 	p := &s.props
-	if p.space != ns132 || s.xml.KeyInfo == nil || !s.inKeyInfo() {
+	if p.space == ns111 || s.xml.KeyInfo == nil || !s.inKeyInfo() {
 		return false
 	}
 	v1, v2 := p.child("SigningCertificate"), p.child("SigningCertificateV2")
@@ -59,21 +59,34 @@ func (s *signed) inKeyInfo() bool {
 	return false
 }
 
-// formatsGiven tells whether each signed data object has a DataObjectFormat with a MimeType.
+// formatsResolve tells whether every DataObjectFormat is about a reference of the signature, as it must be
+// (EN 319 132-1, 5.2.4).
+func (s *signed) formatsResolve() bool {
+	for _, f := range s.props.signedData.All(s.props.space, "DataObjectFormat") {
+		name, _ := f.Attr("", "ObjectReference")
+		_, target, err := s.doc.Select(name)
+		if err != nil || !target.Is(xmldsig.NamespaceDSig, "Reference") || !s.xml.Element.Contains(target) {
+			return false
+		}
+	}
+	return true
+}
+
+// formatsGiven tells whether each data object whose reference can be named has a DataObjectFormat with a MimeType.
 func (s *signed) formatsGiven() bool {
 	given := map[string]bool{}
 	for _, f := range s.props.signedData.All(s.props.space, "DataObjectFormat") {
 		if f.Child(s.props.space, "MimeType").IsZero() {
 			return false
 		}
-		ref, _ := f.Attr("", "ObjectReference")
-		given[ref] = true
+		name, _ := f.Attr("", "ObjectReference")
+		given[name] = true
 	}
-	for _, r := range s.xml.References {
-		if typesSignedProperties[r.Type] || r.Type == typeCountersigned {
-			continue
-		}
-		if r.ID == "" || !given["#"+r.ID] {
+	for i, r := range s.xml.References {
+		switch kind := referenceType(r); {
+		case kind == "signed-properties", kind == "counter-signature", kind == "manifest":
+		case r.Type == typeSignatureProperties, r.ID == "", s.inKeyInfoElement(s.covers[i].Target):
+		case !given["#"+r.ID]:
 			return false
 		}
 	}
@@ -89,25 +102,44 @@ func (s *signed) baselineLevel() string {
 		return ""
 	case !s.has("SignatureTimeStamp"):
 		return "B-B"
-	case !s.has("CertificateValues", "RevocationValues", "TimeStampValidationData", "AnyValidationData"):
+	case !s.singleTokens():
+		return ""
+	case !s.hasValues():
 		return "B-T"
+	case s.has("SealingEvidenceRecords"):
+		return "ERS"
 	case !s.has("ArchiveTimeStamp"):
 		return "B-LT"
 	}
 	return "B-LTA"
 }
 
+func (s *signed) hasValues() bool {
+	return s.has("CertificateValues", "RevocationValues", "TimeStampValidationData", "AnyValidationData")
+}
+
+// singleTokens tells whether each SignatureTimeStamp holds one token, as the baseline demands.
+func (s *signed) singleTokens() bool {
+	for e := range s.props.unsigned.Elements() {
+		if e.Local() == "SignatureTimeStamp" && len(e.All(s.props.space, "EncapsulatedTimeStamp")) != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// extendedLevel is the highest level of the older tables whose properties are there.
 func (s *signed) extendedLevel() string {
 	certRefs := s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2")
 	refs := certRefs && s.has("CompleteRevocationRefs")
 	switch {
-	case s.has("SealingEvidenceRecords"):
-		return "ERS"
 	case !s.has("SignatureTimeStamp"):
 		if s.props.child("SignaturePolicyIdentifier") != (xmldsig.Node{}) {
 			return "EPES"
 		}
 		return "BES"
+	case !refs && s.has("CertificateValues") && s.has("RevocationValues"):
+		return "LT"
 	case !refs:
 		return "T"
 	case !s.has("SigAndRefsTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"):

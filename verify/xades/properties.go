@@ -14,21 +14,22 @@ const (
 	ns122 = "http://uri.etsi.org/01903/v1.2.2#"
 	ns132 = "http://uri.etsi.org/01903/v1.3.2#"
 	ns141 = "http://uri.etsi.org/01903/v1.4.1#"
+
+	ns19132 = "http://uri.etsi.org/19132/v1.1.1#" // EN 319 132-3: evidence records
 )
 
 func isXAdES(space string) bool { return space == ns132 || space == ns122 || space == ns111 }
 
 // properties are the elements of xades:QualifyingProperties; absent ones are zero Nodes.
 type properties struct {
-	space            string
-	qualifying       xmldsig.Node
-	object           xmldsig.Node // the ds:Object that holds them
-	signed           xmldsig.Node
-	signedSignature  xmldsig.Node
-	signedData       xmldsig.Node
-	unsigned         xmldsig.Node // UnsignedSignatureProperties
-	covered          bool         // the signature covers all of signed
-	referencedByType bool         // by a reference of the type that the standard demands
+	space           string
+	qualifying      xmldsig.Node
+	object          xmldsig.Node // the ds:Object that holds them
+	signed          xmldsig.Node
+	signedSignature xmldsig.Node
+	signedData      xmldsig.Node
+	unsigned        xmldsig.Node // UnsignedSignatureProperties
+	covered         bool         // the signature covers all of signed
 }
 
 // child returns a child of the signed signature properties.
@@ -60,9 +61,10 @@ func (s *signed) readProperties() {
 	}
 	s.facts.Format = signature.XAdES
 	for i, out := range s.covers {
-		if out.Nodes.Covers(p.signed) {
-			p.covered = true
-			p.referencedByType = p.referencedByType || typesSignedProperties[s.xml.References[i].Type]
+		covers := out.Nodes.Covers(p.signed)
+		p.covered = p.covered || covers
+		if typesSignedProperties[s.xml.References[i].Type] && out.Found && !covers {
+			s.structure("the reference to the signed properties names %v", out.Target)
 		}
 	}
 	if !p.covered {

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	typeManifest      = xmldsig.NamespaceDSig + "Manifest"
-	typeObject        = xmldsig.NamespaceDSig + "Object"
-	typeCountersigned = "http://uri.etsi.org/01903#CountersignedSignature"
+	typeManifest            = xmldsig.NamespaceDSig + "Manifest"
+	typeObject              = xmldsig.NamespaceDSig + "Object"
+	typeSignatureProperties = xmldsig.NamespaceDSig + "SignatureProperties"
+	typeCountersigned       = "http://uri.etsi.org/01903#CountersignedSignature"
 )
 
 // typesSignedProperties are the reference types of the XAdES versions.
@@ -53,16 +54,12 @@ func referenceType(r *xmldsig.Reference) string {
 
 // checkManifest digests the entries of a ds:Manifest that the signature covers.
 func (s *signed) checkManifest(m xmldsig.Node) {
-	for n, e := range m.All(xmldsig.NamespaceDSig, "Reference") {
-		if n >= xmldsig.DefaultLimits.References {
-			s.structure("a manifest of more than %d entries", n)
-			return
-		}
-		r, err := xmldsig.ReadReference(e)
-		if err != nil {
-			s.structure("manifest: %v", err)
-			continue
-		}
+	entries, err := xmldsig.ReadManifest(m, s.xml.Element)
+	if err != nil {
+		s.structure("%v", err)
+		return
+	}
+	for _, r := range entries {
 		s.check(r, "manifest-entry")
 	}
 }
@@ -71,21 +68,17 @@ func (s *signed) checkManifest(m xmldsig.Node) {
 func (s *signed) check(r *xmldsig.Reference, kind string) xmldsig.Outcome {
 	fact := signature.Reference{Name: r.URI, Type: kind}
 	out, err := s.digest(r)
+	if err != nil && !errors.Is(err, xmldsig.ErrNotFound) {
+		s.note("%v", err)
+	}
+	if why := s.misnamed(kind, out); why != "" {
+		s.note("the reference %q names %v, %s", r.URI, out.Target, why)
+		out.Found, out.Intact, out.Nodes = false, false, xmldsig.NodeSet{}
+	}
 	fact.Found, fact.Intact = out.Found, out.Intact
 	fact.Scope, fact.Full = s.scope(r, out)
-	if err != nil {
-		s.explain(r, err)
-	}
-	if kind == "data" && s.xml.KeyInfo != nil && out.Target == s.xml.KeyInfo.Element {
+	if kind == "data" && s.inKeyInfoElement(out.Target) {
 		fact.Type = "key-info"
-	}
-	if kind == "signed-properties" && !out.Target.IsZero() && out.Target.Local() != "SignedProperties" {
-		fact.Found, fact.Intact = false, false
-		s.structure("the reference to the signed properties names %v", out.Target)
-	}
-	if kind == "manifest" && !out.Target.Is(xmldsig.NamespaceDSig, "Manifest") || kind == "object" && !out.External && !out.Target.Is(xmldsig.NamespaceDSig, "Object") {
-		fact.Found, fact.Intact = false, false // what it names is not what it says
-		s.note("the reference %q of type %s names %v", r.URI, kind, out.Target)
 	}
 	name := r.DigestMethod
 	if h, err := algorithm.HashByURI(r.DigestMethod); err == nil {
@@ -94,6 +87,30 @@ func (s *signed) check(r *xmldsig.Reference, kind string) xmldsig.Outcome {
 	s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "reference", Algorithm: name})
 	s.facts.References = append(s.facts.References, fact)
 	return out
+}
+
+// misnamed tells why a reference that was found does not cover what its type says, or "". An object that was
+// moved elsewhere in the signature keeps its digest: that is signature wrapping.
+func (s *signed) misnamed(kind string, out xmldsig.Outcome) string {
+	if !out.Found || out.External {
+		return ""
+	}
+	within := s.xml.Element.Contains(out.Target)
+	switch {
+	case kind == "object" && within && out.Target.Local() == "Object" && out.Target.Parent() != s.xml.Element:
+		return "which is no object of the signature"
+	case kind == "manifest" && !out.Target.Is(xmldsig.NamespaceDSig, "Manifest"):
+		return "which is no manifest"
+	case kind == "manifest" && within && out.Target.Parent().Parent() != s.xml.Element:
+		return "which is no manifest of the signature"
+	case kind == "counter-signature" && s.parent != nil && s.parent.xml != nil && !out.Nodes.Covers(s.parent.xml.ValueNode):
+		return "which is not the value of the signature that it stands in"
+	}
+	return ""
+}
+
+func (s *signed) inKeyInfoElement(n xmldsig.Node) bool {
+	return s.xml.KeyInfo != nil && n == s.xml.KeyInfo.Element
 }
 
 // digest checks a reference within the document's budget.
@@ -122,15 +139,6 @@ func (s *signed) spend(r *xmldsig.Reference) error {
 		return errTooMuch
 	}
 	return nil
-}
-
-// explain turns an error of a reference into a remark; what cannot be read at all makes it ill-formed.
-func (s *signed) explain(r *xmldsig.Reference, err error) {
-	switch {
-	case errors.Is(err, xmldsig.ErrNotFound):
-	default:
-		s.note("%v", err)
-	}
 }
 
 // scope tells a person what a reference covers.

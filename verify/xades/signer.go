@@ -50,8 +50,12 @@ func (s *signed) signingCertificates() []certDigest {
 	for _, local := range [...]string{"SigningCertificate", "SigningCertificateV2"} {
 		for _, cert := range s.props.child(local).All(s.props.space, "Cert") {
 			digest := cert.Child(s.props.space, "CertDigest")
-			uri, _ := digest.Child(xmldsig.NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
-			value, err := digest.Child(xmldsig.NamespaceDSig, "DigestValue").Bytes()
+			space := xmldsig.NamespaceDSig
+			if digest.Child(space, "DigestMethod").IsZero() {
+				space = s.props.space // XAdES 1.1.1 has elements of its own
+			}
+			uri, _ := digest.Child(space, "DigestMethod").Attr("", "Algorithm")
+			value, err := digest.Child(space, "DigestValue").Bytes()
 			h, herr := algorithm.HashByURI(uri)
 			if err != nil || herr != nil {
 				s.note("%s: the digest %q cannot be used", local, uri)

@@ -383,4 +383,3 @@ func (in *imprint) named(object xmldsig.Node) bool {
 	}
 	return false
 }
-
