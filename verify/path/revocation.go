@@ -31,6 +31,11 @@ type RevocationRule struct {
 	AfterIssuance     bool
 	Skew              time.Duration
 
+	// KnownUntil, where not zero, judges in hindsight: the newest evidence of until then decides, of whatever age, and is
+	// read for the validation time (EN 319 102-1 5.6.2.4): a revocation after it does not count, and evidence that had run
+	// out before it says nothing. Freshness, MaxAge and WithoutNextUpdate have no part in it.
+	KnownUntil time.Time
+
 	// LocalResponder says whether a responder is trusted by configuration, such as a trusted list's service; nil: none.
 	LocalResponder func(responder *certificate.Certificate) bool
 }
@@ -116,6 +121,7 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 		}
 		return named
 	}
+	rule.hindsight(&q)
 	q.Trusted = func(signer *certificate.Certificate) error { return b.authorise(o, i, signer) }
 	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
 		about := q
@@ -130,7 +136,11 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 
 func (b *builder) ask(q revocation.Question) revocation.Result {
 	responses, crls := b.request.Revocation.Evidence(&q)
-	return revocation.Check(q, responses, crls)
+	result := revocation.Check(q, responses, crls)
+	if !b.request.Revocation.KnownUntil.IsZero() {
+		result = asOf(result, b.request.Time)
+	}
+	return result
 }
 
 // workingKey returns the key of the i-th certificate with the parameters that it may inherit.
