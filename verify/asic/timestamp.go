@@ -1,0 +1,158 @@
+package asic
+
+import (
+	"crypto/sha256"
+	"io"
+
+	"trustcore/internal/asic"
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+// assertion is one time-stamp token file.
+type assertion struct {
+	entry    *asic.Entry
+	token    *timestamp.Token
+	manifest *manifest
+}
+
+// timestamps opens the token files. Those whose manifest names a signature file belong to its
+// signatures; the others stand for themselves.
+func (r *reader) timestamps() {
+	var list []*assertion
+	byEntry := map[*asic.Entry]*assertion{}
+	for _, e := range r.container.WithRole(asic.TimestampToken) {
+		content, err := r.container.Read(e)
+		if err != nil {
+			continue
+		}
+		a := &assertion{entry: e, manifest: r.manifestOf(e)}
+		a.token = timestamp.Open("", signature.ContainerTimestamp, content, nil)
+		a.token.ID = r.unique(a.token.ID)
+		r.imprint(a)
+		list = append(list, a)
+		byEntry[e] = a
+	}
+	for _, a := range list {
+		r.cover(a, byEntry)
+		for _, f := range r.container.Faults {
+			a.token.Structure = append(a.token.Structure, "container: "+f)
+		}
+		if !r.attach(a) {
+			r.out.Timestamps = append(r.out.Timestamps, a.token.Timestamp)
+		}
+	}
+}
+
+// imprint compares the token with its manifest, or with the one data object of an ASiC-S container. A
+// manifest that says something false about a file of the container proves nothing.
+func (r *reader) imprint(a *assertion) {
+	if m := a.manifest; m != nil {
+		a.token.Compare(func(w io.Writer) error {
+			_, err := w.Write(m.content)
+			return err
+		})
+		for _, o := range m.objects {
+			if o.found && !o.intact {
+				a.token.Imprint = false
+			}
+			if o.found {
+				r.covered[o.entry] = true
+			}
+		}
+		return
+	}
+	data := r.container.Data()
+	if len(data) != 1 {
+		a.token.Structure = append(a.token.Structure, "a time-stamp without a manifest needs a container of one file (EN 319 162-1 4.3.3)")
+		return
+	}
+	content, err := r.read(data[0])
+	if err != nil {
+		return
+	}
+	r.covered[data[0]] = true
+	a.token.Compare(func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// cover lists what the token proves to have existed: the signatures and tokens that its manifest names
+// by the right digest.
+func (r *reader) cover(a *assertion, all map[*asic.Entry]*assertion) {
+	if a.manifest == nil {
+		return
+	}
+	c := digests{seen: map[[32]byte]bool{}}
+	for _, o := range a.manifest.objects {
+		if !o.intact {
+			continue
+		}
+		c.signatures(r.files[o.entry])
+		if other := all[o.entry]; other != nil && other != a {
+			c.timestamp(other.token.Timestamp)
+		}
+	}
+	a.token.Covers = c.list
+}
+
+// attach hands the token to the signatures of the files that its manifest names.
+func (r *reader) attach(a *assertion) bool {
+	if a.manifest == nil {
+		return false
+	}
+	named := map[*asic.Entry]bool{}
+	for _, o := range a.manifest.objects {
+		signatures := r.files[o.entry]
+		if len(signatures) == 0 || named[o.entry] {
+			continue
+		}
+		named[o.entry] = true
+		for _, s := range signatures {
+			s.Timestamps = append(s.Timestamps, a.token.Timestamp)
+			if s.Level == "B-LT" {
+				s.Level = "B-LTA"
+			}
+		}
+		a.token.CoversSignature = a.token.CoversSignature || o.intact
+	}
+	return len(named) > 0
+}
+
+// digests collects the SHA-256 of objects, each once.
+type digests struct {
+	seen map[[32]byte]bool
+	list [][32]byte
+}
+
+func (c *digests) add(sum [32]byte) {
+	if !c.seen[sum] {
+		c.seen[sum] = true
+		c.list = append(c.list, sum)
+	}
+}
+
+func (c *digests) objects(lists ...[][]byte) {
+	for _, list := range lists {
+		for _, o := range list {
+			c.add(sha256.Sum256(o))
+		}
+	}
+}
+
+func (c *digests) signatures(list []*signature.Signature) {
+	for _, s := range list {
+		c.add(s.Value)
+		c.objects(s.Certificates, s.CRLs, s.OCSPs)
+		for _, t := range s.Timestamps {
+			if t.Type != signature.ContainerTimestamp {
+				c.timestamp(t)
+			}
+		}
+	}
+}
+
+func (c *digests) timestamp(t *signature.Timestamp) {
+	c.objects([][]byte{t.Token}, t.Certificates, t.CRLs, t.OCSPs)
+}
