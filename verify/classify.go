@@ -1,0 +1,85 @@
+package verify
+
+import (
+	"strings"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+)
+
+// classify adds qualification (TS 119 615, 4.6) and the kind in the sense of Polish law.
+func (r *SignatureReport) classify(j *judge, s *signature.Signature, signer *certificate.Certificate, chain *chainVerdict) {
+	if signer == nil || chain == nil {
+		return
+	}
+	var issuers []*certificate.Certificate
+	if len(chain.result.Chain) > 0 {
+		issuers = append(issuers, chain.result.Chain[1:]...)
+	}
+	if a := chain.result.Anchor; a != nil && a.Certificate != nil {
+		issuers = append(issuers, a.Certificate)
+	}
+	issued := j.ev.Lists.Qualify(signer, issuers, signer.NotBefore)
+	signed := j.ev.Lists.Qualify(signer, issuers, r.BestSignatureTime)
+	r.Qualification = qualification(r.Indication, issued, signed)
+	r.Kind = kindOf(r, s, signer, signed)
+}
+
+// qualification names the level as DSS does, so that clients of either understand the same.
+func qualification(indication Indication, issued, signed trustlist.Qualified) string {
+	if !signed.Found || signed.Conflict || signed.Type == trustlist.ForWebsites {
+		return "N/A"
+	}
+	qualified := issued.Certificate && signed.Certificate && !issued.Conflict
+	name := "AdESig"
+	if signed.Type == trustlist.ForSeals {
+		name = "AdESeal"
+	}
+	switch {
+	case signed.Type == trustlist.UnknownType:
+		name = "Unknown"
+	case qualified && signed.Device:
+		name = strings.Replace(name, "AdES", "QES", 1)
+	case qualified:
+		name += "-QC"
+	}
+	switch indication {
+	case TotalPassed:
+		return name
+	case Indeterminate:
+		return "Indeterminate " + name
+	}
+	switch {
+	case qualified && signed.Device:
+		return "Not AdES but QC with QSCD"
+	case qualified:
+		return "Not AdES but QC"
+	}
+	return "Not AdES"
+}
+
+// The minister's seal of podpis zaufany and the issuer of podpis osobisty.
+const (
+	ministerID      = "VATPL-5252955037"
+	ministerPrefix  = "Minister do spraw informatyzacji"
+	personalIssuer  = "pl.ID Authorization CA"
+	personalCountry = "PL"
+)
+
+// kindOf tells the kind. Podpis zaufany needs the minister's seal and the citizen in the signed attributes:
+// a seal alone is the minister's own, data without the seal prove nothing.
+func kindOf(r *SignatureReport, s *signature.Signature, signer *certificate.Certificate, q trustlist.Qualified) Kind {
+	minister := signer.Subject.OrganizationIdentifier() == ministerID && strings.HasPrefix(signer.Subject.CommonName(), ministerPrefix)
+	switch {
+	case minister && s.Signatory.FamilyName != "" && r.ReferencesIntact && r.SignatureIntact:
+		return KindTrusted
+	case signer.Issuer.CommonName() == personalIssuer && signer.Issuer.Country() == personalCountry:
+		return KindPersonal
+	case q.Found && q.Certificate && q.Type == trustlist.ForSignatures && q.Device:
+		return KindQualified
+	case q.Found && q.Type == trustlist.ForSeals, signer.Subject.OrganizationIdentifier() != "" && signer.Subject.Surname() == "":
+		return KindSeal
+	}
+	return KindOther
+}

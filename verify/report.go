@@ -1,0 +1,156 @@
+package verify
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Indication is the status of a signature (EN 319 102-1, 5.1.3).
+type Indication string
+
+// The indications of a signature, then those of a time-stamp.
+const (
+	TotalPassed   Indication = "TOTAL-PASSED"
+	TotalFailed   Indication = "TOTAL-FAILED"
+	Indeterminate Indication = "INDETERMINATE"
+
+	Passed Indication = "PASSED"
+	Failed Indication = "FAILED"
+)
+
+// SubIndication is the reason of an indication that is not passed (EN 319 102-1, tables 5 and 6); "" for passed.
+type SubIndication string
+
+// The sub-indications that Judge gives.
+const (
+	FormatFailure             SubIndication = "FORMAT_FAILURE"
+	HashFailure               SubIndication = "HASH_FAILURE"
+	SigCryptoFailure          SubIndication = "SIG_CRYPTO_FAILURE"
+	SignedDataNotFound        SubIndication = "SIGNED_DATA_NOT_FOUND"
+	NoSigningCertificateFound SubIndication = "NO_SIGNING_CERTIFICATE_FOUND"
+	NoCertificateChainFound   SubIndication = "NO_CERTIFICATE_CHAIN_FOUND"
+	NoCertificateChainNoPOE   SubIndication = "NO_CERTIFICATE_CHAIN_FOUND_NO_POE"
+	ChainGeneralFailure       SubIndication = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+	ChainConstraintsFailure   SubIndication = "CHAIN_CONSTRAINTS_FAILURE"
+	SigConstraintsFailure     SubIndication = "SIG_CONSTRAINTS_FAILURE"
+	CryptoConstraintsNoPOE    SubIndication = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+	OutOfBoundsNoPOE          SubIndication = "OUT_OF_BOUNDS_NO_POE"
+	OutOfBoundsNotRevoked     SubIndication = "OUT_OF_BOUNDS_NOT_REVOKED"
+	RevokedNoPOE              SubIndication = "REVOKED_NO_POE"
+	RevokedCANoPOE            SubIndication = "REVOKED_CA_NO_POE"
+	RevocationOutOfBounds     SubIndication = "REVOCATION_OUT_OF_BOUNDS_NO_POE"
+	TryLater                  SubIndication = "TRY_LATER"
+	NotYetValid               SubIndication = "NOT_YET_VALID"
+	TimestampOrderFailure     SubIndication = "TIMESTAMP_ORDER_FAILURE"
+)
+
+// MarshalJSON writes null for none.
+func (s SubIndication) MarshalJSON() ([]byte, error) { return orNull(string(s)) }
+
+// Container is the name of the container that a signature lies in, null in JSON for none.
+type Container string
+
+// MarshalJSON writes null for none.
+func (c Container) MarshalJSON() ([]byte, error) { return orNull(string(c)) }
+
+func orNull(s string) ([]byte, error) {
+	if s == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(s)
+}
+
+// Report is what Judge says of a document. It is plain data, made to be kept.
+type Report struct {
+	SHA256          string            `json:"sha256"` // of the document, lower-case hex; the caller fills it in
+	Policy          string            `json:"policy"`
+	ValidationTime  time.Time         `json:"validation_time"`
+	Signatures      []SignatureReport `json:"signatures"`
+	Timestamps      []TimestampReport `json:"timestamps"` // those that belong to no signature
+	EvidenceRecords []struct{}        `json:"evidence_records"`
+}
+
+// SignatureReport is the verdict on one signature.
+type SignatureReport struct {
+	ID        string    `json:"id"`
+	Format    string    `json:"format"`
+	Container Container `json:"container"`
+	Filename  string    `json:"filename,omitempty"`
+	Level     string    `json:"level"`
+
+	Indication    Indication    `json:"indication"`
+	SubIndication SubIndication `json:"sub_indication"`
+	// Reasons say, for experts, what led to the indication; Notes are remarks that changed nothing.
+	Reasons []string `json:"reasons,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+
+	SignatureIntact  bool `json:"signature_intact"`
+	ReferencesIntact bool `json:"references_intact"`
+
+	Qualification string `json:"qualification"`
+	Kind          Kind   `json:"kind"`
+	Signer        Signer `json:"signer"`
+
+	BestSignatureTime  time.Time         `json:"best_signature_time"` // the earliest proven time of existence
+	SigningTime        *time.Time        `json:"signing_time"`        // claimed by the signer
+	CounterSignatureOf *string           `json:"counter_signature_of"`
+	Timestamps         []TimestampReport `json:"timestamps"`
+	Scopes             []Scope           `json:"scopes"`
+	Chain              []Certificate     `json:"chain,omitempty"`
+
+	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
+	Sentence map[string]string `json:"sentence"`
+}
+
+// Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).
+type Kind string
+
+// The kinds.
+const (
+	KindQualified Kind = "qualified" // kwalifikowany podpis elektroniczny
+	KindTrusted   Kind = "trusted"   // podpis zaufany
+	KindPersonal  Kind = "personal"  // podpis osobisty
+	KindSeal      Kind = "seal"      // pieczęć elektroniczna
+	KindOther     Kind = "other"
+)
+
+// Signer is the signatory as the certificate, or for podpis zaufany the signed attributes, name them.
+type Signer struct {
+	CertificateSHA256 string `json:"certificate_sha256,omitempty"` // lower-case hex of the DER
+	CommonName        string `json:"common_name,omitempty"`
+	GivenName         string `json:"given_name,omitempty"`
+	Surname           string `json:"surname,omitempty"`
+	Organization      string `json:"organization,omitempty"`
+	Country           string `json:"country,omitempty"`
+	Issuer            string `json:"issuer,omitempty"`
+}
+
+// Scope says what a signature covers.
+type Scope struct {
+	Name  string `json:"name"`
+	Scope string `json:"scope"`
+	Full  bool   `json:"full"`
+}
+
+// Certificate is one certificate of the chain, the signer's first, the anchor last.
+type Certificate struct {
+	SHA256    string     `json:"sha256"`
+	Subject   string     `json:"subject"`
+	NotBefore time.Time  `json:"not_before"`
+	NotAfter  time.Time  `json:"not_after"`
+	Anchor    bool       `json:"anchor,omitempty"`
+	Status    string     `json:"status,omitempty"` // revocation status and its source
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+}
+
+// TimestampReport is the verdict on one time-stamp.
+type TimestampReport struct {
+	ID            string        `json:"id,omitempty"`
+	Type          string        `json:"type"`
+	Indication    Indication    `json:"indication"`
+	SubIndication SubIndication `json:"sub_indication"`
+	Reasons       []string      `json:"reasons,omitempty"`
+	Time          time.Time     `json:"time"`
+	Intact        bool          `json:"intact"`
+	SignedBy      string        `json:"signed_by,omitempty"`
+}

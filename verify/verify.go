@@ -1,0 +1,100 @@
+// Package verify judges signed documents as ETSI EN 319 102-1 says.
+//
+// Open turns any container into facts: bytes only, no network, no trust, no clock. Judge draws the
+// conclusions from facts, evidence, policy and a time; it neither fetches nor reads the clock, so that a
+// verdict can be repeated years later. A bad signature is a report, never an error; an error means
+// that the document could not be judged.
+package verify
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"trustcore/verify/asic"
+	"trustcore/verify/cades"
+	"trustcore/verify/pades"
+	"trustcore/verify/signature"
+	"trustcore/verify/xades"
+)
+
+// MaxDocument is the largest document in bytes that Open reads. What offices exchange stays below 100 MB.
+const MaxDocument = 256 << 20
+
+// ErrUnknownFormat tells that the content is of no format that can hold a signature.
+var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF or ASiC document: nothing in it can be verified")
+
+// Open recognises the container by its content and returns what it holds. Detached are the files that a
+// detached signature may be about; for one that is of no interest they are left unread.
+func Open(data []byte, detached ...signature.Detached) (doc *signature.Document, err error) {
+	if len(data) > MaxDocument {
+		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			doc, err = nil, fmt.Errorf("reading the file failed inside: %v\n%s", r, debug.Stack())
+		}
+	}()
+	switch recognise(data) {
+	case containerPDF:
+		return pades.Open(data)
+	case containerZIP:
+		return asic.Open(data, detached)
+	case containerXML:
+		return xades.Open(data, detached)
+	case containerCMS:
+		return cades.Open(data, detached)
+	case containerEmpty:
+		return nil, errors.New("the file is empty")
+	}
+	return nil, ErrUnknownFormat
+}
+
+type container int
+
+const (
+	containerUnknown container = iota
+	containerEmpty
+	containerPDF
+	containerZIP
+	containerXML
+	containerCMS
+)
+
+// headerWindow is how far into a file the header of a PDF may stand (ISO 32000-1, annex H note 13).
+const headerWindow = 1024
+
+func recognise(data []byte) container {
+	head := data[:min(len(data), headerWindow)]
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
+	switch {
+	case len(text) == 0:
+		return containerEmpty
+	case bytes.HasPrefix(data, []byte("PK\x03\x04")), bytes.HasPrefix(data, []byte("PK\x05\x06")):
+		return containerZIP
+	case bytes.Contains(head, []byte("%PDF-")):
+		return containerPDF
+	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
+		return containerXML
+	case data[0] == 0x30, isEncodedCMS(text), bytes.HasPrefix(text, []byte("MIME-Version")), bytes.HasPrefix(text, []byte("Content-Type")):
+		return containerCMS
+	}
+	return containerUnknown
+}
+
+// isEncodedCMS tells PEM and bare base64 of something that begins as a SEQUENCE.
+func isEncodedCMS(text []byte) bool {
+	if bytes.HasPrefix(text, []byte("-----BEGIN ")) {
+		block, _ := pem.Decode(append(text[:len(text):len(text)], '\n'))
+		return block != nil || bytes.Contains(text, []byte("PKCS7")) || bytes.Contains(text, []byte("CMS"))
+	}
+	if len(text) < 4 || text[0] != 'M' {
+		return false
+	}
+	first := make([]byte, 3)
+	_, err := base64.StdEncoding.Decode(first, text[:4])
+	return err == nil && first[0] == 0x30
+}
