@@ -214,6 +214,9 @@ func uriHost(uri string) (string, bool) {
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
+	if strings.Contains(rest, `\`) {
+		return "", false // readers disagree where the authority ends
+	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		rest = rest[at+1:]
 	}
