@@ -67,6 +67,45 @@ func (c *Content) WriteTo(w io.Writer) (int64, error) {
 	return written, nil
 }
 
+// WriteDER writes the EncapsulatedContentInfo element in DER, the content streaming. A foreign content
+// cannot be rewritten.
+func (c *Content) WriteDER(w io.Writer) error {
+	if c.Foreign {
+		return errors.New("content of PKCS #7 1.5 cannot be rewritten")
+	}
+	head, _ := c.derHead()
+	if _, err := w.Write(head); err != nil || !c.Present {
+		return err
+	}
+	_, err := c.WriteTo(w)
+	return err
+}
+
+// IsDER tells whether Raw is what WriteDER writes: no other encoding of the same parts has its length
+// and beginning.
+func (c *Content) IsDER() bool {
+	head, size := c.derHead()
+	return !c.Foreign && len(c.Raw) == size && bytes.HasPrefix(c.Raw, head)
+}
+
+// derHead is everything before the content's octets in DER, and the size of the whole.
+func (c *Content) derHead() ([]byte, int) {
+	if !c.Present {
+		head := element(tagSequence, c.RawType)
+		return head, len(head)
+	}
+	length := 0
+	for _, s := range c.Segments {
+		length += len(s)
+	}
+	octets := appendHeader(nil, tagOctetString, length)
+	explicit := appendHeader(nil, tagContext|tagConstructed, len(octets)+length)
+	body := len(c.RawType) + len(explicit) + len(octets) + length
+	head := appendHeader(nil, tagSequence, body)
+	size := len(head) + body
+	return append(append(append(head, c.RawType...), explicit...), octets...), size
+}
+
 // Bytes returns the content in one piece; it copies only when it is segmented.
 func (c *Content) Bytes() []byte {
 	if len(c.Segments) == 1 {

@@ -1,6 +1,7 @@
 package cades
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -161,7 +162,7 @@ func (s *signer) coverAttribute(st *stamp, a *cms.Attribute, values [][]byte) {
 
 // maxContentPasses bounds how often the content of one file is hashed for archive time-stamps of the
 // second version, each of which hashes it anew.
-const maxContentPasses = 32
+const maxContentPasses = 16
 
 // formV2 is one of the encodings in which implementations hash the parts for an archive time-stamp of
 // the second version; TS 101 733, 6.4.1 leaves room for them. All cover the same parts.
@@ -170,21 +171,43 @@ type formV2 struct {
 	bare bool // unsigned attributes one after the other, without tag and length of the set
 }
 
+var formsV2 = [...]formV2{{}, {der: true}, {bare: true}, {der: true, bare: true}}
+
 // archiveV2 checks an archive-time-stamp-v2, which is about the parts of the SignedData as they were
 // then: later unsigned attributes are left out by their time.
 func (s *signer) archiveV2(st *stamp) {
 	earlier := s.attributesBefore(st)
-	for _, form := range [...]formV2{{}, {der: true}, {bare: true}, {der: true, bare: true}} {
+	plain := s.isDER(earlier)
+	for i := range formsV2 {
+		n := (s.doc.form + i) % len(formsV2)
+		if formsV2[n].der && plain {
+			continue
+		}
 		if s.doc.passes++; s.doc.passes > maxContentPasses {
 			s.note("more than %d passes over the content for archive time-stamps", maxContentPasses)
 			return
 		}
-		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, form) })
+		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, formsV2[n]) })
 		if st.Imprint {
+			s.doc.form = n
 			s.coverAll(st, earlier)
 			return
 		}
 	}
+}
+
+// isDER tells whether the parts stand in DER already, so that the other form is the same.
+func (s *signer) isDER(earlier []*cms.Attribute) bool {
+	if !s.doc.signed.Content.IsDER() {
+		return false
+	}
+	for _, part := range s.partsV2(earlier, formV2{}) {
+		der, err := cms.ToDER(part)
+		if err != nil || !bytes.Equal(der, part) {
+			return false
+		}
+	}
+	return true
 }
 
 // attributesBefore are the unsigned attributes that an archive time-stamp is about: all but itself
@@ -225,35 +248,21 @@ func (s *signer) coverAll(st *stamp, earlier []*cms.Attribute) {
 // writeV2 writes what an archive-time-stamp-v2 is about: encapContentInfo, the external content,
 // certificates, crls, and the elements of the SignerInfo with the earlier unsigned attributes.
 func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, form formV2) error {
-	sd := s.doc.signed
-	if err := form.write(w, sd.Content.Raw); err != nil {
+	encap := &s.doc.signed.Content
+	if form.der {
+		if err := encap.WriteDER(w); err != nil {
+			return err
+		}
+	} else if _, err := w.Write(encap.Raw); err != nil {
 		return err
 	}
-	if !sd.Content.Present {
+	if !encap.Present {
 		if err := s.content.CopyTo(w); err != nil {
 			return err
 		}
 	}
-	parts := append([][]byte{sd.RawCertificates, sd.RawCRLs}, s.info.SignedFields()...)
-	attributes := make([][]byte, len(earlier))
-	for i, a := range earlier {
-		attributes[i] = a.Raw
-	}
-	switch {
-	case form.bare:
-		parts = append(parts, attributes...)
-	case len(attributes) > 0:
-		parts = append(parts, cms.UnsignedAttributes(attributes))
-	}
-	return form.write(w, parts...)
-}
-
-func (f formV2) write(w io.Writer, parts ...[]byte) error {
-	for _, part := range parts {
-		if len(part) == 0 {
-			continue
-		}
-		if f.der {
+	for _, part := range s.partsV2(earlier, form) {
+		if form.der {
 			var err error
 			if part, err = cms.ToDER(part); err != nil {
 				return err
@@ -264,4 +273,26 @@ func (f formV2) write(w io.Writer, parts ...[]byte) error {
 		}
 	}
 	return nil
+}
+
+// partsV2 are the parts behind the content, as they stand.
+func (s *signer) partsV2(earlier []*cms.Attribute, form formV2) [][]byte {
+	var parts [][]byte
+	for _, field := range [][]byte{s.doc.signed.RawCertificates, s.doc.signed.RawCRLs} {
+		if field != nil {
+			parts = append(parts, field)
+		}
+	}
+	parts = append(parts, s.info.SignedFields()...)
+	attributes := make([][]byte, len(earlier))
+	for i, a := range earlier {
+		attributes[i] = a.Raw
+	}
+	if form.bare {
+		return append(parts, attributes...)
+	}
+	if len(attributes) > 0 {
+		parts = append(parts, cms.UnsignedAttributes(attributes))
+	}
+	return parts
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
@@ -33,7 +34,8 @@ func Open(data []byte, detached []signature.Detached) (*signature.Document, erro
 	if len(sd.Rest) > 0 && !blank(sd.Rest) {
 		notes = append(notes, fmt.Sprintf("%d octets follow the CMS", len(sd.Rest)))
 	}
-	d := &document{signed: sd, contents: contents(sd, detached), format: signature.CAdES}
+	d := newDocument(sd, signature.CAdES)
+	d.contents = contents(sd, detached)
 	return &signature.Document{Signatures: d.signatures(notes)}, nil
 }
 
@@ -68,15 +70,22 @@ type document struct {
 	contents []content
 	format   signature.Format
 	extra    [][]byte // certificates from outside the SignedData
+	pool     *signerinfo.Pool
 	ids      map[string]int
 	digests  map[span][32]byte
-	stamps   int // opened so far
-	passes   int // of the content for archive time-stamps
+	count    int // signatures so far
+	work     int // of public-key operations so far
+	stamps   int // time-stamps opened so far
+	passes   int // over the content for archive time-stamps of the second version
+	form     int // which of their encodings this file uses, as far as seen
+}
+
+func newDocument(sd *cms.SignedData, format signature.Format) *document {
+	return &document{signed: sd, format: format, pool: signerinfo.NewPool(sd.Certificates),
+		ids: make(map[string]int, len(sd.Signers)), digests: make(map[span][32]byte)}
 }
 
 func (d *document) signatures(notes []string) []*signature.Signature {
-	d.ids = make(map[string]int, len(d.signed.Signers))
-	d.digests = make(map[span][32]byte)
 	var list []*signature.Signature
 	for _, si := range d.signed.Signers {
 		s := d.signer(si)
@@ -122,6 +131,7 @@ func (d *document) signer(si *cms.SignerInfo) *signer {
 }
 
 func (d *document) start(si *cms.SignerInfo) *signer {
+	d.count++
 	value := sha256.Sum256(si.Signature)
 	s := &signer{Signature: &signature.Signature{ID: d.id(value), Format: d.format, Value: value}, doc: d, info: si}
 	s.evidence()
@@ -154,11 +164,21 @@ func (d *document) choose(s *signer) (content, *signerinfo.Facts) {
 }
 
 func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) *signerinfo.Facts {
-	return signerinfo.Check(signerinfo.Input{
+	if d.work > maxWork {
+		return &signerinfo.Facts{DigestFound: c.Present(), Structure: []string{"the file asks for more public-key operations than one is given"}}
+	}
+	own := s.Certificates[len(d.signed.Certificates):]
+	facts := signerinfo.Check(signerinfo.Input{
 		SignerInfo: s.info, ContentType: contentType, Content: c,
-		Candidates: append(s.Certificates[:len(s.Certificates):len(s.Certificates)], d.extra...),
+		Candidates: []*signerinfo.Pool{d.pool, signerinfo.NewPool(own), signerinfo.NewPool(d.extra)},
 	})
+	d.work += facts.Work
+	return facts
 }
+
+// maxWork bounds the public-key operations for one file, in the unit of signerinfo.Facts: 4,096 with
+// RSA-2048, or 64 with RSA-16384, each some tenths of a second.
+const maxWork = 16 << 10
 
 // take copies the facts of the check.
 func (s *signer) take(f *signerinfo.Facts) {
@@ -189,9 +209,8 @@ func (s *signer) note(format string, args ...any) {
 // unsigned attributes.
 func (s *signer) evidence() {
 	sd := s.doc.signed
-	s.Certificates = append(s.Certificates, sd.Certificates...)
-	s.CRLs = append(s.CRLs, sd.CRLs...)
-	s.OCSPs = append(s.OCSPs, sd.OCSPs...)
+	// Clipped, so that appending for one signer leaves the others' alone.
+	s.Certificates, s.CRLs, s.OCSPs = slices.Clip(sd.Certificates), slices.Clip(sd.CRLs), slices.Clip(sd.OCSPs)
 	for _, list := range [][]cms.Attribute{s.info.SignedAttributes, s.info.UnsignedAttributes} {
 		for i := range list {
 			s.attributeEvidence(&list[i])
@@ -245,7 +264,7 @@ func (d *document) counterSignatures(parent *signer, depth int) []*signature.Sig
 }
 
 func (d *document) counterSignature(parent *signer, value []byte, depth int) (*signer, error) {
-	if depth > maxCounterDepth || len(d.ids) >= maxSignatures {
+	if depth > maxCounterDepth || d.count >= maxSignatures {
 		return nil, errors.New("more of them than are followed")
 	}
 	si, err := cms.ParseSignerInfo(value)

@@ -50,8 +50,8 @@ func OpenPDF(p PDF) (*signature.Signature, error) {
 	if len(sd.Signers) == 0 {
 		return nil, errors.New("PDF signature: the CMS has no signer")
 	}
-	d := &document{signed: sd, format: signature.PDF, extra: p.Certificates,
-		ids: make(map[string]int, 1), digests: make(map[span][32]byte)}
+	d := newDocument(sd, signature.PDF)
+	d.extra = p.Certificates
 	if p.SubFilter == PDFCAdESDetached {
 		d.format = signature.PAdES
 	}

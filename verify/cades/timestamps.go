@@ -50,8 +50,8 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 			continue
 		}
 		for _, token := range a.Values {
-			if s.doc.stamps++; s.doc.stamps > maxTimestamps {
-				s.note("more than %d time-stamps; the rest is not looked at", maxTimestamps)
+			if s.doc.stamps++; s.doc.stamps > maxTimestamps || s.doc.work > maxWork {
+				s.note("more time-stamps than one file is given; the rest is not looked at")
 				return
 			}
 			if len(token) == 0 || token[0] != 0x30 {
@@ -59,6 +59,7 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 				continue
 			}
 			t := timestamp.Open("", kind, token, s.Certificates)
+			s.doc.work += t.Work
 			s.stamps = append(s.stamps, &stamp{t, a, token, s.doc})
 		}
 	}

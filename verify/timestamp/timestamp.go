@@ -25,6 +25,9 @@ type Token struct {
 	// SignedData is the token's CMS, nil when it cannot be read.
 	SignedData *cms.SignedData
 
+	// Work is what the token's public-key operations cost, in the unit of signerinfo.Facts.
+	Work int
+
 	hash algorithm.Hash // of the imprint; invalid when unknown
 }
 
@@ -121,16 +124,13 @@ func (t *Token) check(extra [][]byte) {
 	if len(t.SignedData.Signers) == 0 || t.Info == nil {
 		return
 	}
-	candidates := t.Certificates
-	if len(extra) > 0 {
-		candidates = append(candidates[:len(candidates):len(candidates)], extra...)
-	}
 	facts := signerinfo.Check(signerinfo.Input{
 		SignerInfo:  t.SignedData.Signers[0],
 		ContentType: t.SignedData.Content.Type,
 		Content:     signerinfo.Bytes(t.SignedData.Content.Bytes()),
-		Candidates:  candidates,
+		Candidates:  []*signerinfo.Pool{signerinfo.NewPool(t.Certificates), signerinfo.NewPool(extra)},
 	})
+	t.Work = facts.Work
 	t.Signer, t.Binding = facts.Signer, facts.Binding
 	t.Intact = facts.Intact && facts.DigestFound && facts.DigestIntact && len(facts.Structure) == 0
 	t.Structure = append(t.Structure, facts.Structure...)

@@ -3,6 +3,7 @@ package signerinfo
 import (
 	"bytes"
 	"crypto/sha1"
+	"slices"
 
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
@@ -10,74 +11,106 @@ import (
 	"trustcore/verify/signature"
 )
 
-// maxNamed bounds the certificates whose key is tried: copies of one certificate and cross-signed
-// twins occur, more is a flood.
-const maxNamed = 16
+// maxNamed bounds the certificates of one pool whose key is tried: copies of one certificate and
+// cross-signed twins occur, more is a flood.
+const maxNamed = 8
 
-// named returns the candidates that the signer identifier or the signing-certificate attribute
-// names, those that both name first.
-func (c *checker) named() []*certificate.Certificate {
-	list := c.byIdentifier(c.likely())
+// Pool is a heap of certificates to find signers in. It remembers what it was asked, so that many
+// signers in one file do not cost a walk each. Not safe for concurrent use.
+type Pool struct {
+	certificates [][]byte
+	parsed       []*certificate.Certificate // all that can be parsed, once that was needed
+	asked        map[string][]*certificate.Certificate
+}
+
+// NewPool takes DER certificates in any order, with repeats and strangers.
+func NewPool(certificates [][]byte) *Pool { return &Pool{certificates: certificates} }
+
+// identified returns the certificates that the signer identifier names.
+func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
+	key := string(si.RawIdentifier)
+	if list, ok := p.asked[key]; ok {
+		return list
+	}
+	list := identified(si, p.likely(si))
 	if len(list) == 0 {
-		list = c.byIdentifier(c.Candidates)
+		list = identified(si, p.all())
 	}
-	if len(list) > 1 {
-		for i, cert := range list {
-			if c.bind(cert) == signature.BindingMatches {
-				list[0], list[i] = list[i], list[0]
-				break
-			}
-		}
+	if p.asked == nil {
+		p.asked = make(map[string][]*certificate.Certificate)
 	}
-	if len(list) == 0 {
-		list = c.byReference()
-	}
+	p.asked[key] = list
 	return list
 }
 
-// likely narrows the candidates to those that hold the identifier's octets somewhere, which saves
+// likely narrows the certificates to those that hold the identifier's octets somewhere, which saves
 // parsing the others.
-func (c *checker) likely() [][]byte {
-	wanted := c.SignerInfo.Issuer
+func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
+	if p.parsed != nil {
+		return p.parsed
+	}
+	wanted := si.Issuer
 	if wanted == nil {
-		wanted = c.SignerInfo.SubjectKeyID
+		wanted = si.SubjectKeyID
 	}
 	var list [][]byte
-	for _, der := range c.Candidates {
-		if bytes.Contains(der, wanted) && (c.SignerInfo.Serial == nil || bytes.Contains(der, c.SignerInfo.Serial)) {
+	for _, der := range p.certificates {
+		if len(list) < maxNamed && bytes.Contains(der, wanted) && (si.Serial == nil || bytes.Contains(der, si.Serial)) {
 			list = append(list, der)
 		}
 	}
-	return list
+	return parse(list)
 }
 
-func (c *checker) byIdentifier(candidates [][]byte) []*certificate.Certificate {
-	var list []*certificate.Certificate
-	for i, der := range candidates {
-		if len(list) >= maxNamed || repeated(candidates[:i], der) {
-			continue
+// all parses every certificate, once.
+func (p *Pool) all() []*certificate.Certificate {
+	if p.parsed == nil {
+		p.parsed = parse(p.certificates)
+	}
+	return p.parsed
+}
+
+func parse(list [][]byte) []*certificate.Certificate {
+	parsed := make([]*certificate.Certificate, 0, len(list))
+	for _, der := range list {
+		if cert, err := certificate.Parse(der); err == nil {
+			parsed = append(parsed, cert)
 		}
-		cert, err := certificate.Parse(der)
-		if err == nil && c.identifies(cert) {
+	}
+	return parsed
+}
+
+func identified(si *cms.SignerInfo, candidates []*certificate.Certificate) []*certificate.Certificate {
+	var list []*certificate.Certificate
+	for _, cert := range candidates {
+		if len(list) < maxNamed && identifies(si, cert) && !slices.ContainsFunc(list, func(c *certificate.Certificate) bool {
+			return c.Fingerprint == cert.Fingerprint
+		}) {
 			list = append(list, cert)
 		}
 	}
 	return list
 }
 
-func repeated(before [][]byte, der []byte) bool {
-	for _, b := range before {
-		if len(b) == len(der) && (len(b) == 0 || &b[0] == &der[0] || bytes.Equal(b, der)) {
-			return true
+// named returns the certificates of a pool that the signer identifier names, those that the
+// signing-certificate attribute names too first; without any, those that the attribute alone names.
+func (c *checker) named(p *Pool) []*certificate.Certificate {
+	list := p.identified(c.SignerInfo)
+	if len(list) == 0 {
+		return c.byReference(p)
+	}
+	for i, cert := range list {
+		if i > 0 && c.bind(cert) == signature.BindingMatches {
+			list = append([]*certificate.Certificate{cert}, list...)
+			break
 		}
 	}
-	return false
+	return list
 }
 
 // identifies tells whether the SignerIdentifier names the certificate. Names that differ in their
 // encoding alone are the same (RFC 5280, 7.1).
-func (c *checker) identifies(cert *certificate.Certificate) bool {
-	si := c.SignerInfo
+func identifies(si *cms.SignerInfo, cert *certificate.Certificate) bool {
 	if si.SubjectKeyID != nil {
 		if cert.SKI != nil {
 			return bytes.Equal(cert.SKI, si.SubjectKeyID)
@@ -113,7 +146,7 @@ func trimInteger(b []byte) []byte {
 
 // byReference finds the certificates by the digest in the signing-certificate attribute, for signers
 // whose identifier names nothing that is there.
-func (c *checker) byReference() []*certificate.Certificate {
+func (c *checker) byReference(p *Pool) []*certificate.Certificate {
 	var list []*certificate.Certificate
 	for _, refs := range [][]cms.CertificateRef{c.v2, c.v1} {
 		if len(refs) == 0 {
@@ -123,7 +156,7 @@ func (c *checker) byReference() []*certificate.Certificate {
 		if err != nil {
 			continue
 		}
-		for _, der := range c.Candidates {
+		for _, der := range p.certificates {
 			if len(list) > 0 || !bytes.Equal(h.Sum(der), refs[0].Hash) {
 				continue
 			}

@@ -20,8 +20,8 @@ type Input struct {
 	SignerInfo  *cms.SignerInfo
 	ContentType cms.OID // eContentType; "" for a counter-signature, which must not have content-type
 	Content     *Content
-	// Candidates are the DER certificates to find the signer in.
-	Candidates [][]byte
+	// Candidates are the certificates to find the signer in, the likeliest pool first.
+	Candidates []*Pool
 }
 
 // Facts are what the check found.
@@ -34,6 +34,10 @@ type Facts struct {
 	// DigestFound and DigestIntact are about the content: it is there, and its digest is the
 	// message-digest attribute's (or it is what the value signs, when there are no attributes).
 	DigestFound, DigestIntact bool
+
+	// Work is what the public-key operations cost, as (bits/1024)^2 each and at least 4: an RSA-2048
+	// verification is 4. Callers bound it for one file.
+	Work int
 
 	SigningTime time.Time
 	Algorithms  []signature.AlgorithmUse
@@ -153,20 +157,23 @@ func (c *checker) content() {
 // signer takes the first certificate that is named and whose key verifies the value; else the first
 // that is named.
 func (c *checker) signer() {
-	named := c.named()
-	for _, cert := range named {
-		if err := c.verify(cert); err != nil {
-			if !errors.Is(err, algorithm.ErrSignature) {
+	var first *certificate.Certificate
+	for _, pool := range c.Candidates {
+		for _, cert := range c.named(pool) {
+			if first == nil {
+				first = cert
+			}
+			if err := c.verify(cert); err == nil {
+				c.choose(cert)
+				c.Intact = true
+				return
+			} else if !errors.Is(err, algorithm.ErrSignature) {
 				c.note("signature value: %v", err)
 			}
-			continue
 		}
-		c.choose(cert)
-		c.Intact = true
-		return
 	}
-	if len(named) > 0 {
-		c.choose(named[0])
+	if first != nil {
+		c.choose(first)
 	}
 }
 
@@ -190,10 +197,16 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if err != nil {
 		return err
 	}
+	c.Work += cost(key)
 	if c.SignerInfo.RawSignedAttributes == nil {
 		return c.verifyContent(key)
 	}
 	return c.verifyAttributes(key)
+}
+
+func cost(key *algorithm.PublicKey) int {
+	kilobits := key.Bits() / 1024
+	return max(4, kilobits*kilobits)
 }
 
 // verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4).
@@ -221,6 +234,7 @@ func (c *checker) tryAsEncoded(key *algorithm.PublicKey, message []byte) {
 	if bytes.Equal(message, encoded) {
 		return
 	}
+	c.Work += cost(key)
 	if _, err := c.scheme.Verify(key, encoded, c.SignerInfo.Signature); err == nil {
 		c.note("the signature value is over signed attributes that are not in DER (RFC 5652, 5.4)")
 	}
