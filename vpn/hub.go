@@ -61,11 +61,12 @@ type Hub struct {
 	fence  fence.Fence
 	closed string // why every peer was shut out, "" while the fence stands
 
-	wish   Wish
-	wished bool         // a wish came, so that peers which are not in it are to go
-	policy fence.Policy // this and the next two are derived from wish
-	peers  map[Key]*PeerWish
-	routes []netip.Prefix
+	wish    Wish
+	inForce int64        // revision of the last wish that was carried out in full
+	wished  bool         // a wish came, so that peers which are not in it are to go
+	policy  fence.Policy // this and the next two are derived from wish
+	peers   map[Key]*PeerWish
+	routes  []netip.Prefix
 }
 
 // OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no

@@ -181,6 +181,7 @@ func playOffice() {
 	for {
 		var a action
 		if in.Decode(&a) != nil {
+			tunnel.Close()
 			os.Exit(0)
 		}
 		answer(local.do(a))

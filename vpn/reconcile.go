@@ -47,7 +47,7 @@ func (h *Hub) reconcile() (Changes, error) {
 			return total, h.failClosed(err)
 		}
 		if !changed {
-			h.closed = ""
+			h.closed, h.inForce = "", h.wish.Revision
 			return total, nil
 		}
 	}

@@ -40,7 +40,7 @@ func StateAt(lastHandshake, now time.Time) State {
 
 // Status is what a hub says about itself. It holds no secrets.
 type Status struct {
-	Revision   int64          `json:"revision"` // of the wish in force
+	Revision   int64          `json:"revision"` // of the last wish that was carried out in full; everything it took away is gone
 	Mode       Mode           `json:"mode"`
 	PublicKey  Key            `json:"public_key"`
 	ListenPort int            `json:"listen_port"`
@@ -90,7 +90,7 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{
-		Revision: h.wish.Revision, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
+		Revision: h.inForce, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
 		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Peers: []PeerStatus{},
 	}
 	for key, want := range h.peers {

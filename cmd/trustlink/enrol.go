@@ -65,6 +65,10 @@ func (o enrolment) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !r.Enrolment.HasTunnel() {
+		fmt.Fprintf(out, "enrolled as partner %s, without a tunnel\n", r.Enrolment.Partner)
+		return nil
+	}
 	fmt.Fprintf(out, "enrolled as site %s of partner %s, tunnel address %v; now run: trustlink up --state %s\n",
 		r.Enrolment.Site, r.Enrolment.Partner, r.Enrolment.Address[0].Addr(), o.state.dir)
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -44,6 +45,9 @@ func configuration(s state, withKey bool) (string, error) {
 	r, err := s.enrolled()
 	if err != nil {
 		return "", err
+	}
+	if !r.Enrolment.HasTunnel() {
+		return "", errors.New("this office has no tunnel: its order holds none")
 	}
 	text := office.KeyPlaceholder
 	if withKey {

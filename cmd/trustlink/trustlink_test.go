@@ -320,6 +320,22 @@ func TestEnrolRefuses(t *testing.T) {
 	}
 }
 
+func TestEnrolWithoutATunnel(t *testing.T) {
+	c, dir := startCore(t), t.TempDir()
+	c.spoil = func(e *office.Enrolment) {
+		*e = office.Enrolment{Partner: e.Partner, Certificate: e.Certificate, CA: e.CA}
+	}
+	out, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right")
+	if err != nil || !strings.Contains(out, "without a tunnel") {
+		t.Errorf("enrol: %q, %v", out, err)
+	}
+	for _, command := range []string{"up", "show"} {
+		if _, err := trustlink(t.Context(), command, "--state", dir); err == nil || !strings.Contains(err.Error(), "has no tunnel") {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
 func TestShow(t *testing.T) {
 	c, dir := startCore(t), t.TempDir()
 	if _, err := trustlink(t.Context(), "show", "--state", dir); err == nil || !strings.Contains(err.Error(), "trustlink enrol") {

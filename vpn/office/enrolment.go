@@ -11,23 +11,24 @@ import (
 )
 
 // Enrolment is what the core answers to an office that enrols: everything it needs but its
-// own private keys. It is public but for PresharedKey.
+// own private keys. It is public but for PresharedKey. An office that ordered no tunnel
+// gets a certificate alone: Hub, Address and Services are empty.
 type Enrolment struct {
 	Partner     string         `json:"partner"`
-	Site        string         `json:"site"`
+	Site        string         `json:"site,omitempty"`
 	Certificate string         `json:"certificate"` // PEM: client certificate and its chain
 	CA          string         `json:"ca"`          // PEM: anchors of the core's servers
-	Hub         Hub            `json:"hub"`
-	Address     []netip.Prefix `json:"address"` // of this office in the tunnel, /32 or /128
-	Services    []Service      `json:"services"`
+	Hub         Hub            `json:"hub,omitzero"`
+	Address     []netip.Prefix `json:"address,omitempty"` // of this office in the tunnel, /32 or /128
+	Services    []Service      `json:"services,omitempty"`
 }
 
 // Hub is the data centre's end as the office knows it.
 type Hub struct {
-	PublicKey    vpn.Key          `json:"public_key"`
+	PublicKey    vpn.Key          `json:"public_key,omitzero"`
 	PresharedKey vpn.PresharedKey `json:"preshared_key,omitzero"`
-	Endpoint     string           `json:"endpoint"` // host:port, UDP
-	Addresses    []netip.Prefix   `json:"addresses"`
+	Endpoint     string           `json:"endpoint,omitempty"` // host:port, UDP
+	Addresses    []netip.Prefix   `json:"addresses,omitempty"`
 }
 
 // Service is what the office may reach through the tunnel.
@@ -42,14 +43,21 @@ const (
 	maxServices  = 64
 )
 
-// Validate refuses an enrolment with which no tunnel can be brought up, or which would
-// draw more than the core's addresses into it.
+// HasTunnel says whether the office ordered a tunnel.
+func (e Enrolment) HasTunnel() bool { return e.Hub.PublicKey != vpn.Key{} }
+
+// Validate refuses an enrolment with which no tunnel can be brought up although there is
+// one, or which would draw more than the core's addresses into it.
 func (e Enrolment) Validate() error {
 	switch {
-	case e.Partner == "" || e.Site == "":
-		return errors.New("enrolment: it names no partner and site")
-	case e.Hub.PublicKey == vpn.Key{}:
+	case e.Partner == "":
+		return errors.New("enrolment: partner is missing")
+	case !e.HasTunnel() && (len(e.Address) > 0 || len(e.Hub.Addresses) > 0):
 		return errors.New("enrolment: hub.public_key is missing")
+	case !e.HasTunnel():
+		return nil
+	case e.Site == "":
+		return errors.New("enrolment: site is missing")
 	case e.Hub.Endpoint == "":
 		return errors.New("enrolment: hub.endpoint is missing")
 	case len(e.Address) == 0 || len(e.Address) > maxAddresses:

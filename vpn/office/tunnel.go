@@ -50,6 +50,9 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if err := cfg.Enrolment.Validate(); err != nil {
 		return nil, err
 	}
+	if !cfg.Enrolment.HasTunnel() {
+		return nil, errors.New("this office has no tunnel: its order holds none")
+	}
 	endpoint, err := resolve(ctx, cfg.Enrolment.Hub.Endpoint)
 	if err != nil {
 		return nil, err
