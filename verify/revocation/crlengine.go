@@ -10,8 +10,12 @@ import (
 	"trustcore/verify/certificate"
 )
 
-// maxCRLSigners bounds the keys that one CRL's signature is tried with: names of CAs rarely have more than three keys.
-const maxCRLSigners = 16
+const (
+	// maxCRLSigners bounds the keys that one CRL's signature is tried with: names of CAs rarely have more than three keys.
+	maxCRLSigners = 8
+	// maxCRLTries bounds the CRLs about one certificate whose signatures are checked: a document may carry thousands.
+	maxCRLTries = 32
+)
 
 // crlEngine is one run of RFC 5280 6.3.3.
 type crlEngine struct {
@@ -375,7 +379,10 @@ func (e *crlEngine) signerOf(crl *CRL) signerVerdict {
 	if v, ok := e.signed[crl]; ok {
 		return v
 	}
-	v := e.findSigner(crl)
+	v := signerVerdict{code: SignerNotFound, detail: fmt.Sprintf("more than %d lists about one certificate", maxCRLTries)}
+	if len(e.signed) < maxCRLTries {
+		v = e.findSigner(crl)
+	}
 	e.signed[crl] = v
 	return v
 }

@@ -5,6 +5,7 @@ package revocation
 
 import (
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"trustcore/verify/algorithm"
@@ -167,17 +168,60 @@ type Question struct {
 	Verify func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error)
 }
 
+// maxResponseTries bounds the OCSP responses about one certificate whose signatures are checked: each may cost several public-key
+// operations, and a document may carry thousands.
+const maxResponseTries = 32
+
 // Check judges OCSP responses and CRLs together: what does not serve at the time is left out, of the rest the newest
 // (by thisUpdate) decides. Where nothing serves the Result tells why of the evidence that came closest.
 func Check(q Question, responses []*Response, crls []*CRL) Result {
 	best := Result{Code: NoEvidence}
-	for _, r := range responses {
-		best = q.prefer(best, CheckOCSP(q, r))
+	for i, r := range q.newestAbout(responses) {
+		if i == maxResponseTries || best.decided() && r.thisUpdate.Before(best.ThisUpdate) {
+			break
+		}
+		best = q.prefer(best, CheckOCSP(q, r.response))
 	}
 	if len(crls) > 0 {
 		best = q.prefer(best, CheckCRL(q, crls))
 	}
 	return best
+}
+
+// datedResponse is a response with its newest answer about the certificate.
+type datedResponse struct {
+	response   *Response
+	thisUpdate time.Time
+}
+
+// newestAbout are the responses that name the certificate, those that serve first, newest first.
+func (q *Question) newestAbout(responses []*Response) (list []datedResponse) {
+	serving := 0
+	for _, r := range responses {
+		dated, serves := datedResponse{response: r}, false
+		singles := q.matching(r)
+		for _, s := range singles {
+			if s.ThisUpdate.After(dated.thisUpdate) {
+				dated.thisUpdate = s.ThisUpdate
+			}
+			if _, ok := q.serves(s.ThisUpdate, s.NextUpdate); ok {
+				serves = true
+			}
+		}
+		if len(singles) == 0 {
+			continue
+		}
+		list = append(list, dated)
+		if serves {
+			last := len(list) - 1
+			list[serving], list[last] = list[last], list[serving]
+			serving++
+		}
+	}
+	newest := func(a, b datedResponse) int { return b.thisUpdate.Compare(a.thisUpdate) }
+	slices.SortStableFunc(list[:serving], newest)
+	slices.SortStableFunc(list[serving:], newest)
+	return list
 }
 
 // decided reports whether usable evidence stands behind the result.
