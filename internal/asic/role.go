@@ -13,7 +13,7 @@ const (
 	Data              Role = iota // a signed or unsigned file
 	Folder                        //
 	MimetypeEntry                 //
-	XAdESSignatures               // META-INF/*signatures*.xml
+	XAdESSignatures               // META-INF/*signature*.xml
 	CAdESSignature                // META-INF/*signature*.p7s
 	TimestampToken                // META-INF/*timestamp*.tst
 	EvidenceRecord                // META-INF/*evidencerecord*.ers or .xml
@@ -47,7 +47,7 @@ func (e *Entry) Role() Role {
 		return SignatureManifest
 	case strings.Contains(file, "evidencerecord") && (xml || strings.HasSuffix(file, ".ers")):
 		return EvidenceRecord
-	case xml && strings.Contains(file, "signatures"):
+	case xml && strings.Contains(file, "signature"): // BDOC 1.0 writes signature0.xml
 		return XAdESSignatures
 	case strings.Contains(file, "signature") && strings.HasSuffix(file, ".p7s"):
 		return CAdESSignature

@@ -126,6 +126,9 @@ func (r *reader) cades(e *asic.Entry) {
 		return
 	}
 	m := r.manifestOf(e)
+	if r.container.Kind == asic.Simple {
+		m = nil // there the signature is about the one file (EN 319 162-1 4.3.3.2)
+	}
 	doc, err := cades.Open(content, r.signedBy(m))
 	if err != nil {
 		r.broken(e, signature.CAdES, content, err)

@@ -39,10 +39,10 @@ type stamped struct {
 
 // Figures that may only grow.
 const (
-	minCounts     = 0
-	minAgree      = 0
-	minLevels     = 0
-	minTimestamps = 0
+	minCounts     = 195 // more than the oracle: broken signature files and tokens are reported, not refused
+	minAgree      = 171 // two files name their data by another name than the container: not found, as their publishers want
+	minLevels     = 150 // the readers of the formats have their own tests
+	minTimestamps = 369
 )
 
 // intactWithReason are the files where we find a signature intact and the oracle does not.
@@ -86,10 +86,10 @@ func TestConformance(t *testing.T) {
 				t.Logf("%s: no signature by %s", v.File, want.Certificate)
 				continue
 			}
-			if s.Intact == want.Intact && s.ReferencesIntact() == whole {
+			if (s.Intact && s.ReferencesIntact()) == (want.Intact && whole) {
 				agree++
 			} else {
-				t.Logf("%s: intact %v, references %v; oracle %v, %v; %v %v", v.File, s.Intact, s.ReferencesIntact(), want.Intact, whole, s.Structure, s.Notes)
+				t.Logf("%s: intact %v, references %v; oracle %v, %v; %v %v", v.File, s.Intact, s.References, want.Intact, whole, s.Structure, s.Notes)
 			}
 			if s.Intact && s.ReferencesIntact() && !(want.Intact && whole) && intactWithReason[filepath.Base(v.File)] == "" {
 				t.Errorf("%s: taken for intact where the oracle does not", v.File)
@@ -189,12 +189,17 @@ func named(s *signature.Signature) string {
 	return string(s.Format) + "-" + s.Level
 }
 
+// sameStamps compares without regard to the order, which is that of the files here and of the times there.
 func sameStamps(ours []*signature.Timestamp, theirs []stamped) bool {
-	if len(ours) != len(theirs) {
-		return false
+	count := map[stamped]int{}
+	for _, o := range ours {
+		count[stamped{string(o.Type), o.Intact, o.Imprint}]++
 	}
-	for i, o := range ours {
-		if string(o.Type) != theirs[i].Type || o.Intact != theirs[i].Intact || o.Imprint != theirs[i].Imprint {
+	for _, t := range theirs {
+		count[t]--
+	}
+	for _, n := range count {
+		if n != 0 {
 			return false
 		}
 	}
