@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
+	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 )
 
@@ -444,4 +445,12 @@ func (a answer) response(t testing.TB, signer *holder) *Response {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// countVerify counts the signatures that are checked.
+func countVerify(n *int) func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
+	return func(s algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+		*n++
+		return s.Verify(key, message, signature)
+	}
 }
