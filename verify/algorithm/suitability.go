@@ -58,8 +58,9 @@ type Suitability struct {
 	Reason string    // the line that decides, for reports
 }
 
-// Suitable looks an algorithm up by its registry name: a digest ("SHA-256") with bits 0, or a signature scheme
-// ("RSA-PKCS1-SHA256") with the size of its key. Of digest and key the earlier end counts.
+// Suitable looks an algorithm up by its registry name: a digest ("SHA-256") with bits 0, a signature scheme
+// ("RSA-PKCS1-SHA256") with the size of its key, or a key alone by its PublicKey.Name ("RSA", "EC P-256") with its
+// size. Of digest and key the earlier end counts.
 func Suitable(name string, bits int) Suitability {
 	family, digest := splitName(name)
 	if family == "" {
@@ -86,7 +87,7 @@ func Acceptable(name string, bits int, at time.Time) (ok bool, reason string) {
 	return true, ""
 }
 
-// splitName takes a registry name apart: family and digest of a scheme, or a digest alone.
+// splitName takes a registry name apart: family and digest of a scheme, a digest alone, or the family of a key.
 func splitName(name string) (family, digest string) {
 	for _, family := range []string{"RSA-PKCS1", "RSA-PSS", "ECDSA", "DSA"} {
 		if rest, ok := strings.CutPrefix(name, family+"-"); ok {
@@ -97,6 +98,14 @@ func splitName(name string) (family, digest string) {
 		if hashes[h].name == name || hashes[h].suffix == name {
 			return "", hashes[h].suffix
 		}
+	}
+	switch {
+	case name == "RSA":
+		return "RSA-PKCS1", ""
+	case name == "RSASSA-PSS":
+		return "RSA-PSS", ""
+	case strings.HasPrefix(name, "EC "):
+		return "ECDSA", ""
 	}
 	return name, ""
 }
