@@ -43,12 +43,8 @@ func (s *signer) archiveV3(st *stamp) {
 
 // writeV3 writes what an archive-time-stamp-v3 is about.
 func (s *signer) writeV3(w io.Writer, contentDigest, index []byte) error {
-	si := s.info
-	for _, part := range [][]byte{
-		s.doc.signed.Content.RawType, contentDigest,
-		si.RawVersion, si.RawIdentifier, si.DigestAlgorithm, si.RawSignedAttributes, si.SignatureAlgorithm, si.RawSignature,
-		index,
-	} {
+	parts := append([][]byte{s.doc.signed.Content.RawType, contentDigest}, s.info.SignedFields()...)
+	for _, part := range append(parts, index) {
 		if _, err := w.Write(part); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -361,12 +362,58 @@ func TestTimestamps(t *testing.T) {
 	if s = only(t, der); s.Level != "B-LT" || len(s.OCSPs) != 1 {
 		t.Errorf("level %s", s.Level)
 	}
+	archived := archive(t, der, tsu)
+	if s = only(t, archived); s.Level != "B-LTA" || !s.Timestamps[1].CoversSignature || !last(s).Imprint || !last(s).Intact {
+		t.Errorf("level %s, %v, %+v", s.Level, s.Notes, last(s))
+	}
+	if covers := last(s).Covers; len(covers) < 6 || !slices.Contains(covers, s.Value) || !slices.Contains(covers, sha256.Sum256(s.OCSPs[0])) {
+		t.Errorf("covers %d objects", len(covers))
+	}
+	without := bytes.Replace(archived, s.OCSPs[0], bytes.Repeat([]byte{0}, len(s.OCSPs[0])), 1)
+	if doc, err := cades.Open(without, nil); err == nil && last(doc.Signatures[0]).Imprint {
+		t.Error("the archive time-stamp stands although evidence that it covers was taken away")
+	}
 	grow(cms.NewTimestampAttribute(tsu.Stamp(t, []byte("another signature value"), cmstest.Now)))
 	for _, ts := range s.Timestamps {
 		if ts.Imprint == (bytes.Contains(ts.Token, sha256Of("another signature value"))) {
 			t.Errorf("transplanted time-stamp: imprint %v", ts.Imprint)
 		}
 	}
+}
+
+// archive adds an archive-time-stamp-v3.
+func archive(t *testing.T, der []byte, tsu cmstest.Identity) []byte {
+	t.Helper()
+	sd, err := cms.Parse(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := sd.HashIndexV3(0, crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := sd.ArchiveMessage(0, sha256Of(string(content)), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attribute, err := cms.NewArchiveTimestamp(tsu.Stamp(t, message, cmstest.Now.Add(time.Hour)), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if der, err = cms.AddUnsignedAttribute(der, 0, attribute); err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// last is the archive time-stamp of a signature.
+func last(s *signature.Signature) *signature.Timestamp {
+	for _, ts := range s.Timestamps {
+		if ts.Type == signature.ArchiveTimestamp {
+			return ts
+		}
+	}
+	return &signature.Timestamp{}
 }
 
 func sha256Of(s string) []byte {

@@ -19,10 +19,10 @@ import (
 // The figures may only grow. Read the samples before lowering one.
 const (
 	minSignatures = 55 // signatures that pair with one of the oracle's
-	minIntact     = 52 // agree about the signature value
+	minIntact     = 55 // agree about the signature value
 	minReferences = 55 // agree about the content
-	minLevels     = 44
-	minTimestamps = 47 // agree about token and imprint
+	minLevels     = 55
+	minTimestamps = 64 // agree about token and imprint
 )
 
 // verdict is one line of an oracle.
@@ -48,8 +48,19 @@ type verdict struct {
 	}
 }
 
-// exceptions are the differences that were looked into: file (beginning of its folder) and what.
-var exceptions = map[string]string{}
+// exceptions are the differences that were looked into: folder of the file and what, and why.
+var exceptions = map[string]string{
+	"ce6b4301436b intact": "the detached file is another one than was signed; the value over the attributes verifies, " +
+		"openssl agrees. The oracle's library checks value and digest in one and calls both broken. The reference is broken here too",
+	"4c800490f775 time-stamp 1": "the ats-hash-index has four lists, so what the imprint is about cannot be assembled: not found " +
+		"here, found and not intact there",
+	"8aa890fc0ccb time-stamp 2": "a digest of the ats-hash-index has no object in the file, which makes the index invalid " +
+		"(EN 319 122-1, 5.5.2); the oracle passes over it",
+	"10d7e43b86a2 time-stamp 0": "the token's signature verifies, openssl agrees. Its signing-time attribute lies two seconds " +
+		"after the end of the authority's certificate, which the oracle's library counts as a broken signature; that is for the judgement",
+	"509898d12ef7 level": "the first of two signatures has a time-stamp and the SignedData holds revocation data: B-LT here; the " +
+		"oracle asks whether the data is about this signer's chain",
+}
 
 // TestConformance compares with the verdicts beside the corpus.
 func TestConformance(t *testing.T) {
@@ -92,8 +103,10 @@ func TestConformance(t *testing.T) {
 				t.Logf("%s #%d: %d time-stamps, oracle %d", v.File, i, len(got.Timestamps), len(want.Timestamps))
 				continue
 			}
+			twins := map[string]int{}
 			for j, w := range want.Timestamps {
-				g := stampOf(got.Timestamps, w.Type, w.Time, j)
+				g := stampOf(got.Timestamps, w.Type, w.Time, twins[w.Type+w.Time])
+				twins[w.Type+w.Time]++
 				mark(fmt.Sprintf("time-stamp %d", j),
 					g != nil && g.Intact == w.Intact && g.Found == w.ImprintFound && g.Imprint == w.ImprintIntact, &n.timestamps, fmt.Sprint(w, describe(g)))
 			}
@@ -183,18 +196,16 @@ func fingerprint(s *signature.Signature) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func stampOf(list []*signature.Timestamp, kind, at string, i int) *signature.Timestamp {
-	var found []*signature.Timestamp
+// stampOf finds our time-stamp for one of the oracle's: the nth of the same kind and second.
+func stampOf(list []*signature.Timestamp, kind, at string, nth int) *signature.Timestamp {
 	for _, ts := range list {
-		if string(ts.Type) == kind && ts.Time.UTC().Format("2006-01-02T15:04:05Z") == at {
-			found = append(found, ts)
+		if string(ts.Type) != kind || ts.Time.UTC().Format("2006-01-02T15:04:05Z") != at {
+			continue
 		}
-	}
-	if len(found) == 1 {
-		return found[0]
-	}
-	if len(found) > 1 && i < len(list) && string(list[i].Type) == kind {
-		return list[i]
+		if nth == 0 {
+			return ts
+		}
+		nth--
 	}
 	return nil
 }
