@@ -30,7 +30,7 @@ type process struct {
 	gone chan struct{} // closed when the process has ended and no more answers come
 	err  error         // why; set before gone is closed
 
-	writeMu sync.Mutex // one frame at a time
+	out *wire.Writer
 
 	mu    sync.Mutex
 	next  uint64                     // guarded by mu
@@ -55,7 +55,7 @@ func startProcess(argv []string, logger *slog.Logger) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the HSM worker: %w", err), ours.Close())
 	}
-	p := &process{cmd: cmd, conn: ours, gone: make(chan struct{}), calls: make(map[uint64]chan wire.Frame)}
+	p := &process{cmd: cmd, conn: ours, out: wire.NewWriter(ours), gone: make(chan struct{}), calls: make(map[uint64]chan wire.Frame)}
 	logged := make(chan struct{})
 	go func() {
 		defer close(logged)
@@ -161,11 +161,9 @@ func (p *process) call(ctx context.Context, kind wire.Kind, body []byte) (wire.F
 // write refuses a frame that is too long. A worker that takes no more frames is killed: half a frame makes the connection useless, and
 // that end is where the caller learns of it.
 func (p *process) write(f wire.Frame) error {
-	p.writeMu.Lock()
-	defer p.writeMu.Unlock()
 	err := p.conn.SetWriteDeadline(time.Now().Add(signTimeout))
 	if err == nil {
-		err = wire.Write(p.conn, f)
+		err = p.out.Write(f)
 	}
 	if errors.Is(err, wire.ErrFrame) {
 		return err

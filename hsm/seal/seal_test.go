@@ -124,12 +124,12 @@ func (p *parties) startTSA(t testing.TB) {
 		query := filepath.Join(p.dir, "query.tsq")
 		body, _ := io.ReadAll(r.Body)
 		if err := os.WriteFile(query, body, 0o600); err != nil {
-			http.Error(w, err.Error(), 500)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		out, err := exec.Command("openssl", "ts", "-reply", "-config", filepath.Join(p.dir, "tsa.cnf"), "-queryfile", query).Output()
 		if err != nil {
-			http.Error(w, err.Error(), 500)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		_, _ = w.Write(out)
@@ -401,7 +401,7 @@ func TestTSAIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
-		"error":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) },
+		"error":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
 		"empty":   func(http.ResponseWriter, *http.Request) {},
 		"garbage": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte{0x30, 0x80}, 1000)) },
 		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 	"syscall"
 
 	"trustcore/hsm/internal/wire"
@@ -55,14 +54,13 @@ func harden() error {
 // server is one connection.
 type server struct {
 	token *token // nil until Open; set before any other call is taken
-	out   io.Writer
-	write sync.Mutex // one frame at a time
+	out   *wire.Writer
 	fatal chan error // why the worker can't go on; has room for one
 }
 
 // serve answers calls until the client hangs up, ctx ends, or the module can't be healed inside this process.
 func serve(ctx context.Context, conn net.Conn) error {
-	s := &server{out: conn, fatal: make(chan error, 1)}
+	s := &server{out: wire.NewWriter(conn), fatal: make(chan error, 1)}
 	ended := make(chan error, 1)
 	go func() { ended <- s.read(conn) }()
 	select {
@@ -111,9 +109,7 @@ func (s *server) fail(err error) {
 
 func (s *server) answer(request, answer wire.Frame) error {
 	answer.Call = request.Call
-	s.write.Lock()
-	defer s.write.Unlock()
-	return wire.Write(s.out, answer)
+	return s.out.Write(answer)
 }
 
 func (s *server) open(f wire.Frame) wire.Frame {

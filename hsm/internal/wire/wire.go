@@ -3,10 +3,13 @@
 package wire
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"trustcore/hsm/mechanism"
 )
@@ -57,17 +60,40 @@ type Frame struct {
 // ErrFrame says that the peer does not speak this language; the connection is of no more use.
 var ErrFrame = errors.New("malformed frame")
 
-// Write writes the frame in one call of w.Write. It refuses a body over MaxBody.
-func Write(w io.Writer, f Frame) error {
+// Writer writes frames from many goroutines to one stream; those that come at the same time leave together.
+type Writer struct {
+	waiting atomic.Int32 // writers that will hold mu after this one
+	mu      sync.Mutex
+	buffer  *bufio.Writer // guarded by mu; empty whenever nobody waits
+}
+
+// NewWriter returns a Writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{buffer: bufio.NewWriterSize(w, 16<<10)} }
+
+// Write writes the frame, or leaves it to the next writer that waits already. It refuses a body over MaxBody; any other error means that
+// the stream is broken.
+func (w *Writer) Write(f Frame) error {
 	if len(f.Body) > MaxBody {
 		return fmt.Errorf("%w: body of %d bytes", ErrFrame, len(f.Body))
 	}
-	b := make([]byte, header, header+len(f.Body))
-	binary.BigEndian.PutUint32(b, uint32(header-4+len(f.Body)))
-	binary.BigEndian.PutUint64(b[4:], f.Call)
-	b[12] = byte(f.Kind)
-	_, err := w.Write(append(b, f.Body...))
-	return err
+	var h [header]byte
+	binary.BigEndian.PutUint32(h[:], uint32(header-4+len(f.Body)))
+	binary.BigEndian.PutUint64(h[4:], f.Call)
+	h[12] = byte(f.Kind)
+	w.waiting.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.waiting.Add(-1) == 0
+	if _, err := w.buffer.Write(h[:]); err != nil {
+		return err
+	}
+	if _, err := w.buffer.Write(f.Body); err != nil {
+		return err
+	}
+	if last {
+		return w.buffer.Flush()
+	}
+	return nil
 }
 
 // Read reads one frame. At a clean end of the stream the error is io.EOF.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 
 	"trustcore/hsm/mechanism"
@@ -17,8 +18,9 @@ func TestFramesComeBack(t *testing.T) {
 		{Call: 1<<64 - 1, Kind: Sign, Body: SignBody(ID{1}, mechanism.ECDSASHA256, make([]byte, 32))},
 		{Kind: OK, Body: bytes.Repeat([]byte{7}, MaxBody)},
 	}
+	w := NewWriter(&b)
 	for _, f := range frames {
-		if err := Write(&b, f); err != nil {
+		if err := w.Write(f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -31,9 +33,37 @@ func TestFramesComeBack(t *testing.T) {
 	if _, err := Read(&b); err != io.EOF {
 		t.Fatalf("at the end: %v", err)
 	}
-	if err := Write(&b, Frame{Body: make([]byte, MaxBody+1)}); !errors.Is(err, ErrFrame) {
+	if err := w.Write(Frame{Body: make([]byte, MaxBody+1)}); !errors.Is(err, ErrFrame) {
 		t.Fatalf("too long a body: %v", err)
 	}
+}
+
+func TestFramesOfManyWritersAllLeave(t *testing.T) {
+	r, w := io.Pipe()
+	const writers, each = 16, 50
+	out := NewWriter(w)
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			for j := range each {
+				if err := out.Write(Frame{Call: uint64(i*each + j), Kind: OK, Body: []byte{byte(i)}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	seen := map[uint64]bool{}
+	for range writers * each {
+		f, err := Read(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[f.Call] || int(f.Body[0]) != int(f.Call)/each {
+			t.Fatalf("frame %d is mixed up", f.Call)
+		}
+		seen[f.Call] = true
+	}
+	all.Wait()
 }
 
 func TestParseSignRefuses(t *testing.T) {
@@ -60,7 +90,7 @@ func TestParseSignRefuses(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	var b bytes.Buffer
 	for _, frame := range []Frame{{Call: 3, Kind: Ping}, {Call: 4, Kind: Sign, Body: SignBody(ID{9}, mechanism.ECDSASHA256, make([]byte, 32))}} {
-		if err := Write(&b, frame); err != nil {
+		if err := NewWriter(&b).Write(frame); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(bytes.Clone(b.Bytes()))
