@@ -1,0 +1,203 @@
+package pades
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"testing"
+
+	"trustcore/verify/signature"
+)
+
+func open(t testing.TB, data []byte) *signature.Document {
+	t.Helper()
+	doc, err := Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestLevels(t *testing.T) {
+	o := newOffice(t)
+	bb := o.sign(t, blank(100), false)
+	bt := o.sign(t, blank(100), true)
+	lt := o.store(t, bt)
+	cases := []struct {
+		data  []byte
+		level string
+		scope string
+	}{
+		{bb, "B-B", "full PDF"},
+		{bt, "B-T", "full PDF"},
+		{o.stamp(t, bb), "B-T", "partial PDF: revision 2 of 3"},
+		{lt, "B-LT", "partial PDF: revision 2 of 3"},
+		{o.stamp(t, lt), "B-LTA", "partial PDF: revision 2 of 4"},
+	}
+	for _, c := range cases {
+		doc := open(t, c.data)
+		if len(doc.Signatures) != 1 || len(doc.Timestamps) != 0 {
+			t.Fatalf("%s: %d signatures, %d loose time-stamps", c.level, len(doc.Signatures), len(doc.Timestamps))
+		}
+		s := doc.Signatures[0]
+		if s.Format != signature.PAdES || s.Level != c.level {
+			t.Errorf("%s %s, want %s", s.Format, s.Level, c.level)
+		}
+		if !s.Intact || !s.ReferencesIntact() || len(s.Structure) != 0 || s.Binding != signature.BindingMatches {
+			t.Errorf("%s: intact %v, references %v, structure %v, binding %v", c.level, s.Intact, s.References, s.Structure, s.Binding)
+		}
+		if !bytes.Equal(s.Signer, o.officer.cert.Raw) || !s.SigningTime.Equal(day) {
+			t.Errorf("%s: another signer or time", c.level)
+		}
+		if r := s.References[0]; r.Type != "byte-range" || r.Scope != c.scope || r.Full != (c.scope == "full PDF") {
+			t.Errorf("%s: reference %+v", c.level, r)
+		}
+		for _, stamp := range s.Timestamps {
+			if !stamp.Intact || !stamp.Imprint || !stamp.CoversSignature || len(stamp.Structure) != 0 {
+				t.Errorf("%s: %s: %+v", c.level, stamp.Type, stamp.Structure)
+			}
+		}
+	}
+}
+
+// What a document time-stamp proves to have existed: the signature, its time-stamp, and the store.
+func TestDocumentTimestampCovers(t *testing.T) {
+	o := newOffice(t)
+	data := o.stamp(t, o.store(t, o.sign(t, blank(100), true)))
+	later := o.store(t, o.sign(t, data, false))
+	doc := open(t, later)
+	first, second := doc.Signatures[0], doc.Signatures[1]
+	if len(first.Timestamps) != 2 || len(second.Timestamps) != 0 {
+		t.Fatalf("%d and %d time-stamps", len(first.Timestamps), len(second.Timestamps))
+	}
+	stamp := first.Timestamps[1]
+	covers := func(object []byte) bool { return slices.Contains(stamp.Covers, sha256.Sum256(object)) }
+	if !slices.Contains(stamp.Covers, first.Value) || slices.Contains(stamp.Covers, second.Value) {
+		t.Error("the time-stamp covers the signatures before it and no others")
+	}
+	if !covers(first.CRLs[0]) || !covers(first.Timestamps[0].Token) || !covers(o.ca.cert.Raw) {
+		t.Error("the store and the signature time-stamp are not covered")
+	}
+	if covers(first.CRLs[len(first.CRLs)-1]) {
+		t.Error("evidence that came later is covered")
+	}
+}
+
+func TestTimestampWithoutSignature(t *testing.T) {
+	o := newOffice(t)
+	doc := open(t, o.stamp(t, blank(100)))
+	if len(doc.Signatures) != 0 || len(doc.Timestamps) != 1 || !doc.Timestamps[0].Imprint || doc.Timestamps[0].CoversSignature {
+		t.Errorf("%+v", doc)
+	}
+}
+
+func TestTampered(t *testing.T) {
+	o := newOffice(t)
+	signed := o.sign(t, blank(100), true)
+	change := func(from, to string) []byte { return bytes.Replace(signed, []byte(from), []byte(to), 1) }
+	cases := []struct {
+		name      string
+		data      []byte
+		structure string // part of a structure problem; "" where the digest tells
+	}{
+		{"content", change("[0 0 595 842]", "[0 0 595 843]"), ""},
+		{"reason", change("/Reason <", "/Reasom <"), ""},
+		{"hole", change("/Contents <", "/Contents ("), "Contents"},
+		{"cut", signed[:len(signed)-8], "beyond the file"},
+	}
+	for _, c := range cases {
+		doc, err := Open(c.data)
+		if err != nil || len(doc.Signatures) == 0 {
+			continue // nothing is reported as signed
+		}
+		s := doc.Signatures[0]
+		if s.ReferencesIntact() && len(s.Structure) == 0 {
+			t.Errorf("%s: taken for whole", c.name)
+		}
+		if c.structure != "" && !strings.Contains(strings.Join(s.Structure, "; "), c.structure) {
+			t.Errorf("%s: structure %v", c.name, s.Structure)
+		}
+	}
+}
+
+// A later revision that shows other pages must be visible in the report.
+func TestLaterChanges(t *testing.T) {
+	o := newOffice(t)
+	signed := o.sign(t, blank(100), false)
+	update := func(object string) []byte {
+		at := len(signed)
+		out := append(bytes.Clone(signed), object...)
+		xref := len(out)
+		number := object[:1]
+		previous := signed[bytes.LastIndex(signed, []byte("startxref\n"))+len("startxref\n") : len(signed)-len("\n%%EOF\n")]
+		out = append(out, "xref\n"+number+" 1\n"...)
+		out = append(out, leftPad(at)+" 00000 n\r\ntrailer\n<</Size 99 /Root 1 0 R /Prev "+string(previous)+">>\nstartxref\n"+leftPad(xref)+"\n%%EOF\n"...)
+		return out
+	}
+	page := open(t, update("4 0 obj\n<</Length 2>>\nstream\nBT\nendstream\nendobj\n")).Signatures[0]
+	if !strings.Contains(strings.Join(page.Notes, "; "), "changed after the signature") || page.References[0].Full {
+		t.Errorf("new content: notes %v", page.Notes)
+	}
+	added := open(t, update("2 0 obj\n<</Type /Pages /Kids [3 0 R 3 0 R] /Count 2>>\nendobj\n")).Signatures[0]
+	if len(added.Structure) == 0 || !added.Intact {
+		t.Errorf("an added page is no fault of structure: %v", added.Notes)
+	}
+}
+
+func leftPad(n int) string {
+	const digits = 10
+	s := ""
+	for range digits {
+		s = string(rune('0'+n%10)) + s
+		n /= 10
+	}
+	return s
+}
+
+func FuzzOpen(f *testing.F) {
+	o := newOffice(f)
+	f.Add(o.sign(f, blank(10), true))
+	f.Add(o.stamp(f, o.store(f, o.sign(f, blank(10), false))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		doc, err := Open(data)
+		if err != nil {
+			return
+		}
+		for _, s := range doc.Signatures {
+			if s.ID == "" || s.Format == "" {
+				t.Error("a signature without a name")
+			}
+		}
+	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	o := newOffice(b)
+	data := o.stamp(b, o.store(b, o.sign(b, blank(72<<10), true)))
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := Open(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkHash is the limit of BenchmarkOpen on large files: each byte range has to be hashed.
+func BenchmarkHash(b *testing.B) {
+	data := blank(20 << 20)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		sha256.Sum256(data)
+	}
+}
+
+func BenchmarkOpenLarge(b *testing.B) {
+	data := newOffice(b).sign(b, blank(20<<20), true)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := Open(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
