@@ -297,11 +297,25 @@ func (r reader) otherRevocation(choice Element) []byte {
 	}
 	switch format {
 	case oidOCSPResponse:
+		if r.beginsWithSequence(info) {
+			return WrapBasicOCSP(info.Raw) // Hungarian writers put the BasicOCSPResponse under the wrong name
+		}
 		return info.Raw
 	case oidOCSPBasic:
 		return WrapBasicOCSP(info.Raw)
 	}
 	return nil
+}
+
+// beginsWithSequence tells a BasicOCSPResponse (its first field is ResponseData) from an OCSPResponse
+// (its first field is an ENUMERATED).
+func (r reader) beginsWithSequence(e Element) bool {
+	in, err := r.inside(e)
+	if err != nil {
+		return false
+	}
+	first, err := in.next()
+	return err == nil && first.Tag == tagSequence
 }
 
 func (sd *SignedData) readSigners(r *reader) error {
