@@ -6,7 +6,7 @@ import (
 )
 
 // CertificateRef names a certificate by its digest: an ESSCertID or ESSCertIDv2 (RFC 5035), or an
-// OtherCertID of CAdES.
+// OtherCertID of CAdES; in revocation references a CRL or OCSP response.
 type CertificateRef struct {
 	// HashAlgorithm is the AlgorithmIdentifier as encoded; where the encoding leaves it to the
 	// default, that default is put in (SHA-1 for version 1, SHA-256 for version 2).

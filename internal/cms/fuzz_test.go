@@ -70,6 +70,8 @@ func walkSigner(t *testing.T, si *cms.SignerInfo) {
 			_, _ = a.Certificates()
 			_, _, _ = a.Revocations()
 			_, _ = a.PolicyIdentifier()
+			_, _ = a.CertificateReferences()
+			_, _ = a.RevocationReferences()
 			a.RawType()
 			_ = a.Type.String()
 			for _, v := range a.Values {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"trustcore/internal/cms"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -65,8 +66,16 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 	}
 }
 
-// imprint compares one token's imprint and lists what it covers.
+// imprint compares one token's imprint and lists what it covers, which is nothing when they differ.
 func (s *signer) imprint(st *stamp) {
+	st.CoversSignature = st.Type != signature.ContentTimestamp && st.Type != signature.RefsOnlyTimestamp
+	s.compare(st)
+	if !st.Imprint {
+		st.Covers = nil
+	}
+}
+
+func (s *signer) compare(st *stamp) {
 	switch st.attribute.Type {
 	case cms.OIDContentTimestamp:
 		if h, ok := st.Hash(); ok {
@@ -81,8 +90,10 @@ func (s *signer) imprint(st *stamp) {
 		st.Compare(s.writeComplete)
 		s.coverValue(st)
 		s.coverStamps(st, cms.OIDSignatureTimestamp)
+		s.coverReferenced(st)
 	case cms.OIDCertCRLTimestamp:
 		st.Compare(s.writeReferences)
+		s.coverReferenced(st)
 	case cms.OIDArchiveTimestampV2:
 		s.archiveV2(st)
 	case cms.OIDArchiveTimestampV3:
@@ -130,7 +141,6 @@ func (s *signer) writeReferences(w io.Writer) error {
 
 // coverValue notes that the token covers the signature value and what is signed with it.
 func (s *signer) coverValue(st *stamp) {
-	st.CoversSignature = true
 	st.Covers = append(st.Covers, s.Value)
 	if s.Signer != nil && s.Binding == signature.BindingMatches {
 		st.Covers = append(st.Covers, s.doc.digest(s.Signer))
@@ -143,6 +153,45 @@ func (s *signer) coverStamps(st *stamp, typ cms.OID) {
 	for _, other := range s.stamps {
 		if other != st && other.attribute.Type == typ {
 			st.coverToken(other.Token)
+		}
+	}
+}
+
+// coverReferenced adds what the complete references name, as far as it is there: a time-stamp over a
+// digest proves that the object existed.
+func (s *signer) coverReferenced(st *stamp) {
+	for _, typ := range []cms.OID{cms.OIDCertificateRefs, cms.OIDRevocationRefs} {
+		a := s.info.Unsigned(typ)
+		if a == nil {
+			continue
+		}
+		refs, err := a.CertificateReferences()
+		objects := [][][]byte{s.Certificates}
+		if typ == cms.OIDRevocationRefs {
+			refs, err = a.RevocationReferences()
+			objects = [][][]byte{s.CRLs, s.OCSPs}
+		}
+		if err != nil {
+			s.note("%v", err)
+			continue
+		}
+		s.coverNamed(st, refs, objects)
+	}
+}
+
+// coverNamed looks the references up; each digest algorithm costs one walk over the objects.
+func (s *signer) coverNamed(st *stamp, refs []cms.CertificateRef, objects [][][]byte) {
+	known := make(map[algorithm.Hash]indexed, 2)
+	for _, ref := range refs {
+		h, err := algorithm.HashByIdentifier(ref.HashAlgorithm)
+		if err != nil {
+			continue
+		}
+		if known[h] == nil {
+			known[h] = newIndexed(h, objects...)
+		}
+		if object := known[h][string(ref.Hash)]; object != nil {
+			st.cover([][]byte{object})
 		}
 	}
 }
