@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Signature is a ds:Signature (XML Signature 1.1, 4.1), read but not verified.
@@ -27,6 +28,7 @@ type SignatureMethod struct {
 	URI              string
 	HMACOutputLength int        // bits, 0 when absent
 	PSS              *PSSParams // only where the method carries them (RFC 9231, 2.3.9)
+	Context          []byte     // context string of EdDSA, ML-DSA and SLH-DSA, nil when absent
 }
 
 // PSSParams are the parameters of "http://www.w3.org/2007/05/xmldsig-more#rsa-pss".
@@ -161,6 +163,14 @@ func (m *SignatureMethod) read(e Node) error {
 		}
 		m.HMACOutputLength = bits
 	}
+	for c := range e.Elements() { // no specification has them yet; xmlsec's names end so
+		if strings.HasSuffix(c.Local(), "ContextString") {
+			var err error
+			if m.Context, err = c.Bytes(); err != nil || len(m.Context) > 255 {
+				return fmt.Errorf("%s is malformed", c.Name())
+			}
+		}
+	}
 	p := e.Child(NamespaceDSMore, "RSAPSSParams")
 	if p.IsZero() {
 		return nil
@@ -181,3 +191,17 @@ func (m *SignatureMethod) read(e Node) error {
 
 // CanonicalSignedInfo returns the octets that the signature value is about.
 func (s *Signature) CanonicalSignedInfo() ([]byte, error) { return s.SignedInfo.Canonical(s.Form) }
+
+// TrimECDSA takes surplus zero octets from the front of both halves of an ECDSA value r||s: some writers pad
+// the numbers to more than the size octets that XML Signature 1.1, 6.4.3 demands. The numbers stay the same.
+func TrimECDSA(value []byte, size int) []byte {
+	half := len(value) / 2
+	if len(value)%2 != 0 || half <= size {
+		return value
+	}
+	r, s := value[:half], value[half:]
+	for half > size && r[0] == 0 && s[0] == 0 {
+		r, s, half = r[1:], s[1:], half-1
+	}
+	return append(append(make([]byte, 0, 2*half), r...), s...)
+}

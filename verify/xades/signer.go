@@ -2,6 +2,7 @@ package xades
 
 import (
 	"bytes"
+	"errors"
 
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
@@ -29,6 +30,9 @@ func (s *signed) findSigner() {
 	digests := s.signingCertificates()
 	candidates := s.candidates(digests)
 	scheme, err := scheme(s.xml.Method)
+	if err == nil && s.xml.Method.Context != nil {
+		err = errors.New("signature method with a context string: not supported")
+	}
 	if err != nil {
 		s.note("%v", err)
 	}
@@ -143,13 +147,20 @@ func (s *signed) verify(candidates [][]byte) {
 			continue
 		}
 		var notes []string
+		value := s.xml.Value
+		if key.Kind() == algorithm.KindEC {
+			value = xmldsig.TrimECDSA(value, (key.Bits()+7)/8)
+		}
 		if digest != nil {
-			notes, err = s.scheme.VerifyDigest(key, digest, s.xml.Value)
+			notes, err = s.scheme.VerifyDigest(key, digest, value)
 		} else {
-			notes, err = s.scheme.Verify(key, info, s.xml.Value)
+			notes, err = s.scheme.Verify(key, info, value)
 		}
 		if err == nil {
 			s.facts.Signer, s.facts.Intact = der, true
+			if len(value) != len(s.xml.Value) {
+				s.note("the signature value is padded with zeros")
+			}
 			s.facts.Notes = append(s.facts.Notes, notes...)
 			return
 		}
