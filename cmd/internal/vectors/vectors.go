@@ -104,8 +104,11 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// judge answers one line; a panic is that case's error.
-func judge(line []byte) (result any) {
+// judge answers one line.
+func judge(line []byte) any { return judgeWith(judges, line) }
+
+// judgeWith answers one line; a panic is that case's error.
+func judgeWith(judges map[string]func([]byte) (any, error), line []byte) (result any) {
 	var head struct {
 		ID   any    `json:"id"`
 		Kind string `json:"kind"`
