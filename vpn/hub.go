@@ -52,6 +52,7 @@ type HubConfig struct {
 // it. One hub lives in a network namespace. Its methods may be called at the same time.
 type Hub struct {
 	cfg       HubConfig
+	publicKey Key // of cfg.PrivateKey
 	mode      Mode
 	endpoints *endpoints
 
@@ -82,7 +83,7 @@ func OpenHub(cfg HubConfig) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, endpoints: remembered}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered}
 	modes := []Mode{cfg.Mode}
 	if cfg.Mode == ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
@@ -175,7 +176,7 @@ func (h *Hub) hosts() []netip.Addr {
 func (h *Hub) Mode() Mode { return h.mode }
 
 // PublicKey is the key that offices know the hub by.
-func (h *Hub) PublicKey() Key { return h.cfg.PrivateKey.Public() }
+func (h *Hub) PublicKey() Key { return h.publicKey }
 
 // Apply validates the wish, makes it the wanted state and reconciles once. A wish that is
 // refused changes nothing, and so does one that is older than the present one.

@@ -2,6 +2,8 @@ package vpn_test
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -149,7 +151,17 @@ func TestRestartOfTheHubKeepsTrafficGoing(t *testing.T) {
 		if err := hold(a, w.gateway[0]); err != nil {
 			t.Fatal(err)
 		}
+		// What a reading has put on disk must do: a hub that is killed writes nothing at its end.
+		w.status()
+		remembered, err := os.ReadFile(filepath.Join(w.cfg.StateDir, "endpoints.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := w.hub.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.cfg.StateDir = t.TempDir()
+		if err := os.WriteFile(filepath.Join(w.cfg.StateDir, "endpoints.json"), remembered, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		w.open()

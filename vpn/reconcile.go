@@ -23,7 +23,7 @@ const maxPasses = 3
 type Changes struct {
 	PeersAdded   int `json:"peers_added"`
 	PeersRemoved int `json:"peers_removed"`
-	PeersChanged int `json:"peers_changed"` // addresses, pre-shared key or keepalive
+	PeersChanged int `json:"peers_changed"` // addresses or pre-shared key
 	Fence        int `json:"fence"`         // permissions, firewall rules
 	Routes       int `json:"routes"`
 	Device       int `json:"device"` // key or port
@@ -152,9 +152,13 @@ func (p *plan) lose(addresses []netip.Prefix) {
 	}
 }
 
-// add provisions a peer that is not there, with the endpoint that it had last.
+// add provisions a peer that is not there, with the endpoint that it had last. Without one
+// there is nowhere to send keepalives to.
 func (p *plan) add(want *PeerWish, endpoint netip.AddrPort) {
 	keepalive, preshared := hubKeepalive, device.Key(want.PresharedKey)
+	if !endpoint.IsValid() {
+		keepalive = 0
+	}
 	p.permit = append(p.permit, device.PeerChange{
 		PublicKey: device.Key(want.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
 		Keepalive: &keepalive, ReplaceAllowedIPs: true, AllowedIPs: want.Addresses,
@@ -180,12 +184,12 @@ func (p *plan) change(want *PeerWish, have device.Peer) {
 	if preshared := device.Key(want.PresharedKey); preshared != have.PresharedKey {
 		update.PresharedKey = &preshared
 	}
-	if keepalive := hubKeepalive; keepalive != have.Keepalive {
-		update.Keepalive = &keepalive
+	differs = differs || update.AllowedIPs != nil || update.PresharedKey != nil
+	if keepalive := hubKeepalive; keepalive != have.Keepalive && have.Endpoint.IsValid() {
+		update.Keepalive = &keepalive // the office was heard for the first time: that is no difference
 	}
 	if update.AllowedIPs != nil || update.PresharedKey != nil || update.Keepalive != nil {
 		p.permit = append(p.permit, update)
-		differs = true
 	}
 	if differs {
 		p.changed++

@@ -29,9 +29,11 @@ var (
 // Nftables is the fence around a tunnel interface of the kernel: the table inet trustcore.
 // Not for concurrent use.
 type Nftables struct {
-	want    *ruleset
-	hub     []netip.Addr
-	present map[string]map[string]struct{} // keys by set, as the last Restrict left them
+	want *ruleset
+	hub  []netip.Addr
+
+	// Keys by set, as the last Restrict left and wanted them.
+	present, wanted map[string]map[string]struct{}
 }
 
 // OpenNftables builds the table without a single permission, reads it back and compares.
@@ -154,8 +156,7 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 		}
 		changed++
 	}
-	n.present = make(map[string]map[string]struct{})
-	wanted := n.elements(p)
+	n.present, n.wanted = make(map[string]map[string]struct{}), n.elements(p)
 	for name, set := range n.want.sets {
 		present, err := c.GetSetElements(set)
 		if err != nil {
@@ -164,7 +165,7 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 		keys := make(map[string]struct{}, len(present))
 		var surplus []nftables.SetElement
 		for _, e := range present {
-			if _, is := wanted[name][string(e.Key)]; is {
+			if _, is := n.wanted[name][string(e.Key)]; is {
 				keys[string(e.Key)] = struct{}{}
 			} else {
 				surplus = append(surplus, nftables.SetElement{Key: e.Key})
@@ -185,12 +186,12 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 }
 
 // Permit implements [Fence].
-func (n *Nftables) Permit(p Policy) (changed int, err error) {
+func (n *Nftables) Permit(Policy) (changed int, err error) {
 	c, err := open()
 	if err != nil {
 		return 0, err
 	}
-	for name, keys := range n.elements(p) {
+	for name, keys := range n.wanted {
 		var missing []nftables.SetElement
 		for key := range keys {
 			if _, is := n.present[name][key]; !is {

@@ -1,0 +1,95 @@
+package vpn
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"trustcore/vpn/internal/fence"
+)
+
+// faultyFence is a real fence that fails on demand.
+type faultyFence struct {
+	fence.Fence
+	fault error
+}
+
+func (f *faultyFence) Restrict(p fence.Policy) (int, error) {
+	if f.fault != nil {
+		return 0, f.fault
+	}
+	return f.Fence.Restrict(p)
+}
+
+func TestHubWithoutFenceShutsEveryoneOut(t *testing.T) {
+	key, err := GeneratePrivateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub, err := OpenHub(HubConfig{Mode: ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	peerKey, err := GeneratePrivateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wish := Wish{Revision: 1, Peers: []PeerWish{{Partner: "p", Site: "s", PublicKey: peerKey.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}}}}
+	if _, err := hub.Apply(wish); err != nil {
+		t.Fatal(err)
+	}
+	peers := func() int {
+		state, err := hub.device.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(state.Peers)
+	}
+	if peers() != 1 {
+		t.Fatal("the peer is not there")
+	}
+
+	faulty := &faultyFence{Fence: hub.fence, fault: errors.New("the firewall cannot be built")}
+	hub.fence = faulty
+	wish.Revision = 2
+	if _, err := hub.Apply(wish); !errors.Is(err, faulty.fault) {
+		t.Errorf("apply without a fence: %v", err)
+	}
+	status, err := hub.Status(time.Now())
+	if err != nil || peers() != 0 || status.Problem == "" || status.Revision != 1 {
+		t.Errorf("%d peers behind no fence; status %+v, %v", peers(), status, err)
+	}
+
+	faulty.fault = nil
+	if changes, err := hub.Reconcile(); err != nil || changes.PeersAdded != 1 {
+		t.Errorf("after the fence was mended: %+v, %v", changes, err)
+	}
+	if status, err := hub.Status(time.Now()); err != nil || status.Problem != "" || status.Revision != 2 {
+		t.Errorf("status %+v, %v", status, err)
+	}
+}
+
+// TestLowOrderPoints asks the standard library about each point of the table.
+func TestLowOrderPoints(t *testing.T) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range lowOrder {
+		if !canonical(point) {
+			t.Errorf("%x is not canonical", point)
+		}
+		public, err := ecdh.X25519().NewPublicKey(point[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := key.ECDH(public); err == nil {
+			t.Errorf("%x is not of low order", point)
+		}
+	}
+}
