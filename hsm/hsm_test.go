@@ -23,10 +23,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"trustcore/hsm"
 	"trustcore/hsm/hsmtest"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { hsmtest.Main(m) }
@@ -200,6 +204,65 @@ func TestLostTokenComesBack(t *testing.T) {
 	waitFor(t, "healing", func() bool { return tok.Health() == nil })
 	if _, err := key.Sign(nil, make([]byte, 32), crypto.SHA256); err != nil {
 		t.Errorf("after its return: %v", err)
+	}
+}
+
+// A wrong PIN is tried once: tokens lock after a few.
+func TestWrongPINIsTriedOnce(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	seen := prometheus.NewRegistry()
+	cfg.Metrics = seen
+	tok := hsmtest.Start(t, cfg)
+	if err := os.WriteFile(cfg.PINFile, []byte("not the PIN\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(tok.WorkerPID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the refusal", func() bool { err := tok.Health(); return err != nil && strings.Contains(err.Error(), "PIN") })
+	waitFor(t, "several back-offs", func() func() bool {
+		start := time.Now()
+		return func() bool { return time.Since(start) > 500*time.Millisecond }
+	}())
+	families, err := seen.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "hsm_worker_restarts_total" && f.GetMetric()[0].GetCounter().GetValue() != 1 {
+			t.Errorf("%v starts with the wrong PIN", f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+}
+
+// The registry of keys on the engine that several nodes share.
+func TestRegistryOnPostgreSQL(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	db, err := store.Open(t.Context(), storetest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg.DB = db
+	tok := hsmtest.Start(t, cfg)
+	id := tok.Key(t, hsm.P256).Info().ID
+	if _, err := tok.Generate(t.Context(), officer, hsm.KeySpec{Label: "twice", Algorithm: hsm.P256}); err != nil {
+		t.Error(err)
+	}
+	if _, err := tok.Generate(t.Context(), officer, hsm.KeySpec{Label: "twice", Algorithm: hsm.P256}); err == nil {
+		t.Error("the same label twice: generated")
+	}
+	for _, do := range []func(context.Context, audit.Actor, string) error{tok.Suspend, tok.Resume, tok.Destroy} {
+		if err := do(t.Context(), officer, id); err != nil {
+			t.Error(err)
+		}
+	}
+	if k, err := tok.Module.Key(t.Context(), id); err != nil || k.State != hsm.Destroyed || k.Public == nil || !k.Attestation.NeverExtractable {
+		t.Errorf("%+v, %v", k, err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ import (
 	"trustcore/hsm/hsmtest"
 	"trustcore/hsm/mechanism"
 	"trustcore/hsm/remote"
+	"trustcore/hsm/seal"
 	"trustcore/internal/audit"
 )
 
@@ -432,5 +434,57 @@ func TestOpenAPI(t *testing.T) {
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	if _, err := gateway.New(gateway.Config{}); err == nil || !strings.Contains(err.Error(), "Module") {
 		t.Error(err)
+	}
+}
+
+// What sealing is for: a document of the office, sealed with a key that never leaves the HSM, over the gateway.
+func TestSealThroughTheGateway(t *testing.T) {
+	h := build(t, nil)
+	info := h.key(t, "partner-1", "ezd", hsm.RSA2048, mechanism.RSAPSSSHA256)
+	k, err := h.remote(t, h.ca.client(t, "ezd")).Key(t.Context(), info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(100), Subject: pkix.Name{CommonName: "Urząd Miasta Przykładowo"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, h.ca.certificate, k.Public(), h.ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := seal.XAdES(t.Context(), []byte("<UPO>poświadczenie</UPO>"), seal.Signer{Key: k, Certificate: certificate}, seal.XMLOptions{Time: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(sealed, []byte("sha256-rsa-MGF1")) {
+		t.Errorf("the seal is not by the one mechanism that the authorisation allows:\n%s", sealed)
+	}
+	h.set(func() { h.grants["ezd"][0].Active = false })
+	if _, err := seal.XAdES(t.Context(), []byte("<UPO/>"), seal.Signer{Key: k, Certificate: certificate}, seal.XMLOptions{Time: time.Now()}); err == nil || !strings.Contains(err.Error(), "withdrawn") {
+		t.Errorf("after withdrawal: %v", err)
+	}
+}
+
+// The gateway's use of keys survives the death of the worker.
+func TestGatewayOutlivesTheWorker(t *testing.T) {
+	h := build(t, nil)
+	info := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	k, err := h.remote(t, h.ca.client(t, "ezd")).Key(t.Context(), info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := k.Sign(nil, make([]byte, 32), crypto.SHA256); err != nil {
+			t.Error(err)
+		}
+		if err := syscall.Kill(h.tok.WorkerPID(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Sign(nil, make([]byte, 32), crypto.SHA256); err != nil {
+			t.Errorf("after the kill: %v", err)
+		}
 	}
 }

@@ -165,13 +165,15 @@ func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []by
 	return signed, nil
 }
 
+var errAnswer = errors.New("the HSM gateway's answer makes no sense")
+
 // do makes a request, and again when the gateway is away or busy: a digest may be signed twice without harm.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
 	pause := firstPause
 	for try := 1; ; try++ {
 		err := c.once(ctx, method, path, body, answer)
 		var r *Refusal
-		final := errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
+		final := errors.Is(err, errAnswer) || errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
 		if err == nil || final || try == tries {
 			return err
 		}
@@ -212,7 +214,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, ans
 		return r
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("the HSM gateway's answer: %w", err)
+		return fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	return nil
 }

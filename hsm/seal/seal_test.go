@@ -418,3 +418,22 @@ func TestTSAIsChecked(t *testing.T) {
 		server.Close()
 	}
 }
+
+// Whatever is sealed reads back as sealed: XAdES checks it itself, so no error other than a refusal of the input may come.
+func FuzzXAdES(f *testing.F) {
+	p := newParties(f)
+	signer := p.signers["P-256"]
+	for _, seed := range []string{xmlDocument, "<a/>", "<a></a >", "<?xml version='1.0' encoding='ISO-8859-2'?><a>\xb1</a>", "<a><!-- </a> --></a>\n<!-- x -->",
+		"\xff\xfe<\x00a\x00/\x00>\x00", `<a xmlns="urn:a"><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"/></a>`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		sealed, err := seal.XAdES(t.Context(), document, signer, seal.XMLOptions{Time: time.Now()})
+		if err != nil && strings.Contains(err.Error(), "the sealed document") {
+			t.Fatalf("%v", err)
+		}
+		if err == nil && !bytes.Contains(sealed, []byte("SignatureValue")) {
+			t.Fatal("no signature inside")
+		}
+	})
+}

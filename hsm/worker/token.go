@@ -22,7 +22,7 @@ var (
 )
 
 // lockWait is how long a new worker waits for the end of the one before it.
-const lockWait = 10 * time.Second
+const lockWait = 5 * time.Second
 
 // openTries: SoftHSM's C_Initialize now and then fails while another process ends, and again works a moment later.
 const (

@@ -303,6 +303,14 @@ func TestFirstStartSetsTheUserPIN(t *testing.T) {
 	generate(t, tok, wire.P256, mechanism.ECDSASHA256)
 }
 
+func TestTokenIsForOneProcess(t *testing.T) {
+	r := request(t)
+	open(t, r)
+	if _, err := openToken(r); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("opened twice: %v", err)
+	}
+}
+
 // A token that somebody else initialised is taken with its own PIN, and left alone without it.
 func TestForeignTokenNeedsItsPIN(t *testing.T) {
 	r := request(t)
