@@ -54,6 +54,7 @@ type Container struct {
 	byName   map[string]*Entry
 	contents map[*Entry][]byte
 	inflated int64
+	flate    io.ReadCloser // used again for each entry
 }
 
 // ErrNotContainer is returned for ZIP files that hold neither a signature nor a declaration to be a container.
@@ -148,8 +149,12 @@ func (c *Container) inflate(e *Entry, raw []byte) ([]byte, error) {
 	c.inflated += e.Size
 	var out bytes.Buffer
 	out.Grow(int(e.Size) + bytes.MinRead)
-	r := flate.NewReader(bytes.NewReader(raw))
-	if _, err := io.Copy(&out, io.LimitReader(r, e.Size+1)); err != nil {
+	if c.flate == nil {
+		c.flate = flate.NewReader(bytes.NewReader(raw))
+	} else if err := c.flate.(flate.Resetter).Reset(bytes.NewReader(raw), nil); err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(&out, io.LimitReader(c.flate, e.Size+1)); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

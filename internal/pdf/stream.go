@@ -126,7 +126,10 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 	if limit <= 0 {
 		return nil, errLimit
 	}
-	r := flate.NewReader(bytes.NewReader(data[2:]))
+	r, err := d.budget.inflater(data[2:])
+	if err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	out.Grow(int(min(limit, 4*int64(len(data))+512)))
 	n, err := io.Copy(&out, io.LimitReader(r, limit+1))
@@ -138,6 +141,15 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("pdf: inflating a stream: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// inflater prepares the one decompressor of the file.
+func (b *budget) inflater(data []byte) (io.Reader, error) {
+	if b.flate == nil {
+		b.flate = flate.NewReader(bytes.NewReader(data))
+		return b.flate, nil
+	}
+	return b.flate, b.flate.(flate.Resetter).Reset(bytes.NewReader(data), nil)
 }
 
 // unpredict undoes the PNG predictors (ISO 32000-2 7.4.4.4), in place.
