@@ -3,8 +3,12 @@ package cades_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"runtime"
 	"testing"
 	"time"
@@ -73,6 +77,8 @@ func TestHostile(t *testing.T) {
 		{"twins and counter-signatures", grow(many, cms.OIDCounterSignature, counters...)},
 		{"counter-signatures of counter-signatures", grow(der, cms.OIDCounterSignature, nested)},
 		{"500 signers", signers(t, sd, 500)},
+		{"500 signers with a key of 16,384 bits", hugeKey(t, sd)},
+		{"strangers among twins", grow(many, cms.OIDCounterSignature, strangers(t, sd, 1000)...)},
 		{"two million levels", bytes.Repeat([]byte{0x30, 0x80}, 2_000_000)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,6 +113,57 @@ func signers(t *testing.T, sd *cms.SignedData, n int) []byte {
 	out = append(out, sd.RawCertificates...)
 	out = append(out, set...)
 	return append(out, 0, 0, 0, 0, 0, 0)
+}
+
+// hugeKey is a SignedData whose signers all name a certificate with a key that is slow to use.
+func hugeKey(t *testing.T, sd *cms.SignedData) []byte {
+	t.Helper()
+	issuer := cmstest.NewSigner(t, "p256", "officer-1")
+	modulus := new(big.Int).Lsh(big.NewInt(1), 16383)
+	modulus.Add(modulus, big.NewInt(1))
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "slow"},
+		NotBefore: cmstest.Now, NotAfter: cmstest.Now.AddDate(1, 0, 0)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &rsa.PublicKey{N: modulus, E: 0x7fffffff}, issuer.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	si := sd.Signers[0]
+	name := tlv(0x30, rawIssuer(t, cert), []byte{2, 1, 7})
+	slow := rebuild(t, sd, content, [][]byte{si.RawVersion, name, si.DigestAlgorithm, si.RawSignedAttributes,
+		[]byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00"), tlv(0x04, bytes.Repeat([]byte{0x3f}, 2048))})
+	if slow, err = cms.AddEvidence(slow, [][]byte{cert}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := cms.Parse(slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := only(t, slow); !bytes.Equal(s.Signer, cert) || s.Algorithms[0].KeyBits != 16384 {
+		t.Fatalf("the key is not used: %+v", s)
+	}
+	return signers(t, parsed, 500)
+}
+
+func rawIssuer(t *testing.T, der []byte) []byte {
+	t.Helper()
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.RawIssuer
+}
+
+// strangers are signers that name certificates that are not there, each another one.
+func strangers(t *testing.T, sd *cms.SignedData, n int) [][]byte {
+	t.Helper()
+	var list [][]byte
+	for i := range n {
+		raw := bytes.Clone(sd.Signers[0].Raw)
+		at := bytes.Index(raw, sd.Signers[0].Serial)
+		raw[at+2], raw[at+3] = byte(i>>8), byte(i)
+		list = append(list, raw)
+	}
+	return list
 }
 
 var benchSink *signature.Document

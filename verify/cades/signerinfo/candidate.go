@@ -21,6 +21,7 @@ type Pool struct {
 	certificates [][]byte
 	parsed       []*certificate.Certificate // all that can be parsed, once that was needed
 	asked        map[string][]*certificate.Certificate
+	digests      map[algorithm.Hash]map[string][]byte // certificates by digest, once one was asked for
 }
 
 // NewPool takes DER certificates in any order, with repeats and strangers.
@@ -41,6 +42,22 @@ func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
 	}
 	p.asked[key] = list
 	return list
+}
+
+// withDigest returns the certificate with this digest, or nil.
+func (p *Pool) withDigest(h algorithm.Hash, digest []byte) []byte {
+	known := p.digests[h]
+	if known == nil {
+		known = make(map[string][]byte, len(p.certificates))
+		for _, der := range p.certificates {
+			known[string(h.Sum(der))] = der
+		}
+		if p.digests == nil {
+			p.digests = make(map[algorithm.Hash]map[string][]byte, 1)
+		}
+		p.digests[h] = known
+	}
+	return known[string(digest)]
 }
 
 // likely narrows the certificates to those that hold the identifier's octets somewhere, which saves
@@ -144,10 +161,9 @@ func trimInteger(b []byte) []byte {
 	return b
 }
 
-// byReference finds the certificates by the digest in the signing-certificate attribute, for signers
+// byReference finds the certificate by the digest in the signing-certificate attribute, for signers
 // whose identifier names nothing that is there.
 func (c *checker) byReference(p *Pool) []*certificate.Certificate {
-	var list []*certificate.Certificate
 	for _, refs := range [][]cms.CertificateRef{c.v2, c.v1} {
 		if len(refs) == 0 {
 			continue
@@ -156,17 +172,16 @@ func (c *checker) byReference(p *Pool) []*certificate.Certificate {
 		if err != nil {
 			continue
 		}
-		for _, der := range p.certificates {
-			if len(list) > 0 || !bytes.Equal(h.Sum(der), refs[0].Hash) {
-				continue
-			}
-			if cert, err := certificate.Parse(der); err == nil {
-				c.note("the signer identifier names no certificate that is there; found by the signing-certificate attribute")
-				list = append(list, cert)
-			}
+		der := p.withDigest(h, refs[0].Hash)
+		if der == nil {
+			continue
+		}
+		if cert, err := certificate.Parse(der); err == nil {
+			c.note("the signer identifier names no certificate that is there; found by the signing-certificate attribute")
+			return []*certificate.Certificate{cert}
 		}
 	}
-	return list
+	return nil
 }
 
 // bind compares the signing-certificate attributes with the certificate: each attribute's first
