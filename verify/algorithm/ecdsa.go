@@ -162,7 +162,8 @@ func verifyECDSA(key *PublicKey, digest, signature []byte, raw bool) error {
 		return err
 	}
 	if key.ec.std != nil {
-		if !ecdsa.Verify(key.ec.std, digest, r, s) {
+		valid := !raw && ecdsa.VerifyASN1(key.ec.std, digest, signature) || raw && ecdsa.Verify(key.ec.std, digest, r, s)
+		if !valid {
 			return ErrSignature
 		}
 		return nil

@@ -364,6 +364,21 @@ func readFlag(seq *cryptobyte.String, flag *bool, tag uint8) bool {
 	return true
 }
 
+// Strict says what keeps a list from being one that RFC 5280 allows an issuer to publish and a reader to use, beyond what the
+// engine refuses: it is for conformance tests and for our own lists. Real issuers write empty lists, and the engine takes a
+// listed certificate as revoked even where a critical extension is not known.
+func (c *CRL) Strict() error {
+	if len(c.Critical) > 0 {
+		return fmt.Errorf("critical extension %s is not known", c.Critical[0])
+	}
+	for _, finding := range []string{FindingEmptyList, FindingVersion, FindingTime} {
+		if c.Has(finding) {
+			return errors.New(finding)
+		}
+	}
+	return nil
+}
+
 // VerifySignature checks the list's signature with a key and nothing else.
 func (c *CRL) VerifySignature(key *algorithm.PublicKey) ([]string, error) {
 	scheme, err := algorithm.FromCertificate(c.SignatureAlgorithm)

@@ -139,8 +139,9 @@ type entry struct {
 type list struct {
 	this, next time.Time
 	entries    []entry
-	number     int64 // cRLNumber, 0 leaves it out
-	base       int64 // BaseCRLNumber, 0 leaves it out
+	raw        []byte // entries, encoded
+	number     int64  // cRLNumber, 0 leaves it out
+	base       int64  // BaseCRLNumber, 0 leaves it out
 	idp        []byte
 	extra      []pkix.Extension
 	issuer     []byte // Name, DER; nil is the signer's subject
@@ -197,8 +198,9 @@ func (l list) der(t testing.TB, signer *holder) []byte {
 			if !l.next.IsZero() {
 				addTime(b, l.next)
 			}
-			if len(l.entries) > 0 {
+			if len(l.entries) > 0 || l.raw != nil {
 				b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+					b.AddBytes(l.raw)
 					for _, e := range l.entries {
 						e.add(b)
 					}
@@ -453,4 +455,13 @@ func countVerify(n *int) func(algorithm.Scheme, *algorithm.PublicKey, []byte, []
 		*n++
 		return s.Verify(key, message, signature)
 	}
+}
+
+func mustKey(t testing.TB, h *holder) *algorithm.PublicKey {
+	t.Helper()
+	key, err := h.cert.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
