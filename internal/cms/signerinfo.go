@@ -185,18 +185,14 @@ func find(list []Attribute, typ OID) *Attribute {
 }
 
 // SignedMessage is what the signature value is about when there are signed attributes: their DER
-// encoding with the SET OF tag in place of [0] (RFC 5652, 5.4), whatever the encoding in the message;
-// attributes that cannot be rewritten are taken as they stand. Nil without signed attributes: then the
-// content itself is signed.
-func (si *SignerInfo) SignedMessage() []byte {
-	encoded := si.EncodedAttributes()
-	if encoded == nil {
-		return nil
+// encoding with the SET OF tag in place of [0] (RFC 5652, 5.4), whatever the encoding in the message.
+// Nil without signed attributes: then the content itself is signed.
+func (si *SignerInfo) SignedMessage() ([]byte, error) {
+	m := si.EncodedAttributes()
+	if m == nil {
+		return nil, nil
 	}
-	if der, err := toDER(encoded, true); err == nil {
-		return der
-	}
-	return encoded
+	return toDER(m, true)
 }
 
 // EncodedAttributes is the encoding of the signed attributes as it stands, with the SET OF tag in

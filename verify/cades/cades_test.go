@@ -157,7 +157,10 @@ func TestAttributeRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	si := sd.Signers[0]
-	message := si.SignedMessage()
+	message, err := si.SignedMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("content type", func(t *testing.T) {
 		forged := bytes.Replace(der, sd.Content.RawType, append([]byte{0x06, 9}, cms.OIDSignedData...), 1)
 		if s := only(t, forged); len(s.Structure) == 0 {

@@ -211,7 +211,10 @@ func cost(key *algorithm.PublicKey) int {
 
 // verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4).
 func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
-	message := c.SignerInfo.SignedMessage()
+	message, err := c.SignerInfo.SignedMessage()
+	if err != nil {
+		return err
+	}
 	notes, err := c.scheme.Verify(key, message, c.SignerInfo.Signature)
 	if err != nil {
 		c.tryAsEncoded(key, message)
