@@ -17,8 +17,8 @@ import (
 	"trustcore/verify/path"
 )
 
-// now is the validation time of the tests.
-var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+// now is the validation time of the tests: the next full minute, as OCSP responses are minted with the real time in them.
+var now = time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
 
 // serial makes serial numbers that differ.
 var serial atomic.Int64
