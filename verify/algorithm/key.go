@@ -137,8 +137,9 @@ func (k *PublicKey) InheritParameters(issuer *PublicKey) *PublicKey {
 	return &full
 }
 
-// ParsePublicKey reads a DER SubjectPublicKeyInfo. It keeps references into spki. Tolerated
-// laxnesses are in Findings. Errors: ErrMalformed, ErrUnsupported.
+// ParsePublicKey reads a DER SubjectPublicKeyInfo. It keeps references into spki. Tolerated laxnesses are in Findings; certificates
+// of trusted lists need each of them: an RSA key without NULL, a modulus without its leading zero, explicit EC parameters
+// that are those of a named curve. Errors: ErrMalformed, ErrUnsupported.
 func ParsePublicKey(spki []byte) (*PublicKey, error) {
 	input := cryptobyte.String(spki)
 	var seq, algID cryptobyte.String

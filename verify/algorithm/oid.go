@@ -37,7 +37,6 @@ var signatureOIDs = []struct {
 	{"1.2.840.113549.1.1.16", Scheme{family: rsaPKCS1, hash: SHA512_256}},
 	{"1.3.14.3.2.3", Scheme{family: rsaPKCS1, hash: MD5}},         // OIW md5WithRSA
 	{"1.3.14.3.2.29", Scheme{family: rsaPKCS1, hash: SHA1}},       // OIW sha1WithRSASignature
-	{"1.3.14.3.2.15", Scheme{family: rsaPKCS1, hash: SHA1}},       // OIW shaWithRSASignature, used with SHA-1
 	{"1.3.36.3.3.1.2", Scheme{family: rsaPKCS1, hash: RIPEMD160}}, // TeleTrusT
 	{"1.3.36.3.3.1.1", Scheme{family: rsaPKCS1, hash: SHA1}},
 	// NIST CSOR sigAlgs
