@@ -23,6 +23,9 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	for _, seed := range smallSeeds() {
+		f.Add(seed)
+	}
 	for _, seed := range [][]byte{token, signed, full, {0x30, 0x80}, bytes.Repeat([]byte{0x30, 0x80}, 200)} {
 		f.Add(seed)
 	}
@@ -51,6 +54,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// smallSeeds are whole SignedData of some 100 octets, in definite and indefinite lengths: a change is
+// likelier to reach a field there than among certificates.
+func smallSeeds() [][]byte {
+	const (
+		head   = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+		algo   = "\x30\x03\x06\x01\x2a"
+		digest = "\x30\x12\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04\x31\x05\x04\x03abc"
+		typ    = "\x30\x18\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03\x31\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+		when   = "\x30\x1c\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x05\x31\x0f\x17\x0d261102100000Z"
+		signer = "\x02\x01\x01\x30\x05\x30\x00\x02\x01\x05" + algo + "\xa0\x4c" + digest + typ + when + algo + "\x04\x03sig" +
+			"\xa1\x17\x30\x15\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x0e\x31\x06\x30\x04\x06\x02\x2a\x03"
+		ski   = "\x02\x01\x03\x80\x02id" + algo + algo + "\x24\x06\x04\x01s\x04\x01g"
+		encap = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x80\x24\x80\x04\x02ab\x24\x80\x04\x01c\x00\x00\x00\x00\x00\x00"
+		lists = "\xa0\x04\x30\x00\xa2\x00\xa1\x12\x30\x00\xa1\x0e\x06\x08\x2b\x06\x01\x05\x05\x07\x10\x02\x30\x02\x05\x00"
+	)
+	open := "\x30\x80" + head + "\xa0\x80\x30\x80\x02\x01\x05\x31\x05" + algo + "\x30\x80" + encap + "\x00\x00"
+	end := "\x00\x00\x00\x00\x00\x00"
+	return [][]byte{
+		[]byte(open + lists + "\x31\x80\x30\x80" + signer + "\x00\x00\x00\x00" + end),
+		[]byte(open + "\x31\x80\x30\x80" + ski + "\x00\x00\x00\x00" + end),
+		[]byte(open + "\x31\x00" + end),
+	}
 }
 
 func walkSigner(t *testing.T, si *cms.SignerInfo) {
@@ -103,4 +130,17 @@ func FuzzTimestampMessages(f *testing.F) {
 			t.Fatal("odd TSTInfo")
 		}
 	})
+}
+
+// TestSmallSeeds: the seeds are what they are meant to be.
+func TestSmallSeeds(t *testing.T) {
+	for i, seed := range smallSeeds() {
+		sd, err := cms.Parse(seed)
+		if err != nil || len(sd.Rest) != 0 || string(sd.Content.Bytes()) != "abc" {
+			t.Fatalf("%d: %v", i, err)
+		}
+		if len(sd.Signers) != []int{1, 1, 0}[i] || i == 0 && (len(sd.OCSPs) != 1 || string(sd.Signers[0].MessageDigest()) != "abc") {
+			t.Errorf("%d: %+v", i, sd)
+		}
+	}
 }
