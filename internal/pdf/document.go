@@ -34,7 +34,7 @@ type budget struct {
 	inflated int64              // of maxInflatedAll
 	scan     int64              // bytes that parsing may look at
 	views    int                // of maxViews
-	flate    io.ReadCloser // used again for each stream
+	flate    io.ReadCloser      // used again for each stream
 	sections map[int64]*section // cross-reference sections already read, by offset
 }
 
