@@ -70,11 +70,13 @@ func (t *transformer) set(in Data) (NodeSet, error) {
 // stream applies the transforms and writes the octets to w. It returns the node-set that was canonicalised
 // when nothing but canonicalisation came after it: those nodes, and no others, are what was digested.
 func (t *transformer) stream(w io.Writer, in Data, transforms []Transform) (NodeSet, error) {
-	covered := NodeSet{}
+	covered, origin := NodeSet{}, in.Nodes.doc
 	for i, tr := range transforms {
 		m, canonical := CanonicalizationByURI(tr.Algorithm)
 		if canonical && in.IsSet {
-			covered = in.Nodes
+			if covered = in.Nodes; covered.doc != origin {
+				covered = NodeSet{}
+			}
 			if i == len(transforms)-1 { // straight into the hash, without a copy
 				m.Prefixes = prefixList(m, tr.Element)
 				return covered, in.Nodes.Canonical(w, m)
@@ -89,6 +91,9 @@ func (t *transformer) stream(w io.Writer, in Data, transforms []Transform) (Node
 	}
 	if in.IsSet {
 		covered = in.Nodes
+	}
+	if covered.doc != origin { // octets that were parsed anew
+		covered = NodeSet{}
 	}
 	return covered, in.write(w, t.last)
 }

@@ -1,0 +1,77 @@
+package xmldsig
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// invoices is a document of markup and Polish text, about as dense as electronic invoices are.
+func invoices(size int) []byte {
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?><f:Faktury xmlns:f="urn:faktura" xmlns="urn:pozycje">` + "\n")
+	for n := 0; b.Len() < size; n++ {
+		fmt.Fprintf(&b, `  <f:Faktura nr="FV/%d/2026" data="2026-11-23">
+    <Nabywca><Nazwa>Urząd Miasta Przykładowo &amp; Spółka</Nazwa><Adres>ul. Świętej Jadwigi %d, 40-001 Przykładowo</Adres></Nabywca>
+    <Wiersz lp="1"><Opis>Usługa świadczona drogą elektroniczną</Opis><Kwota waluta="PLN">%d.00</Kwota></Wiersz>
+  </f:Faktura>
+`, n, n%100, n)
+	}
+	b.WriteString(`</f:Faktury>`)
+	return []byte(b.String())
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, size := range []int{10_000, 1_000_000, 50_000_000} {
+		data := invoices(size)
+		b.Run(fmt.Sprintf("ours/%dKB", size/1000), func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Parse(data, Limits{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		for name, m := range map[string]Canonicalization{"exclusive": {Form: Exclusive}, "c14n10": {}} {
+			b.Run(fmt.Sprintf("ours+%s+sha256/%dKB", name, size/1000), func(b *testing.B) {
+				b.SetBytes(int64(len(data)))
+				for b.Loop() {
+					d, err := Parse(data, Limits{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					h := sha256.New()
+					if err := d.WholeDocument().Canonical(h, m); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+	data := invoices(1_000_000)
+	b.Run("encoding-xml-tokens/1000KB", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			tokens := xml.NewDecoder(bytes.NewReader(data))
+			for {
+				if _, err := tokens.Token(); err == io.EOF {
+					break
+				} else if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("sha256/1000KB", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			sha256.Sum256(data)
+		}
+	})
+}
