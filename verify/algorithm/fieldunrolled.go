@@ -31,7 +31,7 @@ func (f *field) mul4(z, x, y *element) {
 		t4, top = bits.Add64(t4, carry, 0)
 		m = t0 * f.negInv
 		hi, lo = bits.Mul64(p0, m)
-		lo, c = bits.Add64(lo, t0, 0)
+		_, c = bits.Add64(lo, t0, 0)
 		hi, _ = bits.Add64(hi, 0, c)
 		carry = hi
 		hi, lo = bits.Mul64(p1, m)
@@ -103,7 +103,7 @@ func (f *field) mul6(z, x, y *element) {
 		t6, top = bits.Add64(t6, carry, 0)
 		m = t0 * f.negInv
 		hi, lo = bits.Mul64(p0, m)
-		lo, c = bits.Add64(lo, t0, 0)
+		_, c = bits.Add64(lo, t0, 0)
 		hi, _ = bits.Add64(hi, 0, c)
 		carry = hi
 		hi, lo = bits.Mul64(p1, m)
