@@ -59,12 +59,6 @@ func (p Profile) Hosts() (allowed, needed bool) { return kinds[p].hosts, kinds[p
 // Longest is the longest validity of p, and what a certificate gets when nothing else is asked.
 func (p Profile) Longest() time.Duration { return kinds[p].longest }
 
-// Purposes are the extended key usages that a request for p may ask for.
-func (p Profile) Purposes() []x509.ExtKeyUsage { return kinds[p].purposes }
-
-// Usage is the key usage of p.
-func (p Profile) Usage() x509.KeyUsage { return kinds[p].usage }
-
 // Places are the URLs that certificates of an issuer carry; an empty one is left out.
 type Places struct {
 	Issuer string // the issuer's certificate, DER (AIA caIssuers)
@@ -156,3 +150,25 @@ func extend(template *x509.Certificate, p Profile, k kind) error {
 }
 
 func generalizedTime(t time.Time) []byte { return []byte(t.UTC().Format("20060102150405Z")) }
+
+// Allows reports whether certificates of p serve the purpose with this identifier.
+func (p Profile) Allows(purpose asn1.ObjectIdentifier) bool {
+	switch {
+	case p == TimeStamping:
+		return purpose.Equal(oidTimeStamping)
+	case p == Seal:
+		return purpose.Equal(oidDocumentSigning)
+	}
+	for _, own := range kinds[p].purposes {
+		if purposeOIDs[own].Equal(purpose) {
+			return true
+		}
+	}
+	return false
+}
+
+var purposeOIDs = map[x509.ExtKeyUsage]asn1.ObjectIdentifier{
+	x509.ExtKeyUsageServerAuth:  {1, 3, 6, 1, 5, 5, 7, 3, 1},
+	x509.ExtKeyUsageClientAuth:  {1, 3, 6, 1, 5, 5, 7, 3, 2},
+	x509.ExtKeyUsageOCSPSigning: {1, 3, 6, 1, 5, 5, 7, 3, 9},
+}

@@ -1,0 +1,173 @@
+package pki
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"trustcore/pki/crl"
+)
+
+// signer is an authority whose lists the CA makes.
+type signer struct {
+	id          string
+	certificate *x509.Certificate
+	key         crypto.Signer
+	validity    time.Duration
+	publication *crl.Publication
+}
+
+// stored is the newest list of an issuer in the database.
+type stored struct {
+	number, sequence int64
+	nextUpdate       time.Time
+	der              []byte
+}
+
+// publishRoot takes the root's list from Config, where it is newer than the stored one.
+func (ca *CA) publishRoot(ctx context.Context) error {
+	if len(ca.cfg.RootCRL) == 0 {
+		return nil
+	}
+	list, err := x509.ParseRevocationList(ca.cfg.RootCRL)
+	if err != nil {
+		return fmt.Errorf("the root's list: %w", err)
+	}
+	if err := list.CheckSignatureFrom(ca.cfg.Root); err != nil {
+		return fmt.Errorf("the root's list: %w", err)
+	}
+	if list.Number == nil || !list.Number.IsInt64() {
+		return errors.New("the root's list has no number")
+	}
+	old, err := ca.newest(ctx, ca.rootID)
+	if err != nil {
+		return err
+	}
+	if old.number < list.Number.Int64() {
+		next := stored{number: list.Number.Int64(), nextUpdate: list.NextUpdate, der: ca.cfg.RootCRL}
+		if _, err := ca.replace(ctx, ca.rootID, old.number, next); err != nil {
+			return err
+		}
+		old = next
+	}
+	return ca.lists.root.Set(old.der)
+}
+
+// renewLists makes the lists that lack a revocation or are past half of their life, and publishes what other nodes made.
+func (ca *CA) renewLists(ctx context.Context) error {
+	ca.lists.mu.Lock()
+	defer ca.lists.mu.Unlock()
+	failed := ca.renew(ctx, signer{ca.issuer, ca.cfg.Issuing, ca.cfg.IssuingKey, listValidity, &ca.lists.issuing})
+	if ca.cfg.RootKey != nil {
+		failed = errors.Join(failed, ca.renew(ctx, signer{ca.rootID, ca.cfg.Root, ca.cfg.RootKey, rootValidity, &ca.lists.root}))
+	}
+	return failed
+}
+
+// maxRaces bounds how often a list is made anew because another node was faster.
+const maxRaces = 5
+
+func (ca *CA) renew(ctx context.Context, s signer) error {
+	for range maxRaces {
+		old, err := ca.newest(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		if old.der != nil {
+			if err := s.publication.Set(old.der); err != nil {
+				return err
+			}
+		}
+		newestSequence, err := ca.newestSequence(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		now := ca.cfg.Now()
+		if old.sequence >= newestSequence && old.nextUpdate.Sub(now) > s.validity/2 {
+			return nil
+		}
+		next, err := ca.makeList(ctx, s, old.number+1, now)
+		if err != nil {
+			return err
+		}
+		won, err := ca.replace(ctx, s.id, old.number, next)
+		if err != nil {
+			return err
+		}
+		if won {
+			return s.publication.Set(next.der)
+		}
+	}
+	return fmt.Errorf("list of %q: another node was faster %d times", s.certificate.Subject.CommonName, maxRaces)
+}
+
+func (ca *CA) makeList(ctx context.Context, s signer, number int64, now time.Time) (stored, error) {
+	list := crl.List{Number: big.NewInt(number), ThisUpdate: now, NextUpdate: now.Add(s.validity), KeptSince: s.certificate.NotBefore}
+	next := stored{number: number, nextUpdate: list.NextUpdate}
+	rows, err := ca.cfg.DB.QueryContext(ctx, `SELECT serial, sequence, revoked_at, reason FROM pki_revocation WHERE issuer = $1 ORDER BY sequence`, s.id)
+	if err != nil {
+		return stored{}, fmt.Errorf("reading revocations: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		var sequence, at, reason int64
+		if err := rows.Scan(&text, &sequence, &at, &reason); err != nil {
+			return stored{}, fmt.Errorf("reading revocations: %w", err)
+		}
+		serial, err := parseSerial(text)
+		if err != nil {
+			return stored{}, fmt.Errorf("reading revocations: %w", err)
+		}
+		list.Entries = append(list.Entries, crl.Entry{Serial: serial, RevokedAt: time.Unix(at, 0), Reason: int(reason)})
+		next.sequence = sequence
+	}
+	if err := rows.Err(); err != nil {
+		return stored{}, fmt.Errorf("reading revocations: %w", err)
+	}
+	next.der, err = crl.Create(s.certificate, s.key, list)
+	return next, err
+}
+
+func (ca *CA) newest(ctx context.Context, issuer string) (stored, error) {
+	var s stored
+	var next int64
+	err := ca.cfg.DB.QueryRowContext(ctx, `SELECT number, sequence, next_update, der FROM pki_list WHERE issuer = $1`, issuer).
+		Scan(&s.number, &s.sequence, &next, &s.der)
+	if errors.Is(err, sql.ErrNoRows) {
+		return stored{}, nil
+	}
+	if err != nil {
+		return stored{}, fmt.Errorf("reading the newest list: %w", err)
+	}
+	s.nextUpdate = time.Unix(next, 0)
+	return s, nil
+}
+
+func (ca *CA) newestSequence(ctx context.Context, issuer string) (int64, error) {
+	var sequence sql.NullInt64
+	if err := ca.cfg.DB.QueryRowContext(ctx, `SELECT MAX(sequence) FROM pki_revocation WHERE issuer = $1`, issuer).Scan(&sequence); err != nil {
+		return 0, fmt.Errorf("reading revocations: %w", err)
+	}
+	return sequence.Int64, nil
+}
+
+// replace stores a list where the stored one still has the old number; won is false when another node was faster.
+func (ca *CA) replace(ctx context.Context, issuer string, old int64, next stored) (won bool, err error) {
+	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_list (issuer, number, sequence, next_update, der) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (issuer) DO UPDATE SET number = excluded.number, sequence = excluded.sequence, next_update = excluded.next_update, der = excluded.der
+		WHERE pki_list.number = $6`, issuer, next.number, next.sequence, next.nextUpdate.Unix(), next.der, old)
+	if err != nil {
+		return false, fmt.Errorf("storing a list: %w", err)
+	}
+	count, err := result.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("storing a list: %w", err)
+	}
+	return count == 1, nil
+}

@@ -1,0 +1,29 @@
+package pki
+
+// schema holds the steps of schema "pki"; steps are only ever appended. Times are Unix seconds, serial numbers and digests
+// lower-case hex, issuers the hex of their key identifier.
+var schema = []string{
+	`CREATE TABLE pki_certificate (
+		issuer TEXT NOT NULL, serial TEXT NOT NULL,
+		profile TEXT NOT NULL, partner TEXT NOT NULL, common_name TEXT NOT NULL, names TEXT NOT NULL,
+		order_id TEXT NOT NULL, actor_kind TEXT NOT NULL, actor_id TEXT NOT NULL,
+		not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, created BIGINT NOT NULL,
+		public_key TEXT NOT NULL, fingerprint TEXT NOT NULL, der BLOB,
+		PRIMARY KEY (issuer, serial))`,
+	`CREATE INDEX pki_certificate_public_key ON pki_certificate (public_key)`,
+	`CREATE INDEX pki_certificate_partner ON pki_certificate (partner, not_after)`,
+	`CREATE INDEX pki_certificate_order ON pki_certificate (order_id)`,
+	`CREATE INDEX pki_certificate_not_after ON pki_certificate (not_after)`,
+	`CREATE TABLE pki_revocation (
+		issuer TEXT NOT NULL, serial TEXT NOT NULL, sequence BIGINT NOT NULL, revoked_at BIGINT NOT NULL,
+		reason BIGINT NOT NULL, order_id TEXT NOT NULL, actor_kind TEXT NOT NULL, actor_id TEXT NOT NULL,
+		audit_index BIGINT NOT NULL, PRIMARY KEY (issuer, serial))`,
+	`CREATE INDEX pki_revocation_sequence ON pki_revocation (sequence)`,
+	`CREATE TABLE pki_counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
+	`INSERT INTO pki_counter (name, value) VALUES ('revocation', 0)`,
+	`CREATE TABLE pki_list (
+		issuer TEXT PRIMARY KEY, number BIGINT NOT NULL, sequence BIGINT NOT NULL, next_update BIGINT NOT NULL, der BLOB NOT NULL)`,
+	`CREATE TABLE pki_timestamp (
+		serial TEXT PRIMARY KEY, gen_time BIGINT NOT NULL, policy TEXT NOT NULL, hash TEXT NOT NULL, imprint TEXT NOT NULL)`,
+	`CREATE TABLE pki_token (id TEXT PRIMARY KEY, used BIGINT NOT NULL)`,
+}
