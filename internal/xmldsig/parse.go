@@ -394,25 +394,17 @@ func (p *parser) reference() (rune, error) {
 	if end < 2 {
 		return 0, p.fail("malformed reference")
 	}
-	body := string(rest[1:end])
+	body := rest[1:end]
 	r := rune(-1)
 	switch {
-	case body == "amp":
-		r = '&'
-	case body == "lt":
-		r = '<'
-	case body == "gt":
-		r = '>'
-	case body == "quot":
-		r = '"'
-	case body == "apos":
-		r = '\''
-	case strings.HasPrefix(body, "#x"):
+	case body[0] == '#' && len(body) > 1 && body[1] == 'x':
 		r = number(body[2:], 16)
 	case body[0] == '#':
 		r = number(body[1:], 10)
 	default:
-		return 0, p.fail("entity &%s; is not accepted", body)
+		if r = predefined(body); r < 0 {
+			return 0, p.fail("entity &%s; is not accepted", body)
+		}
 	}
 	if !isChar(r) {
 		return 0, p.fail("&%s; is not a character of XML", body)
@@ -421,10 +413,27 @@ func (p *parser) reference() (rune, error) {
 	return r, nil
 }
 
-func number(s string, base rune) rune {
+// predefined returns the character of one of the five predefined entities, or -1.
+func predefined(name []byte) rune {
+	switch string(name) {
+	case "amp":
+		return '&'
+	case "lt":
+		return '<'
+	case "gt":
+		return '>'
+	case "quot":
+		return '"'
+	case "apos":
+		return '\''
+	}
+	return -1
+}
+
+func number(s []byte, base rune) rune {
 	n := rune(0)
-	for _, c := range s {
-		digit := rune(99)
+	for _, b := range s {
+		c, digit := rune(b), rune(99)
 		switch {
 		case c >= '0' && c <= '9':
 			digit = c - '0'
@@ -438,7 +447,7 @@ func number(s string, base rune) rune {
 		}
 		n = n*base + digit
 	}
-	if s == "" {
+	if len(s) == 0 {
 		return -1
 	}
 	return n
