@@ -116,13 +116,24 @@ func TestSpoofedSourceIsRefused(t *testing.T) {
 	// Beside the tunnel, in clear: once as itself and once with the tunnel's addresses.
 	a.inside(t, "ip", "route", "replace", w.gateway[0].Addr().String()+"/32", "via", a.link.Outer.Addr().String(), "dev", "uplink")
 	tool(t, "ip route replace "+ofB.String()+" via "+a.link.Inner.Addr().String())
-	for _, from := range []netip.Addr{a.link.Inner.Addr(), ofB} {
+	beside := netip.AddrPortFrom(a.link.Outer.Addr(), w.secret.Port())
+	if err := a.do(action{Kind: "reach", To: beside, From: a.link.Inner.Addr(), Wait: patience}); err != nil {
+		t.Errorf("what is not of the tunnel is the host's own affair, but: %v", err)
+	}
+	for _, c := range []struct {
+		from netip.Addr
+		to   netip.AddrPort
+	}{
+		{a.link.Inner.Addr(), w.gateway[0]},
+		{ofB, w.gateway[0]},
+		{ofB, beside},
+	} {
 		before := w.status().Denied
-		if a.do(action{Kind: "reach", To: w.gateway[0], From: from, Wait: refusalTime}) == nil {
-			t.Errorf("A reached the gateway beside the tunnel as %v", from)
+		if a.do(action{Kind: "reach", To: c.to, From: c.from, Wait: refusalTime}) == nil {
+			t.Errorf("A reached %v beside the tunnel as %v", c.to, c.from)
 		}
 		if w.status().Denied == before {
-			t.Errorf("the packets from %v were not denied by the fence", from)
+			t.Errorf("the packets from %v to %v were not denied by the fence", c.from, c.to)
 		}
 	}
 }
