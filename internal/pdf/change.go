@@ -56,7 +56,9 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 		c.add(ChangeContent, 0, fmt.Sprintf("the document had %d pages and has %d", a, b))
 	}
 	for _, n := range numbers {
-		c.object(n)
+		if c.object(n); d.budget.scan <= 0 {
+			return nil, errLimit
+		}
 	}
 	if old.trailer["Root"] != d.trailer["Root"] {
 		c.add(ChangeContent, 0, "another catalog is in force")
@@ -246,16 +248,44 @@ func (c *comparison) form(n int, before, after Object) {
 func (c *comparison) fieldList(n int, before, after Object) {
 	old, _ := before.(Array)
 	now, _ := after.(Array)
-	for _, f := range old {
-		if !slices.ContainsFunc(now, func(o Object) bool { return c.same(f, o) }) {
-			c.add(ChangeContent, n, "a form field was removed")
-		}
+	if len(c.missing(old, now)) > 0 {
+		c.add(ChangeContent, n, "a form field was removed")
 	}
-	for _, f := range now {
-		if !slices.ContainsFunc(old, func(o Object) bool { return c.same(f, o) }) && c.new.Name(c.new.Dict(f)["FT"]) != "Sig" {
+	for _, f := range c.missing(now, old) {
+		if c.new.Name(c.new.Dict(f)["FT"]) != "Sig" {
 			c.add(ChangeContent, n, "a form field was added")
 		}
 	}
+}
+
+// missing returns the members of a that b does not have. References are looked up; the few direct
+// objects are compared.
+func (c *comparison) missing(a, b Array) Array {
+	refs := map[Ref]bool{}
+	var direct Array
+	for _, o := range b {
+		if r, ok := o.(Ref); ok {
+			refs[r] = true
+		} else {
+			direct = append(direct, o)
+		}
+	}
+	var out Array
+	for _, o := range a {
+		if r, ok := o.(Ref); ok {
+			if !refs[r] {
+				out = append(out, o)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(direct, func(d Object) bool { return c.same(o, d) }) {
+			out = append(out, o)
+		}
+		if c.new.budget.scan <= 0 {
+			break
+		}
+	}
+	return out
 }
 
 // signatureField allows an empty field to be signed.
@@ -330,19 +360,10 @@ func (c *comparison) isAnnotationList(o Object) bool {
 func (c *comparison) annotations(n int, before, after Object) {
 	old, _ := before.(Array)
 	now, _ := after.(Array)
-	if len(old)*len(now) > maxChanged*16 {
-		c.add(ChangeAnnotation, n, "too many annotations to compare")
-		return
+	if len(c.missing(old, now)) > 0 {
+		c.add(ChangeAnnotation, n, "an annotation was removed")
 	}
-	for _, f := range old {
-		if !slices.ContainsFunc(now, func(o Object) bool { return c.same(f, o) }) {
-			c.add(ChangeAnnotation, n, "an annotation was removed")
-		}
-	}
-	for _, f := range now {
-		if slices.ContainsFunc(old, func(o Object) bool { return c.same(f, o) }) {
-			continue
-		}
+	for _, f := range c.missing(now, old) {
 		dict := c.new.Dict(f)
 		parent := c.new.Dict(dict["Parent"])
 		if c.new.Name(dict["FT"]) != "Sig" && c.new.Name(parent["FT"]) != "Sig" {
@@ -377,6 +398,9 @@ func dictOf(o Object) Dict {
 
 // same compares values; references are the same when they name the same object.
 func (c *comparison) same(a, b Object) bool {
+	if c.new.budget.scan -= 16; c.new.budget.scan <= 0 {
+		return false // ChangesSince fails then
+	}
 	switch a := a.(type) {
 	case String:
 		b, ok := b.(String)
@@ -394,6 +418,7 @@ func (c *comparison) same(a, b Object) bool {
 		}
 		x, err1 := c.old.raw(a)
 		y, err2 := c.new.raw(b)
+		c.new.budget.scan -= int64(min(len(x), len(y)) / 8) // comparing is cheaper than parsing
 		return err1 == nil && err2 == nil && bytes.Equal(x, y)
 	}
 	switch b.(type) {

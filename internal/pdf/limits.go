@@ -15,7 +15,7 @@ const (
 	maxViews       = 64      // revisions looked at by themselves
 	maxFields      = 1 << 14 // nodes of the form's field tree
 	maxTreeDepth   = 64      // depth of field and page trees
-	maxEvidence    = 1 << 14 // streams of a document security store
+	maxEvidence    = 1 << 12 // streams of a document security store; real ones hold a few dozen
 	maxFilters     = 4       // filters of one stream
 	maxInflated    = 64 << 20
 	maxInflatedAll = 96 << 20 // over the whole document

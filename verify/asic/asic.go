@@ -37,7 +37,7 @@ func Open(data []byte, _ []signature.Detached) (*signature.Document, error) {
 	r := &reader{
 		container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{}, hashed: maxHashed,
 		digests: map[digestKey][]byte{}, files: map[*asic.Entry][]*signature.Signature{}, objects: maxObjects,
-		targets: map[*asic.Entry][]*manifest{},
+		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{},
 	}
 	if err := r.limit(); err != nil {
 		return nil, err
@@ -62,8 +62,10 @@ type reader struct {
 	ids       map[string]int
 	covered   map[*asic.Entry]bool // data that some signature or time-stamp names
 	digests   map[digestKey][]byte
-	hashed    int64 // what is left of maxHashed
-	objects   int   // what is left of maxObjects
+	hashed    int64             // what is left of maxHashed
+	objects   int               // what is left of maxObjects
+	sums      map[span][32]byte // SHA-256 of evidence, which archive time-stamps name again
+	covers    int               // digests listed so far
 	out       signature.Document
 }
 

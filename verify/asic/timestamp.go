@@ -84,7 +84,7 @@ func (r *reader) cover(a *assertion, all map[*asic.Entry]*assertion) {
 	if a.manifest == nil {
 		return
 	}
-	c := digests{seen: map[[32]byte]bool{}}
+	c := digests{reader: r, seen: map[[32]byte]bool{}}
 	for _, o := range a.manifest.objects {
 		if !o.intact {
 			continue
@@ -120,23 +120,44 @@ func (r *reader) attach(a *assertion) bool {
 	return len(named) > 0
 }
 
+// maxCovers bounds the digests of all time-stamps of a container: 32 bytes each.
+const maxCovers = 1 << 20
+
 // digests collects the SHA-256 of objects, each once.
 type digests struct {
+	*reader
 	seen map[[32]byte]bool
 	list [][32]byte
 }
 
+// span is an object in memory.
+type span struct {
+	first  *byte
+	length int
+}
+
 func (c *digests) add(sum [32]byte) {
-	if !c.seen[sum] {
-		c.seen[sum] = true
-		c.list = append(c.list, sum)
+	if c.seen[sum] || c.covers >= maxCovers {
+		return
 	}
+	c.covers++
+	c.seen[sum] = true
+	c.list = append(c.list, sum)
 }
 
 func (c *digests) objects(lists ...[][]byte) {
 	for _, list := range lists {
 		for _, o := range list {
-			c.add(sha256.Sum256(o))
+			if len(o) == 0 {
+				continue
+			}
+			key := span{&o[0], len(o)}
+			sum, known := c.sums[key]
+			if !known {
+				sum = sha256.Sum256(o)
+				c.sums[key] = sum
+			}
+			c.add(sum)
 		}
 	}
 }

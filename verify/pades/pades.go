@@ -35,7 +35,7 @@ func Open(data []byte) (*signature.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{file: file, ids: map[string]int{}, hashed: maxHashed}
+	r := &reader{file: file, ids: map[string]int{}, hashed: maxHashed, stores: map[int]evidence{}}
 	if err := r.collect(fields); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,8 @@ type reader struct {
 	dictionaries []*dictionary
 	loose        []*signature.Timestamp // document time-stamps without an earlier signature
 	ids          map[string]int
-	hashed       int64 // what is left of maxHashed
+	hashed       int64            // what is left of maxHashed
+	stores       map[int]evidence // by revision
 }
 
 // dictionary is one signature dictionary of the file with what was read from it.

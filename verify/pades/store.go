@@ -14,11 +14,14 @@ type evidence struct{ certificates, crls, ocsps [][]byte }
 // storeAt reads the security store as it was at the end of a revision, flattened: what it holds for one
 // signature serves the others just as well.
 func (r *reader) storeAt(revision int) evidence {
-	view, err := r.file.At(revision)
-	if err != nil {
-		return evidence{}
+	e, known := r.stores[revision]
+	if !known {
+		if view, err := r.file.At(revision); err == nil {
+			e = flatten(view.SecurityStore())
+		}
+		r.stores[revision] = e
 	}
-	return flatten(view.SecurityStore())
+	return e
 }
 
 func flatten(s *pdf.SecurityStore) evidence {
@@ -60,14 +63,15 @@ func (e evidence) about(signer []byte) bool {
 	if err != nil {
 		return false
 	}
+	const head = 2048 // issuer and serial number stand at the beginning
 	for _, crl := range e.crls {
-		if bytes.Contains(crl[:min(len(crl), 4096)], cert.RawIssuer) {
+		if bytes.Contains(crl[:min(len(crl), head)], cert.RawIssuer) {
 			return true
 		}
 	}
 	serial := append([]byte{2, byte(len(cert.Serial))}, cert.Serial...)
 	for _, ocsp := range e.ocsps {
-		if bytes.Contains(ocsp, serial) {
+		if bytes.Contains(ocsp[:min(len(ocsp), head)], serial) {
 			return true
 		}
 	}

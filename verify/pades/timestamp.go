@@ -26,7 +26,7 @@ func (r *reader) documentTimestamp(d *dictionary) {
 // before it, and lists what it proves to have existed: all of that, and the store as it was then.
 func (r *reader) coverage() {
 	newest := r.storeAt(len(r.file.Revisions()) - 1)
-	covered := cover{seen: map[[32]byte]bool{}}
+	covered := cover{seen: map[[32]byte]bool{}, hashed: map[span]bool{}}
 	for i, d := range r.dictionaries {
 		switch {
 		case d.signed != nil:
@@ -65,6 +65,13 @@ func (r *reader) attach(d *dictionary, earlier []*dictionary, covered *cover) {
 type cover struct {
 	seen    map[[32]byte]bool
 	digests [][32]byte
+	hashed  map[span]bool // objects that were added before, by where they lie in memory
+}
+
+// span is an object in memory.
+type span struct {
+	first  *byte
+	length int
 }
 
 func (c *cover) list() [][32]byte { return c.digests[:len(c.digests):len(c.digests)] }
@@ -79,6 +86,10 @@ func (c *cover) add(sum [32]byte) {
 func (c *cover) objects(lists ...[][]byte) {
 	for _, list := range lists {
 		for _, o := range list {
+			if len(o) == 0 || c.hashed[span{&o[0], len(o)}] {
+				continue
+			}
+			c.hashed[span{&o[0], len(o)}] = true
 			c.add(sha256.Sum256(o))
 		}
 	}
