@@ -37,9 +37,11 @@ const (
 	minRSABits         = 512   // the smallest key seen in archives
 	maxRSABits         = 16384 // 8192 occurs in trusted lists; one verification stays under 3 ms
 	maxRSAExponentBits = 64    // real exponents have 17 bits; a long one is a flood
-	minDSABits         = 512
-	maxDSABits         = 4096 // FIPS 186-4 ends at 3072
-	maxOIDLength       = 64   // octets of an encoded object identifier
+	// maxLongRSAExponentBits holds above 4096 bits, where each step of an exponent is dear.
+	maxLongRSAExponentBits = 33
+	minDSABits             = 512
+	maxDSABits             = 4096 // FIPS 186-4 ends at 3072
+	maxOIDLength           = 64   // octets of an encoded object identifier
 )
 
 // readAlgorithmIdentifier splits a DER AlgorithmIdentifier into the content octets of its OID and the

@@ -225,7 +225,7 @@ func (k *PublicKey) setRSA(n, e *big.Int) error {
 		return fmt.Errorf("%w: even RSA modulus", ErrMalformed)
 	case e.BitLen() < 2 || e.Bit(0) == 0:
 		return fmt.Errorf("%w: RSA exponent is even or 1", ErrMalformed)
-	case e.BitLen() > maxRSAExponentBits:
+	case e.BitLen() > maxRSAExponentBits, e.BitLen() > maxLongRSAExponentBits && k.bits > 4096:
 		return fmt.Errorf("%w: RSA exponent of %d bits", ErrUnsupported, e.BitLen())
 	}
 	if k.bits == assemblyRSABits && e.BitLen() < 32 {
