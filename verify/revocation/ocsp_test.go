@@ -99,6 +99,7 @@ func TestOCSPAnswers(t *testing.T) {
 		{name: "no nonce where needed", singles: []single{base}, ask: func(q *Question) { q.Nonce, q.NonceRequired = sampleNonce, true }, want: Invalid, code: NonceMissing},
 		{name: "expired before", singles: []single{like(func(s *single) { s.this, s.next = day(320), day(340) })}, ask: func(q *Question) { q.Time = day(330) }, want: Invalid, code: ExpiredNotCovered},
 		{name: "archive cutoff", singles: []single{like(func(s *single) { s.this, s.next, s.extra = day(320), day(340), []pkix.Extension{cutoff(day(0))} })}, ask: func(q *Question) { q.Time = day(330) }, want: Good},
+		{name: "expired before, kept by declaration", singles: []single{like(func(s *single) { s.this, s.next = day(320), day(340) })}, ask: func(q *Question) { q.Time, q.KeptSince = day(330), day(0) }, want: Good},
 		{name: "archive cutoff after the expiry", singles: []single{like(func(s *single) { s.this, s.next, s.extra = day(320), day(340), []pkix.Extension{cutoff(day(310))} })}, ask: func(q *Question) { q.Time = day(330) }, want: Invalid, code: ExpiredNotCovered},
 		{name: "expired before, certHash", singles: []single{like(func(s *single) {
 			s.this, s.next, s.extra = day(320), day(340), []pkix.Extension{certHash(leaf.cert.Raw)}

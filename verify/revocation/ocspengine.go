@@ -11,6 +11,9 @@ import (
 	"trustcore/verify/certificate"
 )
 
+// maxResponderTries bounds the certificates of the responder's name or key that one signature is tried with.
+const maxResponderTries = 8
+
 // CheckOCSP judges by one OCSP response (RFC 6960 3.2): CertID, times, certHash, the responder's authorisation and its
 // signature. Of several answers about the certificate the worst counts.
 func CheckOCSP(q Question, r *Response) Result {
@@ -156,10 +159,17 @@ func (q *Question) responder(r *Response) signerVerdict {
 		}
 		verdict = failedSignature(err)
 	}
+	tries := 0
 	for _, candidate := range slices.Concat(r.Certificates(), q.Responders) {
+		if r.ResponderName != nil && !r.ResponderName.Equal(candidate.Subject) {
+			continue
+		}
 		key, err := candidate.Key()
 		if err != nil || !r.identifies(candidate.Subject, key) {
 			continue
+		}
+		if tries++; tries > maxResponderTries {
+			break
 		}
 		notes, err := q.verify(scheme, key, r.RawTBS, r.Signature)
 		if err != nil {

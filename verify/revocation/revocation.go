@@ -140,6 +140,9 @@ type Question struct {
 	IssuedAfter time.Time
 	// AfterIssuance refuses evidence from before the certificate's notBefore.
 	AfterIssuance bool
+	// KeptSince, where not zero, says that the issuer's services keep certificates that expired after it, as a trusted list may
+	// declare (ExpiredCertsRevocationInfo, TS 119 612 5.5.9.1); expiredCertsOnCRL and archiveCutoff count besides.
+	KeptSince time.Time
 	// Skew is how far clocks may differ in checks against Time.
 	Skew time.Duration
 
@@ -284,7 +287,8 @@ func (q *Question) serves(thisUpdate, nextUpdate time.Time) (Code, bool) {
 // expired ones are kept since a date (expiredCertsOnCRL, archiveCutoff).
 func (q *Question) covers(thisUpdate, keptSince time.Time) bool {
 	notAfter := q.Certificate.NotAfter
-	return !notAfter.Before(thisUpdate) || !keptSince.IsZero() && !notAfter.Before(keptSince)
+	kept := func(since time.Time) bool { return !since.IsZero() && !notAfter.Before(since) }
+	return !notAfter.Before(thisUpdate) || kept(keptSince) || kept(q.KeptSince)
 }
 
 // verify checks a signature with the caller's function or without.
