@@ -59,8 +59,8 @@ func BenchmarkParse(b *testing.B) {
 		for name, m := range map[string]Canonicalization{"exclusive": {Form: Exclusive}, "c14n10": {}} {
 			b.Run(fmt.Sprintf("ours+%s+sha256/%dKB", name, size/1000), func(b *testing.B) {
 				b.SetBytes(int64(len(data)))
-			start := cpuTime(b)
-			defer func() { reportCPU(b, len(data), start) }()
+				start := cpuTime(b)
+				defer func() { reportCPU(b, len(data), start) }()
 				for b.Loop() {
 					d, err := Parse(data, Limits{})
 					if err != nil {

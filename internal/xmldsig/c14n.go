@@ -229,9 +229,10 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 		c.allAttributes(i, x, orphan)
 		c.allNamespaces(x, orphan)
 	}
-	if c.steps > c.doc.limits.Steps {
+	if c.steps > 0 && c.doc.steps.Add(-int64(c.steps)) < 0 {
 		return fmt.Errorf("canonicalisation: namespaces in scope of stray elements: %w", ErrTooLarge)
 	}
+	c.steps = 0
 	return c.tag(x, visible)
 }
 

@@ -8,7 +8,7 @@ type Limits struct {
 	Attributes int // attributes and namespace declarations of one element
 	Name       int // bytes of one name
 	Namespaces int // namespace declarations in scope at once
-	Steps      int // XPath evaluation steps for one transform
+	Steps      int // XPath evaluation steps of all transforms over the life of the document
 	Transforms int // transforms of one reference
 	References int // references of one SignedInfo or Manifest
 }

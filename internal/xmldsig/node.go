@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 )
 
 // Kind is the kind of a node.
@@ -72,8 +73,8 @@ type name struct {
 	qname  int32 // atom of prefix:local as written
 }
 
-// Document is a parsed document. It is immutable and safe for concurrent readers, except that the first
-// lookup by Id builds an index (guarded).
+// Document is a parsed document. It is immutable but for its index of Ids and its budget of steps, and safe
+// for concurrent use.
 type Document struct {
 	src    []byte // UTF-8
 	side   []byte // content that differs from the source: references resolved, line ends normalised
@@ -86,6 +87,7 @@ type Document struct {
 	// prefixes is above the atom of every prefix that names a namespace: room for tables by prefix.
 	prefixes int
 	ids      idIndex
+	steps    *atomic.Int64 // left of Limits.Steps; documents that transforms make of this one share it
 }
 
 // Source returns the document in UTF-8, as parsed: the input itself, or its transcoding. Offsets count in it.

@@ -102,7 +102,7 @@ func (s NodeSet) Covers(n Node) bool {
 		}
 		return true
 	}
-	v := newEvaluator(s.doc, Node{})
+	v := newInspector(s.doc)
 	for i := n.i; i < end; i++ {
 		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) {
 			return false
@@ -124,10 +124,14 @@ func (s NodeSet) Whole(but ...Node) bool {
 	if s.doc == nil {
 		return false
 	}
-	v := newEvaluator(s.doc, Node{})
+	v := newInspector(s.doc)
+	skipped := make(map[int32]bool, len(but))
+	for _, n := range but {
+		skipped[n.i] = n.d == s.doc
+	}
 	root := s.doc.Root()
 	for i := root.i; i < s.doc.nodes[root.i].end; i++ {
-		if k := slices.IndexFunc(but, func(n Node) bool { return n.d == s.doc && n.i == i }); k >= 0 {
+		if s.doc.nodes[i].kind == ElementNode && skipped[i] {
 			i = s.doc.nodes[i].end - 1
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -65,7 +66,8 @@ func newParser(src []byte, limits Limits) *parser {
 	marks := bytes.Count(src, []byte{'<'})
 	room := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1)
 	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32)}
-	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(room, 2))}
+	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(room, 2)), steps: new(atomic.Int64)}
+	p.doc.steps.Store(int64(limits.Steps))
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
 	return p
 }

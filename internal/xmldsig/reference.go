@@ -110,7 +110,7 @@ func (r *Reference) Check(resolve Resolver) (Outcome, error) {
 	out.Found = true
 	h, err := NewHash(r.DigestMethod)
 	if err == nil {
-		t := transformer{signature: r.signature, limits: r.Element.d.limits}
+		t := transformer{signature: r.signature, limits: r.Element.d.limits, steps: r.Element.d.steps}
 		out.Nodes, err = t.stream(h, in, r.Transforms)
 	}
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *Reference) WriteData(w io.Writer, resolve Resolver, m Canonicalization)
 	in, err := r.open(resolve, &out)
 	if err == nil {
 		out.Found = true
-		t := transformer{signature: r.signature, limits: r.Element.d.limits, last: m}
+		t := transformer{signature: r.signature, limits: r.Element.d.limits, steps: r.Element.d.steps, last: m}
 		out.Nodes, err = t.stream(w, in, r.Transforms)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Algorithm identifiers of the transforms.
@@ -52,6 +53,7 @@ type Transform struct {
 type transformer struct {
 	signature Node // the ds:Signature that the reference stands in, for the enveloped-signature transform
 	limits    Limits
+	steps     *atomic.Int64    // budget of the document that the reference stands in
 	last      Canonicalization // of a node-set that the last transform leaves
 }
 
@@ -63,6 +65,9 @@ func (t *transformer) set(in Data) (NodeSet, error) {
 	d, err := Parse(in.Octets, t.limits)
 	if err != nil {
 		return NodeSet{}, fmt.Errorf("parse the octets for a transform: %w", err)
+	}
+	if t.steps != nil {
+		d.steps = t.steps
 	}
 	return d.WholeDocument(), nil
 }
@@ -247,7 +252,7 @@ func excludesElement(e *expr) (step, bool) {
 
 // withoutElements takes every subtree whose root passes the node test out of the set.
 func withoutElements(s NodeSet, name step) NodeSet {
-	v := &evaluator{d: s.doc}
+	v := newInspector(s.doc)
 	for p := s.doc.nodes[s.from].parent; p > 0; p = s.doc.nodes[p].parent {
 		if v.test(&name, xnode{i: p}) {
 			return NodeSet{}

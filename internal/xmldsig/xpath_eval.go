@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
 // xnode is a node of the XPath data model: a node of the arena, an attribute or a namespace node.
@@ -47,14 +48,22 @@ type evaluator struct {
 	d       *Document
 	here    xnode // the element that holds the expression, if it is in the same document
 	hasHere bool
-	steps   int               // left
+	steps   *atomic.Int64     // left: the document's, or its own
 	scopes  map[int32][]int32 // by element with declarations: those in scope there
 }
 
 func newEvaluator(d *Document, here Node) *evaluator {
 	return &evaluator{
-		d: d, here: xnode{i: here.i}, hasHere: here.d == d, steps: d.limits.Steps, scopes: map[int32][]int32{},
+		d: d, here: xnode{i: here.i}, hasHere: here.d == d, steps: d.steps, scopes: map[int32][]int32{},
 	}
+}
+
+// newInspector makes an evaluator that only looks at a set, on a budget of its own.
+func newInspector(d *Document) *evaluator {
+	v := newEvaluator(d, Node{})
+	v.steps = new(atomic.Int64)
+	v.steps.Store(int64(d.limits.Steps))
+	return v
 }
 
 type xcontext struct {
@@ -63,7 +72,7 @@ type xcontext struct {
 }
 
 func (v *evaluator) spend(n int) error {
-	if v.steps -= n; v.steps < 0 {
+	if v.steps.Add(-int64(n)) < 0 {
 		return fmt.Errorf("XPath evaluation of more than %d steps: %w", v.d.limits.Steps, ErrTooLarge)
 	}
 	return nil

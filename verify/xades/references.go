@@ -24,7 +24,7 @@ var typesSignedProperties = map[string]bool{
 	"http://uri.etsi.org/01903/v1.3.2#SignedProperties": true,
 }
 
-var errTooMuch = fmt.Errorf("the references of the document cover too much: %w of %d bytes", xmldsig.ErrTooLarge, maxDigested)
+var errTooMuch = fmt.Errorf("the references of the document cover too much: %w of %d bytes and twice the document", xmldsig.ErrTooLarge, maxDigested)
 
 // checkReferences digests what every ds:Reference names, and the entries of manifests.
 func (s *signed) checkReferences() {

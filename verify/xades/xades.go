@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	maxSignatures = 256     // of one document; the most seen in public samples is 13
-	maxDigested   = 1 << 30 // bytes that the references of one document may make us digest
+	maxSignatures = 256 // of one document; the most seen in public samples is 13
+	// maxDigested and twice the document are the bytes that its references and time-stamps may make us digest:
+	// about two seconds of work.
+	maxDigested = 256 << 20
 )
 
 // ErrNoSignature tells that the document is XML, and holds no signature.
@@ -51,7 +53,7 @@ func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, e
 	case len(elements) > maxSignatures:
 		return nil, fmt.Errorf("xades: %d signatures in one document: %w of %d", len(elements), xmldsig.ErrTooLarge, maxSignatures)
 	}
-	r := &reader{doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested}
+	r := &reader{doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested + 2*len(d.Source())}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
 	for _, e := range elements {

@@ -1,0 +1,331 @@
+package xades
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/cms/cmstest"
+	"trustcore/internal/xmldsig"
+	"trustcore/verify/signature"
+)
+
+const envelope = `<?xml version="1.0"?><pismo xmlns="urn:pismo"><tresc Id="tresc">Wniosek</tresc>SIGNATURE</pismo>`
+
+func officer(t testing.TB) cmstest.Identity { return cmstest.NewSigner(t, "p256", "officer-1") }
+
+// basic is an enveloped signature of level B-B.
+func basic(signer cmstest.Identity) template {
+	return template{
+		id: "S1", signer: signer, claimed: signer.Cert.Raw,
+		references: []string{ref(`Id="S1-ref" URI=""`, xmldsig.TransformEnveloped, exclusiveURI)},
+		data:       `<xades:DataObjectFormat ObjectReference="#S1-ref"><xades:MimeType>text/xml</xades:MimeType></xades:DataObjectFormat>`,
+	}
+}
+
+func envelop(m template) string { return strings.Replace(envelope, "SIGNATURE", m.text(), 1) }
+
+func mustOpen(t testing.TB, text string, detached ...signature.Detached) []*signature.Signature {
+	t.Helper()
+	doc, err := Open([]byte(text), detached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.Signatures
+}
+
+func intact(s *signature.Signature) bool {
+	return s.Intact && s.ReferencesIntact() && len(s.Structure) == 0 && s.Binding == signature.BindingMatches
+}
+
+func TestEnveloped(t *testing.T) {
+	signer := officer(t)
+	text := complete(t, envelop(basic(signer)), nil, signer)
+	s := mustOpen(t, text)[0]
+	if !intact(s) || s.Format != signature.XAdES || s.Level != "B-B" || s.ID != "S1" || !bytes.Equal(s.Signer, signer.Cert.Raw) {
+		t.Errorf("facts: %+v", s)
+	}
+	if want := time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC); !s.SigningTime.Equal(want) {
+		t.Errorf("signing time %v", s.SigningTime)
+	}
+	if r := s.References[0]; !r.Full || r.Scope != "the whole document but the signature" {
+		t.Errorf("scope: %+v", r)
+	}
+	if !strings.Contains(strings.Join(uses(s), " "), "signature:ECDSA-SHA256/256") {
+		t.Errorf("algorithms: %v", uses(s))
+	}
+	agreesXmlsec(t, text, signer)
+}
+
+func uses(s *signature.Signature) []string {
+	var out []string
+	for _, u := range s.Algorithms {
+		text := u.Purpose + ":" + u.Algorithm
+		if u.KeyBits == 256 {
+			text += "/256"
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// agreesXmlsec lets xmlsec1 verify the same document.
+func agreesXmlsec(t *testing.T, text string, signer cmstest.Identity) {
+	t.Helper()
+	xmlsec, err := exec.LookPath("xmlsec1")
+	if err != nil {
+		t.Skip("xmlsec1 is not installed")
+	}
+	dir := t.TempDir()
+	cert, file := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "signed.xml")
+	cmstest.Write(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signer.Cert.Raw}))
+	cmstest.Write(t, file, []byte(text))
+	out, err := exec.Command(xmlsec, "--verify", "--id-attr:Id", ns132+":SignedProperties", "--pubkey-cert-pem", cert,
+		"--enabled-key-data", "key-name,ecdsa", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("xmlsec1 does not agree: %v\n%s", err, out)
+	}
+}
+
+// TestTampered changes one thing each in a good document.
+func TestTampered(t *testing.T) {
+	signer, other := officer(t), cmstest.NewSigner(t, "p256", "officer-2")
+	good := complete(t, envelop(basic(signer)), nil, signer)
+	swap := func(from, to string) string {
+		if !strings.Contains(good, from) {
+			t.Fatalf("%q is not in the document", from)
+		}
+		return strings.Replace(good, from, to, 1)
+	}
+	for name, text := range map[string]string{
+		"content":           swap("Wniosek", "Odwołanie"),
+		"signed properties": swap("12:00:00", "13:00:00"),
+		"certificate":       swap(b64(signer.Cert.Raw), b64(other.Cert.Raw)),
+		"no certificate":    swap(b64(signer.Cert.Raw), ""),
+		"reference dropped": good[:strings.Index(good, "<ds:Reference Id=")] + good[strings.Index(good, "<ds:Reference Type="):],
+		"second Id":         swap("</tresc>", "</tresc><x Id='S1-props'/>"),
+		"weaker method":     swap("ecdsa-sha256", "ecdsa-sha1"),
+		"canonical form":    swap(exclusiveURI+`"></ds:CanonicalizationMethod>`, `http://www.w3.org/TR/2001/REC-xml-c14n-20010315"></ds:CanonicalizationMethod>`),
+		"properties elsewhere": strings.Replace(swap("<xades:SignedProperties Id=", "<xades:SignedProperties Other="), "</tresc>",
+			`</tresc><xades:SignedProperties xmlns:xades="`+ns132+`" Id="S1-props"></xades:SignedProperties>`, 1),
+	} {
+		for _, s := range mustOpen(t, text) {
+			if intact(s) {
+				t.Errorf("%s: taken for intact: %+v", name, s)
+			}
+		}
+	}
+}
+
+// TestWrapped moves what was signed aside and puts something else in its place: digests stay right, so the scope must tell.
+func TestWrapped(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.references = []string{ref(`Id="S1-ref" URI="#tresc"`, exclusiveURI)}
+	good := complete(t, envelop(m), nil, signer)
+	if s := mustOpen(t, good)[0]; !intact(s) || s.References[0].Full {
+		t.Fatalf("facts: %+v", s)
+	}
+	const part = `<tresc Id="tresc">Wniosek</tresc>`
+	wrapped := strings.Replace(good, part, `<tresc>Umowa</tresc>`, 1)
+	wrapped = strings.Replace(wrapped, "</ds:Signature>", "<ds:Object>"+part+"</ds:Object></ds:Signature>", 1)
+	if r := mustOpen(t, wrapped)[0].References[0]; r.Full {
+		t.Errorf("a moved part counts as the whole document: %+v", r)
+	}
+	m = basic(signer)
+	m.references = []string{ref(`Id="S1-ref" Type="`+typeObject+`" URI="#o"`, exclusiveURI)}
+	m.objects = `<ds:Object Id="o">dane</ds:Object>`
+	enveloping := complete(t, m.text(), nil, signer)
+	if s := mustOpen(t, enveloping)[0]; !intact(s) {
+		t.Fatalf("enveloping: %+v", s)
+	}
+	moved := strings.Replace(enveloping, m.objects, "<ds:Object>inne<x>"+m.objects+"</x></ds:Object>", 1)
+	if s := mustOpen(t, moved)[0]; s.ReferencesIntact() {
+		t.Errorf("an object that was moved is taken: %+v", s.References)
+	}
+}
+
+func TestProperties(t *testing.T) {
+	signer, other := officer(t), cmstest.NewSigner(t, "p256", "officer-2")
+	uncovered := basic(signer)
+	uncovered.uncovered = true
+	uncovered.roles = `<xades:ClaimedRole>burmistrz</xades:ClaimedRole>`
+	s := mustOpen(t, complete(t, envelop(uncovered), nil, signer))[0]
+	if len(s.Structure) == 0 || s.Binding != signature.BindingAbsent || !s.SigningTime.IsZero() || len(s.Signatory.Roles) != 0 {
+		t.Errorf("properties that are not covered were used: %+v", s)
+	}
+	mismatch := basic(signer)
+	mismatch.claimed = other.Cert.Raw
+	if s := mustOpen(t, complete(t, envelop(mismatch), nil, signer))[0]; s.Binding != signature.BindingMismatch || !s.Intact {
+		t.Errorf("another certificate is named: %+v", s)
+	}
+}
+
+func TestSignatory(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.roles = `<xades:ClaimedRole><pz:EPSignature xmlns:pz="` + nsEPSignature + `"><pz:NaturalPerson><pz:CurrentFamilyName>PRZYKŁADOWA</pz:CurrentFamilyName>` +
+		`<pz:FirstName>ANNA</pz:FirstName><pz:PersonalIdentifier>00000000000</pz:PersonalIdentifier></pz:NaturalPerson></pz:EPSignature></xades:ClaimedRole>`
+	who := mustOpen(t, complete(t, envelop(m), nil, signer))[0].Signatory
+	if who.FamilyName != "PRZYKŁADOWA" || who.GivenName != "ANNA" || who.PESEL != "00000000000" || len(who.Roles) != 0 {
+		t.Errorf("EPSignature: %+v", who)
+	}
+	m.roles = `<xades:ClaimedRole><z:PodpisZP xmlns:z="` + nsPodpisZP + `" xmlns:o="` + nsOsoba + `"><z:DaneZP><z:DaneZPOsobyFizycznej><o:Nazwisko>NOWAK</o:Nazwisko>` +
+		`<o:Imie>JAN</o:Imie><o:PESEL>1</o:PESEL><z:IdKontaUzytkownikaEpuap>jan</z:IdKontaUzytkownikaEpuap></z:DaneZPOsobyFizycznej></z:DaneZP></z:PodpisZP></xades:ClaimedRole>`
+	who = mustOpen(t, complete(t, envelop(m), nil, signer))[0].Signatory
+	if who.FamilyName != "NOWAK" || who.GivenName != "JAN" || who.PESEL != "1" || who.Account != "jan" {
+		t.Errorf("PodpisZP: %+v", who)
+	}
+}
+
+func TestDetached(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.references = []string{ref(`Id="S1-ref" URI="dane%20x.txt"`)}
+	content := signature.Detached{Name: "dane x.txt", Content: []byte("dane")}
+	text := complete(t, m.text(), exact([]signature.Detached{content}), signer)
+	if s := mustOpen(t, text, content)[0]; !intact(s) || !s.References[0].Full {
+		t.Errorf("by name: %+v", s)
+	}
+	if s := mustOpen(t, text, signature.Detached{Name: "/tmp/other", Content: []byte("dane")})[0]; !intact(s) {
+		t.Errorf("the only file: %+v", s)
+	}
+	if s := mustOpen(t, text)[0]; s.References[0].Found || s.ReferencesIntact() {
+		t.Errorf("without the file: %+v", s)
+	}
+	doc, err := OpenEntry([]byte(text), []signature.Detached{{Name: "other", Content: []byte("dane")}})
+	if err != nil || doc.Signatures[0].References[0].Found {
+		t.Errorf("a container has no entry of that name: %+v, %v", doc, err)
+	}
+}
+
+func TestManifest(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.references = []string{ref(`Id="S1-ref" Type="`+typeManifest+`" URI="#m"`, exclusiveURI)}
+	entry := strings.Replace(ref(`URI="a.txt"`), "<ds:DigestValue>", "<ds:DigestValue>n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=", 1) // of "test"
+	m.objects = `<ds:Object><ds:Manifest Id="m">` + entry + `</ds:Manifest></ds:Object>`
+	text := complete(t, m.text(), nil, signer)
+	for content, want := range map[string]bool{"test": true, "changed": false} {
+		s := mustOpen(t, text, signature.Detached{Name: "a.txt", Content: []byte(content)})[0]
+		if len(s.References) != 3 || s.References[1].Type != "manifest-entry" || s.ReferencesIntact() != want {
+			t.Errorf("%s: %+v", content, s.References)
+		}
+	}
+}
+
+func TestCounterSignature(t *testing.T) {
+	signer, witness := officer(t), cmstest.NewSigner(t, "p256", "officer-2")
+	counter := template{
+		id: "S2", signer: witness, claimed: witness.Cert.Raw,
+		references: []string{ref(`Type="`+typeCountersigned+`" URI="#S1-value"`, exclusiveURI)},
+	}
+	m := basic(signer)
+	m.unsigned = `<xades:CounterSignature>` + counter.text() + `</xades:CounterSignature>`
+	all := mustOpen(t, complete(t, envelop(m), nil, signer, witness))
+	if len(all) != 2 || !intact(all[0]) || !intact(all[1]) || all[1].CounterSignatureOf != "S1" || all[0].CounterSignatureOf != "" {
+		t.Fatalf("facts: %+v", all)
+	}
+	counter.references = []string{ref(`Type="`+typeCountersigned+`" URI="#tresc"`, exclusiveURI)}
+	m.unsigned = `<xades:CounterSignature>` + counter.text() + `</xades:CounterSignature>`
+	all = mustOpen(t, complete(t, envelop(m), nil, signer, witness))
+	if intact(all[1]) || len(all[1].Structure) == 0 {
+		t.Errorf("a counter-signature over something else: %+v", all[1])
+	}
+}
+
+func TestSignatureTimestamp(t *testing.T) {
+	signer, tsu := officer(t), cmstest.NewTSU(t, "p256", "TSU 1")
+	m := basic(signer)
+	m.unsigned = `<xades:SignatureTimeStamp Id="T1"><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
+		`<xades:EncapsulatedTimeStamp>TOKEN</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>`
+	text := complete(t, envelop(m), nil, signer)
+	value, err := readNth(t, text, 0).ValueNode.Canonical(xmldsig.Canonicalization{Form: xmldsig.Exclusive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamped := func(data []byte) *signature.Signature {
+		return mustOpen(t, strings.Replace(text, "TOKEN", b64(tsu.Stamp(t, data, cmstest.Now)), 1))[0]
+	}
+	s := stamped(value)
+	if s.Level != "B-T" || len(s.Timestamps) != 1 {
+		t.Fatalf("facts: %+v", s)
+	}
+	if ts := s.Timestamps[0]; ts.ID != "T1" || !ts.Intact || !ts.Imprint || !ts.CoversSignature || ts.Covers[0] != s.Value {
+		t.Errorf("time-stamp: %+v", ts)
+	}
+	if ts := stamped([]byte("another value")).Timestamps[0]; !ts.Intact || !ts.Found || ts.Imprint || ts.CoversSignature || len(ts.Covers) != 0 {
+		t.Errorf("transplanted time-stamp: %+v", ts)
+	}
+	if ts := mustOpen(t, text)[0].Timestamps[0]; ts.Intact || ts.Imprint {
+		t.Errorf("what is no token: %+v", ts)
+	}
+}
+
+func TestPlainXMLDSig(t *testing.T) {
+	signer := officer(t)
+	text := basic(signer).text()
+	at, end := strings.Index(text, "<ds:Object>"), strings.Index(text, "</ds:Signature>")
+	text = text[:at] + text[end:]
+	from := strings.Index(text, `<ds:Reference Type="http://uri.etsi.org`)
+	text = text[:from] + text[strings.Index(text, "</ds:SignedInfo>"):]
+	text = strings.Replace(envelope, "SIGNATURE", text, 1)
+	s := mustOpen(t, complete(t, text, nil, signer))[0]
+	if s.Format != signature.XMLDSig || s.Level != "" || s.Binding != signature.BindingAbsent || !s.Intact || !s.ReferencesIntact() {
+		t.Errorf("facts: %+v", s)
+	}
+}
+
+func TestNoSignature(t *testing.T) {
+	if _, err := Open([]byte("<a/>"), nil); !errors.Is(err, ErrNoSignature) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Open([]byte("%PDF"), nil); err == nil || errors.Is(err, ErrNoSignature) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestHostile: what one document may cost is bounded.
+func TestHostile(t *testing.T) {
+	signer := officer(t)
+	many := strings.Repeat(`<ds:Signature xmlns:ds="`+xmldsig.NamespaceDSig+`"/>`, maxSignatures+1)
+	if _, err := Open([]byte("<a>"+many+"</a>"), nil); !errors.Is(err, xmldsig.ErrTooLarge) {
+		t.Errorf("many signatures: %v", err)
+	}
+	m := basic(signer)
+	for range 3000 {
+		m.references = append(m.references, ref(`URI=""`, xmldsig.TransformEnveloped))
+	}
+	text := strings.Replace(envelope, "Wniosek", strings.Repeat("x", 2<<20), 1)
+	s := mustOpen(t, strings.Replace(text, "SIGNATURE", m.text(), 1))[0]
+	if last := s.References[len(s.References)-1]; last.Found {
+		t.Errorf("6 GB were digested")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	signer, tsu := officer(f), cmstest.NewTSU(f, "p256", "TSU 1")
+	m := basic(signer)
+	m.unsigned = `<xades:ArchiveTimeStamp xmlns:xades="` + ns141 + `"><x:EncapsulatedTimeStamp xmlns:x="` + ns132 + `">` +
+		b64(tsu.Stamp(f, []byte("x"), cmstest.Now)) + `</x:EncapsulatedTimeStamp></xades:ArchiveTimeStamp>`
+	f.Add([]byte(complete(f, envelop(m), nil, signer)))
+	m.references = []string{ref(`URI="a"`), ref(`Type="` + typeManifest + `" URI="#m"`)}
+	m.objects = `<ds:Object><ds:Manifest Id="m">` + ref(`URI="b"`) + `</ds:Manifest></ds:Object>`
+	f.Add([]byte(m.text()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		doc, err := Open(data, []signature.Detached{{Name: "a", Content: data}})
+		if err != nil {
+			return
+		}
+		for _, s := range doc.Signatures {
+			if s.Intact && s.Signer == nil {
+				t.Fatal("intact without a signer")
+			}
+		}
+	})
+}
