@@ -45,11 +45,14 @@ func (c *core) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /v1/vpn/wish":
 		c.serveWish(w, r)
 	case "POST /v1/vpn/status":
+		var status vpn.Status
+		if err := json.NewDecoder(r.Body).Decode(&status); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if err := json.NewDecoder(r.Body).Decode(&c.last); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-		}
+		c.last = status
 	default:
 		http.NotFound(w, r)
 	}
@@ -103,6 +106,7 @@ func startCore(t *testing.T) (*core, Config) {
 	c := &core{changed: make(chan struct{})}
 	server := httptest.NewUnstartedServer(c)
 	server.TLS = settings
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	cfg := Defaults()
