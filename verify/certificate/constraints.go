@@ -61,8 +61,8 @@ func (c *Certificate) readFlags(body []byte, where OID) (uint16, error) {
 		return 0, errMalformed
 	}
 	unused, octets := body[0], body[1:]
-	if n := len(octets); n > 0 && octets[n-1]>>unused&1 == 0 {
-		c.find(NotDERKeyUsage, where, "")
+	if n := len(octets); n > 0 && (octets[n-1]>>unused&1 == 0 || octets[n-1]&(1<<unused-1) != 0) {
+		c.find(NotDERBitString, where, "")
 	}
 	var flags uint16
 	for i, b := range octets {

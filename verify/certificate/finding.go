@@ -37,7 +37,7 @@ const (
 	TrailingData        Laxness = "data after the end of a structure"
 	NegativeModulus     Laxness = "RSA modulus encoded as a negative number"
 	AnyPolicyMapped     Laxness = "policy mapping from or to anyPolicy"
-	NotDERKeyUsage      Laxness = "bit string with trailing zero bits"
+	NotDERBitString     Laxness = "bit string with trailing zero bits or set unused bits"
 	EmptySequenceOfExt  Laxness = "empty extensions field"
 )
 

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -160,12 +161,15 @@ func (s *state) issuerDigest(i int) [32]byte {
 // follow makes the certificate's key the working key (6.1.4 (d) to (f)).
 func (s *state) follow(i int, c *certificate.Certificate) {
 	key, err := c.Key()
-	if err != nil {
-		if i == 0 {
-			return // what the target's key is used for is not the path's business
-		}
+	switch {
+	case errors.Is(err, algorithm.ErrMalformed):
+		s.fail(BadKey, i, err.Error())
+		return
+	case err != nil && i > 0:
 		s.fail(UnsupportedAlgorithm, i, err.Error())
 		return
+	case err != nil:
+		return // what cannot be computed here may still be what the target's key is for
 	}
 	full := key.InheritParameters(s.key)
 	s.inherited = full != key

@@ -38,6 +38,7 @@ const (
 	AlgorithmMismatch // RFC 5280 4.1.1.2: the two signature algorithms differ
 	BadVersion        // RFC 5280 4.1.2.1, 6.1.4 (k): fields that the version does not have
 
+	BadKey               // the subject's public key is malformed
 	UnsupportedAlgorithm // the signature or the key is of an algorithm that cannot be computed
 	BadSignature         // RFC 5280 6.1.3 (a)(1): no candidate of the issuer's name signed it
 	NoPath               // no certificate or anchor of the issuer's name is at hand
@@ -69,6 +70,7 @@ var codes = [...]struct{ name, clause, subIndication string }{
 	BadPolicyMapping:     {"anyPolicy is mapped", "RFC 5280 6.1.4 (a)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
 	AlgorithmMismatch:    {"signature algorithms differ", "RFC 5280 4.1.1.2", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
 	BadVersion:           {"version does not fit", "RFC 5280 4.1.2.1", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+	BadKey:               {"malformed public key", "RFC 5280 6.1.5 (c)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
 	UnsupportedAlgorithm: {"unsupported algorithm", "RFC 5280 6.1.3 (a)(1)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
 	BadSignature:         {"signature does not verify", "RFC 5280 6.1.3 (a)(1)", "NO_CERTIFICATE_CHAIN_FOUND"},
 	NoPath:               {"issuer not found", "RFC 5280 6.1", "NO_CERTIFICATE_CHAIN_FOUND"},
