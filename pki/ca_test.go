@@ -62,13 +62,14 @@ func (k *signingKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts)
 
 // site is an authority with its address, made by the default ceremony.
 type site struct {
-	made   *ceremony.Result
-	key    *signingKey
-	log    *audit.Log
-	db     *store.DB
-	ca     *pki.CA
-	server *httptest.Server
-	base   string
+	made     *ceremony.Result
+	key      *signingKey
+	log      *audit.Log
+	closeLog func() error
+	db       *store.DB
+	ca       *pki.CA
+	server   *httptest.Server
+	base     string
 }
 
 // open makes the address first: certificates carry it.
@@ -83,15 +84,28 @@ func open(t testing.TB, databaseURL string) *site {
 	s.key = &signingKey{Signer: s.made.Issuing.Key}
 	s.db = openStore(t, databaseURL)
 	var err error
-	if s.log, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()}); err != nil {
-		t.Fatal(err)
-	}
+	s.openLog(t)
 	if s.ca, err = pki.New(t.Context(), s.config()); err != nil {
 		t.Fatal(err)
 	}
 	answers := s.ca.Handler()
 	handler.Store(&answers)
 	return s
+}
+
+// openLog opens an audit log that is closed with the test, or before by closeLog.
+func (s *site) openLog(t testing.TB) {
+	t.Helper()
+	var err error
+	if s.log, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	s.closeLog = sync.OnceValue(func() error { return s.log.Close(context.Background()) })
+	t.Cleanup(func() {
+		if err := s.closeLog(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func openStore(t testing.TB, databaseURL string) *store.DB {
@@ -374,7 +388,7 @@ func TestRevokeIsSeenAtOnce(t *testing.T) {
 // auditOf closes the log, so that its checkpoint covers all, and reads it.
 func auditOf(t *testing.T, s *site, subject string) ([]audit.Recorded, error) {
 	t.Helper()
-	if err := s.log.Close(t.Context()); err != nil {
+	if err := s.closeLog(); err != nil {
 		t.Fatal(err)
 	}
 	return s.log.List(t.Context(), audit.Filter{Subject: subject})
@@ -401,7 +415,7 @@ func hexSerial(c *x509.Certificate) string { return c.SerialNumber.Text(16) }
 func TestNothingIsSignedWithoutItsAuditEntry(t *testing.T) {
 	s := open(t, storetest.SQLite(t))
 	certificate := s.issue(t, pki.PartnerClient, office)
-	if err := s.log.Close(t.Context()); err != nil {
+	if err := s.closeLog(); err != nil {
 		t.Fatal(err)
 	}
 	before := s.key.signed.Load()
@@ -472,9 +486,7 @@ func TestTwoNodesAndARestart(t *testing.T) {
 		certificate := one.issue(t, pki.PartnerClient, office)
 		two := &site{made: one.made, key: one.key, db: openStore(t, databaseURL), base: one.base}
 		var err error
-		if two.log, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()}); err != nil {
-			t.Fatal(err)
-		}
+		two.openLog(t)
 		if two.ca, err = pki.New(t.Context(), two.config()); err != nil {
 			t.Fatal(err)
 		}

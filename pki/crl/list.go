@@ -34,13 +34,16 @@ type List struct {
 
 var oidExpiredCertsOnCRL = asn1.ObjectIdentifier{2, 5, 29, 60}
 
-// Create signs the list: DER with CRL number, authority key identifier and expiredCertsOnCRL. The signature is checked against the issuer's key.
+// Create signs the list: DER with CRL number, authority key identifier and expiredCertsOnCRL. It refuses a key that is not the issuer's.
 func Create(issuer *x509.Certificate, key crypto.Signer, list List) ([]byte, error) {
 	if list.Number == nil || list.Number.Sign() <= 0 {
 		return nil, errors.New("CRL: Number is missing")
 	}
-	if !list.NextUpdate.After(list.ThisUpdate) {
+	if list.NextUpdate.Sub(list.ThisUpdate) < time.Second {
 		return nil, errors.New("CRL: NextUpdate is not after ThisUpdate")
+	}
+	if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(issuer.PublicKey) {
+		return nil, fmt.Errorf("CRL of %q: the key is not the issuer's", issuer.Subject.CommonName)
 	}
 	template := &x509.RevocationList{
 		Number: list.Number, ThisUpdate: list.ThisUpdate.UTC().Truncate(time.Second), NextUpdate: list.NextUpdate.UTC().Truncate(time.Second),

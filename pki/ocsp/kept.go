@@ -95,8 +95,7 @@ func (r *Responder) Presign(ctx context.Context, serials []*big.Int) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			hashes := r.issuer[known.hash]
-			id, err := newCertID(known.oid, known.hash, hashes, serial)
+			id, err := newCertID(known.hash, r.issuer[known.hash], serial)
 			if err != nil {
 				return err
 			}

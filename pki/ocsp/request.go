@@ -5,13 +5,17 @@ import (
 	_ "crypto/sha1"   // CertIDs of RFC 5019 clients
 	_ "crypto/sha256" // CertIDs
 	_ "crypto/sha512" // CertIDs
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"trustcore/pki/profile"
 )
 
 // Limits of what a request may hold. A request for one certificate takes 70 to 150 octets.
@@ -47,11 +51,13 @@ var (
 	oidNonce = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}
 )
 
-// certIDHashes are the hash algorithms that a CertID may use.
-var certIDHashes = []struct {
+type certIDHash struct {
 	oid  asn1.ObjectIdentifier
 	hash crypto.Hash
-}{
+}
+
+// certIDHashes are the hash algorithms that a CertID may use.
+var certIDHashes = []certIDHash{
 	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, crypto.SHA1},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, crypto.SHA256},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, crypto.SHA384},
@@ -203,12 +209,61 @@ func parseNonce(value cryptobyte.String, request *Request) error {
 	return nil
 }
 
-// newCertID is the CertID that a client would ask with.
-func newCertID(oid asn1.ObjectIdentifier, hash crypto.Hash, issuer issuerHashes, serial *big.Int) (CertID, error) {
+// NewRequest makes a request for certificates of one issuer, as a client would: CertIDs by SHA-1 or SHA-256, and the nonce unless
+// it is nil.
+func NewRequest(issuer *x509.Certificate, hash crypto.Hash, nonce []byte, serials ...*big.Int) ([]byte, error) {
+	hashes, err := hashesOf(issuer, hash)
+	if err != nil {
+		return nil, fmt.Errorf("OCSP request: %w", err)
+	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oid)
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, serial := range serials {
+					id, err := newCertID(hash, hashes, serial)
+					if err != nil {
+						b.SetError(err)
+						return
+					}
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(id.Raw) })
+				}
+			})
+			if nonce == nil {
+				return
+			}
+			b.AddASN1(explicit(2), func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					addExtension(b, oidNonce, func(b *cryptobyte.Builder) { b.AddASN1OctetString(nonce) })
+				})
+			})
+		})
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("OCSP request: %w", err)
+	}
+	return der, nil
+}
+
+func hashesOf(issuer *x509.Certificate, hash crypto.Hash) (issuerHashes, error) {
+	bits, err := profile.KeyBits(issuer.RawSubjectPublicKeyInfo)
+	if err != nil {
+		return issuerHashes{}, fmt.Errorf("issuer: %w", err)
+	}
+	return issuerHashes{name: digest(hash, issuer.RawSubject), key: digest(hash, bits)}, nil
+}
+
+// newCertID is the CertID that a client would ask with.
+func newCertID(hash crypto.Hash, issuer issuerHashes, serial *big.Int) (CertID, error) {
+	i := slices.IndexFunc(certIDHashes, func(known certIDHash) bool { return known.hash == hash })
+	if i < 0 {
+		return CertID{}, fmt.Errorf("no CertID by %v", hash)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(certIDHashes[i].oid)
 			b.AddASN1NULL()
 		})
 		b.AddASN1OctetString(issuer.name)

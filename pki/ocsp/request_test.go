@@ -15,7 +15,7 @@ import (
 // encode makes a request for count certificates with the extensions given as (oid, critical, value).
 func encode(t testing.TB, count int, extensions func(*cryptobyte.Builder)) []byte {
 	t.Helper()
-	id, err := newCertID(certIDHashes[0].oid, crypto.SHA1, issuerHashes{make([]byte, 20), make([]byte, 20)}, big.NewInt(77))
+	id, err := newCertID(crypto.SHA1, issuerHashes{make([]byte, 20), make([]byte, 20)}, big.NewInt(77))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,16 +84,16 @@ func New(cfg Config) (*Responder, error) {
 	}
 	r := &Responder{cfg: cfg, issuer: map[crypto.Hash]issuerHashes{}, live: make(chan struct{}, maxLive)}
 	r.kept.entries = map[string]map[string]*entry{}
-	issuerBits, err := profile.KeyBits(cfg.Issuer.RawSubjectPublicKeyInfo)
-	if err != nil {
-		return nil, fmt.Errorf("ocsp responder: issuer: %w", err)
+	for _, known := range certIDHashes {
+		hashes, err := hashesOf(cfg.Issuer, known.hash)
+		if err != nil {
+			return nil, fmt.Errorf("ocsp responder: %w", err)
+		}
+		r.issuer[known.hash] = hashes
 	}
 	delegateBits, err := profile.KeyBits(cfg.Certificate.RawSubjectPublicKeyInfo)
 	if err != nil {
 		return nil, fmt.Errorf("ocsp responder: delegate: %w", err)
-	}
-	for _, known := range certIDHashes {
-		r.issuer[known.hash] = issuerHashes{name: digest(known.hash, cfg.Issuer.RawSubject), key: digest(known.hash, issuerBits)}
 	}
 	r.keyHash = digest(crypto.SHA1, delegateBits)
 	return r, nil
