@@ -20,9 +20,9 @@ import (
 // file and a public-key operation.
 const maxSignatures = 256
 
-// maxHashed bounds the bytes hashed for the byte ranges of one file; a few hundred signatures on a
-// small file fit, and on a file of 100 MB a dozen.
-const maxHashed = 1 << 30
+// maxHashed bounds the bytes hashed for the byte ranges of one file. Honest files take their size once
+// for each algorithm.
+const maxHashed = 2 << 30
 
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
 // cannot be read as a PDF.
@@ -35,7 +35,10 @@ func Open(data []byte) (*signature.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{file: file, ids: map[string]int{}, hashed: maxHashed, stores: map[int]evidence{}}
+	r := &reader{
+		file: file, ids: map[string]int{}, stores: map[int]evidence{},
+		hashes: prefixes{data: data, states: map[string][]prefix{}, left: maxHashed},
+	}
 	if err := r.collect(fields); err != nil {
 		return nil, err
 	}
@@ -61,7 +64,7 @@ type reader struct {
 	dictionaries []*dictionary
 	loose        []*signature.Timestamp // document time-stamps without an earlier signature
 	ids          map[string]int
-	hashed       int64            // what is left of maxHashed
+	hashes       prefixes
 	stores       map[int]evidence // by revision
 }
 
@@ -118,16 +121,10 @@ func (r *reader) covered(d *dictionary) func(io.Writer) error {
 	if !ok {
 		return nil
 	}
-	return func(w io.Writer) error {
-		if r.hashed -= int64(len(before) + len(after)); r.hashed < 0 {
-			return fmt.Errorf("PDF: more than %d bytes to hash", maxHashed)
-		}
-		if _, err := w.Write(before); err != nil {
-			return err
-		}
-		_, err := w.Write(after)
-		return err
+	if d.ByteRange[0] == 0 {
+		return func(w io.Writer) error { return r.hashes.write(w, len(before), after) }
 	}
+	return func(w io.Writer) error { return r.hashes.write(w, 0, slices.Concat(before, after)) }
 }
 
 // describe adds what the dictionary says to the facts of the CMS.
