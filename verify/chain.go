@@ -34,7 +34,28 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	v := &chainVerdict{result: path.Validate(j.ctx, req)}
 	v.notes = v.result.Notes
 	v.verdict = j.conclude(c, &v.result, req)
+	if v.passed() {
+		v.verdict = j.signersOfEvidence(&v.result)
+	}
 	return v
+}
+
+// signersOfEvidence checks that whoever signed the evidence had a valid certificate when the evidence is
+// proven to have existed: a key that has run out may have signed it afterwards. Trusted services count as
+// long as their list says so.
+func (j *judge) signersOfEvidence(result *path.Result) verdict {
+	for _, r := range result.Revocation {
+		for _, signer := range r.Signers {
+			if j.listed(signer) || len(r.Evidence) == 0 {
+				continue
+			}
+			if proven := j.poe.of(r.Evidence[0]); signer.NotAfter.Before(proven) {
+				return unclear(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, ended on %s, and nothing proves that the information is older",
+					signer.Subject.CommonName(), signer.NotAfter.Format(time.RFC3339))
+			}
+		}
+	}
+	return verdict{indication: TotalPassed}
 }
 
 // conclude turns the reasons of a path into an indication.

@@ -155,7 +155,7 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
 		return nil, fmt.Errorf("authority: %w", err)
 	}
-	if cfg.Root, err = readCertificate(c.pki(rootFile)); err != nil {
+	if cfg.Root, err = ReadCertificate(c.pki(rootFile)); err != nil {
 		return nil, err
 	}
 	if cfg.RootKey, err = c.HSM.Signer(ctx, keys["root"]); err != nil {
@@ -178,7 +178,7 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 }
 
 func (c *Custody) delegate(ctx context.Context, file, key string) (pki.Delegate, error) {
-	certificate, err := readCertificate(c.pki(file))
+	certificate, err := ReadCertificate(c.pki(file))
 	if err != nil {
 		return pki.Delegate{}, err
 	}
@@ -202,7 +202,8 @@ func (c *Custody) Chain() (string, error) {
 	return string(issuing) + string(root), nil
 }
 
-func readCertificate(file string) (*x509.Certificate, error) {
+// ReadCertificate reads the first certificate of a PEM file.
+func ReadCertificate(file string) (*x509.Certificate, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("authority: %w", err)

@@ -61,6 +61,9 @@ func (s Server) Run(ctx context.Context) error {
 	return <-stopped
 }
 
+// Serve returns Run for an errgroup.
+func (s Server) Serve(ctx context.Context) func() error { return func() error { return s.Run(ctx) } }
+
 func (s Server) serve(server *http.Server) error {
 	if s.TLS != nil {
 		return server.ServeTLS(s.Listener, "", "")

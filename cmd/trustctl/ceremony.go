@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"trustcore/cmd/internal/custody"
+	"trustcore/pki"
+	"trustcore/pki/ceremony"
+)
+
+func ceremonyCommand() *cobra.Command {
+	var dir, plan string
+	var cfg = custody.Defaults()
+	var p parties
+	c := &cobra.Command{
+		Use:   "ceremony --plan FILE",
+		Short: "Make the authority's keys by a written plan",
+		Long: `Performs a key ceremony: the plan is checked and rehearsed with throw-away keys, then the keys of the root,
+the issuing authority, the OCSP responder and the time-stamping unit are made in the HSM, their attributes
+read back, and every step written to a chained transcript that the new root signs. Then the first
+certificates are issued: the daemons' and the officers'. trustd must not run.
+
+  trustctl ceremony --print-plan > plan.yaml     the plan of a demonstration, to begin with
+  trustctl ceremony --plan plan.yaml --officer officer-1 --officer officer-2
+  trustctl ceremony verify                       check the transcript offline`,
+		Args: cobra.NoArgs,
+	}
+	var printPlan bool
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if printPlan {
+			_, err := os.Stdout.Write(ceremony.Default(cfg.PKIURL))
+			return err
+		}
+		if plan == "" {
+			return errors.New("--plan is missing: the written plan of the ceremony (see --print-plan)")
+		}
+		text, err := os.ReadFile(plan)
+		if err != nil {
+			return err
+		}
+		st, err := openState(dir)
+		if err != nil {
+			return err
+		}
+		return perform(c.Context(), st, cfg, text, p, os.Stdout)
+	}
+	stateFlag(c, &dir)
+	f := c.Flags()
+	f.StringVar(&plan, "plan", "", "`file` with the plan (YAML)")
+	f.BoolVar(&printPlan, "print-plan", false, "print the demonstration's plan and end")
+	f.StringArrayVar(&p.officers, "officer", []string{"officer-1", "officer-2"}, "`name` of an officer to give a certificate; repeat for more")
+	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
+	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
+	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
+	c.AddCommand(ceremonyVerify(&dir))
+	return c
+}
+
+func ceremonyVerify(dir *string) *cobra.Command {
+	var root string
+	c := &cobra.Command{Use: "verify", Short: "Check the transcript against the root's certificate", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			st, err := openState(*dir)
+			if err != nil {
+				return err
+			}
+			if root == "" {
+				root = st.path("trustd", "pki", "root.pem")
+			}
+			certificate, err := custody.ReadCertificate(root)
+			if err != nil {
+				return err
+			}
+			data, err := os.ReadFile(st.path("trustd", "pki", "transcript.json"))
+			if err != nil {
+				return err
+			}
+			t, err := ceremony.VerifyTranscript(data, certificate)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%d steps, chained and signed by %s: nothing was changed\n", len(t.Steps), certificate.Subject.CommonName)
+			return nil
+		}}
+	c.Flags().StringVar(&root, "root", "", "`file` with the root's certificate that was kept elsewhere")
+	return c
+}
+
+// parties are who gets the first certificates.
+type parties struct{ officers, hosts []string }
+
+// daemonServers and daemonClients are the daemons' identities by profile.
+var (
+	daemonServers = []string{"trustd", "verifyd"}
+	daemonClients = []string{"vpnd"}
+)
+
+// perform makes the authority and the first certificates.
+func perform(ctx context.Context, st state, cfg custody.Config, planText []byte, p parties, out io.Writer) (err error) {
+	plan, err := ceremony.Parse(planText)
+	if err != nil {
+		return err
+	}
+	if err := st.make(); err != nil {
+		return err
+	}
+	cfg.StateDir, cfg.Logger = st.path("trustd"), slog.New(slog.DiscardHandler)
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	trustd, err := sibling("trustd")
+	if err != nil {
+		return err
+	}
+	c, err := custody.Open(ctx, cfg, []string{trustd, "hsm-worker"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	result, err := c.Perform(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(out, result.Transcript.Text()); err != nil {
+		return err
+	}
+	return issueFirst(ctx, st, c, p)
+}
+
+// issueFirst issues the daemons' and officers' certificates.
+func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) error {
+	ca, err := c.CA(ctx)
+	if err != nil {
+		return err
+	}
+	chain, err := c.Chain()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(st.ca(), []byte(chain), 0o644); err != nil {
+		return err
+	}
+	subject := pki.Subject{}
+	for _, h := range p.hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			subject.IPs = append(subject.IPs, ip)
+		} else {
+			subject.DNS = append(subject.DNS, h)
+		}
+	}
+	for _, name := range daemonServers {
+		subject.CommonName = name
+		if err := c.IssueIdentity(ctx, ca, pki.DaemonServer, subject, st.path("identity"), name); err != nil {
+			return err
+		}
+	}
+	for _, name := range daemonClients {
+		if err := c.IssueIdentity(ctx, ca, pki.DaemonClient, pki.Subject{CommonName: name}, st.path("identity"), name); err != nil {
+			return err
+		}
+	}
+	for _, name := range p.officers {
+		if err := c.IssueIdentity(ctx, ca, pki.Officer, pki.Subject{CommonName: name}, st.path("officers"), name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sibling returns the path of another program of the product, which lies beside this one.
+func sibling(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s is not beside trustctl: build it with `make build`", path)
+	}
+	return path, nil
+}

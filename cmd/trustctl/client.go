@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/httpserver"
+)
+
+// ctlConfig is config/trustctl.yaml: where trustctl finds the daemons.
+type ctlConfig struct {
+	Trustd   string `koanf:"trustd"`    // https URL of trustd's interface for officers
+	Verifyd  string `koanf:"verifyd"`   // https URL of verifyd
+	AuditLog string `koanf:"audit_log"` // folder of the audit log
+}
+
+// Check names the key that is missing.
+func (c *ctlConfig) Check() error {
+	if c.Trustd == "" {
+		return errors.New("trustd is missing: the https URL of trustd's interface for officers")
+	}
+	return nil
+}
+
+// officer speaks to trustd as one officer.
+type officer struct {
+	url    string
+	client *http.Client
+}
+
+// officerFlags choose the officer and the appliance.
+type officerFlags struct{ state, as, server string }
+
+func (f *officerFlags) add(c *cobra.Command) {
+	stateFlag(c, &f.state)
+	c.PersistentFlags().StringVar(&f.as, "as", "officer-1", "which `officer` acts: the name of a certificate in the state's folder officers")
+	c.PersistentFlags().StringVar(&f.server, "server", "", "https `URL` of trustd (default from the state's configuration)")
+}
+
+func (f *officerFlags) open() (*officer, error) {
+	st, err := openState(f.state)
+	if err != nil {
+		return nil, err
+	}
+	url := f.server
+	if url == "" {
+		var cfg ctlConfig
+		if err := config.Load(st.path("config", "trustctl.yaml"), &cfg); err != nil {
+			return nil, fmt.Errorf("%w; start the appliance with `trustctl up`, or name --state or --server", err)
+		}
+		url = cfg.Trustd
+	}
+	return newOfficer(url, st.identity("officers", f.as))
+}
+
+func newOfficer(url string, id httpserver.Identity) (*officer, error) {
+	tls, err := id.Client()
+	if err != nil {
+		return nil, fmt.Errorf("--as: %w", err)
+	}
+	return &officer{url: strings.TrimSuffix(url, "/"), client: &http.Client{
+		Transport: &http.Transport{TLSClientConfig: tls, ForceAttemptHTTP2: true}, Timeout: 2 * time.Minute,
+	}}, nil
+}
+
+// maxAnswer bounds an answer of trustd in bytes.
+const maxAnswer = 64 << 20
+
+// call sends in (JSON, or bytes as they are) and decodes the answer into out. A refusal is a *httpserver.Problem.
+func (o *officer) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	switch in := in.(type) {
+	case nil:
+	case []byte:
+		body = bytes.NewReader(in)
+	default:
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, o.url+path, body)
+	if err != nil {
+		return err
+	}
+	response, err := o.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("trustd does not answer: %w", err)
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("trustd's answer: %w", err)
+	}
+	if response.StatusCode/100 != 2 {
+		return problemIn(response, data)
+	}
+	if out == nil || len(data) == 0 {
+		return nil
+	}
+	return json.Unmarshal(data, out)
+}
+
+func problemIn(response *http.Response, data []byte) error {
+	var p httpserver.Problem
+	if err := json.Unmarshal(data, &p); err != nil || p.Title == "" {
+		return fmt.Errorf("trustd answered %s", response.Status)
+	}
+	if p.Field != "" {
+		p.Detail = p.Field + ": " + p.Detail
+	}
+	return &p
+}
+
+// printJSON writes a value for programs.
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

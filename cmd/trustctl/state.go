@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"trustcore/cmd/internal/httpserver"
+)
+
+// state is the folder that `trustctl up` and `trustctl ceremony` keep everything in.
+//
+//	config/    the daemons' configuration files and trustctl's own
+//	identity/  certificates and keys of the daemons, ca.pem
+//	officers/  certificates and keys of the officers
+//	trustd/    database, audit log, HSM token, authority (of trustd alone)
+//	vpnd/ verifyd/  what these daemons keep
+//	log/       what the daemons say
+type state struct{ dir string }
+
+// openState makes the path absolute; the daemons are started in another working directory.
+func openState(dir string) (state, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return state{}, fmt.Errorf("--state: %w", err)
+	}
+	return state{abs}, nil
+}
+
+func (s state) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+func (s state) ca() string { return s.path("identity", "ca.pem") }
+
+// identity returns the files of a daemon or officer.
+func (s state) identity(folder, name string) httpserver.Identity {
+	return httpserver.Identity{Certificate: s.path(folder, name+".pem"), Key: s.path(folder, name+".key"), CA: s.ca()}
+}
+
+// make makes the folder and says in one sentence what is wrong when it can't be written.
+func (s state) make() error {
+	for _, d := range []string{"config", "identity", "officers", "trustd", "vpnd", "verifyd", "log"} {
+		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
+			return fmt.Errorf("the state folder %s can't be written (%w): choose another with --state", s.dir, errors.Unwrap(err))
+		}
+	}
+	probe := s.path("log", ".probe")
+	if err := os.WriteFile(probe, nil, 0o600); err != nil {
+		return fmt.Errorf("the state folder %s can't be written (%w): choose another with --state", s.dir, errors.Unwrap(err))
+	}
+	return os.Remove(probe)
+}
+
+// exists reports whether a file of the state is there.
+func (s state) exists(parts ...string) (bool, error) {
+	_, err := os.Stat(s.path(parts...))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// stateFlag adds --state to a command.
+func stateFlag(c *cobra.Command, dir *string) {
+	c.PersistentFlags().StringVar(dir, "state", "var", "`folder` of the appliance")
+}

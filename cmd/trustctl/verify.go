@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"trustcore/verify"
+	"trustcore/verify/path"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+)
+
+// judgeTimeout bounds the work on one document.
+const judgeTimeout = time.Minute
+
+// The caches of one run; a run over thousands of documents meets the same issuers again and again.
+const (
+	cachedCertificates = 20_000
+	cachedVerdicts     = 200_000
+)
+
+// verifyOptions are the flags of trustctl verify.
+type verifyOptions struct {
+	json, offline bool
+	detached      []string
+	at            string
+	lists         trustlist.Sources
+	jobs          string
+	language      string
+}
+
+func verifyCommand() *cobra.Command {
+	var o verifyOptions
+	c := &cobra.Command{
+		Use:   "verify [flags] FILE...",
+		Short: "Verify signed documents",
+		Long: `Verifies signed documents (XAdES, CAdES, PAdES, ASiC) as ETSI EN 319 102-1 says and prints one verdict a
+signature. With --json one line of JSON a file; a file that can't be judged is that line's "error".
+
+Trust comes from --trust-lists (a folder with the Union's list of the lists and national lists, plain or
+gzip), with --lotl-signers (PEM certificates that may sign the list of the lists), from --extra-list, and
+from --anchors (PEM certificates trusted at all times). Without any of them nothing leads to an anchor.
+
+  trustctl verify --trust-lists lists/ --lotl-signers signers/ contract.pdf
+  trustctl verify --anchors ca.pem --detached data.bin signature.p7s
+  trustctl verify --json --jobs jobs.jsonl     a line is {"file", "detached": [FILE], "at": TIME}`,
+		RunE: func(c *cobra.Command, files []string) error { return o.run(c.Context(), c.OutOrStdout(), files) },
+	}
+	f := c.Flags()
+	f.BoolVar(&o.json, "json", false, "one JSON object a line")
+	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
+	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
+	f.StringVar(&o.at, "at", "", "time of validation, RFC 3339 (default now)")
+	f.StringVar(&o.lists.Dir, "trust-lists", "", "`folder` with trusted lists, told apart by content")
+	f.StringVar(&o.lists.LOTLSigners, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
+	f.StringArrayVar(&o.lists.Extra, "extra-list", nil, "trusted list `file` outside the list of the lists, taken with the signer in its own signature")
+	f.StringArrayVar(&o.lists.Anchors, "anchors", nil, "PEM `file` with further anchors, trusted at all times")
+	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
+	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
+	return c
+}
+
+// job is one document to verify.
+type job struct {
+	File     string    `json:"file"`
+	Detached []string  `json:"detached"`
+	At       time.Time `json:"at"`
+}
+
+// outcome is one line of the answer.
+type outcome struct {
+	File   string  `json:"file"`
+	SHA256 string  `json:"sha256"`
+	Error  *string `json:"error"`
+	*verify.Report
+}
+
+func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
+	at := time.Now()
+	if o.at != "" {
+		t, err := time.Parse(time.RFC3339, o.at)
+		if err != nil {
+			return fmt.Errorf("--at: %q: write a time such as 2026-03-03T12:00:00Z", o.at)
+		}
+		at = t
+	}
+	if o.language != "pl" && o.language != "en" {
+		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
+	}
+	jobs, err := o.read(files, at)
+	if err != nil {
+		return err
+	}
+	lists, err := trustlist.Load(ctx, o.lists)
+	if err != nil {
+		return err
+	}
+	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	if err != nil {
+		return err
+	}
+	warn(lists)
+	ev := &verify.Evidence{Lists: lists, Cache: cache}
+	if o.json {
+		return judgeAll(ctx, jobs, ev, out)
+	}
+	return o.print(ctx, jobs, ev, out)
+}
+
+// warn tells of lists that could not be used; their countries' signatures will not be confirmed.
+func warn(lists *trustlist.Snapshot) {
+	for _, s := range lists.Status() {
+		if s.Error != "" {
+			fmt.Fprintf(os.Stderr, "trustctl: trusted list %s is not used: %s\n", s.File, s.Error)
+		}
+	}
+}
+
+// read returns the jobs of --jobs or of the arguments.
+func (o *verifyOptions) read(files []string, at time.Time) ([]job, error) {
+	if o.jobs == "" {
+		if len(files) == 0 {
+			return nil, errors.New("verify: name at least one file, or --jobs")
+		}
+		var jobs []job
+		for _, f := range files {
+			jobs = append(jobs, job{File: f, Detached: o.detached, At: at})
+		}
+		return jobs, nil
+	}
+	if len(files) > 0 || len(o.detached) > 0 {
+		return nil, errors.New("verify: files and --detached stand in the jobs when --jobs is given")
+	}
+	in := os.Stdin
+	if o.jobs != "-" {
+		f, err := os.Open(o.jobs)
+		if err != nil {
+			return nil, fmt.Errorf("--jobs: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	return readJobs(in, at)
+}
+
+func readJobs(in io.Reader, at time.Time) ([]job, error) {
+	const maxLine = 1 << 20
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	var jobs []job
+	for n := 1; lines.Scan(); n++ {
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
+		j := job{At: at}
+		if err := json.Unmarshal(lines.Bytes(), &j); err != nil || j.File == "" {
+			return nil, fmt.Errorf("--jobs, line %d: not a job {\"file\", \"detached\", \"at\"}: %v", n, err)
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, lines.Err()
+}
+
+// judgeAll writes one line a job as they become ready.
+func judgeAll(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Writer) error {
+	var mu sync.Mutex
+	w := bufio.NewWriter(out)
+	encoder := json.NewEncoder(w)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.NumCPU())
+	for _, j := range jobs {
+		g.Go(func() error {
+			o := judgeOne(ctx, j, ev)
+			mu.Lock()
+			defer mu.Unlock()
+			return encoder.Encode(o)
+		})
+	}
+	return errors.Join(g.Wait(), w.Flush())
+}
+
+// judgeOne judges one document; whatever goes wrong is its own line's error.
+func judgeOne(ctx context.Context, j job, ev *verify.Evidence) (o outcome) {
+	o.File = j.File
+	report, err := func() (r *verify.Report, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				r, err = nil, fmt.Errorf("judging failed inside: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return j.judge(ctx, ev, &o)
+	}()
+	if err != nil {
+		text := err.Error()
+		o.Error, o.Report = &text, nil
+		return o
+	}
+	report.SHA256 = o.SHA256
+	o.Report = report
+	return o
+}
+
+func (j job) judge(ctx context.Context, ev *verify.Evidence, o *outcome) (*verify.Report, error) {
+	data, err := readDocument(j.File)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	o.SHA256 = hex.EncodeToString(sum[:])
+	var detached []signature.Detached
+	for _, file := range j.Detached {
+		content, err := readDocument(file)
+		if err != nil {
+			return nil, fmt.Errorf("detached: %w", err)
+		}
+		detached = append(detached, signature.Detached{Name: filepath.Base(file), Content: content})
+	}
+	doc, err := verify.Open(data, detached...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	return verify.Judge(ctx, doc, ev, verify.DefaultPolicy(), j.At)
+}
+
+func readDocument(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder: name a file", file)
+	}
+	if info.Size() > verify.MaxDocument {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", file, info.Size(), verify.MaxDocument)
+	}
+	return os.ReadFile(file)
+}
+
+// print writes verdicts for people. The exit status tells whether all passed.
+func (o *verifyOptions) print(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Writer) error {
+	all := true
+	for _, j := range jobs {
+		r := judgeOne(ctx, j, ev)
+		if r.Error != nil {
+			fmt.Fprintf(out, "%s: %s\n", r.File, *r.Error)
+			all = false
+			continue
+		}
+		if len(r.Signatures) == 0 {
+			fmt.Fprintf(out, "%s: no signature\n", r.File)
+			all = all && len(r.Timestamps) > 0
+		}
+		for i := range r.Signatures {
+			o.printSignature(out, r.File, &r.Signatures[i])
+			all = all && r.Signatures[i].Indication == verify.TotalPassed
+		}
+	}
+	if !all {
+		return exitCode(3)
+	}
+	return nil
+}
+
+func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.SignatureReport) {
+	fmt.Fprintf(out, "%s: %s\n", file, s.Sentence[o.language])
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %s\t%s\n", name, value)
+		}
+	}
+	row("indication", string(s.Indication)+" "+string(s.SubIndication))
+	row("signer", s.Signer.CommonName)
+	row("issuer", s.Signer.Issuer)
+	row("format", s.Format+" "+s.Level)
+	row("qualification", s.Qualification)
+	row("proven at", s.BestSignatureTime.Format(time.RFC3339))
+	for _, reason := range s.Reasons {
+		row("because", reason)
+	}
+	for _, scope := range s.Scopes {
+		row("covers", scope.Scope)
+	}
+	_ = w.Flush() // to a terminal or file that already took the line above
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/verify/trustlist"
+)
+
+// Config is the configuration of verifyd. What has no default is required.
+type Config struct {
+	Listen     string              `koanf:"listen"`     // address of the interface for applications (TLS)
+	Identity   httpserver.Identity `koanf:"identity"`   // verifyd's own certificate
+	Clients    string              `koanf:"clients"`    // "none" (default on loopback) or "certificate": callers must show one of identity.ca
+	Operations string              `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics, default 127.0.0.1:9102
+	StateDir   string              `koanf:"state_dir"`  // folder of verifyd alone
+
+	TrustLists  string   `koanf:"trust_lists"`  // folder with trusted lists, told apart by content
+	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists
+	ExtraLists  []string `koanf:"extra_lists"`  // trusted lists outside the list of the lists
+	Anchors     []string `koanf:"anchors"`      // PEM files with certificates that are trusted at all times
+
+	Offline    bool             `koanf:"offline"`     // fetch neither CRLs nor OCSP answers
+	FetchAllow []netip.AddrPort `koanf:"fetch_allow"` // private addresses that may be asked all the same: the own authority's
+
+	MaxDocument int64      `koanf:"max_document"` // bytes of one request, default 100 MiB
+	Concurrency int        `koanf:"concurrency"`  // documents judged at once, default one a processor
+	LogLevel    slog.Level `koanf:"log_level"`    // DEBUG, INFO (default), WARN, ERROR
+}
+
+// Defaults are the settings of a file that says nothing.
+func Defaults() Config {
+	return Config{Clients: "none", Operations: "127.0.0.1:9102", MaxDocument: 100 << 20}
+}
+
+// Check names the key that is missing or wrong.
+func (c *Config) Check() error {
+	listen, err := netip.ParseAddrPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %q is not an address and port, such as 127.0.0.1:8444", c.Listen)
+	}
+	operations, err := netip.ParseAddrPort(c.Operations)
+	if err != nil || !operations.Addr().IsLoopback() {
+		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
+	}
+	switch {
+	case c.Clients != "none" && c.Clients != "certificate":
+		return fmt.Errorf("clients: %q is neither none nor certificate", c.Clients)
+	case c.Clients == "none" && !listen.Addr().IsLoopback():
+		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
+	case c.TrustLists != "" && c.LOTLSigners == "":
+		return errors.New("lotl_signers is missing: the folder with the certificates that may sign the list of the lists")
+	case c.TrustLists == "" && len(c.ExtraLists) == 0 && len(c.Anchors) == 0:
+		return errors.New("trust_lists, extra_lists and anchors are all missing: nothing would be trusted")
+	}
+	return c.Identity.Check()
+}
+
+func (c *Config) sources() trustlist.Sources {
+	return trustlist.Sources{Dir: c.TrustLists, LOTLSigners: c.LOTLSigners, Extra: c.ExtraLists, Anchors: c.Anchors}
+}
