@@ -54,6 +54,7 @@ type FieldError struct {
 	Problem string
 }
 
+// Error names the field and what is wrong with it.
 func (e *FieldError) Error() string { return "wish: " + e.Field + ": " + e.Problem }
 
 // LogValue is a summary without secrets.

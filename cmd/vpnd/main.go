@@ -29,6 +29,7 @@ func main() {
 func run(ctx context.Context, args []string, logs io.Writer) error {
 	flags := flag.NewFlagSet("vpnd", flag.ContinueOnError)
 	file := flags.String("config", "/etc/trustcore/vpnd.yaml", "configuration `file`")
+	check := flags.Bool("check", false, "only say whether the configuration can be used")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -38,5 +39,9 @@ func run(ctx context.Context, args []string, logs io.Writer) error {
 	if err := config.Load(*file, &cfg); err != nil {
 		return err
 	}
-	return Run(ctx, cfg, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
+	if *check {
+		return nil
+	}
+	handler := slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})
+	return Run(ctx, cfg, slog.New(handler).With("daemon", "vpnd"))
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -377,6 +378,22 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		spoil(&cfg)
 		if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+func TestConfigurationFile(t *testing.T) {
+	_, cfg := startCore(t)
+	good := fmt.Sprintf("mode: netstack\nlisten_port: 0\naddresses: [10.64.0.1/32, \"fd64::1/128\"]\nstate_dir: %s\ntrustd: %s\nreconcile: 2s\nlog_level: WARN\nidentity: {certificate: %s, key: %s, ca: %s}\n",
+		cfg.StateDir, cfg.Trustd, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
+	file := filepath.Join(t.TempDir(), "vpnd.yaml")
+	for text, want := range map[string]string{good: "", good + "lisen_port: 1\n": "lisen_port", strings.Replace(good, "/32", "/33", 1): "addresses"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := run(t.Context(), []string{"--check", "--config", file}, io.Discard)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v", want, err)
 		}
 	}
 }
