@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,7 +164,8 @@ func (b *benchmark) openDirect(ctx context.Context, log *audit.Log) error {
 	if err := os.Setenv("SOFTHSM2_CONF", filepath.Join(dir, "token", "softhsm2.conf")); err != nil {
 		return err
 	}
-	b.direct, err = crypto11.Configure(&crypto11.Config{Path: b.cfg.ModulePath, TokenLabel: "direct", Pin: string(pin[:len(pin)-1]), MaxSessions: max(b.cfg.Concurrency, 2) + 1})
+	b.direct, err = crypto11.Configure(&crypto11.Config{
+		Path: b.cfg.ModulePath, TokenLabel: "direct", Pin: strings.TrimSpace(string(pin)), MaxSessions: max(b.cfg.Concurrency, 2) + 1})
 	if err != nil {
 		return err
 	}

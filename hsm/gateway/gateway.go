@@ -284,14 +284,14 @@ func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID
 
 // usable says why a grant is of no use now; nil when it is.
 func (g *gateway) usable(grant Grant) *refusal {
-	now := g.Now()
+	now, it := g.Now(), "the authorisation of order "+grant.Order
 	switch {
 	case !grant.Active:
-		return problem(http.StatusForbidden, "authorisation-withdrawn", "the authorisation of order "+grant.Order+" was withdrawn")
+		return problem(http.StatusForbidden, "authorisation-withdrawn", it+" was withdrawn")
 	case !grant.NotBefore.IsZero() && now.Before(grant.NotBefore):
-		return problem(http.StatusForbidden, "authorisation-not-yet", "the authorisation of order "+grant.Order+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
+		return problem(http.StatusForbidden, "authorisation-not-yet", it+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
 	case !grant.NotAfter.IsZero() && now.After(grant.NotAfter):
-		return problem(http.StatusForbidden, "authorisation-expired", "the authorisation of order "+grant.Order+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
+		return problem(http.StatusForbidden, "authorisation-expired", it+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -85,7 +85,8 @@ func (g *gateway) key(ctx context.Context, grant Grant, in *signInput) (*hsm.Key
 		return nil, problem(http.StatusBadRequest, "digest", err.Error()), nil
 	}
 	if !slices.Contains(grant.Mechanisms, m) {
-		return nil, problem(http.StatusForbidden, "mechanism-not-granted", fmt.Sprintf("the authorisation of order %s allows %s, not %s", grant.Order, names(grant.Mechanisms), m)), nil
+		return nil, problem(http.StatusForbidden, "mechanism-not-granted",
+			fmt.Sprintf("the authorisation of order %s allows %s, not %s", grant.Order, names(grant.Mechanisms), m)), nil
 	}
 	key, err := g.cached(ctx, grant.KeyID)
 	switch {

@@ -1,6 +1,6 @@
 // Package seal makes advanced electronic seals and signatures with any crypto.Signer, such as a key behind the HSM gateway (package
-// remote): PAdES (ETSI EN 319 142-1) and enveloped XAdES (ETSI EN 319 132-1), at the levels B-B and, with a time-stamp, B-T. Documents
-// stay where they are: the signer sees digests only.
+// remote): PAdES (ETSI EN 319 142-1) and enveloped XAdES (ETSI EN 319 132-1), at the levels B-B and, with a time-stamp, B-T; with the
+// evidence beside it, XAdES-B-LT. Documents stay where they are: the signer sees digests only.
 package seal
 
 import (
@@ -31,6 +31,17 @@ type Signer struct {
 
 // TSA gives an RFC 3161 time-stamp token (DER ContentInfo) for a digest. NewTSA makes one.
 type TSA func(ctx context.Context, hash crypto.Hash, digest []byte) ([]byte, error)
+
+// Evidence is what a verifier needs beside the seal: certificates that are not in it yet, CRLs and OCSP responses, all in DER.
+type Evidence struct {
+	Certificates, CRLs, OCSPs [][]byte
+}
+
+// Gather collects the evidence for the signer's and the time-stamp's certificates. It is called once the time-stamp is there, so that
+// revocation information can be newer than it (EN 319 102-1, 5.2.5).
+type Gather func(ctx context.Context) (Evidence, error)
+
+var errNoTSA = errors.New("evidence is kept in seals with a time-stamp only: the time-stamping authority is missing")
 
 // check refuses what would make a seal that nobody can verify.
 func (s Signer) check(at time.Time) error {

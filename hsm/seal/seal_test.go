@@ -27,6 +27,7 @@ import (
 
 	"trustcore/hsm/mechanism"
 	"trustcore/hsm/seal"
+	"trustcore/internal/cms"
 	"trustcore/internal/xmldsig"
 )
 
@@ -344,6 +345,44 @@ func TestPAdESIsAcceptedByOpenSSLAndPoppler(t *testing.T) {
 				t.Errorf("%s: pdfsig says\n%s", name, report)
 			}
 		}
+	}
+}
+
+// gather gives a fresh CRL of the CA.
+func (p *parties) gather(t *testing.T) seal.Gather {
+	return func(context.Context) (seal.Evidence, error) {
+		crl := must(x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}, p.ca, p.caKey))(t)
+		return seal.Evidence{Certificates: [][]byte{p.ca.Raw}, CRLs: [][]byte{crl}}, nil
+	}
+}
+
+// Evidence is outside of what is signed: what verified without it verifies with it.
+func TestEvidenceIsKept(t *testing.T) {
+	p := newParties(t)
+	signer := p.signers["RSA"]
+	sealed, err := seal.XAdES(t.Context(), []byte(xmlDocument), signer, seal.XMLOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(sealed, []byte("<xades:RevocationValues><xades:CRLValues><xades:EncapsulatedCRLValue>")) || !bytes.Contains(sealed, []byte("<xades:CertificateValues>")) {
+		t.Error("no evidence in the XML")
+	}
+	verifyXML(t, p, sealed, true)
+	if sealed, err = seal.PAdES(t.Context(), pdfDocument(), signer, seal.PDFOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)}); err != nil {
+		t.Fatal(err)
+	}
+	_, signedData := split(t, sealed)
+	if len(must(cms.Parse(signedData))(t).CRLs) != 1 {
+		t.Error("no CRL in the CMS")
+	}
+	if report := run(t, "pdfsig", "-nocert", save(t, "sealed.pdf", sealed)); !strings.Contains(report, "Signature is Valid") {
+		t.Errorf("pdfsig says\n%s", report)
+	}
+	if _, err := seal.XAdES(t.Context(), []byte("<a/>"), signer, seal.XMLOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
+		t.Error("XML: evidence without a time-stamp")
+	}
+	if _, err := seal.PAdES(t.Context(), pdfDocument(), signer, seal.PDFOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
+		t.Error("PDF: evidence without a time-stamp")
 	}
 }
 

@@ -23,6 +23,7 @@ type XMLOptions struct {
 	Time     time.Time // the claimed signing time
 	MimeType string    // of the document; "" means text/xml
 	TSA      TSA       // nil makes level B-B, else B-T
+	Evidence Gather    // not nil makes level B-LT; needs TSA
 }
 
 // exclusive is the canonical form of everything that a seal covers: it does not change with what stands around the signature.
@@ -30,7 +31,7 @@ var exclusive = xmldsig.Canonicalization{Form: xmldsig.Exclusive}
 
 const namespaceXAdES = "http://uri.etsi.org/01903/v1.3.2#"
 
-// XAdES seals an XML document: an enveloped signature over the whole document as the last child of its root element (XAdES-B-B or B-T).
+// XAdES seals an XML document: an enveloped signature over the whole document as the last child of its root element (XAdES-B-B, B-T or B-LT).
 // Nothing else is changed, but a document in another encoding than UTF-8 is written in UTF-8. Refused are documents with a DTD, and
 // those whose present signature covers the whole document: it would break.
 func XAdES(ctx context.Context, document []byte, signer Signer, opts XMLOptions) ([]byte, error) {
@@ -47,6 +48,9 @@ func sealXML(ctx context.Context, document []byte, signer Signer, opts XMLOption
 	}
 	if err := signer.check(opts.Time); err != nil {
 		return nil, err
+	}
+	if opts.Evidence != nil && opts.TSA == nil {
+		return nil, errNoTSA
 	}
 	how, err := signer.method()
 	if err != nil {
@@ -124,7 +128,7 @@ func (x *xmlSeal) signature(ctx context.Context, d *xmldsig.Document) ([]byte, e
 		return nil, err
 	}
 	valueElement := `<ds:SignatureValue Id="` + x.id + `-value">` + base64.StdEncoding.EncodeToString(value) + `</ds:SignatureValue>`
-	unsigned, err := x.timestamp(ctx, valueElement)
+	unsigned, err := x.unsigned(ctx, valueElement)
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +225,9 @@ func (x *xmlSeal) keyInfo() string {
 	return b.String()
 }
 
-// timestamp makes the unsigned properties of level B-T: a time-stamp over the signature value (EN 319 132-1, 5.3).
-func (x *xmlSeal) timestamp(ctx context.Context, valueElement string) (string, error) {
+// unsigned makes the unsigned properties: of level B-T a time-stamp over the signature value (EN 319 132-1, 5.3), of B-LT the evidence
+// after it (5.4).
+func (x *xmlSeal) unsigned(ctx context.Context, valueElement string) (string, error) {
 	if x.opts.TSA == nil {
 		return "", nil
 	}
@@ -234,10 +239,40 @@ func (x *xmlSeal) timestamp(ctx context.Context, valueElement string) (string, e
 	if err != nil {
 		return "", err
 	}
+	evidence := ""
+	if x.opts.Evidence != nil {
+		e, err := x.opts.Evidence(ctx)
+		if err != nil {
+			return "", fmt.Errorf("gathering evidence: %w", err)
+		}
+		evidence = e.xml()
+	}
 	return `<xades:UnsignedProperties><xades:UnsignedSignatureProperties><xades:SignatureTimeStamp Id="` + x.id + `-time-stamp">` +
 		`<ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
 		`<xades:EncapsulatedTimeStamp>` + base64.StdEncoding.EncodeToString(token) + `</xades:EncapsulatedTimeStamp>` +
-		`</xades:SignatureTimeStamp></xades:UnsignedSignatureProperties></xades:UnsignedProperties>`, nil
+		`</xades:SignatureTimeStamp>` + evidence + `</xades:UnsignedSignatureProperties></xades:UnsignedProperties>`, nil
+}
+
+func (e Evidence) xml() string {
+	revocation := listed("CRLValues", "EncapsulatedCRLValue", e.CRLs) + listed("OCSPValues", "EncapsulatedOCSPValue", e.OCSPs)
+	if revocation != "" {
+		revocation = `<xades:RevocationValues>` + revocation + `</xades:RevocationValues>`
+	}
+	return listed("CertificateValues", "EncapsulatedX509Certificate", e.Certificates) + revocation
+}
+
+// listed is an element that holds others with base64 in them; nothing when there are none.
+func listed(outer, inner string, values [][]byte) string {
+	if len(values) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(`<xades:` + outer + `>`)
+	for _, v := range values {
+		b.WriteString(`<xades:` + inner + `>` + base64.StdEncoding.EncodeToString(v) + `</xades:` + inner + `>`)
+	}
+	b.WriteString(`</xades:` + outer + `>`)
+	return b.String()
 }
 
 // confirm reads the sealed document as a verifier does and holds its digests against it, before anyone else sees it.
