@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // ChangeKind tells how far a change goes (ISO 32000-2 12.8.2.2). Each kind includes the ones before it
@@ -411,6 +412,10 @@ func (c *comparison) same(a, b Object) bool {
 	case Dict:
 		b, ok := b.(Dict)
 		return ok && c.sameDict(a, b)
+	case Integer, Real:
+		x, ok1 := number(a)
+		y, ok2 := number(b)
+		return ok1 && ok2 && x == y // 612 and 612.0 are written by different producers
 	case *Stream:
 		b, ok := b.(*Stream)
 		if !ok || !c.sameDict(a.Dict, b.Dict) {
@@ -425,7 +430,18 @@ func (c *comparison) same(a, b Object) bool {
 	case String, Array, Dict, *Stream:
 		return false
 	}
-	return a == b
+	return a == b // null, booleans, names and references
+}
+
+func number(o Object) (float64, bool) {
+	switch o := o.(type) {
+	case Integer:
+		return float64(o), true
+	case Real:
+		f, err := strconv.ParseFloat(string(o), 64)
+		return f, err == nil
+	}
+	return 0, false
 }
 
 func (c *comparison) sameDict(a, b Dict) bool {

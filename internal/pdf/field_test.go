@@ -129,6 +129,20 @@ func TestChangesSince(t *testing.T) {
 		{"nothing", signed, 0},
 		{"further signature", s.sign(t, signed, approval()), 0},
 		{"title", update(signed, func(u *increment) { u.replace(Ref{Number: 6}, Dict{"Title": textString("Inna")}) }), 0},
+		{"number written otherwise", update(signed, func(u *increment) {
+			d, err := u.mutable(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d["MediaBox"] = Array{Real("0.0"), Integer(0), Real("595.2760"), Real("841.890")}
+		}), 0},
+		{"number", update(signed, func(u *increment) {
+			d, err := u.mutable(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d["MediaBox"] = Array{Integer(0), Integer(0), Integer(595), Integer(9)}
+		}), ChangeContent},
 		{"annotation", update(signed, func(u *increment) {
 			d, err := u.mutable(page)
 			if err != nil {
