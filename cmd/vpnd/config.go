@@ -44,8 +44,15 @@ func (c *Config) Check() error {
 		return errors.New("state_dir is missing: a folder for the hub's key")
 	case len(c.Addresses) == 0:
 		return errors.New("addresses is missing: the hub's tunnel addresses, such as 10.64.0.1/32")
+	case len(c.Interface) == 0 || len(c.Interface) > 15:
+		return fmt.Errorf("interface: %q has not 1 to 15 characters", c.Interface)
 	case c.Reconcile < time.Second || c.Reconcile > time.Minute:
 		return fmt.Errorf("reconcile: %v is not within 1s to 1m", c.Reconcile)
+	}
+	for _, a := range c.Addresses {
+		if !a.IsSingleIP() {
+			return fmt.Errorf("addresses: %v is not a single address (/32 or /128)", a)
+		}
 	}
 	u, err := url.Parse(c.Trustd)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
