@@ -9,7 +9,7 @@ import (
 	"trustcore/verify/signature"
 )
 
-// exact resolves names of container entries: relative URIs with percent-encoding (ETSI EN 319 162-1, A.4).
+// exact resolves the names of files: relative URIs, perhaps with percent-encoding.
 func exact(files []signature.Detached) xmldsig.Resolver {
 	byName := make(map[string][]byte, len(files))
 	for _, f := range files {

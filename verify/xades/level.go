@@ -1,6 +1,8 @@
 package xades
 
 import (
+	"slices"
+
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
 )
@@ -39,14 +41,19 @@ func (s *signed) has(locals ...string) bool {
 // baseline is the B-B row of EN 319 132-1, table 2.
 func (s *signed) baseline() bool {
 	p := &s.props
-	if p.space == ns111 || s.xml.KeyInfo == nil || !s.inKeyInfo() {
+	if p.space == ns111 || !s.referencesProperties() || s.xml.KeyInfo == nil || !s.inKeyInfo() {
 		return false
 	}
-	v1, v2 := p.child("SigningCertificate"), p.child("SigningCertificateV2")
-	if s.facts.SigningTime.IsZero() || v1.IsZero() == v2.IsZero() {
+	has := func(local string) bool { return !p.signed.Path(p.space, "SignedSignatureProperties", local).IsZero() }
+	if !has("SigningTime") || has("SigningCertificate") == has("SigningCertificateV2") {
 		return false
 	}
 	return s.parent != nil || s.formatsGiven()
+}
+
+// referencesProperties tells whether a reference covers the signed properties, or says it does.
+func (s *signed) referencesProperties() bool {
+	return s.props.covered || slices.ContainsFunc(s.xml.References, func(r *xmldsig.Reference) bool { return typesSignedProperties[r.Type] })
 }
 
 // inKeyInfo tells whether ds:KeyInfo holds a certificate.
@@ -62,20 +69,26 @@ func (s *signed) inKeyInfo() bool {
 // formatsResolve tells whether every DataObjectFormat is about a reference of the signature, as it must be
 // (EN 319 132-1, 5.2.4).
 func (s *signed) formatsResolve() bool {
-	for _, f := range s.props.signedData.All(s.props.space, "DataObjectFormat") {
-		name, _ := f.Attr("", "ObjectReference")
-		_, target, err := s.doc.Select(name)
-		if err != nil || !target.Is(xmldsig.NamespaceDSig, "Reference") || !s.xml.Element.Contains(target) {
+	own := map[string]bool{}
+	for r := range s.xml.Element.Descendants(xmldsig.NamespaceDSig, "Reference") { // those of manifests too
+		own["#"+r.ID()] = true
+	}
+	for _, f := range s.dataObjectFormats() {
+		if name, _ := f.Attr("", "ObjectReference"); !own[name] {
 			return false
 		}
 	}
 	return true
 }
 
+func (s *signed) dataObjectFormats() []xmldsig.Node {
+	return s.props.signed.Child(s.props.space, "SignedDataObjectProperties").All(s.props.space, "DataObjectFormat")
+}
+
 // formatsGiven tells whether each data object whose reference can be named has a DataObjectFormat with a MimeType.
 func (s *signed) formatsGiven() bool {
 	given := map[string]bool{}
-	for _, f := range s.props.signedData.All(s.props.space, "DataObjectFormat") {
+	for _, f := range s.dataObjectFormats() {
 		if f.Child(s.props.space, "MimeType").IsZero() {
 			return false
 		}
@@ -96,15 +109,13 @@ func (s *signed) formatsGiven() bool {
 // baselineLevel is "" where properties that the baseline excludes make it an extended signature.
 func (s *signed) baselineLevel() string {
 	switch {
-	case s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefs",
-		"AttributeCertificateRefsV2", "AttributeRevocationRefs", "SigAndRefsTimeStamp", "SigAndRefsTimeStampV2",
-		"RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"):
-		return ""
 	case !s.has("SignatureTimeStamp"):
 		return "B-B"
-	case !s.singleTokens():
+	case s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefs",
+		"AttributeCertificateRefsV2", "AttributeRevocationRefs", "SigAndRefsTimeStamp", "SigAndRefsTimeStampV2",
+		"RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"), !s.singleTokens():
 		return ""
-	case !s.hasValues():
+	case !s.hasRevocation():
 		return "B-T"
 	case s.has("SealingEvidenceRecords"):
 		return "ERS"
@@ -114,8 +125,14 @@ func (s *signed) baselineLevel() string {
 	return "B-LTA"
 }
 
-func (s *signed) hasValues() bool {
-	return s.has("CertificateValues", "RevocationValues", "TimeStampValidationData", "AnyValidationData")
+// hasRevocation tells whether revocation data travel in the unsigned properties.
+func (s *signed) hasRevocation() bool {
+	for e := range s.props.unsigned.Elements() {
+		if v := s.values(e); len(v.crls)+len(v.ocsps) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // singleTokens tells whether each SignatureTimeStamp holds one token, as the baseline demands.

@@ -28,20 +28,11 @@ var ErrNoSignature = errors.New("the document holds no XML signature")
 // name, by base name, or the only file where there is but one. An error means that the document cannot be
 // read at all; whatever is wrong with a signature stands in its facts.
 func Open(data []byte, detached []signature.Detached) (*signature.Document, error) {
-	return open(data, lenient(detached))
-}
-
-// OpenEntry reads a signature file of a container. References name entries of the container exactly.
-func OpenEntry(data []byte, entries []signature.Detached) (*signature.Document, error) {
-	return open(data, exact(entries))
-}
-
-func open(data []byte, resolve xmldsig.Resolver) (*signature.Document, error) {
 	d, err := xmldsig.Parse(data, xmldsig.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("xades: %w", err)
 	}
-	return Read(d, resolve)
+	return Read(d, lenient(detached))
 }
 
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil.
