@@ -19,11 +19,12 @@ type Document struct {
 	problems  []string
 	crypt     *crypt // nil where not encrypted or not to be decrypted
 
-	cache    map[int]Object
-	repeated map[int]bool            // objects with a dictionary that holds a key twice
-	objstms  map[int64]*objectStream // by offset
-	loading  map[int]bool
-	views    map[int]*Document // revisions that At opened
+	cache     map[int]Object
+	repeated  map[int]bool            // objects with a dictionary that holds a key twice
+	objstms   map[int64]*objectStream // by offset
+	loading   map[int]bool
+	misplaced bool              // an object was not where the cross references say
+	views     map[int]*Document // revisions that At opened
 
 	budget *budget
 }
@@ -167,6 +168,7 @@ func (d *Document) load(number int, e entry) Object {
 		o, n, err := d.objectAt(e.offset, true)
 		if err != nil || n.Number != number {
 			if d.rebuilt == nil {
+				d.misplaced = true
 				d.problem("object %d is not where the cross references say", number)
 			}
 			return nil

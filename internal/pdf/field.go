@@ -1,6 +1,9 @@
 package pdf
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Field is a signature field of the interactive form.
 type Field struct {
@@ -49,6 +52,20 @@ type Reference struct {
 // Fields returns the signature fields of the form in the order of the form, with kids and inherited
 // attributes. Fields that share a signature dictionary are all listed.
 func (d *Document) Fields() ([]Field, error) {
+	fields, err := d.walkFields()
+	if err != nil || !d.misplaced || d.rebuilt != nil {
+		return fields, err
+	}
+	// Viewers search the file for objects when one is missing; a signature that they show must not be overlooked.
+	if err := d.rebuild(errors.New("an object is not where they say")); err != nil {
+		return nil, err
+	}
+	d.revisions = nil
+	d.findRevisions()
+	return d.walkFields()
+}
+
+func (d *Document) walkFields() ([]Field, error) {
 	form := d.Dict(d.Catalog()["AcroForm"])
 	w := fieldWalk{d: d, seen: map[int]bool{}, signatures: map[int]*Signature{}}
 	for _, f := range d.Array(form["Fields"]) {

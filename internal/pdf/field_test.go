@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,24 @@ func TestFieldInheritance(t *testing.T) {
 	}
 	if s := strings.Join(got, ", "); s != "umowa.strona1 signed, umowa.strona2 empty visible" {
 		t.Error(s)
+	}
+}
+
+// A field whose cross-reference entry is wrong is found all the same, as viewers find it.
+func TestMisplacedField(t *testing.T) {
+	signed := newSigner(t).sign(t, mint(), approval())
+	field := bytes.LastIndex(signed, []byte("8 0 obj"))
+	entry := fmt.Appendf(nil, "%010d 00000 n", field)
+	if field < 0 || !bytes.Contains(signed, entry) {
+		t.Fatal("the document is not as expected")
+	}
+	d := mustOpen(t, bytes.Replace(signed, entry, fmt.Appendf(nil, "%010d 00000 n", field+3), 1))
+	fields, err := d.Fields()
+	if err != nil || len(fields) != 1 || fields[0].Signature == nil || !d.Rebuilt() {
+		t.Fatalf("%+v, %v", fields, err)
+	}
+	if p := fields[0].Signature.Problems; len(p) != 0 || fields[0].Signature.Revision != 1 {
+		t.Errorf("revision %d, %v", fields[0].Signature.Revision, p)
 	}
 }
 

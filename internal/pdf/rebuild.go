@@ -13,6 +13,8 @@ func (d *Document) rebuild(cause error) error {
 	clear(d.cache)
 	clear(d.loading)
 	clear(d.objstms)
+	clear(d.repeated)
+	clear(d.views)
 	s := scanner{d: d}
 	if err := s.run(); err != nil {
 		return err
