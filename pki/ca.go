@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/smallstep/certificates/authority"
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/internal/audit"
@@ -37,7 +36,7 @@ const (
 // CA is an issuing authority with its responder, lists and time-stamping unit. Its methods are safe for concurrent use.
 type CA struct {
 	cfg       Config
-	step      *authority.Authority
+	step      *embedded
 	places    profile.Places
 	issuer    string // key identifier of the issuing authority, hex
 	rootID    string
@@ -65,7 +64,7 @@ func New(ctx context.Context, cfg Config) (*CA, error) {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
 	var err error
-	if ca.step, err = newAuthority(cfg.Root, cfg.Issuing, cfg.IssuingKey, &stepStore{ca}); err != nil {
+	if ca.step, err = embed(cfg.Root, cfg.Issuing, cfg.IssuingKey, &stepStore{ca}); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
 	if ca.responder, err = ocsp.New(ocsp.Config{Issuer: cfg.Issuing, Certificate: cfg.OCSP.Certificate, Key: cfg.OCSP.Key,

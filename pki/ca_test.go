@@ -39,12 +39,6 @@ import (
 
 var officer = audit.Actor{Kind: "officer", ID: "officer-1"}
 
-// onEach runs a test on both engines.
-func onEach(t *testing.T, test func(t *testing.T, url string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, storetest.SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, storetest.Postgres(t)) })
-}
-
 // signingKey is the issuing authority's key; it counts its signatures and fails while it is away.
 type signingKey struct {
 	crypto.Signer
@@ -351,38 +345,36 @@ func TestKeyHasOneHolderAndOnePurpose(t *testing.T) {
 	}
 }
 
-func TestRevokeIsSeenAtOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		s := open(t, databaseURL)
-		certificate := s.issue(t, pki.PartnerClient, office)
-		before := s.list(t, "issuing.crl")
-		if s.status(t, certificate) != codes.Good || s.ca.Revoked(certificate.SerialNumber) || lists(before, certificate.SerialNumber) {
-			t.Fatal("revoked before it is")
+func testRevokeIsSeenAtOnce(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
+	certificate := s.issue(t, pki.PartnerClient, office)
+	before := s.list(t, "issuing.crl")
+	if s.status(t, certificate) != codes.Good || s.ca.Revoked(certificate.SerialNumber) || lists(before, certificate.SerialNumber) {
+		t.Fatal("revoked before it is")
+	}
+	for range 2 { // the second time nothing happens
+		if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.CessationOfOperation, "order-8"); err != nil {
+			t.Fatal(err)
 		}
-		for range 2 { // the second time nothing happens
-			if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.CessationOfOperation, "order-8"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		after := s.list(t, "issuing.crl")
-		if s.status(t, certificate) != codes.Revoked || !s.ca.Revoked(certificate.SerialNumber) || !lists(after, certificate.SerialNumber) {
-			t.Error("not revoked everywhere")
-		}
-		if after.Number.Cmp(new(big.Int).Add(before.Number, big.NewInt(1))) != 0 || len(after.RevokedCertificateEntries) != 1 {
-			t.Errorf("number %v after %v, %d entries", after.Number, before.Number, len(after.RevokedCertificateEntries))
-		}
-		if err := after.CheckSignatureFrom(s.made.Issuing.Certificate); err != nil {
-			t.Error(err)
-		}
-		found, err := s.ca.Certificate(t.Context(), hexOf(certificate))
-		if err != nil || found.State != pki.Revoked || found.Reason != pki.CessationOfOperation || found.RevokedAt.IsZero() {
-			t.Errorf("%+v, %v", found, err)
-		}
-		entries, err := auditOf(t, s, hexOf(certificate))
-		if err != nil || len(entries) != 2 || entries[0].Action != "certificate.issue" || entries[1].Action != "certificate.revoke" || entries[1].Order != "order-8" {
-			t.Errorf("audit: %+v, %v", entries, err)
-		}
-	})
+	}
+	after := s.list(t, "issuing.crl")
+	if s.status(t, certificate) != codes.Revoked || !s.ca.Revoked(certificate.SerialNumber) || !lists(after, certificate.SerialNumber) {
+		t.Error("not revoked everywhere")
+	}
+	if after.Number.Cmp(new(big.Int).Add(before.Number, big.NewInt(1))) != 0 || len(after.RevokedCertificateEntries) != 1 {
+		t.Errorf("number %v after %v, %d entries", after.Number, before.Number, len(after.RevokedCertificateEntries))
+	}
+	if err := after.CheckSignatureFrom(s.made.Issuing.Certificate); err != nil {
+		t.Error(err)
+	}
+	found, err := s.ca.Certificate(t.Context(), hexOf(certificate))
+	if err != nil || found.State != pki.Revoked || found.Reason != pki.CessationOfOperation || found.RevokedAt.IsZero() {
+		t.Errorf("%+v, %v", found, err)
+	}
+	entries, err := auditOf(t, s, hexOf(certificate))
+	if err != nil || len(entries) != 2 || entries[0].Action != "certificate.issue" || entries[1].Action != "certificate.revoke" || entries[1].Order != "order-8" {
+		t.Errorf("audit: %+v, %v", entries, err)
+	}
 }
 
 // auditOf closes the log, so that its checkpoint covers all, and reads it.
@@ -480,41 +472,39 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func TestTwoNodesAndARestart(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		one := open(t, databaseURL)
-		certificate := one.issue(t, pki.PartnerClient, office)
-		two := &site{made: one.made, key: one.key, db: openStore(t, databaseURL), base: one.base}
-		var err error
-		two.openLog(t)
-		if two.ca, err = pki.New(t.Context(), two.config()); err != nil {
-			t.Fatal(err)
-		}
-		run(t, two.ca)
-		late := one.issue(t, pki.PartnerClient, office) // after the second node has loaded
-		if err := one.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Superseded, "o"); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the second node knows", func() bool { return two.ca.Revoked(certificate.SerialNumber) })
-		if err := two.ca.Revoke(t.Context(), officer, hexOf(late), pki.Superseded, "o"); err != nil {
-			t.Fatal(err)
-		}
-		again, err := pki.New(t.Context(), one.config())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !again.Revoked(certificate.SerialNumber) || !again.Revoked(late.SerialNumber) {
-			t.Error("a restart forgot a revocation")
-		}
-		all, err := again.Certificates(t.Context(), pki.Filter{})
-		if err != nil || len(all) != 6 { // root, issuing, OCSP, time-stamping and two of the office
-			t.Errorf("%d certificates, %v", len(all), err)
-		}
-	})
+func testTwoNodesAndARestart(t *testing.T, databaseURL string) {
+	one := open(t, databaseURL)
+	certificate := one.issue(t, pki.PartnerClient, office)
+	two := &site{made: one.made, key: one.key, db: openStore(t, databaseURL), base: one.base}
+	var err error
+	two.openLog(t)
+	if two.ca, err = pki.New(t.Context(), two.config()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, two.ca)
+	late := one.issue(t, pki.PartnerClient, office) // after the second node has loaded
+	if err := one.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Superseded, "o"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second node knows", func() bool { return two.ca.Revoked(certificate.SerialNumber) })
+	if err := two.ca.Revoke(t.Context(), officer, hexOf(late), pki.Superseded, "o"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := pki.New(t.Context(), one.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Revoked(certificate.SerialNumber) || !again.Revoked(late.SerialNumber) {
+		t.Error("a restart forgot a revocation")
+	}
+	all, err := again.Certificates(t.Context(), pki.Filter{})
+	if err != nil || len(all) != 6 { // root, issuing, OCSP, time-stamping and two of the office
+		t.Errorf("%d certificates, %v", len(all), err)
+	}
 }
 
-func TestInventoryFilters(t *testing.T) {
-	s := open(t, storetest.SQLite(t))
+func testInventoryFilters(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
 	certificate := s.issue(t, pki.PartnerClient, office)
 	s.issue(t, pki.DaemonServer, pki.Subject{CommonName: "gateway", DNS: []string{"gateway.internal"}})
 	if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Unspecified, "o"); err != nil {
@@ -535,36 +525,34 @@ func TestInventoryFilters(t *testing.T) {
 	}
 }
 
-func TestIssueConcurrently(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		s := open(t, databaseURL)
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		serials := map[string]bool{}
-		for range 4 {
-			wg.Go(func() {
-				for range 10 {
-					key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					certificate, err := s.ca.Issue(t.Context(), officer, pki.PartnerClient, request(t, key, x509.CertificateRequest{}), office, "o")
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					mu.Lock()
-					serials[hexOf(certificate)] = true
-					mu.Unlock()
+func testIssueConcurrently(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	serials := map[string]bool{}
+	for range 4 {
+		wg.Go(func() {
+			for range 10 {
+				key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+				if err != nil {
+					t.Error(err)
+					return
 				}
-			})
-		}
-		wg.Wait()
-		if len(serials) != 40 {
-			t.Errorf("%d serial numbers", len(serials))
-		}
-	})
+				certificate, err := s.ca.Issue(t.Context(), officer, pki.PartnerClient, request(t, key, x509.CertificateRequest{}), office, "o")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				serials[hexOf(certificate)] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(serials) != 40 {
+		t.Errorf("%d serial numbers", len(serials))
+	}
 }
 
 func TestConfigIsRefusedWhenIncomplete(t *testing.T) {

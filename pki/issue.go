@@ -44,7 +44,7 @@ func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x
 		Partner: subject.Partner, Order: order, Outcome: audit.Granted, Details: r.details()}); err != nil {
 		return nil, fmt.Errorf("certificate %s for %q: %w", kind, subject.CommonName, err)
 	}
-	certificate, err := sign(ctx, ca.step, csr, r.template)
+	certificate, err := ca.step.sign(ctx, csr, r.template)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s for %q: serial number %s: %w: %w", kind, subject.CommonName, serial, ErrUnavailable, err)
 	}

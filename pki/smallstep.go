@@ -21,8 +21,11 @@ import (
 // storeTimeout bounds what smallstep asks of the database: its interface carries no context.
 const storeTimeout = 10 * time.Second
 
-// newAuthority embeds smallstep with our signer and our store.
-func newAuthority(root, issuing *x509.Certificate, key crypto.Signer, store *stepStore) (*authority.Authority, error) {
+// embedded is smallstep's authority.
+type embedded struct{ authority *authority.Authority }
+
+// embed sets smallstep up with our signer and our store.
+func embed(root, issuing *x509.Certificate, key crypto.Signer, store *stepStore) (*embedded, error) {
 	cfg := &config.Config{
 		SkipValidation: true,
 		TLS:            &config.DefaultTLSOptions,
@@ -40,18 +43,18 @@ func newAuthority(root, issuing *x509.Certificate, key crypto.Signer, store *ste
 	if err != nil {
 		return nil, fmt.Errorf("embedding the authority: %w", err)
 	}
-	return a, nil
+	return &embedded{a}, nil
 }
 
 // sign has smallstep check the template against the issuer's constraints, sign and store it. The template replaces whatever
 // smallstep would have taken over from the request, and its validity: SignOptions.NotAfter is ignored there.
-func sign(ctx context.Context, a *authority.Authority, csr *x509.CertificateRequest, template *x509.Certificate) (*x509.Certificate, error) {
+func (e *embedded) sign(ctx context.Context, csr *x509.CertificateRequest, template *x509.Certificate) (*x509.Certificate, error) {
 	replace := provisioner.CertificateEnforcerFunc(func(leaf *x509.Certificate) error {
 		*leaf = *template
 		leaf.PublicKey, leaf.PublicKeyAlgorithm = csr.PublicKey, csr.PublicKeyAlgorithm
 		return nil
 	})
-	chain, err := a.SignWithContext(ctx, csr, provisioner.SignOptions{}, replace)
+	chain, err := e.authority.SignWithContext(ctx, csr, provisioner.SignOptions{}, replace)
 	if err != nil {
 		return nil, err
 	}

@@ -54,33 +54,31 @@ func (s *site) stranger(t *testing.T, leaf *x509.Certificate) stranger {
 	}
 }
 
-func TestOpenSSLVerifiesChainsWithLists(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		s := open(t, databaseURL)
-		purposes := map[pki.Profile]string{pki.PartnerClient: "sslclient", pki.DaemonServer: "sslserver", pki.TimeStamping: "timestampsign", pki.Seal: "any"}
-		for kind, purpose := range purposes {
-			subject := pki.Subject{Partner: "p", CommonName: "x"}
-			if kind == pki.DaemonServer {
-				subject.DNS = []string{"gateway.internal"}
-			}
-			leaf := s.issue(t, kind, subject)
-			file := pkitest.WritePEM(t, "CERTIFICATE", leaf.Raw)
-			check := func() (string, bool) {
-				with := s.stranger(t, leaf)
-				return openssl(t, "verify", "-x509_strict", "-crl_check_all", "-purpose", purpose, "-CAfile", with.root, "-untrusted", with.issuing,
-					"-CRLfile", with.lists, file)
-			}
-			if text, ok := check(); !ok {
-				t.Errorf("%s: %s", kind, text)
-			}
-			if err := s.ca.Revoke(t.Context(), officer, hexOf(leaf), pki.Superseded, "o"); err != nil {
-				t.Fatal(err)
-			}
-			if text, ok := check(); ok || !strings.Contains(text, "certificate revoked") {
-				t.Errorf("%s: revoked, and openssl says %s", kind, text)
-			}
+func testOpenSSLVerifiesChainsWithLists(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
+	purposes := map[pki.Profile]string{pki.PartnerClient: "sslclient", pki.DaemonServer: "sslserver", pki.TimeStamping: "timestampsign", pki.Seal: "any"}
+	for kind, purpose := range purposes {
+		subject := pki.Subject{Partner: "p", CommonName: "x"}
+		if kind == pki.DaemonServer {
+			subject.DNS = []string{"gateway.internal"}
 		}
-	})
+		leaf := s.issue(t, kind, subject)
+		file := pkitest.WritePEM(t, "CERTIFICATE", leaf.Raw)
+		check := func() (string, bool) {
+			with := s.stranger(t, leaf)
+			return openssl(t, "verify", "-x509_strict", "-crl_check_all", "-purpose", purpose, "-CAfile", with.root, "-untrusted", with.issuing,
+				"-CRLfile", with.lists, file)
+		}
+		if text, ok := check(); !ok {
+			t.Errorf("%s: %s", kind, text)
+		}
+		if err := s.ca.Revoke(t.Context(), officer, hexOf(leaf), pki.Superseded, "o"); err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := check(); ok || !strings.Contains(text, "certificate revoked") {
+			t.Errorf("%s: revoked, and openssl says %s", kind, text)
+		}
+	}
 }
 
 func TestOpenSSLReadsTheList(t *testing.T) {
@@ -99,64 +97,60 @@ func TestOpenSSLReadsTheList(t *testing.T) {
 	}
 }
 
-func TestOpenSSLAsksTheResponderOfTheCertificate(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		s := open(t, databaseURL)
-		leaf := s.issue(t, pki.PartnerClient, office)
-		file := pkitest.WritePEM(t, "CERTIFICATE", leaf.Raw)
-		for _, want := range []string{": good", ": revoked"} {
-			with := s.stranger(t, leaf)
-			for _, nonce := range []string{"-nonce", "-no_nonce"} {
-				text, ok := openssl(t, "ocsp", "-sha256", nonce, "-url", leaf.OCSPServer[0], "-CAfile", with.root, "-issuer", with.issuing,
-					"-verify_other", with.issuing, "-cert", file)
-				if !ok || !strings.Contains(text, "Response verify OK") || !strings.Contains(text, want) || strings.Contains(text, "WARNING") {
-					t.Errorf("%s: want %q\n%s", nonce, want, text)
-				}
-			}
-			if want == ": good" {
-				if err := s.ca.Revoke(t.Context(), officer, hexOf(leaf), pki.KeyCompromise, "o"); err != nil {
-					t.Fatal(err)
-				}
+func testOpenSSLAsksTheResponder(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
+	leaf := s.issue(t, pki.PartnerClient, office)
+	file := pkitest.WritePEM(t, "CERTIFICATE", leaf.Raw)
+	for _, want := range []string{": good", ": revoked"} {
+		with := s.stranger(t, leaf)
+		for _, nonce := range []string{"-nonce", "-no_nonce"} {
+			text, ok := openssl(t, "ocsp", "-sha256", nonce, "-url", leaf.OCSPServer[0], "-CAfile", with.root, "-issuer", with.issuing,
+				"-verify_other", with.issuing, "-cert", file)
+			if !ok || !strings.Contains(text, "Response verify OK") || !strings.Contains(text, want) || strings.Contains(text, "WARNING") {
+				t.Errorf("%s: want %q\n%s", nonce, want, text)
 			}
 		}
-	})
+		if want == ": good" {
+			if err := s.ca.Revoke(t.Context(), officer, hexOf(leaf), pki.KeyCompromise, "o"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
-func TestOpenSSLTimeStamps(t *testing.T) {
-	onEach(t, func(t *testing.T, databaseURL string) {
-		s := open(t, databaseURL)
-		dir := t.TempDir()
-		document, query, reply := filepath.Join(dir, "document"), filepath.Join(dir, "query"), filepath.Join(dir, "reply")
-		if err := os.WriteFile(document, []byte("Zlecenie uruchomienia nr 7"), 0o600); err != nil {
-			t.Fatal(err)
+func testOpenSSLTimeStamps(t *testing.T, databaseURL string) {
+	s := open(t, databaseURL)
+	dir := t.TempDir()
+	document, query, reply := filepath.Join(dir, "document"), filepath.Join(dir, "query"), filepath.Join(dir, "reply")
+	if err := os.WriteFile(document, []byte("Zlecenie uruchomienia nr 7"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := pkitest.WritePEM(t, "CERTIFICATE", s.made.Root.Certificate.Raw)
+	issuing := pkitest.WritePEM(t, "CERTIFICATE", s.made.Issuing.Certificate.Raw, s.made.TimeStamping.Certificate.Raw)
+	for _, options := range [][]string{{"-sha256", "-cert"}, {"-sha384", "-cert"}, {"-sha512", "-cert", "-no_nonce"}, {"-sha256"},
+		{"-sha3-256", "-cert"}, {"-sha256", "-cert", "-tspolicy", pki.DefaultTSAPolicy}} {
+		if text, ok := openssl(t, append([]string{"ts", "-query", "-data", document, "-out", query}, options...)...); !ok {
+			t.Fatal(text)
 		}
-		root := pkitest.WritePEM(t, "CERTIFICATE", s.made.Root.Certificate.Raw)
-		issuing := pkitest.WritePEM(t, "CERTIFICATE", s.made.Issuing.Certificate.Raw, s.made.TimeStamping.Certificate.Raw)
-		for _, options := range [][]string{{"-sha256", "-cert"}, {"-sha384", "-cert"}, {"-sha512", "-cert", "-no_nonce"}, {"-sha256"},
-			{"-sha3-256", "-cert"}, {"-sha256", "-cert", "-tspolicy", pki.DefaultTSAPolicy}} {
-			if text, ok := openssl(t, append([]string{"ts", "-query", "-data", document, "-out", query}, options...)...); !ok {
-				t.Fatal(text)
-			}
-			stamp(t, s, query, reply)
-			text, ok := openssl(t, "ts", "-verify", "-queryfile", query, "-in", reply, "-CAfile", root, "-untrusted", issuing)
-			if !ok || !strings.Contains(text, "Verification: OK") {
-				t.Errorf("%v: %s", options, text)
-			}
+		stamp(t, s, query, reply)
+		text, ok := openssl(t, "ts", "-verify", "-queryfile", query, "-in", reply, "-CAfile", root, "-untrusted", issuing)
+		if !ok || !strings.Contains(text, "Verification: OK") {
+			t.Errorf("%v: %s", options, text)
 		}
-		for want, options := range map[string][]string{"unrecognized or unsupported algorithm": {"-sha1"}, "requested TSA policy is not supported": {"-sha256", "-tspolicy", "1.2.3"}} {
-			if text, ok := openssl(t, append([]string{"ts", "-query", "-data", document, "-out", query}, options...)...); !ok {
-				t.Fatal(text)
-			}
-			stamp(t, s, query, reply)
-			if text, ok := openssl(t, "ts", "-reply", "-in", reply, "-text"); !ok || !strings.Contains(text, want) {
-				t.Errorf("%v: want %q\n%s", options, want, text)
-			}
+	}
+	for want, options := range map[string][]string{"unrecognized or unsupported algorithm": {"-sha1"}, "requested TSA policy is not supported": {"-sha256", "-tspolicy", "1.2.3"}} {
+		if text, ok := openssl(t, append([]string{"ts", "-query", "-data", document, "-out", query}, options...)...); !ok {
+			t.Fatal(text)
 		}
-		var count int
-		if err := s.db.QueryRow(`SELECT COUNT(*) FROM pki_timestamp`).Scan(&count); err != nil || count != 6 {
-			t.Errorf("%d time-stamps are journalled, %v", count, err)
+		stamp(t, s, query, reply)
+		if text, ok := openssl(t, "ts", "-reply", "-in", reply, "-text"); !ok || !strings.Contains(text, want) {
+			t.Errorf("%v: want %q\n%s", options, want, text)
 		}
-	})
+	}
+	var count int
+	if err := s.db.QueryRow(`SELECT COUNT(*) FROM pki_timestamp`).Scan(&count); err != nil || count != 6 {
+		t.Errorf("%d time-stamps are journalled, %v", count, err)
+	}
 }
 
 func stamp(t *testing.T, s *site, query, reply string) {

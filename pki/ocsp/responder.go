@@ -199,7 +199,14 @@ func (r *Responder) sign(ctx context.Context, request *Request) (response, error
 		return response{}, errors.New("too many answers are being signed")
 	}
 	now := r.cfg.Now().UTC().Truncate(time.Second)
-	a := answer{producedAt: now, next: now.Add(r.cfg.Validity), archiveCutoff: r.cfg.ArchiveCutoff,
+	if now.After(r.cfg.Certificate.NotAfter) {
+		return response{}, errors.New("the delegate's certificate has expired")
+	}
+	next := now.Add(r.cfg.Validity)
+	if next.After(r.cfg.Certificate.NotAfter) {
+		next = r.cfg.Certificate.NotAfter
+	}
+	a := answer{producedAt: now, next: next, archiveCutoff: r.cfg.ArchiveCutoff,
 		responderKeyHash: r.keyHash, delegate: r.cfg.Certificate.Raw}
 	if request.HasNonce {
 		a.nonce = request.Nonce

@@ -235,6 +235,19 @@ func TestAnswersAreRenewedAtHalfLife(t *testing.T) {
 	}
 }
 
+func TestExpiredDelegateSignsNothing(t *testing.T) {
+	b := setUp(t, ceremony.Default("http://127.0.0.1/pki"))
+	end := b.made.OCSP.Certificate.NotAfter
+	b.setNow(end.Add(-time.Minute))
+	if _, der := b.post(b.request(b.leaf, crypto.SHA1)); b.parse(der, b.leaf).NextUpdate.After(end) {
+		t.Error("an answer outlives its signer's certificate")
+	}
+	b.setNow(end.Add(time.Minute))
+	if _, der := b.post(b.request(b.leaf, crypto.SHA1)); !bytes.Equal(der, oracle.TryLaterErrorResponse) {
+		t.Errorf("% x", der)
+	}
+}
+
 func TestStatusThatCannotBeReadIsAnInternalError(t *testing.T) {
 	b := setUp(t, ceremony.Default("http://127.0.0.1/pki"))
 	b.table.fail = errors.New("the database is away")
