@@ -89,6 +89,13 @@ func (c *core) put(w vpn.Wish) {
 	c.changed = make(chan struct{})
 }
 
+// forget drops the last report, so that the next one is seen.
+func (c *core) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = vpn.Status{}
+}
+
 func (c *core) report() vpn.Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()

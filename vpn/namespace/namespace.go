@@ -117,20 +117,22 @@ func create() (handle netns.NsHandle, err error) {
 func onOwnThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
+		err := errors.New("the function inside the namespace did not return") // but ended its goroutine
+		defer func() { done <- err }()
 		runtime.LockOSThread()
-		before, err := netns.Get()
-		if err != nil {
+		before, getErr := netns.Get()
+		if getErr != nil {
 			runtime.UnlockOSThread()
-			done <- fmt.Errorf("read the network namespace: %w", err)
+			err = fmt.Errorf("read the network namespace: %w", getErr)
 			return
 		}
 		defer before.Close()
-		err = f()
+		result := f()
 		back := netns.Set(before)
 		if back == nil {
 			runtime.UnlockOSThread()
 		}
-		done <- errors.Join(err, back)
+		err = errors.Join(result, back)
 	}()
 	return <-done
 }

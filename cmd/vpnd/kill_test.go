@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/vpn"
+	"trustcore/vpn/namespace"
+	"trustcore/vpn/office"
+)
+
+const daemonRole = "TRUSTCORE_TEST_VPND" // set: this process is vpnd itself
+
+func TestMain(m *testing.M) {
+	if os.Getenv(daemonRole) == "" {
+		os.Exit(m.Run())
+	}
+	if err := run(context.Background(), os.Args[1:], io.Discard); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection: the tunnel's
+// interface and all its sessions go with the process.
+func TestKilledGatewayComesBack(t *testing.T) {
+	if err := namespace.Available(); err != nil {
+		t.Skip(err)
+	}
+	space, err := namespace.New(namespace.Link{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	inside := func(f func() error) {
+		t.Helper()
+		if err := space.Do(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var c *core
+	var cfg Config
+	inside(func() error { c, cfg = startCore(t); return nil })
+	service := netip.MustParseAddrPort("10.64.0.1:9443")
+	inside(func() error { return echoBehindTheTunnel(t, service) })
+
+	gateway := startDaemon(t, space, cfg)
+	defer func() { gateway.Process.Kill(); gateway.Wait() }()
+	eventually(t, "the first report", func() bool { return c.report().ListenPort != 0 })
+	key, err := vpn.LoadOrCreateKey(filepath.Join(t.TempDir(), "office.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}, Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
+	c.put(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
+	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
+	if mode := c.report().Mode; mode == vpn.ModeNetstack {
+		t.Fatalf("mode %s as root", mode)
+	}
+	var tunnel *office.Tunnel
+	inside(func() error { tunnel = bringUp(t, key, c.report(), peer); return nil })
+	conn := dialTunnel(t, tunnel, service)
+	ping(t, conn)
+	eventually(t, "the gateway has written where the office is", func() bool {
+		_, err := os.Stat(filepath.Join(cfg.StateDir, "endpoints.json"))
+		return err == nil
+	})
+
+	gateway.Process.Kill()
+	gateway.Wait()
+	c.forget()
+	killed := time.Now()
+	gateway = startDaemon(t, space, cfg)
+	ping(t, conn)
+	t.Logf("traffic was back %v after the kill", time.Since(killed).Round(time.Millisecond))
+	eventually(t, "the report of the new process", func() bool { return c.report().Revision == 1 })
+}
+
+// startDaemon runs vpnd as a process in the namespace.
+func startDaemon(t *testing.T, space *namespace.Namespace, cfg Config) *exec.Cmd {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "vpnd.yaml")
+	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: 127.0.0.1:9104\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
+		cfg.StateDir, cfg.Trustd, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "--config", file)
+	cmd.Env, cmd.Stderr = append(os.Environ(), daemonRole+"=1"), os.Stderr
+	if err := space.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// echoBehindTheTunnel listens on an address that exists while the tunnel does.
+func echoBehindTheTunnel(t *testing.T, at netip.AddrPort) error {
+	listener, err := httpserver.Listen(t.Context(), "echo", at.String(), true)
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer conn.Close(); io.Copy(conn, conn) }()
+		}
+	}()
+	return nil
+}
+
+func dialTunnel(t *testing.T, tunnel *office.Tunnel, to netip.AddrPort) net.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := tunnel.Dial(ctx, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func ping(t *testing.T, conn net.Conn) {
+	t.Helper()
+	conn.SetDeadline(time.Now().Add(patience))
+	if _, err := conn.Write([]byte("ping")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+}
