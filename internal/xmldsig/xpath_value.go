@@ -1,6 +1,7 @@
 package xmldsig
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -298,7 +299,7 @@ func (v *evaluator) id(arg xvalue) (xvalue, error) {
 		switch {
 		case err == nil:
 			out = append(out, xnode{i: n.i})
-		case v.d.ids.at[id] < 0:
+		case !errors.Is(err, ErrNoElement):
 			return nil, err
 		}
 	}

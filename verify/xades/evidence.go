@@ -6,7 +6,7 @@ import (
 	"trustcore/internal/xmldsig"
 )
 
-const maxEvidence = 1024 // certificates and revocation values of one signature
+const maxEvidence = 1024 // certificates, CRLs or OCSP answers of one signature; real ones have some dozens
 
 // evidence collects certificates and revocation data that travel with the signature. Nothing of it is
 // trusted, so it does not matter what is signed.
@@ -23,6 +23,12 @@ func (s *signed) evidence() {
 		s.facts.Certificates = append(s.facts.Certificates, v.certificates...)
 		s.facts.CRLs = append(s.facts.CRLs, v.crls...)
 		s.facts.OCSPs = append(s.facts.OCSPs, v.ocsps...)
+	}
+	for _, all := range [...]*[][]byte{&s.facts.Certificates, &s.facts.CRLs, &s.facts.OCSPs} {
+		if len(*all) > maxEvidence {
+			s.note("of %d certificates or revocation values only %d are looked at", len(*all), maxEvidence)
+			*all = (*all)[:maxEvidence]
+		}
 	}
 }
 

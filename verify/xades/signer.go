@@ -93,6 +93,10 @@ func (s *signed) candidates(digests []certDigest) [][]byte {
 	}
 	for _, d := range digests {
 		for _, der := range all {
+			if s.left -= len(der); s.left < 0 {
+				s.note("%v", errTooMuch)
+				return out
+			}
 			if d.names(der) {
 				add(der)
 			}

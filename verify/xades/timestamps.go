@@ -12,7 +12,10 @@ import (
 	"trustcore/verify/timestamp"
 )
 
-const maxTimestamps = 256 // tokens of one signature
+const (
+	maxTimestamps = 256  // tokens of one signature
+	maxCovers     = 8192 // objects that one token is said to prove; real ones have some hundreds
+)
 
 // stamped is a token that was read, and the element that holds it.
 type stamped struct {
@@ -88,6 +91,10 @@ func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *ti
 	})
 	if !token.Found || !token.Imprint {
 		return
+	}
+	if len(in.covers) > maxCovers {
+		s.note("%s covers more than %d objects", token.ID, maxCovers)
+		in.covers = in.covers[:maxCovers]
 	}
 	token.Covers = in.covers
 	for _, c := range in.covers {
