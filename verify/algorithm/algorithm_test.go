@@ -1,11 +1,8 @@
 package algorithm
 
 import (
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"math/big"
 	"testing"
@@ -74,71 +71,6 @@ func TestECDSAAgainstOracles(t *testing.T) {
 				value[len(value)-1] ^= 1
 				if _, err := scheme.VerifyDigest(key, digest[:], value); err == nil {
 					t.Fatal("accepts a changed value")
-				}
-			}
-		})
-	}
-}
-
-func benchmarkECDSA(b *testing.B, name string) {
-	c := curveByName(b, name)
-	digest := sha256.Sum256([]byte(name))
-	x, y, r, s := sign(b, oracleCurves[name], digest[:])
-	w := c.engine()
-	b.Run("own", func(b *testing.B) {
-		for b.Loop() {
-			i := new(big.Int).ModInverse(s, c.n)
-			u1 := new(big.Int).Mul(truncate(digest[:], c.n), i)
-			u2 := new(big.Int).Mul(r, i)
-			if !w.verify(u1.Mod(u1, c.n), u2.Mod(u2, c.n), x, y, r) {
-				b.Fatal("does not verify")
-			}
-		}
-	})
-	b.Run("peer", func(b *testing.B) {
-		//lint:ignore SA1019 curves that are not the standard library's have no other constructor
-		key := &ecdsa.PublicKey{Curve: oracleCurves[name], X: x, Y: y}
-		for b.Loop() {
-			if !ecdsa.Verify(key, digest[:], r, s) {
-				b.Fatal("does not verify")
-			}
-		}
-	})
-}
-
-func BenchmarkECDSA(b *testing.B) {
-	for _, name := range []string{"P-224", "P-256", "P-384", "P-521", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1", "brainpoolP256t1"} {
-		b.Run(name, func(b *testing.B) { benchmarkECDSA(b, name) })
-	}
-}
-
-func BenchmarkRSA(b *testing.B) {
-	for _, bits := range []int{2048, 3072, 4096} {
-		private, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			b.Fatal(err)
-		}
-		digest := sha256.Sum256([]byte("message"))
-		signature, err := rsa.SignPKCS1v15(rand.Reader, private, crypto.SHA256, digest[:])
-		if err != nil {
-			b.Fatal(err)
-		}
-		key, err := RSAPublicKey(private.N.Bytes(), big.NewInt(int64(private.E)).Bytes())
-		if err != nil {
-			b.Fatal(err)
-		}
-		scheme := Scheme{family: rsaPKCS1, hash: SHA256}
-		b.Run(big.NewInt(int64(bits)).String()+"/own", func(b *testing.B) {
-			for b.Loop() {
-				if _, err := scheme.VerifyDigest(key, digest[:], signature); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(big.NewInt(int64(bits)).String()+"/std", func(b *testing.B) {
-			for b.Loop() {
-				if err := rsa.VerifyPKCS1v15(&private.PublicKey, crypto.SHA256, digest[:], signature); err != nil {
-					b.Fatal(err)
 				}
 			}
 		})

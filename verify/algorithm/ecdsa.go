@@ -157,13 +157,18 @@ func ECPublicKey(curveOID string, point []byte) (*PublicKey, error) {
 // as the order.
 func verifyECDSA(key *PublicKey, digest, signature []byte, raw bool) error {
 	c := key.ec.curve
+	if key.ec.std != nil && !raw {
+		if !ecdsa.VerifyASN1(key.ec.std, digest, signature) {
+			return ErrSignature
+		}
+		return nil
+	}
 	r, s, err := splitSignature(signature, raw, c.n)
 	if err != nil {
 		return err
 	}
 	if key.ec.std != nil {
-		valid := !raw && ecdsa.VerifyASN1(key.ec.std, digest, signature) || raw && ecdsa.Verify(key.ec.std, digest, r, s)
-		if !valid {
+		if !ecdsa.Verify(key.ec.std, digest, r, s) {
 			return ErrSignature
 		}
 		return nil
