@@ -243,3 +243,32 @@ func TestStateOfATunnel(t *testing.T) {
 		t.Errorf("without a handshake: %s", got)
 	}
 }
+
+// TestRevocationForgetsTrackedFlows has a host whose own firewall tracks connections.
+func TestRevocationForgetsTrackedFlows(t *testing.T) {
+	w, a, b := twoOffices(t, interfaceMode(t))
+	tool(t, "nft add table inet host { chain input { type filter hook input priority 10 ; ct state established accept ; } ; }")
+	t.Cleanup(func() { tool(t, "nft delete table inet host") })
+	tracked := func(s *plannedSite) bool {
+		table, err := os.ReadFile("/proc/net/nf_conntrack")
+		if err != nil {
+			t.Skip("the kernel does not show its connection tracking:", err)
+		}
+		return strings.Contains(string(table), "src="+s.tunnel[0].Addr().String()+" ")
+	}
+	for _, s := range []*plannedSite{a, b} {
+		if err := hold(s, w.gateway[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := echo(s, patience); err != nil {
+			t.Fatal(err)
+		}
+		if !tracked(s) {
+			t.Fatalf("the host does not track the flow of %s: this test proves nothing", s.name)
+		}
+	}
+	w.apply(w.peer(b))
+	if tracked(a) || !tracked(b) {
+		t.Errorf("tracked after A was revoked: A %v, B %v", tracked(a), tracked(b))
+	}
+}
