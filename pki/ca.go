@@ -44,6 +44,7 @@ type CA struct {
 	responder *ocsp.Responder
 	stamps    *tsa.Authority // nil without Config.TSA
 	journal   journal
+	writing   sync.Mutex // held by the one issue that writes: SQLite would make others wait in sleeps, PostgreSQL make them start anew
 
 	lists struct {
 		mu            sync.Mutex // held while a list is made

@@ -117,6 +117,8 @@ func (ca *CA) checkAllowed(subject Subject) error {
 
 // reserve writes the row, unless the key is in use for someone or something else.
 func (ca *CA) reserve(ctx context.Context, r row) error {
+	ca.writing.Lock()
+	defer ca.writing.Unlock()
 	return ca.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
 		if err := checkKeyUse(ctx, tx, r); err != nil {
 			return err
@@ -178,6 +180,8 @@ func (r row) details() map[string]string {
 // storeSigned completes the reserved row: from now on the certificate is good.
 func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) error {
 	serial := hexSerial(certificate.SerialNumber)
+	ca.writing.Lock()
+	defer ca.writing.Unlock()
 	result, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2 WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
 		certificate.Raw, digestHex(certificate.Raw), ca.issuer, serial)
 	if err != nil {
