@@ -24,11 +24,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(daemonRole) == "" {
 		os.Exit(m.Run())
 	}
-	if err := run(context.Background(), os.Args[1:], io.Discard); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	main()
 }
 
 // TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection: the tunnel's
@@ -84,6 +80,10 @@ func TestKilledGatewayComesBack(t *testing.T) {
 	ping(t, conn)
 	t.Logf("traffic was back %v after the kill", time.Since(killed).Round(time.Millisecond))
 	eventually(t, "the report of the new process", func() bool { return c.report().Revision == 1 })
+	gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
+	if err := gateway.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 // startDaemon runs vpnd as a process in the namespace.
@@ -96,7 +96,7 @@ func startDaemon(t *testing.T, space *namespace.Namespace, cfg Config) *exec.Cmd
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "--config", file)
-	cmd.Env, cmd.Stderr = append(os.Environ(), daemonRole+"=1"), os.Stderr
+	cmd.Env = append(os.Environ(), daemonRole+"=1")
 	if err := space.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
