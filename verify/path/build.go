@@ -254,19 +254,46 @@ func (b *builder) verify(child *certificate.Certificate, c candidate) (verdict, 
 	if v, ok := b.verdicts[at]; ok {
 		return v, true
 	}
-	v, fresh := b.request.Cache.verify(child, key, digest, func() bool { return b.spent.Signatures < b.limits.Signatures })
+	v, fresh := b.request.Cache.verify(child, key, digest, func() bool { return b.afford(key) })
 	if errors.Is(v.err, errBudget) {
-		b.giveUp(fmt.Sprintf("more than %d signatures", b.limits.Signatures))
+		b.giveUp(b.tooManySignatures())
 		return v, false
 	}
 	if fresh {
 		b.spent.Signatures++
+		b.spent.Work += cost(key)
 	}
 	if b.verdicts == nil {
 		b.verdicts = make(map[link]verdict, 8)
 	}
 	b.verdicts[at] = v
 	return v, true
+}
+
+// afford reports whether one more signature of the key is within the budgets.
+func (b *builder) afford(key *algorithm.PublicKey) bool {
+	return b.spent.Signatures < b.limits.Signatures && b.spent.Work+cost(key) <= b.limits.Work
+}
+
+func (b *builder) tooManySignatures() string {
+	return fmt.Sprintf("more than %d signatures, or dearer ones than %d of RSA-2048", b.limits.Signatures, b.limits.Work)
+}
+
+// cost is what a verification costs in those of RSA-2048, as a measure and not as a promise.
+func cost(key *algorithm.PublicKey) int {
+	if key == nil {
+		return 0
+	}
+	size := key.Bits()
+	switch key.Kind() {
+	case algorithm.KindRSA, algorithm.KindRSAPSS:
+		return 1 + (size/2048)*(size/2048)
+	case algorithm.KindEC:
+		return 4 * max(1, size*size*size/(256*256*256))
+	case algorithm.KindSLHDSA:
+		return 100
+	}
+	return 10
 }
 
 // giveUp ends the search for want of budget; a failure of substance that was found before still counts less than it, as

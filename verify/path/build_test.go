@@ -1,12 +1,20 @@
 package path_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	cryptorand "crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/brainpool"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
@@ -196,6 +204,35 @@ func TestBudgets(t *testing.T) {
 		request.Limits.Signatures = 30
 		wantCode(t, validate(request), path.OK)
 	})
+	t.Run("dear keys", func(t *testing.T) {
+		lost := mint(t, nil, "middle", nil, ca)
+		leaf := mint(t, lost, "leaf", nil)
+		shape := mint(t, root, "middle", nil, ca)
+		var heap []*certificate.Certificate
+		for range 150 {
+			key, err := ecdsa.GenerateKey(brainpool.P512r1(), cryptorand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			heap = append(heap, withBrainpoolKey(t, shape.cert, &key.PublicKey))
+		}
+		start := time.Now()
+		r := validate(path.Request{Target: leaf.cert, Pool: path.NewPool(heap...), Anchors: anchors(t, root)})
+		wantCode(t, r, path.Budget)
+		if took := time.Since(start); took > 5*time.Second || r.Spent.Work > path.DefaultLimits.Work {
+			t.Errorf("took %v, %+v", took, r.Spent)
+		}
+	})
+	t.Run("names times constraints", func(t *testing.T) {
+		var hosts, forbidden []string
+		for i := range 600 {
+			hosts, forbidden = append(hosts, fmt.Sprintf("h%d.example", i)), append(forbidden, fmt.Sprintf("h%d.test", i))
+		}
+		request := chainOf(t, func(c *x509.Certificate) { c.ExcludedDNSDomains = forbidden }, func(c *x509.Certificate) { c.DNSNames = hosts })
+		wantCode(t, validate(request), path.Budget)
+		request.Limits.Comparisons = 600 * 600
+		wantCode(t, validate(request), path.OK)
+	})
 	t.Run("candidates", func(t *testing.T) {
 		middle := mint(t, root, "middle", nil, ca)
 		leaf := mint(t, middle, "leaf", nil)
@@ -223,4 +260,34 @@ func TestBudgets(t *testing.T) {
 		cancel()
 		wantCode(t, path.Validate(ctx, path.Request{Target: leaf.cert, Anchors: anchors(t, root), Time: now}), path.Budget)
 	})
+}
+
+// withBrainpoolKey puts a brainpoolP512r1 key in the place of the certificate's own; its signature is left to be wrong.
+func withBrainpoolKey(t *testing.T, c *certificate.Certificate, key *ecdsa.PublicKey) *certificate.Certificate {
+	t.Helper()
+	var spki cryptobyte.Builder
+	spki.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes([]byte{6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 0x0d})
+		})
+		b.AddASN1BitString(slices.Concat([]byte{4}, key.X.FillBytes(make([]byte, 64)), key.Y.FillBytes(make([]byte, 64))))
+	})
+	tbs := cryptobyte.String(c.RawTBS)
+	tbs.ReadASN1(&tbs, asn1.SEQUENCE)
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(bytes.Replace(tbs, c.RawSPKI, spki.BytesOrPanic(), 1))
+		})
+		b.AddBytes(c.SignatureAlgorithm)
+		b.AddBytes(c.RawSignature)
+	})
+	changed, err := certificate.Parse(b.BytesOrPanic())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := changed.Key(); err != nil {
+		t.Fatal(err)
+	}
+	return changed
 }

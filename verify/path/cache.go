@@ -105,19 +105,34 @@ type messageKey struct {
 	digest [sha256.Size]byte
 }
 
-// verifier returns a function that verifies signatures over CRLs and OCSP responses with this cache, nil without one.
-func (c *Cache) verifier() func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
-	if c == nil {
-		return nil
-	}
-	return c.Verify
+// Verify is scheme.Verify with a memory, for CRLs, OCSP responses and other objects than certificates.
+func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+	v, _ := c.verifyMessage(scheme, key, message, signature, func() bool { return true })
+	return v.notes, v.err
 }
 
-// Verify is scheme.Verify with a memory.
-func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-	if c == nil || key == nil || key.SPKI() == nil {
-		return scheme.Verify(key, message, signature)
+// verifyMessage is verify for other objects than certificates.
+func (c *Cache) verifyMessage(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte, allowed func() bool) (verdict, bool) {
+	cached := c != nil && key != nil && key.SPKI() != nil
+	var id messageKey
+	if cached {
+		id = messageID(scheme, key, message, signature)
+		if v, ok := c.messages.GetIfPresent(id); ok {
+			return v, false
+		}
 	}
+	if !allowed() {
+		return verdict{err: errBudget}, false
+	}
+	notes, err := scheme.Verify(key, message, signature)
+	v := verdict{err, notes}
+	if cached && !errors.Is(err, algorithm.ErrNeedsParameters) {
+		c.messages.Set(id, v)
+	}
+	return v, true
+}
+
+func messageID(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) messageKey {
 	id := messageKey{scheme: scheme}
 	h := sha256.New()
 	for _, part := range [][]byte{key.SPKI(), signature, message} {
@@ -127,12 +142,5 @@ func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, messag
 		h.Write(part)
 	}
 	h.Sum(id.digest[:0])
-	if v, ok := c.messages.GetIfPresent(id); ok {
-		return v.notes, v.err
-	}
-	notes, err := scheme.Verify(key, message, signature)
-	if !errors.Is(err, algorithm.ErrNeedsParameters) {
-		c.messages.Set(id, verdict{err, notes})
-	}
-	return notes, err
+	return id
 }

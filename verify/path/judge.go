@@ -136,10 +136,12 @@ func (s *state) signature(i int, c *certificate.Certificate, scheme algorithm.Sc
 	}
 	var v verdict
 	if s.inherited {
-		if s.b.spent.Signatures++; s.b.spent.Signatures > s.b.limits.Signatures {
-			s.b.giveUp(fmt.Sprintf("more than %d signatures", s.b.limits.Signatures))
+		if !s.b.afford(s.key) {
+			s.b.giveUp(s.b.tooManySignatures())
 			return
 		}
+		s.b.spent.Signatures++
+		s.b.spent.Work += cost(s.key)
 		v.notes, v.err = scheme.Verify(s.key, c.RawTBS, c.Signature)
 	} else if s.b.verdicts != nil {
 		v = s.b.verdicts[link{c, s.issuerDigest(i)}]

@@ -33,6 +33,7 @@ type Policies struct {
 // Limits are the budgets of one validation. What is over a budget is not valid, with the reason Budget.
 type Limits struct {
 	Signatures  int // signature verifications that are not in a cache
+	Work        int // their cost, in verifications of RSA-2048
 	Candidates  int // issuer candidates looked at
 	Comparisons int // name constraint comparisons
 	Depth       int // certificates of a path, the anchor not counted
@@ -40,8 +41,8 @@ type Limits struct {
 }
 
 // DefaultLimits suit chains of the real world with much room: those have a few candidates, and at most some hundred
-// comparisons. 256 RSA-2048 verifications take about 10 ms.
-var DefaultLimits = Limits{Signatures: 256, Candidates: 20_000, Comparisons: 250_000, Depth: 64, Paths: 1_000}
+// comparisons. The work is about 0.1 s of one processor.
+var DefaultLimits = Limits{Signatures: 256, Work: 4_000, Candidates: 20_000, Comparisons: 250_000, Depth: 64, Paths: 1_000}
 
 // A Request is one question to Validate. Target and Anchors are needed; the zero value of the rest asks for nothing more.
 type Request struct {
@@ -122,6 +123,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	pick(&l.Signatures, DefaultLimits.Signatures)
+	pick(&l.Work, DefaultLimits.Work)
 	pick(&l.Candidates, DefaultLimits.Candidates)
 	pick(&l.Comparisons, DefaultLimits.Comparisons)
 	pick(&l.Depth, DefaultLimits.Depth)

@@ -106,7 +106,7 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 		Certificate: o.chain[i], Time: b.request.Time, Freshness: rule.Freshness, MaxAge: rule.MaxAge,
 		WithoutNextUpdate: rule.WithoutNextUpdate, IssuedAfter: rule.IssuedAfter, AfterIssuance: rule.AfterIssuance,
 		Skew: rule.Skew, LocalResponder: rule.LocalResponder, Responders: b.request.Pool.All(),
-		Verify: b.request.Cache.verifier(),
+		Verify: b.verifyEvidence,
 	}
 	if i+1 < len(o.chain) {
 		q.Issuer = o.chain[i+1]
@@ -132,6 +132,19 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 		return nil
 	}
 	return q
+}
+
+// verifyEvidence verifies a signature over a CRL or an OCSP response, within the budgets and with the cache.
+func (b *builder) verifyEvidence(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+	v, fresh := b.request.Cache.verifyMessage(scheme, key, message, signature, func() bool { return b.afford(key) })
+	if errors.Is(v.err, errBudget) {
+		b.giveUp(b.tooManySignatures())
+	}
+	if fresh {
+		b.spent.Signatures++
+		b.spent.Work += cost(key)
+	}
+	return v.notes, v.err
 }
 
 func (b *builder) ask(q revocation.Question) revocation.Result {
