@@ -160,8 +160,14 @@ func (c *Container) inflate(e *Entry, raw []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// readMimetype reads the declaration of the kind.
+// readMimetype reads the declaration of the kind. A name that only white space tells from
+// "mimetype" is the declaration for one reader and a data object for another.
 func (c *Container) readMimetype() {
+	for _, e := range c.Entries {
+		if e.Name != "mimetype" && strings.TrimSpace(e.Name) == "mimetype" {
+			c.fault("the entry %q looks like the mimetype entry and is none", e.Name)
+		}
+	}
 	e := c.Find("mimetype")
 	switch {
 	case e == nil:

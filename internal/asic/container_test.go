@@ -161,6 +161,7 @@ func TestGuard(t *testing.T) {
 		{"other name in the local header", at(local+localSize, 'x'), "another name"},
 		{"other method in the local header", at(local+8, 0), "another method"},
 		{"gap", gap(t), "belong to no entry"},
+		{"name like mimetype", pack(t, file{"mimetype ", extended, false}, file{"a", "1", false}, file{"META-INF/signatures0.xml", "<a/>", false}), "looks like the mimetype entry"},
 		{"leads out", pack(t, file{"mimetype", extended, false}, file{"../x", "1", false}), "leads out"},
 		{"bytes behind", append(bytes.Clone(good), 'x'), ""},
 		{"encrypted", at(central+8, good[central+8]|flagEncrypted), ""},

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"trustcore/internal/asic"
 	"trustcore/internal/xmldsig"
@@ -43,6 +44,7 @@ func Open(data []byte, _ []signature.Detached) (*signature.Document, error) {
 		return nil, err
 	}
 	r.readManifests()
+	r.checkSimple()
 	for _, e := range container.WithRole(asic.XAdESSignatures) {
 		r.xades(e)
 	}
@@ -66,6 +68,7 @@ type reader struct {
 	objects   int               // what is left of maxObjects
 	sums      map[span][32]byte // SHA-256 of evidence, which archive time-stamps name again
 	covers    int               // digests listed so far
+	illFormed []string          // what keeps the signatures of the container from counting
 	out       signature.Document
 }
 
@@ -86,6 +89,23 @@ func (r *reader) limit() error {
 		return fmt.Errorf("ASiC: %d signature files are more than %d", n, maxSignatureFiles)
 	}
 	return nil
+}
+
+// checkSimple demands what makes an ASiC-S container: one data object in its root (EN 319 162-1 4.3.3.2).
+// A second one would travel under the signature without being signed.
+func (r *reader) checkSimple() {
+	if r.container.Kind != asic.Simple {
+		return
+	}
+	n := 0
+	for _, e := range r.container.Data() {
+		if !strings.Contains(e.Name, "/") {
+			n++
+		}
+	}
+	if n != 1 || len(r.container.Data()) != 1 {
+		r.illFormed = append(r.illFormed, fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(r.container.Data())))
+	}
 }
 
 // xades reads a file of XML signatures; its references name entries of the container.
@@ -171,6 +191,7 @@ func (r *reader) add(e *asic.Entry, list []*signature.Signature) {
 			s.CounterSignatureOf = parent
 		}
 		s.Container, s.Filename = r.kind(), e.Name
+		s.Structure = append(s.Structure, r.illFormed...)
 		for _, f := range r.container.Faults {
 			s.Structure = append(s.Structure, "container: "+f)
 		}

@@ -79,6 +79,27 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
+// TestSimpleHoldsOneFile puts more or less than one data object into the root of an ASiC-S container.
+func TestSimpleHoldsOneFile(t *testing.T) {
+	s := newSigner(t, "officer-1")
+	xml := entry{"META-INF/signatures0.xml", s.xml(t, map[string]string{umowa.name: umowa.content})}
+	inside := entry{"akta/umowa.txt", umowa.content}
+	deep := entry{xml.name, s.xml(t, map[string]string{inside.name: inside.content})}
+	for name, entries := range map[string][]entry{
+		"two files":                               {umowa, zalacz, xml},
+		"a second in a folder":                    {umowa, inside, xml},
+		"one, but in a folder":                    {inside, deep},
+		"a name that a space tells from mimetype": {umowa, {"mimetype ", "application/vnd.etsi.asic-s+zip"}, xml},
+	} {
+		if doc := open(t, pack(t, "s", entries...)); len(doc.Signatures[0].Structure) == 0 {
+			t.Errorf("%s: well-formed", name)
+		}
+	}
+	if doc := open(t, pack(t, "s", umowa, xml)); len(doc.Signatures[0].Structure) != 0 {
+		t.Errorf("one file: %v", doc.Signatures[0].Structure)
+	}
+}
+
 func TestUnsignedFilesAreNamed(t *testing.T) {
 	s := newSigner(t, "officer-1")
 	doc := open(t, pack(t, "e", umowa, entry{"obce.exe", "MZ"}, entry{"META-INF/signatures0.xml", s.xml(t, map[string]string{umowa.name: umowa.content})}))
