@@ -61,6 +61,7 @@ func (l *linter) strict() {
 	l.criticality()
 	l.keyIdentifiers()
 	l.authority()
+	l.policies()
 	l.names()
 	l.constraintShape()
 }
@@ -168,6 +169,15 @@ func (l *linter) authority() {
 	l.demand(!l.isCA() || !c.Subject.Empty(), "RFC 5280 4.1.2.6", "CA with an empty subject")
 	if !l.isCA() {
 		l.demand(c.NameConstraints == nil, "RFC 5280 4.2.1.10", "name constraints in a certificate that is no CA's")
+	}
+}
+
+func (l *linter) policies() {
+	for i := range l.c.Policies {
+		p := &l.c.Policies[i]
+		for k := range p.Qualifiers {
+			l.demand(p.Policy != certificate.AnyPolicy || p.Qualifiers[k].Known(), "RFC 5280 4.2.1.4", "qualifier of anyPolicy of an unknown kind")
+		}
 	}
 }
 

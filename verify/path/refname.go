@@ -39,6 +39,7 @@ func (n *ReferenceName) heldBy(c *certificate.Certificate) bool {
 	return false
 }
 
+// String writes the name for a report.
 func (n *ReferenceName) String() string {
 	switch {
 	case n.DNS != "":
