@@ -112,7 +112,6 @@ func minters() []minter {
 		}},
 		{"brainpoolP256r1", identifierOf(dotted("1.2.840.10045.4.3.2")), func(*testing.T) mintedKey {
 			key := must(ecdsa.GenerateKey(brainpool.P256r1(), rand.Reader))
-			//lint:ignore SA1019 the standard library encodes no keys of this curve
 			point := slices.Concat([]byte{4}, key.X.FillBytes(make([]byte, 32)), key.Y.FillBytes(make([]byte, 32)))
 			curve := append([]byte{6, 9}, dotted("1.3.36.3.3.2.8.1.1.7")...)
 			return mintedKey{spki: spkiOf(dotted("1.2.840.10045.2.1"), curve, point), sign: func(m []byte) []byte {
