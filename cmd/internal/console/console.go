@@ -1,0 +1,139 @@
+// Package console is the officers' page: what waits for a decision, what is switched on, what the audit
+// log says, and a place to verify documents. It runs on loopback behind a one-time login, knows the
+// registry and the audit log, and is given the rest as plain views; it parses no documents.
+package console
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+)
+
+// Config is what New needs. Fields without 'optional' are refused when they are missing.
+type Config struct {
+	Registry *registry.Registry
+	Audit    *audit.Log
+
+	Certificates func(ctx context.Context) ([]Certificate, error) // the inventory, in any order
+	Keys         func(ctx context.Context) ([]Key, error)         // of the HSM, in any order
+	Tunnels      func(ctx context.Context) ([]Tunnel, error)      // those wished for and those still there
+
+	// Verify sends one document and what it signs to the verification service as octets, and returns the
+	// service's report in JSON. next gives one file after the other and io.EOF after the last; the first is
+	// the document. A file's body must be read before next is called again. An error that is a
+	// *httpserver.Problem is shown by its status. Optional: without it there is no drop zone.
+	Verify func(ctx context.Context, next func() (*File, error)) ([]byte, error)
+
+	EnrolmentURL string // https URL where offices enrol with their token
+	EnrolmentPin string // optional: SHA-256 of the CA certificate that the URL's server is known by, hex
+
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// File is one file on its way to the verification service.
+type File struct {
+	Name   string    // as its sender named it: not to be trusted
+	Signed bool      // a file that the document before it signs; the document itself when false
+	Body   io.Reader // good until the next file is asked for
+}
+
+// Certificate is one row of the certification authority's inventory.
+type Certificate struct {
+	Serial, Subject, Profile, Partner, Order string
+	State                                    string // "valid", "revoked", "expired" or "reserved"
+	NotBefore, NotAfter                      time.Time
+	RevokedAt                                time.Time // zero unless revoked
+}
+
+// Key is one key of the HSM.
+type Key struct {
+	ID, Partner, Order, Label, Algorithm string // Partner is "" for the data centre's own
+	State                                string // "pending", "active", "suspended" or "destroyed"
+	NeverExtractable                     bool   // as the token itself says
+	Created                              time.Time
+}
+
+// Tunnel is one office's end of the VPN.
+type Tunnel struct {
+	Partner, Site, Order, Address string // Order and Address are "" for a tunnel that is being removed
+	State                         string // "up", "stale", "down", "never"; "removing"; "unknown" while no gateway reports it
+	LastHandshake                 time.Time
+	Received, Sent                int64 // bytes, as the hub counts them
+}
+
+// Console is the page and its sessions. It is safe for concurrent use.
+type Console struct {
+	cfg     Config
+	speech  map[string]*speech // by language
+	assets  *assets
+	handler http.Handler
+
+	mu       sync.Mutex
+	codes    map[digest]login    // guarded by mu
+	sessions map[digest]*session // guarded by mu
+	guesses  guesses             // guarded by mu
+}
+
+// New returns the console.
+func New(cfg Config) (*Console, error) {
+	if cfg.Registry == nil || cfg.Audit == nil || cfg.Certificates == nil || cfg.Keys == nil || cfg.Tunnels == nil ||
+		cfg.EnrolmentURL == "" || cfg.Now == nil || cfg.Logger == nil {
+		return nil, errors.New("console: Registry, Audit, Certificates, Keys, Tunnels, EnrolmentURL, Now or Logger is missing")
+	}
+	c := &Console{cfg: cfg, codes: map[digest]login{}, sessions: map[digest]*session{}}
+	var err error
+	if c.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if c.speech, err = loadSpeech(c.assets.path, cfg.Now); err != nil {
+		return nil, err
+	}
+	c.handler = c.routes()
+	return c, nil
+}
+
+// Handler returns the page with everything below it. It must be served over TLS: its cookies are for
+// secure connections only.
+func (c *Console) Handler() http.Handler { return c.handler }
+
+// routes: what stands behind member needs a session; the login, the style sheet and the script do not.
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", c.showLogin)
+	mux.HandleFunc("POST /login", c.enter)
+	mux.Handle("GET /static/", c.assets)
+	mux.HandleFunc("GET /{$}", c.member(c.showPage))
+	mux.HandleFunc("GET /fragments/{name}", c.member(c.showFragment))
+	mux.HandleFunc("POST /orders/approve", c.member(c.approve))
+	mux.HandleFunc("POST /orders/reject", c.member(c.reject))
+	mux.HandleFunc("POST /orders/token", c.member(c.newToken))
+	mux.HandleFunc("POST /documents", c.member(c.verifyDocuments))
+	mux.HandleFunc("POST /preferences", c.member(c.setPreferences))
+	mux.HandleFunc("POST /logout", c.member(c.leave))
+	return guard(mux)
+}
+
+// guard sets the headers of every answer and refuses requests that another site's page makes.
+func guard(next http.Handler) http.Handler {
+	protected := http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "+
+			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of our own forms null
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("Cache-Control", "no-store")
+		protected.ServeHTTP(w, r)
+	})
+}

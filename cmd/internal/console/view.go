@@ -1,0 +1,51 @@
+package console
+
+import (
+	"bytes"
+	"net/http"
+
+	"trustcore/internal/audit"
+)
+
+// view is what every page has: who looks, in which language and colours.
+type view struct {
+	Actor    audit.Actor
+	Language string
+	Theme    string // "auto", "light" or "dark"
+
+	speech  *speech
+	session *session // nil on the login page
+}
+
+func (c *Console) view(r *http.Request, s *session) view {
+	v := view{Language: c.preferred(r), Theme: "auto", session: s}
+	v.speech = c.speech[v.Language]
+	if cookie, err := r.Cookie(themeCookie); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
+		v.Theme = cookie.Value
+	}
+	if s != nil {
+		v.Actor = s.actor
+	}
+	return v
+}
+
+// render writes a page only when all of it could be made.
+func (c *Console) render(w http.ResponseWriter, v view, status int, name string, data any) {
+	var out bytes.Buffer
+	if err := v.speech.templates.ExecuteTemplate(&out, name, data); err != nil {
+		c.cfg.Logger.Error("a page could not be made", "template", name, "error", err)
+		http.Error(w, "500: the log of this daemon says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.Language)
+	w.WriteHeader(status)
+	_, _ = out.WriteTo(w) // the client went away: nobody to tell
+}
+
+// fault answers a request that failed through nobody's wish.
+func (c *Console) fault(w http.ResponseWriter, r *http.Request, err error) {
+	c.cfg.Logger.Error("request failed", "server", "console", "method", r.Method, "path", r.URL.Path, "error", err)
+	v := c.view(r, nil)
+	c.render(w, v, http.StatusInternalServerError, "fault", v)
+}
