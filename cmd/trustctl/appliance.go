@@ -130,11 +130,14 @@ func ready(ctx context.Context, operations string) (ok bool, reason string) {
 		return false, ""
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return true, ""
+	}
 	var p httpserver.Problem
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<16)).Decode(&p); err != nil {
 		return false, err.Error()
 	}
-	return response.StatusCode == http.StatusOK, p.Detail
+	return false, p.Detail
 }
 
 // stop ends the daemons in reverse order.

@@ -122,7 +122,8 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 		return "", err
 	}
 	subject := pki.Subject{Partner: rec.Partner.ID, CommonName: rec.Partner.Name + " - " + name}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}, key)
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}, SignatureAlgorithm: requestAlgorithm(key.Info())}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return "", fmt.Errorf("request for the key %s: %w", name, err)
 	}
@@ -135,6 +136,20 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
+}
+
+// requestAlgorithm is how the key may sign its own request: one that is allowed PSS alone does not do PKCS #1.
+func requestAlgorithm(k hsm.KeyInfo) x509.SignatureAlgorithm {
+	for m, algorithm := range map[mechanism.Mechanism]x509.SignatureAlgorithm{
+		"RSA-PSS-SHA256": x509.SHA256WithRSAPSS, "RSA-PSS-SHA384": x509.SHA384WithRSAPSS, "RSA-PSS-SHA512": x509.SHA512WithRSAPSS,
+		"RSA-PKCS1-SHA256": x509.SHA256WithRSA, "RSA-PKCS1-SHA384": x509.SHA384WithRSA, "RSA-PKCS1-SHA512": x509.SHA512WithRSA,
+		"ECDSA-SHA256": x509.ECDSAWithSHA256, "ECDSA-SHA384": x509.ECDSAWithSHA384,
+	} {
+		if k.Allows(m) {
+			return algorithm
+		}
+	}
+	return x509.UnknownSignatureAlgorithm
 }
 
 func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Certificate, purpose, keyID string) (string, error) {
@@ -236,6 +251,25 @@ func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gatewa
 		for _, m := range g.Mechanisms {
 			grants[i].Mechanisms = append(grants[i].Mechanisms, mechanism.Mechanism(m))
 		}
+		if grants[i].Chain, err = d.sealChain(ctx, g.KeyID); err != nil {
+			return nil, err
+		}
 	}
 	return grants, nil
+}
+
+// sealChain returns the certificates of an HSM key.
+func (d *daemon) sealChain(ctx context.Context, keyID string) ([][]byte, error) {
+	text, err := d.registry.SealChain(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	var chain [][]byte
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return chain, nil
+		}
+		chain = append(chain, block.Bytes)
+	}
 }

@@ -20,6 +20,8 @@ func newCommand() *cobra.Command {
 		upCommand(dir),
 		showCommand(dir),
 		statusCommand(dir),
+		keysCommand(dir),
+		sealCommand(dir),
 	)
 	return root
 }

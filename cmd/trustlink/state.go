@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -118,8 +117,7 @@ func (s state) request(key crypto.Signer) ([]byte, error) {
 	if text, err := os.ReadFile(s.path(requestFile)); err == nil && requestsFor(text, key) {
 		return text, nil
 	}
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "office"}}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate request: %w", err)
 	}

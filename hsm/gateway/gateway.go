@@ -35,6 +35,7 @@ type Grant struct {
 	NotAfter    time.Time // zero: without an end
 	Order       string    // the order that carried the authorisation
 	Active      bool      // false once a change order has taken it back
+	Chain       [][]byte  // DER certificates of the key, its own first; empty when it has none
 }
 
 // Config tells New what the gateway stands on. All fields are required unless marked.
@@ -166,6 +167,7 @@ type KeyDescription struct {
 	NotAfter         *time.Time            `json:"not_after,omitempty" doc:"Until when the authorisation reaches"`
 	Order            string                `json:"order" doc:"The order that carried the authorisation"`
 	NeverExtractable bool                  `json:"never_extractable" doc:"The token attests that the private key was never extractable"`
+	Chain            [][]byte              `json:"chain,omitempty" doc:"Certificates of the key, DER, its own first"`
 }
 
 type listOutput struct {
@@ -223,7 +225,7 @@ func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error
 
 func description(k hsm.KeyInfo, grant Grant) KeyDescription {
 	d := KeyDescription{ID: k.ID, Label: k.Label, Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
-		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
+		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable, Chain: grant.Chain}
 	for _, m := range grant.Mechanisms {
 		if k.Allows(m) {
 			d.Mechanisms = append(d.Mechanisms, m)

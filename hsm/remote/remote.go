@@ -61,6 +61,7 @@ type KeyInfo struct {
 	NotBefore  *time.Time            `json:"not_before"`
 	NotAfter   *time.Time            `json:"not_after"`
 	Order      string                `json:"order"`
+	Chain      [][]byte              `json:"chain"` // certificates, DER, the key's own first
 }
 
 // Refusal is the gateway's answer to what it does not allow.

@@ -12,15 +12,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
+	"k8s.io/klog/v2"
 )
 
 // Actor is who performs an act.
@@ -102,6 +105,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
+	silence()
 	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(cfg.Dir, tilesDir)})
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
@@ -168,6 +172,13 @@ func (e Entry) check() error {
 	}
 	return nil
 }
+
+// silence keeps tessera from writing its progress to standard error beside the daemon's JSON; what fails
+// it returns as errors.
+var silence = sync.OnceFunc(func() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+})
 
 // openSigner reads the checkpoint key, or makes it when the log is new.
 func openSigner(cfg Config) (note.Signer, error) {

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trustcore/hsm/remote"
+)
+
+// callTimeout bounds one call to the data centre.
+const callTimeout = time.Minute
+
+// link reaches the services at the other end of the tunnel.
+type link struct {
+	state   state
+	record  record
+	running *runtime // of trustlink up, where it runs
+}
+
+func openLink(s state) (*link, error) {
+	r, err := s.enrolled()
+	if err != nil {
+		return nil, err
+	}
+	now, err := inspect(s, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &link{state: s, record: r, running: now.Runtime}, nil
+}
+
+// address returns where a service is reached: a local port that trustlink up forwards, or its own
+// address where the tunnel is a network interface.
+func (l *link) address(service string) (string, error) {
+	if l.running != nil {
+		for _, f := range l.running.Forwards {
+			if f.Service == service {
+				return f.Local.String(), nil
+			}
+		}
+	}
+	for _, s := range l.record.Enrolment.Services {
+		if s.Name == service {
+			return s.Addr.String(), nil
+		}
+	}
+	return "", fmt.Errorf("the data centre offers no service %q to this office", service)
+}
+
+// gateway returns a client of the HSM gateway with the office's own certificate.
+func (l *link) gateway() (*remote.Client, error) {
+	address, err := l.address("gateway")
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := tls.LoadX509KeyPair(l.state.path(certificateFile), l.state.path(tlsKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("the office's certificate: %w", err)
+	}
+	text, err := os.ReadFile(l.state.path(caFile))
+	if err != nil {
+		return nil, err
+	}
+	anchors := x509.NewCertPool()
+	if !anchors.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", l.state.path(caFile))
+	}
+	settings := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: anchors}
+	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true}}
+	return remote.NewClient("https://"+address, client)
+}
+
+// key returns the key of that name or id; with one key only the name may be left out.
+func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
+	gateway, err := l.gateway()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := gateway.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if k.ID == name || k.Label == name || name == "" && len(keys) == 1 {
+			return gateway.Key(ctx, k.ID)
+		}
+	}
+	if name == "" {
+		return nil, fmt.Errorf("this office may use %d keys: choose one with --key (see trustlink keys)", len(keys))
+	}
+	return nil, fmt.Errorf("this office may use no key %q (see trustlink keys)", name)
+}
+
+func keysCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "keys",
+		Short: "List the HSM keys that this office may use",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			l, err := openLink(state{*dir})
+			if err != nil {
+				return err
+			}
+			gateway, err := l.gateway()
+			if err != nil {
+				return err
+			}
+			keys, err := gateway.Keys(c.Context())
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "KEY\tNAME\tALGORITHM\tMECHANISMS\tORDER\tUNTIL")
+			for _, k := range keys {
+				until := ""
+				if k.NotAfter != nil {
+					until = k.NotAfter.Format(time.DateOnly)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", k.ID, k.Label, k.Algorithm, k.Mechanisms, k.Order, until)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// parseChain reads the certificates of a key.
+func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
+	if len(ders) == 0 {
+		return nil, errors.New("the key has no certificate: the data centre must issue one")
+	}
+	var chain []*x509.Certificate
+	for _, der := range ders {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("certificate of the key: %w", err)
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
+}
