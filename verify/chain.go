@@ -2,10 +2,13 @@ package verify
 
 import (
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"time"
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
 )
 
@@ -18,11 +21,12 @@ type chainVerdict struct {
 
 // chain validates the certificate's path at the time at which the signature is proven to have existed
 // (EN 319 102-1, 5.2.6 and, for an earlier time, 5.6.2.4): every certificate must have been valid then,
-// and not revoked before it as far as the newest evidence tells.
+// and not revoked before it as far as the newest evidence tells. Evidence and certificates count in whole
+// seconds, so the fraction of a time-stamp's is dropped: what was issued in the same second serves.
 func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best time.Time, stamp bool) *chainVerdict {
 	book := j.book(s)
 	req := path.Request{
-		Target: c, Pool: book.pool, Anchors: j.ev.Lists.Anchors(), Time: best,
+		Target: c, Pool: book.pool, Anchors: j.ev.Lists.Anchors(), Time: best.Truncate(time.Second),
 		Algorithm: j.policy.Acceptable, DirectTrust: true, Cache: j.ev.Cache,
 	}
 	if stamp {
@@ -33,9 +37,10 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	}
 	v := &chainVerdict{result: path.Validate(j.ctx, req)}
 	v.notes = v.result.Notes
-	v.verdict = j.conclude(c, &v.result, req)
-	if v.passed() {
-		v.verdict = j.signersOfEvidence(&v.result)
+	if v.result.Valid {
+		v.verdict = j.signersOfEvidence(v.result.Revocation)
+	} else {
+		v.verdict = j.conclude(book, &v.result, req.Time)
 	}
 	return v
 }
@@ -43,8 +48,8 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 // signersOfEvidence checks that whoever signed the evidence had a valid certificate when the evidence is
 // proven to have existed: a key that has run out may have signed it afterwards. Trusted services count as
 // long as their list says so.
-func (j *judge) signersOfEvidence(result *path.Result) verdict {
-	for _, r := range result.Revocation {
+func (j *judge) signersOfEvidence(results []revocation.Result) verdict {
+	for _, r := range results {
 		for _, signer := range r.Signers {
 			if j.listed(signer) || len(r.Evidence) == 0 {
 				continue
@@ -58,28 +63,28 @@ func (j *judge) signersOfEvidence(result *path.Result) verdict {
 	return verdict{indication: TotalPassed}
 }
 
-// conclude turns the reasons of a path into an indication.
-func (j *judge) conclude(c *certificate.Certificate, result *path.Result, req path.Request) verdict {
-	if result.Valid {
-		return verdict{indication: TotalPassed}
-	}
-	reason := result.Reason()
-	v := verdict{indication: Indeterminate, sub: SubIndication(reason.SubIndication()), reasons: []string{reason.String()}}
-	for _, r := range result.Reasons[min(1, len(result.Reasons)):] {
+// conclude turns the reasons of a path that is not valid into an indication. What leads to no anchor, or
+// to one that is not trusted at the time, comes first; then the certificates in turn, the signer's first.
+func (j *judge) conclude(b *book, result *path.Result, at time.Time) verdict {
+	v := verdict{indication: Indeterminate}
+	for _, r := range result.Reasons {
 		v.reasons = append(v.reasons, r.String())
 	}
-	switch reason.Code {
-	case path.AnchorOutOfTime:
+	first := result.Reason()
+	switch {
+	case result.Anchor == nil || first.Code >= path.BadKey:
+		v.sub = SubIndication(first.SubIndication())
+	case slices.ContainsFunc(result.Reasons, func(r path.Reason) bool { return r.Code == path.AnchorOutOfTime }):
 		v.sub = NoCertificateChainNoPOE
-	case path.Expired:
-		v.sub = OutOfBoundsNoPOE
-		if req.Revocation != nil && reason.Certificate == c && j.knownGood(c, req) {
-			v.sub = OutOfBoundsNotRevoked
-		}
-	case path.Revoked, path.OnHold:
-		v.sub = RevokedNoPOE
-		if reason.Certificate != c {
-			v.sub = RevokedCANoPOE
+	default:
+		for i := range result.Chain {
+			if sub, why := j.weigh(b, result, i, at); sub != "" {
+				v.sub = sub
+				if why != "" {
+					v.reasons = append([]string{why}, v.reasons...)
+				}
+				break
+			}
 		}
 	}
 	if v.sub == "" {
@@ -88,12 +93,80 @@ func (j *judge) conclude(c *certificate.Certificate, result *path.Result, req pa
 	return v
 }
 
-// knownGood reports whether evidence says that the expired certificate was not revoked: the path holds
-// at the last moment of its validity.
-func (j *judge) knownGood(c *certificate.Certificate, req path.Request) bool {
-	req.Time = c.NotAfter
-	result := path.Validate(j.ctx, req)
-	return result.Valid
+// weigh says what is wrong with the i-th certificate of the path, in the order in which the checks are
+// made: revocation, constraints and algorithms, validity, the signer of the evidence (EN 319 102-1,
+// 5.2.6.4). why is set where the path has no reason of its own.
+func (j *judge) weigh(b *book, result *path.Result, i int, at time.Time) (sub SubIndication, why string) {
+	c := result.Chain[i]
+	status := j.status(b, result, i)
+	switch status.Status {
+	case revocation.Revoked:
+		if status.RevocationTime.After(at) {
+			break
+		}
+		sub = RevokedNoPOE
+		if i > 0 {
+			sub = RevokedCANoPOE
+		}
+		return sub, fmt.Sprintf("%s was revoked on %s", c.Subject, status.RevocationTime.UTC().Format(time.RFC3339))
+	case revocation.Unknown, revocation.Invalid:
+		if status.Code != revocation.Stale && status.Code != revocation.NotYetValid {
+			return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", c.Subject, status.Code)
+		}
+	}
+	signers := j.signersOfEvidence([]revocation.Result{status})
+	expired, late := false, false
+	for _, r := range result.Reasons {
+		switch {
+		case r.Position != i:
+		case r.Code == path.RevocationUnknown:
+			late = true
+		case r.Code == path.Expired || r.Code == path.NotYetValid:
+			expired = true
+		default:
+			return SubIndication(r.SubIndication()), ""
+		}
+	}
+	switch {
+	case expired && i == 0 && status.Status == revocation.Good && signers.passed():
+		return OutOfBoundsNotRevoked, ""
+	case expired:
+		return OutOfBoundsNoPOE, ""
+	case !signers.passed():
+		return signers.sub, signers.reasons[0]
+	case late:
+		return TryLater, ""
+	}
+	return "", ""
+}
+
+// status is what the newest evidence says about the i-th certificate of a path, of whatever age: the path
+// asks only when everything else holds. Certificates for which none is published are good.
+func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
+	c := result.Chain[i]
+	if !j.policy.Revocation || c.OCSPNoCheck || c.ValidityAssured {
+		return revocation.Result{Status: revocation.Good}
+	}
+	if i < len(result.Revocation) && result.Revocation[i].Named {
+		return result.Revocation[i]
+	}
+	anyAge := revocation.AnyAge
+	q := revocation.Question{
+		Certificate: c, Time: j.at, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, AfterIssuance: true,
+		LocalResponder: j.listed, Responders: b.pool.All(),
+		Verify: j.ev.Cache.Verify,
+	}
+	a := result.Anchor
+	q.IssuerName, q.IssuerKey, q.Issuer = a.Name, a.Key, a.Certificate
+	if i+1 < len(result.Chain) {
+		issuer := result.Chain[i+1]
+		key, err := issuer.Key()
+		if err != nil {
+			return revocation.Result{}
+		}
+		q.IssuerName, q.IssuerKey, q.Issuer = issuer.Subject, key, issuer
+	}
+	return revocation.Check(q, b.responses, b.crls)
 }
 
 func (v *chainVerdict) describe() []Certificate {

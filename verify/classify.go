@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"strings"
 
 	"trustcore/verify/certificate"
@@ -13,10 +14,7 @@ func (r *SignatureReport) classify(j *judge, s *signature.Signature, signer *cer
 	if signer == nil || chain == nil {
 		return
 	}
-	var issuers []*certificate.Certificate
-	if len(chain.result.Chain) > 0 {
-		issuers = append(issuers, chain.result.Chain[1:]...)
-	}
+	issuers := slices.Clone(chain.result.Chain[min(1, len(chain.result.Chain)):])
 	if a := chain.result.Anchor; a != nil && a.Certificate != nil {
 		issuers = append(issuers, a.Certificate)
 	}

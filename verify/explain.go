@@ -64,7 +64,8 @@ func reasonKey(r *SignatureReport) string {
 var reasons = map[SubIndication]struct{}{
 	FormatFailure: {}, HashFailure: {}, SigCryptoFailure: {}, SignedDataNotFound: {}, NoSigningCertificateFound: {},
 	NoCertificateChainFound: {}, NoCertificateChainNoPOE: {}, OutOfBoundsNoPOE: {}, OutOfBoundsNotRevoked: {},
-	RevokedNoPOE: {}, RevokedCANoPOE: {}, TryLater: {}, CryptoConstraintsNoPOE: {},
+	RevokedNoPOE: {}, RevokedCANoPOE: {}, TryLater: {}, ChainGeneralFailure: {}, RevocationOutOfBounds: {},
+	CryptoConstraintsNoPOE: {},
 }
 
 func say(speaker *i18n.Localizer, id string, data map[string]string) string {

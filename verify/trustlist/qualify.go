@@ -31,7 +31,7 @@ type Qualified struct {
 	Device      bool // QSCD, or SSCD under the directive
 	// Conflict is set when services contradict each other: the result is then indeterminate.
 	Conflict bool
-	// Found is false when no granted service issued the certificate at the time.
+	// Found is false when no service of a list, granted or not, stands above the certificate.
 	Found    bool
 	Provider string   // of the service that decided
 	Because  []string // the steps, for the report
@@ -40,14 +40,17 @@ type Qualified struct {
 const typeQC = "/Svctype/CA/QC"
 
 // Qualify answers for a certificate whose path leads through the given issuers (its CA first, the anchor
-// last) at the time.
+// last) at the time. A path to a service of a list that was not granted then, or not for such
+// certificates, is Found without being qualified.
 func (s *Snapshot) Qualify(cert *certificate.Certificate, issuers []*certificate.Certificate, at time.Time) Qualified {
 	var results []Qualified
+	found := false
 	for _, issuer := range issuers {
 		for _, a := range s.sameService(issuer) {
 			if a.Service == nil {
 				continue
 			}
+			found = true
 			p := a.Service.At(at)
 			if p == nil || !p.Granted() || !strings.HasSuffix(p.Type, typeQC) {
 				continue
@@ -59,7 +62,16 @@ func (s *Snapshot) Qualify(cert *certificate.Certificate, issuers []*certificate
 			}
 		}
 	}
+	if found && len(results) == 0 {
+		return unqualified(cert, at)
+	}
 	return agree(results)
+}
+
+// unqualified is the answer where no service vouches for the certificate: its type is what it says itself.
+func unqualified(cert *certificate.Certificate, at time.Time) Qualified {
+	q := fromCertificate(cert, at)
+	return Qualified{Found: true, Type: q.Type, Because: []string{"no service that was granted then issued it as qualified"}}
 }
 
 // sameService returns the anchors with the issuer's name and key: a CA's certificates may be several.
@@ -100,7 +112,7 @@ func qualify(cert *certificate.Certificate, p *Period, at time.Time) (Qualified,
 	switch {
 	case has("QCForESig"):
 		q.Type = ForSignatures
-	case has("QCForESeal"), has("QCForLegalPerson"):
+	case has("QCForESeal"):
 		q.Type = ForSeals
 	case has("QCForWSA"):
 		q.Type = ForWebsites
