@@ -39,6 +39,24 @@ type demoStep struct {
 	do   func(context.Context) (detail string, err error)
 }
 
+// tidy switches off what an interrupted demonstration on the same state left on.
+func (d *demonstration) tidy(ctx context.Context) error {
+	var all []registry.Record
+	if err := d.one.call(ctx, "GET", "/v1/orders", nil, &all); err != nil {
+		return err
+	}
+	for _, rec := range all {
+		if rec.Partner.ID == demoPartner && rec.Kind == registry.Activation && (rec.State == registry.Active || rec.State == registry.Approved) {
+			number := d.number
+			d.number += "-tidy"
+			_, err := d.change(ctx)
+			d.number = number
+			return err
+		}
+	}
+	return nil
+}
+
 // demoTimeout bounds one step.
 const demoTimeout = 2 * time.Minute
 
@@ -56,6 +74,9 @@ func (a *appliance) demonstrate(ctx context.Context, corpus string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, d.end()) }()
+	if err := d.tidy(ctx); err != nil {
+		return fmt.Errorf("ending an interrupted demonstration: %w", err)
+	}
 	steps := d.steps()
 	fmt.Fprintf(a.out, "\ndemonstration: %d steps, files in %s\n", len(steps), d.dir)
 	for i, s := range steps {

@@ -38,8 +38,9 @@ const (
 // outerHost is this machine as the demonstration's office sees it, from its network namespace (RFC 5737).
 const outerHost = "192.0.2.1"
 
-func (o *upOptions) newLayout() *layout {
-	l := &layout{PortBase: o.portBase, VPNPort: o.listenPort, Mode: "auto", Gateway: tunnelGateway, PKIURL: "http://" + tunnelPKI + "/pki"}
+func (o *upOptions) newLayout(st state) *layout {
+	l := &layout{PortBase: o.portBase, VPNPort: o.listenPort, Mode: "auto", Gateway: tunnelGateway, PKIURL: "http://" + tunnelPKI + "/pki",
+		AuditLog: st.path("trustd", "audit")}
 	host := outerHost
 	if !privileged() {
 		l.Mode, l.Gateway, host = "netstack", l.local(portGateway), "127.0.0.1"
@@ -125,14 +126,16 @@ func (l *layout) write(st state, o *upOptions) error {
 		}
 	}
 	text := fmt.Sprintf("trustd: %s\nenrolment: %s\nconsole: %s\nverifyd: %s\npki: %s\ngateway: %s\naudit_log: %s\nmode: %s\nendpoint: %s\nport_base: %d\nvpn_port: %d\n",
-		l.Trustd, l.Enrolment, l.Console, l.Verifyd, l.PKIURL, l.Gateway, quote(st.path("trustd", "audit")), l.Mode, l.Endpoint, l.PortBase, l.VPNPort)
+		l.Trustd, l.Enrolment, l.Console, l.Verifyd, l.PKIURL, l.Gateway, quote(l.AuditLog), l.Mode, l.Endpoint, l.PortBase, l.VPNPort)
 	return os.WriteFile(st.path("config", "trustctl.yaml"), []byte(text), 0o600)
 }
 
 func (l *layout) trustd(st state) string {
 	gateway, pki, free := tunnelGateway, tunnelPKI, true
+	behind := func(string) string { return "" }
 	if l.Mode == "netstack" {
 		gateway, pki, free = l.local(portGateway), l.local(portPKI), false
+		behind = func(address string) string { return fmt.Sprintf(", backend: %q", address) }
 	}
 	return fmt.Sprintf(`# trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.
 state_dir: %s
@@ -154,11 +157,11 @@ tunnel:
   hub: %s
   endpoint: %q
   services:
-    - {name: gateway, addr: "%s", backend: "%s"}
-    - {name: pki, addr: "%s", backend: "%s"}
+    - {name: gateway, addr: "%s"%s}
+    - {name: pki, addr: "%s"%s}
 `, quote(st.path("trustd")), l.PKIURL, quote(st.path("identity", "trustd.pem")), quote(st.path("identity", "trustd.key")), quote(st.ca()),
 		l.local(portAdmin), l.local(portEnrolment), gateway, pki, l.local(portConsole), l.local(portTrustdOperations), free, l.Verifyd,
-		hubAddress, l.Endpoint, tunnelGateway, gateway, tunnelPKI, pki)
+		hubAddress, l.Endpoint, tunnelGateway, behind(gateway), tunnelPKI, behind(pki))
 }
 
 func (l *layout) vpnd(st state) string {

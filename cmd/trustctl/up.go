@@ -100,7 +100,7 @@ func (o *upOptions) prepare(ctx context.Context, st state, out io.Writer) (*layo
 	if known {
 		return loadLayout(st)
 	}
-	l := o.newLayout()
+	l := o.newLayout(st)
 	if err := l.check(); err != nil {
 		return nil, err
 	}
