@@ -1,14 +1,255 @@
 package main
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
 	"net/http"
+	"strings"
+	"time"
 
+	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/audit"
+	"trustcore/pki"
+	"trustcore/vpn"
 )
 
-// console is the officers' page on loopback.
-func (d *daemon) console(httpserver.Server) http.Handler { return http.NotFoundHandler() }
+// consoleServer is the name of the console's listener.
+const consoleServer = "console"
 
-// consoleLogin makes the one-time link with which an officer enters the console.
-func (d *daemon) consoleLogin(*http.Request, audit.Actor) (any, error) { return nil, nil }
+// Limits of what verifyd is asked.
+const (
+	maxReport     = 16 << 20 // bytes of its answer
+	verifyTimeout = 2 * time.Minute
+)
+
+// desk is the console as a listener's handler, with what the one-time links need.
+type desk struct {
+	http.Handler
+	page *console.Console
+}
+
+// console is the officers' page on loopback.
+func (d *daemon) console(s httpserver.Server) http.Handler {
+	page, err := d.openConsole()
+	if err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Fail(w, r, err) })
+	}
+	return desk{page.Handler(), page}
+}
+
+func (d *daemon) openConsole() (*console.Console, error) {
+	pin, err := d.enrolmentPin()
+	if err != nil {
+		return nil, err
+	}
+	cfg := console.Config{
+		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger,
+		Certificates: d.certificateViews, Keys: d.keyViews, Tunnels: d.tunnelViews,
+		EnrolmentURL: "https://" + d.cfg.Enrolment, EnrolmentPin: pin,
+	}
+	if d.cfg.Verifyd.URL != "" {
+		trust, err := d.cfg.Identity.Client()
+		if err != nil {
+			return nil, err
+		}
+		v := verifier{url: strings.TrimSuffix(d.cfg.Verifyd.URL, "/") + "/v1/validations",
+			client: &http.Client{Transport: &http.Transport{TLSClientConfig: trust}, Timeout: verifyTimeout}}
+		cfg.Verify = v.verify
+	}
+	return console.New(cfg)
+}
+
+// enrolmentPin is the digest of the root, which ends the chain that the enrolment server shows.
+func (d *daemon) enrolmentPin() (string, error) {
+	chain, err := d.custody.Chain()
+	if err != nil {
+		return "", err
+	}
+	var last *pem.Block
+	for block, rest := pem.Decode([]byte(chain)); block != nil; block, rest = pem.Decode(rest) {
+		last = block
+	}
+	if last == nil {
+		return "", errors.New("the authority's chain holds no certificate")
+	}
+	sum := sha256.Sum256(last.Bytes)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// consoleLogin makes the one-time link with which an officer enters the console. The session holds as
+// long as the certificate that asked for it.
+func (d *daemon) consoleLogin(r *http.Request, who audit.Actor) (any, error) {
+	c, err := verifiedPeer(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range d.servers {
+		found, ok := s.Handler.(desk)
+		if s.Name != consoleServer || !ok {
+			continue
+		}
+		code, err := found.page.Code(r.Context(), who, func() bool { return !d.ca.Revoked(c.SerialNumber) && time.Now().Before(c.NotAfter) })
+		if err != nil {
+			return nil, err
+		}
+		return map[string]string{"url": "https://" + s.Listener.Addr().String() + "/login?code=" + code}, nil
+	}
+	return nil, httpserver.Refuse(http.StatusServiceUnavailable, "the console did not start; the log of trustd says why")
+}
+
+// certificateViews lists the inventory for the console.
+func (d *daemon) certificateViews(ctx context.Context) ([]console.Certificate, error) {
+	found, err := d.ca.Certificates(ctx, pki.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]console.Certificate, len(found))
+	for i, c := range found {
+		views[i] = console.Certificate{Serial: c.Serial, Subject: c.CommonName, Profile: string(c.Profile), Partner: c.Partner, Order: c.Order,
+			State: string(c.State), NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt}
+	}
+	return views, nil
+}
+
+func (d *daemon) keyViews(ctx context.Context) ([]console.Key, error) {
+	found, err := d.custody.HSM.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]console.Key, len(found))
+	for i, k := range found {
+		views[i] = console.Key{ID: k.ID, Partner: k.Partner, Order: k.Order, Label: k.Label, Algorithm: string(k.Algorithm), State: string(k.State),
+			NeverExtractable: k.Attestation.NeverExtractable && !k.Attestation.Extractable, Created: k.Created}
+	}
+	return views, nil
+}
+
+// tunnelViews joins the wish with what the VPN gateways report: a tunnel that no gateway speaks of
+// lately is unknown, one that a gateway still has without a wish is being removed.
+func (d *daemon) tunnelViews(ctx context.Context) ([]console.Tunnel, error) {
+	_, wished, err := d.registry.Wish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	peers := d.gateways.peers(time.Now())
+	var views []console.Tunnel
+	for _, t := range wished {
+		view := console.Tunnel{Partner: t.Partner, Site: t.Site, Order: t.Order, Address: t.Address.String(), State: "unknown"}
+		if p, reported := peers[t.PublicKey]; reported {
+			view.State, view.LastHandshake, view.Received, view.Sent = string(p.State), p.LastHandshake, p.Received, p.Sent
+			delete(peers, t.PublicKey)
+		}
+		views = append(views, view)
+	}
+	for _, p := range peers {
+		views = append(views, console.Tunnel{Partner: p.Partner, Site: p.Site, State: "removing", LastHandshake: p.LastHandshake, Received: p.Received, Sent: p.Sent})
+	}
+	return views, nil
+}
+
+// peers returns what the gateways that are not silent say, by public key; of two the one that heard the
+// office last, with its health as of now.
+func (g *gateways) peers(now time.Time) map[string]vpn.PeerStatus {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	peers := map[string]vpn.PeerStatus{}
+	for _, r := range g.reports {
+		if now.Sub(r.at) > reportLife {
+			continue
+		}
+		for _, p := range r.status.Peers {
+			key := p.PublicKey.String()
+			if before, there := peers[key]; there && before.LastHandshake.After(p.LastHandshake) {
+				continue
+			}
+			p.State = vpn.StateAt(p.LastHandshake, now)
+			peers[key] = p
+		}
+	}
+	return peers
+}
+
+// verifier hands documents to verifyd as octets: trustd looks into none.
+type verifier struct {
+	url    string
+	client *http.Client
+}
+
+// verify sends a document with what it signs, and returns the report.
+func (v verifier) verify(ctx context.Context, next func() (*console.File, error)) ([]byte, error) {
+	out, in := io.Pipe()
+	form := multipart.NewWriter(in)
+	written := make(chan error, 1)
+	go func() {
+		err := pipeFiles(form, next)
+		written <- err
+		in.CloseWithError(err)
+	}()
+	answer, err := v.post(ctx, form.FormDataContentType(), out)
+	out.CloseWithError(io.ErrClosedPipe) // an answer that came early ends the writing
+	// The writer reads from the caller's request: it must have ended before that goes on.
+	if failed := <-written; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
+		return nil, failed
+	}
+	return answer, err
+}
+
+// pipeFiles writes one multipart body as verifyd takes it.
+func pipeFiles(form *multipart.Writer, next func() (*console.File, error)) error {
+	for {
+		f, err := next()
+		if errors.Is(err, io.EOF) {
+			return form.Close()
+		}
+		if err != nil {
+			return err
+		}
+		name := "document"
+		if f.Signed {
+			name = "detached"
+		}
+		part, err := form.CreateFormFile(name, f.Name)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(part, f.Body); err != nil {
+			return err
+		}
+	}
+}
+
+func (v verifier) post(ctx context.Context, contentType string, body io.Reader) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.url, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", contentType)
+	response, err := v.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("verifyd does not answer: %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxReport+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("verifyd's answer: %w", err)
+	case len(answer) > maxReport:
+		return nil, fmt.Errorf("verifyd's answer has more than %d bytes", maxReport)
+	case response.StatusCode == http.StatusOK:
+		return answer, nil
+	}
+	p := httpserver.Problem{Title: response.Status}
+	if err := json.Unmarshal(answer, &p); err != nil {
+		return nil, fmt.Errorf("verifyd answers %s", response.Status)
+	}
+	p.Status = response.StatusCode
+	return nil, &p
+}

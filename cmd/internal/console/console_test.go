@@ -1,0 +1,660 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/console"
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+const orderYAML = `
+id: ZU-2026-001
+kind: activation
+partner: {id: um-przykladowo, name: Urząd Miasta Przykładowo}
+agreement: {number: UR/12/2026, signed: 2026-01-15}
+units:
+  - {id: mops, name: Miejski Ośrodek Pomocy Społecznej}
+components: [B_HSM, P_VPN]
+vpn_request: {site: main}
+hsm_authorization:
+  application: ezd
+  keys:
+    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SHA256, RSA-PSS-SHA256]}
+  not_before: 2026-01-01T00:00:00Z
+  not_after: 2027-01-01T00:00:00Z
+`
+
+var (
+	one = audit.Actor{Kind: "officer", ID: "officer-1"}
+	two = audit.Actor{Kind: "officer", ID: "officer-2"}
+)
+
+// desk is a console over a real registry and audit log, with a clock that the test moves.
+type desk struct {
+	*testing.T
+	console  *console.Console
+	registry *registry.Registry
+	audit    *audit.Log
+	server   *httptest.Server
+
+	mu           sync.Mutex
+	now          time.Time // guarded by mu
+	keys         []console.Key
+	certificates []console.Certificate
+	tunnels      []console.Tunnel
+	keysFail     error
+	verify       func(ctx context.Context, next func() (*console.File, error)) ([]byte, error)
+}
+
+func open(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{T: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), storetest.SQLite(t))
+	d.must(err)
+	t.Cleanup(func() { _ = db.Close() })
+	d.audit, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
+	d.must(err)
+	t.Cleanup(func() { _ = d.audit.Close(context.Background()) })
+	d.registry, err = registry.Open(t.Context(), registry.Config{DB: db, Audit: d.audit, Now: d.clock,
+		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/29"), Hub: netip.MustParseAddr("10.64.0.1")}})
+	d.must(err)
+	d.console, err = console.New(console.Config{
+		Registry: d.registry, Audit: d.audit, Now: d.clock, Logger: slog.New(slog.DiscardHandler),
+		Certificates: func(context.Context) ([]console.Certificate, error) { return d.certificates, nil },
+		Keys:         func(context.Context) ([]console.Key, error) { return d.keys, d.keysFail },
+		Tunnels:      func(context.Context) ([]console.Tunnel, error) { return d.tunnels, nil },
+		Verify: func(ctx context.Context, next func() (*console.File, error)) ([]byte, error) {
+			return d.verify(ctx, next)
+		},
+		EnrolmentURL: "https://core.example:8441", EnrolmentPin: strings.Repeat("ab", 32),
+	})
+	d.must(err)
+	d.server = httptest.NewTLSServer(d.console.Handler())
+	t.Cleanup(d.server.Close)
+	return d
+}
+
+func (d *desk) must(err error) {
+	d.Helper()
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *desk) clock() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.now
+}
+
+func (d *desk) pass(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.now = d.now.Add(by)
+}
+
+func (d *desk) submit(by audit.Actor, text string) {
+	d.Helper()
+	o, err := registry.ParseOrder([]byte(text))
+	d.must(err)
+	d.must(d.registry.Submit(d.Context(), by, *o))
+}
+
+func valid() bool { return true }
+
+func (d *desk) code(of audit.Actor) string {
+	d.Helper()
+	code, err := d.console.Code(d.Context(), of, valid)
+	d.must(err)
+	return code
+}
+
+// browser keeps cookies and does not follow redirects.
+type browser struct {
+	*desk
+	cookies map[string]string
+	header  http.Header
+}
+
+func (d *desk) browser() *browser {
+	return &browser{d, map[string]string{}, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Accept-Language": {"en"}}}
+}
+
+func (d *desk) login(of audit.Actor) *browser {
+	d.Helper()
+	b := d.browser()
+	if status, _, _ := b.post("/login", "code", d.code(of)); status != http.StatusSeeOther {
+		d.Fatalf("login: status %d", status)
+	}
+	return b
+}
+
+func (b *browser) send(method, path, contentType string, body io.Reader) (int, string, http.Header) {
+	b.Helper()
+	request, err := http.NewRequestWithContext(b.Context(), method, b.server.URL+path, body)
+	b.must(err)
+	request.Header = b.header.Clone()
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	for name, value := range b.cookies {
+		request.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	client := b.server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(request)
+	b.must(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	b.must(err)
+	for _, c := range response.Cookies() {
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !strings.HasPrefix(c.Name, "__Host-") {
+			b.Errorf("cookie %s is not locked down: %+v", c.Name, c)
+		}
+		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+	return response.StatusCode, string(text), response.Header
+}
+
+func (b *browser) get(path string) (int, string, http.Header) {
+	b.Helper()
+	return b.send("GET", path, "", nil)
+}
+
+func (b *browser) page() string {
+	b.Helper()
+	status, text, _ := b.get("/")
+	if status != http.StatusOK {
+		b.Fatalf("the page: status %d", status)
+	}
+	return text
+}
+
+func (b *browser) post(path string, pairs ...string) (int, string, http.Header) {
+	b.Helper()
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return b.send("POST", path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+}
+
+func (d *desk) wants(text string, parts ...string) {
+	d.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			d.Errorf("%q is not in\n%s", part, text)
+		}
+	}
+}
+
+func (d *desk) lacks(text string, parts ...string) {
+	d.Helper()
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			d.Errorf("%q should not be in\n%s", part, text)
+		}
+	}
+}
+
+// recorded returns outcomes of an action as "actor outcome reason", oldest first.
+func (d *desk) recorded(action string, n int) []string {
+	d.Helper()
+	for d.Context().Err() == nil {
+		entries, err := d.audit.List(d.Context(), audit.Filter{Action: action})
+		if err != nil && !strings.Contains(err.Error(), "no checkpoint") {
+			d.Fatal(err)
+		}
+		if len(entries) >= n {
+			var all []string
+			for _, e := range entries {
+				all = append(all, strings.TrimSpace(e.Actor.ID+" "+e.Outcome+" "+e.Reason))
+			}
+			return all
+		}
+		time.Sleep(10 * time.Millisecond) // a reader sees what the newest checkpoint covers
+	}
+	return nil
+}
+
+func TestLoginWorksOnce(t *testing.T) {
+	d := open(t)
+	code := d.code(one)
+	b := d.browser()
+	for range 2 { // looking at the link does not burn it
+		_, text, _ := b.get("/login?code=" + code)
+		d.wants(text, `value="`+code+`"`, "Log in")
+	}
+	status, _, header := b.post("/login", "code", code)
+	if status != http.StatusSeeOther || header.Get("Location") != "/" {
+		t.Fatalf("status %d, to %q", status, header.Get("Location"))
+	}
+	d.wants(b.page(), "officer-1")
+	status, text, _ := d.browser().post("/login", "code", code)
+	if status != http.StatusForbidden {
+		t.Errorf("a used code: status %d", status)
+	}
+	d.wants(text, "was used already")
+	if got := d.recorded("console.login", 2); got[0] != "officer-1 granted" || got[1] != "unknown refused the code is unknown, used or void" {
+		t.Errorf("audit log: %q", got)
+	}
+}
+
+func TestLoginRefusals(t *testing.T) {
+	d := open(t)
+	expired := d.code(one)
+	d.pass(2*time.Minute + time.Second)
+	replaced := d.code(two)
+	d.code(two)
+	withdrawn, err := d.console.Code(t.Context(), one, func() bool { return false })
+	d.must(err)
+	for name, c := range map[string]struct{ code, says string }{
+		"wrong": {"guess", "unknown"}, "empty": {"", "unknown"}, "replaced": {replaced, "unknown"}, "revoked": {withdrawn, "does not hold any more"},
+		"expired": {expired, "unknown"}, // the officer's next code swept it away
+	} {
+		b := d.browser()
+		status, text, _ := b.post("/login", "code", c.code)
+		if status != http.StatusForbidden || len(b.cookies) != 0 {
+			t.Errorf("%s: status %d, cookies %v", name, status, b.cookies)
+		}
+		d.wants(text, c.says)
+	}
+	late := d.code(one)
+	d.pass(2*time.Minute + time.Second)
+	_, text, _ := d.browser().post("/login", "code", late)
+	d.wants(text, "has expired")
+	if _, err := d.console.Code(t.Context(), audit.Actor{Kind: "partner", ID: "um-przykladowo"}, valid); err == nil {
+		t.Error("a partner got a code")
+	}
+}
+
+func TestGuessesAreLimited(t *testing.T) {
+	d := open(t)
+	b := d.browser()
+	for range 10 {
+		b.post("/login", "code", "guess")
+	}
+	code := d.code(one)
+	if status, _, header := b.post("/login", "code", code); status != http.StatusTooManyRequests || header.Get("Retry-After") == "" {
+		t.Errorf("after ten guesses: status %d", status)
+	}
+	d.pass(time.Minute)
+	if status, _, _ := b.post("/login", "code", code); status != http.StatusSeeOther {
+		t.Errorf("a minute later: status %d", status)
+	}
+}
+
+// TestEverythingNeedsASession walks all addresses but the login and the files of the page.
+func TestEverythingNeedsASession(t *testing.T) {
+	d := open(t)
+	for _, path := range []string{"GET /", "GET /fragments/audit", "GET /fragments/orders", "POST /orders/approve", "POST /orders/reject",
+		"POST /orders/token", "POST /documents", "POST /preferences", "POST /logout"} {
+		method, path, _ := strings.Cut(path, " ")
+		b := d.browser()
+		b.cookies["__Host-console"] = "guess"
+		status, text, header := b.send(method, path, "", nil)
+		if status != http.StatusSeeOther || header.Get("Location") != "/login" || strings.Contains(text, "officer") {
+			t.Errorf("%s %s: status %d, to %q", method, path, status, header.Get("Location"))
+		}
+		b.header.Set("HX-Request", "true")
+		if status, _, header := b.send(method, path, "", nil); status != http.StatusUnauthorized || header.Get("HX-Redirect") != "/login" {
+			t.Errorf("%s %s by the script: status %d", method, path, status)
+		}
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	d := open(t)
+	ended := func(b *browser) bool { s, _, _ := b.get("/"); return s != http.StatusOK }
+
+	idle := d.login(one)
+	d.pass(20 * time.Minute)
+	idle.get("/fragments/tunnels") // refreshes by itself: not the officer's doing
+	d.pass(11 * time.Minute)
+	if !ended(idle) {
+		t.Error("an idle session lives on")
+	}
+	busy := d.login(one)
+	for range 23 {
+		if d.pass(20 * time.Minute); ended(busy) {
+			t.Fatal("a session ends before its 8 hours")
+		}
+	}
+	if d.pass(21 * time.Minute); !ended(busy) {
+		t.Error("a session lives longer than 8 hours")
+	}
+	holds := true
+	code, err := d.console.Code(t.Context(), one, func() bool { return holds })
+	d.must(err)
+	revoked := d.browser()
+	revoked.post("/login", "code", code)
+	if holds = false; !ended(revoked) {
+		t.Error("a session outlives its officer's certificate")
+	}
+	left := d.login(two)
+	token := left.cookies["__Host-console"]
+	if _, _, header := left.post("/logout"); header.Get("Location") != "/login" || left.cookies["__Host-console"] != "" {
+		t.Errorf("logout: to %q, cookies %v", header.Get("Location"), left.cookies)
+	}
+	if left.cookies["__Host-console"] = token; !ended(left) {
+		t.Error("the session outlives the logout")
+	}
+	if got := d.recorded("console.logout", 1); got[0] != "officer-2 granted" {
+		t.Errorf("audit log: %q", got)
+	}
+}
+
+func TestSubmitterCannotApprove(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	b := d.login(one)
+	text := b.page()
+	d.wants(text, "You submitted this order, so another officer must approve it", "<button disabled")
+	d.lacks(text, `action="/orders/approve"`)
+
+	b.post("/orders/approve", "order", "ZU-2026-001") // as if the button were there
+	text = b.page()
+	d.wants(text, "was submitted by you", `role="alert"`)
+	d.lacks(b.page(), `role="alert"`) // told once
+	if rec, err := d.registry.Order(t.Context(), "ZU-2026-001"); err != nil || rec.State != registry.Submitted {
+		t.Errorf("the order is %v, %v", rec.State, err)
+	}
+	if got := d.recorded("order.approve", 1); !strings.HasPrefix(got[0], "officer-1 refused") {
+		t.Errorf("audit log: %q", got)
+	}
+}
+
+func TestAnotherOfficerApproves(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	b := d.login(two)
+	text := b.page()
+	d.wants(text, "switches on", "<b>B_HSM</b>", "<b>P_VPN</b>", "new key seal", "RSA-3072 (RSA-PKCS1-SHA256, RSA-PSS-SHA256)",
+		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `action="/orders/approve"`)
+	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != "/#notice" {
+		t.Fatalf("status %d, to %q", status, header.Get("Location"))
+	}
+	text = b.page()
+	command := "trustlink enrol --url https://core.example:8441 --pin " + strings.Repeat("ab", 32) + " --token "
+	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "No order waits", `hx-get="/fragments/orders"`)
+	_, after, _ := strings.Cut(text, command)
+	token, _, _ := strings.Cut(after, "<")
+	d.lacks(b.page(), token) // once
+
+	b.post("/orders/token", "order", "ZU-2026-001")
+	d.wants(b.page(), "The former token is void", command)
+	if _, err := d.registry.Enrol(t.Context(), token, registry.Enrolment{PublicKey: "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=", CSR: "csr"}); err == nil {
+		t.Error("the former token still works")
+	}
+	b.post("/orders/approve", "order", "ZU-2026-001")
+	d.wants(b.page(), "The rules do not allow this", "only a submitted order can be approved")
+	b.post("/orders/approve", "order", "no-such")
+	d.wants(b.page(), "order no-such is not there")
+}
+
+func TestRejectNeedsAReason(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	b := d.login(two)
+	b.post("/orders/reject", "order", "ZU-2026-001", "reason", "  ")
+	d.wants(b.page(), "Say why order ZU-2026-001 is rejected")
+	b.post("/orders/reject", "order", "ZU-2026-001", "reason", "the agreement <b>ended</b>")
+	d.wants(b.page(), "is rejected", "Reason: the agreement &lt;b&gt;ended&lt;/b&gt;", "rejected by officer-2")
+}
+
+// TestChangeOrder shows what a change order takes away before anyone decides.
+func TestChangeOrder(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	d.must(d.registry.Approve(t.Context(), two, "ZU-2026-001"))
+	d.must(d.registry.Finish(t.Context(), "ZU-2026-001", registry.Active))
+	d.keys = []console.Key{{ID: strings.Repeat("0f", 16), Label: "seal-key", Order: "ZU-2026-001", Partner: "um-przykladowo", Algorithm: "RSA-3072", State: "active", NeverExtractable: true}}
+	d.tunnels = []console.Tunnel{{Partner: "um-przykladowo", Site: "main", Order: "ZU-2026-001", Address: "10.64.0.2", State: "up", Received: 4096}}
+	d.certificates = []console.Certificate{
+		{Serial: "01", Subject: "seal certificate", Profile: "seal", Order: "ZU-2026-001", State: "valid", NotAfter: d.clock().Add(24 * time.Hour)},
+		{Serial: "02", Subject: "client certificate", Profile: "partner-client", Order: "ZU-2026-001", State: "valid", NotAfter: d.clock().Add(9000 * time.Hour)},
+	}
+	b := d.login(two)
+	change := "id: ZZ-1\nkind: change\npartner: {id: um-przykladowo}\ncomponents: [B_HSM]\n"
+	d.submit(one, change)
+	text := b.page()
+	d.wants(text, "switches off", "unchanged", "by order ZU-2026-001", "key seal-key (RSA-3072): use blocked", "certificate “seal certificate”: revoked")
+	d.lacks(text, "closed", "client certificate”: revoked") // the tunnel still needs it
+	d.must(d.registry.Reject(t.Context(), two, "ZZ-1", "too little"))
+	d.submit(one, strings.NewReplacer("ZZ-1", "ZZ-2", "[B_HSM]", "[B_HSM, P_VPN]").Replace(change))
+	d.wants(b.page(), "tunnel main (10.64.0.2): closed", "certificate “client certificate”: revoked")
+	b.post("/orders/approve", "order", "ZZ-2")
+	text = b.page()
+	d.wants(text, "Order ZZ-2 is approved")
+	d.lacks(text, "--token")
+}
+
+func TestCrossOriginRequestsAreRefused(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	for _, site := range []http.Header{
+		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, // another port of this machine is the same site
+		{"Origin": {"https://evil.example"}}, {"Origin": {"null"}},
+	} {
+		b := d.login(two)
+		b.header = site
+		if status, _, _ := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusForbidden {
+			t.Errorf("%v: status %d", site, status)
+		}
+		if status, _, _ := b.post("/login", "code", d.code(one)); status != http.StatusForbidden {
+			t.Errorf("%v: login has status %d", site, status)
+		}
+	}
+	if rec, err := d.registry.Order(t.Context(), "ZU-2026-001"); err != nil || rec.State != registry.Submitted {
+		t.Errorf("the order is %v, %v", rec.State, err)
+	}
+}
+
+func TestHeadersAndFiles(t *testing.T) {
+	d := open(t)
+	b := d.login(one)
+	_, text, header := b.get("/")
+	csp := header.Get("Content-Security-Policy")
+	d.wants(csp, "default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'")
+	d.lacks(csp, "unsafe", "http:", "https:", "*")
+	d.lacks(text, "<style", " style=", "onclick=", "http://", "//cdn")
+	if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("Content-Language") != "en" {
+		t.Errorf("headers: %v", header)
+	}
+	for _, name := range []string{"console.css", "console.js", "htmx.min.js", "icon.svg"} {
+		_, after, found := strings.Cut(text, `"/static/`+name)
+		version, _, _ := strings.Cut(after, `"`)
+		status, content, header := d.browser().get("/static/" + name + version)
+		if !found || status != http.StatusOK || content == "" || !strings.Contains(header.Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: status %d, %v", name, status, header)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/x/console.css", "/static/../console.go", "/nothing"} {
+		if status, _, _ := b.get(path); status == http.StatusOK {
+			t.Errorf("%s is served", path)
+		}
+	}
+}
+
+func TestBothLanguages(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	b := d.login(two)
+	for header, want := range map[string]string{"": "pl", "en": "en", "en-GB,pl;q=0.5": "en", "pl-PL": "pl", "de, fr": "pl", "%%%": "pl"} {
+		b.header.Set("Accept-Language", header)
+		d.wants(b.page(), `<html lang="`+want+`"`)
+	}
+	b.header.Set("Accept-Language", "en")
+	b.post("/preferences", "language", "pl", "theme", "dark")
+	text := b.page()
+	d.wants(text, `<html lang="pl" data-theme="dark"`, "zlecenie czeka na decyzję", "Zatwierdź ZU-2026-001", "włącza")
+	d.lacks(text, "<no value>", "switches on")
+	b.post("/preferences", "language", "xx", "theme", `"><script>`)
+	d.wants(b.page(), `<html lang="pl" data-theme="dark"`)
+
+	stranger := d.browser()
+	_, text, _ = stranger.get("/login?code=x&language=pl")
+	d.wants(text, `<html lang="pl"`, "jednorazowym")
+	stranger.post("/login", "code", d.code(one), "language", "pl")
+	d.wants(stranger.page(), `<html lang="pl"`)
+}
+
+func TestNamesAreEscaped(t *testing.T) {
+	d := open(t)
+	evil := `<script>alert(1)</script>`
+	d.submit(one, strings.ReplaceAll(orderYAML, "Urząd Miasta Przykładowo", `"`+evil+`"`))
+	d.keys = []console.Key{{ID: evil, Label: evil, Algorithm: evil, State: evil, Partner: evil}}
+	d.certificates = []console.Certificate{{Serial: evil, Subject: evil, Profile: evil, State: evil}}
+	d.tunnels = []console.Tunnel{{Partner: evil, Site: evil, State: evil, Address: evil}}
+	b := d.login(two)
+	text := b.page()
+	d.wants(text, "&lt;script&gt;alert(1)")
+	d.lacks(text, evil, "<script>")
+	b.post("/orders/approve", "order", "ZU-2026-001")
+	d.lacks(b.page(), evil)
+	_, text, _ = b.get("/?partner=" + url.QueryEscape(`"><script>`) + "&subject=x&day=nonsense")
+	d.lacks(text, `"><script>`)
+}
+
+func TestAPartThatFailsIsSaid(t *testing.T) {
+	d := open(t)
+	d.keysFail = errors.New("token is gone")
+	text := d.login(one).page()
+	d.wants(text, "These facts can&#39;t be read now", "There are no tunnels")
+	d.lacks(text, "token is gone")
+}
+
+func TestAuditFilter(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	d.pass(24 * time.Hour)
+	b := d.login(two)
+	d.recorded("console.login", 1)
+	_, text, _ := b.get("/fragments/audit")
+	d.wants(text, "order submitted", "login to the console", "The newest 50 entries")
+	d.lacks(text, "<html")
+	_, text, _ = b.get("/fragments/audit?partner=um-przykladowo")
+	d.wants(text, "order submitted", `value="um-przykladowo"`)
+	d.lacks(text, "login to the console")
+	_, text, _ = b.get("/?day=2026-03-04&subject=console")
+	d.wants(text, "login to the console", `value="2026-03-04"`)
+	d.lacks(text, "order submitted")
+	_, text, _ = b.get("/fragments/audit?day=2026-03-02")
+	d.wants(text, "No entry fits the filter")
+}
+
+// form makes a request body of files: field, name and content each.
+func form(t *testing.T, files ...[3]string) (contentType string, body *bytes.Buffer) {
+	t.Helper()
+	body = &bytes.Buffer{}
+	w := multipart.NewWriter(body)
+	for _, f := range files {
+		part, err := w.CreateFormFile(f[0], f[1])
+		if err == nil {
+			_, err = part.Write([]byte(f[2]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w.FormDataContentType(), body
+}
+
+func report(indication, en, pl string) []byte {
+	data, _ := json.Marshal(map[string]any{"sha256": strings.Repeat("0", 64), "signatures": []any{map[string]any{
+		"indication": indication, "sub_indication": nil, "sentence": map[string]string{"en": en, "pl": pl}, "kind": "qualified",
+		"signer": map[string]string{"given_name": "Jan", "surname": "Kowalski"}, "reasons": []string{"because"}, "references_intact": true,
+	}}})
+	return data
+}
+
+func TestDocuments(t *testing.T) {
+	d := open(t)
+	var seen []string
+	d.verify = func(_ context.Context, next func() (*console.File, error)) ([]byte, error) {
+		var files []string
+		for {
+			f, err := next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			content, err := io.ReadAll(f.Body)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, f.Name+"="+string(content))
+		}
+		seen = append(seen, strings.Join(files, "+"))
+		switch {
+		case strings.HasPrefix(files[0], "good"):
+			return report("TOTAL-PASSED", "The signature is <valid>.", "Podpis jest ważny."), nil
+		case strings.HasPrefix(files[0], "unsigned"):
+			return []byte(`{"signatures":[]}`), nil
+		case strings.HasPrefix(files[0], "nonsense"):
+			return []byte(`<html>`), nil
+		}
+		return nil, httpserver.Refuse(http.StatusUnprocessableEntity, "neither <this> nor that")
+	}
+	b := d.login(one)
+	contentType, body := form(t, [3]string{"document", "", ""}, [3]string{"document", "good\u202e.pdf", "1"}, [3]string{"document", "bad.bin", "2"},
+		[3]string{"document", "unsigned.txt", "3"}, [3]string{"document", "nonsense", "4"}, [3]string{"document", "good.p7s", "5"}, [3]string{"signed", "a.txt", "6"}, [3]string{"signed", "b.txt", "7"})
+	status, text, _ := b.send("POST", "/documents", contentType, body)
+	if status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	if got := strings.Join(seen, "; "); got != "good\u202e.pdf=1; bad.bin=2; unsigned.txt=3; nonsense=4; good.p7s=5+a.txt=6+b.txt=7" {
+		t.Errorf("the service got %q", got)
+	}
+	d.wants(text, "<html", "The signature is &lt;valid&gt;.", "good.pdf", "Jan Kowalski", "can&#39;t be verified", "neither &lt;this&gt; nor that",
+		"holds no electronic signature", "does not answer", "qualified electronic signature")
+
+	b.post("/preferences", "language", "pl")
+	b.header.Set("HX-Request", "true")
+	contentType, body = form(t, [3]string{"document", "good.pdf", "1"})
+	_, text, _ = b.send("POST", "/documents", contentType, body)
+	d.wants(text, "Podpis jest ważny.", "Integralność")
+	d.lacks(text, "<html")
+	_, text, _ = b.post("/documents")
+	d.wants(text, "Nie wybrano żadnego pliku")
+}
+
+// TestAnUnwillingServiceEndsTheWalk: a service that refuses without reading does not hold the request up.
+func TestAnUnwillingServiceEndsTheWalk(t *testing.T) {
+	d := open(t)
+	asked := 0
+	d.verify = func(context.Context, func() (*console.File, error)) ([]byte, error) {
+		asked++
+		return nil, errors.New("connection refused")
+	}
+	contentType, body := form(t, [3]string{"document", "a", "1"}, [3]string{"signed", "b", "1"}, [3]string{"document", "c", "1"})
+	_, text, _ := d.login(one).send("POST", "/documents", contentType, body)
+	if asked != 2 || strings.Count(text, "does not answer") != 2 {
+		t.Errorf("asked %d times\n%s", asked, text)
+	}
+}
