@@ -17,6 +17,9 @@ type chainVerdict struct {
 	verdict
 	result path.Result
 	notes  []string
+	// covered is true when the document itself carries revocation information about every certificate
+	// below the anchor, as the levels from LT on ask for.
+	covered bool
 }
 
 // chain validates the certificate's path at the time at which the signature is proven to have existed
@@ -37,6 +40,7 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	}
 	v := &chainVerdict{result: path.Validate(j.ctx, req)}
 	v.notes = v.result.Notes
+	v.covered = j.covered(book.own(), &v.result)
 	if v.result.Valid {
 		v.verdict = j.signersOfEvidence(v.result.Revocation)
 	} else {
@@ -140,6 +144,19 @@ func (j *judge) weigh(b *book, result *path.Result, i int, at time.Time) (sub Su
 	return "", ""
 }
 
+// covered reports whether the evidence says something about every certificate of the path below the anchor.
+func (j *judge) covered(b *book, result *path.Result) bool {
+	for i, c := range result.Chain {
+		if j.listed(c) || result.Anchor == nil && c.SelfIssued() {
+			break
+		}
+		if st := j.status(b, result, i); !st.Named && st.Status != revocation.Good {
+			return false
+		}
+	}
+	return true
+}
+
 // status is what the newest evidence says about the i-th certificate of a path, of whatever age: the path
 // asks only when everything else holds. Certificates for which none is published are good.
 func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
@@ -147,7 +164,7 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	if !j.policy.Revocation || c.OCSPNoCheck || c.ValidityAssured {
 		return revocation.Result{Status: revocation.Good}
 	}
-	if i < len(result.Revocation) && result.Revocation[i].Named {
+	if i < len(result.Revocation) && result.Revocation[i].Named && len(j.ev.CRLs)+len(j.ev.OCSPs) == 0 {
 		return result.Revocation[i]
 	}
 	anyAge := revocation.AnyAge
@@ -156,9 +173,12 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 		LocalResponder: j.listed, Responders: b.pool.All(),
 		Verify: j.ev.Cache.Verify,
 	}
-	a := result.Anchor
-	q.IssuerName, q.IssuerKey, q.Issuer = a.Name, a.Key, a.Certificate
-	if i+1 < len(result.Chain) {
+	switch a := result.Anchor; {
+	case i+1 == len(result.Chain) && a == nil:
+		return revocation.Result{}
+	case i+1 == len(result.Chain):
+		q.IssuerName, q.IssuerKey, q.Issuer = a.Name, a.Key, a.Certificate
+	default:
 		issuer := result.Chain[i+1]
 		key, err := issuer.Key()
 		if err != nil {

@@ -100,6 +100,9 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 			v = chain.verdict
 		}
 		r.Notes = append(r.Notes, chain.notes...)
+		if !chain.covered || slices.ContainsFunc(r.Timestamps, func(t TimestampReport) bool { return t.uncovered }) {
+			r.Level = withoutEvidence(r.Level)
+		}
 		r.Chain = chain.describe()
 		r.Signer = describeSigner(signer, s)
 	}
@@ -115,6 +118,19 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 	return r
 }
 
+// withoutEvidence is the level that is left where the evidence does not reach up to the anchor.
+func withoutEvidence(level string) string {
+	switch level {
+	case "B-LT", "B-LTA":
+		return "B-T"
+	case "LT", "LTA":
+		return "T"
+	case "XL":
+		return "X"
+	}
+	return level
+}
+
 // integrity checks format, signing certificate and cryptography (EN 319 102-1, 5.2.2, 5.2.3, 5.2.7).
 func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, verdict) {
 	var signer *certificate.Certificate
@@ -126,7 +142,7 @@ func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, ver
 		signer = c
 	}
 	if len(s.Structure) > 0 {
-		return signer, verdict{TotalFailed, FormatFailure, s.Structure}
+		return signer, verdict{TotalFailed, FormatFailure, slices.Clone(s.Structure)}
 	}
 	if signer == nil {
 		return nil, unclear(NoSigningCertificateFound, "the document holds no certificate of the signer")
@@ -235,7 +251,7 @@ func (j *judge) timestamps(doc *signature.Document) map[*signature.Timestamp]Tim
 func (j *judge) timestamp(t *signature.Timestamp, owner *signature.Signature) (TimestampReport, verdict) {
 	r := TimestampReport{ID: t.ID, Type: string(t.Type), Time: t.Time.UTC(), Intact: t.Intact && t.Imprint}
 	if len(t.Structure) > 0 {
-		return r, verdict{TotalFailed, FormatFailure, t.Structure}
+		return r, verdict{TotalFailed, FormatFailure, slices.Clone(t.Structure)}
 	}
 	var tsu *certificate.Certificate
 	if t.Signer != nil {
@@ -266,8 +282,10 @@ func (j *judge) timestamp(t *signature.Timestamp, owner *signature.Signature) (T
 		carrier.CRLs = slices.Concat(t.CRLs, owner.CRLs)
 		carrier.OCSPs = slices.Concat(t.OCSPs, owner.OCSPs)
 	}
-	if v := j.chain(tsu, carrier, proven, true).verdict; !v.passed() {
-		return r, v
+	chain := j.chain(tsu, carrier, proven, true)
+	r.uncovered = t.Type == signature.SignatureTimestamp && !chain.covered
+	if !chain.passed() {
+		return r, chain.verdict
 	}
 	return r, j.algorithms(t.Algorithms, proven)
 }

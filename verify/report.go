@@ -153,4 +153,6 @@ type TimestampReport struct {
 	Time          time.Time     `json:"time"`
 	Intact        bool          `json:"intact"`
 	SignedBy      string        `json:"signed_by,omitempty"`
+
+	uncovered bool // the document has no evidence for its unit's chain
 }

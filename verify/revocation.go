@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"slices"
-
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
@@ -14,6 +12,13 @@ type book struct {
 	pool      *path.Pool
 	crls      []*revocation.CRL
 	responses []*revocation.Response
+	// The first ones of each are those that the document carries.
+	ownCRLs, ownResponses int
+}
+
+// own is the evidence that the document carries.
+func (b *book) own() *book {
+	return &book{pool: b.pool, crls: b.crls[:b.ownCRLs], responses: b.responses[:b.ownResponses]}
 }
 
 // maxEmbedded bounds the certificates, CRLs and OCSP responses, of each kind, that one signature may
@@ -23,28 +28,35 @@ const maxEmbedded = 2000
 func (j *judge) book(s *signature.Signature) *book {
 	b := &book{}
 	var certificates []*certificate.Certificate
-	for _, der := range limited(s.Certificates, j.ev.Certificates) {
-		if c, err := j.ev.Cache.Parse(der); err == nil {
-			certificates = append(certificates, c)
+	for _, list := range [][][]byte{s.Certificates, j.ev.Certificates} {
+		for _, der := range limited(list) {
+			if c, err := j.ev.Cache.Parse(der); err == nil {
+				certificates = append(certificates, c)
+			}
 		}
 	}
-	for _, der := range limited(s.CRLs, j.ev.CRLs) {
+	b.pool = path.NewPool(certificates...)
+	b.read(s.CRLs, s.OCSPs)
+	b.ownCRLs, b.ownResponses = len(b.crls), len(b.responses)
+	b.read(j.ev.CRLs, j.ev.OCSPs)
+	return b
+}
+
+// read adds what can be parsed.
+func (b *book) read(crls, responses [][]byte) {
+	for _, der := range limited(crls) {
 		if l, err := revocation.ParseCRL(der); err == nil {
 			b.crls = append(b.crls, l)
 		}
 	}
-	for _, der := range limited(s.OCSPs, j.ev.OCSPs) {
+	for _, der := range limited(responses) {
 		if r, err := revocation.ParseOCSP(der); err == nil {
 			b.responses = append(b.responses, r)
 		}
 	}
-	b.pool = path.NewPool(certificates...)
-	return b
 }
 
-func limited(own, gathered [][]byte) [][]byte {
-	return slices.Concat(own[:min(len(own), maxEmbedded)], gathered)
-}
+func limited(list [][]byte) [][]byte { return list[:min(len(list), maxEmbedded)] }
 
 // revocation judges by the newest evidence known at the validation time, read for the time at which the
 // signature is proven to have existed (EN 319 102-1, 5.6.2.4).

@@ -44,7 +44,11 @@ func Open(data []byte, detached ...signature.Detached) (doc *signature.Document,
 	case containerZIP:
 		return asic.Open(data, detached)
 	case containerXML:
-		return xades.Open(data, detached)
+		doc, err := xades.Open(data, detached)
+		if errors.Is(err, xades.ErrNoSignature) {
+			return &signature.Document{}, nil // as of every other format: a report about nothing, no fault
+		}
+		return doc, err
 	case containerCMS:
 		return cades.Open(data, detached)
 	case containerEmpty:

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
 	"trustcore/verify/xades"
 )
@@ -148,14 +151,19 @@ func readCandidate(file string) (*candidate, error) {
 		c.status.Error = err.Error()
 		return c, nil
 	}
-	list, err := Parse(data)
+	doc, err := xmldsig.Parse(data, xmldsig.Limits{Size: MaxSize})
+	if err != nil {
+		c.status.Error = fmt.Sprintf("trusted list: %v", err)
+		return c, nil
+	}
+	list, err := parse(doc, sha256.Sum256(data))
 	if err != nil {
 		c.status.Error = err.Error()
 		return c, nil
 	}
 	c.status.Territory, c.status.Sequence = list.Territory, list.Sequence
 	c.status.Issued, c.status.NextUpdate = list.Issued, list.NextUpdate
-	if c.signer, err = signerOf(data); err != nil {
+	if c.signer, err = signerOf(doc); err != nil {
 		c.status.Error = err.Error()
 		return c, nil
 	}
@@ -191,8 +199,8 @@ func readFile(file string) ([]byte, error) {
 
 // signerOf checks that the list has exactly one signature, that it verifies and covers the whole
 // document, and returns its signer (TS 119 612, 5.7).
-func signerOf(data []byte) ([]byte, error) {
-	doc, err := xades.Open(data, nil)
+func signerOf(list *xmldsig.Document) ([]byte, error) {
+	doc, err := xades.Read(list, nil)
 	if err != nil {
 		return nil, fmt.Errorf("signature: %w", err)
 	}
@@ -278,8 +286,8 @@ func (b *builder) nationalLists(candidates []*candidate, lotl *List) {
 		}
 		newest[c.Territory] = c
 	}
-	for _, c := range newest {
-		b.accept(c, "national")
+	for _, territory := range slices.Sorted(maps.Keys(newest)) { // in one order, so that a verdict can be repeated to the byte
+		b.accept(newest[territory], "national")
 	}
 }
 
