@@ -164,10 +164,10 @@ func (a *appliance) describe() {
 	fmt.Fprintf(a.out, `
 The appliance serves; end it with Ctrl-C.
   console          %s   (log in: %s console --state %s --as officer-2)
-  verification     %s/        drop documents there, or: curl --cacert %s --data-binary @FILE %s/v1/validations
+  verification     curl --cacert %s --data-binary @FILE %s/v1/validations   (or drop files into the console)
   OCSP, CRL, TSA   %s/{ocsp,crl/issuing.crl,tsa}
   orders           %s order show --state %s
   audit            %s audit verify --state %s
   logs             %s
-`, a.layout.Console, self, a.state.dir, a.layout.Verifyd, a.state.ca(), a.layout.Verifyd, a.layout.PKIURL, self, a.state.dir, self, a.state.dir, a.state.path("log"))
+`, a.layout.Console, self, a.state.dir, a.state.ca(), a.layout.Verifyd, a.layout.PKIURL, self, a.state.dir, self, a.state.dir, a.state.path("log"))
 }

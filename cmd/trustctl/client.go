@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,21 +16,6 @@ import (
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/httpserver"
 )
-
-// ctlConfig is config/trustctl.yaml: where trustctl finds the daemons.
-type ctlConfig struct {
-	Trustd   string `koanf:"trustd"`    // https URL of trustd's interface for officers
-	Verifyd  string `koanf:"verifyd"`   // https URL of verifyd
-	AuditLog string `koanf:"audit_log"` // folder of the audit log
-}
-
-// Check names the key that is missing.
-func (c *ctlConfig) Check() error {
-	if c.Trustd == "" {
-		return errors.New("trustd is missing: the https URL of trustd's interface for officers")
-	}
-	return nil
-}
 
 // officer speaks to trustd as one officer.
 type officer struct {
@@ -55,11 +39,11 @@ func (f *officerFlags) open() (*officer, error) {
 	}
 	url := f.server
 	if url == "" {
-		var cfg ctlConfig
-		if err := config.Load(st.path("config", "trustctl.yaml"), &cfg); err != nil {
+		var l layout
+		if err := config.Load(st.path("config", "trustctl.yaml"), &l); err != nil {
 			return nil, fmt.Errorf("%w; start the appliance with `trustctl up`, or name --state or --server", err)
 		}
-		url = cfg.Trustd
+		url = l.Trustd
 	}
 	return newOfficer(url, st.identity("officers", f.as))
 }
