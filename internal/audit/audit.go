@@ -64,7 +64,7 @@ type Receipt struct {
 const (
 	maxEntry           = 32 << 10               // bytes of JSON: an entry is facts, not content
 	batchSize          = 256                    // entries written by one flush at most
-	batchAge           = 2 * time.Millisecond   // how long an entry waits for others
+	batchAge           = 5 * time.Millisecond   // how long an entry waits for others
 	checkpointInterval = 200 * time.Millisecond // how often a new signed checkpoint is published
 )
 
