@@ -162,13 +162,13 @@ func (l *Log) Close(ctx context.Context) error {
 func (e Entry) check() error {
 	switch {
 	case e.Time.IsZero():
-		return errors.New("Time is missing")
+		return errors.New("its time is missing")
 	case e.Actor.Kind == "" || e.Actor.ID == "":
-		return errors.New("Actor is missing")
+		return errors.New("its actor is missing")
 	case e.Action == "":
-		return errors.New("Action is missing")
+		return errors.New("its action is missing")
 	case e.Outcome != Granted && e.Outcome != Refused:
-		return fmt.Errorf("Outcome %q is neither %q nor %q", e.Outcome, Granted, Refused)
+		return fmt.Errorf("its outcome %q is neither %q nor %q", e.Outcome, Granted, Refused)
 	}
 	return nil
 }
