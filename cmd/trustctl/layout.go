@@ -138,6 +138,7 @@ func (l *layout) trustd(st state) string {
 		behind = func(address string) string { return fmt.Sprintf(", backend: %q", address) }
 	}
 	return fmt.Sprintf(`# trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.
+leader: {id: demonstration, name: Demonstration data centre}
 state_dir: %s
 pki_url: %s
 identity:

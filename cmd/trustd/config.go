@@ -8,11 +8,15 @@ import (
 
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
 )
 
 // Config is the configuration of trustd. What has no default is required.
 type Config struct {
 	custody.Config `koanf:",squash"`
+
+	// Leader is who runs the data centre; the console shows its name.
+	Leader registry.Leader `koanf:"leader"`
 
 	// Identity is trustd's own certificate; its CA is whom officers, daemons and partners are verified against.
 	Identity httpserver.Identity `koanf:"identity"`

@@ -62,7 +62,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.ca, err = d.custody.CA(ctx); err != nil {
 		return err
 	}
-	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now,
+	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err

@@ -4,8 +4,8 @@ import "time"
 
 // Leader runs the data centre for its partners (Lider).
 type Leader struct {
-	ID   string `json:"id" yaml:"id"`
-	Name string `json:"name" yaml:"name"`
+	ID   string `json:"id" yaml:"id" koanf:"id"`
+	Name string `json:"name" yaml:"name" koanf:"name"`
 }
 
 // Partner is an office that takes part (Partner, urząd).

@@ -15,12 +15,14 @@ import (
 	"trustcore/internal/store"
 )
 
-// Config is what Open needs; every field must be set.
+// Config is what Open needs; every field must be set unless marked.
 type Config struct {
 	DB    *store.DB
 	Audit *audit.Log
 	Now   func() time.Time
 	Pool  AddressPool // tunnel addresses
+
+	Leader Leader // optional: who runs the data centre
 }
 
 // Registry is safe for concurrent use.
@@ -29,6 +31,8 @@ type Registry struct {
 	audit *audit.Log
 	now   func() time.Time
 	pool  AddressPool
+
+	leader Leader
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and renewed at every change; guarded by mu
@@ -64,8 +68,11 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err := cfg.DB.Migrate(ctx, "registry", schema); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, changed: make(chan struct{})}, nil
+	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, leader: cfg.Leader, changed: make(chan struct{})}, nil
 }
+
+// Leader returns who runs the data centre.
+func (r *Registry) Leader() Leader { return r.leader }
 
 // Changed returns a channel that is closed at the next change.
 func (r *Registry) Changed() <-chan struct{} {
