@@ -130,12 +130,13 @@ func TestLooks(t *testing.T) {
 		d.console.Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	for name, c := range map[string]struct{ look, window string }{
-		"pl-light-1280": {"language=pl&theme=light", "1280,2700"}, "en-dark-1280": {"language=en&theme=dark", "1280,2700"},
-		"pl-dark-500": {"language=pl&theme=dark", "500,5200"}, "en-light-500": {"language=en&theme=light", "500,5200"},
+	for name, c := range map[string]struct{ look, window, scale string }{
+		"pl-light-1280": {"language=pl&theme=light", "1280,2600", "1"}, "en-dark-1280": {"language=en&theme=dark", "1280,2600", "1"},
+		// A headless window has at least 500 pixels; at this scale they are 400 of the page's.
+		"pl-dark-400": {"language=pl&theme=dark", "500,6500", "1.25"}, "en-light-400": {"language=en&theme=light", "500,6500", "1.25"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		out, err := chromiumCommand(ctx, t, "--hide-scrollbars", "--window-size="+c.window, "--screenshot="+filepath.Join(dir, name+".png"), server.URL+"/look?"+c.look).CombinedOutput()
+		out, err := chromiumCommand(ctx, t, "--hide-scrollbars", "--force-device-scale-factor="+c.scale, "--window-size="+c.window, "--screenshot="+filepath.Join(dir, name+".png"), server.URL+"/look?"+c.look).CombinedOutput()
 		cancel()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)

@@ -123,8 +123,9 @@ func (c *Console) judge(ctx context.Context, v view, u *upload) verdict {
 		}
 	}
 	if err != nil {
-		c.cfg.Logger.Warn("a document was not judged", "error", err)
-		d.Problem, d.Detail = problemOf(err), detailOf(err)
+		if d.Problem, d.Detail = problemOf(err), detailOf(err); d.Problem == "document-unreachable" {
+			c.cfg.Logger.Error("a document was not judged", "error", err)
+		}
 		return d
 	}
 	for _, s := range d.Report {
