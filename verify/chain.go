@@ -219,14 +219,10 @@ func describeCertificate(c *certificate.Certificate) Certificate {
 	return Certificate{SHA256: hex.EncodeToString(c.Fingerprint[:]), Subject: c.Subject.String(), NotBefore: c.NotBefore, NotAfter: c.NotAfter}
 }
 
-func describeSigner(c *certificate.Certificate, s *signature.Signature) Signer {
-	d := Signer{
+func describeSigner(c *certificate.Certificate) Signer {
+	return Signer{
 		CertificateSHA256: hex.EncodeToString(c.Fingerprint[:]),
 		CommonName:        c.Subject.CommonName(), GivenName: c.Subject.GivenName(), Surname: c.Subject.Surname(),
 		Organization: c.Subject.Organization(), Country: c.Subject.Country(), Issuer: c.Issuer.CommonName(),
 	}
-	if s.Signatory.FamilyName != "" {
-		d.GivenName, d.Surname = s.Signatory.GivenName, s.Signatory.FamilyName
-	}
-	return d
 }

@@ -22,6 +22,14 @@ func (r *SignatureReport) classify(j *judge, s *signature.Signature, signer *cer
 	signed := j.ev.Lists.Qualify(signer, issuers, r.BestSignatureTime)
 	r.Qualification = qualification(r.Indication, issued, signed)
 	r.Kind = kindOf(r, s, signer, signed)
+	if r.Kind != KindTrusted {
+		return
+	}
+	if chain.result.Anchor == nil { // a certificate with the minister's name that nobody vouches for
+		r.Kind = KindSeal
+		return
+	}
+	r.Signer.GivenName, r.Signer.Surname = s.Signatory.GivenName, s.Signatory.FamilyName
 }
 
 // qualification names the level as DSS does, so that clients of either understand the same.

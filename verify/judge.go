@@ -104,7 +104,7 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 			r.Level = withoutEvidence(r.Level)
 		}
 		r.Chain = chain.describe()
-		r.Signer = describeSigner(signer, s)
+		r.Signer = describeSigner(signer)
 	}
 	if v.passed() {
 		v = j.algorithms(s.Algorithms, best)
