@@ -28,7 +28,7 @@ addEventListener("load", async () => {
   const until = async (what) => { while (!what()) await new Promise((go) => setTimeout(go, 20)); };
   document.addEventListener("securitypolicyviolation", (e) => report("violation=" + e.violatedDirective));
   if (location.pathname === "/login") return document.querySelector("button.primary").click();
-  const approve = document.querySelector("form[action='/orders/approve'] button");
+  const approve = document.querySelector("form[action='orders/approve'] button");
   if (approve) return approve.click();
   const files = new DataTransfer();
   files.items.add(new File(["one"], "one.pdf"));
@@ -121,10 +121,11 @@ func TestLooks(t *testing.T) {
 	b := d.login(two)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/look" { // carries the session into the browser
-			for name, value := range map[string]string{"__Host-console": b.cookies["__Host-console"], "__Host-language": r.FormValue("language"), "__Host-theme": r.FormValue("theme")} {
+			http.SetCookie(w, &http.Cookie{Name: "__Secure-console", Value: b.cookies["__Secure-console"], Path: b.home + "/", Secure: true})
+			for name, value := range map[string]string{"__Host-language": r.FormValue("language"), "__Host-theme": r.FormValue("theme")} {
 				http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", Secure: true})
 			}
-			http.Redirect(w, r, "/", http.StatusSeeOther)
+			http.Redirect(w, r, b.home+"/", http.StatusSeeOther)
 			return
 		}
 		d.console.Handler().ServeHTTP(w, r)

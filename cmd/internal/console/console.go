@@ -105,19 +105,21 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) Handler() http.Handler { return c.handler }
 
 // routes: what stands behind member needs a session; the login, the style sheet and the script do not.
+// A session's pages lie below a path of its own (see session).
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login", c.showLogin)
 	mux.HandleFunc("POST /login", c.enter)
 	mux.Handle("GET /static/", c.assets)
-	mux.HandleFunc("GET /{$}", c.member(c.showPage))
-	mux.HandleFunc("GET /fragments/{name}", c.member(c.showFragment))
-	mux.HandleFunc("POST /orders/approve", c.member(c.approve))
-	mux.HandleFunc("POST /orders/reject", c.member(c.reject))
-	mux.HandleFunc("POST /orders/token", c.member(c.newToken))
-	mux.HandleFunc("POST /documents", c.member(c.verifyDocuments))
-	mux.HandleFunc("POST /preferences", c.member(c.setPreferences))
-	mux.HandleFunc("POST /logout", c.member(c.leave))
+	mux.Handle("GET /{$}", http.RedirectHandler("/login", http.StatusSeeOther))
+	mux.HandleFunc("GET /s/{place}/{$}", c.member(c.showPage))
+	mux.HandleFunc("GET /s/{place}/fragments/{name}", c.member(c.showFragment))
+	mux.HandleFunc("POST /s/{place}/orders/approve", c.member(c.approve))
+	mux.HandleFunc("POST /s/{place}/orders/reject", c.member(c.reject))
+	mux.HandleFunc("POST /s/{place}/orders/token", c.member(c.newToken))
+	mux.HandleFunc("POST /s/{place}/documents", c.member(c.verifyDocuments))
+	mux.HandleFunc("POST /s/{place}/preferences", c.member(c.setPreferences))
+	mux.HandleFunc("POST /s/{place}/logout", c.member(c.leave))
 	return guard(mux)
 }
 

@@ -132,10 +132,11 @@ type browser struct {
 	*desk
 	cookies map[string]string
 	header  http.Header
+	home    string // path of the session's page, where all but the login lies
 }
 
 func (d *desk) browser() *browser {
-	return &browser{d, map[string]string{}, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Accept-Language": {"en"}}}
+	return &browser{d, map[string]string{}, http.Header{"Sec-Fetch-Site": {"same-origin"}, "Accept-Language": {"en"}}, "/s/guess"}
 }
 
 func (d *desk) login(of audit.Actor) *browser {
@@ -149,6 +150,9 @@ func (d *desk) login(of audit.Actor) *browser {
 
 func (b *browser) send(method, path, contentType string, body io.Reader) (int, string, http.Header) {
 	b.Helper()
+	if !strings.HasPrefix(path, "/login") && !strings.HasPrefix(path, "/static") {
+		path = b.home + path
+	}
 	request, err := http.NewRequestWithContext(b.Context(), method, b.server.URL+path, body)
 	b.must(err)
 	request.Header = b.header.Clone()
@@ -166,7 +170,14 @@ func (b *browser) send(method, path, contentType string, body io.Reader) (int, s
 	text, err := io.ReadAll(response.Body)
 	b.must(err)
 	for _, c := range response.Cookies() {
-		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || !strings.HasPrefix(c.Name, "__Host-") {
+		if c.Name == "__Secure-console" {
+			if b.home = strings.TrimSuffix(c.Path, "/"); len(b.home) < 40 {
+				b.Errorf("the session's cookie is for %q, which other daemons of the machine may have too", c.Path)
+			}
+		} else if c.Path != "/" || !strings.HasPrefix(c.Name, "__Host-") {
+			b.Errorf("cookie %+v", c)
+		}
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Domain != "" {
 			b.Errorf("cookie %s is not locked down: %+v", c.Name, c)
 		}
 		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
@@ -246,7 +257,7 @@ func TestLoginWorksOnce(t *testing.T) {
 		d.wants(text, `value="`+code+`"`, "Log in")
 	}
 	status, _, header := b.post("/login", "code", code)
-	if status != http.StatusSeeOther || header.Get("Location") != "/" {
+	if status != http.StatusSeeOther || header.Get("Location") != b.home+"/" {
 		t.Fatalf("status %d, to %q", status, header.Get("Location"))
 	}
 	d.wants(b.page(), "officer-1")
@@ -311,7 +322,7 @@ func TestEverythingNeedsASession(t *testing.T) {
 		"POST /orders/token", "POST /documents", "POST /preferences", "POST /logout"} {
 		method, path, _ := strings.Cut(path, " ")
 		b := d.browser()
-		b.cookies["__Host-console"] = "guess"
+		b.cookies["__Secure-console"] = "guess"
 		status, text, header := b.send(method, path, "", nil)
 		if status != http.StatusSeeOther || header.Get("Location") != "/login" || strings.Contains(text, "officer") {
 			t.Errorf("%s %s: status %d, to %q", method, path, status, header.Get("Location"))
@@ -343,6 +354,11 @@ func TestSessionsEnd(t *testing.T) {
 	if d.pass(21 * time.Minute); !ended(busy) {
 		t.Error("a session lives longer than 8 hours")
 	}
+	elsewhere := d.login(one)
+	elsewhere.home = "/s/another"
+	if !ended(elsewhere) {
+		t.Error("a session works below another path than its own")
+	}
 	holds := true
 	code, err := d.console.Code(t.Context(), one, func() bool { return holds })
 	d.must(err)
@@ -352,11 +368,11 @@ func TestSessionsEnd(t *testing.T) {
 		t.Error("a session outlives its officer's certificate")
 	}
 	left := d.login(two)
-	token := left.cookies["__Host-console"]
-	if _, _, header := left.post("/logout"); header.Get("Location") != "/login" || left.cookies["__Host-console"] != "" {
+	token := left.cookies["__Secure-console"]
+	if _, _, header := left.post("/logout"); header.Get("Location") != "/login" || left.cookies["__Secure-console"] != "" {
 		t.Errorf("logout: to %q, cookies %v", header.Get("Location"), left.cookies)
 	}
-	if left.cookies["__Host-console"] = token; !ended(left) {
+	if left.cookies["__Secure-console"] = token; !ended(left) {
 		t.Error("the session outlives the logout")
 	}
 	if got := d.recorded("console.logout", 1); got[0] != "officer-2 granted" {
@@ -370,7 +386,7 @@ func TestSubmitterCannotApprove(t *testing.T) {
 	b := d.login(one)
 	text := b.page()
 	d.wants(text, "You submitted this order, so another officer must approve it", "<button disabled")
-	d.lacks(text, `action="/orders/approve"`)
+	d.lacks(text, `action="orders/approve"`)
 
 	b.post("/orders/approve", "order", "ZU-2026-001") // as if the button were there
 	text = b.page()
@@ -390,13 +406,13 @@ func TestAnotherOfficerApproves(t *testing.T) {
 	b := d.login(two)
 	text := b.page()
 	d.wants(text, "switches on", "<b>B_HSM</b>", "<b>P_VPN</b>", "new key seal", "RSA-3072 (RSA-PKCS1-SHA256, RSA-PSS-SHA256)",
-		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `action="/orders/approve"`)
-	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != "/#notice" {
+		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `action="orders/approve"`)
+	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != b.home+"/#notice" {
 		t.Fatalf("status %d, to %q", status, header.Get("Location"))
 	}
 	text = b.page()
 	command := "trustlink enrol --url https://core.example:8441 --pin " + strings.Repeat("ab", 32) + " --token "
-	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "No order waits", `hx-get="/fragments/orders"`)
+	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "No order waits", `hx-get="fragments/orders"`)
 	_, after, _ := strings.Cut(text, command)
 	token, _, _ := strings.Cut(after, "<")
 	d.lacks(b.page(), token) // once

@@ -117,11 +117,11 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
 		c.fault(w, r, err)
 		return
 	}
-	c.open(w, l)
+	s := c.open(w, l)
 	if lang := r.PostFormValue("language"); c.speech[lang] != nil {
 		setPreference(w, languageCookie, lang)
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, s.home(), http.StatusSeeOther)
 }
 
 // reasons are the refusals of a login as the audit log has them.

@@ -157,7 +157,7 @@ func (c *Console) refused(w http.ResponseWriter, r *http.Request, v view, id str
 	switch {
 	case found != nil:
 		n.Order = ""
-	case rec.State == registry.Submitted && r.URL.Path == "/orders/reject":
+	case rec.State == registry.Submitted && r.URL.Path == v.session.home()+"orders/reject":
 		n.Message, n.Detail = "notice-reason", ""
 	case rec.State == registry.Submitted && rec.SubmittedBy == v.Actor.ID:
 		n.Message, n.Detail = "notice-own", ""

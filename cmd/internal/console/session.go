@@ -16,15 +16,17 @@ const (
 	maxSessions = 100 // beyond them the one that was idle longest ends
 )
 
-// The prefix makes browsers refuse the cookie unless it is secure, without a domain, and for every path.
+// The prefixes make browsers refuse the cookies unless they are secure and, with Host, have no domain.
 const (
-	sessionCookie  = "__Host-console"
+	sessionCookie  = "__Secure-console"
 	languageCookie = "__Host-language"
 	themeCookie    = "__Host-theme"
 )
 
-// session is one officer's stay.
+// session is one officer's stay. Browsers send a cookie to every port of a host; the other daemons of this
+// machine must not come to know a session. So its cookie is for a path that only its own pages have.
 type session struct {
+	place   string // unguessable
 	actor   audit.Actor
 	valid   func() bool
 	expires time.Time
@@ -41,17 +43,26 @@ type notice struct {
 	Command string // for the office, with its one-time token
 }
 
+// home is the path of the session's page; the cookie is for it and what lies below.
+func (s *session) home() string { return "/s/" + s.place + "/" }
+
+// cookie makes the session's cookie; an age below zero takes it back.
+func (s *session) cookie(token string, age int) *http.Cookie {
+	return &http.Cookie{Name: sessionCookie, Value: token, Path: s.home(), MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+}
+
 // open begins a session and hands its cookie out.
-func (c *Console) open(w http.ResponseWriter, l login) {
+func (c *Console) open(w http.ResponseWriter, l login) *session {
 	token, now := secret(), c.cfg.Now()
+	s := &session{place: secret(), actor: l.actor, valid: l.valid, expires: now.Add(sessionLife), seen: now}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.sessions) >= maxSessions {
 		c.endIdlest()
 	}
-	c.sessions[sha256.Sum256([]byte(token))] = &session{actor: l.actor, valid: l.valid, expires: now.Add(sessionLife), seen: now}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: token, Path: "/", MaxAge: int(sessionLife.Seconds()),
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	c.sessions[sha256.Sum256([]byte(token))] = s
+	http.SetCookie(w, s.cookie(token, int(sessionLife.Seconds())))
+	return s
 }
 
 func (c *Console) endIdlest() {
@@ -76,14 +87,14 @@ func (c *Console) session(r *http.Request) *session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.sessions[key]
-	if s == nil {
+	if s == nil || s.place != r.PathValue("place") {
 		return nil
 	}
 	if now.After(s.expires) || now.Sub(s.seen) > sessionIdle || !s.valid() {
 		delete(c.sessions, key)
 		return nil
 	}
-	if !strings.HasPrefix(r.URL.Path, "/fragments/") {
+	if !strings.HasPrefix(r.URL.Path, s.home()+"fragments/") {
 		s.seen = now
 	}
 	return s
@@ -118,7 +129,7 @@ func (c *Console) leave(w http.ResponseWriter, r *http.Request, v view) {
 	if err := c.record(r.Context(), v.Actor, "console.logout", audit.Granted, ""); err != nil {
 		c.cfg.Logger.Error("a logout is not in the audit log", "error", err)
 	}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, v.session.cookie("", -1))
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
@@ -127,7 +138,7 @@ func (c *Console) tell(w http.ResponseWriter, r *http.Request, v view, n notice)
 	c.mu.Lock()
 	v.session.notice = &n
 	c.mu.Unlock()
-	http.Redirect(w, r, "/#notice", http.StatusSeeOther)
+	http.Redirect(w, r, v.session.home()+"#notice", http.StatusSeeOther)
 }
 
 // told takes the notice.
@@ -139,7 +150,7 @@ func (c *Console) told(s *session) *notice {
 	return n
 }
 
-func (c *Console) setPreferences(w http.ResponseWriter, r *http.Request, _ view) {
+func (c *Console) setPreferences(w http.ResponseWriter, r *http.Request, v view) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if lang := r.PostFormValue("language"); c.speech[lang] != nil {
 		setPreference(w, languageCookie, lang)
@@ -147,7 +158,7 @@ func (c *Console) setPreferences(w http.ResponseWriter, r *http.Request, _ view)
 	if theme := r.PostFormValue("theme"); theme == "auto" || theme == "light" || theme == "dark" {
 		setPreference(w, themeCookie, theme)
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, v.session.home(), http.StatusSeeOther)
 }
 
 func setPreference(w http.ResponseWriter, name, value string) {

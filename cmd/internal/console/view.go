@@ -43,9 +43,18 @@ func (c *Console) render(w http.ResponseWriter, v view, status int, name string,
 	_, _ = out.WriteTo(w) // the client went away: nobody to tell
 }
 
+// faultPage is what the fault template shows.
+type faultPage struct {
+	view
+	Back string
+}
+
 // fault answers a request that failed through nobody's wish.
 func (c *Console) fault(w http.ResponseWriter, r *http.Request, err error) {
 	c.cfg.Logger.Error("request failed", "server", "console", "method", r.Method, "path", r.URL.Path, "error", err)
-	v := c.view(r, nil)
-	c.render(w, v, http.StatusInternalServerError, "fault", v)
+	v, back := c.view(r, nil), "/login"
+	if place := r.PathValue("place"); place != "" {
+		back = "/s/" + place + "/"
+	}
+	c.render(w, v, http.StatusInternalServerError, "fault", faultPage{v, back})
 }
