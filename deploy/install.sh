@@ -16,12 +16,13 @@ oldest_minor=21
 
 die() { echo "install: $*" >&2; exit 1; }
 
-# find_go prints a go command that is new enough, if there is one.
+# find_go prints a go command that is new enough, if there is one. It asks outside the module, where go tells its own
+# version and fetches no other.
 find_go() {
 	local go minor
 	for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-1.2?/bin/go; do
 		[ -x "$go" ] || continue
-		minor=$("$go" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+		minor=$(cd / && GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
 		if [ -n "$minor" ] && [ "$minor" -ge "$oldest_minor" ]; then
 			echo "$go"
 			return 0
@@ -34,7 +35,7 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		env DEBIAN_FRONTEND=noninteractive "$@"
 	elif command -v sudo >/dev/null; then
-		sudo DEBIAN_FRONTEND=noninteractive "$@"
+		sudo env DEBIAN_FRONTEND=noninteractive "$@"
 	else
 		die "packages are missing ($*): run this as root, or install sudo"
 	fi
@@ -49,37 +50,50 @@ missing() {
 }
 
 updated=
-apt_install() { # [option...] -- package...
-	local options=()
-	while [ "$1" != -- ]; do options+=("$1"); shift; done
-	shift
-	command -v apt-get >/dev/null || die "apt-get is not here: install by hand: $*"
-	if [ -z "$updated" ]; then
-		as_root apt-get update -q || die "apt-get update failed: check the network and /etc/apt/sources.list"
-		updated=1
-	fi
-	as_root apt-get install -q -y --no-install-recommends "${options[@]}" "$@" || die "apt-get could not install: $*"
+apt_update() {
+	[ -z "$updated" ] || return 0
+	as_root apt-get update -q || die "apt-get update failed: check the network and /etc/apt/sources.list, then run this again"
+	updated=1
+}
+
+apt_install() {
+	apt_update
+	as_root apt-get install -q -y --no-install-recommends "$@" ||
+		die "apt-get could not install $*: read its message above, then run this again"
 }
 
 packages() {
 	local wanted
+	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+		echo "install: this is not Debian, so nothing is installed; needed are: $*" >&2
+		return 0
+	fi
 	mapfile -t wanted < <(missing "$@")
-	[ "${#wanted[@]}" = 0 ] || apt_install -- "${wanted[@]}"
+	[ "${#wanted[@]}" = 0 ] || apt_install "${wanted[@]}"
+}
+
+# mirror prints the Debian mirror that this machine uses.
+mirror() {
+	local found
+	found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+		sed -n 's/^ *deb  *\(\[[^]]*\] *\)\?\(http[^ ]*debian\/\?\) .*/\2/p; s/^URIs: *\(http[^ ]*debian\/\?\)\( .*\)\?$/\1/p' |
+		sed -n 1p) || true
+	echo "${found:-http://deb.debian.org/debian}"
 }
 
 # go_from_backports brings golang-1.23, which then fetches the toolchain of go.mod.
 go_from_backports() {
-	find_go >/dev/null && return
-	local list=/etc/apt/sources.list.d/trustcore-backports.list mirror
-	if ! apt-cache policy golang-1.23-go 2>/dev/null | grep -q 'Candidate: [0-9]'; then
-		mirror=$(sed -n 's/^ *deb  *\(\[[^]]*\] *\)\?\(http[^ ]*debian\/\?\) .*/\2/p; s/^URIs: *\(http[^ ]*\).*/\1/p' \
-			/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v security | head -n 1)
-		[ -n "$mirror" ] || die "go is older than 1.$oldest_minor and no Debian mirror was found in /etc/apt: install Go 1.26 by hand"
-		echo "deb $mirror bookworm-backports main" | as_root tee "$list" >/dev/null
+	local list=/etc/apt/sources.list.d/trustcore-backports.list by_hand="install Go 1.26 from https://go.dev/dl by hand"
+	find_go >/dev/null && return 0
+	grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || die "go is older than 1.$oldest_minor: $by_hand"
+	apt_update
+	if ! apt-cache policy golang-1.23-go | grep -q 'Candidate: [0-9]'; then
+		echo "deb $(mirror) bookworm-backports main" | as_root tee "$list" >/dev/null ||
+			die "$list could not be written: $by_hand"
 		updated=
 	fi
-	apt_install -- golang-1.23-go
-	find_go >/dev/null || die "go is still not new enough: install Go 1.26 by hand"
+	apt_install golang-1.23-go
+	find_go >/dev/null || die "golang-1.23 is installed but does not run: $by_hand"
 }
 
 case "${1-}" in
