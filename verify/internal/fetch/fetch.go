@@ -33,6 +33,7 @@ const (
 	maxRedirects    = 3
 	maxURL          = 2048 // bytes
 	maxHeader       = 64 << 10
+	maxConnsPerHost = 16 // a document with a thousand signers is no reason to knock a responder over
 )
 
 // ErrForbidden tells that a URL leads where it must not.
@@ -52,13 +53,18 @@ func New(cfg Config) *Client {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
+	return newClient(cfg, nil)
+}
+
+// newClient makes a client with a resolver; nil is the machine's.
+func newClient(cfg Config, resolver *net.Resolver) *Client {
 	wall := &wall{allow: slices.Clone(cfg.Allow)}
-	dialer := &net.Dialer{Timeout: cfg.Timeout, Control: wall.control}
+	dialer := &net.Dialer{Timeout: cfg.Timeout, Control: wall.control, Resolver: resolver}
 	return &Client{maxBytes: cfg.MaxBytes, http: &http.Client{
 		Timeout: cfg.Timeout,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, MaxResponseHeaderBytes: maxHeader, ForceAttemptHTTP2: true,
-			MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+			MaxConnsPerHost: maxConnsPerHost, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
@@ -147,6 +153,9 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("5f00::/16"),
 }
 
+// public6 is what is handed out of IPv6 for the Internet.
+var public6 = netip.MustParsePrefix("2000::/3")
+
 func (w *wall) permits(ap netip.AddrPort) bool {
 	a := ap.Addr().Unmap().WithZone("")
 	if slices.Contains(w.allow, netip.AddrPortFrom(a, ap.Port())) {
@@ -154,6 +163,9 @@ func (w *wall) permits(ap netip.AddrPort) bool {
 	}
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
 		return false
+	}
+	if a.Is6() && !public6.Contains(a) {
+		return false // among others the old site-local fec0::/10
 	}
 	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -30,7 +31,9 @@ func TestForbiddenAddresses(t *testing.T) {
 		"http://10.0.0.1/", "http://172.16.0.1/", "http://192.168.1.1/", "http://169.254.169.254/latest/meta-data/",
 		"http://100.64.0.1/", "http://192.0.2.1/", "http://198.18.0.1/", "http://224.0.0.1/", "http://255.255.255.255/",
 		"http://[::ffff:127.0.0.1]/", "http://[::ffff:10.0.0.1]/", "http://[::127.0.0.1]/", "http://[fe80::1]/", "http://[fc00::1]/",
-		"http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[ff02::1]/",
+		"http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[ff02::1]/", "http://[fec0::1]/", "http://[4000::1]/",
+		"http://[::ffff:7f00:1]/", "http://[0:0:0:0:0:0:0:1]/", "http://[fe80::1%25lo]/", "http://[2001:0:7f00:1::]/", "http://[::ffff:a9fe:a9fe]/",
+		"http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://127.0.0.1.:80/",
 		"file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "ldap://127.0.0.1/", "http:///", "//host/", "http://user@192.0.2.1/",
 	} {
 		if _, err := c.Get(t.Context(), u); err == nil {
@@ -84,6 +87,21 @@ func TestBounds(t *testing.T) {
 			for _, err := w.Write(make([]byte, 10)); err == nil; _, err = w.Write(make([]byte, 10)) {
 				w.(http.Flusher).Flush()
 			}
+		case "/drip":
+			for _, err := w.Write([]byte{0}); err == nil; _, err = w.Write([]byte{0}) {
+				w.(http.Flusher).Flush()
+				select {
+				case <-release:
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		case "/headers":
+			for i := range 100 {
+				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1000))
+			}
+		case "/gzip":
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(make([]byte, 2000))
 		case "/silent":
 			<-release
 		case "/slow":
@@ -98,7 +116,7 @@ func TestBounds(t *testing.T) {
 		}
 	})
 	defer close(release)
-	for _, path := range []string{"/large", "/endless", "/silent", "/slow", "/missing"} {
+	for _, path := range []string{"/large", "/endless", "/drip", "/headers", "/gzip", "/silent", "/slow", "/missing"} {
 		if data, err := c.Get(t.Context(), u+path); err == nil {
 			t.Errorf("%s: %d bytes", path, len(data))
 		}
