@@ -1,0 +1,137 @@
+// Package chain judges one certificate for people and programs that ask about certificates rather than documents: its path
+// to an anchor with every check on the way, what is known of its revocation, and what the trusted lists say it is.
+//
+// Judge is pure, as path.Validate below it: it neither fetches nor reads a clock.
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/path"
+	"trustcore/verify/revocation"
+	"trustcore/verify/trustlist"
+)
+
+// Mode says how revocation is asked for.
+type Mode string
+
+// The modes.
+const (
+	None        Mode = "none"         // not at all
+	IfAvailable Mode = "if-available" // what is known of a certificate must be good; one that nothing is known of passes
+	Require     Mode = "require"      // every certificate below the anchor must be known to be good
+)
+
+// ParseMode reads a mode; "" is Require.
+func ParseMode(text string) (Mode, error) {
+	switch m := Mode(text); m {
+	case None, IfAvailable, Require:
+		return m, nil
+	case "":
+		return Require, nil
+	}
+	return "", fmt.Errorf("%q is none of none, if-available, require", text)
+}
+
+// How evidence is read.
+const (
+	skew              = time.Minute // by which a responder's clock may be ahead
+	withoutNextUpdate = time.Hour   // how long evidence serves that does not say so itself
+)
+
+// A Question is what Judge answers. Target, Anchors, Time and Mode are needed.
+type Question struct {
+	Target  *certificate.Certificate
+	Further []*certificate.Certificate // to build paths from, in any order
+	Anchors *path.Anchors
+	Lists   *trustlist.Snapshot // for qualification; nil: it is not asked
+	Time    time.Time
+	// Known is until when evidence counts; zero is Time. Where it is later, evidence from after Time is read for Time: what
+	// is good today was good then, and a revocation after Time does not count (EN 319 102-1 5.6.2.4).
+	Known time.Time
+
+	Mode  Mode
+	CRLs  []*revocation.CRL
+	OCSPs []*revocation.Response
+
+	Policies   []certificate.OID // one of these must hold (RFC 5280 6.1.1 (c) and (e)); none: any
+	Acceptable func(name string, bits int, at time.Time) (ok bool, reason string)
+	Cache      *path.Cache // may be nil
+}
+
+// Judge validates the certificate's path. A certificate that is not valid is a report; an error means that something is
+// missing in the question, or that the context ended.
+func Judge(ctx context.Context, q Question) (*Report, error) {
+	if q.Target == nil || q.Anchors == nil || q.Time.IsZero() || q.Mode == "" {
+		return nil, errors.New("chain: target, anchors, time or mode is missing")
+	}
+	request := path.Request{
+		Target: q.Target, Pool: path.NewPool(q.Further...), Anchors: q.Anchors, Time: q.Time, Algorithm: q.Acceptable,
+		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(),
+		Policies: path.Policies{Initial: q.Policies, RequireExplicit: len(q.Policies) > 0},
+	}
+	result := path.Validate(ctx, request)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("judging was given up: %w", err)
+	}
+	r := report(&q, &result)
+	r.qualify(&q, &result)
+	return r, nil
+}
+
+func (q *Question) rule() *path.RevocationRule {
+	if q.Mode == None {
+		return nil
+	}
+	rule := &path.RevocationRule{
+		Evidence: func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return q.OCSPs, q.CRLs },
+		Required: q.Mode == Require, ShortTerm: true, AfterIssuance: true, Skew: skew, WithoutNextUpdate: withoutNextUpdate,
+	}
+	if q.Known.After(q.Time.Add(skew)) {
+		rule.KnownUntil = q.Known
+	}
+	if q.Lists != nil {
+		rule.LocalResponder = func(c *certificate.Certificate) bool { return len(q.Lists.Holding(c)) > 0 }
+	}
+	return rule
+}
+
+// qualify asks the trusted lists (TS 119 615 4.4, 4.5).
+func (r *Report) qualify(q *Question, result *path.Result) {
+	if q.Lists == nil || result.Anchor == nil {
+		return
+	}
+	var issuers []*certificate.Certificate
+	issuers = append(issuers, result.Chain[1:]...)
+	if a := result.Anchor.Certificate; a != nil {
+		issuers = append(issuers, a)
+	}
+	r.AtIssuance = qualificationOf(q.Lists.Qualify(q.Target, issuers, q.Target.NotBefore))
+	r.AtValidation = qualificationOf(q.Lists.Qualify(q.Target, issuers, q.Time))
+}
+
+func qualificationOf(q trustlist.Qualified) Qualification {
+	out := Qualification{Level: "N/A", Qualified: q.Certificate, Device: q.Device, Provider: q.Provider, Because: q.Because}
+	if !q.Found || q.Conflict {
+		if q.Conflict {
+			out.Because = append(out.Because, "services of the trusted lists contradict each other")
+		}
+		return out
+	}
+	use := map[trustlist.Type]string{trustlist.ForSignatures: "ESig", trustlist.ForSeals: "ESeal", trustlist.ForWebsites: "WSA"}[q.Type]
+	if use == "" {
+		use = "unknown"
+	}
+	out.Level = "Cert for " + use
+	if q.Certificate {
+		out.Level = "QCert for " + use
+	}
+	if q.Device && use != "WSA" {
+		out.Level += " with QSCD"
+	}
+	return out
+}
