@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
+	"time"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/verify/trustlist"
@@ -16,14 +18,16 @@ type Config struct {
 	Identity   httpserver.Identity `koanf:"identity"`   // verifyd's own certificate
 	Clients    string              `koanf:"clients"`    // "none" (default on loopback) or "certificate": callers must show one of identity.ca
 	Operations string              `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics, default 127.0.0.1:9102
-	StateDir   string              `koanf:"state_dir"`  // folder of verifyd alone
+	StateDir   string              `koanf:"state_dir"`  // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
 
 	TrustLists  string   `koanf:"trust_lists"`  // folder with trusted lists, told apart by content
 	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists
 	ExtraLists  []string `koanf:"extra_lists"`  // trusted lists outside the list of the lists
 	Anchors     []string `koanf:"anchors"`      // PEM files with certificates that are trusted at all times
 
-	Offline    bool             `koanf:"offline"`     // fetch neither CRLs nor OCSP answers
+	Reload time.Duration `koanf:"reload"` // how often the files above are read again, default 1h; SIGHUP does it at once
+
+	Offline    bool             `koanf:"offline"`     // fetch nothing: evidence comes from documents and from the state folder
 	FetchAllow []netip.AddrPort `koanf:"fetch_allow"` // private addresses that may be asked all the same: the own authority's
 
 	MaxDocument int64      `koanf:"max_document"` // bytes of one request, default 100 MiB
@@ -31,9 +35,12 @@ type Config struct {
 	LogLevel    slog.Level `koanf:"log_level"`    // DEBUG, INFO (default), WARN, ERROR
 }
 
+// minReload is how often the lists may be read again: reading all of the Union's costs some seconds of work.
+const minReload = 10 * time.Second
+
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Clients: "none", Operations: "127.0.0.1:9102", MaxDocument: 100 << 20}
+	return Config{Clients: "none", Operations: "127.0.0.1:9102", MaxDocument: 100 << 20, Reload: time.Hour}
 }
 
 // Check names the key that is missing or wrong.
@@ -51,6 +58,10 @@ func (c *Config) Check() error {
 		return fmt.Errorf("clients: %q is neither none nor certificate", c.Clients)
 	case c.Clients == "none" && !listen.Addr().IsLoopback():
 		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
+	case !filepath.IsAbs(c.StateDir):
+		return fmt.Errorf("state_dir: %q is not the absolute path of a folder for verifyd alone", c.StateDir)
+	case c.Reload < minReload:
+		return fmt.Errorf("reload: %s is too often: at least %s", c.Reload, minReload)
 	case c.TrustLists != "" && c.LOTLSigners == "":
 		return errors.New("lotl_signers is missing: the folder with the certificates that may sign the list of the lists")
 	case c.TrustLists == "" && len(c.ExtraLists) == 0 && len(c.Anchors) == 0:

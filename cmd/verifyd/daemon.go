@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,10 +13,11 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/verify"
 	"trustcore/verify/api"
+	"trustcore/verify/chain"
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
+	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
-	"trustcore/verify/trustlist"
 )
 
 // The caches: 20,000 certificates take about 120 MB, 500,000 verdicts 75 MB.
@@ -24,42 +26,42 @@ const (
 	cachedVerdicts     = 500_000
 )
 
-// judge is what verifyd judges by. It is immutable.
+// judge is what verifyd judges by. It is safe for concurrent use.
 type judge struct {
-	lists    *trustlist.Snapshot
-	cache    *path.Cache
-	gatherer *evidence.Gatherer
-	policy   *verify.Policy
-	judged   *prometheus.CounterVec // by indication
-	took     prometheus.Histogram   // seconds
-	log      *slog.Logger
+	trust        *trust
+	cache        *path.Cache
+	gatherer     *evidence.Gatherer
+	policy       *verify.Policy
+	judged       *prometheus.CounterVec // signatures, by indication
+	certificates *prometheus.CounterVec // by indication
+	took         prometheus.Histogram   // seconds
+	log          *slog.Logger
 }
 
 func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, log *slog.Logger) (*judge, error) {
-	lists, err := trustlist.Load(ctx, cfg.sources())
+	trust, err := newTrust(ctx, cfg.sources(), log)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range lists.Status() {
-		if s.Error != "" {
-			log.Warn("a trusted list is not used", "file", s.File, "territory", s.Territory, "error", s.Error)
-		}
-	}
-	log.Info("trusted lists loaded", "files", len(lists.Status()), "services", lists.Services())
 	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return nil, err
 	}
-	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Cache: cache, Now: time.Now})
+	keep, err := evidence.OpenKeep(filepath.Join(cfg.StateDir, "evidence"))
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{lists: lists, cache: cache, gatherer: gatherer, policy: verify.DefaultPolicy(), log: log,
-		judged: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
+	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Cache: cache, Keep: keep, Now: time.Now, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policy: verify.DefaultPolicy(), log: log,
+		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
+		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 	}
-	return j, errors.Join(metrics.Register(j.judged), metrics.Register(j.took))
+	return j, errors.Join(metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
 
 // document is an api.Judge.
@@ -70,11 +72,12 @@ func (j *judge) document(ctx context.Context, data []byte, detached []signature.
 	if err != nil {
 		return nil, err
 	}
-	found := j.gatherer.Gather(ctx, doc, j.lists.Anchors(), at)
-	for _, p := range found.Problems {
-		j.log.Info("a source of revocation information did not answer", "problem", p)
-	}
-	report, err := verify.Judge(ctx, doc, &verify.Evidence{Lists: j.lists, CRLs: found.CRLs, OCSPs: found.OCSPs, Cache: j.cache}, j.policy, at)
+	lists := j.trust.current.Load()
+	found := j.gatherer.Gather(ctx, doc, lists.trust(), orNow(at))
+	j.complain(found.Problems)
+	ev := &verify.Evidence{Lists: lists.Snapshot, Certificates: found.Certificates, CRLs: found.CRLs, OCSPs: found.OCSPs, Cache: j.cache}
+	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
+	report, err := verify.Judge(ctx, doc, ev, j.policy, orNow(at))
 	if err != nil {
 		return nil, err
 	}
@@ -84,13 +87,71 @@ func (j *judge) document(ctx context.Context, data []byte, detached []signature.
 	return report, nil
 }
 
+func orNow(at time.Time) time.Time {
+	if at.IsZero() {
+		return time.Now()
+	}
+	return at
+}
+
+func (j *judge) complain(problems []string) {
+	for _, p := range problems {
+		j.log.Info("a source of evidence did not serve", "problem", p)
+	}
+}
+
+// certificate is an api.JudgeCertificate.
+func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*chain.Report, error) {
+	lists := j.trust.current.Load()
+	var further [][]byte
+	for _, c := range q.Further {
+		further = append(further, c.Raw)
+	}
+	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
+		Policies: q.Policies, Acceptable: j.policy.Acceptable, Cache: j.cache}
+	var problems []string
+	if q.Mode != chain.None {
+		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
+		problems = found.Problems
+		j.add(&question, found)
+	}
+	question.Time, question.Known = orNow(q.At), time.Now()
+	report, err := chain.Judge(ctx, question)
+	if err != nil {
+		return nil, err
+	}
+	report.Problems = problems
+	j.complain(problems)
+	j.certificates.WithLabelValues(report.Indication).Inc()
+	return report, nil
+}
+
+// add puts what was gathered into the question; what can't be read was left out before.
+func (j *judge) add(q *chain.Question, found evidence.Found) {
+	for _, der := range found.Certificates {
+		if c, err := j.cache.Parse(der); err == nil {
+			q.Further = append(q.Further, c)
+		}
+	}
+	for _, der := range found.CRLs {
+		if l, err := revocation.ParseCRL(der); err == nil {
+			q.CRLs = append(q.CRLs, l)
+		}
+	}
+	for _, der := range found.OCSPs {
+		if r, err := revocation.ParseOCSP(der); err == nil {
+			q.OCSPs = append(q.OCSPs, r)
+		}
+	}
+}
+
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	metrics := httpserver.Metrics()
 	j, err := newJudge(ctx, cfg, metrics, log)
 	if err != nil {
 		return err
 	}
-	handler, err := api.New(api.Config{Judge: j.document, Now: time.Now, Logger: log, MaxDocument: cfg.MaxDocument, Concurrency: cfg.Concurrency})
+	handler, err := api.New(api.Config{Judge: j.document, Certificate: j.certificate, Logger: log, MaxDocument: cfg.MaxDocument, Concurrency: cfg.Concurrency})
 	if err != nil {
 		return err
 	}
@@ -102,13 +163,14 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	operations, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
+	ops, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	ready := func(context.Context) error { return nil } // lists and anchors were loaded, or we would not be here
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: handler, Logger: log}.Serve(ctx))
-	group.Go(httpserver.Server{Name: "operations", Listener: operations, Handler: httpserver.Operations(ready, metrics), Logger: log}.Serve(ctx))
+	group.Go(httpserver.Server{Name: "operations", Listener: ops, Handler: operations(j.trust, metrics), Logger: log}.Serve(ctx))
+	group.Go(func() error { return j.trust.run(ctx, cfg.Reload) })
+	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
 }

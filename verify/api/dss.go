@@ -3,7 +3,9 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -141,13 +143,25 @@ type dssMessage struct {
 	Key   string `json:"Key"`
 }
 
-// validateSignature answers DSS's request of that name.
-func (s *server) validateSignature(w http.ResponseWriter, r *http.Request) error {
-	var in dssRequest
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+// decode reads one JSON value; fields that are not known have no effect.
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("reading the request: %w", orBad(err))
 	}
-	req, err := in.request(s.Now())
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return refuse(http.StatusBadRequest, "", "the request goes on after its JSON object")
+	}
+	return nil
+}
+
+// dssSignature answers DSS's validateSignature.
+func (s *server) dssSignature(w http.ResponseWriter, r *http.Request) error {
+	var in dssRequest
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	req, err := in.request()
 	if err != nil {
 		return err
 	}
@@ -159,17 +173,14 @@ func (s *server) validateSignature(w http.ResponseWriter, r *http.Request) error
 	return nil
 }
 
-func (in *dssRequest) request(now time.Time) (*request, error) {
+func (in *dssRequest) request() (*request, error) {
 	if in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0 {
 		return nil, refuse(http.StatusBadRequest, "signedDocument.bytes", "the document is missing: send its bytes in base64")
 	}
 	if in.SignedDocument.DigestAlgorithm != nil {
 		return nil, refuse(http.StatusBadRequest, "signedDocument.digestAlgorithm", "the signed document itself is needed, not its digest")
 	}
-	req := &request{document: signature.Detached{Name: in.SignedDocument.Name, Content: in.SignedDocument.Bytes}, at: now}
-	if !in.ValidationTime.IsZero() {
-		req.at = in.ValidationTime.Time
-	}
+	req := &request{document: signature.Detached{Name: in.SignedDocument.Name, Content: in.SignedDocument.Bytes}, at: in.ValidationTime.Time}
 	for i, d := range in.OriginalDocuments {
 		if d.DigestAlgorithm != nil {
 			return nil, refuse(http.StatusBadRequest, fmt.Sprintf("originalDocuments[%d].digestAlgorithm", i), "the document itself is needed, not its digest")

@@ -1,6 +1,7 @@
 // Package evidence gathers what a document does not carry itself: revocation information about its
-// signers. The cache answers first; what must be fetched is fetched once for all who wait, and only for
-// chains that reach a trust anchor, so that a stranger's document can't send us anywhere.
+// signers, and issuers that are missing on the way to an anchor. The cache answers first; what must be
+// fetched is fetched once for all who wait, and only for chains that reach a trust anchor, so that a
+// stranger's document can't send us anywhere. Whatever a verdict leaned on is kept for good.
 package evidence
 
 import (
@@ -8,10 +9,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"trustcore/verify/certificate"
@@ -23,49 +27,60 @@ import (
 
 // Config is what New needs.
 type Config struct {
-	Offline bool             // nothing is fetched, so nothing is gathered
+	Offline bool             // nothing is fetched: only the cache and the keep answer
 	Allow   []netip.AddrPort // private addresses that may be asked all the same: the own authority's
 	Cache   *path.Cache      // of parsed certificates and signature verdicts; may be nil
+	Keep    *Keep            // of all evidence that was used; nil keeps nothing
 	Now     func() time.Time
-	// MaxBytes bounds the memory for answers that are kept; 0 means 256 MiB.
-	MaxBytes uint64
+	Logger  *slog.Logger
+
+	MaxBytes uint64        // bounds the memory for answers; 0 means 256 MiB
+	Wait     time.Duration // for all sources of one document together; 0 means 8 s
 }
 
-// The life of answers in the cache.
+// Budgets. Who sends a document can make us do at most this.
 const (
 	defaultMaxBytes = 256 << 20
-	maxAge          = time.Hour        // an answer without nextUpdate, or with a far one, is asked for again after this
-	failureAge      = 30 * time.Second // a source that failed is left alone for so long
-	maxSources      = 4                // of one kind that are tried for one certificate
+	defaultWait     = 8 * time.Second
+	maxSources      = 4   // of one kind that are tried for one certificate
+	maxQuestions    = 100 // certificates of one document that are asked about
+	maxPool         = 2000
+	asksAtOnce      = 8 // for one document
 )
 
 // Gatherer is safe for concurrent use.
 type Gatherer struct {
 	cfg     Config
 	client  *fetch.Client // nil offline
-	answers *otter.Cache[[32]byte, answer]
+	answers *otter.Cache[[32]byte, *answer]
 	flights singleflight.Group
+	stats   counters
 }
 
-// answer is what a source said, or that it failed.
-type answer struct {
-	der   []byte
-	until time.Time
-	err   error
+type counters struct{ cached, kept, fetched, failed atomic.Uint64 }
+
+// Stats counts since the start.
+type Stats struct {
+	Cached  uint64 // answers from the cache
+	Kept    uint64 // answers from the keep
+	Fetched uint64 // answers from the network
+	Failed  uint64 // sources that did not answer, or not with what they should
 }
 
 // New returns a Gatherer.
 func New(cfg Config) (*Gatherer, error) {
-	if cfg.Now == nil {
-		return nil, errors.New("evidence: Now is missing")
+	if cfg.Now == nil || cfg.Logger == nil {
+		return nil, errors.New("evidence: Now or Logger is missing")
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
-	const overhead = 200 // bytes of an entry beside its answer
-	answers, err := otter.New(&otter.Options[[32]byte, answer]{
+	if cfg.Wait == 0 {
+		cfg.Wait = defaultWait
+	}
+	answers, err := otter.New(&otter.Options[[32]byte, *answer]{
 		MaximumWeight: cfg.MaxBytes,
-		Weigher:       func(_ [32]byte, a answer) uint32 { return uint32(min(len(a.der)+overhead, 1<<31)) },
+		Weigher:       func(_ [32]byte, a *answer) uint32 { return a.weight() },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
@@ -77,79 +92,177 @@ func New(cfg Config) (*Gatherer, error) {
 	return g, nil
 }
 
-// Found is what was gathered, DER.
+// Stats returns the counters.
+func (g *Gatherer) Stats() Stats {
+	return Stats{g.stats.cached.Load(), g.stats.kept.Load(), g.stats.fetched.Load(), g.stats.failed.Load()}
+}
+
+// Trust says where chains may end and who may be asked for issuers that are missing on the way.
+type Trust struct {
+	Anchors *path.Anchors
+	// Hosts may be asked for issuers (RFC 5280 4.2.2.1): those that the anchors themselves name. A chain that does not reach
+	// an anchor yet proves nothing about its maker, so his choice of host counts for nothing.
+	Hosts map[string]bool
+}
+
+// Found is what was gathered, DER, without repeats.
 type Found struct {
-	CRLs, OCSPs [][]byte
+	CRLs, OCSPs, Certificates [][]byte
 	// Problems say which sources did not answer; the verdict will be INDETERMINATE where nothing else served.
 	Problems []string
 }
 
-// Gather looks for revocation information about every certificate of the document's chains that the
-// document does not carry any for.
-func (g *Gatherer) Gather(ctx context.Context, doc *signature.Document, anchors *path.Anchors, at time.Time) Found {
-	var found Found
-	if g.client == nil {
-		return found
-	}
-	seen := map[[32]byte]bool{}
+// bundle is what came with one signer.
+type bundle struct{ certificates, crls, ocsps [][]byte }
+
+func (b bundle) with(o bundle) bundle {
+	join := func(x, y [][]byte) [][]byte { return append(x[:len(x):len(x)], y...) }
+	return bundle{join(b.certificates, o.certificates), join(b.crls, o.crls), join(b.ocsps, o.ocsps)}
+}
+
+// Gather looks for revocation information about every certificate of the document's chains that the document does not
+// carry any for. It returns when all is there, when the context ends, or when the time for one document is over.
+func (g *Gatherer) Gather(ctx context.Context, doc *signature.Document, trust Trust, at time.Time) Found {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
+	defer cancel()
+	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
 	for _, s := range doc.Signatures {
-		g.about(ctx, s.Signer, s, anchors, at, seen, &found)
+		own := bundle{s.Certificates, s.CRLs, s.OCSPs}
+		r.about(ctx, s.Signer, own)
 		for _, t := range s.Timestamps {
-			own := &signature.Signature{Certificates: append(t.Certificates[:len(t.Certificates):len(t.Certificates)], s.Certificates...),
-				CRLs: append(t.CRLs[:len(t.CRLs):len(t.CRLs)], s.CRLs...), OCSPs: append(t.OCSPs[:len(t.OCSPs):len(t.OCSPs)], s.OCSPs...)}
-			g.about(ctx, t.Signer, own, anchors, at, seen, &found)
+			r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs}.with(own))
 		}
 	}
 	for _, t := range doc.Timestamps {
-		own := &signature.Signature{Certificates: t.Certificates, CRLs: t.CRLs, OCSPs: t.OCSPs}
-		g.about(ctx, t.Signer, own, anchors, at, seen, &found)
+		r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs})
 	}
-	return found
+	return r.answer(ctx)
 }
 
-// about gathers for one signer and the issuers above.
-func (g *Gatherer) about(ctx context.Context, signer []byte, s *signature.Signature, anchors *path.Anchors, at time.Time, seen map[[32]byte]bool, found *Found) {
-	chain, anchor := g.chain(ctx, signer, s.Certificates, anchors, at)
+// GatherFor does the same for a single certificate and further ones that came with it.
+func (g *Gatherer) GatherFor(ctx context.Context, target []byte, further [][]byte, trust Trust, at time.Time) Found {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
+	defer cancel()
+	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
+	r.about(ctx, target, bundle{certificates: further})
+	return r.answer(ctx)
+}
+
+// round is the work for one document.
+type round struct {
+	g         *Gatherer
+	trust     Trust
+	at        time.Time
+	seen      map[[32]byte]bool
+	questions []revocation.Question
+	found     Found
+}
+
+// about notes the questions about one signer and the issuers above.
+func (r *round) about(ctx context.Context, signer []byte, came bundle) {
+	chain, anchor, pool := r.chain(ctx, signer, came.certificates)
 	if anchor == nil {
 		return
 	}
-	carried := g.carried(s)
+	carried := readEvidence(came)
 	for i, c := range chain {
-		if seen[c.Fingerprint] || c.OCSPNoCheck || c.ValidityAssured || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
+		if r.seen[c.Fingerprint] || c.OCSPNoCheck || c.ValidityAssured || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
-		seen[c.Fingerprint] = true
-		q := revocation.Question{Certificate: c, Time: at, IssuerName: anchor.Name, IssuerKey: anchor.Key, Issuer: anchor.Certificate}
-		if i+1 < len(chain) {
-			key, err := chain[i+1].Key()
-			if err != nil {
-				continue
-			}
-			q.IssuerName, q.IssuerKey, q.Issuer = chain[i+1].Subject, key, chain[i+1]
+		r.seen[c.Fingerprint] = true
+		q, err := question(chain, i, anchor, pool)
+		if err != nil || carried.answers(q) || len(r.questions) == maxQuestions {
+			continue
 		}
-		if !carried.answers(q) {
-			g.fetch(ctx, q, found)
-		}
+		r.questions = append(r.questions, q)
 	}
 }
 
-// chain returns the path to an anchor, valid or not: an expired certificate is asked about too.
-func (g *Gatherer) chain(ctx context.Context, signer []byte, pool [][]byte, anchors *path.Anchors, at time.Time) ([]*certificate.Certificate, *path.Anchor) {
-	if signer == nil {
-		return nil, nil
+// question asks about the i-th certificate. It is for choosing among evidence: whether a signer's own certificate may be
+// relied on, and what age serves, is for the judge to say.
+func question(chain []*certificate.Certificate, i int, anchor *path.Anchor, pool *path.Pool) (revocation.Question, error) {
+	anyAge := revocation.AnyAge
+	q := revocation.Question{
+		Certificate: chain[i], IssuerName: anchor.Name, IssuerKey: anchor.Key, Issuer: anchor.Certificate,
+		Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, Responders: pool.All(),
+		Trusted: func(*certificate.Certificate) error { return nil },
 	}
-	target, err := g.cfg.Cache.Parse(signer)
+	q.CRLIssuers = func(name certificate.Name) []*certificate.Certificate {
+		named := pool.Named(name)
+		if c := anchor.Certificate; c != nil && c.Subject.Equal(name) {
+			named = append(named[:len(named):len(named)], c)
+		}
+		return named
+	}
+	if i+1 < len(chain) {
+		key, err := chain[i+1].Key()
+		if err != nil {
+			return q, err
+		}
+		q.IssuerName, q.IssuerKey, q.Issuer = chain[i+1].Subject, key, chain[i+1]
+	}
+	return q, nil
+}
+
+// chain returns the path to an anchor, valid or not: an expired certificate is asked about too.
+func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*certificate.Certificate, *path.Anchor, *path.Pool) {
+	if signer == nil {
+		return nil, nil, nil
+	}
+	target, err := r.g.cfg.Cache.Parse(signer)
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var certificates []*certificate.Certificate
-	for _, der := range pool {
-		if c, err := g.cfg.Cache.Parse(der); err == nil {
+	for _, der := range came[:min(len(came), maxPool)] {
+		if c, err := r.g.cfg.Cache.Parse(der); err == nil {
 			certificates = append(certificates, c)
 		}
 	}
-	result := path.Validate(ctx, path.Request{Target: target, Pool: path.NewPool(certificates...), Anchors: anchors, Time: at, DirectTrust: true, Cache: g.cfg.Cache})
-	return result.Chain, result.Anchor
+	for missing := 0; ; missing++ {
+		pool := path.NewPool(certificates...)
+		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at, DirectTrust: true, Cache: r.g.cfg.Cache})
+		if result.Anchor != nil || missing == maxMissing {
+			return result.Chain, result.Anchor, pool
+		}
+		issuers := r.issuers(ctx, result.Chain)
+		if len(issuers) == 0 {
+			return result.Chain, nil, pool
+		}
+		certificates = append(certificates, issuers...)
+	}
+}
+
+// answer asks all questions, some at once, and collects what was found in their order.
+func (r *round) answer(ctx context.Context) Found {
+	parts := make([]Found, len(r.questions))
+	var group errgroup.Group
+	group.SetLimit(asksAtOnce)
+	for i, q := range r.questions {
+		group.Go(func() error {
+			parts[i] = r.g.answer(ctx, q, r.at)
+			return nil
+		})
+	}
+	_ = group.Wait() // the parts hold what went wrong
+	for _, p := range parts {
+		r.found.CRLs, r.found.OCSPs = append(r.found.CRLs, p.CRLs...), append(r.found.OCSPs, p.OCSPs...)
+		r.found.Problems = append(r.found.Problems, p.Problems...)
+	}
+	r.found.CRLs, r.found.OCSPs = distinct(r.found.CRLs), distinct(r.found.OCSPs)
+	return r.found
+}
+
+func distinct(list [][]byte) [][]byte {
+	seen := make(map[[32]byte]bool, len(list))
+	var once [][]byte
+	for _, der := range list {
+		if digest := sha256.Sum256(der); !seen[digest] {
+			seen[digest] = true
+			once = append(once, der)
+		}
+	}
+	return once
 }
 
 // carried is the evidence in the document.
@@ -158,14 +271,14 @@ type carried struct {
 	crls      []*revocation.CRL
 }
 
-func (g *Gatherer) carried(s *signature.Signature) carried {
+func readEvidence(b bundle) carried {
 	var c carried
-	for _, der := range s.OCSPs {
+	for _, der := range b.ocsps {
 		if r, err := revocation.ParseOCSP(der); err == nil {
 			c.responses = append(c.responses, r)
 		}
 	}
-	for _, der := range s.CRLs {
+	for _, der := range b.crls {
 		if l, err := revocation.ParseCRL(der); err == nil {
 			c.crls = append(c.crls, l)
 		}
@@ -175,76 +288,10 @@ func (g *Gatherer) carried(s *signature.Signature) carried {
 
 // answers reports whether the document's own evidence says something about the certificate, of whatever age.
 func (c carried) answers(q revocation.Question) bool {
-	anyAge := revocation.AnyAge
-	q.Freshness, q.WithoutNextUpdate = &anyAge, revocation.AnyAge
-	q.Trusted = func(*certificate.Certificate) error { return nil } // whether it may be relied on is the judge's question
+	q.Time = farFuture
 	status := revocation.Check(q, c.responses, c.crls).Status
 	return status == revocation.Good || status == revocation.Revoked
 }
 
-// fetch asks the certificate's OCSP responders, then its CRL distribution points, until one answers.
-func (g *Gatherer) fetch(ctx context.Context, q revocation.Question, found *Found) {
-	responders, lists := sources(q.Certificate)
-	for _, u := range responders {
-		der, err := g.ask(ctx, u, ocspRequest(q))
-		if err == nil {
-			found.OCSPs = append(found.OCSPs, der)
-			return
-		}
-		found.Problems = append(found.Problems, fmt.Sprintf("OCSP %s: %v", u, err))
-	}
-	for _, u := range lists {
-		der, err := g.ask(ctx, u, nil)
-		if err == nil {
-			found.CRLs = append(found.CRLs, der)
-			return
-		}
-		found.Problems = append(found.Problems, fmt.Sprintf("CRL %s: %v", u, err))
-	}
-}
-
-// ask returns the cached answer, or fetches it once for all who ask at the same time.
-func (g *Gatherer) ask(ctx context.Context, url string, ocsp []byte) ([]byte, error) {
-	key := sha256.Sum256(append([]byte(url+"\x00"), ocsp...))
-	now := g.cfg.Now()
-	if a, ok := g.answers.GetIfPresent(key); ok && now.Before(a.until) {
-		return a.der, a.err
-	}
-	v, _, _ := g.flights.Do(string(key[:]), func() (any, error) {
-		// Not the caller's context: others may wait for the same answer. The client's time-out bounds it.
-		a := g.fetchOne(context.WithoutCancel(ctx), url, ocsp, now)
-		g.answers.Set(key, a)
-		return a, nil
-	})
-	a := v.(answer)
-	return a.der, a.err
-}
-
-func (g *Gatherer) fetchOne(ctx context.Context, url string, ocsp []byte, now time.Time) answer {
-	if ocsp == nil {
-		der, err := g.client.Get(ctx, url)
-		if err != nil {
-			return answer{err: err, until: now.Add(failureAge)}
-		}
-		list, err := revocation.ParseCRL(der)
-		if err != nil {
-			return answer{err: err, until: now.Add(failureAge)}
-		}
-		return answer{der: der, until: life(now, list.NextUpdate)}
-	}
-	der, err := g.client.Post(ctx, url, "application/ocsp-request", ocsp)
-	if err != nil {
-		return answer{err: err, until: now.Add(failureAge)}
-	}
-	if _, err := revocation.ParseOCSP(der); err != nil {
-		return answer{err: err, until: now.Add(failureAge)}
-	}
-	const ocspAge = 30 * time.Second // a revocation must be seen soon, and its answer is small
-	return answer{der: der, until: now.Add(ocspAge)}
-}
-
-// life is until when a CRL is kept: half of what is left, so that it is renewed before it runs out.
-func life(now, nextUpdate time.Time) time.Time {
-	left := min(nextUpdate.Sub(now)/2, maxAge)
-	return now.Add(max(left, failureAge))
-}
+// farFuture makes evidence of any time serve. Not further: ages are durations, which end after 292 years.
+var farFuture = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"crypto/sha1" // RFC 6960 4.3: every responder knows it; here it only names the certificate
+	"crypto/sha256"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -11,24 +12,46 @@ import (
 	"trustcore/verify/revocation"
 )
 
-// sources returns the http URLs of the certificate's OCSP responders and CRL distribution points.
-func sources(c *certificate.Certificate) (responders, lists []string) {
-	for _, a := range c.AIA {
+// kind is what is asked for at an address.
+type kind string
+
+const (
+	sourceOCSP    kind = "OCSP"
+	sourceCRL     kind = "CRL"
+	sourceIssuers kind = "issuers"
+)
+
+// source is one address and what is asked there.
+type source struct {
+	kind    kind
+	url     string
+	request []byte // an OCSPRequest
+}
+
+// key names the source in the cache and in the keep.
+func (s source) key() [32]byte {
+	return sha256.Sum256(append([]byte(string(s.kind)+"\x00"+s.url+"\x00"), s.request...))
+}
+
+// sources returns the http addresses of the certificate's OCSP responders, then of its CRL distribution points.
+func sources(q revocation.Question) []source {
+	var responders, lists []source
+	for _, a := range q.Certificate.AIA {
 		if a.Method == certificate.AccessOCSP && isHTTP(a.Location) && len(responders) < maxSources {
-			responders = append(responders, string(a.Location.Value))
+			responders = append(responders, source{sourceOCSP, string(a.Location.Value), ocspRequest(q)})
 		}
 	}
-	for _, p := range c.CRLDistributionPoints {
+	for _, p := range q.Certificate.CRLDistributionPoints {
 		if p.Name == nil {
 			continue
 		}
 		for _, n := range p.Name.Full {
 			if isHTTP(n) && len(lists) < maxSources {
-				lists = append(lists, string(n.Value))
+				lists = append(lists, source{kind: sourceCRL, url: string(n.Value)})
 			}
 		}
 	}
-	return responders, lists
+	return append(responders, lists...)
 }
 
 func isHTTP(n certificate.GeneralName) bool {

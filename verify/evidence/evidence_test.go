@@ -1,0 +1,368 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+
+	"trustcore/verify/signature"
+)
+
+func TestTheCacheAnswersFirst(t *testing.T) {
+	w := newWorld(t)
+	g, leaf := w.gatherer(nil), w.leaf("/ocsp /crl")
+	for range 3 {
+		w.wantFound(w.gather(g, leaf), 1, 0)
+	}
+	w.wantAsked("/ocsp", 1)
+	w.wantAsked("/crl", 0)
+	w.pass(2 * time.Minute)
+	w.revoke(leaf)
+	found := w.gather(g, leaf)
+	w.wantAsked("/ocsp", 2)
+	if r, err := ocsp.ParseResponse(found.OCSPs[0], w.ca.x); err != nil || r.Status != ocsp.Revoked {
+		t.Errorf("the revocation was not seen: %v %v", r, err)
+	}
+	if s := g.Stats(); s.Fetched != 2 || s.Cached != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestOneFetchForAllWhoWait(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(nil)
+	release := make(chan struct{})
+	list := w.list(w.ca)
+	w.instead("/crl", func(out http.ResponseWriter, _ *http.Request) { <-release; w.write(out, list) })
+	var all sync.WaitGroup
+	for range 20 {
+		leaf := w.leaf("/crl")
+		all.Go(func() { w.wantFound(w.gather(g, leaf), 0, 1) })
+	}
+	close(release)
+	all.Wait()
+	w.wantAsked("/crl", 1)
+}
+
+func TestFailuresAreHeldShortly(t *testing.T) {
+	w := newWorld(t)
+	g, leaf := w.gatherer(nil), w.leaf("/missing.crl")
+	for range 3 {
+		if f := w.gather(g, leaf); len(f.Problems) != 1 || !strings.Contains(f.Problems[0], "404") {
+			t.Errorf("problems: %q", f.Problems)
+		}
+	}
+	w.wantAsked("/missing.crl", 1)
+	w.pass(failureAge)
+	w.gather(g, leaf)
+	w.wantAsked("/missing.crl", 2)
+}
+
+// TestTheNextSourceAnswers lets responders fail in every way; the list says it then.
+func TestTheNextSourceAnswers(t *testing.T) {
+	w := newWorld(t)
+	stranger := w.mint(nil, "Office CA", func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+	})
+	for name, do := range map[string]http.HandlerFunc{
+		"error":      func(out http.ResponseWriter, _ *http.Request) { http.Error(out, "no", http.StatusInternalServerError) },
+		"empty":      func(http.ResponseWriter, *http.Request) {},
+		"page":       func(out http.ResponseWriter, _ *http.Request) { w.write(out, []byte("<html>maintenance</html>")) },
+		"try later":  func(out http.ResponseWriter, _ *http.Request) { w.write(out, ocsp.TryLaterErrorResponse) },
+		"other cert": func(out http.ResponseWriter, _ *http.Request) { w.write(out, w.respondFor(w.leaf(""), w.ca)) },
+		"forged": func(out http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.write(out, w.forged(body, stranger))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := w.gatherer(nil)
+			w.instead("/ocsp", do)
+			f := w.gather(g, w.leaf("/ocsp /crl"))
+			w.wantFound(f, 0, 1)
+			if len(f.Problems) != 1 {
+				t.Errorf("problems: %q", f.Problems)
+			}
+		})
+	}
+}
+
+func (w *world) respondFor(h, issuer *holder) []byte {
+	der, err := ocsp.CreateResponse(w.ca.x, w.ca.x, ocsp.Response{SerialNumber: h.x.SerialNumber, ThisUpdate: w.clock(), NextUpdate: w.clock().Add(time.Hour)}, issuer.key)
+	if err != nil {
+		w.t.Error(err)
+	}
+	return der
+}
+
+// forged answers the request with a stranger's key.
+func (w *world) forged(request []byte, stranger *holder) []byte {
+	q, err := ocsp.ParseRequest(request)
+	if err != nil {
+		w.t.Error(err)
+	}
+	return w.respondFor(&holder{x: &x509.Certificate{SerialNumber: q.SerialNumber}}, stranger)
+}
+
+// TestAForeignChainSpoilsNothing lets a certificate of one authority point to another's list: the other's holders are
+// answered all the same.
+func TestAForeignChainSpoilsNothing(t *testing.T) {
+	w := newWorld(t)
+	other := newWorld(t)
+	g := w.gatherer(nil)
+	foreign := other.mint(other.ca, "officer-2", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{w.url + "/crl"} })
+	f := g.GatherFor(t.Context(), foreign.x.Raw, nil, other.trust(), w.clock())
+	if len(f.Problems) != 1 {
+		t.Errorf("problems: %q", f.Problems)
+	}
+	w.wantFound(w.gather(g, w.leaf("/crl")), 0, 1)
+	w.wantAsked("/crl", 1)
+}
+
+func TestOnlyChainsThatReachAnAnchorAreAskedAbout(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(nil)
+	stranger := w.mint(nil, "stranger", func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	leaf := w.mint(stranger, "officer-1", func(c *x509.Certificate) {
+		c.OCSPServer, c.IssuingCertificateURL = []string{w.url + "/ocsp"}, []string{"http://elsewhere.invalid/ca.cer"}
+	})
+	w.wantFound(w.gather(g, leaf), 0, 0)
+	w.wantFound(g.GatherFor(t.Context(), []byte("no certificate"), nil, w.trust(), w.clock()), 0, 0)
+	w.wantFound(g.GatherFor(t.Context(), leaf.x.Raw, nil, Trust{}, w.clock()), 0, 0)
+	w.wantAsked("/ocsp", 0)
+}
+
+// TestEverySignerOfADocument gathers for signers and time-stamping units, once for each certificate.
+func TestEverySignerOfADocument(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(nil)
+	a, b, c := w.leaf("/ocsp"), w.leaf("/ocsp"), w.leaf("/ocsp")
+	withOwn := w.leaf("/ocsp")
+	doc := &signature.Document{
+		Signatures: []*signature.Signature{
+			{Signer: a.x.Raw, Timestamps: []*signature.Timestamp{{Signer: b.x.Raw}}},
+			{Signer: a.x.Raw},
+			{Signer: withOwn.x.Raw, OCSPs: [][]byte{w.respondFor(withOwn, w.ca)}},
+		},
+		Timestamps: []*signature.Timestamp{{Signer: c.x.Raw}},
+	}
+	w.wantFound(g.Gather(t.Context(), doc, w.trust(), w.clock()), 3, 0)
+	w.wantAsked("/ocsp", 3)
+}
+
+func TestADocumentHasItsTime(t *testing.T) {
+	w := newWorld(t)
+	release := make(chan struct{})
+	defer close(release)
+	w.instead("/ocsp", func(http.ResponseWriter, *http.Request) { <-release })
+	g := w.gatherer(func(c *Config) { c.Wait = 50 * time.Millisecond })
+	f := w.gather(g, w.leaf("/ocsp"))
+	if w.wantFound(f, 0, 0); len(f.Problems) != 1 || !strings.Contains(f.Problems[0], "time for this document") {
+		t.Errorf("problems: %q", f.Problems)
+	}
+}
+
+func TestADocumentHasItsNumberOfQuestions(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(func(c *Config) { c.Wait = time.Minute })
+	doc := &signature.Document{}
+	for range maxQuestions + 20 {
+		doc.Signatures = append(doc.Signatures, &signature.Signature{Signer: w.leaf("/ocsp").x.Raw})
+	}
+	w.wantFound(g.Gather(t.Context(), doc, w.trust(), w.clock()), maxQuestions, 0)
+}
+
+func TestWhatIsInUseIsRenewedInTime(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(nil)
+	once, often := w.leaf("/ocsp/once"), w.leaf("/ocsp/often")
+	w.gather(g, once)
+	w.gather(g, often)
+	w.gather(g, often)
+	g.refresh(t.Context())
+	w.wantAsked("/ocsp/often", 1) // not due
+	w.pass(ocspAge * 3 / 4)
+	g.refresh(t.Context())
+	w.wantAsked("/ocsp/often", 2)
+	w.wantAsked("/ocsp/once", 1)
+	w.pass(ocspAge / 2) // the first answer would have run out
+	w.gather(g, often)
+	w.wantAsked("/ocsp/often", 2)
+}
+
+func TestTheLastAnswerGoesOnWhenTheSourceFails(t *testing.T) {
+	w := newWorld(t)
+	g, leaf := w.gatherer(nil), w.leaf("/ocsp")
+	w.gather(g, leaf)
+	w.instead("/ocsp", func(out http.ResponseWriter, _ *http.Request) { http.Error(out, "", http.StatusBadGateway) })
+	w.pass(2 * ocspAge)
+	w.wantFound(w.gather(g, leaf), 1, 0)
+	w.wantFound(w.gather(g, leaf), 1, 0)
+	w.wantAsked("/ocsp", 2)
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	w := newWorld(t)
+	for _, offline := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := w.gatherer(func(c *Config) { c.Offline = offline }).Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestAColdStartFindsWhatWasKept starts again, without the network.
+func TestAColdStartFindsWhatWasKept(t *testing.T) {
+	w := newWorld(t)
+	leaf, listed := w.leaf("/ocsp"), w.leaf("/crl")
+	g := w.gatherer(nil)
+	first, list := w.gather(g, leaf), w.gather(g, listed)
+	w.pass(time.Hour)
+	again := w.gatherer(func(c *Config) { c.Offline = true })
+	f := w.gather(again, leaf)
+	if w.wantFound(f, 1, 0); !bytes.Equal(f.OCSPs[0], first.OCSPs[0]) {
+		t.Error("another answer")
+	}
+	f = w.gather(again, listed)
+	if w.wantFound(f, 0, 1); !bytes.Equal(f.CRLs[0], list.CRLs[0]) {
+		t.Error("another list")
+	}
+	w.wantAsked("/ocsp", 1)
+	w.wantAsked("/crl", 1)
+}
+
+// TestAColdStartTrustsFreshLists does not ask again for a list that has its time yet.
+func TestAColdStartTrustsFreshLists(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.leaf("/crl")
+	w.gather(w.gatherer(nil), leaf)
+	w.wantFound(w.gather(w.gatherer(nil), leaf), 0, 1)
+	w.wantAsked("/crl", 1)
+}
+
+// TestThePastIsJudgedByWhatWasKnownThen repeats a validation after the certificate was revoked.
+func TestThePastIsJudgedByWhatWasKnownThen(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.leaf("/ocsp")
+	g := w.gatherer(nil)
+	then := w.clock()
+	first := w.gather(g, leaf)
+	w.pass(30 * 24 * time.Hour)
+	w.revoke(leaf)
+	w.gather(g, leaf)
+	w.wantAsked("/ocsp", 2)
+	for _, g := range []*Gatherer{g, w.gatherer(nil), w.gatherer(func(c *Config) { c.Offline = true })} {
+		f := w.gatherAt(g, then.Add(time.Minute), leaf)
+		if w.wantFound(f, 1, 0); !bytes.Equal(f.OCSPs[0], first.OCSPs[0]) {
+			t.Error("another answer than that of then")
+		}
+	}
+	w.wantAsked("/ocsp", 2)
+}
+
+func TestOfflineWithoutAKeep(t *testing.T) {
+	w := newWorld(t)
+	g := w.gatherer(func(c *Config) { c.Offline, c.Keep = true, nil })
+	f := w.gather(g, w.leaf("/ocsp"))
+	if w.wantFound(f, 0, 0); len(f.Problems) != 1 || !strings.Contains(f.Problems[0], "offline") {
+		t.Errorf("problems: %q", f.Problems)
+	}
+	if s := g.Stats(); s != (Stats{}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestMissingIssuers completes a chain from where its certificates point to, if an anchor vouches for the host.
+func TestMissingIssuers(t *testing.T) {
+	w := newWorld(t)
+	middle := w.mint(w.ca, "Office CA 2", func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+	})
+	for name, body := range map[string][]byte{
+		"/der": middle.x.Raw,
+		"/pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: middle.x.Raw}),
+	} {
+		w.instead(name, func(out http.ResponseWriter, _ *http.Request) { w.write(out, body) })
+		leaf := w.mint(middle, "officer-1", func(c *x509.Certificate) {
+			c.IssuingCertificateURL, c.OCSPServer = []string{w.url + "/missing", w.url + name}, []string{w.url + "/ocsp"}
+		})
+		w.instead("/ocsp", func(out http.ResponseWriter, r *http.Request) {
+			der, err := ocsp.CreateResponse(middle.x, middle.x, ocsp.Response{SerialNumber: leaf.x.SerialNumber, ThisUpdate: w.clock()}, middle.key)
+			if err != nil {
+				t.Error(err)
+			}
+			w.write(out, der)
+		})
+		f := w.gather(w.gatherer(nil), leaf)
+		if w.wantFound(f, 1, 0); len(f.Certificates) != 1 || !bytes.Equal(f.Certificates[0], middle.x.Raw) {
+			t.Errorf("%s: %d certificates", name, len(f.Certificates))
+		}
+		trust := w.trust()
+		trust.Hosts = nil
+		before := w.asked[name]
+		f = w.gatherer(nil).GatherFor(t.Context(), leaf.x.Raw, nil, trust, w.clock())
+		w.wantFound(f, 0, 0)
+		w.wantAsked(name, before)
+	}
+}
+
+// TestIssuersWithoutEnd leads from one unknown issuer to the next.
+func TestIssuersWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	asCA := func(url string) func(*x509.Certificate) {
+		return func(c *x509.Certificate) {
+			c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.IssuingCertificateURL = true, true, x509.KeyUsageCertSign, []string{url}
+		}
+	}
+	h := w.mint(nil, "CA 0", asCA(w.url+"/none"))
+	for i := range 10 {
+		name := "/" + strings.Repeat("i", i+1)
+		der := h.x.Raw
+		w.instead(name, func(out http.ResponseWriter, _ *http.Request) { w.write(out, der) })
+		h = w.mint(h, "CA"+name, asCA(w.url+name))
+	}
+	f := w.gather(w.gatherer(nil), h)
+	if w.wantFound(f, 0, 0); len(f.Certificates) != maxMissing {
+		t.Errorf("%d issuers were fetched", len(f.Certificates))
+	}
+}
+
+func TestHosts(t *testing.T) {
+	trust := Trust{Hosts: map[string]bool{"pki.example.pl": true}}
+	for address, want := range map[string]bool{
+		"http://pki.example.pl/ca.cer": true, "HTTP://PKI.EXAMPLE.PL:8080/x": true, "http://www.pki.example.pl/": true,
+		"http://example.pl/": false, "http://evilpki.example.pl/": false, "http://pki.example.pl.evil.example/": false, "http://[::1]/": false, "::": false,
+	} {
+		if got := trust.vouches(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
+func TestNewRefusesWhatIsMissing(t *testing.T) {
+	if _, err := New(Config{Now: time.Now}); err == nil {
+		t.Error("no Logger was taken")
+	}
+}
+
+// BenchmarkCached measures what gathering costs when the cache answers.
+func BenchmarkCached(b *testing.B) {
+	w := newWorld(b)
+	g, leaf, trust := w.gatherer(nil), w.leaf("/ocsp"), w.trust()
+	doc := &signature.Document{Signatures: []*signature.Signature{{Signer: leaf.x.Raw}}}
+	for b.Loop() {
+		if f := g.Gather(b.Context(), doc, trust, w.clock()); len(f.OCSPs) != 1 {
+			b.Fatal(f.Problems)
+		}
+	}
+}
