@@ -25,6 +25,7 @@ var rules = []struct{ From, Never, Why string }{
 	{"internal", "hsm vpn pki verify cmd", "the floor carries, it does not lean"},
 	{"cmd/internal/registry", "hsm vpn pki verify", "partners and orders are plain facts"},
 	{"cmd/internal/activation", "hsm vpn pki verify", "the steps are given to it"},
+	{"cmd/internal/console", "hsm vpn pki verify", "the parts are given to it"},
 	{"cmd/internal/httpserver", "hsm vpn pki verify cmd/internal/registry", "plumbing knows no subject"},
 	{"cmd/internal/config", "hsm vpn pki verify cmd/internal/registry", "plumbing knows no subject"},
 	{"cmd/verifyd", "hsm vpn pki cmd/internal/registry internal/audit internal/store", "who parses strangers' documents holds no key"},

@@ -21,30 +21,13 @@ import (
 	"trustcore/vpn"
 )
 
-// consoleServer is the name of the console's listener.
-const consoleServer = "console"
-
 // Limits of what verifyd is asked.
 const (
 	maxReport     = 16 << 20 // bytes of its answer
 	verifyTimeout = 2 * time.Minute
 )
 
-// desk is the console as a listener's handler, with what the one-time links need.
-type desk struct {
-	http.Handler
-	page *console.Console
-}
-
-// console is the officers' page on loopback.
-func (d *daemon) console(s httpserver.Server) http.Handler {
-	page, err := d.openConsole()
-	if err != nil {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Fail(w, r, err) })
-	}
-	return desk{page.Handler(), page}
-}
-
+// openConsole makes the officers' page on loopback.
 func (d *daemon) openConsole() (*console.Console, error) {
 	pin, err := d.enrolmentPin()
 	if err != nil {
@@ -91,18 +74,11 @@ func (d *daemon) consoleLogin(r *http.Request, who audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range d.servers {
-		found, ok := s.Handler.(desk)
-		if s.Name != consoleServer || !ok {
-			continue
-		}
-		code, err := found.page.Code(r.Context(), who, func() bool { return !d.ca.Revoked(c.SerialNumber) && time.Now().Before(c.NotAfter) })
-		if err != nil {
-			return nil, err
-		}
-		return map[string]string{"url": "https://" + s.Listener.Addr().String() + "/login?code=" + code}, nil
+	code, err := d.page.Code(r.Context(), who, func() bool { return !d.ca.Revoked(c.SerialNumber) && time.Now().Before(c.NotAfter) })
+	if err != nil {
+		return nil, err
 	}
-	return nil, httpserver.Refuse(http.StatusServiceUnavailable, "the console did not start; the log of trustd says why")
+	return map[string]string{"url": "https://" + d.cfg.Console + "/login?code=" + code}, nil
 }
 
 // certificateViews lists the inventory for the console.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/cmd/internal/activation"
+	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
@@ -37,6 +38,7 @@ type daemon struct {
 	registry *registry.Registry
 	gateways *gateways
 	runner   *activation.Runner
+	page     *console.Console
 	servers  []httpserver.Server
 }
 
@@ -70,6 +72,9 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
 		return err
 	}
+	if d.page, err = d.openConsole(); err != nil {
+		return err
+	}
 	return d.listen(ctx, metrics)
 }
 
@@ -97,7 +102,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 		{"enrolment", d.cfg.Enrolment, false, plain, d.enrolment},
 		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, func(httpserver.Server) http.Handler { return door }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
-		{"console", d.cfg.Console, false, plain, d.console},
+		{"console", d.cfg.Console, false, plain, func(httpserver.Server) http.Handler { return d.page.Handler() }},
 		{"operations", d.cfg.Operations, false, nil, func(httpserver.Server) http.Handler { return httpserver.Operations(d.ready, metrics) }},
 	} {
 		var l net.Listener

@@ -74,6 +74,10 @@ func TestAppendListProveVerify(t *testing.T) {
 	if err != nil || len(uses) != 200 {
 		t.Fatalf("%d entries, %v; want 200", len(uses), err)
 	}
+	last, err := r.List(t.Context(), audit.Filter{Subject: "key-1", Last: 150})
+	if err != nil || len(last) != 150 || last[149].Index != uses[199].Index || last[0].Index != uses[50].Index {
+		t.Errorf("the last 150: %d entries, %v", len(last), err)
+	}
 	public, err := os.ReadFile(filepath.Join(dir, "checkpoint.pub"))
 	if err != nil {
 		t.Fatal(err)

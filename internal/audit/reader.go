@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/transparency-dev/formats/log"
@@ -76,28 +77,45 @@ type Filter struct {
 	Last                            int    // the newest n of what is chosen; 0 means all
 }
 
-// List returns the entries that f chooses, oldest first.
+// List returns the entries that f chooses, oldest first. With Last it reads from the end and no further
+// than it must.
 func (r *Reader) List(ctx context.Context, f Filter) ([]Recorded, error) {
 	c, _, err := r.checkpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var chosen []Recorded // newest first
+	for end := c.Size; end > 0 && (f.Last == 0 || len(chosen) < f.Last); {
+		first := (end - 1) / perBundle * perBundle
+		part, err := r.choose(ctx, first, end, c.Size, f)
+		if err != nil {
+			return nil, err
+		}
+		slices.Reverse(part)
+		chosen, end = append(chosen, part...), first
+	}
+	if f.Last > 0 && len(chosen) > f.Last {
+		chosen = chosen[:f.Last]
+	}
+	slices.Reverse(chosen)
+	return chosen, nil
+}
+
+// choose returns the entries from first to end that f chooses, all of one bundle.
+func (r *Reader) choose(ctx context.Context, first, end, size uint64, f Filter) ([]Recorded, error) {
+	entries, err := r.bundle(ctx, first, size)
+	if err != nil {
+		return nil, err
+	}
 	var chosen []Recorded
-	err = r.each(ctx, c.Size, func(index uint64, data []byte) error {
-		rec := Recorded{Index: index}
+	for i, data := range entries[:end-first] {
+		rec := Recorded{Index: first + uint64(i)}
 		if err := json.Unmarshal(data, &rec.Entry); err != nil {
-			return fmt.Errorf("audit entry %d: %w", index, err)
+			return nil, fmt.Errorf("audit entry %d: %w", rec.Index, err)
 		}
 		if f.chooses(rec.Entry) {
 			chosen = append(chosen, rec)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if f.Last > 0 && len(chosen) > f.Last {
-		chosen = chosen[len(chosen)-f.Last:]
 	}
 	return chosen, nil
 }
@@ -112,19 +130,31 @@ func (f Filter) chooses(e Entry) bool {
 		(f.To == "" || at <= f.To || strings.HasPrefix(at, f.To))
 }
 
+// perBundle is how many entries one file holds (C2SP tlog-tiles).
+const perBundle = 256
+
+// bundle returns the entries from first on, which begins a bundle, in a log of the given size.
+func (r *Reader) bundle(ctx context.Context, first, size uint64) ([][]byte, error) {
+	bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, first/perBundle, size)
+	if err != nil {
+		return nil, fmt.Errorf("audit entries from %d on can't be read: %w", first, err)
+	}
+	want := min(perBundle, size-first)
+	if uint64(len(bundle.Entries)) < want {
+		return nil, fmt.Errorf("audit entries from %d on: %d are there, %d were recorded", first, len(bundle.Entries), want)
+	}
+	return bundle.Entries[:want], nil
+}
+
 // each calls do for the first size entries in order.
 func (r *Reader) each(ctx context.Context, size uint64, do func(index uint64, data []byte) error) error {
-	const perBundle = 256 // C2SP tlog-tiles
 	for first := uint64(0); first < size; first += perBundle {
-		bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, first/perBundle, size)
+		entries, err := r.bundle(ctx, first, size)
 		if err != nil {
-			return fmt.Errorf("audit entries from %d on can't be read: %w", first, err)
+			return err
 		}
-		if want := min(perBundle, size-first); uint64(len(bundle.Entries)) < want {
-			return fmt.Errorf("audit entries from %d on: %d are there, %d were recorded", first, len(bundle.Entries), want)
-		}
-		for i := range min(perBundle, size-first) {
-			if err := do(first+i, bundle.Entries[i]); err != nil {
+		for i, data := range entries {
+			if err := do(first+uint64(i), data); err != nil {
 				return err
 			}
 		}
@@ -149,12 +179,9 @@ func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
 	if index >= c.Size {
 		return nil, fmt.Errorf("audit entry %d: the log has entries 0 to %d", index, int64(c.Size)-1)
 	}
-	bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, index/256, c.Size)
+	entries, err := r.bundle(ctx, index/perBundle*perBundle, c.Size)
 	if err != nil {
-		return nil, fmt.Errorf("audit entry %d: %w", index, err)
-	}
-	if index%256 >= uint64(len(bundle.Entries)) {
-		return nil, fmt.Errorf("audit entry %d is missing", index)
+		return nil, err
 	}
 	builder, err := client.NewProofBuilder(ctx, c.Size, r.files.ReadTile)
 	if err != nil {
@@ -164,7 +191,7 @@ func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit entry %d: %w", index, err)
 	}
-	return &Proof{Index: index, Entry: bundle.Entries[index%256], Path: path, Checkpoint: string(text)}, nil
+	return &Proof{Index: index, Entry: entries[index%perBundle], Path: path, Checkpoint: string(text)}, nil
 }
 
 // VerifyProof checks a proof against the checkpoint's public key alone.

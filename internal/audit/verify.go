@@ -84,19 +84,18 @@ func matches(tree *compact.Range, kept *log.Checkpoint) error {
 
 // firstChanged names the first entry whose hash is not the one in the tree's tiles.
 func (r *Reader) firstChanged(ctx context.Context, size uint64) error {
-	const perFetch = 256
-	for first := uint64(0); first < size; first += perFetch {
-		n := min(perFetch, size-first)
+	for first := uint64(0); first < size; first += perBundle {
+		n := min(perBundle, size-first)
 		hashes, err := client.FetchLeafHashes(ctx, r.files.ReadTile, first, n, size)
 		if err != nil {
 			return fmt.Errorf("audit log does not match its checkpoint, and its tiles can't be read: %w", err)
 		}
-		bundle, err := client.GetEntryBundle(ctx, r.files.ReadEntryBundle, first/perFetch, size)
+		entries, err := r.bundle(ctx, first, size)
 		if err != nil {
-			return fmt.Errorf("audit log does not match its checkpoint: %w", err)
+			return err
 		}
 		for i := range n {
-			if !bytes.Equal(hashes[i], rfc6962.DefaultHasher.HashLeaf(bundle.Entries[i])) {
+			if !bytes.Equal(hashes[i], rfc6962.DefaultHasher.HashLeaf(entries[i])) {
 				return fmt.Errorf("audit entry %d was changed after it was recorded", first+i)
 			}
 		}

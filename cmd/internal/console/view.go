@@ -12,13 +12,14 @@ type view struct {
 	Actor    audit.Actor
 	Language string
 	Theme    string // "auto", "light" or "dark"
+	Leader   string // who runs the data centre; may be empty
 
 	speech  *speech
 	session *session // nil on the login page
 }
 
 func (c *Console) view(r *http.Request, s *session) view {
-	v := view{Language: c.preferred(r), Theme: "auto", session: s}
+	v := view{Language: c.preferred(r), Theme: "auto", Leader: c.cfg.Registry.Leader().Name, session: s}
 	v.speech = c.speech[v.Language]
 	if cookie, err := r.Cookie(themeCookie); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
 		v.Theme = cookie.Value
