@@ -1,0 +1,262 @@
+package api
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/chain"
+	"trustcore/verify/path"
+)
+
+// authority is a root that counts as anchor, an issuing CA and a leaf; it judges without evidence.
+type authority struct {
+	root, issuing, leaf *x509.Certificate
+	anchors             *path.Anchors
+	last                CertificateQuestion
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	now := time.Now()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mint := func(parent *x509.Certificate, name string, serial int64, ca bool) *x509.Certificate {
+		template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name, Organization: []string{"Urząd Miasta Przykładowo"}},
+			NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(1, 0, 0), IsCA: ca, BasicConstraintsValid: ca}
+		if ca {
+			template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+		} else {
+			template.KeyUsage, template.OCSPServer, template.CRLDistributionPoints = x509.KeyUsageContentCommitment, []string{"http://ocsp.invalid/"}, []string{"http://crl.invalid/"}
+			template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		}
+		if parent == nil {
+			parent = template
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a := &authority{}
+	a.root = mint(nil, "Office Root", 1, true)
+	a.issuing = mint(a.root, "Office CA", 2, true)
+	a.leaf = mint(a.issuing, "officer-1", 3, false)
+	root, err := certificate.Parse(a.root.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor, err := path.AnchorFrom(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.anchors, err = path.NewAnchors(anchor); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// judge is a JudgeCertificate.
+func (a *authority) judge(ctx context.Context, q CertificateQuestion) (*chain.Report, error) {
+	a.last = q
+	at := q.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return chain.Judge(ctx, chain.Question{Target: q.Target, Further: q.Further, Anchors: a.anchors, Time: at, Mode: q.Mode, Policies: q.Policies})
+}
+
+func (a *authority) pem(list ...*x509.Certificate) string {
+	var text strings.Builder
+	for _, c := range list {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return text.String()
+}
+
+func b64(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
+
+const certificates = "/v1/certificates/validations"
+
+func TestCertificateValidations(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	asJSON := func(v certificateRequest) string {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for name, test := range map[string]struct {
+		query, media, body string
+		valid              bool
+		sub                any
+	}{
+		"PEM":        {"?revocation=none", "application/x-pem-file", a.pem(a.leaf, a.issuing), true, nil},
+		"DER":        {"?revocation=none", "application/pkix-cert", string(a.issuing.Raw), true, nil},
+		"no issuer":  {"?revocation=none", "application/pkix-cert", string(a.leaf.Raw), false, "NO_CERTIFICATE_CHAIN_FOUND"},
+		"JSON":       {"", "application/json; charset=utf-8", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{a.pem(a.issuing)}, Revocation: "none"}), true, nil},
+		"revocation": {"", "application/json", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}}), false, "TRY_LATER"},
+		"available":  {"", "application/json", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}, Revocation: "if-available"}), true, nil},
+		"at":         {"?revocation=none&at=2001-01-01T00:00:00Z", "", a.pem(a.leaf, a.issuing), false, "OUT_OF_BOUNDS_NO_POE"},
+		"policy":     {"?revocation=none&policy=1.2.3", "", a.pem(a.leaf, a.issuing), false, "CHAIN_CONSTRAINTS_FAILURE"},
+		"anchor":     {"", "", a.pem(a.root), true, nil},
+	} {
+		status, answer, _ := s.post(certificates+test.query, test.media, strings.NewReader(test.body))
+		if status != http.StatusOK || answer["valid"] != test.valid || answer["sub_indication"] != test.sub {
+			t.Errorf("%s: %d %v %v", name, status, answer["valid"], answer["sub_indication"])
+			continue
+		}
+		links := answer["chain"].([]any)
+		if reasons := answer["reasons"].([]any); (len(reasons) == 0) != test.valid || len(links) == 0 {
+			t.Errorf("%s: reasons %v", name, reasons)
+		}
+		if q := answer["qualification_at_issuance"].(map[string]any); q["level"] != "N/A" {
+			t.Errorf("%s: qualification %v", name, q)
+		}
+	}
+}
+
+func TestCertificateValidationsRefused(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	leaf := `"certificate":"` + b64(a.leaf) + `"`
+	for body, want := range map[string]struct {
+		status int
+		field  string
+	}{
+		``: {400, ""}, `{`: {400, ""}, `[]`: {400, ""}, `{}`: {400, "certificate"}, `{"certificate":" "}`: {400, "certificate"},
+		`{` + leaf + `,"colour":1}`: {400, ""}, `{` + leaf + `} x`: {400, ""},
+		`{"certificate":"bm8="}`: {422, "certificate"}, `{"certificate":"***"}`: {422, "certificate"},
+		`{` + leaf + `,"certificates":["MA=="]}`:   {422, "certificates[0]"},
+		`{` + leaf + `,"at":"never"}`:              {400, "at"},
+		`{` + leaf + `,"revocation":"maybe"}`:      {400, "revocation"},
+		`{` + leaf + `,"policies":["1.2","x"]}`:    {400, "policies"},
+		`{` + leaf + `,"policies":["1.2.3.4.5"] }`: {200, ""},
+	} {
+		status, answer, _ := s.post(certificates, "application/json", strings.NewReader(body))
+		if field, _ := answer["field"].(string); status != want.status || field != want.field {
+			t.Errorf("%.70q: %d %q %v", body, status, field, answer["detail"])
+		}
+	}
+	s.wantProblem(certificates, "", "", 400, "certificate")
+	s.wantProblem(certificates, "", "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n", 422, "certificate")
+	s.wantProblem(certificates, "", strings.Repeat(a.pem(a.leaf), chain.MaxCertificates+1), 422, "certificate")
+}
+
+func TestDSSCertificate(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	body := fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},"certificateChain":[{"encodedCertificate":%q}],"validationTime":null,"policy":null,"cryptographicSuite":null,"tokenExtractionStrategy":"NONE"}`, b64(a.leaf), b64(a.issuing))
+	status, answer, _ := s.post(dssCertificatePath, "application/json", strings.NewReader(body))
+	if status != http.StatusOK || a.last.Mode != chain.Require || !a.last.At.IsZero() {
+		t.Fatalf("%d %v", status, answer)
+	}
+	target := answer["simpleCertificateReport"].(map[string]any)["Certificate"].(map[string]any)
+	subject := target["subject"].(map[string]any)
+	above := target["ChainItem"].([]any)
+	if subject["commonName"] != "officer-1" || subject["organizationName"] != "Urząd Miasta Przykładowo" || subject["surname"] != nil || target["Indication"] != "INDETERMINATE" ||
+		target["SubIndication"] != "TRY_LATER" || len(above) != 2 || target["issuerId"] == nil || fmt.Sprint(target["ocspUrl"]) != "[http://ocsp.invalid/]" ||
+		fmt.Sprint(target["keyUsage"]) != "[nonRepudiation]" || target["qualificationAtIssuance"] != "N/A" {
+		t.Errorf("%v", target)
+	}
+	if root := above[1].(map[string]any); root["Indication"] != "PASSED" || root["issuerId"] != nil {
+		t.Errorf("the anchor: %v", root)
+	}
+	s.wantProblem(dssCertificatePath, "application/json", `{}`, 400, "certificate.encodedCertificate")
+	s.wantProblem(dssCertificatePath, "application/json", `{"certificate":{"encodedCertificate":"MA=="}}`, 422, "certificate.encodedCertificate")
+	s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},"certificateChain":[{}]}`, b64(a.leaf)), 422, "certificateChain[0].encodedCertificate")
+}
+
+// TestDSSSamples answers the samples of DSS's own documentation and compares the shape of the answers: every key of ours
+// is one of theirs, spelt alike, and what theirs always has is there.
+func TestDSSSamples(t *testing.T) {
+	corpus := os.Getenv("TRUSTCORE_CORPUS")
+	if corpus == "" {
+		t.Skip("TRUSTCORE_CORPUS is not set: the public samples are not compared")
+	}
+	folder := filepath.Join(corpus, "..", "schemas", "dss-rest-samples")
+	if _, err := os.Stat(folder); err != nil {
+		t.Skip("the REST samples of DSS do not lie beside the corpus")
+	}
+	s := newService(t, func(c *Config) { c.MaxDocument = 1 << 20; c.Judge = judgeForReal })
+	for name, at := range map[string]string{"validate-doc": dssSignaturePath, "validate-cert": dssCertificatePath} {
+		body, err := os.ReadFile(filepath.Join(folder, name+".request-body.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(filepath.Join(folder, name+".response-body.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var theirs map[string]any
+		if err := json.Unmarshal(want, &theirs); err != nil {
+			t.Fatal(err)
+		}
+		status, ours, _ := s.post(at, "application/json", strings.NewReader(string(body)))
+		if status != http.StatusOK {
+			t.Errorf("%s: %d %v", name, status, ours["detail"])
+			continue
+		}
+		compareKeys(t, name, ours, theirs)
+		if name == "validate-cert" {
+			indication := func(m map[string]any) any {
+				c := m["simpleCertificateReport"].(map[string]any)["Certificate"].(map[string]any)
+				return fmt.Sprint(c["Indication"], c["SubIndication"], c["Id"])
+			}
+			if indication(ours) != indication(theirs) {
+				t.Errorf("%v, want %v", indication(ours), indication(theirs))
+			}
+		}
+	}
+}
+
+// compareKeys compares objects key by key, and the first elements of arrays.
+func compareKeys(t *testing.T, where string, ours, theirs any) {
+	t.Helper()
+	switch a := ours.(type) {
+	case map[string]any:
+		b, ok := theirs.(map[string]any)
+		if !ok {
+			return // null there
+		}
+		for key := range a {
+			if _, ok := b[key]; !ok {
+				t.Errorf("%s.%s is not a key of DSS", where, key)
+			}
+			compareKeys(t, where+"."+key, a[key], b[key])
+		}
+		for key := range b {
+			if _, ok := a[key]; !ok {
+				t.Errorf("%s.%s is missing", where, key)
+			}
+		}
+	case []any:
+		if b, ok := theirs.([]any); ok && len(a) > 0 && len(b) > 0 {
+			compareKeys(t, where+"[0]", a[0], b[0])
+		}
+	}
+}
