@@ -44,27 +44,33 @@ func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 	return mux
 }
 
-// enrolled waits until the order is carried out and returns what the office needs.
+// enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs.
 func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment, error) {
 	for {
-		changed := d.registry.Changed()
+		changed, reported := d.registry.Changed(), d.gateways.reported()
 		rec, err := d.registry.Order(ctx, order)
 		if err != nil {
 			return nil, problemOf(err)
 		}
+		waiting := rec.Waiting
 		if rec.State == registry.Active {
-			return d.officeConfig(ctx, rec)
+			hub, ok := d.gateways.hub()
+			if ok || rec.VPNRequest == nil {
+				return d.officeConfig(ctx, rec, hub)
+			}
+			waiting = "no VPN gateway has reported yet"
 		}
 		select {
 		case <-ctx.Done():
-			return nil, httpserver.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, rec.Waiting)
+			return nil, httpserver.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, waiting)
 		case <-changed:
-		case <-time.After(time.Second):
+		case <-reported:
+		case <-time.After(time.Second): // another node's change makes no noise here
 		}
 	}
 }
 
-func (d *daemon) officeConfig(ctx context.Context, rec *registry.Record) (*office.Enrolment, error) {
+func (d *daemon) officeConfig(ctx context.Context, rec *registry.Record, hub vpn.Status) (*office.Enrolment, error) {
 	certificates, err := d.registry.Certificates(ctx, rec.ID)
 	if err != nil {
 		return nil, err
@@ -82,10 +88,6 @@ func (d *daemon) officeConfig(ctx context.Context, rec *registry.Record) (*offic
 		return e, nil
 	}
 	e.Site = rec.VPNRequest.Site
-	hub, ok := d.gateways.hub()
-	if !ok {
-		return nil, httpserver.Refuse(http.StatusServiceUnavailable, "no VPN gateway has reported yet: send the same request again in a minute")
-	}
 	endpoint, err := d.endpoint(hub)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,13 @@ func (g *gateways) put(name string, status vpn.Status) {
 	g.changed = make(chan struct{})
 }
 
+// reported returns a channel that is closed at the next report.
+func (g *gateways) reported() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
 // hub returns the newest report, which has the hub's public key and port.
 func (g *gateways) hub() (vpn.Status, bool) {
 	g.mu.Lock()
