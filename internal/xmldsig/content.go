@@ -47,10 +47,17 @@ func (p *parser) text() error {
 	return nil // the document ends within an element; reported there
 }
 
+// longText is from where on room for a text is made at once: growing step by step leaves copies behind.
+const longText = 64 << 10
+
 // slowText goes on with text that holds references or carriage returns: it is copied.
 func (p *parser) slowText(start int) error {
 	begin := len(p.doc.side)
-	side := append(p.doc.side, p.src[start:p.pos]...)
+	side := p.doc.side
+	if n := bytes.IndexByte(p.src[p.pos:], '<'); n > longText {
+		side = append(make([]byte, 0, begin+p.pos-start+n), side...) // slices.Grow would write zeros to all of it
+	}
+	side = append(side, p.src[start:p.pos]...)
 	for p.pos < len(p.src) && p.src[p.pos] != '<' {
 		c := p.src[p.pos]
 		switch {

@@ -13,7 +13,7 @@ type Limits struct {
 	References int // references of one SignedInfo or Manifest
 }
 
-// DefaultLimits let a document of 128 MB pass and keep the arena under some 150 MB: a node takes 40
+// DefaultLimits let a document of 128 MB pass; maxFootprint bounds the arena besides: a node takes 40
 // bytes, an attribute 20.
 var DefaultLimits = Limits{
 	Size:       128 << 20,
@@ -26,6 +26,20 @@ var DefaultLimits = Limits{
 	Transforms: 16,
 	References: 4096,
 }
+
+// maxFootprint bounds the bytes of a document and of its arena together: a document of 100 MB may hold a
+// million nodes, one of 20 MB more than limits.Nodes. A declaration counts several times, since the
+// lists of them are copied while they grow.
+const (
+	maxFootprint     = 140 << 20
+	nodeBytes        = 40
+	attributeBytes   = 20
+	declarationBytes = 5 * 12
+)
+
+// largeDocument is from how many bytes on the attributes are counted before: a list that grows step by
+// step leaves copies behind.
+const largeDocument = 4 << 20
 
 // maxAllAttributes bounds the attributes and declarations of a whole document (20 bytes each).
 const maxAllAttributes = 2_500_000

@@ -33,7 +33,7 @@ func (p *parser) declare(prefix int32, uri []byte) error {
 	p.doc.decls = append(p.doc.decls, declaration{prefix, u})
 	p.shade = append(p.shade, before)
 	p.bound[prefix] = int32(len(p.doc.decls))
-	return nil
+	return p.take(declarationBytes)
 }
 
 // lookup returns the namespace that a prefix stands for now.

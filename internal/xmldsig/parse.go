@@ -56,6 +56,7 @@ type parser struct {
 	nameOf []int32 // by atom: index of names, or -1
 	open   []int32 // elements that are not closed yet
 	rooted bool    // the document element has begun
+	room   int     // bytes of the arena that are left
 
 	bound []int32 // by atom of a prefix: index of decls + 1, or 0
 	shade []int32 // by declaration: what bound held before
@@ -64,11 +65,15 @@ type parser struct {
 
 func newParser(src []byte, limits Limits) *parser {
 	marks := bytes.Count(src, []byte{'<'})
-	room := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1)
-	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32)}
-	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(room, 2)), steps: new(atomic.Int64)}
+	room := max(maxFootprint-len(src), 0)
+	nodes := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1, room/nodeBytes+1)
+	p := &parser{src: src, limits: limits, room: room, atoms: newInternTable(), open: make([]int32, 0, 32)}
+	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(nodes, 2)), steps: new(atomic.Int64)}
 	p.doc.steps.Store(int64(limits.Steps))
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
+	if len(src) > largeDocument {
+		p.doc.attrs = make([]attribute, 0, min(bytes.Count(src, []byte{'='}), room/attributeBytes+1, maxAllAttributes))
+	}
 	return p
 }
 
@@ -199,6 +204,9 @@ func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
 	if i > p.limits.Nodes {
 		return 0, fmt.Errorf("XML document of more than %d nodes: %w", p.limits.Nodes, ErrTooLarge)
 	}
+	if err := p.take(nodeBytes); err != nil {
+		return 0, err
+	}
 	parent, depth := int32(0), len(p.open)
 	if depth > 0 {
 		parent = p.open[depth-1]
@@ -207,6 +215,14 @@ func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
 		kind: kind, flags: flags, parent: parent, depth: uint16(depth + 1), end: int32(i) + 1, off: int32(off), len: int32(n),
 	})
 	return int32(i), nil
+}
+
+// take counts bytes of the arena.
+func (p *parser) take(n int) error {
+	if p.room -= n; p.room < 0 {
+		return fmt.Errorf("XML document of %d bytes with that many elements and attributes: %w", len(p.src), ErrTooLarge)
+	}
+	return nil
 }
 
 func (p *parser) nameString(n int32) string { return p.atoms.strings[p.doc.names[n].qname] }
@@ -321,7 +337,7 @@ func (p *parser) attribute() error {
 		return p.declare(atomEmpty, p.doc.attrValue(&a))
 	}
 	p.doc.attrs = append(p.doc.attrs, a)
-	return nil
+	return p.take(attributeBytes)
 }
 
 // value reads a quoted attribute value and normalises it (XML 1.0, 3.3.3, as CDATA).

@@ -5,14 +5,22 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 )
+
+// maxWrapped bounds a text wrapping, in octets: it is held twice beside the file while it is undone. Mail
+// programs carry less.
+const maxWrapped = 48 << 20
 
 // unwrap returns the BER of a CMS file. Beside plain BER it takes PEM, bare base64 and the S/MIME
 // headers of a `.p7m` that a mail program saved (RFC 8551, 3.5), since offices send such files.
 func unwrap(data []byte) (ber []byte, notes []string, err error) {
 	if len(data) > 0 && data[0] == 0x30 {
 		return data, nil, nil
+	}
+	if len(data) > maxWrapped {
+		return nil, nil, fmt.Errorf("CMS: wrapped in %d bytes of text, at most %d are read", len(data), maxWrapped)
 	}
 	text := bytes.TrimLeft(data, "\ufeff\r\n\t ")
 	if bytes.HasPrefix(text, []byte("-----BEGIN ")) {

@@ -37,12 +37,14 @@ func Open(data []byte, detached []signature.Detached) (*signature.Document, erro
 
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil.
 func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
-	elements := d.Signatures()
-	switch {
-	case len(elements) == 0:
+	var elements []xmldsig.Node
+	for e := range d.Root().Descendants(xmldsig.NamespaceDSig, "Signature") {
+		if elements = append(elements, e); len(elements) > maxSignatures {
+			return nil, fmt.Errorf("xades: so many signatures in one document: %w of %d", xmldsig.ErrTooLarge, maxSignatures)
+		}
+	}
+	if len(elements) == 0 {
 		return nil, fmt.Errorf("xades: %w", ErrNoSignature)
-	case len(elements) > maxSignatures:
-		return nil, fmt.Errorf("xades: %d signatures in one document: %w of %d", len(elements), xmldsig.ErrTooLarge, maxSignatures)
 	}
 	r := &reader{doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested + 2*len(d.Source())}
 	out := &signature.Document{}
