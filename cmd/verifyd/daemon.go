@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -146,6 +149,9 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 }
 
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before anything else: unheard, it ends the process
+	defer signal.Stop(hangup)
 	metrics := httpserver.Metrics()
 	j, err := newJudge(ctx, cfg, metrics, log)
 	if err != nil {
@@ -170,7 +176,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: handler, Logger: log}.Serve(ctx))
 	group.Go(httpserver.Server{Name: "operations", Listener: ops, Handler: operations(j.trust, metrics), Logger: log}.Serve(ctx))
-	group.Go(func() error { return j.trust.run(ctx, cfg.Reload) })
+	group.Go(func() error { return j.trust.run(ctx, cfg.Reload, hangup) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
 }

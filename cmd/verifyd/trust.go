@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"trustcore/verify/evidence"
@@ -94,18 +92,15 @@ func (t *trust) poorer(lists *trustlist.Snapshot) error {
 	return nil
 }
 
-// run reloads every so often, and at SIGHUP, until ctx ends.
-func (t *trust) run(ctx context.Context, every time.Duration) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+// run reloads every so often, and when the channel says so, until ctx ends.
+func (t *trust) run(ctx context.Context, every time.Duration, now <-chan os.Signal) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-now:
 		case <-ticker.C:
 		}
 		if err := t.load(ctx); err != nil && !errors.Is(err, context.Canceled) {
