@@ -13,7 +13,7 @@ GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -trimpath -tags $(TAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint bench fuzz conformance tools-run tools-test clean
+.PHONY: help build run test lint vulncheck bench fuzz conformance clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,11 +47,11 @@ bench: build ## benchmarks, as ratios to the raw cryptography of the same run
 	for what in verify chain hsm ocsp tsa vpn api; do $(BIN)/trustctl bench $$what --json --seconds 3 || exit 1; done
 
 fuzz: ## fuzz every parser for FUZZTIME each
-	@deploy/fuzz.sh $(FUZZTIME)
+	@deploy/fuzz.sh $(FUZZTIME) -tags $(TAGS)
 
-conformance: build ## run against a folder of public samples: make conformance CORPUS=DIR
+conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR
 	@test -n "$(CORPUS)" || { echo "say where the samples are: make conformance CORPUS=DIR"; exit 2; }
-	TRUSTCORE_CORPUS=$(abspath $(CORPUS)) TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 25m -count=1 -run 'Conformance|Corpus' ./...
+	@deploy/conformance.sh $(CORPUS) -tags $(TAGS)
 
 clean: ## remove what was built
 	rm -rf $(BIN)

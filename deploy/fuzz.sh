@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
-# Fuzzes every target of the module for the given time each (default 60s), one after the other.
+# Fuzzes every target of the module for the given time each (default 60s), one after the other: deploy/fuzz.sh [TIME [go test option...]]
+# A finding does not keep the next target from running; the last line says how many failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-60s}
+shift || true
 go=$(deploy/install.sh go)
-grep -rl --include='*_test.go' '^func Fuzz' cmd hsm internal pki verify vpn | sort | while read -r file; do
-	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$file" | while read -r target; do
-		echo "== $(dirname "$file") $target"
-		"$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "./$(dirname "$file")" </dev/null
-	done
+targets=0
+failed=()
+while IFS=: read -r file line; do
+	folder=./$(dirname "$file")
+	target=${line#func }
+	target=${target%%(*}
+	targets=$((targets + 1))
+	echo "== $folder $target"
+	"$go" test "$@" -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$folder" </dev/null || failed+=("$folder $target")
+done < <(grep -r --include='*_test.go' '^func Fuzz' cmd hsm internal pki verify vpn | sort)
+echo "fuzz: $targets targets, ${#failed[@]} failed"
+for target in "${failed[@]}"; do
+	echo "  $target: the input lies in its testdata/fuzz; fix the code and keep the input as a seed"
 done
+[ "${#failed[@]}" = 0 ]

@@ -96,10 +96,18 @@ go_from_backports() {
 	find_go >/dev/null || die "golang-1.23 is installed but does not run: $by_hand"
 }
 
+# toolchain lets go fetch the toolchain of go.mod, so that want of a network is told here and not in the midst of a build.
+toolchain() {
+	local go
+	go=$(find_go)
+	"$go" -C "$(dirname "$0")/.." version >/dev/null ||
+		die "go could not bring the toolchain that go.mod names: check the network, GOPROXY and GOTOOLCHAIN, or install Go 1.26 from https://go.dev/dl by hand"
+}
+
 case "${1-}" in
 go) find_go || echo go ;;
-build) packages $build; go_from_backports ;;
-run) packages $build $run; go_from_backports ;;
-test) packages $build $run $test; go_from_backports ;;
+build) packages $build; go_from_backports; toolchain ;;
+run) packages $build $run; go_from_backports; toolchain ;;
+test) packages $build $run $test; go_from_backports; toolchain ;;
 *) die "usage: deploy/install.sh build|run|test|go" ;;
 esac

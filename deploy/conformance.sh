@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the conformance tests against a folder of public samples, then the modules of their own that hold public suites.
+# A failing run does not keep the next from running; the last line says how many tests ran.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ -d "${1-}" ] || { echo "conformance: '${1-}' is no folder: say where the samples are, deploy/conformance.sh DIR [go test option...]" >&2; exit 2; }
+TRUSTCORE_CORPUS=$(cd "$1" && pwd)
+export TRUSTCORE_CORPUS TRUSTCORE_BIN=$PWD/bin
+shift
+go=$(deploy/install.sh go)
+record=$(mktemp)
+trap 'rm -f "$record"' EXIT
+
+# brief leaves out what only says that a test began or that one of many samples passed.
+brief() {
+	grep -v -E '^=== |^ +--- PASS|^PASS$|no test files|no tests to run|^testing: warning: no tests'
+}
+
+failed=0
+for module in . $(find verify -path '*/conformance/go.mod' -printf '%h\n' | sort); do
+	filter=()
+	[ "$module" = . ] && filter=(-run 'Conformance|Corpus')
+	"$go" -C "$module" test -v -count=1 -timeout 25m "$@" "${filter[@]}" ./... 2>&1 | tee -a "$record" | brief || failed=1
+done
+
+count() { grep -c -E "^ *--- $1" "$record" || true; }
+echo "conformance: $(count PASS) tests passed, $(count FAIL) failed, $(count SKIP) skipped"
+exit $failed
