@@ -37,7 +37,7 @@ as_root() {
 	elif command -v sudo >/dev/null; then
 		sudo env DEBIAN_FRONTEND=noninteractive "$@"
 	else
-		die "packages are missing ($*): run this as root, or install sudo"
+		die "root is needed for '$*': run this as root once, or install sudo"
 	fi
 }
 
@@ -52,14 +52,14 @@ missing() {
 updated=
 apt_update() {
 	[ -z "$updated" ] || return 0
-	as_root apt-get update -q || die "apt-get update failed: check the network and /etc/apt/sources.list, then run this again"
+	as_root apt-get update -q || die "apt-get update failed: check sudo, the network and /etc/apt/sources.list, then run this again"
 	updated=1
 }
 
 apt_install() {
 	apt_update
 	as_root apt-get install -q -y --no-install-recommends "$@" ||
-		die "apt-get could not install $*: read its message above, then run this again"
+		die "apt-get could not install $*: do what its message above says, then run this again"
 }
 
 packages() {
