@@ -48,6 +48,6 @@ signature is not TOTAL-PASSED.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
-		configCommand(), consoleCommand())
+		configCommand(), consoleCommand(), benchCommand())
 	return c
 }
