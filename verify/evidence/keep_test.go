@@ -92,3 +92,17 @@ func TestUnwritableKeep(t *testing.T) {
 		t.Errorf("problems: %q", f.Problems)
 	}
 }
+
+// FuzzReadIssuers reads what a stranger's server may answer to the question for an issuer.
+func FuzzReadIssuers(f *testing.F) {
+	w := newWorld(f)
+	f.Add(w.ca.x.Raw)
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"))
+	f.Add([]byte{0x30, 0x80, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := readIssuers(data)
+		if (err == nil) == (len(list) == 0) || len(list) > maxIssuers {
+			t.Errorf("%d certificates, %v", len(list), err)
+		}
+	})
+}
