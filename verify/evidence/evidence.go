@@ -121,22 +121,34 @@ func (b bundle) with(o bundle) bundle {
 }
 
 // Gather looks for revocation information about every certificate of the document's chains that the document does not
-// carry any for. It returns when all is there, when the context ends, or when the time for one document is over.
+// carry enough of. It returns when all is there, when the context ends, or when the time for one document is over.
 func (g *Gatherer) Gather(ctx context.Context, doc *signature.Document, trust Trust, at time.Time) Found {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
 	defer cancel()
 	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
 	for _, s := range doc.Signatures {
 		own := bundle{s.Certificates, s.CRLs, s.OCSPs}
-		r.about(ctx, s.Signer, own)
+		proofs := append(s.Timestamps[:len(s.Timestamps):len(s.Timestamps)], doc.Timestamps...)
+		r.about(ctx, s.Signer, own, proven(proofs, time.Time{}, at))
 		for _, t := range s.Timestamps {
-			r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs}.with(own))
+			r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs}.with(own), proven(proofs, t.Time, at))
 		}
 	}
 	for _, t := range doc.Timestamps {
-		r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs})
+		r.about(ctx, t.Signer, bundle{t.Certificates, t.CRLs, t.OCSPs}, proven(doc.Timestamps, t.Time, at))
 	}
 	return r.answer(ctx)
+}
+
+// proven guesses when something existed that came at a time: at the first time-stamp after it, else at the time of
+// validation. Whether the time-stamp is good, and covers it, is for the judge to say.
+func proven(stamps []*signature.Timestamp, after, at time.Time) time.Time {
+	for _, t := range stamps {
+		if t.Time.After(after) && t.Time.Before(at) {
+			at = t.Time
+		}
+	}
+	return at
 }
 
 // GatherFor does the same for a single certificate and further ones that came with it.
@@ -144,7 +156,7 @@ func (g *Gatherer) GatherFor(ctx context.Context, target []byte, further [][]byt
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
 	defer cancel()
 	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
-	r.about(ctx, target, bundle{certificates: further})
+	r.about(ctx, target, bundle{certificates: further}, at)
 	return r.answer(ctx)
 }
 
@@ -158,8 +170,8 @@ type round struct {
 	found     Found
 }
 
-// about notes the questions about one signer and the issuers above.
-func (r *round) about(ctx context.Context, signer []byte, came bundle) {
+// about notes the questions about one signer and the issuers above; from is since when what was signed is proven.
+func (r *round) about(ctx context.Context, signer []byte, came bundle, from time.Time) {
 	chain, anchor, pool := r.chain(ctx, signer, came.certificates)
 	if anchor == nil {
 		return
@@ -169,11 +181,11 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle) {
 		if r.seen[c.Fingerprint] || c.OCSPNoCheck || c.ValidityAssured || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
-		r.seen[c.Fingerprint] = true
 		q, err := question(chain, i, anchor, pool)
-		if err != nil || carried.answers(q) || len(r.questions) == maxQuestions {
+		if err != nil || carried.answers(q, from) || len(r.questions) == maxQuestions {
 			continue
 		}
+		r.seen[c.Fingerprint] = true
 		r.questions = append(r.questions, q)
 	}
 }
@@ -286,11 +298,18 @@ func readEvidence(b bundle) carried {
 	return c
 }
 
-// answers reports whether the document's own evidence says something about the certificate, of whatever age.
-func (c carried) answers(q revocation.Question) bool {
+// answers reports whether the document's own evidence settles the matter: the certificate was revoked, or it was good
+// when what it signed was proven to exist already. Evidence that had run out before says nothing of that moment.
+func (c carried) answers(q revocation.Question, from time.Time) bool {
 	q.Time = farFuture
-	status := revocation.Check(q, c.responses, c.crls).Status
-	return status == revocation.Good || status == revocation.Revoked
+	r := revocation.Check(q, c.responses, c.crls)
+	switch r.Status {
+	case revocation.Revoked:
+		return true
+	case revocation.Good:
+		return !r.ThisUpdate.Before(from) || !r.NextUpdate.Before(from)
+	}
+	return false
 }
 
 // farFuture makes evidence of any time serve. Not further: ages are durations, which end after 292 years.

@@ -159,6 +159,26 @@ func TestEverySignerOfADocument(t *testing.T) {
 	w.wantAsked("/ocsp", 3)
 }
 
+// TestEvidenceInTheDocument asks only where what the document carries does not reach to the proof of its existence.
+func TestEvidenceInTheDocument(t *testing.T) {
+	w := newWorld(t)
+	for name, test := range map[string]struct {
+		stamped time.Duration // before now; 0: not
+		asked   int
+	}{"not stamped": {0, 1}, "stamped when it was current": {3 * 24 * time.Hour, 0}, "stamped too late": {24 * time.Hour, 1}} {
+		leaf := w.leaf("/ocsp/" + strings.ReplaceAll(name, " ", "-"))
+		own := w.respondFor(leaf, w.ca) // serves an hour
+		now := w.clock().Add(3 * 24 * time.Hour)
+		s := &signature.Signature{Signer: leaf.x.Raw, OCSPs: [][]byte{own}}
+		if test.stamped > 0 {
+			s.Timestamps = []*signature.Timestamp{{Time: now.Add(-test.stamped)}}
+		}
+		f := w.gatherer(nil).Gather(t.Context(), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), now)
+		w.wantFound(f, test.asked, 0)
+		w.wantAsked("/ocsp/"+strings.ReplaceAll(name, " ", "-"), test.asked)
+	}
+}
+
 func TestADocumentHasItsTime(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
