@@ -28,7 +28,7 @@ func Judge(ctx context.Context, doc *signature.Document, ev *Evidence, policy *P
 	if doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
 		return nil, errors.New("judge: document, evidence, its lists, policy or time is missing")
 	}
-	j := &judge{ctx: ctx, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC())}
+	j := &judge{ctx: ctx, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC()), shelf: newShelf()}
 	r := &Report{Policy: policy.Name, ValidationTime: j.at, Signatures: []SignatureReport{}, Timestamps: []TimestampReport{}, EvidenceRecords: []struct{}{}}
 	verdicts := j.timestamps(doc)
 	for _, t := range doc.Timestamps {
@@ -50,6 +50,7 @@ type judge struct {
 	policy *Policy
 	at     time.Time
 	poe    *existence
+	shelf  shelf
 }
 
 // verdict is an indication on its way.

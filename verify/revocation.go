@@ -36,24 +36,57 @@ func (j *judge) book(s *signature.Signature) *book {
 		}
 	}
 	b.pool = path.NewPool(certificates...)
-	b.read(s.CRLs, s.OCSPs)
+	j.shelf.read(b, s.CRLs, s.OCSPs)
 	b.ownCRLs, b.ownResponses = len(b.crls), len(b.responses)
-	b.read(j.ev.CRLs, j.ev.OCSPs)
+	j.shelf.read(b, j.ev.CRLs, j.ev.OCSPs)
 	return b
 }
 
-// read adds what can be parsed.
-func (b *book) read(crls, responses [][]byte) {
+// shelf keeps what one call of Judge has parsed: signatures and time-stamps of a file share their evidence,
+// and a list may be large.
+type shelf struct {
+	crls      map[place]*revocation.CRL      // nil where it can't be parsed
+	responses map[place]*revocation.Response // the same
+}
+
+// place tells pieces of evidence apart by where their bytes lie.
+type place struct {
+	first *byte
+	size  int
+}
+
+func newShelf() shelf {
+	return shelf{map[place]*revocation.CRL{}, map[place]*revocation.Response{}}
+}
+
+// read adds to the book what can be parsed.
+func (s shelf) read(b *book, crls, responses [][]byte) {
 	for _, der := range limited(crls) {
-		if l, err := revocation.ParseCRL(der); err == nil {
+		if l := remember(s.crls, der, revocation.ParseCRL); l != nil {
 			b.crls = append(b.crls, l)
 		}
 	}
 	for _, der := range limited(responses) {
-		if r, err := revocation.ParseOCSP(der); err == nil {
+		if r := remember(s.responses, der, revocation.ParseOCSP); r != nil {
 			b.responses = append(b.responses, r)
 		}
 	}
+}
+
+func remember[T any](known map[place]*T, der []byte, parse func([]byte) (*T, error)) *T {
+	if len(der) == 0 {
+		return nil
+	}
+	at := place{&der[0], len(der)}
+	if v, ok := known[at]; ok {
+		return v
+	}
+	v, err := parse(der)
+	if err != nil {
+		v = nil
+	}
+	known[at] = v
+	return v
 }
 
 func limited(list [][]byte) [][]byte { return list[:min(len(list), maxEmbedded)] }
