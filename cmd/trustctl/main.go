@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trustcore/cmd/internal/chain"
 	"trustcore/cmd/internal/vectors"
 )
 
@@ -20,14 +21,20 @@ func main() {
 	err := root().ExecuteContext(ctx)
 	stop()
 	var code exitCode
+	var invalid *chain.NotValid
 	switch {
 	case errors.As(err, &code):
 		os.Exit(int(code))
+	case errors.As(err, &invalid):
+		os.Exit(notPassed)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "trustctl:", err)
 		os.Exit(1)
 	}
 }
+
+// notPassed is the exit status of a command that did its work and found something that does not hold.
+const notPassed = 3
 
 // exitCode ends the program with a status and says nothing more.
 type exitCode int
@@ -43,11 +50,11 @@ func root() *cobra.Command {
 ceremonies, verifies documents and certificates, proves the audit log, and runs the whole appliance on
 one machine (trustctl up).
 
-Exit status: 0 done; 1 it could not be done, the reason is on standard error; 3 for trustctl verify when a
-signature is not TOTAL-PASSED.`,
+Exit status: 0 done; 1 it could not be done, the reason is on standard error; 3 when trustctl verify found a
+signature that is not TOTAL-PASSED, or trustctl chain a certificate that is not valid.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.AddCommand(upCommand(), verifyCommand(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
+	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
 		configCommand(), consoleCommand(), benchCommand())
 	return c
 }

@@ -274,7 +274,7 @@ func (o *verifyOptions) print(ctx context.Context, jobs []job, ev *verify.Eviden
 		}
 	}
 	if !all {
-		return exitCode(3)
+		return exitCode(notPassed)
 	}
 	return nil
 }
