@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runVerify runs trustctl verify in this process.
+func runVerify(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	c := verifyCommand()
+	var out bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&out)
+	c.SetArgs(args)
+	c.SilenceUsage, c.SilenceErrors = true, true
+	err := c.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// TestVerifyAnswersEveryJob gives files that can't be judged among one that can: each is a line, none ends the run.
+func TestVerifyAnswersEveryJob(t *testing.T) {
+	dir := t.TempDir()
+	var jobs strings.Builder
+	for name, content := range map[string]string{
+		"empty": "", "random": "\x93\x00\xff", "dtd.xml": `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`, "bomb.p7m": strings.Repeat("\x30\x80", 10_000),
+		"cut.pdf": "%PDF-1.7\n1 0 obj<<", "cut.asice": "PK\x03\x04", "plain.xml": "<a/>",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		jobs.WriteString(`{"file": "` + file + `"}` + "\n")
+	}
+	jobs.WriteString(`{"file": "` + dir + `"}` + "\n" + `{"file": "` + filepath.Join(dir, "missing") + `"}` + "\n")
+	list := filepath.Join(dir, "jobs.jsonl")
+	if err := os.WriteFile(list, []byte(jobs.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := runVerify(t, "--json", "--jobs", list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := strings.Split(strings.TrimSpace(out), "\n")
+	if len(answers) != 9 {
+		t.Errorf("%d lines for 9 jobs:\n%s", len(answers), out)
+	}
+	for _, line := range answers {
+		var o struct {
+			File  string
+			Error *string
+		}
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if judged := filepath.Base(o.File) == "plain.xml"; judged != (o.Error == nil) || o.Error != nil && strings.Contains(*o.Error, "inside") {
+			t.Errorf("%s", line)
+		}
+	}
+}
+
+func TestVerifyRefusesWrongSettings(t *testing.T) {
+	jobs := filepath.Join(t.TempDir(), "jobs")
+	if err := os.WriteFile(jobs, []byte("{\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"name at least one file": {},
+		"--at":                   {"--at", "yesterday", "a"},
+		"--language":             {"--language", "de", "a"},
+		"--jobs, line 1":         {"--jobs", jobs},
+		"no such file":           {"--trust-lists", filepath.Join(t.TempDir(), "none"), "a"},
+	} {
+		if _, err := runVerify(t, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
