@@ -20,13 +20,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	var code exitCode
-	var invalid *chain.NotValid
+	var coded interface{ ExitCode() int } // it has said what there is to say
 	switch {
-	case errors.As(err, &code):
-		os.Exit(int(code))
-	case errors.As(err, &invalid):
-		os.Exit(notPassed)
+	case errors.As(err, &coded):
+		os.Exit(coded.ExitCode())
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "trustctl:", err)
 		os.Exit(1)
@@ -41,6 +38,9 @@ type exitCode int
 
 // Error is for the interface; nobody reads it.
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+// ExitCode is the status.
+func (c exitCode) ExitCode() int { return int(c) }
 
 func root() *cobra.Command {
 	c := &cobra.Command{
