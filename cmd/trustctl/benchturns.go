@@ -158,7 +158,7 @@ func (s *samples) bySubject(concurrency int) rate {
 			continue
 		}
 		slices.Sort(times)
-		sum, subjects = sum+times[len(times)/2], subjects+1
+		sum, subjects = sum+times[(len(times)-1)/2], subjects+1
 	}
 	if sum == 0 {
 		return rate{}
