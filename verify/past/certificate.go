@@ -20,8 +20,8 @@ func Certificate(ctx context.Context, r Request) (Control, Reason) {
 // path runs path.Validate over the chain alone. In the chain model there may be no common time; there each certificate
 // must have been valid when it issued the next.
 func (r *Request) path(ctx context.Context) Reason {
-	if len(r.Chain) == 0 || r.Anchor == nil {
-		return reason(PathInvalid, nil, 0, time.Time{}, "no chain")
+	if missing := r.missing(); missing != "" {
+		return reason(PathInvalid, nil, 0, r.Time, missing)
 	}
 	anchors, err := path.NewAnchors(*r.Anchor)
 	if err != nil {

@@ -46,8 +46,8 @@ type Decision struct {
 
 // Signature is past signature validation (EN 319 102-1 5.6.2.4), for a signature or a time-stamp that is named by the digest
 // of its value or token: whether proofs of existence settle what could not be settled at the present time. The result is
-// PASSED, FAILED with NOT_YET_VALID, or INDETERMINATE as before; besides what the clause asks for, a signature from outside
-// of the target's validity, or from before its anchor counted, does not pass in any branch.
+// PASSED, FAILED with NOT_YET_VALID, or INDETERMINATE. Besides what the clause asks for, no branch passes a signature from
+// outside of the target's validity, from after its revocation, or from before its anchor counted.
 func Signature(ctx context.Context, object Digest, now Current, r Request) Decision {
 	control, why := Certificate(ctx, r)
 	d := Decision{Indication: Indeterminate, SubIndication: now.SubIndication, Control: control}
@@ -163,7 +163,7 @@ func (s *settler) weak(uses []Use) Decision {
 			return stays(u.Algorithm + ": nothing proves the object's existence until " + date(u.Until))
 		}
 	}
-	return s.within(OutOfBoundsNoPOE)
+	return s.unrevoked()
 }
 
 // tryLater is step 3 for a target on hold, else step 5: the evidence is fresh at best-signature-time.
@@ -175,6 +175,17 @@ func (s *settler) tryLater(now Current) Decision {
 		return stays("no evidence whose freshness could be judged")
 	case !Fresh(now.Stale.ThisUpdate, now.Stale.NextUpdate, s.best, s.r.Freshness):
 		return stays("the evidence of " + date(now.Stale.ThisUpdate) + " is not fresh at " + date(s.best))
+	}
+	return s.unrevoked()
+}
+
+// unrevoked ends the branches for which the clause asks no proof by control-time: that moves for reasons which they settle
+// themselves, but a revocation before the signature is none of them.
+func (s *settler) unrevoked() Decision {
+	for i, result := range s.control.Evidence {
+		if result.Status == revocation.Revoked && s.r.matters(i, result) && s.best.After(result.RevocationTime) {
+			return stays(s.r.Chain[i].Subject.CommonName() + ": " + since(result))
+		}
 	}
 	return s.within(OutOfBoundsNoPOE)
 }

@@ -22,7 +22,8 @@ type Request struct {
 	// have existed, and what was issued too late, is left out here; signatures are checked by revocation.Check.
 	Evidence func(q *revocation.Question) ([]*revocation.Response, []*revocation.CRL)
 	// Prepare completes a question with what the caller knows: CRL issuers and whom to trust of them, local responders,
-	// KeptSince, Verify with a cache. Times are set afterwards. Nil leaves the issuing key and its delegates.
+	// the revocation of delegates, KeptSince, Verify with a cache. Times are set afterwards. Nil leaves the issuing key and its
+	// delegates, whose revocation is not asked for.
 	Prepare func(q *revocation.Question)
 
 	// Freshness is the greatest accepted age of evidence, see Fresh.
@@ -65,6 +66,9 @@ type Control struct {
 // once it was lifted; in the chain model a CA that was revoked for a harmless reason moves control-time still when it
 // issued the next certificate afterwards, and the target's own revocation always does.
 func Slide(r Request) (Control, Reason) {
+	if missing := r.missing(); missing != "" {
+		return Control{}, reason(PathInvalid, nil, 0, r.Time, missing)
+	}
 	control := Control{Time: r.Time, Evidence: make([]revocation.Result, len(r.Chain))}
 	if end := Sunset(r.Anchor); !end.IsZero() {
 		control.move(nil, len(r.Chain), end, "the trust anchor's last day")
@@ -78,6 +82,21 @@ func Slide(r Request) (Control, Reason) {
 		}
 	}
 	return control, Reason{}
+}
+
+// missing names what a request needs and lacks.
+func (r *Request) missing() string {
+	switch {
+	case len(r.Chain) == 0:
+		return "no chain"
+	case r.Anchor == nil || r.Anchor.Key == nil:
+		return "no anchor"
+	case r.Time.IsZero():
+		return "no time of validation"
+	case r.Evidence == nil:
+		return "no evidence"
+	}
+	return ""
 }
 
 // slideOver is step 2 for one certificate.
