@@ -139,13 +139,19 @@ func (s *samples) work(ctx context.Context, concurrency int, take func() (int, b
 			for n := range own {
 				s.times[n] = append(s.times[n], own[n]...)
 			}
-			s.last, failure = s.last+acts, errors.Join(failure, err)
+			s.last += acts
+			if failure == nil {
+				failure = err // the others' are the same, once a worker
+			}
 		})
 	}
 	workers.Wait()
 	s.acts += s.last * repeat
 	s.turns = append(s.turns, float64(s.last*repeat)/time.Since(begun).Seconds())
-	return errors.Join(failure, ctx.Err())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return failure
 }
 
 // bySubject is the rate of workers who take the median time for each subject. The mean would measure the other programs of a shared
