@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the conformance tests against a folder of public samples, then the modules of their own that hold public suites.
+# Runs every package that has tests against a folder of public samples, then the modules of their own that hold public suites.
 # A failing run does not keep the next from running; the last line says how many tests ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 TRUSTCORE_CORPUS=$(cd "$1" && pwd)
 export TRUSTCORE_CORPUS TRUSTCORE_BIN=$PWD/bin
 shift
+options=("$@")
 go=$(deploy/install.sh go)
 record=$(mktemp)
 trap 'rm -f "$record"' EXIT
@@ -16,11 +17,21 @@ brief() {
 	grep -v -E '^=== |^ +--- PASS|^PASS$|no test files|no tests to run|^testing: warning: no tests'
 }
 
+# with_samples prints the packages whose tests ask for the folder.
+with_samples() {
+	grep -rl --include='*_test.go' TRUSTCORE_CORPUS cmd hsm internal pki verify vpn | xargs -n 1 dirname | sort -u | sed 's#^#./#'
+}
+
 failed=0
-for module in . $(find verify -path '*/conformance/go.mod' -printf '%h\n' | sort); do
-	filter=()
-	[ "$module" = . ] && filter=(-run 'Conformance|Corpus')
-	"$go" -C "$module" test -v -count=1 -timeout 25m "$@" "${filter[@]}" ./... 2>&1 | tee -a "$record" | brief || failed=1
+run() { # module package...
+	local module=$1
+	shift
+	"$go" -C "$module" test -v -count=1 -timeout 25m "${options[@]}" "$@" 2>&1 | tee -a "$record" | brief || failed=1
+}
+
+run . $(with_samples)
+for module in $(find verify -path '*/conformance/go.mod' -printf '%h\n' | sort); do
+	run "$module" ./...
 done
 
 count() { grep -c -E "^ *--- $1" "$record" || true; }
