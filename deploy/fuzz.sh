@@ -18,6 +18,6 @@ while IFS=: read -r file line; do
 done < <(grep -r --include='*_test.go' '^func Fuzz' cmd hsm internal pki verify vpn | sort)
 echo "fuzz: $targets targets, ${#failed[@]} failed"
 for target in "${failed[@]}"; do
-	echo "  $target: the input lies in its testdata/fuzz; fix the code and keep the input as a seed"
+	echo "  $target: fix the code; a new input lies in its testdata/fuzz, keep it as a seed"
 done
 [ "${#failed[@]}" = 0 ]
