@@ -107,16 +107,42 @@ func TestSignersOfEvidence(t *testing.T) {
 	if d := past.Signature(context.Background(), value, current, r); d.Indication == past.Passed {
 		t.Errorf("without a proof of the leaf's evidence: %s", d.Indication)
 	}
-	whole := r.Evidence
 	long := 10 * 365 * 24 * time.Hour // the CA's list is fresh in 2022, so that control-time stays until the leaf's is asked
-	r.Freshness, r.Evidence = &long, whole
+	r.Freshness = &long
 	d := past.Signature(context.Background(), value, current, r)
 	if d.Indication != past.Indeterminate || d.SubIndication != past.RevocationOutOfBounds {
 		t.Errorf("%s %s (%s), want %s", d.Indication, d.SubIndication, d.Detail, past.RevocationOutOfBounds)
 	}
+	listed := r
+	listed.Prepare = func(q *revocation.Question) {
+		q.LocalResponder = func(c *certificate.Certificate) bool { return c.Fingerprint == w.middle.cert.Fingerprint }
+	}
+	if d := past.Signature(context.Background(), value, current, listed); d.Indication != past.Passed {
+		t.Errorf("of a signer trusted by configuration: %s %s (%s)", d.Indication, d.SubIndication, d.Detail)
+	}
 	r.Existence = r.Existence.With(on(2019, 12, 31), leafs.Digest())
 	if d := past.Signature(context.Background(), value, current, r); d.Indication != past.Passed {
 		t.Errorf("with a proof: %s %s (%s)", d.Indication, d.SubIndication, d.Detail)
+	}
+}
+
+// TestHarmlessCARevocation: in the chain model control-time stays, yet what is known of the target must be older than the
+// CA's revocation.
+func TestHarmlessCARevocation(t *testing.T) {
+	w := newWorld(t)
+	value := past.Digest(sha256.Sum256([]byte("signature value")))
+	then := on(2013, 6, 10)
+	leafs := list(t, w.middle, on(2013, 6, 1), on(2013, 7, 1))
+	r := w.request(t, then, list(t, w.root, on(2013, 6, 8), on(2013, 7, 1), mark{w.middle, on(2013, 6, 5), revocation.Superseded}), leafs)
+	r.Model, r.Existence = past.Chain, r.Existence.With(on(2013, 6, 9), value)
+	for _, test := range []struct {
+		proven time.Time
+		want   past.Indication
+	}{{on(2013, 6, 6), past.Indeterminate}, {on(2013, 6, 5), past.Passed}} {
+		r.Existence = r.Existence.With(test.proven, leafs.Digest())
+		if d := past.Signature(context.Background(), value, past.Current{SubIndication: past.RevokedCANoPOE}, r); d.Indication != test.want {
+			t.Errorf("proven %v: %s (%s), want %s", test.proven, d.Indication, d.Detail, test.want)
+		}
 	}
 }
 

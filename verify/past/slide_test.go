@@ -220,6 +220,9 @@ func TestSlideByOCSP(t *testing.T) {
 		return []*revocation.Response{answer(t, leaf, root, ocsp.Good, old, time.Time{})}, nil
 	}
 	wantControl(t, r, on(2044, 12, 1), past.OK, 0)
+	r.Anchor.NotAfter = on(2043, 6, 1) // the answer is older, and unlike the certificate not proven to be
+	r.Existence = r.Existence.With(on(2043, 5, 2), leaf.cert.Fingerprint)
+	wantControl(t, r, time.Time{}, past.NoProof, 0)
 }
 
 // TestPrepare lets the caller name a CRL issuer with another key.
@@ -235,6 +238,10 @@ func TestPrepare(t *testing.T) {
 		q.Time, q.Skew = on(2030, 1, 1), time.Hour // has no effect
 	}
 	wantControl(t, r, then, past.OK, 0)
+	soon := list(t, second, then.Add(time.Minute), on(2013, 7, 1))
+	early := w.request(t, then, list(t, w.root, on(2013, 6, 1), on(2013, 7, 1)), soon)
+	early.Prepare = r.Prepare
+	wantControl(t, early, time.Time{}, past.NoProof, 0)
 }
 
 // TestSlideRefusesWhatIsMissing has one part of the request missing in turn.
