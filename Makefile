@@ -9,6 +9,7 @@ BIN := bin
 DAEMONS := trustd vpnd verifyd trustctl trustlink
 # smallstep's own databases are not used: internal/store keeps the state.
 TAGS := nobadger,nobadgerv1,nobadgerv2,nobbolt,nomysql,nopgx
+FOLDERS := cmd hsm internal pki verify vpn
 GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -trimpath -tags $(TAGS)
 
@@ -35,7 +36,7 @@ test: ## install what the tests need and run them all
 	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit ./internal/store ./cmd/internal/... ./hsm/... ./verify/path
 
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l cmd hsm internal pki verify vpn)" || { gofmt -l cmd hsm internal pki verify vpn; echo "run gofmt -w on these files"; exit 1; }
+	@found=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(FOLDERS)) || exit 1; test -z "$$found" || { echo "$$found"; echo "run gofmt -w on these files"; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 
