@@ -27,8 +27,8 @@ var DefaultLimits = Limits{
 	References: 4096,
 }
 
-// maxFootprint bounds the bytes of a document and of its arena together: a document of 100 MB may hold
-// 800,000 nodes, one of 20 MB more than limits.Nodes. A declaration counts several times, since the
+// maxFootprint bounds the bytes of a document and of its arena together: a document of 100 MB may hold a
+// million nodes, one of 20 MB more than limits.Nodes. A declaration counts several times, since the
 // lists of them are copied while they grow.
 const (
 	maxFootprint     = 140 << 20
