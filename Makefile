@@ -27,7 +27,7 @@ build: ## build bin/{trustd,vpnd,verifyd,trustctl,trustlink}
 run: ## install, build, start the appliance with a demonstration partner, keep serving
 	@deploy/install.sh run
 	@$(MAKE) --no-print-directory build
-	$(BIN)/trustctl up --demo --state $(STATE)
+	$(BIN)/trustctl up --demo --state $(STATE) $(if $(CORPUS),--corpus $(abspath $(CORPUS)))
 
 test: ## install what the tests need and run them all
 	@deploy/install.sh test

@@ -122,8 +122,12 @@ func TestDemonstration(t *testing.T) {
 			}
 			w := newWorld(t, uid)
 			dir := w.folder(t)
+			up := []string{"up", "--demo", "--once", "--state", dir}
+			if corpus := os.Getenv("TRUSTCORE_CORPUS"); corpus != "" {
+				up = append(up, "--corpus", corpus) // one step more: a public sample
+			}
 			for run := range 2 {
-				out, err := w.trustctl(t, "up", "--demo", "--once", "--state", dir)
+				out, err := w.trustctl(t, up...)
 				if err != nil || !strings.Contains(out, "steps passed\n") || strings.Contains(out, "FAILED") {
 					t.Fatalf("run %d: %v\n%s\n%s", run+1, err, out, logs(dir))
 				}
