@@ -83,7 +83,16 @@ func benchChain(ctx context.Context, s *benchSettings) (*measurement, error) {
 		if i == 0 {
 			m.headline(rates)
 		}
-		m.Details[k.name] = chainDetails(rates)
+		details := chainDetails(rates)
+		openssl, err := opensslChain(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if openssl > 0 {
+			details["openssl_verify_per_second"] = openssl
+			details["from_der_by_openssl"] = rates[chainDER].perSecond / openssl
+		}
+		m.Details[k.name] = details
 	}
 	return m, nil
 }
