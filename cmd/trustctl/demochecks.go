@@ -247,7 +247,8 @@ func (d *demonstration) publicSample(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	o := judgeOne(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)}, &verify.Evidence{Lists: lists})
+	v := &verifier{lists: lists}
+	o := v.one(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)})
 	if o.Error != nil {
 		return "", errors.New(*o.Error)
 	}

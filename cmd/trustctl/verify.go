@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/verify"
+	"trustcore/verify/evidence"
 	"trustcore/verify/path"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -39,6 +42,7 @@ const (
 type verifyOptions struct {
 	json, offline bool
 	detached      []string
+	allow         []string
 	at            string
 	lists         trustlist.Sources
 	jobs          string
@@ -57,14 +61,19 @@ Trust comes from --trust-lists (a folder with the Union's list of the lists and 
 gzip), with --lotl-signers (PEM certificates that may sign the list of the lists), from --extra-list, and
 from --anchors (PEM certificates trusted at all times). Without any of them nothing leads to an anchor.
 
+Nothing is fetched unless --offline=false: then OCSP answers, CRLs and missing issuers that a document lacks
+are asked for where its certificates say. Private addresses are not asked, but for those of --fetch-allow.
+
   trustctl verify --trust-lists lists/ --lotl-signers signers/ contract.pdf
   trustctl verify --anchors ca.pem --detached data.bin signature.p7s
+  trustctl verify --offline=false --trust-lists lists/ --lotl-signers signers/ contract.pdf
   trustctl verify --json --jobs jobs.jsonl     a line is {"file", "detached": [FILE], "at": TIME}`,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c.Context(), c.OutOrStdout(), files) },
 	}
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
+	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
 	f.StringVar(&o.at, "at", "", "time of validation, RFC 3339 (default now)")
 	f.StringVar(&o.lists.Dir, "trust-lists", "", "`folder` with trusted lists, told apart by content")
@@ -92,7 +101,7 @@ type outcome struct {
 }
 
 func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
-	at := time.Now()
+	var at time.Time
 	if o.at != "" {
 		t, err := time.Parse(time.RFC3339, o.at)
 		if err != nil {
@@ -116,11 +125,29 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	warn(lists)
-	ev := &verify.Evidence{Lists: lists, Cache: cache}
-	if o.json {
-		return judgeAll(ctx, jobs, ev, out)
+	v := &verifier{lists: lists, cache: cache}
+	if !o.offline {
+		if v.gatherer, err = o.gatherer(cache); err != nil {
+			return err
+		}
 	}
-	return o.print(ctx, jobs, ev, out)
+	if o.json {
+		return v.all(ctx, jobs, out)
+	}
+	return o.print(ctx, jobs, v, out)
+}
+
+// gatherer returns what fetches the evidence that documents lack.
+func (o *verifyOptions) gatherer(cache *path.Cache) (*evidence.Gatherer, error) {
+	cfg := evidence.Config{Cache: cache, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	for _, text := range o.allow {
+		address, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return nil, fmt.Errorf("--fetch-allow: %q: write an address such as 10.0.0.7:80", text)
+		}
+		cfg.Allow = append(cfg.Allow, address)
+	}
+	return evidence.New(cfg)
 }
 
 // warn tells of lists that could not be used; their countries' signatures will not be confirmed.
@@ -177,8 +204,15 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 	return jobs, lines.Err()
 }
 
-// judgeAll writes one line a job as they become ready.
-func judgeAll(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Writer) error {
+// verifier judges jobs by one set of lists.
+type verifier struct {
+	lists    *trustlist.Snapshot
+	cache    *path.Cache
+	gatherer *evidence.Gatherer // nil: nothing is fetched
+}
+
+// all writes one line a job as they become ready.
+func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
 	var mu sync.Mutex
 	w := bufio.NewWriter(out)
 	encoder := json.NewEncoder(w)
@@ -186,7 +220,7 @@ func judgeAll(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Write
 	g.SetLimit(runtime.NumCPU())
 	for _, j := range jobs {
 		g.Go(func() error {
-			o := judgeOne(ctx, j, ev)
+			o := v.one(ctx, j)
 			mu.Lock()
 			defer mu.Unlock()
 			return encoder.Encode(o)
@@ -195,8 +229,8 @@ func judgeAll(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Write
 	return errors.Join(g.Wait(), w.Flush())
 }
 
-// judgeOne judges one document; whatever goes wrong is its own line's error.
-func judgeOne(ctx context.Context, j job, ev *verify.Evidence) (o outcome) {
+// one judges one document; whatever goes wrong is its own line's error.
+func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 	o.File = j.File
 	report, err := func() (r *verify.Report, err error) {
 		defer func() {
@@ -204,7 +238,7 @@ func judgeOne(ctx context.Context, j job, ev *verify.Evidence) (o outcome) {
 				r, err = nil, fmt.Errorf("judging failed inside: %v\n%s", p, debug.Stack())
 			}
 		}()
-		return j.judge(ctx, ev, &o)
+		return v.judge(ctx, j, &o)
 	}()
 	if err != nil {
 		text := err.Error()
@@ -216,7 +250,35 @@ func judgeOne(ctx context.Context, j job, ev *verify.Evidence) (o outcome) {
 	return o
 }
 
-func (j job) judge(ctx context.Context, ev *verify.Evidence, o *outcome) (*verify.Report, error) {
+func (v *verifier) judge(ctx context.Context, j job, o *outcome) (*verify.Report, error) {
+	doc, err := j.open(o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	ev := &verify.Evidence{Lists: v.lists, Cache: v.cache}
+	if v.gatherer != nil {
+		found := v.gatherer.Gather(ctx, doc, evidence.Trust{Anchors: v.lists.Anchors(), Hosts: v.lists.Hosts()}, j.time())
+		ev.Certificates, ev.CRLs, ev.OCSPs = found.Certificates, found.CRLs, found.OCSPs
+		for _, p := range found.Problems {
+			fmt.Fprintf(os.Stderr, "trustctl: %s: %s\n", j.File, p)
+		}
+	}
+	// Not before the evidence came: an answer that was made for this run is no evidence from the future.
+	return verify.Judge(ctx, doc, ev, verify.DefaultPolicy(), j.time())
+}
+
+// time is the time of validation: the job's, else now.
+func (j job) time() time.Time {
+	if j.At.IsZero() {
+		return time.Now()
+	}
+	return j.At
+}
+
+// open reads the document and what it is about.
+func (j job) open(o *outcome) (*signature.Document, error) {
 	data, err := readDocument(j.File)
 	if err != nil {
 		return nil, err
@@ -231,13 +293,7 @@ func (j job) judge(ctx context.Context, ev *verify.Evidence, o *outcome) (*verif
 		}
 		detached = append(detached, signature.Detached{Name: filepath.Base(file), Content: content})
 	}
-	doc, err := verify.Open(data, detached...)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
-	defer cancel()
-	return verify.Judge(ctx, doc, ev, verify.DefaultPolicy(), j.At)
+	return verify.Open(data, detached...)
 }
 
 func readDocument(file string) ([]byte, error) {
@@ -255,10 +311,10 @@ func readDocument(file string) ([]byte, error) {
 }
 
 // print writes verdicts for people. The exit status tells whether all passed.
-func (o *verifyOptions) print(ctx context.Context, jobs []job, ev *verify.Evidence, out io.Writer) error {
+func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out io.Writer) error {
 	all := true
 	for _, j := range jobs {
-		r := judgeOne(ctx, j, ev)
+		r := v.one(ctx, j)
 		if r.Error != nil {
 			fmt.Fprintf(out, "%s: %s\n", r.File, *r.Error)
 			all = false

@@ -3,10 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"trustcore/cmd/internal/custody"
+	"trustcore/hsm/seal"
 )
 
 // runVerify runs trustctl verify in this process.
@@ -73,10 +79,59 @@ func TestVerifyRefusesWrongSettings(t *testing.T) {
 		"--at":                   {"--at", "yesterday", "a"},
 		"--language":             {"--language", "de", "a"},
 		"--jobs, line 1":         {"--jobs", jobs},
+		"--fetch-allow":          {"--offline=false", "--fetch-allow", "localhost", "a"},
 		"no such file":           {"--trust-lists", filepath.Join(t.TempDir(), "none"), "a"},
 	} {
 		if _, err := runVerify(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
+
+// TestVerifyFetchesOnlyWhenAsked has a document without revocation information, whose authority answers on loopback.
+func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
+	ctx := t.Context()
+	a, err := openBenchAuthority(ctx, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m := &minting{benchAuthority: a}
+	if m.stamp, err = seal.NewTSA(a.base+"/tsa", http.DefaultClient); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	if err := m.signers(ctx); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := m.cades(ctx, m.ec, []byte("letter"), []byte("letter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file, anchor := filepath.Join(dir, "letter.p7m"), filepath.Join(dir, "root.pem")
+	if err := errors.Join(os.WriteFile(file, signed, 0o600), os.WriteFile(anchor, custody.PEM(a.root.Raw), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	base, err := url.Parse(a.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "INDETERMINATE"},
+		{[]string{"--offline=false"}, "INDETERMINATE"}, // the authority's address is private
+		{[]string{"--offline=false", "--fetch-allow", base.Host}, "TOTAL-PASSED"},
+	} {
+		out, _ := runVerify(t, append(c.args, "--anchors", anchor, file)...) // the status says what the text says
+		if !strings.Contains(out, c.want) {
+			t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
 		}
 	}
 }
