@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/console"
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/audit"
 	"trustcore/pki"
@@ -56,14 +56,11 @@ func (d *daemon) enrolmentPin() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var last *pem.Block
-	for block, rest := pem.Decode([]byte(chain)); block != nil; block, rest = pem.Decode(rest) {
-		last = block
-	}
-	if last == nil {
+	ders := custody.DER([]byte(chain))
+	if len(ders) == 0 {
 		return "", errors.New("the authority's chain holds no certificate")
 	}
-	sum := sha256.Sum256(last.Bytes)
+	sum := sha256.Sum256(ders[len(ders)-1])
 	return hex.EncodeToString(sum[:]), nil
 }
 

@@ -264,12 +264,5 @@ func (d *daemon) sealChain(ctx context.Context, keyID string) ([][]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	var chain [][]byte
-	for rest := []byte(text); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return chain, nil
-		}
-		chain = append(chain, block.Bytes)
-	}
+	return custody.DER([]byte(text)), nil
 }

@@ -227,3 +227,11 @@ func PEM(ders ...[]byte) []byte {
 	}
 	return text
 }
+
+// DER takes apart what PEM made.
+func DER(text []byte) (ders [][]byte) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		ders = append(ders, block.Bytes)
+	}
+	return ders
+}
