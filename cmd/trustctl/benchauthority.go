@@ -109,14 +109,7 @@ func serveLoopback(server *http.Server, tls bool) (address string, end func() er
 func (a *benchAuthority) openHSM(ctx context.Context) error {
 	cfg := custody.Defaults()
 	cfg.StateDir, cfg.PKIURL, cfg.Logger = filepath.Join(a.dir, "trustd"), a.base, slog.New(slog.DiscardHandler)
-	if err := cfg.Check(); err != nil {
-		return err
-	}
-	trustd, err := sibling("trustd")
-	if err != nil {
-		return err
-	}
-	c, err := custody.Open(ctx, cfg, []string{trustd, "hsm-worker"})
+	c, err := openCustody(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,18 @@ var (
 	daemonClients = []string{"vpnd"}
 )
 
+// openCustody opens the HSM and the authority with the worker process that trustd has.
+func openCustody(ctx context.Context, cfg custody.Config) (*custody.Custody, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	trustd, err := sibling("trustd")
+	if err != nil {
+		return nil, err
+	}
+	return custody.Open(ctx, cfg, []string{trustd, "hsm-worker"})
+}
+
 // perform makes the authority and the first certificates.
 func perform(ctx context.Context, st state, cfg custody.Config, planText []byte, p parties, out io.Writer) (err error) {
 	plan, err := ceremony.Parse(planText)
@@ -114,14 +126,7 @@ func perform(ctx context.Context, st state, cfg custody.Config, planText []byte,
 		return err
 	}
 	cfg.StateDir, cfg.Logger = st.path("trustd"), slog.New(slog.DiscardHandler)
-	if err := cfg.Check(); err != nil {
-		return err
-	}
-	trustd, err := sibling("trustd")
-	if err != nil {
-		return err
-	}
-	c, err := custody.Open(ctx, cfg, []string{trustd, "hsm-worker"})
+	c, err := openCustody(ctx, cfg)
 	if err != nil {
 		return err
 	}
