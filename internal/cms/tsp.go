@@ -47,6 +47,7 @@ type RequestError struct {
 	Reason  string
 }
 
+// Error says what is wrong with the request.
 func (e *RequestError) Error() string { return "time-stamp request: " + e.Reason }
 
 // maxRequest is the largest TimeStampReq read, in octets; a real one has some 100.

@@ -20,6 +20,7 @@ type SyntaxError struct {
 	Reason string
 }
 
+// Error gives line and reason.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
 }
