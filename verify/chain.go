@@ -38,7 +38,7 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	if j.policy.Revocation {
 		req.Revocation = j.revocation(book)
 	}
-	v := &chainVerdict{result: path.Validate(j.ctx, req)}
+	v := &chainVerdict{result: path.Validate(j.budget.Context(), req)}
 	v.notes = v.result.Notes
 	v.covered = j.covered(book.own(), &v.result)
 	if v.result.Valid {

@@ -1,12 +1,12 @@
 package verify
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 	"trustcore/verify/signature"
@@ -22,13 +22,13 @@ type Evidence struct {
 	Cache        *path.Cache         // of pure functions of bytes; nil remembers nothing
 }
 
-// Judge gives the verdict on everything that the document holds, at the time. The context bounds the
+// Judge gives the verdict on everything that the document holds, at the time. The budget bounds the
 // effort; the verdict depends on the other arguments alone.
-func Judge(ctx context.Context, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Report, error) {
-	if doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
-		return nil, errors.New("judge: document, evidence, its lists, policy or time is missing")
+func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Report, error) {
+	if b == nil || doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
+		return nil, errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
 	}
-	j := &judge{ctx: ctx, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC()), shelf: newShelf()}
+	j := &judge{budget: b, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC()), shelf: newShelf()}
 	r := &Report{Policy: policy.Name, ValidationTime: j.at, Signatures: []SignatureReport{}, Timestamps: []TimestampReport{}, EvidenceRecords: []struct{}{}}
 	verdicts := j.timestamps(doc)
 	for _, t := range doc.Timestamps {
@@ -37,7 +37,7 @@ func Judge(ctx context.Context, doc *signature.Document, ev *Evidence, policy *P
 	for _, s := range doc.Signatures {
 		r.Signatures = append(r.Signatures, j.signature(s, verdicts))
 	}
-	if err := ctx.Err(); err != nil {
+	if err := b.Context().Err(); err != nil {
 		return nil, fmt.Errorf("judging was given up: %w", err)
 	}
 	return r, nil
@@ -45,7 +45,7 @@ func Judge(ctx context.Context, doc *signature.Document, ev *Evidence, policy *P
 
 // judge is the state of one call of Judge.
 type judge struct {
-	ctx    context.Context
+	budget *budget.Budget
 	ev     *Evidence
 	policy *Policy
 	at     time.Time

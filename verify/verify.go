@@ -12,8 +12,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"runtime/debug"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/asic"
 	"trustcore/verify/cades"
 	"trustcore/verify/pades"
@@ -29,28 +29,23 @@ var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF or ASiC document
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
 // detached signature may be about; for one that is of no interest they are left unread.
-func Open(data []byte, detached ...signature.Detached) (doc *signature.Document, err error) {
+func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signature.Document, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			doc, err = nil, fmt.Errorf("reading the file failed inside: %v\n%s", r, debug.Stack())
-		}
-	}()
 	switch recognise(data) {
 	case containerPDF:
-		return pades.Open(data)
+		return pades.Open(b, data)
 	case containerZIP:
-		return asic.Open(data, detached)
+		return asic.Open(b, data, detached)
 	case containerXML:
-		doc, err := xades.Open(data, detached)
+		doc, err := xades.Open(b, data, detached)
 		if errors.Is(err, xades.ErrNoSignature) {
 			return &signature.Document{}, nil // as of every other format: a report about nothing, no fault
 		}
 		return doc, err
 	case containerCMS:
-		return cades.Open(data, detached)
+		return cades.Open(b, data, detached)
 	case containerEmpty:
 		return nil, errors.New("the file is empty")
 	}
