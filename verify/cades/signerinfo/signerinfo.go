@@ -219,7 +219,8 @@ func (c *checker) otherHash() bool {
 }
 
 // verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4). Their digest is by
-// the signature algorithm's hash, that of the content by digestAlgorithm: two hashes are tolerated.
+// the signature algorithm's hash, that of the content by digestAlgorithm: two hashes are tolerated, with the note that
+// algorithm.FromCMS gives (RFC 8933 wants one).
 func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 	if c.message == nil {
 		var err error
@@ -238,9 +239,6 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 	c.Notes = append(c.Notes, notes...)
 	if !bytes.Equal(c.message, c.SignerInfo.EncodedAttributes()) {
 		c.note("the signed attributes are not in DER; the value is over their DER encoding")
-	}
-	if c.otherHash() {
-		c.note("the digest algorithm is %s, the signature's %s (RFC 8933 wants one)", c.digest.Name(), c.scheme.Hash().Name())
 	}
 	return nil
 }
