@@ -120,7 +120,7 @@ func TestKind(t *testing.T) {
 		{"one file", []file{{"a", "1", false}, signatureFile}, Simple},
 		{"two files", []file{{"a", "1", false}, {"b", "1", false}, signatureFile}, Extended},
 		{"one file with a package manifest", []file{{"a", "1", false}, {"META-INF/manifest.xml", "<a/>", false}, {"META-INF/signatures0.xml", "<a/>", false}}, Extended},
-		{"one file, signatures by another name", []file{{"a", "1", false}, {"META-INF/signatures0.xml", "<a/>", false}}, Extended},
+		{"one file, signatures by another name", []file{{"a", "1", false}, {"META-INF/signatures0.xml", "<a/>", false}}, Simple},
 		{"one file, time-stamp and package manifest", []file{{"a", "1", false}, {"META-INF/manifest.xml", "<a/>", false}, {"META-INF/timestamp.tst", "x", false}}, Simple},
 		{"one file, XML", []file{{"a", "1", false}, {"META-INF/signatures.xml", "<a/>", false}}, Simple},
 		{"one file with a manifest", []file{{"a", "1", false}, {"META-INF/ASiCManifest1.xml", "<a/>", false}, signatureFile}, Extended},

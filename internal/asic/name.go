@@ -117,8 +117,12 @@ func foreignPackage(looks map[string]*Entry) string {
 // plainNames are those by which ASiC-S knows its signature, time-stamp and evidence record (EN 319 162-1 4.3.3).
 var plainNames = []string{"signatures.xml", "signature.p7s", "timestamp.tst", "evidencerecord.ers", "evidencerecord.xml"}
 
-// isSimple tells the kind of a container that declares none.
+// isSimple tells the kind of a container that declares none: ASiC-S has one data object, and its signature, time-stamp
+// or evidence record by a plain name, or at least nothing that an ASiC-E container has.
 func (c *Container) isSimple() bool {
-	return len(c.Data()) == 1 && len(c.WithRole(SignatureManifest)) == 0 &&
+	if len(c.Data()) != 1 || len(c.WithRole(SignatureManifest)) > 0 {
+		return false
+	}
+	return len(c.WithRole(PackageManifest)) == 0 ||
 		slices.ContainsFunc(plainNames, func(name string) bool { return c.Find("META-INF/"+name) != nil })
 }

@@ -48,8 +48,8 @@ func (r *reader) seen() []*asic.Entry {
 	return list
 }
 
-// coveredBy finds the entries that a signature covers. A reference to the mimetype entry, to a file of META-INF or
-// to a file without octets covers nothing that a reader takes for content.
+// coveredBy finds the entries that a signature covers. A reference to the mimetype entry or to a file of
+// META-INF covers nothing that a reader takes for content.
 func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 	covered := map[*asic.Entry]bool{}
 	for i := range s.References {
@@ -61,7 +61,7 @@ func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 		if e == nil {
 			continue
 		}
-		if e.Role() != asic.Data || e.Size == 0 {
+		if e.Role() != asic.Data {
 			ref.Empty = true
 		}
 		if ref.Found {

@@ -4,6 +4,7 @@ package cades
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -51,19 +52,25 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	return d.read(notes)
 }
 
-// OpenDetached reads the CMS of a container, which is about the one datum that the container says and can have
-// no content of its own (EN 319 162-1, 4.3.3.2 and 4.4.4.2): one that has is ill-formed. Write writes the datum as
-// often as it is asked; it is nil where nobody knows what the signature is about. Errors are those of Open.
+// OpenDetached reads the CMS of a container, which is about the one datum that the container says
+// (EN 319 162-1, 4.3.3.2 and 4.4.4.2): one with a content of its own is ill-formed, unless that is the datum. Write
+// writes the datum as often as it is asked; it is nil where nobody knows what the signature is about. Errors are
+// those of Open.
 func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writer) error) (*signature.Document, error) {
 	sd, notes, err := read(b, data)
 	if err != nil {
 		return nil, err
 	}
 	d := newDocument(b, sd, signature.CAdES)
-	if sd.Content.Present {
+	datum := signerinfo.NewContent(b, write)
+	switch {
+	case !sd.Content.Present:
+	case holds(&sd.Content, datum):
+		notes = append(notes, "the CMS carries what it is about, though it is in a container")
+	default:
 		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the container")
 	}
-	d.contents = []content{{signerinfo.NewContent(b, write), name, "the whole file " + name}}
+	d.contents = []content{{datum, name, "the whole file " + name}}
 	if write == nil {
 		d.contents[0].name, d.contents[0].scope = "message digest", ""
 	}
@@ -89,25 +96,50 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, []string, error) {
 	return sd, notes, nil
 }
 
-// givenTwice finds the detached file that equals the attached content.
+// givenTwice finds the detached file that is the attached content.
 func givenTwice(b *budget.Budget, attached *cms.Content, files []signature.Detached) (string, error) {
 	for _, f := range files {
-		if err := b.Octets(len(f.Content)); err != nil {
-			return "", err
-		}
-		rest := f.Content
-		for _, part := range attached.Segments {
-			if !bytes.HasPrefix(rest, part) {
-				rest = []byte{0}
-				break
-			}
-			rest = rest[len(part):]
-		}
-		if len(rest) == 0 {
-			return f.Name, nil
+		if holds(attached, signerinfo.Bytes(b, f.Content)) {
+			return f.Name, b.Err()
 		}
 	}
-	return "", ErrOtherData
+	return "", cmp.Or(b.Err(), ErrOtherData)
+}
+
+// holds tells whether data is the attached content.
+func holds(attached *cms.Content, data *signerinfo.Content) bool {
+	m := matcher{segments: attached.Segments}
+	return data.CopyTo(&m) == nil && m.done()
+}
+
+// matcher compares what is written to it with segments.
+type matcher struct {
+	next     []byte   // what is left of the segment at hand
+	segments [][]byte // those behind it
+}
+
+var errDiffers = errors.New("other data")
+
+func (m *matcher) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if m.done() {
+			return 0, errDiffers
+		}
+		n := min(len(rest), len(m.next))
+		if !bytes.Equal(rest[:n], m.next[:n]) {
+			return 0, errDiffers
+		}
+		rest, m.next = rest[n:], m.next[n:]
+	}
+	return len(p), nil
+}
+
+// done tells whether nothing is left, and goes on to the next segment that is not empty.
+func (m *matcher) done() bool {
+	for len(m.next) == 0 && len(m.segments) > 0 {
+		m.next, m.segments = m.segments[0], m.segments[1:]
+	}
+	return len(m.next) == 0
 }
 
 // content is one candidate for the signed data.
