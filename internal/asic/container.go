@@ -139,18 +139,14 @@ func (c *Container) Forget(e *Entry) {
 // which there are those of Read.
 func (c *Container) CopyTo(w io.Writer, e *Entry) error {
 	if b, ok := c.contents[e]; ok {
-		_, err := w.Write(b)
-		return err
-	}
-	if err := c.admit(e); err != nil {
-		return err
+		return c.budget.Write(w, b)
 	}
 	sum := &checksum{Writer: w}
 	var err error
-	if e.method == deflated {
+	if e.method == stored {
+		err = c.budget.Write(sum, c.packed(e))
+	} else if err = c.admit(e); err == nil {
 		err = c.inflate(sum, e)
-	} else {
-		_, err = sum.Write(c.packed(e))
 	}
 	if err != nil {
 		return fmt.Errorf("asic: %q: %w", e.Name, err)

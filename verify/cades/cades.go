@@ -152,10 +152,7 @@ type content struct {
 // candidates are what the signature may be about, in order: the attached content alone, or the detached files.
 func (d *document) candidates(files []signature.Detached) []content {
 	if attached := &d.signed.Content; attached.Present {
-		return []content{{signerinfo.NewContent(d.budget, func(w io.Writer) error {
-			_, err := attached.WriteTo(w)
-			return err
-		}), "message digest", "the whole attached content"}}
+		return []content{{signerinfo.Bytes(d.budget, attached.Segments...), "message digest", "the whole attached content"}}
 	}
 	if len(files) == 0 {
 		return []content{{signerinfo.NewContent(d.budget, nil), "message digest", ""}}

@@ -3,10 +3,10 @@ package cades
 import (
 	"bytes"
 	"fmt"
-	"io"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
+	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -58,12 +58,12 @@ func fromResponse(data []byte) ([]byte, []string, error) {
 func openToken(b *budget.Budget, sd *cms.SignedData, notes []string, detached []signature.Detached) (*signature.Document, error) {
 	t := timestamp.Open(b, "", signature.ContentTimestamp, sd.Raw, nil)
 	for _, f := range detached {
-		t.Compare(func(w io.Writer) error {
-			_, err := w.Write(f.Content)
-			return err
-		})
-		if t.Imprint {
+		h, known := t.Hash()
+		if !known || t.Imprint {
 			break
+		}
+		if digest, err := signerinfo.Bytes(b, f.Content).Digest(h); err == nil {
+			t.CompareDigest(digest)
 		}
 	}
 	if err := b.Err(); err != nil {

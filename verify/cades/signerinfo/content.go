@@ -11,8 +11,7 @@ import (
 // Content is the signed data as a stream that can be written again and again: an attached content,
 // a detached file, the byte range of a PDF. Digests are computed once for each algorithm.
 type Content struct {
-	budget  *budget.Budget
-	write   func(io.Writer) error
+	write   func(io.Writer) error // spends of the budget
 	digests map[algorithm.Hash][]byte
 }
 
@@ -22,15 +21,27 @@ var errAbsent = errors.New("the signed data is absent")
 // NewContent takes the function that writes the data. A nil function stands for data that is not
 // there. The function must write the same octets each time; they are spent of the budget.
 func NewContent(b *budget.Budget, write func(io.Writer) error) *Content {
-	return &Content{budget: b, write: write, digests: make(map[algorithm.Hash][]byte, 2)}
+	if write == nil {
+		return &Content{}
+	}
+	return newContent(func(w io.Writer) error { return write(Spending(b, w)) })
 }
 
-// Bytes is the Content of data in memory.
-func Bytes(b *budget.Budget, data []byte) *Content {
-	return NewContent(b, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
+// Bytes is the Content of data in memory, of which the parts one after the other make up the whole. They may be
+// mapped: what was read through is let go.
+func Bytes(b *budget.Budget, parts ...[]byte) *Content {
+	return newContent(func(w io.Writer) error {
+		for _, p := range parts {
+			if err := b.Write(w, p); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+func newContent(write func(io.Writer) error) *Content {
+	return &Content{write: write, digests: make(map[algorithm.Hash][]byte, 2)}
 }
 
 // Present tells whether there is data.
@@ -41,7 +52,7 @@ func (c *Content) CopyTo(w io.Writer) error {
 	if !c.Present() {
 		return errAbsent
 	}
-	return c.write(Spending(c.budget, w))
+	return c.write(w)
 }
 
 // Digest is the digest of the data.
