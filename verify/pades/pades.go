@@ -21,14 +21,10 @@ import (
 // file and a public-key operation.
 const maxSignatures = 256
 
-// maxHashed bounds the bytes hashed for the byte ranges of one file. Honest files take their size once
-// for each algorithm.
-const maxHashed = 2 << 30
-
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
 // cannot be read as a PDF.
 func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
-	file, err := pdf.Open(data)
+	file, err := pdf.OpenWithin(b, data)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +33,8 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		return nil, err
 	}
 	r := &reader{budget: b,
-		file: file, ids: map[string]int{}, stores: map[int]evidence{},
-		hashes: prefixes{data: data, states: map[string][]prefix{}, left: maxHashed},
+		file: file, ids: map[string]int{}, stores: map[int]evidence{}, later: map[int][]pdf.Change{},
+		hashes: prefixes{budget: b, data: data, states: map[string][]prefix{}},
 	}
 	if err := r.collect(fields); err != nil {
 		return nil, err
@@ -56,6 +52,9 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		r.changes(d)
 		doc.Signatures = append(doc.Signatures, d.signed)
 	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
 	return doc, nil
 }
 
@@ -67,13 +66,15 @@ type reader struct {
 	loose        []*signature.Timestamp // document time-stamps without an earlier signature
 	ids          map[string]int
 	hashes       prefixes
-	stores       map[int]evidence // by revision
+	stores       map[int]evidence     // by revision
+	later        map[int][]pdf.Change // what was changed since a revision
 }
 
 // dictionary is one signature dictionary of the file with what was read from it.
 type dictionary struct {
 	*pdf.Signature
 	field string
+	lock  *pdf.Lock
 
 	signed  *signature.Signature // nil for document time-stamps
 	info    *cms.SignerInfo      // of signed, nil when the CMS cannot be read
@@ -93,7 +94,7 @@ func (r *reader) collect(fields []pdf.Field) error {
 		if len(r.dictionaries) >= maxSignatures {
 			return fmt.Errorf("PDF: more than %d signatures", maxSignatures)
 		}
-		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name})
+		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name, lock: f.Lock})
 	}
 	slices.SortStableFunc(r.dictionaries, func(a, b *dictionary) int { return int(a.end() - b.end()) })
 	return nil
@@ -166,7 +167,7 @@ func (r *reader) scope(d *dictionary) (text string, full bool) {
 	switch {
 	case d.Revision < 0:
 		return "partial PDF: not a whole revision", false
-	case d.Revision == revisions-1:
+	case d.Revision == revisions-1 && d.end() == r.file.Size():
 		return "full PDF", true
 	}
 	return fmt.Sprintf("partial PDF: revision %d of %d", d.Revision+1, revisions), false
