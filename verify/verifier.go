@@ -81,7 +81,8 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
 	case errors.Is(err, budget.ErrExceeded):
-		report = unread(err, policy, v.time(r))
+		report = newReport(policy, v.time(r))
+		report.unread(err.Error())
 	case err != nil:
 		return nil, err
 	}
@@ -126,12 +127,15 @@ func (v *Verifier) time(r Request) time.Time {
 	return r.At
 }
 
-// unread reports on a document that cost too much before its signatures were known: one entry that stands for
-// all of them, so that nobody takes 'no signature found' for 'nothing to object'.
-func unread(why error, policy *Policy, at time.Time) *Report {
-	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why.Error()},
-		Qualification: "N/A", Kind: KindOther, BestSignatureTime: at.UTC(), Timestamps: []TimestampReport{}, Scopes: []Scope{}}
+// unread tells that a limit kept the file from being read to its end. Where no signature was reached, one entry
+// stands for all, so that nobody takes 'no signature found' for 'nothing to object'.
+func (r *Report) unread(why string) {
+	r.Notes = append(r.Notes, why)
+	if len(r.Signatures) > 0 {
+		return
+	}
+	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why}, Qualification: "N/A",
+		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
 	s.Sentence = explain(&s)
-	return &Report{Policy: policy.Name, ValidationTime: at.UTC(), Signatures: []SignatureReport{s}, Timestamps: []TimestampReport{},
-		EvidenceRecords: []struct{}{}, Notes: []string{why.Error()}}
+	r.Signatures = append(r.Signatures, s)
 }

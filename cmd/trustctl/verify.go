@@ -347,5 +347,11 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 	for _, scope := range s.Scopes {
 		row("covers", scope.Scope)
 	}
+	for _, warning := range s.Warnings() {
+		row("beware", warning)
+	}
+	for _, note := range s.Notes {
+		row("note", note)
+	}
 	_ = w.Flush() // to a terminal or file that already took the line above
 }
