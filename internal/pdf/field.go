@@ -42,6 +42,8 @@ type Signature struct {
 
 	// Revision is the index of the revision that the ByteRange covers to its end, -1 when it covers none.
 	Revision int
+	// Consistent tells that ByteRange covers all of that revision but the Contents string.
+	Consistent bool
 	// Problems are violations of the rules for ByteRange and Contents: what a viewer shows may then not
 	// be what was signed.
 	Problems []string
@@ -254,7 +256,8 @@ func (d *Document) reference(dict Dict) Reference {
 // checkRange holds the ByteRange against the rules: two ranges, the first from byte 0, between them
 // exactly the Contents string, the second to the end of a revision (ISO 32000-2 12.8.1, EN 319 142-1 5.3).
 func (d *Document) checkRange(s *Signature) {
-	problem := func(text string) { s.Problems = append(s.Problems, text) }
+	s.Consistent = true
+	problem := func(text string) { s.Problems, s.Consistent = append(s.Problems, text), false }
 	for _, n := range d.Array(s.Dict["ByteRange"]) {
 		v, ok := d.Integer(n)
 		if !ok || len(s.ByteRange) == 64 {

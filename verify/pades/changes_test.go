@@ -190,7 +190,9 @@ func TestCrossReferenceTricks(t *testing.T) {
 	o := newOffice(t)
 	hidden := "4 0 obj\n" + stream("", "BT (9999) Tj ET") + "\nendobj\n"
 	signed := o.signDraft(t, f, "")
-	object := func(n int) string { return fmt.Sprintf("%010d 00000 n\r\n", bytes.Index(signed, fmt.Appendf(nil, "\n%d 0 obj", n))+1) }
+	object := func(n int) string {
+		return fmt.Sprintf("%010d 00000 n\r\n", bytes.Index(signed, fmt.Appendf(nil, "\n%d 0 obj", n))+1)
+	}
 	shadow := o.signUpdate(t, []byte("%PDF-1.7\n"+hidden), update{objects: f}, 11, "")
 	old := string(signed[bytes.LastIndex(signed, []byte("startxref")):])
 	rows := []struct {
@@ -337,7 +339,9 @@ func TestLockedFields(t *testing.T) {
 	const mdp, locked = "field/FieldMDP", "field/SigFieldLock"
 	sum := update{objects: f.edit(7, "/V(10)", "/V(99)")}
 	name := update{objects: f.edit(22, "/V(Jan)", "/V(Anna)")}
-	lock := func(text string) draft { return f.edit(10, "/T(Podpis)", "/T(Podpis)/Lock<</Type/SigFieldLock"+text+">>") }
+	lock := func(text string) draft {
+		return f.edit(10, "/T(Podpis)", "/T(Podpis)/Lock<</Type/SigFieldLock"+text+">>")
+	}
 	rows := []struct {
 		name, reference string
 		lock            draft

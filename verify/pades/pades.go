@@ -6,6 +6,7 @@ package pades
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -42,6 +43,7 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 	for _, d := range r.dictionaries {
 		r.read(d)
 	}
+	r.names()
 	r.coverage()
 	doc := &signature.Document{Timestamps: r.loose}
 	for _, d := range r.dictionaries {
@@ -67,6 +69,7 @@ type reader struct {
 	ids          map[string]int
 	hashes       prefixes
 	stores       map[int]evidence     // by revision
+	all          *evidence            // of all revisions, nil until it is asked for
 	later        map[int][]pdf.Change // what was changed since a revision
 }
 
@@ -100,6 +103,26 @@ func (r *reader) collect(fields []pdf.Field) error {
 	return nil
 }
 
+// names finds fields of one full name: programs take them for one field and show but one of the signatures. The
+// later ones are ill-formed.
+func (r *reader) names() {
+	taken := map[string]bool{}
+	for _, d := range r.dictionaries {
+		if d.field == "" {
+			continue // of a document that cannot be deciphered, or without a name at all
+		}
+		problem := fmt.Sprintf("two fields have the same full name %q", d.field)
+		switch {
+		case !taken[d.field]:
+		case d.signed != nil:
+			d.signed.Structure = append(d.signed.Structure, problem)
+		case d.token != nil:
+			d.token.Structure = append(d.token.Structure, problem)
+		}
+		taken[d.field] = true
+	}
+}
+
 // end is where the covered bytes end: the order in which the signatures were made.
 func (d *dictionary) end() int64 {
 	if len(d.ByteRange) != 4 {
@@ -127,7 +150,7 @@ func (r *reader) covered(d *dictionary) func(io.Writer) error {
 	if d.ByteRange[0] == 0 {
 		return func(w io.Writer) error { return r.hashes.write(w, len(before), after) }
 	}
-	return func(w io.Writer) error { return r.hashes.write(w, 0, slices.Concat(before, after)) }
+	return func(w io.Writer) error { return errors.Join(r.hashes.write(w, 0, before), r.hashes.write(w, 0, after)) }
 }
 
 // describe adds what the dictionary says to the facts of the CMS.
