@@ -81,7 +81,7 @@ type comparison struct {
 	from     int64 // end of the signed revision
 	changes  []Change
 
-	leaves []Ref        // pages of the signed revision
+	leaves []leaf       // pages of the signed revision
 	roles  map[int]role // by object of the signed revision
 	pageOf map[int]int  // page of an annotation of the signed revision
 	annots []Ref        // annotations of the signed revision that are no fields
@@ -117,6 +117,7 @@ func (c *comparison) run() {
 	c.comments()
 	c.description()
 	c.store()
+	c.new.meter.Release(leafSize * len(c.leaves))
 }
 
 func (c *comparison) add(change Change) {
@@ -211,7 +212,7 @@ func (c *comparison) catalog() {
 	if !c.plain(number.Number) {
 		c.add(Change{Kind: ChangeOther, Object: number, What: "the catalog cannot be read in one way alone"})
 	}
-	for _, k := range keys(was, now) {
+	for _, k := range c.keys(was, now) {
 		switch k {
 		case "Pages", "AcroForm", "DSS", "Metadata", "Extensions":
 			continue // tree, form, store, description
@@ -244,7 +245,7 @@ func (c *comparison) rootNumber() Ref {
 // permissions allows a certification to come where none was.
 func (c *comparison) permissions(number Ref, before, after Object) {
 	was, now := c.old.Dict(before), c.new.Dict(after)
-	for _, k := range keys(was, now) {
+	for _, k := range c.keys(was, now) {
 		if was[k] == nil && k == "DocMDP" {
 			continue
 		}
@@ -259,7 +260,7 @@ func (c *comparison) permissions(number Ref, before, after Object) {
 func (c *comparison) description() {
 	was, now := c.old.Dict(c.old.trailer["Info"]), c.new.Dict(c.new.trailer["Info"])
 	number, _ := c.new.trailer["Info"].(Ref)
-	for _, k := range keys(was, now) {
+	for _, k := range c.keys(was, now) {
 		if c.same(was[k], now[k]) && !c.moved(was[k]) {
 			continue
 		}
@@ -306,7 +307,10 @@ func (c *comparison) store() {
 }
 
 // keys lists the keys of two dictionaries in their order.
-func keys(a, b Dict) []Name {
+func (c *comparison) keys(a, b Dict) []Name {
+	if c.new.meter.Nodes(4*len(a)+len(b)) != nil {
+		return nil
+	}
 	all := maps.Clone(a)
 	if all == nil {
 		all = Dict{}

@@ -14,7 +14,7 @@ func (c *comparison) form(before, after Object) {
 	}
 	f := formChange{comparison: c, object: object, regenerates: c.old.Resolve(was["NeedAppearances"]) == true}
 	f.fields(c.old.array(was["Fields"]), c.new.array(now["Fields"]), fieldPath{})
-	for _, k := range keys(was, now) {
+	for _, k := range c.keys(was, now) {
 		change := Change{Kind: ChangeOther, Object: object, What: fmt.Sprintf("%s of the form was changed", k)}
 		switch k {
 		case "Fields":
@@ -58,7 +58,7 @@ func (c *comparison) grown(before, after Object, change Change, depth int) {
 		c.freeze(before, &reason{Change: change, absolute: true})
 		return
 	}
-	for _, k := range keys(was, nil) {
+	for _, k := range c.keys(was, nil) {
 		c.grown(was[k], now[k], change, depth-1)
 	}
 }
@@ -137,6 +137,9 @@ func (p fieldPath) down(d *Document, dict Dict) fieldPath {
 			t = p.name + "." + t
 		}
 		p.name = t
+		if d.meter.Hold(len(t)) != nil {
+			p.name = ""
+		}
 	}
 	if t := d.Name(dict["FT"]); t != "" {
 		p.fieldType = t
@@ -169,7 +172,7 @@ func (f *formChange) field(r Ref, path fieldPath) {
 	if signing {
 		f.signed(r, now, path)
 	}
-	for _, k := range keys(was, now) {
+	for _, k := range f.keys(was, now) {
 		if k != "Kids" {
 			f.fieldKey(r, path, k, was, now, signing)
 		}

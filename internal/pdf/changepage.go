@@ -18,7 +18,7 @@ func (c *comparison) collect() {
 	}
 	c.leaves = c.old.leaves()
 	for _, leaf := range c.leaves {
-		c.setRole(leaf, rolePage)
+		c.setRole(leaf.Ref, rolePage)
 	}
 	budget := maxFields
 	form := c.old.Dict(c.old.Catalog()["AcroForm"])
@@ -26,8 +26,7 @@ func (c *comparison) collect() {
 		c.fieldRoles(f, &budget, 0)
 	}
 	for i, leaf := range c.leaves {
-		page := entries(c.old.peek(leaf.Number))
-		for _, a := range c.old.array(page["Annots"]) {
+		for _, a := range c.old.array(leaf.dict["Annots"]) {
 			r, ok := a.(Ref)
 			if !ok {
 				continue
@@ -63,15 +62,33 @@ func (c *comparison) fieldRoles(o Object, budget *int, depth int) {
 // array resolves o to an array without keeping it.
 func (d *Document) array(o Object) Array {
 	if r, ok := o.(Ref); ok {
-		o = d.peek(r.Number)
+		e, there := d.lookup(r.Number)
+		if cached, ok := d.cache[r.Number]; ok || !there {
+			o = cached
+		} else {
+			var size int
+			if o, size = d.load(r.Number, e); d.meter.Hold(size) != nil {
+				return nil
+			}
+			defer d.meter.Release(size)
+		}
 	}
 	a, _ := d.Resolve(o).(Array)
 	return a
 }
 
+// leaf is a page.
+type leaf struct {
+	Ref
+	dict Dict
+}
+
+// leafSize is what a page takes, about, in octets.
+const leafSize = 2 << 10
+
 // leaves lists the pages in their order.
-func (d *Document) leaves() []Ref {
-	var out []Ref
+func (d *Document) leaves() []leaf {
+	var out []leaf
 	seen := map[int]bool{}
 	var walk func(o Object, depth int)
 	walk = func(o Object, depth int) {
@@ -82,7 +99,9 @@ func (d *Document) leaves() []Ref {
 		seen[r.Number] = true
 		node := entries(d.peek(r.Number))
 		if node["Kids"] == nil && d.Name(node["Type"]) != "Pages" {
-			out = append(out, r)
+			if d.meter.Hold(leafSize) == nil {
+				out = append(out, leaf{r, node})
+			}
 			return
 		}
 		for _, kid := range d.array(node["Kids"]) {
@@ -111,27 +130,28 @@ func (c *comparison) tree() {
 	if len(c.changes) == known {
 		return
 	}
-	if now := c.new.leaves(); len(now) != len(c.leaves) || c.old.PageCount() != c.new.PageCount() {
+	now := c.new.leaves()
+	defer c.new.meter.Release(leafSize * len(now))
+	if len(now) != len(c.leaves) || c.old.PageCount() != c.new.PageCount() {
 		c.add(Change{Kind: ChangePages, Object: c.rootNumber(), What: fmt.Sprintf("the document had %d pages and has %d",
 			max(int64(len(c.leaves)), c.old.PageCount()), max(int64(len(now)), c.new.PageCount()))})
 	}
 }
 
 // page compares one page. Annotations may come, and an editor's note when it was.
-func (c *comparison) page(leaf Ref, page int) {
-	was := entries(c.old.peek(leaf.Number))
-	now := was
+func (c *comparison) page(leaf leaf, page int) {
+	was, now := leaf.dict, leaf.dict
 	if _, changed := c.inspect(leaf.Number); changed {
 		now = entries(c.new.peek(leaf.Number))
 		if !c.plain(leaf.Number) {
-			c.add(Change{Kind: ChangeContent, Object: leaf, Page: page, What: fmt.Sprintf("page %d cannot be read in one way alone", page)})
+			c.add(Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("page %d cannot be read in one way alone", page)})
 		}
 	}
-	for _, k := range keys(was, now) {
-		change := Change{Kind: ChangeContent, Object: leaf, Page: page, What: fmt.Sprintf("%s of page %d was changed", k, page)}
+	for _, k := range c.keys(was, now) {
+		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of page %d was changed", k, page)}
 		switch k {
 		case "Annots":
-			c.listAnnotations(leaf, page, was[k], now[k])
+			c.listAnnotations(leaf.Ref, page, was[k], now[k])
 			continue
 		case "LastModified":
 			if _, ok := now[k].(String); ok {
@@ -215,7 +235,7 @@ func (c *comparison) annotation(r Ref) {
 	refs, changed := c.inspect(r.Number)
 	if changed {
 		was, now := entries(c.old.peek(r.Number)), entries(c.new.peek(r.Number))
-		for _, k := range keys(was, now) {
+		for _, k := range c.keys(was, now) {
 			_, isText := now[k].(String)
 			popup, isRef := now[k].(Ref)
 			if k == "M" && isText || k == "Popup" && was[k] == nil && isRef && c.added[popup.Number] > 0 || c.same(was[k], now[k]) {

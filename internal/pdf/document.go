@@ -43,9 +43,15 @@ func OpenWithin(b *budget.Budget, data []byte) (*Document, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("pdf: %d bytes are more than %d", len(data), MaxFileSize)
 	}
-	return open(data, newMeter(b))
+	d, err := open(data, newMeter(b))
+	if err != nil {
+		return nil, err
+	}
+	d.findRevisions()
+	return d, nil
 }
 
+// open reads the cross references of a file, or of a view of a revision.
 func open(data []byte, m *meter) (*Document, error) {
 	header := bytes.Index(data[:min(len(data), 1024)], []byte("%PDF-"))
 	if header < 0 {
@@ -64,7 +70,6 @@ func open(data []byte, m *meter) (*Document, error) {
 			return nil, err
 		}
 	}
-	d.findRevisions()
 	return d, nil
 }
 

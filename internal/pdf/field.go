@@ -120,6 +120,9 @@ func (w *fieldWalk) node(o Object, from inherited, depth int) error {
 			t = from.name + "." + t
 		}
 		from.name = t
+		if err := w.d.meter.Hold(len(t)); err != nil {
+			return err
+		}
 	}
 	if t := w.d.Name(dict["FT"]); t != "" {
 		from.fieldType = t

@@ -31,7 +31,7 @@ func (s *numbers) add(n int) (isNew bool) {
 // freeze looks at everything below a value of the signed revision that was not looked at before, and tells what is
 // another now.
 func (c *comparison) freeze(o Object, why *reason) {
-	if refs := references(o, nil); len(refs) > 0 {
+	if refs := c.references(o, nil); len(refs) > 0 {
 		c.freezeAll(refs, why)
 	}
 }
@@ -68,20 +68,20 @@ func (c *comparison) blame(why *reason, object Ref) {
 }
 
 // references lists the references inside a value.
-func references(o Object, to []Ref) []Ref {
+func (c *comparison) references(o Object, to []Ref) []Ref {
 	switch o := o.(type) {
 	case Ref:
 		return append(to, o)
 	case Array:
 		for _, v := range o {
-			to = references(v, to)
+			to = c.references(v, to)
 		}
 	case Dict:
-		for _, k := range keys(o, nil) {
-			to = references(o[k], to)
+		for _, k := range c.keys(o, nil) {
+			to = c.references(o[k], to)
 		}
 	case *Stream:
-		return references(o.Dict, to)
+		return c.references(o.Dict, to)
 	}
 	return to
 }
@@ -224,7 +224,7 @@ func number(o Object) (*big.Rat, bool) {
 
 // sameDict compares all keys but one. A key with the value null is as good as none.
 func (c *comparison) sameDict(a, b Dict, except Name) bool {
-	for _, k := range keys(a, b) {
+	for _, k := range c.keys(a, b) {
 		if _, version := b[k].(String); k == "ITXT" && version && a[k] == nil {
 			continue // an editor's mark
 		}

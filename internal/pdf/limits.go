@@ -12,7 +12,7 @@ const (
 	maxRevisions   = 1 << 10 // cross-reference sections
 	maxSubsections = 1 << 16 // subsections of one cross-reference section
 	maxRebuilt     = 1 << 19 // objects that a rebuild finds, with repeats
-	maxViews       = 64      // revisions looked at by themselves
+	maxViews       = 1 << 10 // revisions looked at by themselves
 	maxFields      = 1 << 14 // nodes of the form's field tree
 	maxTreeDepth   = 64      // depth of field and page trees
 	maxEvidence    = 1 << 12 // streams of a document security store; real ones hold a few dozen

@@ -10,7 +10,8 @@ import (
 
 // What reading costs, in units of budget.Budget.
 const (
-	readOctet    = 6   // an octet that is parsed
+	readOctet    = 8   // an octet that is parsed
+	readDict     = 400 // a dictionary that is made
 	inflateOctet = 10  // an octet that comes out of a filter
 	probeSection = 15  // a look-up of one object in one cross-reference section
 	holdNode     = 64  // octets that a parsed object takes, about
@@ -40,7 +41,7 @@ func (d *Document) parser(data []byte, base int64) *parser {
 
 // spend pays for what a parser did.
 func (m *meter) spend(p *parser) error {
-	return m.Work(readOctet*int64(p.pos) + budget.Node*int64(maxNodes-p.left))
+	return m.Work(readOctet*int64(p.pos) + budget.Node*int64(maxNodes-p.left) + readDict*int64(p.dicts))
 }
 
 // size is what the objects that a parser made take in memory, in octets.

@@ -135,32 +135,34 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []byte
-	for {
-		if err := d.meter.Work(inflateOctet * inflateStep); err != nil {
+	var pieces [][]byte
+	for size, held := 0, 0; ; {
+		piece := make([]byte, inflateStep<<min(len(pieces), inflateGrowth))
+		if err := d.hold(2 * len(piece)); err != nil { // the piece, and its place in the whole
 			return nil, err
 		}
-		if cap(out)-len(out) < inflateStep {
-			if err := d.meter.Hold(max(inflateStep, cap(out)/4)); err != nil {
-				return nil, err
-			}
-			out = slices.Grow(out, inflateStep)
-		}
-		n, err := io.ReadFull(r, out[len(out):len(out)+inflateStep])
-		out = out[:len(out)+n]
-		switch {
-		case len(out) > maxInflated:
+		held += len(piece)
+		n, err := io.ReadFull(r, piece)
+		pieces = append(pieces, piece[:n])
+		switch size += n; {
+		case size > maxInflated:
 			return nil, errLimit
-		case err != nil && len(out) == 0 && err != io.EOF:
+		case err == nil:
+			continue
+		case size == 0 && err != io.EOF:
 			return nil, fmt.Errorf("pdf: inflating a stream: %w", err)
-		case err != nil:
-			return out, nil
 		}
+		d.meter.Release(2*held - size)
+		return slices.Concat(pieces...), nil
 	}
 }
 
-// inflateStep is how much is inflated between two looks at the budget.
-const inflateStep = 4 << 10
+// inflateStep is how much is inflated before the budget is looked at first. Each next step is twice that, up to
+// inflateGrowth times.
+const (
+	inflateStep   = 1 << 10
+	inflateGrowth = 6
+)
 
 // hold pays for octets that a filter makes.
 func (d *Document) hold(octets int) error {
