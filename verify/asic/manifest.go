@@ -61,7 +61,7 @@ func (r *reader) readManifests() {
 
 func (r *reader) readManifest(e *asic.Entry, content []byte) *manifest {
 	m := &manifest{entry: e, content: content}
-	doc, err := xmldsig.Parse(content, xmldsig.Limits{})
+	doc, err := xmldsig.Parse(content, xmldsig.Limits{Budget: r.budget})
 	if err != nil {
 		m.problem = err
 		return m
