@@ -289,18 +289,6 @@ func lowerTo(n *int, to int) {
 	}
 }
 
-// purposes checks the extended key usage of the target and of every CA that has one.
-func (s *state) purposes(i int, c *certificate.Certificate) {
-	if !c.HasEKU || slices.Contains(c.EKU, certificate.PurposeAny) {
-		return
-	}
-	for _, p := range s.b.request.Purposes {
-		if !slices.Contains(c.EKU, p) {
-			s.fail(PurposeMismatch, i, p.String())
-		}
-	}
-}
-
 // admitAnchor checks the anchor and takes its constraints as those of an issuing CA (RFC 5937).
 func (s *state) admitAnchor(a *Anchor) {
 	n := len(s.o.chain)

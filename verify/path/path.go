@@ -57,11 +57,15 @@ type Request struct {
 	MaxDepth *int              // largest number of intermediates that are not self-issued; nil: no limit
 	Profile  Profile
 
+	// PurposeRule is what Purposes demand of the target beyond not forbidding them.
+	PurposeRule PurposeRule
+
 	// Algorithm judges every signature and key on the path, as algorithm.Acceptable does; nil accepts what verifies.
 	Algorithm func(name string, bits int, at time.Time) (ok bool, reason string)
 	// Revocation says how every certificate below the anchor is judged; nil does not ask.
 	Revocation *RevocationRule
-	// DirectTrust takes a target that is itself an anchor's certificate as valid, without a path below it.
+	// DirectTrust takes a target that is itself an anchor's certificate without a path below it: only the anchor's time and the
+	// purposes are asked.
 	DirectTrust bool
 
 	Limits Limits // zero fields take the default
@@ -107,12 +111,17 @@ func Validate(ctx context.Context, r Request) Result {
 		return b.result()
 	}
 	if r.DirectTrust {
-		if a := b.direct(); a != nil {
-			return Result{Valid: true, Anchor: a, Chain: []*certificate.Certificate{r.Target}}
+		if a := b.direct(true); a != nil {
+			return b.trusted(a)
 		}
 	}
 	b.push(r.Target)
 	b.extend()
+	if r.DirectTrust && !b.stop && b.valid == nil && b.best.anchor == nil {
+		if a := b.direct(false); a != nil {
+			return b.trusted(a) // no path leads elsewhere: that the anchor's time is over says more than that there is none
+		}
+	}
 	return b.result()
 }
 
