@@ -206,10 +206,25 @@ func (s *state) extensions(i int, c *certificate.Certificate) {
 	for k := range c.Findings {
 		if f := &c.Findings[k]; f.What == certificate.DuplicateExtension {
 			s.fail(BadExtension, i, f.Where.String()+" occurs twice")
+		} else if f.What == certificate.EmptyExtension && (f.Where == certificate.ExtNameConstraints || f.Where == certificate.ExtSubjectAltName) {
+			s.fail(BadExtension, i, f.Where.String()+" is empty")
 		}
 	}
-	if nc := c.NameConstraints; nc != nil && boundedSubtrees(nc) {
-		s.fail(BadExtension, i, "name constraints with minimum or maximum")
+	s.subtrees(i, c)
+}
+
+// subtrees refuses name constraints that nothing can be compared with, and critical ones that constrain nobody.
+func (s *state) subtrees(i int, c *certificate.Certificate) {
+	nc := c.NameConstraints
+	if nc == nil {
+		return
+	}
+	if why := unusable(nc); why != "" {
+		s.fail(BadExtension, i, "name constraints with "+why)
+	}
+	ca := c.BasicConstraints != nil && c.BasicConstraints.CA
+	if i == 0 && !ca && c.Extension(certificate.ExtNameConstraints).Critical {
+		s.fail(BadExtension, i, "critical name constraints in a certificate that is no CA's")
 	}
 }
 
@@ -226,9 +241,16 @@ func unknownQualifier(c *certificate.Certificate) bool {
 	return false
 }
 
-func boundedSubtrees(nc *certificate.NameConstraints) bool {
-	bounded := func(t certificate.Subtree) bool { return t.Bounds }
-	return slices.ContainsFunc(nc.Permitted, bounded) || slices.ContainsFunc(nc.Excluded, bounded)
+func unusable(nc *certificate.NameConstraints) string {
+	for _, t := range slices.Concat(nc.Permitted, nc.Excluded) {
+		if t.Bounds {
+			return "minimum or maximum"
+		}
+		if t.Base.Malformed {
+			return "a malformed " + t.Base.Kind.String()
+		}
+	}
+	return ""
 }
 
 // prepare readies the state for the next certificate (6.1.4).

@@ -76,7 +76,7 @@ var intolerable = map[certificate.Laxness]string{
 	certificate.SubtreeBounds: "RFC 5280 4.2.1.10", certificate.PathLenWithoutCA: "RFC 5280 4.2.1.9",
 	certificate.BadBoolean: "X.690 11.1", certificate.NonMinimalInteger: "X.690 8.3.2",
 	certificate.AlgorithmMismatch: "RFC 5280 4.1.1.2", certificate.EmptySequenceOfExt: "RFC 5280 4.1.2.9",
-	certificate.NegativeModulus: "RFC 8017 A.1.1",
+	certificate.NegativeModulus: "RFC 8017 A.1.1", certificate.AnyPolicyMapped: "RFC 5280 4.2.1.5",
 }
 
 // serialLaxness is borne in anchors: roots with the serial number 0 are in use.
