@@ -85,13 +85,22 @@ func (s *state) fail(code Code, i int, detail string) {
 
 // process takes one certificate of the path; 0 is the target.
 func (s *state) process(i int, c *certificate.Certificate) {
+	if !s.b.work(certificateCost + octetCost*int64(len(c.Raw))) {
+		return
+	}
 	s.basics(i, c)
 	selfIssued := i > 0 && c.SelfIssued()
 	if !selfIssued {
-		if code, detail := s.constraints.check(c, &s.comparisons); code == Budget {
+		left := s.comparisons
+		code, detail := s.constraints.check(c, &s.comparisons)
+		if !s.b.work(comparisonCost * int64(left-s.comparisons)) {
+			return
+		}
+		if code == Budget {
 			s.b.giveUp(fmt.Sprintf("more than %d name comparisons", s.b.limits.Comparisons))
 			return
-		} else if code != OK {
+		}
+		if code != OK {
 			s.fail(code, i, detail)
 		}
 	}
@@ -136,12 +145,9 @@ func (s *state) signature(i int, c *certificate.Certificate, scheme algorithm.Sc
 	}
 	var v verdict
 	if s.inherited {
-		if !s.b.afford(s.key) {
-			s.b.giveUp(s.b.tooManySignatures())
+		if !s.b.pay(s.key) {
 			return
 		}
-		s.b.spent.Signatures++
-		s.b.spent.Work += cost(s.key)
 		v.notes, v.err = scheme.Verify(s.key, c.RawTBS, c.Signature)
 	} else if s.b.verdicts != nil {
 		v = s.b.verdicts[link{c, s.issuerDigest(i)}]

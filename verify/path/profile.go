@@ -8,6 +8,7 @@ import (
 
 // A linter collects what a certificate of the path does against a profile.
 type linter struct {
+	b        *builder
 	o        *outcome
 	position int
 	c        *certificate.Certificate
@@ -35,18 +36,18 @@ func (b *builder) profile(o *outcome) {
 	}
 	server := b.request.Profile == ProfileServer
 	for i, c := range o.chain {
-		l := linter{o: o, position: i, c: c, server: server}
+		l := linter{b: b, o: o, position: i, c: c, server: server}
 		l.strict()
 		if server {
 			l.serverChain()
 		}
 	}
 	if server {
-		l := linter{o: o, c: o.chain[0], server: true}
+		l := linter{b: b, o: o, c: o.chain[0], server: true}
 		l.serverTarget(b.request)
 	}
 	if a := o.anchor; a.Constraints {
-		l := linter{o: o, position: len(o.chain), c: a.Certificate, anchor: true, server: server}
+		l := linter{b: b, o: o, position: len(o.chain), c: a.Certificate, anchor: true, server: server}
 		l.strict()
 		if server {
 			l.serverChain()
@@ -140,9 +141,7 @@ func (l *linter) selfSigned() bool {
 	if err != nil {
 		return false
 	}
-	var none *Cache
-	v, _ := none.verify(l.c, key, l.c.KeyFingerprint, func() bool { return true })
-	return v.err == nil
+	return l.b.request.Cache.verify(l.c, key, l.c.KeyFingerprint, func() bool { return l.b.pay(key) }).err == nil
 }
 
 func (l *linter) keyIdentifiers() {
