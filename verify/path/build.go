@@ -184,7 +184,9 @@ func (b *builder) candidates(top *certificate.Certificate) []candidate {
 	}
 	list := make([]candidate, 0, len(anchors)+len(pool))
 	for _, a := range anchors {
-		list = append(list, candidate{anchor: a, rank: rankAnchor(top, a, b.at)})
+		if !a.Alone {
+			list = append(list, candidate{anchor: a, rank: rankAnchor(top, a, b.at)})
+		}
 	}
 	for _, c := range pool {
 		if !b.loops(c) {

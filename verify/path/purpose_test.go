@@ -120,3 +120,17 @@ func TestADirectAnchorOutOfItsTime(t *testing.T) {
 	request.DirectTrust, request.Anchors = false, anchorSet(t, past)
 	wantCode(t, validate(request), path.NoPath)
 }
+
+// TestAnAnchorOfItsOwn is trusted as itself, and as nobody's issuer, whatever its certificate says.
+func TestAnAnchorOfItsOwn(t *testing.T) {
+	unit := mint(t, nil, "unit", nil, ca)
+	leaf := mint(t, unit, "leaf", nil)
+	alone, err := path.AnchorFrom(unit.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, validate(path.Request{Target: leaf.cert, Anchors: anchorSet(t, alone)}), path.OK)
+	alone.Alone = true
+	wantCode(t, validate(path.Request{Target: leaf.cert, Anchors: anchorSet(t, alone)}), path.NoPath)
+	wantCode(t, validate(path.Request{Target: unit.cert, Anchors: anchorSet(t, alone), DirectTrust: true}), path.OK)
+}

@@ -71,6 +71,12 @@ const (
 	BudgetSpent          Code = "the budget of the document is spent"
 )
 
+// Outdated reports whether the code is about evidence that would serve at another time: other evidence may settle the matter,
+// which is TRY_LATER (EN 319 102-1 5.2.6).
+func (c Code) Outdated() bool {
+	return c == NotYetValid || c == Stale || c == NotFresh || c == NoNextUpdate
+}
+
 // Reason is a CRLReason (RFC 5280 5.3.1).
 type Reason int
 
