@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
@@ -71,7 +72,7 @@ func Judge(ctx context.Context, q Question) (*Report, error) {
 	}
 	request := path.Request{
 		Target: q.Target, Pool: path.NewPool(q.Further...), Anchors: q.Anchors, Time: q.Time, Algorithm: q.Acceptable,
-		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(),
+		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(), Budget: budget.New(ctx, q.size()),
 		Policies: path.Policies{Initial: q.Policies, RequireExplicit: len(q.Policies) > 0},
 	}
 	result := path.Validate(ctx, request)
@@ -81,6 +82,21 @@ func Judge(ctx context.Context, q Question) (*Report, error) {
 	r := report(&q, &result)
 	r.qualify(&q, &result)
 	return r, nil
+}
+
+// size is that of all that is judged, in octets: it buys the work.
+func (q *Question) size() int {
+	n := len(q.Target.Raw)
+	for _, c := range q.Further {
+		n += len(c.Raw)
+	}
+	for _, l := range q.CRLs {
+		n += len(l.Raw)
+	}
+	for _, r := range q.OCSPs {
+		n += len(r.Raw)
+	}
+	return n
 }
 
 func (q *Question) rule() *path.RevocationRule {

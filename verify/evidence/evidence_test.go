@@ -428,3 +428,20 @@ func TestWhatIsKnownOfADelegateIsGatheredToo(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoIsAskedAbout: a signer that calls itself exempt as responders do is asked about, one whose validity is assured is not.
+func TestWhoIsAskedAbout(t *testing.T) {
+	for name, test := range map[string]struct {
+		extension []int
+		ocsps     int
+	}{"ocsp-nocheck": {[]int{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, 1}, "validity assured": {[]int{0, 4, 0, 194121, 2, 1}, 0}} {
+		w := newWorld(t)
+		leaf := w.mint(w.ca, "officer-1", func(c *x509.Certificate) {
+			c.OCSPServer = []string{w.url + "/ocsp"}
+			c.ExtraExtensions = []pkix.Extension{{Id: test.extension, Value: []byte{5, 0}}}
+		})
+		if f := w.gather(w.gatherer(nil), leaf); len(f.OCSPs) != test.ocsps {
+			t.Errorf("%s: %d answers, want %d", name, len(f.OCSPs), test.ocsps)
+		}
+	}
+}

@@ -42,6 +42,7 @@ func (r *Request) question(i int, control time.Time) revocation.Question {
 	anyAge := revocation.AnyAge
 	q.Freshness, q.MaxAge, q.WithoutNextUpdate, q.Skew = &anyAge, 0, revocation.AnyAge, 0
 	q.Time, q.IssuedAfter, q.AfterIssuance = control.Add(-time.Nanosecond), time.Time{}, true
+	q.Acceptable = nil // how strong its algorithms were is for the sliding
 	return q
 }
 

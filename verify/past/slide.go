@@ -22,7 +22,7 @@ type Request struct {
 	// have existed, and what was issued too late, is left out here; signatures are checked by revocation.Check.
 	Evidence func(q *revocation.Question) ([]*revocation.Response, []*revocation.CRL)
 	// Prepare completes a question with what the caller knows: CRL issuers and whom to trust of them, local responders,
-	// the revocation of delegates, KeptSince, Verify with a cache. Times are set afterwards. Nil leaves the issuing key and its
+	// the revocation of delegates, KeptSince, Verify with a cache. Times and Acceptable are set afterwards. Nil leaves the issuing key and its
 	// delegates, whose revocation is not asked for.
 	Prepare func(q *revocation.Question)
 

@@ -182,6 +182,12 @@ func TestSlideShortTerm(t *testing.T) {
 	wantControl(t, r, time.Time{}, past.NoProof, 0)
 	r.ShortTerm = true
 	wantControl(t, r, then, past.OK, 0)
+	w.leaf = mint(t, w.middle, "responder", on(2013, 6, 1), on(2013, 6, 20), func(c *x509.Certificate) {
+		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}} // ocsp-nocheck
+	})
+	r = w.request(t, then, list(t, w.root, on(2013, 6, 1), on(2013, 7, 1)))
+	r.ShortTerm = true
+	wantControl(t, r, time.Time{}, past.NoProof, 0)
 }
 
 // TestSlideByOCSP lies in the future, since responses are minted with the real time in them.
@@ -236,6 +242,7 @@ func TestPrepare(t *testing.T) {
 		q.CRLIssuers = path.NewPool(second.cert, w.middle.cert).Named
 		q.Trusted = func(signer *certificate.Certificate) error { return nil }
 		q.Time, q.Skew = on(2030, 1, 1), time.Hour // has no effect
+		q.Acceptable = func(revocation.Use) (bool, string) { return false, "that neither" }
 	}
 	wantControl(t, r, then, past.OK, 0)
 	soon := list(t, second, then.Add(time.Minute), on(2013, 7, 1))

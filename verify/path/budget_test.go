@@ -104,10 +104,10 @@ func TestTheBudgetOfTheDocument(t *testing.T) {
 	r, spent := spentOn(request, 1<<40)
 	wantCode(t, r, path.OK)
 	octets := int64(10 * (len(named.cert.Raw) + len(middle.cert.Raw)))
-	if r.Spent.Signatures != 0 || spent < 200*200*100+octets {
+	if r.Spent.Signatures != 0 || spent < 200*200*200+octets {
 		t.Errorf("%d signatures with a warm cache, %d units for 40,000 comparisons and the octets of two certificates", r.Spent.Signatures, spent)
 	}
-	for name, units := range map[string]int64{"octets": octets / 2, "names": octets + 200*200*100/2} {
+	for name, units := range map[string]int64{"octets": octets / 2, "names": octets + 200*200*200/2} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := spentOn(request, units)
 			wantSpent(t, r, true)

@@ -94,7 +94,7 @@ const (
 	candidateCost   = 200
 	certificateCost = 2_000
 	octetCost       = 10
-	comparisonCost  = 100
+	comparisonCost  = 200
 )
 
 // A candidate is a possible issuer of the certificate at the top of the chain.

@@ -145,12 +145,23 @@ func within(yes bool) match {
 // hostLabels reports whether a name in small letters is made of labels that can be compared: none is empty, as before a
 // trailing period, and none holds a wildcard or another character that readers take for more than itself. Underscores occur.
 func hostLabels(s string) bool {
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+	empty := true
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '.':
+			if empty {
+				return false
+			}
+			empty = true
+			continue
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
 			return false
 		}
+		empty = false
 	}
-	return true
+	return !empty
 }
 
 // belowDomain compares a host with a domain that is written with a leading period.
@@ -241,7 +252,7 @@ func compareURI(name, base string) match {
 // disagree about: where the scheme or the authority ends, escapes, a trailing period.
 func uriHost(uri string) (string, bool) {
 	scheme, rest, ok := strings.Cut(strings.ToLower(uri), "://")
-	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
+	if !ok || strings.Contains(scheme, ":") || !absoluteURI(scheme+":x") {
 		return "", false
 	}
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {

@@ -200,3 +200,23 @@ func TestAnyPolicyIsNeverMapped(t *testing.T) {
 		t.Errorf("a mapping that is allowed: %v", r.Reasons)
 	}
 }
+
+// TestCriticalityUnderStrict: what must not be critical passes the product's profile and not the strict one, on any
+// certificate of the path.
+func TestCriticalityUnderStrict(t *testing.T) {
+	aia := []byte("\x30\x10\x30\x0e\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01\x86\x02\x61\x3a")
+	clause := func(r path.Reason) bool { return r.Code == path.ProfileViolation && r.Clause == "RFC 5280 4.2.2.1" }
+	for position := range 2 {
+		for _, critical := range []bool{true, false} {
+			changes := [2]func(*x509.Certificate){func(*x509.Certificate) {}, func(*x509.Certificate) {}}
+			changes[position] = with([]int{1, 3, 6, 1, 5, 5, 7, 1, 1}, critical, aia...)
+			request := chainOf(t, changes[1], changes[0])
+			wantCode(t, validate(request), path.OK)
+			request.Profile = path.ProfileStrict
+			r := validate(request)
+			if at := slices.IndexFunc(r.Reasons, clause); (at >= 0) != critical || critical && r.Reasons[at].Position != position {
+				t.Errorf("certificate %d, critical %v: %v", position, critical, r.Reasons)
+			}
+		}
+	}
+}

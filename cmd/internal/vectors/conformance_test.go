@@ -33,7 +33,7 @@ type expectation struct {
 	policies []string // nil: not judged
 }
 
-// tolerated are the cases that we judge otherwise than their publisher, with the reason; docs/conformance-path.md tells
+// tolerated are the cases that we judge otherwise than their publisher, with the reason; docs/conformance.md tells
 // them. The list may only shrink.
 var tolerated = map[string]string{
 	"signed-data/rsa-pkcs1-sha1-key-params-absent": "real CA keys lack the NULL; the key itself is unambiguous",
