@@ -37,7 +37,7 @@ func (r *reader) seen() []*asic.Entry {
 	for _, e := range r.container.Entries {
 		switch e.Role() {
 		case asic.Folder, asic.MimetypeEntry, asic.PackageManifest, asic.EvidenceRecord, asic.RecordManifest:
-		case asic.Data, asic.Meta:
+		case asic.Data:
 			list = append(list, e)
 		default:
 			if !r.used[e] {

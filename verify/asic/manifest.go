@@ -98,11 +98,12 @@ func (r *reader) readReferences(m *manifest, root xmldsig.Node, space string) {
 	for n := range root.Descendants(space, "SigReference") {
 		targets++
 		uri, _ := n.Attr("", "URI")
-		m.target = r.findTarget(uri, m.entry)
+		if target := r.findTarget(uri, m.entry); target != nil {
+			m.target = target
+		}
 	}
 	if targets != 1 {
 		m.illFormed("%d references to a signature", targets)
-		m.target = nil
 	}
 	named, roots := map[*asic.Entry]bool{}, 0
 	for n := range root.Descendants(space, "DataObjectReference") { // some producers put them into SigReference
@@ -250,7 +251,7 @@ func spellings(uri string) []string {
 func (r *reader) describe(m *manifest, s *signature.Signature) {
 	r.used[m.entry] = true
 	for i := range s.References {
-		s.References[i].Scope, s.References[i].Empty = "the manifest "+m.entry.Name, true
+		s.References[i].Scope = "the manifest " + m.entry.Name
 	}
 	s.Structure = append(s.Structure, m.problems...)
 	if r.budget.Hold(heldAReference*len(m.objects)) != nil {

@@ -88,6 +88,9 @@ func TestBudgetEnds(t *testing.T) {
 			t.Errorf("%v, %v", doc, err)
 		}
 	}
+	if _, err := cades.Open(budget.Of(t.Context(), 200_000_000, 20<<20), hugeKey(t, h.sd), nil); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("what keys cost is not spent: %v", err)
+	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := cades.Open(budget.New(canceled, len(data)), data, nil); !errors.Is(err, context.Canceled) {
