@@ -104,6 +104,8 @@ func TestAttacks(t *testing.T) {
 		{"XML signature of the file by another name in ASiC-S", "s", []entry{umowa, xml(map[string]string{"inna.txt": umowa.content})}, "not found: inna.txt"},
 		{"signature and time-stamp in ASiC-S", "s", []entry{umowa, sign(umowa.content), {"META-INF/timestamp.tst", string(s.stamp(t, []byte(umowa.content)))}}, "ill-formed: an ASiC-S container has either"},
 
+		{"XML signature about its own object", "e", []entry{umowa, {"META-INF/signatures.xml", s.xml(t, map[string]string{"#own": own})}}, "nothing is signed"},
+		{"two files that one URI may mean", "e", []entry{zalacz, {zalaczIn.name, "inny"}, {manifest, manifestOf(p7s, zalaczIn)}, sign(manifestOf(p7s, zalaczIn))}, "not found: " + zalaczIn.name},
 		{"second file", "e", append(about(good), inna), "good, unsigned: inna.txt"},
 		{"file in META-INF", "e", append(about(good), entry{"META-INF/inna.txt", "x"}), "good, unsigned: META-INF/inna.txt"},
 		{"file named as a signature", "e", append(about(good), entry{"META-INF/signature-umowa.xml", "<html/>"}), "good, unsigned: META-INF/signature-umowa.xml"},

@@ -2,6 +2,7 @@ package asic
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"hash"
 	"io"
@@ -221,14 +222,17 @@ func (r *reader) findTarget(uri string, manifest *asic.Entry) *asic.Entry {
 }
 
 // find resolves a URI to an entry: relative to the root of the container, as written or with its
-// percent-encoding undone.
+// percent-encoding undone. It finds nothing where these are two entries, since readers differ.
 func (r *reader) find(uri string) *asic.Entry {
+	var found *asic.Entry
 	for _, name := range spellings(uri) {
-		if e := r.container.Find(name); e != nil {
-			return e
+		e := r.container.Find(name)
+		if e != nil && found != nil && e != found {
+			return nil
 		}
+		found = cmp.Or(found, e)
 	}
-	return nil
+	return found
 }
 
 func spellings(uri string) []string {
