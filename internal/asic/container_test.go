@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/budget/budgettest"
 )
 
 // file is one entry to be packed.
@@ -349,16 +351,29 @@ func FuzzOpen(f *testing.F) {
 	f.Add(gap(f))
 	f.Add(overlap(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := open(t, data)
-		if err != nil {
-			return
-		}
-		for _, e := range c.Entries {
-			if b, err := c.Read(e); err == nil && int64(len(b)) != e.Size {
-				t.Errorf("%q: %d bytes, declared %d", e.Name, len(b), e.Size)
-			}
-		}
+		budgettest.Check(t, len(data), fuzzLimit, func() { walk(t, data) })
 	})
+}
+
+// fuzzLimit is what a small container may cost: what a hundredfold inflated one holds, and much room.
+var fuzzLimit = budgettest.Limit{Time: 300 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond, Alloc: 8 << 20, AllocAnOctet: 2 << 10}
+
+func walk(t *testing.T, data []byte) {
+	c, err := open(t, data)
+	if err != nil {
+		return
+	}
+	for _, e := range c.Entries {
+		b, err := c.Read(e)
+		if err == nil && int64(len(b)) != e.Size {
+			t.Errorf("%q: %d bytes, declared %d", e.Name, len(b), e.Size)
+		}
+		c.Forget(e)
+		var copied bytes.Buffer
+		if other := c.CopyTo(&copied, e); (other == nil) != (err == nil) || err == nil && !bytes.Equal(copied.Bytes(), b) {
+			t.Errorf("%q: read %v, copied %v", e.Name, err, other)
+		}
+	}
 }
 
 func BenchmarkOpen(b *testing.B) {
