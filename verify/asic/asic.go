@@ -119,7 +119,7 @@ func (r *reader) xades(e *asic.Entry) {
 		r.broken(e, signature.XMLDSig, nil, err)
 		return
 	}
-	parsed, err := xmldsig.Parse(content, xmldsig.Limits{})
+	parsed, err := xmldsig.Parse(content, xmldsig.Limits{Budget: r.budget})
 	if err != nil {
 		r.broken(e, signature.XMLDSig, content, err)
 		return

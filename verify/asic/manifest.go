@@ -79,7 +79,7 @@ func (m *manifest) illFormed(format string, args ...any) {
 }
 
 func (r *reader) readManifest(m *manifest) {
-	doc, err := xmldsig.Parse(m.content, xmldsig.Limits{})
+	doc, err := xmldsig.Parse(m.content, xmldsig.Limits{Budget: r.budget})
 	if err != nil {
 		m.illFormed("%v", err)
 		return
