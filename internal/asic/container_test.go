@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/budget/budgettest"
 )
 
 // file is one entry to be packed.
@@ -349,16 +351,29 @@ func FuzzOpen(f *testing.F) {
 	f.Add(gap(f))
 	f.Add(overlap(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := open(t, data)
-		if err != nil {
-			return
-		}
-		for _, e := range c.Entries {
-			if b, err := c.Read(e); err == nil && int64(len(b)) != e.Size {
-				t.Errorf("%q: %d bytes, declared %d", e.Name, len(b), e.Size)
-			}
-		}
+		budgettest.Check(t, len(data), fuzzLimit, func() { walk(t, data) })
 	})
+}
+
+// fuzzLimit is what a small container may cost: what a hundredfold inflated one holds, and much room.
+var fuzzLimit = budgettest.Limit{Time: 300 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond, Alloc: 8 << 20, AllocAnOctet: 2 << 10}
+
+func walk(t *testing.T, data []byte) {
+	c, err := open(t, data)
+	if err != nil {
+		return
+	}
+	for _, e := range c.Entries {
+		b, err := c.Read(e)
+		if err == nil && int64(len(b)) != e.Size {
+			t.Errorf("%q: %d bytes, declared %d", e.Name, len(b), e.Size)
+		}
+		c.Forget(e)
+		var copied bytes.Buffer
+		if other := c.CopyTo(&copied, e); (other == nil) != (err == nil) || err == nil && !bytes.Equal(copied.Bytes(), b) {
+			t.Errorf("%q: read %v, copied %v", e.Name, err, other)
+		}
+	}
 }
 
 func BenchmarkOpen(b *testing.B) {
@@ -388,6 +403,67 @@ func BenchmarkArchiveZip(b *testing.B) {
 		}
 		if _, err := io.ReadAll(f); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestDamaged: content that is not what the headers say is given to nobody.
+func TestDamaged(t *testing.T) {
+	for _, deflate := range []bool{true, false} {
+		data := pack(t, file{"mimetype", extended, false}, file{"a.txt", "umowa nr 1", deflate})
+		central := bytes.LastIndex(data, []byte("a.txt")) - centralSize
+		for _, at := range []int{16, 24} { // checksum, size
+			if at == 24 && !deflate {
+				continue // then the size is that of the entry itself
+			}
+			broken := bytes.Clone(data)
+			broken[central+at]++
+			c, err := open(t, broken)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := c.Read(c.Find("a.txt")); err == nil {
+				t.Errorf("read %q", b)
+			}
+			if err := c.CopyTo(io.Discard, c.Find("a.txt")); err == nil {
+				t.Error("copied")
+			}
+		}
+	}
+}
+
+// TestBudget: what is inflated is spent, and held as long as it is kept.
+func TestBudget(t *testing.T) {
+	data := pack(t, file{"mimetype", extended, false}, file{"a.bin", strings.Repeat("umowa ", 1<<16), true})
+	const size = 6 << 16
+	for _, c := range []struct {
+		name       string
+		work, held int64
+		use        func(*Container, *Entry) error
+		ok         bool
+	}{
+		{"read", 1 << 30, 1 << 20, func(c *Container, e *Entry) error { _, err := c.Read(e); return err }, true},
+		{"copied", 1 << 30, 1 << 13, func(c *Container, e *Entry) error { return c.CopyTo(io.Discard, e) }, true},
+		{"kept", 1 << 30, size, func(c *Container, e *Entry) error { _, err := c.Read(e); return err }, false},
+		{"read, too much work", 1 << 17, 1 << 20, func(c *Container, e *Entry) error { _, err := c.Read(e); return err }, false},
+		{"copied, too much work", 1 << 17, 1 << 20, func(c *Container, e *Entry) error { return c.CopyTo(io.Discard, e) }, false},
+		{"kept and forgotten", 1 << 30, size + 1<<13, func(c *Container, e *Entry) error {
+			for range 3 {
+				if _, err := c.Read(e); err != nil {
+					return err
+				}
+				c.Forget(e)
+			}
+			return nil
+		}, true},
+	} {
+		b := budget.Of(t.Context(), c.work, c.held)
+		container, err := Open(b, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.use(container, container.Find("a.bin")); (err == nil) != c.ok || err != nil && !errors.Is(err, budget.ErrExceeded) {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }

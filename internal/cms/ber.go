@@ -15,7 +15,7 @@ const (
 	maxVisits = 1 << 22
 	// maxKept bounds the attributes, values and other members of sets that one parse keeps. A file with 12
 	// signers, 150 certificates and 40 attributes has some 700.
-	maxKept = 1 << 18
+	maxKept = 1 << 16
 )
 
 // ParseWork is what Parse, or another reader of this package, takes for an input of n octets at most, in units
@@ -287,6 +287,9 @@ func (r reader) octets(e Element) ([][]byte, error) {
 			}
 			if len(segments) >= maxSegments {
 				return nil, fmt.Errorf("octet string of more than %d segments: %w", maxSegments, ErrLimit)
+			}
+			if segments == nil { // writers make segments of one size
+				segments = make([][]byte, 0, min(len(e.Content)/len(part.Raw)+1, maxSegments))
 			}
 			segments = append(segments, part.Content)
 		case part.Tag == tagOctetString|tagConstructed:

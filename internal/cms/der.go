@@ -21,7 +21,8 @@ func toDER(data []byte, sorted bool) ([]byte, error) {
 // their order: archive time-stamps are about the order that was there.
 func ToDER(ber []byte) ([]byte, error) { return toDER(ber, false) }
 
-// appendDER recurses at most maxDepth levels deep: inside refuses to go further.
+// appendDER recurses at most maxDepth levels deep: inside refuses to go further. Members are written where they
+// belong; only sets that are to be sorted remember where each begins.
 func (r reader) appendDER(out []byte, e Element, sorted bool) ([]byte, error) {
 	if e.Tag&0x1f == 0x1f {
 		return nil, errors.New("multi-octet tag cannot be rewritten")
@@ -34,34 +35,60 @@ func (r reader) appendDER(out []byte, e Element, sorted bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return appendElement(out, tagOctetString, join(parts)), nil
+		return appendElement(out, tagOctetString, parts...), nil
 	}
 	in, err := r.inside(e)
 	if err != nil {
 		return nil, err
 	}
-	var members [][]byte
-	total := 0
+	var starts []int
+	begin := len(out)
 	for !in.empty() {
 		child, err := in.next()
 		if err != nil {
 			return nil, err
 		}
-		m, err := in.appendDER(nil, child, sorted)
-		if err != nil {
+		if sorted && e.Tag == tagSet {
+			starts = append(starts, len(out)-begin)
+		}
+		if out, err = in.appendDER(out, child, sorted); err != nil {
 			return nil, err
 		}
-		members = append(members, m)
-		total += len(m)
 	}
-	if sorted && e.Tag == tagSet {
-		slices.SortStableFunc(members, bytes.Compare)
+	sortMembers(out[begin:], starts)
+	return insertHeader(out, begin, e.Tag), nil
+}
+
+// sortMembers puts the encodings that begin at starts into the order of DER.
+func sortMembers(set []byte, starts []int) {
+	end := func(i int) int {
+		if i+1 < len(starts) {
+			return starts[i+1]
+		}
+		return len(set)
 	}
-	out = appendHeader(out, e.Tag, total)
-	for _, m := range members {
-		out = append(out, m...)
+	order := make([]int, len(starts))
+	for i := range order {
+		order[i] = i
 	}
-	return out, nil
+	member := func(i int) []byte { return set[starts[i]:end(i)] }
+	byEncoding := func(i, j int) int { return bytes.Compare(member(i), member(j)) }
+	if slices.IsSortedFunc(order, byEncoding) {
+		return
+	}
+	slices.SortFunc(order, byEncoding)
+	moved := make([]byte, 0, len(set))
+	for _, i := range order {
+		moved = append(moved, member(i)...)
+	}
+	copy(set, moved)
+}
+
+// insertHeader puts identifier and length before the contents that begin at begin.
+func insertHeader(out []byte, begin int, tag byte) []byte {
+	var space [10]byte
+	header := appendHeader(space[:0], tag, len(out)-begin)
+	return slices.Insert(out, begin, header...)
 }
 
 // appendElement appends one element with a definite length.

@@ -5,7 +5,9 @@ import (
 	"crypto"
 	"math/big"
 	"testing"
+	"time"
 
+	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 )
@@ -30,30 +32,37 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		sd, err := cms.Parse(data)
-		if err != nil {
-			return
-		}
-		if len(sd.Raw)+len(sd.Rest) != len(data) {
-			t.Fatal("octets are lost")
-		}
-		content := sd.Content.Bytes()
-		_, _ = cms.ParseTSTInfo(content)
-		for i, si := range sd.Signers {
-			walkSigner(t, si)
-			grown, err := cms.AddUnsignedAttribute(data, i, cms.NewTimestampAttribute(token))
-			if err != nil {
-				continue
-			}
-			again, err := cms.Parse(grown)
-			if err != nil {
-				t.Fatalf("what was added cannot be read: %v", err)
-			}
-			if !bytes.Equal(again.Signers[i].RawSignedAttributes, si.RawSignedAttributes) || !bytes.Equal(again.Content.Bytes(), content) {
-				t.Fatal("what is signed has changed")
-			}
-		}
+		budgettest.Check(t, len(data), fuzzLimit, func() { walk(t, data, token) })
 	})
+}
+
+// fuzzLimit is what a small message may cost, everything that hangs on it walked over several times.
+var fuzzLimit = budgettest.Limit{Time: 300 * time.Millisecond, TimeAnOctet: 50 * time.Microsecond, Alloc: 4 << 20, AllocAnOctet: 4 << 10}
+
+func walk(t *testing.T, data, token []byte) {
+	sd, err := cms.Parse(data)
+	if err != nil {
+		return
+	}
+	if len(sd.Raw)+len(sd.Rest) != len(data) {
+		t.Fatal("octets are lost")
+	}
+	content := sd.Content.Bytes()
+	_, _ = cms.ParseTSTInfo(content)
+	for i, si := range sd.Signers {
+		walkSigner(t, si)
+		grown, err := cms.AddUnsignedAttribute(data, i, cms.NewTimestampAttribute(token))
+		if err != nil {
+			continue
+		}
+		again, err := cms.Parse(grown)
+		if err != nil {
+			t.Fatalf("what was added cannot be read: %v", err)
+		}
+		if !bytes.Equal(again.Signers[i].RawSignedAttributes, si.RawSignedAttributes) || !bytes.Equal(again.Content.Bytes(), content) {
+			t.Fatal("what is signed has changed")
+		}
+	}
 }
 
 // smallSeeds are whole SignedData of some 100 octets, in definite and indefinite lengths: a change is

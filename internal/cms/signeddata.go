@@ -7,10 +7,11 @@ import (
 	"io"
 )
 
-// Limits of a SignedData. The largest seen in practice has 12 signers, 150 certificates and 40 attributes.
+// Limits of a SignedData. The largest seen in practice has 12 signers, 150 certificates and 40 attributes; a parsed
+// certificate takes several times its octets in memory.
 const (
 	maxSigners      = 512
-	maxCertificates = 4096
+	maxCertificates = 1024
 	maxRevocations  = 4096
 	maxAttributes   = 1024
 	maxValues       = 4096    // of one attribute

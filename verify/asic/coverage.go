@@ -37,7 +37,7 @@ func (r *reader) seen() []*asic.Entry {
 	for _, e := range r.container.Entries {
 		switch e.Role() {
 		case asic.Folder, asic.MimetypeEntry, asic.PackageManifest, asic.EvidenceRecord, asic.RecordManifest:
-		case asic.Data, asic.Meta:
+		case asic.Data:
 			list = append(list, e)
 		default:
 			if !r.used[e] {
@@ -48,8 +48,8 @@ func (r *reader) seen() []*asic.Entry {
 	return list
 }
 
-// coveredBy finds the entries that a signature covers. A reference to the mimetype entry or to a file of
-// META-INF covers nothing that a reader takes for content.
+// coveredBy finds the entries that a signature covers. A reference to the mimetype entry, to a file of META-INF or
+// into the signature file itself covers nothing that whoever opens the container takes for content.
 func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 	covered := map[*asic.Entry]bool{}
 	for i := range s.References {
@@ -58,10 +58,10 @@ func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 			continue
 		}
 		e := r.find(ref.Name)
-		if e == nil {
-			continue
-		}
-		if e.Role() != asic.Data {
+		switch {
+		case e == nil:
+			ref.Empty = ref.Empty || !r.guessed[ref.Name]
+		case e.Role() != asic.Data:
 			ref.Empty = true
 		}
 		if ref.Found {

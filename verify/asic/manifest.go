@@ -2,6 +2,7 @@ package asic
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"hash"
 	"io"
@@ -98,11 +99,12 @@ func (r *reader) readReferences(m *manifest, root xmldsig.Node, space string) {
 	for n := range root.Descendants(space, "SigReference") {
 		targets++
 		uri, _ := n.Attr("", "URI")
-		m.target = r.findTarget(uri, m.entry)
+		if target := r.findTarget(uri, m.entry); target != nil {
+			m.target = target
+		}
 	}
 	if targets != 1 {
 		m.illFormed("%d references to a signature", targets)
-		m.target = nil
 	}
 	named, roots := map[*asic.Entry]bool{}, 0
 	for n := range root.Descendants(space, "DataObjectReference") { // some producers put them into SigReference
@@ -220,14 +222,17 @@ func (r *reader) findTarget(uri string, manifest *asic.Entry) *asic.Entry {
 }
 
 // find resolves a URI to an entry: relative to the root of the container, as written or with its
-// percent-encoding undone.
+// percent-encoding undone. It finds nothing where these are two entries, since readers differ.
 func (r *reader) find(uri string) *asic.Entry {
+	var found *asic.Entry
 	for _, name := range spellings(uri) {
-		if e := r.container.Find(name); e != nil {
-			return e
+		e := r.container.Find(name)
+		if e != nil && found != nil && e != found {
+			return nil
 		}
+		found = cmp.Or(found, e)
 	}
-	return nil
+	return found
 }
 
 func spellings(uri string) []string {
@@ -250,7 +255,7 @@ func spellings(uri string) []string {
 func (r *reader) describe(m *manifest, s *signature.Signature) {
 	r.used[m.entry] = true
 	for i := range s.References {
-		s.References[i].Scope, s.References[i].Empty = "the manifest "+m.entry.Name, true
+		s.References[i].Scope = "the manifest " + m.entry.Name
 	}
 	s.Structure = append(s.Structure, m.problems...)
 	if r.budget.Hold(heldAReference*len(m.objects)) != nil {

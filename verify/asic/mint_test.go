@@ -79,7 +79,10 @@ func (s signer) stamp(t testing.TB, data []byte) []byte {
 	return token
 }
 
-// xml signs files of the container with plain XMLDSig. SignedInfo is written in canonical form.
+// own is an object of an XML signature that is signed by the name "#own".
+const own = `<Object xmlns="http://www.w3.org/2000/09/xmldsig#" Id="own">umowa nr 3</Object>`
+
+// xml signs files of the container with plain XMLDSig. SignedInfo and own are written in canonical form.
 func (s signer) xml(t testing.TB, files map[string]string) string {
 	t.Helper()
 	const dsig = "http://www.w3.org/2000/09/xmldsig#"
@@ -99,7 +102,7 @@ func (s signer) xml(t testing.TB, files map[string]string) string {
 	value := append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...)
 	return `<XAdESSignatures xmlns="http://uri.etsi.org/02918/v1.2.1#"><Signature xmlns="` + dsig + `" Id="S0">` + info + `<SignatureValue>` +
 		base64.StdEncoding.EncodeToString(value) + `</SignatureValue><KeyInfo><X509Data><X509Certificate>` +
-		base64.StdEncoding.EncodeToString(s.cert) + `</X509Certificate></X509Data></KeyInfo></Signature></XAdESSignatures>`
+		base64.StdEncoding.EncodeToString(s.cert) + `</X509Certificate></X509Data></KeyInfo>` + own + `</Signature></XAdESSignatures>`
 }
 
 // entry is a file of a container.

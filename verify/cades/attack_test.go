@@ -94,9 +94,12 @@ func TestTokenAlone(t *testing.T) {
 			t.Errorf("%s: %+v, notes %q", c.name, ts, doc.Notes)
 		}
 	}
+	if _, err := openAll(t, cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), right); err == nil || !strings.Contains(err.Error(), "brak czasu") {
+		t.Errorf("a refusal does not say why: %v", err)
+	}
 	for name, data := range map[string][]byte{
-		"refusal": cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), "empty sequences": {0x30, 2, 0x30, 0},
-		"certificate": tsu.Cert.Raw,
+		"empty sequences": {0x30, 2, 0x30, 0},
+		"certificate":     tsu.Cert.Raw,
 	} {
 		if doc, err := openAll(t, data, right); err == nil {
 			t.Errorf("%s: %+v", name, doc)

@@ -348,11 +348,12 @@ func (s *signer) attributeEvidence(a *cms.Attribute) {
 	s.Certificates, s.CRLs, s.OCSPs = s.join(s.Certificates, certs), s.join(s.CRLs, crls), s.join(s.OCSPs, ocsps)
 }
 
-// heldAnObject is the slice of an object in a list; signers that add to the lists of the SignedData copy them.
-const heldAnObject = 24
+// heldAnObject is an object in a list, with what a list that grows leaves behind; signers that add to the lists of
+// the SignedData copy them.
+const heldAnObject = 96
 
 func (s *signer) join(list, more [][]byte) [][]byte {
-	if len(more) == 0 || s.doc.budget.Hold(2*heldAnObject*(len(list)+len(more))) != nil {
+	if len(more) == 0 || s.doc.budget.Hold(heldAnObject*(len(list)+len(more))) != nil {
 		return list
 	}
 	return append(list, more...)

@@ -21,8 +21,8 @@ const maxNamed = 8
 type Pool struct {
 	budget       *budget.Budget
 	certificates [][]byte
-	octets       int                        // of all certificates
-	parsed       []*certificate.Certificate // all that can be parsed, once that was needed
+	octets       int                                   // of all certificates
+	parsed       map[string][]*certificate.Certificate // all that can be parsed by what identifies them, once that was needed
 	asked        map[string][]*certificate.Certificate
 	digests      map[algorithm.Hash]map[string][]byte // certificates by digest, once one was asked for
 }
@@ -33,6 +33,7 @@ const (
 	parseWork      = 20_000
 	parseOctetWork = 20
 	keyDigestWork  = 2_000
+	compareWork    = 200 // an identifier with a certificate, which is seldom near in memory
 )
 
 // NewPool takes DER certificates in any order, with repeats and strangers. What is done with them is spent of the
@@ -52,9 +53,12 @@ func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
 		return list
 	}
 	name := identifier{SignerInfo: si}
-	list := p.matching(&name, p.likely(si))
+	var list []*certificate.Certificate
+	if p.parsed == nil {
+		list = p.matching(&name, p.likely(si))
+	}
 	if len(list) == 0 {
-		list = p.matching(&name, p.all())
+		list = p.matching(&name, p.all()[name.key()])
 	}
 	if p.asked == nil {
 		p.asked = make(map[string][]*certificate.Certificate)
@@ -85,9 +89,6 @@ func (p *Pool) withDigest(h algorithm.Hash, digest []byte) []byte {
 // likely narrows the certificates to those that hold the identifier's octets somewhere, which saves
 // parsing the others.
 func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
-	if p.parsed != nil {
-		return p.parsed
-	}
 	if p.budget.Octets(p.octets) != nil {
 		return nil
 	}
@@ -104,13 +105,37 @@ func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
 	return p.parse(list)
 }
 
-// all parses every certificate, once.
-func (p *Pool) all() []*certificate.Certificate {
-	if p.parsed == nil {
-		p.parsed = p.parse(p.certificates)
+// all parses every certificate, once, and lists them by serial number and by key identifier.
+func (p *Pool) all() map[string][]*certificate.Certificate {
+	if p.parsed != nil {
+		return p.parsed
+	}
+	p.parsed = make(map[string][]*certificate.Certificate)
+	for _, cert := range p.parse(p.certificates) {
+		for _, key := range []string{serialKey(cert.Serial), keyKey(p.keyIdentifier(cert))} {
+			p.parsed[key] = append(p.parsed[key], cert)
+		}
 	}
 	return p.parsed
 }
+
+// keyIdentifier is the subjectKeyIdentifier, or what RFC 5280, 4.2.1.2 (1) makes it without one; nil when the key
+// cannot be read.
+func (p *Pool) keyIdentifier(cert *certificate.Certificate) []byte {
+	if cert.SKI != nil || p.budget.Work(keyDigestWork) != nil {
+		return cert.SKI
+	}
+	key, err := cert.Key()
+	if err != nil {
+		return nil
+	}
+	sum := sha1.Sum(key.BitString())
+	return sum[:]
+}
+
+// The keys of the list: what identifies a certificate, told apart by its kind.
+func serialKey(serial []byte) string  { return "n" + string(trimInteger(serial)) }
+func keyKey(identifier []byte) string { return "k" + string(identifier) }
 
 func (p *Pool) parse(list [][]byte) []*certificate.Certificate {
 	parsed := make([]*certificate.Certificate, 0, len(list))
@@ -131,10 +156,10 @@ const heldACertificate = 4 << 10
 func (p *Pool) matching(name *identifier, candidates []*certificate.Certificate) []*certificate.Certificate {
 	var list []*certificate.Certificate
 	for _, cert := range candidates {
-		if len(list) == maxNamed || p.budget.Work(name.cost(cert)) != nil {
+		if len(list) == maxNamed || p.budget.Work(compareWork+budget.Octet*int64(len(name.Issuer))) != nil {
 			break
 		}
-		if name.names(cert) && !slices.ContainsFunc(list, func(c *certificate.Certificate) bool {
+		if name.names(cert, p.keyIdentifier) && !slices.ContainsFunc(list, func(c *certificate.Certificate) bool {
 			return c.Fingerprint == cert.Fingerprint
 		}) {
 			list = append(list, cert)
@@ -166,32 +191,21 @@ type identifier struct {
 	issuer *certificate.Name // nil when it can't be parsed
 }
 
-// cost is what names costs.
-func (i *identifier) cost(cert *certificate.Certificate) int64 {
-	if i.SubjectKeyID == nil {
-		return budget.Node + budget.Octet*int64(len(i.Issuer))
+// key is what the certificates that it may name are listed by.
+func (i *identifier) key() string {
+	if i.SubjectKeyID != nil {
+		return keyKey(i.SubjectKeyID)
 	}
-	if cert.SKI == nil {
-		return keyDigestWork
-	}
-	return budget.Node
+	return serialKey(i.Serial)
 }
 
 // names tells whether the SignerIdentifier names the certificate. Names that differ in their
 // encoding alone are the same (RFC 5280, 7.1).
-func (i *identifier) names(cert *certificate.Certificate) bool {
+func (i *identifier) names(cert *certificate.Certificate, keyIdentifier func(*certificate.Certificate) []byte) bool {
 	if i.SubjectKeyID != nil {
-		if cert.SKI != nil {
-			return bytes.Equal(cert.SKI, i.SubjectKeyID)
-		}
-		key, err := cert.Key()
-		if err != nil {
-			return false
-		}
-		sum := sha1.Sum(key.BitString()) // RFC 5280, 4.2.1.2 (1)
-		return bytes.Equal(sum[:], i.SubjectKeyID)
+		return bytes.Equal(keyIdentifier(cert), i.SubjectKeyID)
 	}
-	if !sameInteger(i.Serial, cert.Serial) {
+	if !bytes.Equal(trimInteger(i.Serial), trimInteger(cert.Serial)) {
 		return false
 	}
 	if bytes.Equal(i.Issuer, cert.RawIssuer) {
@@ -206,11 +220,7 @@ func (i *identifier) names(cert *certificate.Certificate) bool {
 	return i.issuer != nil && i.issuer.Equal(cert.Issuer)
 }
 
-// sameInteger compares contents octets of INTEGERs, padding aside.
-func sameInteger(a, b []byte) bool {
-	return bytes.Equal(trimInteger(a), trimInteger(b))
-}
-
+// trimInteger takes padding off the contents octets of an INTEGER.
 func trimInteger(b []byte) []byte {
 	for len(b) > 1 && (b[0] == 0 && b[1] < 0x80 || b[0] == 0xff && b[1] >= 0x80) {
 		b = b[1:]
