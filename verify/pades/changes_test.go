@@ -390,3 +390,54 @@ func TestCertificationBindsLaterSignatures(t *testing.T) {
 		t.Errorf("certification: %q", got)
 	}
 }
+
+// Objects in object streams, and places behind the signed bytes that its cross references name already.
+func TestPlacesOfObjects(t *testing.T) {
+	f := form()
+	o := newOffice(t)
+	evil := stream("", "BT (9999) Tj ET")
+	loose := maps.Clone(f)
+	delete(loose, 5)
+	delete(loose, 7)
+	delete(loose, 13)
+	packed := o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: loose, packed: draft{5: f[5], 7: f[7], 13: f[13]}, packer: 50}, 11, "")
+	at := func(offset int) map[int]string { return map[int]string{4: fmt.Sprintf("%010d 00000 n\r\n", offset)} }
+	missing := maps.Clone(f)
+	delete(missing, 4)
+	beyond := func(shift int) []byte {
+		size := len(o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: missing, entries: at(0)}, 11, ""))
+		return o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: missing, entries: at(size + shift)}, 11, "")
+	}
+	open := strings.Replace(f[4], "/Length 42", "/Length 9999", 1)
+	rows := []change{
+		{"packed, another container", update{packed: draft{5: "<</Type/Font/Subtype/Type3>>", 7: f[7], 13: f[13]}, packer: 50}, "content" + visual},
+		{"packed, container replaced alone", update{objects: draft{50: stream("/Type/ObjStm/N 3/First 16", "5 0 7 30 13 200 <</Type/Font/Subtype/Type3>>  "+f[7]+
+			strings.Repeat(" ", 170-len(f[7]))+f[13])}}, "content" + visual},
+		{"packed, another index", update{packed: draft{5: f[5]}, packer: 62, objects: draft{4: evil}}, "content" + visual},
+		{"packed anew", update{packed: draft{5: f[5], 7: f[7]}, packer: 62}, "other"},
+		{"packed and filled", update{packed: f.edit(7, "(10)", "(99)"), packer: 62}, "field"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			s := first(t, row.append(packed))
+			if got := told(s); got != row.want {
+				t.Errorf("told %q, want %q: %v", got, row.want, s.Changes)
+			}
+		})
+	}
+	later := update{bare: true, after: "4 0 obj\n" + evil + "\nendobj\n"}.append(beyond(0))
+	if got := told(first(t, later)); !strings.Contains(got, "other") && !strings.Contains(got, "content"+visual) {
+		t.Errorf("an entry that leads behind the signed bytes: %q", got)
+	}
+	later = update{objects: draft{12: f[12], 4: evil}}.append(beyond(len("12 0 obj\n\nendobj\n") + len(f[12])))
+	if got := told(first(t, later)); !strings.Contains(got, "content"+visual) {
+		t.Errorf("an entry that leads into an update: %q", got)
+	}
+	growing := o.signDraft(t, f.with(draft{4: open}), "")
+	i := bytes.Index(growing, []byte("/Length 9999")) + len("/Length 9999>>\nstream\n")
+	pad := strings.Repeat(" ", i+9999-len(growing)-len("12 0 obj\n(")-1)
+	later = update{objects: draft{12: "(" + pad + "\nendstream)"}}.append(growing)
+	if got := told(first(t, later)); !strings.Contains(got, "content"+visual) {
+		t.Errorf("a stream that grows into the update: %q", got)
+	}
+}
