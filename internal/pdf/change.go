@@ -20,6 +20,7 @@ const (
 	ChangeComment                           // an annotation was added
 	ChangeAnnotation                        // an annotation that was there is gone or another
 	ChangeMetadata                          // dates and producer of the file
+	ChangeStructure                         // new fields and annotations were put into the structure tree
 	ChangeDescription                       // title, author, subject or keywords
 	ChangePages                             // the number of pages
 	ChangeContent                           // what a page shows
@@ -87,7 +88,8 @@ type comparison struct {
 	annots []Ref        // annotations of the signed revision that are no fields
 	added  map[int]int  // annotations that are new on a page, with the page
 	order  []newcomer   // the same, as they come
-	seen   numbers      // frozen objects that were looked at
+	seen   numbers      // frozen objects that were looked at for an absolute reason
+	loose  numbers      // and for others
 	depth  int          // of references that are compared
 }
 
@@ -105,15 +107,15 @@ const (
 func (c *comparison) run() {
 	c.foundation()
 	c.collect()
+	c.tree()
 	for i, leaf := range c.leaves {
 		c.page(leaf, i+1)
 	}
-	c.tree()
 	c.catalog()
+	c.form(c.old.Catalog()["AcroForm"], c.new.Catalog()["AcroForm"])
 	for _, a := range c.annots {
 		c.annotation(a)
 	}
-	c.form(c.old.Catalog()["AcroForm"], c.new.Catalog()["AcroForm"])
 	c.comments()
 	c.description()
 	c.store()
@@ -232,7 +234,7 @@ func (c *comparison) catalog() {
 		if !c.same(was[k], now[k]) {
 			c.add(change)
 		}
-		c.freeze(was[k], &reason{Change: change, absolute: k != "StructTreeRoot" && k != "Outlines"})
+		c.freeze(was[k], &reason{Change: change, absolute: k != "StructTreeRoot" && k != "Outlines", grows: k == "StructTreeRoot"})
 	}
 }
 

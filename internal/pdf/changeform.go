@@ -214,7 +214,13 @@ func (f *formChange) fieldKey(r Ref, path fieldPath, k Name, was, now Dict, sign
 			return
 		}
 	case "AP", "AS":
-		if free || signing || f.regenerates && was[k] == nil {
+		if free || signing {
+			return
+		}
+		if f.regenerates && was[k] == nil {
+			change := f.look(r, path, "a field was drawn")
+			change.Kind = ChangeField
+			f.add(change)
 			return
 		}
 	case "MK", "Rect", "DA", "Lock", "SV", "Type", "Subtype", "StructParent", "BS", "Border", "P", "H", "Q":
@@ -297,7 +303,7 @@ func (f *formChange) tellSignature(r Ref, s survey, path fieldPath) {
 		change.Kind, change.What = ChangeSignature, "a further signature was added"
 	}
 	if s.visible {
-		change.What += fmt.Sprintf(", seen on page %d", s.page)
+		change.What += ", and it is seen"
 	}
 	f.add(change)
 	for _, w := range s.widgets {

@@ -144,11 +144,11 @@ func (c *comparison) page(leaf leaf, page int) {
 	if _, changed := c.inspect(leaf.Number); changed {
 		now = entries(c.new.peek(leaf.Number))
 		if !c.plain(leaf.Number) {
-			c.add(Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("page %d cannot be read in one way alone", page)})
+			c.add(Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: "a page cannot be read in one way alone"})
 		}
 	}
 	for _, k := range c.keys(was, now) {
-		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of page %d was changed", k, page)}
+		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of a page was changed", k)}
 		switch k {
 		case "Annots":
 			c.listAnnotations(leaf.Ref, page, was[k], now[k])
@@ -161,11 +161,7 @@ func (c *comparison) page(leaf leaf, page int) {
 			if _, ok := now[k].(Name); ok {
 				continue
 			}
-		case "Parent":
-			if c.same(was[k], now[k]) {
-				continue // the tree is looked at by itself
-			}
-		case "Contents", "Resources", "MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox", "Rotate", "UserUnit", "Group":
+		case "Parent", "Contents", "Resources", "MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox", "Rotate", "UserUnit", "Group":
 		default:
 			change.Kind = ChangeOther
 		}
@@ -199,7 +195,7 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 		if present[r.Number] {
 			kept = append(kept, r.Number)
 		} else {
-			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: fmt.Sprintf("an annotation of page %d was removed", page)})
+			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: "an annotation was removed"})
 		}
 	}
 	for _, a := range now {
@@ -221,12 +217,12 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 		c.add(annotationChange(leaf, page))
 	}
 	if len(kept) > 0 {
-		c.add(Change{Kind: ChangeAnnotation, Object: leaf, Page: page, What: fmt.Sprintf("the annotations of page %d lie in another order", page)})
+		c.add(Change{Kind: ChangeAnnotation, Object: leaf, Page: page, What: "the annotations lie in another order"})
 	}
 }
 
 func annotationChange(object Ref, page int) Change {
-	return Change{Kind: ChangeAnnotation, Object: object, Page: page, What: fmt.Sprintf("an annotation of page %d was changed", page)}
+	return Change{Kind: ChangeAnnotation, Object: object, Page: page, What: "an annotation was changed"}
 }
 
 // annotation compares one that is no field. The date of its last change and its pop-up may come.
@@ -258,7 +254,7 @@ func (c *comparison) comments() {
 		if n.ref.Number != 0 && c.added[n.ref.Number] == 0 {
 			continue
 		}
-		what := fmt.Sprintf("an annotation (%s) was added on page %d", c.new.Name(n.annot["Subtype"]), n.page)
+		what := fmt.Sprintf("an annotation was added (%s)", c.new.Name(n.annot["Subtype"]))
 		if n.annot["A"] != nil || n.annot["AA"] != nil {
 			what += ", with an action"
 		}

@@ -13,20 +13,21 @@ type reason struct {
 	Change
 	absolute bool // nothing but pages is left to rules of its own
 	once     bool // the first object stands for all
+	grows    bool // it is of the structure tree, which may grow
 	told     bool
 }
 
 // numbers is a set of object numbers.
 type numbers []uint64
 
-func (s *numbers) add(n int) (isNew bool) {
-	for n/64 >= len(*s) {
+func (s *numbers) add(n int) {
+	if n/64 >= len(*s) {
 		*s = append(*s, make([]uint64, n/64+1-len(*s))...)
 	}
-	isNew = (*s)[n/64]&(1<<(n%64)) == 0
 	(*s)[n/64] |= 1 << (n % 64)
-	return isNew
 }
+
+func (s numbers) has(n int) bool { return n/64 < len(s) && s[n/64]&(1<<(n%64)) != 0 }
 
 // freeze looks at everything below a value of the signed revision that was not looked at before, and tells what is
 // another now.
@@ -43,8 +44,13 @@ func (c *comparison) freezeAll(stack []Ref, why *reason) {
 		if r := c.roles[n]; r == rolePage || r != roleNone && !why.absolute {
 			continue
 		}
-		if n > maxObjectID || !c.seen.add(n) {
+		if n > maxObjectID || c.seen.has(n) || !why.absolute && c.loose.has(n) {
 			continue
+		}
+		if why.absolute {
+			c.seen.add(n)
+		} else {
+			c.loose.add(n)
 		}
 		if c.new.meter.Nodes(2) != nil {
 			return
@@ -64,6 +70,9 @@ func (c *comparison) blame(why *reason, object Ref) {
 	why.told = true
 	change := why.Change
 	change.Object = object
+	if why.grows && c.grew(object.Number) {
+		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added"
+	}
 	c.add(change)
 }
 

@@ -27,6 +27,7 @@ var meanings = map[pdf.ChangeKind]meaning{
 	pdf.ChangeTimestamp:   {signature.ChangeTimestamp, signature.RuleNone, 1},
 	pdf.ChangeMetadata:    {signature.ChangeMetadata, signature.RuleNone, 1},
 	pdf.ChangeDescription: {signature.ChangeMetadata, signature.RuleNone, never},
+	pdf.ChangeStructure:   {signature.ChangeMetadata, signature.RuleNone, 2},
 	pdf.ChangeSignature:   {signature.ChangeSignature, signature.RuleNone, 2},
 	pdf.ChangeEmptyField:  {signature.ChangeAnnotation, signature.RuleNone, 2},
 	pdf.ChangeField:       {signature.ChangeField, signature.RuleNone, 2},
@@ -137,7 +138,7 @@ func (l *limits) judge(c pdf.Change) signature.Change {
 		if out.Rule != signature.RulePageDifference {
 			out.Rule = l.by
 		}
-		out.What += fmt.Sprintf(" (the certification allows changes of level %d alone)", l.permission)
+		out.What += fmt.Sprintf(" (changes of level %d are allowed)", l.permission)
 	case l.certified && permission != never:
 		out.Rule = signature.RuleNone
 	}

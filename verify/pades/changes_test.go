@@ -116,7 +116,7 @@ func TestForbiddenChanges(t *testing.T) {
 		{"append-only flag taken back", update{objects: f.edit(6, "/SigFlags 3", "/SigFlags 1")}, "other" + undefined},
 		{"another form without a field", update{objects: f.edit(6, "7 0 R 9 0 R", "9 0 R")}, "removal" + visual},
 		{"text field added", update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 73 0 R")[6], 73: "<</FT/Tx/T(nowe)/V(1)>>"}}, "other" + undefined},
-		{"appearance of a field", update{objects: draft{17: stream("/Type/XObject/Subtype/Form/BBox[0 0 180 20]", "(9999) Tj")}}, "removal" + undefined},
+		{"appearance of a field", update{objects: draft{17: stream("/Type/XObject/Subtype/Form/BBox[0 0 180 20]", "(9999) Tj")}}, "removal" + visual},
 		{"state of a check box alone", update{objects: f.edit(9, "/AS/Off", "/AS/Tak")}, "removal" + visual},
 		{"appearance given to a field", update{objects: f.edit(22, "/V(Jan)", "/V(Jan)/AP<</N 17 0 R>>")}, "removal" + visual},
 		{"place of a field", update{objects: f.edit(7, "[20 100 200 120]", "[0 0 300 300]")}, "removal" + visual},
@@ -172,6 +172,17 @@ func TestObjectsOfTwoParts(t *testing.T) {
 			f.edit(15, "8 0 R", "8 0 R 79 0 R")},
 		{change{"content that was null", update{objects: draft{80: evil}}, "content" + visual}, f.edit(3, "/Contents 4 0 R", "/Contents[4 0 R 80 0 R]").with(draft{80: "null"})},
 		{change{"page without an object", update{objects: draft{81: f[13]}}, "annotation content" + visual + " other" + undefined}, f.edit(2, "13 0 R", "13 0 R 81 0 R")},
+		{change{"field and font, first seen behind a comment", update{objects: f.edit(7, "(10)", "(99)")}, "content" + visual + " field"},
+			f.edit(15, "8 0 R", "8 0 R<</Subtype/Text/X 84 0 R>>").with(f.edit(13, "<</Font<</F 5 0 R>>>>", " 84 0 R")).with(draft{84: "<</Font 85 0 R>>", 85: "<</F 7 0 R>>"})},
+		{change{"parent outside the tree", update{objects: draft{86: "<</Kids[13 0 R]/Rotate 180>>"}}, "content" + visual},
+			f.edit(13, "/Parent 2 0 R", "/Parent 86 0 R").with(draft{86: "<</Kids[13 0 R]>>"})},
+		{change{"field and comment share a look", update{objects: draft{17: f[16]}}, "removal" + visual}, draft{}},
+		{change{"look given where looks are made anew", update{objects: f.edit(22, "(Jan)", "(Jan)/AP<</N 16 0 R>>")}, "field"}, f.edit(6, "/SigFlags", "/NeedAppearances true/SigFlags")},
+		{change{"structure with text for what is shown", update{objects: draft{101: "<</S/Document/K[0 103 0 R]/P 100 0 R>>", 103: "<</S/P/ActualText(9999)/K 0/P 101 0 R>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure with other text", update{objects: draft{101: "<</S/Document/K[0]/P 100 0 R/ActualText(9999)>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure shrinks", update{objects: draft{101: "<</S/Document/K[]/P 100 0 R>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure names a comment", update{objects: draft{101: "<</S/Document/K[0 103 0 R]/P 100 0 R>>", 103: "<</S/Annot/K<</Type/OBJR/Obj 83 0 R>>/P 101 0 R>>",
+			102: "<</Nums[0[101 0 R]1 103 0 R]>>", 15: f.edit(15, "8 0 R", "8 0 R 83 0 R")[15], 83: "<</Subtype/Text/StructParent 1>>"}}, "annotation metadata"}, structure(f)},
 		{change{"encryption", update{objects: draft{82: "<</Filter/Standard/V 4>>"}}, "other" + undefined}, draft{82: "<</Filter/None>>", 1: f.edit(1, "/Lang", "/Legal 82 0 R/Lang")[1]}},
 	}
 	o := newOffice(t)
@@ -182,6 +193,12 @@ func TestObjectsOfTwoParts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// structure tags the form.
+func structure(f draft) draft {
+	return draft{1: f.edit(1, "/Lang", "/StructTreeRoot 100 0 R/Lang")[1], 100: "<</Type/StructTreeRoot/K 101 0 R/ParentTree 102 0 R>>",
+		101: "<</S/Document/K[0]/P 100 0 R>>", 102: "<</Nums[0[101 0 R]]>>"}
 }
 
 // TestCrossReferenceTricks: what programs read in different ways is forbidden, whatever we read.
