@@ -51,7 +51,7 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 		return nil, errors.New("pdf: no such revision")
 	}
 	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}}
-	if i < len(d.revisions)-1 {
+	if c.from < d.Size() {
 		old, err := d.At(i)
 		switch {
 		case d.meter.Err() != nil:

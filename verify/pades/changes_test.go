@@ -212,6 +212,18 @@ func TestCrossReferenceTricks(t *testing.T) {
 	}
 	shadow := o.signUpdate(t, []byte("%PDF-1.7\n"+hidden), update{objects: f}, 11, "")
 	old := string(signed[bytes.LastIndex(signed, []byte("startxref")):])
+	// inside is a section that the signed bytes hide: it changes nothing, and whoever wrote it knew what follows.
+	inside := func(prev, start int) []byte {
+		section := fmt.Sprintf("xref\n90 1\n0000000000 00000 f\r\ntrailer\n<</Size 200/Root 1 0 R/Info 12 0 R/Prev %010d>>\n", prev)
+		return o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: f, before: section, start: start}, 11, "")
+	}
+	table := bytes.LastIndex(inside(0, 0), []byte("\nxref\n")) + 1
+	hiding, linear := inside(table, 0), inside(table, 9)
+	// two has a table that leaves the content as it is, and a stream for those who read it that does not.
+	evil := "4 0 obj\n" + stream("", "BT (9999) Tj ET") + "\nendobj\n"
+	at := len(signed)
+	second := "96 0 obj\n" + stream("/Type/XRef/W[1 3 1]/Index[4 1]/Size 200", string([]byte{1, byte(at >> 16), byte(at >> 8), byte(at), 0})) + "\nendobj\n"
+	two := update{entries: map[int]string{4: object(4)}, before: evil + second, trailer: fmt.Sprintf("/XRefStm %d", at+len(evil))}
 	rows := []struct {
 		name string
 		data []byte
@@ -230,6 +242,10 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"catalog to nowhere", update{entries: map[int]string{1: object(13)}}.append(signed), "other" + undefined},
 		{"row that is none", update{objects: draft{12: f[12]}, entries: map[int]string{50: "xxxxxxxxxx 00000 n\r\n"}}.append(signed), "other" + undefined},
 		{"fewer objects", update{size: 4}.append(signed), "other" + undefined},
+		{"references from inside the signed bytes", append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...), "other" + undefined},
+		{"two kinds of references", two.append(signed), "other" + undefined},
+		{"references that cannot be read", update{objects: draft{12: f[12]}, trailer: "/XRefStm 7"}.append(signed), "other" + undefined},
+		{"another chain", bytes.Replace(update{objects: draft{12: f[12]}}.append(linear), []byte("/Prev 9>>"), fmt.Appendf(nil, "/Prev %d>>", table), 1), "other" + undefined},
 		{"garbage alone", append(bytes.Clone(signed), "<!-- proxy -->"...), ""},
 		{"trailer alone", append(bytes.Clone(signed), "trailer\n<</Size 90/Root 1 0 R>>\n"...), ""},
 	}

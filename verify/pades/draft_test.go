@@ -82,6 +82,7 @@ type update struct {
 	trailer string         // keys that come first in the trailer, so that they are not the last of a kind
 	size    int            // of the trailer, 0 for enough
 	root    int
+	start   int    // of startxref, 0 for the table
 	before  string // bytes before the objects
 	after   string // bytes after the end
 	bare    bool   // the objects alone
@@ -121,7 +122,11 @@ func (u update) append(file []byte) []byte {
 	if u.size == 0 {
 		size = trailerSize
 	}
-	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n", u.trailer, size, root, previous(file), at)
+	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\n", u.trailer, size, root, previous(file))
+	if u.start > 0 {
+		at = u.start
+	}
+	out = fmt.Appendf(out, "startxref\n%d\n%%%%EOF\n", at)
 	return append(out, u.after...)
 }
 

@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/budget/budgettest"
+	"trustcore/internal/cms"
 	"trustcore/verify/signature"
 )
 
@@ -263,5 +265,21 @@ func TestStoresOfAllRevisions(t *testing.T) {
 	}
 	if s.Level != "B-B" && s.Level != "BES" {
 		t.Errorf("level %s", s.Level)
+	}
+}
+
+// A CMS that brings what it is about along is about that, not about the file.
+func TestOwnContentIsNotIntact(t *testing.T) {
+	o := newOffice(t)
+	out, start, end := update{objects: form()}.prepare([]byte("%PDF-1.7\n"), 11, "", 12000)
+	covered := slices.Concat(out[:start], out[end:])
+	signed, err := cms.Sign(cms.SignConfig{Signer: o.officer.key, Certificate: o.officer.cert.Raw, Hash: crypto.SHA256, Content: covered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(out[start+1:], fmt.Sprintf("%x", signed))
+	s := open(t, out).Signatures[0]
+	if !s.Intact || s.ReferencesIntact() || len(s.Structure) == 0 {
+		t.Errorf("intact %v, references %v, structure %v", s.Intact, s.References, s.Structure)
 	}
 }
