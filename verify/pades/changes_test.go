@@ -285,7 +285,7 @@ func TestAllowedChanges(t *testing.T) {
 	const annotation, field, metadata, evidence, removal = "annotation", "field", "metadata", "validation-data", "removal"
 	rows := []allowed{
 		{"security store", dss, evidence, evidence, evidence, evidence},
-		{"dates and producer", update{objects: f.edit(12, "(test)", "(inny)/ModDate(D:20260302)").with(draft{42: stream("/Type/Metadata/Subtype/XML", "<y/>")})},
+		{"dates and producer", update{objects: f.edit(12, "(test)", "(inny)/ModDate(D:20260302)").with(draft{42: stream("/Type/Metadata/Subtype/XML", xmp("2"))})},
 			metadata, metadata, metadata, metadata},
 		{"title", update{objects: f.edit(12, "(Decyzja)", "(Inna)")}, metadata, metadata + certified, metadata + certified, metadata + certified},
 		{"text filled in", update{objects: filled.with(draft{90: f[17]})}, field, field + certified, field, field},

@@ -50,12 +50,18 @@ func form() draft {
 		23: "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://urzad.example/)>>>>",
 		40: "<</Names[(a.txt)<</Type/Filespec/F(a.txt)/EF<</F 44 0 R>>>>]>>",
 		41: "<</OCGs[45 0 R]/D<</ON[45 0 R]>>>>",
-		42: stream("/Type/Metadata/Subtype/XML", "<x:xmpmeta/>"),
+		42: stream("/Type/Metadata/Subtype/XML", xmp("1")),
 		43: "<</First 46 0 R/Last 46 0 R/Count 1>>",
 		44: stream("/Type/EmbeddedFile", "zalacznik"),
 		45: "<</Type/OCG/Name(tlo)>>",
 		46: "<</Title(Poczatek)/Parent 43 0 R/Dest[3 0 R/Fit]>>",
 	}
+}
+
+// xmp is a metadata stream that says nothing but a number.
+func xmp(number string) string {
+	return `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">` +
+		`<rdf:Description rdf:about="" x:n="` + number + `"/></rdf:RDF></x:xmpmeta>`
 }
 
 // with returns the draft with other objects; an empty text takes one away.
