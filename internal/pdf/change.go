@@ -50,7 +50,7 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 	if i < 0 || i >= len(d.revisions) {
 		return nil, errors.New("pdf: no such revision")
 	}
-	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}}
+	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}, packed: map[int]bool{}}
 	if c.from < d.Size() {
 		old, err := d.At(i)
 		switch {
@@ -61,6 +61,9 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 		case err != nil:
 			c.add(Change{Kind: ChangeOther, What: "the signed revision cannot be read by itself"})
 		default:
+			if d.rebuilt != nil {
+				_, _ = old.Fields() // what made the newest revision search for objects may lie in this one
+			}
 			c.old = old
 			c.run()
 		}
@@ -91,6 +94,8 @@ type comparison struct {
 	seen   numbers      // frozen objects that were looked at for an absolute reason
 	loose  numbers      // and for others
 	depth  int          // of references that are compared
+	held   int          // octets to be given back
+	packed map[int]bool // object streams that are the signed ones
 }
 
 // role is what an object of the signed revision is for where it may change.
@@ -119,7 +124,7 @@ func (c *comparison) run() {
 	c.comments()
 	c.description()
 	c.store()
-	c.new.meter.Release(leafSize * len(c.leaves))
+	c.new.meter.Release(c.held)
 }
 
 func (c *comparison) add(change Change) {
@@ -158,7 +163,8 @@ func (c *comparison) foundation() {
 	if c.old.base != c.new.base {
 		other("offsets count from another place")
 	}
-	if !c.same(old["Root"], now["Root"]) {
+	root, _ := old["Root"].(Ref)
+	if root != c.rootNumber() {
 		other("another catalog is in force")
 	}
 	if !c.same(old["Encrypt"], now["Encrypt"]) {
@@ -211,7 +217,7 @@ func (c *comparison) chain() {
 func (c *comparison) catalog() {
 	number := c.rootNumber()
 	was, now := c.old.Catalog(), c.new.Catalog()
-	if !c.plain(number.Number) {
+	if root, _ := c.old.trailer["Root"].(Ref); !c.plain(root.Number) {
 		c.add(Change{Kind: ChangeOther, Object: number, What: "the catalog cannot be read in one way alone"})
 	}
 	for _, k := range c.keys(was, now) {

@@ -17,6 +17,7 @@ func (c *comparison) collect() {
 		}
 	}
 	c.leaves = c.old.leaves()
+	c.held += leafSize * len(c.leaves)
 	for _, leaf := range c.leaves {
 		c.setRole(leaf.Ref, rolePage)
 	}
@@ -32,7 +33,7 @@ func (c *comparison) collect() {
 				continue
 			}
 			c.pageOf[r.Number] = i + 1
-			if c.setRole(r, roleAnnotation) {
+			if c.setRole(r, roleAnnotation) || c.roles[r.Number] == roleRoot {
 				c.annots = append(c.annots, r)
 			}
 		}
@@ -44,6 +45,7 @@ func (c *comparison) setRole(r Ref, to role) bool {
 	if c.roles[r.Number] != roleNone || c.new.meter.Hold(holdNode) != nil {
 		return false
 	}
+	c.held += holdNode
 	c.roles[r.Number] = to
 	return true
 }

@@ -116,13 +116,20 @@ func (c *comparison) sameContainer(e entry) bool {
 		return true
 	}
 	number := int(e.offset)
+	if same, known := c.packed[number]; known {
+		return same
+	}
+	c.packed[number] = false // while it is looked at
 	before, ok1 := c.old.lookup(number)
 	after, ok2 := c.new.lookup(number)
-	if !ok1 || !ok2 || before != after {
-		return false
+	s, whole := c.old.skimObject(number, before, c.new)
+	same := ok1 && ok2 && whole && before == after
+	for _, r := range s.refs { // its length or filter
+		_, changed := c.inspect(r.Number)
+		same = same && !changed
 	}
-	_, whole := c.old.skimObject(number, before, c.new)
-	return whole
+	c.packed[number] = same
+	return same
 }
 
 // equal reads both versions of an object. What can be read in one revision alone is another, and so is one of

@@ -240,7 +240,8 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"entry to an object that was hidden", update{entries: map[int]string{4: "0000000009 00000 n\r\n"}}.append(shadow), "content" + visual},
 		{"entry of another generation", update{entries: map[int]string{4: strings.Replace(object(4), " 00000 ", " 00001 ", 1)}}.append(signed), "content" + visual},
 		{"catalog to nowhere", update{entries: map[int]string{1: object(13)}}.append(signed), "other" + undefined},
-		{"row that is none", update{objects: draft{12: f[12]}, entries: map[int]string{50: "xxxxxxxxxx 00000 n\r\n"}}.append(signed), "other" + undefined},
+		{"row that is none", fmt.Appendf(bytes.Clone(signed), "xref\n110 3\n%strailer\n<</Size 200/Root 1 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n",
+			"0000000000 00001 f\r\nxxxxxxxxxx 00000 n\r\n0000000000 00001 f\r\n", previous(signed), len(signed)), "other" + undefined},
 		{"fewer objects", update{size: 4}.append(signed), "other" + undefined},
 		{"references from inside the signed bytes", append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...), "other" + undefined},
 		{"two kinds of references", two.append(signed), "other" + undefined},
@@ -359,6 +360,13 @@ func TestFurtherSignatures(t *testing.T) {
 			}
 		}
 	}
+	// The widget of a field may be an object of its own.
+	apart := f.with(f.edit(15, "20 0 R", "92 0 R")).with(draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R]>>", 92: "<</Subtype/Widget/Parent 20 0 R/Rect[200 20 280 60]>>"})
+	s := first(t, o.signUpdate(t, o.signDraft(t, apart, docMDP(2)), update{objects: draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R]/V 91 0 R>>",
+		92: "<</Subtype/Widget/Parent 20 0 R/Rect[200 20 280 60]/AP<</N 16 0 R>>>>"}}, 91, ""))
+	if got := told(s); got != signing || s.Changes[0].Page != 1 {
+		t.Errorf("widget apart: %q, page %d", got, s.Changes[0].Page)
+	}
 	two := o.signUpdate(t, o.signDraft(t, f, ""), inEmpty, 91, "")
 	doc := open(t, two)
 	if len(doc.Signatures) != 2 || len(doc.Signatures[1].Changes) != 0 || !doc.Signatures[1].References[0].Full {
@@ -386,6 +394,8 @@ func TestLockedFields(t *testing.T) {
 		{"included", fieldMDP("Include", "(kwota)"), nil, sum, mdp},
 		{"not included", fieldMDP("Include", "(dane)"), nil, sum, "field"},
 		{"included through its parent", fieldMDP("Include", "(dane)"), nil, name, mdp},
+		{"value of a parent and of its kid", fieldMDP("Include", "(dane.imie)"), f.edit(21, "/FT", "/V(x)/FT"),
+			update{objects: f.edit(21, "/FT", "/V(y)/FT").with(f.edit(22, "(Jan)", "(Anna)"))}, "field " + mdp},
 		{"beginning of a name alone", fieldMDP("Include", "(dan)"), nil, name, "field"},
 		{"excluded", fieldMDP("Exclude", "(kwota)"), nil, sum, "field"},
 		{"not excluded", fieldMDP("Exclude", "(kwota)"), nil, name, mdp},
