@@ -240,8 +240,8 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"entry to an object that was hidden", update{entries: map[int]string{4: "0000000009 00000 n\r\n"}}.append(shadow), "content" + visual},
 		{"entry of another generation", update{entries: map[int]string{4: strings.Replace(object(4), " 00000 ", " 00001 ", 1)}}.append(signed), "content" + visual},
 		{"catalog to nowhere", update{entries: map[int]string{1: object(13)}}.append(signed), "other" + undefined},
-		{"row that is none", fmt.Appendf(bytes.Clone(signed), "xref\n110 3\n%strailer\n<</Size 200/Root 1 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n",
-			"0000000000 00001 f\r\nxxxxxxxxxx 00000 n\r\n0000000000 00001 f\r\n", previous(signed), len(signed)), "other" + undefined},
+		{"row that is none", fmt.Appendf(bytes.Clone(signed), "xref\n110 4\n%strailer\n<</Size 200/Root 1 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n",
+			"0000000000 00001 f\r\n0000000000 00001 f\r\nxxxxxxxxxx 00000 n\r\n0000000000 00001 f\r\n", previous(signed), len(signed)), "other" + undefined},
 		{"fewer objects", update{size: 4}.append(signed), "other" + undefined},
 		{"references from inside the signed bytes", append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...), "other" + undefined},
 		{"two kinds of references", two.append(signed), "other" + undefined},
@@ -467,6 +467,10 @@ func TestPlacesOfObjects(t *testing.T) {
 				t.Errorf("told %q, want %q: %v", got, row.want, s.Changes)
 			}
 		})
+	}
+	filtered := o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: loose.with(draft{95: "/ASCIIHexDecode"}), packed: draft{5: f[5], 7: f[7], 13: f[13]}, packer: 50, filter: 95}, 11, "")
+	if got := told(first(t, update{objects: draft{95: "null"}}.append(filtered))); !strings.Contains(got, "content"+visual) {
+		t.Errorf("a container with another filter: %q", got)
 	}
 	later := update{bare: true, after: "4 0 obj\n" + evil + "\nendobj\n"}.append(beyond(0))
 	if got := told(first(t, later)); !strings.Contains(got, "other") && !strings.Contains(got, "content"+visual) {

@@ -94,6 +94,7 @@ type update struct {
 	bare    bool   // the objects alone
 	packed  draft  // objects that lie in object stream packer; the cross references are a stream then, the next object
 	packer  int
+	filter  int // object with the packer's filter, ASCIIHexDecode, 0 for none
 }
 
 const trailerSize = 200
@@ -161,15 +162,20 @@ func (u update) appendStream(out []byte, rows map[int]string, prev string) []byt
 		table[n] = offset(at)
 	}
 	table[u.packer] = offset(len(out))
-	out = fmt.Appendf(out, "%d 0 obj\n%s\nendobj\n", u.packer, stream(fmt.Sprintf("/Type/ObjStm/N %d/First %d", len(u.packed), len(head)), head+body))
+	dict, data := fmt.Sprintf("/Type/ObjStm/N %d/First %d", len(u.packed), len(head)), head+body
+	if u.filter > 0 {
+		dict, data = fmt.Sprintf("%s/Filter %d 0 R", dict, u.filter), fmt.Sprintf("%x>", data)
+	}
+	out = fmt.Appendf(out, "%d 0 obj\n%s\nendobj\n", u.packer, stream(dict, data))
 	at := len(out)
 	table[u.packer+1] = offset(at)
-	var index, data string
+	var index string
+	data = ""
 	for _, n := range slices.Sorted(maps.Keys(table)) {
 		index += fmt.Sprintf("%d 1 ", n)
 		data += string(table[n])
 	}
-	dict := fmt.Sprintf("/Type/XRef/W[1 3 1]/Index[%s]/Size %d/Root 1 0 R/Info 12 0 R%s", index, trailerSize, prev)
+	dict = fmt.Sprintf("/Type/XRef/W[1 3 1]/Index[%s]/Size %d/Root 1 0 R/Info 12 0 R%s", index, trailerSize, prev)
 	return fmt.Appendf(out, "%d 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n", u.packer+1, stream(dict, data), at)
 }
 
