@@ -50,7 +50,10 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 	if i < 0 || i >= len(d.revisions) {
 		return nil, errors.New("pdf: no such revision")
 	}
-	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}, packed: map[int]bool{}}
+	c := &comparison{
+		old: d, new: d, from: d.revisions[i].End,
+		roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}, packed: map[int]bool{},
+	}
 	if c.from < d.Size() {
 		old, err := d.At(i)
 		switch {
@@ -95,7 +98,7 @@ type comparison struct {
 	loose  numbers      // and for others
 	depth  int          // of references that are compared
 	held   int          // octets to be given back
-	packed map[int]bool // object streams that are the signed ones
+	packed map[int]bool // object streams, and whether they are the signed ones
 }
 
 // role is what an object of the signed revision is for where it may change.
@@ -197,7 +200,8 @@ func first(a Array) Object {
 // chain demands that the cross references of the signed revision come right after those of the updates.
 func (c *comparison) chain() {
 	n := len(c.new.sections) - len(c.old.sections)
-	if n < 0 || !slices.EqualFunc(c.old.sections, c.new.sections[max(n, 0):], func(a, b *section) bool { return a.at == b.at }) {
+	same := func(a, b *section) bool { return a.at == b.at }
+	if n < 0 || !slices.EqualFunc(c.old.sections, c.new.sections[max(n, 0):], same) {
 		c.add(Change{Kind: ChangeOther, What: "the update does not build on the cross references that were signed"})
 		return
 	}
@@ -240,7 +244,8 @@ func (c *comparison) catalog() {
 		if !c.same(was[k], now[k]) {
 			c.add(change)
 		}
-		c.freeze(was[k], &reason{Change: change, absolute: k != "StructTreeRoot" && k != "Outlines", grows: k == "StructTreeRoot"})
+		tagged := k == "StructTreeRoot"
+		c.freeze(was[k], &reason{Change: change, absolute: !tagged && k != "Outlines", grows: tagged})
 	}
 }
 

@@ -163,7 +163,8 @@ func (c *comparison) page(leaf leaf, page int) {
 			if _, ok := now[k].(Name); ok {
 				continue
 			}
-		case "Parent", "Contents", "Resources", "MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox", "Rotate", "UserUnit", "Group":
+		case "Parent", "Contents", "Resources", "Group", "Rotate", "UserUnit",
+			"MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox":
 		default:
 			change.Kind = ChangeOther
 		}
@@ -236,7 +237,8 @@ func (c *comparison) annotation(r Ref) {
 		for _, k := range c.keys(was, now) {
 			_, isText := now[k].(String)
 			popup, isRef := now[k].(Ref)
-			if k == "M" && isText || k == "Popup" && was[k] == nil && isRef && c.added[popup.Number] > 0 || c.same(was[k], now[k]) {
+			comes := k == "Popup" && was[k] == nil && isRef && c.added[popup.Number] > 0
+			if comes || k == "M" && isText || c.same(was[k], now[k]) {
 				continue
 			}
 			change := annotationChange(r, page)

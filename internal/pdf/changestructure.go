@@ -64,7 +64,10 @@ func (c *comparison) grewArray(was, now Array) bool {
 // namesAnnotation tells of a structure element that it stands for annotations and says nothing in their place.
 func (c *comparison) namesAnnotation(o Object, depth int) bool {
 	element, ok := c.new.Resolve(o).(Dict)
-	if !ok || depth > maxIndirection || element["ActualText"] != nil || element["E"] != nil || c.new.meter.Nodes(1) != nil {
+	if !ok || depth > maxIndirection || c.new.meter.Nodes(1) != nil {
+		return false
+	}
+	if element["ActualText"] != nil || element["E"] != nil {
 		return false
 	}
 	if element["Obj"] != nil {

@@ -69,8 +69,8 @@ func (r *reader) changes(d *dictionary) {
 		}
 	}
 	if rest := r.file.Size() - d.end(); len(list) == 0 && rest > 0 {
-		d.signed.Changes = append(d.signed.Changes, signature.Change{
-			Kind: signature.ChangeOther, Revision: d.Revision + 1, What: fmt.Sprintf("%d octets follow that change nothing", rest)})
+		d.signed.Changes = append(d.signed.Changes, signature.Change{Kind: signature.ChangeOther,
+			Revision: d.Revision + 1, What: fmt.Sprintf("%d octets follow that change nothing", rest)})
 	}
 	slices.SortStableFunc(d.signed.Changes, func(a, b signature.Change) int { return a.Revision - b.Revision })
 }
