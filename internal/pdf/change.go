@@ -20,6 +20,7 @@ const (
 	ChangeComment                           // an annotation was added
 	ChangeAnnotation                        // an annotation that was there is gone or another
 	ChangeMetadata                          // dates and producer of the file
+	ChangeStructure                         // new fields and annotations were put into the structure tree
 	ChangeDescription                       // title, author, subject or keywords
 	ChangePages                             // the number of pages
 	ChangeContent                           // what a page shows
@@ -49,8 +50,11 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 	if i < 0 || i >= len(d.revisions) {
 		return nil, errors.New("pdf: no such revision")
 	}
-	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}}
-	if i < len(d.revisions)-1 {
+	c := &comparison{
+		old: d, new: d, from: d.revisions[i].End,
+		roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}, packed: map[int]bool{},
+	}
+	if c.from < d.Size() {
 		old, err := d.At(i)
 		switch {
 		case d.meter.Err() != nil:
@@ -60,6 +64,9 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 		case err != nil:
 			c.add(Change{Kind: ChangeOther, What: "the signed revision cannot be read by itself"})
 		default:
+			if d.rebuilt != nil {
+				_, _ = old.Fields() // what made the newest revision search for objects may lie in this one
+			}
 			c.old = old
 			c.run()
 		}
@@ -87,8 +94,11 @@ type comparison struct {
 	annots []Ref        // annotations of the signed revision that are no fields
 	added  map[int]int  // annotations that are new on a page, with the page
 	order  []newcomer   // the same, as they come
-	seen   numbers      // frozen objects that were looked at
+	seen   numbers      // frozen objects that were looked at for an absolute reason
+	loose  numbers      // and for others
 	depth  int          // of references that are compared
+	held   int          // octets to be given back
+	packed map[int]bool // object streams, and whether they are the signed ones
 }
 
 // role is what an object of the signed revision is for where it may change.
@@ -105,19 +115,19 @@ const (
 func (c *comparison) run() {
 	c.foundation()
 	c.collect()
+	c.tree()
 	for i, leaf := range c.leaves {
 		c.page(leaf, i+1)
 	}
-	c.tree()
 	c.catalog()
+	c.form(c.old.Catalog()["AcroForm"], c.new.Catalog()["AcroForm"])
 	for _, a := range c.annots {
 		c.annotation(a)
 	}
-	c.form(c.old.Catalog()["AcroForm"], c.new.Catalog()["AcroForm"])
 	c.comments()
 	c.description()
 	c.store()
-	c.new.meter.Release(leafSize * len(c.leaves))
+	c.new.meter.Release(c.held)
 }
 
 func (c *comparison) add(change Change) {
@@ -156,7 +166,8 @@ func (c *comparison) foundation() {
 	if c.old.base != c.new.base {
 		other("offsets count from another place")
 	}
-	if !c.same(old["Root"], now["Root"]) {
+	root, _ := old["Root"].(Ref)
+	if root != c.rootNumber() {
 		other("another catalog is in force")
 	}
 	if !c.same(old["Encrypt"], now["Encrypt"]) {
@@ -189,7 +200,8 @@ func first(a Array) Object {
 // chain demands that the cross references of the signed revision come right after those of the updates.
 func (c *comparison) chain() {
 	n := len(c.new.sections) - len(c.old.sections)
-	if n < 0 || !slices.EqualFunc(c.old.sections, c.new.sections[max(n, 0):], func(a, b *section) bool { return a.at == b.at }) {
+	same := func(a, b *section) bool { return a.at == b.at }
+	if n < 0 || !slices.EqualFunc(c.old.sections, c.new.sections[max(n, 0):], same) {
 		c.add(Change{Kind: ChangeOther, What: "the update does not build on the cross references that were signed"})
 		return
 	}
@@ -209,7 +221,7 @@ func (c *comparison) chain() {
 func (c *comparison) catalog() {
 	number := c.rootNumber()
 	was, now := c.old.Catalog(), c.new.Catalog()
-	if !c.plain(number.Number) {
+	if root, _ := c.old.trailer["Root"].(Ref); !c.plain(root.Number) {
 		c.add(Change{Kind: ChangeOther, Object: number, What: "the catalog cannot be read in one way alone"})
 	}
 	for _, k := range c.keys(was, now) {
@@ -232,7 +244,8 @@ func (c *comparison) catalog() {
 		if !c.same(was[k], now[k]) {
 			c.add(change)
 		}
-		c.freeze(was[k], &reason{Change: change, absolute: k != "StructTreeRoot" && k != "Outlines"})
+		tagged := k == "StructTreeRoot"
+		c.freeze(was[k], &reason{Change: change, absolute: !tagged && k != "Outlines", grows: tagged})
 	}
 }
 

@@ -76,7 +76,8 @@ type formChange struct {
 type fieldPath struct {
 	name      string
 	fieldType Name
-	filled    bool
+	filled    bool // it has another value
+	signing   bool // it was empty and is signed
 	depth     int
 }
 
@@ -132,6 +133,9 @@ func (f *formChange) look(object Ref, path fieldPath, what string) Change {
 // down adds what a node of the tree says of itself.
 func (p fieldPath) down(d *Document, dict Dict) fieldPath {
 	p.depth++
+	if dict["T"] != nil { // a field of its own, and no widget
+		p.filled, p.signing = false, false
+	}
 	if t := d.Text(dict["T"]); t != "" && len(p.name) < 4096 {
 		if p.name != "" {
 			t = p.name + "." + t
@@ -159,7 +163,6 @@ func (f *formChange) field(r Ref, path fieldPath) {
 		f.add(f.look(r, path, "a field cannot be read in one way alone"))
 		return
 	}
-	signing := path.fieldType == "Sig" && f.old.Dict(was["V"]) == nil && f.new.Dict(now["V"]) != nil
 	if path.fieldType != "Sig" {
 		f.fillable = f.fillable || path.fieldType != ""
 		if !path.filled && f.refilled(was, now) {
@@ -169,12 +172,13 @@ func (f *formChange) field(r Ref, path fieldPath) {
 			f.add(change)
 		}
 	}
-	if signing {
+	if path.fieldType == "Sig" && f.old.Dict(was["V"]) == nil && f.new.Dict(now["V"]) != nil {
+		path.signing = true
 		f.signed(r, now, path)
 	}
 	for _, k := range f.keys(was, now) {
 		if k != "Kids" {
-			f.fieldKey(r, path, k, was, now, signing)
+			f.fieldKey(r, path, k, was, now)
 		}
 	}
 	f.fields(f.old.array(was["Kids"]), f.new.array(now["Kids"]), path)
@@ -194,6 +198,12 @@ func (f *formChange) refilled(was, now Dict) bool {
 func (f *formChange) signed(r Ref, field Dict, path fieldPath) {
 	s := survey{page: f.pageOf[r.Number]}
 	s.look(f.comparison, field)
+	for _, kid := range f.new.array(field["Kids"]) {
+		if widget, ok := kid.(Ref); ok && s.page == 0 {
+			s.page = f.pageOf[widget.Number]
+		}
+		s.look(f.comparison, f.new.Dict(kid))
+	}
 	f.tellSignature(r, s, path)
 }
 
@@ -205,16 +215,21 @@ const (
 )
 
 // fieldKey compares one entry of a field. What a field that is filled or signed shows follows from that.
-func (f *formChange) fieldKey(r Ref, path fieldPath, k Name, was, now Dict, signing bool) {
-	isSig := path.fieldType == "Sig"
-	free := path.filled && !isSig
+func (f *formChange) fieldKey(r Ref, path fieldPath, k Name, was, now Dict) {
+	free, signing := path.filled, path.signing
 	switch k {
 	case "V", "RV", "I":
 		if free || signing {
 			return
 		}
 	case "AP", "AS":
-		if free || signing || f.regenerates && was[k] == nil {
+		if free || signing {
+			return
+		}
+		if f.regenerates && was[k] == nil {
+			change := f.look(r, path, "a field was drawn")
+			change.Kind = ChangeField
+			f.add(change)
 			return
 		}
 	case "MK", "Rect", "DA", "Lock", "SV", "Type", "Subtype", "StructParent", "BS", "Border", "P", "H", "Q":
@@ -242,7 +257,7 @@ func (f *formChange) fieldKey(r Ref, path fieldPath, k Name, was, now Dict, sign
 		}
 	}
 	change := f.look(r, path, fmt.Sprintf("%s of a field was changed", k))
-	absolute := k == "AP" || k == "V" && !isSig
+	absolute := k == "AP" || k == "V" && path.fieldType != "Sig"
 	switch k {
 	case "V", "RV", "I", "AP", "AS", "MK", "Rect", "DA", "F", "BS", "Border":
 	default:
@@ -297,7 +312,7 @@ func (f *formChange) tellSignature(r Ref, s survey, path fieldPath) {
 		change.Kind, change.What = ChangeSignature, "a further signature was added"
 	}
 	if s.visible {
-		change.What += fmt.Sprintf(", seen on page %d", s.page)
+		change.What += ", and it is seen"
 	}
 	f.add(change)
 	for _, w := range s.widgets {

@@ -17,6 +17,7 @@ func (c *comparison) collect() {
 		}
 	}
 	c.leaves = c.old.leaves()
+	c.held += leafSize * len(c.leaves)
 	for _, leaf := range c.leaves {
 		c.setRole(leaf.Ref, rolePage)
 	}
@@ -32,7 +33,7 @@ func (c *comparison) collect() {
 				continue
 			}
 			c.pageOf[r.Number] = i + 1
-			if c.setRole(r, roleAnnotation) {
+			if c.setRole(r, roleAnnotation) || c.roles[r.Number] == roleRoot {
 				c.annots = append(c.annots, r)
 			}
 		}
@@ -44,6 +45,7 @@ func (c *comparison) setRole(r Ref, to role) bool {
 	if c.roles[r.Number] != roleNone || c.new.meter.Hold(holdNode) != nil {
 		return false
 	}
+	c.held += holdNode
 	c.roles[r.Number] = to
 	return true
 }
@@ -144,11 +146,11 @@ func (c *comparison) page(leaf leaf, page int) {
 	if _, changed := c.inspect(leaf.Number); changed {
 		now = entries(c.new.peek(leaf.Number))
 		if !c.plain(leaf.Number) {
-			c.add(Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("page %d cannot be read in one way alone", page)})
+			c.add(Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: "a page cannot be read in one way alone"})
 		}
 	}
 	for _, k := range c.keys(was, now) {
-		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of page %d was changed", k, page)}
+		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of a page was changed", k)}
 		switch k {
 		case "Annots":
 			c.listAnnotations(leaf.Ref, page, was[k], now[k])
@@ -161,11 +163,8 @@ func (c *comparison) page(leaf leaf, page int) {
 			if _, ok := now[k].(Name); ok {
 				continue
 			}
-		case "Parent":
-			if c.same(was[k], now[k]) {
-				continue // the tree is looked at by itself
-			}
-		case "Contents", "Resources", "MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox", "Rotate", "UserUnit", "Group":
+		case "Parent", "Contents", "Resources", "Group", "Rotate", "UserUnit",
+			"MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox":
 		default:
 			change.Kind = ChangeOther
 		}
@@ -199,7 +198,7 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 		if present[r.Number] {
 			kept = append(kept, r.Number)
 		} else {
-			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: fmt.Sprintf("an annotation of page %d was removed", page)})
+			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: "an annotation was removed"})
 		}
 	}
 	for _, a := range now {
@@ -221,12 +220,12 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 		c.add(annotationChange(leaf, page))
 	}
 	if len(kept) > 0 {
-		c.add(Change{Kind: ChangeAnnotation, Object: leaf, Page: page, What: fmt.Sprintf("the annotations of page %d lie in another order", page)})
+		c.add(Change{Kind: ChangeAnnotation, Object: leaf, Page: page, What: "the annotations lie in another order"})
 	}
 }
 
 func annotationChange(object Ref, page int) Change {
-	return Change{Kind: ChangeAnnotation, Object: object, Page: page, What: fmt.Sprintf("an annotation of page %d was changed", page)}
+	return Change{Kind: ChangeAnnotation, Object: object, Page: page, What: "an annotation was changed"}
 }
 
 // annotation compares one that is no field. The date of its last change and its pop-up may come.
@@ -238,7 +237,8 @@ func (c *comparison) annotation(r Ref) {
 		for _, k := range c.keys(was, now) {
 			_, isText := now[k].(String)
 			popup, isRef := now[k].(Ref)
-			if k == "M" && isText || k == "Popup" && was[k] == nil && isRef && c.added[popup.Number] > 0 || c.same(was[k], now[k]) {
+			comes := k == "Popup" && was[k] == nil && isRef && c.added[popup.Number] > 0
+			if comes || k == "M" && isText || c.same(was[k], now[k]) {
 				continue
 			}
 			change := annotationChange(r, page)
@@ -258,7 +258,7 @@ func (c *comparison) comments() {
 		if n.ref.Number != 0 && c.added[n.ref.Number] == 0 {
 			continue
 		}
-		what := fmt.Sprintf("an annotation (%s) was added on page %d", c.new.Name(n.annot["Subtype"]), n.page)
+		what := fmt.Sprintf("an annotation was added (%s)", c.new.Name(n.annot["Subtype"]))
 		if n.annot["A"] != nil || n.annot["AA"] != nil {
 			what += ", with an action"
 		}

@@ -59,7 +59,8 @@ func open(data []byte, m *meter) (*Document, error) {
 	}
 	d := &Document{
 		data: data, base: int64(header),
-		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{}, views: map[int]*Document{},
+		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{},
+		views: map[int]*Document{},
 		meter: m,
 	}
 	if header > 0 {

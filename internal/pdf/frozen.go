@@ -13,20 +13,21 @@ type reason struct {
 	Change
 	absolute bool // nothing but pages is left to rules of its own
 	once     bool // the first object stands for all
+	grows    bool // it is of the structure tree, which may grow
 	told     bool
 }
 
 // numbers is a set of object numbers.
 type numbers []uint64
 
-func (s *numbers) add(n int) (isNew bool) {
-	for n/64 >= len(*s) {
+func (s *numbers) add(n int) {
+	if n/64 >= len(*s) {
 		*s = append(*s, make([]uint64, n/64+1-len(*s))...)
 	}
-	isNew = (*s)[n/64]&(1<<(n%64)) == 0
 	(*s)[n/64] |= 1 << (n % 64)
-	return isNew
 }
+
+func (s numbers) has(n int) bool { return n/64 < len(s) && s[n/64]&(1<<(n%64)) != 0 }
 
 // freeze looks at everything below a value of the signed revision that was not looked at before, and tells what is
 // another now.
@@ -43,8 +44,13 @@ func (c *comparison) freezeAll(stack []Ref, why *reason) {
 		if r := c.roles[n]; r == rolePage || r != roleNone && !why.absolute {
 			continue
 		}
-		if n > maxObjectID || !c.seen.add(n) {
+		if n > maxObjectID || c.seen.has(n) || !why.absolute && c.loose.has(n) {
 			continue
+		}
+		if why.absolute {
+			c.seen.add(n)
+		} else {
+			c.loose.add(n)
 		}
 		if c.new.meter.Nodes(2) != nil {
 			return
@@ -64,6 +70,9 @@ func (c *comparison) blame(why *reason, object Ref) {
 	why.told = true
 	change := why.Change
 	change.Object = object
+	if why.grows && c.grew(object.Number) {
+		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added"
+	}
 	c.add(change)
 }
 
@@ -107,13 +116,20 @@ func (c *comparison) sameContainer(e entry) bool {
 		return true
 	}
 	number := int(e.offset)
+	if same, known := c.packed[number]; known {
+		return same
+	}
+	c.packed[number] = false // while it is looked at
 	before, ok1 := c.old.lookup(number)
 	after, ok2 := c.new.lookup(number)
-	if !ok1 || !ok2 || before != after {
-		return false
+	s, whole := c.old.skimObject(number, before, c.new)
+	same := ok1 && ok2 && whole && before == after
+	for _, r := range s.refs { // its length or filter
+		_, changed := c.inspect(r.Number)
+		same = same && !changed
 	}
-	_, whole := c.old.skimObject(number, before, c.new)
-	return whole
+	c.packed[number] = same
+	return same
 }
 
 // equal reads both versions of an object. What can be read in one revision alone is another, and so is one of

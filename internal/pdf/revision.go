@@ -32,7 +32,7 @@ func (d *Document) At(i int) (*Document, error) {
 	if i < 0 || i >= len(d.revisions) {
 		return nil, errors.New("pdf: no such revision")
 	}
-	if i == len(d.revisions)-1 {
+	if d.revisions[i].End == int64(len(d.data)) {
 		return d, nil
 	}
 	if v, ok := d.views[i]; ok {

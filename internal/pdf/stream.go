@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 )
 
@@ -21,7 +22,8 @@ func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if data, ok := d.meter.decoded[where]; ok {
+	fixed := !indirect(s.Dict["Filter"], s.Dict["F"], s.Dict["DecodeParms"], s.Dict["DP"])
+	if data, ok := d.meter.decoded[where]; ok && fixed {
 		return data, nil
 	}
 	data := d.data[where.start:where.end:where.end]
@@ -42,8 +44,29 @@ func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
 			return nil, err
 		}
 	}
-	d.meter.decoded[where] = data
+	if fixed {
+		d.meter.decoded[where] = data
+	}
 	return data, nil
+}
+
+// indirect tells whether values hold a reference, which each revision may lead elsewhere.
+func indirect(values ...Object) bool {
+	for _, v := range values {
+		switch v := v.(type) {
+		case Ref:
+			return true
+		case Array:
+			if indirect(v...) {
+				return true
+			}
+		case Dict:
+			if indirect(slices.Collect(maps.Values(v))...) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // locate finds the data of a stream, from its start to endstream. Where Length is wrong the keyword decides.

@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/pdf"
 	"trustcore/verify/signature"
 )
 
 // maxListed bounds the changes of one rule that are listed for one signature.
 const maxListed = 256
+
+// judgeNodes is what the judgement of a change costs, in nodes.
+const judgeNodes = 20
 
 // meaning is what a kind of change means for a signature.
 type meaning struct {
@@ -27,6 +31,7 @@ var meanings = map[pdf.ChangeKind]meaning{
 	pdf.ChangeTimestamp:   {signature.ChangeTimestamp, signature.RuleNone, 1},
 	pdf.ChangeMetadata:    {signature.ChangeMetadata, signature.RuleNone, 1},
 	pdf.ChangeDescription: {signature.ChangeMetadata, signature.RuleNone, never},
+	pdf.ChangeStructure:   {signature.ChangeMetadata, signature.RuleNone, 2},
 	pdf.ChangeSignature:   {signature.ChangeSignature, signature.RuleNone, 2},
 	pdf.ChangeEmptyField:  {signature.ChangeAnnotation, signature.RuleNone, 2},
 	pdf.ChangeField:       {signature.ChangeField, signature.RuleNone, 2},
@@ -55,20 +60,24 @@ func (r *reader) changes(d *dictionary) {
 	limits := r.limits(d)
 	listed := map[signature.Rule]int{}
 	for _, c := range list {
+		if r.budget.Nodes(judgeNodes) != nil {
+			return
+		}
 		change := limits.judge(c)
 		if listed[change.Rule]++; listed[change.Rule] <= maxListed {
 			d.signed.Changes = append(d.signed.Changes, change)
 		}
 	}
 	if rest := r.file.Size() - d.end(); len(list) == 0 && rest > 0 {
-		d.signed.Changes = append(d.signed.Changes, signature.Change{
-			Kind: signature.ChangeOther, Revision: d.Revision + 1, What: fmt.Sprintf("%d octets follow that change nothing", rest)})
+		d.signed.Changes = append(d.signed.Changes, signature.Change{Kind: signature.ChangeOther,
+			Revision: d.Revision + 1, What: fmt.Sprintf("%d octets follow that change nothing", rest)})
 	}
 	slices.SortStableFunc(d.signed.Changes, func(a, b signature.Change) int { return a.Revision - b.Revision })
 }
 
 // limits are what the signatures of a revision allow to change afterwards.
 type limits struct {
+	budget     *budget.Budget
 	certified  bool
 	permission int64          // the least of all certifications
 	by         signature.Rule // what says so: DocMDP or a field's Lock
@@ -84,10 +93,10 @@ type lock struct {
 
 // limits collects what a signature and those before it demand (ISO 32000-2 12.8.2.2, 12.8.2.4, 12.7.5.5).
 func (r *reader) limits(d *dictionary) *limits {
-	l := &limits{permission: never}
+	l := &limits{budget: r.budget, permission: never}
 	for _, e := range r.dictionaries {
-		if e.signed == nil || e.end() > d.end() {
-			continue
+		if e.signed == nil || !e.Consistent || e.end() > d.end() {
+			continue // another's, later, or put there to look earlier than it is
 		}
 		for _, ref := range e.References {
 			switch ref.Method {
@@ -119,7 +128,10 @@ func (l *limits) certify(permission int64, by signature.Rule) {
 
 // judge names a change and what forbids it.
 func (l *limits) judge(c pdf.Change) signature.Change {
-	v := meanings[c.Kind]
+	v, known := meanings[c.Kind]
+	if !known {
+		v = meanings[pdf.ChangeOther]
+	}
 	out := signature.Change{Kind: v.kind, Revision: c.Revision + 1, Page: c.Page, What: c.What, Rule: v.rule}
 	if c.Object.Number != 0 {
 		out.Object = fmt.Sprintf("%d %d", c.Object.Number, c.Object.Generation)
@@ -137,7 +149,7 @@ func (l *limits) judge(c pdf.Change) signature.Change {
 		if out.Rule != signature.RulePageDifference {
 			out.Rule = l.by
 		}
-		out.What += fmt.Sprintf(" (the certification allows changes of level %d alone)", l.permission)
+		out.What += fmt.Sprintf(" (changes of level %d are allowed)", l.permission)
 	case l.certified && permission != never:
 		out.Rule = signature.RuleNone
 	}
@@ -153,6 +165,9 @@ func (l *limits) field(c pdf.Change, out *signature.Change) {
 		return
 	}
 	for _, k := range l.locks {
+		if l.budget.Nodes(len(k.fields)) != nil {
+			return
+		}
 		if k.holds(c.Field) {
 			out.Rule = k.rule
 			out.What += fmt.Sprintf(" (the field is locked by %s)", k.rule)

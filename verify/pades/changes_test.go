@@ -116,7 +116,7 @@ func TestForbiddenChanges(t *testing.T) {
 		{"append-only flag taken back", update{objects: f.edit(6, "/SigFlags 3", "/SigFlags 1")}, "other" + undefined},
 		{"another form without a field", update{objects: f.edit(6, "7 0 R 9 0 R", "9 0 R")}, "removal" + visual},
 		{"text field added", update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 73 0 R")[6], 73: "<</FT/Tx/T(nowe)/V(1)>>"}}, "other" + undefined},
-		{"appearance of a field", update{objects: draft{17: stream("/Type/XObject/Subtype/Form/BBox[0 0 180 20]", "(9999) Tj")}}, "removal" + undefined},
+		{"appearance of a field", update{objects: draft{17: stream("/Type/XObject/Subtype/Form/BBox[0 0 180 20]", "(9999) Tj")}}, "removal" + visual},
 		{"state of a check box alone", update{objects: f.edit(9, "/AS/Off", "/AS/Tak")}, "removal" + visual},
 		{"appearance given to a field", update{objects: f.edit(22, "/V(Jan)", "/V(Jan)/AP<</N 17 0 R>>")}, "removal" + visual},
 		{"place of a field", update{objects: f.edit(7, "[20 100 200 120]", "[0 0 300 300]")}, "removal" + visual},
@@ -172,6 +172,22 @@ func TestObjectsOfTwoParts(t *testing.T) {
 			f.edit(15, "8 0 R", "8 0 R 79 0 R")},
 		{change{"content that was null", update{objects: draft{80: evil}}, "content" + visual}, f.edit(3, "/Contents 4 0 R", "/Contents[4 0 R 80 0 R]").with(draft{80: "null"})},
 		{change{"page without an object", update{objects: draft{81: f[13]}}, "annotation content" + visual + " other" + undefined}, f.edit(2, "13 0 R", "13 0 R 81 0 R")},
+		{change{"field and font, first seen behind a comment", update{objects: f.edit(7, "(10)", "(99)")}, "content" + visual + " field"},
+			f.edit(15, "8 0 R", "8 0 R<</Subtype/Text/X 84 0 R>>").with(f.edit(13, "<</Font<</F 5 0 R>>>>", " 84 0 R")).with(draft{84: "<</Font 85 0 R>>", 85: "<</F 7 0 R>>"})},
+		{change{"parent outside the tree", update{objects: draft{86: "<</Kids[13 0 R]/Rotate 180>>"}}, "content" + visual},
+			f.edit(13, "/Parent 2 0 R", "/Parent 86 0 R").with(draft{86: "<</Kids[13 0 R]>>"})},
+		{change{"field and comment share a look", update{objects: draft{17: f[16]}}, "removal" + visual}, draft{}},
+		{change{"look given where looks are made anew", update{objects: f.edit(22, "(Jan)", "(Jan)/AP<</N 16 0 R>>")}, "field"}, f.edit(6, "/SigFlags", "/NeedAppearances true/SigFlags")},
+		{change{"structure with text for what is shown", update{objects: draft{101: "<</S/Document/K[0 103 0 R]/P 100 0 R>>", 103: "<</S/P/ActualText(9999)/K 0/P 101 0 R>>"}}, "other" + undefined}, structure(f)},
+		{change{"widget for an old field", update{objects: draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R 93 0 R]>>", 93: "<</Subtype/Widget/Rect[0 0 300 300]/AP<</N 16 0 R>>>>"}},
+			"other" + undefined}, draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R]>>", 92: "<</Subtype/Widget/Rect[0 0 9 9]>>"}},
+		{change{"field of an old comment", update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 75: "<</FT/Sig/T(Trzeci)/Kids[8 0 R]>>"}}, "other" + undefined}, draft{}},
+		{change{"structure with text for a comment", update{objects: draft{101: "<</S/Document/K[0 103 0 R]/P 100 0 R>>",
+			103: "<</S/Annot/ActualText(9999)/K<</Type/OBJR/Obj 8 0 R>>/P 101 0 R>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure with other text", update{objects: draft{101: "<</S/Document/K[0]/P 100 0 R/ActualText(9999)>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure shrinks", update{objects: draft{101: "<</S/Document/K[]/P 100 0 R>>"}}, "other" + undefined}, structure(f)},
+		{change{"structure names a comment", update{objects: draft{101: "<</S/Document/K[0 103 0 R]/P 100 0 R>>", 103: "<</S/Annot/K<</Type/OBJR/Obj 83 0 R>>/P 101 0 R>>",
+			102: "<</Nums[0[101 0 R]1 103 0 R]>>", 15: f.edit(15, "8 0 R", "8 0 R 83 0 R")[15], 83: "<</Subtype/Text/StructParent 1>>"}}, "annotation metadata"}, structure(f)},
 		{change{"encryption", update{objects: draft{82: "<</Filter/Standard/V 4>>"}}, "other" + undefined}, draft{82: "<</Filter/None>>", 1: f.edit(1, "/Lang", "/Legal 82 0 R/Lang")[1]}},
 	}
 	o := newOffice(t)
@@ -182,6 +198,12 @@ func TestObjectsOfTwoParts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// structure tags the form.
+func structure(f draft) draft {
+	return draft{1: f.edit(1, "/Lang", "/StructTreeRoot 100 0 R/Lang")[1], 100: "<</Type/StructTreeRoot/K 101 0 R/ParentTree 102 0 R>>",
+		101: "<</S/Document/K[0]/P 100 0 R>>", 102: "<</Nums[0[101 0 R]]>>"}
 }
 
 // TestCrossReferenceTricks: what programs read in different ways is forbidden, whatever we read.
@@ -195,6 +217,18 @@ func TestCrossReferenceTricks(t *testing.T) {
 	}
 	shadow := o.signUpdate(t, []byte("%PDF-1.7\n"+hidden), update{objects: f}, 11, "")
 	old := string(signed[bytes.LastIndex(signed, []byte("startxref")):])
+	// inside is a section that the signed bytes hide: it changes nothing, and whoever wrote it knew what follows.
+	inside := func(prev, start int) []byte {
+		section := fmt.Sprintf("xref\n90 1\n0000000000 00000 f\r\ntrailer\n<</Size 200/Root 1 0 R/Info 12 0 R/Prev %010d>>\n", prev)
+		return o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: f, before: section, start: start}, 11, "")
+	}
+	table := bytes.LastIndex(inside(0, 0), []byte("\nxref\n")) + 1
+	hiding, linear := inside(table, 0), inside(table, 9)
+	// two has a table that leaves the content as it is, and a stream for those who read it that does not.
+	evil := "4 0 obj\n" + stream("", "BT (9999) Tj ET") + "\nendobj\n"
+	at := len(signed)
+	second := "96 0 obj\n" + stream("/Type/XRef/W[1 3 1]/Index[4 1]/Size 200", string([]byte{1, byte(at >> 16), byte(at >> 8), byte(at), 0})) + "\nendobj\n"
+	two := update{entries: map[int]string{4: object(4)}, before: evil + second, trailer: fmt.Sprintf("/XRefStm %d", at+len(evil))}
 	rows := []struct {
 		name string
 		data []byte
@@ -211,8 +245,13 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"entry to an object that was hidden", update{entries: map[int]string{4: "0000000009 00000 n\r\n"}}.append(shadow), "content" + visual},
 		{"entry of another generation", update{entries: map[int]string{4: strings.Replace(object(4), " 00000 ", " 00001 ", 1)}}.append(signed), "content" + visual},
 		{"catalog to nowhere", update{entries: map[int]string{1: object(13)}}.append(signed), "other" + undefined},
-		{"row that is none", update{objects: draft{12: f[12]}, entries: map[int]string{50: "xxxxxxxxxx 00000 n\r\n"}}.append(signed), "other" + undefined},
+		{"row that is none", fmt.Appendf(bytes.Clone(signed), "xref\n110 4\n%strailer\n<</Size 200/Root 1 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n",
+			"0000000000 00001 f\r\n0000000000 00001 f\r\nxxxxxxxxxx 00000 n\r\n0000000000 00001 f\r\n", previous(signed), len(signed)), "other" + undefined},
 		{"fewer objects", update{size: 4}.append(signed), "other" + undefined},
+		{"references from inside the signed bytes", append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...), "other" + undefined},
+		{"two kinds of references", two.append(signed), "other" + undefined},
+		{"references that cannot be read", update{objects: draft{12: f[12]}, trailer: "/XRefStm 7"}.append(signed), "other" + undefined},
+		{"another chain", bytes.Replace(update{objects: draft{12: f[12]}}.append(linear), []byte("/Prev 9>>"), fmt.Appendf(nil, "/Prev %d>>", table), 1), "other" + undefined},
 		{"garbage alone", append(bytes.Clone(signed), "<!-- proxy -->"...), ""},
 		{"trailer alone", append(bytes.Clone(signed), "trailer\n<</Size 90/Root 1 0 R>>\n"...), ""},
 	}
@@ -252,7 +291,7 @@ func TestAllowedChanges(t *testing.T) {
 	const annotation, field, metadata, evidence, removal = "annotation", "field", "metadata", "validation-data", "removal"
 	rows := []allowed{
 		{"security store", dss, evidence, evidence, evidence, evidence},
-		{"dates and producer", update{objects: f.edit(12, "(test)", "(inny)/ModDate(D:20260302)").with(draft{42: stream("/Type/Metadata/Subtype/XML", "<y/>")})},
+		{"dates and producer", update{objects: f.edit(12, "(test)", "(inny)/ModDate(D:20260302)").with(draft{42: stream("/Type/Metadata/Subtype/XML", xmp("2"))})},
 			metadata, metadata, metadata, metadata},
 		{"title", update{objects: f.edit(12, "(Decyzja)", "(Inna)")}, metadata, metadata + certified, metadata + certified, metadata + certified},
 		{"text filled in", update{objects: filled.with(draft{90: f[17]})}, field, field + certified, field, field},
@@ -326,6 +365,13 @@ func TestFurtherSignatures(t *testing.T) {
 			}
 		}
 	}
+	// The widget of a field may be an object of its own.
+	apart := f.with(f.edit(15, "20 0 R", "92 0 R")).with(draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R]>>", 92: "<</Subtype/Widget/Parent 20 0 R/Rect[200 20 280 60]>>"})
+	s := first(t, o.signUpdate(t, o.signDraft(t, apart, docMDP(2)), update{objects: draft{20: "<</FT/Sig/T(Drugi)/Kids[92 0 R]/V 91 0 R>>",
+		92: "<</Subtype/Widget/Parent 20 0 R/Rect[200 20 280 60]/AP<</N 16 0 R>>>>"}}, 91, ""))
+	if got := told(s); got != signing || s.Changes[0].Page != 1 {
+		t.Errorf("widget apart: %q, page %d", got, s.Changes[0].Page)
+	}
 	two := o.signUpdate(t, o.signDraft(t, f, ""), inEmpty, 91, "")
 	doc := open(t, two)
 	if len(doc.Signatures) != 2 || len(doc.Signatures[1].Changes) != 0 || !doc.Signatures[1].References[0].Full {
@@ -353,6 +399,8 @@ func TestLockedFields(t *testing.T) {
 		{"included", fieldMDP("Include", "(kwota)"), nil, sum, mdp},
 		{"not included", fieldMDP("Include", "(dane)"), nil, sum, "field"},
 		{"included through its parent", fieldMDP("Include", "(dane)"), nil, name, mdp},
+		{"value of a parent and of its kid", fieldMDP("Include", "(dane.imie)"), f.edit(21, "/FT", "/V(x)/FT"),
+			update{objects: f.edit(21, "/FT", "/V(y)/FT").with(f.edit(22, "(Jan)", "(Anna)"))}, "field " + mdp},
 		{"beginning of a name alone", fieldMDP("Include", "(dan)"), nil, name, "field"},
 		{"excluded", fieldMDP("Exclude", "(kwota)"), nil, sum, "field"},
 		{"not excluded", fieldMDP("Exclude", "(kwota)"), nil, name, mdp},
@@ -388,5 +436,60 @@ func TestCertificationBindsLaterSignatures(t *testing.T) {
 	}
 	if got := told(doc.Signatures[1]); got != "field/DocMDP" {
 		t.Errorf("certification: %q", got)
+	}
+}
+
+// Objects in object streams, and places behind the signed bytes that its cross references name already.
+func TestPlacesOfObjects(t *testing.T) {
+	f := form()
+	o := newOffice(t)
+	evil := stream("", "BT (9999) Tj ET")
+	loose := maps.Clone(f)
+	delete(loose, 5)
+	delete(loose, 7)
+	delete(loose, 13)
+	packed := o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: loose, packed: draft{5: f[5], 7: f[7], 13: f[13]}, packer: 50}, 11, "")
+	at := func(offset int) map[int]string { return map[int]string{4: fmt.Sprintf("%010d 00000 n\r\n", offset)} }
+	missing := maps.Clone(f)
+	delete(missing, 4)
+	beyond := func(shift int) []byte {
+		size := len(o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: missing, entries: at(0)}, 11, ""))
+		return o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: missing, entries: at(size + shift)}, 11, "")
+	}
+	open := strings.Replace(f[4], "/Length 42", "/Length 9999", 1)
+	rows := []change{
+		{"packed, another container", update{packed: draft{5: "<</Type/Font/Subtype/Type3>>", 7: f[7], 13: f[13]}, packer: 50}, "content" + visual},
+		{"packed, container replaced alone", update{objects: draft{50: stream("/Type/ObjStm/N 3/First 16", "5 0 7 30 13 200 <</Type/Font/Subtype/Type3>>  "+f[7]+
+			strings.Repeat(" ", 170-len(f[7]))+f[13])}}, "content" + visual},
+		{"packed, another index", update{packed: draft{5: f[5]}, packer: 62, objects: draft{4: evil}}, "content" + visual},
+		{"packed anew", update{packed: draft{5: f[5], 7: f[7]}, packer: 62}, "other"},
+		{"packed and filled", update{packed: f.edit(7, "(10)", "(99)"), packer: 62}, "field"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			s := first(t, row.append(packed))
+			if got := told(s); got != row.want {
+				t.Errorf("told %q, want %q: %v", got, row.want, s.Changes)
+			}
+		})
+	}
+	filtered := o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: loose.with(draft{95: "/ASCIIHexDecode"}), packed: draft{5: f[5], 7: f[7], 13: f[13]}, packer: 50, filter: 95}, 11, "")
+	if got := told(first(t, update{objects: draft{95: "null"}}.append(filtered))); !strings.Contains(got, "content"+visual) {
+		t.Errorf("a container with another filter: %q", got)
+	}
+	later := update{bare: true, after: "4 0 obj\n" + evil + "\nendobj\n"}.append(beyond(0))
+	if got := told(first(t, later)); !strings.Contains(got, "other") && !strings.Contains(got, "content"+visual) {
+		t.Errorf("an entry that leads behind the signed bytes: %q", got)
+	}
+	later = update{objects: draft{12: f[12], 4: evil}}.append(beyond(len("12 0 obj\n\nendobj\n") + len(f[12])))
+	if got := told(first(t, later)); !strings.Contains(got, "content"+visual) {
+		t.Errorf("an entry that leads into an update: %q", got)
+	}
+	growing := o.signDraft(t, f.with(draft{4: open}), "")
+	i := bytes.Index(growing, []byte("/Length 9999")) + len("/Length 9999>>\nstream\n")
+	pad := strings.Repeat(" ", i+9999-len(growing)-len("12 0 obj\n(")-1)
+	later = update{objects: draft{12: "(" + pad + "\nendstream)"}}.append(growing)
+	if got := told(first(t, later)); !strings.Contains(got, "content"+visual) {
+		t.Errorf("a stream that grows into the update: %q", got)
 	}
 }

@@ -90,7 +90,7 @@ func hostile(t testing.TB) map[string][]byte {
 		"strings":                     file(draft{6: "<</Fields[10 0 R]/A[" + strings.Repeat("()", size/3) + "]>>"}),
 		"names in the form":           file(deep),
 		"signatures of one range":     file(fields("11 0 R")),
-		"signatures of many ranges":   file(fields("<</SubFilter/ETSI.CAdES.detached/ByteRange[0 400 500 500000]/Contents"+contents+">>").with(draft{900: "(" + strings.Repeat("x", size/2) + ")"})),
+		"signatures of many ranges":   file(fields("<</SubFilter/ETSI.CAdES.detached/ByteRange[0 400 500 500000]/Contents" + contents + ">>").with(draft{900: "(" + strings.Repeat("x", size/2) + ")"})),
 		"time-stamps without a token": file(fields("<</SubFilter/ETSI.RFC3161/ByteRange[0 400 500 100000]/Contents<3000>>>").with(draft{900: "(" + strings.Repeat("x", size/2) + ")"})),
 		"revisions and pages":         signed,
 		"signed often":                often,

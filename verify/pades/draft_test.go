@@ -50,12 +50,18 @@ func form() draft {
 		23: "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://urzad.example/)>>>>",
 		40: "<</Names[(a.txt)<</Type/Filespec/F(a.txt)/EF<</F 44 0 R>>>>]>>",
 		41: "<</OCGs[45 0 R]/D<</ON[45 0 R]>>>>",
-		42: stream("/Type/Metadata/Subtype/XML", "<x:xmpmeta/>"),
+		42: stream("/Type/Metadata/Subtype/XML", xmp("1")),
 		43: "<</First 46 0 R/Last 46 0 R/Count 1>>",
 		44: stream("/Type/EmbeddedFile", "zalacznik"),
 		45: "<</Type/OCG/Name(tlo)>>",
 		46: "<</Title(Poczatek)/Parent 43 0 R/Dest[3 0 R/Fit]>>",
 	}
+}
+
+// xmp is a metadata stream that says nothing but a number.
+func xmp(number string) string {
+	return `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">` +
+		`<rdf:Description rdf:about="" x:n="` + number + `"/></rdf:RDF></x:xmpmeta>`
 }
 
 // with returns the draft with other objects; an empty text takes one away.
@@ -82,9 +88,13 @@ type update struct {
 	trailer string         // keys that come first in the trailer, so that they are not the last of a kind
 	size    int            // of the trailer, 0 for enough
 	root    int
+	start   int    // of startxref, 0 for the table
 	before  string // bytes before the objects
 	after   string // bytes after the end
 	bare    bool   // the objects alone
+	packed  draft  // objects that lie in object stream packer; the cross references are a stream then, the next object
+	packer  int
+	filter  int // object with the packer's filter, ASCIIHexDecode, 0 for none
 }
 
 const trailerSize = 200
@@ -104,6 +114,9 @@ func (u update) append(file []byte) []byte {
 		rows[n] = "0000000000 00001 f\r\n"
 	}
 	maps.Copy(rows, u.entries)
+	if u.packer > 0 {
+		return append(u.appendStream(out, rows, previous(file)), u.after...)
+	}
 	at := len(out)
 	out = append(out, "xref\n"...)
 	if len(rows) == 0 {
@@ -116,12 +129,54 @@ func (u update) append(file []byte) []byte {
 	if u.size == 0 {
 		size = trailerSize
 	}
-	prev := ""
-	if i := bytes.LastIndex(file, []byte("startxref\n")); i >= 0 {
-		prev = "/Prev " + strings.Fields(string(file[i+len("startxref\n"):]))[0]
+	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\n", u.trailer, size, root, previous(file))
+	if u.start > 0 {
+		at = u.start
 	}
-	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n", u.trailer, size, root, prev, at)
+	out = fmt.Appendf(out, "startxref\n%d\n%%%%EOF\n", at)
 	return append(out, u.after...)
+}
+
+// previous is the key that leads to the cross references of a file.
+func previous(file []byte) string {
+	i := bytes.LastIndex(file, []byte("startxref\n"))
+	if i < 0 {
+		return ""
+	}
+	return "/Prev " + strings.Fields(string(file[i+len("startxref\n"):]))[0]
+}
+
+// appendStream writes the packed objects and a cross-reference stream.
+func (u update) appendStream(out []byte, rows map[int]string, prev string) []byte {
+	var head, body string
+	table := map[int][]byte{}
+	for i, n := range slices.Sorted(maps.Keys(u.packed)) {
+		head += fmt.Sprintf("%d %d ", n, len(body))
+		body += u.packed[n] + " "
+		table[n] = []byte{2, 0, byte(u.packer >> 8), byte(u.packer), byte(i)}
+	}
+	offset := func(at int) []byte { return []byte{1, byte(at >> 16), byte(at >> 8), byte(at), 0} }
+	for n, row := range rows {
+		var at int
+		_, _ = fmt.Sscanf(row, "%d", &at)
+		table[n] = offset(at)
+	}
+	table[u.packer] = offset(len(out))
+	dict, data := fmt.Sprintf("/Type/ObjStm/N %d/First %d", len(u.packed), len(head)), head+body
+	if u.filter > 0 {
+		dict, data = fmt.Sprintf("%s/Filter %d 0 R", dict, u.filter), fmt.Sprintf("%x>", data)
+	}
+	out = fmt.Appendf(out, "%d 0 obj\n%s\nendobj\n", u.packer, stream(dict, data))
+	at := len(out)
+	table[u.packer+1] = offset(at)
+	var index string
+	data = ""
+	for _, n := range slices.Sorted(maps.Keys(table)) {
+		index += fmt.Sprintf("%d 1 ", n)
+		data += string(table[n])
+	}
+	dict = fmt.Sprintf("/Type/XRef/W[1 3 1]/Index[%s]/Size %d/Root 1 0 R/Info 12 0 R%s", index, trailerSize, prev)
+	return fmt.Appendf(out, "%d 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n", u.packer+1, stream(dict, data), at)
 }
 
 // sign writes the draft and signs it. The reference, of DocMDP or FieldMDP, may be empty.
@@ -133,17 +188,8 @@ func (o office) signDraft(t testing.TB, d draft, reference string) []byte {
 // signUpdate appends an update that holds a signature dictionary and signs it.
 func (o office) signUpdate(t testing.TB, file []byte, u update, number int, reference string) []byte {
 	t.Helper()
-	const hole, width = 2048, 10
-	mark := strings.Repeat("*", width)
-	u.objects = u.objects.with(draft{number: "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)" + reference +
-		"/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
-	out := u.append(file)
-	start := bytes.LastIndex(out, []byte("/Contents<")) + len("/Contents")
-	end := start + 2*hole + 2
-	for _, n := range []int{start, end, len(out) - end} {
-		i := bytes.Index(out, []byte(mark))
-		copy(out[i:], fmt.Sprintf("%-*d", width, n))
-	}
+	const hole = 1200
+	out, start, end := u.prepare(file, number, reference, hole)
 	h := sha256.New()
 	h.Write(out[:start])
 	h.Write(out[end:])
@@ -153,6 +199,22 @@ func (o office) signUpdate(t testing.TB, file []byte, u update, number int, refe
 	}
 	copy(out[start+1:], fmt.Sprintf("%x", signed))
 	return out
+}
+
+// prepare appends the update with a signature dictionary that has a hole for so many bytes, from start to end.
+func (u update) prepare(file []byte, number int, reference string, hole int) (out []byte, start, end int) {
+	const width = 10
+	mark := strings.Repeat("*", width)
+	u.objects = u.objects.with(draft{number: "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)" + reference +
+		"/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
+	out = u.append(file)
+	start = bytes.LastIndex(out, []byte("/Contents<")) + len("/Contents")
+	end = start + 2*hole + 2
+	for _, n := range []int{start, end, len(out) - end} {
+		i := bytes.Index(out, []byte(mark))
+		copy(out[i:], fmt.Sprintf("%-*d", width, n))
+	}
+	return out, start, end
 }
 
 // docMDP is the reference of a certification.

@@ -2,12 +2,17 @@ package pades
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/budget/budgettest"
+	"trustcore/internal/cms"
 	"trustcore/verify/signature"
 )
 
@@ -127,18 +132,24 @@ func TestTampered(t *testing.T) {
 	}
 }
 
+// FuzzOpen reads whatever comes: nothing may panic, run away or cost more than its size allows. The seeds lie in
+// testdata: small files, signed, changed in one way each.
 func FuzzOpen(f *testing.F) {
-	o := newOffice(f)
-	f.Add(o.sign(f, blank(10), true))
-	f.Add(o.stamp(f, o.store(f, o.sign(f, blank(10), false))))
+	limit := budgettest.Limit{Time: 2 * time.Second, TimeAnOctet: 200 * time.Microsecond, Alloc: 8 << 20, AllocAnOctet: 64 << 10}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := Open(budget.New(t.Context(), len(data)), data)
-		if err != nil {
+		var doc *signature.Document
+		budgettest.Check(t, len(data), limit, func() { doc, _ = Open(budget.New(t.Context(), len(data)), data) })
+		if doc == nil {
 			return
 		}
 		for _, s := range doc.Signatures {
 			if s.ID == "" || s.Format == "" {
 				t.Error("a signature without a name")
+			}
+			for _, r := range s.References {
+				if r.Full && len(s.Changes) > 0 {
+					t.Error("full and changed")
+				}
 			}
 		}
 	})
@@ -187,5 +198,88 @@ func BenchmarkOpenSignedOften(b *testing.B) {
 		if err != nil || len(doc.Signatures) != 8 || !doc.Signatures[7].ReferencesIntact() {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What a byte range covers besides a revision, or a CMS besides the byte range, is not what a reader shows.
+func TestInconsistentRangeIsNotIntact(t *testing.T) {
+	o := newOffice(t)
+	signed := o.sign(t, blank(100), false)
+	i := bytes.Index(signed, []byte("/Contents <"))
+	numbers := bytes.Fields(signed[bytes.Index(signed, []byte("/ByteRange [0 "))+len("/ByteRange ["):])
+	before := string(numbers[1])
+	narrow := bytes.Replace(signed, []byte("[0 "+before), []byte("[0 "+strings.Repeat("0", len(before)-1)+"9"), 1)
+	for name, data := range map[string][]byte{
+		"hole too wide":    narrow,
+		"range too short":  bytes.Replace(signed, fmt.Appendf(nil, "%-10d", len(signed)-atoi(numbers[2])), []byte("50        "), 1),
+		"hole in the tail": append(bytes.Clone(signed[:i]), bytes.Replace(signed[i:], []byte("/Contents <"), []byte("/Contents  "), 1)...),
+	} {
+		doc, err := Open(budget.New(t.Context(), len(data)), data)
+		if err != nil || len(doc.Signatures) == 0 {
+			continue
+		}
+		if s := doc.Signatures[0]; s.ReferencesIntact() || s.References != nil && s.References[0].Full {
+			t.Errorf("%s: %+v", name, s.References)
+		}
+	}
+}
+
+func atoi(text []byte) int {
+	n := 0
+	for _, c := range bytes.TrimRight(text, "]") {
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+// Viewers take two fields of one full name for one field, and show one signature.
+func TestTwoFieldsOfOneName(t *testing.T) {
+	o := newOffice(t)
+	f := form()
+	signed := o.signDraft(t, f, "")
+	for name, want := range map[string]bool{"Podpis": true, "Inny": false} {
+		field := draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 75: "<</FT/Sig/T(" + name + ")/V 91 0 R/Rect[0 0 0 0]>>"}
+		doc := open(t, o.signUpdate(t, signed, update{objects: field}, 91, ""))
+		if len(doc.Signatures) != 2 || len(doc.Signatures[0].Structure) != 0 {
+			t.Fatalf("%d signatures", len(doc.Signatures))
+		}
+		got := strings.Contains(strings.Join(doc.Signatures[1].Structure, ";"), "same full name")
+		if got != want {
+			t.Errorf("%s: structure %v", name, doc.Signatures[1].Structure)
+		}
+	}
+}
+
+// A store that replaces another takes no evidence away, but the level goes by the newest.
+func TestStoresOfAllRevisions(t *testing.T) {
+	o := newOffice(t)
+	f := form()
+	store := func(name string, number int, crl []byte) draft {
+		return draft{1: f.edit(1, "/Lang", "/DSS "+name+" 0 R/Lang")[1], number: fmt.Sprintf("<</CRLs[%d 0 R]>>", number+1), number + 1: stream("", string(crl))}
+	}
+	first, second := o.crl(t), []byte("another list")
+	data := update{objects: store("102", 102, second)}.append(update{objects: store("100", 100, first)}.append(o.signDraft(t, f, "")))
+	s := open(t, data).Signatures[0]
+	if len(s.CRLs) != 2 || !bytes.Equal(s.CRLs[1], first) {
+		t.Errorf("%d lists", len(s.CRLs))
+	}
+	if s.Level != "B-B" && s.Level != "BES" {
+		t.Errorf("level %s", s.Level)
+	}
+}
+
+// A CMS that brings what it is about along is about that, not about the file.
+func TestOwnContentIsNotIntact(t *testing.T) {
+	o := newOffice(t)
+	out, start, end := update{objects: form()}.prepare([]byte("%PDF-1.7\n"), 11, "", 12000)
+	covered := slices.Concat(out[:start], out[end:])
+	signed, err := cms.Sign(cms.SignConfig{Signer: o.officer.key, Certificate: o.officer.cert.Raw, Hash: crypto.SHA256, Content: covered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(out[start+1:], fmt.Sprintf("%x", signed))
+	s := open(t, out).Signatures[0]
+	if !s.Intact || s.ReferencesIntact() || len(s.Structure) == 0 {
+		t.Errorf("intact %v, references %v, structure %v", s.Intact, s.References, s.Structure)
 	}
 }

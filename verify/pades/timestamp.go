@@ -2,6 +2,7 @@ package pades
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/signature"
@@ -32,8 +33,8 @@ func (r *reader) coverage() {
 	for i, d := range r.dictionaries {
 		switch {
 		case d.signed != nil:
-			store := newest
-			d.evident = evidence{crls: append(d.signed.CRLs, store.crls...), ocsps: append(d.signed.OCSPs, store.ocsps...)}.about(r.budget, d.signed.Signer)
+			known := evidence{crls: slices.Concat(d.signed.CRLs, newest.crls), ocsps: slices.Concat(d.signed.OCSPs, newest.ocsps)}
+			d.evident = known.about(r.budget, d.signed.Signer)
 			covered.signature(d.signed)
 			all.give(r.budget, d.signed)
 		case d.token != nil:
