@@ -20,7 +20,7 @@ func DecodeBase64(s []byte) ([]byte, error) {
 	return clean[:n], nil
 }
 
-// Bytes returns the base64 text of an element, decoded.
+// Bytes returns the base64 text of an element, decoded. What it returns counts as held from then on.
 func (n Node) Bytes() ([]byte, error) {
 	if n.d == nil {
 		return []byte{}, nil
@@ -28,6 +28,12 @@ func (n Node) Bytes() ([]byte, error) {
 	_, octets := n.textSize()
 	if err := n.d.budget.Work(int64(costBase64 * octets)); err != nil {
 		return nil, err
+	}
+	if err := n.d.budget.Hold(octets); err != nil {
+		return nil, err
+	}
+	if x := &n.d.nodes[n.i]; x.kind == ElementNode && x.end == n.i+2 && n.d.nodes[n.i+1].kind == TextNode {
+		return DecodeBase64(n.d.content(&n.d.nodes[n.i+1]))
 	}
 	return DecodeBase64([]byte(n.Text()))
 }

@@ -263,7 +263,7 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 }
 
 // toSort is what it costs to bring n attributes or declarations into their order.
-func toSort(n int) int { return costAttribute * n * (1 + bits.Len(uint(n))/2) }
+func toSort(n int) int { return costAttribute * n * (1 + bits.Len(uint(n))) }
 
 // tag writes the start tag: all of it, or only what is in the set of an element that is not.
 func (c *canonicalizer) tag(x *node, visible bool) error {

@@ -155,12 +155,11 @@ func (c *canonicalizer) pickUtilized(i int32, x *node) {
 // inherit adds the attributes of the xml namespace that an element takes over from ancestors when its
 // parent is not in the set (Canonical XML 1.0, 2.4; Canonical XML 1.1, 2.4).
 func (c *canonicalizer) inherit(i int32) {
-	own := map[string]bool{}
-	c.meter.owed += costKeyedEntry
+	var own []int32 // names of attributes of the xml namespace: a handful, since they differ
 	x := &c.doc.nodes[i]
 	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
 		if c.doc.attrs[a].uri == atomSpaceXML {
-			own[c.doc.atoms[c.doc.names[c.doc.attrs[a].name].local]] = true
+			own = append(own, c.doc.names[c.doc.attrs[a].name].local)
 		}
 	}
 	for p := x.parent; p > 0; p = c.doc.nodes[p].parent {
@@ -169,14 +168,15 @@ func (c *canonicalizer) inherit(i int32) {
 			break
 		}
 		for a := y.attr; a < y.attr+int32(y.nattr); a++ {
-			local := c.doc.atoms[c.doc.names[c.doc.attrs[a].name].local]
-			if c.doc.attrs[a].uri != atomSpaceXML || own[local] {
+			if c.doc.attrs[a].uri != atomSpaceXML {
 				continue
 			}
-			if c.m.Form == Inclusive11 && local != "lang" && local != "space" {
+			local := c.doc.names[c.doc.attrs[a].name].local
+			c.meter.owed += int64(costGlance * (1 + len(own)))
+			if slices.Contains(own, local) || c.m.Form == Inclusive11 && c.doc.atoms[local] != "lang" && c.doc.atoms[local] != "space" {
 				continue
 			}
-			own[local] = true
+			own = append(own, local)
 			c.attr(&c.doc.attrs[a])
 		}
 	}

@@ -12,29 +12,30 @@ const (
 	costAttribute   = 30    // read, or written besides its octets
 	costDeclaration = 60    // read, or looked at where an element is written
 	costGlance      = 4     // an entry of a list that is passed over
-	costAtom        = 150   // a name that did not occur before
-	costFind        = 250   // a search for an Id, its message included
+	costAtom        = 200   // a name that did not occur before
+	costFind        = 200   // a search for an Id
 	costCanonical   = 3_000 // what every canonical form takes, however short
-	costKeyedEntry  = 200   // an entry of a map
+	costKeyedEntry  = 300   // an entry of a map
 	costBase64      = 4     // an octet that is decoded
 	costDigit       = 8     // an octet of a string that is read as a number
 	costText        = 6     // an octet of a string that a function looks at
 	costStep        = 50    // a step of an XPath expression
 	costModulo      = 8     // a binary place of a remainder
 	costFormat      = 500   // a number that is written
-	costTest        = 16    // a node test that is made of every node in turn
-	costJoin        = 16    // an octet of the URIs that are joined
+	costTest        = 20    // a node test that is made of every node in turn
+	costJoin        = 24    // an octet of the URIs that are joined
 )
 
-// What is held, in octets. What is allocated at once counts half: no copies are left behind.
+// What is held, in octets. Nodes, of 40 octets, are allocated at once: no copies are left behind, so they count
+// about half. Lists that grow count more than they are long.
 const (
-	nodeBytes        = 40 / 2
+	nodeBytes        = 22
 	attributeBytes   = 20
 	declarationBytes = 5 * 12 // with what stands beside it in lists that are copied while they grow
-	atomBytes        = 96
+	atomBytes        = 140
 	keyedEntryBytes  = 48
-	idBytes          = 32
-	nodeListBytes    = 8
+	idBytes          = 16
+	nodeListBytes    = 3 * 8
 	stringBytes      = 16
 )
 
@@ -44,17 +45,19 @@ var hashCosts = map[crypto.Hash]int64{
 	crypto.SHA3_224: 4, crypto.SHA3_256: 4, crypto.SHA3_384: 5, crypto.SHA3_512: 7, crypto.RIPEMD160: 7,
 }
 
-// meter gathers small costs and spends them together, since the budget is shared and a look at it takes time.
+// meter gathers small costs and spends them together, since the budget is shared and a look at it takes time. Its
+// first error stays, so that who can't report it may leave that to the next.
 type meter struct {
 	budget *budget.Budget
 	owed   int64
+	err    error
 }
 
 const meterStep = 50_000
 
 func (m *meter) spend(units int) error {
 	if m.owed += int64(units); m.owed < meterStep {
-		return nil
+		return m.err
 	}
 	return m.settle()
 }
@@ -62,5 +65,8 @@ func (m *meter) spend(units int) error {
 func (m *meter) settle() error {
 	units := m.owed
 	m.owed = 0
-	return m.budget.Work(units)
+	if m.err == nil {
+		m.err = m.budget.Work(units)
+	}
+	return m.err
 }

@@ -36,39 +36,57 @@ type idEntry struct {
 // ByID returns the element that carries the Id. An Id that two elements carry is refused, since choosing
 // one is how signature wrapping begins.
 func (d *Document) ByID(id string) (Node, error) {
-	d.ids.once.Do(d.indexIDs)
-	if err := d.budget.Work(costFind + budget.Octet*int64(len(id))); err != nil {
+	n, several, err := d.find(id)
+	switch {
+	case err != nil:
 		return Node{}, err
-	}
-	hash := maphash.String(d.ids.seed, id)
-	at, _ := slices.BinarySearchFunc(d.ids.entries, hash, func(e idEntry, h uint64) int { return cmp.Compare(e.hash, h) })
-	found := Node{}
-	for _, e := range d.ids.entries[at:] {
-		switch {
-		case e.hash != hash:
-			return orMissing(found, id)
-		case string(d.attrValue(&d.attrs[e.attr])) != id:
-		case found.d != nil && found.i != e.element:
-			return Node{}, fmt.Errorf("%q: %w", id, ErrAmbiguous)
-		default:
-			found = Node{d, e.element}
-		}
-	}
-	return orMissing(found, id)
-}
-
-func orMissing(n Node, id string) (Node, error) {
-	if n.d == nil || id == "" {
-		return Node{}, fmt.Errorf("%q: %w", id, ErrNoElement)
+	case several:
+		return Node{}, fmt.Errorf("%.256q: %w", id, ErrAmbiguous)
+	case n.d == nil:
+		return Node{}, fmt.Errorf("%.256q: %w", id, ErrNoElement)
 	}
 	return n, nil
 }
 
+// find returns the element that carries the Id, the zero Node where there is none, and whether there are several.
+func (d *Document) find(id string) (found Node, several bool, err error) {
+	d.ids.once.Do(d.indexIDs)
+	if err := d.budget.Work(costFind + budget.Octet*int64(len(id))); err != nil {
+		return Node{}, false, err
+	}
+	if id == "" {
+		return Node{}, false, nil
+	}
+	hash := maphash.String(d.ids.seed, id)
+	at, _ := slices.BinarySearchFunc(d.ids.entries, hash, func(e idEntry, h uint64) int { return cmp.Compare(e.hash, h) })
+	for _, e := range d.ids.entries[at:] {
+		switch {
+		case e.hash != hash:
+			return found, false, nil
+		case string(d.attrValue(&d.attrs[e.attr])) != id:
+		case found.d != nil && found.i != e.element:
+			return Node{}, true, nil
+		default:
+			found = Node{d, e.element}
+		}
+	}
+	return found, false, nil
+}
+
 func (d *Document) indexIDs() {
 	d.ids.seed = maphash.MakeSeed()
-	if d.budget.Work(int64(costGlance*(len(d.nodes)+len(d.attrs)))) != nil {
+	n := 0
+	for a := range d.attrs {
+		if d.isID(&d.attrs[a]) {
+			n++
+		}
+	}
+	work := int64(costGlance*(len(d.nodes)+2*len(d.attrs)) + costKeyedEntry*n)
+	if d.budget.Work(work) != nil || d.budget.Hold(n*idBytes) != nil {
 		return // nor will anything else be done
 	}
+	d.held += n * idBytes
+	d.ids.entries = make([]idEntry, 0, n)
 	for i := range d.nodes {
 		x := &d.nodes[i]
 		if x.kind != ElementNode {
@@ -80,12 +98,6 @@ func (d *Document) indexIDs() {
 			}
 		}
 	}
-	n := len(d.ids.entries)
-	if d.budget.Work(int64(n*costKeyedEntry)) != nil || d.budget.Hold(n*idBytes) != nil {
-		d.ids.entries = nil
-		return
-	}
-	d.held += n * idBytes
 	slices.SortFunc(d.ids.entries, func(a, b idEntry) int { return cmp.Compare(a.hash, b.hash) })
 }
 

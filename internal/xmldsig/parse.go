@@ -87,8 +87,7 @@ type parser struct {
 }
 
 func newParser(src []byte, limits Limits) *parser {
-	marks := bytes.Count(src, []byte{'<'})
-	nodes := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1)
+	nodes := min(countNodes(src)+1, limits.Nodes+1)
 	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32), meter: meter{budget: limits.Budget}}
 	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2))}
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
@@ -99,6 +98,28 @@ func newParser(src []byte, limits Limits) *parser {
 		}
 	}
 	return p
+}
+
+// countNodes returns about how many nodes a document has, hardly ever too few: room for too many would make the
+// garbage collector wait for as much again.
+func countNodes(src []byte) int {
+	n := 1
+	for i := 0; i < len(src)-1; i++ {
+		next := bytes.IndexByte(src[i:], '<')
+		if next < 0 {
+			break
+		}
+		if next > 0 { // a text before it
+			n++
+		}
+		if i += next; i+1 < len(src) && src[i+1] != '/' {
+			n++
+		}
+		if end := bytes.IndexByte(src[i:], '>'); end > 0 {
+			i += end
+		}
+	}
+	return n
 }
 
 func (p *parser) fail(format string, args ...any) error {

@@ -76,6 +76,7 @@ func (t *transformer) release() {
 	for _, d := range t.parsed {
 		d.release()
 	}
+	t.held, t.parsed = 0, nil
 }
 
 // heldWriter keeps what a transform gives to the next one.
@@ -85,7 +86,7 @@ type heldWriter struct {
 }
 
 func (w *heldWriter) Write(p []byte) (int, error) {
-	if err := w.hold(len(p)); err != nil {
+	if err := w.hold(2 * len(p)); err != nil { // it grows
 		return 0, err
 	}
 	w.octets = append(w.octets, p...)
@@ -122,8 +123,14 @@ func (t *transformer) stream(w io.Writer, in Data, transforms []Transform) (Node
 		} else if !canonical {
 			covered = NodeSet{}
 		}
+		before := transformer{limits: t.limits, held: t.held, parsed: t.parsed}
+		t.held, t.parsed = 0, nil
 		var err error
-		if in, err = t.apply(in, tr); err != nil {
+		if in, err = t.apply(in, tr); err == nil && !in.IsSet {
+			before.release() // nobody will look at it again
+		}
+		t.held, t.parsed = t.held+before.held, append(t.parsed, before.parsed...)
+		if err != nil {
 			return NodeSet{}, err
 		}
 	}

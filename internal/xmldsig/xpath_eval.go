@@ -50,6 +50,7 @@ type evaluator struct {
 	hasHere bool
 	meter   meter
 	made    int               // octets held for the strings and lists of the evaluation at hand
+	unheld  int               // octets of it that are not told to the budget yet
 	kept    int               // octets held for scopes
 	scopes  map[int32][]int32 // by element with declarations: those in scope there
 }
@@ -62,17 +63,19 @@ func newEvaluator(d *Document, here Node) *evaluator {
 
 // hold spends memory for a string or list of the evaluation at hand.
 func (v *evaluator) hold(octets int) error {
-	if octets < longCopy {
-		return nil // far fewer than the steps that lead to it may be made at once
+	if v.unheld += octets; v.unheld < holdStep {
+		return nil
 	}
-	v.made += octets
-	return v.d.budget.Hold(octets)
+	n := v.unheld
+	v.unheld = 0
+	v.made += n
+	return v.d.budget.Hold(n)
 }
 
 // forget gives back what an evaluation held that is over.
 func (v *evaluator) forget() {
 	v.d.budget.Release(v.made)
-	v.made = 0
+	v.made, v.unheld = 0, 0
 }
 
 // release gives back everything.
@@ -222,9 +225,9 @@ func (v *evaluator) walk(steps []step, nodes []xnode) ([]xnode, error) {
 			} else {
 				next = append(next, found...)
 			}
-		}
-		if err := v.hold(nodeListBytes * len(next)); err != nil {
-			return nil, err
+			if err := v.hold(nodeListBytes * len(found)); err != nil {
+				return nil, err
+			}
 		}
 		if nodes, err = v.ordered(next); err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package xmldsig
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -320,12 +319,14 @@ func (v *evaluator) id(arg xvalue) (xvalue, error) {
 		return nil, err
 	}
 	for _, id := range ids {
-		n, err := v.d.ByID(id)
+		n, several, err := v.d.find(id)
 		switch {
-		case err == nil:
-			out = append(out, xnode{i: n.i})
-		case !errors.Is(err, ErrNoElement):
+		case err != nil:
 			return nil, err
+		case several:
+			return nil, fmt.Errorf("XPath: id(): %w", ErrAmbiguous)
+		case !n.IsZero():
+			out = append(out, xnode{i: n.i})
 		}
 	}
 	return v.ordered(out)

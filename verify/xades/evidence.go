@@ -29,11 +29,6 @@ func (s *signed) evidence() {
 			s.note("of %d certificates or revocation values only %d are looked at", len(*all), maxEvidence)
 			*all = (*all)[:maxEvidence]
 		}
-		for _, der := range *all {
-			if s.budget.Hold(len(der)) != nil {
-				return
-			}
-		}
 	}
 }
 
@@ -48,6 +43,15 @@ func (v values) all() [][]byte {
 // values reads what CertificateValues, RevocationValues, their attribute kin and the validation data of
 // time-stamps hold. Other properties have none.
 func (s *signed) values(e xmldsig.Node) values {
+	v, ok := s.valuesOf[e]
+	if !ok {
+		v = s.readValues(e)
+		s.valuesOf[e] = v
+	}
+	return v
+}
+
+func (s *signed) readValues(e xmldsig.Node) values {
 	var v values
 	switch e.Local() {
 	case "CertificateValues", "AttrAuthoritiesCertValues", "RevocationValues", "AttributeRevocationValues",

@@ -149,6 +149,7 @@ func (s *signed) digest(r *xmldsig.Reference) checked {
 			return known
 		}
 	}
+	_ = s.budget.Work(perReference) // if that was the last of it, so says Check
 	out, err := r.Check(s.resolve)
 	c := checked{ref: r, out: out, err: err}
 	if alike && s.budget.Hold(len(key)) == nil {

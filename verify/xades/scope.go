@@ -64,7 +64,6 @@ func (s *signed) scopeOfPart(c *checked, fact *signature.Reference) {
 		return
 	case placeHidden:
 		s.constraint("the reference %q names %s, %s: what is signed there is not what a reader takes for content", c.ref.URI, c.out.Target.Place(), why)
-		fallthrough
 	case placeSelf:
 		fact.Empty = true
 	}

@@ -287,7 +287,9 @@ func (in *imprint) validationReferences(withStamps bool) error {
 }
 
 // passBy spends for a look at a property, and whether it holds one of the tokens.
-func (in *imprint) passBy() error { return in.budget.Work(int64(perProperty + perEntry*len(in.stamps))) }
+func (in *imprint) passBy() error {
+	return in.budget.Work(int64(perProperty + perEntry*len(in.stamps)))
+}
 
 // tokens notes that the tokens in a property are covered.
 func (in *imprint) tokens(e xmldsig.Node) {

@@ -79,14 +79,15 @@ type signed struct {
 	props  properties
 	covers []xmldsig.Outcome // by reference, zero where not found
 	// checked are the references that the facts tell of, the entries of manifests among them.
-	checked []checked
-	scheme  algorithm.Scheme
-	stamps  []stamped
+	checked  []checked
+	scheme   algorithm.Scheme
+	stamps   []stamped
+	valuesOf map[xmldsig.Node]values // by unsigned property
 }
 
 // read gathers the facts of one ds:Signature.
 func (r *reader) read(e xmldsig.Node, known map[xmldsig.Node]*signed) *signed {
-	s := &signed{reader: r, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
+	s := &signed{reader: r, valuesOf: map[xmldsig.Node]values{}, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
 	s.gather(e, known)
 	if err := r.budget.Err(); err != nil { // what is missing then is nobody's fault
 		s.facts = &signature.Signature{
@@ -131,6 +132,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 // What work here costs beside that of others, in units of internal/budget, or of octets for perDigest.
 const (
 	perNode        = 20     // a node of a signature or property that is looked through
+	perReference   = 10_000 // a reference, with what is told of it
 	perProperty    = 500    // an unsigned property: which of them are there is asked for some thirty times
 	perEntry       = 6      // an entry of a list that is compared
 	perDigest      = 150    // a digest, however short

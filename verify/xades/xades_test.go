@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
@@ -309,6 +310,12 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// fuzzCost is what an input may cost that gets so much budget: fuzzing makes code several times slower.
+const fuzzWork, fuzzHeld = 20_000_000, 8 << 20
+
+var fuzzLimit = budgettest.Limit{Time: 15 * fuzzWork, TimeAnOctet: time.Microsecond, Alloc: 5 * fuzzWork, AllocAnOctet: 100}
+
+// FuzzOpen reads signatures out of anything. Nothing may panic, be intact without a signer, or cost more than the budget.
 func FuzzOpen(f *testing.F) {
 	signer, tsu := officer(f), cmstest.NewTSU(f, "p256", "TSU 1")
 	m := basic(signer)
@@ -318,15 +325,106 @@ func FuzzOpen(f *testing.F) {
 	m.references = []string{ref(`URI="a"`), ref(`Type="` + typeManifest + `" URI="#m"`)}
 	m.objects = `<ds:Object><ds:Manifest Id="m">` + ref(`URI="b"`) + `</ds:Manifest></ds:Object>`
 	f.Add([]byte(m.text()))
+	for _, document := range costly {
+		if text := document(1 << 10); len(text) < 4<<10 {
+			f.Add([]byte(text))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := Open(budget.New(t.Context(), len(data)), data, []signature.Detached{{Name: "a", Content: data}})
-		if err != nil {
-			return
-		}
-		for _, s := range doc.Signatures {
-			if s.Intact && s.Signer == nil {
-				t.Fatal("intact without a signer")
+		budgettest.Check(t, len(data), fuzzLimit, func() {
+			doc, err := Open(budget.Of(t.Context(), fuzzWork, fuzzHeld), data, []signature.Detached{{Name: "a", Content: data}})
+			if err != nil {
+				return
 			}
-		}
+			for _, s := range doc.Signatures {
+				if s.Intact && s.Signer == nil || s.Unchecked != "" && (s.Intact || len(s.Structure) > 0) {
+					t.Fatalf("facts that contradict each other: %+v", s)
+				}
+			}
+		})
 	})
+}
+
+// TestObligations: a level is named only where what it demands is there (EN 319 132-1, 4.3.1 and 6.3; TS 101 903, 4.4.1).
+func TestObligations(t *testing.T) {
+	signer := officer(t)
+	text := envelop(basic(signer))
+	from, to := strings.Index(text, "<xades:SigningCertificateV2>"), strings.Index(text, "<xades:SignerRoleV2>")
+	unnamed := text[:from] + text[to:]
+	for name, c := range map[string]struct {
+		text, level string
+		format      signature.Format
+		constraint  bool
+	}{
+		"good":            {text, "B-B", signature.XAdES, false},
+		"no Type":         {strings.Replace(text, `Type="http://uri.etsi.org/01903#SignedProperties" `, "", 1), "BES", signature.XAdES, true},
+		"no certificate":  {unnamed, "", signature.XMLDSig, false},
+		"signed KeyInfo":  {strings.Replace(strings.Replace(unnamed, "<ds:KeyInfo>", `<ds:KeyInfo Id="ki">`, 1), "<ds:Reference Type=", ref(`URI="#ki"`)+"<ds:Reference Type=", 1), "BES", signature.XAdES, false},
+		"another version": {strings.Replace(strings.ReplaceAll(text, ns132, ns122), `Type="http://uri.etsi.org/01903#SignedProperties" `, "", 1), "B-B", signature.XAdES, false},
+	} {
+		s := mustOpen(t, complete(t, c.text, nil, signer))[0]
+		if s.Level != c.level || s.Format != c.format || c.constraint != (len(s.Constraints) > 0) || !s.Intact || len(s.Structure) > 0 {
+			t.Errorf("%s: %s %s %q %q", name, s.Format, s.Level, s.Constraints, s.Structure)
+		}
+	}
+}
+
+func TestSigningTime(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-03-01T24:00:00Z": "2026-03-02T00:00:00Z", "2026-12-31T24:00:00.000+01:00": "2026-12-31T23:00:00Z",
+		"2026-02-28T24:00:00": "2026-03-01T00:00:00Z", "2026-03-01T12:00:00.5+01:00": "2026-03-01T11:00:00Z",
+		"2026-03-01T24:00:01Z": "", "2026-03-01T24:01:00Z": "", "2026-03-01T24:00:00.1Z": "", "2026-03-01T25:00:00Z": "", "24:00:00": "",
+	} {
+		at, err := parseDateTime(text)
+		if err == nil != (want != "") || err == nil && at.Truncate(time.Second).Format(time.RFC3339) != want {
+			t.Errorf("%s: %v, %v", text, at, err)
+		}
+	}
+}
+
+// TestManifestNotAtHand: what to do with an entry whose data are not at hand is the application's matter.
+func TestManifestNotAtHand(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.references = []string{ref(`Id="S1-ref" Type="`+typeManifest+`" URI="#m"`, exclusiveURI)}
+	entry := strings.Replace(ref(`URI="a.txt"`), "<ds:DigestValue>", "<ds:DigestValue>n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=", 1) // of "test"
+	m.objects = `<ds:Object><ds:Manifest Id="m">` + entry + strings.Replace(entry, "a.txt", "b.txt", 1) + `</ds:Manifest></ds:Object>`
+	text := complete(t, m.text(), nil, signer)
+	other := signature.Detached{Name: "other", Content: []byte("x")}
+	if word, why := outcome(mustOpen(t, text, other, signature.Detached{Name: "a.txt", Content: []byte("test")})[0]); word != "whole" || !strings.Contains(why, "a.txt") || strings.Contains(why, "b.txt") {
+		t.Errorf("one of two: %s %s", word, why)
+	}
+	if word, why := outcome(mustOpen(t, text, other, signature.Detached{Name: "a.txt", Content: []byte("changed")})[0]); word != "changed" {
+		t.Errorf("one changed: %s %s", word, why)
+	}
+	if word, why := outcome(mustOpen(t, text, other, other)[0]); word != "nothing" {
+		t.Errorf("none of two: %s %s", word, why)
+	}
+}
+
+// TestDuplicates: references that must yield the same digest are digested once, and each has its own verdict.
+func TestDuplicates(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	again := ref(`URI="#tresc"`, exclusiveURI)
+	m.references = append(m.references, slices.Repeat([]string{again}, 3)...)
+	text := complete(t, envelop(m), nil, signer)
+	calls := 0
+	d, err := xmldsig.Parse([]byte(strings.Replace(text, "</ds:SignedInfo>", strings.Repeat(ref(`URI="far"`), 100)+"</ds:SignedInfo>", 1)), xmldsig.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := Read(budget.New(t.Context(), len(text)), d, func(string) ([]byte, error) { calls++; return []byte("far"), nil })
+	if err != nil || calls != 1 {
+		t.Errorf("a file was asked for %d times: %v", calls, err)
+	}
+	if n := len(doc.Signatures[0].References); n != 105 {
+		t.Errorf("%d references", n)
+	}
+	at := strings.LastIndex(text[:strings.Index(text, `<ds:Reference Type=`)], "<ds:DigestValue>") + len("<ds:DigestValue>")
+	changed := text[:at] + "AAAA" + text[at+4:]
+	refs := mustOpen(t, changed)[0].References
+	if !refs[1].Intact || !refs[2].Intact || refs[3].Intact {
+		t.Errorf("the third of three has another digest value: %+v", refs)
+	}
 }
