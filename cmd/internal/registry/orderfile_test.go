@@ -68,18 +68,21 @@ func TestNamesCanBeSeen(t *testing.T) {
 		0xe000, 0xfeff, 0xfff9, 0xe0041} {
 		bad = append(bad, "Urząd"+string(r)+"Miasta")
 	}
+	r, _ := open(t, storetest.SQLite(t))
+	count := 0
+	submit := func(of func(o *registry.Order) *string, text string) error {
+		count++
+		o := parse(t, orderYAML)
+		o.ID = fmt.Sprintf("ZU-%d", count)
+		*of(&o) = text
+		return r.Submit(t.Context(), one, o)
+	}
 	for field, of := range fields {
 		for _, text := range bad {
-			o := parse(t, orderYAML)
-			*of(&o) = text
-			r, _ := open(t, storetest.SQLite(t))
-			wantField(t, r.Submit(t.Context(), one, o), field, fmt.Sprintf("%q", text))
+			wantField(t, submit(of, text), field, fmt.Sprintf("%q", text))
 		}
 		for _, text := range []string{"Urząd Gminy w Łącku", "Straż „Czujni” & S-ka, nr 7/8 (CUW)", "Gmina <b>Próba</b>", strings.Repeat("ą", 200)} {
-			o := parse(t, orderYAML)
-			*of(&o) = text
-			r, _ := open(t, storetest.SQLite(t))
-			must(t, r.Submit(t.Context(), one, o))
+			must(t, submit(of, text))
 		}
 	}
 }
