@@ -138,7 +138,7 @@ func TestVerdicts(t *testing.T) {
 		{"no chain", noStranger, day.Add(hour), [][]byte{crl(day)}, "INDETERMINATE NO_CERTIFICATE_CHAIN_FOUND B-T N/A"},
 		{"SHA-1", signed(func(x *mint.XML) { x.SHA1 = true }), day.Add(hour), [][]byte{crl(day)}, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE B-T Indeterminate QESig"},
 		{"another certificate named", signed(func(x *mint.XML) { x.Claimed = another.Cert.Raw }), day.Add(hour), [][]byte{crl(day)},
-			"INDETERMINATE NO_SIGNING_CERTIFICATE_FOUND B-T Indeterminate QESig"},
+			"INDETERMINATE NO_SIGNING_CERTIFICATE_FOUND B-T N/A"},
 		{"time-stamp of a stranger, expired", signed(func(x *mint.XML) { x.Stamps = []mint.Stamp{{By: strangerTSU, At: day}} }), later, [][]byte{crl(day)},
 			"INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED B-T Indeterminate QESig"},
 		{"time-stamp by a certificate for something else, expired", signed(func(x *mint.XML) { x.Stamps = []mint.Stamp{{By: noTSU, At: day}} }), later, [][]byte{crl(day)},

@@ -105,6 +105,9 @@ type SignatureReport struct {
 
 	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
 	Sentence map[string]string `json:"sentence"`
+
+	unknown  bool // the algorithm or transform of something that it covers
+	unsigned int  // files, also those that Unsigned has no room for
 }
 
 // Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).
@@ -165,9 +168,10 @@ type TimestampReport struct {
 	Indication    Indication    `json:"indication"`
 	SubIndication SubIndication `json:"sub_indication"`
 	Reasons       []string      `json:"reasons,omitempty"`
-	Time          time.Time     `json:"time"`
+	Time          *time.Time    `json:"time"` // null where the token can't be read
 	Intact        bool          `json:"intact"`
 	SignedBy      string        `json:"signed_by,omitempty"`
+	Qualification string        `json:"qualification"` // "QTSA", "TSA" or "N/A", as the lists say
 
 	uncovered bool // the document has no evidence for its unit's chain
 }

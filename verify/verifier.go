@@ -48,6 +48,7 @@ type Request struct {
 	Detached []signature.Detached // files that a detached signature may be about
 	At       time.Time            // of validation; zero is now, when all evidence is at hand
 	Policy   *Policy              // nil is the Verifier's
+	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
 	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
 }
 
@@ -71,7 +72,10 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 			report, err = nil, &Fault{Reason: fmt.Sprint(p), Stack: debug.Stack()}
 		}
 	}()
+	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	b := budget.New(ctx, r.size())
+	b.LetGo(r.LetGo)
 	policy := r.Policy
 	if policy == nil {
 		policy = v.cfg.Policy
@@ -81,13 +85,13 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
 	case errors.Is(err, budget.ErrExceeded):
-		report = unread(err, policy, v.time(r))
+		report = newReport(policy, v.time(r))
+		report.unread(err.Error())
 	case err != nil:
 		return nil, err
 	}
-	sum := sha256.Sum256(r.Document)
-	report.SHA256 = hex.EncodeToString(sum[:])
-	return report, nil
+	report.SHA256, err = r.digest(ctx)
+	return report, err
 }
 
 func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report, error) {
@@ -111,6 +115,17 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	return Judge(b, doc, ev, policy, v.time(r))
 }
 
+// digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.
+func (r *Request) digest(ctx context.Context) (string, error) {
+	b := budget.New(ctx, len(r.Document))
+	b.LetGo(r.LetGo)
+	sum := sha256.New()
+	if err := b.Write(sum, r.Document); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
 func (r *Request) size() int {
 	n := len(r.Document)
 	for _, d := range r.Detached {
@@ -126,12 +141,15 @@ func (v *Verifier) time(r Request) time.Time {
 	return r.At
 }
 
-// unread reports on a document that cost too much before its signatures were known: one entry that stands for
-// all of them, so that nobody takes 'no signature found' for 'nothing to object'.
-func unread(why error, policy *Policy, at time.Time) *Report {
-	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why.Error()},
-		Qualification: "N/A", Kind: KindOther, BestSignatureTime: at.UTC(), Timestamps: []TimestampReport{}, Scopes: []Scope{}}
+// unread tells that a limit kept the file from being read to its end. Where no signature was reached, one entry
+// stands for all, so that nobody takes 'no signature found' for 'nothing to object'.
+func (r *Report) unread(why string) {
+	r.Notes = append(r.Notes, why)
+	if len(r.Signatures) > 0 {
+		return
+	}
+	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why}, Qualification: "N/A",
+		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
 	s.Sentence = explain(&s)
-	return &Report{Policy: policy.Name, ValidationTime: at.UTC(), Signatures: []SignatureReport{s}, Timestamps: []TimestampReport{},
-		EvidenceRecords: []struct{}{}, Notes: []string{why.Error()}}
+	r.Signatures = append(r.Signatures, s)
 }

@@ -62,3 +62,22 @@ func TestClientGoneEndsWork(t *testing.T) {
 		t.Fatalf("%v %v", r, err)
 	}
 }
+
+// TestRecognise: what a CMS holds does not make it what it holds.
+func TestRecognise(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		data []byte
+		want container
+	}{
+		"a CMS around a PDF": {w.officer.CMS(t, emptyPDF(), mint.Day), containerCMS},
+		"a PDF":              {emptyPDF(), containerPDF},
+		"a PDF after text":   {append([]byte("0 junk\n"), emptyPDF()...), containerPDF},
+		"a PDF after 0x30":   {append([]byte("0\x82\x01\x01junk\n"), emptyPDF()...), containerPDF},
+		"one octet":          {[]byte("0"), containerCMS},
+	} {
+		if got := recognise(c.data); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (s *service) judge(ctx context.Context, data []byte, detached []signature.D
 	return &verify.Report{Policy: "strict", ValidationTime: time0, Timestamps: []verify.TimestampReport{}, Signatures: []verify.SignatureReport{{
 		ID: "S-1", Format: "XAdES", Level: "B-T", Indication: verify.Indeterminate, SubIndication: verify.TryLater, Qualification: "N/A",
 		Sentence: map[string]string{"en": "not known yet"}, Scopes: []verify.Scope{{Name: "a", Scope: "all", Full: true}},
-		Timestamps: []verify.TimestampReport{{ID: "T-1", Indication: verify.Passed, Time: time0}},
+		Timestamps: []verify.TimestampReport{{ID: "T-1", Indication: verify.Passed, Time: &time0}},
 		Chain:      []verify.Certificate{{SHA256: "ab", Subject: "CN=a"}, {SHA256: "cd", Subject: "CN=b", Anchor: true}},
 	}}}, nil
 }

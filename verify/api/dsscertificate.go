@@ -163,7 +163,7 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 			errors = append(errors, strings.TrimSuffix(reason.Code+": "+reason.Detail, ": "))
 		}
 	}
-	item.X509ValidationDetails = details(errors, nil)
+	item.X509ValidationDetails = details(errors, nil, nil)
 	if s := l.Status; s != nil {
 		item.Revocation = dssRevocation{s.ThisUpdate, s.RevokedAt, orNil(s.Reason)}
 	}
