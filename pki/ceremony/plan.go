@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -184,16 +183,14 @@ func (p *Plan) check() []error {
 	return wrong
 }
 
+// checkBaseURL takes what an IA5String of a certificate can hold: a URL that is written as it is sent.
 func checkBaseURL(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.String() != text || u.User != nil || strings.ContainsFunc(text, notASCII) || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
+	if err != nil || u.String() != text || u.User != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
 		return fmt.Errorf("%q can't be used; write an http URL without a slash at the end, such as http://pki.example:8080/pki", text)
 	}
 	return nil
 }
-
-// notASCII tells what an IA5String, and so a certificate's URL, can't hold.
-func notASCII(r rune) bool { return r > unicode.MaxASCII }
 
 func checkAttendees(list []Attendee) []error {
 	var wrong []error
