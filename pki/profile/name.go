@@ -13,6 +13,7 @@ const MaxName = 64
 // characters without spaces around, each of which can be seen. What hides, breaks the line or turns the direction
 // of what follows (U+202E) makes a name look like another one.
 func IsName(text string) bool {
-	return text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= MaxName && strings.TrimSpace(text) == text &&
+	return text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= MaxName &&
+		strings.TrimSpace(text) == text &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }

@@ -151,7 +151,8 @@ var nameRule = fmt.Sprintf("in one line of at most %d characters that can be see
 // isName reports whether a text may stand where people read it and decide by it: nothing in it hides, breaks the line
 // or turns the direction of what follows (U+202E), which a terminal and a browser would do.
 func isName(text string) bool {
-	return text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxName && strings.TrimSpace(text) == text &&
+	return text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxName &&
+		strings.TrimSpace(text) == text &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 

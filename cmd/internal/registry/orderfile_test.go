@@ -27,7 +27,9 @@ func wantField(t *testing.T, err error, field, what string) {
 
 // TestParseOrderReadsOne holds that nothing after the order is read over: whoever approves sees the whole file.
 func TestParseOrderReadsOne(t *testing.T) {
-	for _, more := range []string{"\n---\n" + changeYAML, "\n---\n", "\n---\n# only a remark\n", "\n...\n---\nid: ZU-2\n", "\n--- {\n"} {
+	for _, more := range []string{
+		"\n---\n" + changeYAML, "\n---\n", "\n---\n# only a remark\n", "\n...\n---\nid: ZU-2\n", "\n--- {\n",
+	} {
 		_, err := registry.ParseOrder([]byte(orderYAML + more))
 		if err == nil || !strings.Contains(err.Error(), "it goes on after the order") {
 			t.Errorf("%q after the order: %v", more, err)
@@ -50,8 +52,10 @@ func TestOrderNumbers(t *testing.T) {
 	for _, id := range []string{"7", "ZU-2026-001", "OR.272.1/2026", "a_b", strings.Repeat("7", 64)} {
 		must(t, numbered(id))
 	}
-	for _, id := range []string{"", "N/../7", "N/./7", "../7", "/7", "N//7", "N/", "N/..", "N..7", "-7", "7-", "N 7", "N\n7", "N\\7", "N%2f7",
-		"\u0661", strings.Repeat("7", 65)} {
+	for _, id := range []string{
+		"", "N/../7", "N/./7", "../7", "/7", "N//7", "N/", "N/..", "N..7", "-7", "7-", "N 7", "N\n7", "N\\7", "N%2f7",
+		"\u0661", strings.Repeat("7", 65),
+	} {
 		wantField(t, numbered(id), "id", fmt.Sprintf("%q", id))
 	}
 }
@@ -64,8 +68,10 @@ func TestNamesCanBeSeen(t *testing.T) {
 		"units[0].name":    func(o *registry.Order) *string { return &o.Units[0].Name },
 	}
 	bad := []string{"", " ", " a", "a ", strings.Repeat("ą", 201), "a\xff"}
-	for _, r := range []rune{0, '\a', '\b', '\t', '\n', '\r', 0x1b, 0x7f, 0x85, 0x9b, 0xa0, 0xad, 0x200b, 0x200e, 0x2028, 0x2029, 0x202e, 0x2066,
-		0xe000, 0xfeff, 0xfff9, 0xe0041} {
+	for _, r := range []rune{
+		0, '\a', '\b', '\t', '\n', '\r', 0x1b, 0x7f, 0x85, 0x9b, 0xa0, 0xad, 0x200b, 0x200e, 0x2028, 0x2029,
+		0x202e, 0x2066, 0xe000, 0xfeff, 0xfff9, 0xe0041,
+	} {
 		bad = append(bad, "Urząd"+string(r)+"Miasta")
 	}
 	r, _ := open(t, storetest.SQLite(t))
@@ -81,7 +87,9 @@ func TestNamesCanBeSeen(t *testing.T) {
 		for _, text := range bad {
 			wantField(t, submit(of, text), field, fmt.Sprintf("%q", text))
 		}
-		for _, text := range []string{"Urząd Gminy w Łącku", "Straż „Czujni” & S-ka, nr 7/8 (CUW)", "Gmina <b>Próba</b>", strings.Repeat("ą", 200)} {
+		for _, text := range []string{
+			"Urząd Gminy w Łącku", "Straż „Czujni” & S-ka, nr 7/8 (CUW)", "Gmina <b>Próba</b>", strings.Repeat("ą", 200),
+		} {
 			must(t, submit(of, text))
 		}
 	}
@@ -98,7 +106,9 @@ func TestOrderDates(t *testing.T) {
 		{"hsm_authorization.not_after", "2026-01-15", "0002-01-01", "0003-01-01"},
 		{"", "2026-03-03", "2026-03-01", "2056-03-01"},
 	} {
-		o := parse(t, strings.NewReplacer("2026-01-15", c.signed, "2026-01-01T00:00:00Z", c.notBefore, "2027-01-01T00:00:00Z", c.notAfter).Replace(orderYAML))
+		dated := strings.NewReplacer("2026-01-15", c.signed,
+			"2026-01-01T00:00:00Z", c.notBefore, "2027-01-01T00:00:00Z", c.notAfter)
+		o := parse(t, dated.Replace(orderYAML))
 		err := r.Submit(t.Context(), one, o)
 		if c.field == "" {
 			must(t, err)
@@ -121,7 +131,10 @@ func FuzzParseOrder(f *testing.F) {
 	f.Add([]byte(orderYAML))
 	f.Add([]byte(changeYAML))
 	f.Add([]byte(""))
-	limit := budgettest.Limit{Time: 50 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond, Alloc: 4 << 20, AllocAnOctet: 4 << 10}
+	limit := budgettest.Limit{
+		Time: 50 * time.Millisecond, TimeAnOctet: 20 * time.Microsecond,
+		Alloc: 4 << 20, AllocAnOctet: 4 << 10,
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var o *registry.Order
 		var err error
