@@ -4,7 +4,10 @@
 SHELL := /bin/bash
 STATE ?= var
 CORPUS ?=
+CASES ?=
 FUZZTIME ?= 60s
+SINCE ?=
+FUZZLONGER ?= 15m
 BIN := bin
 DAEMONS := trustd vpnd verifyd trustctl trustlink
 # smallstep's own databases are not used: internal/store keeps the state.
@@ -14,7 +17,7 @@ GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -trimpath -tags $(TAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint vulncheck bench fuzz conformance clean
+.PHONY: help build run test lint vulncheck bench fuzz mutants conformance cases clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,12 +50,19 @@ bench: build ## benchmarks, as ratios to the raw cryptography of the same run
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchtime 200ms ./...
 	for what in verify chain hsm ocsp tsa vpn api; do $(BIN)/trustctl bench $$what --json --seconds 3 || exit 1; done
 
-fuzz: ## fuzz every parser for FUZZTIME each
-	@deploy/fuzz.sh $(FUZZTIME) -tags $(TAGS)
+fuzz: ## fuzz every parser for FUZZTIME each, what changed SINCE=REVISION for FUZZLONGER
+	@deploy/fuzz.sh $(if $(SINCE),--changed $(SINCE) $(FUZZLONGER)) $(FUZZTIME) -tags $(TAGS)
+
+mutants: ## delete each security check, one at a time: its test must fail
+	@deploy/mutants.sh -tags $(TAGS)
 
 conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR
 	@test -n "$(CORPUS)" || { echo "say where the samples are: make conformance CORPUS=DIR"; exit 2; }
 	@deploy/conformance.sh $(CORPUS) -tags $(TAGS)
+
+cases: build ## run the cases of a folder, hold them against deploy/cases.right: make cases CASES=DIR
+	@test -n "$(CASES)" || { echo "say where the cases are: make cases CASES=DIR"; exit 2; }
+	@deploy/cases.sh $(CASES)
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -298,6 +298,8 @@ func TestBadRequestsAreRefusedWithFieldAndRemedy(t *testing.T) {
 		{"a partner without a partner", "partner", pki.PartnerClient, plain, pki.Subject{CommonName: "x"}},
 		{"no common name", "common name", pki.Officer, plain, pki.Subject{}},
 		{"a control character", "common name", pki.Officer, plain, pki.Subject{CommonName: "a\x00b"}},
+		{"a turned direction", "common name", pki.Officer, plain, pki.Subject{CommonName: "a\u202eb"}},
+		{"a partner in two lines", "partner", pki.PartnerClient, plain, pki.Subject{Partner: "a\u2028b", CommonName: "x"}},
 		{"the authority's own key", "public key", pki.Officer, request(t, s.made.OCSP.Key, x509.CertificateRequest{}), pki.Subject{CommonName: "x"}},
 	} {
 		before := s.key.signed.Load()

@@ -11,13 +11,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"trustcore/pki/profile"
 )
 
 // Limits of a request for a certificate.
 const (
 	maxRequest = 64 << 10 // octets of DER
 	maxNames   = 32       // DNS names and IP addresses
-	maxText    = 64       // characters of common name and partner: RFC 5280, upper bounds
 	minRSABits = 3072     // TS 119 312: 3000 bits and more beyond 2025
 	maxRSABits = 8192     // larger keys only cost those who verify
 )
@@ -91,13 +92,9 @@ func checkSubject(kind Profile, s Subject) error {
 }
 
 func checkText(field, text string) error {
-	if text == "" || len([]rune(text)) > maxText || strings.TrimSpace(text) != text {
-		return refuse(field, fmt.Sprintf("write 1 to %d characters without spaces around", maxText), "%q can't be used", text)
-	}
-	for _, r := range text {
-		if r < 0x20 || r == 0x7f || r == 0xfffd {
-			return refuse(field, "write letters, digits and punctuation", "%q holds a control character", text)
-		}
+	if !profile.IsName(text) {
+		remedy := fmt.Sprintf("write 1 to %d characters that can be seen, without spaces around", profile.MaxName)
+		return refuse(field, remedy, "%q can't be used", text)
 	}
 	return nil
 }

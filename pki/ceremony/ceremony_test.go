@@ -144,6 +144,13 @@ func TestParseNamesTheField(t *testing.T) {
 		{"name: officer-2", "name: officer-1", "attendees[1].name:"},
 		{"place: this machine", "palce: this machine", "palce"},
 		{baseURL, "ftp://x", "base_url:"},
+		{baseURL, "http://pki.example/" + "\u202egnp", "base_url:"},
+		{baseURL, "http://pki.przykład/pki", "base_url:"},
+		{baseURL, "http://pki.example@10.0.0.1/pki", "base_url:"},
+		{"title: Demonstration authority", `title: "Demonstration\e[2J"`, "title:"},
+		{"place: this machine", `place: "this\nmachine"`, "place:"},
+		{"name: officer-3", `name: "officer\u200b-3"`, "attendees[2].name:"},
+		{"common_name: Demonstration Root CA 1", `common_name: "Demonstration\u202eRoot"`, "root.common_name:"},
 		{"root_crl: 180d", "", "root_crl: is missing"},
 		{"root_crl: 180d", "root_crl: 180d\n---\nversion: 1", "more than one document"},
 	} {

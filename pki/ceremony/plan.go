@@ -19,12 +19,13 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"trustcore/pki/profile"
 )
 
 // Limits of a plan.
 const (
 	MaxPlan      = 64 << 10 // octets
-	maxText      = 64       // characters of a name: RFC 5280's upper bound of common and organisation names
 	maxAttendees = 32
 	maxYears     = 30
 )
@@ -117,6 +118,8 @@ func Default(baseURL string) []byte {
 	return []byte(strings.ReplaceAll(defaultPlan, "@BASE_URL@", baseURL))
 }
 
+var nameRule = fmt.Sprintf("write 1 to %d characters that can be seen, without spaces around", profile.MaxName)
+
 // Parse reads a plan. Its errors name every field that is wrong and what to write there.
 func Parse(planYAML []byte) (*Plan, error) {
 	if len(planYAML) > MaxPlan {
@@ -156,8 +159,8 @@ func (p *Plan) check() []error {
 		refuse("version", "is %d; write 1", p.Version)
 	}
 	for field, text := range map[string]string{"title": p.Title, "place": p.Place, "organization": p.Organization} {
-		if text == "" || len([]rune(text)) > maxText {
-			refuse(field, "has %d characters; write 1 to %d", len([]rune(text)), maxText)
+		if !profile.IsName(text) {
+			refuse(field, "%q can't be used; %s", text, nameRule)
 		}
 	}
 	if !countries.MatchString(p.Country) {
@@ -180,9 +183,10 @@ func (p *Plan) check() []error {
 	return wrong
 }
 
+// checkBaseURL takes what an IA5String of a certificate can hold: a URL that is written as it is sent.
 func checkBaseURL(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
+	if err != nil || u.String() != text || u.User != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
 		return fmt.Errorf("%q can't be used; write an http URL without a slash at the end, such as http://pki.example:8080/pki", text)
 	}
 	return nil
@@ -196,8 +200,8 @@ func checkAttendees(list []Attendee) []error {
 	seen := map[string]bool{}
 	for i, a := range list {
 		field := fmt.Sprintf("attendees[%d]", i)
-		if a.Name == "" || len([]rune(a.Name)) > maxText {
-			wrong = append(wrong, fmt.Errorf("%s.name: write 1 to %d characters", field, maxText))
+		if !profile.IsName(a.Name) {
+			wrong = append(wrong, fmt.Errorf("%s.name: %q can't be used; %s", field, a.Name, nameRule))
 		}
 		if seen[a.Name] {
 			wrong = append(wrong, fmt.Errorf("%s.name: %q is there twice; one person has one role", field, a.Name))
@@ -218,8 +222,8 @@ func (k Key) check(field string) []error {
 	if !slices.Contains(algorithms, k.Algorithm) {
 		wrong = append(wrong, fmt.Errorf("%s.algorithm: %q is not known; write one of %s", field, k.Algorithm, strings.Join(algorithms, ", ")))
 	}
-	if k.CommonName == "" || len([]rune(k.CommonName)) > maxText {
-		wrong = append(wrong, fmt.Errorf("%s.common_name: has %d characters; write 1 to %d", field, len([]rune(k.CommonName)), maxText))
+	if !profile.IsName(k.CommonName) {
+		wrong = append(wrong, fmt.Errorf("%s.common_name: %q can't be used; %s", field, k.CommonName, nameRule))
 	}
 	if k.Valid == (Span{}) || k.Valid.Years > maxYears || k.Valid.Days > maxYears*366 {
 		wrong = append(wrong, fmt.Errorf("%s.valid: write up to %d years, as 20y or 397d", field, maxYears))

@@ -138,6 +138,9 @@ func VerifyTranscript(data []byte, root *x509.Certificate) (*Transcript, error) 
 	if err := decoder.Decode(t); err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
+	if !t.wroteThis(data) {
+		return nil, errors.New("transcript: isn't written as a ceremony writes it: a field is there twice, or something follows")
+	}
 	if !bytes.Equal(t.Root, root.Raw) {
 		return nil, errors.New("transcript: is of another root")
 	}
@@ -151,6 +154,14 @@ func VerifyTranscript(data []byte, root *x509.Certificate) (*Transcript, error) 
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
 	return t, nil
+}
+
+// wroteThis reports whether the JSON is what t gives, apart from white space. JSON allows a field twice and readers
+// differ in which they take, so what one verifies another would not show.
+func (t *Transcript) wroteThis(data []byte) bool {
+	var have, want bytes.Buffer
+	again, err := t.JSON()
+	return err == nil && json.Compact(&have, data) == nil && json.Compact(&want, again) == nil && bytes.Equal(have.Bytes(), want.Bytes())
 }
 
 func (t *Transcript) checkChain() error {

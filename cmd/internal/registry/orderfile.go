@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,6 +23,8 @@ const (
 	maxUnits = 500 // the whole region has about that many
 	maxKeys  = 32
 	maxName  = 200 // characters
+	maxID    = 64
+	maxYears = 30 // that an authorisation holds
 )
 
 // FieldError says which field of an order is wrong and what to write instead.
@@ -32,7 +36,9 @@ type FieldError struct {
 // Error returns field and remedy.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Remedy }
 
-var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
+// identifier is a number as offices write it, such as OR.272.1/2026. Two separators never meet, so it is no path
+// that leads elsewhere.
+var identifier = regexp.MustCompile(`^[A-Za-z0-9]+([._/-][A-Za-z0-9]+)*$`)
 
 // partnerID is narrower: it becomes part of names in the HSM, in certificates and in file names.
 var partnerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
@@ -62,6 +68,9 @@ func ParseOrder(data []byte) (*Order, error) {
 		}
 		return nil, fmt.Errorf("order file: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("order file: it goes on after the order; put each order into a file of its own")
+	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -69,8 +78,9 @@ func ParseOrder(data []byte) (*Order, error) {
 }
 
 func (o *Order) check() error {
-	if !identifier.MatchString(o.ID) {
-		return &FieldError{"id", "write the order's number: letters, digits, '.', '_', '/', '-', at most 64 characters"}
+	if len(o.ID) > maxID || !identifier.MatchString(o.ID) {
+		return &FieldError{"id", fmt.Sprintf("write the order's number, at most %d characters: letters and digits, "+
+			"with single '.', '_', '/', '-' between them", maxID)}
 	}
 	if o.Kind != Activation && o.Kind != Change {
 		return &FieldError{"kind", fmt.Sprintf("%q: write activation (+) or change (-)", o.Kind)}
@@ -105,6 +115,8 @@ func (o *Order) checkComponents() error {
 
 func (o *Order) checkChange() error {
 	switch {
+	case o.Partner.Name != "" && !isName(o.Partner.Name):
+		return &FieldError{"partner.name", "leave it out or write it " + nameRule}
 	case o.VPNRequest != nil:
 		return &FieldError{"vpn_request", "a change order (-) only switches off; leave it out"}
 	case o.HSMAuthorization != nil:
@@ -116,11 +128,11 @@ func (o *Order) checkChange() error {
 }
 
 func (o *Order) checkActivation() error {
-	if n := len([]rune(strings.TrimSpace(o.Partner.Name))); n == 0 || n > maxName {
-		return &FieldError{"partner.name", fmt.Sprintf("write the office's name as in the agreement, at most %d characters", maxName)}
+	if !isName(o.Partner.Name) {
+		return &FieldError{"partner.name", "write the office's name as in the agreement, " + nameRule}
 	}
-	if o.Agreement == nil || o.Agreement.Number == "" {
-		return &FieldError{"agreement.number", "write the number of the framework agreement (umowa ramowa)"}
+	if o.Agreement == nil || !isName(o.Agreement.Number) {
+		return &FieldError{"agreement.number", "write the number of the framework agreement (umowa ramowa), " + nameRule}
 	}
 	if _, err := time.Parse(time.DateOnly, o.Agreement.Signed); err != nil {
 		return &FieldError{"agreement.signed", fmt.Sprintf("%q: write the date as YYYY-MM-DD", o.Agreement.Signed)}
@@ -132,6 +144,38 @@ func (o *Order) checkActivation() error {
 		return err
 	}
 	return o.checkHSMAuthorization()
+}
+
+var nameRule = fmt.Sprintf("in one line of at most %d characters that can be seen, without spaces around", maxName)
+
+// isName reports whether a text may stand where people read it and decide by it: nothing in it hides, breaks the line
+// or turns the direction of what follows (U+202E), which a terminal and a browser would do.
+func isName(text string) bool {
+	return text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxName &&
+		strings.TrimSpace(text) == text &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// firstYear is before any framework agreement.
+const firstYear = 2000
+
+// checkDates holds the dates of an order against the clock. A day is left for the difference between zones.
+func (o *Order) checkDates(now time.Time) error {
+	if o.Agreement != nil {
+		signed, err := time.Parse(time.DateOnly, o.Agreement.Signed)
+		if err != nil || signed.Year() < firstYear || signed.After(now.AddDate(0, 0, 1)) {
+			return &FieldError{"agreement.signed", fmt.Sprintf("%q: write the day on which it was signed", o.Agreement.Signed)}
+		}
+	}
+	if a := o.HSMAuthorization; a != nil {
+		switch {
+		case a.NotBefore.After(now.AddDate(maxYears, 0, 0)):
+			return &FieldError{"hsm_authorization.not_before", fmt.Sprintf("it lies more than %d years from now", maxYears)}
+		case !a.NotAfter.After(now):
+			return &FieldError{"hsm_authorization.not_after", "it is over; write until when it holds from now on"}
+		}
+	}
+	return nil
 }
 
 func (o *Order) checkUnits() error {
@@ -146,8 +190,8 @@ func (o *Order) checkUnits() error {
 			return &FieldError{field + "id", fmt.Sprintf("%q: lower-case letters, digits and hyphens, at most 40 characters", u.ID)}
 		case seen[u.ID]:
 			return &FieldError{field + "id", fmt.Sprintf("%q stands twice", u.ID)}
-		case u.Name == "":
-			return &FieldError{field + "name", "write the unit's name"}
+		case !isName(u.Name):
+			return &FieldError{field + "name", "write the unit's name, " + nameRule}
 		}
 		seen[u.ID] = true
 	}
@@ -181,6 +225,8 @@ func (o *Order) checkHSMAuthorization() error {
 		return &FieldError{"hsm_authorization.not_before", "write from when it holds, such as 2026-01-01T00:00:00Z"}
 	case !a.NotAfter.After(a.NotBefore):
 		return &FieldError{"hsm_authorization.not_after", "write until when it holds; it must lie after not_before"}
+	case a.NotAfter.After(a.NotBefore.AddDate(maxYears, 0, 0)):
+		return &FieldError{"hsm_authorization.not_after", fmt.Sprintf("it holds at most %d years from not_before", maxYears)}
 	case len(a.Keys) == 0 || len(a.Keys) > maxKeys:
 		return &FieldError{"hsm_authorization.keys", fmt.Sprintf("list 1 to %d keys", maxKeys)}
 	}

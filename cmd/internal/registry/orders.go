@@ -25,6 +25,9 @@ func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := o.checkDates(r.now()); err != nil {
+		return err
+	}
 	if err := r.admissible(ctx, o); err != nil {
 		return r.refused(ctx, actor, "order.submit", o, err)
 	}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/internal/budget/budgettest"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+// enrolmentDoor is the door that strangers reach, with a registry behind it in which nobody may enrol.
+func enrolmentDoor(t testing.TB) http.Handler {
+	t.Helper()
+	db, err := store.Open(t.Context(), storetest.SQLite(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close(context.Background()) })
+	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: time.Now,
+		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/24"), Hub: netip.MustParseAddr("10.64.0.1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{registry: r, gateways: newGateways()}
+	return d.enrolment(httpserver.Server{Name: "enrolment", Logger: slog.New(slog.DiscardHandler)})
+}
+
+// FuzzEnrolment demands of every body that is no enrolment a problem of the client's, in words that fit it.
+func FuzzEnrolment(f *testing.F) {
+	door := enrolmentDoor(f)
+	key := "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+	for _, seed := range []string{
+		`{"token":"a","wireguard_public_key":"` + key +
+			`","csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}`,
+		`{"token":"","wireguard_public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","csr":""}`,
+		`{"token":"a","token":"b"}{}`, `{"order":"ZU-1"}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	limit := budgettest.Limit{
+		Time: 100 * time.Millisecond, TimeAnOctet: 10 * time.Microsecond,
+		Alloc: 4 << 20, AllocAnOctet: 1 << 10,
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		answer := httptest.NewRecorder()
+		budgettest.Check(t, len(body), limit, func() {
+			answer = httptest.NewRecorder()
+			door.ServeHTTP(answer,
+				httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", bytes.NewReader(body)))
+		})
+		if answer.Code < 400 || answer.Code >= 500 {
+			t.Errorf("status %d: %s", answer.Code, answer.Body)
+		}
+		var said struct {
+			Status int    `json:"status"`
+			Detail string `json:"detail"`
+		}
+		if err := json.Unmarshal(answer.Body.Bytes(), &said); err != nil || said.Status != answer.Code || said.Detail == "" {
+			t.Errorf("%s is no problem of status %d: %v", answer.Body, answer.Code, err)
+		}
+		if strings.Contains(strings.ToLower(said.Detail), "sql") {
+			t.Errorf("an inner error is shown: %s", said.Detail)
+		}
+	})
+}
