@@ -62,6 +62,19 @@ func Limit(r *http.Request, max int64) error {
 	return nil
 }
 
+// OfBody makes a problem of an error of reading a request's body.
+func OfBody(err error) *Problem {
+	var large *http.MaxBytesError
+	var p *Problem
+	switch {
+	case errors.As(err, &large):
+		return tooLarge(large.Limit)
+	case errors.As(err, &p):
+		return p
+	}
+	return Refuse(http.StatusBadRequest, "the request can't be read to its end")
+}
+
 func tooLarge(max int64) *Problem {
 	return Refuse(http.StatusRequestEntityTooLarge, "a request to this address has at most %d bytes", max)
 }

@@ -43,6 +43,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Guard returns a handler that serves next through the door.
 func (d Door) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(r.Context()) // the server looks at its own request's body, which is not to be replaced
 		a := &answer{ResponseWriter: w, door: d, request: r}
 		a.Header().Set(IDHeader, requestID(r))
 		started := time.Now()
