@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -71,10 +72,14 @@ func TestOverload(t *testing.T) {
 	<-g.started
 	go send()
 	until(t, "the second request", func() bool { _, waiting, _ := s.api.turns.state(); return waiting == 1 })
-	body := &countingReader{left: 500}
-	status, answer, header := s.post(validations, "application/octet-stream", body)
+	status, answer, header := s.post(validations, "application/octet-stream", strings.NewReader("x"))
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("%d %v %v", status, header, answer)
+	}
+	body, recorder := &countingReader{left: 500}, httptest.NewRecorder()
+	s.api.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, validations, body))
+	if recorder.Code != http.StatusServiceUnavailable || body.read != 0 {
+		t.Errorf("%d after %d bytes", recorder.Code, body.read)
 	}
 	close(g.release)
 	for range 2 {
@@ -177,6 +182,29 @@ func TestMemoryBoundsTurns(t *testing.T) {
 	if _, err := New(Config{Judge: s.judge, Certificate: newAuthority(t).judge, Logger: slog.New(slog.DiscardHandler), Memory: workDocument}); err == nil {
 		t.Error("memory that is too small for one document was taken")
 	}
+}
+
+// TestCrowded: whose body took so long that the line is full now is told to come again too.
+func TestCrowded(t *testing.T) {
+	l := line{&turns{places: 1, bytes: 1, waiting: 1}, t}
+	l.ask(1)
+	l.ask(1)
+	var p *problem.Problem
+	if _, err := l.take(t.Context(), 1); !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+		t.Error(err)
+	}
+	l.want(1, 1)
+}
+
+// TestOneLargeRequestAtATime, even where two would fit: they take long, and others want to be judged beside them.
+func TestOneLargeRequestAtATime(t *testing.T) {
+	l := line{&turns{places: 10, bytes: 100 * workDocument, waiting: 10}, t}
+	first := l.ask(largeCost)
+	l.ask(largeCost)
+	l.ask(workDocument)
+	l.want(2, 1)
+	(<-first)()
+	l.want(2, 0)
 }
 
 // line is turns under the test's hand.
@@ -307,6 +335,7 @@ func TestSpool(t *testing.T) {
 	if status := <-done; status != http.StatusOK {
 		t.Errorf("the one that had room: %d", status)
 	}
+	until(t, "the end of the turn", func() bool { held, _, _ := s.api.turns.state(); return held == 0 })
 	if used := s.api.spool.room.used.Load(); used != 0 {
 		t.Errorf("%d bytes of the spool are lost", used)
 	}
@@ -434,4 +463,38 @@ func TestJSONIsBounded(t *testing.T) {
 			t.Errorf("%.60s: %v, %d documents", text, err, len(in.OriginalDocuments))
 		}
 	}
+}
+
+// TestUploadsStayUnderTheCeiling: 66 uploads that come in at once, where memory is for two, lie in files until their turn.
+func TestUploadsStayUnderTheCeiling(t *testing.T) {
+	const uploads, size = 66, 4 << 20
+	s := newService(t, func(c *Config) {
+		c.MaxDocument, c.Concurrency, c.Waiting, c.Memory = size, uploads, uploads, 2*(workDocument+workByte*size)
+	})
+	g := newGate()
+	s.do = g.judge
+	document := make([]byte, size)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var all sync.WaitGroup
+	for range uploads {
+		all.Go(func() {
+			if status, answer, _ := s.post(validations, "", bytes.NewReader(document)); status != http.StatusOK {
+				t.Errorf("%d %v", status, answer)
+			}
+		})
+	}
+	until(t, "all uploads", func() bool { held, waiting, _ := s.api.turns.state(); return held == 2 && waiting == uploads-2 })
+	<-g.started
+	<-g.started
+	if took, most := heap()-before, int64(2*workByte*size+uploads*2*inMemory); took > most {
+		t.Errorf("%d uploads of %d bytes take %d bytes, %d are allowed", uploads, size, took, most)
+	}
+	close(g.release)
+	all.Wait()
 }
