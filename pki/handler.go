@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"trustcore/internal/problem"
 	"trustcore/pki/tsa"
 )
 
@@ -43,13 +44,13 @@ func (ca *CA) Handler() http.Handler {
 		path, under := strings.CutPrefix(r.URL.Path, prefix)
 		switch handler, found := fixed[path]; {
 		case !under:
-			http.NotFound(w, r)
+			problem.NotFound(w)
 		case found:
 			handler.ServeHTTP(w, r)
 		case path == "/ocsp", strings.HasPrefix(path, "/ocsp/"):
 			responder.ServeHTTP(w, r)
 		default:
-			http.NotFound(w, r)
+			problem.NotFound(w)
 		}
 	})
 }
@@ -58,8 +59,7 @@ func (ca *CA) Handler() http.Handler {
 func certificateHandler(certificate *x509.Certificate) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "use GET", http.StatusMethodNotAllowed)
+			problem.MethodNotAllowed(w, "GET, HEAD")
 			return
 		}
 		w.Header().Set("Content-Type", "application/pkix-cert")

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/internal/problem"
 )
 
 // Time-outs of starting and stopping.
@@ -133,7 +133,7 @@ func ready(ctx context.Context, operations string) (ok bool, reason string) {
 	if response.StatusCode == http.StatusOK {
 		return true, ""
 	}
-	var p httpserver.Problem
+	var p problem.Problem
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<16)).Decode(&p); err != nil {
 		return false, err.Error()
 	}

@@ -20,10 +20,10 @@ import (
 	"slices"
 	"time"
 
+	"trustcore/internal/problem"
 	"trustcore/verify"
 	"trustcore/verify/api"
 	"trustcore/verify/chain"
-	"trustcore/verify/signature"
 )
 
 // apiClients is whom the headline is about, among the numbers of clients that are measured.
@@ -84,8 +84,8 @@ type benchService struct {
 // serve serves the mix's judge.
 func (mix *benchMix) serve(clients int) (*benchService, error) {
 	handler, err := api.New(api.Config{Certificate: noCertificates, Logger: slog.New(slog.DiscardHandler), Waiting: clients,
-		Judge: func(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
-			d := benchDocument{data: data, detached: detached, at: at}
+		Judge: func(ctx context.Context, r verify.Request) (*verify.Report, error) {
+			d := benchDocument{data: r.Document, detached: r.Detached, at: r.At}
 			return d.judge(ctx, &mix.evidence)
 		}})
 	if err != nil {
@@ -95,7 +95,8 @@ func (mix *benchMix) serve(clients int) (*benchService, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	door := problem.Door{Name: "api", Logger: slog.New(slog.DiscardHandler), Body: api.Bodies(0)}
+	server := &http.Server{Handler: door.Guard(handler), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}}
 	address, end, err := serveLoopback(server, true)
 	if err != nil {

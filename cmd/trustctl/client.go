@@ -15,6 +15,7 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/internal/problem"
 )
 
 // officer speaks to trustd as one officer.
@@ -61,7 +62,7 @@ func newOfficer(url string, id httpserver.Identity) (*officer, error) {
 // maxAnswer bounds an answer of trustd in bytes.
 const maxAnswer = 64 << 20
 
-// call sends in (JSON, or bytes as they are) and decodes the answer into out. A refusal is a *httpserver.Problem.
+// call sends in (JSON, or bytes as they are) and decodes the answer into out. A refusal is a *problem.Problem.
 func (o *officer) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	switch in := in.(type) {
@@ -98,7 +99,7 @@ func (o *officer) call(ctx context.Context, method, path string, in, out any) er
 }
 
 func problemIn(response *http.Response, data []byte) error {
-	var p httpserver.Problem
+	var p problem.Problem
 	if err := json.Unmarshal(data, &p); err != nil || p.Title == "" {
 		return fmt.Errorf("trustd answered %s", response.Status)
 	}

@@ -153,7 +153,7 @@ func (w *world) healthy(port string) bool {
 		return false
 	}
 	defer c.Close()
-	if _, err := io.WriteString(c, "GET /healthz HTTP/1.0\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, "GET /livez HTTP/1.0\r\n\r\n"); err != nil {
 		return false
 	}
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)

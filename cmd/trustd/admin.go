@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,18 +12,22 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 	"trustcore/pki"
 )
 
-// maxOrder bounds an order file in bytes.
-const maxOrder = 256 << 10
+// Limits of bodies in bytes.
+const (
+	maxOrder     = 256 << 10
+	maxVPNStatus = 32 << 20 // of a gateway with a hundred thousand peers
+)
 
 // longPoll is how long a gateway's question for a newer wish is held open.
 const longPoll = 25 * time.Second
 
 // admin is the interface for officers (orders) and for the VPN gateway (wish and status).
 func (d *daemon) admin(s httpserver.Server) http.Handler {
-	officer := func(do func(r *http.Request, who audit.Actor) (any, error)) http.Handler {
+	officer := func(do func(r *http.Request, who audit.Actor) (any, error), query ...string) http.Handler {
 		return s.JSON(func(r *http.Request) (any, error) {
 			who, err := d.caller(r, pki.Officer)
 			if err != nil {
@@ -32,17 +35,17 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 			}
 			answer, err := do(r, who)
 			return answer, problemOf(err)
-		})
+		}, query...)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/orders", officer(d.submitOrder))
-	mux.Handle("GET /v1/orders", officer(d.showOrders))
+	mux.Handle("GET /v1/orders", officer(d.showOrders, "id"))
 	mux.Handle("POST /v1/orders/approve", officer(d.approveOrder))
 	mux.Handle("POST /v1/orders/reject", officer(d.rejectOrder))
 	mux.Handle("POST /v1/orders/token", officer(d.orderToken))
 	mux.Handle("GET /v1/tunnels", officer(func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil }))
 	mux.Handle("POST /v1/console/logins", officer(d.consoleLogin))
-	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish))
+	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish, "after"))
 	mux.Handle("POST /v1/vpn/status", s.JSON(d.vpnStatus))
 	return mux
 }
@@ -55,14 +58,14 @@ func (d *daemon) caller(r *http.Request, profile pki.Profile) (audit.Actor, erro
 		return audit.Actor{}, err
 	}
 	if d.ca.Revoked(c.SerialNumber) {
-		return audit.Actor{}, httpserver.Refuse(http.StatusForbidden, "the client certificate is revoked")
+		return audit.Actor{}, problem.Refuse(http.StatusForbidden, "the client certificate is revoked")
 	}
 	found, err := d.ca.Certificates(r.Context(), pki.Filter{Serial: fmt.Sprintf("%x", c.SerialNumber)})
 	if err != nil {
 		return audit.Actor{}, err
 	}
 	if len(found) != 1 || found[0].Profile != profile || found[0].Fingerprint != fingerprint(c) {
-		return audit.Actor{}, httpserver.Refuse(http.StatusForbidden, "the client certificate is none of profile %s", profile)
+		return audit.Actor{}, problem.Refuse(http.StatusForbidden, "the client certificate is none of profile %s", profile)
 	}
 	kind := "daemon"
 	if profile == pki.Officer {
@@ -73,7 +76,7 @@ func (d *daemon) caller(r *http.Request, profile pki.Profile) (audit.Actor, erro
 
 func verifiedPeer(r *http.Request) (*x509.Certificate, error) {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-		return nil, httpserver.Refuse(http.StatusForbidden, "a client certificate is needed")
+		return nil, problem.Refuse(http.StatusForbidden, "a client certificate is needed")
 	}
 	return r.TLS.PeerCertificates[0], nil
 }
@@ -84,19 +87,17 @@ func problemOf(err error) error {
 	var field *registry.FieldError
 	switch {
 	case errors.As(err, &field):
-		p := httpserver.Refuse(http.StatusUnprocessableEntity, "%s", field.Remedy)
-		p.Field = field.Field
-		return p
+		return problem.RefuseField(http.StatusUnprocessableEntity, field.Field, "%s", field.Remedy)
 	case errors.As(err, &no):
-		return httpserver.Refuse(http.StatusConflict, "%s", no.Reason)
+		return problem.Refuse(http.StatusConflict, "%s", no.Reason)
 	}
 	return err
 }
 
 func (d *daemon) submitOrder(r *http.Request, who audit.Actor) (any, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxOrder))
+	data, err := httpserver.ReadAll(r, maxOrder)
 	if err != nil {
-		return nil, httpserver.Refuse(http.StatusRequestEntityTooLarge, "an order file has at most %d bytes", maxOrder)
+		return nil, err
 	}
 	o, err := registry.ParseOrder(data)
 	if err != nil {
@@ -104,7 +105,7 @@ func (d *daemon) submitOrder(r *http.Request, who audit.Actor) (any, error) {
 		if errors.As(err, &field) {
 			return nil, err
 		}
-		return nil, httpserver.Refuse(http.StatusUnprocessableEntity, "%v", err)
+		return nil, problem.Refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
 	if err := d.registry.Submit(r.Context(), who, *o); err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func (d *daemon) wish(r *http.Request) (any, error) {
 	}
 	after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
 	if err != nil {
-		return nil, httpserver.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
+		return nil, problem.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
 	defer cancel()
@@ -190,7 +191,7 @@ func (d *daemon) isGateway(r *http.Request) error {
 		return err
 	}
 	if who.ID != gatewayName {
-		return httpserver.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
+		return problem.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
 	}
 	return nil
 }
@@ -202,13 +203,13 @@ func (d *daemon) vpnStatus(r *http.Request) (any, error) {
 	if err := d.isGateway(r); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 32<<20))
+	data, err := httpserver.ReadAll(r, maxVPNStatus)
 	if err != nil {
-		return nil, httpserver.Refuse(http.StatusRequestEntityTooLarge, "the report is too long")
+		return nil, err
 	}
 	status, err := readStatus(data)
 	if err != nil {
-		return nil, httpserver.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
+		return nil, problem.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
 	}
 	d.gateways.put(gatewayName, status)
 	return nil, nil

@@ -15,8 +15,8 @@ import (
 
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
-	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 	"trustcore/pki"
 	"trustcore/vpn"
 )
@@ -219,7 +219,7 @@ func (v verifier) post(ctx context.Context, contentType string, body io.Reader) 
 	case response.StatusCode == http.StatusOK:
 		return answer, nil
 	}
-	p := httpserver.Problem{Title: response.Status}
+	p := problem.Problem{Title: response.Status}
 	if err := json.Unmarshal(answer, &p); err != nil {
 		return nil, fmt.Errorf("verifyd answers %s", response.Status)
 	}

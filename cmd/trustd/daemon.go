@@ -19,6 +19,7 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm/gateway"
+	"trustcore/internal/problem"
 	"trustcore/pki"
 )
 
@@ -96,20 +97,21 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 		name, address string
 		free          bool
 		tls           *tls.Config
+		body          problem.Body
 		handler       func(httpserver.Server) http.Handler
 	}{
-		{"admin", d.cfg.Admin, false, mutual, d.admin},
-		{"enrolment", d.cfg.Enrolment, false, plain, d.enrolment},
-		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, func(httpserver.Server) http.Handler { return door }},
-		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
-		{"console", d.cfg.Console, false, plain, func(httpserver.Server) http.Handler { return d.page.Handler() }},
-		{"operations", d.cfg.Operations, false, nil, func(httpserver.Server) http.Handler { return httpserver.Operations(d.ready, metrics) }},
+		{"admin", d.cfg.Admin, false, mutual, problem.Body{Max: maxVPNStatus}, d.admin},
+		{"enrolment", d.cfg.Enrolment, false, plain, problem.Body{}, d.enrolment},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(httpserver.Server) http.Handler { return door }},
+		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
+		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
+		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
 	} {
 		var l net.Listener
 		if l, err = httpserver.Listen(ctx, s.name, s.address, s.free); err != nil {
 			return err
 		}
-		server := httpserver.Server{Name: s.name, Listener: l, TLS: s.tls, Logger: d.cfg.Logger}
+		server := httpserver.Server{Name: s.name, Listener: l, TLS: s.tls, Body: s.body, Logger: d.cfg.Logger, HTTP2: s.name == "gateway"}
 		server.Handler = s.handler(server)
 		d.servers = append(d.servers, server)
 	}
@@ -148,11 +150,21 @@ func (d *daemon) close() error {
 	return errors.Join(all, d.custody.Close(ctx))
 }
 
-// ready says what is missing for full service.
-func (d *daemon) ready(ctx context.Context) error {
+// operations tells of the services by the names of their listeners: each needs the database, and two the HSM.
+func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations {
+	return httpserver.Operations{Metrics: metrics, Services: map[string]func(context.Context) error{
+		"admin": d.databaseReady, "enrolment": d.databaseReady, "console": d.databaseReady, "gateway": d.keysReady, "pki": d.keysReady,
+	}}
+}
+
+func (d *daemon) keysReady(ctx context.Context) error {
 	if err := d.custody.HSM.Health(); err != nil {
 		return fmt.Errorf("HSM: %w", err)
 	}
+	return d.databaseReady(ctx)
+}
+
+func (d *daemon) databaseReady(ctx context.Context) error {
 	if err := d.custody.DB.PingContext(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/internal/problem"
 	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
@@ -62,7 +63,7 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 		}
 		select {
 		case <-ctx.Done():
-			return nil, httpserver.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, waiting)
+			return nil, problem.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, waiting)
 		case <-changed:
 		case <-reported:
 		case <-time.After(time.Second): // another node's change makes no noise here

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/verify/api"
 	"trustcore/verify/trustlist"
 )
 
@@ -17,7 +19,7 @@ type Config struct {
 	Listen     string              `koanf:"listen"`     // address of the interface for applications (TLS)
 	Identity   httpserver.Identity `koanf:"identity"`   // verifyd's own certificate
 	Clients    string              `koanf:"clients"`    // "none" (default on loopback) or "certificate": callers must show one of identity.ca
-	Operations string              `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics, default 127.0.0.1:9102
+	Operations string              `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
 	StateDir   string              `koanf:"state_dir"`  // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
 
 	TrustLists  string   `koanf:"trust_lists"`  // folder with trusted lists, told apart by content
@@ -30,17 +32,27 @@ type Config struct {
 	Offline    bool             `koanf:"offline"`     // fetch nothing: evidence comes from documents and from the state folder
 	FetchAllow []netip.AddrPort `koanf:"fetch_allow"` // private addresses that may be asked all the same: the own authority's
 
-	MaxDocument int64      `koanf:"max_document"` // bytes of one request, default 100 MiB
-	Concurrency int        `koanf:"concurrency"`  // documents judged at once, default one a processor
-	LogLevel    slog.Level `koanf:"log_level"`    // DEBUG, INFO (default), WARN, ERROR
+	MaxDocument    int64  `koanf:"max_document"`    // bytes of one request, default 100 MiB
+	MaxMemory      int64  `koanf:"max_memory"`      // bytes that verifyd takes as a whole, default 1 GiB
+	MaxSpool       int64  `koanf:"max_spool"`       // bytes of requests that wait for their turn on the disk, default 2 GiB
+	SpoolDir       string `koanf:"spool_dir"`       // absolute folder, on a disk, where they do; default spool in state_dir
+	MaxConnections int    `koanf:"max_connections"` // at once; one more ends the one that has been silent longest; default 1024
+	Concurrency    int    `koanf:"concurrency"`     // documents judged at once, default two a processor and at least four; fewer when max_memory is taken
+
+	LogLevel slog.Level `koanf:"log_level"` // DEBUG, INFO (default), WARN, ERROR
 }
+
+// baseMemory is what verifyd takes beside requests, in bytes: the program, caches at their largest 195 MB, the Union's lists
+// and their next reading, 1,024 connections 50 MB, answers that were not taken yet 64 MB.
+const baseMemory = 384 << 20
 
 // minReload is how often the lists may be read again: reading all of the Union's costs some seconds of work.
 const minReload = 10 * time.Second
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Clients: "none", Operations: "127.0.0.1:9102", MaxDocument: 100 << 20, Reload: time.Hour}
+	return Config{Clients: "none", Operations: "127.0.0.1:9102", Reload: time.Hour,
+		MaxDocument: 100 << 20, MaxMemory: 1 << 30, MaxSpool: 2 << 30, MaxConnections: 1024}
 }
 
 // Check names the key that is missing or wrong.
@@ -60,6 +72,15 @@ func (c *Config) Check() error {
 		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state_dir: %q is not the absolute path of a folder for verifyd alone", c.StateDir)
+	case c.SpoolDir != "" && !filepath.IsAbs(c.SpoolDir):
+		return fmt.Errorf("spool_dir: %q is not the absolute path of a folder", c.SpoolDir)
+	case c.MaxDocument < 1 || c.MaxSpool < c.MaxDocument:
+		return fmt.Errorf("max_spool: %d bytes don't hold one document of max_document, %d bytes", c.MaxSpool, c.MaxDocument)
+	case c.MaxConnections < 1:
+		return fmt.Errorf("max_connections: %d lets nobody in", c.MaxConnections)
+	case c.MaxMemory < baseMemory+api.MemoryFor(c.MaxDocument):
+		return fmt.Errorf("max_memory: %d bytes are too few to judge a document of max_document, %d bytes: at least %d are needed",
+			c.MaxMemory, c.MaxDocument, baseMemory+api.MemoryFor(c.MaxDocument))
 	case c.Reload < minReload:
 		return fmt.Errorf("reload: %s is too often: at least %s", c.Reload, minReload)
 	case c.TrustLists != "" && c.LOTLSigners == "":
@@ -68,6 +89,10 @@ func (c *Config) Check() error {
 		return errors.New("trust_lists, extra_lists and anchors are all missing: nothing would be trusted")
 	}
 	return c.Identity.Check()
+}
+
+func (c *Config) spoolDir() string {
+	return cmp.Or(c.SpoolDir, filepath.Join(c.StateDir, "spool"))
 }
 
 func (c *Config) sources() trustlist.Sources {

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -20,7 +22,6 @@ import (
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
-	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
 
@@ -74,10 +75,10 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 }
 
 // document is an api.Judge.
-func (j *judge) document(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
+func (j *judge) document(ctx context.Context, r verify.Request) (*verify.Report, error) {
 	started := time.Now()
 	defer func() { j.took.Observe(time.Since(started).Seconds()) }()
-	report, err := j.verifier.Verify(ctx, verify.Request{Document: data, Detached: detached, At: at})
+	report, err := j.verifier.Verify(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -149,31 +150,58 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anything else: unheard, it ends the process
 	defer signal.Stop(hangup)
+	// The second line: what requests may take is counted before they are judged, what was left behind is collected in time.
+	debug.SetMemoryLimit(cfg.MaxMemory - memorySlack)
 	metrics := httpserver.Metrics()
 	j, err := newJudge(ctx, cfg, metrics, log)
 	if err != nil {
 		return err
 	}
-	handler, err := api.New(api.Config{Judge: j.document, Certificate: j.certificate, Logger: log, MaxDocument: cfg.MaxDocument, Concurrency: cfg.Concurrency})
+	servers, err := listen(ctx, cfg, j, metrics, log)
 	if err != nil {
 		return err
-	}
-	tls, err := cfg.Identity.Server(cfg.Clients == "certificate")
-	if err != nil {
-		return err
-	}
-	listener, err := httpserver.Listen(ctx, "listen", cfg.Listen, false)
-	if err != nil {
-		return err
-	}
-	ops, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
-	if err != nil {
-		return errors.Join(err, listener.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: handler, Logger: log}.Serve(ctx))
-	group.Go(httpserver.Server{Name: "operations", Listener: ops, Handler: operations(j.trust, metrics), Logger: log}.Serve(ctx))
+	for _, s := range servers {
+		group.Go(s.Serve(ctx))
+	}
 	group.Go(func() error { return j.trust.run(ctx, cfg.Reload, hangup) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
+}
+
+// memorySlack is what a process takes that the runtime does not count, in bytes.
+const memorySlack = 32 << 20
+
+func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
+	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("spool_dir: %w", err)
+	}
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Logger: log, MaxDocument: cfg.MaxDocument,
+		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
+}
+
+// listen opens both listeners before anything is served, so that a port that is taken stops the start.
+func listen(ctx context.Context, cfg Config, j *judge, metrics *prometheus.Registry, log *slog.Logger) ([]httpserver.Server, error) {
+	validation, err := newAPI(cfg, j, log)
+	if err != nil {
+		return nil, err
+	}
+	tls, err := cfg.Identity.Server(cfg.Clients == "certificate")
+	if err != nil {
+		return nil, err
+	}
+	listener, err := httpserver.Listen(ctx, "listen", cfg.Listen, false)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: validation, Logger: log,
+		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
+	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
+	about.Handler = operations(j.trust, validation, metrics).Handler(about)
+	return []httpserver.Server{service, about}, nil
 }

@@ -168,10 +168,14 @@ func TestDaemon(t *testing.T) {
 	pool.AddCert(o.root)
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	defer client.CloseIdleConnections()
-	var ready readiness
-	o.wait("the daemon's operations", func() bool { return get(client, "http://"+cfg.Operations+"/readyz", &ready) })
-	if ready.Status != "ready" || ready.Age == "" {
+	var ready struct{ Status string }
+	o.wait("the daemon's operations", func() bool { return get(client, "http://"+cfg.Operations+"/readyz?service=verify", &ready) })
+	if ready.Status != "ready" {
 		t.Errorf("%+v", ready)
+	}
+	var health health
+	if !get(client, "http://"+cfg.Operations+"/health", &health) || health.Status != httpserver.OK || health.Details.Age == "" {
+		t.Errorf("%+v", health)
 	}
 
 	ask := func(c *x509.Certificate) (valid bool, sub string) {
@@ -210,7 +214,7 @@ func TestDaemon(t *testing.T) {
 	}
 	o.hangup()
 	o.wait("a reload that fails", func() bool {
-		return get(client, "http://"+cfg.Operations+"/readyz", &ready) && ready.Status == "degraded" && strings.Contains(ready.Reload, "root.pem")
+		return get(client, "http://"+cfg.Operations+"/health", &health) && health.Status == httpserver.Amber && strings.Contains(health.Findings[0].What, "root.pem")
 	})
 	if valid, sub := ask(good); !valid {
 		t.Errorf("with the last known good anchors: %s", sub)
@@ -218,10 +222,16 @@ func TestDaemon(t *testing.T) {
 	o.writePEM("root.pem", "CERTIFICATE", o.root.Raw)
 	o.hangup()
 	o.wait("a reload that works", func() bool {
-		ready = readiness{}
-		return get(client, "http://"+cfg.Operations+"/readyz", &ready) && ready.Status == "ready"
+		return get(client, "http://"+cfg.Operations+"/health", &health) && health.Status == httpserver.OK
 	})
 	o.wantMetrics(client, cfg, `verify_certificates_total{indication="PASSED"} 2`, `verify_evidence_total{from="network"} 2`, "verify_trustlists_reload_failed 0")
+}
+
+// health is the answer of /health.
+type health struct {
+	Status   string
+	Findings []httpserver.Finding
+	Details  lists
 }
 
 func (o *office) hangup() {
@@ -270,8 +280,9 @@ func (o *office) wantMetrics(client *http.Client, cfg Config, lines ...string) {
 }
 
 func TestConfig(t *testing.T) {
-	good := Config{Listen: "127.0.0.1:8444", Clients: "none", Operations: "127.0.0.1:9102", StateDir: "/var/lib/verifyd", Anchors: []string{"a.pem"}, Reload: time.Hour,
-		Identity: httpserver.Identity{Certificate: "c", Key: "k", CA: "ca"}}
+	good := Defaults()
+	good.Listen, good.StateDir, good.Anchors = "127.0.0.1:8444", "/var/lib/verifyd", []string{"a.pem"}
+	good.Identity = httpserver.Identity{Certificate: "c", Key: "k", CA: "ca"}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +290,8 @@ func TestConfig(t *testing.T) {
 		"listen": func(c *Config) { c.Listen = "" }, "operations": func(c *Config) { c.Operations = "0.0.0.0:1" },
 		"clients": func(c *Config) { c.Listen = "10.0.0.1:8444" }, "state_dir": func(c *Config) { c.StateDir = "state" },
 		"reload": func(c *Config) { c.Reload = 0 }, "lotl_signers": func(c *Config) { c.TrustLists = "lists" },
+		"spool_dir": func(c *Config) { c.SpoolDir = "spool" }, "max_spool": func(c *Config) { c.MaxSpool = 1 << 20 },
+		"max_memory": func(c *Config) { c.MaxMemory = 512 << 20 }, "max_connections": func(c *Config) { c.MaxConnections = 0 },
 		"anchors": func(c *Config) { c.Anchors = nil }, "identity.key": func(c *Config) { c.Identity.Key = "" },
 	} {
 		c := good
@@ -322,10 +335,56 @@ func TestListsThatArePoorerAreNotTaken(t *testing.T) {
 	if trust.current.Load() != before {
 		t.Error("the poorer lists are in use")
 	}
-	if r := trust.ready(time.Now()); r.Status != "degraded" || r.Reload == "" || len(r.Lists) == 0 {
-		t.Errorf("%+v", r)
+	if found := trust.findings(time.Now()); len(found) == 0 || found[0].State != httpserver.Amber || !strings.Contains(found[0].What, "PL") {
+		t.Errorf("%+v", found)
+	}
+	if err := trust.ready(); err != nil {
+		t.Error(err)
 	}
 	if len(before.hosts) < 100 {
 		t.Errorf("the anchors name %d hosts", len(before.hosts))
+	}
+}
+
+// TestReadyNeedsALoadedList: with lists configured and none of use every signature would be a stranger's; with anchors alone
+// there are none to miss.
+func TestReadyNeedsALoadedList(t *testing.T) {
+	o := newOffice(t)
+	trust, err := newTrust(t.Context(), trustlist.Sources{Anchors: []string{o.path("root.pem")}}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trust.ready(); err != nil {
+		t.Errorf("anchors alone: %v", err)
+	}
+	corpus := os.Getenv("TRUSTCORE_CORPUS")
+	if corpus == "" {
+		t.Skip("TRUSTCORE_CORPUS is not set: there is no list of lists")
+	}
+	sources := trustlist.Sources{Dir: filepath.Join(corpus, "trustlists", "eu-2023-10"), LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers")}
+	if trust, err = newTrust(t.Context(), sources, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if err := trust.ready(); err != nil {
+		t.Errorf("the Union's lists: %v", err)
+	}
+	dir := t.TempDir()
+	for _, s := range trust.current.Load().Status() {
+		if s.Role != "national" {
+			data, err := os.ReadFile(filepath.Join(sources.Dir, filepath.Base(s.File)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(s.File)), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sources.Dir = dir
+	if trust, err = newTrust(t.Context(), sources, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if err := trust.ready(); err == nil {
+		t.Error("ready with the list of lists alone")
 	}
 }

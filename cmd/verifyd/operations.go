@@ -2,23 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/verify/api"
 	"trustcore/verify/evidence"
 	"trustcore/verify/trustlist"
 )
 
-// readiness is the answer of /readyz.
-type readiness struct {
-	Status   string       `json:"status"` // "ready", or "degraded" when a list failed or ran out
+// lists is what /health tells of whom verifyd trusts.
+type lists struct {
 	Loaded   time.Time    `json:"lists_loaded"`
 	Age      string       `json:"lists_age"` // since they were read
-	Reload   string       `json:"reload_error,omitempty"`
 	Services int          `json:"services"`
 	Lists    []listStatus `json:"lists"`
 }
@@ -29,39 +28,64 @@ type listStatus struct {
 	Stale bool   `json:"stale,omitempty"`
 }
 
-// ready says how old the lists are and which failed. verifyd serves with what it has: without one country's list the
-// signatures of the others are judged all the same.
-func (t *trust) ready(now time.Time) readiness {
+// details says how old the lists are and which failed.
+func (t *trust) details(now time.Time) lists {
 	s := t.current.Load()
-	r := readiness{Status: "ready", Loaded: s.loaded.UTC(), Age: now.Sub(s.loaded).Round(time.Second).String(), Services: s.Services(), Lists: []listStatus{}}
-	t.mu.Lock()
-	if t.failed != nil {
-		r.Status, r.Reload = "degraded", t.failed.Error()
-	}
-	t.mu.Unlock()
+	d := lists{Loaded: s.loaded.UTC(), Age: now.Sub(s.loaded).Round(time.Second).String(), Services: s.Services(), Lists: []listStatus{}}
 	for _, l := range s.Status() {
 		st := listStatus{Status: l, Stale: l.Role != "pivot" && !l.NextUpdate.IsZero() && l.NextUpdate.Before(now)}
 		if !l.Issued.IsZero() {
 			st.Age = now.Sub(l.Issued).Round(time.Hour).String()
 		}
-		if st.Stale || l.Error != "" {
-			r.Status = "degraded"
-		}
-		r.Lists = append(r.Lists, st)
+		d.Lists = append(d.Lists, st)
 	}
-	return r
+	return d
 }
 
-// operations serves /readyz with the lists' state, and what every daemon serves.
-func operations(t *trust, metrics *prometheus.Registry) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(t.ready(time.Now())) // the client went away: nobody to tell
-	})
-	mux.Handle("/", httpserver.Operations(func(context.Context) error { return nil }, metrics))
-	return mux
+// findings names what is not as it should be though verifyd serves with what it has: without one country's list the
+// signatures of the others are judged all the same.
+func (t *trust) findings(now time.Time) []httpserver.Finding {
+	var found []httpserver.Finding
+	t.mu.Lock()
+	if t.failed != nil {
+		found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the trusted lists were not read again, the last known good go on: " + t.failed.Error(),
+			Remedy: "put the files right, then send SIGHUP"})
+	}
+	t.mu.Unlock()
+	for _, l := range t.details(now).Lists {
+		name := strings.TrimSpace(l.Territory + " " + l.File)
+		switch {
+		case l.Error != "":
+			found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the list " + name + " is not used: " + l.Error, Remedy: "fetch it again, then send SIGHUP"})
+		case l.Stale:
+			found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the list " + name + " has run out", Remedy: "fetch its successor, then send SIGHUP"})
+		}
+	}
+	return found
+}
+
+// ready says why nobody can be served by the lists. That lists fail is for /health, but when lists are configured and none
+// of them names a service, every signature would be judged as a stranger's: another verifyd should be asked. With anchors
+// alone there are no lists to miss.
+func (t *trust) ready() error {
+	if t.sources.Dir == "" && len(t.sources.Extra) == 0 {
+		return nil
+	}
+	if s := t.current.Load(); s.Services() == 0 {
+		return errors.New("none of the configured trusted lists is in use: fetch them again, then send SIGHUP; /health says why")
+	}
+	return nil
+}
+
+// operations tells of the one service, verify.
+func operations(t *trust, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+	return httpserver.Operations{Metrics: metrics,
+		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
+			return errors.Join(validation.Ready(time.Now()), t.ready())
+		}},
+		Findings: func(context.Context) []httpserver.Finding { return t.findings(time.Now()) },
+		Details:  func() any { return t.details(time.Now()) },
+	}
 }
 
 // figures collects what is counted elsewhere.

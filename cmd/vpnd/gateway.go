@@ -45,7 +45,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	metrics := httpserver.Metrics()
 	metrics.MustRegister(g)
-	operations := httpserver.Server{Name: "operations", Listener: listener, Handler: httpserver.Operations(g.ready, metrics), Logger: log}
+	operations := httpserver.Server{Name: "operations", Listener: listener, Logger: log}
+	operations.Handler = httpserver.Operations{Metrics: metrics, Services: map[string]func(context.Context) error{"vpn": g.ready}}.Handler(operations)
 	wishes := make(chan vpn.Wish)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return operations.Run(ctx) })

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"trustcore/hsm"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 )
 
 // Grant is one line of an HSM authorisation: this application may use this key.
@@ -99,6 +101,7 @@ func New(cfg Config) (http.Handler, error) {
 	about := huma.DefaultConfig("HSM gateway", "1.0.0")
 	about.DocsPath, about.SchemasPath, about.CreateHooks = "", "", nil
 	about.Info.Description = "Keys of the HSM for partners' applications, over mutual TLS. Digests go in, signatures come out."
+	about.Transformers = append(about.Transformers, g.inOneForm)
 	api := humago.New(mux, about)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Summary: "Keys that the application may use",
@@ -113,6 +116,8 @@ func New(cfg Config) (http.Handler, error) {
 		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict,
 			http.StatusTooManyRequests, http.StatusServiceUnavailable},
 	}, g.sign)
+	schemas := api.OpenAPI().Components.Schemas
+	*schemas.Map()["ErrorModel"] = *huma.SchemaFromType(schemas, reflect.TypeFor[problem.Problem]())
 	return mux, nil
 }
 
@@ -152,7 +157,7 @@ func (c *caller) Resolve(ctx huma.Context) []error {
 }
 
 func noCertificate() *refusal {
-	return problem(http.StatusUnauthorized, "no-client-certificate", "the connection carries no verified client certificate")
+	return refuse(http.StatusUnauthorized, "no-client-certificate", "the connection carries no verified client certificate")
 }
 
 // KeyDescription is a key as its users see it.
@@ -246,10 +251,10 @@ func (g *gateway) grants(ctx context.Context, client *x509.Certificate) ([]Grant
 		return nil, noCertificate()
 	}
 	if g.Revoked(client.SerialNumber) {
-		return nil, problem(http.StatusForbidden, "certificate-revoked", "the client certificate is revoked")
+		return nil, refuse(http.StatusForbidden, "certificate-revoked", "the client certificate is revoked")
 	}
 	if now := g.Now(); now.After(client.NotAfter) {
-		return nil, problem(http.StatusForbidden, "certificate-expired", "the client certificate expired at "+client.NotAfter.UTC().Format(time.RFC3339))
+		return nil, refuse(http.StatusForbidden, "certificate-expired", "the client certificate expired at "+client.NotAfter.UTC().Format(time.RFC3339))
 	}
 	grants, err := g.Grants(ctx, client)
 	if err != nil {
@@ -269,7 +274,7 @@ func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID
 		}
 		return Grant{}, nil, err
 	}
-	why := problem(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
+	why := refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
 	var nearest Grant
 	for _, grant := range slices.Backward(grants) {
 		if grant.KeyID != keyID {
@@ -289,11 +294,11 @@ func (g *gateway) usable(grant Grant) *refusal {
 	now, it := g.Now(), "the authorisation of order "+grant.Order
 	switch {
 	case !grant.Active:
-		return problem(http.StatusForbidden, "authorisation-withdrawn", it+" was withdrawn")
+		return refuse(http.StatusForbidden, "authorisation-withdrawn", it+" was withdrawn")
 	case !grant.NotBefore.IsZero() && now.Before(grant.NotBefore):
-		return problem(http.StatusForbidden, "authorisation-not-yet", it+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
+		return refuse(http.StatusForbidden, "authorisation-not-yet", it+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
 	case !grant.NotAfter.IsZero() && now.After(grant.NotAfter):
-		return problem(http.StatusForbidden, "authorisation-expired", it+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
+		return refuse(http.StatusForbidden, "authorisation-expired", it+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ import (
 	"trustcore/hsm/remote"
 	"trustcore/hsm/seal"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 )
 
 func TestMain(m *testing.M) { hsmtest.Main(m) }
@@ -123,7 +124,7 @@ func build(t testing.TB, change func(*gateway.Config)) *house {
 	certificate := h.ca.issue(t, &x509.Certificate{DNSNames: []string{"localhost"}}, key)
 	anchors := x509.NewCertPool()
 	anchors.AddCert(h.ca.certificate)
-	server := httptest.NewUnstartedServer(handler)
+	server := httptest.NewUnstartedServer(problem.Door{Name: "gateway", Logger: cfg.Logger}.Guard(handler))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientCAs: anchors, ClientAuth: tls.VerifyClientCertIfGiven}
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -184,6 +185,9 @@ func (h *house) key(t testing.TB, partner, application string, a hsm.Algorithm, 
 
 type answer struct {
 	status     int
+	Title      string
+	Field      string
+	RequestID  string `json:"request_id"`
 	Type       string
 	Detail     string
 	Signature  []byte
@@ -207,6 +211,9 @@ func post(t testing.TB, c *http.Client, url, body string) answer {
 	}
 	if a.status != http.StatusOK && response.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("refusal as %s", response.Header.Get("Content-Type"))
+	}
+	if a.status != http.StatusOK && (a.Title == "" || a.RequestID == "" || a.RequestID != response.Header.Get(problem.IDHeader)) {
+		t.Errorf("refusal without its id: %s", text)
 	}
 	return a
 }
@@ -350,11 +357,11 @@ func TestMalformedRequests(t *testing.T) {
 		"empty digest":      `{"mechanism":"ECDSA-SHA256","digest":""}`,
 		"not base64":        `{"mechanism":"ECDSA-SHA256","digest":"!!!!"}`,
 		"unknown mechanism": request("RSA-RAW", make([]byte, 32)),
-		"unknown field":     `{"mechanism":"ECDSA-SHA256","digest":"AAAA","hash":"x"}`,
+		"unknown field":     strings.TrimSuffix(request(mechanism.ECDSASHA256, make([]byte, 32)), "}") + `,"hash":"x"}`,
 		"endless":           request(mechanism.ECDSASHA256, make([]byte, 1<<20)),
 		"deep":              strings.Repeat("[", 4000),
 	} {
-		if a := post(t, c, url, body); a.status < 400 || a.status >= 500 || a.Signature != nil {
+		if a := post(t, c, url, body); a.status < 400 || a.status >= 500 || a.Signature != nil || name == "unknown field" && a.Field != "body.hash" {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}

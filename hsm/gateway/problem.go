@@ -6,22 +6,61 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/hsm"
+	"trustcore/internal/problem"
 )
 
 // problemType is the beginning of the problem types (RFC 9457); what follows names the rule that refused.
 const problemType = "urn:trustcore:hsm:"
 
-// refusal is an error for the caller, as problem+json: Type names the rule, Detail says it in a sentence.
+// refusal is an error for the caller: Type names the rule, Detail says it in a sentence.
 type refusal struct {
-	huma.ErrorModel
+	problem.Problem
 	rule string
 }
 
-func problem(status int, rule, detail string) *refusal {
-	return &refusal{huma.ErrorModel{Status: status, Type: problemType + rule, Title: http.StatusText(status), Detail: detail}, rule}
+func refuse(status int, rule, detail string) *refusal {
+	r := &refusal{*problem.Refuse(status, "%s", detail), rule}
+	r.Type = problemType + rule
+	return r
+}
+
+// GetStatus makes it an error that huma answers with (huma.StatusError).
+func (r *refusal) GetStatus() int { return r.Status }
+
+// ContentType is that of a problem (huma.ContentTypeFilter).
+func (r *refusal) ContentType(string) string { return problem.MediaType }
+
+// inOneForm makes a problem.Problem of every error, the framework's too (huma.Transformer).
+func (g *gateway) inOneForm(ctx huma.Context, _ string, v any) (any, error) {
+	var p *problem.Problem
+	switch e := v.(type) {
+	case *refusal:
+		p = &e.Problem
+	case *huma.ErrorModel:
+		p = g.framework(e)
+	default:
+		return v, nil
+	}
+	_, w := humago.Unwrap(ctx)
+	p.RequestID = w.Header().Get(problem.IDHeader)
+	return p, nil
+}
+
+// framework takes over what huma says of a request that is not as described; of a fault it would tell the inside.
+func (g *gateway) framework(e *huma.ErrorModel) *problem.Problem {
+	if e.Status >= http.StatusInternalServerError {
+		g.Logger.Error("HSM gateway", "error", fmt.Sprint(e.Detail, e.Errors))
+		return problem.Refuse(e.Status, "the request could not be carried out because of a fault of this service")
+	}
+	p := problem.Refuse(e.Status, "%s", e.Detail)
+	if len(e.Errors) > 0 {
+		p.Field, p.Detail = e.Errors[0].Location, e.Errors[0].Message
+	}
+	return p
 }
 
 // GetHeaders tells the client when to come back (huma.HeadersError).
@@ -43,13 +82,13 @@ func (r *refusal) orNil() error {
 func (g *gateway) unavailable(err error) error {
 	switch {
 	case errors.Is(err, hsm.ErrNotActive):
-		return problem(http.StatusConflict, "key-not-active", "the key is no longer active")
+		return refuse(http.StatusConflict, "key-not-active", "the key is no longer active")
 	case errors.Is(err, hsm.ErrUnknownKey), errors.Is(err, hsm.ErrLost):
 		g.Logger.Error("a key is lost", "error", err)
-		return problem(http.StatusConflict, "key-lost", "the key is not in the token")
+		return refuse(http.StatusConflict, "key-lost", "the key is not in the token")
 	}
 	g.Logger.Error("HSM gateway", "error", err)
-	return problem(http.StatusServiceUnavailable, "hsm-unavailable", "the HSM does not answer now; try again in a moment")
+	return refuse(http.StatusServiceUnavailable, "hsm-unavailable", "the HSM does not answer now; try again in a moment")
 }
 
 type metrics struct {

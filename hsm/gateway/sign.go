@@ -45,7 +45,7 @@ func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) 
 	case g.inFlight <- struct{}{}:
 		defer func() { <-g.inFlight }()
 	default:
-		return nil, g.counted(problem(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment"))
+		return nil, g.counted(refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment"))
 	}
 	grant, why, err := g.authorise(ctx, in.certificate, in.ID)
 	if err != nil {
@@ -67,7 +67,7 @@ func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) 
 	}
 	if err != nil {
 		g.Logger.Error("no signature without an audit entry", "error", err)
-		return nil, g.counted(problem(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed"))
+		return nil, g.counted(refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed"))
 	}
 	out := new(signOutput)
 	out.Body.AuditIndex = receipt.Index
@@ -82,26 +82,26 @@ func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) 
 func (g *gateway) key(ctx context.Context, grant Grant, in *signInput) (*hsm.Key, *refusal, error) {
 	m := in.Body.Mechanism
 	if err := m.CheckDigest(in.Body.Digest); err != nil {
-		return nil, problem(http.StatusBadRequest, "digest", err.Error()), nil
+		return nil, refuse(http.StatusBadRequest, "digest", err.Error()), nil
 	}
 	if !slices.Contains(grant.Mechanisms, m) {
-		return nil, problem(http.StatusForbidden, "mechanism-not-granted",
+		return nil, refuse(http.StatusForbidden, "mechanism-not-granted",
 			fmt.Sprintf("the authorisation of order %s allows %s, not %s", grant.Order, names(grant.Mechanisms), m)), nil
 	}
 	key, err := g.cached(ctx, grant.KeyID)
 	switch {
 	case errors.Is(err, hsm.ErrNotActive), errors.Is(err, hsm.ErrUnknownKey):
-		return nil, problem(http.StatusConflict, "key-not-active", err.Error()), nil
+		return nil, refuse(http.StatusConflict, "key-not-active", err.Error()), nil
 	case err != nil:
 		return nil, nil, g.unavailable(err)
 	}
 	info := key.Info()
 	if info.Partner != grant.Partner {
 		g.Logger.Error("a grant names another partner's key", "order", grant.Order, "partner", grant.Partner, "key", info.ID, "owner", info.Partner)
-		return nil, problem(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key"), nil
+		return nil, refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key"), nil
 	}
 	if !info.Allows(m) {
-		return nil, problem(http.StatusForbidden, "mechanism-not-allowed", fmt.Sprintf("the key signs by %s, not by %s", names(info.Mechanisms), m)), nil
+		return nil, refuse(http.StatusForbidden, "mechanism-not-allowed", fmt.Sprintf("the key signs by %s, not by %s", names(info.Mechanisms), m)), nil
 	}
 	return key, nil, nil
 }
@@ -170,7 +170,7 @@ func (g *gateway) admit(client *x509.Certificate) error {
 	}
 	g.mu.Unlock()
 	if !limiter.Allow() {
-		return problem(http.StatusTooManyRequests, "rate", fmt.Sprintf("the application asks for more than %g signatures a second", g.Rate))
+		return refuse(http.StatusTooManyRequests, "rate", fmt.Sprintf("the application asks for more than %g signatures a second", g.Rate))
 	}
 	return nil
 }

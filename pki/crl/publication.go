@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"trustcore/internal/problem"
 )
 
 // MaxAge is how long HTTP caches may repeat a list before they ask again.
@@ -55,13 +57,12 @@ func (p *Publication) Current() (der []byte, list *x509.RevocationList) {
 // ServeHTTP answers GET and HEAD with the list (RFC 2585: application/pkix-crl).
 func (p *Publication) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "use GET", http.StatusMethodNotAllowed)
+		problem.MethodNotAllowed(w, "GET, HEAD")
 		return
 	}
 	now := p.current.Load()
 	if now == nil {
-		http.Error(w, "there is no list yet", http.StatusServiceUnavailable)
+		problem.Refuse(http.StatusServiceUnavailable, "there is no list yet").Write(w)
 		return
 	}
 	h := w.Header()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"trustcore/internal/problem"
 )
 
 // MaxAge is how long HTTP caches between us and the client may repeat an answer: a revocation must be seen soon.
@@ -22,10 +24,10 @@ const (
 // ServeHTTP answers POST with a request in the body and GET with one in base64 as the rest of the path (RFC 6960 A.1). Errors of
 // OCSP are answers with status 200, as clients expect.
 func (r *Responder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	der, status := readRequest(w, request)
-	if status != 0 {
+	der, refused := readRequest(w, request)
+	if refused != nil {
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		http.Error(w, http.StatusText(status), status)
+		refused.Write(w)
 		return
 	}
 	answer := failure(ocsp.Malformed)
@@ -35,22 +37,22 @@ func (r *Responder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.write(w, request, answer)
 }
 
-// readRequest returns the DER of the request, nil when there is none to be found, or the HTTP status of a refusal.
-func readRequest(w http.ResponseWriter, request *http.Request) (der []byte, status int) {
+// readRequest returns the DER of the request, nil when there is none to be found, or why it is refused.
+func readRequest(w http.ResponseWriter, request *http.Request) (der []byte, refused *problem.Problem) {
 	switch request.Method {
 	case http.MethodPost:
 		if kind, _, _ := strings.Cut(request.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), requestType) {
-			return nil, http.StatusUnsupportedMediaType
+			return nil, problem.Refuse(http.StatusUnsupportedMediaType, "send a body of the type %s", requestType)
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, MaxRequest))
 		if err != nil {
-			return nil, http.StatusRequestEntityTooLarge
+			return nil, problem.OfBody(err)
 		}
-		return body, 0
+		return body, nil
 	case http.MethodGet, http.MethodHead:
-		return decodePath(strings.TrimPrefix(request.URL.Path, "/")), 0
+		return decodePath(strings.TrimPrefix(request.URL.Path, "/")), nil
 	}
-	return nil, http.StatusMethodNotAllowed
+	return nil, problem.Refuse(http.StatusMethodNotAllowed, "this address takes GET, HEAD or POST")
 }
 
 // decodePath accepts base64 with or without padding; some clients strip it.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"trustcore/internal/problem"
 )
 
 // MaxRequest is how many octets of a request are read; a usual one has 60 to 100.
@@ -18,17 +20,16 @@ const (
 // ServeHTTP answers POST of a TimeStampReq (RFC 3161 3.4). Refusals are answers with status 200, as clients expect.
 func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		http.Error(w, "use POST", http.StatusMethodNotAllowed)
+		problem.MethodNotAllowed(w, "POST")
 		return
 	}
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), queryType) {
-		http.Error(w, "send "+queryType, http.StatusUnsupportedMediaType)
+		problem.Refuse(http.StatusUnsupportedMediaType, "send a body of the type %s", queryType).Write(w)
 		return
 	}
 	der, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequest))
 	if err != nil {
-		http.Error(w, "the request is too large or incomplete", http.StatusRequestEntityTooLarge)
+		problem.OfBody(err).Write(w)
 		return
 	}
 	reply := a.Respond(r.Context(), der)

@@ -12,13 +12,12 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
 
+	"trustcore/internal/problem"
 	"trustcore/verify"
-	"trustcore/verify/signature"
 )
 
 // asked is what the judge under the test was given.
@@ -32,6 +31,7 @@ type asked struct {
 type service struct {
 	t    *testing.T
 	url  string
+	api  *Server
 	last asked
 	do   func(ctx context.Context) (*verify.Report, error)
 }
@@ -39,30 +39,31 @@ type service struct {
 func newService(t *testing.T, change func(*Config)) *service {
 	t.Helper()
 	s := &service{t: t}
-	cfg := Config{Judge: s.judge, Certificate: newAuthority(t).judge, Logger: slog.New(slog.DiscardHandler), MaxDocument: 1000, Concurrency: 1, Waiting: 1}
+	cfg := Config{Judge: s.judge, Certificate: newAuthority(t).judge, Logger: slog.New(slog.DiscardHandler), MaxDocument: 1000, Concurrency: 1, Waiting: 1, SpoolDir: t.TempDir()}
 	if change != nil {
 		change(&cfg)
 	}
-	handler, err := New(cfg)
-	if err != nil {
+	var err error
+	if s.api, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler)
+	door := problem.Door{Name: "api", Logger: cfg.Logger, Body: Bodies(cfg.MaxDocument)}
+	server := httptest.NewServer(door.Guard(s.api))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
 }
 
-func (s *service) judge(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
+func (s *service) judge(ctx context.Context, r verify.Request) (*verify.Report, error) {
 	if s.do != nil {
 		return s.do(ctx)
 	}
-	s.last = asked{data: string(data), at: at}
-	for _, d := range detached {
+	s.last = asked{data: string(r.Document), at: r.At}
+	for _, d := range r.Detached {
 		s.last.detached = append(s.last.detached, d.Name+"="+string(d.Content))
 	}
 	time0 := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
-	return &verify.Report{Policy: "strict", ValidationTime: time0, Timestamps: []verify.TimestampReport{}, Signatures: []verify.SignatureReport{{
+	return &verify.Report{Policy: "strict", SHA256: strings.Repeat("0", 64), ValidationTime: time0, Timestamps: []verify.TimestampReport{}, Signatures: []verify.SignatureReport{{
 		ID: "S-1", Format: "XAdES", Level: "B-T", Indication: verify.Indeterminate, SubIndication: verify.TryLater, Qualification: "N/A",
 		Sentence: map[string]string{"en": "not known yet"}, Scopes: []verify.Scope{{Name: "a", Scope: "all", Full: true}},
 		Timestamps: []verify.TimestampReport{{ID: "T-1", Indication: verify.Passed, Time: &time0}},
@@ -140,12 +141,9 @@ const validations = "/v1/validations"
 
 func TestValidations(t *testing.T) {
 	s := newService(t, nil)
-	status, answer, header := s.post(validations, "application/octet-stream", strings.NewReader("document"))
+	status, _, header := s.post(validations, "application/octet-stream", strings.NewReader("document"))
 	if status != http.StatusOK || s.last.data != "document" || !s.last.at.IsZero() {
 		t.Errorf("%d %v", status, s.last)
-	}
-	if answer["sha256"] != "ad70b19da6f04bf9da9cb49a0d5b4c27d1f81cf51b8c2fdd4ee95e0e9b36d0b5" && len(answer["sha256"].(string)) != 64 {
-		t.Errorf("sha256 %v", answer["sha256"])
 	}
 	if header.Get("Cache-Control") != "no-store" || header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", header)
@@ -174,7 +172,6 @@ func TestValidationsRefused(t *testing.T) {
 	s := newService(t, nil)
 	s.wantProblem(validations, "application/octet-stream", "", 400, "document")
 	s.wantProblem(validations+"?at=yesterday", "application/octet-stream", "x", 400, "at")
-	s.wantProblem(validations, "multipart/form-data", "x", 400, "")
 	s.wantProblem(validations, "multipart/form-data; boundary=x", "--x\r\nno end", 400, "")
 	for field, parts := range map[string][]string{"document": {"detached:a=b"}, "file": {"file:a=b"}, "at": {"document:a=b", "at=never"}, "": {"=a"}} {
 		media, body := form(t, parts...)
@@ -243,48 +240,6 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestOverload fills the one turn and the one place to wait; the next request is told to come again.
-func TestOverload(t *testing.T) {
-	s := newService(t, nil)
-	started, release := make(chan struct{}, 2), make(chan struct{})
-	s.do = func(context.Context) (*verify.Report, error) {
-		started <- struct{}{}
-		<-release
-		return &verify.Report{}, nil
-	}
-	done := make(chan int, 2)
-	send := func(ctx context.Context) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+validations, strings.NewReader("x"))
-		if err != nil {
-			t.Error(err)
-		}
-		request.Header.Set("Expect", "100-continue")
-		response, err := (&http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}).Do(request)
-		if err != nil {
-			done <- 0
-			return
-		}
-		_ = response.Body.Close()
-		done <- response.StatusCode
-	}
-	go send(t.Context())
-	<-started
-	// The second request has its place to wait when the server asks for its body.
-	taken := make(chan struct{})
-	go send(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(taken) }}))
-	<-taken
-	status, answer, header := s.post(validations, "application/octet-stream", strings.NewReader("x"))
-	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
-		t.Errorf("%d %v %v", status, header, answer)
-	}
-	close(release)
-	for range 2 {
-		if status := <-done; status != http.StatusOK {
-			t.Errorf("one that waited: %d", status)
-		}
-	}
-}
-
 // TestJudgingThatIsGivenUp tells the content's fault from the time that was over.
 func TestJudgingThatIsGivenUp(t *testing.T) {
 	s := newService(t, nil)
@@ -294,10 +249,15 @@ func TestJudgingThatIsGivenUp(t *testing.T) {
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
 	}
 	s.wantProblem(validations, "application/octet-stream", "x", 422, "document")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var p *problem
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	var p *problem.Problem
 	if err := unjudged(ctx, "document", ctx.Err()); !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	if err := unjudged(ctx, "document", errors.New("anything")); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -349,7 +309,7 @@ func TestDSSSignature(t *testing.T) {
 	doc := `{"signedDocument":{"bytes":"eA==","digestAlgorithm":%s,"name":"a"}%s}`
 	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `"SHA256"`, ""), 400, "signedDocument.digestAlgorithm")
 	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"SHA256"}]`), 400, "originalDocuments[0].digestAlgorithm")
-	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"validationTime":"soon"`), 400, "")
+	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"validationTime":"soon"`), 400, "validationTime")
 	for _, body := range []string{"", "{", "[]", "null", "{}", `{"signedDocument":{"bytes":"%%%"}}`, `{"signedDocument":{"bytes":""}}`, "{} {}", strings.Repeat("[", 9000)} {
 		status, _, _ := s.post(dssSignaturePath, "application/json", strings.NewReader(body))
 		if status != http.StatusBadRequest {

@@ -3,11 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -42,55 +38,44 @@ type certificateRequest struct {
 	Policies     []string `json:"policies,omitempty" doc:"object identifiers; the path must be valid for one of them"`
 }
 
+// certificateQuery are the parameters beside a certificate that is the body.
+var certificateQuery = []string{"at", "revocation", "policy*"}
+
 // validateCertificate answers POST /v1/certificates/validations: JSON, or a certificate in PEM or DER (further ones may
 // follow in the PEM) with the parameters at, revocation and policy.
-func (s *server) validateCertificate(w http.ResponseWriter, r *http.Request) error {
-	q, err := readCertificateQuestion(r)
-	if err != nil {
-		return err
-	}
-	report, err := s.judgeCertificate(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	write(w, http.StatusOK, "application/json", report)
-	return nil
-}
-
-func (s *server) judgeCertificate(ctx context.Context, q *CertificateQuestion) (*chain.Report, error) {
-	ctx, done, err := s.turn(ctx)
+func (s *Server) validateCertificate(ctx context.Context, c *call) (any, error) {
+	q, err := readCertificateQuestion(c)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	report, err := s.Certificate(ctx, *q)
+	return s.judgeCertificate(ctx, q)
+}
+
+func (s *Server) judgeCertificate(ctx context.Context, q *CertificateQuestion) (*chain.Report, error) {
+	report, err := s.cfg.Certificate(ctx, *q)
 	if err != nil {
 		return nil, unjudged(ctx, "certificate", err)
 	}
 	return report, nil
 }
 
-func readCertificateQuestion(r *http.Request) (*CertificateQuestion, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil && media == "application/json" {
-		var in certificateRequest
-		d := json.NewDecoder(r.Body)
-		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil {
-			return nil, fmt.Errorf("reading the request: %w", orBad(err))
+func readCertificateQuestion(c *call) (*CertificateQuestion, error) {
+	if c.media == "application/json" {
+		for name := range c.query {
+			return nil, refuse(http.StatusBadRequest, name, "with JSON %s is a field of it, no parameter", name)
 		}
-		if _, err := d.Token(); !errors.Is(err, io.EOF) {
-			return nil, refuse(http.StatusBadRequest, "", "the request goes on after its JSON object")
+		var in certificateRequest
+		if err := decode(c.body, &in); err != nil {
+			return nil, err
 		}
 		return in.question([]byte(in.Certificate))
 	}
-	body, err := io.ReadAll(r.Body)
+	data, err := c.body.bytes()
 	if err != nil {
-		return nil, fmt.Errorf("reading the certificate: %w", orBad(err))
+		return nil, err
 	}
-	values := r.URL.Query()
-	in := certificateRequest{At: values.Get("at"), Revocation: values.Get("revocation"), Policies: values["policy"]}
-	return in.question(body)
+	in := certificateRequest{At: c.query.Get("at"), Revocation: c.query.Get("revocation"), Policies: c.query["policy"]}
+	return in.question(data)
 }
 
 func (in *certificateRequest) question(target []byte) (*CertificateQuestion, error) {

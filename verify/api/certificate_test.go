@@ -149,7 +149,7 @@ func TestCertificateValidationsRefused(t *testing.T) {
 		field  string
 	}{
 		``: {400, ""}, `{`: {400, ""}, `[]`: {400, ""}, `{}`: {400, "certificate"}, `{"certificate":" "}`: {400, "certificate"},
-		`{` + leaf + `,"colour":1}`: {400, ""}, `{` + leaf + `} x`: {400, ""},
+		`{` + leaf + `,"colour":1}`: {400, "colour"}, `{` + leaf + `} x`: {400, ""},
 		`{"certificate":"bm8="}`: {422, "certificate"}, `{"certificate":"***"}`: {422, "certificate"},
 		`{` + leaf + `,"certificates":["MA=="]}`:   {422, "certificates[0]"},
 		`{` + leaf + `,"at":"never"}`:              {400, "at"},

@@ -1,14 +1,15 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"trustcore/verify"
 	"trustcore/verify/signature"
@@ -20,8 +21,24 @@ type dssRequest struct {
 	SignedDocument    *dssDocument  `json:"signedDocument"`
 	OriginalDocuments []dssDocument `json:"originalDocuments"`
 	ValidationTime    dssTime       `json:"validationTime"`
-	// Further fields of DSS are accepted and have no effect: policy, cryptographicSuite, evidenceRecords,
-	// tokenExtractionStrategy, signatureId.
+
+	// Of DSS; accepted without effect.
+	Policy                  dssIgnored `json:"policy"`
+	CryptographicSuite      dssIgnored `json:"cryptographicSuite"`
+	EvidenceRecords         dssIgnored `json:"evidenceRecords"`
+	TokenExtractionStrategy dssIgnored `json:"tokenExtractionStrategy"`
+	SignatureID             dssIgnored `json:"signatureId"`
+}
+
+// dssIgnored is any value, of which nothing is kept.
+type dssIgnored struct{}
+
+// UnmarshalJSON keeps nothing.
+func (dssIgnored) UnmarshalJSON([]byte) error { return nil }
+
+// Schema describes any value in huma's words.
+func (dssIgnored) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Description: "has no effect"}
 }
 
 type dssDocument struct {
@@ -40,7 +57,10 @@ func (t *dssTime) UnmarshalJSON(data []byte) error {
 		t.Time = time.UnixMilli(ms).UTC()
 		return nil
 	}
-	return json.Unmarshal(data, &t.Time)
+	if err := json.Unmarshal(data, &t.Time); err != nil {
+		return refuse(http.StatusBadRequest, "validationTime", "%.40q is no time: write one such as 2026-03-03T12:00:00Z", data)
+	}
+	return nil
 }
 
 type dssAnswer struct {
@@ -143,49 +163,38 @@ type dssMessage struct {
 	Key   string `json:"Key"`
 }
 
-// decode reads one JSON value; fields that are not known have no effect.
-func decode(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("reading the request: %w", orBad(err))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return refuse(http.StatusBadRequest, "", "the request goes on after its JSON object")
-	}
-	return nil
-}
-
 // dssSignature answers DSS's validateSignature.
-func (s *server) dssSignature(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	var in dssRequest
-	if err := decode(r, &in); err != nil {
-		return err
+	if err := decode(c.body, &in); err != nil {
+		return nil, err
 	}
 	req, err := in.request()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	report, err := s.judge(r.Context(), req)
+	report, err := s.judge(ctx, req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	write(w, http.StatusOK, "application/json", dssAnswer{SimpleReport: simpleReport(req.document.Name, report)})
-	return nil
+	return dssAnswer{SimpleReport: simpleReport(in.SignedDocument.Name, report)}, nil
 }
 
-func (in *dssRequest) request() (*request, error) {
-	if in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0 {
-		return nil, refuse(http.StatusBadRequest, "signedDocument.bytes", "the document is missing: send its bytes in base64")
+func (in *dssRequest) request() (req verify.Request, err error) {
+	switch {
+	case in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0:
+		return req, refuse(http.StatusBadRequest, "signedDocument.bytes", "the document is missing: send its bytes in base64")
+	case in.SignedDocument.DigestAlgorithm != nil:
+		return req, refuse(http.StatusBadRequest, "signedDocument.digestAlgorithm", "the signed document itself is needed, not its digest")
+	case len(in.OriginalDocuments) > maxParts:
+		return req, refuse(http.StatusBadRequest, "originalDocuments", "more than %d documents", maxParts)
 	}
-	if in.SignedDocument.DigestAlgorithm != nil {
-		return nil, refuse(http.StatusBadRequest, "signedDocument.digestAlgorithm", "the signed document itself is needed, not its digest")
-	}
-	req := &request{document: signature.Detached{Name: in.SignedDocument.Name, Content: in.SignedDocument.Bytes}, at: in.ValidationTime.Time}
+	req = verify.Request{Document: in.SignedDocument.Bytes, At: in.ValidationTime.Time}
 	for i, d := range in.OriginalDocuments {
 		if d.DigestAlgorithm != nil {
-			return nil, refuse(http.StatusBadRequest, fmt.Sprintf("originalDocuments[%d].digestAlgorithm", i), "the document itself is needed, not its digest")
+			return req, refuse(http.StatusBadRequest, fmt.Sprintf("originalDocuments[%d].digestAlgorithm", i), "the document itself is needed, not its digest")
 		}
-		req.detached = append(req.detached, signature.Detached{Name: d.Name, Content: d.Bytes})
+		req.Detached = append(req.Detached, signature.Detached{Name: d.Name, Content: d.Bytes})
 	}
 	return req, nil
 }

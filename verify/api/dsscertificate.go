@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,7 +17,11 @@ type dssCertificateRequest struct {
 	Certificate      *dssEncoded  `json:"certificate"`
 	CertificateChain []dssEncoded `json:"certificateChain"`
 	ValidationTime   dssTime      `json:"validationTime"`
-	// Accepted without effect: policy, cryptographicSuite, tokenExtractionStrategy.
+
+	// Of DSS; accepted without effect.
+	Policy                  dssIgnored `json:"policy"`
+	CryptographicSuite      dssIgnored `json:"cryptographicSuite"`
+	TokenExtractionStrategy dssIgnored `json:"tokenExtractionStrategy"`
 }
 
 type dssEncoded struct {
@@ -92,21 +97,20 @@ type dssRevocation struct {
 }
 
 // dssCertificate answers DSS's validateCertificate.
-func (s *server) dssCertificate(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) dssCertificate(ctx context.Context, c *call) (any, error) {
 	var in dssCertificateRequest
-	if err := decode(r, &in); err != nil {
-		return err
+	if err := decode(c.body, &in); err != nil {
+		return nil, err
 	}
 	q, err := in.question()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	report, err := s.judgeCertificate(r.Context(), q)
+	report, err := s.judgeCertificate(ctx, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	write(w, http.StatusOK, "application/json", dssCertificateAnswer{SimpleCertificateReport: simpleCertificateReport(report)})
-	return nil
+	return dssCertificateAnswer{SimpleCertificateReport: simpleCertificateReport(report)}, nil
 }
 
 func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {

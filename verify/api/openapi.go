@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"trustcore/internal/problem"
 	"trustcore/verify"
 	"trustcore/verify/chain"
 )
@@ -65,8 +66,8 @@ func (dssTime) Schema(huma.Registry) *huma.Schema {
 
 // failures are the statuses that every route may answer with a problem (RFC 9457).
 var failures = map[string]string{
-	"400": "the request is broken: field says where", "413": "the request is too large",
-	"422": "the content could not be judged", "500": "a fault of this daemon", "503": "too much to do; Retry-After says when to come again",
+	"400": "the request is broken: field says where", "408": "the request came in too slowly", "413": "the request is too large",
+	"415": "the body is compressed", "422": "the content could not be judged", "500": "a fault of this daemon", "503": "too much to do; Retry-After says when to come again",
 }
 
 // describe returns the description of the routes, JSON.
@@ -109,7 +110,7 @@ func (d *documentation) operation(registry huma.Registry, address string) *huma.
 		op.RequestBody.Content[media] = &huma.MediaType{Schema: schema}
 	}
 	op.Responses["200"] = &huma.Response{Description: "the report", Content: map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(d.answer, true, "")}}}
-	fault := registry.Schema(reflect.TypeFor[problem](), true, "")
+	fault := registry.Schema(reflect.TypeFor[problem.Problem](), true, "")
 	for status, description := range failures {
 		op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: fault}}}
 	}

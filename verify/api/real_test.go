@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"trustcore/verify"
-	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
 
 // judgeForReal judges with the product's own judge, trusting nobody.
-func judgeForReal(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
+func judgeForReal(ctx context.Context, r verify.Request) (*verify.Report, error) {
 	lists, err := trustlist.Load(ctx, trustlist.Sources{})
 	if err != nil {
 		return nil, err
@@ -19,5 +18,5 @@ func judgeForReal(ctx context.Context, data []byte, detached []signature.Detache
 	if err != nil {
 		return nil, err
 	}
-	return v.Verify(ctx, verify.Request{Document: data, Detached: detached, At: at})
+	return v.Verify(ctx, r)
 }

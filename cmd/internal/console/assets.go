@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path"
 	"time"
+
+	"trustcore/internal/problem"
 )
 
 // htmx.min.js is htmx 2.0.11 as its npm package htmx.org has it (licence: htmx.LICENSE).
@@ -49,7 +51,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	content, ok := a.content[name]
 	if !ok || r.URL.Path != "/static/"+name {
-		http.NotFound(w, r)
+		problem.NotFound(w)
 		return
 	}
 	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))

@@ -14,6 +14,7 @@ import (
 
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 )
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
@@ -28,7 +29,7 @@ type Config struct {
 	// Verify sends one document and what it signs to the verification service as octets, and returns the
 	// service's report in JSON. next gives one file after the other and io.EOF after the last; the first is
 	// the document. A file's body must be read before next is called again. An error that is a
-	// *httpserver.Problem is shown by its status. Optional: without it there is no drop zone.
+	// *problem.Problem is shown by its status. Optional: without it there is no drop zone.
 	Verify func(ctx context.Context, next func() (*File, error)) ([]byte, error)
 
 	EnrolmentURL string // https URL where offices enrol with their token
@@ -69,9 +70,13 @@ type Tunnel struct {
 	Received, Sent                int64 // bytes, as the hub counts them
 }
 
+// Bodies is what the console's listener must let through: a drop of documents.
+func Bodies() problem.Body { return problem.Body{Max: maxUpload, Time: 10 * time.Minute} }
+
 // Console is the page and its sessions. It is safe for concurrent use.
 type Console struct {
 	cfg     Config
+	door    problem.Door
 	speech  map[string]*speech // by language
 	assets  *assets
 	handler http.Handler
@@ -88,7 +93,7 @@ func New(cfg Config) (*Console, error) {
 		cfg.EnrolmentURL == "" || cfg.Now == nil || cfg.Logger == nil {
 		return nil, errors.New("console: Registry, Audit, Certificates, Keys, Tunnels, EnrolmentURL, Now or Logger is missing")
 	}
-	c := &Console{cfg: cfg, codes: map[digest]login{}, sessions: map[digest]*session{}}
+	c := &Console{cfg: cfg, door: problem.Door{Name: "console", Logger: cfg.Logger}, codes: map[digest]login{}, sessions: map[digest]*session{}}
 	var err error
 	if c.assets, err = loadAssets(); err != nil {
 		return nil, err

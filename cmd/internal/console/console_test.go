@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/console"
-	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -635,7 +635,7 @@ func TestDocuments(t *testing.T) {
 		case strings.HasPrefix(files[0], "nonsense"):
 			return []byte(`<html>`), nil
 		}
-		return nil, httpserver.Refuse(http.StatusUnprocessableEntity, "neither <this> nor that")
+		return nil, problem.Refuse(http.StatusUnprocessableEntity, "neither <this> nor that")
 	}
 	b := d.login(one)
 	contentType, body := form(t, [3]string{"document", "", ""}, [3]string{"document", "good\u202e.pdf", "1"}, [3]string{"document", "bad.bin", "2"},

@@ -12,15 +12,14 @@ import (
 	"time"
 	"unicode"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/internal/problem"
 )
 
 // Limits of the drop zone. Files pass through as they come; none is kept.
 const (
 	maxUpload   = 1 << 30 // bytes of one request; the verification service has its own limit a document
 	maxFiles    = 100     // of one request
-	uploadTime  = 10 * time.Minute
-	maxFileName = 120 // characters shown
+	maxFileName = 120     // characters shown
 )
 
 // verdict is what the page shows of one document.
@@ -80,14 +79,13 @@ type verdictsPage struct {
 // verifyDocuments hands each document of the form to the verification service, one after the other.
 func (c *Console) verifyDocuments(w http.ResponseWriter, r *http.Request, v view) {
 	if c.cfg.Verify == nil {
-		http.NotFound(w, r)
+		problem.NotFound(w)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a recorder in a test has none
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		c.render(w, v, http.StatusBadRequest, "verdicts", verdictsPage{v, []verdict{{Problem: "document-none"}}})
+		c.render(w, r, v, http.StatusBadRequest, "verdicts", verdictsPage{v, []verdict{{Problem: "document-none"}}})
 		return
 	}
 	u := upload{parts: parts}
@@ -109,7 +107,7 @@ func (c *Console) verifyDocuments(w http.ResponseWriter, r *http.Request, v view
 	if isFragment(r) {
 		name = "verdict-list"
 	}
-	c.render(w, v, http.StatusOK, name, verdictsPage{v, verdicts})
+	c.render(w, r, v, http.StatusOK, name, verdictsPage{v, verdicts})
 }
 
 // judge asks for the verdict on the document that the upload has come to.
@@ -164,7 +162,7 @@ func problemOf(err error) string {
 	if errors.As(err, &tooLarge) {
 		return "document-too-large"
 	}
-	var p *httpserver.Problem
+	var p *problem.Problem
 	if errors.As(err, &p) {
 		switch p.Status {
 		case http.StatusRequestEntityTooLarge:
@@ -182,7 +180,7 @@ func problemOf(err error) string {
 }
 
 func detailOf(err error) string {
-	var p *httpserver.Problem
+	var p *problem.Problem
 	if errors.As(err, &p) {
 		return p.Detail
 	}

@@ -94,7 +94,7 @@ func (c *Console) loginForm(w http.ResponseWriter, r *http.Request, status int, 
 	if lang := r.FormValue("language"); c.speech[lang] != nil {
 		v.Language, v.speech = lang, c.speech[lang]
 	}
-	c.render(w, v, status, "login", loginPage{view: v, Code: code, Problem: problem})
+	c.render(w, r, v, status, "login", loginPage{view: v, Code: code, Problem: problem})
 }
 
 // enter trades a code for a session.

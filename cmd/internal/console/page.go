@@ -10,6 +10,7 @@ import (
 
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 )
 
 // Limits of what one page shows.
@@ -96,13 +97,13 @@ func (c *Console) showPage(w http.ResponseWriter, r *http.Request, v view) {
 	}
 	p.Audit = c.readAudit(r)
 	p.Notice = c.told(v.session)
-	c.render(w, v, http.StatusOK, "page", p)
+	c.render(w, r, v, http.StatusOK, "page", p)
 }
 
 func (c *Console) showFragment(w http.ResponseWriter, r *http.Request, v view) {
 	name := r.PathValue("name")
 	if !slices.Contains(fragments, name) {
-		http.NotFound(w, r)
+		problem.NotFound(w)
 		return
 	}
 	p := &page{view: v, Now: c.cfg.Now()}
@@ -115,7 +116,7 @@ func (c *Console) showFragment(w http.ResponseWriter, r *http.Request, v view) {
 			return
 		}
 	}
-	c.render(w, v, http.StatusOK, name, p)
+	c.render(w, r, v, http.StatusOK, name, p)
 }
 
 // page gathers everything. Only the registry must answer: what the other parts can't tell now is said in

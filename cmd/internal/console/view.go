@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 
 	"trustcore/internal/audit"
@@ -31,11 +32,10 @@ func (c *Console) view(r *http.Request, s *session) view {
 }
 
 // render writes a page only when all of it could be made.
-func (c *Console) render(w http.ResponseWriter, v view, status int, name string, data any) {
+func (c *Console) render(w http.ResponseWriter, r *http.Request, v view, status int, name string, data any) {
 	var out bytes.Buffer
 	if err := v.speech.templates.ExecuteTemplate(&out, name, data); err != nil {
-		c.cfg.Logger.Error("a page could not be made", "template", name, "error", err)
-		http.Error(w, "500: the log of this daemon says why", http.StatusInternalServerError)
+		c.door.Fail(w, r, fmt.Errorf("making the page %s: %w", name, err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -47,15 +47,16 @@ func (c *Console) render(w http.ResponseWriter, v view, status int, name string,
 // faultPage is what the fault template shows.
 type faultPage struct {
 	view
-	Back string
+	Back    string
+	Request string // id of the request, under which the log has the reason
 }
 
 // fault answers a request that failed through nobody's wish.
 func (c *Console) fault(w http.ResponseWriter, r *http.Request, err error) {
-	c.cfg.Logger.Error("request failed", "server", "console", "method", r.Method, "path", r.URL.Path, "error", err)
+	id := c.door.Fault(w, r, err)
 	v, back := c.view(r, nil), "/login"
 	if place := r.PathValue("place"); place != "" {
 		back = "/s/" + place + "/"
 	}
-	c.render(w, v, http.StatusInternalServerError, "fault", faultPage{v, back})
+	c.render(w, r, v, http.StatusInternalServerError, "fault", faultPage{v, back, id})
 }

@@ -1,8 +1,9 @@
 // Package httpserver is the plumbing that every daemon's listeners share: mutual TLS 1.3, time-outs,
-// clean stops, health and metrics, JSON in and out with problem details. It knows no subject.
+// bounded connections, clean stops, health and metrics, JSON in and out. Errors leave through internal/problem. It knows no subject.
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +15,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"trustcore/internal/problem"
 )
 
 // Time-outs of every listener. A client that is slower than these is not served.
@@ -22,6 +25,7 @@ const (
 	idleTimeout       = 2 * time.Minute
 	stopTimeout       = 10 * time.Second // for requests in flight when the daemon ends
 	maxHeaderBytes    = 32 << 10
+	maxConnections    = 1024 // of one listener by default; with TLS an idle one takes some 50 KB
 )
 
 // Server is one listener and what it serves.
@@ -29,8 +33,15 @@ type Server struct {
 	Name     string       // for logs and errors, such as "gateway"
 	Listener net.Listener // owned: Run closes it
 	TLS      *tls.Config  // nil serves plain HTTP (RFC 6960, 5280 and 3161 endpoints, health)
-	Handler  http.Handler
+	Handler  http.Handler // served behind a problem.Door
 	Logger   *slog.Logger
+
+	// HTTP2 is for listeners whose clients are known and whose bodies are small: on one connection it opens hundreds of
+	// requests, which no bound on connections sees and whose bodies wait in memory.
+	HTTP2 bool
+
+	Body        problem.Body // what is asked of requests' bodies; the zero value has defaults
+	Connections int          // at once; 1024 when 0. One too many ends the one that has been silent longest
 }
 
 // Run serves until ctx ends, then lets requests in flight finish for at most ten seconds.
@@ -39,14 +50,18 @@ func (s Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server %s: Listener, Handler or Logger is missing", s.Name)
 	}
 	server := &http.Server{
-		Handler:           s.Handler,
+		Handler:           s.Door().Guard(s.Handler),
 		TLSConfig:         s.TLS,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		Protocols:         new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(s.HTTP2)
+	(&connections{max: cmp.Or(s.Connections, maxConnections)}).bind(server)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

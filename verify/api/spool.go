@@ -1,0 +1,142 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync/atomic"
+
+	"trustcore/internal/problem"
+)
+
+// inMemory is up to how many bytes a body is kept in memory until its turn; larger ones wait in files.
+const inMemory = 64 << 10
+
+// quota bounds a sum of bytes.
+type quota struct {
+	max  int64
+	used atomic.Int64
+}
+
+func (q *quota) take(n int64) bool {
+	if q.used.Add(n) <= q.max {
+		return true
+	}
+	q.used.Add(-n)
+	return false
+}
+
+func (q *quota) give(n int64) { q.used.Add(-n) }
+
+// spool keeps bodies until their turn, in files that have no name: what is left of a process that died is nothing. What a
+// client has sent counts, not what it announced, so that promises take no room.
+type spool struct {
+	dir  string
+	room quota
+	log  *slog.Logger
+}
+
+// body is a request's body, come in completely.
+type body struct {
+	size   int64
+	memory []byte   // all of it, or nil
+	file   *os.File // all of it, or nil
+	spool  *spool
+}
+
+// receive reads a body to its end. One that the spool has no room for is refused with 503.
+func (s *spool) receive(r io.Reader) (_ *body, err error) {
+	head, err := io.ReadAll(io.LimitReader(r, inMemory))
+	if err != nil {
+		return nil, fmt.Errorf("reading the request: %w", err)
+	}
+	if len(head) < inMemory {
+		return &body{size: int64(len(head)), memory: head}, nil
+	}
+	b := &body{spool: s}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.file, err = s.open(); err != nil {
+		return nil, err
+	}
+	if err = b.write(head); err != nil {
+		return nil, err
+	}
+	for {
+		n, err := r.Read(head)
+		if err := b.write(head[:n]); err != nil {
+			return nil, err
+		}
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the request: %w", err)
+		}
+	}
+}
+
+func (s *spool) open() (*os.File, error) {
+	f, err := os.CreateTemp(s.dir, "body-")
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		return nil, s.full(err)
+	}
+	return f, nil
+}
+
+func (s *spool) full(err error) error {
+	s.log.Error("a request finds no room to wait in", "error", err)
+	return &problem.Problem{Type: "about:blank", Status: http.StatusServiceUnavailable, Title: http.StatusText(http.StatusServiceUnavailable),
+		Detail: "there is no room for more requests that wait; try again in a moment", RetryAfter: 5}
+}
+
+func (b *body) write(p []byte) error {
+	if !b.spool.room.take(int64(len(p))) {
+		return b.spool.full(fmt.Errorf("%d bytes wait already", b.spool.room.max))
+	}
+	b.size += int64(len(p))
+	if _, err := b.file.Write(p); err != nil {
+		return b.spool.full(err)
+	}
+	return nil
+}
+
+// reader reads the body from its beginning.
+func (b *body) reader() io.Reader {
+	if b.file == nil {
+		return bytes.NewReader(b.memory)
+	}
+	return io.NewSectionReader(b.file, 0, b.size)
+}
+
+// bytes returns the body; one that waited in a file takes its size in memory, no more.
+func (b *body) bytes() ([]byte, error) {
+	if b.file == nil {
+		return b.memory, nil
+	}
+	data := make([]byte, b.size)
+	if _, err := io.ReadFull(b.reader(), data); err != nil {
+		return nil, fmt.Errorf("reading a request that waited: %w", err)
+	}
+	return data, nil
+}
+
+func (b *body) close() {
+	if b.file == nil {
+		return
+	}
+	if err := b.file.Close(); err != nil {
+		b.spool.log.Error("the file of a request was not closed", "error", err)
+	}
+	b.spool.room.give(b.size)
+}
