@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/signature"
@@ -56,11 +57,11 @@ func benchJudge(b *testing.B, list []benchDocument, ev *Evidence, at time.Time) 
 	b.Helper()
 	judge := func() {
 		for _, d := range list {
-			doc, err := Open(d.data, d.detached...)
+			doc, err := Open(budget.New(b.Context(), len(d.data)), d.data, d.detached...)
 			if err != nil {
 				continue
 			}
-			if _, err := Judge(b.Context(), doc, ev, DefaultPolicy(), at); err != nil {
+			if _, err := Judge(budget.New(b.Context(), len(d.data)), doc, ev, DefaultPolicy(), at); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -87,7 +88,7 @@ func leastWork(b *testing.B, list []benchDocument, ev *Evidence) time.Duration {
 		}
 	}
 	for _, d := range list {
-		doc, err := Open(d.data, d.detached...)
+		doc, err := Open(budget.New(b.Context(), len(d.data)), d.data, d.detached...)
 		if err != nil {
 			continue
 		}

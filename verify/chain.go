@@ -38,7 +38,7 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	if j.policy.Revocation {
 		req.Revocation = j.revocation(book)
 	}
-	v := &chainVerdict{result: path.Validate(j.ctx, req)}
+	v := &chainVerdict{result: path.Validate(j.budget.Context(), req)}
 	v.notes = v.result.Notes
 	v.covered = j.covered(book.own(), &v.result)
 	if v.result.Valid {
@@ -157,10 +157,16 @@ func (j *judge) covered(b *book, result *path.Result) bool {
 	return true
 }
 
+// evidenceCost is what it costs to ask one piece of evidence about one certificate, its signature aside.
+const evidenceCost = 2_000
+
 // status is what the newest evidence says about the i-th certificate of a path, of whatever age: the path
 // asks only when everything else holds. Certificates for which none is published are good.
 func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	c := result.Chain[i]
+	if j.budget.Work(evidenceCost*int64(1+len(b.responses)+len(b.crls))) != nil {
+		return revocation.Result{}
+	}
 	if !j.policy.Revocation || c.OCSPNoCheck || c.ValidityAssured {
 		return revocation.Result{Status: revocation.Good}
 	}

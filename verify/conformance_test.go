@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/path"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -157,11 +158,12 @@ func lines(t testing.TB, file string, read func(line []byte) error) {
 func judgeSample(t testing.TB, corpus string, s sample, ev *Evidence, at time.Time) *Report {
 	t.Helper()
 	data, detached := readSample(t, corpus, s)
-	doc, err := Open(data, detached...)
+	b := budget.New(t.Context(), len(data))
+	doc, err := Open(b, data, detached...)
 	if err != nil {
 		return nil
 	}
-	r, err := Judge(t.Context(), doc, ev, DefaultPolicy(), at)
+	r, err := Judge(b, doc, ev, DefaultPolicy(), at)
 	if err != nil {
 		t.Errorf("%s: %v", s.File, err)
 		return nil

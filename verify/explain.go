@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
+
+	"trustcore/verify/signature"
 )
 
 //go:embed messages/*.json
@@ -34,26 +37,34 @@ var speakers = sync.OnceValue(func() map[string]*i18n.Localizer {
 	return m
 })
 
-// explain returns the verdict in one plain sentence a language: who signed, whether it holds, and when it
-// does not, why and what to do.
+// explain returns the verdict in plain sentences a language: who signed, whether it holds, what it covers and
+// what was done since; and when it does not hold, why and what to do. It is made of the report alone.
 func explain(r *SignatureReport) map[string]string {
-	data := map[string]string{"Who": who(r.Signer), "Kind": string(r.Kind), "Time": warsaw(r.BestSignatureTime)}
 	sentences := make(map[string]string, len(Languages))
 	for lang, speaker := range speakers() {
-		data["Kind"] = say(speaker, "kind."+string(r.Kind), nil)
-		if data["Who"] == "" {
-			data["Who"] = say(speaker, "unknown-signer", nil)
+		v := voice{speaker}
+		who := who(r.Signer)
+		if who == "" {
+			who = v.say("unknown-signer", nil)
 		}
-		sentences[lang] = strings.TrimSpace(say(speaker, "verdict."+string(r.Indication), data) + " " + say(speaker, reasonKey(r), data))
-		data["Who"] = who(r.Signer)
+		data := map[string]any{"Who": who, "Kind": v.say("kind."+string(r.Kind), nil), "Time": warsaw(r.BestSignatureTime), "What": v.forbidden(r)}
+		parts := append([]string{v.say("verdict."+string(r.Indication), nil), v.say(reasonKey(r), data)}, v.covers(r)...)
+		sentences[lang] = strings.Join(parts, " ")
 	}
 	return sentences
 }
 
 // reasonKey chooses the message for what is wrong; sub-indications that ask for the same act share one.
 func reasonKey(r *SignatureReport) string {
-	if r.Indication == TotalPassed {
+	switch {
+	case r.Indication == TotalPassed:
 		return "reason.passed"
+	case r.SubIndication == FormatFailure && slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Forbidden != "" }) && r.ReferencesIntact:
+		return "reason.forbidden"
+	case r.SubIndication == SignedDataNotFound && r.ReferencesIntact:
+		return "reason.nothing"
+	case r.SubIndication == SignedDataNotFound && r.unknown:
+		return "reason.unknown"
 	}
 	if _, known := reasons[r.SubIndication]; known {
 		return "reason." + string(r.SubIndication)
@@ -65,11 +76,108 @@ var reasons = map[SubIndication]struct{}{
 	FormatFailure: {}, HashFailure: {}, SigCryptoFailure: {}, SignedDataNotFound: {}, NoSigningCertificateFound: {},
 	NoCertificateChainFound: {}, NoCertificateChainNoPOE: {}, OutOfBoundsNoPOE: {}, OutOfBoundsNotRevoked: {},
 	RevokedNoPOE: {}, RevokedCANoPOE: {}, TryLater: {}, ChainGeneralFailure: {}, RevocationOutOfBounds: {},
-	CryptoConstraintsNoPOE: {},
+	CryptoConstraintsNoPOE: {}, SigConstraintsFailure: {}, Generic: {},
 }
 
-func say(speaker *i18n.Localizer, id string, data map[string]string) string {
-	text, err := speaker.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
+// silent are the outcomes of which nothing is said about what is covered: it is not known, or of no use.
+var silent = map[SubIndication]bool{
+	FormatFailure: true, SigConstraintsFailure: true, SignedDataNotFound: true, NoSigningCertificateFound: true, Generic: true,
+}
+
+// voice speaks one language.
+type voice struct{ *i18n.Localizer }
+
+// covers says what the signature speaks for. That nothing was changed is said only where everything is covered,
+// by this signature, and nothing came later.
+func (v voice) covers(r *SignatureReport) []string {
+	switch {
+	case !r.SignatureIntact || !r.ReferencesIntact || silent[r.SubIndication]:
+		return nil
+	case r.CounterSignatureOf != nil:
+		return []string{v.say("covers.counter", nil)}
+	}
+	var list []string
+	if parts := unique(r.Scopes, func(s Scope) string { return s.part() }); len(parts) > 0 {
+		list = append(list, v.say("covers.part", map[string]any{"What": v.all(parts)}))
+	}
+	if len(r.Changes) > 0 {
+		list = append(list, v.changes(r.Changes))
+	}
+	if r.unsigned > 0 {
+		list = append(list, v.say("covers.unsigned", map[string]any{"Count": r.unsigned, "What": v.list(r.Unsigned, r.unsigned)}))
+	}
+	if len(list) == 0 && len(r.Scopes) > 0 {
+		list = append(list, v.say("covers.whole", nil))
+	}
+	return list
+}
+
+// additions are the kinds of changes that touch nothing that a person reads.
+var additions = map[string]bool{
+	string(signature.ChangeValidationData): true, string(signature.ChangeTimestamp): true, string(signature.ChangeSignature): true,
+}
+
+// changes tells what came later: shortly where it is only what long keeping asks for.
+func (v voice) changes(changes []Change) string {
+	id, prefix := "covers.added", "added."
+	if slices.ContainsFunc(changes, func(c Change) bool { return !additions[c.Kind] }) {
+		id, prefix = "covers.changed", "change."
+	}
+	return v.say(id, map[string]any{"What": v.all(unique(changes, func(c Change) string { return v.change(prefix, c) }))})
+}
+
+// forbidden lists what the changes are that the signature does not allow.
+func (v voice) forbidden(r *SignatureReport) string {
+	return v.all(unique(r.Changes, func(c Change) string {
+		if c.Forbidden == "" {
+			return ""
+		}
+		return v.change("change.", c)
+	}))
+}
+
+func (v voice) change(prefix string, c Change) string {
+	text := v.say(prefix+c.Kind, nil)
+	if c.Page > 0 {
+		return v.say("page", map[string]any{"What": text, "Page": c.Page})
+	}
+	return text
+}
+
+// maxListed is how many things one sentence names; it says how many more there are.
+const maxListed = 4
+
+// list joins items, of which there are total.
+func (v voice) list(items []string, total int) string {
+	if len(items) > maxListed {
+		items = append(slices.Clone(items[:maxListed]), v.say("more", map[string]any{"Count": total - maxListed}))
+	}
+	return strings.Join(items, ", ")
+}
+
+func (v voice) all(items []string) string { return v.list(items, len(items)) }
+
+// part names what is signed where it is not the whole.
+func (s Scope) part() string {
+	if s.Full {
+		return ""
+	}
+	return s.Scope
+}
+
+// unique returns what name gives for the items, in order, without repeats and empty ones.
+func unique[T any](items []T, name func(T) string) []string {
+	var list []string
+	for _, item := range items {
+		if n := name(item); n != "" && !slices.Contains(list, n) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+func (v voice) say(id string, data map[string]any) string {
+	text, err := v.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
 	if err != nil {
 		return fmt.Sprintf("[%s]", id)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
 	"trustcore/verify/internal/mint"
@@ -134,14 +135,14 @@ func TestHostileSmall(t *testing.T) {
 // judgeBytes returns nil for what Open refuses.
 func judgeBytes(t testing.TB, data []byte, ev *Evidence) *Report {
 	t.Helper()
-	doc, err := Open(data)
+	doc, err := Open(budget.New(t.Context(), len(data)), data)
 	if err != nil {
 		if strings.Contains(err.Error(), "failed inside") {
 			t.Errorf("%v", err)
 		}
 		return nil
 	}
-	r, err := Judge(t.Context(), doc, ev, DefaultPolicy(), mint.Day.Add(time.Hour))
+	r, err := Judge(budget.New(t.Context(), len(data)), doc, ev, DefaultPolicy(), mint.Day.Add(time.Hour))
 	if err != nil {
 		t.Error(err)
 	}
@@ -196,7 +197,7 @@ func TestHostileHuge(t *testing.T) {
 	if name := os.Getenv(hostileCase); name != "" {
 		data := huge[name]()
 		runtime.GC()
-		if _, err := Open(data); err != nil {
+		if _, err := Open(budget.New(t.Context(), len(data)), data); err != nil {
 			fmt.Println(err)
 		}
 		status, err := os.ReadFile("/proc/self/status")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/path"
 	"trustcore/verify/trustlist"
@@ -71,11 +72,12 @@ func (w *world) evidence(crls ...[]byte) *Evidence {
 
 func (w *world) judge(t testing.TB, document []byte, at time.Time, crls ...[]byte) *Report {
 	t.Helper()
-	doc, err := Open(document)
+	b := budget.New(t.Context(), len(document))
+	doc, err := Open(b, document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Judge(t.Context(), doc, w.evidence(crls...), DefaultPolicy(), at)
+	r, err := Judge(b, doc, w.evidence(crls...), DefaultPolicy(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func TestVerdicts(t *testing.T) {
 		{"no chain", noStranger, day.Add(hour), [][]byte{crl(day)}, "INDETERMINATE NO_CERTIFICATE_CHAIN_FOUND B-T N/A"},
 		{"SHA-1", signed(func(x *mint.XML) { x.SHA1 = true }), day.Add(hour), [][]byte{crl(day)}, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE B-T Indeterminate QESig"},
 		{"another certificate named", signed(func(x *mint.XML) { x.Claimed = another.Cert.Raw }), day.Add(hour), [][]byte{crl(day)},
-			"INDETERMINATE NO_SIGNING_CERTIFICATE_FOUND B-T Indeterminate QESig"},
+			"INDETERMINATE NO_SIGNING_CERTIFICATE_FOUND B-T N/A"},
 		{"time-stamp of a stranger, expired", signed(func(x *mint.XML) { x.Stamps = []mint.Stamp{{By: strangerTSU, At: day}} }), later, [][]byte{crl(day)},
 			"INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED B-T Indeterminate QESig"},
 		{"time-stamp by a certificate for something else, expired", signed(func(x *mint.XML) { x.Stamps = []mint.Stamp{{By: noTSU, At: day}} }), later, [][]byte{crl(day)},
@@ -284,7 +286,7 @@ func TestTrustedSignature(t *testing.T) {
 func TestJudgeIsPure(t *testing.T) {
 	w := newWorld(t)
 	day := mint.Day
-	doc, err := Open(mint.XML{Signer: w.officer, At: day, Stamps: []mint.Stamp{{By: w.tsa, At: day}}, CRLs: [][]byte{w.ca.CRL(t, day, nil)}, Certificates: [][]byte{w.ca.Cert.Raw}}.Sign(t, letter))
+	doc, err := Open(budget.New(t.Context(), 0), mint.XML{Signer: w.officer, At: day, Stamps: []mint.Stamp{{By: w.tsa, At: day}}, CRLs: [][]byte{w.ca.CRL(t, day, nil)}, Certificates: [][]byte{w.ca.Cert.Raw}}.Sign(t, letter))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +301,7 @@ func TestJudgeIsPure(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range judges {
 		wait.Go(func() {
-			r, err := Judge(t.Context(), doc, w.evidence(), DefaultPolicy(), day.AddDate(2, 0, 0))
+			r, err := Judge(budget.New(t.Context(), 0), doc, w.evidence(), DefaultPolicy(), day.AddDate(2, 0, 0))
 			if err != nil {
 				t.Error(err)
 				return
@@ -323,22 +325,22 @@ func TestJudgeIsPure(t *testing.T) {
 
 func TestJudgeRefuses(t *testing.T) {
 	w := newWorld(t)
-	doc, err := Open([]byte(letter))
+	doc, err := Open(budget.New(t.Context(), 0), []byte(letter))
 	if err != nil || len(doc.Signatures) != 0 {
 		t.Fatalf("a document without signatures: %v, %v", doc, err)
 	}
-	if _, err := Judge(t.Context(), nil, w.evidence(), DefaultPolicy(), mint.Day); err == nil {
+	if _, err := Judge(budget.New(t.Context(), 0), nil, w.evidence(), DefaultPolicy(), mint.Day); err == nil {
 		t.Error("no document: no error")
 	}
-	if _, err := Judge(t.Context(), doc, &Evidence{}, DefaultPolicy(), mint.Day); err == nil {
+	if _, err := Judge(budget.New(t.Context(), 0), doc, &Evidence{}, DefaultPolicy(), mint.Day); err == nil {
 		t.Error("no lists: no error")
 	}
-	if _, err := Judge(t.Context(), doc, w.evidence(), DefaultPolicy(), time.Time{}); err == nil {
+	if _, err := Judge(budget.New(t.Context(), 0), doc, w.evidence(), DefaultPolicy(), time.Time{}); err == nil {
 		t.Error("no time: no error")
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Judge(cancelled, doc, w.evidence(), DefaultPolicy(), mint.Day); err == nil {
+	if _, err := Judge(budget.New(cancelled, 0), doc, w.evidence(), DefaultPolicy(), mint.Day); err == nil {
 		t.Error("cancelled: no error")
 	}
 }

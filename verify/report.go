@@ -42,6 +42,8 @@ const (
 	TryLater                  SubIndication = "TRY_LATER"
 	NotYetValid               SubIndication = "NOT_YET_VALID"
 	TimestampOrderFailure     SubIndication = "TIMESTAMP_ORDER_FAILURE"
+	// Generic is any other reason (EN 319 102-1, table 6): the reasons say which.
+	Generic SubIndication = "GENERIC"
 )
 
 // MarshalJSON writes null for none.
@@ -62,12 +64,13 @@ func orNull(s string) ([]byte, error) {
 
 // Report is what Judge says of a document. It is plain data, made to be kept.
 type Report struct {
-	SHA256          string            `json:"sha256"` // of the document, lower-case hex; the caller fills it in
+	SHA256          string            `json:"sha256"` // of the document, lower-case hex
 	Policy          string            `json:"policy"`
 	ValidationTime  time.Time         `json:"validation_time"`
 	Signatures      []SignatureReport `json:"signatures"`
 	Timestamps      []TimestampReport `json:"timestamps"` // those that belong to no signature
 	EvidenceRecords []struct{}        `json:"evidence_records"`
+	Notes           []string          `json:"notes,omitempty"` // remarks on the file as a whole
 }
 
 // SignatureReport is the verdict on one signature.
@@ -96,10 +99,15 @@ type SignatureReport struct {
 	CounterSignatureOf *string           `json:"counter_signature_of"`
 	Timestamps         []TimestampReport `json:"timestamps"`
 	Scopes             []Scope           `json:"scopes"`
+	Changes            []Change          `json:"changes,omitempty"`  // what later revisions of a PDF did
+	Unsigned           []string          `json:"unsigned,omitempty"` // files of the container that are not signed
 	Chain              []Certificate     `json:"chain,omitempty"`
 
 	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
 	Sentence map[string]string `json:"sentence"`
+
+	unknown  bool // the algorithm or transform of something that it covers
+	unsigned int  // files, also those that Unsigned has no room for
 }
 
 // Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).
@@ -132,6 +140,16 @@ type Scope struct {
 	Full  bool   `json:"full"`
 }
 
+// Change is one thing that a later revision of a PDF did to what was signed.
+type Change struct {
+	Kind      string `json:"kind"`
+	Revision  int    `json:"revision"`
+	Object    string `json:"object,omitempty"`
+	Page      int    `json:"page,omitempty"`
+	What      string `json:"what"`
+	Forbidden string `json:"forbidden,omitempty"` // the constraint that does not allow it
+}
+
 // Certificate is one certificate of the chain, the signer's first, the anchor last.
 type Certificate struct {
 	SHA256    string     `json:"sha256"`
@@ -150,9 +168,10 @@ type TimestampReport struct {
 	Indication    Indication    `json:"indication"`
 	SubIndication SubIndication `json:"sub_indication"`
 	Reasons       []string      `json:"reasons,omitempty"`
-	Time          time.Time     `json:"time"`
+	Time          *time.Time    `json:"time"` // null where the token can't be read
 	Intact        bool          `json:"intact"`
 	SignedBy      string        `json:"signed_by,omitempty"`
+	Qualification string        `json:"qualification"` // "QTSA", "TSA" or "N/A", as the lists say
 
 	uncovered bool // the document has no evidence for its unit's chain
 }

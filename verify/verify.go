@@ -12,8 +12,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"runtime/debug"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/asic"
 	"trustcore/verify/cades"
 	"trustcore/verify/pades"
@@ -29,28 +29,23 @@ var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF or ASiC document
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
 // detached signature may be about; for one that is of no interest they are left unread.
-func Open(data []byte, detached ...signature.Detached) (doc *signature.Document, err error) {
+func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signature.Document, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			doc, err = nil, fmt.Errorf("reading the file failed inside: %v\n%s", r, debug.Stack())
-		}
-	}()
 	switch recognise(data) {
 	case containerPDF:
-		return pades.Open(data)
+		return pades.Open(b, data)
 	case containerZIP:
-		return asic.Open(data, detached)
+		return asic.Open(b, data, detached)
 	case containerXML:
-		doc, err := xades.Open(data, detached)
+		doc, err := xades.Open(b, data, detached)
 		if errors.Is(err, xades.ErrNoSignature) {
 			return &signature.Document{}, nil // as of every other format: a report about nothing, no fault
 		}
 		return doc, err
 	case containerCMS:
-		return cades.Open(data, detached)
+		return cades.Open(b, data, detached)
 	case containerEmpty:
 		return nil, errors.New("the file is empty")
 	}
@@ -79,6 +74,8 @@ func recognise(data []byte) container {
 		return containerEmpty
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")), bytes.HasPrefix(data, []byte("PK\x05\x06")):
 		return containerZIP
+	case isSignedData(head):
+		return containerCMS // also one that holds a PDF, whose header is allowed to stand somewhat later
 	case bytes.Contains(head, []byte("%PDF-")):
 		return containerPDF
 	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
@@ -87,6 +84,13 @@ func recognise(data []byte) container {
 		return containerCMS
 	}
 	return containerUnknown
+}
+
+// isSignedData tells a SEQUENCE that begins with id-signedData, whatever its content is (RFC 5652, 3 and 5.1).
+func isSignedData(head []byte) bool {
+	const lengthOctets = 9 // of a BER length at most, its first octet included
+	oid := []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02")
+	return head[0] == 0x30 && bytes.Contains(head[1:min(len(head), 1+lengthOctets+len(oid))], oid)
 }
 
 // isEncodedCMS tells PEM and bare base64 of something that begins as a SEQUENCE.

@@ -43,13 +43,15 @@ type benchDocument struct {
 
 // judge opens and judges the document.
 func (d *benchDocument) judge(ctx context.Context, ev *verify.Evidence) (*verify.Report, error) {
-	doc, err := verify.Open(d.data, d.detached...)
+	v, err := verify.New(verify.Config{
+		Lists: func() *trustlist.Snapshot { return ev.Lists }, Cache: ev.Cache, Policy: verify.DefaultPolicy(), Now: time.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	return verify.Judge(ctx, doc, ev, verify.DefaultPolicy(), d.at)
+	return v.Verify(ctx, verify.Request{Document: d.data, Detached: d.detached, At: d.at, Evidence: ev})
 }
 
 // benchMix is a mix of documents with everything that their verdicts need.

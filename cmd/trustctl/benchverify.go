@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trustcore/internal/budget"
 	"trustcore/verify"
 	"trustcore/verify/path"
 	"trustcore/verify/signature"
@@ -153,13 +154,13 @@ func readList(file string, at time.Time) (jobs []job, err error) {
 }
 
 func (j job) load() (*benchDocument, error) {
-	data, err := readDocument(j.File)
+	data, err := os.ReadFile(j.File)
 	if err != nil {
 		return nil, err
 	}
 	d := &benchDocument{name: j.File, data: data, at: j.At}
 	for _, file := range j.Detached {
-		content, err := readDocument(file)
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +211,7 @@ const (
 func (mix *benchMix) measure(ctx context.Context, s *benchSettings, documents []*benchDocument, total time.Duration) ([]rate, error) {
 	limits := make([]*bareWork, len(documents))
 	for i, d := range documents {
-		doc, err := verify.Open(d.data, d.detached...)
+		doc, err := verify.Open(budget.New(ctx, len(d.data)), d.data, d.detached...)
 		if err != nil {
 			return nil, err
 		}

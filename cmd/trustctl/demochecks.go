@@ -253,8 +253,11 @@ func (d *demonstration) publicSample(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v := &verifier{lists: lists}
-	o := v.one(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)})
+	judge, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Policy: verify.DefaultPolicy(), Now: time.Now})
+	if err != nil {
+		return "", err
+	}
+	o := (&verifier{judge}).one(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)})
 	if o.Error != nil {
 		return "", errors.New(*o.Error)
 	}

@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
@@ -47,6 +47,7 @@ type verifyOptions struct {
 	lists         trustlist.Sources
 	jobs          string
 	language      string
+	policy        string
 }
 
 func verifyCommand() *cobra.Command {
@@ -81,6 +82,7 @@ are asked for where its certificates say. Private addresses are not asked, but f
 	f.StringArrayVar(&o.lists.Extra, "extra-list", nil, "trusted list `file` outside the list of the lists, taken with the signer in its own signature")
 	f.StringArrayVar(&o.lists.Anchors, "anchors", nil, "PEM `file` with further anchors, trusted at all times")
 	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
+	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, or dss-default as the Commission's DSS has it")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	return c
 }
@@ -112,6 +114,10 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if o.language != "pl" && o.language != "en" {
 		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
 	}
+	policy, err := verify.PolicyNamed(o.policy)
+	if err != nil {
+		return fmt.Errorf("--policy: %w", err)
+	}
 	jobs, err := o.read(files, at)
 	if err != nil {
 		return err
@@ -125,12 +131,17 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	warn(lists)
-	v := &verifier{lists: lists, cache: cache}
+	cfg := verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy, Now: time.Now, Complain: complain}
 	if !o.offline {
-		if v.gatherer, err = o.gatherer(cache); err != nil {
+		if cfg.Gatherer, err = o.gatherer(cache); err != nil {
 			return err
 		}
 	}
+	judge, err := verify.New(cfg)
+	if err != nil {
+		return err
+	}
+	v := &verifier{judge}
 	if o.json {
 		return v.all(ctx, jobs, out)
 	}
@@ -205,11 +216,7 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 }
 
 // verifier judges jobs by one set of lists.
-type verifier struct {
-	lists    *trustlist.Snapshot
-	cache    *path.Cache
-	gatherer *evidence.Gatherer // nil: nothing is fetched
-}
+type verifier struct{ *verify.Verifier }
 
 // all writes one line a job as they become ready.
 func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
@@ -232,82 +239,88 @@ func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
 // one judges one document; whatever goes wrong is its own line's error.
 func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 	o.File = j.File
-	report, err := func() (r *verify.Report, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				r, err = nil, fmt.Errorf("judging failed inside: %v\n%s", p, debug.Stack())
-			}
-		}()
-		return v.judge(ctx, j, &o)
-	}()
+	report, err := v.judge(ctx, j, &o)
 	if err != nil {
 		text := err.Error()
-		o.Error, o.Report = &text, nil
+		o.Error = &text
 		return o
 	}
-	report.SHA256 = o.SHA256
 	o.Report = report
 	return o
 }
 
-func (v *verifier) judge(ctx context.Context, j job, o *outcome) (*verify.Report, error) {
-	doc, err := j.open(o)
+func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify.Report, err error) {
+	files, err := j.open()
+	defer func() { err = errors.Join(err, files.close()) }()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	ev := &verify.Evidence{Lists: v.lists, Cache: v.cache}
-	if v.gatherer != nil {
-		found := v.gatherer.Gather(ctx, doc, evidence.Trust{Anchors: v.lists.Anchors(), Hosts: v.lists.Hosts()}, j.time())
-		ev.Certificates, ev.CRLs, ev.OCSPs = found.Certificates, found.CRLs, found.OCSPs
-		for _, p := range found.Problems {
-			fmt.Fprintf(os.Stderr, "trustctl: %s: %s\n", j.File, p)
-		}
-	}
-	// Not before the evidence came: an answer that was made for this run is no evidence from the future.
-	return verify.Judge(ctx, doc, ev, verify.DefaultPolicy(), j.time())
-}
-
-// time is the time of validation: the job's, else now.
-func (j job) time() time.Time {
-	if j.At.IsZero() {
-		return time.Now()
-	}
-	return j.At
-}
-
-// open reads the document and what it is about.
-func (j job) open(o *outcome) (*signature.Document, error) {
-	data, err := readDocument(j.File)
+	report, err = v.Verify(ctx, files.request(j))
 	if err != nil {
-		return nil, err
+		sum := sha256.Sum256(files[0].Octets())
+		o.SHA256 = hex.EncodeToString(sum[:])
+		return nil, v.fault(j.File, err)
 	}
-	sum := sha256.Sum256(data)
-	o.SHA256 = hex.EncodeToString(sum[:])
-	var detached []signature.Detached
-	for _, file := range j.Detached {
-		content, err := readDocument(file)
+	o.SHA256 = report.SHA256
+	return report, nil
+}
+
+// fault tells of a fault of this program what its error does not show.
+func (v *verifier) fault(file string, err error) error {
+	var fault *verify.Fault
+	if errors.As(err, &fault) {
+		fmt.Fprintf(os.Stderr, "trustctl: %s: a fault of this program, please report it: %s\n", file, fault.Reason)
+	}
+	return err
+}
+
+func complain(problems []string) {
+	for _, p := range problems {
+		fmt.Fprintf(os.Stderr, "trustctl: %s\n", p)
+	}
+}
+
+// openFiles are the document and what it is about.
+type openFiles []*mapped.File
+
+func (j job) open() (openFiles, error) {
+	var files openFiles
+	for i, name := range append([]string{j.File}, j.Detached...) {
+		f, err := mapped.Open(name, verify.MaxDocument)
+		if err != nil && i > 0 {
+			err = fmt.Errorf("detached: %w", err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("detached: %w", err)
+			return files, err
 		}
-		detached = append(detached, signature.Detached{Name: filepath.Base(file), Content: content})
+		files = append(files, f)
 	}
-	return verify.Open(data, detached...)
+	return files, nil
 }
 
-func readDocument(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
+// request is about the first file, with the others as its detached ones.
+func (files openFiles) request(j job) verify.Request {
+	r := verify.Request{Document: files[0].Octets(), At: j.At, LetGo: files.letGo}
+	for i, f := range files[1:] {
+		r.Detached = append(r.Detached, signature.Detached{Name: filepath.Base(j.Detached[i]), Content: f.Octets()})
 	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a folder: name a file", file)
+	return r
+}
+
+func (files openFiles) letGo(octets []byte) {
+	for _, f := range files {
+		f.LetGo(octets)
 	}
-	if info.Size() > verify.MaxDocument {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", file, info.Size(), verify.MaxDocument)
+}
+
+func (files openFiles) close() error {
+	var failed []error
+	for _, f := range files {
+		failed = append(failed, f.Close())
 	}
-	return os.ReadFile(file)
+	return errors.Join(failed...)
 }
 
 // print writes verdicts for people. The exit status tells whether all passed.
@@ -354,6 +367,12 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 	}
 	for _, scope := range s.Scopes {
 		row("covers", scope.Scope)
+	}
+	for _, warning := range s.Warnings() {
+		row("beware", warning)
+	}
+	for _, note := range s.Notes {
+		row("note", note)
 	}
 	_ = w.Flush() // to a terminal or file that already took the line above
 }

@@ -21,6 +21,7 @@ import (
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
 )
 
 // The caches: 20,000 certificates take about 120 MB, 500,000 verdicts 75 MB.
@@ -32,6 +33,7 @@ const (
 // judge is what verifyd judges by. It is safe for concurrent use.
 type judge struct {
 	trust        *trust
+	verifier     *verify.Verifier
 	cache        *path.Cache
 	gatherer     *evidence.Gatherer
 	policy       *verify.Policy
@@ -64,23 +66,18 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 	}
-	return j, errors.Join(metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
+	j.verifier, err = verify.New(verify.Config{
+		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
+		Gatherer: gatherer, Cache: cache, Policy: j.policy, Now: time.Now, Complain: j.complain,
+	})
+	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
 
 // document is an api.Judge.
 func (j *judge) document(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
 	started := time.Now()
 	defer func() { j.took.Observe(time.Since(started).Seconds()) }()
-	doc, err := verify.Open(data, detached...)
-	if err != nil {
-		return nil, err
-	}
-	lists := j.trust.current.Load()
-	found := j.gatherer.Gather(ctx, doc, lists.trust(), orNow(at))
-	j.complain(found.Problems)
-	ev := &verify.Evidence{Lists: lists.Snapshot, Certificates: found.Certificates, CRLs: found.CRLs, OCSPs: found.OCSPs, Cache: j.cache}
-	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	report, err := verify.Judge(ctx, doc, ev, j.policy, orNow(at))
+	report, err := j.verifier.Verify(ctx, verify.Request{Document: data, Detached: detached, At: at})
 	if err != nil {
 		return nil, err
 	}

@@ -62,10 +62,10 @@ func (s *service) judge(ctx context.Context, data []byte, detached []signature.D
 		s.last.detached = append(s.last.detached, d.Name+"="+string(d.Content))
 	}
 	time0 := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
-	return &verify.Report{Policy: "trustcore/1", ValidationTime: time0, Timestamps: []verify.TimestampReport{}, Signatures: []verify.SignatureReport{{
+	return &verify.Report{Policy: "strict", ValidationTime: time0, Timestamps: []verify.TimestampReport{}, Signatures: []verify.SignatureReport{{
 		ID: "S-1", Format: "XAdES", Level: "B-T", Indication: verify.Indeterminate, SubIndication: verify.TryLater, Qualification: "N/A",
 		Sentence: map[string]string{"en": "not known yet"}, Scopes: []verify.Scope{{Name: "a", Scope: "all", Full: true}},
-		Timestamps: []verify.TimestampReport{{ID: "T-1", Indication: verify.Passed, Time: time0}},
+		Timestamps: []verify.TimestampReport{{ID: "T-1", Indication: verify.Passed, Time: &time0}},
 		Chain:      []verify.Certificate{{SHA256: "ab", Subject: "CN=a"}, {SHA256: "cd", Subject: "CN=b", Anchor: true}},
 	}}}, nil
 }

@@ -218,9 +218,9 @@ func dssSignatureOf(s *verify.SignatureReport) *dssSignature {
 		ID: s.ID, Filename: orNil(s.Filename), SigningTime: s.SigningTime, BestSignatureTime: s.BestSignatureTime, SignedBy: s.Signer.CommonName,
 		SignatureLevel:  dssLevel{s.Qualification, s.Sentence["en"]},
 		Indication:      underscore(s.Indication),
-		SubIndication:   orNil(string(s.SubIndication)),
+		SubIndication:   subIndication(s.SubIndication),
 		ParentID:        s.CounterSignatureOf,
-		SignatureFormat: dssFormat(s), AdESValidationDetails: details(s.Reasons, s.Notes), QualificationDetails: details(nil, nil),
+		SignatureFormat: dssFormat(s), AdESValidationDetails: details(s.Reasons, s.Warnings(), s.Notes), QualificationDetails: details(nil, nil, nil),
 		CertificateChain: dssChain{Certificate: []dssCertificate{}}, SignatureScope: []dssScope{},
 	}
 	if s.CounterSignatureOf != nil {
@@ -252,8 +252,24 @@ func dssSignatureOf(s *verify.SignatureReport) *dssSignature {
 }
 
 func dssTimestampOf(t *verify.TimestampReport) dssTimestamp {
-	return dssTimestamp{ID: t.ID, ProductionTime: t.Time, ProducedBy: t.SignedBy, Indication: underscore(t.Indication),
-		SubIndication: orNil(string(t.SubIndication)), AdESValidationDetails: details(t.Reasons, nil)}
+	return dssTimestamp{ID: t.ID, ProductionTime: productionTime(t), ProducedBy: t.SignedBy, Indication: underscore(t.Indication),
+		SubIndication: subIndication(t.SubIndication), AdESValidationDetails: details(t.Reasons, nil, nil)}
+}
+
+// subIndication is one of DSS's own, so that its clients can read it: they have no GENERIC of EN 319 102-1.
+func subIndication(s verify.SubIndication) *string {
+	if s == verify.Generic {
+		s = "UNEXPECTED_ERROR"
+	}
+	return orNil(string(s))
+}
+
+// productionTime is zero where the token can't be read: DSS's field is mandatory.
+func productionTime(t *verify.TimestampReport) time.Time {
+	if t.Time == nil {
+		return time.Time{}
+	}
+	return *t.Time
 }
 
 // dssFormat joins format and level as DSS's SignatureLevel constants do in reports.
@@ -272,10 +288,13 @@ func dssFormat(s *verify.SignatureReport) string {
 	return s.Format + "-" + s.Level
 }
 
-func details(errors, infos []string) dssDetails {
+func details(errors, warnings, infos []string) dssDetails {
 	d := dssDetails{Error: []dssMessage{}, Warning: []dssMessage{}, Info: []dssMessage{}}
 	for _, e := range errors {
 		d.Error = append(d.Error, dssMessage{Value: e, Key: "TRUSTCORE"})
+	}
+	for _, w := range warnings {
+		d.Warning = append(d.Warning, dssMessage{Value: w, Key: "TRUSTCORE"})
 	}
 	for _, i := range infos {
 		d.Info = append(d.Info, dssMessage{Value: i, Key: "TRUSTCORE"})

@@ -132,7 +132,7 @@ func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
 }
 
 func simpleCertificateReport(r *chain.Report) *dssSimpleCertificateRep {
-	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dssPolicy{"trustcore/1", "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
+	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dssPolicy{"strict", "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
 	items := make([]dssChainItem, len(r.Chain))
 	for i := range r.Chain {
 		items[i] = chainItem(r, i)
@@ -163,7 +163,7 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 			errors = append(errors, strings.TrimSuffix(reason.Code+": "+reason.Detail, ": "))
 		}
 	}
-	item.X509ValidationDetails = details(errors, nil)
+	item.X509ValidationDetails = details(errors, nil, nil)
 	if s := l.Status; s != nil {
 		item.Revocation = dssRevocation{s.ThisUpdate, s.RevokedAt, orNil(s.Reason)}
 	}

@@ -11,16 +11,13 @@ import (
 
 // judgeForReal judges with the product's own judge, trusting nobody.
 func judgeForReal(ctx context.Context, data []byte, detached []signature.Detached, at time.Time) (*verify.Report, error) {
-	doc, err := verify.Open(data, detached...)
-	if err != nil {
-		return nil, err
-	}
 	lists, err := trustlist.Load(ctx, trustlist.Sources{})
 	if err != nil {
 		return nil, err
 	}
-	if at.IsZero() {
-		at = time.Now()
+	v, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Policy: verify.DefaultPolicy(), Now: time.Now})
+	if err != nil {
+		return nil, err
 	}
-	return verify.Judge(ctx, doc, &verify.Evidence{Lists: lists}, verify.DefaultPolicy(), at)
+	return v.Verify(ctx, verify.Request{Document: data, Detached: detached, At: at})
 }

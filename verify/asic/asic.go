@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"trustcore/internal/asic"
+	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/cades"
 	"trustcore/verify/signature"
@@ -30,12 +31,12 @@ var errHashed = fmt.Errorf("ASiC: more than %d bytes to hash", maxHashed)
 // Open reads a container. The data objects are those inside; detached files beside a container mean
 // nothing. A broken signature is a fact, not an error; the error says that the file is no container
 // that can be read safely.
-func Open(data []byte, _ []signature.Detached) (*signature.Document, error) {
+func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Document, error) {
 	container, err := asic.Open(data)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{
+	r := &reader{budget: b,
 		container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{}, hashed: maxHashed,
 		digests: map[digestKey][]byte{}, files: map[*asic.Entry][]*signature.Signature{}, objects: maxObjects,
 		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{},
@@ -58,6 +59,7 @@ func Open(data []byte, _ []signature.Detached) (*signature.Document, error) {
 
 // reader is the work on one container.
 type reader struct {
+	budget    *budget.Budget
 	container *asic.Container
 	targets   map[*asic.Entry][]*manifest // manifests by the signature or time-stamp that they name
 	files     map[*asic.Entry][]*signature.Signature
@@ -120,7 +122,7 @@ func (r *reader) xades(e *asic.Entry) {
 		r.broken(e, signature.XMLDSig, content, err)
 		return
 	}
-	doc, err := xades.Read(parsed, r.resolve)
+	doc, err := xades.Read(r.budget, parsed, r.resolve)
 	switch {
 	case errors.Is(err, xades.ErrNoSignature):
 	case err != nil:
@@ -151,7 +153,7 @@ func (r *reader) cades(e *asic.Entry) {
 	if r.container.Kind == asic.Simple {
 		m = nil // there the signature is about the one file (EN 319 162-1 4.3.3.2)
 	}
-	doc, err := cades.Open(content, r.signedBy(m))
+	doc, err := cades.Open(r.budget, content, r.signedBy(m))
 	if err != nil {
 		r.broken(e, signature.CAdES, content, err)
 		return

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
 func open(t testing.TB, data []byte) *signature.Document {
 	t.Helper()
-	doc, err := Open(data, nil)
+	doc, err := Open(budget.New(t.Context(), len(data)), data, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestArchiveManifest(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	for name, data := range map[string][]byte{"empty": nil, "text": []byte("umowa"), "cut": []byte("PK\x03\x04")} {
-		if _, err := Open(data, nil); err == nil {
+		if _, err := Open(budget.New(t.Context(), len(data)), data, nil); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -190,7 +191,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(pack(f, "s", umowa, entry{"META-INF/timestamp.tst", string(s.stamp(f, []byte(umowa.content)))}))
 	f.Add(pack(f, "e", umowa, entry{"META-INF/signatures0.xml", s.xml(f, map[string]string{umowa.name: umowa.content})}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := Open(data, nil)
+		doc, err := Open(budget.New(t.Context(), len(data)), data, nil)
 		if err != nil {
 			return
 		}
@@ -209,7 +210,7 @@ func BenchmarkOpen(b *testing.B) {
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Open(data, nil); err != nil {
+		if _, err := Open(budget.New(b.Context(), len(data)), data, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

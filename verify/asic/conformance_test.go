@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
@@ -62,7 +63,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		files++
-		doc, err := Open(data, nil)
+		doc, err := Open(budget.New(t.Context(), len(data)), data, nil)
 		if err != nil {
 			t.Logf("%s: %v (oracle: %q)", v.File, err, v.Error)
 			continue

@@ -27,7 +27,7 @@ func (r *reader) timestamps() {
 			continue
 		}
 		a := &assertion{entry: e, manifest: r.manifestOf(e)}
-		a.token = timestamp.Open("", signature.ContainerTimestamp, content, nil)
+		a.token = timestamp.Open(r.budget, "", signature.ContainerTimestamp, content, nil)
 		a.token.ID = r.unique(a.token.ID)
 		r.imprint(a)
 		list = append(list, a)

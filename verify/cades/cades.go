@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
@@ -22,7 +23,7 @@ import (
 //
 // A detached signature is about one of the detached files: the one whose digest it holds, else the
 // first. A file's attached content wins over detached ones.
-func Open(data []byte, detached []signature.Detached) (*signature.Document, error) {
+func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	der, notes, err := unwrap(data)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func Open(data []byte, detached []signature.Detached) (*signature.Document, erro
 	if len(sd.Rest) > 0 && !blank(sd.Rest) {
 		notes = append(notes, fmt.Sprintf("%d octets follow the CMS", len(sd.Rest)))
 	}
-	d := newDocument(sd, signature.CAdES)
+	d := newDocument(b, sd, signature.CAdES)
 	d.contents = contents(sd, detached)
 	return &signature.Document{Signatures: d.signatures(notes)}, nil
 }
@@ -66,6 +67,7 @@ func contents(sd *cms.SignedData, detached []signature.Detached) []content {
 
 // document is one SignedData with what it may be about.
 type document struct {
+	budget   *budget.Budget
 	signed   *cms.SignedData
 	contents []content
 	format   signature.Format
@@ -80,8 +82,8 @@ type document struct {
 	form     int // which of their encodings this file uses, as far as seen
 }
 
-func newDocument(sd *cms.SignedData, format signature.Format) *document {
-	return &document{signed: sd, format: format, pool: signerinfo.NewPool(sd.Certificates),
+func newDocument(b *budget.Budget, sd *cms.SignedData, format signature.Format) *document {
+	return &document{budget: b, signed: sd, format: format, pool: signerinfo.NewPool(sd.Certificates),
 		ids: make(map[string]int, len(sd.Signers)), digests: make(map[span][32]byte)}
 }
 

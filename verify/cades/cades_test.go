@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/verify/cades"
@@ -46,7 +47,7 @@ func detachedFrom(data []byte) func(*cms.SignConfig) {
 // only opens a file that must hold one signature.
 func only(t testing.TB, data []byte, detached ...signature.Detached) *signature.Signature {
 	t.Helper()
-	doc, err := cades.Open(data, detached)
+	doc, err := cades.Open(budget.New(t.Context(), len(data)), data, detached)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestWrappings(t *testing.T) {
 		t.Errorf("octets at the end: %v", s.Notes)
 	}
 	for _, bad := range []string{"", "hello", "M", "-----BEGIN CMS-----\n", "MAAA", "<xml/>"} {
-		if _, err := cades.Open([]byte(bad), nil); err == nil {
+		if _, err := cades.Open(budget.New(t.Context(), len(bad)), []byte(bad), nil); err == nil {
 			t.Errorf("%q was opened", bad)
 		}
 	}
@@ -128,7 +129,7 @@ func TestBroken(t *testing.T) {
 	for i := range der {
 		broken := bytes.Clone(der)
 		broken[i] ^= 1
-		doc, err := cades.Open(broken, nil)
+		doc, err := cades.Open(budget.New(t.Context(), len(broken)), broken, nil)
 		if err != nil {
 			continue
 		}
@@ -290,7 +291,7 @@ func TestSeveralSignersAndCounterSignature(t *testing.T) {
 	if der, err = cms.AddEvidence(der, [][]byte{c.Cert.Raw}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := cades.Open(der, nil)
+	doc, err := cades.Open(budget.New(t.Context(), len(der)), der, nil)
 	if err != nil || len(doc.Signatures) != 3 {
 		t.Fatalf("%v, %d signatures", err, len(doc.Signatures))
 	}
@@ -370,7 +371,7 @@ func TestTimestamps(t *testing.T) {
 		t.Errorf("covers %d objects", len(covers))
 	}
 	without := bytes.Replace(archived, s.OCSPs[0], bytes.Repeat([]byte{0}, len(s.OCSPs[0])), 1)
-	if doc, err := cades.Open(without, nil); err == nil && last(doc.Signatures[0]).Imprint {
+	if doc, err := cades.Open(budget.New(t.Context(), len(without)), without, nil); err == nil && last(doc.Signatures[0]).Imprint {
 		t.Error("the archive time-stamp stands although evidence that it covers was taken away")
 	}
 	grow(cms.NewTimestampAttribute(tsu.Stamp(t, []byte("another signature value"), cmstest.Now)))
@@ -452,7 +453,7 @@ func TestPDFKinds(t *testing.T) {
 		{cades.PDFX509RSASHA1, tlv(4, raw), [][]byte{id.Cert.Raw}, signature.PDF, ""},
 	} {
 		for name, data := range map[string][]byte{"right": covered, "changed": append(bytes.Clone(covered), ' ')} {
-			s, err := cades.OpenPDF(cades.PDF{SubFilter: c.kind, Contents: append(bytes.Clone(c.contents), 0, 0, 0), Certificates: c.certs, ByteRange: write(data)})
+			s, err := cades.OpenPDF(budget.New(t.Context(), len(data)), cades.PDF{SubFilter: c.kind, Contents: append(bytes.Clone(c.contents), 0, 0, 0), Certificates: c.certs, ByteRange: write(data)})
 			if err != nil {
 				t.Fatalf("%s: %v", c.kind, err)
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/cades"
 	"trustcore/verify/signature"
 )
@@ -170,7 +171,7 @@ func open(t *testing.T, corpus string, v verdict) *signature.Document {
 		}
 		detached = append(detached, signature.Detached{Name: filepath.Base(d), Content: content})
 	}
-	doc, err := cades.Open(data, detached)
+	doc, err := cades.Open(budget.New(t.Context(), len(data)), data, detached)
 	if err != nil {
 		t.Errorf("%s: %v", v.File, err)
 		return nil

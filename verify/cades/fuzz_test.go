@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/verify/cades"
@@ -34,7 +35,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(sign(f, id, detachedFrom(content)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files := []signature.Detached{{Name: "a", Content: content}, {Name: "b", Content: nil}}
-		if doc, err := cades.Open(data, files); err == nil {
+		if doc, err := cades.Open(budget.New(t.Context(), len(data)), data, files); err == nil {
 			for _, s := range doc.Signatures {
 				if s.Intact && s.Signer == nil || s.ID == "" || len(s.References) != 1 {
 					t.Fatalf("%+v", s)
@@ -42,7 +43,7 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 		for _, kind := range []string{cades.PDFCAdESDetached, cades.PDFPKCS7SHA1, cades.PDFX509RSASHA1} {
-			_, _ = cades.OpenPDF(cades.PDF{SubFilter: kind, Contents: data, Certificates: [][]byte{id.Cert.Raw},
+			_, _ = cades.OpenPDF(budget.New(t.Context(), len(data)), cades.PDF{SubFilter: kind, Contents: data, Certificates: [][]byte{id.Cert.Raw},
 				ByteRange: func(w io.Writer) error { _, err := io.Copy(w, bytes.NewReader(content)); return err }})
 		}
 	})

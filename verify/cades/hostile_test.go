@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/verify/cades"
@@ -82,7 +83,7 @@ func TestHostile(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			doc, err := cades.Open(c.data, []signature.Detached{{Name: "a"}})
+			doc, err := cades.Open(budget.New(t.Context(), len(c.data)), c.data, []signature.Detached{{Name: "a"}})
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			grown := after.TotalAlloc - before.TotalAlloc
@@ -196,7 +197,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Run(kind+"/open", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if benchSink, err = cades.Open(der, nil); err != nil {
+				if benchSink, err = cades.Open(budget.New(b.Context(), len(der)), der, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -229,7 +230,7 @@ func BenchmarkContent(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var err error
-			if benchSink, err = cades.Open(der, nil); err != nil {
+			if benchSink, err = cades.Open(budget.New(b.Context(), len(der)), der, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

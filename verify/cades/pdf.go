@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
@@ -36,7 +37,7 @@ type PDF struct {
 // ETSI.CAdES.detached and PDF else; the level counts the CMS alone, the caller adds what the
 // document's security store and document time-stamps make of it. The one reference is the byte range;
 // its Scope is the caller's to fill. The error says that Contents holds no signature of the kind.
-func OpenPDF(p PDF) (*signature.Signature, error) {
+func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, error) {
 	if p.ByteRange == nil {
 		return nil, errors.New("PDF signature: no byte range")
 	}
@@ -50,7 +51,7 @@ func OpenPDF(p PDF) (*signature.Signature, error) {
 	if len(sd.Signers) == 0 {
 		return nil, errors.New("PDF signature: the CMS has no signer")
 	}
-	d := newDocument(sd, signature.PDF)
+	d := newDocument(b, sd, signature.PDF)
 	d.extra = p.Certificates
 	if p.SubFilter == PDFCAdESDetached {
 		d.format = signature.PAdES

@@ -59,7 +59,7 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 				s.note("the %s attribute holds no time-stamp token", kind)
 				continue
 			}
-			t := timestamp.Open("", kind, token, s.Certificates)
+			t := timestamp.Open(s.doc.budget, "", kind, token, s.Certificates)
 			s.doc.work += t.Work
 			s.stamps = append(s.stamps, &stamp{t, a, token, s.doc})
 		}

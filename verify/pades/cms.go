@@ -14,7 +14,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 	if write == nil {
 		write = func(io.Writer) error { return errors.New("the byte range names no bytes of the file") }
 	}
-	s, err := cades.OpenPDF(cades.PDF{
+	s, err := cades.OpenPDF(r.budget, cades.PDF{
 		SubFilter: string(d.SubFilter), Contents: d.Contents, Certificates: d.Certificates, ByteRange: write,
 	})
 	if err != nil {

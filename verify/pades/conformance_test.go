@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
@@ -63,7 +64,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		files++
-		doc, err := Open(data)
+		doc, err := Open(budget.New(t.Context(), len(data)), data)
 		if err != nil {
 			t.Logf("%s: %v (oracle: %q)", v.File, err, v.Error)
 			continue

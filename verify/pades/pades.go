@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
 	"trustcore/verify/signature"
@@ -26,7 +27,7 @@ const maxHashed = 2 << 30
 
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
 // cannot be read as a PDF.
-func Open(data []byte) (*signature.Document, error) {
+func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 	file, err := pdf.Open(data)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func Open(data []byte) (*signature.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{
+	r := &reader{budget: b,
 		file: file, ids: map[string]int{}, stores: map[int]evidence{},
 		hashes: prefixes{data: data, states: map[string][]prefix{}, left: maxHashed},
 	}
@@ -60,6 +61,7 @@ func Open(data []byte) (*signature.Document, error) {
 
 // reader is the work on one file.
 type reader struct {
+	budget       *budget.Budget
 	file         *pdf.Document
 	dictionaries []*dictionary
 	loose        []*signature.Timestamp // document time-stamps without an earlier signature

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
 func open(t testing.TB, data []byte) *signature.Document {
 	t.Helper()
-	doc, err := Open(data)
+	doc, err := Open(budget.New(t.Context(), len(data)), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestTampered(t *testing.T) {
 		{"cut", signed[:len(signed)-8], "beyond the file"},
 	}
 	for _, c := range cases {
-		doc, err := Open(c.data)
+		doc, err := Open(budget.New(t.Context(), len(c.data)), c.data)
 		if err != nil || len(doc.Signatures) == 0 {
 			continue // nothing is reported as signed
 		}
@@ -160,7 +161,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(o.sign(f, blank(10), true))
 	f.Add(o.stamp(f, o.store(f, o.sign(f, blank(10), false))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := Open(data)
+		doc, err := Open(budget.New(t.Context(), len(data)), data)
 		if err != nil {
 			return
 		}
@@ -177,7 +178,7 @@ func BenchmarkOpen(b *testing.B) {
 	data := o.stamp(b, o.store(b, o.sign(b, blank(72<<10), true)))
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if _, err := Open(data); err != nil {
+		if _, err := Open(budget.New(b.Context(), len(data)), data); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -196,7 +197,7 @@ func BenchmarkOpenLarge(b *testing.B) {
 	data := newOffice(b).sign(b, blank(20<<20), true)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if _, err := Open(data); err != nil {
+		if _, err := Open(budget.New(b.Context(), len(data)), data); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -211,7 +212,7 @@ func BenchmarkOpenSignedOften(b *testing.B) {
 	}
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		doc, err := Open(data)
+		doc, err := Open(budget.New(b.Context(), len(data)), data)
 		if err != nil || len(doc.Signatures) != 8 || !doc.Signatures[7].ReferencesIntact() {
 			b.Fatal(err)
 		}

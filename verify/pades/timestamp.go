@@ -16,7 +16,7 @@ func (r *reader) documentTimestamp(d *dictionary) {
 	if d.Revision >= 0 {
 		store = r.storeAt(len(r.file.Revisions()) - 1).certificates
 	}
-	d.token = timestamp.Open("", signature.DocumentTimestamp, d.Contents, store)
+	d.token = timestamp.Open(r.budget, "", signature.DocumentTimestamp, d.Contents, store)
 	d.token.ID = r.unique(d.token.ID)
 	d.token.Structure = append(d.token.Structure, d.Problems...)
 	d.token.Compare(r.covered(d))

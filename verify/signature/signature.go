@@ -43,6 +43,11 @@ type Signature struct {
 	// Structure lists what makes the signature ill-formed (EN 319 102-1, 5.2.2 format checking). Not
 	// empty means FORMAT_FAILURE.
 	Structure []string
+	// Constraints say why the signature, though it verifies, signs nothing that a reader takes for content, or
+	// leans on what it must not (EN 319 102-1, 5.2.8). Not empty means INDETERMINATE, SIG_CONSTRAINTS_FAILURE.
+	Constraints []string
+	// Unchecked says which limit kept the signature from being checked to its end, or "". It accuses nobody.
+	Unchecked string
 	// Notes are remarks for the report that change no verdict, such as a tolerated encoding.
 	Notes []string
 
@@ -62,6 +67,11 @@ type Signature struct {
 	// References are all references, message digests, manifest entries and the byte range. The
 	// signature covers what each of them names.
 	References []Reference
+
+	// Changes are what the file's revisions after the signed one did, oldest first (PDF).
+	Changes []Change
+	// Unsigned are files of the container that this signature does not cover and whoever opens it sees.
+	Unsigned []string
 
 	// Algorithms are all uses of algorithms, to be judged at the time of their proof of existence.
 	Algorithms []AlgorithmUse
@@ -95,11 +105,59 @@ type Reference struct {
 	Type   string // "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature", "message-digest", "byte-range", "object"
 	Found  bool   // the data could be found
 	Intact bool   // the digest matches; false when not found
+	// Unchecked says why a digest could not be computed, such as a transform that is not supported, or "". The
+	// data may be what was signed: nobody is accused of a change.
+	Unchecked string
+	// Empty is true where the reference covers no octet that anybody could take for content.
+	Empty bool
 	// Scope tells a person what is covered, such as "the whole document but the signature", "partial PDF: revision 2 of 3".
 	Scope string
 	// Full is true when the named datum is covered in full (not a part of a file or document).
 	Full bool
 }
+
+// Change is one thing that a later revision of a PDF did to what was signed.
+type Change struct {
+	Kind     ChangeKind
+	Revision int    // the one that did it, 1 for the file's first
+	Object   string // "12 0", or "" where it is no object
+	Page     int    // 1 for the first page, 0 where it is on none
+	What     string // in words, for experts: "the text of field \"kwota\" was changed"
+	// Rule is what does not allow the change, "" where it is allowed.
+	Rule Rule
+}
+
+// ChangeKind groups changes as a sentence tells them to a clerk.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	ChangeValidationData ChangeKind = "validation-data" // DSS, VRI: evidence about signatures
+	ChangeTimestamp      ChangeKind = "timestamp"       // a document time-stamp
+	ChangeSignature      ChangeKind = "signature"       // a further signature, its field included
+	ChangeField          ChangeKind = "field"           // a form field was filled
+	ChangeAnnotation     ChangeKind = "annotation"      // a comment or other annotation was added
+	ChangeMetadata       ChangeKind = "metadata"        // the description of the document, seen on no page
+	ChangeContent        ChangeKind = "content"         // what a page shows, or does, is another
+	ChangePage           ChangeKind = "page"            // pages were added, removed, moved
+	ChangeRemoval        ChangeKind = "removal"         // an annotation, field or appearance was removed or replaced
+	ChangeOther          ChangeKind = "other"           // anything else: nobody knows what it shows
+)
+
+// Rule is what forbids a change, named as constraints of DSS name it.
+type Rule string
+
+// The rules.
+const (
+	RuleNone           Rule = ""
+	RulePageDifference Rule = "PdfPageDifference"   // the number of pages
+	RuleVisual         Rule = "PdfVisualDifference" // what pages show
+	RuleDocMDP         Rule = "DocMDP"              // the certification's permission (ISO 32000-2 12.8.2.2)
+	RuleFieldMDP       Rule = "FieldMDP"            // locked fields (12.8.2.4)
+	RuleLock           Rule = "SigFieldLock"        // the signature field's Lock dictionary (12.7.5.5)
+	RuleUndefined      Rule = "UndefinedChanges"    // what no signature allows
+	RuleFieldName      Rule = "FieldName"           // two fields of one full name
+)
 
 // AlgorithmUse is one use of one algorithm.
 type AlgorithmUse struct {
@@ -163,6 +221,9 @@ type Signatory struct {
 type Document struct {
 	Signatures []*Signature
 	Timestamps []*Timestamp // those that belong to no signature
+	Notes      []string     // remarks on the file that belong to no signature
+	// Unchecked says which limit kept the file from being read to its end, or "".
+	Unchecked string
 }
 
 // ReferencesIntact is true when the signature has references and every one was found and matches.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
@@ -28,7 +29,8 @@ type Token struct {
 	// Work is what the token's public-key operations cost, in the unit of signerinfo.Facts.
 	Work int
 
-	hash algorithm.Hash // of the imprint; invalid when unknown
+	budget *budget.Budget
+	hash   algorithm.Hash // of the imprint; invalid when unknown
 }
 
 // ID names a token by its content: "T-" and the beginning of its SHA-256.
@@ -42,8 +44,8 @@ func ID(token []byte) string {
 // it names, over the TSTInfo that is returned. The certificate is looked for in the token, then in
 // extra (DER); without any, Signer is nil and Intact false. An empty id is replaced by that of the token
 // without what follows it.
-func Open(id string, kind signature.TimestampType, token []byte, extra [][]byte) *Token {
-	t := &Token{Timestamp: &signature.Timestamp{ID: id, Type: kind, Token: token}}
+func Open(b *budget.Budget, id string, kind signature.TimestampType, token []byte, extra [][]byte) *Token {
+	t := &Token{budget: b, Timestamp: &signature.Timestamp{ID: id, Type: kind, Token: token}}
 	sd, err := cms.Parse(token)
 	if err == nil {
 		t.Token = sd.Raw // without padding, such as a PDF has after it

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/verify/signature"
@@ -31,7 +32,7 @@ func TestOpen(t *testing.T) {
 	for _, kind := range []string{"rsa", "p256", "p384"} {
 		tsu := cmstest.NewTSU(t, kind, "TSU 1")
 		token := tsu.Stamp(t, data, at)
-		ts := timestamp.Open("", signature.SignatureTimestamp, token, nil)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, token, nil)
 		if !ts.Intact || len(ts.Structure) != 0 || !bytes.Equal(ts.Signer, tsu.Cert.Raw) || ts.Binding != signature.BindingMatches {
 			t.Errorf("%s: %+v", kind, ts.Timestamp)
 		}
@@ -66,7 +67,7 @@ func TestWithoutCertificate(t *testing.T) {
 		extra  [][]byte
 		intact bool
 	}{{"none", nil, false}, {"another", [][]byte{other.Cert.Raw}, false}, {"right", [][]byte{other.Cert.Raw, tsu.Cert.Raw}, true}} {
-		ts := timestamp.Open("t", signature.DocumentTimestamp, token, c.extra)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "t", signature.DocumentTimestamp, token, c.extra)
 		if ts.Intact != c.intact || (ts.Signer != nil) != c.intact {
 			t.Errorf("%s: intact %v, signer %v", c.name, ts.Intact, ts.Signer != nil)
 		}
@@ -77,11 +78,11 @@ func TestWithoutCertificate(t *testing.T) {
 func TestBroken(t *testing.T) {
 	tsu := cmstest.NewTSU(t, "p256", "TSU 1")
 	token := tsu.Stamp(t, []byte("dane"), cmstest.Now)
-	good := timestamp.Open("", signature.SignatureTimestamp, token, nil)
+	good := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, token, nil)
 	for i := range token {
 		broken := bytes.Clone(token)
 		broken[i] ^= 1
-		ts := timestamp.Open("", signature.SignatureTimestamp, broken, nil)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, broken, nil)
 		if ts.Intact && (!ts.Time.Equal(good.Time) || !bytes.Equal(ts.Info.Raw, good.Info.Raw)) {
 			t.Errorf("octet %d: intact with another TSTInfo", i)
 		}
@@ -103,7 +104,7 @@ func TestNotATimestamp(t *testing.T) {
 	// The same octets under the type TSTInfo: the signed content-type attribute still says data.
 	forged := bytes.Replace(data, append([]byte{0x06, 9}, cms.OIDData...), append([]byte{0x06, 11}, cms.OIDTSTInfo...), 1)
 	for name, der := range map[string][]byte{"data": data, "forged": forged, "empty": nil, "text": []byte("token")} {
-		ts := timestamp.Open("", signature.SignatureTimestamp, der, nil)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, der, nil)
 		if ts.Intact || len(ts.Structure) == 0 {
 			t.Errorf("%s: intact %v, %v", name, ts.Intact, ts.Structure)
 		}
@@ -128,7 +129,7 @@ func TestOpenSSLToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ts := timestamp.Open("", signature.ContentTimestamp, resp.Token, nil)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.ContentTimestamp, resp.Token, nil)
 		ts.Compare(writer([]byte("dane")))
 		if !ts.Intact || !ts.Imprint || ts.Binding != signature.BindingMatches || len(ts.Structure) != 0 {
 			t.Errorf("%s: %+v", hash, ts.Timestamp)
@@ -140,7 +141,7 @@ func TestOpenSSLToken(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	f.Add(cmstest.NewTSU(f, "p256", "TSU 1").Stamp(f, []byte("dane"), cmstest.Now))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ts := timestamp.Open("", signature.SignatureTimestamp, data, nil)
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, data, nil)
 		ts.Compare(writer([]byte("dane")))
 		if ts.Intact && (ts.Info == nil || ts.Signer == nil || len(ts.Structure) != 0) {
 			t.Fatalf("intact: %+v", ts.Timestamp)

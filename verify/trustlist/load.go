@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
 	"trustcore/verify/xades"
@@ -200,7 +201,7 @@ func readFile(file string) ([]byte, error) {
 // signerOf checks that the list has exactly one signature, that it verifies and covers the whole
 // document, and returns its signer (TS 119 612, 5.7).
 func signerOf(list *xmldsig.Document) ([]byte, error) {
-	doc, err := xades.Read(list, nil)
+	doc, err := xades.Read(budget.New(context.Background(), len(list.Source())), list, nil)
 	if err != nil {
 		return nil, fmt.Errorf("signature: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
@@ -101,7 +102,7 @@ func (s *score) file(root string, line oracleLine) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	doc, err := Open(data, detached)
+	doc, err := Open(budget.New(s.t.Context(), len(data)), data, detached)
 	if err != nil {
 		s.t.Errorf("%s: %v", name, err)
 		return

@@ -70,7 +70,7 @@ func (s *signed) readTimestamp(e xmldsig.Node, kind signature.TimestampType) {
 		if err != nil {
 			s.note("%s: %v", e.Name(), err)
 		}
-		token := timestamp.Open(id, kind, der, s.facts.Certificates)
+		token := timestamp.Open(s.budget, id, kind, der, s.facts.Certificates)
 		s.compare(e, kind, token)
 		s.facts.Timestamps = append(s.facts.Timestamps, token.Timestamp)
 		s.stamps = append(s.stamps, stamped{e, token.Timestamp})

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
@@ -27,16 +28,16 @@ var ErrNoSignature = errors.New("the document holds no XML signature")
 // Open reads the signatures of an XML document. References that leave it are looked for among detached: by
 // name, by base name, or the only file where there is but one. An error means that the document cannot be
 // read at all; whatever is wrong with a signature stands in its facts.
-func Open(data []byte, detached []signature.Detached) (*signature.Document, error) {
+func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	d, err := xmldsig.Parse(data, xmldsig.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("xades: %w", err)
 	}
-	return Read(d, lenient(detached))
+	return Read(b, d, lenient(detached))
 }
 
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil.
-func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
+func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
 	var elements []xmldsig.Node
 	for e := range d.Root().Descendants(xmldsig.NamespaceDSig, "Signature") {
 		if elements = append(elements, e); len(elements) > maxSignatures {
@@ -46,7 +47,7 @@ func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, e
 	if len(elements) == 0 {
 		return nil, fmt.Errorf("xades: %w", ErrNoSignature)
 	}
-	r := &reader{doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested + 2*len(d.Source())}
+	r := &reader{budget: b, doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested + 2*len(d.Source())}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
 	for _, e := range elements {
@@ -59,6 +60,7 @@ func Read(d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, e
 
 // reader is the state of one document.
 type reader struct {
+	budget   *budget.Budget
 	doc      *xmldsig.Document
 	resolve  xmldsig.Resolver
 	elements []xmldsig.Node

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
@@ -32,7 +33,7 @@ func envelop(m template) string { return strings.Replace(envelope, "SIGNATURE", 
 
 func mustOpen(t testing.TB, text string, detached ...signature.Detached) []*signature.Signature {
 	t.Helper()
-	doc, err := Open([]byte(text), detached)
+	doc, err := Open(budget.New(t.Context(), len(text)), []byte(text), detached)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,10 +282,10 @@ func TestPlainXMLDSig(t *testing.T) {
 }
 
 func TestNoSignature(t *testing.T) {
-	if _, err := Open([]byte("<a/>"), nil); !errors.Is(err, ErrNoSignature) {
+	if _, err := Open(budget.New(t.Context(), 0), []byte("<a/>"), nil); !errors.Is(err, ErrNoSignature) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := Open([]byte("%PDF"), nil); err == nil || errors.Is(err, ErrNoSignature) {
+	if _, err := Open(budget.New(t.Context(), 0), []byte("%PDF"), nil); err == nil || errors.Is(err, ErrNoSignature) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -293,7 +294,7 @@ func TestNoSignature(t *testing.T) {
 func TestHostile(t *testing.T) {
 	signer := officer(t)
 	many := strings.Repeat(`<ds:Signature xmlns:ds="`+xmldsig.NamespaceDSig+`"/>`, maxSignatures+1)
-	if _, err := Open([]byte("<a>"+many+"</a>"), nil); !errors.Is(err, xmldsig.ErrTooLarge) {
+	if _, err := Open(budget.New(t.Context(), 0), []byte("<a>"+many+"</a>"), nil); !errors.Is(err, xmldsig.ErrTooLarge) {
 		t.Errorf("many signatures: %v", err)
 	}
 	m := basic(signer)
@@ -317,7 +318,7 @@ func FuzzOpen(f *testing.F) {
 	m.objects = `<ds:Object><ds:Manifest Id="m">` + ref(`URI="b"`) + `</ds:Manifest></ds:Object>`
 	f.Add([]byte(m.text()))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		doc, err := Open(data, []signature.Detached{{Name: "a", Content: data}})
+		doc, err := Open(budget.New(t.Context(), len(data)), data, []signature.Detached{{Name: "a", Content: data}})
 		if err != nil {
 			return
 		}

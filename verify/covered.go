@@ -1,0 +1,131 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	"trustcore/verify/signature"
+)
+
+// maxTold bounds the later changes, unsigned files and parts that a report tells one by one.
+const maxTold = 64
+
+// references judges what the signature covers (EN 319 102-1, 5.2.7): what could not be found or computed is
+// missing, and accuses nobody; what was found and differs was changed; and a signature that covers no octet of
+// anything that a reader takes for content signs nothing.
+func references(s *signature.Signature) verdict {
+	for _, ref := range s.References {
+		switch {
+		case !ref.Found:
+			return unclear(SignedDataNotFound, "%s %q was not given", ref.Type, ref.Name)
+		case ref.Unchecked != "":
+			return unclear(SignedDataNotFound, "%s %q can't be checked: %s", ref.Type, ref.Name, ref.Unchecked)
+		}
+	}
+	content := false
+	for _, ref := range s.References {
+		if !ref.Intact {
+			return fail(HashFailure, "%s %q was changed after signing", ref.Type, ref.Name)
+		}
+		content = content || !ref.Empty && isContent(ref.Type)
+	}
+	if !content {
+		return unclear(SignedDataNotFound, "the signature covers no data: nothing of the document is signed")
+	}
+	return verdict{indication: TotalPassed}
+}
+
+// isContent tells references to data from those to what a signature says about itself.
+func isContent(kind string) bool {
+	return kind != "signed-properties" && kind != "key-info" && kind != "manifest"
+}
+
+// changes refuses what later revisions must not do, each with the constraint as DSS names it.
+func (j *judge) changes(s *signature.Signature) verdict {
+	v := verdict{indication: TotalPassed}
+	for _, c := range s.Changes {
+		if c.Rule == signature.RuleNone || j.policy.Tolerated[c.Rule] || len(v.reasons) == maxTold {
+			continue
+		}
+		v.indication, v.sub = TotalFailed, FormatFailure
+		v.reasons = append(v.reasons, changeOf(c).String())
+	}
+	return v
+}
+
+// constraints judges what the signature's references and properties must not be (EN 319 102-1, 5.2.8).
+func constraints(s *signature.Signature) verdict {
+	if len(s.Constraints) > 0 {
+		return verdict{Indeterminate, SigConstraintsFailure, slices.Clone(s.Constraints)}
+	}
+	return verdict{indication: TotalPassed}
+}
+
+// String tells the change in words, for experts.
+func (c Change) String() string {
+	text := "after the signature: " + c.What
+	if c.Revision > 0 {
+		text = fmt.Sprintf("revision %d, %s", c.Revision, text)
+	}
+	if c.Page > 0 {
+		text += fmt.Sprintf(" (page %d)", c.Page)
+	}
+	if c.Object != "" {
+		text += fmt.Sprintf(" (object %s)", c.Object)
+	}
+	if c.Forbidden != "" {
+		text += fmt.Sprintf("; %s (%s)", forbidden[signature.Rule(c.Forbidden)], c.Forbidden)
+	}
+	return text
+}
+
+// Warnings tell what the verdict does not speak for: parts that are not signed, and what was done since.
+func (r *SignatureReport) Warnings() []string {
+	var list []string
+	for _, s := range r.Scopes {
+		if !s.Full {
+			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", s.Scope, s.Name))
+		}
+	}
+	for _, c := range r.Changes {
+		list = append(list, c.String())
+	}
+	for _, name := range r.Unsigned {
+		list = append(list, fmt.Sprintf("the file %q of the container is not signed", name))
+	}
+	return list
+}
+
+func changeOf(c signature.Change) Change {
+	return Change{Kind: string(c.Kind), Revision: c.Revision, Object: c.Object, Page: c.Page, What: c.What, Forbidden: string(c.Rule)}
+}
+
+// forbidden says why a rule does not allow a change.
+var forbidden = map[signature.Rule]string{
+	signature.RulePageDifference: "a signature does not allow other pages",
+	signature.RuleVisual:         "a signature does not allow pages to show or do anything else",
+	signature.RuleDocMDP:         "the certification of the document does not allow it",
+	signature.RuleFieldMDP:       "a signature locked the field (FieldMDP)",
+	signature.RuleLock:           "the lock of the signature's field does not allow it",
+	signature.RuleUndefined:      "no signature allows it",
+	signature.RuleFieldName:      "two fields have one full name",
+}
+
+// describe fills in what is signed, what was changed since, and what lies beside unsigned.
+func (r *SignatureReport) describe(s *signature.Signature) {
+	for _, ref := range s.References {
+		r.unknown = r.unknown || ref.Unchecked != ""
+		if ref.Scope != "" && isContent(ref.Type) {
+			r.Scopes = append(r.Scopes, Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full})
+		}
+	}
+	for i, c := range s.Changes {
+		if i == maxTold {
+			r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", len(s.Changes)-i))
+			break
+		}
+		r.Changes = append(r.Changes, changeOf(c))
+	}
+	r.unsigned = len(s.Unsigned)
+	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])
+}

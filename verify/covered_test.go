@@ -1,0 +1,135 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/budget"
+	"trustcore/verify/internal/mint"
+	"trustcore/verify/signature"
+)
+
+// judged opens a good document, lets edit change its facts, and judges them.
+func (w *world) judged(t *testing.T, policy *Policy, edit func(*signature.Signature)) *SignatureReport {
+	t.Helper()
+	document := mint.XML{Signer: w.officer, At: mint.Day, CRLs: [][]byte{w.ca.CRL(t, mint.Day, nil)}}.Sign(t, letter)
+	b := budget.New(t.Context(), len(document))
+	doc, err := Open(b, document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(doc.Signatures[0])
+	r, err := Judge(b, doc, w.evidence(), policy, mint.Day.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r.Signatures[0]
+}
+
+const unchanged = "not been changed"
+
+// TestCovered holds the verdict and the sentence to what the signature covers: each row changes one fact of a
+// document that passes.
+func TestCovered(t *testing.T) {
+	w := newWorld(t)
+	data := func(s *signature.Signature) *signature.Reference {
+		for i := range s.References {
+			if isContent(s.References[i].Type) {
+				return &s.References[i]
+			}
+		}
+		t.Fatal("the document has no reference to content")
+		return nil
+	}
+	change := func(kind signature.ChangeKind, page int, rule signature.Rule) func(*signature.Signature) {
+		return func(s *signature.Signature) {
+			s.Changes = append(s.Changes, signature.Change{Kind: kind, Revision: 2, Page: page, What: "something", Rule: rule})
+		}
+	}
+	for _, c := range []struct {
+		name, want, says string
+		whole            bool
+		edit             func(*signature.Signature)
+	}{
+		{"nothing changed", "TOTAL-PASSED", unchanged, true, func(*signature.Signature) {}},
+		{"a part", "TOTAL-PASSED", "Only a part is signed: /pismo/tresc", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
+		{"an unsigned file", "TOTAL-PASSED", "not signed (2): faktura.pdf, b.xml", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
+		{"many unsigned files", "TOTAL-PASSED", "a, a, a, a, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
+		{"validation data added", "TOTAL-PASSED", "Since then only this was added: validation data.", false, change(signature.ChangeValidationData, 0, "")},
+		{"a comment added", "TOTAL-PASSED", "After signing: a comment was added (page 2).", false, change(signature.ChangeAnnotation, 2, "")},
+		{"a field filled", "TOTAL-PASSED", "a form field was filled in", false, change(signature.ChangeField, 0, "")},
+		{"content changed", "TOTAL-FAILED FORMAT_FAILURE", "does not allow: what a page shows or does was changed (page 1)", false, change(signature.ChangeContent, 1, signature.RuleVisual)},
+		{"pages changed", "TOTAL-FAILED FORMAT_FAILURE", "pages were added", false, change(signature.ChangePage, 0, signature.RulePageDifference)},
+		{"certified", "TOTAL-FAILED FORMAT_FAILURE", "does not allow: a comment", false, change(signature.ChangeAnnotation, 1, signature.RuleDocMDP)},
+		{"locked", "TOTAL-FAILED FORMAT_FAILURE", "does not allow: a form field", false, change(signature.ChangeField, 1, signature.RuleFieldMDP)},
+		{"lock", "TOTAL-FAILED FORMAT_FAILURE", "does not allow: a form field", false, change(signature.ChangeField, 1, signature.RuleLock)},
+		{"unknown", "TOTAL-FAILED FORMAT_FAILURE", "effect is not known", false, change(signature.ChangeOther, 0, signature.RuleUndefined)},
+		{"nothing signed", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "nothing in this file is signed", false, func(s *signature.Signature) { data(s).Empty = true }},
+		{"properties alone", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "nothing in this file is signed", false, func(s *signature.Signature) { data(s).Type = "signed-properties" }},
+		{"key alone", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "nothing in this file is signed", false, func(s *signature.Signature) { data(s).Type = "key-info" }},
+		{"an empty manifest", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "nothing in this file is signed", false, func(s *signature.Signature) { data(s).Type = "manifest" }},
+		{"no references", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { s.References = nil }},
+		{"not found", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { data(s).Found, data(s).Intact = false, false }},
+		{"not to be checked", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "can't be checked", false, func(s *signature.Signature) { data(s).Unchecked, data(s).Intact = "Whirlpool", false }},
+		{"content of no reader", "INDETERMINATE SIG_CONSTRAINTS_FAILURE", "do not rely on it", false, func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} }},
+		{"a limit", "INDETERMINATE GENERIC", "cost too much", false, func(s *signature.Signature) { s.Unchecked = "too many" }},
+		{"a counter-signature", "TOTAL-PASSED", "confirms another signature", false, func(s *signature.Signature) { s.CounterSignatureOf = "S-0" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := w.judged(t, DefaultPolicy(), c.edit)
+			if got := strings.TrimSpace(string(r.Indication) + " " + string(r.SubIndication)); got != c.want {
+				t.Errorf("got %s, want %s: %q", got, c.want, r.Reasons)
+			}
+			en, pl := r.Sentence["en"], r.Sentence["pl"]
+			if !strings.Contains(en, c.says) {
+				t.Errorf("the sentence does not say %q: %s", c.says, en)
+			}
+			if strings.Contains(en, unchanged) != c.whole || strings.Contains(pl, "nie został zmieniony") != c.whole {
+				t.Errorf("says that nothing was changed: %s / %s", en, pl)
+			}
+		})
+	}
+}
+
+// TestPolicyTolerates: what DSS's constraint file only warns of passes there, and is told all the same.
+func TestPolicyTolerates(t *testing.T) {
+	w := newWorld(t)
+	for rule, tolerated := range map[signature.Rule]bool{
+		signature.RulePageDifference: false, signature.RuleFieldName: false, signature.RuleVisual: true, signature.RuleDocMDP: true,
+		signature.RuleFieldMDP: true, signature.RuleLock: true, signature.RuleUndefined: true,
+	} {
+		r := w.judged(t, DSSPolicy(), func(s *signature.Signature) {
+			s.Changes = []signature.Change{{Kind: signature.ChangeContent, Page: 1, Revision: 2, What: "the text", Rule: rule}}
+		})
+		if (r.Indication == TotalPassed) != tolerated {
+			t.Errorf("%s: %s %q", rule, r.Indication, r.Reasons)
+		}
+		if len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0], string(rule)) || strings.Contains(r.Sentence["en"], unchanged) {
+			t.Errorf("%s is not told: %q %s", rule, r.Warnings(), r.Sentence["en"])
+		}
+	}
+}
+
+// TestReferencesInOrder: what is missing is told before what was changed (EN 319 102-1, 5.2.7.4).
+func TestReferencesInOrder(t *testing.T) {
+	s := &signature.Signature{References: []signature.Reference{{Type: "data", Name: "a", Found: true}, {Type: "data", Name: "b"}}}
+	if v := references(s); v.sub != SignedDataNotFound {
+		t.Error(v)
+	}
+	s.References[1].Found, s.References[1].Intact = true, true
+	if v := references(s); v.indication != TotalFailed || v.sub != HashFailure {
+		t.Error(v)
+	}
+}
+
+func TestPolicyNamed(t *testing.T) {
+	for name, want := range map[string]string{"": "strict", "strict": "strict", "dss-default": "dss-default"} {
+		if p, err := PolicyNamed(name); err != nil || p.Name != want {
+			t.Errorf("%q: %v %v", name, p, err)
+		}
+	}
+	if _, err := PolicyNamed("lax"); err == nil || !strings.Contains(err.Error(), "dss-default") {
+		t.Error("an unknown policy is taken, or the choices are not named:", err)
+	}
+}

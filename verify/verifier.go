@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"trustcore/internal/budget"
+	"trustcore/verify/evidence"
+	"trustcore/verify/path"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+)
+
+// Config is what a Verifier leans on.
+type Config struct {
+	Lists    func() *trustlist.Snapshot // those in force; asked once a document
+	Gatherer *evidence.Gatherer         // fetches what documents lack; nil fetches nothing
+	Cache    *path.Cache                // nil remembers nothing
+	Policy   *Policy                    // for requests that name none
+	Now      func() time.Time
+	// Complain hears which sources of evidence did not answer; nil hears nothing.
+	Complain func(problems []string)
+}
+
+// Verifier opens, gathers and judges: the one face for daemons, command line and tests. Context, budget and the
+// guard against faults of ours are here and nowhere else. It is safe for concurrent use.
+type Verifier struct{ cfg Config }
+
+// New returns a Verifier.
+func New(cfg Config) (*Verifier, error) {
+	if cfg.Lists == nil || cfg.Policy == nil || cfg.Now == nil {
+		return nil, errors.New("verify: Lists, Policy or Now is missing")
+	}
+	if cfg.Complain == nil {
+		cfg.Complain = func([]string) {}
+	}
+	return &Verifier{cfg}, nil
+}
+
+// Request is one document to verify.
+type Request struct {
+	Document []byte
+	Detached []signature.Detached // files that a detached signature may be about
+	At       time.Time            // of validation; zero is now, when all evidence is at hand
+	Policy   *Policy              // nil is the Verifier's
+	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
+	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
+}
+
+// Fault is a mistake of ours that a document brought to light. It says nothing of what is inside; Stack is for
+// the log alone.
+type Fault struct {
+	Reason string
+	Stack  []byte
+}
+
+// Error hides the reason.
+func (f *Fault) Error() string {
+	return "the document could not be judged because of a fault of this program"
+}
+
+// Verify gives the verdict on one document. A bad signature is a report, and so is a document beyond its budget;
+// an error is the context's, a *Fault, or tells that the bytes are of no format that can hold a signature.
+func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			report, err = nil, &Fault{Reason: fmt.Sprint(p), Stack: debug.Stack()}
+		}
+	}()
+	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	b := budget.New(ctx, r.size())
+	b.LetGo(r.LetGo)
+	policy := r.Policy
+	if policy == nil {
+		policy = v.cfg.Policy
+	}
+	report, err = v.verify(b, r, policy)
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
+	case errors.Is(err, budget.ErrExceeded):
+		report = newReport(policy, v.time(r))
+		report.unread(err.Error())
+	case err != nil:
+		return nil, err
+	}
+	report.SHA256, err = r.digest(ctx)
+	return report, err
+}
+
+func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report, error) {
+	doc, err := Open(b, r.Document, r.Detached...)
+	if err != nil {
+		return nil, err
+	}
+	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache}
+	if r.Evidence != nil {
+		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
+	}
+	if v.cfg.Gatherer != nil {
+		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
+		found := v.cfg.Gatherer.Gather(b.Context(), doc, trust, v.time(r))
+		v.cfg.Complain(found.Problems)
+		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
+		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
+		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
+	}
+	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
+	return Judge(b, doc, ev, policy, v.time(r))
+}
+
+// digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.
+func (r *Request) digest(ctx context.Context) (string, error) {
+	b := budget.New(ctx, len(r.Document))
+	b.LetGo(r.LetGo)
+	sum := sha256.New()
+	if err := b.Write(sum, r.Document); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func (r *Request) size() int {
+	n := len(r.Document)
+	for _, d := range r.Detached {
+		n += len(d.Content)
+	}
+	return n
+}
+
+func (v *Verifier) time(r Request) time.Time {
+	if r.At.IsZero() {
+		return v.cfg.Now()
+	}
+	return r.At
+}
+
+// unread tells that a limit kept the file from being read to its end. Where no signature was reached, one entry
+// stands for all, so that nobody takes 'no signature found' for 'nothing to object'.
+func (r *Report) unread(why string) {
+	r.Notes = append(r.Notes, why)
+	if len(r.Signatures) > 0 {
+		return
+	}
+	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why}, Qualification: "N/A",
+		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
+	s.Sentence = explain(&s)
+	r.Signatures = append(r.Signatures, s)
+}

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/verify/internal/mint"
+	"trustcore/verify/trustlist"
+)
+
+func (w *world) verifier(t testing.TB) *Verifier {
+	t.Helper()
+	v, err := New(Config{Lists: func() *trustlist.Snapshot { return w.lists }, Cache: w.cache, Policy: DefaultPolicy(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestVerifierNeedsItsParts(t *testing.T) {
+	w := newWorld(t)
+	lists := func() *trustlist.Snapshot { return w.lists }
+	for name, cfg := range map[string]Config{
+		"Lists": {Policy: DefaultPolicy(), Now: time.Now}, "Policy": {Lists: lists, Now: time.Now}, "Now": {Lists: lists, Policy: DefaultPolicy()},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("made without %s", name)
+		}
+	}
+}
+
+// TestFaultIsNoVerdict: a fault of ours is an error that shows nothing inside, with the stack for the log.
+func TestFaultIsNoVerdict(t *testing.T) {
+	w := newWorld(t)
+	broken, err := New(Config{Lists: func() *trustlist.Snapshot { panic("a secret inside") }, Policy: DefaultPolicy(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := broken.Verify(t.Context(), Request{Document: w.officer.CMS(t, []byte(letter), mint.Day)})
+	var fault *Fault
+	if r != nil || !errors.As(err, &fault) {
+		t.Fatalf("%v %v", r, err)
+	}
+	if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), ".go:") {
+		t.Errorf("a stranger sees %q", err)
+	}
+	if fault.Reason != "a secret inside" || !strings.Contains(string(fault.Stack), "verifier_test.go") {
+		t.Errorf("the log lacks %q, %s", fault.Reason, fault.Stack)
+	}
+}
+
+// TestClientGoneEndsWork: a context that has ended ends the work, and is no verdict.
+func TestClientGoneEndsWork(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := w.verifier(t).Verify(ctx, Request{Document: w.officer.CMS(t, []byte(letter), mint.Day)})
+	if r != nil || !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v %v", r, err)
+	}
+}
+
+// TestRecognise: what a CMS holds does not make it what it holds.
+func TestRecognise(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		data []byte
+		want container
+	}{
+		"a CMS around a PDF": {w.officer.CMS(t, emptyPDF(), mint.Day), containerCMS},
+		"a PDF":              {emptyPDF(), containerPDF},
+		"a PDF after text":   {append([]byte("0 junk\n"), emptyPDF()...), containerPDF},
+		"a PDF after 0x30":   {append([]byte("0\x82\x01\x01junk\n"), emptyPDF()...), containerPDF},
+		"one octet":          {[]byte("0"), containerCMS},
+	} {
+		if got := recognise(c.data); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
