@@ -28,26 +28,35 @@ const (
 	refusalTime  = 700 * time.Millisecond     // for what must not
 )
 
-// TestMain runs the tests in a network namespace of their own when we are root, so that
-// interfaces, routes and firewall of the host are not touched and all of it vanishes with the process.
+// TestMain runs the tests in namespaces of their own when we are root, so that interfaces, routes,
+// firewall and WireGuard's sockets of the host are not touched and all of it vanishes with the process.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(officeRole) != "":
 		playOffice()
 	case os.Getenv(ownNamespace) != "" || namespace.Available() != nil:
-		if os.Getenv(ownNamespace) != "" {
-			exec.Command("ip", "link", "set", "lo", "up").Run()
-		}
 		os.Exit(m.Run())
+	}
+	if err := runApart(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// runApart runs this program again inside a namespace.
+func runApart() error {
+	space, err := namespace.New(namespace.Link{})
+	if err != nil {
+		return err
 	}
 	again := exec.Command(os.Args[0], os.Args[1:]...)
 	again.Env = append(os.Environ(), ownNamespace+"=1")
 	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
-	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := again.Run(); err != nil {
-		os.Exit(1)
+	again.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := space.Start(again); err != nil {
+		return err
 	}
-	os.Exit(0)
+	return errors.Join(again.Wait(), space.Close())
 }
 
 // needRoot skips where the test cannot have interfaces.

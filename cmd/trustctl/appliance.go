@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
 	"trustcore/internal/problem"
+	"trustcore/vpn/namespace"
 )
 
 // Time-outs of starting and stopping.
@@ -29,29 +31,23 @@ type appliance struct {
 	layout *layout
 	out    io.Writer
 
+	space   *namespace.Namespace // where the daemons of a demonstration with interfaces live; nil: on the host
+	doors   doors                // of a demonstration
 	daemons []*process
-	failed  chan error // the first daemon that ended by itself
-}
-
-// process is one daemon.
-type process struct {
-	name  string
-	cmd   *exec.Cmd
-	ended chan error
 }
 
 // start starts the daemons in order and returns when all are ready.
 func (a *appliance) start(ctx context.Context) error {
-	a.failed = make(chan error, 8)
 	for _, d := range []struct {
 		name       string
 		operations int
 	}{{"trustd", portTrustdOperations}, {"verifyd", portVerifydOperations}, {"vpnd", portVPNOperations}} {
 		started := time.Now()
-		if err := a.launch(d.name); err != nil {
+		p, err := a.launch(ctx, d.name)
+		if err != nil {
 			return err
 		}
-		if err := a.await(ctx, d.name, a.layout.local(d.operations)); err != nil {
+		if err := a.await(ctx, p, a.layout.local(d.operations)); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%-8s ready in %s\n", d.name, since(started))
@@ -59,30 +55,42 @@ func (a *appliance) start(ctx context.Context) error {
 	return nil
 }
 
-func (a *appliance) launch(name string) error {
+// launch starts a daemon, which runs until stop.
+func (a *appliance) launch(ctx context.Context, name string) (*process, error) {
 	program, err := sibling(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	p := &process{name: name, ended: make(chan struct{})}
+	p.say = func(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+	p.begin = func(ctx context.Context) (*exec.Cmd, error) { return a.begin(ctx, name, program) }
+	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
+	a.daemons = append(a.daemons, p)
+	go p.keep(ctx)
+	return p, nil
+}
+
+// begin starts a daemon's program.
+func (a *appliance) begin(ctx context.Context, name, program string) (*exec.Cmd, error) {
 	log, err := os.OpenFile(a.log(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
-	p := &process{name: name, ended: make(chan error, 1)}
-	p.cmd = exec.Command(program, "--config", a.state.path("config", name+".yaml"))
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = a.state.dir, log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	cmd := a.doors.command(ctx, name, program, "--config", a.state.path("config", name+".yaml"))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = a.state.dir, log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
+	return cmd, a.spawn(cmd)
+}
+
+// spawn starts a command where the daemons are.
+func (a *appliance) spawn(cmd *exec.Cmd) error {
+	if a.space != nil {
+		return a.space.Start(cmd)
 	}
-	a.daemons = append(a.daemons, p)
-	go func() {
-		err := p.cmd.Wait()
-		p.ended <- err
-		a.failed <- fmt.Errorf("%s ended (%v): %s", name, err, a.lastLine(name))
-	}()
-	return nil
+	return cmd.Start()
 }
 
 func (a *appliance) log(name string) string { return a.state.path("log", name+".log") }
@@ -98,23 +106,31 @@ func (a *appliance) lastLine(name string) string {
 }
 
 // await polls the daemon's readiness.
-func (a *appliance) await(ctx context.Context, name, operations string) error {
+func (a *appliance) await(ctx context.Context, p *process, operations string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
+	go func() { // its door stays open when it ends, and a question would wait there
+		select {
+		case <-p.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	why := "it does not answer"
 	for {
 		if ok, reason := ready(ctx, operations); ok {
+			p.ready.Store(true)
 			return nil
 		} else if reason != "" {
 			why = reason
 		}
 		select {
-		case err := <-a.failed:
-			return err
+		case <-p.ended:
+			return fmt.Errorf("%w: %s", p.err, a.lastLine(p.name))
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %s (log: %s)", name, why, a.log(name))
+			return fmt.Errorf("%s is not ready: %s (log: %s)", p.name, why, a.log(p.name))
 		case <-tick.C:
 		}
 	}
@@ -140,21 +156,16 @@ func ready(ctx context.Context, operations string) (ok bool, reason string) {
 	return false, p.Detail
 }
 
-// stop ends the daemons in reverse order.
+// stop ends the daemons in reverse order and takes their network away.
 func (a *appliance) stop() error {
 	var all error
-	for i := len(a.daemons) - 1; i >= 0; i-- {
-		p := a.daemons[i]
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			all = errors.Join(all, fmt.Errorf("%s: %w", p.name, err))
-		}
-		select {
-		case <-p.ended:
-		case <-time.After(stopTimeout):
-			all = errors.Join(all, fmt.Errorf("%s did not end in %s and was killed", p.name, stopTimeout), p.cmd.Process.Kill())
-		}
+	for _, p := range slices.Backward(a.daemons) {
+		all = errors.Join(all, p.end())
 	}
-	a.daemons = nil
+	a.doors.close()
+	if a.space != nil {
+		all = errors.Join(all, a.space.Close())
+	}
 	return all
 }
 
@@ -169,5 +180,13 @@ The appliance serves; end it with Ctrl-C.
   orders           %s order show --state %s
   audit            %s audit verify --state %s
   logs             %s
-`, a.layout.Console, self, a.state.dir, a.state.ca(), a.layout.Verifyd, a.layout.PKIURL, self, a.state.dir, self, a.state.dir, a.state.path("log"))
+`, a.layout.Console, self, a.state.dir, a.state.ca(), a.layout.Verifyd, a.pki(), self, a.state.dir, self, a.state.dir, a.state.path("log"))
+}
+
+// pki is where people find OCSP, CRLs and time-stamps: the address in certificates may be one of the tunnel.
+func (a *appliance) pki() string {
+	if a.space != nil {
+		return "http://" + a.layout.local(portPKI) + "/pki"
+	}
+	return a.layout.PKIURL
 }

@@ -60,7 +60,7 @@ func (d *demonstration) tidy(ctx context.Context) error {
 // demoTimeout bounds one step.
 const demoTimeout = 2 * time.Minute
 
-// outerLink joins the office's namespace to this one (RFC 5737).
+// outerLink joins the office's namespace to the hub's (RFC 5737).
 var outerLink = namespace.Link{Outer: netip.MustParsePrefix(outerHost + "/30"), Inner: netip.MustParsePrefix("192.0.2.2/30")}
 
 // demonstrate plays all steps, a line each, and stops at the first that fails.
@@ -202,6 +202,7 @@ func (d *demonstration) trustlink(ctx context.Context, args ...string) (*exec.Cm
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, append(args, "--state", d.file("office"))...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd, nil
@@ -213,8 +214,8 @@ func (d *demonstration) enrol(ctx context.Context) (string, error) {
 		return "", err
 	}
 	cmd.Stdin = bytes.NewReader([]byte(d.token.Token + "\n")) // not in argv, where every user of the machine could read it
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	if _, err := output(cmd, (*exec.Cmd).Start); err != nil {
+		return "", err
 	}
 	rec, err := d.two.order(ctx, d.order())
 	if err != nil {
@@ -229,12 +230,10 @@ func (d *demonstration) enrol(ctx context.Context) (string, error) {
 // up starts trustlink up, as root in a network of its own, and waits for its ready line.
 func (d *demonstration) up(ctx context.Context) (detail string, err error) {
 	args := []string{"up", "--json"}
-	if d.layout.Mode != "netstack" {
-		if d.office, err = namespace.New(outerLink); err != nil {
-			return "", err
-		}
-	} else {
-		args = append(args, "--mode", "netstack")
+	if d.space == nil {
+		args = append(args, "--mode", netstack)
+	} else if err := d.space.Do(func() (err error) { d.office, err = namespace.New(outerLink); return err }); err != nil {
+		return "", err
 	}
 	if d.tunnel, err = d.trustlink(context.WithoutCancel(ctx), args...); err != nil {
 		return "", err
@@ -265,7 +264,7 @@ func (d *demonstration) up(ctx context.Context) (detail string, err error) {
 		if l == "" {
 			return "", fmt.Errorf("trustlink ended: see %s", log.Name())
 		}
-		return map[bool]string{true: " inside vpnd (no root)", false: " in a network namespace of its own"}[d.office == nil], nil
+		return map[bool]string{true: " inside vpnd (no right to interfaces)", false: " in a network namespace of its own"}[d.office == nil], nil
 	case <-ctx.Done():
 		return "", fmt.Errorf("no handshake: see %s", log.Name())
 	}
@@ -279,17 +278,17 @@ func (d *demonstration) start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// output runs a command where the office is.
-func (d *demonstration) output(cmd *exec.Cmd) error {
+// output runs a command where start starts it and returns what it says.
+func output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := d.start(cmd); err != nil {
-		return err
+	if err := start(cmd); err != nil {
+		return "", err
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out.Bytes()))
+		return "", fmt.Errorf("%v: %s", err, bytes.TrimSpace(out.Bytes())) // not %w: its exit status is not ours
 	}
-	return nil
+	return out.String(), nil
 }
 
 // isolation tries doors: the gateway's must open, all others stay shut. Without root there is no network

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,14 +28,18 @@ import (
 
 // program runs a stock program and returns what it says.
 func program(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	return programAt(ctx, (*exec.Cmd).Start, name, args...)
+}
+
+func programAt(ctx context.Context, start func(*exec.Cmd) error, name string, args ...string) (string, error) {
+	out, err := output(exec.CommandContext(ctx, name, args...), start)
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("%s is not installed: apt-get install %s", name, name)
 	}
 	if err != nil {
-		return string(out), fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	return string(out), nil
+	return out, nil
 }
 
 func (d *demonstration) pki(name string) string { return d.state.path("trustd", "pki", name) }
@@ -49,7 +54,7 @@ func (d *demonstration) certificate(ctx context.Context) (string, error) {
 
 // ocsp asks our responder with openssl and expects an answer.
 func (d *demonstration) ocsp(ctx context.Context, certificate, want string) error {
-	out, err := program(ctx, "openssl", "ocsp", "-issuer", d.pki("issuing.pem"), "-cert", certificate, "-url", d.layout.PKIURL+"/ocsp",
+	out, err := programAt(ctx, d.spawn, "openssl", "ocsp", "-issuer", d.pki("issuing.pem"), "-cert", certificate, "-url", d.layout.PKIURL+"/ocsp",
 		"-CAfile", d.pki("root.pem"), "-verify_other", d.pki("issuing.pem"))
 	if err != nil {
 		return err
@@ -73,7 +78,8 @@ func (d *demonstration) seal(ctx context.Context, name string, content []byte) e
 	if err != nil {
 		return err
 	}
-	return d.output(cmd)
+	_, err = output(cmd, d.start)
+	return err
 }
 
 func (d *demonstration) sealPDF(ctx context.Context) (string, error) {
@@ -277,7 +283,8 @@ func (d *demonstration) tunnelRefused(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = refusal(d.output(cmd))
+	_, err = output(cmd, d.start)
+	_, err = refusal(err)
 	return "", err
 }
 
@@ -294,7 +301,7 @@ func (d *demonstration) keyRefused(ctx context.Context) (string, error) {
 	anchors := x509.NewCertPool()
 	anchors.AppendCertsFromPEM(text)
 	settings := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: anchors}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DialContext: d.dialHub}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	gateway, err := remote.NewClient("https://"+d.layout.Gateway, client)
 	if err != nil {
@@ -306,6 +313,20 @@ func (d *demonstration) keyRefused(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the gateway did not refuse: %w", err)
 	}
 	return ": " + no.Detail, nil
+}
+
+// dialHub connects from where the daemons are.
+func (d *demonstration) dialHub(ctx context.Context, network, address string) (c net.Conn, err error) {
+	dial := func() error {
+		c, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return err
+	}
+	if d.space != nil {
+		err = d.space.Do(dial)
+	} else {
+		err = dial()
+	}
+	return c, err
 }
 
 // audit verifies the whole log and reads the order's story in it.

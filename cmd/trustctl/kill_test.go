@@ -141,26 +141,31 @@ func (w *world) daemon(t *testing.T, dir, name, operations string) *running {
 	return r
 }
 
-// healthy asks a daemon's operations listener inside the world's network. The connection is made on the
-// thread that is in there; an http.Client would make it on another.
-func (w *world) healthy(port string) bool {
+// healthy asks a daemon's operations listener inside the world's network.
+func (w *world) healthy(port string) bool { return w.get(port, "/livez") == http.StatusOK }
+
+// get returns the status of a page on loopback, or 0. The connection is made on the thread that is in the
+// world's network; an http.Client would make it on another.
+func (w *world) get(port, path string) int {
 	var c net.Conn
 	err := w.ns.Do(func() (err error) {
 		c, err = net.DialTimeout("tcp4", "127.0.0.1:"+port, time.Second)
 		return err
 	})
 	if err != nil {
-		return false
+		return 0
 	}
 	defer c.Close()
-	if _, err := io.WriteString(c, "GET /livez HTTP/1.0\r\n\r\n"); err != nil {
-		return false
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second)) // a socket can be open with nobody behind it
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.0\r\n\r\n"); err != nil {
+		return 0
 	}
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		return false
+		return 0
 	}
-	return response.StatusCode == http.StatusOK && response.Body.Close() == nil
+	_ = response.Body.Close() // the status is all
+	return response.StatusCode
 }
 
 func (r *running) kill(t *testing.T) {

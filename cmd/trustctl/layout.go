@@ -11,6 +11,7 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/custody"
+	"trustcore/vpn/namespace"
 )
 
 // layout is where everything listens. It is chosen at the first start and kept in config/trustctl.yaml.
@@ -35,15 +36,22 @@ const (
 	tunnelPKI     = hubAddress + ":8080"
 )
 
-// outerHost is this machine as the demonstration's office sees it, from its network namespace (RFC 5737).
+// outerHost is the hub as the demonstration's office sees it, from its network namespace (RFC 5737).
 const outerHost = "192.0.2.1"
 
-func (o *upOptions) newLayout(st state) *layout {
-	l := &layout{PortBase: o.portBase, VPNPort: o.listenPort, Mode: "auto", Gateway: tunnelGateway, PKIURL: "http://" + tunnelPKI + "/pki",
-		AuditLog: st.path("trustd", "audit")}
+// netstack is the mode of a tunnel that lives inside vpnd.
+const netstack = "netstack"
+
+// interfaces reports whether the tunnel is a network interface with a firewall.
+func (l *layout) interfaces() bool { return l.Mode != netstack }
+
+// newLayout chooses where everything listens and says what is missing on this machine before anything is made.
+func (o *upOptions) newLayout(st state) (*layout, error) {
+	l := &layout{PortBase: o.portBase, VPNPort: o.listenPort, Mode: "auto", Gateway: tunnelGateway,
+		PKIURL: "http://" + tunnelPKI + "/pki", AuditLog: st.path("trustd", "audit")}
 	host := outerHost
-	if !privileged() {
-		l.Mode, l.Gateway, host = "netstack", l.local(portGateway), "127.0.0.1"
+	if !o.privileged() {
+		l.Mode, l.Gateway, host = netstack, l.local(portGateway), "127.0.0.1"
 		l.PKIURL = "http://" + l.local(portPKI) + "/pki"
 	}
 	if o.endpoint != "" {
@@ -52,7 +60,13 @@ func (o *upOptions) newLayout(st state) *layout {
 	l.Endpoint = net.JoinHostPort(host, fmt.Sprint(l.VPNPort))
 	l.Trustd, l.Enrolment = "https://"+l.local(portAdmin), "https://"+l.local(portEnrolment)
 	l.Console, l.Verifyd = "https://"+l.local(portConsole), "https://"+l.local(portVerifyd)
-	return l
+	return l, l.check()
+}
+
+// privileged reports whether this process may make interfaces and firewalls. For a demonstration a namespace of
+// its own has to be possible, which in a container it may not be, even as root.
+func (o *upOptions) privileged() bool {
+	return os.Geteuid() == 0 && (!o.demo || namespace.Available() == nil)
 }
 
 // Ports, counted from the base.
@@ -68,6 +82,9 @@ const (
 	portVerifydOperations
 	portsUsed
 )
+
+// maxPort is the last there is.
+const maxPort = 65535
 
 func (l *layout) local(port int) string { return fmt.Sprintf("127.0.0.1:%d", l.PortBase+port) }
 
@@ -90,13 +107,13 @@ func (l *layout) Check() error {
 
 // check says what is missing on this machine before anything is made.
 func (l *layout) check() error {
-	if l.PortBase < 1024 || l.PortBase+portsUsed > 65535 {
-		return fmt.Errorf("--port-base: %d: choose one from 1024 to %d", l.PortBase, 65535-portsUsed)
+	if l.PortBase < 1024 || l.PortBase+portsUsed > maxPort {
+		return fmt.Errorf("--port-base: %d: choose one from 1024 to %d", l.PortBase, maxPort-portsUsed)
 	}
 	if _, err := os.Stat(custody.SoftHSM); err != nil {
 		return errors.New("SoftHSM2 is not installed: run `apt-get install softhsm2` (or `make run`, which does)")
 	}
-	if l.Mode == "netstack" {
+	if !l.interfaces() {
 		return nil
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
@@ -105,14 +122,14 @@ func (l *layout) check() error {
 	return nil
 }
 
-func loadLayout(st state) (*layout, error) {
+func (o *upOptions) loadLayout(st state) (*layout, error) {
 	l := &layout{}
 	if err := config.Load(st.path("config", "trustctl.yaml"), l); err != nil {
 		return nil, err
 	}
-	if (l.Mode == "netstack") == privileged() {
+	if l.interfaces() != o.privileged() {
 		return nil, fmt.Errorf("the state in %s was made %s: start it so again, or choose another --state",
-			st.dir, map[bool]string{true: "without root", false: "as root"}[l.Mode == "netstack"])
+			st.dir, map[bool]string{true: "as root", false: "without root"}[l.interfaces()])
 	}
 	return l, nil
 }
@@ -133,7 +150,7 @@ func (l *layout) write(st state, o *upOptions) error {
 func (l *layout) trustd(st state) string {
 	gateway, pki, free := tunnelGateway, tunnelPKI, true
 	behind := func(string) string { return "" }
-	if l.Mode == "netstack" {
+	if !l.interfaces() {
 		gateway, pki, free = l.local(portGateway), l.local(portPKI), false
 		behind = func(address string) string { return fmt.Sprintf(", backend: %q", address) }
 	}
@@ -227,7 +244,8 @@ func (s state) lock() (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close() // the reason that matters is the lock's
-		return nil, fmt.Errorf("another trustctl up serves the state in %s: end it, or choose another --state", s.dir)
+		const busy = "another trustctl up serves the state in %s: end it, or choose another --state (make run: STATE=DIR)"
+		return nil, fmt.Errorf(busy, s.dir)
 	}
 	return func() { _ = f.Close() }, nil // closing gives the lock back
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"time"
 
@@ -40,8 +39,11 @@ firewall; without root it lives inside vpnd, and offices reach the gateway throu
 
 With --demo a demonstration partner is switched on, seals documents through its tunnel, and is switched
 off again, with a line for each step; then the appliance goes on serving. With --once it ends after that.
+As root all of this runs in networks of its own: nothing of the host's is needed or changed, and console,
+verification and the other interfaces for people are at the host's loopback all the same.
 
-Settings can be changed in the state's folder config/ afterwards; ports are chosen at the first start.`,
+Settings can be changed in the state's folder config/ afterwards; ports are chosen at the first start, and
+again when another appliance has them at a demonstration.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), c.OutOrStdout()) },
 	}
@@ -60,7 +62,7 @@ Settings can be changed in the state's folder config/ afterwards; ports are chos
 }
 
 func (o *upOptions) run(ctx context.Context, out io.Writer) error {
-	// The daemons are told to end when the thread that started them does.
+	// The office's program is told to end when the thread that started it does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if o.once && !o.demo {
@@ -78,46 +80,59 @@ func (o *upOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer unlock()
-	layout, err := o.prepare(ctx, st, out)
+	a := &appliance{state: st, out: out}
+	if err = o.prepare(ctx, a); err == nil {
+		err = a.start(ctx)
+	}
+	if err == nil {
+		err = o.serve(ctx, a)
+	}
+	return errors.Join(err, a.stop())
+}
+
+// prepare finds or makes the configuration, with a key ceremony at the first start. For a demonstration it opens
+// the doors and, as root, the network that the daemons live in.
+func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
+	known, err := a.state.exists("config", "trustctl.yaml")
 	if err != nil {
 		return err
 	}
-	a := &appliance{state: st, layout: layout, out: out}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if err := a.start(ctx); err != nil {
-		return errors.Join(err, a.stop())
+	if known {
+		a.layout, err = o.loadLayout(a.state)
+	} else {
+		a.layout, err = o.newLayout(a.state)
 	}
-	return errors.Join(o.serve(ctx, a), a.stop())
+	if err == nil && o.demo {
+		err = a.settle(ctx, known)
+	}
+	if err == nil && !known {
+		err = o.found(ctx, a)
+	}
+	if err == nil && o.demo && a.layout.interfaces() {
+		err = a.enter(ctx)
+	}
+	return err
 }
 
-// prepare performs the ceremony at the first start and writes the configuration files that are missing.
-func (o *upOptions) prepare(ctx context.Context, st state, out io.Writer) (*layout, error) {
-	known, err := st.exists("config", "trustctl.yaml")
-	if err != nil {
-		return nil, err
-	}
-	if known {
-		return loadLayout(st)
-	}
-	l := o.newLayout(st)
-	if err := l.check(); err != nil {
-		return nil, err
-	}
+// found performs the ceremony and writes the configuration files.
+func (o *upOptions) found(ctx context.Context, a *appliance) error {
+	st, l := a.state, a.layout
 	done, err := st.exists("trustd", "pki", "keys.json")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !done {
 		started := time.Now()
 		cfg := custody.Defaults()
 		cfg.PKIURL = l.PKIURL
-		if err := perform(ctx, st, cfg, ceremony.Default(l.PKIURL), parties{officers: officers, hosts: l.hosts()}, io.Discard); err != nil {
-			return nil, err
+		err := perform(ctx, st, cfg, ceremony.Default(l.PKIURL), parties{officers: officers, hosts: l.hosts()}, io.Discard)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "first start: key ceremony performed in %s, transcript in %s\n", since(started), st.path("trustd", "pki", "transcript.txt"))
+		fmt.Fprintf(a.out, "first start: key ceremony performed in %s, transcript in %s\n",
+			since(started), st.path("trustd", "pki", "transcript.txt"))
 	}
-	return l, l.write(st, o)
+	return l.write(st, o)
 }
 
 // officers are the two that the first start makes.
@@ -133,15 +148,8 @@ func (o *upOptions) serve(ctx context.Context, a *appliance) error {
 		return nil
 	}
 	a.describe()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-a.failed:
-		return err
-	}
+	<-ctx.Done()
+	return nil
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }
-
-// privileged reports whether this process may make interfaces and firewalls.
-func privileged() bool { return os.Geteuid() == 0 }

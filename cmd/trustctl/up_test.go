@@ -94,23 +94,33 @@ func (w *world) trustctl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	cmd := w.command(ctx, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := w.start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	return out.String(), err
+}
+
+// command prepares the program for the world's user.
+func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "trustctl"), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: w.uid, Gid: w.uid}}
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	start := cmd.Start
+	return cmd
+}
+
+// start starts a command in the world.
+func (w *world) start(cmd *exec.Cmd) error {
 	if w.ns != nil {
-		start = func() error { return w.ns.Start(cmd) }
+		return w.ns.Start(cmd)
 	}
-	if err := start(); err != nil {
-		t.Fatal(err)
-	}
-	err := cmd.Wait()
-	return out.String(), err
+	return cmd.Start()
 }
 
 // TestDemonstration plays the whole story with the real programs, twice on one state.
@@ -222,7 +232,7 @@ func TestUpSaysWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer taken.Close()
-		out, err := w.trustctl(t, "up", "--demo", "--once", "--state", w.folder(t))
+		out, err := w.trustctl(t, "up", "--state", w.folder(t))
 		want(t, out, err, "127.0.0.1:8441 is taken")
 	})
 	t.Run("once without demo", func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/httpserver"
 	"trustcore/hsm/worker"
 )
 
@@ -55,6 +56,7 @@ func serve(ctx context.Context, file string) error {
 	if err := config.Load(file, &cfg); err != nil {
 		return err
 	}
+	httpserver.KeepInherited() // from the HSM worker, which starts before the listeners are opened
 	cfg.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("daemon", "trustd")
 	d, err := open(ctx, cfg)
 	if err != nil {

@@ -1,6 +1,7 @@
 // Package namespace gives a process a network of its own, joined to the present one by a
-// pair of virtual Ethernet interfaces. With it one machine plays both ends of a tunnel: the
-// demonstration and the tests run an office so. It needs root.
+// pair of virtual Ethernet interfaces, and a folder of WireGuard sockets of its own. With it
+// one machine plays both ends of a tunnel beside whatever else runs on it: the demonstration
+// and the tests do. It needs root.
 package namespace
 
 import (
@@ -19,8 +20,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrPrivilege says that making or entering a namespace needs root.
+// ErrPrivilege says that making a namespace needs root.
 var ErrPrivilege = errors.New("a network namespace needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
+
+// sockets is the folder through which the wg tool and embedded WireGuard devices meet. Its names
+// are those of interfaces, so it has to be as private as these are.
+const sockets = "/var/run/wireguard"
+
+// uplink is the name that the pair's inner end has.
+const uplink = "uplink"
 
 // Link describes the pair of interfaces that joins a namespace to the one it is made from.
 // The zero Link leaves the namespace alone.
@@ -29,10 +37,14 @@ type Link struct {
 	Inner netip.Prefix // address in the namespace, such as 192.0.2.2/30
 }
 
-// Namespace is a network namespace. It lives as long as this handle or a process in it.
+// Namespace is a network namespace, and a mount namespace in which the folder of WireGuard's
+// sockets is empty at first. They live as long as this handle or a process in them.
 type Namespace struct {
 	handle netns.NsHandle
-	outer  string // name of the interface on this side; "" when there is none of ours
+	linked bool
+	work   chan func() // for the thread that is inside
+	quit   chan struct{}
+	gone   chan struct{} // closed when that thread takes no more work
 }
 
 // New makes a namespace with its loopback up and joins it with link, which Close takes away.
@@ -40,115 +52,145 @@ func New(link Link) (*Namespace, error) {
 	if link.Outer.IsValid() != link.Inner.IsValid() {
 		return nil, errors.New("namespace: the link needs an address on both sides")
 	}
-	handle, err := create()
-	if err != nil {
+	n := &Namespace{work: make(chan func()), quit: make(chan struct{}), gone: make(chan struct{})}
+	entered := make(chan error, 1)
+	onOwnThread(func() { n.live(entered) })
+	if err := <-entered; err != nil {
 		return nil, err
 	}
 	if link == (Link{}) {
-		return &Namespace{handle: handle}, nil
+		return n, nil
 	}
-	n := &Namespace{handle: handle, outer: "tc" + rand.Text()[:10]}
 	if err := n.join(link); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
 }
 
-// Open gives the namespace of a running process.
-func Open(pid int) (*Namespace, error) {
-	handle, err := netns.GetFromPid(pid)
-	if err != nil {
-		return nil, fmt.Errorf("open the network namespace of process %d: %w", pid, classify(err))
-	}
-	return &Namespace{handle: handle}, nil
-}
-
-// Start starts the command inside the namespace. Files, users and processes stay shared.
+// Start starts the command inside the namespace. Users, processes and all files but WireGuard's
+// sockets stay shared. A command with a Pdeathsig hears it when Close is called.
 func (n *Namespace) Start(cmd *exec.Cmd) error { return n.Do(cmd.Start) }
 
-// Do runs f on a thread that is inside the namespace: sockets that f opens, and processes
-// that it starts, belong there for good. Goroutines that f starts do not.
+// Do runs f on the thread that is inside the namespace: sockets that f opens, and processes
+// that it starts, belong there for good. Goroutines that f starts do not. Calls wait for each
+// other, so f must not call Do of the same namespace.
 func (n *Namespace) Do(f func() error) error {
-	return onOwnThread(func() error {
-		if err := netns.Set(n.handle); err != nil {
-			return fmt.Errorf("enter the network namespace: %w", classify(err))
-		}
-		return f()
-	})
+	done := make(chan error, 1)
+	call := func() {
+		err := errors.New("the function inside the namespace did not return") // but ended its goroutine
+		defer func() { done <- err }()
+		err = f()
+	}
+	select {
+	case n.work <- call:
+		return <-done
+	case <-n.gone:
+		return errors.New("the namespace is closed")
+	}
 }
 
-// Close takes the link away, if New made one, and lets the namespace go. Processes inside
+// Close takes the link away, if New made one, and lets the namespaces go. Processes inside
 // keep running without it.
 func (n *Namespace) Close() error {
-	if n.outer == "" {
-		return n.handle.Close()
+	var err error
+	if n.linked {
+		err = n.Do(unlink)
 	}
-	link, err := netlink.LinkByName(n.outer)
-	if err == nil {
-		err = netlink.LinkDel(link)
-	}
-	// The pair also goes by itself, with the last process in the namespace.
-	if errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, syscall.ENODEV) {
-		err = nil
-	}
+	close(n.quit)
+	<-n.gone
 	return errors.Join(err, n.handle.Close())
 }
 
-// create makes a namespace without leaving the present one.
-func create() (handle netns.NsHandle, err error) {
-	err = onOwnThread(func() error {
-		if handle, err = netns.New(); err != nil {
-			return fmt.Errorf("make a network namespace: %w", classify(err))
-		}
-		lo, err := netlink.LinkByName("lo")
-		if err == nil {
-			err = netlink.LinkSetUp(lo)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("take loopback up: %w", err), handle.Close())
-		}
-		return nil
-	})
-	return handle, err
-}
-
-// onOwnThread runs f on a thread that may change its namespace, and brings the thread
-// back. When that fails the thread stays locked, so that it ends with its goroutine.
-func onOwnThread(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		err := errors.New("the function inside the namespace did not return") // but ended its goroutine
-		defer func() { done <- err }()
-		runtime.LockOSThread()
-		before, getErr := netns.Get()
-		if getErr != nil {
-			runtime.UnlockOSThread()
-			err = fmt.Errorf("read the network namespace: %w", getErr)
+// live makes the namespaces and works in them until Close. Its thread can't come back to the
+// mount namespace that all others share, so it ends here.
+func (n *Namespace) live(entered chan<- error) {
+	defer close(n.gone)
+	var err error
+	n.handle, err = enter()
+	entered <- err
+	if err != nil {
+		return
+	}
+	for {
+		select {
+		case f := <-n.work:
+			f()
+		case <-n.quit:
 			return
 		}
-		defer before.Close()
-		result := f()
-		back := netns.Set(before)
-		if back == nil {
+	}
+}
+
+// onOwnThread starts f on a thread that ends with it. The process's first thread is left alone:
+// it stands for the whole process in /proc.
+func onOwnThread(f func()) {
+	started := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			onOwnThread(f) // on another thread, since this one is taken until then
 			runtime.UnlockOSThread()
+			close(started)
+			return
 		}
-		err = errors.Join(result, back)
+		close(started)
+		f()
 	}()
-	return <-done
+	<-started
+}
+
+// enter moves the calling thread into new namespaces.
+func enter() (netns.NsHandle, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+		return netns.None(), fmt.Errorf("make a network and a mount namespace: %w", classify(err))
+	}
+	if err := hideSockets(); err != nil {
+		return netns.None(), fmt.Errorf("make a folder of WireGuard's sockets: %w", classify(err))
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		return netns.None(), fmt.Errorf("take loopback up: %w", classify(err))
+	}
+	return netns.Get()
+}
+
+// hideSockets covers the folder with an empty one. What the host mounts and unmounts is still
+// followed, so that no disk stays busy for our sake, but nothing goes back to it.
+func hideSockets() error {
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(sockets, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("wireguard", sockets, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755,size=1m")
 }
 
 // join makes the pair of interfaces, moves one end inside, and gives both an address.
 func (n *Namespace) join(link Link) error {
 	attributes := netlink.NewLinkAttrs()
-	attributes.Name = n.outer
-	pair := &netlink.Veth{LinkAttrs: attributes, PeerName: "uplink", PeerNamespace: netlink.NsFd(int(n.handle))}
+	attributes.Name = "tc" + rand.Text()[:10]
+	pair := &netlink.Veth{LinkAttrs: attributes, PeerName: uplink, PeerNamespace: netlink.NsFd(int(n.handle))}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("make a pair of interfaces: %w", classify(err))
 	}
-	if err := configure(n.outer, link.Outer); err != nil {
+	n.linked = true
+	if err := configure(attributes.Name, link.Outer); err != nil {
 		return err
 	}
-	return n.Do(func() error { return configure("uplink", link.Inner) })
+	return n.Do(func() error { return configure(uplink, link.Inner) })
+}
+
+// unlink deletes the inner end of the pair, and with it the outer one.
+func unlink() error {
+	link, err := netlink.LinkByName(uplink)
+	if err != nil {
+		return fmt.Errorf("find the interface %s: %w", uplink, err)
+	}
+	return netlink.LinkDel(link)
 }
 
 func configure(name string, address netip.Prefix) error {
@@ -175,11 +217,11 @@ func Available() error {
 	if os.Geteuid() != 0 {
 		return ErrPrivilege
 	}
-	handle, err := create()
+	n, err := New(Link{})
 	if err != nil {
 		return err
 	}
-	return handle.Close()
+	return n.Close()
 }
 
 func classify(err error) error {

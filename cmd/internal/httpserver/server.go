@@ -87,8 +87,12 @@ func (s Server) serve(server *http.Server) error {
 }
 
 // Listen opens a TCP listener and says in one sentence what to do when that fails. With freebind the
-// address need not exist yet: the tunnel's address appears when vpnd has brought the device up.
+// address need not exist yet: the tunnel's address appears when vpnd has brought the device up. A listener
+// that the starter of this process has opened under the name what is taken instead of a new one.
 func Listen(ctx context.Context, what, address string, freebind bool) (net.Listener, error) {
+	if l, err := inherited(what, address); l != nil || err != nil {
+		return l, err
+	}
 	var lc net.ListenConfig
 	if freebind {
 		lc.Control = bindFree

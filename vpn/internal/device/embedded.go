@@ -18,8 +18,8 @@ import (
 )
 
 // embedded is wireguard-go inside this process. We configure it by its protocol in memory
-// and not over its socket: the socket's path is shared between network namespaces, and a
-// client that still writes when the device answers loses the real error (EPIPE).
+// and not over its socket: a client that still writes when the device answers loses the real
+// error (EPIPE).
 type embedded struct {
 	engine *device.Device
 	socket net.Listener // for the wg tool; nil where it cannot be
@@ -128,33 +128,47 @@ func (d *embedded) Write(c Change) error {
 
 func (d *embedded) Close() error {
 	if d.socket != nil {
-		_ = d.socket.Close() // its watcher may have ended before it, which is no failure
+		_ = d.socket.Close() // an operator may have deleted it, which is no failure
 	}
 	d.engine.Close()
 	return nil
 }
 
 // serve opens the socket through which the wg tool sees the device. An operator's
-// convenience: where it cannot be (another namespace has a device of this name) we do without.
+// convenience: where it cannot be (another network namespace that shares our files has a device
+// of this name) we do without.
 func (d *embedded) serve(o Options) {
-	file, err := ipc.UAPIOpen(o.Name)
-	if err == nil {
-		d.socket, err = ipc.UAPIListen(o.Name, file)
-		file.Close() // UAPIListen has its own copy
-	}
+	socket, err := openSocket(o.Name)
 	if err != nil {
 		o.Log.Info("the wg tool will not see the device", "interface", o.Name, "error", err)
 		return
 	}
+	d.socket = socket
 	go func() { // ends when Close closes the socket
 		for {
-			c, err := d.socket.Accept()
+			c, err := socket.Accept()
 			if err != nil {
 				return
 			}
 			go d.engine.IpcHandle(c)
 		}
 	}()
+}
+
+// openSocket does without [ipc.UAPIListen], which looks for the socket's file from threads that
+// may be in another mount namespace.
+func openSocket(name string) (net.Listener, error) {
+	file, err := ipc.UAPIOpen(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // the listener has its own copy
+	socket, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	socket.(*net.UnixListener).SetUnlinkOnClose(true)
+	return socket, nil
 }
 
 func publicKey(private Key) Key {
