@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/internal/pdf"
 	"trustcore/verify/signature"
 )
 
@@ -437,6 +438,12 @@ func TestCertificationBindsLaterSignatures(t *testing.T) {
 	if got := told(doc.Signatures[1]); got != "field/DocMDP" {
 		t.Errorf("certification: %q", got)
 	}
+	bogus := f.edit(20, "/T(Drugi)", "/T(Drugi)/V<</Type/Sig/SubFilter/adbe.pkcs7.detached/ByteRange[0 1 2 3]/Contents<3000>"+docMDP(1)+">>")
+	for _, s := range open(t, update{objects: bogus}.append(signed)).Signatures {
+		if got := told(s); s.Intact && got != "signature" {
+			t.Errorf("one that was put there to look earlier: %q", got)
+		}
+	}
 }
 
 // Objects in object streams, and places behind the signed bytes that its cross references name already.
@@ -491,5 +498,13 @@ func TestPlacesOfObjects(t *testing.T) {
 	later = update{objects: draft{12: "(" + pad + "\nendstream)"}}.append(growing)
 	if got := told(first(t, later)); !strings.Contains(got, "content"+visual) {
 		t.Errorf("a stream that grows into the update: %q", got)
+	}
+}
+
+// A kind of change that nobody gave a meaning is forbidden.
+func TestKindsWithoutMeaning(t *testing.T) {
+	l := &limits{permission: never}
+	if got := l.judge(pdf.Change{Kind: 99}); got.Rule != signature.RuleUndefined {
+		t.Errorf("%+v", got)
 	}
 }
