@@ -105,7 +105,7 @@ var forbidden = map[signature.Rule]string{
 	signature.RulePageDifference: "a signature does not allow other pages",
 	signature.RuleVisual:         "a signature does not allow pages to show or do anything else",
 	signature.RuleDocMDP:         "the certification of the document does not allow it",
-	signature.RuleFieldMDP:       "a signature locked the field (FieldMDP)",
+	signature.RuleFieldMDP:       "a signature locked the field",
 	signature.RuleLock:           "the lock of the signature's field does not allow it",
 	signature.RuleUndefined:      "no signature allows it",
 	signature.RuleFieldName:      "two fields have one full name",
@@ -115,8 +115,14 @@ var forbidden = map[signature.Rule]string{
 func (r *SignatureReport) describe(s *signature.Signature) {
 	for _, ref := range s.References {
 		r.unknown = r.unknown || ref.Unchecked != ""
-		if ref.Scope != "" && isContent(ref.Type) {
-			r.Scopes = append(r.Scopes, Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full && len(s.Unsigned) == 0, part: !ref.Full})
+		if ref.Scope == "" || !isContent(ref.Type) {
+			continue
+		}
+		// What follows a whole revision of a PDF is told as changes; to call the revision a part would say it twice.
+		revision := ref.Type == "byte-range" && len(s.Changes) > 0
+		scope := Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full && len(s.Unsigned) == 0, part: !ref.Full && !revision}
+		if !slices.Contains(r.Scopes, scope) {
+			r.Scopes = append(r.Scopes, scope)
 		}
 	}
 	for i, c := range s.Changes {
