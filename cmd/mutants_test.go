@@ -69,7 +69,8 @@ func TestMutantsFit(t *testing.T) {
 		if _, err := m.mutate(); err != nil {
 			t.Errorf("mutants.txt:%d: %v", m.line, err)
 		}
-		if filepath.Dir(m.file) != m.pkg {
+		// What a check of the floor is for is known above it.
+		if filepath.Dir(m.file) != m.pkg && !strings.HasPrefix(m.file, "internal/") {
 			t.Errorf("mutants.txt:%d: %s is not tested by %s itself", m.line, m.file, m.pkg)
 		}
 		if m.expected == "" || !m.hasTest() {

@@ -133,3 +133,21 @@ func TestPolicyNamed(t *testing.T) {
 		t.Error("an unknown policy is taken, or the choices are not named:", err)
 	}
 }
+
+// TestIllFormed: what is built otherwise than its standard says never passes (EN 319 102-1, 5.2.2).
+func TestIllFormed(t *testing.T) {
+	r := newWorld(t).judged(t, DefaultPolicy(), func(s *signature.Signature) { s.Structure = []string{"two of what there is one of"} })
+	if r.Indication != TotalFailed || r.SubIndication != FormatFailure {
+		t.Errorf("%s %s, want TOTAL-FAILED FORMAT_FAILURE", r.Indication, r.SubIndication)
+	}
+}
+
+// TestNoManifest: EN 319 162-1 leaves the manifest to XML signatures, DSS demands it.
+func TestNoManifest(t *testing.T) {
+	w := newWorld(t)
+	for policy, want := range map[*Policy]Indication{DefaultPolicy(): TotalPassed, DSSPolicy(): TotalFailed} {
+		if r := w.judged(t, policy, func(s *signature.Signature) { s.NoManifest = true }); r.Indication != want {
+			t.Errorf("%s: %s %q", policy.Name, r.Indication, r.Reasons)
+		}
+	}
+}
