@@ -23,8 +23,6 @@ const (
 	maxName     = 4096
 	maxMimetype = 256
 	maxFaults   = 64
-	// maxNames bounds the names of all entries, in bytes: they are kept in several forms.
-	maxNames = 4 << 20
 
 	// A container that inflates to more than ratioFrom bytes may not do so by more than maxRatio.
 	maxRatio  = 100

@@ -140,7 +140,7 @@ func (r *reader) xades(e *asic.Entry) {
 
 // maxKept bounds what is kept of the files that XML signatures name, in octets: the next signature file names them
 // again.
-const maxKept = 16 << 20
+const maxKept = 24 << 20
 
 // resolve gives the entry that a reference names. In an ASiC-S container that is the one data object, whatever
 // the name: a signature about another one is to be seen (disown).

@@ -24,6 +24,7 @@ type Pool struct {
 	octets       int                                   // of all certificates
 	parsed       map[string][]*certificate.Certificate // all that can be parsed by what identifies them, once that was needed
 	asked        map[string][]*certificate.Certificate
+	named        map[string]*certificate.Certificate  // by digest algorithm and digest, nil where there is none
 	digests      map[algorithm.Hash]map[string][]byte // certificates by digest, once one was asked for
 }
 
@@ -68,7 +69,25 @@ func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
 }
 
 // withDigest returns the certificate with this digest, or nil.
-func (p *Pool) withDigest(h algorithm.Hash, digest []byte) []byte {
+func (p *Pool) withDigest(h algorithm.Hash, digest []byte) *certificate.Certificate {
+	key := h.Name() + string(digest)
+	if cert, ok := p.named[key]; ok {
+		return cert
+	}
+	var cert *certificate.Certificate
+	if der := p.encoded(h, digest); der != nil {
+		if list := p.parse([][]byte{der}); len(list) > 0 {
+			cert = list[0]
+		}
+	}
+	if p.named == nil {
+		p.named = make(map[string]*certificate.Certificate)
+	}
+	p.named[key] = cert
+	return cert
+}
+
+func (p *Pool) encoded(h algorithm.Hash, digest []byte) []byte {
 	known := p.digests[h]
 	if known == nil {
 		if p.budget.Octets(p.octets) != nil {
@@ -239,11 +258,7 @@ func (c *checker) byReference(p *Pool) []*certificate.Certificate {
 		if err != nil {
 			continue
 		}
-		der := p.withDigest(h, refs[0].Hash)
-		if der == nil {
-			continue
-		}
-		if cert, err := certificate.Parse(der); err == nil {
+		if cert := p.withDigest(h, refs[0].Hash); cert != nil {
 			c.note("the signer identifier names no certificate that is there; found by the signing-certificate attribute")
 			return []*certificate.Certificate{cert}
 		}
