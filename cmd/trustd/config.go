@@ -26,7 +26,7 @@ type Config struct {
 	Gateway    string `koanf:"gateway"`    // address of the HSM gateway (mTLS); the tunnel's address in production
 	PKI        string `koanf:"pki"`        // address of OCSP, CRLs and time-stamps (HTTP, as their RFCs have it)
 	Console    string `koanf:"console"`    // loopback address of the console (TLS), default 127.0.0.1:8443
-	Operations string `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics, default 127.0.0.1:9101
+	Operations string `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9101
 	FreeBind   bool   `koanf:"freebind"`   // bind gateway and pki before the tunnel's address exists
 
 	Tunnel Tunnel `koanf:"tunnel"`

@@ -24,7 +24,7 @@ type Config struct {
 	Trustd   string              `koanf:"trustd"`   // https URL of trustd's interface for daemons
 	Identity httpserver.Identity `koanf:"identity"` // client certificate for trustd
 
-	Operations string        `koanf:"operations"` // loopback address of /healthz, /readyz and /metrics; default 127.0.0.1:9104
+	Operations string        `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics; default 127.0.0.1:9104
 	Reconcile  time.Duration `koanf:"reconcile"`  // how often drift is looked for, default 5s
 	LogLevel   slog.Level    `koanf:"log_level"`  // DEBUG, INFO (default), WARN, ERROR
 }
