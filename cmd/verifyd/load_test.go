@@ -202,10 +202,11 @@ func TestGoodRequestsUnderAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := readFile(t, filepath.Join(folder, "control-xsw-good.xml"))
+	worst := s.worst(documents)
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
 	var attackers sync.WaitGroup
-	for _, name := range s.worst(documents) {
+	for _, name := range worst {
 		attackers.Go(func() {
 			for ctx.Err() == nil {
 				_, _ = s.validate(ctx, bytes.NewReader(documents[name])) // the attackers don't care
@@ -240,9 +241,7 @@ func TestGoodRequestsUnderAttack(t *testing.T) {
 // answers good requests beside them.
 func TestUploadsUnderTheCeiling(t *testing.T) {
 	s := startTarget(t)
-	large := bytes.Repeat([]byte("<part>of a large document</part>"), 100_000_000/32)
-	copy(large, "<document>")
-	copy(large[len(large)-11:], "</document>")
+	large := slices.Concat([]byte("<document>"), bytes.Repeat([]byte("<part>of a large document</part>"), 100_000_000/32), []byte("</document>"))
 	shapeless := make([]byte, 100_000_000)
 	shapeless[0] = 1
 	var mu sync.Mutex
