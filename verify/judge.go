@@ -162,6 +162,8 @@ func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, ver
 	switch {
 	case len(s.Structure) > 0:
 		return signer, verdict{TotalFailed, FormatFailure, slices.Clone(s.Structure)}
+	case s.NoManifest && j.policy.Manifest:
+		return signer, fail(FormatFailure, "the container has no manifest that says which files belong to it (EN 319 162-1, 4.4)")
 	case signer == nil:
 		return nil, unclear(NoSigningCertificateFound, "the document holds no certificate of the signer")
 	case s.Binding == signature.BindingMismatch:

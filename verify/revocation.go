@@ -118,10 +118,13 @@ func (j *judge) revocation(b *book) *path.RevocationRule {
 		ShortTerm:      true,
 		AfterIssuance:  true,
 		KnownUntil:     j.at,
-		LocalResponder: j.listed,
+		LocalResponder: j.ev.Lists.Responder,
+		Responders:     j.ev.Lists.Responders(),
+		Acceptable: func(u revocation.Use) (bool, string) {
+			return j.policy.Acceptable(u.Algorithm, u.Bits, j.poe.of(u.Object))
+		},
 	}
 }
 
-// listed reports whether the certificate itself is that of a trust service: Estonian responders, for one,
-// are listed services of their own.
+// listed reports whether the certificate itself is that of a trust service, of whatever type.
 func (j *judge) listed(c *certificate.Certificate) bool { return len(j.ev.Lists.Holding(c)) > 0 }

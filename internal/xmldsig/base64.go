@@ -21,4 +21,13 @@ func DecodeBase64(s []byte) ([]byte, error) {
 }
 
 // Bytes returns the base64 text of an element, decoded.
-func (n Node) Bytes() ([]byte, error) { return DecodeBase64([]byte(n.Text())) }
+func (n Node) Bytes() ([]byte, error) {
+	if n.d == nil {
+		return []byte{}, nil
+	}
+	_, octets := n.textSize()
+	if err := n.d.budget.Work(int64(costBase64 * octets)); err != nil {
+		return nil, err
+	}
+	return DecodeBase64([]byte(n.Text()))
+}

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math/bits"
 	"slices"
 	"strings"
+
+	"trustcore/internal/budget"
 )
 
 // Form is a family of canonical forms.
@@ -45,12 +48,26 @@ func (s NodeSet) Canonical(w io.Writer, m Canonicalization) error {
 	if s.doc == nil || s.from >= s.to {
 		return nil
 	}
+	tables := s.doc.prefixes * tablesBytes
+	if err := s.doc.budget.Hold(tables); err != nil {
+		return err
+	}
+	defer s.doc.budget.Release(tables)
+	if err := s.doc.budget.Work(int64(costCanonical + budget.Octet*tables)); err != nil {
+		return err
+	}
 	c := newCanonicalizer(s, m, w)
 	if err := c.run(); err != nil {
 		return err
 	}
+	if err := c.meter.settle(); err != nil {
+		return err
+	}
 	return c.out.flush()
 }
+
+// tablesBytes are the octets of the tables of a canonicalizer for each prefix.
+const tablesBytes = 4 + 4 + 1
 
 // Canonical returns the canonical form of the node and everything below it.
 func (n Node) Canonical(m Canonicalization) ([]byte, error) {
@@ -80,7 +97,7 @@ type canonicalizer struct {
 	rendered []int32 // by atom of a prefix: atom of the namespace that output ancestors declared
 	undo     []declaration
 	listed   []bool // by atom of a prefix: in the PrefixList
-	steps    int
+	meter    meter
 
 	decls []declaration // of the element in hand
 	attrs []outAttribute
@@ -103,7 +120,12 @@ type outAttribute struct {
 }
 
 func newCanonicalizer(s NodeSet, m Canonicalization, w io.Writer) *canonicalizer {
-	c := &canonicalizer{set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w)}
+	size := len(s.doc.src)
+	if x := &s.doc.nodes[s.from]; x.kind == ElementNode {
+		size = int(x.len)
+	}
+	c := &canonicalizer{set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, size, s.doc.budget)}
+	c.meter.budget = s.doc.budget
 	c.inScope = make([]int32, s.doc.prefixes)
 	c.rendered = make([]int32, s.doc.prefixes)
 	if m.Form == Exclusive && len(m.Prefixes) > 0 {
@@ -112,6 +134,7 @@ func newCanonicalizer(s NodeSet, m Canonicalization, w io.Writer) *canonicalizer
 		for _, p := range m.Prefixes {
 			wanted[strings.TrimPrefix(p, "#default")] = true
 		}
+		_ = c.meter.spend(costKeyedEntry * (len(c.listed) + len(m.Prefixes))) // its end is told in run
 		for a := range c.listed {
 			c.listed[a] = wanted[s.doc.atoms[a]]
 		}
@@ -130,6 +153,7 @@ func (c *canonicalizer) enterAncestors(i int32) {
 }
 
 func (c *canonicalizer) enter(x *node) {
+	c.meter.owed += int64(costDeclaration * int(x.nns))
 	for k := x.ns; k < x.ns+int32(x.nns); k++ {
 		p := c.doc.decls[k].prefix
 		c.shadow = append(c.shadow, c.inScope[p])
@@ -152,6 +176,9 @@ func (c *canonicalizer) run() error {
 			continue
 		}
 		x := &c.doc.nodes[i]
+		if err := c.meter.spend(budget.Node); err != nil {
+			return err
+		}
 		visible := x.kind != DocumentNode && (c.set.fine == nil || c.set.fine.nodes.has(i))
 		switch x.kind {
 		case ElementNode:
@@ -229,12 +256,14 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 		c.allAttributes(i, x, orphan)
 		c.allNamespaces(x, orphan)
 	}
-	if c.steps > 0 && c.doc.steps.Add(-int64(c.steps)) < 0 {
-		return fmt.Errorf("canonicalisation: namespaces in scope of stray elements: %w", ErrTooLarge)
+	if err := c.meter.spend(toSort(len(c.attrs)) + toSort(len(c.decls))); err != nil {
+		return err
 	}
-	c.steps = 0
 	return c.tag(x, visible)
 }
+
+// toSort is what it costs to bring n attributes or declarations into their order.
+func toSort(n int) int { return costAttribute * n * (1 + bits.Len(uint(n))/2) }
 
 // tag writes the start tag: all of it, or only what is in the set of an element that is not.
 func (c *canonicalizer) tag(x *node, visible bool) error {

@@ -1,6 +1,10 @@
 package xmldsig
 
-import "slices"
+import (
+	"slices"
+
+	"trustcore/internal/budget"
+)
 
 // render declares a namespace in the output unless output ancestors have.
 func (c *canonicalizer) render(d declaration) {
@@ -29,7 +33,7 @@ func (c *canonicalizer) allNamespaces(x *node, orphan bool) {
 		}
 	}
 	if orphan {
-		c.steps += len(c.active)
+		c.meter.owed += int64(costGlance * len(c.active))
 		for _, k := range c.active {
 			if d := c.doc.decls[k]; c.inScope[d.prefix] == k+1 && (c.listed == nil || c.listed[d.prefix]) && d.prefix != atomXML {
 				c.render(d)
@@ -99,7 +103,7 @@ func (c *canonicalizer) pickNamespaces(i int32, x *node, visible bool) {
 	}
 	var mine []declaration
 	hasDefault := false
-	c.steps += len(c.active)
+	c.meter.owed += int64(len(c.active) * (budget.Node + len(c.last)))
 	for _, k := range c.active {
 		d := c.doc.decls[k]
 		if c.inScope[d.prefix] != k+1 || d.uri == atomEmpty || d.prefix == atomXML || !c.inclusive(d.prefix) || !c.set.hasDecl(i, k) {
@@ -152,6 +156,7 @@ func (c *canonicalizer) pickUtilized(i int32, x *node) {
 // parent is not in the set (Canonical XML 1.0, 2.4; Canonical XML 1.1, 2.4).
 func (c *canonicalizer) inherit(i int32) {
 	own := map[string]bool{}
+	c.meter.owed += costKeyedEntry
 	x := &c.doc.nodes[i]
 	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
 		if c.doc.attrs[a].uri == atomSpaceXML {
@@ -159,11 +164,10 @@ func (c *canonicalizer) inherit(i int32) {
 		}
 	}
 	for p := x.parent; p > 0; p = c.doc.nodes[p].parent {
-		c.steps++
-		if c.m.Form == Inclusive11 && c.set.has(p) {
+		y := &c.doc.nodes[p]
+		if c.m.Form == Inclusive11 && c.set.has(p) || c.meter.spend(budget.Node+2*costGlance*int(y.nattr)) != nil {
 			break
 		}
-		y := &c.doc.nodes[p]
 		for a := y.attr; a < y.attr+int32(y.nattr); a++ {
 			local := c.doc.atoms[c.doc.names[c.doc.attrs[a].name].local]
 			if c.doc.attrs[a].uri != atomSpaceXML || own[local] {
@@ -193,6 +197,9 @@ func (c *canonicalizer) fixBase(i int32) {
 			base, found = v, true
 		default:
 			base = joinBase(v, base)
+		}
+		if c.meter.spend(budget.Node+costGlance*int(c.doc.nodes[p].nattr)+costJoin*(len(v)+len(base))) != nil {
+			return
 		}
 	}
 	if !found {

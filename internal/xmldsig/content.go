@@ -57,7 +57,9 @@ func (p *parser) slowText(start int) error {
 	if n := bytes.IndexByte(p.src[p.pos:], '<'); n > longText {
 		const saved = 3 // bytes at least that a reference ("&lt;", "&#9;") is longer than what it stands for
 		room := begin + p.pos - start + n - saved*bytes.Count(p.src[p.pos:p.pos+n], []byte("&"))
-		side = append(make([]byte, 0, max(room, len(side))), side...) // slices.Grow would write zeros to all of it
+		if room > cap(side) {
+			side = append(make([]byte, 0, room), side...) // slices.Grow would write zeros to all of it
+		}
 	}
 	side = append(side, p.src[start:p.pos]...)
 	for p.pos < len(p.src) && p.src[p.pos] != '<' {

@@ -8,7 +8,6 @@ import (
 	_ "crypto/sha3"
 	_ "crypto/sha512"
 	"fmt"
-	"hash"
 
 	//lint:ignore SA1019 as MD5: read in old documents
 	_ "golang.org/x/crypto/ripemd160"
@@ -35,13 +34,4 @@ func HashByURI(uri string) (crypto.Hash, error) {
 		return 0, fmt.Errorf("digest method %q: %w", uri, ErrUnsupported)
 	}
 	return h, nil
-}
-
-// NewHash returns a hash of a DigestMethod.
-func NewHash(uri string) (hash.Hash, error) {
-	h, err := HashByURI(uri)
-	if err != nil {
-		return nil, err
-	}
-	return h.New(), nil
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var fuzzLimits = Limits{Size: 1 << 16, Nodes: 5_000, Steps: 100_000, References: 16}
+var fuzzLimits = Limits{Size: 1 << 16, Nodes: 5_000, References: 16}
 
 // FuzzParse reads anything. What is read must come back the same from its canonical form.
 func FuzzParse(f *testing.F) {

@@ -7,10 +7,15 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+
+	"trustcore/internal/budget"
 )
 
-// ErrNoElement tells that no element carries the Id that a reference names.
-var ErrNoElement = errors.New("no element has this Id")
+// ErrNoElement tells that no element carries the Id that a reference names, ErrAmbiguous that several do.
+var (
+	ErrNoElement = errors.New("no element has this Id")
+	ErrAmbiguous = errors.New("more than one element has this Id")
+)
 
 const namespaceWSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 
@@ -32,6 +37,9 @@ type idEntry struct {
 // one is how signature wrapping begins.
 func (d *Document) ByID(id string) (Node, error) {
 	d.ids.once.Do(d.indexIDs)
+	if err := d.budget.Work(costFind + budget.Octet*int64(len(id))); err != nil {
+		return Node{}, err
+	}
 	hash := maphash.String(d.ids.seed, id)
 	at, _ := slices.BinarySearchFunc(d.ids.entries, hash, func(e idEntry, h uint64) int { return cmp.Compare(e.hash, h) })
 	found := Node{}
@@ -41,7 +49,7 @@ func (d *Document) ByID(id string) (Node, error) {
 			return orMissing(found, id)
 		case string(d.attrValue(&d.attrs[e.attr])) != id:
 		case found.d != nil && found.i != e.element:
-			return Node{}, fmt.Errorf("more than one element has the Id %q", id)
+			return Node{}, fmt.Errorf("%q: %w", id, ErrAmbiguous)
 		default:
 			found = Node{d, e.element}
 		}
@@ -58,6 +66,9 @@ func orMissing(n Node, id string) (Node, error) {
 
 func (d *Document) indexIDs() {
 	d.ids.seed = maphash.MakeSeed()
+	if d.budget.Work(int64(costGlance*(len(d.nodes)+len(d.attrs)))) != nil {
+		return // nor will anything else be done
+	}
 	for i := range d.nodes {
 		x := &d.nodes[i]
 		if x.kind != ElementNode {
@@ -69,6 +80,12 @@ func (d *Document) indexIDs() {
 			}
 		}
 	}
+	n := len(d.ids.entries)
+	if d.budget.Work(int64(n*costKeyedEntry)) != nil || d.budget.Hold(n*idBytes) != nil {
+		d.ids.entries = nil
+		return
+	}
+	d.held += n * idBytes
 	slices.SortFunc(d.ids.entries, func(a, b idEntry) int { return cmp.Compare(a.hash, b.hash) })
 }
 

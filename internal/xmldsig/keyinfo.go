@@ -96,6 +96,10 @@ func (k *KeyInfo) read(c Node) error {
 	return nil
 }
 
+// maxSerialDigits is far beyond the 49 digits of the longest serial number (RFC 5280, 4.1.2.2). Reading a number
+// takes the square of its length.
+const maxSerialDigits = 256
+
 // ReadX509Data reads a ds:X509Data; the error tells of parts that could not be read, the others are there.
 func ReadX509Data(e Node) (X509Data, error) {
 	var x X509Data
@@ -119,8 +123,9 @@ func ReadX509Data(e Node) (X509Data, error) {
 		case c.Is(NamespaceDSig, "X509SubjectName"):
 			x.SubjectNames = append(x.SubjectNames, trimSpace(c.Text()))
 		case c.Is(NamespaceDSig, "X509IssuerSerial"):
-			serial, ok := new(big.Int).SetString(trimSpace(c.Child(NamespaceDSig, "X509SerialNumber").Text()), 10)
-			if !ok {
+			text := trimSpace(c.Child(NamespaceDSig, "X509SerialNumber").Text())
+			serial, ok := new(big.Int).SetString(text[:min(len(text), maxSerialDigits+1)], 10)
+			if !ok || len(text) > maxSerialDigits {
 				problems = append(problems, errors.New("X509SerialNumber is not a number"))
 				continue
 			}

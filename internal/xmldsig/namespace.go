@@ -7,7 +7,15 @@ import (
 
 // declare records a namespace declaration of the start tag that is being read (Namespaces in XML 1.0).
 func (p *parser) declare(prefix int32, uri []byte) error {
-	u, _ := p.atoms.get(uri)
+	if len(uri) > p.limits.Name {
+		return fmt.Errorf("XML namespace name of %d bytes: %w of %d", len(uri), ErrTooLarge, p.limits.Name)
+	}
+	u, fresh := p.atoms.get(uri)
+	if fresh {
+		if err := p.take(atomBytes+len(uri), costAtom); err != nil {
+			return err
+		}
+	}
 	switch {
 	case prefix == atomXMLNS:
 		return p.fail("the prefix xmlns is declared")
@@ -33,7 +41,7 @@ func (p *parser) declare(prefix int32, uri []byte) error {
 	p.doc.decls = append(p.doc.decls, declaration{prefix, u})
 	p.shade = append(p.shade, before)
 	p.bound[prefix] = int32(len(p.doc.decls))
-	return p.take(declarationBytes)
+	return p.take(declarationBytes, costDeclaration)
 }
 
 // lookup returns the namespace that a prefix stands for now.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
-	"sync/atomic"
+
+	"trustcore/internal/budget"
 )
 
 // Kind is the kind of a node.
@@ -73,8 +75,8 @@ type name struct {
 	qname  int32 // atom of prefix:local as written
 }
 
-// Document is a parsed document. It is immutable but for its index of Ids and its budget of steps, and safe
-// for concurrent use.
+// Document is a parsed document. It is immutable but for its index of Ids and its budget, and safe for concurrent
+// use.
 type Document struct {
 	src    []byte // UTF-8
 	side   []byte // content that differs from the source: references resolved, line ends normalised
@@ -87,11 +89,18 @@ type Document struct {
 	// prefixes is above the atom of every prefix that names a namespace: room for tables by prefix.
 	prefixes int
 	ids      idIndex
-	steps    *atomic.Int64 // left of Limits.Steps; documents that transforms make of this one share it
+	budget   *budget.Budget // documents that transforms make of this one share it
+	held     int            // octets that the budget was told of
 }
 
 // Source returns the document in UTF-8, as parsed: the input itself, or its transcoding. Offsets count in it.
 func (d *Document) Source() []byte { return d.src }
+
+// release gives back to the budget what a document holds that nobody will look at again.
+func (d *Document) release() {
+	d.budget.Release(d.held)
+	d.held = 0
+}
 
 // Root returns the document element.
 func (d *Document) Root() Node {
@@ -250,11 +259,18 @@ func (n Node) Attr(space, local string) (string, bool) {
 	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
 		at := &n.d.attrs[a]
 		if n.d.atoms[n.d.names[at.name].local] == local && n.d.atoms[at.uri] == space {
-			return string(n.d.attrValue(at)), true
+			v := n.d.attrValue(at)
+			if len(v) > longCopy && n.d.budget.Octets(len(v)) != nil {
+				return "", false
+			}
+			return string(v), true
 		}
 	}
 	return "", false
 }
+
+// longCopy is from how many octets on a copy is paid for by itself; shorter ones are part of the visit.
+const longCopy = 256
 
 // ID returns the value of the attribute Id, or of ID or id, or of xml:id, or "".
 func (n Node) ID() string {
@@ -267,11 +283,34 @@ func (n Node) ID() string {
 	return v
 }
 
-// Text returns the string value: the character data of the whole subtree, without comments.
+// Text returns the string value: the character data of the whole subtree, without comments. It is "" once the
+// document's budget is spent.
 func (n Node) Text() string {
 	if n.d == nil {
 		return ""
 	}
+	nodes, octets := n.textSize()
+	if octets > longCopy || nodes > longCopy {
+		if n.d.budget.Work(int64(costGlance*nodes)+int64(budget.Octet*octets)) != nil {
+			return ""
+		}
+	}
+	return n.text(octets)
+}
+
+// textSize returns how many nodes are looked at for the string value, and at most how long it is.
+func (n Node) textSize() (nodes, octets int) {
+	x := &n.d.nodes[n.i]
+	switch {
+	case n.i == 0:
+		return len(n.d.nodes), len(n.d.src)
+	case x.kind == ElementNode && x.end == n.i+2:
+		return 1, int(n.d.nodes[n.i+1].len)
+	}
+	return int(x.end - n.i), int(x.len)
+}
+
+func (n Node) text(octets int) string {
 	switch x := &n.d.nodes[n.i]; {
 	case x.kind > ElementNode:
 		return string(n.d.content(x))
@@ -279,12 +318,80 @@ func (n Node) Text() string {
 		return string(n.d.content(&n.d.nodes[n.i+1]))
 	}
 	var b strings.Builder
+	b.Grow(min(octets, longText)) // the markup between the texts counts, and may be most of it
 	for i := n.i; i < n.d.nodes[n.i].end; i++ {
 		if x := &n.d.nodes[i]; x.kind == TextNode {
 			b.Write(n.d.content(x))
 		}
 	}
 	return b.String()
+}
+
+// Place names the element by the elements above it, as written: "/Envelope/Payload[2]". The number counts among
+// siblings of one name, where there are some. Of a long path the middle is left out.
+func (n Node) Place() string {
+	var steps []string
+	length := 0
+	for up := n; !up.IsZero(); up = up.Parent() {
+		if len(steps) == maxPlaceSteps || length > maxPlaceBytes {
+			steps = append(steps, "/…")
+			break
+		}
+		steps = append(steps, "/"+up.Name()+up.ordinal())
+		length += len(steps[len(steps)-1])
+	}
+	slices.Reverse(steps)
+	return strings.Join(steps, "")
+}
+
+const (
+	maxPlaceSteps = 24
+	maxPlaceBytes = 512
+)
+
+// ordinal is "[2]" for the second of several siblings of one name, else "".
+func (n Node) ordinal() string {
+	x := &n.d.nodes[n.i]
+	nth, all := 0, 0
+	for i := max(x.parent, 0) + 1; i < n.d.nodes[max(x.parent, 0)].end; i = n.d.nodes[i].end {
+		if n.d.budget.Work(costGlance) != nil {
+			return ""
+		}
+		if y := &n.d.nodes[i]; y.kind == ElementNode && y.name == x.name {
+			if all++; i == n.i {
+				nth = all
+			}
+		}
+	}
+	if all < 2 {
+		return ""
+	}
+	return fmt.Sprintf("[%d]", nth)
+}
+
+// Bare tells whether an element has no text of its own but white space, and no attribute without a namespace but Ids.
+func (n Node) Bare() bool {
+	x := &n.d.nodes[n.i]
+	for a := x.attr; a < x.attr+int32(x.nattr); a++ {
+		if at := &n.d.attrs[a]; at.uri == atomEmpty && !n.d.isID(at) {
+			return false
+		}
+	}
+	for i := n.i + 1; i < x.end; i = n.d.nodes[i].end {
+		y := &n.d.nodes[i]
+		if n.d.budget.Work(costGlance) != nil || y.kind == TextNode && !blank(n.d.content(y)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Size returns how many nodes the subtree has, the node itself included.
+func (n Node) Size() int {
+	if n.d == nil {
+		return 0
+	}
+	return int(n.d.nodes[n.i].end - n.i)
 }
 
 // Resolve returns the namespace name that a prefix stands for at the element ("" for the default one).
@@ -310,8 +417,11 @@ func (n Node) Resolve(prefix string) (string, bool) {
 func (n Node) String() string {
 	switch n.Kind() {
 	case ElementNode:
-		line := 1 + bytes.Count(n.d.src[:n.d.nodes[n.i].off], []byte{'\n'})
-		return fmt.Sprintf("<%s> in line %d", n.Name(), line)
+		before := n.d.src[:n.d.nodes[n.i].off]
+		if n.d.budget.Work(int64(len(before)/8)) != nil {
+			return fmt.Sprintf("<%s>", n.Name())
+		}
+		return fmt.Sprintf("<%s> in line %d", n.Name(), 1+bytes.Count(before, []byte{'\n'}))
 	case TextNode:
 		return "text"
 	case CommentNode:

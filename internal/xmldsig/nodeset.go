@@ -1,6 +1,11 @@
 package xmldsig
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+
+	"trustcore/internal/budget"
+)
 
 // NodeSet is a set of nodes of one document, as references and transforms see it. The zero value is empty.
 type NodeSet struct {
@@ -60,7 +65,7 @@ func (s NodeSet) WithoutComments() NodeSet {
 
 // Without takes the subtree of n out.
 func (s NodeSet) Without(n Node) NodeSet {
-	if s.doc == nil || n.d != s.doc {
+	if s.doc == nil || n.d != s.doc || s.doc.budget.Work(int64(costDeclaration*(1+len(s.without)))) != nil {
 		return s
 	}
 	cut := span{n.i, n.d.nodes[n.i].end}
@@ -90,25 +95,39 @@ func (s NodeSet) Covers(n Node) bool {
 	if s.doc == nil || n.d != s.doc {
 		return false
 	}
-	end := s.doc.nodes[n.i].end
-	if n.i < s.from || end > s.to {
-		return false
+	return s.coversRange(n.i, s.doc.nodes[n.i].end)
+}
+
+// coversRange tells whether the nodes [from, to), comments apart, belong to the set with all that hangs on them.
+// Whatever the budget does not pay for is not covered.
+func (s NodeSet) coversRange(from, to int32) bool {
+	for from < to && s.doc.nodes[from].kind == CommentNode {
+		from++
 	}
-	if s.fine == nil {
-		for _, w := range s.without {
-			if w.from < end && n.i < w.to {
-				return false
-			}
-		}
+	for from < to && s.doc.nodes[to-1].kind == CommentNode {
+		to--
+	}
+	if from == to {
 		return true
 	}
-	v := newInspector(s.doc)
-	for i := n.i; i < end; i++ {
-		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) {
+	if from < s.from || to > s.to || s.doc.budget.Work(int64(costGlance*len(s.without))) != nil {
+		return false
+	}
+	for _, w := range s.without {
+		if w.from < to && from < w.to {
 			return false
 		}
 	}
-	return true
+	if s.fine == nil {
+		return true
+	}
+	v := newEvaluator(s.doc, Node{})
+	for i := from; i < to; i++ {
+		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) || v.glance(1) != nil {
+			return false
+		}
+	}
+	return v.settle() == nil
 }
 
 // Apex returns the node whose subtree the set was made of: the document node or an element.
@@ -119,28 +138,58 @@ func (s NodeSet) Apex() Node {
 	return Node{s.doc, s.from}
 }
 
-// Whole tells whether the set is the whole document element but for comments and the given subtrees.
+// Whole tells whether the set is the whole document but for comments and the given subtrees: the document element
+// with all below it, and the processing instructions beside it.
 func (s NodeSet) Whole(but ...Node) bool {
 	if s.doc == nil {
 		return false
 	}
-	v := newInspector(s.doc)
-	skipped := make(map[int32]bool, len(but))
-	for _, n := range but {
-		skipped[n.i] = n.d == s.doc
-	}
-	root := s.doc.Root()
-	for i := root.i; i < s.doc.nodes[root.i].end; i++ {
-		if s.doc.nodes[i].kind == ElementNode && skipped[i] {
-			i = s.doc.nodes[i].end - 1
+	end := s.doc.nodes[0].end
+	from := int32(1)
+	for _, n := range inOrder(but) {
+		if n.d != s.doc || n.i < from { // within the one before
 			continue
 		}
-		if s.doc.nodes[i].kind != CommentNode && (!s.has(i) || !s.hasAxes(v, i)) {
+		if !s.coversRange(from, n.i) {
 			return false
 		}
+		from = s.doc.nodes[n.i].end
 	}
-	return true
+	return s.coversRange(from, end)
 }
+
+func inOrder(nodes []Node) []Node {
+	return slices.SortedFunc(slices.Values(nodes), func(a, b Node) int { return int(a.i) - int(b.i) })
+}
+
+// Holds tells whether the set holds something that a reader takes for content in the subtree of within, but for the
+// subtrees of but: an element other than ds:Object, or a text that is not blank.
+func (s NodeSet) Holds(within Node, but ...Node) bool {
+	if s.doc == nil || within.d != s.doc {
+		return false
+	}
+	but = inOrder(but)
+	for i := within.i; i < s.doc.nodes[within.i].end; i++ {
+		for len(but) > 0 && but[0].i < i {
+			but = but[1:]
+		}
+		x := &s.doc.nodes[i]
+		if len(but) > 0 && but[0].i == i {
+			i = x.end - 1
+			continue
+		}
+		if s.doc.budget.Work(budget.Node) != nil {
+			return false
+		}
+		if s.has(i) && (x.kind == ElementNode && !(Node{s.doc, i}).Is(NamespaceDSig, "Object") || x.kind == TextNode && !blank(s.doc.content(x))) {
+			return true
+		}
+	}
+	return false
+}
+
+// blank tells whether b is white space and nothing else.
+func blank(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
 
 func (s *NodeSet) has(i int32) bool {
 	if i < s.from || i >= s.to || !s.comments && s.doc.nodes[i].kind == CommentNode {

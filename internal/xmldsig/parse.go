@@ -2,16 +2,23 @@ package xmldsig
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"math"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
+
+	"trustcore/internal/budget"
 )
 
-// ErrTooLarge tells that a document is beyond one of its Limits.
-var ErrTooLarge = errors.New("beyond a limit")
+// ErrTooLarge tells that a document is beyond one of its Limits. It is a budget.ErrExceeded: nothing is said of
+// what the document holds.
+var ErrTooLarge error = tooLarge{}
+
+type tooLarge struct{}
+
+func (tooLarge) Error() string        { return "beyond a limit" }
+func (tooLarge) Is(target error) bool { return target == budget.ErrExceeded }
 
 // SyntaxError tells where and why a document is not acceptable.
 type SyntaxError struct {
@@ -26,13 +33,19 @@ func (e *SyntaxError) Error() string {
 }
 
 // Parse reads a document. The bytes must not be changed while the Document is in use: it points into them.
-// Errors are *SyntaxError, or wrap ErrTooLarge, or tell of an unknown encoding.
+// Errors are *SyntaxError, or wrap ErrTooLarge, or are the budget's, or tell of an unknown encoding.
 func Parse(data []byte, limits Limits) (*Document, error) {
 	limits = limits.orDefault()
 	if len(data) > limits.Size || len(data) > math.MaxInt32-1 {
 		return nil, fmt.Errorf("XML document of %d bytes: %w of %d", len(data), ErrTooLarge, limits.Size)
 	}
-	src, err := decode(data)
+	if limits.Budget == nil {
+		limits.Budget = budget.New(context.Background(), len(data))
+	}
+	if err := limits.Budget.Octets(len(data)); err != nil {
+		return nil, err
+	}
+	src, copied, err := decode(data)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +53,15 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 		return nil, fmt.Errorf("XML document of %d bytes in UTF-8: %w", len(src), ErrTooLarge)
 	}
 	p := newParser(src, limits)
-	if err := p.document(); err != nil {
+	if copied {
+		p.unheld = len(src)
+	}
+	err = p.document()
+	if e := p.settle(); err == nil {
+		err = e
+	}
+	if err != nil {
+		p.doc.release()
 		return nil, err
 	}
 	p.doc.atoms = p.atoms.strings
@@ -57,7 +78,8 @@ type parser struct {
 	nameOf []int32 // by atom: index of names, or -1
 	open   []int32 // elements that are not closed yet
 	rooted bool    // the document element has begun
-	room   int     // bytes of the arena that are left
+	meter  meter
+	unheld int // bytes of the arena that are not told to the budget yet
 
 	bound []int32 // by atom of a prefix: index of decls + 1, or 0
 	shade []int32 // by declaration: what bound held before
@@ -66,14 +88,15 @@ type parser struct {
 
 func newParser(src []byte, limits Limits) *parser {
 	marks := bytes.Count(src, []byte{'<'})
-	room := max(maxFootprint-len(src), 0)
-	nodes := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1, room/nodeBytes+1)
-	p := &parser{src: src, limits: limits, room: room, atoms: newInternTable(), open: make([]int32, 0, 32)}
-	p.doc = &Document{src: src, limits: limits, nodes: make([]node, 1, max(nodes, 2)), steps: new(atomic.Int64)}
-	p.doc.steps.Store(int64(limits.Steps))
+	nodes := min(2*marks-bytes.Count(src, []byte("</"))+2, limits.Nodes+1)
+	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32), meter: meter{budget: limits.Budget}}
+	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2))}
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
 	if len(src) > largeDocument {
-		p.doc.attrs = make([]attribute, 0, min(bytes.Count(src, []byte{'='}), room/attributeBytes+1, maxAllAttributes))
+		p.doc.attrs = make([]attribute, 0, min(bytes.Count(src, []byte{'='}), maxAllAttributes))
+		if bytes.IndexByte(src, '\r') >= 0 { // every text is copied
+			p.doc.side = make([]byte, 0, len(src))
+		}
 	}
 	return p
 }
@@ -205,7 +228,7 @@ func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
 	if i > p.limits.Nodes {
 		return 0, fmt.Errorf("XML document of more than %d nodes: %w", p.limits.Nodes, ErrTooLarge)
 	}
-	if err := p.take(nodeBytes); err != nil {
+	if err := p.take(nodeBytes, budget.Node); err != nil {
 		return 0, err
 	}
 	parent, depth := int32(0), len(p.open)
@@ -218,12 +241,36 @@ func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
 	return int32(i), nil
 }
 
-// take counts bytes of the arena.
-func (p *parser) take(n int) error {
-	if p.room -= n; p.room < 0 {
-		return fmt.Errorf("XML document of %d bytes with that many elements and attributes: %w", len(p.src), ErrTooLarge)
+// holdStep is how many bytes of the arena are told to the budget together.
+const holdStep = 64 << 10
+
+// take spends for an entry of the arena.
+func (p *parser) take(octets, units int) error {
+	if p.unheld += octets; p.unheld >= holdStep {
+		if err := p.hold(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return p.meter.spend(units)
+}
+
+func (p *parser) hold() error {
+	n := p.unheld
+	p.unheld = 0
+	p.doc.held += n
+	return p.doc.budget.Hold(n)
+}
+
+// settle spends for what was not told to the budget yet, and for the copies of text.
+func (p *parser) settle() error {
+	p.unheld += len(p.doc.side)
+	if len(p.src) > largeDocument {
+		p.unheld -= len(p.doc.side) / 2
+	}
+	if err := p.hold(); err != nil {
+		return err
+	}
+	return p.meter.settle()
 }
 
 func (p *parser) nameString(n int32) string { return p.atoms.strings[p.doc.names[n].qname] }
@@ -237,7 +284,13 @@ func (p *parser) readName() (int32, error) {
 	if p.pos-start > p.limits.Name {
 		return 0, fmt.Errorf("XML name of %d bytes: %w of %d", p.pos-start, ErrTooLarge, p.limits.Name)
 	}
+	before := len(p.atoms.strings)
 	n, ok := p.name(p.src[start:p.pos])
+	if fresh := len(p.atoms.strings) - before; fresh > 0 {
+		if err := p.take(fresh*atomBytes+2*(p.pos-start), fresh*costAtom); err != nil {
+			return 0, err
+		}
+	}
 	if !ok {
 		return 0, p.fail("malformed name %q", p.src[start:min(p.pos+1, len(p.src), start+40)])
 	}
@@ -338,7 +391,7 @@ func (p *parser) attribute() error {
 		return p.declare(atomEmpty, p.doc.attrValue(&a))
 	}
 	p.doc.attrs = append(p.doc.attrs, a)
-	return p.take(attributeBytes)
+	return p.take(attributeBytes, costAttribute)
 }
 
 // value reads a quoted attribute value and normalises it (XML 1.0, 3.3.3, as CDATA).

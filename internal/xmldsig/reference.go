@@ -1,12 +1,17 @@
 package xmldsig
 
 import (
+	"bytes"
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/url"
 	"strings"
+
+	"trustcore/internal/budget"
 )
 
 // ErrNotFound tells that what a reference names could not be had.
@@ -40,6 +45,8 @@ type Outcome struct {
 	Target   Node    // in the document: the element that the URI names, or the document element
 	Nodes    NodeSet // in the document: exactly the nodes that were digested, as XML; else empty
 	Octets   []byte  // outside the document: the octets before the transforms
+	Blank    bool    // no octet was digested but white space
+	Verbatim bool    // outside the document: what was digested are its octets, every one and no other
 }
 
 // ReadReference reads a ds:Reference.
@@ -108,20 +115,43 @@ func (r *Reference) Check(resolve Resolver) (Outcome, error) {
 		return out, fmt.Errorf("reference %q: %w", r.URI, err)
 	}
 	out.Found = true
-	h, err := NewHash(r.DigestMethod)
-	if err == nil {
-		t := transformer{signature: r.signature, limits: r.Element.d.limits, steps: r.Element.d.steps}
-		out.Nodes, err = t.stream(h, in, r.Transforms)
-	}
+	h, err := HashByURI(r.DigestMethod)
 	if err != nil {
+		return out, fmt.Errorf("reference %q: %w", r.URI, err)
+	}
+	t := transformer{signature: r.signature, limits: r.Element.d.limits}
+	defer t.release()
+	w := &digester{Hash: h.New(), budget: t.limits.Budget, cost: hashCosts[h], rest: out.Octets, blank: true, verbatim: out.External}
+	if out.Nodes, err = t.stream(w, in, r.Transforms); err != nil {
 		return out, fmt.Errorf("reference %q: %w", r.URI, err)
 	}
 	if out.External {
 		out.Nodes = NodeSet{}
 	}
-	out.Digest = h.Sum(nil)
+	out.Digest, out.Blank, out.Verbatim = w.Sum(nil), w.blank, w.verbatim && len(w.rest) == 0
 	out.Intact = subtle.ConstantTimeCompare(out.Digest, r.DigestValue) == 1
 	return out, nil
+}
+
+// digester hashes what a reference yields, spends for it, and notes what it is like.
+type digester struct {
+	hash.Hash
+	budget   *budget.Budget
+	cost     int64
+	rest     []byte // of the octets outside the document, while they are those that are digested
+	blank    bool
+	verbatim bool
+}
+
+func (d *digester) Write(p []byte) (int, error) {
+	if err := d.budget.Work(d.cost * int64(len(p))); err != nil {
+		return 0, err
+	}
+	d.blank = d.blank && blank(p)
+	if d.verbatim = d.verbatim && bytes.HasPrefix(d.rest, p); d.verbatim {
+		d.rest = d.rest[len(p):]
+	}
+	return d.Hash.Write(p)
 }
 
 // WriteData writes what the reference yields after its transforms; a node-set is canonicalised with m, as
@@ -131,7 +161,8 @@ func (r *Reference) WriteData(w io.Writer, resolve Resolver, m Canonicalization)
 	in, err := r.open(resolve, &out)
 	if err == nil {
 		out.Found = true
-		t := transformer{signature: r.signature, limits: r.Element.d.limits, steps: r.Element.d.steps, last: m}
+		t := transformer{signature: r.signature, limits: r.Element.d.limits, last: m}
+		defer t.release()
 		out.Nodes, err = t.stream(w, in, r.Transforms)
 	}
 	if err != nil {
@@ -143,18 +174,20 @@ func (r *Reference) WriteData(w io.Writer, resolve Resolver, m Canonicalization)
 	return out, nil
 }
 
-// Process applies transforms and returns octets; signature is the ds:Signature that the enveloped-signature
+// Process applies transforms and writes the octets; signature is the ds:Signature that the enveloped-signature
 // transform takes out, or the zero Node.
-func Process(in Data, transforms []Transform, signature Node) ([]byte, error) {
+func Process(w io.Writer, in Data, transforms []Transform, signature Node) error {
 	t := transformer{signature: signature, limits: signature.documentLimits()}
-	var b sliceWriter
-	_, err := t.stream(&b, in, transforms)
-	return b, err
+	defer t.release()
+	_, err := t.stream(w, in, transforms)
+	return err
 }
 
 func (n Node) documentLimits() Limits {
 	if n.d == nil {
-		return DefaultLimits
+		limits := DefaultLimits
+		limits.Budget = budget.New(context.Background(), 0)
+		return limits
 	}
 	return n.d.limits
 }

@@ -14,7 +14,7 @@ const (
 
 // relationships is the relationship transform of Open Packaging Conventions (ECMA-376 part 2, 13.2.4.24): the
 // chosen relationships, sorted by Id, with a default TargetMode, in canonical form.
-func relationships(s NodeSet, e Node) (Data, error) {
+func (t *transformer) relationships(s NodeSet, e Node) (Data, error) {
 	if s.doc == nil || !s.doc.Root().Is(namespaceRelationships, "Relationships") {
 		return Data{}, fmt.Errorf("relationship transform: the part holds no relationships")
 	}
@@ -26,6 +26,9 @@ func relationships(s NodeSet, e Node) (Data, error) {
 	for _, r := range e.All(namespaceOPCSignature, "RelationshipsGroupReference") {
 		kind, _ := r.Attr("", "SourceType")
 		types[kind] = true
+	}
+	if err := t.limits.Budget.Nodes(s.doc.Root().Size() + e.Size()); err != nil {
+		return Data{}, err
 	}
 	type relationship struct{ id, kind, mode, target string }
 	var all []relationship
@@ -49,8 +52,8 @@ func relationships(s NodeSet, e Node) (Data, error) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b relationship) int { return strings.Compare(a.id, b.id) })
-	var b sliceWriter
-	out := newSink(&b)
+	w := &heldWriter{transformer: t}
+	out := newSink(w, sinkSize, t.limits.Budget)
 	out.str(`<Relationships xmlns="` + namespaceRelationships + `">`)
 	for _, r := range all {
 		for _, part := range [...][2]string{
@@ -63,5 +66,5 @@ func relationships(s NodeSet, e Node) (Data, error) {
 	}
 	out.str(`</Relationships>`)
 	err := out.flush()
-	return OctetData(b), err
+	return OctetData(w.octets), err
 }

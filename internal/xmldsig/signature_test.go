@@ -263,7 +263,8 @@ func TestRelationships(t *testing.T) {
 		<Relationship Id="r1" TargetMode="External" Type="t1" Target="a"/><Relationship Id="r3" Type="t3" Target="c"/></Relationships>`
 	transform := mustParse(t, `<Transform xmlns="`+NamespaceDSig+`" xmlns:m="`+namespaceOPCSignature+
 		`"><m:RelationshipReference SourceId="r2"/><m:RelationshipsGroupReference SourceType="t1"/></Transform>`).Root()
-	got, err := Process(OctetData([]byte(part)), []Transform{{TransformRelationship, transform}}, Node{})
+	var got sliceWriter
+	err := Process(&got, OctetData([]byte(part)), []Transform{{TransformRelationship, transform}}, Node{})
 	want := `<Relationships xmlns="` + namespaceRelationships + `"><Relationship Id="r1" Target="a" TargetMode="External" Type="t1"></Relationship>` +
 		`<Relationship Id="r2" Target="b&amp;c" TargetMode="Internal" Type="t2"></Relationship></Relationships>`
 	if err != nil || string(got) != want {

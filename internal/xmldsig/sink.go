@@ -1,17 +1,25 @@
 package xmldsig
 
-import "io"
+import (
+	"io"
 
-// sink buffers canonical octets on their way into a hash. Its first error stops it.
+	"trustcore/internal/budget"
+)
+
+// sink buffers canonical octets on their way into a hash, and spends for them. Its first error stops it.
 type sink struct {
-	w   io.Writer
-	buf []byte
-	err error
+	w      io.Writer
+	buf    []byte
+	err    error
+	budget *budget.Budget
 }
 
 const sinkSize = 32 << 10
 
-func newSink(w io.Writer) sink { return sink{w: w, buf: make([]byte, 0, sinkSize)} }
+// newSink makes a sink for about so many octets.
+func newSink(w io.Writer, size int, b *budget.Budget) sink {
+	return sink{w: w, buf: make([]byte, 0, min(max(size, 256), sinkSize)), budget: b}
+}
 
 func (s *sink) str(b string) {
 	if len(s.buf)+len(b) > cap(s.buf) {
@@ -31,16 +39,23 @@ func (s *sink) write(b []byte) {
 		s.buf = append(s.buf, b...)
 		return
 	}
-	if s.err == nil {
-		_, s.err = s.w.Write(b)
-	}
+	s.out(b)
 }
 
 func (s *sink) empty() {
-	if s.err == nil && len(s.buf) > 0 {
-		_, s.err = s.w.Write(s.buf)
+	if len(s.buf) > 0 {
+		s.out(s.buf)
 	}
 	s.buf = s.buf[:0]
+}
+
+func (s *sink) out(b []byte) {
+	if s.err == nil {
+		s.err = s.budget.Octets(len(b))
+	}
+	if s.err == nil {
+		_, s.err = s.w.Write(b)
+	}
 }
 
 func (s *sink) flush() error {

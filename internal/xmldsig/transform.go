@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync/atomic"
 )
 
 // Algorithm identifiers of the transforms.
@@ -49,12 +48,48 @@ type Transform struct {
 	Element   Node // ds:Transform, or any element that holds the parameters
 }
 
+// Plain tells whether the transform has no parameters: its name says all that it does.
+func (t Transform) Plain() bool {
+	for range t.Element.Elements() {
+		return false
+	}
+	return true
+}
+
 // transformer applies the transforms of one reference.
 type transformer struct {
-	signature Node // the ds:Signature that the reference stands in, for the enveloped-signature transform
-	limits    Limits
-	steps     *atomic.Int64    // budget of the document that the reference stands in
+	signature Node             // the ds:Signature that the reference stands in, for the enveloped-signature transform
+	limits    Limits           // with the budget of the document that the reference stands in
 	last      Canonicalization // of a node-set that the last transform leaves
+	held      int              // octets held for what stands between two transforms
+	parsed    []*Document
+}
+
+// hold spends memory that is given back when the transforms are through.
+func (t *transformer) hold(octets int) error {
+	t.held += octets
+	return t.limits.Budget.Hold(octets)
+}
+
+func (t *transformer) release() {
+	t.limits.Budget.Release(t.held)
+	for _, d := range t.parsed {
+		d.release()
+	}
+}
+
+// heldWriter keeps what a transform gives to the next one.
+type heldWriter struct {
+	*transformer
+	octets []byte
+}
+
+func (w *heldWriter) Write(p []byte) (int, error) {
+	if err := w.hold(len(p)); err != nil {
+		return 0, err
+	}
+	w.octets = append(w.octets, p...)
+	return len(p), nil
 }
 
 // set turns octets into a node-set by parsing them (XML Signature 1.1, 4.4.3.2).
@@ -66,9 +101,7 @@ func (t *transformer) set(in Data) (NodeSet, error) {
 	if err != nil {
 		return NodeSet{}, fmt.Errorf("parse the octets for a transform: %w", err)
 	}
-	if t.steps != nil {
-		d.steps = t.steps
-	}
+	t.parsed = append(t.parsed, d)
 	return d.WholeDocument(), nil
 }
 
@@ -109,7 +142,7 @@ func (t *transformer) apply(in Data, tr Transform) (Data, error) {
 	}
 	switch tr.Algorithm {
 	case TransformBase64:
-		return decodeData(in)
+		return t.decode(in)
 	case TransformXSLT:
 		return Data{}, fmt.Errorf("transform XSLT: %w: a program in a document is not run", ErrUnsupported)
 	case TransformEnveloped, TransformXPath, TransformXPathFilter, TransformRelationship:
@@ -127,11 +160,11 @@ func (t *transformer) apply(in Data, tr Transform) (Data, error) {
 		}
 		s = s.Without(t.signature)
 	case TransformXPath:
-		s, err = applyXPath(s, tr.Element.Child(NamespaceDSig, "XPath"))
+		s, err = t.xpath(s, tr.Element.Child(NamespaceDSig, "XPath"))
 	case TransformXPathFilter:
-		s, err = applyFilter(s, tr.Element)
+		s, err = t.filter(s, tr.Element)
 	case TransformRelationship:
-		return relationships(s, tr.Element)
+		return t.relationships(s, tr.Element)
 	}
 	return SetData(s), err
 }
@@ -142,9 +175,9 @@ func (t *transformer) canonicalize(in Data, m Canonicalization, e Node) (Data, e
 		return Data{}, err
 	}
 	m.Prefixes = prefixList(m, e)
-	var b sliceWriter
-	err = s.Canonical(&b, m)
-	return OctetData(b), err
+	w := &heldWriter{transformer: t}
+	err = s.Canonical(w, m)
+	return OctetData(w.octets), err
 }
 
 // prefixList reads ec:InclusiveNamespaces of a transform or canonicalisation method.
@@ -156,46 +189,73 @@ func prefixList(m Canonicalization, e Node) []string {
 	return fields(list)
 }
 
-// decodeData is the base64 transform: of a node-set the text alone counts.
-func decodeData(in Data) (Data, error) {
+// decode is the base64 transform: of a node-set the text alone counts.
+func (t *transformer) decode(in Data) (Data, error) {
 	text := in.Octets
 	if in.IsSet {
-		text = nil
+		w := &heldWriter{transformer: t}
 		s := in.Nodes
 		for i := s.from; s.doc != nil && i < s.to; i++ {
 			if x := &s.doc.nodes[i]; x.kind == TextNode && s.has(i) {
-				text = append(text, s.doc.content(x)...)
+				if _, err := w.Write(s.doc.content(x)); err != nil {
+					return Data{}, err
+				}
 			}
 		}
+		if err := t.limits.Budget.Nodes(int(s.to - s.from)); err != nil {
+			return Data{}, err
+		}
+		text = w.octets
+	}
+	if err := t.hold(len(text)); err != nil {
+		return Data{}, err
+	}
+	if err := t.limits.Budget.Work(int64(costBase64 * len(text))); err != nil {
+		return Data{}, err
 	}
 	out, err := DecodeBase64(text)
 	return OctetData(out), err
 }
 
-// applyXPath keeps the nodes for which the expression holds (XML Signature 1.1, 6.6.3).
-func applyXPath(s NodeSet, x Node) (NodeSet, error) {
+// xpath keeps the nodes for which the expression holds (XML Signature 1.1, 6.6.3).
+func (t *transformer) xpath(s NodeSet, x Node) (NodeSet, error) {
 	e, err := parseXPath(x.Text(), x.Resolve)
 	if err != nil || s.doc == nil {
 		return s, err
 	}
 	if name, ok := excludesElement(e); ok {
-		return withoutElements(s, name), nil
+		return withoutElements(s, name)
 	}
 	v := newEvaluator(s.doc, x)
+	defer v.release()
+	if err := t.room(s.doc, 2); err != nil {
+		return s, err
+	}
 	fine := &fineSet{nodes: newBitset(len(s.doc.nodes)), attrs: newBitset(len(s.doc.attrs)), decls: map[axisKey]struct{}{}}
+	defer func() { t.held += keyedEntryBytes * len(fine.decls) }()
 	for i := s.from; i < s.to; i++ {
 		if err := v.pick(&s, fine, e, i); err != nil {
 			return s, err
 		}
 	}
 	s.fine = fine
-	return s, nil
+	return s, v.settle()
+}
+
+// room spends for bitsets over a document's nodes and attributes.
+func (t *transformer) room(d *Document, sets int) error {
+	octets := sets * (len(d.nodes) + len(d.attrs)) / 8
+	if err := t.hold(octets); err != nil {
+		return err
+	}
+	return t.limits.Budget.Octets(octets)
 }
 
 // pick evaluates the expression for node i, its attributes and its namespace nodes.
 func (v *evaluator) pick(s *NodeSet, fine *fineSet, e *expr, i int32) error {
 	holds := func(n xnode) (bool, error) {
 		x, err := v.eval(e, xcontext{n, 1, 1})
+		v.forget()
 		return truth(x), err
 	}
 	if s.has(i) {
@@ -232,13 +292,14 @@ func (v *evaluator) pick(s *NodeSet, fine *fineSet, e *expr, i int32) error {
 			return err
 		}
 		if yes {
-			if err := v.spend(16); err != nil { // a map entry is worth more than a step
+			if err := v.d.budget.Hold(keyedEntryBytes); err != nil {
 				return err
 			}
 			fine.decls[axisKey{i, k}] = struct{}{}
+			v.meter.owed += costKeyedEntry
 		}
 	}
-	return v.spend(0)
+	return v.spend(1)
 }
 
 // excludesElement recognises not(ancestor-or-self::p:name), by far the most frequent expression.
@@ -251,16 +312,20 @@ func excludesElement(e *expr) (step, bool) {
 }
 
 // withoutElements takes every subtree whose root passes the node test out of the set.
-func withoutElements(s NodeSet, name step) NodeSet {
-	v := newInspector(s.doc)
+func withoutElements(s NodeSet, name step) (NodeSet, error) {
+	v := newEvaluator(s.doc, Node{})
 	for p := s.doc.nodes[s.from].parent; p > 0; p = s.doc.nodes[p].parent {
 		if v.test(&name, xnode{i: p}) {
-			return NodeSet{}
+			return NodeSet{}, nil
 		}
 	}
 	cuts := slices.Clone(s.without)
 	for i := s.from; i < s.to; i++ {
+		if err := v.glance(costTest / costGlance); err != nil {
+			return s, err
+		}
 		if v.test(&name, xnode{i: i}) {
+			v.meter.owed += costDeclaration
 			cuts = append(cuts, span{i, s.doc.nodes[i].end})
 			i = s.doc.nodes[i].end - 1
 		}
@@ -277,16 +342,20 @@ func withoutElements(s NodeSet, name step) NodeSet {
 			s.without = append(s.without, c)
 		}
 	}
-	return s
+	return s, v.settle()
 }
 
-// applyFilter is the XPath Filter 2.0 transform: expressions pick subtrees to intersect with, subtract
-// from or add to the document.
-func applyFilter(s NodeSet, e Node) (NodeSet, error) {
+// filter is the XPath Filter 2.0 transform: expressions pick subtrees to intersect with, subtract from or add to
+// the document.
+func (t *transformer) filter(s NodeSet, e Node) (NodeSet, error) {
 	if s.doc == nil {
 		return s, nil
 	}
 	v := newEvaluator(s.doc, e)
+	defer v.release()
+	if err := t.room(s.doc, 3); err != nil {
+		return s, err
+	}
 	keep := newBitset(len(s.doc.nodes))
 	keep.setRange(0, int32(len(s.doc.nodes)))
 	for x := range e.Elements() {
@@ -294,10 +363,11 @@ func applyFilter(s NodeSet, e Node) (NodeSet, error) {
 			continue
 		}
 		picked, err := v.subtrees(x)
+		v.forget()
 		if err != nil {
 			return s, err
 		}
-		if err := v.spend(len(keep)); err != nil {
+		if err := v.glance(4 * len(keep)); err != nil {
 			return s, err
 		}
 		filter, _ := x.Attr("", "Filter")
@@ -314,7 +384,10 @@ func applyFilter(s NodeSet, e Node) (NodeSet, error) {
 			}
 		}
 	}
-	return s.masked(keep), nil
+	if err := v.glance(costTest / costGlance * int(s.to-s.from)); err != nil {
+		return s, err
+	}
+	return s.masked(keep), v.settle()
 }
 
 // subtrees evaluates the expression of x once and returns the subtrees of what it picks.

@@ -3,8 +3,8 @@ package xmldsig
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
-	"sync/atomic"
 )
 
 // xnode is a node of the XPath data model: a node of the arena, an attribute or a namespace node.
@@ -48,22 +48,38 @@ type evaluator struct {
 	d       *Document
 	here    xnode // the element that holds the expression, if it is in the same document
 	hasHere bool
-	steps   *atomic.Int64     // left: the document's, or its own
+	meter   meter
+	made    int               // octets held for the strings and lists of the evaluation at hand
+	kept    int               // octets held for scopes
 	scopes  map[int32][]int32 // by element with declarations: those in scope there
 }
 
 func newEvaluator(d *Document, here Node) *evaluator {
 	return &evaluator{
-		d: d, here: xnode{i: here.i}, hasHere: here.d == d, steps: d.steps, scopes: map[int32][]int32{},
+		d: d, here: xnode{i: here.i}, hasHere: here.d == d, meter: meter{budget: d.budget}, scopes: map[int32][]int32{},
 	}
 }
 
-// newInspector makes an evaluator that only looks at a set, on a budget of its own.
-func newInspector(d *Document) *evaluator {
-	v := newEvaluator(d, Node{})
-	v.steps = new(atomic.Int64)
-	v.steps.Store(int64(d.limits.Steps))
-	return v
+// hold spends memory for a string or list of the evaluation at hand.
+func (v *evaluator) hold(octets int) error {
+	if octets < longCopy {
+		return nil // far fewer than the steps that lead to it may be made at once
+	}
+	v.made += octets
+	return v.d.budget.Hold(octets)
+}
+
+// forget gives back what an evaluation held that is over.
+func (v *evaluator) forget() {
+	v.d.budget.Release(v.made)
+	v.made = 0
+}
+
+// release gives back everything.
+func (v *evaluator) release() {
+	v.forget()
+	v.d.budget.Release(v.kept)
+	v.kept = 0
 }
 
 type xcontext struct {
@@ -71,12 +87,16 @@ type xcontext struct {
 	pos, size int
 }
 
-func (v *evaluator) spend(n int) error {
-	if v.steps.Add(-int64(n)) < 0 {
-		return fmt.Errorf("XPath evaluation of more than %d steps: %w", v.d.limits.Steps, ErrTooLarge)
-	}
-	return nil
-}
+// spend pays for steps: an operator, or a node that a path comes by.
+func (v *evaluator) spend(n int) error { return v.meter.spend(costStep * n) }
+
+// glance pays for entries of lists that are passed over.
+func (v *evaluator) glance(n int) error { return v.meter.spend(costGlance * n) }
+
+// octets pays for octets that are read or written at a price each.
+func (v *evaluator) octets(price, n int) error { return v.meter.spend(price * n) }
+
+func (v *evaluator) settle() error { return v.meter.settle() }
 
 func (v *evaluator) eval(e *expr, c xcontext) (xvalue, error) {
 	if err := v.spend(1); err != nil {
@@ -137,7 +157,10 @@ func (v *evaluator) operate(op string, args []xvalue) (xvalue, error) {
 		if err := v.spend(len(a) + len(b)); err != nil {
 			return nil, err
 		}
-		return ordered(append(slices.Clone(a), b...)), nil
+		if err := v.hold(nodeListBytes * (len(a) + len(b))); err != nil {
+			return nil, err
+		}
+		return v.ordered(append(slices.Clone(a), b...))
 	case "=", "!=", "<", "<=", ">", ">=":
 		return v.compare(op, args[0], args[1])
 	}
@@ -155,6 +178,9 @@ func (v *evaluator) operate(op string, args []xvalue) (xvalue, error) {
 		return a * b, err
 	case "div":
 		return a / b, err
+	}
+	if e := v.octets(costModulo, max(0, math.Ilogb(a)-math.Ilogb(b))&0xFFFF); e != nil {
+		return nil, e
 	}
 	return math.Mod(a, b), err
 }
@@ -178,6 +204,7 @@ func (v *evaluator) filter(e *expr, c xcontext) (xvalue, error) {
 
 // walk follows the steps of a location path from each of the nodes.
 func (v *evaluator) walk(steps []step, nodes []xnode) ([]xnode, error) {
+	var err error
 	for k := range steps {
 		var next []xnode
 		for _, n := range nodes {
@@ -196,19 +223,24 @@ func (v *evaluator) walk(steps []step, nodes []xnode) ([]xnode, error) {
 				next = append(next, found...)
 			}
 		}
-		if err := v.spend(len(next)); err != nil {
+		if err := v.hold(nodeListBytes * len(next)); err != nil {
 			return nil, err
 		}
-		nodes = ordered(next)
+		if nodes, err = v.ordered(next); err != nil {
+			return nil, err
+		}
 	}
 	return nodes, nil
 }
 
-func ordered(nodes []xnode) []xnode {
+// ordered brings nodes into document order, each once.
+func (v *evaluator) ordered(nodes []xnode) ([]xnode, error) {
+	price := costGlance
 	if !slices.IsSortedFunc(nodes, xnode.compare) {
+		price += costGlance * bits.Len(uint(len(nodes)))
 		slices.SortFunc(nodes, xnode.compare)
 	}
-	return slices.Compact(nodes)
+	return slices.Compact(nodes), v.octets(price, len(nodes))
 }
 
 // predicate keeps the nodes for which p holds; they are in the order of their axis.
@@ -320,7 +352,8 @@ func (v *evaluator) inScope(i int32) []int32 {
 			out = append(out, x.ns+int32(k))
 		}
 	}
-	if v.spend(4*len(out)+len(above)*len(own)) != nil {
+	v.kept += 4 * len(out)
+	if v.d.budget.Hold(4*len(out)) != nil || v.glance(len(above)*(2+len(own))) != nil {
 		return nil // the next step reports it
 	}
 	v.scopes[i] = out
@@ -380,7 +413,7 @@ func (v *evaluator) before(n xnode, add func(xnode) bool) {
 	for i := x.parent + 1; i < n.i; i = v.d.nodes[i].end {
 		siblings = append(siblings, i)
 	}
-	if v.spend(len(siblings)) != nil {
+	if v.glance(4*len(siblings)) != nil {
 		add(n) // reports that the budget is spent
 		return
 	}

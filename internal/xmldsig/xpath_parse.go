@@ -154,12 +154,15 @@ func (p *xpathParser) path() (*expr, error) {
 	case !p.take("/"):
 		return out, nil
 	}
-	rest, err := p.relative()
-	out.steps = append(out.steps, rest...)
+	out.steps, err = p.relative(out.steps)
 	return out, err
 }
 
 var anyDescendant = step{axis: "descendant-or-self", kind: "node"}
+
+func (s *step) isAnyDescendant() bool {
+	return s.axis == "descendant-or-self" && s.kind == "node" && len(s.preds) == 0
+}
 
 func (p *xpathParser) primary() (*expr, error) {
 	t := p.tokens[0]
@@ -219,17 +222,20 @@ func (p *xpathParser) locationPath() (*expr, error) {
 			return e, nil
 		}
 	}
-	rest, err := p.relative()
-	e.steps = append(e.steps, rest...)
+	var err error
+	e.steps, err = p.relative(e.steps)
 	return e, err
 }
 
-func (p *xpathParser) relative() ([]step, error) {
-	var steps []step
+// relative reads the steps of a path after those that are known.
+func (p *xpathParser) relative(steps []step) ([]step, error) {
 	for {
 		s, err := p.step()
 		if err != nil {
 			return nil, err
+		}
+		if n := len(steps); n > 0 && steps[n-1].isAnyDescendant() && s.axis == "child" && len(s.preds) == 0 {
+			s.axis, steps = "descendant", steps[:n-1] // alike, where no position counts
 		}
 		steps = append(steps, s)
 		switch {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"trustcore/internal/budget"
 )
 
 const xpathDocument = `<a xmlns:p="urn:p" n="3"><!--c--><p:b Id="one">x</p:b><b n="1">y<d>z</d></b><?pi data?><b n="2"/></a>`
@@ -98,7 +100,7 @@ func TestXPathBudget(t *testing.T) {
 	for _, expression := range []string{
 		`//*[count(//*[. = //*]) > 0]`, `count(//b/following::b)`, `string(//*[contains(/, 'y')])`, `//b/preceding-sibling::b/preceding-sibling::b`,
 	} {
-		d, err := Parse([]byte(text), Limits{Steps: 1_000_000})
+		d, err := Parse([]byte(text), Limits{Budget: budget.Of(t.Context(), 50_000_000, 1<<30)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +108,7 @@ func TestXPathBudget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newEvaluator(d, Node{}).eval(e, xcontext{xnode{}, 1, 1}); !errors.Is(err, ErrTooLarge) {
+		if _, err := newEvaluator(d, Node{}).eval(e, xcontext{xnode{}, 1, 1}); !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("%s: %v", expression, err)
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"trustcore/internal/budget"
 )
 
 // names returns the expanded name of a node, "" where it has none.
@@ -40,24 +43,31 @@ func (v *evaluator) qname(n xnode) string {
 func (v *evaluator) stringValue(n xnode) (string, error) {
 	switch {
 	case n.sub > 0:
-		return string(v.d.attrValue(&v.d.attrs[n.sub-1])), nil
+		value := v.d.attrValue(&v.d.attrs[n.sub-1])
+		if err := v.copied(len(value)); err != nil {
+			return "", err
+		}
+		return string(value), nil
 	case n.sub < 0:
 		if n.decl() == declXML {
 			return NamespaceXML, nil
 		}
 		return v.d.atoms[v.d.decls[n.decl()].uri], nil
 	}
-	x := &v.d.nodes[n.i]
-	size := int(x.end - n.i)
-	if x.kind == ElementNode {
-		size += int(x.len) / 16
-	} else {
-		size += int(x.len) / 64
+	m := Node{v.d, n.i}
+	nodes, octets := m.textSize()
+	if err := v.copied(octets); err != nil {
+		return "", err
 	}
-	if n.i == 0 {
-		size += len(v.d.src) / 16
+	return m.text(octets), v.glance(nodes)
+}
+
+// copied pays for a string of so many octets, before it is made.
+func (v *evaluator) copied(octets int) error {
+	if err := v.hold(octets); err != nil {
+		return err
 	}
-	return Node{v.d, n.i}.Text(), v.spend(size)
+	return v.octets(budget.Octet, octets)
 }
 
 func truth(x xvalue) bool {
@@ -79,7 +89,7 @@ func (v *evaluator) text(x xvalue) (string, error) {
 	case bool:
 		return strconv.FormatBool(x), nil
 	case float64:
-		return formatNumber(x), nil
+		return formatNumber(x), v.octets(costFormat, 1)
 	case string:
 		return x, nil
 	case []xnode:
@@ -113,7 +123,13 @@ func (v *evaluator) number(x xvalue) (float64, error) {
 		return x, nil
 	}
 	s, err := v.text(x)
-	return parseNumber(s), err
+	if err == nil {
+		err = v.octets(costDigit, len(s))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return parseNumber(s), nil
 }
 
 // parseNumber reads the Number of XPath: digits and a point, no exponent.
@@ -285,6 +301,9 @@ func (v *evaluator) id(arg xvalue) (xvalue, error) {
 				return nil, err
 			}
 			ids = append(ids, fields(s)...)
+			if err := v.octets(costText, len(s)); err != nil {
+				return nil, err
+			}
 		}
 	} else {
 		s, err := v.text(arg)
@@ -292,8 +311,14 @@ func (v *evaluator) id(arg xvalue) (xvalue, error) {
 			return nil, err
 		}
 		ids = fields(s)
+		if err := v.octets(costText, len(s)); err != nil {
+			return nil, err
+		}
 	}
 	var out []xnode
+	if err := v.hold(stringBytes * len(ids)); err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
 		n, err := v.d.ByID(id)
 		switch {
@@ -303,7 +328,7 @@ func (v *evaluator) id(arg xvalue) (xvalue, error) {
 			return nil, err
 		}
 	}
-	return ordered(out), nil
+	return v.ordered(out)
 }
 
 func (v *evaluator) aggregate(name string, arg xvalue) (xvalue, error) {
@@ -318,6 +343,9 @@ func (v *evaluator) aggregate(name string, arg xvalue) (xvalue, error) {
 	for _, n := range nodes {
 		s, err := v.stringValue(n)
 		if err != nil {
+			return nil, err
+		}
+		if err := v.octets(costDigit, len(s)); err != nil {
 			return nil, err
 		}
 		sum += parseNumber(s)
@@ -363,20 +391,20 @@ func (v *evaluator) rounding(name string, arg xvalue) (xvalue, error) {
 // textual are the functions whose arguments are strings, but for the numbers of substring().
 func (v *evaluator) textual(name string, args []xvalue) (xvalue, error) {
 	s := make([]string, len(args))
+	total := 0
 	for i, a := range args {
 		var err error
 		if s[i], err = v.text(a); err != nil {
 			return nil, err
 		}
-		if err := v.spend(len(s[i]) / 16); err != nil {
-			return nil, err
-		}
+		total += len(s[i])
+	}
+	if err := v.octets(costText, total); err != nil {
+		return nil, err
 	}
 	switch name {
 	case "string":
 		return s[0], nil
-	case "concat":
-		return strings.Join(s, ""), nil
 	case "starts-with":
 		return strings.HasPrefix(s[0], s[1]), nil
 	case "contains":
@@ -391,11 +419,29 @@ func (v *evaluator) textual(name string, args []xvalue) (xvalue, error) {
 		_, after, _ := strings.Cut(s[0], s[1])
 		return after, nil
 	case "string-length":
-		return float64(len([]rune(s[0]))), nil
+		return float64(utf8.RuneCountInString(s[0])), nil
+	}
+	return v.rewritten(name, s, args, total)
+}
+
+// rewritten are those of them that make a new string.
+func (v *evaluator) rewritten(name string, s []string, args []xvalue, total int) (xvalue, error) {
+	if err := v.copied(total); err != nil {
+		return nil, err
+	}
+	switch name {
+	case "concat":
+		return strings.Join(s, ""), nil
 	case "normalize-space":
+		if err := v.hold(stringBytes * len(s[0]) / 2); err != nil { // at most every second octet begins a word
+			return nil, err
+		}
 		return strings.Join(fields(s[0]), " "), nil
 	case "translate":
-		if err := v.spend(len(s[0]) * len(s[1]) / 16); err != nil {
+		if err := v.octets(1, len(s[0])*len(s[1])); err != nil {
+			return nil, err
+		}
+		if err := v.hold(4 * (len(s[1]) + len(s[2]))); err != nil {
 			return nil, err
 		}
 		return translate(s[0], []rune(s[1]), []rune(s[2])), nil

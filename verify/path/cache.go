@@ -1,6 +1,7 @@
 package path
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -92,7 +93,9 @@ func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
 	if known, ok := c.certificates.GetIfPresent(digest); ok {
 		return known, nil
 	}
-	parsed, err := certificate.Parse(der)
+	// A certificate points into its bytes, and these may be a piece of a large document or of a mapped file: what is
+	// kept beyond the document is a copy.
+	parsed, err := certificate.Parse(bytes.Clone(der))
 	if err == nil {
 		c.certificates.Set(digest, parsed)
 	}

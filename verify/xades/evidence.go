@@ -29,6 +29,11 @@ func (s *signed) evidence() {
 			s.note("of %d certificates or revocation values only %d are looked at", len(*all), maxEvidence)
 			*all = (*all)[:maxEvidence]
 		}
+		for _, der := range *all {
+			if s.budget.Hold(len(der)) != nil {
+				return
+			}
+		}
 	}
 }
 
@@ -48,6 +53,9 @@ func (s *signed) values(e xmldsig.Node) values {
 	case "CertificateValues", "AttrAuthoritiesCertValues", "RevocationValues", "AttributeRevocationValues",
 		"TimeStampValidationData", "AnyValidationData":
 	default:
+		return v
+	}
+	if s.budget.Work(int64(perNode*e.Size())) != nil {
 		return v
 	}
 	for _, kind := range [...]struct {

@@ -11,7 +11,7 @@ import (
 // B-LTA) and EN 319 132-2 and TS 101 903 (BES, EPES, T, C, X, XL, A) define them. It says nothing about whether they
 // are valid.
 func (s *signed) level() string {
-	if s.facts.Format != signature.XAdES || !s.formatsResolve() {
+	if s.facts.Format != signature.XAdES || !s.formatsResolve() || !s.bindsSigner() {
 		s.facts.Format = signature.XMLDSig
 		return ""
 	}
@@ -21,6 +21,13 @@ func (s *signed) level() string {
 		}
 	}
 	return s.extendedLevel()
+}
+
+// bindsSigner tells whether a signed property, or a signed ds:KeyInfo, names the signer's certificate: without that it
+// is no XAdES signature (TS 101 903, 4.4.1).
+func (s *signed) bindsSigner() bool {
+	named := s.props.child("SigningCertificate") != (xmldsig.Node{}) || s.props.child("SigningCertificateV2") != (xmldsig.Node{})
+	return named || s.facts.Binding == signature.BindingMatches || !s.props.covered
 }
 
 // has tells whether an unsigned property is there, in the namespace of the version or those of later additions.
@@ -53,7 +60,10 @@ func (s *signed) baseline() bool {
 
 // referencesProperties tells whether a reference covers the signed properties, or says it does.
 func (s *signed) referencesProperties() bool {
-	return s.props.covered || slices.ContainsFunc(s.xml.References, func(r *xmldsig.Reference) bool { return typesSignedProperties[r.Type] })
+	if s.props.covered {
+		return s.props.typed || s.props.space != ns132
+	}
+	return slices.ContainsFunc(s.xml.References, func(r *xmldsig.Reference) bool { return typesSignedProperties[r.Type] })
 }
 
 // inKeyInfo tells whether ds:KeyInfo holds a certificate.

@@ -30,6 +30,7 @@ type properties struct {
 	signedData      xmldsig.Node
 	unsigned        xmldsig.Node // UnsignedSignatureProperties
 	covered         bool         // the signature covers all of signed
+	typed           bool         // and the reference that does so says so
 }
 
 // child returns a child of the signed signature properties.
@@ -37,50 +38,94 @@ func (p *properties) child(local string) xmldsig.Node { return p.signedSignature
 
 // readProperties finds the qualifying properties of this signature and reads the signed ones, if they are signed.
 func (s *signed) readProperties() {
+	s.findProperties()
 	p := &s.props
-	for _, object := range s.xml.Objects {
-		for e := range object.Elements() {
-			if e.Local() != "QualifyingProperties" || !isXAdES(e.Space()) {
-				continue
-			}
-			if !p.qualifying.IsZero() {
-				s.structure("more than one QualifyingProperties")
-				continue
-			}
-			p.qualifying, p.object, p.space = e, object, e.Space()
-		}
-	}
-	if p.qualifying.IsZero() {
-		return
-	}
-	s.checkTarget()
-	p.unsigned = p.qualifying.Path(p.space, "UnsignedProperties", "UnsignedSignatureProperties")
-	p.signed = p.qualifying.Child(p.space, "SignedProperties")
+	s.checkPropertyReferences()
 	if p.signed.IsZero() {
 		return
 	}
 	s.facts.Format = signature.XAdES
-	for i, out := range s.covers {
-		covers := out.Nodes.Covers(p.signed)
-		p.covered = p.covered || covers
-		if typesSignedProperties[s.xml.References[i].Type] && out.Found && !covers {
-			s.structure("the reference to the signed properties names %v", out.Target)
-		}
-	}
 	if !p.covered {
-		s.structure("the signature does not cover its SignedProperties")
+		s.constraint("the signature does not cover its SignedProperties")
 		return
+	}
+	if p.space == ns132 && !p.typed {
+		s.constraint("no reference to the SignedProperties says by its Type that it is one (EN 319 132-1, 4.3.1)")
 	}
 	p.signedSignature = p.signed.Child(p.space, "SignedSignatureProperties")
 	p.signedData = p.signed.Child(p.space, "SignedDataObjectProperties")
 	s.readSigned()
 }
 
-// checkTarget compares the attribute Target with the Id of the signature (EN 319 132-1, 4.3.1).
+// findProperties finds the one xades:QualifyingProperties, and in it the one SignedProperties: a second one would be
+// read by somebody else (EN 319 132-1, 4.3 and 4.4).
+func (s *signed) findProperties() {
+	p := &s.props
+	some := false // in any namespace
+	for _, object := range s.xml.Objects {
+		for e := range object.Elements() {
+			switch {
+			case e.Local() == "QualifyingPropertiesReference" && isXAdES(e.Space()):
+				s.structure("the signature refers to qualifying properties elsewhere")
+			case e.Local() != "QualifyingProperties":
+			case some:
+				s.structure("more than one QualifyingProperties")
+			case !isXAdES(e.Space()):
+				some = true
+			default:
+				some = true
+				p.qualifying, p.object, p.space = e, object, e.Space()
+			}
+		}
+	}
+	if p.qualifying.IsZero() {
+		return
+	}
+	s.checkTarget()
+	p.signed = p.qualifying.Child(p.space, "SignedProperties")
+	unsigned := p.qualifying.Child(p.space, "UnsignedProperties")
+	p.unsigned = unsigned.Child(p.space, "UnsignedSignatureProperties")
+	for e := range p.qualifying.Elements() {
+		if e != p.signed && e != unsigned {
+			s.structure("QualifyingProperties holds another %s", e.Name())
+			return
+		}
+	}
+}
+
+// checkPropertyReferences demands that a reference of the type for SignedProperties covers those of this signature.
+func (s *signed) checkPropertyReferences() {
+	p := &s.props
+	for i, out := range s.covers {
+		covers := !p.signed.IsZero() && out.Nodes.Covers(p.signed)
+		typed := typesSignedProperties[s.xml.References[i].Type]
+		p.covered = p.covered || covers
+		p.typed = p.typed || covers && typed
+		if typed && !covers && out.Found && !out.External && !(p.signed.IsZero() && s.isForeignProperties(out.Target)) {
+			s.structure("the reference to the signed properties names %s, which is not those of the signature", out.Target.Place())
+		}
+	}
+}
+
+// isForeignProperties tells whether n are the signed properties of this signature in a namespace that is no XAdES
+// version's; nothing of them is read.
+func (s *signed) isForeignProperties(n xmldsig.Node) bool {
+	object := n.Parent().Parent()
+	return isSignedProperties(n, object) && object.Parent() == s.xml.Element && !isXAdES(n.Space())
+}
+
+// checkTarget compares the attribute Target with the Id of the signature (EN 319 132-1, 4.3.2). Before version 1.3.2
+// writers left it out; some leave out the number sign.
 func (s *signed) checkTarget() {
 	target, ok := s.props.qualifying.Attr("", "Target")
-	if id, _ := s.xml.Element.Attr("", "Id"); !ok || target != "#"+id {
-		s.note("the Target of QualifyingProperties is %q, not the signature", target)
+	id, _ := s.xml.Element.Attr("", "Id")
+	switch {
+	case !ok && s.props.space != ns132:
+		s.note("QualifyingProperties has no Target")
+	case strings.TrimPrefix(target, "#") != id || id == "":
+		s.structure("the Target of QualifyingProperties is %q, not the signature", target)
+	case target == id:
+		s.note("the Target of QualifyingProperties is %q, which is no reference", target)
 	}
 }
 
@@ -121,15 +166,27 @@ func (s *signed) readPolicy(e xmldsig.Node) {
 	}
 }
 
-// parseDateTime reads xs:dateTime; without a time zone UTC is meant.
+// parseDateTime reads xs:dateTime; without a time zone UTC is meant. The hour 24 is the next day's first moment (XML
+// Schema part 2, 3.2.7.1).
 func parseDateTime(text string) (time.Time, error) {
 	text = strings.Trim(text, " \t\r\n")
+	day, clock, _ := strings.Cut(text, "T")
+	clock, late := strings.CutPrefix(clock, "24:00:00")
+	if late {
+		if fraction := strings.TrimLeft(strings.TrimPrefix(clock, "."), "0"); strings.HasPrefix(clock, ".") {
+			clock = fraction
+		}
+		text = day + "T00:00:00" + clock
+	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		at, err = time.Parse("2006-01-02T15:04:05.999999999", text)
 	}
 	if err != nil {
 		return time.Time{}, err
+	}
+	if late {
+		at = at.AddDate(0, 0, 1)
 	}
 	return at.UTC(), nil
 }

@@ -1,6 +1,7 @@
 package xades
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -24,16 +25,22 @@ var typesSignedProperties = map[string]bool{
 	"http://uri.etsi.org/01903/v1.3.2#SignedProperties": true,
 }
 
-var errTooMuch = fmt.Errorf("the references of the document cover too much: %w of %d bytes and twice the document", xmldsig.ErrTooLarge, maxDigested)
+// checked is a reference that was looked at, and what came of it.
+type checked struct {
+	ref  *xmldsig.Reference
+	kind string
+	out  xmldsig.Outcome
+	err  error
+	fact int // index of the signature's References
+}
 
 // checkReferences digests what every ds:Reference names, and the entries of manifests.
 func (s *signed) checkReferences() {
-	s.covers = make([]xmldsig.Outcome, len(s.xml.References))
-	for i, r := range s.xml.References {
-		out := s.check(r, referenceType(r))
-		s.covers[i] = out
-		if r.Type == typeManifest && out.Target.Is(xmldsig.NamespaceDSig, "Manifest") && out.Nodes.Covers(out.Target) {
-			s.checkManifest(out.Target)
+	for _, r := range s.xml.References {
+		c := s.check(r, referenceType(r))
+		s.covers = append(s.covers, c.out)
+		if m := c.out.Target; r.Type == typeManifest && m.Is(xmldsig.NamespaceDSig, "Manifest") && c.out.Nodes.Covers(m) {
+			s.checkManifest(m)
 		}
 	}
 }
@@ -64,29 +71,48 @@ func (s *signed) checkManifest(m xmldsig.Node) {
 	}
 }
 
-// check digests one reference and records the outcome.
-func (s *signed) check(r *xmldsig.Reference, kind string) xmldsig.Outcome {
-	fact := signature.Reference{Name: r.URI, Type: kind}
-	out, err := s.digest(r)
-	if err != nil && !errors.Is(err, xmldsig.ErrNotFound) {
-		s.note("%v", err)
+// check digests one reference and records the outcome. An entry of a manifest whose data are not at hand is left
+// out: what to do with it is the application's matter (XML Signature 1.1, 5.1).
+func (s *signed) check(r *xmldsig.Reference, kind string) checked {
+	c := s.digest(r)
+	c.kind, c.fact = kind, len(s.facts.References)
+	s.tell(&c)
+	if kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous) {
+		s.note("the manifest's entry %q is not at hand: it is not part of what is signed here", r.URI)
+		return c
 	}
-	if why := s.misnamed(kind, out); why != "" {
-		s.note("the reference %q names %v, %s", r.URI, out.Target, why)
-		out.Found, out.Intact, out.Nodes = false, false, xmldsig.NodeSet{}
+	s.facts.References = append(s.facts.References, signature.Reference{
+		Name: r.URI, Type: kind, Found: c.out.Found, Intact: c.out.Intact, Unchecked: c.unchecked(),
+	})
+	s.checked = append(s.checked, c)
+	return c
+}
+
+// unchecked says why there is no digest to compare although the data are there.
+func (c *checked) unchecked() string {
+	if c.err == nil || !c.out.Found {
+		return ""
 	}
-	fact.Found, fact.Intact = out.Found, out.Intact
-	fact.Scope, fact.Full = s.scope(r, out)
-	if kind == "data" && s.inKeyInfoElement(out.Target) {
-		fact.Type = "key-info"
+	return c.err.Error()
+}
+
+// tell notes what is wrong with a reference, and which algorithm it uses.
+func (s *signed) tell(c *checked) {
+	switch {
+	case errors.Is(c.err, xmldsig.ErrAmbiguous):
+		s.structure("%v", c.err)
+	case c.err != nil && !errors.Is(c.err, xmldsig.ErrNotFound):
+		s.note("%v", c.err)
 	}
-	name := r.DigestMethod
-	if h, err := algorithm.HashByURI(r.DigestMethod); err == nil {
+	if why := s.misnamed(c.kind, c.out); why != "" {
+		s.note("the reference %q names %s, %s", c.ref.URI, c.out.Target.Place(), why)
+		c.out.Found, c.out.Intact, c.out.Nodes = false, false, xmldsig.NodeSet{}
+	}
+	name := c.ref.DigestMethod
+	if h, err := algorithm.HashByURI(name); err == nil {
 		name = h.Name()
 	}
 	s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "reference", Algorithm: name})
-	s.facts.References = append(s.facts.References, fact)
-	return out
 }
 
 // misnamed tells why a reference that was found does not cover what its type says, or "". An object that was
@@ -113,49 +139,33 @@ func (s *signed) inKeyInfoElement(n xmldsig.Node) bool {
 	return s.xml.KeyInfo != nil && n == s.xml.KeyInfo.Element
 }
 
-// digest checks a reference within the document's budget.
-func (s *signed) digest(r *xmldsig.Reference) (xmldsig.Outcome, error) {
-	if err := s.spend(r); err != nil {
-		return xmldsig.Outcome{}, err
-	}
-	return r.Check(s.resolve)
-}
-
-// spend takes what a reference may cost from the budget: each transform may pass over the data once.
-func (s *signed) spend(r *xmldsig.Reference) error {
-	size := len(s.doc.Source())
-	if r.SameDocument() {
-		if _, target, err := s.doc.Select(r.URI); err == nil {
-			start, end := target.Offset()
-			size = end - start
-		}
-	} else if s.resolve != nil {
-		if content, err := s.resolve(r.URI); err == nil {
-			size = len(content)
+// digest checks a reference; a duplicate of one that was checked takes over its outcome.
+func (s *signed) digest(r *xmldsig.Reference) checked {
+	key, alike := s.digestKey(r)
+	if alike {
+		if known, ok := s.digests[key]; ok {
+			known.ref = r
+			known.out.Intact = known.err == nil && known.out.Found && bytes.Equal(known.out.Digest, r.DigestValue)
+			return known
 		}
 	}
-	s.left -= size * max(len(r.Transforms), 1)
-	if s.left < 0 {
-		return errTooMuch
+	out, err := r.Check(s.resolve)
+	c := checked{ref: r, out: out, err: err}
+	if alike && s.budget.Hold(len(key)) == nil {
+		s.digests[key] = c
 	}
-	return nil
+	return c
 }
 
-// scope tells a person what a reference covers.
-func (s *signed) scope(r *xmldsig.Reference, out xmldsig.Outcome) (text string, full bool) {
-	switch {
-	case out.External && len(r.Transforms) == 0:
-		return fmt.Sprintf("the whole file %q", r.URI), true
-	case out.External:
-		return fmt.Sprintf("the file %q, transformed", r.URI), true
-	case out.Target.IsZero():
-		return "nothing that could be found", false
-	case out.Nodes.Whole():
-		return "the whole document", true
-	case out.Target == s.doc.Root() && out.Nodes.Whole(s.elements...):
-		return "the whole document but the signature", true
-	case out.Nodes.Document() == s.doc && out.Nodes.Covers(out.Target):
-		return out.Target.String(), false
+// digestKey is the same for references that must yield the same digest; false where that depends on more than on
+// the names of the transforms, such as where an XPath expression stands.
+func (s *signed) digestKey(r *xmldsig.Reference) (string, bool) {
+	b := fmt.Appendf(nil, "%d %t %q %q", s.xml.Element.Order(), r.HasURI, r.URI, r.DigestMethod)
+	for _, t := range r.Transforms {
+		if !t.Plain() {
+			return "", false
+		}
+		b = fmt.Appendf(b, " %q", t.Algorithm)
 	}
-	return "a part of " + out.Target.String(), false
+	return string(b), true
 }

@@ -93,8 +93,7 @@ func (s *signed) candidates(digests []certDigest) [][]byte {
 	}
 	for _, d := range digests {
 		for _, der := range all {
-			if s.left -= len(der); s.left < 0 {
-				s.note("%v", errTooMuch)
+			if s.budget.Octets(perDigest+len(der)) != nil {
 				return out
 			}
 			if d.names(der) {
@@ -146,9 +145,15 @@ func (s *signed) verify(candidates [][]byte) {
 		digest = s.scheme.Hash().Sum(info)
 	}
 	for _, der := range candidates {
+		if s.budget.Work(int64(perCertificate)) != nil {
+			return
+		}
 		key := publicKey(der)
 		if key == nil {
 			continue
+		}
+		if s.budget.Work(key.Cost()) != nil { // who chose the keys chose the cost
+			return
 		}
 		var notes []string
 		value := s.xml.Value
@@ -207,16 +212,24 @@ func (s *signed) bind(digests []certDigest) {
 		}
 		return
 	}
-	if s.xml.KeyInfo == nil || s.facts.Signer == nil {
+	if s.xml.KeyInfo == nil || s.facts.Signer == nil || !s.signsKeyInfo() {
 		return
 	}
 	for _, x := range s.xml.KeyInfo.X509 {
 		for _, der := range x.Certificates {
-			for _, out := range s.covers {
-				if bytes.Equal(der, s.facts.Signer) && out.Nodes.Covers(s.xml.KeyInfo.Element) {
-					s.facts.Binding = signature.BindingMatches
-				}
+			if bytes.Equal(der, s.facts.Signer) {
+				s.facts.Binding = signature.BindingMatches
 			}
 		}
 	}
+}
+
+// signsKeyInfo tells whether the signature covers all of its ds:KeyInfo.
+func (s *signed) signsKeyInfo() bool {
+	for _, out := range s.covers {
+		if out.Nodes.Covers(s.xml.KeyInfo.Element) {
+			return true
+		}
+	}
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
@@ -86,7 +87,7 @@ func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *ti
 	}
 	in := &imprint{signed: s, form: form, property: e}
 	token.Compare(func(w io.Writer) error {
-		in.w = w
+		in.w = paid{w, s.budget}
 		return in.assemble(kind)
 	})
 	if !token.Found || !token.Imprint {
@@ -120,6 +121,19 @@ type imprint struct {
 	covers   [][32]byte
 }
 
+// paid spends for the octets that are hashed.
+type paid struct {
+	w      io.Writer
+	budget *budget.Budget
+}
+
+func (p paid) Write(b []byte) (int, error) {
+	if err := p.budget.Octets(len(b)); err != nil {
+		return 0, err
+	}
+	return p.w.Write(b)
+}
+
 var errNoData = errors.New("what the time-stamp covers is not there")
 
 func (in *imprint) assemble(kind signature.TimestampType) error {
@@ -148,10 +162,6 @@ func (in *imprint) assemble(kind signature.TimestampType) error {
 func (in *imprint) element(n xmldsig.Node) error {
 	if n.IsZero() {
 		return errNoData
-	}
-	start, end := n.Offset()
-	if in.left -= end - start; in.left < 0 {
-		return errTooMuch
 	}
 	return xmldsig.Subtree(n).Canonical(in.w, in.form)
 }
@@ -184,9 +194,6 @@ func (in *imprint) references(wanted func(*xmldsig.Reference) bool) error {
 }
 
 func (in *imprint) reference(r *xmldsig.Reference) error {
-	if err := in.spend(r); err != nil {
-		return err
-	}
 	_, err := r.WriteData(in.w, in.resolve, in.form)
 	return err
 }
@@ -201,6 +208,9 @@ func (in *imprint) included() error {
 		uri, _ := include.Attr("", "URI")
 		_, target, err := in.doc.Select(uri)
 		if err != nil {
+			return err
+		}
+		if err := in.budget.Work(int64(perEntry * len(in.xml.References))); err != nil {
 			return err
 		}
 		found := false
@@ -228,23 +238,15 @@ func (in *imprint) hashDataInfo() error {
 		if err != nil {
 			return err
 		}
-		start, end := target.Offset()
-		if in.left -= end - start; in.left < 0 {
-			return errTooMuch
-		}
 		transforms, err := xmldsig.ReadTransforms(h.Child(in.props.space, "Transforms"))
 		if err != nil {
 			return err
 		}
-		octets, err := xmldsig.Process(xmldsig.SetData(set), transforms, in.xml.Element)
-		if err != nil {
+		if err := xmldsig.Process(in.w, xmldsig.SetData(set), transforms, in.xml.Element); err != nil {
 			return err
 		}
 		if target == in.xml.ValueNode && len(transforms) == 0 {
 			in.covers = append(in.covers, in.facts.Value)
-		}
-		if _, err := in.w.Write(octets); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -257,6 +259,9 @@ func (in *imprint) validationReferences(withStamps bool) error {
 	for e := range in.props.unsigned.Elements() {
 		if e == in.property {
 			break
+		}
+		if err := in.passBy(); err != nil {
+			return err
 		}
 		switch e.Local() {
 		case "SignatureTimeStamp":
@@ -281,6 +286,9 @@ func (in *imprint) validationReferences(withStamps bool) error {
 	return nil
 }
 
+// passBy spends for a look at a property, and whether it holds one of the tokens.
+func (in *imprint) passBy() error { return in.budget.Work(int64(perProperty + perEntry*len(in.stamps))) }
+
 // tokens notes that the tokens in a property are covered.
 func (in *imprint) tokens(e xmldsig.Node) {
 	for _, t := range in.stamps {
@@ -302,11 +310,11 @@ func (in *imprint) referenced(e xmldsig.Node) {
 		d := certDigest{h, value}
 		for _, group := range [...][][]byte{in.facts.Certificates, in.facts.CRLs, in.facts.OCSPs} {
 			for _, der := range group {
-				if in.left -= len(der); in.left < 0 {
+				if in.budget.Octets(perDigest+len(der)) != nil {
 					return
 				}
 				if d.names(der) {
-					in.covers = append(in.covers, sha256.Sum256(der))
+					in.prove(der)
 				}
 			}
 		}
@@ -335,10 +343,11 @@ func (in *imprint) archive() error {
 		if e == in.property {
 			break
 		}
-		in.tokens(e)
-		for _, der := range in.signed.values(e).all() {
-			in.covers = append(in.covers, sha256.Sum256(der))
+		if err := in.passBy(); err != nil {
+			return err
 		}
+		in.tokens(e)
+		in.prove(in.signed.values(e).all()...)
 		if err := in.element(e); err != nil {
 			return err
 		}
@@ -347,30 +356,38 @@ func (in *imprint) archive() error {
 	return in.dsObjects()
 }
 
+// prove notes objects that the time-stamp proves to have existed.
+func (in *imprint) prove(objects ...[]byte) {
+	for _, der := range objects {
+		if len(in.covers) > maxCovers || in.budget.Octets(perDigest+len(der)) != nil {
+			return
+		}
+		in.covers = append(in.covers, sha256.Sum256(der))
+	}
+}
+
 func (in *imprint) objects(all []xmldsig.X509Data) {
 	for _, x := range all {
-		for _, group := range [...][][]byte{x.Certificates, x.CRLs} {
-			for _, der := range group {
-				in.covers = append(in.covers, sha256.Sum256(der))
-			}
-		}
+		in.prove(x.Certificates...)
+		in.prove(x.CRLs...)
 	}
 }
 
 // insideTokens notes what the covered time-stamps carry themselves.
 func (in *imprint) insideTokens() {
 	for _, t := range in.stamps {
-		for _, group := range [...][][]byte{t.fact.Certificates, t.fact.CRLs, t.fact.OCSPs} {
-			for _, der := range group {
-				in.covers = append(in.covers, sha256.Sum256(der))
-			}
-		}
+		in.prove(t.fact.Certificates...)
+		in.prove(t.fact.CRLs...)
+		in.prove(t.fact.OCSPs...)
 	}
 }
 
 // dsObjects writes the ds:Object elements but for the one with the qualifying properties.
 func (in *imprint) dsObjects() error {
 	for _, object := range in.xml.Objects {
+		if err := in.budget.Work(int64(perEntry * len(in.signed.covers))); err != nil {
+			return err
+		}
 		if object == in.props.object || in.property.Space() != ns141 && in.named(object) {
 			continue
 		}

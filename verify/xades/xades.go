@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
@@ -15,28 +16,24 @@ import (
 	"trustcore/verify/signature"
 )
 
-const (
-	maxSignatures = 256 // of one document; the most seen in public samples is 13
-	// maxDigested and twice the document are the bytes that its references and time-stamps may make us digest:
-	// about two seconds of work.
-	maxDigested = 256 << 20
-)
+const maxSignatures = 256 // of one document; the most seen in public samples is 13
 
 // ErrNoSignature tells that the document is XML, and holds no signature.
 var ErrNoSignature = errors.New("the document holds no XML signature")
 
 // Open reads the signatures of an XML document. References that leave it are looked for among detached: by
 // name, by base name, or the only file where there is but one. An error means that the document cannot be
-// read at all; whatever is wrong with a signature stands in its facts.
+// read at all, perhaps since it costs more than the budget; whatever is wrong with a signature stands in its facts.
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
-	d, err := xmldsig.Parse(data, xmldsig.Limits{})
+	d, err := xmldsig.Parse(data, xmldsig.Limits{Budget: b})
 	if err != nil {
 		return nil, fmt.Errorf("xades: %w", err)
 	}
 	return Read(b, d, lenient(detached))
 }
 
-// Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil.
+// Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil. The document
+// should have been parsed within the same budget. Signatures that it does not suffice for are Unchecked.
 func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
 	var elements []xmldsig.Node
 	for e := range d.Root().Descendants(xmldsig.NamespaceDSig, "Signature") {
@@ -47,7 +44,10 @@ func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*sig
 	if len(elements) == 0 {
 		return nil, fmt.Errorf("xades: %w", ErrNoSignature)
 	}
-	r := &reader{budget: b, doc: d, resolve: resolve, elements: elements, ids: map[string]bool{}, left: maxDigested + 2*len(d.Source())}
+	r := &reader{
+		budget: b, doc: d, resolve: resolve, elements: elements, ids: map[string]bool{},
+		digests: map[string]checked{}, bares: map[xmldsig.Node]bool{}, alones: map[xmldsig.Node]bool{},
+	}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
 	for _, e := range elements {
@@ -65,7 +65,9 @@ type reader struct {
 	resolve  xmldsig.Resolver
 	elements []xmldsig.Node
 	ids      map[string]bool
-	left     int // bytes that may still be digested
+	digests  map[string]checked    // references that were checked, by what makes their digest
+	bares    map[xmldsig.Node]bool // signatures without data of their own
+	alones   map[xmldsig.Node]bool // signatures that the document holds nothing beside
 }
 
 // signed is one signature while its facts are gathered.
@@ -76,32 +78,64 @@ type signed struct {
 	parent *signed // what this one countersigns
 	props  properties
 	covers []xmldsig.Outcome // by reference, zero where not found
-	scheme algorithm.Scheme
-	stamps []stamped
+	// checked are the references that the facts tell of, the entries of manifests among them.
+	checked []checked
+	scheme  algorithm.Scheme
+	stamps  []stamped
 }
 
 // read gathers the facts of one ds:Signature.
 func (r *reader) read(e xmldsig.Node, known map[xmldsig.Node]*signed) *signed {
 	s := &signed{reader: r, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
+	s.gather(e, known)
+	if err := r.budget.Err(); err != nil { // what is missing then is nobody's fault
+		s.facts = &signature.Signature{
+			Format: s.facts.Format, ID: s.facts.ID, Value: s.facts.Value, CounterSignatureOf: s.facts.CounterSignatureOf, Unchecked: err.Error(),
+		}
+	}
+	s.identify()
+	return s
+}
+
+func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
+	if s.parent = countersigned(e, known); s.parent != nil {
+		s.facts.CounterSignatureOf = s.parent.facts.ID
+	}
+	if s.budget.Work(int64(perNode*e.Size())) != nil {
+		return
+	}
 	x, err := xmldsig.ReadSignature(e)
-	if err != nil {
+	switch {
+	case errors.Is(err, xmldsig.ErrUnsupported), errors.Is(err, budget.ErrExceeded):
+		s.facts.Unchecked = err.Error()
+		return
+	case err != nil:
 		s.structure("%v", err)
-		s.identify(e)
-		return s
+		return
 	}
 	s.xml = x
 	s.facts.Value = sha256.Sum256(x.Value)
-	s.identify(e)
-	s.parent = countersigned(e, known)
 	s.checkReferences()
 	s.readProperties()
+	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {
+		return
+	}
+	s.scopes()
 	s.evidence()
 	s.findSigner()
 	s.checkCounterSignature()
 	s.readTimestamps()
 	s.facts.Level = s.level()
-	return s
 }
+
+// What work here costs beside that of others, in units of internal/budget, or of octets for perDigest.
+const (
+	perNode        = 20     // a node of a signature or property that is looked through
+	perProperty    = 500    // an unsigned property: which of them are there is asked for some thirty times
+	perEntry       = 6      // an entry of a list that is compared
+	perDigest      = 150    // a digest, however short
+	perCertificate = 60_000 // a certificate that is read
+)
 
 func (s *signed) structure(format string, args ...any) {
 	s.facts.Structure = append(s.facts.Structure, fmt.Sprintf(format, args...))
@@ -111,8 +145,12 @@ func (s *signed) note(format string, args ...any) {
 	s.facts.Notes = append(s.facts.Notes, fmt.Sprintf(format, args...))
 }
 
+func (s *signed) constraint(format string, args ...any) {
+	s.facts.Constraints = append(s.facts.Constraints, fmt.Sprintf(format, args...))
+}
+
 // identify gives the signature an ID that no other has.
-func (s *signed) identify(e xmldsig.Node) {
+func (s *signed) identify() {
 	id := s.facts.ID
 	if id == "" {
 		sum := sha256.Sum256(s.facts.Value[:])
@@ -144,7 +182,6 @@ func (s *signed) checkCounterSignature() {
 	if s.parent == nil {
 		return
 	}
-	s.facts.CounterSignatureOf = s.parent.facts.ID
 	if s.parent.xml == nil {
 		return
 	}
