@@ -30,10 +30,13 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 	book := j.book(s)
 	req := path.Request{
 		Target: c, Pool: book.pool, Anchors: j.ev.Lists.Anchors(), Time: best.Truncate(time.Second),
-		Algorithm: j.policy.Acceptable, DirectTrust: true, Cache: j.ev.Cache,
+		Algorithm: j.policy.Acceptable, DirectTrust: true, Budget: j.budget, Cache: j.ev.Cache,
 	}
 	if stamp {
-		req.Purposes = []certificate.OID{certificate.PurposeTimeStamping}
+		req.Purposes, req.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
+		if j.policy.LooseStamps {
+			req.PurposeRule = path.PurposeStated
+		}
 	}
 	if j.policy.Revocation {
 		req.Revocation = j.revocation(book)
@@ -55,7 +58,7 @@ func (j *judge) chain(c *certificate.Certificate, s *signature.Signature, best t
 func (j *judge) signersOfEvidence(results []revocation.Result) verdict {
 	for _, r := range results {
 		for _, signer := range r.Signers {
-			if j.listed(signer) || len(r.Evidence) == 0 {
+			if j.ev.Lists.Responder(signer) || len(r.Evidence) == 0 {
 				continue
 			}
 			if proven := j.poe.of(r.Evidence[0]); signer.NotAfter.Before(proven) {
@@ -157,11 +160,17 @@ func (j *judge) covered(b *book, result *path.Result) bool {
 	return true
 }
 
+// evidenceCost is what it costs to ask one piece of evidence about one certificate, its signature aside.
+const evidenceCost = 2_000
+
 // status is what the newest evidence says about the i-th certificate of a path, of whatever age: the path
 // asks only when everything else holds. Certificates for which none is published are good.
 func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	c := result.Chain[i]
-	if !j.policy.Revocation || c.OCSPNoCheck || c.ValidityAssured {
+	if j.budget.Work(evidenceCost*int64(1+len(b.responses)+len(b.crls))) != nil {
+		return revocation.Result{}
+	}
+	if !j.policy.Revocation || c.ShortTerm() {
 		return revocation.Result{Status: revocation.Good}
 	}
 	if i < len(result.Revocation) && result.Revocation[i].Named && len(j.ev.CRLs)+len(j.ev.OCSPs) == 0 {
@@ -170,8 +179,8 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	anyAge := revocation.AnyAge
 	q := revocation.Question{
 		Certificate: c, Time: j.at, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, AfterIssuance: true,
-		LocalResponder: j.listed, Responders: b.pool.All(),
-		Verify: j.ev.Cache.Verify,
+		LocalResponder: j.ev.Lists.Responder, Responders: j.responders(b), Budget: j.budget,
+		Verify: j.ev.Cache.VerifyWithin(j.budget),
 	}
 	switch a := result.Anchor; {
 	case i+1 == len(result.Chain) && a == nil:
@@ -187,6 +196,11 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 		q.IssuerName, q.IssuerKey, q.Issuer = issuer.Subject, key, issuer
 	}
 	return revocation.Check(q, b.responses, b.crls)
+}
+
+// responders are the certificates in which one may be found that is not in its answer.
+func (j *judge) responders(b *book) []*certificate.Certificate {
+	return append(slices.Clip(b.pool.All()), j.ev.Lists.Responders()...)
 }
 
 func (v *chainVerdict) describe() []Certificate {

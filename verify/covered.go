@@ -83,7 +83,7 @@ func (c Change) String() string {
 func (r *SignatureReport) Warnings() []string {
 	var list []string
 	for _, s := range r.Scopes {
-		if !s.Full {
+		if s.part {
 			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", s.Scope, s.Name))
 		}
 	}
@@ -116,7 +116,7 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 	for _, ref := range s.References {
 		r.unknown = r.unknown || ref.Unchecked != ""
 		if ref.Scope != "" && isContent(ref.Type) {
-			r.Scopes = append(r.Scopes, Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full})
+			r.Scopes = append(r.Scopes, Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full && len(s.Unsigned) == 0, part: !ref.Full})
 		}
 	}
 	for i, c := range s.Changes {

@@ -97,7 +97,7 @@ func (v voice) covers(r *SignatureReport) []string {
 		return []string{v.say("covers.counter", nil)}
 	}
 	var list []string
-	if parts := unique(r.Scopes, func(s Scope) string { return s.part() }); len(parts) > 0 {
+	if parts := unique(r.Scopes, func(s Scope) string { return s.partial() }); len(parts) > 0 {
 		list = append(list, v.say("covers.part", map[string]any{"What": v.all(parts)}))
 	}
 	if len(r.Changes) > 0 {
@@ -157,9 +157,9 @@ func (v voice) list(items []string, total int) string {
 
 func (v voice) all(items []string) string { return v.list(items, len(items)) }
 
-// part names what is signed where it is not the whole.
-func (s Scope) part() string {
-	if s.Full {
+// partial names what is signed where it is not the whole.
+func (s Scope) partial() string {
+	if !s.part {
 		return ""
 	}
 	return s.Scope

@@ -24,7 +24,7 @@ import (
 // What a hostile document may cost: processor time and resident memory, the document itself included.
 const (
 	mayTake   = 2 * time.Second
-	mayHold   = 200 << 20
+	mayHold   = 128<<20 + 2*hugeBytes
 	hugeBytes = 100 << 20
 )
 

@@ -28,7 +28,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 	if b == nil || doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
 		return nil, errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
 	}
-	j := &judge{budget: b, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC()), shelf: newShelf()}
+	j := &judge{budget: b, ev: ev, policy: policy, at: at.UTC(), poe: newExistence(at.UTC()), shelf: newShelf(b, ev.Cache)}
 	r := newReport(policy, at)
 	verdicts := j.timestamps(doc)
 	for _, t := range doc.Timestamps {
@@ -59,7 +59,7 @@ type judge struct {
 	policy *Policy
 	at     time.Time
 	poe    *existence
-	shelf  shelf
+	shelf  *shelf
 }
 
 // verdict is an indication on its way.
@@ -162,6 +162,8 @@ func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, ver
 	switch {
 	case len(s.Structure) > 0:
 		return signer, verdict{TotalFailed, FormatFailure, slices.Clone(s.Structure)}
+	case s.NoManifest && j.policy.Manifest:
+		return signer, fail(FormatFailure, "the container has no manifest that says which files belong to it (EN 319 162-1, 4.4)")
 	case signer == nil:
 		return nil, unclear(NoSigningCertificateFound, "the document holds no certificate of the signer")
 	case s.Binding == signature.BindingMismatch:

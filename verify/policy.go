@@ -20,6 +20,8 @@ type Policy struct {
 	SigningCertificate bool
 	// Tolerated are rules on later changes of a PDF that are told and fail nobody.
 	Tolerated map[signature.Rule]bool
+	// Manifest refuses ASiC-E containers without a manifest, which EN 319 162-1 leaves to XML signatures.
+	Manifest bool
 	// LooseStamps takes time-stamps of units whose certificate or token misses what RFC 3161 2.3 and 2.4.2 demand
 	// besides the purpose itself: a critical extension, that purpose alone, the ESS attribute, a fitting tsa name.
 	LooseStamps bool
@@ -40,7 +42,7 @@ func PolicyNamed(name string) (*Policy, error) {
 // failure here, WARN is a note.
 func DSSPolicy() *Policy {
 	p := DefaultPolicy()
-	p.Name, p.LooseStamps = "dss-default", true
+	p.Name, p.LooseStamps, p.Manifest = "dss-default", true, true
 	p.Tolerated = map[signature.Rule]bool{
 		signature.RuleVisual: true, signature.RuleDocMDP: true, signature.RuleFieldMDP: true,
 		signature.RuleLock: true, signature.RuleUndefined: true,

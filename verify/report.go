@@ -137,7 +137,11 @@ type Signer struct {
 type Scope struct {
 	Name  string `json:"name"`
 	Scope string `json:"scope"`
-	Full  bool   `json:"full"`
+	// Full is true where every octet of the named thing is covered, nothing follows, and no unsigned file stands
+	// beside it that a reader takes for a part of what was signed.
+	Full bool `json:"full"`
+
+	part bool // less than the named thing itself is covered
 }
 
 // Change is one thing that a later revision of a PDF did to what was signed.

@@ -107,6 +107,8 @@ func (j *judge) unit(t *signature.Timestamp) (*certificate.Certificate, verdict)
 		return unit, unclear(NoSigningCertificateFound, "the time-stamp names another certificate than the one whose key made it")
 	case t.Binding == signature.BindingAbsent && !j.policy.LooseStamps:
 		return unit, unclear(SigConstraintsFailure, "the time-stamp does not bind the certificate of its unit by a signed attribute (RFC 3161, 2.4.2)")
+	case len(t.Demands) > 0 && !j.policy.LooseStamps:
+		return unit, verdict{Indeterminate, SigConstraintsFailure, slices.Clone(t.Demands)}
 	case !t.Found:
 		return unit, unclear(SignedDataNotFound, "what the time-stamp covers was not found")
 	case !t.Imprint:

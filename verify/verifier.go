@@ -48,6 +48,7 @@ type Request struct {
 	Detached []signature.Detached // files that a detached signature may be about
 	At       time.Time            // of validation; zero is now, when all evidence is at hand
 	Policy   *Policy              // nil is the Verifier's
+	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
 	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
 }
 
@@ -71,7 +72,10 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 			report, err = nil, &Fault{Reason: fmt.Sprint(p), Stack: debug.Stack()}
 		}
 	}()
+	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	b := budget.New(ctx, r.size())
+	b.LetGo(r.LetGo)
 	policy := r.Policy
 	if policy == nil {
 		policy = v.cfg.Policy
@@ -86,9 +90,8 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case err != nil:
 		return nil, err
 	}
-	sum := sha256.Sum256(r.Document)
-	report.SHA256 = hex.EncodeToString(sum[:])
-	return report, nil
+	report.SHA256, err = r.digest(ctx)
+	return report, err
 }
 
 func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report, error) {
@@ -110,6 +113,17 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
 	return Judge(b, doc, ev, policy, v.time(r))
+}
+
+// digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.
+func (r *Request) digest(ctx context.Context) (string, error) {
+	b := budget.New(ctx, len(r.Document))
+	b.LetGo(r.LetGo)
+	sum := sha256.New()
+	if err := b.Write(sum, r.Document); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 func (r *Request) size() int {

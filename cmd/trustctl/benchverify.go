@@ -154,13 +154,13 @@ func readList(file string, at time.Time) (jobs []job, err error) {
 }
 
 func (j job) load() (*benchDocument, error) {
-	data, err := readDocument(j.File)
+	data, err := os.ReadFile(j.File)
 	if err != nil {
 		return nil, err
 	}
 	d := &benchDocument{name: j.File, data: data, at: j.At}
 	for _, file := range j.Detached {
-		content, err := readDocument(file)
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
@@ -248,21 +249,31 @@ func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 	return o
 }
 
-func (v *verifier) judge(ctx context.Context, j job, o *outcome) (*verify.Report, error) {
-	request, err := j.read()
+func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify.Report, err error) {
+	files, err := j.open()
+	defer func() { err = errors.Join(err, files.close()) }()
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(request.Document)
-	o.SHA256 = hex.EncodeToString(sum[:])
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	report, err := v.Verify(ctx, request)
+	report, err = v.Verify(ctx, files.request(j))
+	if err != nil {
+		sum := sha256.Sum256(files[0].Octets())
+		o.SHA256 = hex.EncodeToString(sum[:])
+		return nil, v.fault(j.File, err)
+	}
+	o.SHA256 = report.SHA256
+	return report, nil
+}
+
+// fault tells of a fault of this program what its error does not show.
+func (v *verifier) fault(file string, err error) error {
 	var fault *verify.Fault
 	if errors.As(err, &fault) {
-		fmt.Fprintf(os.Stderr, "trustctl: %s: a fault of this program, please report it: %s\n", j.File, fault.Reason)
+		fmt.Fprintf(os.Stderr, "trustctl: %s: a fault of this program, please report it: %s\n", file, fault.Reason)
 	}
-	return report, err
+	return err
 }
 
 func complain(problems []string) {
@@ -271,35 +282,45 @@ func complain(problems []string) {
 	}
 }
 
-// read reads the document and what it is about.
-func (j job) read() (verify.Request, error) {
-	r := verify.Request{At: j.At}
-	var err error
-	if r.Document, err = readDocument(j.File); err != nil {
-		return r, err
-	}
-	for _, file := range j.Detached {
-		content, err := readDocument(file)
-		if err != nil {
-			return r, fmt.Errorf("detached: %w", err)
+// openFiles are the document and what it is about.
+type openFiles []*mapped.File
+
+func (j job) open() (openFiles, error) {
+	var files openFiles
+	for i, name := range append([]string{j.File}, j.Detached...) {
+		f, err := mapped.Open(name, verify.MaxDocument)
+		if err != nil && i > 0 {
+			err = fmt.Errorf("detached: %w", err)
 		}
-		r.Detached = append(r.Detached, signature.Detached{Name: filepath.Base(file), Content: content})
+		if err != nil {
+			return files, err
+		}
+		files = append(files, f)
 	}
-	return r, nil
+	return files, nil
 }
 
-func readDocument(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
+// request is about the first file, with the others as its detached ones.
+func (files openFiles) request(j job) verify.Request {
+	r := verify.Request{Document: files[0].Octets(), At: j.At, LetGo: files.letGo}
+	for i, f := range files[1:] {
+		r.Detached = append(r.Detached, signature.Detached{Name: filepath.Base(j.Detached[i]), Content: f.Octets()})
 	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a folder: name a file", file)
+	return r
+}
+
+func (files openFiles) letGo(octets []byte) {
+	for _, f := range files {
+		f.LetGo(octets)
 	}
-	if info.Size() > verify.MaxDocument {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", file, info.Size(), verify.MaxDocument)
+}
+
+func (files openFiles) close() error {
+	var failed []error
+	for _, f := range files {
+		failed = append(failed, f.Close())
 	}
-	return os.ReadFile(file)
+	return errors.Join(failed...)
 }
 
 // print writes verdicts for people. The exit status tells whether all passed.

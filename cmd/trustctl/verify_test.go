@@ -10,9 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/mapped"
 	"trustcore/hsm/seal"
+	"trustcore/verify"
+	"trustcore/verify/trustlist"
 )
 
 // runVerify runs trustctl verify in this process.
@@ -133,5 +137,36 @@ func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
 		if !strings.Contains(out, c.want) {
 			t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
 		}
+	}
+}
+
+// TestFileShortenedMeanwhile: a file that another program cuts off while it is judged is a fault of this document.
+func TestFileShortenedMeanwhile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "large.xml")
+	if err := os.WriteFile(name, []byte("<a>"+strings.Repeat("dane ", 1<<20)+"</a>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mapped.Open(name, verify.MaxDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lists, err := trustlist.Load(t.Context(), trustlist.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Policy: verify.DefaultPolicy(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := func([]byte) {
+		if err := os.Truncate(name, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err = v.Verify(t.Context(), verify.Request{Document: f.Octets(), LetGo: cut})
+	var fault *verify.Fault
+	if !errors.As(err, &fault) {
+		t.Fatal(err)
 	}
 }

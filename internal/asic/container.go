@@ -11,18 +11,20 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"path"
 	"strings"
+
+	"trustcore/internal/budget"
 )
 
 // Limits on a container. Real ones stay far below.
 const (
-	MaxFileSize = 1 << 30   // of the container, in bytes
-	MaxEntries  = 10_000    // a container with 1,000 signatures and as many files fits
-	MaxInflated = 128 << 20 // of all compressed entries together; stored ones cost nothing
+	MaxFileSize = 1 << 30 // of the container, in bytes
+	MaxEntries  = 10_000  // a container with 1,000 signatures and as many files fits
 	maxName     = 4096
 	maxMimetype = 256
 	maxFaults   = 64
+	// maxNames bounds the names of all entries, in bytes: they are kept in several forms.
+	maxNames = 4 << 20
 
 	// A container that inflates to more than ratioFrom bytes may not do so by more than maxRatio.
 	maxRatio  = 100
@@ -49,23 +51,31 @@ type Container struct {
 	// Remarks are offences against EN 319 162 that change nothing of what is signed.
 	Remarks []string
 
+	budget   *budget.Budget
 	data     []byte
 	comment  string
+	foreign  string // type of package that it is too, by its parts
 	byName   map[string]*Entry
 	contents map[*Entry][]byte
-	inflated int64
 	flate    io.ReadCloser // used again for each entry
 }
+
+// What inflating costs, in units of the budget: octets that are read, most of all.
+const (
+	packedOctet   = 25
+	inflatedOctet = 1
+)
 
 // ErrNotContainer is returned for ZIP files that hold neither a signature nor a declaration to be a container.
 var ErrNotContainer = errors.New("asic: the ZIP file is no signature container")
 
 // Open reads the directory of a container. The data must not change while the Container is in use.
-func Open(data []byte) (*Container, error) {
+// Inflating spends of the budget; an error of it is budget.ErrExceeded or the context's.
+func Open(b *budget.Budget, data []byte) (*Container, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("asic: %d bytes are more than %d", len(data), MaxFileSize)
 	}
-	c := &Container{data: data, byName: map[string]*Entry{}, contents: map[*Entry][]byte{}}
+	c := &Container{budget: b, data: data, byName: map[string]*Entry{}, contents: map[*Entry][]byte{}}
 	if err := c.readDirectory(); err != nil {
 		return nil, err
 	}
@@ -73,6 +83,9 @@ func Open(data []byte) (*Container, error) {
 		return nil, err
 	}
 	c.readMimetype()
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
 	return c, c.identify()
 }
 
@@ -82,82 +95,105 @@ func (c *Container) fault(format string, args ...any) {
 	}
 }
 
-func (c *Container) remark(text string) { c.Remarks = append(c.Remarks, text) }
-
-// indexNames finds entries by name. Names that are the same after normalisation make an entry
-// ambiguous: Find gives neither.
-func (c *Container) indexNames() error {
-	for _, e := range c.Entries {
-		if e.method != stored && e.method != deflated || e.flags&flagEncrypted != 0 {
-			return fmt.Errorf("asic: %q is compressed by method %d or encrypted; only stored and deflated entries are read", e.Name, e.method)
-		}
-		e.Name = decodeName(e.Name)
-		key := normal(e.Name)
-		if key == ".." || strings.HasPrefix(key, "../") || strings.HasPrefix(e.Name, "/") {
-			c.fault("the name %q leads out of the container", e.Name)
-		}
-		if first, ok := c.byName[key]; ok {
-			c.fault("the name %q occurs twice", e.Name)
-			first.ambiguous, e.ambiguous = true, true
-			continue
-		}
-		c.byName[key] = e
-	}
-	return nil
+func (c *Container) remark(format string, args ...any) {
+	c.Remarks = append(c.Remarks, fmt.Sprintf(format, args...))
 }
 
-// normal gives names that file systems take for one another one form.
-func normal(name string) string { return path.Clean(strings.ReplaceAll(name, "\\", "/")) }
-
-// Find returns the entry with a name, or nil when there is none or more than one.
-func (c *Container) Find(name string) *Entry {
-	e := c.byName[normal(name)]
-	if e == nil || e.ambiguous {
-		return nil
-	}
-	return e
-}
-
-// Read returns the content of an entry; it fails when size or checksum are not what the headers say,
-// or when the container inflates beyond the limits.
+// Read returns the content of an entry and keeps it; it fails when size or checksum are not what the headers
+// say, or when the container inflates beyond the limits.
 func (c *Container) Read(e *Entry) ([]byte, error) {
 	if b, ok := c.contents[e]; ok {
 		return b, nil
 	}
-	raw := c.data[e.start : e.start+e.packed]
-	b := raw
+	if err := c.admit(e); err != nil {
+		return nil, err
+	}
+	b := c.packed(e)
 	if e.method == deflated {
-		var err error
-		if b, err = c.inflate(e, raw); err != nil {
+		if err := c.budget.Hold(int(e.Size)); err != nil {
+			return nil, err
+		}
+		var out bytes.Buffer
+		out.Grow(int(e.Size) + bytes.MinRead)
+		if err := c.inflate(&out, e); err != nil {
 			return nil, fmt.Errorf("asic: %q: %w", e.Name, err)
 		}
+		b = out.Bytes()
 	}
 	if int64(len(b)) != e.Size || crc32.ChecksumIEEE(b) != e.crc {
-		return nil, fmt.Errorf("asic: %q is damaged", e.Name)
+		return nil, e.damaged()
 	}
 	c.contents[e] = b
 	return b, nil
 }
 
-func (c *Container) inflate(e *Entry, raw []byte) ([]byte, error) {
-	if e.Size > MaxInflated-c.inflated {
-		return nil, fmt.Errorf("the container inflates to more than %d bytes", MaxInflated)
+// Forget gives back what Read keeps of an entry.
+func (c *Container) Forget(e *Entry) {
+	if _, ok := c.contents[e]; ok && e.method == deflated {
+		c.budget.Release(int(e.Size))
 	}
-	if c.inflated+e.Size > ratioFrom && (c.inflated+e.Size)/maxRatio > int64(len(c.data)) {
-		return nil, fmt.Errorf("the container inflates to more than %d times its size", maxRatio)
+	delete(c.contents, e)
+}
+
+// CopyTo writes the content of an entry and keeps nothing. What was written counts only without an error, of
+// which there are those of Read.
+func (c *Container) CopyTo(w io.Writer, e *Entry) error {
+	if b, ok := c.contents[e]; ok {
+		return c.budget.Write(w, b)
 	}
-	c.inflated += e.Size
-	var out bytes.Buffer
-	out.Grow(int(e.Size) + bytes.MinRead)
+	sum := &checksum{Writer: w}
+	var err error
+	if e.method == stored {
+		err = c.budget.Write(sum, c.packed(e))
+	} else if err = c.admit(e); err == nil {
+		err = c.inflate(sum, e)
+	}
+	if err != nil {
+		return fmt.Errorf("asic: %q: %w", e.Name, err)
+	}
+	if sum.size != e.Size || sum.crc != e.crc {
+		return e.damaged()
+	}
+	return nil
+}
+
+// checksum counts and sums what goes through it.
+type checksum struct {
+	io.Writer
+	size int64
+	crc  uint32
+}
+
+func (c *checksum) Write(p []byte) (int, error) {
+	c.size += int64(len(p))
+	c.crc = crc32.Update(c.crc, crc32.IEEETable, p)
+	return c.Writer.Write(p)
+}
+
+func (e *Entry) damaged() error { return fmt.Errorf("asic: %q is damaged", e.Name) }
+
+func (c *Container) packed(e *Entry) []byte { return c.data[e.start : e.start+e.packed] }
+
+// admit spends for the reading of an entry, and refuses bombs.
+func (c *Container) admit(e *Entry) error {
+	if e.method != deflated {
+		return c.budget.Octets(int(e.Size))
+	}
+	if e.Size > ratioFrom && e.Size/maxRatio > int64(len(c.data)) {
+		return fmt.Errorf("asic: %q inflates to more than %d times the size of the container", e.Name, maxRatio)
+	}
+	return c.budget.Work(packedOctet*e.packed + (inflatedOctet+budget.Octet)*e.Size)
+}
+
+func (c *Container) inflate(w io.Writer, e *Entry) error {
+	packed := bytes.NewReader(c.packed(e))
 	if c.flate == nil {
-		c.flate = flate.NewReader(bytes.NewReader(raw))
-	} else if err := c.flate.(flate.Resetter).Reset(bytes.NewReader(raw), nil); err != nil {
-		return nil, err
+		c.flate = flate.NewReader(packed)
+	} else if err := c.flate.(flate.Resetter).Reset(packed, nil); err != nil {
+		return err
 	}
-	if _, err := io.Copy(&out, io.LimitReader(c.flate, e.Size+1)); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	_, err := io.Copy(w, io.LimitReader(c.flate, e.Size+1))
+	return err
 }
 
 // readMimetype reads the declaration of the kind. A name that only white space tells from
@@ -200,7 +236,7 @@ const (
 	mimeOpenDocument = "application/vnd.oasis.opendocument."
 )
 
-// identify tells the kind by the declaration, else by the content: one file and no manifest is simple.
+// identify tells the kind by the declaration, else by the content.
 func (c *Container) identify() error {
 	declared := strings.ToLower(c.Mimetype)
 	switch {
@@ -216,7 +252,7 @@ func (c *Container) identify() error {
 	}
 	signed := false
 	for _, e := range c.Entries {
-		switch e.Role() {
+		switch e.role {
 		case XAdESSignatures, CAdESSignature, TimestampToken, EvidenceRecord:
 			signed = true
 		}
@@ -224,9 +260,11 @@ func (c *Container) identify() error {
 	if !signed {
 		return ErrNotContainer
 	}
-	c.remark("the mimetype entry declares no signature container")
+	if c.Mimetype != "" {
+		c.remark("the mimetype entry says %q, which is no signature container", c.Mimetype)
+	}
 	c.Kind = Extended
-	if len(c.Data()) == 1 && len(c.WithRole(SignatureManifest)) == 0 {
+	if c.isSimple() {
 		c.Kind = Simple
 	}
 	return nil

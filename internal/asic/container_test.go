@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"trustcore/internal/budget"
 )
 
 // file is one entry to be packed.
@@ -51,8 +53,13 @@ func sample(t testing.TB) []byte {
 		file{"META-INF/signatures0.xml", "<x/>", true}, file{"META-INF/", "", false})
 }
 
+func open(t testing.TB, data []byte) (*Container, error) {
+	t.Helper()
+	return Open(budget.New(t.Context(), len(data)), data)
+}
+
 func TestOpen(t *testing.T) {
-	c, err := Open(sample(t))
+	c, err := open(t, sample(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +98,7 @@ func TestOpenInfoZIP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Open(data)
+	c, err := open(t, data)
 	if err != nil || len(c.Faults)+len(c.Remarks) != 0 || len(c.Entries) != 3 {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -112,15 +119,19 @@ func TestKind(t *testing.T) {
 		{"spreadsheet", []file{{"mimetype", "application/vnd.oasis.opendocument.spreadsheet", false}}, OpenDocument},
 		{"one file", []file{{"a", "1", false}, signatureFile}, Simple},
 		{"two files", []file{{"a", "1", false}, {"b", "1", false}, signatureFile}, Extended},
+		{"one file with a package manifest", []file{{"a", "1", false}, {"META-INF/manifest.xml", "<a/>", false}, {"META-INF/signatures0.xml", "<a/>", false}}, Extended},
+		{"one file, signatures by another name", []file{{"a", "1", false}, {"META-INF/signatures0.xml", "<a/>", false}}, Simple},
+		{"one file, time-stamp and package manifest", []file{{"a", "1", false}, {"META-INF/manifest.xml", "<a/>", false}, {"META-INF/timestamp.tst", "x", false}}, Simple},
+		{"one file, XML", []file{{"a", "1", false}, {"META-INF/signatures.xml", "<a/>", false}}, Simple},
 		{"one file with a manifest", []file{{"a", "1", false}, {"META-INF/ASiCManifest1.xml", "<a/>", false}, signatureFile}, Extended},
 	}
 	for _, c := range cases {
-		got, err := Open(pack(t, c.files...))
+		got, err := open(t, pack(t, c.files...))
 		if err != nil || got.Kind != c.want {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
-	if _, err := Open(pack(t, file{"a", "1", false})); !errors.Is(err, ErrNotContainer) {
+	if _, err := open(t, pack(t, file{"a", "1", false})); !errors.Is(err, ErrNotContainer) {
 		t.Errorf("a plain ZIP file: %v", err)
 	}
 }
@@ -129,12 +140,12 @@ func TestRole(t *testing.T) {
 	for name, want := range map[string]Role{
 		"mimetype": MimetypeEntry, "umowa.pdf": Data, "a/META-INF/signatures.xml": Data, "META-INF/": Folder, "folder/": Folder,
 		"META-INF/signatures001.xml": XAdESSignatures, "meta-inf/Signatures.xml": XAdESSignatures, "META-INF/documentsignatures.xml": XAdESSignatures,
-		"META-INF/signature.p7s": CAdESSignature, "META-INF/timestamp002.tst": TimestampToken, "META-INF/manifest.xml": Meta,
+		"META-INF/signature.p7s": CAdESSignature, "META-INF/timestamp002.tst": TimestampToken, "META-INF/manifest.xml": PackageManifest, "META-INF/x.txt": Meta,
 		"META-INF/ASiCManifest.xml": SignatureManifest, "META-INF/ASiCManifestsignature.xml": SignatureManifest,
 		"META-INF/ASiCArchiveManifest001.xml": ArchiveManifest, "META-INF/ASiCEvidenceRecordManifest.xml": RecordManifest,
 		"META-INF/evidencerecord.ers": EvidenceRecord, "META-INF/evidencerecord001.xml": EvidenceRecord,
 	} {
-		if got := (&Entry{Name: name}).Role(); got != want {
+		if got := roleOf(name); got != want {
 			t.Errorf("%s: role %d, want %d", name, got, want)
 		}
 	}
@@ -162,6 +173,15 @@ func TestGuard(t *testing.T) {
 		{"other method in the local header", at(local+8, 0), "another method"},
 		{"gap", gap(t), "belong to no entry"},
 		{"name like mimetype", pack(t, file{"mimetype ", extended, false}, file{"a", "1", false}, file{"META-INF/signatures0.xml", "<a/>", false}), "looks like the mimetype entry"},
+		{"names that differ in case", pack(t, file{"mimetype", extended, false}, file{"Umowa.txt", "1", false}, file{"umowa.TXT", "2", false}), "are one on some systems"},
+		{"names that differ in composed letters", pack(t, file{"mimetype", extended, false}, file{"z\u0142\u00f3.txt", "1", false}, file{"z\u0142o\u0301.txt", "2", false}), "are one on some systems"},
+		{"names that differ in a dot at the end", pack(t, file{"mimetype", extended, false}, file{"a.txt", "1", false}, file{"a.txt.", "2", false}), "are one on some systems"},
+		{"name that turns around", pack(t, file{"mimetype", extended, false}, file{"umowa\u202efdp.exe", "1", false}), "how it is shown"},
+		{"name with an escape", pack(t, file{"mimetype", extended, false}, file{"umowa\x1b[2K.txt", "1", false}), "how it is shown"},
+		{"drive", pack(t, file{"mimetype", extended, false}, file{"C:\\x", "1", false}), "leads out"},
+		{"symbolic link", link(t), "symbolic link"},
+		{"another name in Unicode", renamed(t, 0x7075), "another name for readers"},
+		{"folder with data", raw([]rawEntry{{"mimetype", extended, -1}, {"a/", "data", -1}}, "", ""), "holds data"},
 		{"leads out", pack(t, file{"mimetype", extended, false}, file{"../x", "1", false}), "leads out"},
 		{"bytes behind", append(bytes.Clone(good), 'x'), ""},
 		{"encrypted", at(central+8, good[central+8]|flagEncrypted), ""},
@@ -172,7 +192,7 @@ func TestGuard(t *testing.T) {
 		{"empty", nil, ""},
 	}
 	for _, c := range cases {
-		got, err := Open(c.data)
+		got, err := open(t, c.data)
 		switch {
 		case c.fault == "" && err == nil:
 			t.Errorf("%s: accepted", c.name)
@@ -180,10 +200,54 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
 	}
-	c, err := Open(twice)
+	c, err := open(t, twice)
 	if err != nil || c.Find("a") != nil {
 		t.Error("a name that occurs twice gives one of the two")
 	}
+}
+
+// link packs a symbolic link beside a file.
+func link(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, mode := range map[string]os.FileMode{"other.txt": 0o644, "umowa.txt": os.ModeSymlink | 0o777} {
+		header := &zip.FileHeader{Name: name}
+		header.SetMode(mode)
+		f, err := w.CreateHeader(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(f, "other.txt"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	header := &zip.FileHeader{Name: "META-INF/signatures0.xml"}
+	if _, err := w.CreateHeader(header); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// renamed packs a file with an extra field that holds another name.
+func renamed(t testing.TB, field uint16) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, name := range []string{"umowa.txt", "META-INF/signatures0.xml"} {
+		other := "\x01\x00\x00\x00\x00inna.txt"
+		extra := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, field), uint16(len(other)))
+		if _, err := w.CreateHeader(&zip.FileHeader{Name: name, Extra: append(extra, other...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // rawEntry is an entry for archives that no writer makes.
@@ -246,7 +310,7 @@ func overlap(testing.TB) []byte {
 
 func TestBombs(t *testing.T) {
 	zeros := strings.Repeat("\x00", 8<<20)
-	c, err := Open(pack(t, file{"mimetype", extended, false}, file{"bomb", zeros, true}))
+	c, err := open(t, pack(t, file{"mimetype", extended, false}, file{"bomb", zeros, true}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +320,7 @@ func TestBombs(t *testing.T) {
 	lying := pack(t, file{"mimetype", extended, false}, file{"b", strings.Repeat("abc", 1000), true})
 	central := bytes.LastIndex(lying, []byte("b")) // the name in the directory
 	binary.LittleEndian.PutUint32(lying[central-centralSize+24:], 10)
-	if c, err = Open(lying); err == nil {
+	if c, err = open(t, lying); err == nil {
 		if _, err = c.Read(c.Find("b")); err == nil {
 			t.Error("an entry longer than declared was read")
 		}
@@ -265,7 +329,7 @@ func TestBombs(t *testing.T) {
 	for i := range many {
 		many[i] = rawEntry{"n", "", -1}
 	}
-	if _, err := Open(raw(many, "", "")); err == nil {
+	if _, err := open(t, raw(many, "", "")); err == nil {
 		t.Error("too many entries were read")
 	}
 }
@@ -285,7 +349,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(gap(f))
 	f.Add(overlap(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := Open(data)
+		c, err := open(t, data)
 		if err != nil {
 			return
 		}
@@ -300,7 +364,7 @@ func FuzzOpen(f *testing.F) {
 func BenchmarkOpen(b *testing.B) {
 	data := sample(b)
 	for b.Loop() {
-		c, err := Open(data)
+		c, err := open(b, data)
 		if err != nil {
 			b.Fatal(err)
 		}

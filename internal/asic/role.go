@@ -20,14 +20,17 @@ const (
 	SignatureManifest             // META-INF/ASiCManifest*.xml: for a CAdES signature or a time-stamp
 	ArchiveManifest               // META-INF/ASiCArchiveManifest*.xml
 	RecordManifest                // META-INF/ASiCEvidenceRecordManifest*.xml
+	PackageManifest               // META-INF/manifest.xml
 	Meta                          // anything else in META-INF
 )
 
-// Role tells by its name what the entry is for. Folder names count in any case, as DSS and
-// libdigidocpp take them.
-func (e *Entry) Role() Role {
-	name := normal(e.Name)
-	if strings.HasSuffix(e.Name, "/") {
+// Role tells by its name what the entry is for.
+func (e *Entry) Role() Role { return e.role }
+
+// roleOf takes folder names in any case, as DSS and libdigidocpp do.
+func roleOf(entry string) Role {
+	name := normal(entry)
+	if strings.HasSuffix(entry, "/") || strings.HasSuffix(entry, "\\") {
 		return Folder
 	}
 	if name == "mimetype" {
@@ -45,6 +48,8 @@ func (e *Entry) Role() Role {
 		return RecordManifest
 	case xml && strings.Contains(file, "asicmanifest"):
 		return SignatureManifest
+	case file == "manifest.xml":
+		return PackageManifest
 	case strings.Contains(file, "evidencerecord") && (xml || strings.HasSuffix(file, ".ers")):
 		return EvidenceRecord
 	case xml && strings.Contains(file, "signature"): // BDOC 1.0 writes signature0.xml
@@ -61,7 +66,7 @@ func (e *Entry) Role() Role {
 func (c *Container) WithRole(r Role) []*Entry {
 	var out []*Entry
 	for _, e := range c.Entries {
-		if e.Role() == r {
+		if e.role == r {
 			out = append(out, e)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"unicode/utf8"
 )
@@ -22,6 +23,7 @@ type Entry struct {
 	start     int64 // first byte of the data, known after the local header was read
 	end       int64 // first byte behind the data and its descriptor
 	ambiguous bool  // another entry has the same name
+	role      Role
 }
 
 const (
@@ -44,7 +46,12 @@ const (
 	end64Size   = 56
 	locatorSize = 20
 
-	extraZip64 = 1
+	extraZip64       = 1
+	extraUnicodePath = 0x7075 // of Info-ZIP: another spelling of the name, which some readers prefer
+
+	unixHost    = 3 // in 'version made by': external attributes hold the Unix mode
+	modeMask    = 0o170000
+	modeSymlink = 0o120000
 )
 
 var errBroken = errors.New("asic: broken ZIP file")
@@ -120,7 +127,7 @@ func (c *Container) readDirectory() error {
 	rest := c.data[d.offset : d.offset+d.size]
 	for range d.entries {
 		var e *Entry
-		if e, rest, err = readCentral(rest); err != nil {
+		if e, rest, err = c.readCentral(rest); err != nil {
 			return err
 		}
 		if err := c.readLocal(e); err != nil {
@@ -135,7 +142,7 @@ func (c *Container) readDirectory() error {
 }
 
 // readCentral reads one header of the central directory.
-func readCentral(b []byte) (*Entry, []byte, error) {
+func (c *Container) readCentral(b []byte) (*Entry, []byte, error) {
 	if len(b) < centralSize || string(b[:4]) != centralSignature {
 		return nil, nil, errBroken
 	}
@@ -155,18 +162,49 @@ func readCentral(b []byte) (*Entry, []byte, error) {
 	if e.Name == "" || len(e.Name) > maxName {
 		return nil, nil, errors.New("asic: an entry without a name, or with one that is too long")
 	}
+	if err := c.budget.Hold(heldAnEntry + heldAName*name); err != nil {
+		return nil, nil, err
+	}
+	if b[5] == unixHost && le.Uint32(b[38:])>>16&modeMask == modeSymlink {
+		c.fault("%q is a symbolic link: who unpacks it sees another file", e.Name)
+	}
+	c.checkUnicodePath(e, b[centralSize+name:centralSize+name+extra])
 	return e, b[centralSize+name+extra+comment:], nil
+}
+
+// What an entry keeps in memory, in octets: itself and its place in the indexes, and each octet of its name in
+// several spellings.
+const (
+	heldAnEntry = 512
+	heldAName   = 4
+)
+
+// checkUnicodePath holds the other spelling of a name against the one that everybody reads.
+func (c *Container) checkUnicodePath(e *Entry, extra []byte) {
+	const nameAt = 5 // behind version and checksum
+	for id, field := range extraFields(extra) {
+		if id == extraUnicodePath && len(field) >= nameAt && string(field[nameAt:]) != decodeName(e.Name) {
+			c.fault("%q has another name for readers that prefer the Unicode one", e.Name)
+		}
+	}
+}
+
+// extraFields gives the fields of an extra field. Some writers pad at the end; nothing can be in there.
+func extraFields(extra []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(extra) >= 4 {
+			id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
+			if extra = extra[4:]; n > len(extra) || !yield(id, extra[:n]) {
+				return
+			}
+			extra = extra[n:]
+		}
+	}
 }
 
 // zip64 replaces the values that say 'look in the extra field'.
 func (e *Entry) zip64(extra []byte) error {
-	for len(extra) >= 4 {
-		id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
-		if extra = extra[4:]; n > len(extra) {
-			return nil // some writers pad; nothing we need can be in there
-		}
-		field := extra[:n]
-		extra = extra[n:]
+	for id, field := range extraFields(extra) {
 		if id != extraZip64 {
 			continue
 		}
@@ -206,6 +244,7 @@ func (c *Container) readLocal(e *Entry) error {
 	if err := local.zip64(b[localSize+name : localSize+name+extra]); err != nil {
 		return err
 	}
+	c.checkUnicodePath(e, b[localSize+name:localSize+name+extra])
 	streamed := e.flags&flagDescriptor != 0
 	unknown := streamed && local.Size == 0 && local.packed == 0
 	switch {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync/atomic"
 )
 
@@ -32,6 +34,9 @@ const (
 // checkEvery is how many units pass between two looks at the context: about a millisecond.
 const checkEvery = 1_000_000
 
+// window is how many octets are written between two looks at the budget.
+const window = 1 << 20
+
 // Budget is what is left for one document. It is safe for concurrent use. Once it is spent every call fails, so
 // that a caller that can't report an error may go on and stop at the next that can.
 type Budget struct {
@@ -41,6 +46,8 @@ type Budget struct {
 	look   atomic.Int64 // work left at which the context is looked at next
 	failed atomic.Pointer[error]
 	max    limits
+	// letGo hears of octets that were read through; nil hears nothing.
+	letGo func(octets []byte)
 }
 
 type limits struct{ work, held int64 }
@@ -86,6 +93,27 @@ func (b *Budget) Octets(n int) error { return b.Work(Octet * int64(n)) }
 
 // Nodes spends for n nodes visited.
 func (b *Budget) Nodes(n int) error { return b.Work(Node * int64(n)) }
+
+// LetGo makes Write tell f of octets that it has read through, so that their owner may give their memory back until
+// they are read again: those of a mapped file. It is set before the budget is shared.
+func (b *Budget) LetGo(f func(octets []byte)) { b.letGo = f }
+
+// Write writes octets in pieces, spends for each before it is written, and lets go of it afterwards. It is the way
+// in which data of any size are digested: the work ends within a piece when the budget or the context is over.
+func (b *Budget) Write(w io.Writer, octets []byte) error {
+	for piece := range slices.Chunk(octets, window) {
+		if err := b.Octets(len(piece)); err != nil {
+			return err
+		}
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		if b.letGo != nil {
+			b.letGo(piece)
+		}
+	}
+	return nil
+}
 
 // Hold spends octets of memory that are kept until the document is judged, before they are made.
 func (b *Budget) Hold(octets int) error {

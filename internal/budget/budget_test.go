@@ -1,6 +1,7 @@
 package budget_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -73,5 +74,25 @@ func TestSizeBuysWork(t *testing.T) {
 	}
 	if got := large.Left() - same.Left(); got != 20*100<<20 {
 		t.Error(got)
+	}
+}
+
+// TestWriteSpendsByPiece: what is written was paid for, and what was written is let go of.
+func TestWriteSpendsByPiece(t *testing.T) {
+	data := bytes.Repeat([]byte("dane"), 1<<20)
+	b := budget.Of(t.Context(), int64(budget.Octet*len(data)), 0)
+	var out bytes.Buffer
+	left := 0
+	b.LetGo(func(p []byte) { left += len(p) })
+	if err := b.Write(&out, data); err != nil || !bytes.Equal(out.Bytes(), data) || left != len(data) {
+		t.Fatal(err, out.Len(), left)
+	}
+	if b.Left() != 0 {
+		t.Error("unspent:", b.Left())
+	}
+	small := budget.Of(t.Context(), int64(budget.Octet*len(data)/2), 0)
+	out.Reset()
+	if err := small.Write(&out, data); !errors.Is(err, budget.ErrExceeded) || out.Len() > len(data)/2 {
+		t.Error("written beyond the budget:", err, out.Len())
 	}
 }

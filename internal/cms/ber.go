@@ -13,7 +13,14 @@ const (
 	// maxVisits bounds the elements looked at, those skipped over in search of an end-of-contents
 	// included. A content of 1 GB in 4 KB segments, scanned once a level, stays below it.
 	maxVisits = 1 << 22
+	// maxKept bounds the attributes, values and other members of sets that one parse keeps. A file with 12
+	// signers, 150 certificates and 40 attributes has some 700.
+	maxKept = 1 << 18
 )
+
+// ParseWork is what Parse, or another reader of this package, takes for an input of n octets at most, in units
+// of internal/budget: a visit costs some 25, and the smallest element has two octets.
+func ParseWork(n int) int64 { return 25 * int64(min(n/2, maxVisits)) }
 
 // ErrLimit is wrapped by errors about input that goes beyond a limit of this package.
 var ErrLimit = errors.New("limit exceeded")
@@ -57,7 +64,15 @@ func (e Element) Constructed() bool { return e.Tag&tagConstructed != 0 }
 func (e Element) kind() byte { return e.Tag &^ tagConstructed }
 
 // visits counts the elements looked at, shared by all readers of one parse.
-type visits struct{ left int }
+type visits struct{ left, kept int }
+
+// keep counts a member that is kept.
+func (v *visits) keep() error {
+	if v.kept++; v.kept > maxKept {
+		return fmt.Errorf("more than %d members of sets: %w", maxKept, ErrLimit)
+	}
+	return nil
+}
 
 func (v *visits) take() error {
 	v.left--

@@ -13,8 +13,8 @@ const (
 	maxCertificates = 4096
 	maxRevocations  = 4096
 	maxAttributes   = 1024
-	maxValues       = 4096 // of one attribute
-	maxSegments     = 1 << 20
+	maxValues       = 4096    // of one attribute
+	maxSegments     = 1 << 19 // a content of 256 MB in 512 octets each
 )
 
 // SignedData is a parsed SignedData (RFC 5652, 5.1).
@@ -386,6 +386,9 @@ func (r *reader) members(limit int) ([][]byte, error) {
 	for !r.empty() {
 		if len(list) >= limit {
 			return nil, fmt.Errorf("more than %d members: %w", limit, ErrLimit)
+		}
+		if err := r.left.keep(); err != nil {
+			return nil, err
 		}
 		e, err := r.next()
 		if err != nil {

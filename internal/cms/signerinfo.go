@@ -145,6 +145,9 @@ func (r *reader) attributes(tag byte) ([]Attribute, []byte, error) {
 		if len(list) >= maxAttributes {
 			return nil, nil, fmt.Errorf("more than %d: %w", maxAttributes, ErrLimit)
 		}
+		if err := r.left.keep(); err != nil {
+			return nil, nil, err
+		}
 		a, err := in.attribute()
 		if err != nil {
 			return nil, nil, err

@@ -184,26 +184,36 @@ func (q *TimestampRequest) readExtensions(r *reader) error {
 		if err != nil {
 			return err
 		}
-		x := RequestExtension{}
-		if x.Type, err = in.oid("extnID"); err != nil {
-			return err
-		}
-		critical, ok, err := in.optional(tagBoolean, "critical")
+		x, err := in.extension()
 		if err != nil {
 			return err
 		}
-		x.Critical = ok && len(critical.Content) == 1 && critical.Content[0] != 0
-		value, err := in.expect(tagOctetString, "extnValue")
-		if err != nil {
-			return err
-		}
-		x.Value = value.Content
 		if x.Critical {
 			return &RequestError{UnacceptedExtension, fmt.Sprintf("critical extension %s", x.Type)}
 		}
 		q.Extensions = append(q.Extensions, x)
 	}
 	return nil
+}
+
+// extension reads the fields of one Extension (RFC 5280, 4.1).
+func (r *reader) extension() (RequestExtension, error) {
+	var x RequestExtension
+	var err error
+	if x.Type, err = r.oid("extnID"); err != nil {
+		return x, err
+	}
+	critical, ok, err := r.optional(tagBoolean, "critical")
+	if err != nil {
+		return x, err
+	}
+	x.Critical = ok && (len(critical.Content) != 1 || critical.Content[0] != 0)
+	value, err := r.expect(tagOctetString, "extnValue")
+	if err != nil {
+		return x, err
+	}
+	x.Value = value.Content
+	return x, nil
 }
 
 // digestSizes are the hash functions whose imprint length is known.

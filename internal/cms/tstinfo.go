@@ -119,6 +119,17 @@ func (t *TSTInfo) readOptional(r *reader) error {
 	return nil
 }
 
+// ReadExtension tells what an Extension element is about, and whether it is critical.
+func ReadExtension(der []byte) (id OID, critical bool, err error) {
+	outer := newReader(der)
+	in, _, err := outer.enter(tagSequence, "Extension")
+	if err != nil {
+		return "", false, err
+	}
+	x, err := in.extension()
+	return x.Type, x.Critical, err
+}
+
 func (a *Accuracy) read(r *reader) error {
 	for _, field := range []struct {
 		tag   byte

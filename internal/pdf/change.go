@@ -1,458 +1,370 @@
 package pdf
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 )
 
-// ChangeKind tells how far a change goes (ISO 32000-2 12.8.2.2). Each kind includes the ones before it
-// in what a certification may allow.
+// ChangeKind tells what a later revision did. What of it is allowed depends on what was signed.
 type ChangeKind int
 
-// The kinds of changes. Security stores, document time-stamps, further signatures and metadata are no
-// changes in this sense.
+// The kinds of changes.
 const (
-	ChangeForm       ChangeKind = iota + 1 // a form field was filled in or changed its look
-	ChangeAnnotation                       // annotations were added, changed or removed
-	ChangeContent                          // anything else: pages, content, resources, the catalog
+	ChangeStore       ChangeKind = iota + 1 // evidence came into the security store, or the catalog says that it is used
+	ChangeTimestamp                         // a document time-stamp was added
+	ChangeSignature                         // a further signature was added
+	ChangeEmptyField                        // a signature field was added that nobody signed
+	ChangeField                             // a field was filled in
+	ChangeComment                           // an annotation was added
+	ChangeAnnotation                        // an annotation that was there is gone or another
+	ChangeMetadata                          // dates and producer of the file
+	ChangeDescription                       // title, author, subject or keywords
+	ChangePages                             // the number of pages
+	ChangeContent                           // what a page shows
+	ChangeLook                              // a field or its look was removed or replaced
+	ChangeOther                             // anything else
 )
 
 // Change is one difference between a signed revision and the newest one.
 type Change struct {
-	Kind   ChangeKind
-	Object int    // number of the object
-	What   string // for a person
+	Kind     ChangeKind
+	Object   Ref    // zero where the change is in none
+	Revision int    // index of the revision that did it last
+	Page     int    // from 1, 0 where it is on none
+	Field    string // full name of the field, "" where it is of none
+	New      bool   // the field was not there before
+	// Visible tells of a signature field that it shows something on the page, a rectangle that is not empty.
+	Visible bool
+	// Harmless tells of bytes that nobody takes for a part of the document.
+	Harmless bool
+	What     string // for a person
 }
 
-// maxChanged limits the objects that are compared.
-const maxChanged = 1 << 16
-
-// ChangesSince compares the document as it was at revision i with the newest revision, object by
-// object: objects that existed then and say something else now. It renders nothing, so a change that
-// cannot be seen counts as well.
+// ChangesSince compares the document as it was at revision i with the newest one and lists what is different in
+// whatever can be reached from the catalog, and what the bytes behind hold besides. It renders nothing: a change
+// that cannot be seen counts as well. The error is that of the budget.
 func (d *Document) ChangesSince(i int) ([]Change, error) {
-	if i == len(d.revisions)-1 {
-		return nil, nil
+	if i < 0 || i >= len(d.revisions) {
+		return nil, errors.New("pdf: no such revision")
 	}
-	if d.rebuilt != nil {
-		return nil, errors.New("pdf: revisions without cross references cannot be compared")
-	}
-	old, err := d.At(i)
-	if err != nil {
-		return nil, err
-	}
-	if old.rebuilt != nil {
-		return nil, errors.New("pdf: the signed revision cannot be read by itself")
-	}
-	numbers, err := d.touchedSince(d.revisions[i].End)
-	if err != nil {
-		return nil, err
-	}
-	c := comparison{old: old, new: d, roles: rolesOf(old)}
-	if a, b := old.PageCount(), d.PageCount(); a != b {
-		c.add(ChangeContent, 0, fmt.Sprintf("the document had %d pages and has %d", a, b))
-	}
-	for _, n := range numbers {
-		if c.object(n); d.budget.scan <= 0 {
-			return nil, errLimit
+	c := &comparison{old: d, new: d, from: d.revisions[i].End, roles: map[int]role{}, pageOf: map[int]int{}, added: map[int]int{}}
+	if i < len(d.revisions)-1 {
+		old, err := d.At(i)
+		switch {
+		case d.meter.Err() != nil:
+			return nil, d.meter.Err()
+		case errors.Is(err, errLimit):
+			return nil, err
+		case err != nil:
+			c.add(Change{Kind: ChangeOther, What: "the signed revision cannot be read by itself"})
+		default:
+			c.old = old
+			c.run()
 		}
 	}
-	if old.trailer["Root"] != d.trailer["Root"] {
-		c.add(ChangeContent, 0, "another catalog is in force")
+	c.strays()
+	if err := d.meter.Err(); err != nil {
+		return nil, err
 	}
 	return c.changes, nil
 }
 
-// PageCount returns the number of pages that the page tree claims.
-func (d *Document) PageCount() int64 {
-	n, _ := d.Integer(d.Dict(d.Catalog()["Pages"])["Count"])
-	return n
+// comparison holds the newest state of a document against a signed one.
+//
+// Whatever is reached from the signed catalog is frozen: it must read the same now. A few dictionaries and lists
+// may change in ways that have rules of their own (role). What something is follows from how it is reached in the
+// signed revision, never from the type that it claims, and what is reached in two ways is frozen by either.
+type comparison struct {
+	old, new *Document
+	from     int64 // end of the signed revision
+	changes  []Change
+
+	leaves []leaf       // pages of the signed revision
+	roles  map[int]role // by object of the signed revision
+	pageOf map[int]int  // page of an annotation of the signed revision
+	annots []Ref        // annotations of the signed revision that are no fields
+	added  map[int]int  // annotations that are new on a page, with the page
+	order  []newcomer   // the same, as they come
+	seen   numbers      // frozen objects that were looked at
+	depth  int          // of references that are compared
 }
 
-// touchedSince lists the objects that have an entry in a cross-reference section at or behind an offset.
-func (d *Document) touchedSince(offset int64) ([]int, error) {
-	touched := map[int]bool{}
-	for _, s := range d.sections {
-		for _, t := range []*section{s, s.hybrid} {
-			if t == nil || t.at < offset {
-				continue
-			}
-			for _, sub := range t.subsections {
-				if len(touched)+sub.count > maxChanged {
-					return nil, errLimit
-				}
-				for k := range sub.count {
-					touched[sub.first+k] = true
-				}
-			}
-		}
-	}
-	delete(touched, 0)
-	return slices.Sorted(maps.Keys(touched)), nil
-}
-
-// role is what an object was for in the signed revision.
+// role is what an object of the signed revision is for where it may change.
 type role byte
 
 const (
-	roleOther role = iota
-	roleCatalog
-	roleForm
-	roleFieldList // the array of the form's fields, or of a field's kids
-	roleField
-	roleSignatureField
-	roleSignature  // the dictionary that a signed field names
-	roleAppearance // of a field
-	roleStore      // in the security store
-	roleMetadata
+	roleNone role = iota
+	rolePage
+	roleField // of the form, or its widget
+	roleAnnotation
+	roleRoot // the catalog and the form
 )
 
-// rolesOf walks the parts of a document that later revisions change as a rule.
-func rolesOf(d *Document) map[int]role {
-	roles := map[int]role{}
-	set := func(o Object, r role) {
-		if ref, ok := o.(Ref); ok && roles[ref.Number] == roleOther {
-			roles[ref.Number] = r
-		}
+func (c *comparison) run() {
+	c.foundation()
+	c.collect()
+	for i, leaf := range c.leaves {
+		c.page(leaf, i+1)
 	}
-	root := d.Catalog()
-	set(d.trailer["Root"], roleCatalog)
-	set(d.trailer["Info"], roleMetadata)
-	set(root["Metadata"], roleMetadata)
-	set(root["AcroForm"], roleForm)
-	form := d.Dict(root["AcroForm"])
-	set(form["Fields"], roleFieldList)
-	budget := maxFields
-	for _, f := range d.Array(form["Fields"]) {
-		d.fieldRoles(f, "", set, &budget, 0)
+	c.tree()
+	c.catalog()
+	for _, a := range c.annots {
+		c.annotation(a)
 	}
-	d.reach(root["DSS"], roleStore, set, &budget, 0)
-	return roles
+	c.form(c.old.Catalog()["AcroForm"], c.new.Catalog()["AcroForm"])
+	c.comments()
+	c.description()
+	c.store()
+	c.new.meter.Release(leafSize * len(c.leaves))
 }
 
-func (d *Document) fieldRoles(o Object, fieldType Name, set func(Object, role), budget *int, depth int) {
-	if *budget--; *budget < 0 || depth > maxTreeDepth {
+func (c *comparison) add(change Change) {
+	if c.new.meter.Hold(holdNode*4) != nil {
 		return
 	}
-	dict := d.Dict(o)
-	if t := d.Name(dict["FT"]); t != "" {
-		fieldType = t
-	}
-	if fieldType == "Sig" {
-		set(o, roleSignatureField)
-		set(dict["V"], roleSignature)
+	if change.Object.Number != 0 {
+		change.Revision = c.new.revisionOf(change.Object.Number)
 	} else {
-		set(o, roleField)
-		set(dict["V"], roleField)
+		change.Revision = len(c.new.revisions) - 1
 	}
-	set(dict["Kids"], roleFieldList)
-	d.reach(dict["AP"], roleAppearance, set, budget, depth)
-	for _, kid := range d.Array(dict["Kids"]) {
-		d.fieldRoles(kid, fieldType, set, budget, depth+1)
-	}
+	c.changes = append(c.changes, change)
 }
 
-// reach gives a role to everything below an object.
-func (d *Document) reach(o Object, r role, set func(Object, role), budget *int, depth int) {
-	if *budget--; *budget < 0 || depth > maxTreeDepth {
-		return
-	}
-	set(o, r)
-	switch o := d.Resolve(o).(type) {
-	case Array:
-		for _, v := range o {
-			d.reach(v, r, set, budget, depth+1)
-		}
-	case Dict:
-		for _, v := range o {
-			d.reach(v, r, set, budget, depth+1)
-		}
-	}
-}
-
-type comparison struct {
-	old, new *Document
-	roles    map[int]role
-	changes  []Change
-}
-
-func (c *comparison) add(kind ChangeKind, object int, what string) {
-	if len(c.changes) < 256 {
-		c.changes = append(c.changes, Change{kind, object, what})
-	}
-}
-
-// object compares one object. New ones count only through the old ones that came to name them.
-func (c *comparison) object(n int) {
-	before := c.old.object(Ref{Number: n})
-	after := c.new.object(Ref{Number: n})
-	if before == nil || c.same(before, after) || structural(before) {
-		return
-	}
-	switch c.roles[n] {
-	case roleCatalog:
-		c.catalog(n, before, after)
-	case roleForm:
-		c.form(n, before, after)
-	case roleFieldList:
-		c.fieldList(n, before, after)
-	case roleSignatureField:
-		c.signatureField(n, before, after)
-	case roleSignature:
-		c.add(ChangeContent, n, "a signature dictionary was replaced")
-	case roleField, roleAppearance:
-		c.add(ChangeForm, n, fmt.Sprintf("form field, object %d", n))
-	case roleStore, roleMetadata:
-	default:
-		c.other(n, before, after)
-	}
-}
-
-// structural recognises the streams that hold cross references and other objects.
-func structural(o Object) bool {
-	s, ok := o.(*Stream)
-	return ok && (s.Dict["Type"] == Name("XRef") || s.Dict["Type"] == Name("ObjStm"))
-}
-
-func (c *comparison) catalog(n int, before, after Object) {
-	for _, k := range c.changedKeys(before, after) {
-		switch k {
-		case "DSS", "Extensions", "Version", "Metadata", "Perms", "Type":
-		case "AcroForm":
-			old, now := c.old.Dict(before.(Dict)[k]), c.new.Dict(dictOf(after)[k])
-			if old != nil {
-				c.form(n, old, now)
-			}
-		default:
-			c.add(ChangeContent, n, fmt.Sprintf("%s of the catalog", k))
-		}
-	}
-}
-
-func (c *comparison) form(n int, before, after Object) {
-	for _, k := range c.changedKeys(before, after) {
-		switch k {
-		case "SigFlags", "DR", "DA", "NeedAppearances":
-		case "Fields":
-			c.fieldList(n, c.old.Resolve(dictOf(before)[k]), c.new.Resolve(dictOf(after)[k]))
-		default:
-			c.add(ChangeContent, n, fmt.Sprintf("%s of the form", k))
-		}
-	}
-}
-
-// fieldList allows new signature fields behind or among the old ones.
-func (c *comparison) fieldList(n int, before, after Object) {
-	old, _ := before.(Array)
-	now, _ := after.(Array)
-	if len(c.missing(old, now)) > 0 {
-		c.add(ChangeContent, n, "a form field was removed")
-	}
-	for _, f := range c.missing(now, old) {
-		if c.new.Name(c.new.Dict(f)["FT"]) != "Sig" {
-			c.add(ChangeContent, n, "a form field was added")
-		}
-	}
-}
-
-// missing returns the members of a that b does not have. References are looked up; the few direct
-// objects are compared.
-func (c *comparison) missing(a, b Array) Array {
-	refs := map[Ref]bool{}
-	var direct Array
-	for _, o := range b {
-		if r, ok := o.(Ref); ok {
-			refs[r] = true
-		} else {
-			direct = append(direct, o)
-		}
-	}
-	var out Array
-	for _, o := range a {
-		if r, ok := o.(Ref); ok {
-			if !refs[r] {
-				out = append(out, o)
-			}
-			continue
-		}
-		if !slices.ContainsFunc(direct, func(d Object) bool { return c.same(o, d) }) {
-			out = append(out, o)
-		}
-		if c.new.budget.scan <= 0 {
+// revisionOf is the revision that last wrote an object.
+func (d *Document) revisionOf(number int) int {
+	for _, s := range d.sections {
+		if d.meter.Work(probeSection) != nil {
 			break
 		}
+		if _, ok := s.lookup(number, d.base); !ok {
+			continue
+		}
+		if i := slices.IndexFunc(d.revisions, func(r Revision) bool { return s.at < r.End }); i >= 0 {
+			return i
+		}
 	}
-	return out
+	return len(d.revisions) - 1
 }
 
-// signatureField allows an empty field to be signed.
-func (c *comparison) signatureField(n int, before, after Object) {
-	was := dictOf(before)
-	if c.old.Dict(was["V"]) != nil {
-		for _, k := range c.changedKeys(before, after) {
-			if k == "V" {
-				c.add(ChangeContent, n, "the value of a signed field was replaced")
-			} else {
-				c.add(ChangeForm, n, fmt.Sprintf("%s of a signed field", k))
-			}
-		}
+// foundation compares what the objects are found by: trailers and cross references. Programs read odd ones in
+// different ways, so an update has to be a plain one on top of what was signed.
+func (c *comparison) foundation() {
+	other := func(text string) { c.add(Change{Kind: ChangeOther, What: text}) }
+	old, now := c.old.trailer, c.new.trailer
+	if c.old.base != c.new.base {
+		other("offsets count from another place")
+	}
+	if !c.same(old["Root"], now["Root"]) {
+		other("another catalog is in force")
+	}
+	if !c.same(old["Encrypt"], now["Encrypt"]) {
+		other("the encryption is another")
+	}
+	c.freeze(old["Encrypt"], &reason{Change: Change{Kind: ChangeOther, What: "the encryption"}})
+	if c.old.Encrypted() && !c.same(first(c.old.Array(old["ID"])), first(c.new.Array(now["ID"]))) {
+		other("the document has another identifier, and its encryption another key")
+	}
+	was, ok1 := old["Size"].(Integer)
+	is, ok2 := now["Size"].(Integer)
+	if ok1 && (!ok2 || is < was) {
+		other("the trailer counts fewer objects than before")
+	}
+	switch {
+	case c.old.rebuilt == nil && c.new.rebuilt == nil:
+		c.chain()
+	case c.old.rebuilt == nil:
+		other("the cross references after the signed revision are broken")
+	}
+}
+
+func first(a Array) Object {
+	if len(a) == 0 {
+		return nil
+	}
+	return a[0]
+}
+
+// chain demands that the cross references of the signed revision come right after those of the updates.
+func (c *comparison) chain() {
+	n := len(c.new.sections) - len(c.old.sections)
+	if n < 0 || !slices.EqualFunc(c.old.sections, c.new.sections[max(n, 0):], func(a, b *section) bool { return a.at == b.at }) {
+		c.add(Change{Kind: ChangeOther, What: "the update does not build on the cross references that were signed"})
 		return
 	}
-	for _, k := range c.changedKeys(before, after) {
-		switch k {
-		case "V", "AP", "M", "F", "Lock", "SV", "DA", "MK", "Type", "P", "Rect":
-		default:
-			c.add(ChangeForm, n, fmt.Sprintf("%s of a signature field", k))
+	for i, s := range c.new.sections[:n] {
+		switch {
+		case s.at < c.from:
+			c.add(Change{Kind: ChangeOther, What: "the update takes cross references from inside the signed bytes"})
+		case s.hybrid != nil && c.disagrees(i), s.hybrid == nil && !s.stream && s.trailer["XRefStm"] != nil:
+			c.add(Change{Kind: ChangeOther, What: "the update has two kinds of cross references, which say different things"})
+		case !s.plain():
+			c.add(Change{Kind: ChangeOther, What: "the update's cross-reference table is broken"})
 		}
 	}
 }
 
-// other looks at pages, annotations, lists of annotations, and the rest.
-func (c *comparison) other(n int, before, after Object) {
-	was, now := dictOf(before), dictOf(after)
-	switch {
-	case was["Type"] == Name("Page") && now["Type"] == Name("Page"):
-		for _, k := range c.changedKeys(before, after) {
-			switch k {
-			case "Annots":
-				c.annotations(n, c.old.Resolve(was[k]), c.new.Resolve(now[k]))
-			case "LastModified", "Tabs":
-			default:
-				c.add(ChangeContent, n, fmt.Sprintf("%s of a page", k))
+// catalog compares what opens a document. Pages, form and store have rules of their own.
+func (c *comparison) catalog() {
+	number := c.rootNumber()
+	was, now := c.old.Catalog(), c.new.Catalog()
+	if !c.plain(number.Number) {
+		c.add(Change{Kind: ChangeOther, Object: number, What: "the catalog cannot be read in one way alone"})
+	}
+	for _, k := range c.keys(was, now) {
+		switch k {
+		case "Pages", "AcroForm", "DSS", "Metadata", "Extensions":
+			continue // tree, form, store, description
+		case "Version":
+			if v, ok := now[k].(Name); ok && v >= c.old.Name(was[k]) {
+				continue
+			}
+		case "Perms":
+			c.permissions(number, was[k], now[k])
+			continue
+		}
+		kind := ChangeOther
+		if k == "OCProperties" {
+			kind = ChangeContent
+		}
+		change := Change{Kind: kind, Object: number, What: fmt.Sprintf("%s of the document", k)}
+		if !c.same(was[k], now[k]) {
+			c.add(change)
+		}
+		c.freeze(was[k], &reason{Change: change, absolute: k != "StructTreeRoot" && k != "Outlines"})
+	}
+}
+
+// rootNumber is the object of the catalog.
+func (c *comparison) rootNumber() Ref {
+	r, _ := c.new.trailer["Root"].(Ref)
+	return r
+}
+
+// permissions allows a certification to come where none was.
+func (c *comparison) permissions(number Ref, before, after Object) {
+	was, now := c.old.Dict(before), c.new.Dict(after)
+	for _, k := range c.keys(was, now) {
+		if was[k] == nil && k == "DocMDP" {
+			continue
+		}
+		if !c.same(was[k], now[k]) {
+			c.add(Change{Kind: ChangeOther, Object: number, What: fmt.Sprintf("the permission %s was changed", k)})
+		}
+		c.freeze(was[k], &reason{Change: Change{Kind: ChangeOther, What: "the permissions"}})
+	}
+}
+
+// description compares the information about the document.
+func (c *comparison) description() {
+	was, now := c.old.Dict(c.old.trailer["Info"]), c.new.Dict(c.new.trailer["Info"])
+	number, _ := c.new.trailer["Info"].(Ref)
+	for _, k := range c.keys(was, now) {
+		if c.same(was[k], now[k]) && !c.moved(was[k]) {
+			continue
+		}
+		kind := ChangeDescription
+		switch k {
+		case "ModDate", "Producer", "CreationDate", "Creator", "Trapped":
+			kind = ChangeMetadata
+		}
+		c.add(Change{Kind: kind, Object: number, What: fmt.Sprintf("the document's %s was changed", k)})
+	}
+	before, after := c.old.Catalog()["Metadata"], c.new.Catalog()["Metadata"]
+	change := Change{Kind: ChangeMetadata, Object: c.rootNumber(), What: "the metadata of the document was changed"}
+	if !c.same(before, after) {
+		c.add(change)
+		return
+	}
+	c.freeze(before, &reason{Change: change, once: true})
+}
+
+// moved tells whether a reference leads to something else now.
+func (c *comparison) moved(o Object) bool {
+	r, ok := o.(Ref)
+	if !ok {
+		return false
+	}
+	_, changed := c.inspect(r.Number)
+	return changed
+}
+
+// store looks at the security store and at the extensions that announce it.
+func (c *comparison) store() {
+	was, now := c.old.Catalog(), c.new.Catalog()
+	for _, k := range []Name{"DSS", "Extensions"} {
+		change := Change{Kind: ChangeStore, Object: c.rootNumber(), What: "validation data was added"}
+		if k != "DSS" {
+			change.What = "the extensions that the document uses were changed"
+		}
+		if !c.same(was[k], now[k]) {
+			c.add(change)
+			continue
+		}
+		c.freeze(was[k], &reason{Change: change, once: true})
+	}
+}
+
+// keys lists the keys of two dictionaries in their order.
+func (c *comparison) keys(a, b Dict) []Name {
+	if c.new.meter.Nodes(4*len(a)+len(b)) != nil {
+		return nil
+	}
+	all := maps.Clone(a)
+	if all == nil {
+		all = Dict{}
+	}
+	maps.Copy(all, b)
+	return slices.Sorted(maps.Keys(all))
+}
+
+// disagrees tells whether the stream of a hybrid section says of an object that was signed what the table, which
+// other programs read, does not say.
+func (c *comparison) disagrees(i int) bool {
+	s := c.new.sections[i]
+	table := *s
+	table.hybrid = nil
+	without := *c.new
+	without.sections = slices.Concat([]*section{&table}, c.new.sections[i+1:])
+	for _, sub := range s.hybrid.subsections {
+		for k := range sub.count {
+			n := sub.first + k
+			e, _ := s.hybrid.lookup(n, c.new.base)
+			if _, signed := c.old.lookup(n); !signed || e.kind == entryFree {
+				continue
+			}
+			if other, _ := without.lookup(n); other != e || c.new.meter.Err() != nil {
+				return true
 			}
 		}
-	case was["Type"] == Name("Annot") || was["Subtype"] != nil && was["Rect"] != nil:
-		c.add(ChangeAnnotation, n, "an annotation was changed")
-	case c.isAnnotationList(before) && c.isAnnotationList(after):
-		c.annotations(n, before, after)
-	case was["Type"] == Name("DSS") || was["Type"] == Name("VRI"):
-	default:
-		c.add(ChangeContent, n, describe(n, was))
 	}
+	return false
 }
 
-func describe(n int, was Dict) string {
-	if t, ok := was["Type"].(Name); ok {
-		return fmt.Sprintf("object %d (%s)", n, t)
+// plain tells that an object which may change is still a dictionary that everybody reads alike.
+func (c *comparison) plain(number int) bool {
+	if _, changed := c.inspect(number); !changed {
+		return true
 	}
-	return fmt.Sprintf("object %d", n)
+	_, ok1 := c.old.peek(number).(Dict)
+	_, ok2 := c.new.peek(number).(Dict)
+	return ok1 && ok2 && !c.repeats(number)
 }
 
-// isAnnotationList guesses from the members what an array is for.
-func (c *comparison) isAnnotationList(o Object) bool {
-	a, ok := o.(Array)
-	for _, v := range a {
-		dict := c.new.Dict(v)
-		if dict == nil {
-			dict = c.old.Dict(v)
-		}
-		if dict["Subtype"] == nil || dict["Rect"] == nil {
-			return false
-		}
+// entries are those of a dictionary or of a stream's.
+func entries(o Object) Dict {
+	if s, ok := o.(*Stream); ok {
+		return s.Dict
 	}
-	return ok
+	d, _ := o.(Dict)
+	return d
 }
 
-// annotations allows the widgets of new signature fields.
-func (c *comparison) annotations(n int, before, after Object) {
-	old, _ := before.(Array)
-	now, _ := after.(Array)
-	if len(c.missing(old, now)) > 0 {
-		c.add(ChangeAnnotation, n, "an annotation was removed")
-	}
-	for _, f := range c.missing(now, old) {
-		dict := c.new.Dict(f)
-		parent := c.new.Dict(dict["Parent"])
-		if c.new.Name(dict["FT"]) != "Sig" && c.new.Name(parent["FT"]) != "Sig" {
-			c.add(ChangeAnnotation, n, "an annotation was added")
-		}
-	}
-}
-
-// changedKeys lists the keys whose values differ.
-func (c *comparison) changedKeys(before, after Object) []Name {
-	was, now := dictOf(before), dictOf(after)
-	keys := map[Name]bool{}
-	for k, v := range was {
-		keys[k] = !c.same(v, now[k])
-	}
-	for k, v := range now {
-		keys[k] = !c.same(was[k], v)
-	}
-	maps.DeleteFunc(keys, func(_ Name, changed bool) bool { return !changed })
-	return slices.Sorted(maps.Keys(keys))
-}
-
-func dictOf(o Object) Dict {
-	switch o := o.(type) {
-	case Dict:
-		return o
-	case *Stream:
-		return o.Dict
-	}
-	return nil
-}
-
-// same compares values; references are the same when they name the same object.
-func (c *comparison) same(a, b Object) bool {
-	if c.new.budget.scan -= 16; c.new.budget.scan <= 0 {
-		return false // ChangesSince fails then
-	}
-	switch a := a.(type) {
-	case String:
-		b, ok := b.(String)
-		return ok && bytes.Equal(a.Value, b.Value)
-	case Array:
-		b, ok := b.(Array)
-		return ok && slices.EqualFunc(a, b, c.same)
-	case Dict:
-		b, ok := b.(Dict)
-		return ok && c.sameDict(a, b)
-	case Integer, Real:
-		x, ok1 := number(a)
-		y, ok2 := number(b)
-		return ok1 && ok2 && x == y // 612 and 612.0 are written by different producers
-	case *Stream:
-		b, ok := b.(*Stream)
-		if !ok || !c.sameDict(a.Dict, b.Dict) {
-			return false
-		}
-		x, err1 := c.old.raw(a)
-		y, err2 := c.new.raw(b)
-		c.new.budget.scan -= int64(min(len(x), len(y)) / 8) // comparing is cheaper than parsing
-		return err1 == nil && err2 == nil && bytes.Equal(x, y)
-	}
-	switch b.(type) {
-	case String, Array, Dict, *Stream:
-		return false
-	}
-	return a == b // null, booleans, names and references
-}
-
-func number(o Object) (float64, bool) {
-	switch o := o.(type) {
-	case Integer:
-		return float64(o), true
-	case Real:
-		f, err := strconv.ParseFloat(string(o), 64)
-		return f, err == nil
-	}
-	return 0, false
-}
-
-func (c *comparison) sameDict(a, b Dict) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		w, ok := b[k]
-		if !ok || !c.same(v, w) {
-			return false
-		}
-	}
-	return true
+// repeats tells whether the newest version of an object holds a key twice, and the signed one does not: programs
+// choose differently between the two.
+func (c *comparison) repeats(number int) bool {
+	c.new.peek(number)
+	c.old.peek(number)
+	return c.new.repeated[number] && !c.old.repeated[number]
 }

@@ -214,9 +214,11 @@ func hash2B(salt []byte) []byte {
 func (c *crypt) object(o Object, r Ref, depth int) Object {
 	switch o := o.(type) {
 	case String:
-		if data, err := c.decrypt(c.strings, o.Value, r); err == nil {
-			o.Value = data
+		data, err := c.decrypt(c.strings, o.Value, r)
+		if err != nil {
+			data = nil // not text, whatever it was
 		}
+		o.Value = data
 		return o
 	case Array:
 		for i := range o {

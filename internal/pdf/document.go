@@ -2,9 +2,11 @@ package pdf
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
+
+	"trustcore/internal/budget"
 )
 
 // Document is an open PDF file. It is not safe for concurrent use.
@@ -26,32 +28,31 @@ type Document struct {
 	misplaced bool              // an object was not where the cross references say
 	views     map[int]*Document // revisions that At opened
 
-	budget *budget
-}
-
-// budget is what may still be spent on a file. The views of its revisions spend from the same.
-type budget struct {
-	nodes    int                // of maxNodes
-	inflated int64              // of maxInflatedAll
-	scan     int64              // bytes that parsing may look at
-	views    int                // of maxViews
-	flate    io.ReadCloser      // used again for each stream
-	sections map[int64]*section // cross-reference sections already read, by offset
+	meter *meter
 }
 
 // Open reads the cross references of a PDF file. Files with broken ones are searched for objects as
 // viewers do; Problems tells so. It fails when the bytes are no PDF file at all.
 func Open(data []byte) (*Document, error) {
+	return OpenWithin(budget.New(context.Background(), len(data)), data)
+}
+
+// OpenWithin opens a file that may cost no more than a budget. Where that ends, what is asked of the document
+// afterwards is empty and the budget's Err tells why.
+func OpenWithin(b *budget.Budget, data []byte) (*Document, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("pdf: %d bytes are more than %d", len(data), MaxFileSize)
 	}
-	return open(data, &budget{
-		nodes: maxNodes, inflated: maxInflatedAll, scan: 8*int64(len(data)) + 16<<20, views: maxViews,
-		sections: map[int64]*section{},
-	})
+	d, err := open(data, newMeter(b))
+	if err != nil {
+		return nil, err
+	}
+	d.findRevisions()
+	return d, nil
 }
 
-func open(data []byte, b *budget) (*Document, error) {
+// open reads the cross references of a file, or of a view of a revision.
+func open(data []byte, m *meter) (*Document, error) {
 	header := bytes.Index(data[:min(len(data), 1024)], []byte("%PDF-"))
 	if header < 0 {
 		return nil, errors.New("pdf: no %PDF- header in the first 1024 bytes")
@@ -59,7 +60,7 @@ func open(data []byte, b *budget) (*Document, error) {
 	d := &Document{
 		data: data, base: int64(header),
 		cache: map[int]Object{}, repeated: map[int]bool{}, objstms: map[int64]*objectStream{}, loading: map[int]bool{}, views: map[int]*Document{},
-		budget: b,
+		meter: m,
 	}
 	if header > 0 {
 		d.problem("%d bytes before the header", header)
@@ -69,9 +70,11 @@ func open(data []byte, b *budget) (*Document, error) {
 			return nil, err
 		}
 	}
-	d.findRevisions()
 	return d, nil
 }
+
+// Size is the length of the file in bytes.
+func (d *Document) Size() int64 { return int64(len(d.data)) }
 
 // Problems lists what is wrong with the file's structure but could be read all the same.
 func (d *Document) Problems() []string { return d.problems }
@@ -130,14 +133,18 @@ func (d *Document) Integer(o Object) (int64, bool) {
 	return int64(n), ok
 }
 
-// Text resolves o to a text string in UTF-8, or "" (ISO 32000-2 7.9.2.2).
+// Text resolves o to a text string in UTF-8, or "" (ISO 32000-2 7.9.2.2). Strings of a document that opens only
+// with a password are no text.
 func (d *Document) Text(o Object) string {
 	s, ok := d.Resolve(o).(String)
-	if !ok {
+	if !ok || d.sealed() {
 		return ""
 	}
 	return text(s.Value)
 }
+
+// sealed tells of strings that are encrypted and stay so.
+func (d *Document) sealed() bool { return d.Encrypted() && d.crypt == nil }
 
 // Catalog returns the document catalog or nil.
 func (d *Document) Catalog() Dict { return d.Dict(d.trailer["Root"]) }
@@ -155,50 +162,71 @@ func (d *Document) object(r Ref) Object {
 		return nil
 	}
 	d.loading[r.Number] = true
-	o := d.load(r.Number, e)
+	o, size := d.load(r.Number, e)
 	delete(d.loading, r.Number)
+	if d.meter.Hold(size) != nil {
+		return nil
+	}
 	d.cache[r.Number] = o
 	return o
 }
 
-// load reads the object that a cross-reference entry names.
-func (d *Document) load(number int, e entry) Object {
+// peek loads an object without keeping it.
+func (d *Document) peek(number int) Object {
+	if o, ok := d.cache[number]; ok {
+		return o
+	}
+	e, ok := d.lookup(number)
+	if !ok || d.loading[number] {
+		return nil
+	}
+	o, _ := d.load(number, e)
+	return o
+}
+
+// load reads the object that a cross-reference entry names. The size is what it takes in memory, about.
+func (d *Document) load(number int, e entry) (o Object, size int) {
 	switch e.kind {
 	case entryOffset:
-		o, n, err := d.objectAt(e.offset, true)
+		o, n, size, err := d.objectAt(e.offset, true)
 		if err != nil || n.Number != number {
 			if d.rebuilt == nil {
 				d.misplaced = true
 				d.problem("object %d is not where the cross references say", number)
 			}
-			return nil
+			return nil, 0
 		}
-		return o
+		return o, size
 	case entryCompressed:
 		return d.compressed(e, number)
 	}
-	return nil
+	return nil, 0
+}
+
+// header reads "n g obj".
+func (p *parser) header() (Ref, bool) {
+	n, ok1 := p.unsigned()
+	g, ok2 := p.unsigned()
+	return Ref{int(n), int(g)}, ok1 && ok2 && n <= maxObjectID && g <= 65535 && p.keyword("obj")
 }
 
 // objectAt reads "n g obj ..." at an offset of the file. Streams are located when their length is wanted.
-func (d *Document) objectAt(offset int64, decrypt bool) (Object, Ref, error) {
+func (d *Document) objectAt(offset int64, decrypt bool) (o Object, r Ref, size int, err error) {
 	if offset < 0 || offset >= int64(len(d.data)) {
-		return nil, Ref{}, errSyntax
+		return nil, Ref{}, 0, errSyntax
 	}
-	if d.budget.scan <= 0 {
-		return nil, Ref{}, errLimit
+	p := d.parser(d.data[offset:], offset)
+	r, ok := p.header()
+	if ok {
+		o, err = p.object(0)
+	} else {
+		err = errSyntax
 	}
-	p := &parser{data: d.data[offset:], base: offset, nodes: &d.budget.nodes}
-	defer func() { d.budget.scan -= int64(p.pos) }()
-	n, ok1 := p.unsigned()
-	g, ok2 := p.unsigned()
-	if !ok1 || !ok2 || n > maxObjectID || g > 65535 || !p.keyword("obj") {
-		return nil, Ref{}, errSyntax
+	if spent := d.meter.spend(p); spent != nil {
+		err = spent
 	}
-	r := Ref{int(n), int(g)}
-	o, err := p.object(0)
 	if err != nil {
-		return nil, r, err
+		return nil, r, 0, err
 	}
 	if p.repeated {
 		d.repeated[r.Number] = true
@@ -209,7 +237,7 @@ func (d *Document) objectAt(offset int64, decrypt bool) (Object, Ref, error) {
 	if decrypt && d.crypt != nil {
 		o = d.crypt.object(o, r, 0)
 	}
-	return o, r, nil
+	return o, r, p.size(), nil
 }
 
 // endOfLine passes the end of line after the keyword "stream" and returns the position.

@@ -12,10 +12,17 @@ type Field struct {
 	Ref, Value Ref
 	// Signature is nil for fields that are not signed.
 	Signature *Signature
-	// Lock is the signature field lock dictionary (Action, Fields, P), or nil.
-	Lock Dict
+	// Lock is the signature field lock dictionary (ISO 32000-2 12.7.5.5), or nil.
+	Lock *Lock
 	// Visible tells whether the widget shows something: a rectangle that is not empty.
 	Visible bool
+}
+
+// Lock is what a signature field locks once it is signed.
+type Lock struct {
+	Action     Name     // All, Include or Exclude
+	Fields     []string // full names
+	Permission int64    // P, 0 where it is absent
 }
 
 // Signature is a signature dictionary (ISO 32000-2 table 255).
@@ -35,6 +42,8 @@ type Signature struct {
 
 	// Revision is the index of the revision that the ByteRange covers to its end, -1 when it covers none.
 	Revision int
+	// Consistent tells that ByteRange covers all of that revision but the Contents string.
+	Consistent bool
 	// Problems are violations of the rules for ByteRange and Contents: what a viewer shows may then not
 	// be what was signed.
 	Problems []string
@@ -111,6 +120,9 @@ func (w *fieldWalk) node(o Object, from inherited, depth int) error {
 			t = from.name + "." + t
 		}
 		from.name = t
+		if err := w.d.meter.Hold(len(t)); err != nil {
+			return err
+		}
 	}
 	if t := w.d.Name(dict["FT"]); t != "" {
 		from.fieldType = t
@@ -134,7 +146,7 @@ func (w *fieldWalk) node(o Object, from inherited, depth int) error {
 }
 
 func (w *fieldWalk) field(ref Ref, dict Dict, from inherited) Field {
-	f := Field{Name: from.name, Ref: ref, Lock: w.d.Dict(dict["Lock"])}
+	f := Field{Name: from.name, Ref: ref, Lock: w.d.lock(w.d.Dict(dict["Lock"]))}
 	f.Visible = w.d.visible(dict)
 	for _, kid := range w.d.Array(dict["Kids"]) {
 		f.Visible = f.Visible || w.d.visible(w.d.Dict(kid))
@@ -151,9 +163,41 @@ func (w *fieldWalk) field(ref Ref, dict Dict, from inherited) Field {
 	return f
 }
 
+func (d *Document) lock(dict Dict) *Lock {
+	if dict == nil {
+		return nil
+	}
+	l := &Lock{Action: d.Name(dict["Action"]), Fields: d.texts(dict["Fields"])}
+	if p, ok := d.Integer(dict["P"]); ok {
+		l.Permission = p
+	} else if dict["P"] != nil {
+		l.Permission = -1
+	}
+	return l
+}
+
+// texts resolves o to the text strings of an array.
+func (d *Document) texts(o Object) []string {
+	var out []string
+	for _, f := range d.Array(o) {
+		if len(out) < maxFields {
+			out = append(out, d.Text(f))
+		}
+	}
+	return out
+}
+
 func (d *Document) visible(widget Dict) bool {
 	r := d.Array(widget["Rect"])
-	return len(r) == 4 && (r[0] != r[2] && r[1] != r[3])
+	if len(r) != 4 {
+		return false
+	}
+	differ := func(a, b Object) bool {
+		x, ok1 := number(d.Resolve(a))
+		y, ok2 := number(d.Resolve(b))
+		return ok1 && ok2 && x.Cmp(y) != 0
+	}
+	return differ(r[0], r[2]) && differ(r[1], r[3])
 }
 
 // signature reads a signature dictionary.
@@ -202,12 +246,10 @@ func (d *Document) reference(dict Dict) Reference {
 	r := Reference{Method: d.Name(dict["TransformMethod"]), Action: d.Name(params["Action"]), Permission: 2}
 	if p, ok := d.Integer(params["P"]); ok {
 		r.Permission = p
+	} else if params["P"] != nil {
+		r.Permission = 0
 	}
-	for _, f := range d.Array(params["Fields"]) {
-		if len(r.Fields) < maxFields {
-			r.Fields = append(r.Fields, d.Text(f))
-		}
-	}
+	r.Fields = d.texts(params["Fields"])
 	if v, ok := d.Resolve(dict["DigestValue"]).(String); ok {
 		r.DigestValue = v.Value
 	}
@@ -217,7 +259,8 @@ func (d *Document) reference(dict Dict) Reference {
 // checkRange holds the ByteRange against the rules: two ranges, the first from byte 0, between them
 // exactly the Contents string, the second to the end of a revision (ISO 32000-2 12.8.1, EN 319 142-1 5.3).
 func (d *Document) checkRange(s *Signature) {
-	problem := func(text string) { s.Problems = append(s.Problems, text) }
+	s.Consistent = true
+	problem := func(text string) { s.Problems, s.Consistent = append(s.Problems, text), false }
 	for _, n := range d.Array(s.Dict["ByteRange"]) {
 		v, ok := d.Integer(n)
 		if !ok || len(s.ByteRange) == 64 {

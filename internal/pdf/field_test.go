@@ -143,11 +143,11 @@ func TestChangesSince(t *testing.T) {
 	cases := []struct {
 		name string
 		data []byte
-		want ChangeKind // the worst; 0 for none
+		want ChangeKind // the last in the order of kinds; 0 for none
 	}{
 		{"nothing", signed, 0},
-		{"further signature", s.sign(t, signed, approval()), 0},
-		{"title", update(signed, func(u *increment) { u.replace(Ref{Number: 6}, Dict{"Title": textString("Inna")}) }), 0},
+		{"further signature", s.sign(t, signed, approval()), ChangeSignature},
+		{"title", update(signed, func(u *increment) { u.replace(Ref{Number: 6}, Dict{"Title": textString("Inna")}) }), ChangeDescription},
 		{"number written otherwise", update(signed, func(u *increment) {
 			d, err := u.mutable(page)
 			if err != nil {
@@ -171,20 +171,20 @@ func TestChangesSince(t *testing.T) {
 			if err := u.push(d, "Annots", note); err != nil {
 				t.Fatal(err)
 			}
-		}), ChangeAnnotation},
+		}), ChangeComment},
 		{"content", update(signed, func(u *increment) {
 			u.replace(Ref{Number: 4}, &Stream{Dict: Dict{}, data: []byte("BT ET"), fresh: true})
 		}), ChangeContent},
 		{"page added", update(signed, func(u *increment) {
 			u.replace(Ref{Number: 2}, Dict{"Type": Name("Pages"), "Kids": Array{page, page}, "Count": Integer(2)})
 		}), ChangeContent},
-		{"page removed from view", update(signed, func(u *increment) {
+		{"open action", update(signed, func(u *increment) {
 			d, err := u.mutable(Ref{Number: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			d["OpenAction"] = Array{page}
-		}), ChangeContent},
+		}), ChangeOther},
 	}
 	for _, c := range cases {
 		changes, err := mustOpen(t, c.data).ChangesSince(1)

@@ -3,21 +3,25 @@ package pdf
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
+
+	"trustcore/internal/budget"
 )
 
 var (
 	errSyntax = errors.New("pdf: syntax error")
-	errLimit  = errors.New("pdf: the document goes beyond a limit of the reader")
+	errLimit  = fmt.Errorf("pdf: the document goes beyond a limit of the reader: %w", budget.ErrExceeded)
 )
 
 // parser reads objects from a piece of bytes.
 type parser struct {
-	data []byte
-	pos  int
-	base int64 // offset of data in the file, -1 when it is not a piece of the file
-	// nodes is what is left of the budget of objects, shared by all parsers of a document.
-	nodes *int
+	data  []byte
+	pos   int
+	base  int64 // offset of data in the file, -1 when it is not a piece of the file
+	left  int   // of maxNodes
+	dicts int   // dictionaries made
+	text  int   // octets of strings and names made
 	// repeated is set when a dictionary holds a key twice.
 	repeated bool
 }
@@ -81,7 +85,7 @@ func (p *parser) unsigned() (int64, bool) {
 
 // object reads the object at the position.
 func (p *parser) object(depth int) (Object, error) {
-	if *p.nodes--; *p.nodes < 0 || depth > maxDepth {
+	if p.left--; p.left < 0 || depth > maxDepth {
 		return nil, errLimit
 	}
 	p.skipSpace()
@@ -116,6 +120,9 @@ func (p *parser) bare() (Object, error) {
 	case "null":
 		p.pos += len(w)
 		return nil, nil
+	}
+	if len(w) == 0 {
+		return nil, errSyntax
 	}
 	if isDigit(w[0]) {
 		if r, ok := p.reference(); ok {
@@ -162,6 +169,7 @@ func (p *parser) name() Name {
 	p.pos++
 	w := p.word()
 	p.pos += len(w)
+	p.text += len(w)
 	if bytes.IndexByte(w, '#') < 0 {
 		return Name(w)
 	}
@@ -196,6 +204,7 @@ func (p *parser) hex() (Object, error) {
 		return nil, errSyntax
 	}
 	digits := p.data[p.pos+1 : p.pos+end]
+	p.text += len(digits) / 2
 	out := make([]byte, 0, len(digits)/2+1)
 	half, have := 0, false
 	for _, c := range digits {
@@ -249,6 +258,7 @@ func (p *parser) literal() (Object, error) {
 		case ')':
 			depth--
 			if depth == 0 {
+				p.text += len(out)
 				s := String{Value: out}
 				s.Start, s.End = p.extent(start)
 				return s, nil
@@ -326,6 +336,7 @@ func (p *parser) array(depth int) (Object, error) {
 
 func (p *parser) dict(depth int) (Object, error) {
 	p.pos += 2
+	p.dicts++
 	out := Dict{}
 	for {
 		p.skipSpace()

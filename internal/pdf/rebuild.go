@@ -45,6 +45,9 @@ type scanner struct {
 
 func (s *scanner) run() error {
 	data := s.d.data
+	if err := s.d.meter.Octets(len(data)); err != nil {
+		return err
+	}
 	for pos, found := 0, 0; ; {
 		i := bytes.Index(data[pos:], []byte("obj"))
 		if i < 0 {
@@ -52,22 +55,25 @@ func (s *scanner) run() error {
 		}
 		at := pos + i
 		pos = at + 3
-		number, start, ok := headerBefore(data, at)
+		header, start, ok := headerBefore(data, at)
 		if !ok {
 			continue
 		}
-		s.d.rebuilt[number] = entry{kind: entryOffset, offset: int64(start)}
+		s.d.rebuilt[header.Number] = entry{kind: entryOffset, offset: int64(start), generation: header.Generation}
 		if found++; found > maxRebuilt {
 			return errLimit
 		}
-		s.look(number, start, at)
+		if err := s.d.meter.Hold(holdNode); err != nil {
+			return err
+		}
+		s.look(header.Number, start, at)
 	}
 	s.trailers()
 	return nil
 }
 
 // headerBefore reads "n g " backwards from the keyword obj.
-func headerBefore(data []byte, at int) (number, start int, ok bool) {
+func headerBefore(data []byte, at int) (header Ref, start int, ok bool) {
 	i := at
 	var value [2]int
 	for f := range value {
@@ -76,21 +82,21 @@ func headerBefore(data []byte, at int) (number, start int, ok bool) {
 			j--
 		}
 		if j == i && f == 1 { // between the two numbers there must be white space
-			return 0, 0, false
+			return Ref{}, 0, false
 		}
 		i = j
 		for j > 0 && i-j < 9 && isDigit(data[j-1]) {
 			j--
 		}
 		if j == i {
-			return 0, 0, false
+			return Ref{}, 0, false
 		}
 		for _, c := range data[j:i] {
 			value[f] = value[f]*10 + int(c-'0')
 		}
 		i = j
 	}
-	return value[1], i, value[1] <= maxObjectID && value[0] <= 65535
+	return Ref{value[1], value[0]}, i, value[1] <= maxObjectID && value[0] <= 65535
 }
 
 // look peeks at an object: object streams bring more objects, cross-reference streams a trailer.
@@ -109,7 +115,7 @@ func (s *scanner) look(number, start, at int) {
 	case bytes.Contains(head, []byte("/ObjStm")):
 		s.objectStream(number, start)
 	case bytes.Contains(head, []byte("/XRef")) && bytes.Contains(head, []byte("/Root")):
-		if o, _, err := s.d.objectAt(int64(start), false); err == nil {
+		if o, _, _, err := s.d.objectAt(int64(start), false); err == nil {
 			if stream, ok := o.(*Stream); ok && stream.Dict["Root"] != nil {
 				s.trailer = stream.Dict
 			}
@@ -120,7 +126,7 @@ func (s *scanner) look(number, start, at int) {
 }
 
 func (s *scanner) objectStream(number, start int) {
-	o, _, err := s.d.objectAt(int64(start), false)
+	o, _, _, err := s.d.objectAt(int64(start), false)
 	stream, ok := o.(*Stream)
 	if err != nil || !ok {
 		return
@@ -130,7 +136,7 @@ func (s *scanner) objectStream(number, start int) {
 		return
 	}
 	for i, n := range content.numbers {
-		if n > maxObjectID || len(s.d.rebuilt) > maxRebuilt {
+		if n > maxObjectID || len(s.d.rebuilt) > maxRebuilt || s.d.meter.Hold(holdNode) != nil {
 			return
 		}
 		s.d.rebuilt[n] = entry{kind: entryCompressed, offset: int64(number), index: i}
@@ -142,13 +148,15 @@ func (s *scanner) trailers() {
 	data := s.d.data
 	for end := len(data); ; {
 		i := bytes.LastIndex(data[:end], []byte("trailer"))
-		if i < 0 || s.d.budget.scan <= 0 {
+		if i < 0 || s.d.meter.Err() != nil {
 			return
 		}
 		end = i
-		p := &parser{data: data[i+len("trailer"):], base: -1, nodes: &s.d.budget.nodes}
+		p := s.d.parser(data[i+len("trailer"):], -1)
 		o, err := p.object(0)
-		s.d.budget.scan -= int64(p.pos) + 1
+		if s.d.meter.spend(p) != nil {
+			return
+		}
 		if t, ok := o.(Dict); ok && err == nil && t["Root"] != nil {
 			s.trailer = t
 			return

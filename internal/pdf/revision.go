@@ -38,10 +38,10 @@ func (d *Document) At(i int) (*Document, error) {
 	if v, ok := d.views[i]; ok {
 		return v, nil
 	}
-	if d.budget.views--; d.budget.views < 0 {
+	if d.meter.views--; d.meter.views < 0 {
 		return nil, errLimit
 	}
-	v, err := open(d.data[:d.revisions[i].End], d.budget)
+	v, err := open(d.data[:d.revisions[i].End], d.meter)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func TestAppendSecurityStore(t *testing.T) {
 		if s := earlier.SecurityStore(); s == nil || len(s.Certificates) != 1 || len(s.OCSPs) != 0 {
 			t.Errorf("%s: the store of the earlier revision is %+v", name, s)
 		}
-		if changes, err := d.ChangesSince(1); err != nil || len(changes) != 0 {
+		if changes, err := d.ChangesSince(1); err != nil || len(changes) != 1 || changes[0].Kind != ChangeStore {
 			t.Errorf("%s: changes %v, %v", name, changes, err)
 		}
 		path := filepath.Join(t.TempDir(), "store.pdf")

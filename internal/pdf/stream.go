@@ -2,11 +2,11 @@ package pdf
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/ascii85"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Decode returns the data of a stream after its filters. Flate with predictors, ASCIIHex and ASCII85
@@ -17,14 +17,18 @@ func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
 	if s.fresh {
 		return s.data, nil
 	}
-	if s.data != nil {
-		return s.data, nil
-	}
-	data, err := d.raw(s)
+	where, err := d.locate(s.start, s.Dict["Length"])
 	if err != nil {
 		return nil, err
 	}
+	if data, ok := d.meter.decoded[where]; ok {
+		return data, nil
+	}
+	data := d.data[where.start:where.end:where.end]
 	if decrypt && d.crypt != nil && s.Dict["Type"] != Name("XRef") {
+		if err := d.hold(len(data)); err != nil {
+			return nil, err
+		}
 		if data, err = d.crypt.stream(s, data); err != nil {
 			return nil, err
 		}
@@ -38,34 +42,36 @@ func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
 			return nil, err
 		}
 	}
-	s.data = data
+	d.meter.decoded[where] = data
 	return data, nil
 }
 
-// raw returns the bytes between stream and endstream. Where Length is wrong the keyword decides.
-func (d *Document) raw(s *Stream) ([]byte, error) {
-	if s.start > int64(len(d.data)) {
-		return nil, errSyntax
+// locate finds the data of a stream, from its start to endstream. Where Length is wrong the keyword decides.
+func (d *Document) locate(start int64, length Object) (extent, error) {
+	if start > int64(len(d.data)) {
+		return extent{}, errSyntax
 	}
-	rest := d.data[s.start:]
-	if n, ok := d.Integer(s.Dict["Length"]); ok && n >= 0 && n <= int64(len(rest)) {
+	rest := d.data[start:]
+	if n, ok := d.Integer(length); ok && n >= 0 && n <= int64(len(rest)) {
 		after := bytes.TrimLeft(rest[n:min(int64(len(rest)), n+16)], "\r\n\t \x00")
 		if bytes.HasPrefix(after, []byte("endstream")) {
-			return rest[:n:n], nil
+			return extent{start, start + n}, nil
 		}
 	}
-	if d.budget.scan <= 0 {
-		return nil, errLimit
-	}
 	i := bytes.Index(rest, []byte("endstream"))
+	searched := i
 	if i < 0 {
-		d.budget.scan -= int64(len(rest))
-		return nil, errors.New("pdf: a stream has no end")
+		searched = len(rest)
 	}
-	d.budget.scan -= int64(i)
-	data := rest[:i]
-	data = bytes.TrimSuffix(data, []byte("\n"))
-	return bytes.TrimSuffix(data, []byte("\r")), nil
+	if err := d.meter.Octets(searched); err != nil {
+		return extent{}, err
+	}
+	if i < 0 {
+		return extent{}, errors.New("pdf: a stream has no end")
+	}
+	data := bytes.TrimSuffix(rest[:i], []byte("\n"))
+	data = bytes.TrimSuffix(data, []byte("\r"))
+	return extent{start, start + int64(len(data))}, nil
 }
 
 // filters returns the names of a stream's filters with their parameters.
@@ -107,6 +113,9 @@ func (d *Document) filter(name Name, params Dict, data []byte) ([]byte, error) {
 		}
 		return d.unpredict(out, params)
 	case "ASCIIHexDecode", "AHx":
+		if err := d.hold(len(data) / 2); err != nil {
+			return nil, err
+		}
 		return unhexAll(data), nil
 	case "ASCII85Decode", "A85":
 		return d.unascii85(data)
@@ -122,34 +131,45 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 	if len(data) < 2 {
 		return nil, errSyntax
 	}
-	limit := min(int64(maxInflated), d.budget.inflated)
-	if limit <= 0 {
-		return nil, errLimit
-	}
-	r, err := d.budget.inflater(data[2:])
+	r, err := d.meter.inflater(data[2:])
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	out.Grow(int(min(limit, 4*int64(len(data))+512)))
-	n, err := io.Copy(&out, io.LimitReader(r, limit+1))
-	d.budget.inflated -= n
-	if n > limit {
-		return nil, errLimit
+	var pieces [][]byte
+	for size, held := 0, 0; ; {
+		piece := make([]byte, inflateStep<<min(len(pieces), inflateGrowth))
+		if err := d.hold(2 * len(piece)); err != nil { // the piece, and its place in the whole
+			return nil, err
+		}
+		held += len(piece)
+		n, err := io.ReadFull(r, piece)
+		pieces = append(pieces, piece[:n])
+		switch size += n; {
+		case size > maxInflated:
+			return nil, errLimit
+		case err == nil:
+			continue
+		case size == 0 && err != io.EOF:
+			return nil, fmt.Errorf("pdf: inflating a stream: %w", err)
+		}
+		d.meter.Release(2*held - size)
+		return slices.Concat(pieces...), nil
 	}
-	if err != nil && n == 0 {
-		return nil, fmt.Errorf("pdf: inflating a stream: %w", err)
-	}
-	return out.Bytes(), nil
 }
 
-// inflater prepares the one decompressor of the file.
-func (b *budget) inflater(data []byte) (io.Reader, error) {
-	if b.flate == nil {
-		b.flate = flate.NewReader(bytes.NewReader(data))
-		return b.flate, nil
+// inflateStep is how much is inflated before the budget is looked at first. Each next step is twice that, up to
+// inflateGrowth times.
+const (
+	inflateStep   = 1 << 10
+	inflateGrowth = 6
+)
+
+// hold pays for octets that a filter makes.
+func (d *Document) hold(octets int) error {
+	if err := d.meter.Work(inflateOctet * int64(octets)); err != nil {
+		return err
 	}
-	return b.flate, b.flate.(flate.Resetter).Reset(bytes.NewReader(data), nil)
+	return d.meter.Hold(octets)
 }
 
 // unpredict undoes the PNG predictors (ISO 32000-2 7.4.4.4), in place.
@@ -254,15 +274,17 @@ func (d *Document) unascii85(data []byte) ([]byte, error) {
 	if i := bytes.Index(data, []byte("~>")); i >= 0 {
 		data = data[:i]
 	}
-	if int64(len(data)) > d.budget.inflated/4 { // "z" stands for four zero bytes
+	if len(data) > maxInflated/4 {
 		return nil, errLimit
+	}
+	if err := d.hold(4*len(data) + 4); err != nil { // "z" stands for four zero bytes
+		return nil, err
 	}
 	out := make([]byte, 4*len(data)+4)
 	n, _, err := ascii85.Decode(out, data, true)
 	if err != nil {
 		return nil, fmt.Errorf("pdf: %w", err)
 	}
-	d.budget.inflated -= int64(n)
 	return out[:n], nil
 }
 
@@ -274,13 +296,33 @@ type objectStream struct {
 }
 
 // compressed reads an object out of an object stream.
-func (d *Document) compressed(e entry, number int) Object {
+func (d *Document) compressed(e entry, number int) (o Object, size int) {
+	p := d.compressedAt(e, number)
+	if p == nil {
+		return nil, 0
+	}
+	o, err := p.object(0)
+	if spent := d.meter.spend(p); spent != nil || err != nil {
+		d.problem("object %d of an object stream cannot be read", number)
+		return nil, 0
+	}
+	if p.repeated {
+		d.repeated[number] = true
+	}
+	return o, p.size()
+}
+
+// compressedAt is a parser at an object inside an object stream, nil where there is none.
+func (d *Document) compressedAt(e entry, number int) *parser {
 	s := d.objectStreamOf(int(e.offset))
 	if s == nil {
 		return nil
 	}
 	i := e.index
 	if i >= len(s.numbers) || s.numbers[i] != number {
+		if d.meter.Work(int64(len(s.numbers))) != nil {
+			return nil
+		}
 		for i = range s.numbers { // a wrong index: readers go by the number
 			if s.numbers[i] == number {
 				break
@@ -290,20 +332,7 @@ func (d *Document) compressed(e entry, number int) Object {
 	if i >= len(s.numbers) || s.numbers[i] != number || s.offsets[i] > len(s.data) {
 		return nil
 	}
-	if d.budget.scan <= 0 {
-		return nil
-	}
-	p := &parser{data: s.data[s.offsets[i]:], base: -1, nodes: &d.budget.nodes}
-	o, err := p.object(0)
-	d.budget.scan -= int64(p.pos)
-	if err != nil {
-		d.problem("object %d of an object stream cannot be read", number)
-		return nil
-	}
-	if p.repeated {
-		d.repeated[number] = true
-	}
-	return o
+	return d.parser(s.data[s.offsets[i]:], -1)
 }
 
 func (d *Document) objectStreamOf(container int) *objectStream {
@@ -339,7 +368,10 @@ func (d *Document) readObjectStream(stream *Stream) (*objectStream, error) {
 		return nil, errSyntax
 	}
 	s := &objectStream{data: data}
-	p := &parser{data: data[:first], nodes: &d.budget.nodes}
+	p := d.parser(data[:first], -1)
+	if err := d.meter.Hold(int(16 * n)); err != nil {
+		return nil, err
+	}
 	for range n {
 		number, ok1 := p.unsigned()
 		offset, ok2 := p.unsigned()
@@ -349,5 +381,5 @@ func (d *Document) readObjectStream(stream *Stream) (*objectStream, error) {
 		s.numbers = append(s.numbers, int(number))
 		s.offsets = append(s.offsets, int(first+offset))
 	}
-	return s, nil
+	return s, d.meter.spend(p)
 }

@@ -1,6 +1,8 @@
 package pdf
 
 import (
+	"regexp"
+	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -50,45 +52,35 @@ func textString(s string) String {
 	return Bytes(out)
 }
 
-// date reads "D:YYYYMMDDHHmmSSOHH'mm'" (ISO 32000-2 7.9.4), in UTC, or the zero time. What is missing
-// at the end has its least value.
+// date reads "D:YYYYMMDDHHmmSSOHH'mm" (ISO 32000-2 7.9.4), in UTC. What is missing at the end has its least value.
+// What is no such date is the zero time: half of it would be another date.
 func date(s string) time.Time {
-	if len(s) >= 2 && s[:2] == "D:" {
-		s = s[2:]
-	}
-	field := func(n, preset int) int {
-		if len(s) < n {
-			return preset
-		}
-		v := 0
-		for i := range n {
-			if !isDigit(s[i]) {
-				return preset
-			}
-			v = v*10 + int(s[i]-'0')
-		}
-		s = s[n:]
-		return v
-	}
-	year := field(4, 0)
-	if year == 0 {
+	m := datePattern.FindStringSubmatch(s)
+	if m == nil {
 		return time.Time{}
 	}
-	t := time.Date(year, time.Month(field(2, 1)), field(2, 1), field(2, 0), field(2, 0), field(2, 0), 0, time.UTC)
-	if len(s) < 3 || s[0] != '+' && s[0] != '-' {
-		return t
+	field := func(i, preset int) int {
+		if n, err := strconv.Atoi(m[i]); err == nil {
+			return n
+		}
+		return preset
 	}
-	sign := time.Duration(1)
-	if s[0] == '+' {
-		sign = -1
+	month, day := time.Month(field(2, 1)), field(3, 1)
+	t := time.Date(field(1, 0), month, day, field(4, 0), field(5, 0), field(6, 0), 0, time.UTC)
+	if t.Month() != month || t.Day() != day || field(4, 0) > 23 || field(5, 0) > 59 || field(6, 0) > 59 {
+		return time.Time{}
 	}
-	s = s[1:]
-	hours := field(2, 0)
-	if len(s) > 0 && s[0] == '\'' {
-		s = s[1:]
+	zone := time.Duration(field(8, 0))*time.Hour + time.Duration(field(9, 0))*time.Minute
+	if m[7] == "+" {
+		zone = -zone
 	}
-	return t.Add(sign * (time.Duration(hours)*time.Hour + time.Duration(field(2, 0))*time.Minute))
+	return t.Add(zone)
 }
+
+// datePattern has groups for year to second, then sign, hours and minutes of the zone. Some producers leave out the
+// prefix or the apostrophes.
+var datePattern = regexp.MustCompile(`^(?:D:)?([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2}))?)?)?)?)?` +
+	`(?:Z(?:00'?(?:00'?)?)?|([+-])([0-9]{2})'?(?:([0-9]{2})'?)?)?$`)
 
 // dateString writes a date in UTC.
 func dateString(t time.Time) String {

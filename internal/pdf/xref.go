@@ -21,12 +21,15 @@ type entry struct {
 	kind   entryKind
 	offset int64
 	index  int
+	// generation of an object that lies at an offset.
+	generation int
 }
 
 // section is one cross-reference section: what one update of the file wrote.
 type section struct {
 	at          int64 // offset of the keyword xref or of the stream object
 	end         int64 // first byte after the trailer or the stream's dictionary
+	whole       int64 // first byte after all that was read: a view that ends before has another section
 	stream      bool
 	subsections []subsection
 	hybrid      *section // cross-reference stream of a hybrid file (XRefStm)
@@ -44,7 +47,7 @@ type subsection struct {
 
 // readSections follows the chain of cross-reference sections from the newest to the oldest.
 func (d *Document) readSections() error {
-	next, err := d.startXref()
+	next, err := d.startXref(d.data, tailWindow)
 	if err != nil {
 		return err
 	}
@@ -58,20 +61,23 @@ func (d *Document) readSections() error {
 			break
 		}
 		seen[next] = true
-		s, known := d.budget.sections[next]
-		if !known {
+		s, known := d.meter.sections[next]
+		if !known || s.whole > int64(len(d.data)) {
 			if s, err = d.readSection(next); err != nil {
 				return err
 			}
-			d.budget.sections[next] = s
+			d.meter.sections[next] = s
 		}
 		d.sections = append(d.sections, s)
 		prev, ok := d.trailerOffset(s.trailer["Prev"])
 		if ok && prev == d.base { // some producers write Prev 0 for none
-			if size, _ := s.trailer["Size"].(Integer); s.count() < int(size) {
+			if size, _ := s.trailer["Size"].(Integer); s.count() >= int(size) {
+				break
+			}
+			if prev, err = d.startXref(d.data[:s.at], int(s.at)); err != nil || d.meter.Octets(int(s.at)) != nil {
 				return errors.New("pdf: the chain of cross references ends before the first")
 			}
-			break
+			d.problem("the chain of cross references has a gap")
 		}
 		if !ok {
 			break
@@ -105,16 +111,19 @@ func (d *Document) trailerOffset(o Object) (int64, bool) {
 	return 0, false
 }
 
-// startXref finds the offset that the last startxref names.
-func (d *Document) startXref() (int64, error) {
-	const window = 2048 // readers look for %%EOF in the last 1024 bytes; some files carry more behind it
-	tail := d.data[max(0, len(d.data)-window):]
+// tailWindow is where the last startxref stands: readers look for %%EOF in the last 1024 bytes, and some files carry
+// more behind it.
+const tailWindow = 2048
+
+// startXref finds the offset that the last startxref of some data names.
+func (d *Document) startXref(data []byte, window int) (int64, error) {
+	tail := data[max(0, len(data)-window):]
 	i := bytes.LastIndex(tail, []byte("startxref"))
 	if i < 0 {
 		return 0, errors.New("pdf: no startxref at the end")
 	}
-	nodes := 1
-	p := &parser{data: tail, pos: i + len("startxref"), nodes: &nodes}
+	p := d.parser(tail, -1)
+	p.pos = i + len("startxref")
 	n, ok := p.unsigned()
 	if !ok {
 		return 0, errors.New("pdf: startxref has no offset")
@@ -130,8 +139,7 @@ func (d *Document) xrefAt(at int64) bool {
 	if at < 0 || at >= int64(len(d.data)) {
 		return false
 	}
-	nodes := 1
-	p := &parser{data: d.data[at:min(int64(len(d.data)), at+64)], nodes: &nodes}
+	p := d.parser(d.data[at:min(int64(len(d.data)), at+64)], -1)
 	if p.keyword("xref") {
 		return true
 	}
@@ -144,18 +152,22 @@ func (d *Document) readSection(at int64) (*section, error) {
 	if at < 0 || at >= int64(len(d.data)) {
 		return nil, errors.New("pdf: a cross-reference offset lies outside the file")
 	}
-	p := &parser{data: d.data[at:], base: at, nodes: &d.budget.nodes}
+	p := d.parser(d.data[at:], at)
 	if !p.keyword("xref") {
 		return d.readXrefStream(at)
 	}
 	s, err := d.readTable(p, at)
-	d.budget.scan -= int64(p.pos)
+	if spent := d.meter.spend(p); spent != nil {
+		return nil, spent
+	}
 	if err != nil {
 		return nil, err
 	}
 	if hybrid, ok := d.trailerOffset(s.trailer["XRefStm"]); ok {
 		if s.hybrid, err = d.readXrefStream(hybrid); err != nil {
 			d.problem("the cross-reference stream of a hybrid file cannot be read")
+		} else {
+			s.whole = max(s.whole, s.hybrid.whole)
 		}
 	}
 	return s, nil
@@ -192,6 +204,7 @@ func (d *Document) readTable(p *parser, at int64) (*section, error) {
 		return nil, errors.New("pdf: the trailer is no dictionary")
 	}
 	s.end = at + int64(p.pos)
+	s.whole = s.end
 	repairFirst(s)
 	return s, s.sort()
 }
@@ -254,7 +267,7 @@ func (s *section) sort() error {
 
 // readXrefStream reads a cross-reference stream (ISO 32000-2 7.5.8).
 func (d *Document) readXrefStream(at int64) (*section, error) {
-	o, _, err := d.objectAt(at, false)
+	o, _, _, err := d.objectAt(at, false)
 	if err != nil {
 		return nil, fmt.Errorf("pdf: no cross-reference section at %d: %w", at, err)
 	}
@@ -266,7 +279,11 @@ func (d *Document) readXrefStream(at int64) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &section{at: at, end: stream.start, stream: true, trailer: stream.Dict}
+	where, err := d.locate(stream.start, stream.Dict["Length"])
+	if err != nil {
+		return nil, err
+	}
+	s := &section{at: at, end: stream.start, whole: where.end, stream: true, trailer: stream.Dict}
 	return s, s.splitStream(rows)
 }
 
@@ -315,10 +332,15 @@ func (d *Document) lookup(number int) (entry, bool) {
 		e, ok := d.rebuilt[number]
 		return e, ok
 	}
-	for _, s := range d.sections {
-		if e, ok := s.lookup(number, d.base); ok {
-			return e, e.kind != entryFree
+	for i, s := range d.sections {
+		e, ok := s.lookup(number, d.base)
+		if !ok && i+1 < len(d.sections) {
+			continue
 		}
+		if d.meter.Work(probeSection*int64(i+1)) != nil {
+			return entry{}, false
+		}
+		return e, ok && e.kind != entryFree
 	}
 	return entry{}, false
 }
@@ -360,7 +382,11 @@ func (s *subsection) entry(i int, base int64) (entry, bool) {
 		if row[17] == 'f' || offset == 0 {
 			return entry{}, true
 		}
-		return entry{kind: entryOffset, offset: offset + base}, true
+		generation := 0
+		for _, c := range row[11:16] {
+			generation = generation*10 + int(c-'0')
+		}
+		return entry{kind: entryOffset, offset: offset + base, generation: generation}, true
 	}
 	kind := int64(1) // default of field 1
 	if s.fields[0] > 0 {
@@ -370,7 +396,7 @@ func (s *subsection) entry(i int, base int64) (entry, bool) {
 	third := bigEndian(row[s.fields[0]+s.fields[1] : s.width])
 	switch kind {
 	case 1:
-		return entry{kind: entryOffset, offset: second + base}, second >= 0
+		return entry{kind: entryOffset, offset: second + base, generation: int(third & 0xffff)}, second >= 0
 	case 2:
 		if second < 0 || second > maxObjectID || third < 0 || third > maxObjStm {
 			return entry{}, true
@@ -386,4 +412,16 @@ func bigEndian(b []byte) int64 {
 		n = n<<8 | int64(c)
 	}
 	return n
+}
+
+// plain tells that each row of a table is one.
+func (s *section) plain() bool {
+	for _, sub := range s.subsections {
+		for i := 0; sub.fields == [3]int{} && i < sub.count; i++ {
+			if !isRow(sub.rows[i*sub.width:]) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -12,9 +12,10 @@ import (
 
 // ecKey is a point on a named curve; std is set where the standard library is the fastest.
 type ecKey struct {
-	curve *curve
-	x, y  *big.Int
-	std   *ecdsa.PublicKey
+	curve      *curve
+	x, y       *big.Int
+	std        *ecdsa.PublicKey
+	compressed bool // as it was given
 }
 
 // readEC reads ECParameters (RFC 5480 2.1.1) and the point.
@@ -83,7 +84,7 @@ func (k *PublicKey) setPoint(c *curve, point []byte) error {
 		return err
 	}
 	k.bits = c.bits
-	k.ec = ecKey{curve: c, x: x, y: y}
+	k.ec = ecKey{curve: c, x: x, y: y, compressed: len(point) == 1+c.size}
 	if std := standardCurve(c); std != nil {
 		uncompressed := make([]byte, 1+2*c.size)
 		uncompressed[0] = 4

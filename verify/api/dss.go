@@ -218,7 +218,7 @@ func dssSignatureOf(s *verify.SignatureReport) *dssSignature {
 		ID: s.ID, Filename: orNil(s.Filename), SigningTime: s.SigningTime, BestSignatureTime: s.BestSignatureTime, SignedBy: s.Signer.CommonName,
 		SignatureLevel:  dssLevel{s.Qualification, s.Sentence["en"]},
 		Indication:      underscore(s.Indication),
-		SubIndication:   orNil(string(s.SubIndication)),
+		SubIndication:   subIndication(s.SubIndication),
 		ParentID:        s.CounterSignatureOf,
 		SignatureFormat: dssFormat(s), AdESValidationDetails: details(s.Reasons, s.Warnings(), s.Notes), QualificationDetails: details(nil, nil, nil),
 		CertificateChain: dssChain{Certificate: []dssCertificate{}}, SignatureScope: []dssScope{},
@@ -253,7 +253,15 @@ func dssSignatureOf(s *verify.SignatureReport) *dssSignature {
 
 func dssTimestampOf(t *verify.TimestampReport) dssTimestamp {
 	return dssTimestamp{ID: t.ID, ProductionTime: productionTime(t), ProducedBy: t.SignedBy, Indication: underscore(t.Indication),
-		SubIndication: orNil(string(t.SubIndication)), AdESValidationDetails: details(t.Reasons, nil, nil)}
+		SubIndication: subIndication(t.SubIndication), AdESValidationDetails: details(t.Reasons, nil, nil)}
+}
+
+// subIndication is one of DSS's own, so that its clients can read it: they have no GENERIC of EN 319 102-1.
+func subIndication(s verify.SubIndication) *string {
+	if s == verify.Generic {
+		s = "UNEXPECTED_ERROR"
+	}
+	return orNil(string(s))
 }
 
 // productionTime is zero where the token can't be read: DSS's field is mandatory.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"trustcore/internal/asic"
@@ -17,35 +18,27 @@ import (
 	"trustcore/verify/xades"
 )
 
-// Limits on the work for one container.
-const (
-	maxSignatureFiles = 1024 // files with signatures or time-stamps
-	maxNoted          = 16   // unsigned files that are named
-	// maxHashed bounds the bytes given out to be hashed: a hundred signatures on 20 MB fit.
-	maxHashed = 2 << 30
-)
-
-// errHashed is the answer to whoever wants more.
-var errHashed = fmt.Errorf("ASiC: more than %d bytes to hash", maxHashed)
+// maxSignatureFiles bounds the files with signatures or time-stamps.
+const maxSignatureFiles = 1024
 
 // Open reads a container. The data objects are those inside; detached files beside a container mean
 // nothing. A broken signature is a fact, not an error; the error says that the file is no container
-// that can be read safely.
+// that can be read safely, or is that of the budget.
 func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Document, error) {
-	container, err := asic.Open(data)
+	container, err := asic.Open(b, data)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{budget: b,
-		container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{}, hashed: maxHashed,
-		digests: map[digestKey][]byte{}, files: map[*asic.Entry][]*signature.Signature{}, objects: maxObjects,
+	r := &reader{budget: b, container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{},
+		used: map[*asic.Entry]bool{}, digests: map[digestKey][]byte{}, methods: map[*asic.Entry][]string{},
+		files: map[*asic.Entry][]*signature.Signature{}, guessed: map[string]bool{}, objects: maxObjects,
 		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{},
 	}
 	if err := r.limit(); err != nil {
 		return nil, err
 	}
 	r.readManifests()
-	r.checkSimple()
+	r.checkData()
 	for _, e := range container.WithRole(asic.XAdESSignatures) {
 		r.xades(e)
 	}
@@ -53,7 +46,10 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 		r.cades(e)
 	}
 	r.timestamps()
-	r.noteUnsigned()
+	r.coverage()
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
 	return &r.out, nil
 }
 
@@ -65,21 +61,15 @@ type reader struct {
 	files     map[*asic.Entry][]*signature.Signature
 	ids       map[string]int
 	covered   map[*asic.Entry]bool // data that some signature or time-stamp names
+	used      map[*asic.Entry]bool // files of META-INF that turned out to be what their names say
+	resolved  []*asic.Entry        // what was given to XML signatures and is kept
+	guessed   map[string]bool      // names that stand for the one file of an ASiC-S container
 	digests   map[digestKey][]byte
-	hashed    int64             // what is left of maxHashed
-	objects   int               // what is left of maxObjects
-	sums      map[span][32]byte // SHA-256 of evidence, which archive time-stamps name again
-	covers    int               // digests listed so far
-	illFormed []string          // what keeps the signatures of the container from counting
+	methods   map[*asic.Entry][]string // digest methods that manifests name
+	objects   int                      // what is left of maxObjects
+	sums      map[span][32]byte        // SHA-256 of evidence, which archive time-stamps name again
+	illFormed []string                 // what keeps the signatures and time-stamps of the container from counting
 	out       signature.Document
-}
-
-// read gives the content of an entry to be hashed.
-func (r *reader) read(e *asic.Entry) ([]byte, error) {
-	if r.hashed -= e.Size; r.hashed < 0 {
-		return nil, errHashed
-	}
-	return r.container.Read(e)
 }
 
 func (r *reader) limit() error {
@@ -93,20 +83,32 @@ func (r *reader) limit() error {
 	return nil
 }
 
-// checkSimple demands what makes an ASiC-S container: one data object in its root (EN 319 162-1 4.3.3.2).
-// A second one would travel under the signature without being signed.
-func (r *reader) checkSimple() {
+// checkData demands data to be signed, and what makes an ASiC-S container: one data object in its root, and
+// either a signature or a time-stamp (EN 319 162-1 4.3.3). A second object would travel under the signature
+// without being signed.
+func (r *reader) checkData() {
+	data := r.container.Data()
+	if len(data) == 0 {
+		r.illFormed = append(r.illFormed, "the container holds no data object")
+	}
+	for _, f := range r.container.Faults {
+		r.illFormed = append(r.illFormed, "container: "+f)
+	}
 	if r.container.Kind != asic.Simple {
 		return
 	}
 	n := 0
-	for _, e := range r.container.Data() {
+	for _, e := range data {
 		if !strings.Contains(e.Name, "/") {
 			n++
 		}
 	}
-	if n != 1 || len(r.container.Data()) != 1 {
-		r.illFormed = append(r.illFormed, fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(r.container.Data())))
+	if n != 1 || len(data) != 1 {
+		r.illFormed = append(r.illFormed, fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(data)))
+	}
+	signed := len(r.container.WithRole(asic.XAdESSignatures)) + len(r.container.WithRole(asic.CAdESSignature))
+	if signed > 0 && r.container.Find("META-INF/timestamp.tst") != nil {
+		r.illFormed = append(r.illFormed, "an ASiC-S container has either a signature or a time-stamp of the data object, this one has both (EN 319 162-1 4.3.3)")
 	}
 }
 
@@ -128,59 +130,94 @@ func (r *reader) xades(e *asic.Entry) {
 	case err != nil:
 		r.broken(e, signature.XMLDSig, content, err)
 	default:
+		r.used[e] = true
+		for _, s := range doc.Signatures {
+			r.disown(s)
+		}
 		r.add(e, doc.Signatures)
 	}
 }
 
-// resolve gives the entry that a reference names.
+// maxKept bounds what is kept of the files that XML signatures name, in octets: the next signature file names them
+// again.
+const maxKept = 16 << 20
+
+// resolve gives the entry that a reference names. In an ASiC-S container that is the one data object, whatever
+// the name: a signature about another one is to be seen (disown).
 func (r *reader) resolve(uri string) ([]byte, error) {
 	e := r.find(uri)
+	if data := r.container.Data(); e == nil && r.container.Kind == asic.Simple && len(data) == 1 {
+		r.guessed[uri] = true
+		e = data[0]
+	}
 	if e == nil {
 		return nil, xmldsig.ErrNotFound
 	}
-	r.covered[e] = true
-	return r.read(e)
+	kept := e.Size
+	for _, other := range r.resolved {
+		kept += other.Size
+	}
+	if kept > maxKept {
+		for _, other := range r.resolved {
+			r.container.Forget(other)
+		}
+		r.resolved = nil
+	}
+	r.resolved = append(r.resolved, e)
+	return r.container.Read(e)
 }
 
-// cades reads a CMS file. It signs the manifest that names it, else a data object.
+// disown takes back what resolve guessed where the data is what was signed: it has another name than the one that
+// was signed, which may tell a reader something else.
+func (r *reader) disown(s *signature.Signature) {
+	for i := range s.References {
+		if ref := &s.References[i]; r.guessed[ref.Name] && ref.Intact {
+			ref.Found, ref.Intact, ref.Full, ref.Scope = false, false, false, ""
+			s.Notes = append(s.Notes, fmt.Sprintf("the data object is what was signed as %q, under another name", ref.Name))
+		}
+	}
+}
+
+// cades reads a CMS file, which is detached. In ASiC-S it signs the one data object (EN 319 162-1 4.3.3.2),
+// elsewhere the manifest that names it (4.4.4.2).
 func (r *reader) cades(e *asic.Entry) {
 	content, err := r.container.Read(e)
 	if err != nil {
 		r.broken(e, signature.CAdES, nil, err)
 		return
 	}
-	m := r.manifestOf(e)
-	if r.container.Kind == asic.Simple {
-		m = nil // there the signature is about the one file (EN 319 162-1 4.3.3.2)
+	var about *asic.Entry
+	var problem string
+	var m *manifest
+	if data := r.container.Data(); r.container.Kind != asic.Simple {
+		if m, problem = r.manifestOf(e); m != nil {
+			about = m.entry
+		}
+	} else if len(data) == 1 { // else checkData complains
+		about = data[0]
 	}
-	doc, err := cades.Open(r.budget, content, r.signedBy(m))
+	doc, err := r.openDetached(content, about)
 	if err != nil {
 		r.broken(e, signature.CAdES, content, err)
 		return
 	}
+	r.used[e] = true
 	for _, s := range doc.Signatures {
+		if problem != "" {
+			s.Structure = append(s.Structure, problem)
+		}
 		if m != nil && s.CounterSignatureOf == "" {
-			m.describe(s)
-			s.References = append(s.References, m.references(r)...)
+			r.describe(m, s)
 		}
 	}
 	r.add(e, doc.Signatures)
 }
 
-// signedBy are the candidates for what a CMS signs: its manifest, or the data objects of the container,
-// of which ASiC-S has one.
-func (r *reader) signedBy(m *manifest) []signature.Detached {
-	if m != nil {
-		return []signature.Detached{{Name: m.entry.Name, Content: m.content}}
+func (r *reader) openDetached(content []byte, about *asic.Entry) (*signature.Document, error) {
+	if about == nil {
+		return cades.OpenDetached(r.budget, content, "", nil)
 	}
-	var list []signature.Detached
-	for _, e := range r.container.Data() {
-		if content, err := r.read(e); err == nil {
-			r.covered[e] = true
-			list = append(list, signature.Detached{Name: e.Name, Content: content})
-		}
-	}
-	return list
+	return cades.OpenDetached(r.budget, content, about.Name, func(w io.Writer) error { return r.container.CopyTo(w, about) })
 }
 
 // add puts signatures of one file into the document and adds what the container knows of them.
@@ -192,11 +229,8 @@ func (r *reader) add(e *asic.Entry, list []*signature.Signature) {
 		if parent, ok := renamed[s.CounterSignatureOf]; ok {
 			s.CounterSignatureOf = parent
 		}
-		s.Container, s.Filename = r.kind(), e.Name
+		s.Container, s.Filename, s.NoManifest = r.kind(), e.Name, r.noManifest()
 		s.Structure = append(s.Structure, r.illFormed...)
-		for _, f := range r.container.Faults {
-			s.Structure = append(s.Structure, "container: "+f)
-		}
 		for _, n := range r.container.Remarks {
 			s.Notes = append(s.Notes, "container: "+n)
 		}
@@ -212,6 +246,19 @@ func (r *reader) kind() signature.Container {
 	return signature.ASiCE
 }
 
+// noManifest tells whether an ASiC-E container has none, of whichever kind.
+func (r *reader) noManifest() bool {
+	if r.container.Kind != asic.Extended {
+		return false
+	}
+	for _, role := range []asic.Role{asic.PackageManifest, asic.SignatureManifest, asic.ArchiveManifest, asic.RecordManifest} {
+		if len(r.container.WithRole(role)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // unique numbers identifiers that occur in several signature files.
 func (r *reader) unique(id string) string {
 	r.ids[id]++
@@ -223,21 +270,9 @@ func (r *reader) unique(id string) string {
 
 // broken reports a signature file that cannot be read.
 func (r *reader) broken(e *asic.Entry, format signature.Format, content []byte, problem error) {
+	r.used[e] = true
 	value := sha256.Sum256(content)
 	r.add(e, []*signature.Signature{{
 		ID: "S-" + hex.EncodeToString(value[:12]), Format: format, Value: value, Structure: []string{problem.Error()},
 	}})
-}
-
-// noteUnsigned tells which files nobody signed: whoever opens the container sees them all the same.
-func (r *reader) noteUnsigned() {
-	var notes []string
-	for _, e := range r.container.Data() {
-		if !r.covered[e] && len(notes) < maxNoted {
-			notes = append(notes, fmt.Sprintf("the file %q of the container is not signed", e.Name))
-		}
-	}
-	for _, s := range r.out.Signatures {
-		s.Notes = append(s.Notes, notes...)
-	}
 }

@@ -101,12 +101,17 @@ func TestSimpleHoldsOneFile(t *testing.T) {
 	}
 }
 
-func TestUnsignedFilesAreNamed(t *testing.T) {
+func TestUnsignedFilesAreListed(t *testing.T) {
 	s := newSigner(t, "officer-1")
-	doc := open(t, pack(t, "e", umowa, entry{"obce.exe", "MZ"}, entry{"META-INF/signatures0.xml", s.xml(t, map[string]string{umowa.name: umowa.content})}))
-	notes := strings.Join(doc.Signatures[0].Notes, "; ")
-	if !strings.Contains(notes, "obce.exe") || strings.Contains(notes, umowa.name) {
-		t.Error(notes)
+	xml := entry{"META-INF/signatures0.xml", s.xml(t, map[string]string{umowa.name: umowa.content})}
+	both := entry{"META-INF/signatures1.xml", s.xml(t, map[string]string{umowa.name: umowa.content, "obce.exe": "MZ"})}
+	doc := open(t, pack(t, "e", umowa, entry{"obce.exe", "MZ"}, xml, both, entry{"META-INF/evil.txt", "x"},
+		entry{"META-INF/signatures-evil.xml", "<html/>"}, entry{"META-INF/ASiCManifest-evil.xml", manifestOf("META-INF/x.p7s", umowa)}))
+	meta := []string{"META-INF/evil.txt", "META-INF/signatures-evil.xml", "META-INF/ASiCManifest-evil.xml"}
+	for i, want := range [][]string{append([]string{"obce.exe"}, meta...), meta} {
+		if got := doc.Signatures[i].Unsigned; !slices.Equal(got, want) {
+			t.Errorf("signature %d: unsigned %q, want %q", i, got, want)
+		}
 	}
 }
 

@@ -2,34 +2,39 @@ package asic
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 
 	"trustcore/internal/asic"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/signature"
 )
 
 // manifest is an ASiCManifest or ASiCArchiveManifest (EN 319 162-1 A.4): it names a signature or a
 // time-stamp, and the files that this is about by their digests.
 type manifest struct {
-	entry   *asic.Entry
-	content []byte
-	target  string // URI of the signature or time-stamp
-	objects []object
-	problem error // why the objects could not all be read
+	entry    *asic.Entry
+	content  []byte
+	target   *asic.Entry // the signature or time-stamp
+	objects  []object
+	problems []string // what makes it ill-formed
 }
 
 // object is one DataObjectReference.
 type object struct {
 	uri, method string
 	digest      []byte
+	entry       *asic.Entry // nil where there is none
 
-	entry         *asic.Entry
 	found, intact bool
+	unchecked     string // why the digest could not be computed
 }
 
 // maxObjects bounds the references of all manifests of a container.
@@ -44,83 +49,172 @@ type digestKey struct {
 // The namespaces of manifests, of EN 319 162-1 and of TS 102 918.
 var namespaces = []string{"http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#"}
 
+// readManifests reads all of them before it digests what they name: each file is read once for all methods.
 func (r *reader) readManifests() {
+	var list []*manifest
 	for _, role := range []asic.Role{asic.SignatureManifest, asic.ArchiveManifest} {
 		for _, e := range r.container.WithRole(role) {
 			content, err := r.container.Read(e)
 			if err != nil {
 				continue // the signature that it belongs to will not find it
 			}
-			m := r.readManifest(e, content)
-			if target := r.find(m.target); target != nil {
-				r.targets[target] = append(r.targets[target], m)
+			m := &manifest{entry: e, content: content}
+			r.readManifest(m)
+			list = append(list, m)
+			if m.target != nil {
+				r.targets[m.target] = append(r.targets[m.target], m)
 			}
+		}
+	}
+	for _, m := range list {
+		for i := range m.objects {
+			r.compare(&m.objects[i])
 		}
 	}
 }
 
-func (r *reader) readManifest(e *asic.Entry, content []byte) *manifest {
-	m := &manifest{entry: e, content: content}
-	doc, err := xmldsig.Parse(content, xmldsig.Limits{Budget: r.budget})
+func (m *manifest) illFormed(format string, args ...any) {
+	m.problems = append(m.problems, m.entry.Name+": "+fmt.Sprintf(format, args...))
+}
+
+func (r *reader) readManifest(m *manifest) {
+	doc, err := xmldsig.Parse(m.content, xmldsig.Limits{Budget: r.budget})
 	if err != nil {
-		m.problem = err
-		return m
+		m.illFormed("%v", err)
+		return
 	}
 	root := doc.Root()
 	for _, space := range namespaces {
-		if target := root.Child(space, "SigReference"); !target.IsZero() {
-			m.target, _ = target.Attr("", "URI")
-		}
-		for n := range root.Descendants(space, "DataObjectReference") { // some producers put them into SigReference
-			if r.objects--; r.objects < 0 {
-				m.problem = fmt.Errorf("the manifests name more than %d files", maxObjects)
-				return m
-			}
-			m.objects = append(m.objects, r.readObject(n, e))
+		if root.Is(space, "ASiCManifest") {
+			r.readReferences(m, root, space)
+			return
 		}
 	}
-	return m
+	m.illFormed("no ASiCManifest")
 }
 
-func (r *reader) readObject(n xmldsig.Node, self *asic.Entry) object {
+func (r *reader) readReferences(m *manifest, root xmldsig.Node, space string) {
+	targets := 0
+	for n := range root.Descendants(space, "SigReference") {
+		targets++
+		uri, _ := n.Attr("", "URI")
+		m.target = r.findTarget(uri, m.entry)
+	}
+	if targets != 1 {
+		m.illFormed("%d references to a signature", targets)
+		m.target = nil
+	}
+	named, roots := map[*asic.Entry]bool{}, 0
+	for n := range root.Descendants(space, "DataObjectReference") { // some producers put them into SigReference
+		if r.objects--; r.objects < 0 {
+			m.illFormed("the manifests name more than %d files", maxObjects)
+			return
+		}
+		if r.budget.Nodes(1) != nil || r.budget.Hold(heldAnObject) != nil {
+			return
+		}
+		o := r.readObject(m, n)
+		if o.entry != nil && named[o.entry] {
+			m.illFormed("%q is named twice", o.uri)
+		}
+		named[o.entry] = true
+		if is, _ := n.Attr("", "Rootfile"); is == "true" || is == "1" {
+			roots++
+		}
+		m.objects = append(m.objects, o)
+	}
+	if len(m.objects) == 0 {
+		m.illFormed("it names no file")
+	}
+	if roots > 1 {
+		m.illFormed("%d root files", roots)
+	}
+}
+
+// heldAnObject is an object of a manifest in memory, its strings included.
+const heldAnObject = 256
+
+func (r *reader) readObject(m *manifest, n xmldsig.Node) object {
 	var o object
 	o.uri, _ = n.Attr("", "URI")
 	o.method, _ = n.Child(xmldsig.NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
-	if value := n.Child(xmldsig.NamespaceDSig, "DigestValue"); !value.IsZero() {
-		o.digest, _ = value.Bytes() // what is no base64 matches nothing
+	value, err := n.Child(xmldsig.NamespaceDSig, "DigestValue"), error(nil)
+	if !value.IsZero() {
+		o.digest, err = value.Bytes()
+	}
+	if err != nil || len(o.digest) == 0 {
+		m.illFormed("no digest of %q", o.uri)
 	}
 	o.entry = r.find(o.uri)
-	if o.entry == nil || o.entry == self {
-		return o
+	if o.entry != nil && (o.entry == m.entry || o.entry == m.target) {
+		m.illFormed("it names itself or what signs it")
+		o.entry = nil
 	}
-	sum, err := r.digest(o.entry, o.method)
-	o.found, o.intact = err == nil, len(sum) > 0 && bytes.Equal(sum, o.digest)
+	if o.entry != nil && !slices.Contains(r.methods[o.entry], o.method) {
+		r.methods[o.entry] = append(r.methods[o.entry], o.method)
+	}
 	return o
 }
 
-// digest hashes an entry once for each method.
-func (r *reader) digest(e *asic.Entry, method string) ([]byte, error) {
-	key := digestKey{e, method}
-	if sum, ok := r.digests[key]; ok {
-		return sum, nil
+// compare digests the file that an object names.
+func (r *reader) compare(o *object) {
+	if o.entry == nil {
+		return
 	}
-	h, err := algorithm.HashByURI(method)
+	o.found = true
+	sum, err := r.digest(o.entry, o.method)
 	if err != nil {
-		return nil, nil // the entry is there; a digest by an unknown method matches nothing
+		o.unchecked = err.Error()
+		return
 	}
-	content, err := r.read(e)
-	if err != nil {
-		return nil, err
-	}
-	sum := h.Sum(content)
-	r.digests[key] = sum
-	return sum, nil
+	o.intact = len(sum) > 0 && bytes.Equal(sum, o.digest)
 }
 
-// manifestOf finds the manifest that names an entry. Two that do are one too many: then none counts.
-func (r *reader) manifestOf(e *asic.Entry) *manifest {
-	if list := r.targets[e]; len(list) == 1 {
-		return list[0]
+// digest is that of an entry by a method that is in methods; all of them are computed at once.
+func (r *reader) digest(e *asic.Entry, method string) ([]byte, error) {
+	if sum, ok := r.digests[digestKey{e, method}]; ok {
+		return sum, nil
+	}
+	if _, err := algorithm.HashByURI(method); err != nil {
+		return nil, err
+	}
+	states := map[string]hash.Hash{}
+	var writers []io.Writer
+	for _, m := range r.methods[e] {
+		if h, err := algorithm.HashByURI(m); err == nil {
+			states[m] = h.New()
+			writers = append(writers, signerinfo.Spending(r.budget, states[m]))
+		}
+	}
+	if err := r.container.CopyTo(io.MultiWriter(writers...), e); err != nil {
+		return nil, err
+	}
+	for m, state := range states {
+		r.digests[digestKey{e, m}] = state.Sum(nil)
+	}
+	return r.digests[digestKey{e, method}], nil
+}
+
+// manifestOf finds the manifest that names a signature, or says why there is none. Of two that do nobody knows
+// which one a reader goes by.
+func (r *reader) manifestOf(e *asic.Entry) (*manifest, string) {
+	switch list := r.targets[e]; len(list) {
+	case 0:
+		return nil, "no manifest of the container names this signature (EN 319 162-1 4.4.4.2)"
+	case 1:
+		return list[0], ""
+	default:
+		return nil, fmt.Sprintf("%d manifests name this signature", len(list))
+	}
+}
+
+// findTarget finds the signature or time-stamp that a manifest names: from the root of the container, else, as some
+// producers write, from the folder of the manifest.
+func (r *reader) findTarget(uri string, manifest *asic.Entry) *asic.Entry {
+	for _, e := range []*asic.Entry{r.find(uri), r.find(path.Dir(manifest.Name) + "/" + uri)} {
+		if e != nil && (e.Role() == asic.CAdESSignature || e.Role() == asic.TimestampToken) {
+			return e
+		}
 	}
 	return nil
 }
@@ -151,31 +245,25 @@ func spellings(uri string) []string {
 	return list
 }
 
-// describe makes the message digest of a CMS the statement about the manifest that it is.
-func (m *manifest) describe(s *signature.Signature) {
+// describe makes the message digest of a CMS the statement about the manifest that it is, and adds the files that
+// the manifest names.
+func (r *reader) describe(m *manifest, s *signature.Signature) {
+	r.used[m.entry] = true
 	for i := range s.References {
-		s.References[i].Scope = "the manifest " + m.entry.Name
+		s.References[i].Scope, s.References[i].Empty = "the manifest "+m.entry.Name, true
 	}
-	if m.problem != nil {
-		s.Structure = append(s.Structure, fmt.Sprintf("%s: %v", m.entry.Name, m.problem))
+	s.Structure = append(s.Structure, m.problems...)
+	if r.budget.Hold(heldAReference*len(m.objects)) != nil {
+		return
 	}
-	if len(m.objects) == 0 {
-		s.Structure = append(s.Structure, errNoObjects.Error())
-	}
-}
-
-var errNoObjects = errors.New("the manifest names no file")
-
-// references are the files that the manifest names.
-func (m *manifest) references(r *reader) []signature.Reference {
-	var list []signature.Reference
 	for _, o := range m.objects {
-		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Full: o.found}
+		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked, Full: o.found}
 		if o.found {
 			ref.Scope = "the whole file " + o.entry.Name
-			r.covered[o.entry] = true
 		}
-		list = append(list, ref)
+		s.References = append(s.References, ref)
 	}
-	return list
 }
+
+// heldAReference is a reference of a signature in memory.
+const heldAReference = 256

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,12 +105,16 @@ func (s signer) xml(t testing.TB, files map[string]string) string {
 // entry is a file of a container.
 type entry struct{ name, content string }
 
-// pack writes a container.
+// pack writes a container of the kind "e", "s" or another letter, or "o" for OpenDocument.
 func pack(t testing.TB, kind string, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	for i, e := range append([]entry{{"mimetype", "application/vnd.etsi.asic-" + kind + "+zip"}}, entries...) {
+	mimetype := "application/vnd.etsi.asic-" + kind + "+zip"
+	if kind == "o" {
+		mimetype = "application/vnd.oasis.opendocument.text"
+	}
+	for i, e := range append([]entry{{"mimetype", mimetype}}, entries...) {
 		method := zip.Deflate
 		if i == 0 {
 			method = zip.Store
@@ -128,13 +133,21 @@ func pack(t testing.TB, kind string, entries ...entry) []byte {
 	return b.Bytes()
 }
 
+// signed is data with a manifest and its signature.
+func signed(t testing.TB, s signer, data ...entry) []entry {
+	t.Helper()
+	manifest := entry{"META-INF/ASiCManifest.xml", manifestOf("META-INF/signature.p7s", data...)}
+	return append(data[:len(data):len(data)], manifest, entry{"META-INF/signature.p7s", string(s.cades(t, []byte(manifest.content)))})
+}
+
 // manifestOf writes an ASiCManifest for a target about entries.
 func manifestOf(target string, entries ...entry) string {
-	m := `<asic:ASiCManifest xmlns:asic="http://uri.etsi.org/02918/v1.2.1#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><asic:SigReference URI="` + target + `"/>`
+	var m strings.Builder
+	m.WriteString(`<asic:ASiCManifest xmlns:asic="http://uri.etsi.org/02918/v1.2.1#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><asic:SigReference URI="` + target + `"/>`)
 	for _, e := range entries {
 		sum := sha256.Sum256([]byte(e.content))
-		m += fmt.Sprintf(`<asic:DataObjectReference URI="%s"><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>%s</ds:DigestValue></asic:DataObjectReference>`,
+		fmt.Fprintf(&m, `<asic:DataObjectReference URI="%s"><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>%s</ds:DigestValue></asic:DataObjectReference>`,
 			e.name, base64.StdEncoding.EncodeToString(sum[:]))
 	}
-	return m + `</asic:ASiCManifest>`
+	return m.String() + `</asic:ASiCManifest>`
 }

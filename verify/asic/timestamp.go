@@ -2,6 +2,7 @@ package asic
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"io"
 
 	"trustcore/internal/asic"
@@ -26,8 +27,14 @@ func (r *reader) timestamps() {
 		if err != nil {
 			continue
 		}
-		a := &assertion{entry: e, manifest: r.manifestOf(e)}
+		a := &assertion{entry: e}
 		a.token = timestamp.Open(r.budget, "", signature.ContainerTimestamp, content, nil)
+		if r.used[e] = true; len(r.targets[e]) > 0 {
+			a.manifest = r.targets[e][0]
+		}
+		if len(r.targets[e]) > 1 {
+			a.illFormed("%d manifests name this time-stamp", len(r.targets[e]))
+		}
 		a.token.ID = r.unique(a.token.ID)
 		r.imprint(a)
 		list = append(list, a)
@@ -35,47 +42,53 @@ func (r *reader) timestamps() {
 	}
 	for _, a := range list {
 		r.cover(a, byEntry)
-		for _, f := range r.container.Faults {
-			a.token.Structure = append(a.token.Structure, "container: "+f)
-		}
+		a.token.Structure = append(a.token.Structure, r.illFormed...)
 		if !r.attach(a) {
 			r.out.Timestamps = append(r.out.Timestamps, a.token.Timestamp)
 		}
 	}
 }
 
+func (a *assertion) illFormed(format string, args ...any) {
+	a.token.Structure = append(a.token.Structure, fmt.Sprintf(format, args...))
+}
+
 // imprint compares the token with its manifest, or with the one data object of an ASiC-S container. A
 // manifest that says something false about a file of the container proves nothing.
 func (r *reader) imprint(a *assertion) {
-	if m := a.manifest; m != nil {
-		a.token.Compare(func(w io.Writer) error {
-			_, err := w.Write(m.content)
-			return err
-		})
-		for _, o := range m.objects {
-			if o.found && !o.intact {
-				a.token.Imprint = false
-			}
-			if o.found {
-				r.covered[o.entry] = true
-			}
-		}
-		return
-	}
 	data := r.container.Data()
-	if len(data) != 1 {
-		a.token.Structure = append(a.token.Structure, "a time-stamp without a manifest needs a container of one file (EN 319 162-1 4.3.3)")
-		return
+	switch {
+	case a.manifest != nil:
+		r.manifestImprint(a)
+	case r.container.Kind != asic.Simple:
+		a.illFormed("no manifest of the container names this time-stamp (EN 319 162-1 4.4.4.2)")
+	case len(data) == 1:
+		r.covered[data[0]] = true
+		a.token.Compare(func(w io.Writer) error { return r.container.CopyTo(w, data[0]) })
 	}
-	content, err := r.read(data[0])
-	if err != nil {
-		return
-	}
-	r.covered[data[0]] = true
+}
+
+func (r *reader) manifestImprint(a *assertion) {
+	m := a.manifest
+	r.used[m.entry] = true
+	a.token.Structure = append(a.token.Structure, m.problems...)
 	a.token.Compare(func(w io.Writer) error {
-		_, err := w.Write(content)
+		_, err := w.Write(m.content)
 		return err
 	})
+	about := false
+	for _, o := range m.objects {
+		if o.found && !o.intact {
+			a.token.Imprint = false
+		}
+		if o.found {
+			r.covered[o.entry] = true
+			about = about || o.entry.Role() == asic.Data
+		}
+	}
+	if !about {
+		a.illFormed("the time-stamp covers no data object of the container")
+	}
 }
 
 // cover lists what the token proves to have existed: the signatures and tokens that its manifest names
@@ -120,8 +133,8 @@ func (r *reader) attach(a *assertion) bool {
 	return len(named) > 0
 }
 
-// maxCovers bounds the digests of all time-stamps of a container: 32 bytes each.
-const maxCovers = 1 << 20
+// heldADigest is a digest in the list of a time-stamp, and in the set that keeps it from being there twice.
+const heldADigest = 96
 
 // digests collects the SHA-256 of objects, each once.
 type digests struct {
@@ -137,10 +150,9 @@ type span struct {
 }
 
 func (c *digests) add(sum [32]byte) {
-	if c.seen[sum] || c.covers >= maxCovers {
+	if c.budget.Nodes(2) != nil || c.seen[sum] || c.budget.Hold(heldADigest) != nil {
 		return
 	}
-	c.covers++
 	c.seen[sum] = true
 	c.list = append(c.list, sum)
 }
@@ -153,7 +165,7 @@ func (c *digests) objects(lists ...[][]byte) {
 			}
 			key := span{&o[0], len(o)}
 			sum, known := c.sums[key]
-			if !known {
+			if !known && c.budget.Octets(len(o)) == nil {
 				sum = sha256.Sum256(o)
 				c.sums[key] = sum
 			}

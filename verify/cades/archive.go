@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 )
@@ -60,12 +61,12 @@ func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
 	if err != nil {
 		return err
 	}
-	certificates := newIndexed(h, s.doc.signed.CertificateChoices, s.Certificates)
-	revocations := newIndexed(h, s.doc.signed.RevocationInfos, s.CRLs, s.OCSPs)
+	certificates := s.doc.index(h, s.doc.signed.CertificateChoices, s.Certificates)
+	revocations := s.doc.index(h, s.doc.signed.RevocationInfos, s.CRLs, s.OCSPs)
 	for _, other := range s.stamps {
 		if other != st {
-			certificates.add(h, other.Certificates)
-			revocations.add(h, other.CRLs, other.OCSPs)
+			s.doc.addTo(certificates, h, other.Certificates)
+			s.doc.addTo(revocations, h, other.CRLs, other.OCSPs)
 		}
 	}
 	for _, d := range index.Certificates {
@@ -91,19 +92,25 @@ func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
 // indexed finds objects by their digest.
 type indexed map[string][]byte
 
-func newIndexed(h algorithm.Hash, lists ...[][]byte) indexed {
+func (d *document) index(h algorithm.Hash, lists ...[][]byte) indexed {
 	x := make(indexed)
-	x.add(h, lists...)
+	d.addTo(x, h, lists...)
 	return x
 }
 
-func (x indexed) add(h algorithm.Hash, lists ...[][]byte) {
+func (d *document) addTo(x indexed, h algorithm.Hash, lists ...[][]byte) {
 	for _, list := range lists {
 		for _, object := range list {
+			if d.budget.Work(digestWork+budget.Octet*int64(len(object))) != nil {
+				return
+			}
 			x[string(h.Sum(object))] = object
 		}
 	}
 }
+
+// digestWork is what a digest costs beside the octets.
+const digestWork = 500
 
 // matchAttributes does the same for unsigned attributes: whole ones (versions 1 and 2 of the index)
 // or their single values with the type before (version 3).
@@ -114,6 +121,9 @@ func (s *signer) matchAttributes(st *stamp, h algorithm.Hash, index *cms.HashInd
 	}
 	for i := range s.info.UnsignedAttributes {
 		a := &s.info.UnsignedAttributes[i]
+		if err := s.doc.budget.Work(digestWork*int64(1+len(a.Values)) + budget.Octet*int64(len(a.Raw))); err != nil {
+			return err
+		}
 		if index.Version < 3 {
 			if d := string(h.Sum(a.Raw)); wanted[d] {
 				delete(wanted, d)
@@ -137,6 +147,12 @@ func (s *signer) matchAttributes(st *stamp, h algorithm.Hash, index *cms.HashInd
 // coverAttribute notes what values of an attribute hold.
 func (s *signer) coverAttribute(st *stamp, a *cms.Attribute, values [][]byte) {
 	switch a.Type {
+	case cms.OIDCertificateValues, cms.OIDRevocationValues:
+		if s.doc.budget.Work(cms.ParseWork(len(a.Raw))) != nil {
+			return
+		}
+	}
+	switch a.Type {
 	case cms.OIDCertificateValues:
 		if certs, err := a.Certificates(); err == nil {
 			st.cover(certs)
@@ -146,19 +162,16 @@ func (s *signer) coverAttribute(st *stamp, a *cms.Attribute, values [][]byte) {
 			st.cover(crls, ocsps)
 		}
 	default:
-		for _, other := range s.stamps {
-			for _, value := range values {
-				if other != st && other.attribute == a && len(value) > 0 && &other.raw[0] == &value[0] {
-					st.coverToken(other.Token)
-				}
+		for _, value := range values {
+			if len(value) == 0 {
+				continue
+			}
+			if other := s.byValue[&value[0]]; other != nil && other != st {
+				st.coverToken(other.Token)
 			}
 		}
 	}
 }
-
-// maxContentPasses bounds how often the content of one file is hashed for archive time-stamps of the
-// second version, each of which hashes it anew.
-const maxContentPasses = 16
 
 // formV2 is one of the encodings in which implementations hash the parts for an archive time-stamp of
 // the second version; TS 101 733, 6.4.1 leaves room for them. All cover the same parts.
@@ -179,10 +192,6 @@ func (s *signer) archiveV2(st *stamp) {
 		if formsV2[n].der && plain {
 			continue
 		}
-		if s.doc.passes++; s.doc.passes > maxContentPasses {
-			s.note("more than %d passes over the content for archive time-stamps", maxContentPasses)
-			return
-		}
 		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, formsV2[n]) })
 		if st.Imprint {
 			s.doc.form = n
@@ -198,12 +207,22 @@ func (s *signer) isDER(earlier []*cms.Attribute) bool {
 		return false
 	}
 	for _, part := range s.partsV2(earlier, formV2{}) {
-		der, err := cms.ToDER(part)
+		der, err := s.doc.toDER(part)
 		if err != nil || !bytes.Equal(der, part) {
 			return false
 		}
 	}
 	return true
+}
+
+// derWork is what an octet costs that is rewritten in DER: the smallest elements have two.
+const derWork = 100
+
+func (d *document) toDER(part []byte) ([]byte, error) {
+	if err := d.budget.Work(derWork * int64(len(part))); err != nil {
+		return nil, err
+	}
+	return cms.ToDER(part)
 }
 
 // attributesBefore are the unsigned attributes that an archive time-stamp is about: all but itself
@@ -260,7 +279,7 @@ func (s *signer) writeV2(w io.Writer, earlier []*cms.Attribute, form formV2) err
 	for _, part := range s.partsV2(earlier, form) {
 		if form.der {
 			var err error
-			if part, err = cms.ToDER(part); err != nil {
+			if part, err = s.doc.toDER(part); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,8 @@
 package cades
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,27 +19,127 @@ import (
 	"trustcore/verify/signature"
 )
 
+// ErrOtherData tells that a file was given to a signature that carries its own data, and is another one.
+var ErrOtherData = errors.New("CMS: the signature carries the data that was signed, and no detached file that was given is that data")
+
 // Open reads a file that holds a CMS SignedData: DER or BER, PEM, base64, or an S/MIME wrapping of
 // it. Counter-signatures follow the signature that they are about as entries of their own. The error
-// says that data is no SignedData; broken signatures are facts, not errors.
+// says that data is no SignedData, is ErrOtherData, or is that of the budget; broken signatures are
+// facts, not errors.
 //
 // A detached signature is about one of the detached files: the one whose digest it holds, else the
-// first. A file's attached content wins over detached ones.
+// first. A file that is given beside attached content must be that content.
+//
+// A time-stamp token alone, or the TimeStampResp around it, is nobody's signature but a time-stamp of the
+// document, about one of the detached files likewise (RFC 3161, 2.4.2).
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
-	der, notes, err := unwrap(data)
+	sd, notes, err := read(b, data)
 	if err != nil {
 		return nil, err
 	}
+	if sd.Content.Type == cms.OIDTSTInfo {
+		return openToken(b, sd, notes, detached)
+	}
+	if sd.Content.Present && len(detached) > 0 {
+		name, err := givenTwice(b, &sd.Content, detached)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
+	}
+	d := newDocument(b, sd, signature.CAdES)
+	d.contents = d.candidates(detached)
+	return d.read(notes)
+}
+
+// OpenDetached reads the CMS of a container, which is about the one datum that the container says
+// (EN 319 162-1, 4.3.3.2 and 4.4.4.2): one with a content of its own is ill-formed, unless that is the datum. Write
+// writes the datum as often as it is asked; it is nil where nobody knows what the signature is about. Errors are
+// those of Open.
+func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writer) error) (*signature.Document, error) {
+	sd, notes, err := read(b, data)
+	if err != nil {
+		return nil, err
+	}
+	d := newDocument(b, sd, signature.CAdES)
+	datum := signerinfo.NewContent(b, write)
+	switch {
+	case !sd.Content.Present:
+	case holds(&sd.Content, datum):
+		notes = append(notes, "the CMS carries what it is about, though it is in a container")
+	default:
+		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the container")
+	}
+	d.contents = []content{{datum, name, "the whole file " + name}}
+	if write == nil {
+		d.contents[0].name, d.contents[0].scope = "message digest", ""
+	}
+	return d.read(notes)
+}
+
+// read takes the wrapping off and parses.
+func read(b *budget.Budget, data []byte) (*cms.SignedData, []string, error) {
+	der, notes, err := unwrap(b, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.Work(cms.ParseWork(len(der))); err != nil {
+		return nil, nil, err
+	}
 	sd, err := cms.Parse(der)
 	if err != nil {
-		return nil, fmt.Errorf("CMS: %w", err)
+		return nil, nil, fmt.Errorf("CMS: %w", err)
 	}
 	if len(sd.Rest) > 0 && !blank(sd.Rest) {
 		notes = append(notes, fmt.Sprintf("%d octets follow the CMS", len(sd.Rest)))
 	}
-	d := newDocument(b, sd, signature.CAdES)
-	d.contents = contents(sd, detached)
-	return &signature.Document{Signatures: d.signatures(notes)}, nil
+	return sd, notes, nil
+}
+
+// givenTwice finds the detached file that is the attached content.
+func givenTwice(b *budget.Budget, attached *cms.Content, files []signature.Detached) (string, error) {
+	for _, f := range files {
+		if holds(attached, signerinfo.Bytes(b, f.Content)) {
+			return f.Name, b.Err()
+		}
+	}
+	return "", cmp.Or(b.Err(), ErrOtherData)
+}
+
+// holds tells whether data is the attached content.
+func holds(attached *cms.Content, data *signerinfo.Content) bool {
+	m := matcher{segments: attached.Segments}
+	return data.CopyTo(&m) == nil && m.done()
+}
+
+// matcher compares what is written to it with segments.
+type matcher struct {
+	next     []byte   // what is left of the segment at hand
+	segments [][]byte // those behind it
+}
+
+var errDiffers = errors.New("other data")
+
+func (m *matcher) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if m.done() {
+			return 0, errDiffers
+		}
+		n := min(len(rest), len(m.next))
+		if !bytes.Equal(rest[:n], m.next[:n]) {
+			return 0, errDiffers
+		}
+		rest, m.next = rest[n:], m.next[n:]
+	}
+	return len(p), nil
+}
+
+// done tells whether nothing is left, and goes on to the next segment that is not empty.
+func (m *matcher) done() bool {
+	for len(m.next) == 0 && len(m.segments) > 0 {
+		m.next, m.segments = m.segments[0], m.segments[1:]
+	}
+	return len(m.next) == 0
 }
 
 // content is one candidate for the signed data.
@@ -47,55 +149,60 @@ type content struct {
 	scope string
 }
 
-// contents are the candidates in order: the attached content alone, or the detached files.
-func contents(sd *cms.SignedData, detached []signature.Detached) []content {
-	if sd.Content.Present {
-		return []content{{signerinfo.NewContent(func(w io.Writer) error {
-			_, err := sd.Content.WriteTo(w)
-			return err
-		}), "message digest", "the whole attached content"}}
+// candidates are what the signature may be about, in order: the attached content alone, or the detached files.
+func (d *document) candidates(files []signature.Detached) []content {
+	if attached := &d.signed.Content; attached.Present {
+		return []content{{signerinfo.Bytes(d.budget, attached.Segments...), "message digest", "the whole attached content"}}
 	}
-	list := make([]content, 0, max(1, len(detached)))
-	for _, d := range detached {
-		list = append(list, content{signerinfo.Bytes(d.Content), d.Name, "the whole file " + d.Name})
+	if len(files) == 0 {
+		return []content{{signerinfo.NewContent(d.budget, nil), "message digest", ""}}
 	}
-	if len(list) == 0 {
-		list = append(list, content{signerinfo.NewContent(nil), "message digest", ""})
+	return d.detached(files)
+}
+
+func (d *document) detached(files []signature.Detached) []content {
+	list := make([]content, 0, len(files))
+	for _, f := range files {
+		list = append(list, content{signerinfo.Bytes(d.budget, f.Content), f.Name, "the whole file " + f.Name})
 	}
 	return list
 }
 
 // document is one SignedData with what it may be about.
 type document struct {
-	budget   *budget.Budget
-	signed   *cms.SignedData
-	contents []content
-	format   signature.Format
-	extra    [][]byte // certificates from outside the SignedData
-	pool     *signerinfo.Pool
-	ids      map[string]int
-	digests  map[span][32]byte
-	count    int // signatures so far
-	work     int // of public-key operations so far
-	stamps   int // time-stamps opened so far
-	passes   int // over the content for archive time-stamps of the second version
-	form     int // which of their encodings this file uses, as far as seen
+	budget    *budget.Budget
+	signed    *cms.SignedData
+	contents  []content
+	format    signature.Format
+	illFormed []string         // what keeps all signatures from counting
+	extra     *signerinfo.Pool // certificates from outside the SignedData
+	pool      *signerinfo.Pool
+	ids       map[string]int
+	digests   map[span][32]byte
+	count     int // signatures so far
+	stamps    int // time-stamps opened so far
+	form      int // which encoding archive time-stamps of the second version use in this file, as far as seen
 }
 
 func newDocument(b *budget.Budget, sd *cms.SignedData, format signature.Format) *document {
-	return &document{budget: b, signed: sd, format: format, pool: signerinfo.NewPool(sd.Certificates),
+	return &document{budget: b, signed: sd, format: format, pool: signerinfo.NewPool(b, sd.Certificates), extra: signerinfo.NewPool(b, nil),
 		ids: make(map[string]int, len(sd.Signers)), digests: make(map[span][32]byte)}
 }
 
-func (d *document) signatures(notes []string) []*signature.Signature {
-	var list []*signature.Signature
+// read reads all signatures; beyond the budget none of them counts.
+func (d *document) read(notes []string) (*signature.Document, error) {
+	doc := &signature.Document{}
 	for _, si := range d.signed.Signers {
 		s := d.signer(si)
 		s.Signature.Notes = append(s.Signature.Notes, notes...)
-		list = append(list, s.Signature)
-		list = append(list, d.counterSignatures(s, 1)...)
+		s.Structure = append(s.Structure, d.illFormed...)
+		doc.Signatures = append(doc.Signatures, s.Signature)
+		doc.Signatures = append(doc.Signatures, d.counterSignatures(s, 1)...)
+		if err := d.budget.Err(); err != nil {
+			return nil, err
+		}
 	}
-	return list
+	return doc, nil
 }
 
 // id names a signature by the digest of its value; repeats are numbered.
@@ -113,9 +220,11 @@ type signer struct {
 	*signature.Signature
 	doc     *document
 	info    *cms.SignerInfo
-	content content // what it turned out to be about
-	parent  *signer // of a counter-signature
+	content content          // what it turned out to be about
+	parent  *signer          // of a counter-signature
+	pool    *signerinfo.Pool // certificates of its own attributes
 	stamps  []*stamp
+	byValue map[*byte]*stamp // by the first octet of the attribute's value
 }
 
 // signer reads one SignerInfo of the SignedData.
@@ -124,12 +233,18 @@ func (d *document) signer(si *cms.SignerInfo) *signer {
 	var facts *signerinfo.Facts
 	s.content, facts = d.choose(s)
 	s.take(facts)
-	s.Format, s.References = d.format, []signature.Reference{{
-		Name: s.content.name, Type: "message-digest", Found: facts.DigestFound,
-		Intact: facts.DigestFound && facts.DigestIntact, Scope: s.content.scope, Full: true,
-	}}
+	s.Format = d.format
+	s.refer("message-digest", facts)
 	s.finish()
 	return s
+}
+
+// refer makes the signature's one reference, to what it is about.
+func (s *signer) refer(kind string, facts *signerinfo.Facts) {
+	s.References = []signature.Reference{{
+		Name: s.content.name, Type: kind, Found: facts.DigestFound, Intact: facts.DigestFound && facts.DigestIntact,
+		Unchecked: facts.Unchecked, Scope: s.content.scope, Full: true,
+	}}
 }
 
 func (d *document) start(si *cms.SignerInfo) *signer {
@@ -137,6 +252,7 @@ func (d *document) start(si *cms.SignerInfo) *signer {
 	value := sha256.Sum256(si.Signature)
 	s := &signer{Signature: &signature.Signature{ID: d.id(value), Format: d.format, Value: value}, doc: d, info: si}
 	s.evidence()
+	s.pool = signerinfo.NewPool(d.budget, s.Certificates[len(d.signed.Certificates):])
 	return s
 }
 
@@ -166,21 +282,11 @@ func (d *document) choose(s *signer) (content, *signerinfo.Facts) {
 }
 
 func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) *signerinfo.Facts {
-	if d.work > maxWork {
-		return &signerinfo.Facts{DigestFound: c.Present(), Structure: []string{"the file asks for more public-key operations than one is given"}}
-	}
-	own := s.Certificates[len(d.signed.Certificates):]
-	facts := signerinfo.Check(signerinfo.Input{
-		SignerInfo: s.info, ContentType: contentType, Content: c,
-		Candidates: []*signerinfo.Pool{d.pool, signerinfo.NewPool(own), signerinfo.NewPool(d.extra)},
+	return signerinfo.Check(signerinfo.Input{
+		Budget: d.budget, SignerInfo: s.info, ContentType: contentType, Content: c,
+		Candidates: []*signerinfo.Pool{d.pool, s.pool, d.extra},
 	})
-	d.work += facts.Work
-	return facts
 }
-
-// maxWork bounds the public-key operations for one file, in the unit of signerinfo.Facts: 4,096 with
-// RSA-2048, or 64 with RSA-16384, each some tenths of a second.
-const maxWork = 16 << 10
 
 // take copies the facts of the check.
 func (s *signer) take(f *signerinfo.Facts) {
@@ -222,20 +328,34 @@ func (s *signer) evidence() {
 
 func (s *signer) attributeEvidence(a *cms.Attribute) {
 	switch a.Type {
-	case cms.OIDCertificateValues:
-		certs, err := a.Certificates()
-		if err != nil {
-			s.note("%v", err)
-		}
-		s.Certificates = append(s.Certificates, certs...)
-	case cms.OIDRevocationValues, cms.OIDRevocationArchival:
-		crls, ocsps, err := a.Revocations()
-		if err != nil {
-			s.note("%v", err)
-		}
-		s.CRLs = append(s.CRLs, crls...)
-		s.OCSPs = append(s.OCSPs, ocsps...)
+	case cms.OIDCertificateValues, cms.OIDRevocationValues, cms.OIDRevocationArchival:
+	default:
+		return
 	}
+	if s.doc.budget.Work(cms.ParseWork(len(a.Raw))) != nil || s.doc.budget.Hold(len(a.Raw)) != nil {
+		return
+	}
+	var err error
+	var certs, crls, ocsps [][]byte
+	if a.Type == cms.OIDCertificateValues {
+		certs, err = a.Certificates()
+	} else {
+		crls, ocsps, err = a.Revocations()
+	}
+	if err != nil {
+		s.note("%v", err)
+	}
+	s.Certificates, s.CRLs, s.OCSPs = s.join(s.Certificates, certs), s.join(s.CRLs, crls), s.join(s.OCSPs, ocsps)
+}
+
+// heldAnObject is the slice of an object in a list; signers that add to the lists of the SignedData copy them.
+const heldAnObject = 24
+
+func (s *signer) join(list, more [][]byte) [][]byte {
+	if len(more) == 0 || s.doc.budget.Hold(2*heldAnObject*(len(list)+len(more))) != nil {
+		return list
+	}
+	return append(list, more...)
 }
 
 // maxCounterDepth bounds counter-signatures of counter-signatures.
@@ -269,6 +389,9 @@ func (d *document) counterSignature(parent *signer, value []byte, depth int) (*s
 	if depth > maxCounterDepth || d.count >= maxSignatures {
 		return nil, errors.New("more of them than are followed")
 	}
+	if err := d.budget.Work(cms.ParseWork(len(value))); err != nil {
+		return nil, err
+	}
 	si, err := cms.ParseSignerInfo(value)
 	if err != nil {
 		return nil, err
@@ -276,13 +399,10 @@ func (d *document) counterSignature(parent *signer, value []byte, depth int) (*s
 	s := d.start(si)
 	s.parent = parent
 	s.CounterSignatureOf = parent.ID
-	s.content = content{signerinfo.Bytes(parent.info.Signature), parent.ID, "the value of signature " + parent.ID}
+	s.content = content{signerinfo.Bytes(d.budget, parent.info.Signature), parent.ID, "the value of signature " + parent.ID}
 	facts := d.check(s, "", s.content.Content)
 	s.take(facts)
-	s.References = []signature.Reference{{
-		Name: parent.ID, Type: "counter-signature", Found: facts.DigestFound,
-		Intact: facts.DigestFound && facts.DigestIntact, Scope: s.content.scope, Full: true,
-	}}
+	s.refer("counter-signature", facts)
 	s.finish()
 	return s, nil
 }

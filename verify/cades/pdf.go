@@ -36,13 +36,17 @@ type PDF struct {
 // OpenPDF reads the signature of one signature dictionary. Its format is PAdES for
 // ETSI.CAdES.detached and PDF else; the level counts the CMS alone, the caller adds what the
 // document's security store and document time-stamps make of it. The one reference is the byte range;
-// its Scope is the caller's to fill. The error says that Contents holds no signature of the kind.
+// its Scope is the caller's to fill. The error says that Contents holds no signature of the kind, or is that of the
+// budget; where the budget ends later, the signature is Unchecked.
 func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, error) {
 	if p.ByteRange == nil {
 		return nil, errors.New("PDF signature: no byte range")
 	}
 	if p.SubFilter == PDFX509RSASHA1 {
-		return openX509(p)
+		return openX509(b, p)
+	}
+	if err := b.Work(cms.ParseWork(len(p.Contents))); err != nil {
+		return nil, err
 	}
 	sd, err := cms.Parse(p.Contents)
 	if err != nil {
@@ -52,19 +56,22 @@ func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, error) {
 		return nil, errors.New("PDF signature: the CMS has no signer")
 	}
 	d := newDocument(b, sd, signature.PDF)
-	d.extra = p.Certificates
+	d.extra = signerinfo.NewPool(b, p.Certificates)
 	if p.SubFilter == PDFCAdESDetached {
 		d.format = signature.PAdES
 	}
-	byteRange := signerinfo.NewContent(p.ByteRange)
+	byteRange := signerinfo.NewContent(b, p.ByteRange)
 	if p.SubFilter == PDFPKCS7SHA1 {
-		d.contents = contents(sd, nil)
+		d.contents = d.candidates(nil)
 	} else {
 		d.contents = []content{{byteRange, "byte range", ""}}
 	}
 	s := d.signer(sd.Signers[0])
 	s.pdfReference(byteRange, p.SubFilter)
 	s.pdfStructure(p.SubFilter)
+	if err := b.Err(); err != nil {
+		s.Unchecked = err.Error()
+	}
 	return s.Signature, nil
 }
 
@@ -74,6 +81,7 @@ func (s *signer) pdfReference(byteRange *signerinfo.Content, subFilter string) {
 	r := &s.References[0]
 	r.Name, r.Type, r.Full = "byte range", "byte-range", false
 	if subFilter != PDFPKCS7SHA1 {
+		r.Intact = r.Intact && !s.doc.signed.Content.Present // which the digest would be about
 		return
 	}
 	s.Algorithms = append(s.Algorithms, signature.AlgorithmUse{Purpose: "reference", Algorithm: algorithm.SHA1.Name()})
@@ -101,7 +109,7 @@ var sha1WithRSA = []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05\x
 
 // openX509 is adbe.x509.rsa_sha1: Contents is an OCTET STRING with the RSA value over the byte range,
 // the certificates stand in the dictionary (ISO 32000-1, 12.8.3.2).
-func openX509(p PDF) (*signature.Signature, error) {
+func openX509(b *budget.Budget, p PDF) (*signature.Signature, error) {
 	value, err := cms.OctetString(p.Contents)
 	if err != nil {
 		return nil, fmt.Errorf("PDF signature: %w", err)
@@ -114,11 +122,11 @@ func openX509(p PDF) (*signature.Signature, error) {
 	s := &signature.Signature{ID: fmt.Sprintf("S-%x", sum[:12]), Format: signature.PDF, Value: sum, Certificates: p.Certificates}
 	r := signature.Reference{Name: "byte range", Type: "byte-range"}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: scheme.Name()}
-	digest, err := signerinfo.NewContent(p.ByteRange).Digest(scheme.Hash())
+	digest, err := signerinfo.NewContent(b, p.ByteRange).Digest(scheme.Hash())
 	r.Found = err == nil
 	if len(p.Certificates) > 0 {
 		s.Signer = p.Certificates[0]
-		bits, notes, err := verifyWith(s.Signer, scheme, digest, value)
+		bits, notes, err := verifyWith(b, s.Signer, scheme, digest, value)
 		use.KeyBits, s.Notes = bits, notes
 		s.Intact = r.Found && err == nil
 		r.Intact = s.Intact
@@ -127,7 +135,7 @@ func openX509(p PDF) (*signature.Signature, error) {
 	return s, nil
 }
 
-func verifyWith(der []byte, scheme algorithm.Scheme, digest, value []byte) (bits int, notes []string, err error) {
+func verifyWith(b *budget.Budget, der []byte, scheme algorithm.Scheme, digest, value []byte) (bits int, notes []string, err error) {
 	cert, err := certificate.Parse(der)
 	if err != nil {
 		return 0, nil, err
@@ -135,6 +143,9 @@ func verifyWith(der []byte, scheme algorithm.Scheme, digest, value []byte) (bits
 	key, err := cert.Key()
 	if err != nil {
 		return 0, nil, err
+	}
+	if err := b.Work(key.Cost()); err != nil {
+		return key.Bits(), nil, err
 	}
 	notes, err = scheme.VerifyDigest(key, digest, value)
 	return key.Bits(), notes, err

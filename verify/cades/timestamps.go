@@ -16,7 +16,6 @@ import (
 type stamp struct {
 	*timestamp.Token
 	attribute *cms.Attribute
-	raw       []byte // the attribute's value
 	doc       *document
 }
 
@@ -35,6 +34,7 @@ const maxTimestamps = 256
 
 // timestamps opens all tokens and then compares their imprints: archive time-stamps need the others.
 func (s *signer) timestamps() {
+	s.byValue = map[*byte]*stamp{}
 	s.open(s.info.SignedAttributes, true)
 	s.open(s.info.UnsignedAttributes, false)
 	for _, st := range s.stamps {
@@ -51,8 +51,8 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 			continue
 		}
 		for _, token := range a.Values {
-			if s.doc.stamps++; s.doc.stamps > maxTimestamps || s.doc.work > maxWork {
-				s.note("more time-stamps than one file is given; the rest is not looked at")
+			if s.doc.stamps++; s.doc.stamps > maxTimestamps {
+				s.note("more than %d time-stamps; the rest is not looked at", maxTimestamps)
 				return
 			}
 			if len(token) == 0 || token[0] != 0x30 {
@@ -60,8 +60,9 @@ func (s *signer) open(list []cms.Attribute, signed bool) {
 				continue
 			}
 			t := timestamp.Open(s.doc.budget, "", kind, token, s.Certificates)
-			s.doc.work += t.Work
-			s.stamps = append(s.stamps, &stamp{t, a, token, s.doc})
+			st := &stamp{t, a, s.doc}
+			s.stamps = append(s.stamps, st)
+			s.byValue[&token[0]] = st
 		}
 	}
 }
@@ -141,9 +142,9 @@ func (s *signer) writeReferences(w io.Writer) error {
 
 // coverValue notes that the token covers the signature value and what is signed with it.
 func (s *signer) coverValue(st *stamp) {
-	st.Covers = append(st.Covers, s.Value)
+	st.add(s.Value)
 	if s.Signer != nil && s.Binding == signature.BindingMatches {
-		st.Covers = append(st.Covers, s.doc.digest(s.Signer))
+		st.cover([][]byte{s.Signer})
 	}
 	s.coverStamps(st, cms.OIDContentTimestamp)
 }
@@ -164,6 +165,9 @@ func (s *signer) coverReferenced(st *stamp) {
 		a := s.info.Unsigned(typ)
 		if a == nil {
 			continue
+		}
+		if s.doc.budget.Work(2*cms.ParseWork(len(a.Raw))) != nil {
+			return
 		}
 		refs, err := a.CertificateReferences()
 		objects := [][][]byte{s.Certificates}
@@ -188,7 +192,7 @@ func (s *signer) coverNamed(st *stamp, refs []cms.CertificateRef, objects [][][]
 			continue
 		}
 		if known[h] == nil {
-			known[h] = newIndexed(h, objects...)
+			known[h] = s.doc.index(h, objects...)
 		}
 		if object := known[h][string(ref.Hash)]; object != nil {
 			st.cover([][]byte{object})
@@ -197,15 +201,23 @@ func (s *signer) coverNamed(st *stamp, refs []cms.CertificateRef, objects [][][]
 }
 
 func (st *stamp) coverToken(t *timestamp.Token) {
-	st.Covers = append(st.Covers, st.doc.digest(t.Token))
-	st.cover(t.Certificates, t.CRLs, t.OCSPs)
+	st.cover([][]byte{t.Token}, t.Certificates, t.CRLs, t.OCSPs)
 }
 
 func (st *stamp) cover(lists ...[][]byte) {
 	for _, list := range lists {
 		for _, object := range list {
-			st.Covers = append(st.Covers, st.doc.digest(object))
+			st.add(st.doc.digest(object))
 		}
+	}
+}
+
+// heldADigest is a digest in a list that grows.
+const heldADigest = 2 * sha256.Size
+
+func (st *stamp) add(sum [32]byte) {
+	if st.doc.budget.Nodes(1) == nil && st.doc.budget.Hold(heldADigest) == nil {
+		st.Covers = append(st.Covers, sum)
 	}
 }
 
@@ -216,7 +228,7 @@ func (d *document) digest(object []byte) [32]byte {
 	}
 	key := span{&object[0], len(object)}
 	sum, ok := d.digests[key]
-	if !ok {
+	if !ok && d.budget.Octets(len(object)) == nil {
 		sum = sha256.Sum256(object)
 		d.digests[key] = sum
 	}

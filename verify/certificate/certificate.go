@@ -237,6 +237,13 @@ func (c *Certificate) Key() (*algorithm.PublicKey, error) {
 // SelfIssued reports whether subject and issuer are the same name (RFC 5280 6.1).
 func (c *Certificate) SelfIssued() bool { return c.Subject.Equal(c.Issuer) }
 
+// ShortTerm reports whether the issuer vouches for the certificate until its end, so that nothing about its revocation is
+// published: validity assured, in one that is no CA's (EN 319 412-1 5.2). id-pkix-ocsp-nocheck is no such word: it is for
+// responders, and for their answers alone (RFC 6960 4.2.2.2.1).
+func (c *Certificate) ShortTerm() bool {
+	return c.ValidityAssured && (c.BasicConstraints == nil || !c.BasicConstraints.CA)
+}
+
 // Extension returns the first extension with the given OID, nil when there is none.
 func (c *Certificate) Extension(id OID) *Extension {
 	for i := range c.Extensions {

@@ -135,6 +135,12 @@ func (c *Certificate) readSubtrees(list cryptobyte.String) ([]Subtree, error) {
 		if err != nil {
 			return nil, err
 		}
+		if base.Kind == IPName && len(base.Value) != 8 && len(base.Value) != 32 {
+			base.Malformed = true
+		}
+		if base.Malformed {
+			c.find(BadGeneralName, ExtNameConstraints, base.Kind.String())
+		}
 		t := Subtree{Base: base}
 		minimum, maximum := asn1.Tag(0).ContextSpecific(), asn1.Tag(1).ContextSpecific()
 		if body.PeekASN1Tag(minimum) {

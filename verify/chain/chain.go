@@ -95,7 +95,7 @@ func (q *Question) rule() *path.RevocationRule {
 		rule.KnownUntil = q.Known
 	}
 	if q.Lists != nil {
-		rule.LocalResponder = func(c *certificate.Certificate) bool { return len(q.Lists.Holding(c)) > 0 }
+		rule.LocalResponder, rule.Responders = q.Lists.Responder, q.Lists.Responders()
 	}
 	return rule
 }

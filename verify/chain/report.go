@@ -124,6 +124,7 @@ var checkOf = map[path.Code]string{
 	path.PolicyMismatch: checkPolicies, path.BadPolicyMapping: checkPolicies,
 	path.PurposeMismatch:   checkPurpose,
 	path.RevocationUnknown: checkRevocation, path.Revoked: checkRevocation, path.OnHold: checkRevocation,
+	path.WeakEvidence: checkRevocation,
 }
 
 func report(q *Question, result *path.Result) *Report {

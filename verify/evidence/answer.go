@@ -129,15 +129,29 @@ func (a *answer) live(came time.Time) {
 	a.due.Store(came.Add(age*3/4 - rand.N(age/8)).Unix()) // spread, so that all caches do not ask at once
 }
 
-// answer looks for what is known about the certificate: its OCSP responders first, then its CRL distribution points, until
-// one says something about it.
-func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Time) (found Found) {
+// answer looks for what is known about the certificate, and about a delegate who said it: the judge asks for both.
+func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Time) Found {
 	q.Verify = g.cfg.Cache.Verify
+	found, signers := g.about(ctx, q, at)
+	for _, delegate := range signers {
+		if delegate.OCSPNoCheck || delegate.ShortTerm() || !delegate.Issuer.Equal(q.IssuerName) {
+			continue
+		}
+		q.Certificate = delegate
+		more, _ := g.about(ctx, q, at)
+		found.CRLs, found.OCSPs = append(found.CRLs, more.CRLs...), append(found.OCSPs, more.OCSPs...)
+		found.Problems = append(found.Problems, more.Problems...)
+	}
+	return found
+}
+
+// about asks the certificate's OCSP responders first, then its CRL distribution points, until one says something about it.
+func (g *Gatherer) about(ctx context.Context, q revocation.Question, at time.Time) (found Found, signers []*certificate.Certificate) {
 	list := sources(q)
 	if at.Before(g.cfg.Now().Add(-presence)) {
-		if a := g.past(list, q, at); a != nil {
+		if a, signers := g.past(list, q, at); a != nil {
 			found.add(a)
-			return found
+			return found, signers
 		}
 	}
 	var heard []*answer
@@ -159,12 +173,12 @@ func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Ti
 				found.complain(g.save(h))
 			}
 		}
-		return found
+		return found, r.Signers
 	}
 	for _, h := range heard {
 		found.add(h) // it settles nothing, but the report can say why
 	}
-	return found
+	return found, nil
 }
 
 // check says what an answer knows about the certificate, of whatever time; lists of some reasons only count together with
@@ -197,22 +211,24 @@ func (f *Found) add(a *answer) {
 	}
 }
 
-// past returns the newest kept evidence that served at a time in the past; what is published today is too late for it.
-func (g *Gatherer) past(list []source, q revocation.Question, at time.Time) (best *answer) {
+// past returns the newest kept evidence that served at a time in the past, and who signed it; what is published today is too
+// late for it.
+func (g *Gatherer) past(list []source, q revocation.Question, at time.Time) (best *answer, signers []*certificate.Certificate) {
 	q.Freshness = nil
 	for _, s := range list {
 		a := g.fromKeep(s, at)
 		if a == nil {
 			continue
 		}
-		if r := a.check(q, at); r.Status != revocation.Good && r.Status != revocation.Revoked {
+		r := a.check(q, at)
+		if r.Status != revocation.Good && r.Status != revocation.Revoked {
 			continue
 		}
 		if best == nil || a.of().After(best.of()) {
-			best = a
+			best, signers = a, r.Signers
 		}
 	}
-	return best
+	return best, signers
 }
 
 // fromKeep returns what the source said last until the time, nil for nothing.

@@ -178,7 +178,7 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 	}
 	carried := readEvidence(came)
 	for i, c := range chain {
-		if r.seen[c.Fingerprint] || c.OCSPNoCheck || c.ValidityAssured || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
+		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
 		q, err := question(chain, i, anchor, pool)
@@ -299,9 +299,18 @@ func readEvidence(b bundle) carried {
 }
 
 // answers reports whether the document's own evidence settles the matter: the certificate was revoked, or it was good
-// when what it signed was proven to exist already. Evidence that had run out before says nothing of that moment.
+// when what it signed was proven to exist already. Evidence that had run out before says nothing of that moment, and neither
+// does that of a delegate of whom nothing is known.
 func (c carried) answers(q revocation.Question, from time.Time) bool {
 	q.Time = farFuture
+	about := q
+	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
+		about.Certificate = delegate
+		if r := revocation.Check(about, c.responses, c.crls); r.Status != revocation.Good {
+			return errors.New(string(r.Code))
+		}
+		return nil
+	}
 	r := revocation.Check(q, c.responses, c.crls)
 	switch r.Status {
 	case revocation.Revoked:

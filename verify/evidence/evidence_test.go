@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"net/http"
@@ -384,5 +385,46 @@ func BenchmarkCached(b *testing.B) {
 		if f := g.Gather(b.Context(), doc, trust, w.clock()); len(f.OCSPs) != 1 {
 			b.Fatal(f.Problems)
 		}
+	}
+}
+
+// TestWhatIsKnownOfADelegateIsGatheredToo: the judge relies on nobody of whom nothing is known.
+func TestWhatIsKnownOfADelegateIsGatheredToo(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		noCheck bool
+		crls    int
+	}{{"delegate", false, 1}, {"delegate that goes without", true, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			delegate := w.mint(w.ca, "responder", func(c *x509.Certificate) {
+				c.ExtKeyUsage, c.CRLDistributionPoints = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, []string{w.url + "/crl"}
+				if test.noCheck {
+					c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}}
+				}
+			})
+			leaf := w.leaf("/ocsp")
+			answer, err := ocsp.CreateResponse(w.ca.x, delegate.x, ocsp.Response{SerialNumber: leaf.x.SerialNumber, Status: ocsp.Good,
+				ThisUpdate: w.now, NextUpdate: w.now.Add(time.Hour), Certificate: delegate.x}, delegate.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.instead("/ocsp", func(out http.ResponseWriter, _ *http.Request) { w.write(out, answer) })
+			g := w.gatherer(nil)
+			w.wantFound(w.gather(g, leaf), 1, test.crls)
+			doc := &signature.Document{Signatures: []*signature.Signature{{Signer: leaf.x.Raw, OCSPs: [][]byte{answer}}}}
+			asked := 0
+			if !test.noCheck {
+				asked = 2 // what came with the document does not settle it
+			}
+			found := g.Gather(context.Background(), doc, w.trust(), w.clock())
+			if got := len(found.OCSPs) + len(found.CRLs); got != asked {
+				t.Errorf("%d pieces for a document with the answer alone, want %d", got, asked)
+			}
+			doc.Signatures[0].CRLs = [][]byte{w.list(w.ca)}
+			if found := g.Gather(context.Background(), doc, w.trust(), w.clock()); len(found.OCSPs)+len(found.CRLs) != 0 {
+				t.Errorf("%d pieces for a document with all that is needed", len(found.OCSPs)+len(found.CRLs))
+			}
+		})
 	}
 }

@@ -2,8 +2,9 @@ package pades
 
 import (
 	"encoding"
-	"fmt"
 	"io"
+
+	"trustcore/internal/budget"
 )
 
 // prefixes keeps the states of hashes at the beginnings of the file that were hashed before. The byte
@@ -12,7 +13,7 @@ import (
 type prefixes struct {
 	data   []byte
 	states map[string][]prefix // by the state of the fresh hash, which tells the algorithm
-	left   int64               // of maxHashed
+	budget *budget.Budget
 }
 
 // prefix is the state of a hash after so many bytes of the file.
@@ -49,8 +50,8 @@ func (p *prefixes) write(w io.Writer, before int, after []byte) error {
 			done = best.length
 		}
 	}
-	if p.left -= int64(before - done + len(after)); p.left < 0 {
-		return fmt.Errorf("PDF: more than %d bytes to hash", maxHashed)
+	if err := p.budget.Octets(before - done + len(after)); err != nil {
+		return err
 	}
 	if _, err := w.Write(p.data[done:before]); err != nil {
 		return err

@@ -6,6 +6,7 @@ package pades
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,14 +22,10 @@ import (
 // file and a public-key operation.
 const maxSignatures = 256
 
-// maxHashed bounds the bytes hashed for the byte ranges of one file. Honest files take their size once
-// for each algorithm.
-const maxHashed = 2 << 30
-
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
 // cannot be read as a PDF.
 func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
-	file, err := pdf.Open(data)
+	file, err := pdf.OpenWithin(b, data)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +34,8 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		return nil, err
 	}
 	r := &reader{budget: b,
-		file: file, ids: map[string]int{}, stores: map[int]evidence{},
-		hashes: prefixes{data: data, states: map[string][]prefix{}, left: maxHashed},
+		file: file, ids: map[string]int{}, stores: map[int]evidence{}, later: map[int][]pdf.Change{},
+		hashes: prefixes{budget: b, data: data, states: map[string][]prefix{}},
 	}
 	if err := r.collect(fields); err != nil {
 		return nil, err
@@ -46,6 +43,7 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 	for _, d := range r.dictionaries {
 		r.read(d)
 	}
+	r.names()
 	r.coverage()
 	doc := &signature.Document{Timestamps: r.loose}
 	for _, d := range r.dictionaries {
@@ -55,6 +53,9 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		r.level(d)
 		r.changes(d)
 		doc.Signatures = append(doc.Signatures, d.signed)
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
 	}
 	return doc, nil
 }
@@ -67,13 +68,16 @@ type reader struct {
 	loose        []*signature.Timestamp // document time-stamps without an earlier signature
 	ids          map[string]int
 	hashes       prefixes
-	stores       map[int]evidence // by revision
+	stores       map[int]evidence     // by revision
+	all          *evidence            // of all revisions, nil until it is asked for
+	later        map[int][]pdf.Change // what was changed since a revision
 }
 
 // dictionary is one signature dictionary of the file with what was read from it.
 type dictionary struct {
 	*pdf.Signature
 	field string
+	lock  *pdf.Lock
 
 	signed  *signature.Signature // nil for document time-stamps
 	info    *cms.SignerInfo      // of signed, nil when the CMS cannot be read
@@ -93,10 +97,30 @@ func (r *reader) collect(fields []pdf.Field) error {
 		if len(r.dictionaries) >= maxSignatures {
 			return fmt.Errorf("PDF: more than %d signatures", maxSignatures)
 		}
-		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name})
+		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name, lock: f.Lock})
 	}
 	slices.SortStableFunc(r.dictionaries, func(a, b *dictionary) int { return int(a.end() - b.end()) })
 	return nil
+}
+
+// names finds fields of one full name: programs take them for one field and show but one of the signatures. The
+// later ones are ill-formed.
+func (r *reader) names() {
+	taken := map[string]bool{}
+	for _, d := range r.dictionaries {
+		if d.field == "" {
+			continue // of a document that cannot be deciphered, or without a name at all
+		}
+		problem := fmt.Sprintf("two fields have the same full name %q", d.field)
+		switch {
+		case !taken[d.field]:
+		case d.signed != nil:
+			d.signed.Structure = append(d.signed.Structure, problem)
+		case d.token != nil:
+			d.token.Structure = append(d.token.Structure, problem)
+		}
+		taken[d.field] = true
+	}
 }
 
 // end is where the covered bytes end: the order in which the signatures were made.
@@ -126,7 +150,7 @@ func (r *reader) covered(d *dictionary) func(io.Writer) error {
 	if d.ByteRange[0] == 0 {
 		return func(w io.Writer) error { return r.hashes.write(w, len(before), after) }
 	}
-	return func(w io.Writer) error { return r.hashes.write(w, 0, slices.Concat(before, after)) }
+	return func(w io.Writer) error { return errors.Join(r.hashes.write(w, 0, before), r.hashes.write(w, 0, after)) }
 }
 
 // describe adds what the dictionary says to the facts of the CMS.
@@ -166,7 +190,7 @@ func (r *reader) scope(d *dictionary) (text string, full bool) {
 	switch {
 	case d.Revision < 0:
 		return "partial PDF: not a whole revision", false
-	case d.Revision == revisions-1:
+	case d.Revision == revisions-1 && d.end() == r.file.Size():
 		return "full PDF", true
 	}
 	return fmt.Sprintf("partial PDF: revision %d of %d", d.Revision+1, revisions), false

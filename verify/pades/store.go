@@ -3,6 +3,7 @@ package pades
 import (
 	"bytes"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/pdf"
 	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
@@ -17,19 +18,38 @@ func (r *reader) storeAt(revision int) evidence {
 	e, known := r.stores[revision]
 	if !known {
 		if view, err := r.file.At(revision); err == nil {
-			e = flatten(view.SecurityStore())
+			e.add(view.SecurityStore(), map[*byte]bool{})
 		}
 		r.stores[revision] = e
 	}
 	return e
 }
 
-func flatten(s *pdf.SecurityStore) evidence {
-	if s == nil {
-		return evidence{}
+// maxStores bounds the revisions whose stores are read, from the newest on.
+const maxStores = 32
+
+// everything is what any revision's store holds: some programs write a new store instead of a larger one, and what
+// they left out is evidence still.
+func (r *reader) everything() evidence {
+	if r.all != nil {
+		return *r.all
 	}
-	var e evidence
-	seen := map[*byte]bool{} // VRI names the same streams again
+	r.all = &evidence{}
+	seen := map[*byte]bool{}
+	newest := len(r.file.Revisions()) - 1
+	for i := newest; i >= max(0, newest-maxStores); i-- {
+		if view, err := r.file.At(i); err == nil {
+			r.all.add(view.SecurityStore(), seen)
+		}
+	}
+	return *r.all
+}
+
+// add takes the objects of a store, each once: VRI names them again, and later stores do.
+func (e *evidence) add(s *pdf.SecurityStore, seen map[*byte]bool) {
+	if s == nil {
+		return
+	}
 	add := func(to *[][]byte, from [][]byte) {
 		for _, b := range from {
 			if !seen[&b[0]] {
@@ -46,11 +66,14 @@ func flatten(s *pdf.SecurityStore) evidence {
 		add(&e.crls, v.CRLs)
 		add(&e.ocsps, v.OCSPs)
 	}
-	return e
 }
 
 // give hands the evidence to a signature.
-func (e evidence) give(s *signature.Signature) {
+func (e evidence) give(b *budget.Budget, s *signature.Signature) {
+	const slice = 24 // octets that one takes
+	if b.Hold(2*slice*(len(e.certificates)+len(e.crls)+len(e.ocsps))) != nil {
+		return
+	}
 	s.Certificates = append(s.Certificates, e.certificates...)
 	s.CRLs = append(s.CRLs, e.crls...)
 	s.OCSPs = append(s.OCSPs, e.ocsps...)
@@ -58,12 +81,15 @@ func (e evidence) give(s *signature.Signature) {
 
 // about tells whether there is revocation data that seems to be about a certificate: a list of its
 // issuer, or an OCSP response that names its serial number. It decides the level's name, no more.
-func (e evidence) about(signer []byte) bool {
+func (e evidence) about(b *budget.Budget, signer []byte) bool {
 	cert, err := certificate.Parse(signer)
 	if err != nil {
 		return false
 	}
 	const head = 2048 // issuer and serial number stand at the beginning
+	if b.Octets(head*(len(e.crls)+len(e.ocsps))) != nil {
+		return false
+	}
 	for _, crl := range e.crls {
 		if bytes.Contains(crl[:min(len(crl), head)], cert.RawIssuer) {
 			return true

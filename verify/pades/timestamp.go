@@ -3,6 +3,7 @@ package pades
 import (
 	"crypto/sha256"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -14,7 +15,7 @@ func (r *reader) documentTimestamp(d *dictionary) {
 	}
 	var store [][]byte
 	if d.Revision >= 0 {
-		store = r.storeAt(len(r.file.Revisions()) - 1).certificates
+		store = r.everything().certificates
 	}
 	d.token = timestamp.Open(r.budget, "", signature.DocumentTimestamp, d.Contents, store)
 	d.token.ID = r.unique(d.token.ID)
@@ -22,18 +23,19 @@ func (r *reader) documentTimestamp(d *dictionary) {
 	d.token.Compare(r.covered(d))
 }
 
-// coverage gives the security store to every signature, each document time-stamp to the signatures
+// coverage gives the security stores to every signature, each document time-stamp to the signatures
 // before it, and lists what it proves to have existed: all of that, and the store as it was then.
 func (r *reader) coverage() {
 	newest := r.storeAt(len(r.file.Revisions()) - 1)
-	covered := cover{seen: map[[32]byte]bool{}, hashed: map[span]bool{}}
+	all := r.everything()
+	covered := cover{budget: r.budget, seen: map[[32]byte]bool{}, hashed: map[span]bool{}}
 	for i, d := range r.dictionaries {
 		switch {
 		case d.signed != nil:
 			store := newest
-			d.evident = evidence{crls: append(d.signed.CRLs, store.crls...), ocsps: append(d.signed.OCSPs, store.ocsps...)}.about(d.signed.Signer)
+			d.evident = evidence{crls: append(d.signed.CRLs, store.crls...), ocsps: append(d.signed.OCSPs, store.ocsps...)}.about(r.budget, d.signed.Signer)
 			covered.signature(d.signed)
-			store.give(d.signed)
+			all.give(r.budget, d.signed)
 		case d.token != nil:
 			if d.Revision >= 0 {
 				covered.evidence(r.storeAt(d.Revision))
@@ -63,6 +65,7 @@ func (r *reader) attach(d *dictionary, earlier []*dictionary, covered *cover) {
 
 // cover collects the digests of everything before a document time-stamp.
 type cover struct {
+	budget  *budget.Budget
 	seen    map[[32]byte]bool
 	digests [][32]byte
 	hashed  map[span]bool // objects that were added before, by where they lie in memory
@@ -90,6 +93,9 @@ func (c *cover) objects(lists ...[][]byte) {
 				continue
 			}
 			c.hashed[span{&o[0], len(o)}] = true
+			if c.budget.Octets(len(o)) != nil {
+				return
+			}
 			c.add(sha256.Sum256(o))
 		}
 	}

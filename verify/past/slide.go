@@ -28,8 +28,7 @@ type Request struct {
 
 	// Freshness is the greatest accepted age of evidence, see Fresh.
 	Freshness *time.Duration
-	// ShortTerm passes certificates about which nothing is published: ocsp-nocheck (RFC 6960 4.2.2.2.1) and validity
-	// assured (EN 319 412-1 5.2).
+	// ShortTerm passes certificates about which nothing is published, see certificate.ShortTerm.
 	ShortTerm bool
 
 	// Suitable says until when an algorithm may be relied on, as algorithm.Suitable does; nil accepts what verifies.
@@ -102,7 +101,7 @@ func (r *Request) missing() string {
 // slideOver is step 2 for one certificate.
 func (r *Request) slideOver(control *Control, i int) Reason {
 	c := r.Chain[i]
-	if r.ShortTerm && (c.OCSPNoCheck || c.ValidityAssured) {
+	if r.ShortTerm && c.ShortTerm() {
 		control.Evidence[i] = revocation.Result{Status: revocation.Good, Detail: "no revocation information is published"}
 		return r.slideToAlgorithm(control, i)
 	}
@@ -152,13 +151,7 @@ func (r *Request) slideToAlgorithm(control *Control, i int) Reason {
 func (r *Request) uses(i int, evidence revocation.Result) []revocation.Use {
 	c := r.Chain[i]
 	_, key, _ := r.issuer(i)
-	list := []revocation.Use{signedWith(c, key)}
-	for _, signer := range evidence.Signers {
-		if signer.Issuer.Equal(c.Issuer) {
-			list = append(list, signedWith(signer, key))
-		}
-	}
-	return append(list, evidence.Uses...)
+	return append([]revocation.Use{signedWith(c, key)}, evidence.Uses...)
 }
 
 // signedWith names the algorithm of the signature on a certificate. An unknown one has an empty name, which no table lists.

@@ -26,6 +26,10 @@ type Anchor struct {
 	// Validity makes the certificate's validity period count.
 	Validity bool
 
+	// Alone takes the anchor for itself: as DirectTrust finds it, and as the issuer of nothing. It is for end entities that a
+	// list trusts.
+	Alone bool
+
 	// NotBefore and NotAfter are the window of the trust service that the anchor stands for; zero is open.
 	NotBefore, NotAfter time.Time
 

@@ -66,15 +66,36 @@ func (b *builder) push(c *certificate.Certificate) { b.chain = append(b.chain, c
 
 func (b *builder) pop() { b.chain = b.chain[:len(b.chain)-1] }
 
-// direct returns the anchor that the target is itself, nil when there is none.
-func (b *builder) direct() *Anchor {
+// direct returns the anchor that the target is itself, one of its time or any; nil when there is none.
+func (b *builder) direct(inTime bool) *Anchor {
 	for _, a := range b.request.Anchors.named(b.request.Target.Subject) {
-		if a.Certificate != nil && a.Certificate.Fingerprint == b.request.Target.Fingerprint && a.inTime(b.at) {
+		if a.Certificate != nil && a.Certificate.Fingerprint == b.request.Target.Fingerprint && (!inTime || a.inTime(b.at)) {
 			return a
 		}
 	}
 	return nil
 }
+
+// trusted judges a target that is itself an anchor: what its list or administrator says of it stands, but neither after its
+// time nor for a purpose that is not its own.
+func (b *builder) trusted(a *Anchor) Result {
+	target := b.request.Target
+	s := state{b: b, o: &outcome{chain: []*certificate.Certificate{target}, anchor: a}}
+	s.purposes(0, target)
+	if !a.inTime(b.at) {
+		s.fail(AnchorOutOfTime, 0, "")
+	}
+	return Result{Valid: len(s.o.reasons) == 0, Anchor: a, Chain: s.o.chain, Reasons: s.o.reasons, Spent: *b.spent}
+}
+
+// What is spent of the document's budget beside signatures: for a candidate, for a certificate of a complete path with an octet
+// of it, and for a comparison of names.
+const (
+	candidateCost   = 200
+	certificateCost = 2_000
+	octetCost       = 10
+	comparisonCost  = 100
+)
 
 // A candidate is a possible issuer of the certificate at the top of the chain.
 type candidate struct {
@@ -158,9 +179,14 @@ func (b *builder) candidates(top *certificate.Certificate) []candidate {
 		b.giveUp("time")
 		return nil
 	}
+	if !b.work(candidateCost * int64(len(anchors)+len(pool))) {
+		return nil
+	}
 	list := make([]candidate, 0, len(anchors)+len(pool))
 	for _, a := range anchors {
-		list = append(list, candidate{anchor: a, rank: rankAnchor(top, a, b.at)})
+		if !a.Alone {
+			list = append(list, candidate{anchor: a, rank: rankAnchor(top, a, b.at)})
+		}
 	}
 	for _, c := range pool {
 		if !b.loops(c) {
@@ -254,14 +280,9 @@ func (b *builder) verify(child *certificate.Certificate, c candidate) (verdict, 
 	if v, ok := b.verdicts[at]; ok {
 		return v, true
 	}
-	v, fresh := b.request.Cache.verify(child, key, digest, func() bool { return b.afford(key) })
+	v := b.request.Cache.verify(child, key, digest, func() bool { return b.pay(key) })
 	if errors.Is(v.err, errBudget) {
-		b.giveUp(b.tooManySignatures())
 		return v, false
-	}
-	if fresh {
-		b.spent.Signatures++
-		b.spent.Work += cost(key)
 	}
 	if b.verdicts == nil {
 		b.verdicts = make(map[link]verdict, 8)
@@ -270,30 +291,28 @@ func (b *builder) verify(child *certificate.Certificate, c candidate) (verdict, 
 	return v, true
 }
 
-// afford reports whether one more signature of the key is within the budgets.
-func (b *builder) afford(key *algorithm.PublicKey) bool {
-	return b.spent.Signatures < b.limits.Signatures && b.spent.Work+cost(key) <= b.limits.Work
+// pay spends for one more signature of the key, and gives the search up where that is beyond a budget.
+func (b *builder) pay(key *algorithm.PublicKey) bool {
+	cost := key.Cost()
+	if b.spent.Signatures == b.limits.Signatures || b.spent.Work+int(cost) > b.limits.Work {
+		b.giveUp(fmt.Sprintf("more than %d signatures, or dearer ones than %d ms", b.limits.Signatures, b.limits.Work/1_000_000))
+		return false
+	}
+	b.spent.Signatures++
+	b.spent.Work += int(cost)
+	return b.work(cost)
 }
 
-func (b *builder) tooManySignatures() string {
-	return fmt.Sprintf("more than %d signatures, or dearer ones than %d of RSA-2048", b.limits.Signatures, b.limits.Work)
-}
-
-// cost is what a verification costs in those of RSA-2048, as a measure and not as a promise.
-func cost(key *algorithm.PublicKey) int {
-	if key == nil {
-		return 0
+// work spends of the document's budget, and gives the search up where nothing is left.
+func (b *builder) work(units int64) bool {
+	if b.request.Budget == nil {
+		return true
 	}
-	size := key.Bits()
-	switch key.Kind() {
-	case algorithm.KindRSA, algorithm.KindRSAPSS:
-		return 1 + (size/2048)*(size/2048)
-	case algorithm.KindEC:
-		return 4 * max(1, size*size*size/(256*256*256))
-	case algorithm.KindSLHDSA:
-		return 100
+	err := b.request.Budget.Work(units)
+	if err != nil {
+		b.giveUp(err.Error())
 	}
-	return 10
+	return err == nil
 }
 
 // giveUp ends the search for want of budget; a failure of substance that was found before still counts less than it, as

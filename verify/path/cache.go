@@ -1,6 +1,7 @@
 package path
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 )
@@ -51,35 +53,35 @@ func NewCache(config CacheConfig) (*Cache, error) {
 	return &Cache{certificates, verdicts, messages}, nil
 }
 
-// verify checks the certificate's signature with the key; digest is that of the key's SubjectPublicKeyInfo. The second
-// result says that a public-key operation was needed; allowed is asked before it.
-func (c *Cache) verify(child *certificate.Certificate, key *algorithm.PublicKey, digest [32]byte, allowed func() bool) (verdict, bool) {
+// verify checks the certificate's signature with the key; digest is that of the key's SubjectPublicKeyInfo. Before a
+// public-key operation allowed is asked.
+func (c *Cache) verify(child *certificate.Certificate, key *algorithm.PublicKey, digest [32]byte, allowed func() bool) verdict {
 	id := verdictKey{digest, child.Fingerprint}
 	cached := c != nil && digest != [32]byte{}
 	if cached {
 		if v, ok := c.verdicts.GetIfPresent(id); ok {
-			return v, false
+			return v
 		}
 	}
 	scheme, err := algorithm.FromCertificate(child.SignatureAlgorithm)
 	if err != nil {
-		return verdict{err: err}, false
+		return verdict{err: err}
 	}
 	if !allowed() {
-		return verdict{err: errBudget}, false
+		return verdict{err: errBudget}
 	}
 	if child.Has(certificate.BadBitString) {
-		return verdict{err: fmt.Errorf("%w: it has unused bits", algorithm.ErrSignature)}, false
+		return verdict{err: fmt.Errorf("%w: it has unused bits", algorithm.ErrSignature)}
 	}
 	notes, err := scheme.Verify(key, child.RawTBS, child.Signature)
 	if errors.Is(err, algorithm.ErrKeyMismatch) || errors.Is(err, algorithm.ErrNeedsParameters) || errors.Is(err, algorithm.ErrUnsupported) {
-		return verdict{err: err}, false // said without a computation, and not of the bytes alone
+		return verdict{err: err} // said without a computation, and not of the bytes alone
 	}
 	v := verdict{err: err, notes: notes}
 	if cached {
 		c.verdicts.Set(id, v)
 	}
-	return v, true
+	return v
 }
 
 // Parse reads a certificate, or returns the one that was read from the same bytes before. The bytes are kept.
@@ -91,7 +93,9 @@ func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
 	if known, ok := c.certificates.GetIfPresent(digest); ok {
 		return known, nil
 	}
-	parsed, err := certificate.Parse(der)
+	// A certificate points into its bytes, and these may be a piece of a large document or of a mapped file: what is
+	// kept beyond the document is a copy.
+	parsed, err := certificate.Parse(bytes.Clone(der))
 	if err == nil {
 		c.certificates.Set(digest, parsed)
 	}
@@ -107,29 +111,44 @@ type messageKey struct {
 
 // Verify is scheme.Verify with a memory, for CRLs, OCSP responses and other objects than certificates.
 func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-	v, _ := c.verifyMessage(scheme, key, message, signature, func() bool { return true })
+	v := c.verifyMessage(scheme, key, message, signature, func() bool { return true })
 	return v.notes, v.err
 }
 
+// VerifyWithin returns Verify that spends of a document's budget: for the octets, and for the key where the cache does not
+// answer. Nothing verifies beyond the budget.
+func (c *Cache) VerifyWithin(b *budget.Budget) func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
+	return func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+		if err := b.Octets(len(message)); err != nil {
+			return nil, err
+		}
+		v := c.verifyMessage(scheme, key, message, signature, func() bool { return b.Work(key.Cost()) == nil })
+		if errors.Is(v.err, errBudget) {
+			return nil, b.Err()
+		}
+		return v.notes, v.err
+	}
+}
+
 // verifyMessage is verify for other objects than certificates.
-func (c *Cache) verifyMessage(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte, allowed func() bool) (verdict, bool) {
+func (c *Cache) verifyMessage(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte, allowed func() bool) verdict {
 	cached := c != nil && key != nil && key.SPKI() != nil
 	var id messageKey
 	if cached {
 		id = messageID(scheme, key, message, signature)
 		if v, ok := c.messages.GetIfPresent(id); ok {
-			return v, false
+			return v
 		}
 	}
 	if !allowed() {
-		return verdict{err: errBudget}, false
+		return verdict{err: errBudget}
 	}
 	notes, err := scheme.Verify(key, message, signature)
 	v := verdict{err, notes}
 	if cached && !errors.Is(err, algorithm.ErrNeedsParameters) {
 		c.messages.Set(id, v)
 	}
-	return v, true
+	return v
 }
 
 func messageID(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) messageKey {

@@ -1,8 +1,8 @@
 package path
 
 import (
-	"bytes"
 	"strings"
+	"unicode"
 
 	"trustcore/verify/certificate"
 )
@@ -13,7 +13,7 @@ type match uint8
 const (
 	outside match = iota
 	inside
-	undecided // the form or the value cannot be compared: never permitted, always excluded
+	undecided // the form is not processed or the value cannot be compared: never permitted, always excluded
 )
 
 // constraintSet holds the name constraints met so far, the anchor's side first. A name must lie in a permitted subtree
@@ -50,13 +50,16 @@ func (s *constraintSet) check(c *certificate.Certificate, left *int) (Code, stri
 		if a.Type != certificate.AttrEmail {
 			continue
 		}
-		g := certificate.GeneralName{Kind: certificate.EmailName, Value: []byte(a.Text())}
+		text := a.Text()
+		g := certificate.GeneralName{Kind: certificate.EmailName, Value: []byte(text), Malformed: strings.ContainsFunc(text, beyondASCII)}
 		if code := s.checkName(&g, left); code != OK {
 			return code, g.String()
 		}
 	}
 	return OK, ""
 }
+
+func beyondASCII(r rune) bool { return r > unicode.MaxASCII }
 
 func (s *constraintSet) checkName(g *certificate.GeneralName, left *int) Code {
 	for _, nc := range s.list {
@@ -67,7 +70,7 @@ func (s *constraintSet) checkName(g *certificate.GeneralName, left *int) Code {
 				continue
 			}
 			constrained = true
-			if *left--; *left < 0 {
+			if *left -= comparison(g, base); *left < 0 {
 				return Budget
 			}
 			if compare(g, base, false) == inside {
@@ -83,7 +86,7 @@ func (s *constraintSet) checkName(g *certificate.GeneralName, left *int) Code {
 			if !sameForm(base, g) {
 				continue
 			}
-			if *left--; *left < 0 {
+			if *left -= comparison(g, base); *left < 0 {
 				return Budget
 			}
 			if compare(g, base, true) != outside {
@@ -94,12 +97,25 @@ func (s *constraintSet) checkName(g *certificate.GeneralName, left *int) Code {
 	return OK
 }
 
-// sameForm reports whether a subtree speaks of names of this form. Every type-id is a form of its own among otherNames.
-func sameForm(base, g *certificate.GeneralName) bool {
-	return base.Kind == g.Kind && (g.Kind != certificate.OtherName || base.Type == g.Type)
+// usualName is the length of two names whose comparison counts as one, in octets; longer ones count as several.
+const usualName = 128
+
+// comparison is how often the comparison of a name with a subtree counts.
+func comparison(g, base *certificate.GeneralName) int {
+	return 1 + (len(g.Value)+len(base.Value))/usualName
 }
 
-// compare says where the name lies; excluding widens a wildcard to every name that it can stand for.
+// smtpUTF8Mailbox is the otherName of mailboxes beyond ASCII. Constraints on rfc822Name are about it too (RFC 9598 6).
+const smtpUTF8Mailbox certificate.OID = "\x2b\x06\x01\x05\x05\x07\x08\x09"
+
+// sameForm reports whether a subtree speaks of names of this form.
+func sameForm(base, g *certificate.GeneralName) bool {
+	return base.Kind == g.Kind ||
+		base.Kind == certificate.EmailName && g.Kind == certificate.OtherName && g.Type == smtpUTF8Mailbox
+}
+
+// compare says where the name lies; excluding widens a wildcard to every name that it can stand for. Constraints on other
+// forms than these are not processed: a certificate with such a name is refused (RFC 5280 4.2.1.10).
 func compare(g, base *certificate.GeneralName, excluding bool) match {
 	if g.Malformed || base.Malformed {
 		return undecided
@@ -115,12 +131,6 @@ func compare(g, base *certificate.GeneralName, excluding bool) match {
 		return compareURI(string(g.Value), string(base.Value))
 	case certificate.IPName:
 		return compareIP(g.Value, base.Value)
-	case certificate.RegisteredID:
-		return within(bytes.HasPrefix(g.Value, base.Value))
-	}
-	// The remaining forms have no subtree semantics of their own: only the same name is surely inside.
-	if bytes.Equal(g.Raw, base.Raw) {
-		return inside
 	}
 	return undecided
 }
@@ -132,49 +142,70 @@ func within(yes bool) match {
 	return outside
 }
 
+// hostLabels reports whether a name in small letters is made of labels that can be compared: none is empty, as before a
+// trailing period, and none holds a wildcard or another character that readers take for more than itself. Underscores occur.
+func hostLabels(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// belowDomain compares a host with a domain that is written with a leading period.
+func belowDomain(host, domain string) match {
+	if !hostLabels(domain[1:]) {
+		return undecided
+	}
+	return within(len(host) > len(domain) && strings.HasSuffix(host, domain))
+}
+
 // compareDNS: the base's host and everything below it (RFC 5280 4.2.1.10); a leading period, which the RFC does not
-// know, leaves out the host itself.
+// know, leaves out the host itself. A wildcard is the whole first label or nothing that can be compared.
 func compareDNS(name, base string, excluding bool) match {
-	name, base = strings.TrimSuffix(strings.ToLower(name), "."), strings.TrimSuffix(strings.ToLower(base), ".")
-	if name == "" || name[0] == '.' {
+	name, base = strings.ToLower(name), strings.ToLower(base)
+	parent, wildcard := strings.CutPrefix(name, "*.")
+	if !hostLabels(parent) {
 		return undecided
 	}
 	if base == "" {
 		return inside
 	}
-	if below, ok := strings.CutPrefix(name, "*."); ok {
-		if _, parent, found := strings.Cut(strings.TrimPrefix(base, "."), "."); excluding && found && parent == below {
-			return inside // the wildcard can stand for the base's first label
-		}
-		name = "*." + below
+	domain := "." + strings.TrimPrefix(base, ".")
+	if below := belowDomain(name, domain); below != outside || base[0] == '.' && !wildcard {
+		return below
 	}
-	if base[0] == '.' {
-		return within(len(name) > len(base) && strings.HasSuffix(name, base))
+	_, above, found := strings.Cut(domain[1:], ".")
+	if wildcard && excluding && found && above == parent {
+		return inside // the wildcard can stand for the base's first label
 	}
-	return within(name == base || len(name) > len(base) && strings.HasSuffix(name, base) && name[len(name)-len(base)-1] == '.')
+	return within(name == base)
 }
 
 // compareEmail: a mailbox, all mailboxes of a host, or with a leading period those of the hosts below a domain.
 func compareEmail(name, base string) match {
 	local, host, ok := splitMailbox(name)
-	if !ok {
+	if host = strings.ToLower(host); !ok || !hostLabels(host) {
 		return undecided
 	}
-	host = strings.ToLower(host)
-	if baseLocal, baseHost, ok := splitMailbox(base); ok {
-		return within(local == baseLocal && host == strings.ToLower(baseHost))
+	baseLocal, baseHost, mailbox := splitMailbox(base)
+	if !mailbox {
+		baseHost = base
 	}
-	base = strings.ToLower(base)
-	switch {
-	case strings.Contains(base, "@"):
-		return undecided
-	case base == "":
+	switch baseHost = strings.ToLower(baseHost); {
+	case baseHost == "":
 		return inside
-	case base[0] == '.':
-		return within(len(host) > len(base) && strings.HasSuffix(host, base))
+	case !mailbox && baseHost[0] == '.':
+		return belowDomain(host, baseHost)
+	case !hostLabels(baseHost), mailbox && (quoted(local) || quoted(baseLocal)):
+		return undecided
 	}
-	return within(host == base)
+	return within(host == baseHost && (!mailbox || local == baseLocal))
 }
+
+// quoted reports whether a local part may be written in another way as well.
+func quoted(local string) bool { return strings.ContainsAny(local, "\"\\() \t") }
 
 func splitMailbox(s string) (local, host string, ok bool) {
 	at := strings.LastIndexByte(s, '@')
@@ -182,10 +213,10 @@ func splitMailbox(s string) (local, host string, ok bool) {
 		return "", "", false
 	}
 	local, host = s[:at], s[at+1:]
-	if local[0] != '"' && strings.Contains(local, "@") {
-		return "", "", false
+	if local[0] == '"' {
+		return local, host, len(local) > 1 && strings.IndexByte(local[1:], '"') == len(local)-2
 	}
-	return local, host, true
+	return local, host, !strings.ContainsAny(local, `"@`)
 }
 
 // compareURI compares the host of the URI: the same host, or with a leading period one below the domain. A URI without
@@ -195,37 +226,35 @@ func compareURI(name, base string) match {
 	if !ok {
 		return undecided
 	}
-	host, base = strings.ToLower(host), strings.ToLower(base)
-	switch {
+	switch base = strings.ToLower(base); {
 	case base == "":
 		return inside
 	case base[0] == '.':
-		return within(len(host) > len(base) && strings.HasSuffix(host, base))
+		return belowDomain(host, base)
+	case !hostLabels(base):
+		return undecided
 	}
 	return within(host == base)
 }
 
-// uriHost returns the host name of a URI with an authority; false for none, an address or a malformed one.
+// uriHost returns the host name of a URI with an authority, in small letters; false for none, an address, and what readers
+// disagree about: where the scheme or the authority ends, escapes, a trailing period.
 func uriHost(uri string) (string, bool) {
-	_, rest, ok := strings.Cut(uri, "://")
-	if !ok {
+	scheme, rest, ok := strings.Cut(strings.ToLower(uri), "://")
+	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
 		return "", false
 	}
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
 	if strings.Contains(rest, `\`) {
-		return "", false // readers disagree where the authority ends
+		return "", false
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		rest = rest[at+1:]
 	}
-	if strings.HasPrefix(rest, "[") {
-		return "", false
-	}
-	host, _, _ := strings.Cut(rest, ":")
-	host = strings.TrimSuffix(host, ".")
-	if host == "" || isIPv4(host) || !looseHost(host) {
+	host, port, _ := strings.Cut(rest, ":")
+	if strings.Trim(port, "0123456789") != "" || isIPv4(host) || !hostLabels(host) {
 		return "", false
 	}
 	return host, true
@@ -234,16 +263,6 @@ func uriHost(uri string) (string, bool) {
 func isIPv4(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if (s[i] < '0' || s[i] > '9') && s[i] != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-// looseHost accepts what hosts are made of, underscores and percent signs of the real world included.
-func looseHost(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] >= 0x7f || strings.IndexByte(`"<>\^{|}`, s[i]) >= 0 {
 			return false
 		}
 	}

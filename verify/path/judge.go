@@ -85,13 +85,22 @@ func (s *state) fail(code Code, i int, detail string) {
 
 // process takes one certificate of the path; 0 is the target.
 func (s *state) process(i int, c *certificate.Certificate) {
+	if !s.b.work(certificateCost + octetCost*int64(len(c.Raw))) {
+		return
+	}
 	s.basics(i, c)
 	selfIssued := i > 0 && c.SelfIssued()
 	if !selfIssued {
-		if code, detail := s.constraints.check(c, &s.comparisons); code == Budget {
+		left := s.comparisons
+		code, detail := s.constraints.check(c, &s.comparisons)
+		if !s.b.work(comparisonCost * int64(left-s.comparisons)) {
+			return
+		}
+		if code == Budget {
 			s.b.giveUp(fmt.Sprintf("more than %d name comparisons", s.b.limits.Comparisons))
 			return
-		} else if code != OK {
+		}
+		if code != OK {
 			s.fail(code, i, detail)
 		}
 	}
@@ -136,12 +145,9 @@ func (s *state) signature(i int, c *certificate.Certificate, scheme algorithm.Sc
 	}
 	var v verdict
 	if s.inherited {
-		if !s.b.afford(s.key) {
-			s.b.giveUp(s.b.tooManySignatures())
+		if !s.b.pay(s.key) {
 			return
 		}
-		s.b.spent.Signatures++
-		s.b.spent.Work += cost(s.key)
 		v.notes, v.err = scheme.Verify(s.key, c.RawTBS, c.Signature)
 	} else if s.b.verdicts != nil {
 		v = s.b.verdicts[link{c, s.issuerDigest(i)}]
@@ -206,10 +212,25 @@ func (s *state) extensions(i int, c *certificate.Certificate) {
 	for k := range c.Findings {
 		if f := &c.Findings[k]; f.What == certificate.DuplicateExtension {
 			s.fail(BadExtension, i, f.Where.String()+" occurs twice")
+		} else if f.What == certificate.EmptyExtension && (f.Where == certificate.ExtNameConstraints || f.Where == certificate.ExtSubjectAltName) {
+			s.fail(BadExtension, i, f.Where.String()+" is empty")
 		}
 	}
-	if nc := c.NameConstraints; nc != nil && boundedSubtrees(nc) {
-		s.fail(BadExtension, i, "name constraints with minimum or maximum")
+	s.subtrees(i, c)
+}
+
+// subtrees refuses name constraints that nothing can be compared with, and critical ones that constrain nobody.
+func (s *state) subtrees(i int, c *certificate.Certificate) {
+	nc := c.NameConstraints
+	if nc == nil {
+		return
+	}
+	if why := unusable(nc); why != "" {
+		s.fail(BadExtension, i, "name constraints with "+why)
+	}
+	ca := c.BasicConstraints != nil && c.BasicConstraints.CA
+	if i == 0 && !ca && c.Extension(certificate.ExtNameConstraints).Critical {
+		s.fail(BadExtension, i, "critical name constraints in a certificate that is no CA's")
 	}
 }
 
@@ -226,9 +247,16 @@ func unknownQualifier(c *certificate.Certificate) bool {
 	return false
 }
 
-func boundedSubtrees(nc *certificate.NameConstraints) bool {
-	bounded := func(t certificate.Subtree) bool { return t.Bounds }
-	return slices.ContainsFunc(nc.Permitted, bounded) || slices.ContainsFunc(nc.Excluded, bounded)
+func unusable(nc *certificate.NameConstraints) string {
+	for _, t := range slices.Concat(nc.Permitted, nc.Excluded) {
+		if t.Bounds {
+			return "minimum or maximum"
+		}
+		if t.Base.Malformed {
+			return "a malformed " + t.Base.Kind.String()
+		}
+	}
+	return ""
 }
 
 // prepare readies the state for the next certificate (6.1.4).
@@ -286,18 +314,6 @@ func decrement(n *int) {
 func lowerTo(n *int, to int) {
 	if to >= 0 && to < *n {
 		*n = to
-	}
-}
-
-// purposes checks the extended key usage of the target and of every CA that has one.
-func (s *state) purposes(i int, c *certificate.Certificate) {
-	if !c.HasEKU || slices.Contains(c.EKU, certificate.PurposeAny) {
-		return
-	}
-	for _, p := range s.b.request.Purposes {
-		if !slices.Contains(c.EKU, p) {
-			s.fail(PurposeMismatch, i, p.String())
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
@@ -72,12 +73,16 @@ func mint(t testing.TB, issuer *entity, name string, key crypto.Signer, changes 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parse(t, der, key)
+	e := parse(t, der, key)
+	if e.std == nil {
+		e.std = template // enough of an issuer
+	}
+	return e
 }
 
 func parse(t testing.TB, der []byte, key crypto.Signer) *entity {
 	t.Helper()
-	std, _ := x509.ParseCertificate(der) // it refuses some that we read; those issue nothing here
+	std, _ := x509.ParseCertificate(der) // it refuses some that we read
 	cert, err := certificate.Parse(der)
 	if err != nil {
 		t.Fatal(err)
@@ -131,4 +136,15 @@ func wantCode(t testing.TB, r path.Result, want path.Code) {
 	if got := r.Reason().Code; got != want || r.Valid != (want == path.OK) {
 		t.Errorf("valid %v, reasons %v, want %v", r.Valid, r.Reasons, want)
 	}
+}
+
+// sign makes an ECDSA signature with SHA-256.
+func sign(t testing.TB, signer *entity, message []byte) []byte {
+	t.Helper()
+	digest := sha256.Sum256(message)
+	value, err := signer.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
 }

@@ -8,6 +8,7 @@ import (
 
 // A linter collects what a certificate of the path does against a profile.
 type linter struct {
+	b        *builder
 	o        *outcome
 	position int
 	c        *certificate.Certificate
@@ -35,18 +36,18 @@ func (b *builder) profile(o *outcome) {
 	}
 	server := b.request.Profile == ProfileServer
 	for i, c := range o.chain {
-		l := linter{o: o, position: i, c: c, server: server}
+		l := linter{b: b, o: o, position: i, c: c, server: server}
 		l.strict()
 		if server {
 			l.serverChain()
 		}
 	}
 	if server {
-		l := linter{o: o, c: o.chain[0], server: true}
+		l := linter{b: b, o: o, c: o.chain[0], server: true}
 		l.serverTarget(b.request)
 	}
 	if a := o.anchor; a.Constraints {
-		l := linter{o: o, position: len(o.chain), c: a.Certificate, anchor: true, server: server}
+		l := linter{b: b, o: o, position: len(o.chain), c: a.Certificate, anchor: true, server: server}
 		l.strict()
 		if server {
 			l.serverChain()
@@ -76,7 +77,7 @@ var intolerable = map[certificate.Laxness]string{
 	certificate.SubtreeBounds: "RFC 5280 4.2.1.10", certificate.PathLenWithoutCA: "RFC 5280 4.2.1.9",
 	certificate.BadBoolean: "X.690 11.1", certificate.NonMinimalInteger: "X.690 8.3.2",
 	certificate.AlgorithmMismatch: "RFC 5280 4.1.1.2", certificate.EmptySequenceOfExt: "RFC 5280 4.1.2.9",
-	certificate.NegativeModulus: "RFC 8017 A.1.1",
+	certificate.NegativeModulus: "RFC 8017 A.1.1", certificate.AnyPolicyMapped: "RFC 5280 4.2.1.5",
 }
 
 // serialLaxness is borne in anchors: roots with the serial number 0 are in use.
@@ -140,9 +141,7 @@ func (l *linter) selfSigned() bool {
 	if err != nil {
 		return false
 	}
-	var none *Cache
-	v, _ := none.verify(l.c, key, l.c.KeyFingerprint, func() bool { return true })
-	return v.err == nil
+	return l.b.request.Cache.verify(l.c, key, l.c.KeyFingerprint, func() bool { return l.b.pay(key) }).err == nil
 }
 
 func (l *linter) keyIdentifiers() {

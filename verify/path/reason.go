@@ -17,6 +17,7 @@ const (
 	RevocationUnknown // no usable evidence where some is required
 	Revoked           // the evidence says revoked
 	OnHold            // the evidence says certificateHold
+	WeakEvidence      // the evidence is good, and its signature may not be relied on
 
 	Expired
 	NotYetValid
@@ -52,6 +53,7 @@ var codes = [...]struct{ name, clause, subIndication string }{
 	RevocationUnknown:    {"revocation status unknown", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
 	Revoked:              {"revoked", "RFC 5280 6.1.3 (a)(3)", "REVOKED_NO_POE"},
 	OnHold:               {"on hold", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
+	WeakEvidence:         {"algorithm of the revocation information too weak", "EN 319 102-1 5.5.4", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
 	Expired:              {"expired", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
 	NotYetValid:          {"not yet valid", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
 	AnchorOutOfTime:      {"trust anchor out of its time", "RFC 5280 6.1.1 (d)", "NO_CERTIFICATE_CHAIN_FOUND_NO_POE"},

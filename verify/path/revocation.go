@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 	"trustcore/verify/revocation"
@@ -20,8 +21,7 @@ type RevocationRule struct {
 	// Required refuses a certificate without usable evidence. Without it only evidence that names the certificate counts:
 	// it must be usable and good, and a certificate that none names passes.
 	Required bool
-	// ShortTerm passes certificates that say no revocation information is published for them: ocsp-nocheck
-	// (RFC 6960 4.2.2.2.1) and validity assured (EN 319 412-1 5.2).
+	// ShortTerm passes certificates that say no revocation information is published for them, see certificate.ShortTerm.
 	ShortTerm bool
 
 	Freshness         *time.Duration // see revocation.Question
@@ -31,13 +31,20 @@ type RevocationRule struct {
 	AfterIssuance     bool
 	Skew              time.Duration
 
-	// KnownUntil, where not zero, judges in hindsight: the newest evidence of until then decides, of whatever age, and is
-	// read for the validation time (EN 319 102-1 5.6.2.4): a revocation after it does not count, and evidence that had run
-	// out before it says nothing. Freshness, MaxAge and WithoutNextUpdate have no part in it.
+	// KnownUntil, where not zero, judges in hindsight: the newest evidence of until then decides, and is read for the
+	// validation time (EN 319 102-1 5.6.2.4): a revocation after it does not count, and evidence that had run out before it
+	// says nothing: by Freshness where that is set, else by nextUpdate, else by WithoutNextUpdate, whose 0 is a day here.
+	// MaxAge has no part in it.
 	KnownUntil time.Time
+
+	// Acceptable judges the algorithms that good evidence rests on, each at the time at which its object is proven to have
+	// existed; nil takes Request.Algorithm at the end of what is known.
+	Acceptable func(u revocation.Use) (ok bool, reason string)
 
 	// LocalResponder says whether a responder is trusted by configuration, such as a trusted list's service; nil: none.
 	LocalResponder func(responder *certificate.Certificate) bool
+	// Responders are certificates to look for responders in, beside the pool: those of a trusted list's services.
+	Responders []*certificate.Certificate
 }
 
 // signers remembers which CRL issuers and responders were validated below one call of Validate.
@@ -59,7 +66,7 @@ func (b *builder) revocation(o *outcome) {
 	o.revocation = make([]revocation.Result, len(o.chain))
 	for i := len(o.chain) - 1; i >= 0 && !b.stop; i-- {
 		c := o.chain[i]
-		if rule.ShortTerm && (c.OCSPNoCheck || c.ValidityAssured) {
+		if rule.ShortTerm && c.ShortTerm() {
 			o.revocation[i] = revocation.Result{Status: revocation.Good, Detail: "no revocation information is published"}
 			continue
 		}
@@ -84,6 +91,8 @@ func codeOf(r revocation.Result, required bool) Code {
 		return Revoked
 	case !required && !r.Named:
 		return OK
+	case r.Code == revocation.WeakAlgorithm:
+		return WeakEvidence
 	}
 	return RevocationUnknown
 }
@@ -105,8 +114,8 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 	q := revocation.Question{
 		Certificate: o.chain[i], Time: b.request.Time, Freshness: rule.Freshness, MaxAge: rule.MaxAge,
 		WithoutNextUpdate: rule.WithoutNextUpdate, IssuedAfter: rule.IssuedAfter, AfterIssuance: rule.AfterIssuance,
-		Skew: rule.Skew, LocalResponder: rule.LocalResponder, Responders: b.request.Pool.All(),
-		Verify: b.verifyEvidence,
+		Skew: rule.Skew, LocalResponder: rule.LocalResponder, Responders: b.responders(), Strict: b.request.Profile != ProfilePath,
+		Acceptable: b.acceptable(), Budget: b.request.Budget, Verify: b.verifyEvidence,
 	}
 	if i+1 < len(o.chain) {
 		q.Issuer = o.chain[i+1]
@@ -123,35 +132,62 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 	}
 	rule.hindsight(&q)
 	q.Trusted = func(signer *certificate.Certificate) error { return b.authorise(o, i, signer) }
-	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
+	q.DelegateRevoked = b.delegateRevoked(q, maxDelegates)
+	return q
+}
+
+// responders are the certificates in which one may be found that is not in its answer.
+func (b *builder) responders() []*certificate.Certificate {
+	return append(slices.Clip(b.request.Pool.All()), b.request.Revocation.Responders...)
+}
+
+// acceptable judges the signatures of evidence.
+func (b *builder) acceptable() func(revocation.Use) (bool, string) {
+	rule, accept := b.request.Revocation, b.request.Algorithm
+	if rule.Acceptable != nil || accept == nil {
+		return rule.Acceptable
+	}
+	known := b.request.Time
+	if rule.KnownUntil.After(known) {
+		known = rule.KnownUntil
+	}
+	return func(u revocation.Use) (bool, string) { return accept(u.Algorithm, u.Bits, known) }
+}
+
+// maxDelegates bounds delegates that vouch for delegates: the last one's status must come from the issuer or a list.
+const maxDelegates = 2
+
+// delegateRevoked asks about a delegate without id-pkix-ocsp-nocheck. What is known of it must be good.
+func (b *builder) delegateRevoked(q revocation.Question, more int) func(*certificate.Certificate) error {
+	return func(delegate *certificate.Certificate) error {
+		if more == 0 {
+			return errors.New("delegates vouch for each other")
+		}
 		about := q
-		about.Certificate, about.DelegateRevoked = delegate, nil
-		if code := codeOf(b.ask(about), false); code != OK {
+		about.Certificate, about.DelegateRevoked = delegate, b.delegateRevoked(q, more-1)
+		if code := codeOf(b.ask(about), b.request.Revocation.Required); code != OK {
 			return errors.New("responder's certificate: " + code.String())
 		}
 		return nil
 	}
-	return q
 }
 
 // verifyEvidence verifies a signature over a CRL or an OCSP response, within the budgets and with the cache.
 func (b *builder) verifyEvidence(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-	v, fresh := b.request.Cache.verifyMessage(scheme, key, message, signature, func() bool { return b.afford(key) })
-	if errors.Is(v.err, errBudget) {
-		b.giveUp(b.tooManySignatures())
+	if !b.work(budget.Octet * int64(len(message))) { // it is hashed to be found, too
+		return nil, errBudget
 	}
-	if fresh {
-		b.spent.Signatures++
-		b.spent.Work += cost(key)
-	}
+	v := b.request.Cache.verifyMessage(scheme, key, message, signature, func() bool { return b.pay(key) })
 	return v.notes, v.err
 }
 
 func (b *builder) ask(q revocation.Question) revocation.Result {
 	responses, crls := b.request.Revocation.Evidence(&q)
 	result := revocation.Check(q, responses, crls)
-	if !b.request.Revocation.KnownUntil.IsZero() {
-		result = asOf(result, b.request.Time)
+	b.work(0) // it gives up where the look through the evidence spent the rest
+	result = b.request.Revocation.asOf(result, b.request.Time)
+	if why := q.Refuses(result.Uses); result.Status == revocation.Good && why != "" {
+		result.Status, result.Code, result.Detail = revocation.Invalid, revocation.WeakAlgorithm, why // it revokes, but later
 	}
 	return result
 }
@@ -207,7 +243,7 @@ func (b *builder) validateSigner(anchor *Anchor, signer *certificate.Certificate
 	request := Request{
 		Target: signer, Pool: b.request.Pool, Time: b.request.Time, Profile: ProfilePath, Cache: b.request.Cache,
 		Anchors:    &Anchors{byName: map[string][]*Anchor{anchor.Name.Canonical(): {anchor}}},
-		Revocation: b.request.Revocation, Algorithm: b.request.Algorithm, Limits: b.request.Limits,
+		Revocation: b.request.Revocation, Algorithm: b.request.Algorithm, Limits: b.request.Limits, Budget: b.request.Budget,
 	}
 	below := newBuilder(b.ctx, &request)
 	below.spent, below.verdicts, below.signers = b.spent, b.verdicts, s

@@ -61,7 +61,7 @@ func TestRevocationAlongThePath(t *testing.T) {
 	root := mint(t, nil, "root", nil, ca)
 	middle := mint(t, root, "middle", nil, ca)
 	leaf := mint(t, middle, "leaf", nil)
-	responder := mint(t, middle, "responder", nil, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} })
+	responder := mint(t, middle, "responder", nil, ocspSigning, noCheck)
 	clean, cleanBelow := list(t, root, nil), list(t, middle, nil)
 	responses := func(r ...*revocation.Response) []*revocation.Response { return r }
 	for _, test := range []struct {

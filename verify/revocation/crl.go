@@ -82,7 +82,9 @@ type CRL struct {
 	// Critical holds the critical extensions of the list that are not known, and of the entries the first one. Such a list never
 	// says that a certificate is good (RFC 5280 5.2, 5.3).
 	Critical []certificate.OID
-	Findings []string
+	// Misflagged are known extensions whose criticality is not that of RFC 5280 5.2 and X.509 9.5.
+	Misflagged []certificate.OID
+	Findings   []string
 
 	index index
 
@@ -185,10 +187,10 @@ func (c *CRL) parseTBS(element cryptobyte.String) error {
 	var tbs, alg, issuer cryptobyte.String
 	element.ReadASN1(&tbs, asn1.SEQUENCE)
 	version := 0
-	if tbs.PeekASN1Tag(asn1.INTEGER) && !tbs.ReadASN1Integer(&version) {
-		return fmt.Errorf("%w version", errMalformed)
+	if tbs.PeekASN1Tag(asn1.INTEGER) && (!tbs.ReadASN1Integer(&version) || version != 1) {
+		return fmt.Errorf("%w version: where it is written it must be 2 (RFC 5280 5.1.2.1)", errMalformed)
 	}
-	if version != 0 && version != 1 || !tbs.ReadASN1Element(&alg, asn1.SEQUENCE) || !tbs.ReadASN1Element(&issuer, asn1.SEQUENCE) {
+	if !tbs.ReadASN1Element(&alg, asn1.SEQUENCE) || !tbs.ReadASN1Element(&issuer, asn1.SEQUENCE) {
 		return fmt.Errorf("%w head", errMalformed)
 	}
 	c.TBSSignatureAlgorithm = alg
@@ -261,8 +263,11 @@ func (c *CRL) parseExtensions(tbs *cryptobyte.String, version int) error {
 		if err != nil {
 			return fmt.Errorf("extension %s: %w", id, err)
 		}
-		if critical && !known {
+		switch scope := id == extDeltaIndicator || id == extIssuingPoint; {
+		case critical && !known:
 			c.Critical = append(c.Critical, id)
+		case known && critical != scope && id != extIssuerAltName:
+			c.Misflagged = append(c.Misflagged, id)
 		}
 	}
 	return nil
@@ -376,7 +381,21 @@ func (c *CRL) Strict() error {
 			return errors.New(finding)
 		}
 	}
+	if why := c.departs(); why != "" {
+		return errors.New(why)
+	}
 	return nil
+}
+
+// departs says what a list lacks of RFC 5280 5.2 that Question.Strict asks for.
+func (c *CRL) departs() string {
+	switch {
+	case c.Number == nil:
+		return "no cRLNumber (RFC 5280 5.2.3)"
+	case len(c.Misflagged) > 0:
+		return "extension " + c.Misflagged[0].String() + " is of the wrong criticality (RFC 5280 5.2)"
+	}
+	return ""
 }
 
 // VerifySignature checks the list's signature with a key and nothing else.

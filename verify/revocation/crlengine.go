@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// maxCRLSigners bounds the keys that one CRL's signature is tried with: names of CAs rarely have more than three keys.
+	// maxCRLSigners bounds the keys that one CRL's signature is tried with: names of CAs rarely have more than three keys. It
+	// bounds the deltas that are tried with one CRL, too.
 	maxCRLSigners = 8
 	// maxCRLTries bounds the CRLs about one certificate whose signatures are checked: a document may carry thousands.
 	maxCRLTries = 32
@@ -28,11 +29,16 @@ type crlEngine struct {
 	signed map[*CRL]signerVerdict  // a list may serve several distribution points
 }
 
+// lookCost is what it costs to hold a list against a distribution point, in units of the budget; a pair of names, or a delta,
+// costs it again.
+const lookCost = 100
+
 // signerVerdict is what is known of a list's signer.
 type signerVerdict struct {
 	key    *algorithm.PublicKey
 	signer *certificate.Certificate // nil where the issuing key signed
 	notes  []string
+	uses   []Use // that its authority rests on
 	code   Code
 	detail string
 }
@@ -55,6 +61,9 @@ func CheckCRL(q Question, crls []*CRL) Result {
 	complete := e.sort(crls)
 	for _, point := range distributionPoints(&q) {
 		for _, crl := range complete {
+			if e.q.work(lookCost); e.q.spent() {
+				return Result{Status: Invalid, Code: BudgetSpent, Source: "CRL", Named: true}
+			}
 			if revoked, ok := e.try(point, crl); ok {
 				return revoked
 			}
@@ -131,6 +140,10 @@ func (e *crlEngine) try(point certificate.DistributionPoint, crl *CRL) (Result, 
 		e.fail(stageForm, crl, Malformed, "the algorithms inside and outside of the signed part differ (RFC 5280 5.1.1.2)")
 		return Result{}, false
 	}
+	if why := crl.departs(); e.q.Strict && why != "" {
+		e.fail(stageForm, crl, NotStrict, why)
+		return Result{}, false
+	}
 	code, current := e.q.serves(crl.ThisUpdate, crl.NextUpdate)
 	if !current && code != Stale && code != NotFresh {
 		e.fail(stageTime, crl, code, "")
@@ -167,9 +180,10 @@ func (e *crlEngine) look(crl, delta *CRL, reasons certificate.ReasonFlags, signe
 	}
 	result := Result{Source: "CRL", Named: true, Status: Revoked, Code: CertificateRevoked,
 		ThisUpdate: newest.ThisUpdate, NextUpdate: newest.NextUpdate, Notes: signer.notes,
-		Evidence: [][32]byte{crl.Digest()}, Uses: []Use{useOf(crl.SignatureAlgorithm, signer.key)}}
+		Evidence: [][32]byte{crl.Digest()}, Uses: []Use{useOf(crl.SignatureAlgorithm, signer.key, crl.Digest())}}
 	if delta != nil {
 		result.Evidence = append(result.Evidence, delta.Digest())
+		result.Uses = append(result.Uses, useOf(delta.SignatureAlgorithm, signer.key, delta.Digest()))
 	}
 	if signer.signer != nil {
 		result.Signers = []*certificate.Certificate{signer.signer}
@@ -187,6 +201,10 @@ func (e *crlEngine) look(crl, delta *CRL, reasons certificate.ReasonFlags, signe
 	}
 	if !e.q.covers(newest.ThisUpdate, crl.ExpiredCertsSince) {
 		e.fail(stageCoverage, crl, ExpiredNotCovered, "")
+		return Result{}, false
+	}
+	if why := e.q.Refuses(result.Uses); why != "" {
+		e.fail(stageCoverage, crl, WeakAlgorithm, why)
 		return Result{}, false
 	}
 	e.mask |= reasons
@@ -231,12 +249,12 @@ func (e *crlEngine) use(r Result) {
 	g.Uses = append(g.Uses, r.Uses...)
 }
 
-func useOf(algID []byte, key *algorithm.PublicKey) Use {
+func useOf(algID []byte, key *algorithm.PublicKey, object [32]byte) Use {
 	scheme, err := algorithm.FromCertificate(algID)
 	if err != nil {
-		return Use{}
+		return Use{Object: object}
 	}
-	return Use{Algorithm: scheme.Name(), Bits: key.Bits()}
+	return Use{Algorithm: scheme.Name(), Bits: key.Bits(), Object: object}
 }
 
 // interimReasons is step d.
@@ -272,15 +290,16 @@ func (e *crlEngine) inScope(point certificate.DistributionPoint, crl *CRL) (ok, 
 	if idp.Name == nil {
 		return true, true
 	}
-	names := fullNames(idp.Name, crl.Issuer)
-	if point.Name == nil {
-		return anyShared(names, point.CRLIssuer), true
-	}
 	base := e.q.Certificate.Issuer
 	if len(point.CRLIssuer) > 0 {
 		base = crl.Issuer
 	}
-	return anyShared(names, fullNames(point.Name, base)), true
+	names, wanted := fullNames(idp.Name, crl.Issuer), point.CRLIssuer
+	if point.Name != nil {
+		wanted = fullNames(point.Name, base)
+	}
+	e.q.work(lookCost * int64(len(names)*len(wanted)))
+	return !e.q.spent() && anyShared(names, wanted), true
 }
 
 // fullNames are the names of a distribution point; a relative one is put under the CRL issuer's name (RFC 5280 4.2.1.13).
@@ -324,6 +343,7 @@ func (e *crlEngine) deltasFor(crl *CRL) (fitting []*CRL) {
 	if crl.Number == nil {
 		return nil
 	}
+	e.q.work(lookCost * int64(len(e.deltas)))
 	for _, delta := range e.deltas {
 		if delta.Number == nil || crl.Number.Cmp(delta.Base) < 0 || crl.Number.Cmp(delta.Number) >= 0 || !sameScope(crl, delta) {
 			continue
@@ -354,7 +374,10 @@ func sameKeyID(a, b *certificate.AuthorityKeyID) bool {
 
 // signedDelta is the delta with the highest number that the signer of the complete list signed too (step h).
 func (e *crlEngine) signedDelta(deltas []*CRL, signer signerVerdict) (best *CRL) {
-	for _, delta := range deltas {
+	for i, delta := range deltas {
+		if i == maxCRLSigners {
+			break
+		}
 		if best != nil && delta.Number.Cmp(best.Number) <= 0 {
 			continue
 		}

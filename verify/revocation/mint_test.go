@@ -145,6 +145,7 @@ type list struct {
 	idp        []byte
 	extra      []pkix.Extension
 	issuer     []byte // Name, DER; nil is the signer's subject
+	version    *int64 // the INTEGER; nil is 1, below 0 leaves it out
 }
 
 func enum(n int) []byte {
@@ -191,7 +192,11 @@ func (l list) der(t testing.TB, signer *holder) []byte {
 	}
 	tbs := build(func(b *cryptobyte.Builder) {
 		b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(1)
+			if version := l.version; version == nil {
+				b.AddASN1Int64(1)
+			} else if *version >= 0 {
+				b.AddASN1Int64(*version)
+			}
 			b.AddBytes(ecdsaSHA256)
 			b.AddBytes(issuer)
 			addTime(b, l.this)

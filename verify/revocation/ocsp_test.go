@@ -136,6 +136,12 @@ func TestOCSPResponders(t *testing.T) {
 	authority := mint(t, ca, "Responder", nil, all(asResponder, asCA, func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageDigitalSignature }))
 	critical := mint(t, ca, "Responder", nil, all(asResponder, with(unknownFlagged)))
 	noCheck := mint(t, ca, "Responder", nil, all(asResponder, with(extension(noCheckOID, false, []byte{5, 0}))))
+	usage := extension(asn1.ObjectIdentifier{2, 5, 29, 37}, false, []byte("\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x09"))
+	twice := mint(t, ca, "Responder", nil, all(with(usage), with(usage)))
+	malformed := mint(t, ca, "Responder", nil, all(asResponder, with(extension(asn1.ObjectIdentifier{2, 5, 29, 17}, false, []byte{5, 0}))))
+	silent := mint(t, ca, "Responder", nil, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
+	free := mint(t, ca, "Responder", nil, with(usage))
+	early := mint(t, ca, "Responder", nil, all(asResponder, func(c *x509.Certificate) { c.NotBefore = day(9).Add(time.Second) }))
 	local := mint(t, nil, "Local responder", nil, asResponder)
 	refuse := func(*certificate.Certificate) error { return errors.New("revoked") }
 	for _, c := range []struct {
@@ -166,6 +172,11 @@ func TestOCSPResponders(t *testing.T) {
 		{name: "delegate of another key", signer: foreign, with: []*holder{foreign}, want: Invalid, code: SignerNotAuthorised},
 		{name: "CA as delegate", signer: authority, with: []*holder{authority}, want: Invalid, code: SignerNotAuthorised},
 		{name: "delegate with a critical extension", signer: critical, with: []*holder{critical}, want: Invalid, code: SignerNotAuthorised},
+		{name: "delegate that says a thing twice", signer: twice, with: []*holder{twice}, want: Invalid, code: SignerNotAuthorised},
+		{name: "delegate with a malformed extension", signer: malformed, with: []*holder{malformed}, want: Invalid, code: SignerNotAuthorised},
+		{name: "delegate of no purpose", signer: silent, with: []*holder{silent}, want: Invalid, code: SignerNotAuthorised},
+		{name: "delegate of no key usage", signer: free, with: []*holder{free}, want: Good},
+		{name: "delegate still to come", signer: early, with: []*holder{early}, want: Invalid, code: SignerNotAuthorised},
 		{name: "expired delegate", signer: expired, with: []*holder{expired}, want: Invalid, code: SignerNotAuthorised},
 		{name: "leaf for itself", signer: leaf, with: []*holder{leaf}, want: Invalid, code: SignerNotAuthorised},
 		{name: "stranger", signer: local, with: []*holder{local}, want: Invalid, code: SignerNotAuthorised},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 )
@@ -37,6 +38,10 @@ func CheckOCSP(q Question, r *Response) Result {
 		result.Code = NotYetValid
 		return result
 	}
+	if why := q.produced(r, singles); why != "" {
+		result.Code, result.Detail = NotStrict, why
+		return result
+	}
 	single, code, detail := q.worst(singles)
 	if single == nil {
 		result.Code, result.Detail = code, detail
@@ -50,16 +55,47 @@ func CheckOCSP(q Question, r *Response) Result {
 		return result
 	}
 	result.Notes, result.Evidence = signer.notes, [][32]byte{r.Digest()}
-	result.Uses = []Use{useOf(r.SignatureAlgorithm, signer.key)}
+	result.Uses = append(signer.uses, useOf(r.SignatureAlgorithm, signer.key, r.Digest()))
 	if signer.signer != nil {
 		result.Signers = []*certificate.Certificate{signer.signer}
 	}
 	return q.answer(result, r, single)
 }
 
+// productionSkew is how far the clocks of a responder's parts may differ under the strict profile.
+const productionSkew = 5 * time.Minute
+
+// produced says, under the strict profile, what is wrong with the time at which the response was signed: RFC 6960 4.2.2.1 has
+// it after thisUpdate, and nobody answers for a certificate that is still to come.
+func (q *Question) produced(r *Response, singles []*Single) string {
+	if !q.Strict {
+		return ""
+	}
+	latest := r.ProducedAt.Add(productionSkew)
+	if latest.Before(q.Certificate.NotBefore) {
+		return "produced before the certificate became valid"
+	}
+	if slices.ContainsFunc(singles, func(s *Single) bool { return latest.Before(s.ThisUpdate) }) {
+		return "produced before thisUpdate (RFC 6960 4.2.2.1)"
+	}
+	return ""
+}
+
+// A look at a single response costs matchCost units, and one at a certificate that may be the responder's candidateCost.
+const (
+	matchCost     = 100
+	candidateCost = 100
+)
+
 // matching are the single responses about the certificate.
 func (q *Question) matching(r *Response) (list []*Single) {
 	for i := range r.Singles {
+		if bytes.Equal(shortest(r.Singles[i].Serial), shortest(q.Certificate.Serial)) {
+			q.work(budget.Octet * int64(len(q.IssuerKey.BitString())+len(q.IssuerName.Raw))) // both are hashed
+		}
+		if q.work(matchCost); q.spent() {
+			return nil
+		}
 		if r.Singles[i].Names(q.Certificate.Serial, q.IssuerKey, q.Certificate.RawIssuer, q.IssuerName.Raw) {
 			list = append(list, &r.Singles[i])
 		}
@@ -139,6 +175,10 @@ func (q *Question) answer(result Result, r *Response, s *Single) Result {
 			result.Code = ExpiredNotCovered
 			return result
 		}
+		if why := q.Refuses(result.Uses); why != "" {
+			result.Code, result.Detail = WeakAlgorithm, why
+			return result
+		}
 		result.Status = Good
 	}
 	return result
@@ -161,6 +201,9 @@ func (q *Question) responder(r *Response) signerVerdict {
 	}
 	tries := 0
 	for _, candidate := range slices.Concat(r.Certificates(), q.Responders) {
+		if q.work(candidateCost); q.spent() {
+			return signerVerdict{code: BudgetSpent}
+		}
 		if r.ResponderName != nil && !r.ResponderName.Equal(candidate.Subject) {
 			continue
 		}
@@ -178,11 +221,12 @@ func (q *Question) responder(r *Response) signerVerdict {
 			}
 			continue
 		}
-		if code, detail := q.authorised(r, candidate, key); code != "" {
+		uses, code, detail := q.authorised(r, candidate, key)
+		if code != "" {
 			verdict = signerVerdict{code: code, detail: detail}
 			continue
 		}
-		return signerVerdict{key: key, signer: candidate, notes: notes}
+		return signerVerdict{key: key, signer: candidate, notes: notes, uses: uses}
 	}
 	return verdict
 }
@@ -196,24 +240,27 @@ func (r *Response) identifies(subject certificate.Name, key *algorithm.PublicKey
 	return bytes.Equal(r.ResponderKey, sum[:])
 }
 
-// authorised checks the certificate of a responder that signed.
-func (q *Question) authorised(r *Response, responder *certificate.Certificate, key *algorithm.PublicKey) (Code, string) {
+// authorised checks the certificate of a responder that signed. The uses are those that its authority rests on.
+func (q *Question) authorised(r *Response, responder *certificate.Certificate, key *algorithm.PublicKey) ([]Use, Code, string) {
 	if key.Equal(q.IssuerKey) && responder.Subject.Equal(q.IssuerName) {
-		return "", ""
-	}
-	if q.LocalResponder != nil && q.LocalResponder(responder) {
-		return "", ""
+		return nil, "", ""
 	}
 	name := responder.Subject.String()
+	if own, err := q.Certificate.Key(); err == nil && key.Equal(own) {
+		return nil, SignerNotAuthorised, name + ": no key vouches for itself"
+	}
+	if q.LocalResponder != nil && q.LocalResponder(responder) {
+		return nil, "", ""
+	}
 	if why := q.delegate(r, responder); why != "" {
-		return SignerNotAuthorised, name + ": " + why
+		return nil, SignerNotAuthorised, name + ": " + why
 	}
 	if q.DelegateRevoked != nil && !responder.OCSPNoCheck && !responder.ValidityAssured {
 		if err := q.DelegateRevoked(responder); err != nil {
-			return SignerNotTrusted, fmt.Sprintf("%s: %v", name, err)
+			return nil, SignerNotTrusted, fmt.Sprintf("%s: %v", name, err)
 		}
 	}
-	return "", ""
+	return []Use{useOf(responder.SignatureAlgorithm, q.IssuerKey, responder.Fingerprint)}, "", ""
 }
 
 // delegate says what keeps a certificate from being that of a delegate of the issuing key.
@@ -229,14 +276,9 @@ func (q *Question) delegate(r *Response, responder *certificate.Certificate) str
 		return "key usage is without digitalSignature (RFC 5280 4.2.1.12)"
 	case r.ProducedAt.Before(responder.NotBefore) || r.ProducedAt.After(responder.NotAfter):
 		return "not valid when the response was produced"
-	case len(responder.UnknownCritical()) > 0:
-		return "critical extension " + responder.UnknownCritical()[0].String() + " is not known"
-	case slices.ContainsFunc(responder.Extensions, func(e certificate.Extension) bool { return e.Malformed }):
-		return "malformed extension"
-	case responder.Has(certificate.BadBitString):
-		return "malformed signature"
-	case !bytes.Equal(responder.SignatureAlgorithm, responder.TBSSignatureAlgorithm):
-		return "the algorithms inside and outside of its signed part differ"
+	}
+	if why := q.unreadable(responder); why != "" {
+		return why
 	}
 	scheme, err := algorithm.FromCertificate(responder.SignatureAlgorithm)
 	if err != nil {
@@ -244,6 +286,28 @@ func (q *Question) delegate(r *Response, responder *certificate.Certificate) str
 	}
 	if _, err := q.verify(scheme, q.IssuerKey, responder.RawTBS, responder.Signature); err != nil {
 		return "not signed by the key that issued the certificate (RFC 6960 4.2.2.2)"
+	}
+	return ""
+}
+
+// unreadable says what of a delegate's certificate cannot be understood in one way.
+func (q *Question) unreadable(responder *certificate.Certificate) string {
+	aia := responder.Extension(certificate.ExtAuthorityInfoAccess)
+	switch {
+	case len(responder.UnknownCritical()) > 0:
+		return "critical extension " + responder.UnknownCritical()[0].String() + " is not known"
+	case slices.ContainsFunc(responder.Extensions, func(e certificate.Extension) bool { return e.Malformed }):
+		return "malformed extension"
+	case responder.Has(certificate.DuplicateExtension):
+		return string(certificate.DuplicateExtension)
+	case responder.Has(certificate.BadVersion):
+		return string(certificate.BadVersion)
+	case responder.Has(certificate.BadBitString):
+		return "malformed signature"
+	case !bytes.Equal(responder.SignatureAlgorithm, responder.TBSSignatureAlgorithm):
+		return "the algorithms inside and outside of its signed part differ"
+	case q.Strict && aia != nil && aia.Critical:
+		return "authorityInfoAccess is critical (RFC 5280 4.2.2.1)"
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 )
@@ -65,7 +66,16 @@ const (
 	NonceMissing         Code = "without the nonce that is asked for"
 	HashMismatch         Code = "certHash is that of another certificate"
 	CertIDMismatch       Code = "answers for another certificate"
+	WeakAlgorithm        Code = "signed with an algorithm that may not be relied on"
+	NotStrict            Code = "departs from the profile"
+	BudgetSpent          Code = "the budget of the document is spent"
 )
+
+// Outdated reports whether the code is about evidence that would serve at another time: other evidence may settle the matter,
+// which is TRY_LATER (EN 319 102-1 5.2.6).
+func (c Code) Outdated() bool {
+	return c == NotYetValid || c == Stale || c == NotFresh || c == NoNextUpdate
+}
 
 // Reason is a CRLReason (RFC 5280 5.3.1).
 type Reason int
@@ -109,13 +119,15 @@ type Result struct {
 	Evidence [][sha256.Size]byte        // SHA-256 of the DER that decided
 	Signers  []*certificate.Certificate // who signed it; none where the issuing key itself did
 	Notes    []string                   // tolerated oddities
-	Uses     []Use                      // algorithms of the signatures relied on
+	Uses     []Use                      // algorithms of the signatures relied on, those under delegates' certificates too
 }
 
-// Use is one use of a signature algorithm, to be judged at the time of its proof of existence.
+// Use is one use of a signature algorithm, to be judged at the time at which its object is proven to have existed
+// (EN 319 102-1 5.5.4).
 type Use struct {
-	Algorithm string // registry name of verify/algorithm
-	Bits      int    // of the key
+	Algorithm string            // registry name of verify/algorithm; "" where it has none, which no table lists
+	Bits      int               // of the key
+	Object    [sha256.Size]byte // SHA-256 of the DER of the answer, list or certificate that is signed
 }
 
 // AnyAge lets evidence without nextUpdate serve for ever.
@@ -140,6 +152,12 @@ type Question struct {
 	IssuedAfter time.Time
 	// AfterIssuance refuses evidence from before the certificate's notBefore.
 	AfterIssuance bool
+	// Strict also refuses evidence that departs from what RFC 5280 5.2 and RFC 6960 4.2.2.1 ask of issuers: a cRLNumber that is
+	// missing, extensions of the wrong criticality, answers that were produced before what they say or before the certificate.
+	Strict bool
+	// Acceptable judges the signatures that good news rests on; what it refuses is left out. Nil takes what verifies. What
+	// revokes counts however it is signed.
+	Acceptable func(u Use) (ok bool, reason string)
 	// KeptSince, where not zero, says that the issuer's services keep certificates that expired after it, as a trusted list may
 	// declare (ExpiredCertsRevocationInfo, TS 119 612 5.5.9.1); expiredCertsOnCRL and archiveCutoff count besides.
 	KeptSince time.Time
@@ -167,6 +185,8 @@ type Question struct {
 	// DelegateRevoked asks about the revocation of a delegate without id-pkix-ocsp-nocheck; nil does not ask.
 	DelegateRevoked func(delegate *certificate.Certificate) error
 
+	// Budget, where not nil, is spent for looking through evidence. Signatures are for Verify to spend for.
+	Budget *budget.Budget
 	// Verify checks signatures, perhaps with a cache; nil computes.
 	Verify func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error)
 }
@@ -187,6 +207,9 @@ func Check(q Question, responses []*Response, crls []*CRL) Result {
 	}
 	if len(crls) > 0 {
 		best = q.prefer(best, CheckCRL(q, crls))
+	}
+	if q.spent() {
+		return Result{Status: Invalid, Code: BudgetSpent, Named: true} // what was not looked at may say otherwise
 	}
 	return best
 }
@@ -290,6 +313,28 @@ func (q *Question) covers(thisUpdate, keptSince time.Time) bool {
 	kept := func(since time.Time) bool { return !since.IsZero() && !notAfter.Before(since) }
 	return !notAfter.Before(thisUpdate) || kept(keptSince) || kept(q.KeptSince)
 }
+
+// Refuses says why good news is not taken for the algorithms that it rests on; "" takes it.
+func (q *Question) Refuses(uses []Use) string {
+	if q.Acceptable == nil {
+		return ""
+	}
+	for _, u := range uses {
+		if ok, why := q.Acceptable(u); !ok {
+			return why
+		}
+	}
+	return ""
+}
+
+// work spends of the budget.
+func (q *Question) work(units int64) {
+	if q.Budget != nil {
+		_ = q.Budget.Work(units) // it stays: spent is asked before the next step
+	}
+}
+
+func (q *Question) spent() bool { return q.Budget != nil && q.Budget.Err() != nil }
 
 // verify checks a signature with the caller's function or without.
 func (q *Question) verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {

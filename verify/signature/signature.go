@@ -72,6 +72,9 @@ type Signature struct {
 	Changes []Change
 	// Unsigned are files of the container that this signature does not cover and whoever opens it sees.
 	Unsigned []string
+	// NoManifest is true in an ASiC-E container without any manifest: EN 319 162-1 leaves that to XML signatures,
+	// DSS refuses it (ManifestFilePresent).
+	NoManifest bool
 
 	// Algorithms are all uses of algorithms, to be judged at the time of their proof of existence.
 	Algorithms []AlgorithmUse
@@ -173,6 +176,9 @@ type Timestamp struct {
 	Token     []byte    // DER or BER of the ContentInfo
 	Time      time.Time // genTime, UTC
 	Structure []string  // what makes the token ill-formed
+	// Demands are what RFC 3161 asks of the token beside that and is not met; a policy says whether they refuse.
+	// The certificate's purpose and the ESS attribute (Binding) are not repeated here.
+	Demands []string
 
 	Signer  []byte  // DER of the TSU's certificate or nil
 	Binding Binding // ESSCertID(V2) of the token

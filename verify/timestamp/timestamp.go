@@ -8,11 +8,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
 
@@ -26,8 +30,7 @@ type Token struct {
 	// SignedData is the token's CMS, nil when it cannot be read.
 	SignedData *cms.SignedData
 
-	// Work is what the token's public-key operations cost, in the unit of signerinfo.Facts.
-	Work int
+	certificate *certificate.Certificate // of the signer, nil when none was found
 
 	budget *budget.Budget
 	hash   algorithm.Hash // of the imprint; invalid when unknown
@@ -43,10 +46,14 @@ func ID(token []byte) string {
 // Structure, and Intact is true only when the token's signature verifies with the certificate that
 // it names, over the TSTInfo that is returned. The certificate is looked for in the token, then in
 // extra (DER); without any, Signer is nil and Intact false. An empty id is replaced by that of the token
-// without what follows it.
+// without what follows it. Where the budget ends nothing is intact: b.Err tells.
 func Open(b *budget.Budget, id string, kind signature.TimestampType, token []byte, extra [][]byte) *Token {
 	t := &Token{budget: b, Timestamp: &signature.Timestamp{ID: id, Type: kind, Token: token}}
-	sd, err := cms.Parse(token)
+	err := b.Work(cms.ParseWork(len(token)) + budget.Octet*int64(len(token)))
+	var sd *cms.SignedData
+	if err == nil {
+		sd, err = cms.Parse(token)
+	}
 	if err == nil {
 		t.Token = sd.Raw // without padding, such as a PDF has after it
 	}
@@ -61,6 +68,7 @@ func Open(b *budget.Budget, id string, kind signature.TimestampType, token []byt
 	t.evidence()
 	t.readInfo()
 	t.check(extra)
+	t.demands()
 	return t
 }
 
@@ -111,6 +119,11 @@ func (t *Token) readInfo() {
 	if info.Version != 1 {
 		t.illFormed("TSTInfo of version %d", info.Version)
 	}
+	for _, e := range info.Extensions {
+		if id, critical, err := cms.ReadExtension(e); err != nil || critical {
+			t.illFormed("an extension of TSTInfo is critical and not known, or malformed: %s (RFC 5280, 4.2)", id)
+		}
+	}
 	if t.hash, err = algorithm.HashByIdentifier(info.HashAlgorithm); err != nil {
 		t.illFormed("imprint: %v", err)
 		return
@@ -126,15 +139,19 @@ func (t *Token) check(extra [][]byte) {
 	if len(t.SignedData.Signers) == 0 || t.Info == nil {
 		return
 	}
+	content := t.SignedData.Content.Bytes()
+	if t.budget.Octets(len(content)) != nil {
+		return
+	}
 	facts := signerinfo.Check(signerinfo.Input{
+		Budget:      t.budget,
 		SignerInfo:  t.SignedData.Signers[0],
 		ContentType: t.SignedData.Content.Type,
-		Content:     signerinfo.Bytes(t.SignedData.Content.Bytes()),
-		Candidates:  []*signerinfo.Pool{signerinfo.NewPool(t.Certificates), signerinfo.NewPool(extra)},
+		Content:     signerinfo.Bytes(t.budget, content),
+		Candidates:  []*signerinfo.Pool{signerinfo.NewPool(t.budget, t.Certificates), signerinfo.NewPool(t.budget, extra)},
 	})
-	t.Work = facts.Work
-	t.Signer, t.Binding = facts.Signer, facts.Binding
-	t.Intact = facts.Intact && facts.DigestFound && facts.DigestIntact && len(facts.Structure) == 0
+	t.Signer, t.Binding, t.certificate = facts.Signer, facts.Binding, facts.Certificate
+	t.Intact = t.budget.Err() == nil && facts.Intact && facts.DigestFound && facts.DigestIntact && len(facts.Structure) == 0
 	t.Structure = append(t.Structure, facts.Structure...)
 	for _, use := range facts.Algorithms {
 		if use.Purpose == "signature" {
@@ -142,6 +159,34 @@ func (t *Token) check(extra [][]byte) {
 		}
 		t.Algorithms = append(t.Algorithms, use)
 	}
+}
+
+// demands compares the names: tsa must be one of the subject names of the certificate (RFC 3161, 2.4.2).
+func (t *Token) demands() {
+	if t.Info == nil || t.Info.TSA == nil || t.certificate == nil {
+		return
+	}
+	if !names(t.certificate, t.Info.TSA) {
+		t.Demands = append(t.Demands, "the token names another authority than its certificate does (RFC 3161, 2.4.2)")
+	}
+}
+
+// names tells whether a GeneralName is the subject of the certificate or one of its subjectAltNames.
+func names(cert *certificate.Certificate, der []byte) bool {
+	input := cryptobyte.String(der)
+	name, err := certificate.ReadGeneralName(&input)
+	if err != nil || !input.Empty() || name.Malformed {
+		return false
+	}
+	if name.Kind == certificate.DirectoryName && name.Directory.Equal(cert.Subject) {
+		return true
+	}
+	return slices.ContainsFunc(cert.SAN, func(other certificate.GeneralName) bool {
+		if name.Kind == certificate.DirectoryName {
+			return other.Kind == name.Kind && other.Directory != nil && name.Directory.Equal(*other.Directory)
+		}
+		return bytes.Equal(other.Raw, name.Raw)
+	})
 }
 
 // Hash is the algorithm of the imprint; false when it is unknown.
@@ -156,7 +201,7 @@ func (t *Token) Compare(write func(w io.Writer) error) {
 		return
 	}
 	state := h.New()
-	if err := write(state); err != nil {
+	if err := write(signerinfo.Spending(t.budget, state)); err != nil {
 		return
 	}
 	t.CompareDigest(state.Sum(nil))

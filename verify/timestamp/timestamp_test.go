@@ -3,7 +3,10 @@ package timestamp_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -147,4 +150,85 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("intact: %+v", ts.Timestamp)
 		}
 	})
+}
+
+// TestDemands: what RFC 3161 asks of a token beside being well-formed and intact.
+func TestDemands(t *testing.T) {
+	tsu := cmstest.NewTSU(t, "p256", "TSU 1")
+	other := cmstest.NewTSU(t, "p256", "TSU 2")
+	named := named(t, "tsa.example.org")
+	extension := func(critical ...byte) []byte { return wrap(0x30, []byte{6, 2, 0x2a, 3}, critical, []byte{4, 0}) }
+	for _, c := range []struct {
+		name       string
+		id         cmstest.Identity
+		tsa        []byte
+		extensions [][]byte
+		demands    int
+		structure  int
+	}{
+		{"none", tsu, nil, nil, 0, 0},
+		{"its name", tsu, wrap(0xa4, tsu.Cert.RawSubject), nil, 0, 0},
+		{"another's name", tsu, wrap(0xa4, other.Cert.RawSubject), nil, 1, 0},
+		{"no name", tsu, wrap(0xa4, wrap(0x30)), nil, 1, 0},
+		{"an alternative name", named, wrap(0x82, []byte("tsa.example.org")), nil, 0, 0},
+		{"its name beside an alternative", named, wrap(0xa4, named.Cert.RawSubject), nil, 0, 0},
+		{"another alternative name", named, wrap(0x82, []byte("tsa.example.com")), nil, 1, 0},
+		{"the name of another form", named, wrap(0x86, []byte("tsa.example.org")), nil, 1, 0},
+		{"what is no name", tsu, wrap(0xa4, []byte{1, 1, 1}), nil, 1, 0},
+		{"extension", tsu, nil, [][]byte{extension()}, 0, 0},
+		{"critical extension", tsu, nil, [][]byte{extension(1, 1, 0xff)}, 0, 1},
+		{"critical in BER", tsu, nil, [][]byte{extension(1, 1, 1)}, 0, 1},
+		{"malformed extension", tsu, nil, [][]byte{{0x30, 0}}, 0, 1},
+	} {
+		sum := sha256.Sum256(nil)
+		token, err := cms.SignTimestamp(cms.TimestampConfig{Signer: c.id.Key, Certificate: c.id.Cert.Raw, Hash: crypto.SHA256, Policy: cmstest.Policy,
+			HashAlgorithm: []byte("\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01"), Imprint: sum[:], Serial: big.NewInt(1), Time: cmstest.Now,
+			TSA: c.tsa, Extensions: c.extensions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts := timestamp.Open(budget.New(t.Context(), 0), "", signature.SignatureTimestamp, token, nil)
+		if !ts.Intact || len(ts.Demands) != c.demands || len(ts.Structure) != c.structure {
+			t.Errorf("%s: intact %v, demands %q, structure %q", c.name, ts.Intact, ts.Demands, ts.Structure)
+		}
+	}
+}
+
+// named is a time-stamping unit with a subjectAltName.
+func named(t *testing.T, name string) cmstest.Identity {
+	t.Helper()
+	key := cmstest.NewKey(t, "p256")
+	template := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "TSU 3"}, DNSNames: []string{name},
+		NotBefore: cmstest.Now, NotAfter: cmstest.Now.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmstest.Identity{Key: key, Cert: cert}
+}
+
+// wrap is an element of less than 128 octets.
+func wrap(tag byte, parts ...[]byte) []byte {
+	body := bytes.Join(parts, nil)
+	return append([]byte{tag, byte(len(body))}, body...)
+}
+
+// TestBudgetEnds: a token of a document beyond its budget is not intact.
+func TestBudgetEnds(t *testing.T) {
+	token := cmstest.NewTSU(t, "p256", "TSU 1").Stamp(t, nil, cmstest.Now)
+	for _, work := range []int64{0, 20_000, 500_000} {
+		b := budget.Of(t.Context(), work, 1<<20)
+		if ts := timestamp.Open(b, "", signature.SignatureTimestamp, token, nil); ts.Intact || b.Err() == nil {
+			t.Errorf("%d units: %+v", work, ts.Timestamp)
+		}
+	}
+	b := budget.Of(t.Context(), 5_000_000, 1<<20)
+	ts := timestamp.Open(b, "", signature.SignatureTimestamp, token, nil)
+	if ts.Compare(writer(make([]byte, 4<<20))); ts.Found || b.Err() == nil {
+		t.Errorf("%+v", ts.Timestamp)
+	}
 }

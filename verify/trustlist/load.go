@@ -229,7 +229,8 @@ func coversDocument(s *signature.Signature) bool {
 }
 
 // trustedLOTL finds the newest LOTL that the Official Journal's certificates lead to: each LOTL, from the
-// oldest pivot on, names in its pointer to itself who may sign the next one (TS 119 615, 4.1).
+// oldest pivot on, names in its pointer to itself who may sign the next one, and nobody else may: who is left out there
+// was taken out (TS 119 615, 4.1).
 func (b *builder) trustedLOTL(candidates []*candidate, signersDir string) (*List, error) {
 	allowed, err := readPEMDir(signersDir)
 	if err != nil {
@@ -245,9 +246,10 @@ func (b *builder) trustedLOTL(candidates []*candidate, signersDir string) (*List
 	var newest *candidate
 	for _, c := range lotls {
 		if !containsDER(allowed, c.signer) {
-			c.status.Error = "its signer is named neither by the Official Journal's certificates nor by an earlier LOTL that was accepted"
+			c.status.Error = "its signer is not named by the LOTL before it, nor, for the first, by the Official Journal's certificates"
 			continue
 		}
+		allowed = nil
 		for _, p := range c.Pointers {
 			if p.Type == typeLOTL {
 				allowed = append(allowed, p.Signers...)
@@ -272,9 +274,7 @@ func (b *builder) nationalLists(candidates []*candidate, lotl *List) {
 		if c.LOTL() {
 			continue
 		}
-		if !slices.ContainsFunc(lotl.Pointers, func(p Pointer) bool {
-			return p.Type != typeLOTL && p.Territory == c.Territory && containsDER(p.Signers, c.signer)
-		}) {
+		if !slices.ContainsFunc(lotl.Pointers, func(p Pointer) bool { return p.names(c) }) {
 			c.status.Error = "the LOTL names no such signer for this territory"
 			continue
 		}
@@ -290,6 +290,12 @@ func (b *builder) nationalLists(candidates []*candidate, lotl *List) {
 	for _, territory := range slices.Sorted(maps.Keys(newest)) { // in one order, so that a verdict can be repeated to the byte
 		b.accept(newest[territory], "national")
 	}
+}
+
+// names reports whether the pointer is to a list of that type and territory and to its signer; what either does not say names
+// nobody.
+func (p *Pointer) names(c *candidate) bool {
+	return p.Type != "" && p.Type == c.Type && p.Territory != "" && p.Territory == c.Territory && containsDER(p.Signers, c.signer)
 }
 
 func containsDER(list [][]byte, der []byte) bool {

@@ -19,6 +19,8 @@ type Snapshot struct {
 	anchors   *path.Anchors
 	bySubject map[string][]int // canonical subject name -> entries
 	byDigest  map[[32]byte][]int
+
+	responders []*certificate.Certificate
 }
 
 // Anchor is a certificate that may end a path, with the service that makes it one.
@@ -36,9 +38,11 @@ func (b *builder) snapshot() (*Snapshot, error) {
 		return cmp.Or(cmp.Compare(a.Territory, b.Territory), cmp.Compare(a.Sequence, b.Sequence))
 	})
 	for _, der := range b.fixed {
-		if c, err := certificate.Parse(der); err == nil {
-			s.add(Anchor{Certificate: c})
+		c, err := certificate.Parse(der)
+		if err != nil {
+			return nil, fmt.Errorf("anchors: %w", err) // who names an anchor means it
 		}
+		s.add(Anchor{Certificate: c})
 	}
 	for _, l := range b.lists {
 		for _, svc := range l.Services {
@@ -60,6 +64,9 @@ func (s *Snapshot) add(a Anchor) {
 	name := a.Certificate.Subject.Canonical()
 	s.bySubject[name] = append(s.bySubject[name], i)
 	s.byDigest[a.Certificate.Fingerprint] = append(s.byDigest[a.Certificate.Fingerprint], i)
+	if a.responds() {
+		s.responders = append(s.responders, a.Certificate)
+	}
 }
 
 // Status returns what became of every file, by territory.
@@ -90,12 +97,39 @@ func (s *Snapshot) pathAnchors() (*path.Anchors, error) {
 			continue
 		}
 		a.ID = e.Service.Territory + ": " + e.Service.Provider + ": " + e.Service.Name
+		a.Alone = !e.issues()
 		for _, w := range e.Service.granted() {
 			a.NotBefore, a.NotAfter = w.from, w.to
 			list = append(list, a)
 		}
 	}
 	return path.NewAnchors(list...)
+}
+
+// issues reports whether the anchor may issue certificates: its service does, or its certificate is a CA's. The lists hold
+// hundreds of end entities as well: time-stamping units, responders, validation services.
+func (a Anchor) issues() bool {
+	if bc := a.Certificate.BasicConstraints; bc != nil && bc.CA {
+		return true
+	}
+	return slices.ContainsFunc(a.Service.Periods, func(p Period) bool {
+		return strings.Contains(p.Type, "/Svctype/CA/") || strings.HasSuffix(p.Type, "/Svctype/NationalRootCA-QC")
+	})
+}
+
+// Responder reports whether the certificate is that of a service that answers for the status of certificates, in a period
+// in which it was granted (TS 119 612 5.5.1.1). No other listed service speaks of revocation.
+func (s *Snapshot) Responder(c *certificate.Certificate) bool {
+	return slices.ContainsFunc(s.Holding(c), Anchor.responds)
+}
+
+// Responders returns the certificates of all such services: an answer may leave its signer's out.
+func (s *Snapshot) Responders() []*certificate.Certificate { return s.responders }
+
+func (a Anchor) responds() bool {
+	return a.Service != nil && slices.ContainsFunc(a.Service.Periods, func(p Period) bool {
+		return strings.Contains(p.Type, "/Svctype/Certstatus/OCSP") && p.Granted()
+	})
 }
 
 // window is a stretch of time; a zero end is open.

@@ -12,6 +12,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/internal/mint"
+	"trustcore/verify/path"
 	"trustcore/verify/trustlist"
 )
 
@@ -41,6 +42,13 @@ func (u *union) lotl(t *testing.T, file string, sequence int, signer mint.Party,
 	write(t, u.dir, file, mint.List{Type: mint.TypeLOTL, Territory: "EU", Sequence: sequence, Pointers: []mint.Pointer{
 		{Type: mint.TypeLOTL, Territory: "EU", Signers: next}, {Type: mint.TypeList, Territory: "PL", Signers: []mint.Party{u.national}},
 	}}.Sign(t, signer))
+}
+
+// pointing is the list of the lists with one other pointer beside that to itself.
+func (u *union) pointing(t *testing.T, p mint.Pointer) []byte {
+	t.Helper()
+	return mint.List{Type: mint.TypeLOTL, Territory: "EU", Sequence: 10, Pointers: []mint.Pointer{
+		{Type: mint.TypeLOTL, Territory: "EU", Signers: []mint.Party{u.operator}}, p}}.Sign(t, u.operator)
 }
 
 func (u *union) poland(t *testing.T, sequence int, signer mint.Party) []byte {
@@ -96,6 +104,21 @@ func TestNationalList(t *testing.T) {
 			old.service.Name = "old"
 			return map[string][]byte{"a.xml": u.poland(t, 7, u.national), "b.xml": old.poland(t, 6, u.national)}
 		}, 1, "superseded by sequence number 7"},
+		{"that does not say its territory", func(t *testing.T, u *union) map[string][]byte {
+			return map[string][]byte{"lotl.xml": u.pointing(t, mint.Pointer{Type: mint.TypeList, Signers: []mint.Party{u.national}}),
+				"pl.xml": mint.List{Type: mint.TypeList, Sequence: 7, Services: []mint.Service{u.service}}.Sign(t, u.national)}
+		}, 0, "names no such signer"},
+		{"that does not say its type", func(t *testing.T, u *union) map[string][]byte {
+			return map[string][]byte{"lotl.xml": u.pointing(t, mint.Pointer{Territory: "PL", Signers: []mint.Party{u.national}}),
+				"pl.xml": mint.List{Territory: "PL", Sequence: 7, Services: []mint.Service{u.service}}.Sign(t, u.national)}
+		}, 0, "names no such signer"},
+		{"by the signer of another type of list", func(t *testing.T, u *union) map[string][]byte {
+			return map[string][]byte{"lotl.xml": u.pointing(t, mint.Pointer{Type: mint.TypeList + "-other", Territory: "PL", Signers: []mint.Party{u.national}}),
+				"pl.xml": u.poland(t, 7, u.national)}
+		}, 0, "names no such signer"},
+		{"whose pointer names no signer", func(t *testing.T, u *union) map[string][]byte {
+			return map[string][]byte{"lotl.xml": u.pointing(t, mint.Pointer{Type: mint.TypeList, Territory: "PL"}), "pl.xml": u.poland(t, 7, u.national)}
+		}, 0, "names no such signer"},
 		{"for a territory without pointer", func(t *testing.T, u *union) map[string][]byte {
 			return map[string][]byte{"xx.xml": mint.List{Type: mint.TypeList, Territory: "XX", Sequence: 1, Services: []mint.Service{u.service}}.Sign(t, u.national)}
 		}, 0, "names no such signer"},
@@ -141,6 +164,17 @@ func TestPivots(t *testing.T) {
 	if s, err = u.load(t); err != nil || newest(s) != 12 || s.Services() != 1 {
 		t.Errorf("with it: LOTL %d, %v", newest(s), err)
 	}
+	// Who was left out by a list may sign none that comes after it, and a list that names nobody is the last.
+	u.lotl(t, "old.xml", 13, u.operator)
+	if s, err = u.load(t); err != nil || newest(s) != 12 {
+		t.Errorf("a signer that was taken out: LOTL %d, %v", newest(s), err)
+	}
+	write(t, u.dir, "z.xml", mint.List{Type: mint.TypeLOTL, Territory: "EU", Sequence: 12, Pointers: []mint.Pointer{
+		{Type: mint.TypeList, Territory: "PL", Signers: []mint.Party{u.national}}}}.Sign(t, third))
+	u.lotl(t, "old.xml", 13, third)
+	if s, err = u.load(t); err != nil || newest(s) != 12 {
+		t.Errorf("after a list without a pointer to itself: LOTL %d, %v", newest(s), err)
+	}
 	if err := os.RemoveAll(u.signers); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +190,57 @@ func newest(s *trustlist.Snapshot) int {
 		}
 	}
 	return 0
+}
+
+// TestWhatAListedServiceMayDo: only authorities issue certificates, and only responders speak of revocation.
+func TestWhatAListedServiceMayDo(t *testing.T) {
+	const responds = "http://uri.etsi.org/TrstSvc/Svctype/Certstatus/OCSP/QC"
+	root := mint.Root(t, "root")
+	end := func(name string) mint.Party { return root.Issue(t, mint.Request{Subject: pkix.Name{CommonName: name}}) }
+	ca, plain, unit, responder := mint.Root(t, "CA"), end("authority that does not say so"), end("unit"), end("responder")
+	retired, sub := end("retired"), root.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "TSA's CA"}, CA: true})
+	granted := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0)}}
+	s := snapshot(t,
+		mint.Service{Name: "a", Type: mint.CAQC, By: ca, Periods: granted}, mint.Service{Name: "b", Type: mint.CAQC, By: plain, Periods: granted},
+		mint.Service{Name: "c", Type: mint.QTST, By: unit, Periods: granted}, mint.Service{Name: "d", Type: responds, By: responder, Periods: granted},
+		mint.Service{Name: "e", Type: mint.QTST, By: sub, Periods: granted},
+		mint.Service{Name: "f", Type: responds, By: retired, Periods: []mint.Period{{Status: mint.Withdrawn, From: mint.Day.AddDate(-5, 0, 0)}}})
+	for _, test := range []struct {
+		name             string
+		by               mint.Party
+		issues, responds bool
+	}{{"CA", ca, true, false}, {"CA by the list alone", plain, true, false}, {"time-stamping unit", unit, false, false},
+		{"responder", responder, false, true}, {"CA of time-stamping units", sub, true, false}, {"withdrawn responder", retired, false, false},
+		{"stranger", mint.Root(t, "stranger"), false, false}} {
+		leaf := test.by.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "leaf"}})
+		r := path.Validate(t.Context(), path.Request{Target: parse(t, leaf), Anchors: s.Anchors(), Time: mint.Day})
+		if r.Valid != test.issues {
+			t.Errorf("%s: its certificate is valid: %t", test.name, r.Valid)
+		}
+		if got := s.Responder(parse(t, test.by)); got != test.responds {
+			t.Errorf("%s: answers for certificates: %t", test.name, got)
+		}
+	}
+	if r := path.Validate(t.Context(), path.Request{Target: parse(t, unit), Anchors: s.Anchors(), Time: mint.Day, DirectTrust: true}); !r.Valid {
+		t.Errorf("the unit for itself: %v", r.Reasons)
+	}
+	if list := s.Responders(); len(list) != 1 || list[0].Fingerprint != parse(t, responder).Fingerprint {
+		t.Errorf("%d responders", len(list))
+	}
+}
+
+// TestAnAnchorMustBeReadable: whoever names one must not go without it unawares.
+func TestAnAnchorMustBeReadable(t *testing.T) {
+	dir := t.TempDir()
+	root := mint.Root(t, "root").Cert.Raw
+	write(t, dir, "good.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root}))
+	write(t, dir, "half.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root[:100]}))
+	write(t, dir, "none.pem", []byte("nothing"))
+	for name, good := range map[string]bool{"good.pem": true, "half.pem": false, "none.pem": false, "absent.pem": false} {
+		if _, err := trustlist.Load(t.Context(), trustlist.Sources{Anchors: []string{filepath.Join(dir, name)}}); (err == nil) != good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // snapshot holds one service of a list that is taken as given.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"slices"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
@@ -18,14 +19,31 @@ const maxNamed = 8
 // Pool is a heap of certificates to find signers in. It remembers what it was asked, so that many
 // signers in one file do not cost a walk each. Not safe for concurrent use.
 type Pool struct {
+	budget       *budget.Budget
 	certificates [][]byte
+	octets       int                        // of all certificates
 	parsed       []*certificate.Certificate // all that can be parsed, once that was needed
 	asked        map[string][]*certificate.Certificate
 	digests      map[algorithm.Hash]map[string][]byte // certificates by digest, once one was asked for
 }
 
-// NewPool takes DER certificates in any order, with repeats and strangers.
-func NewPool(certificates [][]byte) *Pool { return &Pool{certificates: certificates} }
+// What work on certificates costs, in units of the budget: parsing one beside its octets, an octet of it, and the
+// digest of a key that a certificate without subjectKeyIdentifier asks for.
+const (
+	parseWork      = 20_000
+	parseOctetWork = 20
+	keyDigestWork  = 2_000
+)
+
+// NewPool takes DER certificates in any order, with repeats and strangers. What is done with them is spent of the
+// budget; once that is over nothing is found.
+func NewPool(b *budget.Budget, certificates [][]byte) *Pool {
+	p := &Pool{budget: b, certificates: certificates}
+	for _, der := range certificates {
+		p.octets += len(der)
+	}
+	return p
+}
 
 // identified returns the certificates that the signer identifier names.
 func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
@@ -33,9 +51,10 @@ func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
 	if list, ok := p.asked[key]; ok {
 		return list
 	}
-	list := identified(si, p.likely(si))
+	name := identifier{SignerInfo: si}
+	list := p.matching(&name, p.likely(si))
 	if len(list) == 0 {
-		list = identified(si, p.all())
+		list = p.matching(&name, p.all())
 	}
 	if p.asked == nil {
 		p.asked = make(map[string][]*certificate.Certificate)
@@ -48,6 +67,9 @@ func (p *Pool) identified(si *cms.SignerInfo) []*certificate.Certificate {
 func (p *Pool) withDigest(h algorithm.Hash, digest []byte) []byte {
 	known := p.digests[h]
 	if known == nil {
+		if p.budget.Octets(p.octets) != nil {
+			return nil
+		}
 		known = make(map[string][]byte, len(p.certificates))
 		for _, der := range p.certificates {
 			known[string(h.Sum(der))] = der
@@ -66,6 +88,9 @@ func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
 	if p.parsed != nil {
 		return p.parsed
 	}
+	if p.budget.Octets(p.octets) != nil {
+		return nil
+	}
 	wanted := si.Issuer
 	if wanted == nil {
 		wanted = si.SubjectKeyID
@@ -76,20 +101,23 @@ func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
 			list = append(list, der)
 		}
 	}
-	return parse(list)
+	return p.parse(list)
 }
 
 // all parses every certificate, once.
 func (p *Pool) all() []*certificate.Certificate {
 	if p.parsed == nil {
-		p.parsed = parse(p.certificates)
+		p.parsed = p.parse(p.certificates)
 	}
 	return p.parsed
 }
 
-func parse(list [][]byte) []*certificate.Certificate {
+func (p *Pool) parse(list [][]byte) []*certificate.Certificate {
 	parsed := make([]*certificate.Certificate, 0, len(list))
 	for _, der := range list {
+		if p.budget.Work(parseWork+parseOctetWork*int64(len(der))) != nil || p.budget.Hold(heldACertificate+len(der)) != nil {
+			break
+		}
 		if cert, err := certificate.Parse(der); err == nil {
 			parsed = append(parsed, cert)
 		}
@@ -97,10 +125,16 @@ func parse(list [][]byte) []*certificate.Certificate {
 	return parsed
 }
 
-func identified(si *cms.SignerInfo, candidates []*certificate.Certificate) []*certificate.Certificate {
+// heldACertificate is what a parsed certificate keeps in memory beside its octets.
+const heldACertificate = 4 << 10
+
+func (p *Pool) matching(name *identifier, candidates []*certificate.Certificate) []*certificate.Certificate {
 	var list []*certificate.Certificate
 	for _, cert := range candidates {
-		if len(list) < maxNamed && identifies(si, cert) && !slices.ContainsFunc(list, func(c *certificate.Certificate) bool {
+		if len(list) == maxNamed || p.budget.Work(name.cost(cert)) != nil {
+			break
+		}
+		if name.names(cert) && !slices.ContainsFunc(list, func(c *certificate.Certificate) bool {
 			return c.Fingerprint == cert.Fingerprint
 		}) {
 			list = append(list, cert)
@@ -125,28 +159,51 @@ func (c *checker) named(p *Pool) []*certificate.Certificate {
 	return list
 }
 
-// identifies tells whether the SignerIdentifier names the certificate. Names that differ in their
+// identifier is a SignerIdentifier, whose name is parsed once it is needed.
+type identifier struct {
+	*cms.SignerInfo
+	parsed bool
+	issuer *certificate.Name // nil when it can't be parsed
+}
+
+// cost is what names costs.
+func (i *identifier) cost(cert *certificate.Certificate) int64 {
+	if i.SubjectKeyID == nil {
+		return budget.Node + budget.Octet*int64(len(i.Issuer))
+	}
+	if cert.SKI == nil {
+		return keyDigestWork
+	}
+	return budget.Node
+}
+
+// names tells whether the SignerIdentifier names the certificate. Names that differ in their
 // encoding alone are the same (RFC 5280, 7.1).
-func identifies(si *cms.SignerInfo, cert *certificate.Certificate) bool {
-	if si.SubjectKeyID != nil {
+func (i *identifier) names(cert *certificate.Certificate) bool {
+	if i.SubjectKeyID != nil {
 		if cert.SKI != nil {
-			return bytes.Equal(cert.SKI, si.SubjectKeyID)
+			return bytes.Equal(cert.SKI, i.SubjectKeyID)
 		}
 		key, err := cert.Key()
 		if err != nil {
 			return false
 		}
 		sum := sha1.Sum(key.BitString()) // RFC 5280, 4.2.1.2 (1)
-		return bytes.Equal(sum[:], si.SubjectKeyID)
+		return bytes.Equal(sum[:], i.SubjectKeyID)
 	}
-	if !sameInteger(si.Serial, cert.Serial) {
+	if !sameInteger(i.Serial, cert.Serial) {
 		return false
 	}
-	if bytes.Equal(si.Issuer, cert.RawIssuer) {
+	if bytes.Equal(i.Issuer, cert.RawIssuer) {
 		return true
 	}
-	name, err := certificate.ParseName(si.Issuer)
-	return err == nil && name.Equal(cert.Issuer)
+	if !i.parsed {
+		i.parsed = true
+		if name, err := certificate.ParseName(i.Issuer); err == nil {
+			i.issuer = &name
+		}
+	}
+	return i.issuer != nil && i.issuer.Equal(cert.Issuer)
 }
 
 // sameInteger compares contents octets of INTEGERs, padding aside.
@@ -196,6 +253,9 @@ func (c *checker) bind(cert *certificate.Certificate) signature.Binding {
 			continue
 		}
 		h, err := algorithm.HashByIdentifier(refs[0].HashAlgorithm)
+		if c.Budget.Octets(len(cert.Raw)) != nil {
+			return signature.BindingMismatch
+		}
 		if err != nil || !bytes.Equal(h.Sum(cert.Raw), refs[0].Hash) {
 			return signature.BindingMismatch
 		}

@@ -1,40 +1,56 @@
 package signerinfo
 
 import (
-	"fmt"
+	"errors"
 	"io"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 )
 
 // Content is the signed data as a stream that can be written again and again: an attached content,
 // a detached file, the byte range of a PDF. Digests are computed once for each algorithm.
 type Content struct {
-	write   func(io.Writer) error
+	write   func(io.Writer) error // spends of the budget
 	digests map[algorithm.Hash][]byte
 }
 
+// errAbsent is the answer to whoever reads a Content that is not Present.
+var errAbsent = errors.New("the signed data is absent")
+
 // NewContent takes the function that writes the data. A nil function stands for data that is not
-// there. The function must write the same octets each time.
-func NewContent(write func(io.Writer) error) *Content {
-	return &Content{write: write, digests: make(map[algorithm.Hash][]byte, 2)}
+// there. The function must write the same octets each time; they are spent of the budget.
+func NewContent(b *budget.Budget, write func(io.Writer) error) *Content {
+	if write == nil {
+		return &Content{}
+	}
+	return newContent(func(w io.Writer) error { return write(Spending(b, w)) })
 }
 
-// Bytes is the Content of data in memory.
-func Bytes(data []byte) *Content {
-	return NewContent(func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
+// Bytes is the Content of data in memory, of which the parts one after the other make up the whole. They may be
+// mapped: what was read through is let go.
+func Bytes(b *budget.Budget, parts ...[]byte) *Content {
+	return newContent(func(w io.Writer) error {
+		for _, p := range parts {
+			if err := b.Write(w, p); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+func newContent(write func(io.Writer) error) *Content {
+	return &Content{write: write, digests: make(map[algorithm.Hash][]byte, 2)}
 }
 
 // Present tells whether there is data.
 func (c *Content) Present() bool { return c != nil && c.write != nil }
 
-// CopyTo writes the data; it fails when there is none.
+// CopyTo writes the data; it fails when there is none, or more than the budget allows.
 func (c *Content) CopyTo(w io.Writer) error {
 	if !c.Present() {
-		return fmt.Errorf("the signed data is absent")
+		return errAbsent
 	}
 	return c.write(w)
 }
@@ -53,6 +69,21 @@ func (c *Content) Digest(h algorithm.Hash) ([]byte, error) {
 	return d, nil
 }
 
+// Spending gives a writer that spends for what goes through it, and fails where the budget ends.
+func Spending(b *budget.Budget, w io.Writer) io.Writer { return &spending{b, w} }
+
+type spending struct {
+	budget *budget.Budget
+	io.Writer
+}
+
+func (s *spending) Write(p []byte) (int, error) {
+	if err := s.budget.Octets(len(p)); err != nil {
+		return 0, err
+	}
+	return s.Writer.Write(p)
+}
+
 // maxHead is how much of the data Head keeps: more than any set of signed attributes takes.
 const maxHead = 64 << 10
 
@@ -66,16 +97,16 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// whole keeps everything, for the schemes that sign the message itself; beyond its limit it fails.
-type whole struct{ kept []byte }
-
-// maxMessage bounds the data that a scheme without a digest (Ed25519 without signed attributes) can
-// be about, since it must lie in memory in one piece.
-const maxMessage = 64 << 20
+// whole keeps everything, for the schemes that sign the message itself (Ed25519 without signed attributes): it
+// must lie in memory in one piece.
+type whole struct {
+	budget *budget.Budget
+	kept   []byte
+}
 
 func (m *whole) Write(p []byte) (int, error) {
-	if len(m.kept)+len(p) > maxMessage {
-		return 0, fmt.Errorf("more than %d octets for a scheme that signs the message itself", maxMessage)
+	if err := m.budget.Hold(2 * len(p)); err != nil { // what append leaves behind is counted too
+		return 0, err
 	}
 	m.kept = append(m.kept, p...)
 	return len(p), nil

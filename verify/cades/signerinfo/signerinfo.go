@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
@@ -17,6 +18,7 @@ import (
 
 // Input is one SignerInfo with what it is about.
 type Input struct {
+	Budget      *budget.Budget // of the document; once it is over no outcome counts
 	SignerInfo  *cms.SignerInfo
 	ContentType cms.OID // eContentType; "" for a counter-signature, which must not have content-type
 	Content     *Content
@@ -35,9 +37,8 @@ type Facts struct {
 	// message-digest attribute's (or it is what the value signs, when there are no attributes).
 	DigestFound, DigestIntact bool
 
-	// Work is what the public-key operations cost, as (bits/1024)^2 each and at least 4: an RSA-2048
-	// verification is 4. Callers bound it for one file.
-	Work int
+	// Unchecked says why the content could not be digested, such as an algorithm that is not known, or "".
+	Unchecked string
 
 	SigningTime time.Time
 	Algorithms  []signature.AlgorithmUse
@@ -55,6 +56,10 @@ func Check(in Input) *Facts {
 	}
 	if c.digestErr != nil {
 		c.note("digest algorithm: %v", c.digestErr)
+		c.Unchecked = fmt.Sprintf("digest algorithm: %v", c.digestErr)
+	}
+	if in.Budget.Work(attributeWork*int64(len(in.SignerInfo.RawSignedAttributes))) != nil {
+		return c.Facts
 	}
 	c.attributes()
 	c.references()
@@ -64,10 +69,15 @@ func Check(in Input) *Facts {
 	return c.Facts
 }
 
+// attributeWork is what an octet of signed attributes costs at most: they are taken apart, brought into DER, where
+// the members of sets are sorted, and hashed.
+const attributeWork = 400
+
 // checker carries one check from step to step.
 type checker struct {
 	Input
 	*Facts
+	message   []byte // the signed attributes in DER, once they were needed
 	scheme    algorithm.Scheme
 	schemeErr error
 	digest    algorithm.Hash
@@ -187,9 +197,6 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if c.schemeErr != nil {
 		return c.schemeErr
 	}
-	if c.scheme.SignsDigest() && c.digestErr == nil && c.scheme.Hash() != c.digest {
-		return fmt.Errorf("%s does not go with the digest algorithm %s (RFC 5652, 5.4)", c.scheme.Name(), c.digest.Name())
-	}
 	if !c.SignerInfo.AlgorithmsProtected() {
 		return errors.New("the algorithms are not those of the CMSAlgorithmProtection attribute (RFC 6211)")
 	}
@@ -197,31 +204,40 @@ func (c *checker) verify(cert *certificate.Certificate) error {
 	if err != nil {
 		return err
 	}
-	c.Work += cost(key)
+	if err := c.Budget.Work(key.Cost()); err != nil {
+		return err
+	}
 	if c.SignerInfo.RawSignedAttributes == nil {
 		return c.verifyContent(key)
 	}
 	return c.verifyAttributes(key)
 }
 
-func cost(key *algorithm.PublicKey) int {
-	kilobits := key.Bits() / 1024
-	return max(4, kilobits*kilobits)
+// otherHash tells that the value is made with another hash than the one that digests the content.
+func (c *checker) otherHash() bool {
+	return c.scheme.SignsDigest() && c.digestErr == nil && c.scheme.Hash() != c.digest
 }
 
-// verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4).
+// verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4). Their digest is by
+// the signature algorithm's hash, that of the content by digestAlgorithm: two hashes are tolerated, with the note that
+// algorithm.FromCMS gives (RFC 8933 wants one).
 func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
-	message, err := c.SignerInfo.SignedMessage()
-	if err != nil {
+	if c.message == nil {
+		var err error
+		if c.message, err = c.SignerInfo.SignedMessage(); err != nil {
+			return err
+		}
+	}
+	if err := c.Budget.Octets(2 * len(c.message)); err != nil {
 		return err
 	}
-	notes, err := c.scheme.Verify(key, message, c.SignerInfo.Signature)
+	notes, err := c.scheme.Verify(key, c.message, c.SignerInfo.Signature)
 	if err != nil {
-		c.tryAsEncoded(key, message)
+		c.tryAsEncoded(key)
 		return err
 	}
 	c.Notes = append(c.Notes, notes...)
-	if !bytes.Equal(message, c.SignerInfo.EncodedAttributes()) {
+	if !bytes.Equal(c.message, c.SignerInfo.EncodedAttributes()) {
 		c.note("the signed attributes are not in DER; the value is over their DER encoding")
 	}
 	return nil
@@ -229,12 +245,11 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 
 // tryAsEncoded tells a person that the value is over the attributes as they stand, which is what a
 // signer does who forgets to sort them. It stays invalid: the standard asks for DER.
-func (c *checker) tryAsEncoded(key *algorithm.PublicKey, message []byte) {
+func (c *checker) tryAsEncoded(key *algorithm.PublicKey) {
 	encoded := c.SignerInfo.EncodedAttributes()
-	if bytes.Equal(message, encoded) {
+	if bytes.Equal(c.message, encoded) || c.Budget.Work(key.Cost()+budget.Octet*int64(len(encoded))) != nil {
 		return
 	}
-	c.Work += cost(key)
 	if _, err := c.scheme.Verify(key, encoded, c.SignerInfo.Signature); err == nil {
 		c.note("the signature value is over signed attributes that are not in DER (RFC 5652, 5.4)")
 	}
@@ -245,7 +260,10 @@ func (c *checker) tryAsEncoded(key *algorithm.PublicKey, message []byte) {
 // passed off as one over that content.
 func (c *checker) verifyContent(key *algorithm.PublicKey) error {
 	if !c.Content.Present() {
-		return errors.New("the signed data is absent")
+		return errAbsent
+	}
+	if c.otherHash() {
+		return fmt.Errorf("%s does not go with the digest algorithm %s (RFC 5652, 5.4)", c.scheme.Name(), c.digest.Name())
 	}
 	var start head
 	if err := c.Content.CopyTo(&start); err != nil {
@@ -262,7 +280,7 @@ func (c *checker) verifyContent(key *algorithm.PublicKey) error {
 			notes, err = c.scheme.VerifyDigest(key, d, c.SignerInfo.Signature)
 		}
 	} else {
-		var m whole
+		m := whole{budget: c.Budget}
 		if err = c.Content.CopyTo(&m); err == nil {
 			notes, err = c.scheme.Verify(key, m.kept, c.SignerInfo.Signature)
 		}

@@ -1,0 +1,62 @@
+package pdf
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+
+	"trustcore/internal/budget"
+)
+
+// What reading costs, in units of budget.Budget.
+const (
+	readOctet    = 8   // an octet that is parsed
+	readDict     = 400 // a dictionary that is made
+	inflateOctet = 10  // an octet that comes out of a filter
+	probeSection = 15  // a look-up of one object in one cross-reference section
+	holdNode     = 64  // octets that a parsed object takes, about
+	holdDict     = 320 // octets that a dictionary takes besides
+)
+
+// meter is what all views of one file spend from, and what they share.
+type meter struct {
+	*budget.Budget
+	views    int                // of maxViews
+	flate    io.ReadCloser      // used again for each stream
+	sections map[int64]*section // cross-reference sections already read, by offset
+	decoded  map[extent][]byte  // streams already decoded, by where their data lies
+}
+
+// extent is a piece of the file.
+type extent struct{ start, end int64 }
+
+func newMeter(b *budget.Budget) *meter {
+	return &meter{Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[extent][]byte{}}
+}
+
+// parser reads from a piece of the file, or of a stream where base is -1.
+func (d *Document) parser(data []byte, base int64) *parser {
+	return &parser{data: data, base: base, left: maxNodes}
+}
+
+// spend pays for what a parser did.
+func (m *meter) spend(p *parser) error {
+	return m.Work(readOctet*int64(p.pos) + budget.Node*int64(maxNodes-p.left) + readDict*int64(p.dicts))
+}
+
+// size is what the objects that a parser made take in memory, in octets.
+func (p *parser) size() int { return holdNode*(maxNodes-p.left) + holdDict*p.dicts + p.text }
+
+// inflater prepares the one decompressor of the file.
+func (m *meter) inflater(data []byte) (io.Reader, error) {
+	if m.flate == nil {
+		m.flate = flate.NewReader(bytes.NewReader(data))
+		return m.flate, nil
+	}
+	r, ok := m.flate.(flate.Resetter)
+	if !ok {
+		m.flate = flate.NewReader(bytes.NewReader(data))
+		return m.flate, nil
+	}
+	return m.flate, r.Reset(bytes.NewReader(data), nil)
+}

@@ -1,0 +1,73 @@
+package cades
+
+import (
+	"bytes"
+	"fmt"
+
+	"trustcore/internal/budget"
+	"trustcore/internal/cms"
+	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/signature"
+	"trustcore/verify/timestamp"
+)
+
+// Looks tells whether data begins as what Open reads in BER: a ContentInfo that holds SignedData, or a
+// TimeStampResp. That stands before any other format that the data may contain.
+func Looks(data []byte) bool {
+	body, ok := sequence(data)
+	if !ok {
+		return false
+	}
+	if id := append([]byte{0x06, byte(len(cms.OIDSignedData))}, cms.OIDSignedData...); bytes.HasPrefix(body, id) {
+		return true
+	}
+	status, ok := sequence(body)
+	return ok && len(status) > 1 && status[0] == 0x02 && status[1] == 1
+}
+
+// sequence gives what follows the identifier and length octets of a SEQUENCE.
+func sequence(data []byte) ([]byte, bool) {
+	if len(data) < 2 || data[0] != 0x30 {
+		return nil, false
+	}
+	n := 2
+	if data[1] > 0x80 {
+		n += int(data[1] & 0x7f)
+	}
+	if n > 10 || n > len(data) {
+		return nil, false
+	}
+	return data[n:], true
+}
+
+// fromResponse gives the token of a TimeStampResp; data that is none comes back as it is.
+func fromResponse(data []byte) ([]byte, []string, error) {
+	response, err := cms.ParseTimestampResponse(data)
+	switch {
+	case err != nil:
+		return data, nil, nil
+	case response.Token == nil:
+		return nil, nil, fmt.Errorf("the time-stamping authority refused: status %d %q", response.Status, response.Text)
+	case !response.Granted():
+		return response.Token, []string{fmt.Sprintf("the time-stamping authority's answer says that it refused (status %d)", response.Status)}, nil
+	}
+	return response.Token, nil, nil
+}
+
+// openToken is a time-stamp of one of the detached files: of the one whose digest it holds, else of none of them.
+func openToken(b *budget.Budget, sd *cms.SignedData, notes []string, detached []signature.Detached) (*signature.Document, error) {
+	t := timestamp.Open(b, "", signature.ContentTimestamp, sd.Raw, nil)
+	for _, f := range detached {
+		h, known := t.Hash()
+		if !known || t.Imprint {
+			break
+		}
+		if digest, err := signerinfo.Bytes(b, f.Content).Digest(h); err == nil {
+			t.CompareDigest(digest)
+		}
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return &signature.Document{Timestamps: []*signature.Timestamp{t.Timestamp}, Notes: notes}, nil
+}

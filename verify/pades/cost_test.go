@@ -1,0 +1,131 @@
+package pades
+
+import (
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/budget"
+	"trustcore/internal/budget/budgettest"
+)
+
+// repeat writes text once for each number below n.
+func repeat(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+func deflated(n int) string {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, _ = w.Write(make([]byte, n))
+	_ = w.Close()
+	return b.String()
+}
+
+// plainUpdates signs nothing: it appends n updates of one object.
+func plainUpdates(file []byte, n int) []byte {
+	for i := range n {
+		file = update{objects: draft{12: fmt.Sprintf("<</Title(%d)>>", i)}}.append(file)
+	}
+	return file
+}
+
+// hostile are files of at most a megabyte that make careless readers work or keep without end.
+func hostile(t testing.TB) map[string][]byte {
+	o := newOffice(t)
+	f := form()
+	const size = 1 << 20
+	zeros := deflated(30 << 20)
+	many := func(n int, text string) draft {
+		d := draft{}
+		for i := range n {
+			d[1000+i] = text
+		}
+		return d
+	}
+	refs := func(n int) string { return repeat(n, "1%03d 0 R ") }
+	file := func(d draft) []byte { return o.signDraft(t, f.with(d), "") }
+	inner := file(nil)
+	contents := string(inner[bytes.Index(inner, []byte("/Contents<"))+len("/Contents"):])
+	contents = contents[:strings.Index(contents, ">")+1]
+	contents = strings.TrimRight(contents, "0>") + "00>"
+	often := inner
+	for i := range 120 {
+		often = o.signUpdate(t, often, update{objects: draft{
+			6: fmt.Sprintf("<</Fields[10 0 R %s]/SigFlags 3>>", repeat(i+1, "3%03d 0 R ")), 3000 + i: fmt.Sprintf("<</FT/Sig/T(s%d)/V %d 0 R>>", i, 4000+i)}}, 4000+i, "")
+	}
+	fields := func(v string) draft {
+		d := draft{6: "<</Fields[10 0 R " + refs(250) + "]>>"}
+		for i := range 250 {
+			d[1000+i] = fmt.Sprintf("<</FT/Sig/T(f%d)/V %s>>", i, v)
+		}
+		return d
+	}
+	pages := many(900, f[13])
+	pages[2] = "<</Type/Pages/Kids[3 0 R " + refs(900) + "]/Count 901>>"
+	signed := file(pages)
+	for i := range 30 {
+		signed = o.signUpdate(t, signed, update{objects: draft{
+			6: fmt.Sprintf("<</Fields[10 0 R %s]/SigFlags 3>>", repeat(i+1, "3%03d 0 R ")), 3000 + i: fmt.Sprintf("<</FT/Sig/T(s%d)/V %d 0 R>>", i, 4000+i)}}, 4000+i, "")
+	}
+	chain := plainUpdates(inner, 900)
+	name := strings.Repeat("n", 4000)
+	deep := draft{6: "<</Fields[10 0 R 1000 0 R]>>", 1000: "<</T(" + name + ")/FT/Sig/Kids[" + strings.Repeat("<</T(a)>>", 16000) + "]>>"}
+	return map[string][]byte{
+		"evidence of zeros":           file(many(30, stream("/Filter/FlateDecode", zeros)).with(f.edit(1, "/Lang", "/DSS<</CRLs["+refs(30)+"]>>/Lang"))),
+		"content of zeros":            update{objects: draft{4: "null"}}.append(file(draft{4: stream("/Filter/FlateDecode", zeros)})),
+		"evidence inside evidence":    file(draft{1: f.edit(1, "/Lang", "/DSS<</CRLs["+refs(900)+"]>>/Lang")[1], 900: "(" + repeat(900, "\n1%03d 0 obj <<>> stream\n") + ")"}),
+		"arrays":                      update{objects: draft{4: "null"}}.append(file(draft{12: "<</A" + strings.Repeat("[", 60) + strings.Repeat("[]", size/3) + strings.Repeat("]", 60) + ">>"})),
+		"dictionaries":                update{objects: draft{4: "null"}}.append(file(draft{6: "<</Fields[10 0 R]/A[" + strings.Repeat("<</A 1>>", size/9) + "]>>"})),
+		"strings":                     file(draft{6: "<</Fields[10 0 R]/A[" + strings.Repeat("()", size/3) + "]>>"}),
+		"names in the form":           file(deep),
+		"signatures of one range":     file(fields("11 0 R")),
+		"signatures of many ranges":   file(fields("<</SubFilter/ETSI.CAdES.detached/ByteRange[0 400 500 500000]/Contents"+contents+">>").with(draft{900: "(" + strings.Repeat("x", size/2) + ")"})),
+		"time-stamps without a token": file(fields("<</SubFilter/ETSI.RFC3161/ByteRange[0 400 500 100000]/Contents<3000>>>").with(draft{900: "(" + strings.Repeat("x", size/2) + ")"})),
+		"revisions and pages":         signed,
+		"signed often":                often,
+		"revisions without end":       chain,
+		"objects in no reference":     append(bytes.Clone(inner), strings.Repeat("7 0 obj ", size/9)...),
+		"objects and revisions":       append(bytes.Clone(chain), strings.Repeat("7 0 obj ", size/12)...),
+		"trailers":                    append(bytes.Clone(inner), strings.Repeat("trailer <<", size/11)...),
+		"annotations":                 update{objects: draft{15: "[" + strings.Repeat("<</A 1>>", size/9) + "]"}}.append(inner),
+		"annotations, signed often":   update{objects: draft{15: "[" + strings.Repeat("8 0 R ", size/7) + "]"}}.append(signed),
+		"streams without an end":      update{objects: draft{12: "null"}, before: strings.Repeat("4 0 obj<<>>stream ", size/20)}.append(inner),
+		"streams of a wrong length":   update{objects: draft{4: "null"}}.append(file(many(900, "<</Length 99999>>stream\n"+strings.Repeat("x", 500)).with(draft{40: "[" + refs(900) + "]"}))),
+		"field that is its kid":       file(draft{6: "<</Fields[10 0 R 1000 0 R]>>", 1000: "<</T(a)/FT/Sig/Kids[" + strings.Repeat("1000 0 R ", size/11) + "]>>"}),
+		"locked fields":               update{objects: draft{6: "<</Fields[10 0 R " + strings.Repeat("<</FT/Sig/T(b)>>", 15000) + "]>>"}}.append(o.signDraft(t, f, fieldMDP("Include", strings.Repeat("(a)", 15000)))),
+		"kids of names":               update{objects: draft{40: "null"}}.append(file(draft{40: "<</Kids[" + strings.Repeat("40 0 R ", size/8) + "]>>"})),
+	}
+}
+
+// TestCosts: whatever a file of a megabyte holds, it is told or refused within its budget.
+func TestCosts(t *testing.T) {
+	for name, data := range hostile(t) {
+		if dir := os.Getenv("BOMBS"); dir != "" {
+			_ = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".pdf"), data, 0o600)
+		}
+		t.Run(name, func(t *testing.T) {
+			if len(data) > 5<<18 {
+				t.Fatalf("%d octets", len(data))
+			}
+			start := time.Now()
+			limit := budgettest.Limit{Time: 2 * time.Second, TimeAnOctet: 20, Alloc: 400 << 20}
+			var err error
+			budgettest.Check(t, len(data), limit, func() { _, err = Open(budget.New(t.Context(), len(data)), data) })
+			if err != nil && !errors.Is(err, budget.ErrExceeded) {
+				t.Error(err)
+			}
+			t.Logf("%d octets, %v: %v", len(data), time.Since(start).Round(time.Millisecond), err)
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package pades
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"trustcore/internal/cms"
+)
+
+// draft is a PDF as its objects, by number. Object 1 is the catalog, 12 the information dictionary.
+type draft map[int]string
+
+// stream is the text of a stream object.
+func stream(dict, data string) string {
+	return fmt.Sprintf("<<%s/Length %d>>\nstream\n%s\nendstream", dict, len(data), data)
+}
+
+// form has two pages with a form: a text, a check box and a nested text, an empty signature field, a comment, a
+// link, a layer, an embedded file, an outline and a font. Object 10 is the signature field, 11 its dictionary, which
+// the permissions name whether it certifies or not.
+func form() draft {
+	return draft{
+		1: "<</Type/Catalog/Pages 2 0 R/AcroForm 6 0 R/Names<</EmbeddedFiles 40 0 R>>/Perms<</DocMDP 11 0 R>>/OCProperties 41 0 R/Metadata 42 0 R" +
+			"/Outlines 43 0 R/OpenAction[3 0 R/Fit]/PageLabels<</Nums[0<</S/D>>]>>/ViewerPreferences<</HideMenubar false>>/Lang(pl)>>",
+		2:  "<</Type/Pages/Kids[3 0 R 13 0 R]/Count 2>>",
+		3:  "<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>/XObject<</X 18 0 R/Y 60 0 R>>>>/Annots 15 0 R>>",
+		4:  stream("", "BT /F 12 Tf 20 200 Td (Zaplac 10 zl) Tj ET"),
+		5:  "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+		6:  "<</Fields[10 0 R 7 0 R 9 0 R 20 0 R 21 0 R]/SigFlags 3/DR<</Font<</F 5 0 R>>>>/DA(/F 12 Tf)>>",
+		7:  "<</Type/Annot/Subtype/Widget/FT/Tx/T(kwota)/V(10)/Rect[20 100 200 120]/AP<</N 17 0 R>>/P 3 0 R>>",
+		8:  "<</Type/Annot/Subtype/Text/Contents(uwaga)/Rect[0 0 20 20]/AP<</N 17 0 R>>/P 3 0 R>>",
+		9:  "<</Type/Annot/Subtype/Widget/FT/Btn/T(zgoda)/V/Off/AS/Off/Rect[20 60 40 80]/AP<</N<</Tak 17 0 R/Off 16 0 R>>>>/P 3 0 R>>",
+		10: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Podpis)/V 11 0 R/F 132/Rect[0 0 0 0]/P 3 0 R>>",
+		12: "<</Title(Decyzja)/Producer(test)>>",
+		13: "<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 14 0 R/Resources<</Font<</F 5 0 R>>>>/Annots[23 0 R]>>",
+		14: stream("", "BT /F 12 Tf 20 200 Td (Strona 2) Tj ET"),
+		15: "[10 0 R 7 0 R 8 0 R 9 0 R 20 0 R 22 0 R]",
+		16: stream("/Type/XObject/Subtype/Form/BBox[0 0 20 20]", "q Q"),
+		17: stream("/Type/XObject/Subtype/Form/BBox[0 0 180 20]", "(10) Tj"),
+		18: stream("/Type/XObject/Subtype/Form/BBox[0 0 20 20]", "0 0 5 5 re f"),
+		20: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Drugi)/Rect[200 20 280 60]/P 3 0 R>>",
+		21: "<</T(dane)/FT/Tx/Kids[22 0 R]>>",
+		22: "<</Type/Annot/Subtype/Widget/T(imie)/V(Jan)/Rect[20 140 200 160]/P 3 0 R/Parent 21 0 R>>",
+		23: "<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(https://urzad.example/)>>>>",
+		40: "<</Names[(a.txt)<</Type/Filespec/F(a.txt)/EF<</F 44 0 R>>>>]>>",
+		41: "<</OCGs[45 0 R]/D<</ON[45 0 R]>>>>",
+		42: stream("/Type/Metadata/Subtype/XML", "<x:xmpmeta/>"),
+		43: "<</First 46 0 R/Last 46 0 R/Count 1>>",
+		44: stream("/Type/EmbeddedFile", "zalacznik"),
+		45: "<</Type/OCG/Name(tlo)>>",
+		46: "<</Title(Poczatek)/Parent 43 0 R/Dest[3 0 R/Fit]>>",
+	}
+}
+
+// with returns the draft with other objects; an empty text takes one away.
+func (d draft) with(objects draft) draft {
+	out := maps.Clone(d)
+	maps.Copy(out, objects)
+	maps.DeleteFunc(out, func(_ int, text string) bool { return text == "" })
+	return out
+}
+
+// edit replaces text in one object.
+func (d draft) edit(number int, from, to string) draft {
+	if !strings.Contains(d[number], from) {
+		panic(fmt.Sprintf("object %d has no %q", number, from))
+	}
+	return draft{number: strings.Replace(d[number], from, to, 1)}
+}
+
+// update is what an incremental update appends.
+type update struct {
+	objects draft
+	free    []int          // numbers whose entries become free
+	entries map[int]string // entries that the table has instead of the right ones
+	trailer string         // keys that come first in the trailer, so that they are not the last of a kind
+	size    int            // of the trailer, 0 for enough
+	root    int
+	before  string // bytes before the objects
+	after   string // bytes after the end
+	bare    bool   // the objects alone
+}
+
+const trailerSize = 200
+
+// append writes an update behind a file.
+func (u update) append(file []byte) []byte {
+	out := append(bytes.Clone(file), u.before...)
+	rows := map[int]string{}
+	for _, n := range slices.Sorted(maps.Keys(u.objects)) {
+		rows[n] = fmt.Sprintf("%010d 00000 n\r\n", len(out))
+		out = fmt.Appendf(out, "%d 0 obj\n%s\nendobj\n", n, u.objects[n])
+	}
+	if u.bare {
+		return append(out, u.after...)
+	}
+	for _, n := range u.free {
+		rows[n] = "0000000000 00001 f\r\n"
+	}
+	maps.Copy(rows, u.entries)
+	at := len(out)
+	out = append(out, "xref\n"...)
+	if len(rows) == 0 {
+		out = append(out, "0 0\n"...)
+	}
+	for _, n := range slices.Sorted(maps.Keys(rows)) {
+		out = fmt.Appendf(out, "%d 1\n%s", n, rows[n])
+	}
+	size, root := max(u.size, 1), max(u.root, 1)
+	if u.size == 0 {
+		size = trailerSize
+	}
+	prev := ""
+	if i := bytes.LastIndex(file, []byte("startxref\n")); i >= 0 {
+		prev = "/Prev " + strings.Fields(string(file[i+len("startxref\n"):]))[0]
+	}
+	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\nstartxref\n%d\n%%%%EOF\n", u.trailer, size, root, prev, at)
+	return append(out, u.after...)
+}
+
+// sign writes the draft and signs it. The reference, of DocMDP or FieldMDP, may be empty.
+func (o office) signDraft(t testing.TB, d draft, reference string) []byte {
+	t.Helper()
+	return o.signUpdate(t, []byte("%PDF-1.7\n"), update{objects: d}, 11, reference)
+}
+
+// signUpdate appends an update that holds a signature dictionary and signs it.
+func (o office) signUpdate(t testing.TB, file []byte, u update, number int, reference string) []byte {
+	t.Helper()
+	const hole, width = 2048, 10
+	mark := strings.Repeat("*", width)
+	u.objects = u.objects.with(draft{number: "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)" + reference +
+		"/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
+	out := u.append(file)
+	start := bytes.LastIndex(out, []byte("/Contents<")) + len("/Contents")
+	end := start + 2*hole + 2
+	for _, n := range []int{start, end, len(out) - end} {
+		i := bytes.Index(out, []byte(mark))
+		copy(out[i:], fmt.Sprintf("%-*d", width, n))
+	}
+	h := sha256.New()
+	h.Write(out[:start])
+	h.Write(out[end:])
+	signed, err := cms.Sign(cms.SignConfig{Signer: o.officer.key, Certificate: o.officer.cert.Raw, Hash: crypto.SHA256, Digest: h.Sum(nil)})
+	if err != nil || len(signed) > hole {
+		t.Fatal(len(signed), err)
+	}
+	copy(out[start+1:], fmt.Sprintf("%x", signed))
+	return out
+}
+
+// docMDP is the reference of a certification.
+func docMDP(p int) string {
+	return fmt.Sprintf("/Reference[<</Type/SigRef/TransformMethod/DocMDP/Data 1 0 R/TransformParams<</Type/TransformParams/P %d/V/1.2>>>>]", p)
+}
+
+// fieldMDP is the reference of a signature that locks fields.
+func fieldMDP(action, fields string) string {
+	return fmt.Sprintf("/Reference[<</Type/SigRef/TransformMethod/FieldMDP/Data 1 0 R/TransformParams<</Type/TransformParams/Action/%s/Fields[%s]/V/1.2>>>>]", action, fields)
+}
