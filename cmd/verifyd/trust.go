@@ -28,12 +28,11 @@ type trust struct {
 
 type snapshot struct {
 	*trustlist.Snapshot
-	hosts  map[string]bool
 	loaded time.Time
 }
 
 func (s *snapshot) trust() evidence.Trust {
-	return evidence.Trust{Anchors: s.Anchors(), Hosts: s.hosts}
+	return evidence.Trust{Anchors: s.Anchors(), Hosts: s.Hosts()}
 }
 
 func newTrust(ctx context.Context, sources trustlist.Sources, log *slog.Logger) (*trust, error) {
@@ -59,7 +58,7 @@ func (t *trust) load(ctx context.Context) error {
 			t.log.Warn("a trusted list is not used", "file", s.File, "territory", s.Territory, "error", s.Error)
 		}
 	}
-	t.current.Store(&snapshot{lists, lists.Hosts(), now})
+	t.current.Store(&snapshot{lists, now})
 	t.log.Info("trusted lists loaded", "files", len(lists.Status()), "services", lists.Services())
 	return nil
 }

@@ -9,7 +9,10 @@ import (
 
 // Hosts returns the hosts, in lower case, that the anchors' own certificates name: in their distribution points, access
 // descriptions and practice statements. A stranger's certificate that points elsewhere has nobody to vouch for it.
-func (s *Snapshot) Hosts() map[string]bool {
+// It is the snapshot's own map, for reading.
+func (s *Snapshot) Hosts() map[string]bool { return s.hosts }
+
+func (s *Snapshot) readHosts() map[string]bool {
 	hosts := map[string]bool{}
 	for i := range s.entries {
 		for _, uri := range addresses(s.entries[i].Certificate) {

@@ -21,6 +21,7 @@ type Snapshot struct {
 	byDigest  map[[32]byte][]int
 
 	responders []*certificate.Certificate
+	hosts      map[string]bool
 }
 
 // Anchor is a certificate that may end a path, with the service that makes it one.
@@ -51,6 +52,7 @@ func (b *builder) snapshot() (*Snapshot, error) {
 			}
 		}
 	}
+	s.hosts = s.readHosts()
 	var err error
 	if s.anchors, err = s.pathAnchors(); err != nil {
 		return nil, fmt.Errorf("anchors: %w", err)
