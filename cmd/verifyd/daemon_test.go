@@ -341,8 +341,8 @@ func TestListsThatArePoorerAreNotTaken(t *testing.T) {
 	if err := trust.ready(); err != nil {
 		t.Error(err)
 	}
-	if len(before.hosts) < 100 {
-		t.Errorf("the anchors name %d hosts", len(before.hosts))
+	if len(before.Hosts()) < 100 {
+		t.Errorf("the anchors name %d hosts", len(before.Hosts()))
 	}
 }
 
