@@ -132,6 +132,6 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 		}
 		r.Changes = append(r.Changes, changeOf(c))
 	}
-	r.unsigned = len(s.Unsigned)
+	r.unsigned, r.constrained = len(s.Unsigned), len(s.Constraints) > 0
 	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])
 }

@@ -134,6 +134,16 @@ func TestPolicyNamed(t *testing.T) {
 	}
 }
 
+// TestConstrainedIsNeverWhole: where the chain speaks first, nothing is said of a whole that is not signed.
+func TestConstrainedIsNeverWhole(t *testing.T) {
+	w := newWorld(t)
+	w.lists = load(t, mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1}.Sign(t, mint.Root(t, "Scheme operator")))
+	r := w.judged(t, DefaultPolicy(), func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} })
+	if r.SubIndication != NoCertificateChainFound || strings.Contains(r.Sentence["en"], unchanged) {
+		t.Errorf("%s says that nothing was changed: %s", r.SubIndication, r.Sentence["en"])
+	}
+}
+
 // TestIllFormed: what is built otherwise than its standard says never passes (EN 319 102-1, 5.2.2).
 func TestIllFormed(t *testing.T) {
 	r := newWorld(t).judged(t, DefaultPolicy(), func(s *signature.Signature) { s.Structure = []string{"two of what there is one of"} })

@@ -91,7 +91,7 @@ type voice struct{ *i18n.Localizer }
 // by this signature, and nothing came later.
 func (v voice) covers(r *SignatureReport) []string {
 	switch {
-	case !r.SignatureIntact || !r.ReferencesIntact || silent[r.SubIndication]:
+	case !r.SignatureIntact || !r.ReferencesIntact || r.constrained || silent[r.SubIndication]:
 		return nil
 	case r.CounterSignatureOf != nil:
 		return []string{v.say("covers.counter", nil)}

@@ -107,7 +107,7 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 	}
 	r.describe(s)
 	signer, v := j.integrity(s)
-	v = v.then(func() verdict { return j.changes(s) }).then(func() verdict { return constraints(s) })
+	v = v.then(func() verdict { return j.changes(s) })
 	var chain *chainVerdict
 	if signer != nil {
 		chain = j.chain(signer, s, best, false)
@@ -122,7 +122,8 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 		r.Chain = chain.describe()
 		r.Signer = describeSigner(signer)
 	}
-	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return j.order(s, verdicts) })
+	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return constraints(s) })
+	v = v.then(func() verdict { return j.order(s, verdicts) })
 	if err := j.budget.Err(); err != nil && v.indication != TotalFailed {
 		v = unclear(Generic, "%v", err)
 	}

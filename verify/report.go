@@ -106,8 +106,9 @@ type SignatureReport struct {
 	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
 	Sentence map[string]string `json:"sentence"`
 
-	unknown  bool // the algorithm or transform of something that it covers
-	unsigned int  // files, also those that Unsigned has no room for
+	constrained bool // it is not about what the document shows, whatever else the verdict says
+	unknown     bool // the algorithm or transform of something that it covers
+	unsigned    int  // files, also those that Unsigned has no room for
 }
 
 // Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -142,10 +143,26 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	v := &verifier{judge}
+	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
 	}
 	return o.print(ctx, jobs, v, out)
+}
+
+// boundMemory makes the collector keep up with documents that make much garbage: beside what is there already, a
+// document may take 64 MiB and two octets an octet of it.
+func boundMemory(jobs []job) {
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	var largest int64
+	for _, j := range jobs {
+		if info, err := os.Stat(j.File); err == nil {
+			largest = max(largest, info.Size())
+		}
+	}
+	atOnce := int64(min(len(jobs), runtime.NumCPU()))
+	debug.SetMemoryLimit(int64(now.Sys) + atOnce*(64<<20+2*min(largest, verify.MaxDocument)))
 }
 
 // gatherer returns what fetches the evidence that documents lack.
