@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/trustlist"
 )
@@ -79,5 +80,45 @@ func TestRecognise(t *testing.T) {
 		if got := recognise(c.data); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+// TestBudgetIsAReport: a document beyond its budget is INDETERMINATE with the limit named, wherever the budget ends.
+func TestBudgetIsAReport(t *testing.T) {
+	w := newWorld(t)
+	document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
+	whole := int64(0)
+	for work := int64(1000); ; work *= 2 {
+		b := budget.Of(t.Context(), work, 1<<30)
+		doc, err := Open(b, document)
+		if errors.Is(err, budget.ErrExceeded) {
+			continue // the Verifier makes the report, see below
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Judge(b, doc, w.evidence(w.ca.CRL(t, mint.Day, nil)), DefaultPolicy(), mint.Day.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &r.Signatures[0]
+		if b.Err() == nil {
+			if s.Indication != TotalPassed {
+				t.Errorf("within its budget: %s %s %q", s.Indication, s.SubIndication, s.Reasons)
+			}
+			whole = work
+			break
+		}
+		if s.Indication != Indeterminate || s.SubIndication != Generic || !strings.Contains(strings.Join(s.Reasons, " "), "budget") {
+			t.Errorf("%d units: %s %s %q", work, s.Indication, s.SubIndication, s.Reasons)
+		}
+	}
+	if whole > 100_000_000 {
+		t.Errorf("a letter costs %d units", whole)
+	}
+	r := newReport(DefaultPolicy(), mint.Day)
+	r.unread("beyond the budget")
+	if s := r.Signatures[0]; s.Indication != Indeterminate || s.SubIndication != Generic || len(r.Notes) != 1 {
+		t.Errorf("%+v", s)
 	}
 }
