@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"trustcore/internal/cms"
-	"trustcore/internal/pdf"
 	"trustcore/verify/cades"
 )
 
@@ -27,12 +26,11 @@ func (r *reader) cmsSignature(d *dictionary) {
 		d.cms, d.info = sd, sd.Signers[0]
 	}
 	scope, full := r.scope(d)
-	own := d.cms != nil && d.cms.Content.Present && d.SubFilter != pdf.SubFilterPKCS7SHA
 	for i := range s.References {
 		ref := &s.References[i]
 		ref.Scope, ref.Full = scope, full
-		if !d.Consistent || own {
-			ref.Intact, ref.Full = false, false // what was hashed is not what a reader shows, or not what was signed
+		if !d.Consistent {
+			ref.Intact, ref.Full = false, false // what was hashed is not what a reader shows
 		}
 	}
 	d.messageDigest()
