@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 
@@ -21,8 +22,9 @@ func main() {
 	err := root().ExecuteContext(ctx)
 	stop()
 	var coded interface{ ExitCode() int } // it has said what there is to say
+	var child *exec.ExitError             // has a status too, of a program that failed somewhere in the work
 	switch {
-	case errors.As(err, &coded):
+	case errors.As(err, &coded) && !errors.As(err, &child):
 		os.Exit(coded.ExitCode())
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "trustctl:", err)
