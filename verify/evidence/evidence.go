@@ -51,6 +51,7 @@ const (
 	// certificateCost is what it costs to find a certificate in the cache or to read it, and to put it into a pool, in
 	// units of the budget: mostly the first.
 	certificateCost = 3_000
+	octetCost       = 4 // to parse an octet of a CRL or an OCSP response
 )
 
 // Gatherer is safe for concurrent use.
@@ -183,13 +184,15 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 	if anchor == nil {
 		return
 	}
-	carried := readEvidence(came)
+	carried := r.read(came)
 	for i, c := range chain {
 		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
 		q, err := question(chain, i, anchor, pool)
-		if err != nil || carried.answers(q, from) || len(r.questions) == maxQuestions {
+		within := q
+		within.Budget, within.Verify = r.budget, r.g.cfg.Cache.VerifyWithin(r.budget)
+		if err != nil || carried.answers(within, from) || len(r.questions) == maxQuestions {
 			continue
 		}
 		r.seen[c.Fingerprint] = true
@@ -292,14 +295,21 @@ type carried struct {
 	crls      []*revocation.CRL
 }
 
-func readEvidence(b bundle) carried {
+// read parses what came with a signer, as far as the budget goes.
+func (r *round) read(b bundle) carried {
 	var c carried
 	for _, der := range b.ocsps {
-		if r, err := revocation.ParseOCSP(der); err == nil {
-			c.responses = append(c.responses, r)
+		if r.budget.Work(octetCost*int64(len(der))) != nil {
+			break
+		}
+		if answer, err := revocation.ParseOCSP(der); err == nil {
+			c.responses = append(c.responses, answer)
 		}
 	}
 	for _, der := range b.crls {
+		if r.budget.Work(octetCost*int64(len(der))) != nil {
+			break
+		}
 		if l, err := revocation.ParseCRL(der); err == nil {
 			c.crls = append(c.crls, l)
 		}
