@@ -147,8 +147,9 @@ func TestEvidenceIsPaidToo(t *testing.T) {
 	for range 3_000 {
 		many = append(many, response)
 	}
-	request.Revocation = evidence(true, many)
-	r, _ = spentOn(request, spent+100_000)
+	request.Revocation, request.Cache = evidence(true, many), newCache(t)
+	wantCode(t, validate(request), path.OK) // fills the cache, so that the look alone is paid
+	r, _ = spentOn(request, 200_000)
 	wantSpent(t, r, true)
 }
 
@@ -177,5 +178,13 @@ func TestVerifyWithin(t *testing.T) {
 		if _, err = verify(scheme, key, root.cert.RawTBS[1:], root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("%s: another message: %v", name, err)
 		}
+	}
+	cache := newCache(t)
+	if _, err := cache.Verify(scheme, key, root.cert.RawTBS, root.cert.Signature); err != nil {
+		t.Fatal(err)
+	}
+	few := budget.Of(context.Background(), budget.Octet*int64(len(root.cert.RawTBS))-1, 0)
+	if _, err := cache.VerifyWithin(few)(scheme, key, root.cert.RawTBS, root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("the octets of a message that the cache knows: %v", err)
 	}
 }
