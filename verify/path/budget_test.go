@@ -124,8 +124,17 @@ func TestEvidenceIsPaidToo(t *testing.T) {
 	wantCode(t, validate(request), path.OK)
 	r, spent := spentOn(request, 1<<40)
 	wantCode(t, r, path.OK)
-	if r.Spent.Signatures != 0 || spent < budget.Octet*int64(len(crl.RawTBS)) {
-		t.Errorf("%d signatures with a warm cache, %d units", r.Spent.Signatures, spent)
+	revoked := map[*entity]int{}
+	for range 100 {
+		revoked[mint(t, root, "revoked", root.key)] = 1
+	}
+	long := request
+	longer := list(t, root, revoked)
+	long.Revocation = evidence(true, nil, longer)
+	wantCode(t, validate(long), path.OK)
+	_, more := spentOn(long, 1<<40)
+	if r.Spent.Signatures != 0 || more-spent < budget.Octet*int64(len(longer.RawTBS)-len(crl.RawTBS)) {
+		t.Errorf("%d signatures with a warm cache, %d units, and %d for a longer list", r.Spent.Signatures, spent, more)
 	}
 	r, _ = spentOn(request, spent-1)
 	wantSpent(t, r, true)
