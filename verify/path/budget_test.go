@@ -124,8 +124,17 @@ func TestEvidenceIsPaidToo(t *testing.T) {
 	wantCode(t, validate(request), path.OK)
 	r, spent := spentOn(request, 1<<40)
 	wantCode(t, r, path.OK)
-	if r.Spent.Signatures != 0 || spent < budget.Octet*int64(len(crl.RawTBS)) {
-		t.Errorf("%d signatures with a warm cache, %d units", r.Spent.Signatures, spent)
+	revoked := map[*entity]int{}
+	for range 100 {
+		revoked[mint(t, root, "revoked", root.key)] = 1
+	}
+	long := request
+	longer := list(t, root, revoked)
+	long.Revocation = evidence(true, nil, longer)
+	wantCode(t, validate(long), path.OK)
+	_, more := spentOn(long, 1<<40)
+	if r.Spent.Signatures != 0 || more-spent < budget.Octet*int64(len(longer.RawTBS)-len(crl.RawTBS)) {
+		t.Errorf("%d signatures with a warm cache, %d units, and %d for a longer list", r.Spent.Signatures, spent, more)
 	}
 	r, _ = spentOn(request, spent-1)
 	wantSpent(t, r, true)
@@ -147,8 +156,9 @@ func TestEvidenceIsPaidToo(t *testing.T) {
 	for range 3_000 {
 		many = append(many, response)
 	}
-	request.Revocation = evidence(true, many)
-	r, _ = spentOn(request, spent+100_000)
+	request.Revocation, request.Cache = evidence(true, many), newCache(t)
+	wantCode(t, validate(request), path.OK) // fills the cache, so that the look alone is paid
+	r, _ = spentOn(request, 200_000)
 	wantSpent(t, r, true)
 }
 
@@ -177,5 +187,13 @@ func TestVerifyWithin(t *testing.T) {
 		if _, err = verify(scheme, key, root.cert.RawTBS[1:], root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("%s: another message: %v", name, err)
 		}
+	}
+	cache := newCache(t)
+	if _, err := cache.Verify(scheme, key, root.cert.RawTBS, root.cert.Signature); err != nil {
+		t.Fatal(err)
+	}
+	few := budget.Of(context.Background(), budget.Octet*int64(len(root.cert.RawTBS))-1, 0)
+	if _, err := cache.VerifyWithin(few)(scheme, key, root.cert.RawTBS, root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("the octets of a message that the cache knows: %v", err)
 	}
 }
