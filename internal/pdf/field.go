@@ -187,15 +187,20 @@ func (d *Document) texts(o Object) []string {
 	return out
 }
 
+// visible tells whether a widget may be seen. A rectangle that is not four numbers is read by everybody in his own way.
 func (d *Document) visible(widget Dict) bool {
-	r := d.Array(widget["Rect"])
-	if len(r) != 4 {
+	rect := d.Resolve(widget["Rect"])
+	if rect == nil {
 		return false
+	}
+	r := d.Array(rect)
+	if len(r) != 4 {
+		return true
 	}
 	differ := func(a, b Object) bool {
 		x, ok1 := number(d.Resolve(a))
 		y, ok2 := number(d.Resolve(b))
-		return ok1 && ok2 && x.Cmp(y) != 0
+		return !ok1 || !ok2 || x.Cmp(y) != 0
 	}
 	return differ(r[0], r[2]) && differ(r[1], r[3])
 }

@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -17,27 +18,62 @@ func (c *comparison) strays() {
 		c.add(Change{Kind: ChangeOther, Harmless: true, What: fmt.Sprintf(
 			"%d bytes follow that are no update of the document", int64(len(d.data))-d.revisions[n-1].End)})
 	}
+	last := map[int]int64{} // where the object of a number begins that a search of the file finds last
+	inside := c.from        // end of the object that was found before
 	for pos := c.from; ; {
-		if d.meter.Work(probeSection) != nil {
+		if d.meter.Work(probeSection) != nil || d.meter.Hold(holdNode) != nil {
 			return
 		}
 		next := indexFrom(d.data, "obj", pos)
 		c.strayTrailer(pos, next)
 		if next == int64(len(d.data)) {
-			return
+			break
 		}
 		pos = next + int64(len("obj"))
-		header, start, ok := headerBefore(d.data[c.from:], int(next-c.from))
+		header, at, ok := headerBefore(d.data[c.from:], int(next-c.from))
 		if !ok {
 			continue
 		}
-		end, known := d.known(header, c.from+int64(start), pos)
-		if !known {
-			c.add(Change{Kind: ChangeOther, Object: header, What: fmt.Sprintf(
-				"object %d lies in the file and in no cross reference: programs that search for objects show it", header.Number)})
+		start := c.from + int64(at)
+		end, known := d.known(header, start, pos)
+		if !known || start < inside { // also what is hidden in another's stream or string
+			c.searched(header)
+			continue
 		}
-		pos = max(pos, end)
+		last[header.Number], inside = start, end
 	}
+	for _, number := range slices.Sorted(maps.Keys(last)) {
+		if d.supersedes(number, last[number]) {
+			c.searched(Ref{Number: number})
+		}
+	}
+}
+
+// searched tells of an object that programs show which search the file for objects.
+func (c *comparison) searched(object Ref) {
+	c.add(Change{Kind: ChangeOther, Object: object, What: fmt.Sprintf(
+		"object %d lies in the file where the cross references do not name it: programs that search for objects show it", object.Number)})
+}
+
+// supersedes tells whether the cross references name another object than the one that lies last in the file, in a place
+// that a search of the file would not prefer.
+func (d *Document) supersedes(number int, start int64) bool {
+	e, ok := d.lookup(number)
+	if !ok || e.kind == entryFree || d.isSection(start) {
+		return false // what is free is not reached, or its absence was told
+	}
+	if e.kind == entryCompressed {
+		container, _ := d.lookup(int(e.offset))
+		return container.kind != entryOffset || container.offset < start
+	}
+	return e.offset > start || len(bytes.TrimLeft(d.data[e.offset:start], "\r\n\t\f\x00 ")) != 0
+}
+
+// isSection tells whether a cross-reference stream begins there.
+func (d *Document) isSection(start int64) bool {
+	return slices.ContainsFunc(d.sections, func(s *section) bool {
+		return s.stream && s.at == start || s.hybrid != nil && s.hybrid.at == start
+	})
 }
 
 // known tells whether a cross reference names the object that begins at start, and where it ends.
@@ -81,7 +117,9 @@ func (c *comparison) strayTrailer(from, to int64) {
 			return
 		}
 		at += int64(i)
-		inside := func(s *section) bool { return s.at <= at && at < s.end }
+		inside := func(s *section) bool { // its own trailer, and none that stands in a string of that
+			return s.at <= at && at < s.end && bytes.Index(d.data[s.at:], []byte(keyword)) == int(at-s.at)
+		}
 		if slices.ContainsFunc(d.sections, inside) {
 			continue
 		}

@@ -141,6 +141,9 @@ func (l *limits) judge(c pdf.Change) signature.Change {
 		return out
 	}
 	permission := v.permission
+	if c.Visible && c.Kind == pdf.ChangeTimestamp {
+		out.Kind = signature.ChangeAnnotation // what is seen is not told as evidence alone
+	}
 	if c.Visible && (c.Kind == pdf.ChangeTimestamp || c.Kind == pdf.ChangeEmptyField) {
 		permission = never // what it shows is no evidence
 	}

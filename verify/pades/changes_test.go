@@ -335,7 +335,7 @@ func TestAllowedChanges(t *testing.T) {
 func TestFurtherSignatures(t *testing.T) {
 	f := form()
 	o := newOffice(t)
-	const signing, stamping = "signature", "timestamp"
+	const signing, stamping, seen = "signature", "timestamp", "annotation"
 	inEmpty := update{objects: f.edit(20, "/T(Drugi)", "/T(Drugi)/V 91 0 R/F 132/AP<</N 16 0 R>>")}
 	inNew := func(rect, value string) update {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
@@ -343,10 +343,10 @@ func TestFurtherSignatures(t *testing.T) {
 	}
 	token := "<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>"
 	for level, want := range [][]string{
-		{signing, signing, signing, stamping, stamping},
-		{signing + certified, signing + certified, signing + certified, stamping, stamping + certified},
-		{signing, signing, signing, stamping, stamping + certified},
-		{signing, signing, signing, stamping, stamping + certified},
+		{signing, signing, signing, stamping, seen},
+		{signing + certified, signing + certified, signing + certified, stamping, seen + certified},
+		{signing, signing, signing, stamping, seen + certified},
+		{signing, signing, signing, stamping, seen + certified},
 	} {
 		signed := o.signDraft(t, f, "")
 		if level > 0 {
