@@ -117,7 +117,7 @@ func (j *judge) weigh(b *book, result *path.Result, i int, at time.Time) (sub Su
 		}
 		return sub, fmt.Sprintf("%s was revoked on %s", c.Subject, status.RevocationTime.UTC().Format(time.RFC3339))
 	case revocation.Unknown, revocation.Invalid:
-		if status.Code != revocation.Stale && status.Code != revocation.NotYetValid {
+		if !status.Code.Outdated() {
 			return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", c.Subject, status.Code)
 		}
 	}

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,27 @@ func TestNoManifest(t *testing.T) {
 	for policy, want := range map[*Policy]Indication{DefaultPolicy(): TotalPassed, DSSPolicy(): TotalFailed} {
 		if r := w.judged(t, policy, func(s *signature.Signature) { s.NoManifest = true }); r.Indication != want {
 			t.Errorf("%s: %s %q", policy.Name, r.Indication, r.Reasons)
+		}
+	}
+}
+
+// TestSignerUse: a certificate for something else makes no signature of a document under strict.
+func TestSignerUse(t *testing.T) {
+	w := newWorld(t)
+	for name, extension := range map[string]pkix.Extension{
+		"key usage of encryption":   {Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Critical: true, Value: []byte{3, 2, 5, 0x20}},
+		"OCSP answers alone":        {Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: []byte{0x30, 0x0a, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 9}},
+		"time-stamps alone":         {Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: []byte{0x30, 0x0a, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 8}},
+		"control: mail and answers": {Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: []byte{0x30, 0x14, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 9, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 4}},
+	} {
+		w.officer = w.ca.Issue(t, mint.Request{Subject: officerName("officer-1"), Extensions: []pkix.Extension{extension}})
+		strict, loose := w.judged(t, DefaultPolicy(), func(*signature.Signature) {}), w.judged(t, DSSPolicy(), func(*signature.Signature) {})
+		want := SigConstraintsFailure
+		if strings.HasPrefix(name, "control") {
+			want = ""
+		}
+		if strict.SubIndication != want || loose.Indication != TotalPassed {
+			t.Errorf("%s: strict %s %q, dss-default %s %q", name, strict.SubIndication, strict.Reasons, loose.Indication, loose.Reasons)
 		}
 	}
 }

@@ -113,8 +113,10 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 		chain = j.chain(signer, s, best, false)
 		v = v.then(func() verdict { return chain.verdict })
 		r.Notes = append(r.Notes, chain.notes...)
-		if signer.HasKeyUsage && signer.KeyUsage&(certificate.DigitalSignature|certificate.ContentCommitment) == 0 {
-			r.Notes = append(r.Notes, "the keyUsage of the signer's certificate allows no signatures of documents (RFC 5280 4.2.1.3)")
+		if why := notForDocuments(signer); why != "" && j.policy.SignerUse {
+			v = v.then(func() verdict { return unclear(SigConstraintsFailure, "%s", why) })
+		} else if why != "" {
+			r.Notes = append(r.Notes, why)
 		}
 		if !chain.covered || slices.ContainsFunc(r.Timestamps, func(t TimestampReport) bool { return t.uncovered }) {
 			r.Level = withoutEvidence(r.Level)
@@ -131,6 +133,23 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 	r.classify(j, s, signer, chain)
 	r.Sentence = explain(&r)
 	return r
+}
+
+// notForDocuments says why a certificate is for no signatures of documents, "" where it may be. A signature that its key
+// made over a certificate, a list or an answer could be passed off as one over a document.
+func notForDocuments(c *certificate.Certificate) string {
+	if c.HasKeyUsage && c.KeyUsage&(certificate.DigitalSignature|certificate.ContentCommitment) == 0 {
+		return "the keyUsage of the signer's certificate allows no signatures of documents (RFC 5280 4.2.1.3)"
+	}
+	for _, p := range c.EKU {
+		if p != certificate.PurposeOCSPSigning && p != certificate.PurposeTimeStamping {
+			return ""
+		}
+	}
+	if c.HasEKU {
+		return "the extended key usage of the signer's certificate is for OCSP answers or time-stamps alone (RFC 5280 4.2.1.12)"
+	}
+	return ""
 }
 
 // withoutEvidence is the level that is left where the evidence does not reach up to the anchor.

@@ -20,6 +20,8 @@ type Policy struct {
 	SigningCertificate bool
 	// Tolerated are rules on later changes of a PDF that are told and fail nobody.
 	Tolerated map[signature.Rule]bool
+	// SignerUse refuses signers whose certificate is for no signatures of documents.
+	SignerUse bool
 	// Manifest refuses ASiC-E containers without a manifest, which EN 319 162-1 leaves to XML signatures.
 	Manifest bool
 	// LooseStamps takes time-stamps of units whose certificate or token misses what RFC 3161 2.3 and 2.4.2 demand
@@ -42,7 +44,7 @@ func PolicyNamed(name string) (*Policy, error) {
 // failure here, WARN is a note.
 func DSSPolicy() *Policy {
 	p := DefaultPolicy()
-	p.Name, p.LooseStamps, p.Manifest = "dss-default", true, true
+	p.Name, p.LooseStamps, p.Manifest, p.SignerUse = "dss-default", true, true, false
 	p.Tolerated = map[signature.Rule]bool{
 		signature.RuleVisual: true, signature.RuleDocMDP: true, signature.RuleFieldMDP: true,
 		signature.RuleLock: true, signature.RuleUndefined: true,
@@ -53,5 +55,5 @@ func DSSPolicy() *Policy {
 // DefaultPolicy is what the product judges by: algorithms by TS 119 312 at the time of the proof of
 // existence, revocation known for every certificate below the anchor.
 func DefaultPolicy() *Policy {
-	return &Policy{Name: "strict", Acceptable: algorithm.Acceptable, Revocation: true}
+	return &Policy{Name: "strict", SignerUse: true, Acceptable: algorithm.Acceptable, Revocation: true}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"unicode/utf8"
 )
@@ -104,8 +105,20 @@ func (d directory) zip64(data []byte, locator int) (directory, error) {
 	if entries > MaxEntries || size > uint64(len(data)) || offset > uint64(len(data)) {
 		return d, errBroken
 	}
+	if le.Uint64(r[4:])+12 != uint64(locator)-at || le.Uint32(r[16:]) != 0 || le.Uint32(r[20:]) != 0 || le.Uint64(r[24:]) != entries {
+		return d, fmt.Errorf("%w: bytes behind the 64-bit end record, or several disks", errBroken)
+	}
+	// A program that ignores the 64-bit record must find the same directory, or the sign that there is one.
+	if !agree(d.entries, math.MaxUint16, entries) || !agree(d.size, math.MaxUint32, size) || !agree(d.offset, math.MaxUint32, offset) {
+		return d, fmt.Errorf("%w: its two end records name different directories", errBroken)
+	}
 	d.entries, d.size, d.offset, d.end = int64(entries), int64(size), int64(offset), int64(at)
 	return d, nil
+}
+
+// agree tells whether a value of the end record is that of the 64-bit one, or says 'look there' (APPNOTE 4.4.1.4).
+func agree(short, sentinel int64, long uint64) bool {
+	return short == sentinel || uint64(short) == long
 }
 
 // readDirectory reads the central directory, and the local header of each entry.

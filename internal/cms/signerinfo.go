@@ -312,5 +312,23 @@ func LooksLikeSignedAttributes(data []byte) bool {
 	}
 	r := newReader(data)
 	list, _, err := r.attributes(tagSet)
-	return err == nil && find(list, OIDMessageDigest) != nil
+	if err != nil { // too many, or cut off: what begins as attributes is taken for such
+		return beginsAsAttributes(data)
+	}
+	return find(list, OIDMessageDigest) != nil
+}
+
+// beginsAsAttributes tells whether a SET begins with a SEQUENCE that begins with an OBJECT IDENTIFIER. No text does.
+func beginsAsAttributes(data []byte) bool {
+	for _, tag := range []byte{tagSet, tagSequence} {
+		if len(data) < 2 || data[0] != tag {
+			return false
+		}
+		header := 2
+		if data[1] > 0x80 {
+			header += int(data[1] & 0x7f)
+		}
+		data = data[min(header, len(data)):]
+	}
+	return len(data) > 0 && data[0] == tagOID
 }

@@ -7,6 +7,9 @@ import (
 	"trustcore/verify/signature"
 )
 
+// packageManifest is where the manifest of OpenDocument and of ASiC-E with XML signatures stands.
+const packageManifest = "META-INF/manifest.xml"
+
 // heldAName is a name in a list of unsigned files.
 const heldAName = 16
 
@@ -36,7 +39,11 @@ func (r *reader) seen() []*asic.Entry {
 	var list []*asic.Entry
 	for _, e := range r.container.Entries {
 		switch e.Role() {
-		case asic.Folder, asic.MimetypeEntry, asic.PackageManifest, asic.EvidenceRecord, asic.RecordManifest:
+		case asic.Folder, asic.MimetypeEntry:
+		case asic.PackageManifest:
+			if e.Name != packageManifest {
+				list = append(list, e)
+			}
 		case asic.Data:
 			list = append(list, e)
 		default:

@@ -508,3 +508,44 @@ func TestKindsWithoutMeaning(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestObjectsThatASearchFinds: what hides in a string of an update is found by programs that search for objects.
+func TestObjectsThatASearchFinds(t *testing.T) {
+	signed := newOffice(t).signDraft(t, form(), "")
+	for name, c := range map[string]struct {
+		object string
+		want   bool
+	}{
+		"in a string": {"<</A(\n16 0 obj<</X 1>>endobj\n)>>", true}, "none": {"<</A(\n16 0 ob)>>", false},
+	} {
+		s := first(t, update{objects: draft{99: c.object}}.append(signed))
+		if got := strings.Contains(told(s), "other/UndefinedChanges"); got != c.want {
+			t.Errorf("%s: %t: %v", name, got, s.Changes)
+		}
+	}
+}
+
+// TestSignatureFieldsInDisguise: a field is a signature's alone where its annotation is a widget, and one whose
+// rectangle nobody can read may be seen.
+func TestSignatureFieldsInDisguise(t *testing.T) {
+	f := form()
+	signed := newOffice(t).signDraft(t, f, docMDP(2))
+	field := func(kind, rest string) update {
+		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
+			75: "<</Type/Annot/Subtype/" + kind + "/FT/Sig/T(Trzeci)/P 13 0 R" + rest +
+				"/V<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>>>"}}
+	}
+	for name, c := range map[string]struct {
+		data update
+		want bool
+	}{
+		"a widget": {field("Widget", "/Rect[0 0 0 0]"), true}, "a polygon": {field("Polygon", "/Rect[0 0 0 0]/Vertices[0 0 300 300]"), false},
+		"a link": {field("Link", "/Rect[0 0 0 0]"), false}, "a broken rectangle": {field("Widget", "/Rect[0 0 300.- 300.-]"), false},
+		"a short rectangle": {field("Widget", "/Rect[0 0 300]"), false},
+	} {
+		s := first(t, c.data.append(signed))
+		if got := told(s) == "timestamp"; got != c.want {
+			t.Errorf("%s: %q", name, told(s))
+		}
+	}
+}

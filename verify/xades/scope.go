@@ -229,6 +229,14 @@ func (s *signed) unsignedObject() bool {
 			return true
 		}
 	}
+	if s.props.object.IsZero() {
+		return false
+	}
+	for beside := range s.props.object.Elements() {
+		if beside != s.props.qualifying && !s.namesWithin(beside) {
+			return true // in the clothes of the signature's own properties
+		}
+	}
 	return false
 }
 

@@ -272,6 +272,9 @@ func (c *checker) verifyContent(key *algorithm.PublicKey) error {
 	if cms.LooksLikeSignedAttributes(start.kept) {
 		return errors.New("the content is an encoding of signed attributes")
 	}
+	if what := passedOff(start.kept); what != "" {
+		return fmt.Errorf("the content is %s, which another signature is over", what)
+	}
 	var notes []string
 	var err error
 	if c.scheme.SignsDigest() {
