@@ -105,7 +105,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	}
 	if v.cfg.Gatherer != nil {
 		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
-		found := v.cfg.Gatherer.Gather(b.Context(), doc, trust, v.time(r))
+		found := v.cfg.Gatherer.Gather(b, doc, trust, v.time(r))
 		v.cfg.Complain(found.Problems)
 		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)

@@ -129,16 +129,6 @@ func (b *Budget) Hold(octets int) error {
 // Release gives back what was held and is not kept after all.
 func (b *Budget) Release(octets int) { b.held.Add(int64(max(octets, 0))) }
 
-// Lower leaves at most units of work: a document whose signatures are false is owed less.
-func (b *Budget) Lower(units int64) {
-	for {
-		left := b.work.Load()
-		if left <= units || b.work.CompareAndSwap(left, units) {
-			return
-		}
-	}
-}
-
 // Left is what is left of the units of work.
 func (b *Budget) Left() int64 { return max(b.work.Load(), 0) }
 

@@ -54,18 +54,6 @@ func TestContextEndsWork(t *testing.T) {
 	}
 }
 
-func TestLowerNeverRaises(t *testing.T) {
-	b := budget.Of(t.Context(), 100, 0)
-	b.Lower(200)
-	if b.Left() != 100 {
-		t.Error("raised to", b.Left())
-	}
-	b.Lower(10)
-	if err := b.Work(11); !errors.Is(err, budget.ErrExceeded) {
-		t.Error(err)
-	}
-}
-
 // TestSizeBuysWork: what is larger may take longer, and an input up to 1 MiB always the same.
 func TestSizeBuysWork(t *testing.T) {
 	small, same, large := budget.New(t.Context(), 0), budget.New(t.Context(), 1<<20), budget.New(t.Context(), 101<<20)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/internal/fetch"
 	"trustcore/verify/path"
@@ -46,6 +47,11 @@ const (
 	maxQuestions    = 100 // certificates of one document that are asked about
 	maxPool         = 2000
 	asksAtOnce      = 8 // for one document
+
+	// certificateCost is what it costs to find a certificate in the cache or to read it, and to put it into a pool, in
+	// units of the budget: mostly the first.
+	certificateCost = 3_000
+	octetCost       = 4 // to parse an octet of a CRL or an OCSP response
 )
 
 // Gatherer is safe for concurrent use.
@@ -121,11 +127,12 @@ func (b bundle) with(o bundle) bundle {
 }
 
 // Gather looks for revocation information about every certificate of the document's chains that the document does not
-// carry enough of. It returns when all is there, when the context ends, or when the time for one document is over.
-func (g *Gatherer) Gather(ctx context.Context, doc *signature.Document, trust Trust, at time.Time) Found {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
+// carry enough of. It returns when all is there, when the budget or its context ends, or when the time for one document
+// is over. What is spent is the search for chains, whose signers a stranger chose.
+func (g *Gatherer) Gather(b *budget.Budget, doc *signature.Document, trust Trust, at time.Time) Found {
+	ctx, cancel := context.WithTimeout(b.Context(), g.cfg.Wait)
 	defer cancel()
-	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
+	r := &round{g: g, budget: b, trust: trust, at: at, seen: map[[32]byte]bool{}}
 	for _, s := range doc.Signatures {
 		own := bundle{s.Certificates, s.CRLs, s.OCSPs}
 		proofs := append(s.Timestamps[:len(s.Timestamps):len(s.Timestamps)], doc.Timestamps...)
@@ -155,7 +162,7 @@ func proven(stamps []*signature.Timestamp, after, at time.Time) time.Time {
 func (g *Gatherer) GatherFor(ctx context.Context, target []byte, further [][]byte, trust Trust, at time.Time) Found {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
 	defer cancel()
-	r := &round{g: g, trust: trust, at: at, seen: map[[32]byte]bool{}}
+	r := &round{g: g, budget: budget.New(ctx, 0), trust: trust, at: at, seen: map[[32]byte]bool{}}
 	r.about(ctx, target, bundle{certificates: further}, at)
 	return r.answer(ctx)
 }
@@ -163,6 +170,7 @@ func (g *Gatherer) GatherFor(ctx context.Context, target []byte, further [][]byt
 // round is the work for one document.
 type round struct {
 	g         *Gatherer
+	budget    *budget.Budget
 	trust     Trust
 	at        time.Time
 	seen      map[[32]byte]bool
@@ -176,13 +184,15 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 	if anchor == nil {
 		return
 	}
-	carried := readEvidence(came)
+	carried := r.read(came)
 	for i, c := range chain {
 		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
 		q, err := question(chain, i, anchor, pool)
-		if err != nil || carried.answers(q, from) || len(r.questions) == maxQuestions {
+		within := q
+		within.Budget, within.Verify = r.budget, r.g.cfg.Cache.VerifyWithin(r.budget)
+		if err != nil || carried.answers(within, from) || len(r.questions) == maxQuestions {
 			continue
 		}
 		r.seen[c.Fingerprint] = true
@@ -218,7 +228,8 @@ func question(chain []*certificate.Certificate, i int, anchor *path.Anchor, pool
 
 // chain returns the path to an anchor, valid or not: an expired certificate is asked about too.
 func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*certificate.Certificate, *path.Anchor, *path.Pool) {
-	if signer == nil {
+	came = came[:min(len(came), maxPool)]
+	if signer == nil || r.budget.Work(certificateCost*int64(1+len(came))) != nil {
 		return nil, nil, nil
 	}
 	target, err := r.g.cfg.Cache.Parse(signer)
@@ -226,14 +237,15 @@ func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*cer
 		return nil, nil, nil
 	}
 	var certificates []*certificate.Certificate
-	for _, der := range came[:min(len(came), maxPool)] {
+	for _, der := range came {
 		if c, err := r.g.cfg.Cache.Parse(der); err == nil {
 			certificates = append(certificates, c)
 		}
 	}
 	for missing := 0; ; missing++ {
 		pool := path.NewPool(certificates...)
-		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at, DirectTrust: true, Cache: r.g.cfg.Cache})
+		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at, DirectTrust: true,
+			Budget: r.budget, Cache: r.g.cfg.Cache})
 		if result.Anchor != nil || missing == maxMissing {
 			return result.Chain, result.Anchor, pool
 		}
@@ -283,14 +295,21 @@ type carried struct {
 	crls      []*revocation.CRL
 }
 
-func readEvidence(b bundle) carried {
+// read parses what came with a signer, as far as the budget goes.
+func (r *round) read(b bundle) carried {
 	var c carried
 	for _, der := range b.ocsps {
-		if r, err := revocation.ParseOCSP(der); err == nil {
-			c.responses = append(c.responses, r)
+		if r.budget.Work(octetCost*int64(len(der))) != nil {
+			break
+		}
+		if answer, err := revocation.ParseOCSP(der); err == nil {
+			c.responses = append(c.responses, answer)
 		}
 	}
 	for _, der := range b.crls {
+		if r.budget.Work(octetCost*int64(len(der))) != nil {
+			break
+		}
 		if l, err := revocation.ParseCRL(der); err == nil {
 			c.crls = append(c.crls, l)
 		}

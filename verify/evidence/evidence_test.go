@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/signature"
 )
 
@@ -156,7 +159,7 @@ func TestEverySignerOfADocument(t *testing.T) {
 		},
 		Timestamps: []*signature.Timestamp{{Signer: c.x.Raw}},
 	}
-	w.wantFound(g.Gather(t.Context(), doc, w.trust(), w.clock()), 3, 0)
+	w.wantFound(g.Gather(budget.New(t.Context(), 0), doc, w.trust(), w.clock()), 3, 0)
 	w.wantAsked("/ocsp", 3)
 }
 
@@ -174,7 +177,7 @@ func TestEvidenceInTheDocument(t *testing.T) {
 		if test.stamped > 0 {
 			s.Timestamps = []*signature.Timestamp{{Time: now.Add(-test.stamped)}}
 		}
-		f := w.gatherer(nil).Gather(t.Context(), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), now)
+		f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), now)
 		w.wantFound(f, test.asked, 0)
 		w.wantAsked("/ocsp/"+strings.ReplaceAll(name, " ", "-"), test.asked)
 	}
@@ -199,7 +202,7 @@ func TestADocumentHasItsNumberOfQuestions(t *testing.T) {
 	for range maxQuestions + 20 {
 		doc.Signatures = append(doc.Signatures, &signature.Signature{Signer: w.leaf("/ocsp").x.Raw})
 	}
-	w.wantFound(g.Gather(t.Context(), doc, w.trust(), w.clock()), maxQuestions, 0)
+	w.wantFound(g.Gather(budget.New(t.Context(), 0), doc, w.trust(), w.clock()), maxQuestions, 0)
 }
 
 func TestWhatIsInUseIsRenewedInTime(t *testing.T) {
@@ -382,7 +385,7 @@ func BenchmarkCached(b *testing.B) {
 	g, leaf, trust := w.gatherer(nil), w.leaf("/ocsp"), w.trust()
 	doc := &signature.Document{Signatures: []*signature.Signature{{Signer: leaf.x.Raw}}}
 	for b.Loop() {
-		if f := g.Gather(b.Context(), doc, trust, w.clock()); len(f.OCSPs) != 1 {
+		if f := g.Gather(budget.New(b.Context(), 0), doc, trust, w.clock()); len(f.OCSPs) != 1 {
 			b.Fatal(f.Problems)
 		}
 	}
@@ -417,12 +420,12 @@ func TestWhatIsKnownOfADelegateIsGatheredToo(t *testing.T) {
 			if !test.noCheck {
 				asked = 2 // what came with the document does not settle it
 			}
-			found := g.Gather(context.Background(), doc, w.trust(), w.clock())
+			found := g.Gather(budget.New(t.Context(), 0), doc, w.trust(), w.clock())
 			if got := len(found.OCSPs) + len(found.CRLs); got != asked {
 				t.Errorf("%d pieces for a document with the answer alone, want %d", got, asked)
 			}
 			doc.Signatures[0].CRLs = [][]byte{w.list(w.ca)}
-			if found := g.Gather(context.Background(), doc, w.trust(), w.clock()); len(found.OCSPs)+len(found.CRLs) != 0 {
+			if found := g.Gather(budget.New(t.Context(), 0), doc, w.trust(), w.clock()); len(found.OCSPs)+len(found.CRLs) != 0 {
 				t.Errorf("%d pieces for a document with all that is needed", len(found.OCSPs)+len(found.CRLs))
 			}
 		})
@@ -442,6 +445,25 @@ func TestWhoIsAskedAbout(t *testing.T) {
 		})
 		if f := w.gather(w.gatherer(nil), leaf); len(f.OCSPs) != test.ocsps {
 			t.Errorf("%s: %d answers, want %d", name, len(f.OCSPs), test.ocsps)
+		}
+	}
+}
+
+// TestGatherSpends: what a stranger chose to bring is searched, read and verified within the document's budget.
+func TestGatherSpends(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.leaf("/ocsp")
+	list := w.list(w.ca)
+	for name, s := range map[string]*signature.Signature{
+		"certificates": {Signer: leaf.x.Raw, Certificates: slices.Repeat([][]byte{w.ca.x.Raw}, 1000)},
+		"lists":        {Signer: leaf.x.Raw, CRLs: slices.Repeat([][]byte{list}, 1000)},
+		"answers":      {Signer: leaf.x.Raw, OCSPs: slices.Repeat([][]byte{append([]byte{0x30, 0x82, 0x03, 0xe8}, make([]byte, 1000)...)}, 1000)},
+	} {
+		doc := &signature.Document{Signatures: slices.Repeat([]*signature.Signature{s}, 200)}
+		b := budget.Of(t.Context(), 100_000_000, 0)
+		w.gatherer(nil).Gather(b, doc, w.trust(), w.clock())
+		if !errors.Is(b.Err(), budget.ErrExceeded) {
+			t.Errorf("200,000 %s are within 100 ms of work", name)
 		}
 	}
 }

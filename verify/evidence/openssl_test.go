@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
@@ -119,7 +120,7 @@ func TestOpenSSLAuthority(t *testing.T) {
 		}
 		var came bundle
 		came.ocsps, came.crls = found.OCSPs, found.CRLs
-		all := readEvidence(came)
+		all := (&round{budget: budget.New(t.Context(), 0)}).read(came)
 		return revocation.Check(revocation.Question{Certificate: leaf, Issuer: anchor, IssuerName: anchor.Subject, IssuerKey: top.Key,
 			Time: time.Now().Add(time.Second), WithoutNextUpdate: time.Hour}, all.responses, all.crls).Status
 	}
