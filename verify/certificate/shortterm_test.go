@@ -1,17 +1,12 @@
 package certificate_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
 	"testing"
 	"time"
-
-	"trustcore/verify/certificate"
 )
 
 // TestWhatAnExtensionSays reads words of the issuer that spare or bind whoever relies on the certificate.
@@ -37,20 +32,8 @@ func TestWhatAnExtensionSays(t *testing.T) {
 		{"address and half a mask", true, constraints, address(255, 255), false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-			if err != nil {
-				t.Fatal(err)
-			}
-			template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), IsCA: test.ca,
-				BasicConstraintsValid: test.ca, ExtraExtensions: []pkix.Extension{{Id: test.id, Value: test.value}}}
-			der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := certificate.Parse(der)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := parse(t, mint(t, &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour),
+				IsCA: test.ca, BasicConstraintsValid: test.ca, ExtraExtensions: []pkix.Extension{{Id: test.id, Value: test.value}}}))
 			if c.ShortTerm() != test.shortTerm {
 				t.Errorf("short term: %v", c.ShortTerm())
 			}
