@@ -338,7 +338,7 @@ func (s *survey) tree(c *comparison, o Object, path fieldPath, depth int) {
 	}
 	kind := c.new.Name(dict["Subtype"])
 	if page := c.added[r.Number]; page > 0 {
-		s.onlySignatures = s.onlySignatures && kind == "Widget"
+		s.onlySignatures = s.onlySignatures && kind == "Widget" // another kind shows itself in its own way
 		s.page = page
 		s.widgets = append(s.widgets, r.Number)
 	}
@@ -361,9 +361,6 @@ func (s *survey) tree(c *comparison, o Object, path fieldPath, depth int) {
 // look adds what one dictionary says.
 func (s *survey) look(c *comparison, dict Dict) {
 	s.visible = s.visible || c.new.visible(dict)
-	if kind := c.new.Name(dict["Subtype"]); kind != "" && kind != "Widget" {
-		s.onlySignatures = false // an annotation of another kind shows itself in its own way
-	}
 	s.actions = s.actions || dict["A"] != nil || dict["AA"] != nil || dict["PA"] != nil || dict["Dest"] != nil
 	value := c.new.Dict(dict["V"])
 	if value == nil {
