@@ -19,7 +19,6 @@ func (c *comparison) strays() {
 			"%d bytes follow that are no update of the document", int64(len(d.data))-d.revisions[n-1].End)})
 	}
 	last := map[int]int64{} // where the object of a number begins that a search of the file finds last
-	inside := c.from        // end of the object that was found before
 	for pos := c.from; ; {
 		if d.meter.Work(probeSection) != nil || d.meter.Hold(holdNode) != nil {
 			return
@@ -35,12 +34,12 @@ func (c *comparison) strays() {
 			continue
 		}
 		start := c.from + int64(at)
-		end, known := d.known(header, start, pos)
-		if !known || start < inside { // also what is hidden in another's stream or string
-			c.searched(header)
+		known := d.known(header, start)
+		if !known {
+			c.searched(header) // also what hides in another's stream or string
 			continue
 		}
-		last[header.Number], inside = start, end
+		last[header.Number] = start
 	}
 	for _, number := range slices.Sorted(maps.Keys(last)) {
 		if d.supersedes(number, last[number]) {
@@ -76,35 +75,20 @@ func (d *Document) isSection(start int64) bool {
 	})
 }
 
-// known tells whether a cross reference names the object that begins at start, and where it ends.
-func (d *Document) known(header Ref, start, after int64) (end int64, ok bool) {
+// known tells whether a cross reference names the object that begins at start.
+func (d *Document) known(header Ref, start int64) bool {
 	for _, s := range d.sections {
 		if d.meter.Work(probeSection) != nil {
-			return after, true
+			return true
 		}
 		e, there := s.lookup(header.Number, d.base)
 		named := there && e.kind == entryOffset && e.generation == header.Generation &&
 			e.offset <= start && len(bytes.TrimLeft(d.data[e.offset:start], "\r\n\t\f\x00 ")) == 0
 		if named || s.stream && s.at == start || s.hybrid != nil && s.hybrid.at == start {
-			return d.objectEnd(after), true
+			return true
 		}
 	}
-	return after, false
-}
-
-// objectEnd is where the object ends whose keyword obj lies before a position, a stream's data included.
-func (d *Document) objectEnd(at int64) int64 {
-	p := d.parser(d.data[at:], at)
-	var s skimmed
-	err := p.skim(&s)
-	end := at + int64(p.pos)
-	if err == nil && p.keyword("stream") {
-		if data, err := d.locate(at+int64(p.endOfLine()), s.length); err == nil {
-			end = data.end
-		}
-	}
-	_ = d.meter.spend(p)
-	return end
+	return false
 }
 
 // strayTrailer finds a trailer that belongs to no cross reference and names another catalog.

@@ -549,3 +549,16 @@ func TestSignatureFieldsInDisguise(t *testing.T) {
 		}
 	}
 }
+
+// TestSupersededBySearch: an update that points back to the signed object changes nothing by its cross references, and
+// everything for a program that takes the object that lies last.
+func TestSupersededBySearch(t *testing.T) {
+	f := form()
+	signed := newOffice(t).signDraft(t, f, "")
+	signedAt := bytes.Index(signed, []byte("\n16 0 obj")) + 1
+	evil := update{objects: draft{16: f[16] + " "}}.append(signed)
+	back := update{entries: map[int]string{16: fmt.Sprintf("%010d 00000 n\r\n", signedAt)}}.append(evil)
+	if s := first(t, back); !strings.Contains(told(s), "other/UndefinedChanges") {
+		t.Errorf("an object is superseded by what lies before it: told %q: %v", told(s), s.Changes)
+	}
+}
