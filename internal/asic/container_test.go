@@ -175,6 +175,7 @@ func TestGuard(t *testing.T) {
 		{"other method in the local header", at(local+8, 0), "another method"},
 		{"gap", gap(t), "belong to no entry"},
 		{"name like mimetype", pack(t, file{"mimetype ", extended, false}, file{"a", "1", false}, file{"META-INF/signatures0.xml", "<a/>", false}), "looks like the mimetype entry"},
+		{"name that goes back", pack(t, file{"mimetype", extended, false}, file{"x/../umowa.txt", "1", false}), "goes back on its way"},
 		{"names that differ in case", pack(t, file{"mimetype", extended, false}, file{"Umowa.txt", "1", false}, file{"umowa.TXT", "2", false}), "are one on some systems"},
 		{"names that differ in composed letters", pack(t, file{"mimetype", extended, false}, file{"z\u0142\u00f3.txt", "1", false}, file{"z\u0142o\u0301.txt", "2", false}), "are one on some systems"},
 		{"names that differ in a dot at the end", pack(t, file{"mimetype", extended, false}, file{"a.txt", "1", false}, file{"a.txt.", "2", false}), "are one on some systems"},

@@ -49,6 +49,9 @@ func (c *Container) checkName(e *Entry) {
 	if key == ".." || strings.HasPrefix(key, "../") || strings.HasPrefix(key, "/") || len(key) > 1 && key[1] == ':' {
 		c.fault("the name %q leads out of the container", e.Name)
 	}
+	if slices.Contains(strings.FieldsFunc(e.Name, isSeparator), "..") {
+		c.fault("the name %q goes back on its way: programs write it to different places", e.Name)
+	}
 	if strings.ContainsFunc(e.Name, misleading) {
 		c.fault("the name %q holds characters that change how it is shown", e.Name)
 	}
@@ -56,6 +59,8 @@ func (c *Container) checkName(e *Entry) {
 		c.fault("the folder %q holds data", e.Name)
 	}
 }
+
+func isSeparator(r rune) bool { return r == '/' || r == '\\' }
 
 // misleading are control characters and those that turn the direction of writing: 'fdp.exe' reads 'exe.pdf'.
 func misleading(r rune) bool {
