@@ -68,14 +68,36 @@ func driven(handler http.Handler, done chan<- [2]string) http.Handler {
 	return mux
 }
 
+// removeProfile ends the helpers that outlive the browser and write into its profile, and removes that.
+func removeProfile(t *testing.T, browser *exec.Cmd, profile string) {
+	t.Helper()
+	if browser.Process != nil {
+		_ = syscall.Kill(-browser.Process.Pid, syscall.SIGKILL) // none is left where this fails
+	}
+	var err error
+	for range 200 { // a helper that is being killed may still finish what it writes
+		if err = os.RemoveAll(profile); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the browser's profile: %v", err)
+}
+
 func chromiumCommand(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	if _, err := os.Stat(chromium); err != nil {
 		t.Skip("Chromium is not installed: apt-get install chromium lets this test look at the page in a real browser")
 	}
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := exec.CommandContext(ctx, chromium, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors",
-		"--user-data-dir=" + filepath.Join(t.TempDir(), "profile")}, args...)...)
+		"--user-data-dir=" + profile}, args...)...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	t.Cleanup(func() { removeProfile(t, c, profile) })
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) } // it ends its helpers and its writing to the profile first
 	c.WaitDelay = 10 * time.Second
 	return c
