@@ -96,6 +96,26 @@ func (r *SignatureReport) Warnings() []string {
 	return list
 }
 
+// gravest returns all changes, or the most that are told: forbidden ones first, then those that a person may see, so
+// that no number of harmless ones hides another.
+func gravest(changes []signature.Change) []signature.Change {
+	if len(changes) <= maxTold {
+		return changes
+	}
+	rank := func(c signature.Change) int {
+		switch {
+		case c.Rule != signature.RuleNone:
+			return 0
+		case !additions[string(c.Kind)]:
+			return 1
+		}
+		return 2
+	}
+	sorted := slices.Clone(changes)
+	slices.SortStableFunc(sorted, func(a, b signature.Change) int { return rank(a) - rank(b) })
+	return sorted[:maxTold]
+}
+
 func changeOf(c signature.Change) Change {
 	return Change{Kind: string(c.Kind), Revision: c.Revision, Object: c.Object, Page: c.Page, What: c.What, Forbidden: string(c.Rule)}
 }
@@ -113,6 +133,7 @@ var forbidden = map[signature.Rule]string{
 
 // describe fills in what is signed, what was changed since, and what lies beside unsigned.
 func (r *SignatureReport) describe(s *signature.Signature) {
+	told := map[Scope]bool{}
 	for _, ref := range s.References {
 		r.unknown = r.unknown || ref.Unchecked != ""
 		if ref.Scope == "" || !isContent(ref.Type) {
@@ -121,16 +142,16 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 		// What follows a whole revision of a PDF is told as changes; to call the revision a part would say it twice.
 		revision := ref.Type == "byte-range" && len(s.Changes) > 0
 		scope := Scope{Name: ref.Name, Scope: ref.Scope, Full: ref.Full && len(s.Unsigned) == 0, part: !ref.Full && !revision}
-		if !slices.Contains(r.Scopes, scope) {
+		if !told[scope] {
+			told[scope] = true
 			r.Scopes = append(r.Scopes, scope)
 		}
 	}
-	for i, c := range s.Changes {
-		if i == maxTold {
-			r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", len(s.Changes)-i))
-			break
-		}
+	for _, c := range gravest(s.Changes) {
 		r.Changes = append(r.Changes, changeOf(c))
+	}
+	if more := len(s.Changes) - len(r.Changes); more > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", more))
 	}
 	r.unsigned, r.constrained = len(s.Unsigned), len(s.Constraints) > 0
 	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])

@@ -3,6 +3,7 @@ package verify
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,20 @@ func TestSignerUse(t *testing.T) {
 		}
 		if strict.SubIndication != want || loose.Indication != TotalPassed {
 			t.Errorf("%s: strict %s %q, dss-default %s %q", name, strict.SubIndication, strict.Reasons, loose.Indication, loose.Reasons)
+		}
+	}
+}
+
+// TestManyChangesHideNone: a change that is told in the sentence is told whatever number of harmless ones comes first.
+func TestManyChangesHideNone(t *testing.T) {
+	w := newWorld(t)
+	for _, rule := range []signature.Rule{signature.RuleNone, signature.RuleVisual} {
+		r := w.judged(t, DSSPolicy(), func(s *signature.Signature) {
+			s.Changes = slices.Repeat([]signature.Change{{Kind: signature.ChangeValidationData, Revision: 2, What: "a"}}, 2*maxTold)
+			s.Changes = append(s.Changes, signature.Change{Kind: signature.ChangeContent, Revision: 3, Page: 1, What: "b", Rule: rule})
+		})
+		if en := r.Sentence["en"]; !strings.Contains(en, "what a page shows or does was changed (page 1)") || len(r.Changes) != maxTold {
+			t.Errorf("%q: %d told: %s", rule, len(r.Changes), en)
 		}
 	}
 }

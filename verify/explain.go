@@ -168,8 +168,10 @@ func (s Scope) partial() string {
 // unique returns what name gives for the items, in order, without repeats and empty ones.
 func unique[T any](items []T, name func(T) string) []string {
 	var list []string
+	known := map[string]bool{"": true}
 	for _, item := range items {
-		if n := name(item); n != "" && !slices.Contains(list, n) {
+		if n := name(item); !known[n] {
+			known[n] = true
 			list = append(list, n)
 		}
 	}
