@@ -41,7 +41,6 @@ func (j *judge) book(s *signature.Signature) *book {
 const (
 	poolCost        = 400    // to put a certificate into a pool
 	certificateCost = 15_000 // to parse one
-	octetCost       = 4      // to parse an octet of a CRL or an OCSP response
 )
 
 // shelf keeps what one call of Judge has parsed: signatures and time-stamps of a file share their evidence,
@@ -77,12 +76,12 @@ func (s *shelf) certificatesOf(list [][]byte) []*certificate.Certificate {
 // read adds to the book what can be parsed.
 func (s *shelf) read(b *book, crls, responses [][]byte) {
 	for _, der := range limited(crls) {
-		if l := remember(s.budget, octetCost*int64(len(der)), s.crls, der, revocation.ParseCRL); l != nil {
+		if l := remember(s.budget, revocation.OctetCost*int64(len(der)), s.crls, der, revocation.ParseCRL); l != nil {
 			b.crls = append(b.crls, l)
 		}
 	}
 	for _, der := range limited(responses) {
-		if r := remember(s.budget, octetCost*int64(len(der)), s.responses, der, revocation.ParseOCSP); r != nil {
+		if r := remember(s.budget, revocation.OctetCost*int64(len(der)), s.responses, der, revocation.ParseOCSP); r != nil {
 			b.responses = append(b.responses, r)
 		}
 	}

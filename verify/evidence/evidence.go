@@ -51,7 +51,6 @@ const (
 	// certificateCost is what it costs to find a certificate in the cache or to read it, and to put it into a pool, in
 	// units of the budget: mostly the first.
 	certificateCost = 3_000
-	octetCost       = 4 // to parse an octet of a CRL or an OCSP response
 )
 
 // Gatherer is safe for concurrent use.
@@ -297,24 +296,21 @@ type carried struct {
 
 // read parses what came with a signer, as far as the budget goes.
 func (r *round) read(b bundle) carried {
-	var c carried
-	for _, der := range b.ocsps {
-		if r.budget.Work(octetCost*int64(len(der))) != nil {
+	return carried{readable(r.budget, b.ocsps, revocation.ParseOCSP), readable(r.budget, b.crls, revocation.ParseCRL)}
+}
+
+// readable returns what of a list can be parsed within the budget.
+func readable[T any](b *budget.Budget, list [][]byte, parse func([]byte) (*T, error)) []*T {
+	var parsed []*T
+	for _, der := range list {
+		if b.Work(revocation.OctetCost*int64(len(der))) != nil {
 			break
 		}
-		if answer, err := revocation.ParseOCSP(der); err == nil {
-			c.responses = append(c.responses, answer)
+		if v, err := parse(der); err == nil {
+			parsed = append(parsed, v)
 		}
 	}
-	for _, der := range b.crls {
-		if r.budget.Work(octetCost*int64(len(der))) != nil {
-			break
-		}
-		if l, err := revocation.ParseCRL(der); err == nil {
-			c.crls = append(c.crls, l)
-		}
-	}
-	return c
+	return parsed
 }
 
 // answers reports whether the document's own evidence settles the matter: the certificate was revoked, or it was good

@@ -130,6 +130,9 @@ type Use struct {
 	Object    [sha256.Size]byte // SHA-256 of the DER of the answer, list or certificate that is signed
 }
 
+// OctetCost is what it costs to parse an octet of a CRL or an OCSP response, in units of internal/budget.
+const OctetCost = 4
+
 // AnyAge lets evidence without nextUpdate serve for ever.
 const AnyAge time.Duration = 1<<63 - 1
 
