@@ -20,7 +20,7 @@ func (c *comparison) strays() {
 	}
 	last := map[int]int64{} // where the object of a number begins that a search of the file finds last
 	for pos := c.from; ; {
-		if d.meter.Work(probeSection) != nil || d.meter.Hold(holdNode) != nil {
+		if d.meter.Work(probeSection) != nil {
 			return
 		}
 		next := indexFrom(d.data, "obj", pos)
@@ -34,10 +34,12 @@ func (c *comparison) strays() {
 			continue
 		}
 		start := c.from + int64(at)
-		known := d.known(header, start)
-		if !known {
+		if !d.known(header, start) {
 			c.searched(header) // also what hides in another's stream or string
 			continue
+		}
+		if _, found := last[header.Number]; !found && d.meter.Hold(holdNode) != nil {
+			return
 		}
 		last[header.Number] = start
 	}
@@ -84,11 +86,11 @@ func (d *Document) known(header Ref, start int64) bool {
 		e, there := s.lookup(header.Number, d.base)
 		named := there && e.kind == entryOffset && e.generation == header.Generation &&
 			e.offset <= start && len(bytes.TrimLeft(d.data[e.offset:start], "\r\n\t\f\x00 ")) == 0
-		if named || s.stream && s.at == start || s.hybrid != nil && s.hybrid.at == start {
+		if named {
 			return true
 		}
 	}
-	return false
+	return d.isSection(start)
 }
 
 // strayTrailer finds a trailer that belongs to no cross reference and names another catalog.

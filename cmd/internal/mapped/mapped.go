@@ -37,11 +37,11 @@ func Open(name string, most int64) (*File, error) {
 	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return read(f, name, most)
 	}
-	return Map(f, info.Size())
+	return mapFile(f, info.Size())
 }
 
-// Map maps the first size octets of an open file, which may be closed afterwards.
-func Map(f *os.File, size int64) (*File, error) {
+// mapFile maps the first size octets of an open file, which may be closed afterwards.
+func mapFile(f *os.File, size int64) (*File, error) {
 	octets, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_PRIVATE)
 	if err != nil {
 		return nil, fmt.Errorf("mapping %s: %w", f.Name(), err)
