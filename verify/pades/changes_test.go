@@ -513,12 +513,13 @@ func TestKindsWithoutMeaning(t *testing.T) {
 func TestObjectsThatASearchFinds(t *testing.T) {
 	signed := newOffice(t).signDraft(t, form(), "")
 	for name, c := range map[string]struct {
-		object string
-		want   bool
+		object, before string
+		want           bool
 	}{
-		"in a string": {"<</A(\n16 0 obj<</X 1>>endobj\n)>>", true}, "none": {"<</A(\n16 0 ob)>>", false},
+		"in a string": {"<</A(\n16 0 obj<</X 1>>endobj\n)>>", "", true}, "none": {"<</A(\n16 0 ob)>>", "", false},
+		"a new number": {"<<>>", "150 0 obj\n<<>>\nendobj\n", true}, "superseded by a named one": {"<<>>", "99 0 obj\n<</X 1>>\nendobj\n", true},
 	} {
-		s := first(t, update{objects: draft{99: c.object}}.append(signed))
+		s := first(t, update{objects: draft{99: c.object}, before: c.before}.append(signed))
 		if got := strings.Contains(told(s), "other/UndefinedChanges"); got != c.want {
 			t.Errorf("%s: %t: %v", name, got, s.Changes)
 		}
