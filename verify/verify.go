@@ -74,7 +74,7 @@ func recognise(data []byte) container {
 		return containerEmpty
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")), bytes.HasPrefix(data, []byte("PK\x05\x06")):
 		return containerZIP
-	case isSignedData(head):
+	case cades.Looks(head):
 		return containerCMS // also one that holds a PDF, whose header is allowed to stand somewhat later
 	case bytes.Contains(head, []byte("%PDF-")):
 		return containerPDF
@@ -84,13 +84,6 @@ func recognise(data []byte) container {
 		return containerCMS
 	}
 	return containerUnknown
-}
-
-// isSignedData tells a SEQUENCE that begins with id-signedData, whatever its content is (RFC 5652, 3 and 5.1).
-func isSignedData(head []byte) bool {
-	const lengthOctets = 9 // of a BER length at most, its first octet included
-	oid := []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02")
-	return head[0] == 0x30 && bytes.Contains(head[1:min(len(head), 1+lengthOctets+len(oid))], oid)
 }
 
 // isEncodedCMS tells PEM and bare base64 of something that begins as a SEQUENCE.
