@@ -87,11 +87,11 @@ func (f *formChange) fields(before, after Array, path fieldPath) {
 		f.add(Change{Kind: ChangeOther, Object: f.object, What: "the form is too large to be compared"})
 		return
 	}
-	listed, present := map[int]bool{}, map[int]bool{}
+	listed, present := map[Ref]bool{}, map[Ref]bool{}
 	var direct Array
 	for _, o := range after {
 		if r, ok := o.(Ref); ok {
-			present[r.Number] = true
+			present[r] = true
 		}
 	}
 	for _, o := range before {
@@ -100,9 +100,9 @@ func (f *formChange) fields(before, after Array, path fieldPath) {
 		case !ok:
 			direct = append(direct, o)
 			f.freeze(o, &reason{Change: f.look(f.object, path, "a field was changed")})
-		case listed[r.Number]:
-		case present[r.Number]:
-			listed[r.Number] = true
+		case listed[r]:
+		case present[r]:
+			listed[r] = true
 			f.field(r, path)
 		default:
 			f.add(f.look(r, path, "a field was removed"))
@@ -111,7 +111,7 @@ func (f *formChange) fields(before, after Array, path fieldPath) {
 	for _, o := range after {
 		r, ok := o.(Ref)
 		switch {
-		case ok && listed[r.Number]:
+		case ok && listed[r]:
 		case !ok && len(direct) > 0 && f.same(direct[0], o):
 			direct = direct[1:]
 		default:

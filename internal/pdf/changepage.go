@@ -178,14 +178,14 @@ func (c *comparison) page(leaf leaf, page int) {
 // listAnnotations finds what came to a page and what left it.
 func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 	now := c.new.array(after)
-	present := map[int]bool{}
+	present := map[Ref]bool{}
 	for _, a := range now {
 		if r, ok := a.(Ref); ok && c.new.meter.Hold(holdNode) == nil {
-			present[r.Number] = true
+			present[r] = true
 		}
 	}
-	listed := map[int]bool{}
-	var kept []int
+	listed := map[Ref]bool{}
+	var kept []Ref
 	var direct Array
 	for _, a := range c.old.array(before) {
 		r, ok := a.(Ref)
@@ -194,9 +194,9 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 			c.freeze(a, &reason{Change: annotationChange(leaf, page)})
 			continue
 		}
-		listed[r.Number] = true
-		if present[r.Number] {
-			kept = append(kept, r.Number)
+		listed[r] = true
+		if present[r] {
+			kept = append(kept, r)
 		} else {
 			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: "an annotation was removed"})
 		}
@@ -206,8 +206,8 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 		switch {
 		case !ok && len(direct) > 0 && c.same(direct[0], a):
 			direct = direct[1:]
-		case ok && listed[r.Number]:
-			if len(kept) > 0 && kept[0] == r.Number {
+		case ok && listed[r]:
+			if len(kept) > 0 && kept[0] == r {
 				kept = kept[1:]
 			}
 		default:

@@ -563,3 +563,16 @@ func TestSupersededBySearch(t *testing.T) {
 		t.Errorf("an object is superseded by what lies before it: told %q: %v", told(s), s.Changes)
 	}
 }
+
+// TestReferencesOfAnotherGeneration: a reference to another generation of an object is one to nothing for some readers.
+func TestReferencesOfAnotherGeneration(t *testing.T) {
+	f := form()
+	signed := newOffice(t).signDraft(t, f, "")
+	for name, u := range map[string]update{
+		"a field": {objects: draft{6: f.edit(6, "7 0 R", "7 1 R")[6]}}, "an annotation": {objects: draft{13: f.edit(13, "[23 0 R]", "[23 1 R]")[13]}},
+	} {
+		if s := first(t, u.append(signed)); !strings.Contains(told(s), "removal/") {
+			t.Errorf("%s: %q: %v", name, told(s), s.Changes)
+		}
+	}
+}
