@@ -37,7 +37,9 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 	for _, s := range doc.Signatures {
 		r.Signatures = append(r.Signatures, j.signature(s, verdicts))
 	}
-	r.Notes = slices.Clone(doc.Notes)
+	for _, n := range doc.Notes {
+		r.Notes = append(r.Notes, printable(n))
+	}
 	if doc.Unchecked != "" {
 		r.unread(doc.Unchecked)
 	}
@@ -131,6 +133,7 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 	}
 	r.Indication, r.SubIndication, r.Reasons = v.indication, v.sub, v.reasons
 	r.classify(j, s, signer, chain)
+	r.printable()
 	r.Sentence = explain(&r)
 	return r
 }

@@ -59,6 +59,7 @@ func (j *judge) timestamps(doc *signature.Document) map[*signature.Timestamp]Tim
 				r.Indication = Failed
 			}
 		}
+		r.printable()
 		verdicts[t] = r
 	}
 	return verdicts
