@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -13,31 +12,15 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
-	"trustcore/cmd/internal/registry"
-	"trustcore/internal/audit"
+	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/budget/budgettest"
-	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
 
 // enrolmentDoor is the door that strangers reach, with a registry behind it in which nobody may enrol.
 func enrolmentDoor(t testing.TB) http.Handler {
 	t.Helper()
-	db, err := store.Open(t.Context(), storetest.SQLite(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
-	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: time.Now,
-		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/24"), Hub: netip.MustParseAddr("10.64.0.1")}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), time.Now)
 	d := &daemon{registry: r, gateways: newGateways()}
 	return d.enrolment(httpserver.Server{Name: "enrolment", Logger: slog.New(slog.DiscardHandler)})
 }

@@ -15,8 +15,8 @@ import (
 
 	"trustcore/cmd/internal/activation"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/audit"
-	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
 
@@ -89,21 +89,7 @@ func (w *world) steps() activation.Steps {
 
 func open(t *testing.T) *registry.Registry {
 	t.Helper()
-	db, err := store.Open(t.Context(), storetest.SQLite(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
-	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: time.Now,
-		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/24"), Hub: netip.MustParseAddr("10.64.0.1")}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), time.Now)
 	return r
 }
 

@@ -19,9 +19,9 @@ import (
 
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
-	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
 
@@ -67,15 +67,8 @@ type desk struct {
 func open(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{T: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), storetest.SQLite(t))
-	d.must(err)
-	t.Cleanup(func() { _ = db.Close() })
-	d.audit, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	d.must(err)
-	t.Cleanup(func() { _ = d.audit.Close(context.Background()) })
-	d.registry, err = registry.Open(t.Context(), registry.Config{DB: db, Audit: d.audit, Now: d.clock,
-		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/29"), Hub: netip.MustParseAddr("10.64.0.1")}})
-	d.must(err)
+	d.registry, d.audit = registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/29"), d.clock)
+	var err error
 	d.console, err = console.New(console.Config{
 		Registry: d.registry, Audit: d.audit, Now: d.clock, Logger: slog.New(slog.DiscardHandler),
 		Certificates: func(context.Context) ([]console.Certificate, error) { return d.certificates, nil },

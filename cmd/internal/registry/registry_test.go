@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/audit"
-	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
 
@@ -49,22 +49,7 @@ var (
 
 func open(t *testing.T, url string) (*registry.Registry, *audit.Log) {
 	t.Helper()
-	db, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
-	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: func() time.Time { return now },
-		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/29"), Hub: netip.MustParseAddr("10.64.0.1")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, log
+	return registrytest.Open(t, url, netip.MustParsePrefix("10.64.0.0/29"), func() time.Time { return now })
 }
 
 func parse(t *testing.T, text string) registry.Order {
