@@ -199,11 +199,19 @@ func isOwnStatement(n, object xmldsig.Node) bool {
 
 // names tells whether a reference of the signature, or of a manifest that it signs, names the element.
 func (s *signed) names(n xmldsig.Node) bool {
+	return s.signs(func(target xmldsig.Node) bool { return target == n })
+}
+
+// namesWithin tells whether one names something inside of it, or itself.
+func (s *signed) namesWithin(n xmldsig.Node) bool { return s.signs(n.Contains) }
+
+// signs looks for an intact reference into the document whose target is meant.
+func (s *signed) signs(meant func(target xmldsig.Node) bool) bool {
 	if s.budget.Work(int64(perEntry*len(s.checked))) != nil {
 		return false
 	}
 	for i := range s.checked {
-		if out := &s.checked[i].out; out.Target == n && out.Intact && !out.External {
+		if out := &s.checked[i].out; out.Intact && !out.External && meant(out.Target) {
 			return true
 		}
 	}
@@ -235,18 +243,6 @@ func (s *signed) unsignedObject() bool {
 	for beside := range s.props.object.Elements() {
 		if beside != s.props.qualifying && !s.namesWithin(beside) {
 			return true // in the clothes of the signature's own properties
-		}
-	}
-	return false
-}
-
-func (s *signed) namesWithin(object xmldsig.Node) bool {
-	if s.budget.Work(int64(perEntry*len(s.checked))) != nil {
-		return false
-	}
-	for i := range s.checked {
-		if out := &s.checked[i].out; out.Intact && !out.External && object.Contains(out.Target) {
-			return true
 		}
 	}
 	return false
