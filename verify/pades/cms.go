@@ -42,6 +42,6 @@ func (d *dictionary) messageDigest() {
 		return
 	}
 	ref := d.signed.References[0]
-	ref.Name, ref.Type = "message digest", "message-digest"
+	ref.Name, ref.Type, ref.Scope = "message digest", "message-digest", "" // the byte range tells what is covered
 	d.signed.References = append(d.signed.References, ref)
 }
