@@ -15,6 +15,8 @@ var conformance = []struct {
 }{
 	{"RevokeIsSeenAtOnce", testRevokeIsSeenAtOnce},
 	{"TwoNodesAndARestart", testTwoNodesAndARestart},
+	{"SecondNodeFollows", testSecondNodeFollows},
+	{"StateOfTheVersionBefore", testStateOfTheVersionBefore},
 	{"InventoryFilters", testInventoryFilters},
 	{"IssueConcurrently", testIssueConcurrently},
 	{"OpenSSLVerifiesChainsWithLists", testOpenSSLVerifiesChainsWithLists},

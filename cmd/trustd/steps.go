@@ -213,7 +213,7 @@ func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Comp
 		if !seal && !all {
 			continue
 		}
-		if err := d.ca.Revoke(ctx, carrier, c.Serial, pki.CessationOfOperation, by); err != nil {
+		if _, err := d.ca.Revoke(ctx, carrier, pki.Selector{Serial: c.Serial}, pki.CessationOfOperation, by); err != nil {
 			return err
 		}
 	}
