@@ -44,6 +44,7 @@ type signingKey struct {
 	crypto.Signer
 	signed atomic.Int64
 	away   atomic.Bool
+	during func() // optional: what happens while it signs
 }
 
 func (k *signingKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
@@ -51,6 +52,9 @@ func (k *signingKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts)
 		return nil, errors.New("the token is away")
 	}
 	k.signed.Add(1)
+	if k.during != nil {
+		k.during()
+	}
 	return k.Signer.Sign(rand, digest, opts)
 }
 
