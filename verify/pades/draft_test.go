@@ -88,6 +88,7 @@ type update struct {
 	trailer string         // keys that come first in the trailer, so that they are not the last of a kind
 	size    int            // of the trailer, 0 for enough
 	root    int
+	info    int    // of the trailer, 0 for object 12
 	start   int    // of startxref, 0 for the table
 	before  string // bytes before the objects
 	after   string // bytes after the end
@@ -129,7 +130,8 @@ func (u update) append(file []byte) []byte {
 	if u.size == 0 {
 		size = trailerSize
 	}
-	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\n", u.trailer, size, root, previous(file))
+	info := max(u.info, 12)
+	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info %d 0 R%s>>\n", u.trailer, size, root, info, previous(file))
 	if u.start > 0 {
 		at = u.start
 	}
