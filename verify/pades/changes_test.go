@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,7 +66,7 @@ func TestForbiddenChanges(t *testing.T) {
 		{"content of another name", update{objects: draft{3: f.edit(3, "/Contents 4 0 R", "/Contents 70 0 R")[3], 70: evil}}, "content" + visual},
 		{"content of another generation", update{objects: f.edit(3, "/Contents 4 0 R", "/Contents 4 1 R")}, "content" + visual},
 		{"content typed as cross references", update{objects: draft{4: stream("/Type/XRef", "BT ET")}}, "content" + visual},
-		{"content typed as object stream", update{objects: draft{4: stream("/Type/ObjStm", "BT ET")}}, "content" + visual},
+		{"content typed as object stream", update{objects: draft{4: stream("/Type/ObjStm", "BT ET")}}, "content" + visual + " other" + undefined},
 		{"content typed as metadata", update{objects: draft{4: stream("/Type/Metadata", "BT ET")}}, "content" + visual},
 		{"font", update{objects: draft{5: "<</Type/Font/Subtype/Type3>>"}}, "content" + visual},
 		{"form XObject", update{objects: draft{18: stream("/Type/XObject/Subtype/Form/BBox[0 0 20 20]", "0 0 300 300 re f")}}, "content" + visual},
@@ -335,18 +336,17 @@ func TestAllowedChanges(t *testing.T) {
 func TestFurtherSignatures(t *testing.T) {
 	f := form()
 	o := newOffice(t)
-	const signing, stamping, seen = "signature", "timestamp", "annotation"
+	const signing, stamped, seen = "signature", "timestamp", "annotation"
 	inEmpty := update{objects: f.edit(20, "/T(Drugi)", "/T(Drugi)/V 91 0 R/F 132/AP<</N 16 0 R>>")}
 	inNew := func(rect, value string) update {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
 			75: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Trzeci)/V " + value + "/AP<</N 16 0 R>>/P 13 0 R/Rect[" + rect + "]>>"}}
 	}
-	token := "<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>"
 	for level, want := range [][]string{
-		{signing, signing, signing, stamping, seen},
-		{signing + certified, signing + certified, signing + certified, stamping, seen + certified},
-		{signing, signing, signing, stamping, seen + certified},
-		{signing, signing, signing, stamping, seen + certified},
+		{signing, signing, signing, stamped, seen},
+		{signing + certified, signing + certified, signing + certified, stamped, seen + certified},
+		{signing, signing, signing, stamped, seen + certified},
+		{signing, signing, signing, stamped, seen + certified},
 	} {
 		signed := o.signDraft(t, f, "")
 		if level > 0 {
@@ -355,7 +355,7 @@ func TestFurtherSignatures(t *testing.T) {
 		for i, data := range [][]byte{
 			o.signUpdate(t, signed, inEmpty, 91, ""), o.signUpdate(t, signed, inNew("0 0 0 0", "91 0 R"), 91, ""),
 			o.signUpdate(t, signed, inNew("0 0 300 300", "91 0 R"), 91, ""),
-			inNew("0 0 0 0", token).append(signed), inNew("0 0 300 300", token).append(signed),
+			o.stampUpdate(t, signed, inNew("0 0 0 0", "91 0 R"), 91), o.stampUpdate(t, signed, inNew("0 0 300 300", "91 0 R"), 91),
 		} {
 			s := first(t, data)
 			if got := told(s); got != want[i] {
@@ -530,11 +530,12 @@ func TestObjectsThatASearchFinds(t *testing.T) {
 // rectangle nobody can read may be seen.
 func TestSignatureFieldsInDisguise(t *testing.T) {
 	f := form()
-	signed := newOffice(t).signDraft(t, f, docMDP(2))
+	o := newOffice(t)
+	signed := o.signDraft(t, f, docMDP(2))
 	field := func(kind, rest string) update {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
 			75: "<</Type/Annot/Subtype/" + kind + "/FT/Sig/T(Trzeci)/P 13 0 R" + rest +
-				"/V<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>>>"}}
+				"/V 91 0 R>>"}}
 	}
 	for name, c := range map[string]struct {
 		data update
@@ -544,7 +545,7 @@ func TestSignatureFieldsInDisguise(t *testing.T) {
 		"a link": {field("Link", "/Rect[0 0 0 0]"), false}, "a broken rectangle": {field("Widget", "/Rect[0 0 300.- 300.-]"), false},
 		"a short rectangle": {field("Widget", "/Rect[0 0 300]"), false},
 	} {
-		s := first(t, c.data.append(signed))
+		s := first(t, o.stampUpdate(t, signed, c.data, 91))
 		if got := told(s) == "timestamp"; got != c.want {
 			t.Errorf("%s: %q", name, told(s))
 		}
@@ -574,5 +575,42 @@ func TestReferencesOfAnotherGeneration(t *testing.T) {
 		if s := first(t, u.append(signed)); !strings.Contains(told(s), "removal/") {
 			t.Errorf("%s: %q: %v", name, told(s), s.Changes)
 		}
+	}
+}
+
+// TestTimestampsThatAreNone: a field that says it holds a time-stamp, and none that anybody can read, is no evidence.
+func TestTimestampsThatAreNone(t *testing.T) {
+	f := form()
+	o := newOffice(t)
+	value := func(text string) update {
+		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 75: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Trzeci)/Rect[0 0 0 0]/V " + text + ">>"}}
+	}
+	signed := o.signDraft(t, f, docMDP(1))
+	good := o.stampUpdate(t, signed, value("91 0 R"), 91)
+	token := fmt.Sprintf("<%x>", o.token(t, make([]byte, 32), day))
+	sum := sha256.Sum256(slices.Concat(signed[:10], signed[20:50]))
+	part := fmt.Sprintf("<%x>", o.token(t, sum[:], day))
+	signs := value("91 0 R")
+	signs.objects[75] = strings.Replace(signs.objects[75], "/V 91 0 R", "/Kids[<</T(a)/V 91 0 R>><</T(b)/V 90 0 R>>]", 1)
+	signs.objects[90] = "<<" + stamping + "/ByteRange[0 1 2 3]/Contents<00>>>"
+	for name, data := range map[string][]byte{
+		"a token": good, "no token": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents<00>>>").append(signed),
+		"a token about something else": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents" + token + ">>").append(signed),
+		"a token about a part":         value("<<" + stamping + "/ByteRange[0 10 20 30]/Contents" + part + ">>").append(signed),
+		"another imprint":              bytes.Replace(good, []byte("/T(Trzeci)"), []byte("/T(Tretii)"), 1),
+		"a signature beside it":        o.signUpdate(t, signed, signs, 91, ""),
+	} {
+		want := "annotation" + certified
+		if name == "a token" {
+			want = "timestamp"
+		}
+		if got := told(first(t, data)); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	stamped := o.stampUpdate(t, []byte("%PDF-1.7\n"), update{objects: f.with(f.edit(20, "/T(Drugi)", "/T(Drugi)/V 90 0 R"))}, 90)
+	again := o.signUpdate(t, stamped, update{objects: draft{10: f[10]}}, 11, docMDP(1))
+	if got := told(first(t, value("90 0 R").append(again))); got != "annotation"+certified {
+		t.Errorf("an old one again: %q", got)
 	}
 }

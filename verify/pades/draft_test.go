@@ -191,7 +191,7 @@ func (o office) signDraft(t testing.TB, d draft, reference string) []byte {
 func (o office) signUpdate(t testing.TB, file []byte, u update, number int, reference string) []byte {
 	t.Helper()
 	const hole = 1200
-	out, start, end := u.prepare(file, number, reference, hole)
+	out, start, end := u.prepare(file, number, approval+reference, hole)
 	h := sha256.New()
 	h.Write(out[:start])
 	h.Write(out[end:])
@@ -203,12 +203,28 @@ func (o office) signUpdate(t testing.TB, file []byte, u update, number int, refe
 	return out
 }
 
+// stampUpdate appends an update that holds the dictionary of a document time-stamp.
+func (o office) stampUpdate(t testing.TB, file []byte, u update, number int) []byte {
+	t.Helper()
+	out, start, end := u.prepare(file, number, stamping, 4000)
+	h := sha256.New()
+	h.Write(out[:start])
+	h.Write(out[end:])
+	copy(out[start+1:], fmt.Sprintf("%x", o.token(t, h.Sum(nil), day)))
+	return out
+}
+
+// What a dictionary says of itself.
+const (
+	approval = "/Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)"
+	stamping = "/Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
+)
+
 // prepare appends the update with a signature dictionary that has a hole for so many bytes, from start to end.
-func (u update) prepare(file []byte, number int, reference string, hole int) (out []byte, start, end int) {
+func (u update) prepare(file []byte, number int, keys string, hole int) (out []byte, start, end int) {
 	const width = 10
 	mark := strings.Repeat("*", width)
-	u.objects = u.objects.with(draft{number: "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)" + reference +
-		"/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
+	u.objects = u.objects.with(draft{number: "<<" + keys + "/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
 	out = u.append(file)
 	start = bytes.LastIndex(out, []byte("/Contents<")) + len("/Contents")
 	end = start + 2*hole + 2
