@@ -588,7 +588,7 @@ func TestTimestampsThatAreNone(t *testing.T) {
 	signed := o.signDraft(t, f, docMDP(1))
 	good := o.stampUpdate(t, signed, value("91 0 R"), 91)
 	token := fmt.Sprintf("<%x>", o.token(t, make([]byte, 32), day))
-	sum := sha256.Sum256(slices.Concat(signed[:10], signed[20:50]))
+	sum := sha256.Sum256(slices.Concat(signed[:10], signed[20:], []byte("6 0 obj\n<<")))
 	part := fmt.Sprintf("<%x>", o.token(t, sum[:], day))
 	signs := value("91 0 R")
 	signs.objects[75] = strings.Replace(signs.objects[75], "/V 91 0 R", "/Kids[<</T(a)/V 91 0 R>><</T(b)/V 90 0 R>>]", 1)
@@ -596,7 +596,7 @@ func TestTimestampsThatAreNone(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"a token": good, "no token": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents<00>>>").append(signed),
 		"a token about something else": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents" + token + ">>").append(signed),
-		"a token about a part":         value("<<" + stamping + "/ByteRange[0 10 20 30]/Contents" + part + ">>").append(signed),
+		"a token about a part":         value(fmt.Sprintf("<<%s/ByteRange[0 10 20 %d]/Contents%s>>", stamping, len(signed)-10, part)).append(signed),
 		"another imprint":              bytes.Replace(good, []byte("/T(Trzeci)"), []byte("/T(Tretii)"), 1),
 		"a signature beside it":        o.signUpdate(t, signed, signs, 91, ""),
 	} {
