@@ -98,6 +98,7 @@ type comparison struct {
 	seen   numbers      // frozen objects that were looked at for an absolute reason
 	loose  numbers      // and for others
 	depth  int          // of references that are compared
+	worded bool         // a new element of the structure tree has words for an annotation
 	held   int          // octets to be given back
 	packed map[int]bool // object streams, and whether they are the signed ones
 }

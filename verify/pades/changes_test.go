@@ -614,3 +614,73 @@ func TestTimestampsThatAreNone(t *testing.T) {
 		t.Errorf("an old one again: %q", got)
 	}
 }
+
+// TestFormsWithoutFillableFields: what programs draw signature fields by is frozen as well. Resources that no text is
+// drawn with may change, and so they do where signers put their own looks there.
+func TestFormsWithoutFillableFields(t *testing.T) {
+	f := form()
+	f = f.with(f.edit(6, "7 0 R 9 0 R 20 0 R 21 0 R", "20 0 R")).with(draft{15: "[10 0 R 8 0 R 20 0 R]"})
+	f = f.with(f.edit(6, "/DR<<", "/DR<</XObject<</L 16 0 R>>"))
+	redrawn := f.with(f.edit(6, "/SigFlags", "/NeedAppearances true/SigFlags"))
+	o := newOffice(t)
+	const other = "other" + undefined
+	for _, row := range []struct {
+		name string
+		draft
+		from, to, want string
+	}{
+		{"looks to be made anew", f, "/SigFlags", "/NeedAppearances true/SigFlags", other}, {"by a reference", f, "/SigFlags", "/NeedAppearances 98 0 R/SigFlags", other},
+		{"not to be made anew", f, "/SigFlags", "/NeedAppearances false/SigFlags", "other"}, {"no more to be made anew", redrawn, "true", "false", other},
+		{"alignment", f, "/SigFlags", "/Q 1/SigFlags", other}, {"look of text", f, "/F 12 Tf", "/F 1 Tf", other}, {"no look of text", f, "/DA(/F 12 Tf)", "", other},
+		{"font", f, "/F 5 0 R", "/F 16 0 R", other}, {"no font", f, "/F 5 0 R", "", other}, {"no resources", f, "/DR", "/Old", other},
+		{"further font", f, "/F 5 0 R", "/F 5 0 R/G 5 0 R", "other"}, {"further form", f, "/L 16 0 R", "/M 18 0 R", "other"},
+		{"further form, looks made anew", redrawn, "/L 16 0 R", "/M 18 0 R", other}, {"form in XML", f, "/SigFlags", "/XFA 4 0 R/SigFlags", "content" + visual},
+	} {
+		u := update{objects: row.draft.edit(6, row.from, row.to).with(draft{98: "true"})}
+		if s := first(t, u.append(o.signDraft(t, row.draft, ""))); told(s) != row.want {
+			t.Errorf("%s: told %v, want %q", row.name, s.Changes, row.want)
+		}
+	}
+	if s := first(t, update{objects: draft{5: "<</Type/Font/Subtype/Type3>>"}}.append(o.signDraft(t, f.with(draft{3: f[13], 13: strings.Replace(f[13], "/F 5 0 R", "", 1)}).with(
+		draft{3: strings.Replace(f[3], "/F 5 0 R", "", 1)}), ""))); told(s) != other {
+		t.Errorf("font written anew: %v", s.Changes)
+	}
+}
+
+// TestWordsOfTheStructure: what is read out in the place of what is shown is told by its name, and comes for what is
+// new alone.
+func TestWordsOfTheStructure(t *testing.T) {
+	f := form()
+	tagged := f.with(structure(f)).with(draft{101: "<</S/Document/K[0 104 0 R]/P 100 0 R>>", 104: "<</S/Figure/K 1/P 101 0 R/Alt(10)>>"})
+	signed := newOffice(t).signDraft(t, tagged, "")
+	direct := f.edit(15, "8 0 R", "8 0 R 83 0 R<</Subtype/Text/Rect[0 0 9 9]>>")[15]
+	names := func(element string) draft {
+		return draft{101: "<</S/Document/K[0 104 0 R 103 0 R]/P 100 0 R>>", 103: element, 15: direct, 83: "<</Subtype/Text/StructParent 1>>"}
+	}
+	const allowed, was = "the structure of the document names what was added", "the words that stand for what is shown were changed: "
+	for name, row := range map[string]struct {
+		draft
+		what string
+		rule signature.Rule
+	}{
+		"a comment": {names("<</S/Annot/K<</Type/OBJR/Obj 83 0 R>>>>"), allowed, ""}, "an old comment": {names("<</S/Annot/K<</Type/OBJR/Obj 8 0 R>>>>"), allowed, ""},
+		"a comment, with words":      {names("<</S/Annot/Alt(nowa)/K<</Type/OBJR/Obj 83 0 R>>>>"), allowed + ", and has words for it", ""},
+		"an old comment, with words": {names("<</S/Annot/Alt(9999)/K<</Type/OBJR/Obj 8 0 R>>>>"), "", signature.RuleUndefined},
+		"words above":                {names("<</S/Sect/Alt(9999)/K[<</S/Annot/K<</Type/OBJR/Obj 8 0 R>>>>]>>"), "", signature.RuleUndefined},
+		"Obj of an element":          {names("<</Type/OBJR/S/P/Obj 83 0 R/K 0/Alt(9999)>>"), "", signature.RuleUndefined}, "a form XObject": {names("<</S/P/K<</Type/OBJR/Obj 18 0 R>>>>"), "", signature.RuleUndefined},
+		"marked content": {names("<</S/P/K<</Type/MCR/Stm 4 0 R/Obj 83 0 R>>/Alt(9999)>>"), "", signature.RuleUndefined}, "no object": {names("<</S/P/K<</Type/OBJR>>>>"), "", signature.RuleUndefined},
+		"marked content of two types": {names("<</S/P/K<</Type/OBJR/MCID 0/Obj 83 0 R>>/Alt(9999)>>"), "", signature.RuleUndefined},
+		"an expansion":                {names("<</S/Annot/E(9999)/K<</Type/OBJR/Obj 83 0 R>>>>"), "", signature.RuleUndefined},
+		"Alt":                         {draft{104: "<</S/Figure/K 1/P 101 0 R/Alt(9999)>>"}, was + "Alt", signature.RuleUndefined},
+		"no Alt":                      {draft{104: "<</S/Figure/K 1/P 101 0 R>>"}, was + "Alt", signature.RuleUndefined},
+		"E and actual":                {draft{104: "<</S/Figure/K 1/P 101 0 R/Alt(10)/E(9)/ActualText(9)>>"}, was + "ActualText E", signature.RuleUndefined},
+	} {
+		s := first(t, update{objects: row.draft}.append(signed))
+		found := slices.ContainsFunc(s.Changes, func(c signature.Change) bool {
+			return c.Rule == row.rule && (c.What == row.what || row.what == "" && strings.Contains(c.What, "StructTreeRoot"))
+		})
+		if !found || row.rule == "" && whys(s) != "" {
+			t.Errorf("%s: %v, want %q", name, s.Changes, row.what)
+		}
+	}
+}
