@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"trustcore/cmd/internal/activation"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
 	"trustcore/hsm/gateway"
 	"trustcore/hsm/mechanism"
@@ -160,13 +159,8 @@ func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Cert
 	serial := fmt.Sprintf("%x", c.SerialNumber)
 	return serial, d.registry.AddCertificate(ctx, registry.Certificate{
 		Serial: serial, Order: rec.ID, Partner: rec.Partner.ID, Purpose: purpose, KeyID: keyID,
-		Fingerprint: fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
+		Fingerprint: rights.Fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
 	})
-}
-
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
@@ -240,7 +234,11 @@ func (d *daemon) audited(ctx context.Context, action, subject, partner, order st
 
 // grants is what the holder of a client certificate may use, as the registry has it.
 func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
-	held, err := d.registry.GrantsOf(ctx, fingerprint(client))
+	held, err := d.registry.GrantsOf(ctx, rights.Fingerprint(client))
+	var nobody *registry.Refusal
+	if errors.As(err, &nobody) {
+		return nil, nil // issued, but by no order that the registry carries out: nothing is granted
+	}
 	if err != nil {
 		return nil, err
 	}
