@@ -23,7 +23,11 @@ var (
 	tailEnds     = regexp.MustCompile(`^startxref[ \t\r\n]+([0-9]{1,18})[ \t\r\n]+%%EOF`)
 )
 
-const rowOctets = 20
+const (
+	rowOctets  = 20
+	tailOctets = 64  // that startxref, its offset and the end take at most
+	leadWork   = 400 // what it costs to see whether an entry leads to its object
+)
 
 // alike demands of the i newest cross-reference sections that everybody reads them in one way.
 func (c *comparison) alike(updates int) {
@@ -33,7 +37,8 @@ func (c *comparison) alike(updates int) {
 		}
 	}
 	if updates > 0 && !bytes.HasPrefix(c.new.data, []byte("%PDF-")) {
-		c.add(Change{Kind: ChangeOther, What: "programs count the offsets of an update from different places: bytes stand before the header"})
+		c.add(Change{Kind: ChangeOther, What: "programs count the offsets of an update in different ways: " +
+			"bytes stand before the header"})
 	}
 	if i := bytes.LastIndex(c.new.data, []byte("startxref")); i < len(c.new.data)-tailWritten {
 		c.add(Change{Kind: ChangeOther, What: "programs do not find the cross references: too many bytes follow them"})
@@ -58,7 +63,7 @@ func (c *comparison) oddity(i int) string {
 // sectionWritten looks at the text of a section.
 func (d *Document) sectionWritten(s *section) string {
 	text := d.data[s.at:s.end]
-	if d.meter.Octets(len(text)) != nil {
+	if d.meter.Work(readOctet*int64(len(text))) != nil {
 		return ""
 	}
 	begin := len(headWritten.Find(text)) - 1
@@ -155,12 +160,21 @@ func (c *comparison) trailerOddity(i int) string {
 		return "Size does not count all objects"
 	case t["XRefStm"] != nil && !exact:
 		return "XRefStm is no offset"
-	case !c.names(t):
-		return "a trailer names another catalog"
+	case !c.names(t) || !c.same(t["Encrypt"], c.new.trailer["Encrypt"]):
+		return "a trailer names another catalog or encryption"
+	case s.hybrid != nil && !c.follows(s.hybrid.trailer, below):
+		return "the stream beside a table leads elsewhere"
 	case c.lost(t["Info"]):
 		return "Info leads to nothing"
 	}
 	return ""
+}
+
+// follows tells of the stream beside a table that it leads nowhere, or where the table leads.
+func (c *comparison) follows(hybrid Dict, below *section) bool {
+	prev, ok := hybrid["Prev"].(Integer)
+	return (hybrid["Prev"] == nil || ok && int64(prev)+c.new.base == below.at) &&
+		(hybrid["Root"] == nil || c.saysNothingNew(hybrid))
 }
 
 // names tells of a trailer that it names the catalog that is in force.
@@ -204,7 +218,7 @@ func (c *comparison) tailOddity(i int) string {
 	if c.new.meter.spend(p) != nil {
 		return ""
 	}
-	m := tailEnds.FindSubmatch(p.data[p.pos:])
+	m := tailEnds.FindSubmatch(p.data[p.pos:min(len(p.data), p.pos+tailOctets)])
 	if m == nil || integer(m[1])+c.new.base != s.at {
 		return "startxref does not follow with the offset and the end"
 	}
@@ -244,10 +258,11 @@ func (s *subsection) free(i int) bool {
 // leads tells whether an entry leads to an object that has its number and generation.
 func (c *comparison) leads(number int, e entry, free bool) bool {
 	switch {
-	case free:
+	case free || c.new.meter.Work(leadWork) != nil:
 		return true
 	case e.kind == entryCompressed:
-		if c.new.compressedAt(e, number) != nil {
+		s := c.new.objectStreamOf(int(e.offset))
+		if s != nil && e.index < len(s.numbers) && s.numbers[e.index] == number {
 			return true
 		}
 	case e.kind == entryOffset && e.offset < int64(len(c.new.data)):

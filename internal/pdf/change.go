@@ -179,18 +179,11 @@ func (c *comparison) foundation() {
 	if c.old.Encrypted() && !c.same(first(c.old.Array(old["ID"])), first(c.new.Array(now["ID"]))) {
 		other("the document has another identifier, and its encryption another key")
 	}
-	was, ok1 := old["Size"].(Integer)
-	is, ok2 := now["Size"].(Integer)
-	if ok1 && (!ok2 || is < was) {
-		other("the trailer counts fewer objects than before")
-	}
 	switch {
 	case c.old.rebuilt == nil && c.new.rebuilt == nil:
 		c.chain()
-	case c.old.rebuilt == nil:
-		other("the cross references after the signed revision are broken")
 	case len(bytes.TrimSpace(c.new.data[c.from:])) > 0:
-		other("something follows, and each program mends the broken cross references in its own way")
+		other("the cross references are broken, and each program mends them in its own way")
 	}
 }
 

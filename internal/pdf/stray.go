@@ -91,6 +91,9 @@ func (c *comparison) brings(number int, start int64, last map[int]int64) {
 		c.add(Change{Kind: ChangeOther, Object: Ref{Number: number}, What: "programs that search for cross references may take a stream for some"})
 		return
 	}
+	if where, err := d.locate(stream.start, stream.Dict["Length"]); err == nil && d.shorter(stream, where) {
+		c.add(Change{Kind: ChangeOther, Object: Ref{Number: number}, What: "programs see different ends of a stream"})
+	}
 	if kind != "ObjStm" {
 		return
 	}
@@ -105,6 +108,12 @@ func (c *comparison) brings(number int, start int64, last map[int]int64) {
 		}
 		last[n] = start
 	}
+}
+
+// shorter tells of a stream that its Length is not that of its data.
+func (d *Document) shorter(s *Stream, where extent) bool {
+	n, ok := d.Integer(s.Dict["Length"])
+	return !ok || n != where.end-where.start
 }
 
 // structural finds the types that may be those of a stream which holds a key twice.

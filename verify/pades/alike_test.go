@@ -121,6 +121,7 @@ func TestStreamsThatProgramsMend(t *testing.T) {
 		{"no endobj", "endobj\nstartxref", "startxref", end}, {"object between", "endobj\nstartxref", "endobj\n99 0 obj<<>>endobj\nstartxref", "startxref does not follow"},
 		{"Index indirect", "/Index", "/Index 12 0 R/Old", ""}, {"Prev real", "/Length", ".0/Length", "Prev is not"},
 		{"Size too small", "/Size 200", "/Size 50", "Size does not"},
+		{"another index", "\x02\x00\x002\x00", "\x02\x00\x002\x01", "the entry of object 12 leads nowhere"},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			s := first(t, m.apply(t, plain, len(signed)))
@@ -188,7 +189,9 @@ func TestHybridsThatProgramsMend(t *testing.T) {
 	signed := newOffice(t).signDraft(t, f, "")
 	for name, row := range map[string]struct{ head, keys, entry, real, why string }{
 		"plain": {}, "real offset": {real: ".0", why: "XRefStm is no offset"}, "comment": {head: "%x\n", why: "the cross references are broken"},
-		"key twice": {keys: "/Size 5", why: "a key stands twice"}, "entry to nowhere": {entry: "\x01", why: "the entry of object 99 leads nowhere"},
+		"another chain": {keys: "/Prev 9", why: "the stream beside a table leads elsewhere"}, "the same chain": {keys: previous(signed)},
+		"another catalog": {keys: "/Root 13 0 R", why: "the stream beside a table leads elsewhere"},
+		"key twice":       {keys: "/Size 5", why: "a key stands twice"}, "entry to nowhere": {entry: "\x01", why: "the entry of object 99 leads nowhere"},
 	} {
 		data := "\x00\x00\x00\x00\x00"
 		if row.entry != "" {
@@ -199,6 +202,19 @@ func TestHybridsThatProgramsMend(t *testing.T) {
 		s := first(t, u.append(signed))
 		if got := whys(s); row.why == "" && got != "" || !strings.Contains(got, row.why) {
 			t.Errorf("%s: %q, want %q", name, got, row.why)
+		}
+	}
+}
+
+// TestUpdatesBetween: each update is held against what was signed, and not the newest alone.
+func TestUpdatesBetween(t *testing.T) {
+	f := form()
+	signed := newOffice(t).signDraft(t, f, "")
+	for name, u := range map[string]update{
+		"catalog": {objects: draft{12: f[12]}, root: 13}, "encryption": {objects: draft{12: f[12]}, trailer: "/Encrypt<</Filter/Standard/V 1/R 2>>"},
+	} {
+		if got := whys(first(t, update{objects: draft{12: f[12]}}.append(u.append(signed)))); !strings.Contains(got, "another catalog or encryption") {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -257,6 +257,9 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"garbage alone", append(bytes.Clone(signed), "<!-- proxy -->"...), ""},
 		{"trailer alone", append(bytes.Clone(signed), "trailer\n<</Size 90/Root 1 0 R>>\n"...), ""},
 	}
+	if got := whys(first(t, append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...))); !strings.Contains(got, "from inside the signed bytes") {
+		t.Errorf("references from inside the signed bytes: %q", got)
+	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			s := first(t, row.data)

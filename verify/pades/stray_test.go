@@ -39,6 +39,7 @@ func TestWhatASearchFinds(t *testing.T) {
 		"unnamed member, type escaped": {packed("/Type/Obj#53tm/N 1", "16 0 <</X 1>>"), hidden},
 		"unnamed member, type twice":   {packed("/Type/ObjStm/Type/X/N 1", "16 0 <</X 1>>"), taken},
 		"broken object stream":         {object(stream("/Type/ObjStm/N 1/First 99", "16 0 <<>>")), "an object stream cannot be read"},
+		"a stream of another length":   {object("<</Length 3>>\nstream\nabcdef\nendstream"), "programs see different ends"},
 		"a word":                       {object("(trailer, 16 objects)"), "-"}, "a word after a comment": {object("(x %c\n obj)"), "-"},
 		"references to the catalog": {object(stream("/Type/XRef/Root 1 0 R/Size 1/W[1 1 1]", "abc")), "-"},
 		"the trailer again":         {before("trailer<</Root 1 0 R/Info 12 0 R>>\n"), "-"}, "a key twice": {object(stream("/A 1/A 2", "x")), "-"},
