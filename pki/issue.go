@@ -53,7 +53,7 @@ func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x
 
 // prepare checks the request and fills in the whole certificate but the signature.
 func (ca *CA) prepare(kind Profile, csr *x509.CertificateRequest, subject Subject) (row, error) {
-	if err := checkRequest(kind, csr, subject); err != nil {
+	if err := CheckRequest(kind, csr, subject); err != nil {
 		return row{}, err
 	}
 	if err := ca.checkAllowed(subject); err != nil {

@@ -27,9 +27,9 @@ func refuse(field, remedy, problem string, a ...any) error {
 	return &RequestError{Field: field, Problem: fmt.Sprintf(problem, a...), Remedy: remedy}
 }
 
-// checkRequest refuses a request that asks for something else than the subject, or brings a key that is not good enough. It
+// CheckRequest refuses a request that asks for something else than the subject, or brings a key that is not good enough. It
 // costs no signature. The first fault is reported.
-func checkRequest(kind Profile, csr *x509.CertificateRequest, subject Subject) error {
+func CheckRequest(kind Profile, csr *x509.CertificateRequest, subject Subject) error {
 	if csr == nil || len(csr.Raw) == 0 {
 		return refuse("request", "send a PKCS #10 request", "is missing")
 	}

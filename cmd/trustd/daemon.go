@@ -34,15 +34,16 @@ const (
 
 // daemon is trustd with everything open.
 type daemon struct {
-	cfg      Config
-	custody  *custody.Custody
-	ca       *pki.CA
-	registry *registry.Registry
-	gateways *gateways
-	runner   *activation.Runner
-	page     *console.Console
-	servers  []httpserver.Server
-	refused  refusals
+	cfg       Config
+	custody   *custody.Custody
+	ca        *pki.CA
+	registry  *registry.Registry
+	gateways  *gateways
+	runner    *activation.Runner
+	page      *console.Console
+	servers   []httpserver.Server
+	refused   refusals
+	strangers strangers
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -68,6 +69,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
+		CanCarryOut: canCarryOut, CanUse: canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err
