@@ -70,6 +70,7 @@ func (w *world) act(name, thing string, make bool) error {
 
 func (w *world) steps() activation.Steps {
 	return activation.Steps{
+		Resume: func(context.Context, registry.Record) (string, error) { return "k1", w.act("resume", "keys", true) },
 		Partition: func(context.Context, registry.Record) (string, error) {
 			return "k1", w.act("partition", "keys", true)
 		},
