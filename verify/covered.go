@@ -53,12 +53,25 @@ func (j *judge) changes(s *signature.Signature) verdict {
 	return v
 }
 
-// constraints judges what the signature's references and properties must not be (EN 319 102-1, 5.2.8).
-func constraints(s *signature.Signature) verdict {
-	if len(s.Constraints) > 0 {
-		return verdict{Indeterminate, SigConstraintsFailure, slices.Clone(s.Constraints)}
+// constraints judges what the signature's references and properties must not be (EN 319 102-1, 5.2.8), and what stands
+// in the signature though nobody signed it.
+func (j *judge) constraints(s *signature.Signature) verdict {
+	list := slices.Clone(s.Constraints)
+	if !j.policy.Strays {
+		list = append(list, straysOf(s)...)
+	}
+	if len(list) > 0 {
+		return verdict{Indeterminate, SigConstraintsFailure, list}
 	}
 	return verdict{indication: TotalPassed}
+}
+
+func straysOf(s *signature.Signature) []string {
+	var list []string
+	for _, stray := range s.Strays {
+		list = append(list, "in the signature there is what nobody signed and no standard defines there: "+stray)
+	}
+	return list
 }
 
 // String tells the change in words, for experts.
@@ -153,6 +166,7 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 	if more := len(s.Changes) - len(r.Changes); more > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", more))
 	}
-	r.unsigned, r.constrained = len(s.Unsigned), len(s.Constraints) > 0
+	r.Notes = append(r.Notes, straysOf(s)...)
+	r.unsigned, r.constrained, r.strays = len(s.Unsigned), len(s.Constraints) > 0, len(s.Strays) > 0
 	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])
 }

@@ -199,3 +199,16 @@ func TestManyChangesHideNone(t *testing.T) {
 		}
 	}
 }
+
+// TestStraysInASignature: what somebody put into a signature refuses under strict; elsewhere it is told, and nobody says
+// that nothing was changed.
+func TestStraysInASignature(t *testing.T) {
+	w := newWorld(t)
+	for policy, want := range map[*Policy]Indication{DefaultPolicy(): Indeterminate, DSSPolicy(): TotalPassed} {
+		r := w.judged(t, policy, func(s *signature.Signature) { s.Strays = []string{"text in /pismo/ds:Signature"} })
+		told := slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "text in /pismo/ds:Signature") })
+		if r.Indication != want || !told || strings.Contains(r.Sentence["en"], unchanged) {
+			t.Errorf("%s: %s, want %s; notes %q: %s", policy.Name, r.Indication, want, r.Notes, r.Sentence["en"])
+		}
+	}
+}

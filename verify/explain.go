@@ -106,7 +106,7 @@ func (v voice) covers(r *SignatureReport) []string {
 	if r.unsigned > 0 {
 		list = append(list, v.say("covers.unsigned", map[string]any{"Count": r.unsigned, "What": v.list(r.Unsigned, r.unsigned)}))
 	}
-	if len(list) == 0 && len(r.Scopes) > 0 {
+	if len(list) == 0 && len(r.Scopes) > 0 && !r.strays {
 		list = append(list, v.say("covers.whole", nil))
 	}
 	return list

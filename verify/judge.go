@@ -126,7 +126,7 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 		r.Chain = chain.describe()
 		r.Signer = describeSigner(signer)
 	}
-	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return constraints(s) })
+	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return j.constraints(s) })
 	v = v.then(func() verdict { return j.order(s, verdicts) })
 	if err := j.budget.Err(); err != nil && v.indication != TotalFailed {
 		v = unclear(Generic, "%v", err)

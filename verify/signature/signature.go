@@ -46,6 +46,9 @@ type Signature struct {
 	// Constraints say why the signature, though it verifies, signs nothing that a reader takes for content, or
 	// leans on what it must not (EN 319 102-1, 5.2.8). Not empty means INDETERMINATE, SIG_CONSTRAINTS_FAILURE.
 	Constraints []string
+	// Strays are what stands in an XML signature unsigned and is nothing that the specifications define there: a
+	// reader may take it for content, and anybody may have put it there.
+	Strays []string
 	// Unchecked says which limit kept the signature from being checked to its end, or "". It accuses nobody.
 	Unchecked string
 	// Notes are remarks for the report that change no verdict, such as a tolerated encoding.
