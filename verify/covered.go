@@ -167,6 +167,7 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", more))
 	}
 	r.Notes = append(r.Notes, straysOf(s)...)
+	r.unsupported = !s.Intact && s.Unsupported != ""
 	r.unsigned, r.constrained, r.strays = len(s.Unsigned), len(s.Constraints) > 0, len(s.Strays) > 0
 	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])
 }

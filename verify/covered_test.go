@@ -75,6 +75,8 @@ func TestCovered(t *testing.T) {
 		{"no references", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { s.References = nil }},
 		{"not found", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { data(s).Found, data(s).Intact = false, false }},
 		{"not to be checked", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "can't be checked", false, func(s *signature.Signature) { data(s).Unchecked, data(s).Intact = "Whirlpool", false }},
+		{"of an unknown algorithm", "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "can't be checked by this program", false, func(s *signature.Signature) { s.Intact, s.Unsupported = false, "urn:x" }},
+		{"forged", "TOTAL-FAILED SIG_CRYPTO_FAILURE", "does not fit", false, func(s *signature.Signature) { s.Intact = false }},
 		{"content of no reader", "INDETERMINATE SIG_CONSTRAINTS_FAILURE", "do not rely on it", false, func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} }},
 		{"a limit", "INDETERMINATE GENERIC", "cost too much", false, func(s *signature.Signature) { s.Unchecked = "too many" }},
 		{"a counter-signature", "TOTAL-PASSED", "confirms another signature", false, func(s *signature.Signature) { s.CounterSignatureOf = "S-0" }},

@@ -63,7 +63,7 @@ func reasonKey(r *SignatureReport) string {
 		return "reason.forbidden"
 	case r.SubIndication == SignedDataNotFound && r.ReferencesIntact:
 		return "reason.nothing"
-	case r.SubIndication == SignedDataNotFound && r.unknown:
+	case r.SubIndication == SignedDataNotFound && r.unknown, r.SubIndication == CryptoConstraintsNoPOE && r.unsupported:
 		return "reason.unknown"
 	}
 	if _, known := reasons[r.SubIndication]; known {

@@ -197,7 +197,10 @@ func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, ver
 	if v := references(s); !v.passed() {
 		return signer, v
 	}
-	if !s.Intact {
+	switch {
+	case !s.Intact && s.Unsupported != "":
+		return signer, unclear(CryptoConstraintsNoPOE, "the signature value can't be checked: %s", s.Unsupported)
+	case !s.Intact:
 		return signer, fail(SigCryptoFailure, "the signature value does not verify with the signer's key")
 	}
 	return signer, verdict{indication: TotalPassed}

@@ -67,6 +67,9 @@ type Signature struct {
 	// Intact is true when the signature value verifies with Signer's key over SignedInfo, the signed
 	// attributes or the content.
 	Intact bool
+	// Unsupported says why the signature value could not be checked at all, such as an algorithm that is not known, or
+	// "". The value may be right: nobody is accused.
+	Unsupported string
 	// References are all references, message digests, manifest entries and the byte range. The
 	// signature covers what each of them names.
 	References []Reference
@@ -188,6 +191,8 @@ type Timestamp struct {
 	Intact  bool    // the token's own CMS signature verifies and its message digest is TSTInfo's
 	Found   bool    // what the imprint is about could be assembled
 	Imprint bool    // the imprint matches it
+	// Unsupported says why the token's value could not be checked at all, or "", as Signature.Unsupported does.
+	Unsupported string
 
 	Algorithms   []AlgorithmUse
 	Certificates [][]byte

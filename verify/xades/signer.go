@@ -37,10 +37,14 @@ func (s *signed) findSigner() {
 	}
 	if err != nil {
 		s.note("%v", err)
+		s.facts.Unsupported = err.Error()
 	}
 	s.scheme = scheme
 	if err == nil {
 		s.verify(candidates)
+	}
+	if err == nil && !s.facts.Intact && len(candidates) > 0 && publicKey(candidates[0]) == nil {
+		s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 	}
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]

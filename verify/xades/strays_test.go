@@ -60,8 +60,10 @@ func TestStrays(t *testing.T) {
 		"properties of data":            {before("</xades:UnsignedProperties>", "<xades:UnsignedDataObjectProperties>"+evil+"</xades:UnsignedDataObjectProperties>"), "xades:UnsignedDataObjectProperties"},
 		"a certificate of another sort": {before("</xades:UnsignedSignatureProperties>", "<xades:CertificateValues><xades:OtherCertificate>pay</xades:OtherCertificate></xades:CertificateValues>"), "xades:OtherCertificate"},
 		"a time-stamp of text":          {before("</xades:UnsignedSignatureProperties>", "<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>UGF5</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>"), "xades:EncapsulatedTimeStamp"},
-		"text in a counter-signature":   {counter("<ds:SignedInfo/>pay"), "xades:CounterSignature/ds:Signature"},
-		"in the KeyInfo of one":         {counter("<ds:SignedInfo/><ds:KeyInfo>pay</ds:KeyInfo>"), "xades:CounterSignature/ds:Signature/ds:KeyInfo"},
+		"text among parts": {before("</xades:UnsignedSignatureProperties>", "<xades:CompleteCertificateRefs><xades:CertRefs><xades:Cert><xades:IssuerSerial>pay<ds:X509IssuerName>a</ds:X509IssuerName>"+
+			"</xades:IssuerSerial></xades:Cert></xades:CertRefs></xades:CompleteCertificateRefs>"), "xades:IssuerSerial"},
+		"text in a counter-signature": {counter("<ds:SignedInfo/>pay"), "xades:CounterSignature/ds:Signature"},
+		"in the KeyInfo of one":       {counter("<ds:SignedInfo/><ds:KeyInfo>pay</ds:KeyInfo>"), "xades:CounterSignature/ds:Signature/ds:KeyInfo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := mustOpen(t, c.text)
