@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -97,14 +98,14 @@ func (r *SignatureReport) Warnings() []string {
 	var list []string
 	for _, s := range r.Scopes {
 		if s.part {
-			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", s.Scope, s.Name))
+			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", prose.Name(s.Scope), prose.Name(s.Name)))
 		}
 	}
 	for _, c := range r.Changes {
 		list = append(list, c.String())
 	}
 	for _, name := range r.Unsigned {
-		list = append(list, fmt.Sprintf("the file %q of the container is not signed", name))
+		list = append(list, fmt.Sprintf("the file %s of the container is not signed", prose.Name(name)))
 	}
 	return list
 }

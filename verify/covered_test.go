@@ -56,9 +56,9 @@ func TestCovered(t *testing.T) {
 		edit             func(*signature.Signature)
 	}{
 		{"nothing changed", "TOTAL-PASSED", unchanged, true, func(*signature.Signature) {}},
-		{"a part", "TOTAL-PASSED", "Only a part is signed: /pismo/tresc", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
-		{"an unsigned file", "TOTAL-PASSED", "not signed (2): faktura.pdf, b.xml", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
-		{"many unsigned files", "TOTAL-PASSED", "a, a, a, a, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
+		{"a part", "TOTAL-PASSED", "Only a part is signed: “/pismo/tresc”.", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
+		{"an unsigned file", "TOTAL-PASSED", "not signed (2): “faktura.pdf”, “b.xml”.", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
+		{"many unsigned files", "TOTAL-PASSED", "“a”, “a”, “a”, “a”, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
 		{"validation data added", "TOTAL-PASSED", "Since then only this was added: validation data.", false, change(signature.ChangeValidationData, 0, "")},
 		{"a comment added", "TOTAL-PASSED", "After signing: a comment was added (page 2).", false, change(signature.ChangeAnnotation, 2, "")},
 		{"a field filled", "TOTAL-PASSED", "a form field was filled in", false, change(signature.ChangeField, 0, "")},

@@ -9,6 +9,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -38,7 +39,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 		r.Signatures = append(r.Signatures, j.signature(s, verdicts))
 	}
 	for _, n := range doc.Notes {
-		r.Notes = append(r.Notes, printable(n))
+		r.Notes = append(r.Notes, prose.Text(n))
 	}
 	if doc.Unchecked != "" {
 		r.unread(doc.Unchecked)

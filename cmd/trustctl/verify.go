@@ -26,6 +26,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -366,7 +367,7 @@ func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out 
 }
 
 func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.SignatureReport) {
-	fmt.Fprintf(out, "%s: %s\n", file, s.Sentence[o.language])
+	fmt.Fprintf(out, "%s: %s\n", prose.Text(file), s.Sentence[o.language])
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
@@ -374,8 +375,8 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		}
 	}
 	row("indication", string(s.Indication)+" "+string(s.SubIndication))
-	row("signer", s.Signer.CommonName)
-	row("issuer", s.Signer.Issuer)
+	row("signer", name(s.Signer.CommonName))
+	row("issuer", name(s.Signer.Issuer))
 	row("format", s.Format+" "+s.Level)
 	row("qualification", s.Qualification)
 	row("proven at", s.BestSignatureTime.Format(time.RFC3339))
@@ -383,7 +384,7 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		row("because", reason)
 	}
 	for _, scope := range s.Scopes {
-		row("covers", scope.Scope)
+		row("covers", name(scope.Scope))
 	}
 	for _, warning := range s.Warnings() {
 		row("beware", warning)
@@ -392,4 +393,12 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		row("note", note)
 	}
 	_ = w.Flush() // to a terminal or file that already took the line above
+}
+
+// name shows what a stranger chose; nothing is shown of nothing.
+func name(text string) string {
+	if text == "" {
+		return ""
+	}
+	return prose.Name(text)
 }

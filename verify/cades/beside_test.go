@@ -36,8 +36,8 @@ func TestBesideTheCMS(t *testing.T) {
 		"after PEM":         {armoured + "pay", "text around"},
 		"before the block":  {"-----BEGIN pay\nMallory 9999\n" + armoured, "text around"},
 		"in the block":      {strings.Replace(armoured, "-----\n", "-----\nPay: Mallory\n\n", 1), "text around"},
-		"a message's title": {"Subject: pay\r\n" + message + "\r\n" + text, "header fields: subject"},
-		"fields behind":     {message + "X-Pay: Mallory\r\nFrom: a\r\n\r\n" + text, "header fields: x-pay, from"},
+		"a message's title": {"Subject: pay\r\n" + message + "\r\n" + text, "header fields"},
+		"fields behind":     {message + "X-Pay: Mallory\r\nFrom: a\r\n\r\n" + text, "header fields"},
 	} {
 		s := only(t, []byte(c.data))
 		r := s.References[0]

@@ -52,8 +52,8 @@ func (w *wrapping) fromText(data []byte) (ber []byte, err error) {
 	note := "the CMS is wrapped in base64"
 	if header, body, ok := smimeBody(text); ok {
 		text, note = body, "the CMS is wrapped in an S/MIME message"
-		if fields := otherFields(header); fields != "" {
-			w.beside = "the message's header fields: " + fields
+		if otherFields(header) {
+			w.beside = "the message's header fields"
 		}
 	}
 	if ber := decodeBase64(text); ber != nil {
@@ -97,23 +97,16 @@ func smimeBody(text []byte) (fields string, body []byte, ok bool) {
 	return "", nil, false
 }
 
-// otherFields names the fields of a header that say nothing about the encoding of the body: a mail program shows them.
-func otherFields(header string) string {
-	var names []string
+// otherFields tells whether a header has fields that say nothing about the encoding of the body: a mail program shows them.
+func otherFields(header string) bool {
 	for line := range strings.Lines(header) {
-		name, _, _ := strings.Cut(line, ":")
-		if name = strings.TrimSpace(name); name == "" || line[0] == ' ' || line[0] == '\t' || name == "mime-version" || strings.HasPrefix(name, "content-") {
-			continue
-		}
-		if names = append(names, name); len(names) == maxFields {
-			break
+		field := strings.TrimSpace(line)
+		if field != "" && line[0] != ' ' && line[0] != '\t' && !strings.HasPrefix(field, "mime-version:") && !strings.HasPrefix(field, "content-") {
+			return true
 		}
 	}
-	return strings.Join(names, ", ")
+	return false
 }
-
-// maxFields is how many header fields are named.
-const maxFields = 8
 
 // decodeBase64 decodes text with line breaks; nil when it is not base64 of a SEQUENCE, which always
 // begins with M.
