@@ -118,6 +118,9 @@ func (j *judge) weigh(b *book, result *path.Result, i int, at time.Time) (sub Su
 		}
 		return sub, fmt.Sprintf("%s was revoked on %s", prose.Name(c.Subject.String()), status.RevocationTime.UTC().Format(time.RFC3339))
 	case revocation.Unknown, revocation.Invalid:
+		if status.Code == revocation.WeakAlgorithm {
+			return CryptoConstraintsNoPOE, fmt.Sprintf("the revocation information for %s may not be relied on: %s", prose.Name(c.Subject.String()), status.Detail)
+		}
 		if !status.Code.Outdated() {
 			return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", prose.Name(c.Subject.String()), status.Code)
 		}
@@ -180,7 +183,7 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	anyAge := revocation.AnyAge
 	q := revocation.Question{
 		Certificate: c, Time: j.at, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, AfterIssuance: true,
-		LocalResponder: j.ev.Lists.Responder, Responders: j.responders(b), Budget: j.budget,
+		LocalResponder: j.ev.Lists.Responder, Responders: j.responders(b), Acceptable: j.acceptable, Budget: j.budget,
 		Verify: j.ev.Cache.VerifyWithin(j.budget),
 	}
 	switch a := result.Anchor; {
