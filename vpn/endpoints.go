@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"trustcore/internal/durable"
 	"trustcore/vpn/internal/device"
 )
 
@@ -70,7 +71,7 @@ func (e *endpoints) remember(peers map[device.Key]device.Peer) error {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = writeFile(e.file, data)
+		err = durable.WriteFile(e.file, data, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("remember the endpoints of offices: %w", err)

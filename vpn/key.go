@@ -10,8 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"trustcore/internal/durable"
 )
 
 // KeyLen is the length of every WireGuard key in bytes.
@@ -170,31 +171,10 @@ func createKey(file string) (PrivateKey, error) {
 		return PrivateKey{}, err
 	}
 	text := base64.StdEncoding.EncodeToString(key.secret[:]) + "\n"
-	if err := writeFile(file, []byte(text)); err != nil {
+	if err := durable.WriteFile(file, []byte(text), 0o600); err != nil {
 		return PrivateKey{}, fmt.Errorf("keep the WireGuard key: %w", err)
 	}
 	return key, nil
-}
-
-// writeFile replaces file with data in one step, readable by its owner alone, so that a
-// crash leaves the old or the new content.
-func writeFile(file string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone after the rename
-	_, err = temporary.Write(data)
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if closeErr := temporary.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temporary.Name(), file)
-	}
-	return err
 }
 
 func decodeKey(s string) (key [KeyLen]byte, err error) {

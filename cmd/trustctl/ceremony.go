@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/internal/durable"
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
 )
@@ -151,7 +152,7 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(st.ca(), []byte(chain), 0o644); err != nil {
+	if err := durable.WriteFile(st.ca(), []byte(chain), 0o644); err != nil {
 		return err
 	}
 	subject := pki.Subject{}

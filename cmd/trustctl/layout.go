@@ -11,6 +11,7 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/custody"
+	"trustcore/internal/durable"
 	"trustcore/vpn/namespace"
 )
 
@@ -138,13 +139,13 @@ func (o *upOptions) loadLayout(st state) (*layout, error) {
 func (l *layout) write(st state, o *upOptions) error {
 	files := map[string]string{"trustd.yaml": l.trustd(st), "vpnd.yaml": l.vpnd(st), "verifyd.yaml": l.verifyd(st, o)}
 	for name, text := range files {
-		if err := os.WriteFile(st.path("config", name), []byte(text), 0o600); err != nil {
+		if err := durable.WriteFile(st.path("config", name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
 	text := fmt.Sprintf("trustd: %s\nenrolment: %s\nconsole: %s\nverifyd: %s\npki: %s\ngateway: %s\naudit_log: %s\nmode: %s\nendpoint: %s\nport_base: %d\nvpn_port: %d\n",
 		l.Trustd, l.Enrolment, l.Console, l.Verifyd, l.PKIURL, l.Gateway, quote(l.AuditLog), l.Mode, l.Endpoint, l.PortBase, l.VPNPort)
-	return os.WriteFile(st.path("config", "trustctl.yaml"), []byte(text), 0o600)
+	return durable.WriteFile(st.path("config", "trustctl.yaml"), []byte(text), 0o600)
 }
 
 func (l *layout) trustd(st state) string {

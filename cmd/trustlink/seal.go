@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/hsm/seal"
+	"trustcore/internal/durable"
 )
 
 func sealCommand(dir *string) *cobra.Command {
@@ -103,7 +104,7 @@ func (o *sealing) one(ctx context.Context, file string, signer seal.Signer, tsa 
 		ext := filepath.Ext(file)
 		out = strings.TrimSuffix(file, ext) + "-sealed" + ext
 	}
-	if err := os.WriteFile(out, sealed, 0o644); err != nil {
+	if err := durable.WriteFile(out, sealed, 0o644); err != nil {
 		return err
 	}
 	fmt.Println(out)

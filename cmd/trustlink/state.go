@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"trustcore/internal/durable"
 	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
@@ -158,21 +159,9 @@ func (s state) keep(r record) error {
 	return nil
 }
 
-// write replaces a file in one step, readable by its owner alone.
+// write replaces a file, readable by its owner alone.
 func (s state) write(name string, data []byte) error {
-	temporary, err := os.CreateTemp(s.dir, "."+name+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write to the state folder: %w", err)
-	}
-	defer os.Remove(temporary.Name()) // gone after the rename
-	_, err = temporary.Write(data)
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), s.path(name))
-	}
-	if err != nil {
+	if err := durable.WriteFile(s.path(name), data, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", s.path(name), err)
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/miekg/pkcs11"
+
+	"trustcore/internal/durable"
 )
 
 // serialFile remembers the token of this folder by its serial number. While it is there, no token is ever initialised: a token that is
@@ -44,7 +46,7 @@ func (t *token) initialise() error {
 		return err
 	}
 	t.serial = serialNumber
-	return writeFile(filepath.Join(t.request.TokenDir, serialFile), []byte(serialNumber+"\n"))
+	return durable.WriteFile(filepath.Join(t.request.TokenDir, serialFile), []byte(serialNumber+"\n"), 0o600)
 }
 
 // firstStart makes the token and its PINs; a token of the label that is there is taken as it is, at most its user PIN is set, for a
@@ -163,29 +165,9 @@ func readPIN(path string) (string, error) {
 // ensurePIN reads the PIN, or writes a random one of 130 bits when the file is not there.
 func ensurePIN(path string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := writeFile(path, []byte(rand.Text()+"\n")); err != nil {
+		if err := durable.WriteFile(path, []byte(rand.Text()+"\n"), 0o600); err != nil {
 			return "", fmt.Errorf("PIN file: %w", err)
 		}
 	}
 	return readPIN(path)
-}
-
-// writeFile writes a file of mode 0600 that after a crash is there as a whole or not at all.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"trustcore/hsm/internal/wire"
+	"trustcore/internal/durable"
 )
 
 var (
@@ -94,7 +95,7 @@ func (t *token) prepare() error {
 	}
 	conf := filepath.Join(dir, "softhsm2.conf")
 	text := "directories.tokendir = " + filepath.Join(dir, "tokens") + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
-	if err := writeFile(conf, []byte(text)); err != nil {
+	if err := durable.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("token folder: %w", err)
 	}
 	return os.Setenv("SOFTHSM2_CONF", conf)

@@ -24,6 +24,8 @@ import (
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
 	"k8s.io/klog/v2"
+
+	"trustcore/internal/durable"
 )
 
 // Actor is who performs an act.
@@ -44,15 +46,16 @@ type Entry struct {
 	Subject string            `json:"subject"`           // what is acted on: key id, order id, serial number
 	Partner string            `json:"partner,omitempty"` // whose it is
 	Order   string            `json:"order,omitempty"`   // the authorisation: id of the order
-	Outcome string            `json:"outcome"`           // "granted" or "refused"
-	Reason  string            `json:"reason,omitempty"`  // why it was refused
+	Outcome string            `json:"outcome"`           // "granted", "refused" or "failed"
+	Reason  string            `json:"reason,omitempty"`  // why it was refused, or came to nothing
 	Details map[string]string `json:"details,omitempty"`
 }
 
 // Outcomes of an act.
 const (
-	Granted = "granted"
-	Refused = "refused"
+	Granted = "granted" // may happen, and happens unless a Failed entry follows
+	Refused = "refused" // did not happen: who asked had no right to it
+	Failed  = "failed"  // was granted before and came to nothing
 )
 
 // Receipt says where an entry stands.
@@ -167,8 +170,8 @@ func (e Entry) check() error {
 		return errors.New("its actor is missing")
 	case e.Action == "":
 		return errors.New("its action is missing")
-	case e.Outcome != Granted && e.Outcome != Refused:
-		return fmt.Errorf("its outcome %q is neither %q nor %q", e.Outcome, Granted, Refused)
+	case e.Outcome != Granted && e.Outcome != Refused && e.Outcome != Failed:
+		return fmt.Errorf("its outcome %q is none of %q, %q and %q", e.Outcome, Granted, Refused, Failed)
 	}
 	return nil
 }
@@ -206,8 +209,8 @@ func makeSigner(cfg Config, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(cfg.Dir, verifierFile), []byte(public+"\n"), 0o644); err != nil {
+	if err := durable.WriteFile(filepath.Join(cfg.Dir, verifierFile), []byte(public+"\n"), 0o644); err != nil {
 		return nil, err
 	}
-	return []byte(private), os.WriteFile(path, []byte(private+"\n"), 0o600)
+	return []byte(private), durable.WriteFile(path, []byte(private+"\n"), 0o600)
 }

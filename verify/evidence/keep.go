@@ -1,17 +1,16 @@
 package evidence
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"trustcore/internal/durable"
 )
 
 // A Keep holds all evidence that verdicts ever leaned on, so that a validation can be repeated years later. It only grows:
@@ -64,54 +63,13 @@ func (k *Keep) Put(key [32]byte, of time.Time, der []byte) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
-	if err := k.makeFolder(dir); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep evidence: %w", err)
 	}
-	if err := writeDurably(file, der); err != nil {
+	if err := durable.WriteFile(file, der, 0o400); err != nil {
 		return fmt.Errorf("keep evidence: %w", err)
 	}
 	return nil
-}
-
-// makeFolder makes a folder whose name survives a power cut.
-func (k *Keep) makeFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil || dir == k.dir {
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := k.makeFolder(parent); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncFolder(parent)
-}
-
-// writeDurably writes a file that is there whole or not at all.
-func writeDurably(file string, data []byte) error {
-	temporary := filepath.Join(filepath.Dir(file), "."+rand.Text())
-	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o400)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(temporary, file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary))
-	}
-	return syncFolder(filepath.Dir(file))
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Newest returns what the source said last, of a time not after until; nothing when it was never asked. A file whose

@@ -13,6 +13,7 @@ import (
 
 	"trustcore/hsm"
 	"trustcore/internal/audit"
+	"trustcore/internal/durable"
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
 )
@@ -41,11 +42,11 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 		keys["time-stamping"] = result.TimeStamping.KeyID
 		files[tsaFile] = PEM(result.TimeStamping.Certificate.Raw)
 	}
-	if err := os.MkdirAll(c.pki(""), 0o700); err != nil {
+	if err := durable.MkdirAll(c.pki(""), 0o700); err != nil {
 		return nil, fmt.Errorf("ceremony: %w", err)
 	}
 	for name, content := range files {
-		if err := writeDurably(c.pki(name), content); err != nil {
+		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
 			return nil, fmt.Errorf("ceremony: %w", err)
 		}
 	}
@@ -53,7 +54,7 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	if err != nil {
 		return nil, fmt.Errorf("ceremony: %w", err)
 	}
-	return result, writeDurably(c.pki(keysFile), text) // last: its presence says that all the others are there
+	return result, durable.WriteFile(c.pki(keysFile), text, 0o600) // last: its presence says that all the others are there
 }
 
 func (c *Custody) makeKey(ctx context.Context, label, algorithm string) (string, crypto.Signer, map[string]string, error) {
@@ -85,7 +86,7 @@ func (c *Custody) IssueIdentity(ctx context.Context, ca *pki.CA, profile pki.Pro
 	if _, err := os.Stat(certificate); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("identity %s: %w", name, err)
 	}
 	request, keyPEM, err := newRequest(subject.CommonName)
@@ -100,8 +101,8 @@ func (c *Custody) IssueIdentity(ctx context.Context, ca *pki.CA, profile pki.Pro
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(key, keyPEM); err != nil {
+	if err := durable.WriteFile(key, keyPEM, 0o600); err != nil {
 		return fmt.Errorf("identity %s: %w", name, err)
 	}
-	return writeDurably(certificate, append(PEM(issued.Raw), chain...))
+	return durable.WriteFile(certificate, append(PEM(issued.Raw), chain...), 0o600)
 }
