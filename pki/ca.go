@@ -220,7 +220,7 @@ func (ca *CA) Run(ctx context.Context) error {
 		{"following revocations", followInterval, ca.follow},
 		{"renewing lists", renewInterval, ca.renewLists},
 		{"renewing delegates", renewInterval, ca.renewUnits},
-		{"watching the clock", renewInterval, ca.clock.Watch},
+		{"watching the clock", renewInterval, ca.watchClock},
 		{"storing answers", saveInterval, ca.saveAnswers},
 		{"signing answers in advance", presignInterval, ca.presign},
 	} {

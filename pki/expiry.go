@@ -155,7 +155,7 @@ func (ca *CA) Findings() (found []Finding) {
 		switch {
 		case stopped != nil:
 			found = append(found, Finding{true, "no time-stamps are given: " + stopped.Error(),
-				"set the clock right and let a time daemon such as chrony keep it; after a step that was right, restart trustd"})
+				"set the clock right and let a time daemon such as chrony keep it; if it is right, an officer accepts it"})
 		case doubt != nil:
 			found = append(found, Finding{false, "time-stamps come without an accuracy: " + doubt.Error(),
 				"let a time daemon such as chrony (with rtcsync) keep the clock"})

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,7 @@ func TestClockBehindTheJournal(t *testing.T) {
 	if err := a.stamped(); err != nil {
 		t.Fatal(err)
 	}
+	a.tick(t)
 	a.pass(-time.Hour)
 	refused("behind what was given")
 	a.restart(t)
@@ -160,6 +162,37 @@ func TestClockBehindTheJournal(t *testing.T) {
 	a.restart(t)
 	if err := a.stamped(); err != nil {
 		t.Errorf("a year later: %v", err)
+	}
+}
+
+// TestAcceptedClock: an officer ends what a clock that ran ahead has begun; what was given since counts again.
+func TestAcceptedClock(t *testing.T) {
+	a := openAppliance(t, storetest.SQLite(t))
+	if _, err := a.db.Exec(`UPDATE pki_counter SET value = $1 WHERE name = 'clock'`, a.clock().AddDate(10, 0, 0).UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	a.restart(t)
+	if err := a.stamped(); err == nil {
+		t.Fatal("a time-stamp ten years behind the record")
+	}
+	if err := a.ca.AcceptClock(t.Context(), officer); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"accepted", "after a restart"} {
+		if err := a.stamped(); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		a.tick(t)
+		a.restart(t)
+	}
+	a.pass(-time.Hour)
+	a.restart(t)
+	if err := a.stamped(); err == nil {
+		t.Error("behind what was given since")
+	}
+	entries, err := auditOf(t, a.site, "")
+	if err != nil || !slices.ContainsFunc(entries, func(e audit.Recorded) bool { return e.Action == "clock.accept" && e.Actor == officer }) {
+		t.Errorf("the audit log does not tell who accepted the clock: %v", err)
 	}
 }
 

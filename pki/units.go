@@ -93,19 +93,6 @@ func (ca *CA) openStamps(ctx context.Context) (err error) {
 	return err
 }
 
-// newestTime is the newest time on record: of time-stamps and, where Config tells it, of the audit log.
-func (ca *CA) newestTime(ctx context.Context) (time.Time, error) {
-	newest, err := ca.journal.newest(ctx)
-	if err != nil || ca.cfg.Recorded == nil {
-		return newest, err
-	}
-	recorded, err := ca.cfg.Recorded(ctx)
-	if recorded.After(newest) {
-		newest = recorded
-	}
-	return newest, err
-}
-
 func (ca *CA) chainOf(c *x509.Certificate) []*x509.Certificate {
 	if by := ca.issuerOf(fmt.Sprintf("%x", c.AuthorityKeyId)); by != nil {
 		return []*x509.Certificate{by.certificate}
