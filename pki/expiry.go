@@ -98,13 +98,11 @@ func (ca *CA) outlivesIssuer(c Certificate) bool {
 }
 
 func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
 	for _, u := range ca.units {
-		if hexSerial(u.inForce.certificate.SerialNumber) != c.Serial {
+		if hexSerial(u.inForce.Load().certificate.SerialNumber) != c.Serial {
 			continue
 		}
-		e.NotAfter, e.Failure = endOf(u.kind, u.inForce.certificate), ca.failing.of(u.role)
+		e.NotAfter, e.Failure = endOf(u.kind, u.inForce.Load().certificate), ca.failing.of(u.role)
 		e.Renewal, e.Due = ByAuthority, dueAt(c.NotBefore, e.NotAfter)
 		by := ca.certifier(u)
 		switch {
@@ -170,13 +168,11 @@ func (ca *CA) Findings() (found []Finding) {
 			found = append(found, Finding{false, fmt.Sprintf("the list of %q is not renewed: %s", e.Subject, e.Failure), "bring the authority's key back: its HSM"})
 		}
 	}
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
 	for _, u := range ca.units {
-		end := endOf(u.kind, u.inForce.certificate)
+		end := endOf(u.kind, u.inForce.Load().certificate)
 		if failure := ca.failing.of(u.role); failure != "" || now.After(end) {
 			found = append(found, Finding{now.After(end), fmt.Sprintf("key and certificate of %q, which end %s, are not renewed: %s",
-				u.inForce.certificate.Subject.CommonName, end.UTC().Format(time.DateOnly), failure), "look at the HSM; it is tried again every half a minute"})
+				u.inForce.Load().certificate.Subject.CommonName, end.UTC().Format(time.DateOnly), failure), "look at the HSM; it is tried again every half a minute"})
 		}
 	}
 	return found

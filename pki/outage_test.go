@@ -67,6 +67,30 @@ func (a *appliance) published(t testing.TB) *x509.RevocationList {
 	return list
 }
 
+// TestHungTokenHoldsUpNobody: revocation, standing and what people are told go on while a signature does not end.
+func TestHungTokenHoldsUpNobody(t *testing.T) {
+	a := openAppliance(t, storetest.SQLite(t))
+	c := a.issue(t, pki.PartnerClient, office)
+	a.tick(t)
+	release := make(chan struct{})
+	a.token.hang(release)
+	defer close(release)
+	begun := time.Now()
+	if err := a.revoke(t, hexOf(c), pki.Superseded, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !a.ca.Revoked(c.SerialNumber) {
+		t.Error("not revoked")
+	}
+	a.ca.Findings()
+	if _, err := a.ca.Expiring(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // TestStaleAnswersAreNotRestored: an answer that was stored behind the revocation of its certificate.
 func TestStaleAnswersAreNotRestored(t *testing.T) {
 	a := openAppliance(t, storetest.SQLite(t))

@@ -105,13 +105,28 @@ func (ca *CA) mark(ctx context.Context, m mark) ([]Certificate, error) {
 			ca.learn(number, r)
 		}
 	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	if err := ca.renewLists(ctx); err != nil {
-		ca.cfg.Logger.Error("renewing the list after a revocation failed", "error", err)
+	if len(found) > 0 {
+		ca.listSoon(ctx)
 	}
 	return found, nil
+}
+
+// listSoon makes the lists that are due, and waits for them a moment: a key that hangs must not hold up who revokes or starts.
+func (ca *CA) listSoon(ctx context.Context) {
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		if err := ca.renewLists(context.WithoutCancel(ctx)); err != nil {
+			ca.cfg.Logger.Error("renewing lists failed", "error", err)
+		}
+	}()
+	timer := time.NewTimer(listWait)
+	defer timer.Stop()
+	select {
+	case <-made:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // choose finds the certificates on which there is something new to say, reserved serial numbers too, and the keys to be blocked.

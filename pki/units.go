@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"trustcore/internal/audit"
@@ -41,7 +42,7 @@ type unit struct {
 	issuer *issuer // whose responder it is; nil for the time-stamping unit, which the active issuer certifies
 	apply  func(*x509.Certificate, crypto.Signer) error
 
-	inForce generation
+	inForce atomic.Pointer[generation]
 	wait    int // looks until what failed is tried again
 }
 
@@ -62,7 +63,7 @@ func (ca *CA) openUnits(ctx context.Context) error {
 			return err
 		}
 		var err error
-		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate, Delegate: ocsp.Delegate{Certificate: u.inForce.certificate, Key: u.inForce.key},
+		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate, Delegate: ocsp.Delegate{Certificate: u.inForce.Load().certificate, Key: u.inForce.Load().key},
 			Status:        func(ctx context.Context, serial *big.Int) (ocsp.Status, error) { return ca.ocspStatus(ctx, i, serial) },
 			Keep:          func(k ocsp.Kept) { ca.answers.keep(answerOf(i, k), k) },
 			ArchiveCutoff: i.certificate.NotBefore, Now: ca.cfg.Now, Logger: ca.cfg.Logger}); err != nil {
@@ -88,7 +89,7 @@ func (ca *CA) openStamps(ctx context.Context) (err error) {
 	u.apply = func(c *x509.Certificate, key crypto.Signer) error {
 		return ca.stamps.Swap(tsa.Unit{Certificate: c, Chain: ca.chainOf(c), Key: key})
 	}
-	ca.stamps, err = tsa.New(tsa.Config{Unit: tsa.Unit{Certificate: u.inForce.certificate, Chain: ca.chainOf(u.inForce.certificate), Key: u.inForce.key},
+	ca.stamps, err = tsa.New(tsa.Config{Unit: tsa.Unit{Certificate: u.inForce.Load().certificate, Chain: ca.chainOf(u.inForce.Load().certificate), Key: u.inForce.Load().key},
 		Policy: ca.cfg.TSAPolicy, Clock: ca.clock.Time, Vouched: ca.clock.Vouched, Journal: ca.journal.append, Logger: ca.cfg.Logger})
 	return err
 }
@@ -114,7 +115,7 @@ func (ca *CA) openUnit(ctx context.Context, u *unit, first Delegate) error {
 	} else {
 		newest.key = ca.openKey(ctx, newest)
 	}
-	u.inForce = newest
+	u.inForce.Store(&newest)
 	ca.units = append(ca.units, u)
 	return nil
 }
@@ -160,8 +161,8 @@ func (k lostKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 
 // renewUnits follows what other nodes renewed, renews what is due, and retires keys that have a successor.
 func (ca *CA) renewUnits(ctx context.Context) (failed error) {
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
+	ca.renewing.Lock()
+	defer ca.renewing.Unlock()
 	for _, u := range ca.units {
 		if u.wait > 0 {
 			u.wait--
@@ -182,7 +183,7 @@ func (ca *CA) renewUnit(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
-	if newest.number != u.inForce.number {
+	if newest.number != u.inForce.Load().number {
 		newest.key = ca.openKey(ctx, newest)
 		if err := ca.install(ctx, u, newest); err != nil {
 			return err
@@ -212,11 +213,11 @@ func (ca *CA) due(u *unit) bool {
 	if by := ca.certifier(u); now.After(by.certificate.NotAfter.Add(-MinimumLife)) {
 		return false // nothing can be certified any more
 	}
-	if _, lost := u.inForce.key.(lostKey); lost || ca.Revoked(u.inForce.certificate.SerialNumber) {
+	if _, lost := u.inForce.Load().key.(lostKey); lost || ca.Revoked(u.inForce.Load().certificate.SerialNumber) {
 		return true
 	}
-	end := endOf(u.kind, u.inForce.certificate)
-	return !now.Before(dueAt(u.inForce.certificate.NotBefore, end)) && ca.gains(u, end, now)
+	end := endOf(u.kind, u.inForce.Load().certificate)
+	return !now.Before(dueAt(u.inForce.Load().certificate.NotBefore, end)) && ca.gains(u, end, now)
 }
 
 // dueAt is when two thirds of a life are over.
@@ -243,7 +244,7 @@ func (ca *CA) gains(u *unit, end, now time.Time) bool {
 
 // succeed makes the unit's next key and certificate and puts them in force. A key that an earlier try made is found by its label.
 func (ca *CA) succeed(ctx context.Context, u *unit) error {
-	by, old := ca.certifier(u), u.inForce
+	by, old := ca.certifier(u), u.inForce.Load()
 	next := generation{number: old.number + 1}
 	algorithm, err := algorithmOf(old.certificate.PublicKey)
 	if err != nil {
@@ -269,7 +270,7 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 
 // certifyUnit issues the certificate of a unit's next key; a second try finds what the first made.
 func (ca *CA) certifyUnit(ctx context.Context, u *unit, by *issuer, key crypto.Signer, label string) (*x509.Certificate, error) {
-	name := u.inForce.certificate.Subject
+	name := u.inForce.Load().certificate.Subject
 	subject := Subject{CommonName: nextName(name.CommonName)}
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}, key)
 	if err != nil {
@@ -310,11 +311,11 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 
 // install puts a generation in force on this node. What a revoked delegate signed is dropped.
 func (ca *CA) install(ctx context.Context, u *unit, next generation) error {
-	distrusted := ca.Revoked(u.inForce.certificate.SerialNumber)
+	distrusted := ca.Revoked(u.inForce.Load().certificate.SerialNumber)
 	if err := u.apply(next.certificate, next.key); err != nil {
 		return fmt.Errorf("generation %d: %w", next.number, err)
 	}
-	u.inForce = next
+	u.inForce.Store(&next)
 	ca.cfg.Logger.Info("a unit has a new key and certificate", "unit", u.role, "generation", next.number,
 		"certificate", hexSerial(next.certificate.SerialNumber), "until", endOf(u.kind, next.certificate))
 	if u.issuer == nil || !distrusted {

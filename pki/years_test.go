@@ -41,7 +41,11 @@ type token struct {
 	retired []string                 // guarded by mu
 	away    atomic.Bool
 	unable  atomic.Bool // makes no keys
+	hung    atomic.Pointer[chan struct{}]
 }
+
+// hang lets signatures wait until release is closed.
+func (t *token) hang(release chan struct{}) { t.hung.Store(&release) }
 
 type tokenKey struct {
 	crypto.Signer
@@ -51,6 +55,9 @@ type tokenKey struct {
 func (k tokenKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if k.token.away.Load() {
 		return nil, errors.New("the token is away")
+	}
+	if release := k.token.hung.Load(); release != nil {
+		<-*release
 	}
 	return k.Signer.Sign(rand, digest, opts)
 }
