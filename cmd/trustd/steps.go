@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -134,22 +133,19 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
 }
 
-// issue returns the order's certificate of the profile for the request's key: the one that the inventory has, or a new one.
+// issue returns the order's certificate of the profile for the request's key, a new one or the one that was issued before a crash.
+// It doesn't outlive the authorisation.
 func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile, request *x509.CertificateRequest, name string) (*x509.Certificate, error) {
-	found, err := d.ca.Certificates(ctx, pki.Filter{Order: rec.ID, Profile: profile, State: pki.Valid})
-	if err != nil {
-		return nil, err
+	return d.ca.Issue(ctx, carrier, profile, request,
+		pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: authorisedUntil(rec.Order)}, rec.ID)
+}
+
+// authorisedUntil is when what an order gives ends by itself; zero when it doesn't.
+func authorisedUntil(o registry.Order) time.Time {
+	if o.HSMAuthorization == nil || o.Has(registry.VPN) {
+		return time.Time{} // the tunnel has no end of its own
 	}
-	for _, c := range found {
-		have, err := x509.ParseCertificate(c.DER)
-		if err != nil {
-			return nil, err
-		}
-		if bytes.Equal(have.RawSubjectPublicKeyInfo, request.RawSubjectPublicKeyInfo) {
-			return have, nil
-		}
-	}
-	return d.ca.Issue(ctx, carrier, profile, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name}, rec.ID)
+	return o.HSMAuthorization.NotAfter
 }
 
 // requestAlgorithms are how a key may sign its own request, best first.
@@ -219,20 +215,16 @@ func (d *daemon) tunnelGone(ctx context.Context, order string) error {
 // revoke revokes the order's certificates, all that the authority's inventory has: the seal certificates when the HSM goes, every
 // one when nothing is left that needs one.
 func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
-	certificates, err := d.ca.Certificates(ctx, pki.Filter{Order: order, State: pki.Valid})
-	if err != nil {
-		return err
+	which := pki.Selector{Order: order}
+	switch {
+	case all:
+	case slices.Contains(ended, registry.NetworkHSM):
+		which.Profile = pki.Seal
+	default:
+		return nil
 	}
-	for _, c := range certificates {
-		seal := c.Profile == pki.Seal && slices.Contains(ended, registry.NetworkHSM)
-		if !seal && !all {
-			continue
-		}
-		if _, err := d.ca.Revoke(ctx, carrier, pki.Selector{Serial: c.Serial}, pki.CessationOfOperation, by); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by)
+	return err
 }
 
 func (d *daemon) suspend(ctx context.Context, order, _ string) error {
