@@ -73,7 +73,7 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := ca.turns.take(ctx, r.key)
+	release, err := ca.turns.take(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -347,9 +347,12 @@ func newTurns() (t turns) {
 	return t
 }
 
-// take waits for the key's turn, no longer than ctx.
-func (t *turns) take(ctx context.Context, key string) (release func(), err error) {
-	sum := sha256.Sum256([]byte(key))
+// take waits for the key's turn, no longer than ctx. What can't be repeated finds nothing, and does not wait.
+func (t *turns) take(ctx context.Context, r row) (release func(), err error) {
+	if !r.repeatable {
+		return func() {}, nil
+	}
+	sum := sha256.Sum256([]byte(r.key))
 	turn := t[int(sum[0])%len(t)]
 	select {
 	case turn <- struct{}{}:

@@ -193,6 +193,9 @@ func (a *appliance) answer(leaf *x509.Certificate) (*codes.Response, error) {
 	return answer, nil
 }
 
+// reader is held while digitorus' package reads: it counts in a variable of its own.
+var reader sync.Mutex
+
 // stamped asks for a time-stamp and checks it as a relying party does at this moment.
 func (a *appliance) stamped() error {
 	request, err := stamps.CreateRequest(strings.NewReader("document"), &stamps.RequestOptions{Hash: crypto.SHA256, Certificates: true})
@@ -200,7 +203,9 @@ func (a *appliance) stamped() error {
 		return err
 	}
 	reply := a.ask(http.MethodPost, "/tsa", "application/timestamp-query", request).Body.Bytes()
+	reader.Lock()
 	stamp, err := stamps.ParseResponse(reply)
+	reader.Unlock()
 	if err != nil {
 		return err
 	}
