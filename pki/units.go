@@ -63,7 +63,8 @@ func (ca *CA) openUnits(ctx context.Context) error {
 			return err
 		}
 		var err error
-		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate, Delegate: ocsp.Delegate{Certificate: u.inForce.Load().certificate, Key: u.inForce.Load().key},
+		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate,
+			Delegate:      ocsp.Delegate{Certificate: u.inForce.Load().certificate, Key: u.inForce.Load().key},
 			Status:        func(ctx context.Context, serial *big.Int) (ocsp.Status, error) { return ca.ocspStatus(ctx, i, serial) },
 			Keep:          func(k ocsp.Kept) { ca.answers.keep(answerOf(i, k), k) },
 			ArchiveCutoff: i.certificate.NotBefore, Now: ca.cfg.Now, Logger: ca.cfg.Logger}); err != nil {
@@ -78,8 +79,8 @@ func (ca *CA) openUnits(ctx context.Context) error {
 
 // openStamps makes the time-stamping unit, where there is one, and the guard of its clock.
 func (ca *CA) openStamps(ctx context.Context) (err error) {
-	if ca.clock, err = clock.New(ctx, clock.Config{Now: ca.cfg.Now, Accuracy: tsa.DefaultAccuracy, Newest: ca.newestTime, Strict: ca.cfg.StrictClock,
-		Kernel: ca.cfg.Kernel, Elapsed: ca.cfg.Elapsed, Logger: ca.cfg.Logger}); err != nil || ca.cfg.TSA == (Delegate{}) {
+	if ca.clock, err = clock.New(ctx, clock.Config{Now: ca.cfg.Now, Accuracy: tsa.DefaultAccuracy, Newest: ca.newestTime,
+		Strict: ca.cfg.StrictClock, Kernel: ca.cfg.Kernel, Elapsed: ca.cfg.Elapsed, Logger: ca.cfg.Logger}); err != nil || ca.cfg.TSA == (Delegate{}) {
 		return err
 	}
 	u := &unit{role: "time-stamping", kind: TimeStamping}
@@ -89,7 +90,9 @@ func (ca *CA) openStamps(ctx context.Context) (err error) {
 	u.apply = func(c *x509.Certificate, key crypto.Signer) error {
 		return ca.stamps.Swap(tsa.Unit{Certificate: c, Chain: ca.chainOf(c), Key: key})
 	}
-	ca.stamps, err = tsa.New(tsa.Config{Unit: tsa.Unit{Certificate: u.inForce.Load().certificate, Chain: ca.chainOf(u.inForce.Load().certificate), Key: u.inForce.Load().key},
+	first := u.inForce.Load()
+	ca.stamps, err = tsa.New(tsa.Config{
+		Unit:   tsa.Unit{Certificate: first.certificate, Chain: ca.chainOf(first.certificate), Key: first.key},
 		Policy: ca.cfg.TSAPolicy, Clock: ca.clock.Time, Vouched: ca.clock.Vouched, Journal: ca.journal.append, Logger: ca.cfg.Logger})
 	return err
 }
@@ -102,7 +105,8 @@ func (ca *CA) chainOf(c *x509.Certificate) []*x509.Certificate {
 }
 
 func (ca *CA) openUnit(ctx context.Context, u *unit, first Delegate) error {
-	if _, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired) VALUES ($1, 1, $2, $3, $4, 0)
+	if _, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired)
+		VALUES ($1, 1, $2, $3, $4, 0)
 		ON CONFLICT DO NOTHING`, u.role, first.KeyID, first.Certificate.Raw, ca.cfg.Now().Unix()); err != nil {
 		return fmt.Errorf("recording the unit %s: %w", u.role, err)
 	}
@@ -122,7 +126,8 @@ func (ca *CA) openUnit(ctx context.Context, u *unit, first Delegate) error {
 
 func (ca *CA) newestGeneration(ctx context.Context, u *unit) (g generation, err error) {
 	var der []byte
-	if err := ca.cfg.DB.QueryRowContext(ctx, `SELECT generation, key_id, der FROM pki_unit WHERE role = $1 ORDER BY generation DESC LIMIT 1`, u.role).
+	if err := ca.cfg.DB.QueryRowContext(ctx, `SELECT generation, key_id, der FROM pki_unit
+		WHERE role = $1 ORDER BY generation DESC LIMIT 1`, u.role).
 		Scan(&g.number, &g.keyID, &der); err != nil {
 		return g, fmt.Errorf("reading the unit %s: %w", u.role, err)
 	}
@@ -257,7 +262,8 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 	if next.certificate, err = ca.certifyUnit(ctx, u, by, next.key, label); err != nil {
 		return err
 	}
-	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired) VALUES ($1, $2, $3, $4, $5, 0)
+	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired)
+		VALUES ($1, $2, $3, $4, $5, 0)
 		ON CONFLICT DO NOTHING`, u.role, next.number, next.keyID, next.certificate.Raw, ca.cfg.Now().Unix())
 	if err != nil {
 		return fmt.Errorf("recording generation %d: %w", next.number, err)
@@ -272,7 +278,8 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 func (ca *CA) certifyUnit(ctx context.Context, u *unit, by *issuer, key crypto.Signer, label string) (*x509.Certificate, error) {
 	name := u.inForce.Load().certificate.Subject
 	subject := Subject{CommonName: nextName(name.CommonName)}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}, key)
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return nil, fmt.Errorf("request of the key %s: %w", label, err)
 	}
@@ -332,8 +339,10 @@ func (ca *CA) install(ctx context.Context, u *unit, next generation) error {
 func (ca *CA) retire(ctx context.Context, u *unit) error {
 	var number int64
 	var keyID string
-	err := ca.cfg.DB.QueryRowContext(ctx, `SELECT o.generation, o.key_id FROM pki_unit o JOIN pki_unit n ON n.role = o.role AND n.generation = o.generation + 1
-		WHERE o.role = $1 AND o.retired = 0 AND n.since < $2 ORDER BY o.generation LIMIT 1`, u.role, ca.cfg.Now().Add(-retireAfter).Unix()).Scan(&number, &keyID)
+	err := ca.cfg.DB.QueryRowContext(ctx, `SELECT o.generation, o.key_id FROM pki_unit o
+		JOIN pki_unit n ON n.role = o.role AND n.generation = o.generation + 1
+		WHERE o.role = $1 AND o.retired = 0 AND n.since < $2 ORDER BY o.generation LIMIT 1`,
+		u.role, ca.cfg.Now().Add(-retireAfter).Unix()).Scan(&number, &keyID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -345,6 +354,7 @@ func (ca *CA) retire(ctx context.Context, u *unit) error {
 			return fmt.Errorf("retiring the key of generation %d: %w", number, err)
 		}
 	}
-	_, err = ca.cfg.DB.ExecContext(ctx, `UPDATE pki_unit SET retired = $1 WHERE role = $2 AND generation = $3`, ca.cfg.Now().Unix(), u.role, number)
+	_, err = ca.cfg.DB.ExecContext(ctx, `UPDATE pki_unit SET retired = $1 WHERE role = $2 AND generation = $3`,
+		ca.cfg.Now().Unix(), u.role, number)
 	return err
 }

@@ -96,7 +96,8 @@ func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	return result, nil
 }
 
-func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root ceremony.Authority, keys map[string]string) (*ceremony.Result, error) {
+func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root ceremony.Authority,
+	keys map[string]string) (*ceremony.Result, error) {
 	result, err := ceremony.Succeed(ctx, plan, numbered("issuing", n), root, c.makeKey, c.cfg.Now)
 	if err != nil {
 		return nil, err
