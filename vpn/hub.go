@@ -63,11 +63,12 @@ type Hub struct {
 	closed string // why every peer was shut out, "" while the fence stands
 
 	wish    Wish
-	inForce int64        // revision of the last wish that was carried out in full
+	inForce Applied      // the last wish that was carried out
 	wished  bool         // a wish came, so that peers which are not in it are to go
-	policy  fence.Policy // this and the next two are derived from wish
+	policy  fence.Policy // this and the next three are derived from wish
 	peers   map[Key]*PeerWish
 	routes  []netip.Prefix
+	refused []Refusal
 }
 
 // OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no
@@ -178,15 +179,16 @@ func (h *Hub) Mode() Mode { return h.mode }
 // PublicKey is the key that offices know the hub by.
 func (h *Hub) PublicKey() Key { return h.publicKey }
 
-// Apply validates the wish, makes it the wanted state and reconciles once. A wish that is
-// refused changes nothing, and so does one that is older than the present one.
+// Apply makes the wish the wanted state and reconciles once. What of it can't be granted is refused alone, see
+// [Status]; what it does not hold goes in any case. An error is about the whole: a wish that is older than the
+// present one of its epoch, which changes nothing, or a host that does not do what it is told.
 func (h *Hub) Apply(w Wish) (Changes, error) {
-	if err := h.check(w); err != nil {
+	if err := w.Validate(); err != nil {
 		return Changes{}, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.Revision < h.wish.Revision {
+	if w.Epoch == h.wish.Epoch && w.Revision < h.wish.Revision {
 		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
 	}
 	h.adopt(w)
@@ -199,30 +201,6 @@ func (h *Hub) Reconcile() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.reconcile()
-}
-
-// check is Validate and what only the hub can know.
-func (h *Hub) check(w Wish) error {
-	if err := w.Validate(); err != nil {
-		return err
-	}
-	own := h.hosts()
-	for i, p := range w.Peers {
-		if p.PublicKey == h.PublicKey() {
-			return &FieldError{fmt.Sprintf("peers[%d].public_key", i), "is the hub's own key"}
-		}
-		for j, a := range p.Addresses {
-			if slices.Contains(own, a.Addr()) {
-				return &FieldError{fmt.Sprintf("peers[%d].addresses[%d]", i, j), a.String() + " is the hub's own address"}
-			}
-		}
-		for j, s := range p.Services {
-			if problem := h.cannotCarry(s); problem != "" {
-				return &FieldError{fmt.Sprintf("peers[%d].services[%d]", i, j), problem}
-			}
-		}
-	}
-	return nil
 }
 
 // cannotCarry says why the hub's mode cannot offer a service, or "".

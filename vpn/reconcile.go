@@ -47,7 +47,7 @@ func (h *Hub) reconcile() (Changes, error) {
 			return total, h.failClosed(err)
 		}
 		if !changed {
-			h.closed, h.inForce = "", h.wish.Revision
+			h.closed, h.inForce = "", Applied{h.wish.Epoch, h.wish.Revision, h.wish.Digest}
 			return total, nil
 		}
 	}
@@ -77,8 +77,8 @@ type fenceError struct{ error }
 
 func (e *fenceError) Unwrap() error { return e.error }
 
-// pass reads, compares and applies the differences once: access is taken away before any
-// is given; the firewall closes before the peer goes and opens before the peer comes.
+// pass reads, compares and applies the differences once: access is taken away before anything
+// else is done; the firewall closes before the peer goes and opens before the peer comes.
 func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	before := *total
 	n, err := h.fence.Restrict(h.policy)
@@ -90,20 +90,18 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := h.repairDevice(state, total); err != nil {
-		return false, err
+	var plan plan
+	if h.wished { // else peers that an earlier process left keep their sessions, behind a closed fence
+		plan = h.plan(state)
 	}
-	if !h.wished {
-		return false, nil // peers that an earlier process left keep their sessions, behind a closed fence
-	}
-	plan := h.plan(state)
 	total.PeersAdded += plan.added
 	total.PeersRemoved += plan.removed
 	total.PeersChanged += plan.changed
-	if err := h.write(plan.restrict); err != nil {
+	err = h.write(plan.restrict)
+	if err = errors.Join(err, h.forget(plan.lost)); err != nil {
 		return false, err
 	}
-	if err := h.forget(plan.lost); err != nil {
+	if err := h.repairDevice(state, total); err != nil || !h.wished {
 		return false, err
 	}
 	n, err = h.fence.Permit(h.policy)
@@ -127,8 +125,7 @@ type plan struct {
 	added, removed, changed int
 }
 
-func (h *Hub) plan(state device.State) *plan {
-	p := &plan{}
+func (h *Hub) plan(state device.State) (p plan) {
 	for key, peer := range state.Peers {
 		if _, wanted := h.peers[Key(key)]; !wanted {
 			p.restrict = append(p.restrict, device.PeerChange{PublicKey: key, Remove: true})
@@ -206,13 +203,21 @@ func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 	return rest
 }
 
+// write changes peers by parts. Where a part fails each of its peers is tried alone, and the others go on, so that no
+// peer keeps another from coming or going.
 func (h *Hub) write(changes []device.PeerChange) error {
+	var failed error
 	for part := range slices.Chunk(changes, peersPerCall) {
-		if err := h.device.Write(device.Change{Peers: part}); err != nil {
-			return err
+		if h.device.Write(device.Change{Peers: part}) == nil {
+			continue
+		}
+		for _, one := range part {
+			if err := h.device.Write(device.Change{Peers: []device.PeerChange{one}}); err != nil {
+				failed = fmt.Errorf("peer %v: %w", Key(one.PublicKey), err)
+			}
 		}
 	}
-	return nil
+	return failed
 }
 
 // repairDevice puts key and port back when somebody changed them. Port 0 of the
@@ -255,21 +260,33 @@ func (h *Hub) syncRoutes(total *Changes) error {
 
 // adopt makes w the wish and derives what each pass needs of it.
 func (h *Hub) adopt(w Wish) {
+	var granted []PeerWish
 	h.wish, h.wished = w, true
+	granted, h.refused = w.Divide([]Key{h.publicKey}, h.hosts())
 	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
-	h.peers = make(map[Key]*PeerWish, len(w.Peers))
+	h.peers = make(map[Key]*PeerWish, len(granted))
 	h.routes = nil
-	for i := range w.Peers {
-		peer := &w.Peers[i]
+	for i := range granted {
+		peer := &granted[i]
 		h.peers[peer.PublicKey] = peer
 		h.routes = append(h.routes, peer.Addresses...)
 		for _, a := range peer.Addresses {
 			h.policy.Sources[a.Addr()] = struct{}{}
-			for _, s := range peer.Services {
-				if flow := s.from(a.Addr()); a.Addr().Is4() == s.Addr.Addr().Is4() {
-					h.policy.Flows[flow] = s.Backend
-				}
+		}
+		for j, s := range peer.Services {
+			if problem := h.cannotCarry(s); problem != "" {
+				h.refused = append(h.refused, peer.refusal(fmt.Sprintf("services[%d]", j), problem))
+				continue
 			}
+			h.permit(peer, s)
+		}
+	}
+}
+
+func (h *Hub) permit(peer *PeerWish, s Service) {
+	for _, a := range peer.Addresses {
+		if a.Addr().Is4() == s.Addr.Addr().Is4() {
+			h.policy.Flows[s.from(a.Addr())] = s.Backend
 		}
 	}
 }

@@ -38,15 +38,23 @@ func StateAt(lastHandshake, now time.Time) State {
 	return StateDown
 }
 
+// Applied names a wish that was carried out.
+type Applied struct {
+	Epoch    string `json:"epoch"`
+	Revision int64  `json:"revision"`
+	Digest   string `json:"digest"`
+}
+
 // Status is what a hub says about itself. It holds no secrets.
 type Status struct {
-	Revision   int64          `json:"revision"` // of the last wish that was carried out in full; everything it took away is gone
+	Applied                   // the last wish that was carried out; everything it took away is gone
 	Mode       Mode           `json:"mode"`
 	PublicKey  Key            `json:"public_key"`
 	ListenPort int            `json:"listen_port"`
 	Addresses  []netip.Prefix `json:"addresses"`
 	Denied     uint64         `json:"denied"`            // packets (netstack: connections) that met no permission
 	Problem    string         `json:"problem,omitempty"` // why every peer is shut out
+	Refused    []Refusal      `json:"refused,omitempty"` // what of the wish is not granted
 	Peers      []PeerStatus   `json:"peers"`             // sorted by partner and site
 }
 
@@ -90,7 +98,7 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{
-		Revision: h.inForce, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
+		Applied: h.inForce, Refused: h.refused, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
 		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Peers: []PeerStatus{},
 	}
 	for key, want := range h.peers {
