@@ -195,6 +195,14 @@ func (h *Hub) Apply(w Wish) (Changes, error) {
 	return h.reconcile()
 }
 
+// Withdraw lets nobody in any more, since there is no wish that holds: every peer goes.
+func (h *Hub) Withdraw() (Changes, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopt(Wish{})
+	return h.reconcile()
+}
+
 // Reconcile compares the present state with the last wish and repairs what differs. Call
 // it every few seconds: whatever it finds then was changed by somebody else.
 func (h *Hub) Reconcile() (Changes, error) {

@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -55,7 +56,17 @@ type Status struct {
 	Denied     uint64         `json:"denied"`            // packets (netstack: connections) that met no permission
 	Problem    string         `json:"problem,omitempty"` // why every peer is shut out
 	Refused    []Refusal      `json:"refused,omitempty"` // what of the wish is not granted
-	Peers      []PeerStatus   `json:"peers"`             // sorted by partner and site
+
+	// Findings is what people should look at while the tunnels go on, refusals among it.
+	Findings     []Finding    `json:"findings,omitempty"`
+	LeaseSeconds int64        `json:"lease_seconds"` // the lease that the gateway was given last; set by who holds it
+	Peers        []PeerStatus `json:"peers"`         // sorted by partner and site
+}
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
 }
 
 // PeerStatus is the state of one office's tunnel.
@@ -88,9 +99,10 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	findings := h.findings()
 	if h.wished {
 		if err := h.endpoints.remember(state.Peers); err != nil {
-			return Status{}, err
+			findings = append(findings, Finding{"where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()})
 		}
 	}
 	counters, err := h.fence.Counters()
@@ -99,7 +111,7 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	}
 	s := Status{
 		Applied: h.inForce, Refused: h.refused, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
-		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Peers: []PeerStatus{},
+		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Findings: findings, Peers: []PeerStatus{},
 	}
 	for key, want := range h.peers {
 		have := state.Peers[key]
@@ -123,3 +135,19 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	})
 	return s, nil
 }
+
+// findings is what people should look at. The caller holds h.mu.
+func (h *Hub) findings() (all []Finding) {
+	for i, r := range h.refused {
+		if i == maxFindings {
+			all = append(all, Finding{fmt.Sprintf("%d more parts of the wish are refused", len(h.refused)-i), "see the report of the gateway"})
+			break
+		}
+		all = append(all, Finding{fmt.Sprintf("the office %q of partner %q with the key %s is refused: %s %s", r.Site, r.Partner, r.PublicKey, r.Field, r.Problem),
+			"take its order back, or correct what is named"})
+	}
+	return all
+}
+
+// maxFindings bounds how many of one kind are listed.
+const maxFindings = 20

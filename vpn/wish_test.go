@@ -179,7 +179,9 @@ func TestDigestSpeaksOfTheWholeWish(t *testing.T) {
 		"psk":      func(w *vpn.Wish) { w.Peers[0].PresharedKey[0]++ },
 		"address":  func(w *vpn.Wish) { w.Peers[0].Addresses = w.Peers[0].Addresses[:1] },
 		"service":  func(w *vpn.Wish) { w.Peers[0].Services = nil },
-		"port":     func(w *vpn.Wish) { w.Peers[0].Services = []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: netip.MustParseAddrPort("10.64.0.1:9444")}} },
+		"port": func(w *vpn.Wish) {
+			w.Peers[0].Services = []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: netip.MustParseAddrPort("10.64.0.1:9444")}}
+		},
 		"backend": func(w *vpn.Wish) {
 			w.Peers[0].Services = []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: peer.Services[0].Addr, Backend: netip.MustParseAddrPort("127.0.0.1:1")}}
 		},

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
+	"strings"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
+	"trustcore/vpn"
 )
 
 // Limits of bodies in bytes.
@@ -21,9 +21,6 @@ const (
 	maxOrder     = 256 << 10
 	maxVPNStatus = 32 << 20 // of a gateway with a hundred thousand peers
 )
-
-// longPoll is how long a gateway's question for a newer wish is held open.
-const longPoll = 25 * time.Second
 
 // admin is the interface for officers (orders) and for the VPN gateway (wish and status).
 func (d *daemon) admin(s httpserver.Server) http.Handler {
@@ -45,7 +42,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	mux.Handle("POST /v1/orders/token", officer(d.orderToken))
 	mux.Handle("GET /v1/tunnels", officer(func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil }))
 	mux.Handle("POST /v1/console/logins", officer(d.consoleLogin))
-	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish, "after"))
+	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish, "epoch", "revision", "digest"))
 	mux.Handle("POST /v1/vpn/status", s.JSON(d.vpnStatus))
 	return mux
 }
@@ -159,48 +156,39 @@ func (d *daemon) orderToken(r *http.Request, who audit.Actor) (any, error) {
 	return map[string]string{"order": in.ID, "token": token, "url": "https://" + d.cfg.Enrolment}, nil
 }
 
-// wish answers the VPN gateway's long poll: the wish when it is newer than the one it has, else 204.
+// wish answers the VPN gateway's long poll: the wish when it is another than the one it has, else the lease alone.
 func (d *daemon) wish(r *http.Request) (any, error) {
-	if err := d.isGateway(r); err != nil {
+	name, err := d.isGateway(r)
+	if err != nil {
 		return nil, err
 	}
-	after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-	if err != nil {
-		return nil, problem.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
+	q := r.URL.Query()
+	have := vpn.Applied{Epoch: q.Get("epoch"), Digest: q.Get("digest")}
+	if have.Revision, err = strconv.ParseInt(q.Get("revision"), 10, 64); err != nil {
+		return nil, problem.Refuse(http.StatusBadRequest, "revision: write the one of the wish that you have, or 0")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
-	defer cancel()
-	for {
-		changed := d.registry.Changed()
-		w, err := d.currentWish(ctx)
-		if err != nil || w.Revision > after {
-			return w, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-changed:
-		case <-time.After(time.Second): // another node's change makes no noise here
-		}
-	}
+	return d.nextWish(r.Context(), name, have)
 }
 
-func (d *daemon) isGateway(r *http.Request) error {
-	who, err := d.caller(r, pki.DaemonClient)
-	if err != nil {
-		return err
-	}
-	if who.ID != gatewayName {
-		return problem.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
-	}
-	return nil
-}
-
-// gatewayName is the common name of a VPN gateway's certificate.
+// gatewayName is the common name of a VPN gateway's certificate; more than one are told apart by what follows a hyphen.
 const gatewayName = "vpnd"
 
+// isGateway returns the name of the gateway that asks.
+func (d *daemon) isGateway(r *http.Request) (string, error) {
+	who, err := d.caller(r, pki.DaemonClient)
+	if err != nil {
+		return "", err
+	}
+	if who.ID != gatewayName && !strings.HasPrefix(who.ID, gatewayName+"-") {
+		return "", problem.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
+	}
+	return who.ID, nil
+}
+
+// vpnStatus takes a gateway's report.
 func (d *daemon) vpnStatus(r *http.Request) (any, error) {
-	if err := d.isGateway(r); err != nil {
+	name, err := d.isGateway(r)
+	if err != nil {
 		return nil, err
 	}
 	data, err := httpserver.ReadAll(r, maxVPNStatus)
@@ -211,6 +199,5 @@ func (d *daemon) vpnStatus(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problem.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
 	}
-	d.gateways.put(gatewayName, status)
-	return nil, nil
+	return d.report(r.Context(), name, status)
 }

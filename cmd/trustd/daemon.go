@@ -21,6 +21,7 @@ import (
 	"trustcore/hsm/gateway"
 	"trustcore/internal/problem"
 	"trustcore/pki"
+	"trustcore/vpn"
 )
 
 // Limits of one application at the gateway, and of all together: SoftHSM on two cores signs some 600
@@ -54,7 +55,7 @@ func open(ctx context.Context, cfg Config) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{cfg: cfg, custody: c, gateways: newGateways()}
+	d := &daemon{cfg: cfg, custody: c, gateways: newGateways(cfg.Tunnel.Lease, vpn.BootTime)}
 	if err := d.assemble(ctx, metrics); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -152,7 +153,7 @@ func (d *daemon) close() error {
 
 // operations tells of the services by the names of their listeners: each needs the database, and two the HSM.
 func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations {
-	return httpserver.Operations{Metrics: metrics, Services: map[string]func(context.Context) error{
+	return httpserver.Operations{Metrics: metrics, Findings: d.gatewayFindings, Services: map[string]func(context.Context) error{
 		"admin": d.databaseReady, "enrolment": d.databaseReady, "console": d.databaseReady, "gateway": d.keysReady, "pki": d.keysReady,
 	}}
 }

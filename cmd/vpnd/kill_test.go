@@ -58,7 +58,7 @@ func TestKilledGatewayComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}, Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
-	c.put(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
+	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
 	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
 	if mode := c.report().Mode; mode == vpn.ModeNetstack {
 		t.Fatalf("mode %s as root", mode)

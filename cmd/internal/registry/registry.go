@@ -58,6 +58,8 @@ var schema = []string{
 	`CREATE TABLE keys (id TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, UNIQUE (order_id, name))`,
 	`CREATE TABLE revision (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
 	`INSERT INTO revision (name, value) VALUES ('wish', 1)`,
+	`CREATE TABLE gateways (name TEXT PRIMARY KEY, epoch TEXT NOT NULL DEFAULT '', revision BIGINT NOT NULL DEFAULT 0,
+		digest TEXT NOT NULL DEFAULT '', public_key TEXT NOT NULL DEFAULT '', lease BIGINT NOT NULL, heard_at TEXT NOT NULL)`,
 }
 
 // Open brings the schema up to date and returns the registry.
