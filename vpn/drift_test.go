@@ -59,18 +59,26 @@ func TestDriftIsRepaired(t *testing.T) {
 			func(c vpn.Changes) bool { return c.PeersAdded == 1 }},
 		{"listen port", "wg set tc-hub listen-port 0", false,
 			func(c vpn.Changes) bool { return c.Device == 1 }},
-		{"table deleted", "nft delete table inet trustcore", true,
+		{"table deleted", "nft delete table inet trustcore-tc-hub", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"rules inserted", "nft insert rule inet trustcore inward accept ; insert rule inet trustcore outward accept", true,
+		{"rules inserted", "nft insert rule inet trustcore-tc-hub inward accept ; insert rule inet trustcore-tc-hub outward accept", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"chains emptied", "nft flush chain inet trustcore inward ; flush chain inet trustcore outward", true,
+		{"chains emptied", "nft flush chain inet trustcore-tc-hub inward ; flush chain inet trustcore-tc-hub outward", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"table asleep", "nft add table inet trustcore { flags dormant ; }", true,
+		{"table asleep", "nft add table inet trustcore-tc-hub { flags dormant ; }", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"permission added", "nft add element inet trustcore allowed4 " + opened, true,
+		{"permission added", "nft add element inet trustcore-tc-hub allowed4 " + opened, true,
 			func(c vpn.Changes) bool { return c.Fence == 1 }},
-		{"permissions deleted", "nft flush set inet trustcore allowed4", false,
+		{"permissions deleted", "nft flush set inet trustcore-tc-hub allowed4", false,
 			func(c vpn.Changes) bool { return c.Fence == 2 }},
+		{"MTU", "ip link set tc-hub mtu 1300", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"mark of the packets", "wg set tc-hub fwmark 7", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"alias", "ip link set tc-hub alias mine", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"address deleted", "ip addr del " + hubAddresses[0].String() + " dev tc-hub", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
 		{"route deleted", "ip route del " + addressOfA.String() + " dev tc-hub", false,
 			func(c vpn.Changes) bool { return c.Routes == 1 }},
 		{"interface taken down", "ip link set tc-hub down", false,
@@ -227,7 +235,7 @@ func TestSecondHubOfAName(t *testing.T) {
 	if _, err := vpn.OpenHub(cfg); !errors.Is(err, vpn.ErrNameTaken) {
 		t.Errorf("taken name: %v", err)
 	}
-	if exec.Command("nft", "list", "table", "inet", "trustcore").Run() == nil {
+	if exec.Command("nft", "list", "table", "inet", "trustcore-tc-busy").Run() == nil {
 		t.Error("a hub that did not open left its firewall behind")
 	}
 }

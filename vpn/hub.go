@@ -3,15 +3,18 @@ package vpn
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
+	"trustcore/vpn/internal/lock"
 )
 
 // DefaultMTU leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes.
@@ -30,7 +33,13 @@ var (
 	ErrNoNftables = fence.ErrNoNftables
 	ErrPortTaken  = device.ErrPortTaken
 	ErrNameTaken  = device.ErrNameTaken
+	ErrTableTaken = fence.ErrTableTaken
 	ErrNoKernel   = device.ErrNoKernel
+	ErrHeld       = lock.ErrHeld // another process tends an interface of this name
+
+	// ErrRange says that addresses of the tunnel are the host's own already: another range is needed, or what is named
+	// has to go.
+	ErrRange = errors.New("the tunnel's addresses meet the host's own")
 
 	// ErrDeviceGone says that somebody deleted the interface: close the hub and open it again.
 	ErrDeviceGone = device.ErrDeviceGone
@@ -57,10 +66,14 @@ type Hub struct {
 	endpoints *endpoints
 
 	mu     sync.Mutex // guards all below: there is one writer of device and fence
+	lock   io.Closer  // of the interface's name; nil in mode netstack
 	device device.Device
 	link   *device.Link // nil in mode netstack
 	fence  fence.Fence
-	closed string // why every peer was shut out, "" while the fence stands
+	host   *device.Host // as it was at the last pass; nil in mode netstack
+	met    []string     // what of the host's own meets the tunnel's addresses
+	let    bool         // somebody was let in: what appears on the host from then on shuts nobody out
+	closed string       // why every peer was shut out, "" while the fence stands
 
 	wish    Wish
 	inForce Applied      // the last wish that was carried out
@@ -149,7 +162,7 @@ func (h *Hub) open(mode Mode) (err error) {
 		h.device, h.fence = d, fence.OpenProxy(stack, h.cfg.Log)
 		return nil
 	}
-	firewall, err := fence.OpenNftables(h.cfg.Interface, h.hosts())
+	firewall, err := h.guard()
 	if err != nil {
 		return err
 	}
@@ -159,10 +172,31 @@ func (h *Hub) open(mode Mode) (err error) {
 		h.device, h.link, err = device.OpenUserspace(options)
 	}
 	if err != nil {
-		return errors.Join(err, firewall.Close())
+		return errors.Join(err, firewall.Close(), h.lock.Close())
 	}
 	h.fence = firewall
 	return nil
+}
+
+// guard looks at the host before anything of it is taken: whose is the name, whose are the addresses. Then it builds the
+// firewall.
+func (h *Hub) guard() (firewall *fence.Nftables, err error) {
+	if h.lock, err = lock.Take("interface " + h.cfg.Interface); err != nil {
+		return nil, err
+	}
+	host, err := device.LookAtHost()
+	if err == nil {
+		if met := host.Conflicts(h.cfg.Interface, h.cfg.Addresses); len(met) > 0 {
+			err = fmt.Errorf("%w: %s", ErrRange, strings.Join(met, "; "))
+		}
+	}
+	if err == nil {
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts())
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.lock.Close())
+	}
+	return firewall, nil
 }
 
 func (h *Hub) hosts() []netip.Addr {
@@ -238,5 +272,9 @@ func (h *Hub) Close() error {
 		err = h.endpoints.remember(state.Peers)
 	}
 	_, restrictErr := h.fence.Restrict(fence.Policy{})
-	return errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	err = errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Close())
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
@@ -26,7 +27,7 @@ type Changes struct {
 	PeersChanged int `json:"peers_changed"` // addresses or pre-shared key
 	Fence        int `json:"fence"`         // permissions, firewall rules
 	Routes       int `json:"routes"`
-	Device       int `json:"device"` // key or port
+	Device       int `json:"device"` // key, port, mark of packets; the interface's addresses, MTU, mark, state
 }
 
 // IsZero says that the state was as wished.
@@ -47,8 +48,9 @@ func (h *Hub) reconcile() (Changes, error) {
 			return total, h.failClosed(err)
 		}
 		if !changed {
+			h.let = h.let || len(h.peers) > 0
 			h.closed, h.inForce = "", Applied{h.wish.Epoch, h.wish.Revision, h.wish.Digest}
-			return total, nil
+			return total, h.shut()
 		}
 	}
 	return total, fmt.Errorf("vpn: the device did not settle in %d passes: somebody else writes to it", maxPasses)
@@ -81,6 +83,7 @@ func (e *fenceError) Unwrap() error { return e.error }
 // else is done; the firewall closes before the peer goes and opens before the peer comes.
 func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	before := *total
+	blind := h.lookAround() // what is seen decides who comes, not who goes
 	n, err := h.fence.Restrict(h.policy)
 	total.Fence += n
 	if err != nil {
@@ -98,7 +101,7 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	total.PeersRemoved += plan.removed
 	total.PeersChanged += plan.changed
 	err = h.write(plan.restrict)
-	if err = errors.Join(err, h.forget(plan.lost)); err != nil {
+	if err = errors.Join(err, h.forget(plan.lost), blind); err != nil {
 		return false, err
 	}
 	if err := h.repairDevice(state, total); err != nil || !h.wished {
@@ -231,7 +234,10 @@ func (h *Hub) repairDevice(state device.State, total *Changes) error {
 	if port := int(h.cfg.ListenPort); port != 0 && state.ListenPort != port {
 		change.ListenPort = &port
 	}
-	if change.PrivateKey == nil && change.ListenPort == nil {
+	if none := 0; state.FirewallMark != none {
+		change.FirewallMark = &none
+	}
+	if change.PrivateKey == nil && change.ListenPort == nil && change.FirewallMark == nil {
 		return nil
 	}
 	total.Device++
@@ -250,19 +256,67 @@ func (h *Hub) syncRoutes(total *Changes) error {
 	if h.link == nil {
 		return nil
 	}
-	if err := h.link.Ensure(h.cfg.Addresses); err != nil {
+	n, err := h.link.Ensure(h.cfg.Addresses)
+	total.Device += n
+	if err != nil {
 		return err
 	}
-	n, err := h.link.SyncRoutes(h.routes)
+	n, err = h.link.SyncRoutes(h.routes)
 	total.Routes += n
 	return err
 }
 
-// adopt makes w the wish and derives what each pass needs of it.
+// lookAround looks at what the host has of its own. What meets the addresses of the tunnel shuts everybody out before
+// anybody was let in; what appears later is for people to see.
+func (h *Hub) lookAround() (err error) {
+	if h.link == nil {
+		return nil
+	}
+	if h.host, err = device.LookAtHost(); err != nil {
+		return err
+	}
+	shut := len(h.met) > 0
+	h.met = h.host.Conflicts(h.cfg.Interface, h.ranges())
+	if !h.let && shut != (len(h.met) > 0) {
+		h.derive()
+	}
+	return nil
+}
+
+// shut says why nobody was let in yet.
+func (h *Hub) shut() error {
+	if h.let || len(h.met) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrRange, strings.Join(h.met, "; "))
+}
+
+// ranges is where the addresses of the tunnel lie.
+func (h *Hub) ranges() []netip.Prefix {
+	all := slices.Concat(h.cfg.Addresses, h.wish.Pool)
+	for _, p := range h.wish.Peers {
+		for _, a := range p.Addresses {
+			if !slices.ContainsFunc(h.wish.Pool, func(pool netip.Prefix) bool { return pool.Contains(a.Addr()) }) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// adopt makes w the wish.
 func (h *Hub) adopt(w Wish) {
-	var granted []PeerWish
-	h.wish, h.wished = w, true
-	granted, h.refused = w.Divide([]Key{h.publicKey}, h.hosts())
+	h.wish, h.wished, h.met = w, true, nil
+	h.derive()
+}
+
+// derive makes of the wish what each pass needs of it.
+func (h *Hub) derive() {
+	granted, refused := h.wish.Divide([]Key{h.publicKey}, h.hosts())
+	if h.shut() != nil {
+		granted = nil
+	}
+	h.refused = refused
 	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
 	h.peers = make(map[Key]*PeerWish, len(granted))
 	h.routes = nil

@@ -3,9 +3,12 @@ package vpn
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"trustcore/vpn/internal/fence"
 )
 
 // State is the health of one tunnel, derived from its last handshake.
@@ -99,7 +102,10 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	findings := h.findings()
+	problem, findings := h.closed, h.findings()
+	if err := h.shut(); problem == "" && err != nil {
+		problem = err.Error()
+	}
 	if h.wished {
 		if err := h.endpoints.remember(state.Peers); err != nil {
 			findings = append(findings, Finding{"where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()})
@@ -111,7 +117,7 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	}
 	s := Status{
 		Applied: h.inForce, Refused: h.refused, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
-		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Findings: findings, Peers: []PeerStatus{},
+		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: problem, Findings: findings, Peers: []PeerStatus{},
 	}
 	for key, want := range h.peers {
 		have := state.Peers[key]
@@ -146,7 +152,42 @@ func (h *Hub) findings() (all []Finding) {
 		all = append(all, Finding{fmt.Sprintf("the office %q of partner %q with the key %s is refused: %s %s", r.Site, r.Partner, r.PublicKey, r.Field, r.Problem),
 			"take its order back, or correct what is named"})
 	}
+	for _, what := range h.met[:min(len(h.met), maxFindings)] {
+		all = append(all, Finding{what + ", a range of the tunnel", "take it away, or choose another range; it is left as it is, and the next start is refused"})
+	}
+	return append(all, h.hostFindings()...)
+}
+
+// hostFindings is what of the host may keep permitted packets from their way.
+func (h *Hub) hostFindings() (all []Finding) {
+	firewall, is := h.fence.(*fence.Nftables)
+	if !is {
+		return nil
+	}
+	strict, err := firewall.Strict()
+	if err != nil {
+		return []Finding{{"the host's firewall can't be read", err.Error()}}
+	}
+	for _, chain := range strict {
+		all = append(all, Finding{"the host's own firewall drops what it does not permit: " + chain,
+			"see that it permits the services behind " + h.cfg.Interface + ", and the hub's UDP port"})
+	}
+	for family, file := range map[string]string{"IPv4": "/proc/sys/net/ipv4/ip_forward", "IPv6": "/proc/sys/net/ipv6/conf/all/forwarding"} {
+		if value, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(value)) == "0" && h.forwards(family == "IPv4") {
+			all = append(all, Finding{"a service lies behind this host, which forwards no " + family, "write 1 to " + file})
+		}
+	}
 	return all
+}
+
+// forwards says whether a permitted service of the family is on another host.
+func (h *Hub) forwards(v4 bool) bool {
+	for flow := range h.policy.Flows {
+		if a := flow.Dest.Addr(); a.Is4() == v4 && h.host != nil && !h.host.Has(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxFindings bounds how many of one kind are listed.

@@ -24,7 +24,12 @@ import (
 //	chain output   oifname IF goto outward
 //	chain inward   saddr . daddr . l4proto . dport @allowed accept;  drop
 //	chain outward  daddr . saddr . l4proto . sport @allowed accept;  drop
-const tableName = "trustcore"
+//
+// Each tunnel has a table of its own, so that two beside each other do not open each other's firewall.
+func tableName(ifname string) string { return oldTable + "-" + ifname }
+
+// oldTable is the one table that versions before had, for whatever interface.
+const oldTable = "trustcore"
 
 // priority puts our chains before those of the host at the usual priority 0. A drop
 // is final in nftables, so the order is a matter of cost only.
@@ -60,7 +65,7 @@ type ruleset struct {
 }
 
 func newRuleset(ifname string) *ruleset {
-	table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
+	table := &nftables.Table{Name: tableName(ifname), Family: nftables.TableFamilyINet}
 	r := &ruleset{table: table, sets: make(map[string]*nftables.Set)}
 	for _, f := range families() {
 		r.addSet("allowed"+f.suffix, nftables.MustConcatSetType(f.address, f.address, nftables.TypeInetProto, nftables.TypeInetService), true)
