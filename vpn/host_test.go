@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/vpn"
 )
@@ -314,5 +315,52 @@ func TestHostThatDropsIsNamed(t *testing.T) {
 	}
 	if all := named(); strings.Contains(all, "forwards no IPv4") {
 		t.Errorf("a host that forwards: %s", all)
+	}
+}
+
+// TestKernelEndsTheLease has a hub that nobody tends any more while its tunnels stand, as when a process dies that has its
+// WireGuard in the kernel.
+func TestKernelEndsTheLease(t *testing.T) {
+	mode := interfaceMode(t)
+	w := newWorld(t, mode)
+	if err := w.hub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left := time.Hour
+	w.cfg.Lease = func() time.Duration { return left }
+	w.open()
+	a := w.plan("A")
+	w.apply(w.peer(a))
+	w.start(a)
+	if err := hold(a, w.gateway[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := echo(a, patience); err != nil {
+		t.Fatal(err)
+	}
+	if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
+		t.Errorf("not settled: %+v, %v", changes, err)
+	}
+	left = time.Second
+	if _, err := w.hub.Reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the flow ends by itself", func() bool { return echo(a, refusalTime) != nil })
+	if reach(a, w.gateway[0], refusalTime) == nil {
+		t.Error("A gets in after the lease")
+	}
+	left = time.Hour
+	if _, err := w.hub.Reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if err := reach(a, w.gateway[0], patience); err != nil {
+		t.Errorf("after the lease was renewed: %v", err)
+	}
+	left = 0
+	if _, err := w.hub.Reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if reach(a, w.gateway[0], refusalTime) == nil {
+		t.Error("A gets in without a lease")
 	}
 }

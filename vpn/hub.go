@@ -45,7 +45,7 @@ var (
 	ErrDeviceGone = device.ErrDeviceGone
 )
 
-// HubConfig says how a hub is made. Everything but Mode, MTU and ListenPort is required.
+// HubConfig says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
 type HubConfig struct {
 	Mode       Mode           // "" is auto
 	Interface  string         // name of the tunnel interface, at most 15 bytes
@@ -55,6 +55,10 @@ type HubConfig struct {
 	MTU        int            // bytes; 0 is DefaultMTU
 	StateDir   string         // folder for the endpoints that offices had last
 	Log        *slog.Logger
+
+	// Lease says how much longer offices may be let in, for a firewall in the kernel to end it when this process does
+	// not live to call Withdraw. It is asked at each reconciliation; nil stands for no end.
+	Lease func() time.Duration
 }
 
 // Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
@@ -191,7 +195,7 @@ func (h *Hub) guard() (firewall *fence.Nftables, err error) {
 		}
 	}
 	if err == nil {
-		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts())
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts(), h.cfg.Lease)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.lock.Close())
@@ -235,6 +239,13 @@ func (h *Hub) Withdraw() (Changes, error) {
 	defer h.mu.Unlock()
 	h.adopt(Wish{})
 	return h.reconcile()
+}
+
+// Extend tells the firewall that the lease was renewed, for who reconciles less often than that.
+func (h *Hub) Extend() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fence.Extend()
 }
 
 // Reconcile compares the present state with the last wish and repairs what differs. Call

@@ -108,10 +108,19 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, hub: vpn.HubConfig{
+	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory}
+	g.hub = vpn.HubConfig{
 		Mode: vpn.Mode(cfg.Mode), Interface: cfg.Interface, PrivateKey: key, ListenPort: cfg.ListenPort,
-		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log,
-	}}, nil
+		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log, Lease: g.left,
+	}
+	return g, nil
+}
+
+// left is what remains of the lease.
+func (g *gateway) left() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lease.left(g.clock())
 }
 
 // keep opens a hub and tends it, again and again, until ctx ends. trustd is asked for wishes while a hub is open alone: who
@@ -252,8 +261,8 @@ func (g *gateway) write(w *wishInHand) {
 	}
 }
 
-// expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease on disk up to date,
-// a twentieth of it behind at most.
+// expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on disk
+// and in the firewall, a twentieth of it behind at most.
 func (g *gateway) expire(hub *vpn.Hub) bool {
 	g.mu.Lock()
 	held, wish, written := g.lease, g.held, g.written
@@ -274,8 +283,8 @@ func (g *gateway) expire(hub *vpn.Hub) bool {
 		return true
 	}
 	if held.until-written > held.length/20 {
-		if err := g.memory.extend(sum(wish.raw), held); err != nil {
-			g.log.Warn("the lease can't be kept on disk", "error", err)
+		if err := errors.Join(hub.Extend(), g.memory.extend(sum(wish.raw), held)); err != nil {
+			g.log.Warn("the lease can't be kept in the firewall and on disk", "error", err)
 		}
 		g.mu.Lock()
 		g.written = held.until

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -16,8 +17,9 @@ import (
 )
 
 const (
-	socketBuffer = 16 << 20 // bytes: 10,000 elements in one transaction do not fit the default
-	chunk        = 1000     // elements a message: an attribute ends at 65,535 bytes, an element takes 52
+	socketBuffer = 16 << 20              // bytes: 10,000 elements in one transaction do not fit the default
+	chunk        = 1000                  // elements a message: an attribute ends at 65,535 bytes, an element takes 52
+	tickOfKernel = 20 * time.Millisecond // it counts timeouts in jiffies and rounds up
 )
 
 // The reasons for which the firewall cannot be built. The message of the error says what to do.
@@ -33,15 +35,17 @@ type Nftables struct {
 	ifname string
 	want   *ruleset
 	hub    []netip.Addr
+	lease  func() time.Duration // how much longer anything may be permitted; nil is without end
 
 	// Keys by set, as the last Restrict left and wanted them.
 	present, wanted map[string]map[string]struct{}
 }
 
 // OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is not
-// ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name.
-func OpenNftables(ifname string, hub []netip.Addr) (*Nftables, error) {
-	n := &Nftables{ifname: ifname, want: newRuleset(ifname), hub: hub}
+// ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What is left
+// of the lease is asked at each Permit; nil stands for one without end.
+func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
+	n := &Nftables{ifname: ifname, want: newRuleset(ifname), hub: hub, lease: lease}
 	c, err := open()
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (n *Nftables) lookBefore(c *nftables.Conn) error {
 	return err
 }
 
-// look says whether there is such a table, and whether it is one of ours: it has all our sets.
+// look says whether there is such a table, and whether it is one of ours: it has our sets, also those of a version before.
 func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bool, err error) {
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
@@ -79,11 +83,11 @@ func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bo
 	}
 	found := 0
 	for _, s := range sets {
-		if want := n.want.sets[s.Name]; want != nil && s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() {
+		if want := n.want.sets[s.Name]; want != nil && s.Name != leaseSet && s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() {
 			found++
 		}
 	}
-	return true, found == len(n.want.sets), nil
+	return true, found == len(n.want.sets)-1, nil
 }
 
 // removeOld takes away the table that a version before left, if it was for our interface.
@@ -200,7 +204,7 @@ func (n *Nftables) inspectSets(c *nftables.Conn) (problem string, err error) {
 	}
 	for _, s := range sets {
 		want := n.want.sets[s.Name]
-		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout {
+		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout != want.HasTimeout {
 			return "set " + s.Name + " is not ours", nil
 		}
 	}
@@ -243,6 +247,9 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 	}
 	n.present, n.wanted = make(map[string]map[string]struct{}), n.elements(p)
 	for name, set := range n.want.sets {
+		if name == leaseSet {
+			continue
+		}
 		present, err := c.GetSetElements(set)
 		if err != nil {
 			return changed, fmt.Errorf("read set %s: %w", name, err)
@@ -290,10 +297,60 @@ func (n *Nftables) Permit(Policy) (changed int, err error) {
 			}
 		}
 	}
+	if err := n.extend(c); err != nil {
+		return 0, err
+	}
 	if err := c.Flush(); err != nil {
 		return 0, fmt.Errorf("permit: %w", classify(err))
 	}
 	return changed, nil
+}
+
+// Extend implements [Fence].
+func (n *Nftables) Extend() error {
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	if err := n.extend(c); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("extend the lease: %w", classify(err))
+	}
+	return nil
+}
+
+// extend makes the kernel permit for as long as the lease lasts, a twentieth less at most. It adds to the transaction of c.
+func (n *Nftables) extend(c *nftables.Conn) error {
+	set := n.want.sets[leaseSet]
+	present, err := c.GetSetElements(set)
+	if err != nil {
+		return fmt.Errorf("read the lease: %w", err)
+	}
+	var left time.Duration
+	if n.lease != nil {
+		left = n.lease()
+	}
+	if len(present) == 1 && fits(present[0].Expires, left, n.lease == nil) {
+		return nil
+	}
+	c.FlushSet(byName(set))
+	if n.lease != nil && left < time.Millisecond { // which is what the kernel counts in; 0 would be for ever
+		return nil
+	}
+	if err := c.SetAddElements(byName(set), []nftables.SetElement{{Key: padded(n.ifname), Timeout: left}}); err != nil {
+		return fmt.Errorf("extend the lease: %w", err)
+	}
+	return nil
+}
+
+// fits says whether the kernel ends the lease when it should: never too late, and hardly too early.
+func fits(have, left time.Duration, endless bool) bool {
+	if endless {
+		return have == 0
+	}
+	return have > left-left/20 && have <= left+tickOfKernel
 }
 
 // Counters implements [Fence].
@@ -351,6 +408,9 @@ func (n *Nftables) Close() error {
 func (n *Nftables) elements(p Policy) map[string]map[string]struct{} {
 	keys := make(map[string]map[string]struct{}, len(n.want.sets))
 	for name := range n.want.sets {
+		if name == leaseSet {
+			continue
+		}
 		keys[name] = make(map[string]struct{})
 	}
 	put := func(set string, a netip.Addr, key []byte) {

@@ -47,7 +47,7 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 				if err := conn.Flush(); err != nil {
 					return err
 				}
-				if _, err := OpenNftables(c.open, []netip.Addr{netip.MustParseAddr("10.64.0.1")}); err != nil {
+				if _, err := OpenNftables(c.open, []netip.Addr{netip.MustParseAddr("10.64.0.1")}, nil); err != nil {
 					return err
 				}
 				tables, err := conn.ListTables()
@@ -70,6 +70,10 @@ func tableOfBefore(ifname string) func(*nftables.Conn) error {
 	return func(c *nftables.Conn) error {
 		r := newRuleset(ifname)
 		r.table.Name = oldTable
+		delete(r.sets, leaseSet)
+		for _, chain := range []string{"inward", "outward"} {
+			r.rules[chain] = nil
+		}
 		return r.add(c)
 	}
 }
