@@ -86,6 +86,7 @@ type Hub struct {
 	peers   map[Key]*PeerWish
 	routes  []netip.Prefix
 	refused []Refusal
+	unled   []string // addresses of offices to which the host has no way
 }
 
 // OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no

@@ -71,7 +71,8 @@ func (h *Hub) failClosed(cause error) error {
 	for key := range state.Peers {
 		all = append(all, device.PeerChange{PublicKey: key, Remove: true})
 	}
-	return errors.Join(cause, h.write(all))
+	_, err = h.write(all)
+	return errors.Join(cause, err)
 }
 
 // fenceError is a failure of the fence: what is let through is not known.
@@ -100,7 +101,7 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	total.PeersAdded += plan.added
 	total.PeersRemoved += plan.removed
 	total.PeersChanged += plan.changed
-	err = h.write(plan.restrict)
+	_, err = h.write(plan.restrict)
 	if err = errors.Join(err, h.forget(plan.lost), blind); err != nil {
 		return false, err
 	}
@@ -115,10 +116,28 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	if err := h.syncRoutes(total); err != nil {
 		return false, err
 	}
-	if err := h.write(plan.permit); err != nil {
+	failed, err := h.write(plan.permit)
+	if err != nil && len(failed) == len(plan.permit) {
 		return false, err
 	}
+	for key, err := range failed {
+		h.renounce(key, err)
+	}
 	return *total != before, nil
+}
+
+// renounce leaves a peer out that the device alone of all does not take, until the next wish.
+func (h *Hub) renounce(key Key, cause error) {
+	peer := h.peers[key]
+	h.refused = append(h.refused, peer.refusal("peer", "the device does not take it: "+cause.Error()))
+	delete(h.peers, key)
+	for _, a := range peer.Addresses {
+		delete(h.policy.Sources, a.Addr())
+		h.routes = without(h.routes, []netip.Prefix{a})
+		for _, s := range peer.Services {
+			delete(h.policy.Flows, s.from(a.Addr()))
+		}
+	}
 }
 
 // plan is what the peers of the device need: first restrict, then permit.
@@ -196,7 +215,7 @@ func (p *plan) change(want *PeerWish, have device.Peer) {
 	}
 }
 
-// without gives the prefixes of a that are not in b. Both are short (MaxAddressesOfPeer).
+// without gives the prefixes of a that are not in b, which is short (MaxAddressesOfPeer).
 func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 	for _, p := range a {
 		if !slices.Contains(b, p) {
@@ -207,20 +226,20 @@ func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 }
 
 // write changes peers by parts. Where a part fails each of its peers is tried alone, and the others go on, so that no
-// peer keeps another from coming or going.
-func (h *Hub) write(changes []device.PeerChange) error {
-	var failed error
+// peer keeps another from coming or going. It returns which peers failed, and the last reason.
+func (h *Hub) write(changes []device.PeerChange) (failed map[Key]error, last error) {
+	failed = make(map[Key]error)
 	for part := range slices.Chunk(changes, peersPerCall) {
 		if h.device.Write(device.Change{Peers: part}) == nil {
 			continue
 		}
 		for _, one := range part {
 			if err := h.device.Write(device.Change{Peers: []device.PeerChange{one}}); err != nil {
-				failed = fmt.Errorf("peer %v: %w", Key(one.PublicKey), err)
+				failed[one.PublicKey], last = err, fmt.Errorf("peer %v: %w", Key(one.PublicKey), err)
 			}
 		}
 	}
-	return failed
+	return failed, last
 }
 
 // repairDevice puts key and port back when somebody changed them. Port 0 of the
@@ -261,7 +280,7 @@ func (h *Hub) syncRoutes(total *Changes) error {
 	if err != nil {
 		return err
 	}
-	n, err = h.link.SyncRoutes(h.routes)
+	n, h.unled, err = h.link.SyncRoutes(h.routes)
 	total.Routes += n
 	return err
 }

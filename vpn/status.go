@@ -155,6 +155,9 @@ func (h *Hub) findings() (all []Finding) {
 	for _, what := range h.met[:min(len(h.met), maxFindings)] {
 		all = append(all, Finding{what + ", a range of the tunnel", "take it away, or choose another range; it is left as it is, and the next start is refused"})
 	}
+	for _, what := range h.unled[:min(len(h.unled), maxFindings)] {
+		all = append(all, Finding{what, "the offices there are let in and get no answers; see what the host lacks"})
+	}
 	return append(all, h.hostFindings()...)
 }
 

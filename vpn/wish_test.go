@@ -63,7 +63,9 @@ func TestBadPeerCostsOnlyItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2), somePeer(t, 3), somePeer(t, 4)}}
-			w.Peers[0].Services[0].Addr = netip.MustParseAddrPort("10.64.9.9:9443")
+			for i := range w.Peers {
+				w.Peers[i].Services[0].Addr = netip.MustParseAddrPort("10.64.9.9:9443")
+			}
 			if granted, refused := w.Divide([]vpn.Key{hub}, own); len(granted) != 3 || len(refused) != 0 {
 				t.Fatalf("before: %d granted, refused %+v", len(granted), refused)
 			}

@@ -144,7 +144,11 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := link.SyncRoutes(t.cfg.Enrolment.Reachable()); err != nil {
+	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
+	if err == nil && len(failed) > 0 {
+		err = errors.New(failed[0])
+	}
+	if err != nil {
 		return errors.Join(err, t.device.Close())
 	}
 	return nil

@@ -105,10 +105,11 @@ func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
 
 // SyncRoutes makes exactly the wanted destinations lead into the interface, among the routes that carry our mark, and says
 // how many routes it changed. Where the host has a route of its own to a destination that one stays; see [Host.Conflicts].
-func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
+// What the host can't lead, such as IPv6 where that is off, is no reason not to lead the others: failed names it.
+func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, failed []string, err error) {
 	link, err := l.find()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	missing := make(map[netip.Prefix]struct{}, len(want))
 	for _, p := range want {
@@ -117,7 +118,7 @@ func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
 	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Protocol: routeProtocol}
 	present, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
-		return 0, fmt.Errorf("list the routes of %s: %w", l.name, err)
+		return 0, nil, fmt.Errorf("list the routes of %s: %w", l.name, err)
 	}
 	for _, r := range present {
 		if r.Dst != nil {
@@ -127,7 +128,7 @@ func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
 			}
 		}
 		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return changed, fmt.Errorf("take the route to %v away: %w", r.Dst, err)
+			return changed, nil, fmt.Errorf("take the route to %v away: %w", r.Dst, err)
 		}
 		changed++
 	}
@@ -138,11 +139,13 @@ func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
 			continue
 		}
 		if err != nil {
-			return changed, fmt.Errorf("lead %v into %s: %w", p, l.name, err)
+			failed = append(failed, fmt.Sprintf("%v can't be led into %s: %v", p, l.name, err))
+			continue
 		}
 		changed++
 	}
-	return changed, nil
+	slices.Sort(failed)
+	return changed, failed, nil
 }
 
 // Forget removes the flows of the sources from the kernel's connection tracking, so that
