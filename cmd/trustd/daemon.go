@@ -18,6 +18,7 @@ import (
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -34,14 +35,16 @@ const (
 
 // daemon is trustd with everything open.
 type daemon struct {
-	cfg      Config
-	custody  *custody.Custody
-	ca       *pki.CA
-	registry *registry.Registry
-	gateways *gateways
-	runner   *activation.Runner
-	page     *console.Console
-	servers  []httpserver.Server
+	cfg       Config
+	custody   *custody.Custody
+	ca        *pki.CA
+	registry  *registry.Registry
+	gateways  *gateways
+	runner    *activation.Runner
+	page      *console.Console
+	servers   []httpserver.Server
+	refused   refusals
+	strangers strangers
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -67,6 +70,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
+		CanCarryOut: canCarryOut, CanUse: d.canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	}{
 		{"admin", d.cfg.Admin, false, mutual, problem.Body{Max: maxVPNStatus}, d.admin},
 		{"enrolment", d.cfg.Enrolment, false, plain, problem.Body{}, d.enrolment},
-		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(httpserver.Server) http.Handler { return door }},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.guard(rights.HSM).Protect(s.Door(), door) }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
 		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
 		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
@@ -122,7 +126,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	return gateway.New(gateway.Config{
-		Module: d.custody.HSM, Grants: d.grants, Revoked: d.ca.Revoked, Audit: d.custody.Audit, Now: time.Now,
+		Module: d.custody.HSM, Grants: d.grants, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,13 +13,13 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
-	"trustcore/internal/problem"
 	"trustcore/vpn"
 )
 
 const (
 	longPoll    = 25 * time.Second // how long a gateway's question for another wish is held open
 	reportLife  = time.Minute      // how old what a gateway says may be: vpnd reports every few seconds
+	hubKeysTime = 5 * time.Second  // for the database to say which hubs there are
 	leaseMargin = 30 * time.Second // for a gateway that is busy when its lease ends, beside 1 % for its clock
 )
 
@@ -297,22 +296,17 @@ func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
 	return p
 }
 
-// checkOfficeKey refuses a WireGuard key with which an office could have no tunnel, before its token is used up.
-func (d *daemon) checkOfficeKey(ctx context.Context, text string) error {
+// hubKeys are the keys of all hubs that ever reported: no office may have one of them.
+func (d *daemon) hubKeys() (keys []vpn.Key, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), hubKeysTime)
+	defer cancel()
 	listed, err := d.registry.Gateways(ctx)
-	if err != nil {
-		return err
-	}
-	var hubs []vpn.Key
 	for _, row := range listed {
 		if key, err := vpn.ParseKey(row.PublicKey); err == nil {
-			hubs = append(hubs, key)
+			keys = append(keys, key)
 		}
 	}
-	if _, err := vpn.ParsePeerKey(text, hubs...); err != nil {
-		return problem.RefuseField(http.StatusUnprocessableEntity, "wireguard_public_key", "%v: make a new key, as `wg genkey | wg pubkey` does", err)
-	}
-	return nil
+	return keys, err
 }
 
 // gatewayFindings is what people should know of the VPN gateways.

@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -342,25 +341,18 @@ func TestKeysAtEnrolment(t *testing.T) {
 	_, err := c.report(t.Context(), "vpnd", vpn.Status{PublicKey: hub})
 	c.must(err)
 	c.start() // the hub's key is known without a new report
-	c.must(c.checkOfficeKey(t.Context(), good))
-	for _, bad := range []string{"", good + "\n", good[:20] + "\n" + good[20:], hub.String(), vpn.Key{}.String(), vpn.Key{1}.String(),
-		base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xff", 32)))} {
-		err := c.checkOfficeKey(t.Context(), bad)
-		if err == nil || !strings.Contains(err.Error(), "make a new key") {
-			t.Errorf("%q: %v", bad, err)
+	for name, key := range map[string]string{
+		"": good, "a line break": good + "\n", "one within": good[:20] + "\n" + good[20:], "the hub's key": hub.String(), "zero": vpn.Key{}.String(),
+		"low order": vpn.Key{1}.String(), "not canonical": base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xff", 32))), "none": " ",
+	} {
+		var refused *registry.FieldError
+		if err := c.canUse(registry.Order{}, registry.Enrolment{PublicKey: key}); !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		if ofKey := refused.Field == "wireguard_public_key"; ofKey != (name != "") {
+			t.Errorf("%s: %v", name, refused)
 		}
 	}
-	door := c.enrolment(httpserver.Server{Name: "enrolment", Logger: slog.New(slog.DiscardHandler)})
-	if code := post(t, door, `{"token":"x","wireguard_public_key":"`+hub.String()+`","csr":"c"}`); code != http.StatusUnprocessableEntity {
-		t.Errorf("the hub's key at the door: %d", code)
-	}
-}
-
-func post(t *testing.T, door http.Handler, body string) int {
-	t.Helper()
-	answer := httptest.NewRecorder()
-	door.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", strings.NewReader(body)))
-	return answer.Code
 }
 
 func openDatabase(t *testing.T, url string) *store.DB {
