@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trustcore/vpn"
 )
 
@@ -208,6 +210,46 @@ func TestWithoutPrivilege(t *testing.T) {
 	}
 	if err := hub.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUserWithTheCapability runs the hub as a user who is not root and has CAP_NET_ADMIN; where TUN devices are
+// root's alone, also the right to open one.
+func TestUserWithTheCapability(t *testing.T) {
+	const role = "TRUSTCORE_TEST_CAPABLE"
+	needRoot(t)
+	if dir := os.Getenv(role); dir != "" {
+		cfg := anyHub(t, vpn.ModeAuto)
+		cfg.Interface, cfg.StateDir = "tc-capable", dir
+		hub, err := vpn.OpenHub(cfg)
+		if err != nil || hub.Mode() == vpn.ModeNetstack || os.Geteuid() == 0 {
+			t.Fatalf("as user %d: %v", os.Geteuid(), err)
+		}
+		if _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2)}}); err != nil {
+			t.Error(err)
+		}
+		if err := hub.Close(); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	capabilities := []uintptr{unix.CAP_NET_ADMIN}
+	if info, err := os.Stat("/dev/net/tun"); err != nil || info.Mode().Perm()&0o006 != 0o006 {
+		capabilities = append(capabilities, unix.CAP_DAC_OVERRIDE)
+	}
+	dir, err := os.MkdirTemp("/tmp", "capable") // one that the user reaches
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	again := exec.Command("/proc/self/exe", "-test.run=^TestUserWithTheCapability$")
+	again.Env = append(os.Environ(), role+"="+dir, "TMPDIR="+dir)
+	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -147,7 +146,7 @@ func (c HubConfig) check() error {
 // preference is the order in which auto tries: what needs no privilege comes last, and
 // only when there is no privilege.
 func (h *Hub) preference() []Mode {
-	if os.Geteuid() != 0 {
+	if !device.MayAdminister() {
 		return []Mode{ModeNetstack}
 	}
 	return []Mode{ModeKernel, ModeUserspace}

@@ -110,6 +110,9 @@ func (t *Tunnel) check() error {
 		if s.Name == "" || !s.Addr.IsValid() {
 			return fmt.Errorf("tunnel.services[%d]: name or addr is missing", i)
 		}
+		if t.Pool.Contains(s.Addr.Addr()) && s.Addr.Addr() != t.Hub {
+			return fmt.Errorf("tunnel.services[%d]: %s lies in tunnel.pool and will be a partner's", i, s.Addr)
+		}
 	}
 	return nil
 }

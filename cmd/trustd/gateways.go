@@ -19,6 +19,7 @@ import (
 const (
 	longPoll    = 25 * time.Second // how long a gateway's question for another wish is held open
 	reportLife  = time.Minute      // how old what a gateway says may be: vpnd reports every few seconds
+	goneWait    = 3 * time.Second  // for a report that is on its way; other orders wait meanwhile
 	hubKeysTime = 5 * time.Second  // for the database to say which hubs there are
 	leaseMargin = 30 * time.Second // for a gateway that is busy when its lease ends, beside 1 % for its clock
 )
@@ -39,6 +40,7 @@ type gateways struct {
 
 type report struct {
 	at     time.Time
+	up     time.Duration // at on gateways.clock
 	status vpn.Status
 }
 
@@ -65,7 +67,7 @@ func newGateways(lease time.Duration, clock func() time.Duration) *gateways {
 func (g *gateways) put(name string, status vpn.Status) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.reports[name] = report{time.Now(), status}
+	g.reports[name] = report{time.Now(), g.clock(), status}
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
@@ -111,6 +113,14 @@ func (g *gateways) quiet(row registry.Gateway) time.Duration {
 		g.silent[row.Name] = s
 	}
 	return g.clock() - s.since
+}
+
+// speaks says whether the gateway reported lately, or may do so yet after the start.
+func (g *gateways) speaks(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, is := g.reports[name]
+	return is && g.clock()-r.up <= reportLife || g.clock()-g.started <= reportLife
 }
 
 // outlasts is the time after which a lease that was given before has surely ended.
@@ -323,6 +333,8 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 		if quiet := d.gateways.quiet(row); quiet > reportLife {
 			amber(fmt.Sprintf("VPN gateway %s has been silent for %v: what it carries is not proven", row.Name, quiet.Round(time.Second)),
 				"see that vpnd runs there and reaches trustd; it drops all tunnels when its lease ends")
+		} else if !d.gateways.speaks(row.Name) {
+			amber("VPN gateway "+row.Name+" asks for the wish and does not report: what it carries is not proven", "see what its log says")
 		}
 	}
 	for name, status := range d.gateways.all() {

@@ -230,6 +230,11 @@ func TestEveryAnswerRenewsTheLease(t *testing.T) {
 		c.ask("vpnd", nobody)
 	}
 	c.wantNotProven("it was answered just now", "not proven")
+	c.wantFinding("it never reported", "asks for the wish and does not report")
+	c.reports("vpnd", nobody)
+	if found := c.gatewayFindings(t.Context()); len(found) != 0 {
+		t.Errorf("after a report: %+v", found)
+	}
 }
 
 // TestLongerLeaseOfBefore has a trustd that gave a day before its lease was configured to be shorter.

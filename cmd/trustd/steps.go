@@ -193,7 +193,7 @@ func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.En
 
 // tunnelGone returns when it is proved that no gateway lets the order's partner in any more; see gateways.missing.
 func (d *daemon) tunnelGone(ctx context.Context, order string) error {
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, goneWait)
 	defer cancel()
 	how, err := d.awaitGone(wait, order)
 	if err != nil {

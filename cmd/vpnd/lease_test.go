@@ -70,7 +70,13 @@ func newLeased(t *testing.T) *leased {
 	l := &leased{core: c, cfg: cfg, clock: &shifted{}}
 	c.lease = vpn.MinLease
 	l.cfg.ListenPort = freeUDPPort(t)
-	_, l.stop = runGateway(t, l.cfg, l.clock)
+	logs, stop := runGateway(t, l.cfg, l.clock)
+	l.stop = stop
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(logs)
+		}
+	})
 	key, err := vpn.LoadOrCreateKey(filepath.Join(t.TempDir(), "office.key"))
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -136,6 +137,11 @@ func startCore(t *testing.T) (*core, Config) {
 	}
 	c := &core{changed: make(chan struct{}), lease: vpn.DefaultLease}
 	server := httptest.NewUnstartedServer(c)
+	pair, err := settings.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Certificates = []tls.Certificate{*pair} // else httptest shows one of its own
 	server.TLS = settings
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()

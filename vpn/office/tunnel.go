@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -114,7 +113,7 @@ func modes(wanted vpn.Mode) []vpn.Mode {
 	switch {
 	case wanted != vpn.ModeAuto && wanted != "":
 		return []vpn.Mode{wanted}
-	case os.Geteuid() != 0:
+	case !device.MayAdminister():
 		return []vpn.Mode{vpn.ModeNetstack}
 	}
 	return []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace}

@@ -28,7 +28,7 @@ type embedded struct {
 // OpenUserspace makes a TUN interface and a WireGuard device on it, gives it the addresses
 // and takes it up. The caller's firewall must stand before.
 func OpenUserspace(o Options) (Device, *Link, error) {
-	if err := unix.Access("/dev/net/tun", unix.W_OK); err != nil {
+	if err := unix.Faccessat(unix.AT_FDCWD, "/dev/net/tun", unix.W_OK, unix.AT_EACCESS); err != nil {
 		return nil, nil, fmt.Errorf("open /dev/net/tun: %w: %w", ErrPrivilege, err)
 	}
 	awaitRelease(o.Name)
