@@ -17,7 +17,7 @@ import (
 // left out.
 func hostState(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("sh", "-c", "ip -d link; ip addr; ip route show table all; ip -6 route show table all; nft list ruleset").CombinedOutput()
+	out, err := exec.Command("sh", "-c", "ip -d link; ip addr; ip route show table all; ip -6 route show table all; nft -s list ruleset").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -36,8 +36,22 @@ func refusedHub(t *testing.T, cfg vpn.HubConfig, want error, part string) {
 		t.Errorf("mode %s: got %v, want %v with %q", cfg.Mode, err, want, part)
 	}
 	if after := hostState(t); after != before {
-		t.Errorf("mode %s: the host was\n%s\nand is\n%s", cfg.Mode, before, after)
+		gone, come := changed(before, after)
+		t.Errorf("mode %s: the host was\n%s\nand is\n%s", cfg.Mode, gone, come)
 	}
+}
+
+// changed are the lines that one text has and the other has not.
+func changed(before, after string) (gone, come string) {
+	lines := func(of, other string) (rest string) {
+		for line := range strings.Lines(of) {
+			if !strings.Contains(other, line) {
+				rest += line
+			}
+		}
+		return rest
+	}
+	return lines(before, after), lines(after, before)
 }
 
 func anyHub(t *testing.T, mode vpn.Mode) vpn.HubConfig {
@@ -58,6 +72,12 @@ func addLAN(t *testing.T) {
 	t.Cleanup(func() { tool(t, "ip link del lan") })
 	for _, name := range []string{"lan", "cable"} {
 		tool(t, "ip link set "+name+" addrgenmode none up")
+	}
+	for _, name := range []string{"lan", "cable"} {
+		eventually(t, name+" is up", func() bool {
+			out, err := exec.Command("ip", "link", "show", name).CombinedOutput()
+			return err == nil && strings.Contains(string(out), "state UP")
+		})
 	}
 }
 
@@ -124,7 +144,7 @@ func TestRangeOfTheHostIsRefused(t *testing.T) {
 	for _, c := range []struct{ does, undoes, named string }{
 		{"ip addr add 10.64.0.1/32 dev lan", "ip addr del 10.64.0.1/32 dev lan", "address 10.64.0.1/32 on lan"},
 		{"ip addr add 10.64.0.77/16 dev lan", "ip addr del 10.64.0.77/16 dev lan", "route to 10.64.0.0/16 by lan"},
-		{"ip addr add fd64::9/64 dev lan", "ip addr del fd64::9/64 dev lan", "route to fd64::/64 by lan"},
+		{"ip addr add fd64::9/64 dev lan nodad", "ip addr del fd64::9/64 dev lan", "route to fd64::/64 by lan"},
 		{"ip route add 10.0.0.0/8 dev lan metric 77", "ip route del 10.0.0.0/8 dev lan", "route to 10.0.0.0/8 by lan"},
 		{"ip route add 10.64.0.1 dev lan", "ip route del 10.64.0.1 dev lan", "route to 10.64.0.1/32 by lan"},
 	} {

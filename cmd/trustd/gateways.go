@@ -19,6 +19,7 @@ import (
 const (
 	longPoll    = 25 * time.Second // how long a gateway's question for another wish is held open
 	reportLife  = time.Minute      // how old what a gateway says may be: vpnd reports every few seconds
+	maxEpochs   = 64               // that are remembered
 	goneWait    = 3 * time.Second  // for a report that is on its way; other orders wait meanwhile
 	hubKeysTime = 5 * time.Second  // for the database to say which hubs there are
 	leaseMargin = 30 * time.Second // for a gateway that is busy when its lease ends, beside 1 % for its clock
@@ -33,6 +34,7 @@ type gateways struct {
 	mu       sync.Mutex
 	reports  map[string]report  // by name; guarded by mu
 	silent   map[string]silence // by name; guarded by mu
+	epochs   map[string]bool    // that were seen, so that each is spoken of once; guarded by mu
 	restored string             // who showed that the database was taken back, "" when nobody; guarded by mu
 	wish     *orderedWish       // as it was read last; guarded by mu
 	changed  chan struct{}      // closed and renewed at every report; guarded by mu
@@ -60,7 +62,7 @@ type orderedWish struct {
 
 func newGateways(lease time.Duration, clock func() time.Duration) *gateways {
 	return &gateways{lease: lease, clock: clock, started: clock(), reports: map[string]report{},
-		silent: map[string]silence{}, changed: make(chan struct{})}
+		silent: map[string]silence{}, epochs: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // put takes a report.
@@ -245,21 +247,45 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 	return &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}, nil
 }
 
-// noticeRestored gives the database another epoch when a gateway has a later wish of its epoch: it was taken back.
+// noticeRestored looks whether the database was taken back. When a gateway has a later wish of its epoch it gets another
+// one. When a gateway has a wish of an epoch that is none of its own, it is said, since the database was made or taken back
+// without the gateway.
 func (d *daemon) noticeRestored(ctx context.Context, name string, have vpn.Applied) error {
 	epoch, revision, err := d.registry.WishVersion(ctx)
-	if err != nil || have.Epoch != epoch || have.Revision <= revision {
+	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("gateway %s has revision %d of the wish, the database is at %d: it is an older copy", name, have.Revision, revision)
-	d.cfg.Logger.Error("the database was taken back; its wish gets another epoch", "gateway", name, "gateway_revision", have.Revision, "revision", revision)
+	d.gateways.mu.Lock()
+	foreign := have.Epoch != "" && have.Epoch != epoch && !d.gateways.epochs[have.Epoch]
+	d.gateways.epochs[epoch] = true
+	d.gateways.mu.Unlock()
+	switch {
+	case foreign:
+		return d.tookBack(ctx, name, fmt.Sprintf("gateway %s has a wish of another database, of epoch %s", name, have.Epoch), have.Epoch)
+	case have.Epoch == epoch && have.Revision > revision:
+		what := fmt.Sprintf("gateway %s has revision %d of the wish, the database is at %d: it is an older copy", name, have.Revision, revision)
+		if err := d.tookBack(ctx, name, what, epoch); err != nil {
+			return err
+		}
+		return d.registry.NewEpoch(ctx, epoch)
+	}
+	return nil
+}
+
+// tookBack puts on record, and keeps for people, that the database is not the one of before.
+func (d *daemon) tookBack(ctx context.Context, name, what, epoch string) error {
+	d.cfg.Logger.Error("the database was taken back", "gateway", name, "what", what)
 	if err := d.audited(ctx, "wish.epoch", what, "", ""); err != nil {
 		return err
 	}
 	d.gateways.mu.Lock()
+	defer d.gateways.mu.Unlock()
 	d.gateways.restored = what
-	d.gateways.mu.Unlock()
-	return d.registry.NewEpoch(ctx, epoch)
+	if len(d.gateways.epochs) > maxEpochs {
+		clear(d.gateways.epochs)
+	}
+	d.gateways.epochs[epoch] = true
+	return nil
 }
 
 // currentWish is the registry's wish as the VPN gateways read it. It is made once for each epoch and revision: all else in

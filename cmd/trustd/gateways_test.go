@@ -305,6 +305,30 @@ func TestRestoredDatabase(t *testing.T) {
 	}
 }
 
+// TestWishOfAnotherDatabase has a gateway that followed a database which is no more.
+func TestWishOfAnotherDatabase(t *testing.T) {
+	url, _ := databaseFile(t)
+	c := newCore(t, url)
+	c.on()
+	now, _ := c.ask("vpnd", vpn.Applied{Epoch: "00000000000000aa", Revision: 1 << 40, Digest: "d"})
+	c.wantFinding("it came from elsewhere", "of epoch 00000000000000aa")
+	c.ask("vpnd", vpn.Applied{Epoch: "00000000000000aa", Revision: 1 << 40, Digest: "d"})
+	if again, _ := c.ask("vpnd", nobody); again != now {
+		t.Errorf("the wish %+v became %+v", now, again)
+	}
+	c.must(c.custody.Audit.Close(t.Context()))
+	entries, err := c.custody.Audit.List(t.Context(), audit.Filter{})
+	said := 0
+	for _, e := range entries {
+		if e.Action == "wish.epoch" {
+			said++
+		}
+	}
+	if err != nil || said != 1 {
+		t.Errorf("it is on record %d times, %v", said, err)
+	}
+}
+
 // TestServicesBelongToTheWish restarts trustd with another configuration.
 func TestServicesBelongToTheWish(t *testing.T) {
 	url, _ := databaseFile(t)

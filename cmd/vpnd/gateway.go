@@ -45,6 +45,7 @@ type gateway struct {
 	unsaved  bool          // the wish in hand is not on disk
 	unkept   error         // why a restart would bring back an older wish
 	repaired *repair       // the last time that somebody else changed the gateway
+	repairs  int           // how often that was
 }
 
 // wishInHand is a wish as it came, and read.
@@ -450,6 +451,7 @@ func (g *gateway) healed(changes vpn.Changes) {
 	defer g.mu.Unlock()
 	if !changes.IsZero() {
 		g.repaired = &repair{g.clock(), changes}
+		g.repairs++
 	}
 	if !errors.As(g.problems.wish, new(*vpn.FieldError)) {
 		g.problems.wish = nil

@@ -80,6 +80,12 @@ func TestKilledGatewayComesBack(t *testing.T) {
 	ping(t, conn)
 	t.Logf("traffic was back %v after the kill", time.Since(killed).Round(time.Millisecond))
 	eventually(t, "the report of the new process", func() bool { return c.report().Revision == 1 })
+
+	c.change(func() { c.mute = true }) // trustd is away: the last wish is on disk
+	gateway.Process.Kill()
+	gateway.Wait()
+	gateway = startDaemon(t, space, cfg)
+	ping(t, conn)
 	gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
 	if err := gateway.Wait(); err != nil {
 		t.Error(err)

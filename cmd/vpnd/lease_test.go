@@ -142,6 +142,9 @@ func TestLeaseEndsEveryTunnel(t *testing.T) {
 		_, body := get(t, l.cfg, "/health")
 		return strings.Contains(body, `"status":"amber"`) && strings.Contains(body, "the lease ends in")
 	})
+	if _, body := get(t, l.cfg, "/metrics"); !strings.Contains(body, "trustcore_vpn_lease_seconds 2") { // less than half a minute
+		t.Errorf("metrics: %s", body)
+	}
 	l.clock.forward(vpn.MinLease)
 	l.wantNobodyIn(t, "the lease ended")
 	if _, err := os.Stat(filepath.Join(l.cfg.StateDir, leaseFile)); !os.IsNotExist(err) {

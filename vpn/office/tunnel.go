@@ -143,6 +143,7 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	if err != nil {
 		return err
 	}
+	t.lookAround()
 	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
 	if err == nil && len(failed) > 0 {
 		err = errors.New(failed[0])
@@ -151,6 +152,19 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 		return errors.Join(err, t.device.Close())
 	}
 	return nil
+}
+
+// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and does no
+// harm; one to the very address stays, and leads the office's packets elsewhere.
+func (t *Tunnel) lookAround() {
+	host, err := device.LookAtHost()
+	if err != nil {
+		t.cfg.Log.Warn("the host's addresses and routes can't be read", "error", err)
+		return
+	}
+	for _, met := range host.Conflicts(t.cfg.Interface, t.cfg.Enrolment.Reachable()) {
+		t.cfg.Log.Info("an address of the tunnel is the host's own, too", "met", met)
+	}
 }
 
 func (t *Tunnel) addHub(endpoint netip.AddrPort) error {

@@ -56,7 +56,10 @@ func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (
 	if err := n.rebuild(); err != nil {
 		return nil, err
 	}
-	return n, n.removeOld(c)
+	if err := n.removeOld(c); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
 }
 
 // lookBefore refuses a table of our name that lacks our sets.
