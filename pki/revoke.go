@@ -25,7 +25,8 @@ type Selector struct {
 	Order      string
 }
 
-func (s Selector) check() error {
+// Check refuses a selector that would choose everything, or whose serial number is none.
+func (s Selector) Check() error {
 	if s.Serial == "" && s.PublicKey == "" && s.Partner == "" && s.Order == "" && (s.CommonName == "" || s.Profile == "") {
 		return refuse("selector", "name a serial number, key, partner, order, or a common name with its profile", "chooses everything")
 	}
@@ -85,7 +86,7 @@ func (r Reason) overrides() string {
 }
 
 func (ca *CA) mark(ctx context.Context, m mark) ([]Certificate, error) {
-	if err := m.which.check(); err != nil {
+	if err := m.which.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.action, err)
 	}
 	found, keys, err := ca.choose(ctx, m)

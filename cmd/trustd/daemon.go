@@ -17,6 +17,7 @@ import (
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
@@ -42,6 +43,7 @@ type daemon struct {
 	gateways  *gateways
 	runner    *activation.Runner
 	page      *console.Console
+	self      *identity.Renewal // of trustd\'s own certificate
 	servers   []httpserver.Server
 	refused   refusals
 	strangers strangers
@@ -78,6 +80,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
 		return err
 	}
+	d.self = &identity.Renewal{Identity: d.cfg.Identity, Ask: d.renewSelf, Now: time.Now, Logger: d.cfg.Logger}
 	if d.page, err = d.openConsole(); err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	}{
 		{"admin", d.cfg.Admin, false, mutual, problem.Body{Max: maxVPNStatus}, d.admin},
 		{"enrolment", d.cfg.Enrolment, false, plain, problem.Body{}, d.enrolment},
-		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.guard(rights.HSM).Protect(s.Door(), door) }},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.hsmDoor(s, door) }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
 		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
 		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
@@ -131,12 +134,29 @@ func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	})
 }
 
+// hsmDoor lets offices to the gateway, and to the renewal of their certificates beside it.
+func (d *daemon) hsmDoor(s httpserver.Server, gateway http.Handler) http.Handler {
+	const renewals = "POST /v1/renewals"
+	guard, mux := d.guard(rights.HSM), http.NewServeMux()
+	mux.Handle("/", guard.Protect(s.Door(), gateway))
+	mux.Handle(renewals, s.JSON(func(r *http.Request) (any, error) {
+		who, err := guard.Admit(r, renewals)
+		if err != nil {
+			return nil, err
+		}
+		return d.renew(r, who)
+	}))
+	return mux
+}
+
 // run serves until ctx ends or a part fails.
 func (d *daemon) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.custody.HSM.Run(ctx) })
 	group.Go(func() error { return d.ca.Run(ctx) })
 	group.Go(func() error { return d.runner.Run(ctx) })
+	group.Go(func() error { return d.carryMotions(ctx) })
+	group.Go(func() error { return d.self.Run(ctx) })
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}
