@@ -182,8 +182,8 @@ func (h *Hub) open(mode Mode) (err error) {
 	return nil
 }
 
-// guard looks at the host before anything of it is taken: whose is the name, whose are the addresses. Then it builds the
-// firewall.
+// guard looks at the host before anything of it is taken: whose is the name, whose are the addresses. Then it builds
+// the firewall.
 func (h *Hub) guard() (firewall *fence.Nftables, err error) {
 	if h.lock, err = lock.Take("interface " + h.cfg.Interface); err != nil {
 		return nil, err

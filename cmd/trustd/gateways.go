@@ -46,8 +46,8 @@ type report struct {
 	status vpn.Status
 }
 
-// silence is since when the registry has had the same last answer of a gateway. The wall clock has no part in it, nor what
-// was before this process: a database that was taken back knows nothing of the leases given since.
+// silence is since when the registry has had the same last answer of a gateway. The wall clock has no part in it, nor
+// what was before this process: a database that was taken back knows nothing of the leases given since.
 type silence struct {
 	answered time.Time
 	since    time.Duration // on gateways.clock
@@ -128,9 +128,9 @@ func (g *gateways) speaks(name string) bool {
 // outlasts is the time after which a lease that was given before has surely ended.
 func outlasts(lease time.Duration) time.Duration { return lease + lease/100 + leaseMargin }
 
-// missing says what is missing for the proof that nobody carries what none of the given wishes holds: a report of one of
-// them from every gateway that the registry lists. A silent one counts as done when its lease has ended, since it has
-// dropped all its peers then; so does a gateway that the registry may not know. Else how says what proves it.
+// missing says what is missing for the proof that nobody carries what none of the given wishes holds: a report of one
+// of them from every gateway that the registry lists. A silent one counts as done when its lease has ended, since it
+// has dropped all its peers then; so does a gateway that the registry may not know. Else how says what proves it.
 func (g *gateways) missing(listed []registry.Gateway, fit []vpn.Applied) (how, missing string) {
 	var proofs []string
 	for _, row := range listed {
@@ -153,8 +153,8 @@ func (g *gateways) missing(listed []registry.Gateway, fit []vpn.Applied) (how, m
 	return strings.Join(proofs, "; "), ""
 }
 
-// awaitGone returns what proves that the tunnel of an order is gone. Each wish that was read here lacks the tunnel, and an
-// order's tunnel never comes back, so a report of any of them will do.
+// awaitGone returns what proves that the tunnel of an order is gone. Each wish that was read here lacks the tunnel, and
+// an order's tunnel never comes back, so a report of any of them will do.
 func (d *daemon) awaitGone(ctx context.Context, order string) (how string, err error) {
 	var fit []vpn.Applied
 	for {
@@ -247,9 +247,9 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 	return &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}, nil
 }
 
-// noticeRestored looks whether the database was taken back. When a gateway has a later wish of its epoch it gets another
-// one. When a gateway has a wish of an epoch that is none of its own, it is said, since the database was made or taken back
-// without the gateway.
+// noticeRestored looks whether the database was taken back. When a gateway has a later wish of its epoch it gets
+// another one. When a gateway has a wish of an epoch that is none of its own, it is said, since the database was made
+// or taken back without the gateway.
 func (d *daemon) noticeRestored(ctx context.Context, name string, have vpn.Applied) error {
 	epoch, revision, err := d.registry.WishVersion(ctx)
 	if err != nil {
@@ -288,8 +288,8 @@ func (d *daemon) tookBack(ctx context.Context, name, what, epoch string) error {
 	return nil
 }
 
-// currentWish is the registry's wish as the VPN gateways read it. It is made once for each epoch and revision: all else in
-// it is of the configuration.
+// currentWish is the registry's wish as the VPN gateways read it. It is made once for each epoch and revision: all else
+// in it is of the configuration.
 func (d *daemon) currentWish(ctx context.Context) (*orderedWish, error) {
 	epoch, revision, err := d.registry.WishVersion(ctx)
 	if err != nil {

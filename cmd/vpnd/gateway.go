@@ -124,8 +124,8 @@ func (g *gateway) left() time.Duration {
 	return g.lease.left(g.clock())
 }
 
-// keep opens a hub and tends it, again and again, until ctx ends. trustd is asked for wishes while a hub is open alone: who
-// takes no wish must hold no lease.
+// keep opens a hub and tends it, again and again, until ctx ends. trustd is asked for wishes while a hub is open alone:
+// who takes no wish must hold no lease.
 func (g *gateway) keep(ctx context.Context) error {
 	g.recall()
 	for ctx.Err() == nil {
@@ -244,8 +244,8 @@ func (g *gateway) hold(w *wishInHand) {
 	g.held = w
 }
 
-// write keeps a wish on disk. It comes after the wish was applied, since nothing may hold up what takes access away, and
-// before it is reported.
+// write keeps a wish on disk. It comes after the wish was applied, since nothing may hold up what takes access away,
+// and before it is reported.
 func (g *gateway) write(w *wishInHand) {
 	g.mu.Lock()
 	held := g.lease
@@ -262,8 +262,8 @@ func (g *gateway) write(w *wishInHand) {
 	}
 }
 
-// expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on disk
-// and in the firewall, a twentieth of it behind at most.
+// expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on
+// disk and in the firewall, a twentieth of it behind at most.
 func (g *gateway) expire(hub *vpn.Hub) bool {
 	g.mu.Lock()
 	held, wish, written := g.lease, g.held, g.written
@@ -350,8 +350,8 @@ func (g *gateway) tell(ctx context.Context, hub *vpn.Hub) error {
 	return nil
 }
 
-// complete adds to a reading what the hub does not know, and keeps it. A wish that a restart would not find again is not
-// reported as carried out.
+// complete adds to a reading what the hub does not know, and keeps it. A wish that a restart would not find again is
+// not reported as carried out.
 func (g *gateway) complete(status *vpn.Status, now time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -16,8 +16,9 @@ import (
 	"trustcore/vpn"
 )
 
-// lastWish keeps the wish in force on disk, so that a vpnd that starts while trustd is away serves it for what is left of
-// its lease. Two files, both 0600: the wish may hold secrets and be large, the lease changes all the time and names its wish.
+// lastWish keeps the wish in force on disk, so that a vpnd that starts while trustd is away serves it for what is left
+// of its lease. Two files, both 0600: the wish may hold secrets and be large, the lease changes all the time and names
+// its wish.
 type lastWish struct {
 	dir  string
 	boot string               // identifies this start of the machine
@@ -30,8 +31,8 @@ const (
 	leaseFile = "lease.json"
 )
 
-// leaseRecord is the lease on disk. A lease of another start of the machine counts as ended: nothing says how long that was
-// ago but the wall clock, which anybody may have set.
+// leaseRecord is the lease on disk. A lease of another start of the machine counts as ended: nothing says how long that
+// was ago but the wall clock, which anybody may have set.
 type leaseRecord struct {
 	Wish   string        `json:"wish_sha256"`
 	Boot   string        `json:"boot"`
@@ -48,8 +49,8 @@ func openLastWish(dir string) (lastWish, error) {
 	return lastWish{dir: dir, boot: strings.TrimSpace(string(id)), now: vpn.BootTime, wall: time.Now}, nil
 }
 
-// keep writes a wish and its lease. When it can't, it makes the wish before void at least: a restart must not bring back what
-// this wish took away. void says that no other wish is on disk.
+// keep writes a wish and its lease. When it can't, it makes the wish before void at least: a restart must not bring
+// back what this wish took away. void says that no other wish is on disk.
 func (l lastWish) keep(raw []byte, held lease) (err error, void bool) {
 	err = durable.WriteFile(l.path(wishFile), raw, 0o600)
 	if err == nil {

@@ -13,8 +13,8 @@ type lease struct {
 	until  time.Duration // on the clock since the machine started; 0 before the first
 }
 
-// renew takes the lease of an answer to what was asked then. Answers overtake each other: the later end counts, and trustd
-// reckons with it.
+// renew takes the lease of an answer to what was asked then. Answers overtake each other: the later end counts, and
+// trustd reckons with it.
 func (l *lease) renew(asked time.Duration, a vpn.Answer) error {
 	length := time.Duration(max(0, min(a.LeaseSeconds, 2*int64(vpn.MaxLease/time.Second)))) * time.Second // far ones would wrap
 	if err := vpn.CheckLease(length); err != nil {

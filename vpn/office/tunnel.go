@@ -154,8 +154,8 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	return nil
 }
 
-// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and does no
-// harm; one to the very address stays, and leads the office's packets elsewhere.
+// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and
+// does no harm; one to the very address stays, and leads the office's packets elsewhere.
 func (t *Tunnel) lookAround() {
 	host, err := device.LookAtHost()
 	if err != nil {

@@ -56,8 +56,8 @@ func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.
 	return nil
 }
 
-// GatewayReported remembers a report. Its Lease is the longer of what the gateway says that it holds and what it is about
-// to be given.
+// GatewayReported remembers a report. Its Lease is the longer of what the gateway says that it holds and what it is
+// about to be given.
 func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
@@ -92,8 +92,8 @@ func (r *Registry) WishVersion(ctx context.Context) (epoch string, revision int6
 	return epoch, revision, nil
 }
 
-// NewEpoch gives the database another epoch, since it was found to be older than what a gateway has seen of the epoch old.
-// When that is not its epoch any more nothing changes.
+// NewEpoch gives the database another epoch, since it was found to be older than what a gateway has seen of the epoch
+// old. When that is not its epoch any more nothing changes.
 func (r *Registry) NewEpoch(ctx context.Context, old string) error {
 	number, err := strconv.ParseInt(old, 16, 64)
 	if err != nil {

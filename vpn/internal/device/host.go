@@ -54,8 +54,8 @@ func (h *Host) Has(a netip.Addr) bool {
 }
 
 // Conflicts names the host's own addresses and routes that lie in one of the ranges or cover it, but for what is on the
-// interface of the name and the default route. With a tunnel over them the host, or a neighbour of it, would be cut off. A
-// route that discards what it covers leads to nobody.
+// interface of the name and the default route. With a tunnel over them the host, or a neighbour of it, would be cut
+// off. A route that discards what it covers leads to nobody.
 func (h *Host) Conflicts(ifname string, ranges []netip.Prefix) (named []string) {
 	for _, a := range h.addresses {
 		if at := overlap(netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), ranges); at.IsValid() && h.names[a.link] != ifname {

@@ -56,8 +56,8 @@ func OpenKernel(o Options) (Device, *Link, error) {
 	return k, link, nil
 }
 
-// isOurs tells an interface that a process of ours left from one that somebody else made: it carries our mark, or, before
-// there were marks, our key. The kernel looks at names before kinds, so it may be of any kind.
+// isOurs tells an interface that a process of ours left from one that somebody else made: it carries our mark, or,
+// before there were marks, our key. The kernel looks at names before kinds, so it may be of any kind.
 func isOurs(client *wgctrl.Client, o Options) bool {
 	link, err := netlink.LinkByName(o.Name)
 	if err != nil || link.Type() != "wireguard" {

@@ -40,8 +40,8 @@ func openLink(o Options) (*Link, error) {
 	return &Link{o.Name, link.Attrs().Index, o.MTU}, nil
 }
 
-// awaitRelease waits for an interface of ours that goes with its process: one that was killed takes a moment to end. The
-// caller has the lock of the name, so nobody tends it.
+// awaitRelease waits for an interface of ours that goes with its process: one that was killed takes a moment to end.
+// The caller has the lock of the name, so nobody tends it.
 func awaitRelease(name string) {
 	for deadline := time.Now().Add(releaseTime); time.Now().Before(deadline); time.Sleep(releaseLook) {
 		link, err := netlink.LinkByName(name)
@@ -56,8 +56,8 @@ const (
 	releaseLook = 10 * time.Millisecond
 )
 
-// Ensure gives the interface what it lacks of the addresses, its mark and its MTU, takes it up, and says how many things
-// it changed. It leaves addresses that others added: the firewall does not look at them.
+// Ensure gives the interface what it lacks of the addresses, its mark and its MTU, takes it up, and says how many
+// things it changed. It leaves addresses that others added: the firewall does not look at them.
 func (l *Link) Ensure(addresses []netip.Prefix) (changed int, err error) {
 	link, err := l.find()
 	if err != nil {
@@ -103,9 +103,10 @@ func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
 	return changed, nil
 }
 
-// SyncRoutes makes exactly the wanted destinations lead into the interface, among the routes that carry our mark, and says
-// how many routes it changed. Where the host has a route of its own to a destination that one stays; see [Host.Conflicts].
-// What the host can't lead, such as IPv6 where that is off, is no reason not to lead the others: failed names it.
+// SyncRoutes makes exactly the wanted destinations lead into the interface, among the routes that carry our mark, and
+// says how many routes it changed. Where the host has a route of its own to a destination that one stays; see
+// [Host.Conflicts]. What the host can't lead, such as IPv6 where that is off, is no reason not to lead the others:
+// failed names it.
 func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, failed []string, err error) {
 	link, err := l.find()
 	if err != nil {

@@ -41,9 +41,9 @@ type Nftables struct {
 	present, wanted map[string]map[string]struct{}
 }
 
-// OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is not
-// ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What is left
-// of the lease is asked at each Permit; nil stands for one without end.
+// OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is
+// not ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What
+// is left of the lease is asked at each Permit; nil stands for one without end.
 func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
 	n := &Nftables{ifname: ifname, want: newRuleset(ifname), hub: hub, lease: lease}
 	c, err := open()
@@ -71,7 +71,8 @@ func (n *Nftables) lookBefore(c *nftables.Conn) error {
 	return err
 }
 
-// look says whether there is such a table, and whether it is one of ours: it has our sets, also those of a version before.
+// look says whether there is such a table, and whether it is one of ours: it has our sets, also those of a version
+// before.
 func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bool, err error) {
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
@@ -114,8 +115,8 @@ func (n *Nftables) removeOld(c *nftables.Conn) error {
 	return nil
 }
 
-// Strict names the host's own base chains on the way of the tunnel's packets that drop what they do not permit. What they
-// permit is not looked at.
+// Strict names the host's own base chains on the way of the tunnel's packets that drop what they do not permit. What
+// they permit is not looked at.
 func (n *Nftables) Strict() (named []string, err error) {
 	c, err := open()
 	if err != nil {
@@ -324,7 +325,8 @@ func (n *Nftables) Extend() error {
 	return nil
 }
 
-// extend makes the kernel permit for as long as the lease lasts, a twentieth less at most. It adds to the transaction of c.
+// extend makes the kernel permit for as long as the lease lasts, a twentieth less at most. It adds to the transaction
+// of c.
 func (n *Nftables) extend(c *nftables.Conn) error {
 	set := n.want.sets[leaseSet]
 	present, err := c.GetSetElements(set)
