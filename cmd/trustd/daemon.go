@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -157,6 +156,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.runner.Run(ctx) })
 	group.Go(func() error { return d.carryMotions(ctx) })
 	group.Go(func() error { return d.self.Run(ctx) })
+	group.Go(func() error { return d.announce(ctx) })
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}
@@ -173,25 +173,4 @@ func (d *daemon) close() error {
 		}
 	}
 	return errors.Join(all, d.custody.Close(ctx))
-}
-
-// operations tells of the services by the names of their listeners: each needs the database, and two the HSM.
-func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations {
-	return httpserver.Operations{Metrics: metrics, Findings: d.gatewayFindings, Services: map[string]func(context.Context) error{
-		"admin": d.databaseReady, "enrolment": d.databaseReady, "console": d.databaseReady, "gateway": d.keysReady, "pki": d.keysReady,
-	}}
-}
-
-func (d *daemon) keysReady(ctx context.Context) error {
-	if err := d.custody.HSM.Health(); err != nil {
-		return fmt.Errorf("HSM: %w", err)
-	}
-	return d.databaseReady(ctx)
-}
-
-func (d *daemon) databaseReady(ctx context.Context) error {
-	if err := d.custody.DB.PingContext(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	return nil
 }

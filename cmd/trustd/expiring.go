@@ -31,8 +31,8 @@ type expiry struct {
 // renewed says who sees to the successor.
 const byItself, byPeople = "by itself", "by people"
 
-// announcements are how many days before an end people are told, the last one with alarm.
-var announcements = []int{60, 30, 14, 7, 1}
+// announced is how many days before an end people are told for the first time.
+const announced = 60
 
 // lateDays is after how many days a renewal that should have happened by itself is told: it is tried again all the time.
 const lateDays = 3
@@ -65,7 +65,7 @@ func (d *daemon) expiring(ctx context.Context) ([]expiry, error) {
 
 func expiryOf(e registry.End) expiry {
 	x := expiry{Kind: e.Kind, Subject: e.Subject, Partner: e.Partner, Order: e.Order, NotAfter: e.At, Renewed: byPeople,
-		Due: e.At.AddDate(0, 0, -announcements[0])}
+		Due: e.At.AddDate(0, 0, -announced)}
 	switch e.Kind {
 	case registry.EndOfAuthorisation:
 		x.Remedy = "have the office extend the authorisation by an order"
@@ -103,13 +103,16 @@ func (e expiry) finding(now time.Time) (httpserver.Finding, bool) {
 	if left < 0 {
 		f.What = fmt.Sprintf("%s of %s ended on %s", e.Kind, e.Subject, e.NotAfter.UTC().Format(time.DateOnly))
 	}
+	if step(left) <= lastStep {
+		f.State = httpserver.Red
+	}
 	if e.Failure != "" {
 		f.What += "; the last renewal failed: " + e.Failure
 	}
 	switch {
 	case e.Renewed == byPeople && !now.Before(e.Due):
 		return f, true
-	case e.Renewed == byItself && now.After(e.Due.AddDate(0, 0, lateDays)) && left < e.NotAfter.Sub(e.Due):
+	case e.Renewed == byItself && now.After(e.Due.AddDate(0, 0, lateDays)):
 		f.What += "; it should have been renewed by itself on " + e.Due.UTC().Format(time.DateOnly)
 		if f.Remedy == "" {
 			f.Remedy = "look whether its holder runs and reaches trustd"
@@ -117,4 +120,52 @@ func (e expiry) finding(now time.Time) (httpserver.Finding, bool) {
 		return f, true
 	}
 	return f, false
+}
+
+// steps are the days before an end at which it is announced anew, in the log too. From the last one on it is red.
+var steps = []int{lastStep, 7, 14, 30, announced}
+
+const lastStep = 1
+
+// step is the announcement that is due: the fewest days of steps that are left at most, 0 after the end.
+func step(left time.Duration) int {
+	if left < 0 {
+		return 0
+	}
+	for _, days := range steps {
+		if left <= time.Duration(days)*24*time.Hour {
+			return days
+		}
+	}
+	return announced
+}
+
+// announceEvery is how often the log looks for a step.
+const announceEvery = time.Minute
+
+// announce writes each announcement into the log once.
+func (d *daemon) announce(ctx context.Context) error {
+	ticker := time.NewTicker(announceEvery)
+	defer ticker.Stop()
+	said := map[string]int{}
+	for {
+		list, err := d.expiring(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.cfg.Logger.Error("what expires can't be told", "error", err)
+		}
+		now := time.Now()
+		for _, e := range list {
+			f, told := e.finding(now)
+			key, days := e.Kind+" "+e.Subject+" "+e.Order+" "+e.Serial, step(e.NotAfter.Sub(now))
+			if before, known := said[key]; told && (!known || days < before) {
+				d.cfg.Logger.Warn("expires", "what", f.What, "remedy", f.Remedy, "days", days)
+				said[key] = days
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
