@@ -71,6 +71,7 @@ var Table = []Right{
 	{Admin, "GET /v1/tunnels", []Role{Officer}, "read what the gateways report"},
 	{Admin, "POST /v1/console/logins", []Role{Officer}, "make a one-time link to the console"},
 	{Admin, "GET /v1/certificates", []Role{Officer}, "read the inventory of certificates"},
+	{Admin, "GET /v1/keys", []Role{Officer}, "read the inventory of HSM keys"},
 	{Admin, "POST /v1/certificates/suspend", []Role{Officer}, "suspend certificates at once"},
 	{Admin, "GET /v1/officers", []Role{Officer}, "read the officers' certificates"},
 	{Admin, "GET /v1/motions", []Role{Officer}, "read motions"},
