@@ -83,9 +83,8 @@ func (g *gateway) unavailable(err error) error {
 	switch {
 	case errors.Is(err, hsm.ErrNotActive):
 		return refuse(http.StatusConflict, "key-not-active", "the key is no longer active")
-	case errors.Is(err, hsm.ErrUnknownKey), errors.Is(err, hsm.ErrLost):
-		g.Logger.Error("a key is lost", "error", err)
-		return refuse(http.StatusConflict, "key-lost", "the key is not in the token")
+	case errors.Is(err, hsm.ErrUnknownKey):
+		return refuse(http.StatusConflict, "key-not-active", "there is no such key any more")
 	}
 	g.Logger.Error("HSM gateway", "error", err)
 	return refuse(http.StatusServiceUnavailable, "hsm-unavailable", "the HSM does not answer now; try again in a moment")
