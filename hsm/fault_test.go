@@ -88,7 +88,9 @@ func TestFaultsAreSeenAndHeal(t *testing.T) {
 			func(t *testing.T, s *scene) {
 				must(t, os.Rename(s.tokens, s.away), os.CopyFS(s.tokens, os.DirFS(s.another(t))))
 			},
-			func(t *testing.T, s *scene) { must(t, os.Rename(s.tokens, s.away+".wrong"), os.Rename(s.away, s.tokens)) }, "there is: test"},
+			func(t *testing.T, s *scene) {
+				must(t, os.Rename(s.tokens, s.away+".wrong"), os.Rename(s.away, s.tokens))
+			}, "there is: test"},
 		"another token, number forgotten": {
 			func(t *testing.T, s *scene) {
 				must(t, os.Rename(dir(s), s.away), os.Mkdir(dir(s), 0o700), os.CopyFS(s.tokens, os.DirFS(s.another(t))))
