@@ -500,3 +500,18 @@ func TestResumeUnderANewOrder(t *testing.T) {
 		t.Errorf("the key is another: %v", err)
 	}
 }
+
+// A token that answers nothing is seen by its silence, before the worker is given up.
+func TestSilenceIsSeen(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	cfg.SignTimeout = time.Minute
+	tok := hsmtest.Start(t, cfg)
+	pid := tok.WorkerPID()
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	defer func() { must(t, syscall.Kill(pid, syscall.SIGCONT)) }()
+	start := time.Now()
+	waitFor(t, "the silence to be seen", func() bool { return tok.Health() != nil || time.Since(start) > within })
+	if err := tok.Health(); err == nil || !strings.Contains(err.Error(), "has not answered for") {
+		t.Errorf("got %v", err)
+	}
+}

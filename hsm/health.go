@@ -217,7 +217,11 @@ func (m *Module) setLost(change func(lostKeys)) {
 // settle brings registry and token together: active keys are looked for, and, when all are there, a generation that a crash cut short is
 // undone. Then the token is whole.
 func (m *Module) settle(ctx context.Context) error {
-	if len(m.vitals.lostKeys()) > 0 { // the module may not see what came back unless it starts anew
+	if lost := len(m.vitals.lostKeys()); lost > 0 || m.right() != nil { // the module may not see what came back unless it starts anew
+		if lost < m.active() && time.Since(m.reopened) < reopenInterval {
+			return nil // others are being served, and wait meanwhile
+		}
+		m.reopened = time.Now()
 		if _, err := m.call(ctx, openTimeout, wire.Reopen, nil); err != nil {
 			return fmt.Errorf("opening the token anew: %w", err)
 		}
@@ -252,11 +256,13 @@ func (m *Module) inventory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lost := make(lostKeys)
+	known, lost := m.vitals.lostKeys(), make(lostKeys)
 	for _, k := range before { // a key that was active before the list was made must be in it, unless it was destroyed since
 		if now, err := m.known(k.ID); err == nil && k.State == Active && now.State == Active && !held[k.ID] {
 			lost[k.ID] = true
-			m.cfg.Logger.Error("the token has lost a key", "key", k.ID, "partner", k.Partner, "order", k.Order, "label", k.Label)
+			if !known[k.ID] {
+				m.cfg.Logger.Error("the token has lost a key", "key", k.ID, "partner", k.Partner, "order", k.Order, "label", k.Label)
+			}
 		}
 	}
 	m.setLost(func(set lostKeys) { clear(set); maps.Copy(set, lost) })

@@ -29,6 +29,7 @@ const (
 	generateTimeout = 2 * time.Minute       // RSA-4096 takes seconds, on some HSMs tens of seconds
 	openTimeout     = 15 * time.Second      // loading the module, waiting for the lock, logging in; listing the keys
 	lookInterval    = time.Second           // how often token and login are looked at
+	reopenInterval  = 3 * time.Second       // how often a token that lacks some keys only is opened anew: that holds up the use of the others
 	maxSilence      = 4 * time.Second       // after which a token that should have answered a look does not serve
 	reloadInterval  = 2 * time.Second       // how soon a change of the registry by another node is seen
 	reloadTimeout   = 10 * time.Second      // for reading it
@@ -40,7 +41,7 @@ const (
 	outcomeTimeout  = 5 * time.Second       // for the second entry of an act that came to nothing, whatever became of the call
 )
 
-// sendTries is how often a call is handed to a worker that ends before it has taken it.
+// sendTries is how often a call is handed to workers that end under it.
 const sendTries = 3
 
 // ErrUnavailable says that there is no working token now; the call may be tried again.
@@ -126,6 +127,8 @@ type Module struct {
 	lostMu sync.Mutex    // held by who replaces vitals.lost
 	lookMu sync.Mutex    // held by who looks
 	probe  string        // guarded by lookMu; the key that was looked at last
+	// reopened is when the token was last opened anew because of what it lacks; guarded by lookMu.
+	reopened time.Time
 
 	// registry is held, by sending to it, from a statement on the database until its outcome stands in keys, so that an older read never
 	// covers a newer change.

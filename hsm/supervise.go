@@ -224,8 +224,8 @@ func (m *Module) pinRefused(body []byte, before refusal, pin os.FileInfo) error 
 	return fmt.Errorf("%w: %s", errPIN, answer.Reason)
 }
 
-// call makes one call to the worker. Without one it waits for the next, at most waitForWorker. A call that has not reached the worker is
-// made again; one that has is not, since nobody knows what became of it.
+// call makes one call to the worker. Without one it waits for the next, at most waitForWorker. A call that a worker's end cut short is made
+// again when it had not reached it, or when doing it twice is as good as once.
 func (m *Module) call(ctx context.Context, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
 	for try := 1; ; try++ {
 		p, err := m.await(ctx)
@@ -233,7 +233,8 @@ func (m *Module) call(ctx context.Context, timeout time.Duration, kind wire.Kind
 			return wire.Frame{}, err
 		}
 		f, err := m.ask(ctx, p, timeout, kind, body)
-		if !errors.Is(err, errNotSent) || try == sendTries {
+		again := errors.Is(err, errNotSent) || errors.Is(err, errGone) && kind != wire.Sign && kind != wire.Generate
+		if !again || try == sendTries {
 			return f, err
 		}
 	}
