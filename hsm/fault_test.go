@@ -109,7 +109,7 @@ func TestFaultsAreSeenAndHeal(t *testing.T) {
 			},
 			func(t *testing.T, s *scene) { must(t, os.Chmod(s.tok.Config.PINFile, 0o600)) }, "chmod 600"},
 		"worker stopped": {
-			func(t *testing.T, s *scene) { s.kill(t, syscall.SIGSTOP) },
+			func(t *testing.T, s *scene) { s.tok.Stop(t) },
 			func(*testing.T, *scene) {}, ""},
 		"worker killed": {
 			func(t *testing.T, s *scene) { s.kill(t, syscall.SIGKILL) },
@@ -306,7 +306,7 @@ func TestUncertainCallIsNotRepeated(t *testing.T) {
 	tok := hsmtest.Start(t, cfg)
 	key := tok.Key(t, hsm.P256)
 	pid := tok.WorkerPID()
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	tok.Stop(t)
 	outcome := make(chan error, 1)
 	go func() { _, err := key.Sign(nil, make([]byte, 32), crypto.SHA256); outcome <- err }()
 	waitFor(t, "the call to reach the worker", func() bool { return hsm.Unanswered(tok.Module) >= 2 }) // and a look
@@ -326,7 +326,7 @@ func TestDeadlineBoundsTheCall(t *testing.T) {
 	tok := hsmtest.Start(t, cfg)
 	key := tok.Key(t, hsm.P256)
 	pid := tok.WorkerPID()
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	tok.Stop(t)
 	for range cfg.Sessions + 2 { // the last ones find no free session
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		start := time.Now()
@@ -507,7 +507,7 @@ func TestSilenceIsSeen(t *testing.T) {
 	cfg.SignTimeout = time.Minute
 	tok := hsmtest.Start(t, cfg)
 	pid := tok.WorkerPID()
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	tok.Stop(t)
 	defer func() { must(t, syscall.Kill(pid, syscall.SIGCONT)) }()
 	start := time.Now()
 	waitFor(t, "the silence to be seen", func() bool { return tok.Health() != nil || time.Since(start) > within })

@@ -160,9 +160,7 @@ func TestHungWorkerIsReplaced(t *testing.T) {
 	tok := hsmtest.Start(t, cfg)
 	key := tok.Key(t, hsm.P256)
 	pid := tok.WorkerPID()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	tok.Stop(t)
 	if _, err := key.Sign(nil, make([]byte, 32), crypto.SHA256); !errors.Is(err, hsm.ErrUnavailable) {
 		t.Errorf("in flight: %v", err)
 	}

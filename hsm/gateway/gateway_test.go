@@ -464,9 +464,7 @@ func TestFailedUseHasASecondEntry(t *testing.T) {
 	h := build(t, nil)
 	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
 	c, url := h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+key.ID+"/sign"
-	if err := syscall.Kill(h.tok.WorkerPID(), syscall.SIGSTOP); err != nil { // until it is found out and killed
-		t.Fatal(err)
-	}
+	h.tok.Stop(t) // until it is found out and killed
 	a := post(t, c, url, request(mechanism.ECDSASHA256, make([]byte, 32)))
 	if a.status != 200 {
 		t.Fatalf("%+v", a)
