@@ -208,13 +208,13 @@ func (m *Module) open(ctx context.Context, p *process) (*wire.OpenAnswer, error)
 	return answer, nil
 }
 
-// pinRefused notes a refusal, unless it repeats the one before.
+// pinRefused notes a refusal of the token; without one, the refusal before stands.
 func (m *Module) pinRefused(body []byte, before refusal, pin os.FileInfo) error {
 	var answer wire.PINRefusal
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return errors.New(string(body))
 	}
-	if before.standing(pin) == answer.Serial && answer.Serial != "" {
+	if !answer.Tried {
 		return fmt.Errorf("%w: %s", errPIN, before.reason)
 	}
 	m.metrics.pinRefusals.Inc()

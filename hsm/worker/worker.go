@@ -125,7 +125,7 @@ func (s *server) open(f wire.Frame) wire.Frame {
 	}
 	t, err := openToken(request)
 	if wrongPIN(err) || errors.Is(err, errPINRefused) {
-		answer := answerJSON(wire.PINRefusal{Serial: t.serial, Reason: err.Error()})
+		answer := answerJSON(wire.PINRefusal{Serial: t.serial, Reason: err.Error(), Tried: wrongPIN(err)})
 		answer.Kind = wire.Refused
 		return answer
 	}

@@ -23,6 +23,7 @@ type OpenRequest struct {
 type PINRefusal struct {
 	Serial string // of the token
 	Reason string
+	Tried  bool // the token was asked, and not only RefusedBy
 }
 
 // OpenAnswer describes the token.
