@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -24,23 +24,19 @@ func (d *daemon) guard(at rights.Listener) rights.Guard {
 }
 
 // standing asks the authority's inventory whose certificate it is.
-func (d *daemon) standing(ctx context.Context, c *x509.Certificate) (rights.Holder, error) {
-	found, err := d.ca.Certificates(ctx, pki.Filter{Serial: fmt.Sprintf("%x", c.SerialNumber)})
-	if err != nil {
-		d.cfg.Logger.Error("whose certificate it is can't be told", "error", err)
-		return rights.Holder{}, err
+func (d *daemon) standing(ctx context.Context, presented *x509.Certificate) (rights.Holder, error) {
+	c, err := d.ca.Standing(ctx, presented)
+	if err == nil {
+		return holder(c), nil
 	}
-	if len(found) != 1 || found[0].Fingerprint != rights.Fingerprint(c) {
-		return rights.Holder{}, rights.ErrUnknown
+	for theirs, ours := range map[error]error{pki.ErrUnknownCertificate: rights.ErrUnknown, pki.ErrRevoked: rights.ErrRevoked,
+		pki.ErrSuspended: rights.ErrHeld, pki.ErrNotInTime: rights.ErrOutdated} {
+		if errors.Is(err, theirs) {
+			return holder(c), ours
+		}
 	}
-	who := holder(found[0])
-	switch now := time.Now(); {
-	case d.ca.Revoked(c.SerialNumber):
-		return who, rights.ErrRevoked
-	case now.Before(c.NotBefore) || now.After(c.NotAfter):
-		return who, rights.ErrOutdated
-	}
-	return who, nil
+	d.cfg.Logger.Error("whose certificate it is can't be told", "error", err)
+	return rights.Holder{}, err
 }
 
 func holder(c pki.Certificate) rights.Holder {

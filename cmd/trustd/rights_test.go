@@ -99,7 +99,8 @@ func TestRevokedOpensNothing(t *testing.T) {
 				t.Errorf("%s as %s before: %d %s", right.Route, h.name, a.status, a.detail())
 			}
 		}
-		w.must(w.ca.Revoke(t.Context(), officer, w.serial(h.name), pki.CessationOfOperation, ""))
+		_, err := w.ca.Revoke(t.Context(), officer, pki.Selector{Serial: w.serial(h.name)}, pki.CessationOfOperation, "")
+		w.must(err)
 		for _, right := range own {
 			for name, c := range map[string]*http.Client{"the open connection": c, "a new one": w.client(h.name)} {
 				if a := w.try(c, right); a.status != http.StatusForbidden || !strings.Contains(a.detail(), "is revoked") {

@@ -49,7 +49,7 @@ func (s Server) Run(ctx context.Context) error {
 	}
 	server := &http.Server{
 		Handler:           s.Door().Guard(s.Handler),
-		TLSConfig:         s.TLS,
+		TLSConfig:         s.TLS.Clone(), // net/http writes into it, and listeners share one
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
