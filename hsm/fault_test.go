@@ -517,3 +517,22 @@ func TestSilenceIsSeen(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The keys are looked through at the start already, before any is used.
+func TestStartLooksForTheKeys(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	tokens, backup := filepath.Join(cfg.TokenDir, "tokens"), filepath.Join(t.TempDir(), "backup")
+	t.Run("first", func(t *testing.T) {
+		tok := hsmtest.Start(t, cfg)
+		tok.Key(t, hsm.P256)
+		must(t, os.CopyFS(backup, os.DirFS(tokens)))
+		tok.Key(t, hsm.P256)
+	})
+	must(t, os.RemoveAll(tokens), os.CopyFS(tokens, os.DirFS(backup)))
+	m, err := hsm.Start(t.Context(), cfg) // nobody runs Run: nothing looks later
+	must(t, err)
+	if err := m.Health(); err == nil || !strings.Contains(err.Error(), "lacks 1 of 2 active keys") {
+		t.Errorf("got %v", err)
+	}
+	must(t, m.Close())
+}

@@ -53,7 +53,7 @@ func Check(path string) error {
 	if err != nil {
 		return fmt.Errorf("PIN file: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && !closedByList(path, mode) {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && !closedByList(path) {
 		return fmt.Errorf("PIN file %s can be read by others (mode %v): chmod 600", path, mode)
 	}
 	folder := filepath.Dir(path)
@@ -94,10 +94,7 @@ const (
 
 // closedByList reports whether a file that its mode shows as readable by the group is so for this account alone: where it has an access
 // control list, the mode shows the list's mask. So systemd hands a credential to a service that has a user of its own.
-func closedByList(path string, mode fs.FileMode) bool {
-	if mode&0o007 != 0 {
-		return false
-	}
+func closedByList(path string) bool {
 	list := make([]byte, maxSize)
 	n, err := syscall.Getxattr(path, listAttribute, list)
 	if err != nil || n < listHeader || (n-listHeader)%listEntry != 0 {
