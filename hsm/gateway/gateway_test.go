@@ -514,7 +514,7 @@ func TestTokenAway(t *testing.T) {
 		}
 	}
 	var outcomes []string
-	for _, e := range h.entries(t, 4) {
+	for _, e := range h.entries(t, 7) {
 		outcomes = append(outcomes, e.Outcome)
 	}
 	for i := range 3 {
