@@ -122,7 +122,8 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	}
 	c.HSM, err = hsm.Start(ctx, hsm.Config{
 		Worker: worker, ModulePath: c.cfg.HSM.Module, TokenDir: filepath.Join(c.dir, "hsm"), TokenLabel: c.cfg.HSM.Token,
-		PINFile: pin, SOPINFile: pin + ".so", Sessions: c.cfg.HSM.Sessions, DB: c.DB, Audit: c.Audit, Now: c.cfg.Now,
+		PINFile: pin, SOPINFile: filepath.Join(c.dir, "hsm-officer", "pin"), Sessions: c.cfg.HSM.Sessions,
+		DB: c.DB, Audit: c.Audit, Now: c.cfg.Now,
 		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
 	})
 	return err

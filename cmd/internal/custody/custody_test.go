@@ -81,7 +81,7 @@ func TestYearsWithAToken(t *testing.T) {
 	}
 	state := func(label string) hsm.State {
 		t.Helper()
-		keys, err := c.HSM.Keys(t.Context())
+		keys, err := c.HSM.Keys(t.Context(), hsm.Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}
