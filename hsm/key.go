@@ -44,7 +44,6 @@ const (
 var (
 	ErrUnknownKey = errors.New("there is no such key")
 	ErrNotActive  = errors.New("key is not active")
-	ErrLost       = errors.New("the token has lost the key")
 	ErrMechanism  = errors.New("mechanism is not allowed for this key")
 )
 
@@ -103,7 +102,8 @@ func (k *Key) Public() crypto.PublicKey { return k.info.Public }
 func (k *Key) Mechanisms() []mechanism.Mechanism { return k.info.Mechanisms }
 
 // Sign signs a digest (crypto.Signer): RSA PKCS #1 v1.5 and PSS, ECDSA as ASN.1. The source of randomness is the token's; the first
-// argument is not used. It waits at most a minute for the token.
+// argument is not used. It waits at most a minute for the token. A token that is away is ErrUnavailable, one that was asked and did not
+// answer ErrUncertain.
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -130,7 +130,7 @@ func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []by
 	if !k.info.Allows(m) {
 		return nil, fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, k.info.Mechanisms)
 	}
-	return k.module.sign(ctx, k.id, m, digest)
+	return k.module.sign(ctx, k, m, digest)
 }
 
 // Usable is nil while the key is active, and ErrNotActive from the moment when it was suspended or destroyed.
@@ -145,9 +145,12 @@ func (k *Key) Usable() error {
 	return nil
 }
 
-// sign has the worker sign. When the worker dies before it answers, the next one is asked once more: the signature, if there was one,
-// never left.
-func (m *Module) sign(ctx context.Context, id wire.ID, mech mechanism.Mechanism, digest []byte) ([]byte, error) {
+// sign has the worker sign, once.
+func (m *Module) sign(ctx context.Context, k *Key, mech mechanism.Mechanism, digest []byte) ([]byte, error) {
+	if m.vitals.lostKeys()[k.info.ID] {
+		m.metrics.signs.WithLabelValues(string(mech), "lost").Inc()
+		return nil, fmt.Errorf("signing with %s: %w", k.info.ID, m.lostError([]string{k.info.ID}))
+	}
 	start := time.Now()
 	select {
 	case m.slots <- struct{}{}:
@@ -156,17 +159,15 @@ func (m *Module) sign(ctx context.Context, id wire.ID, mech mechanism.Mechanism,
 		m.metrics.signs.WithLabelValues(string(mech), "overload").Inc()
 		return nil, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err())
 	}
-	body := wire.SignBody(id, mech, digest)
-	f, err := m.call(ctx, m.cfg.SignTimeout, wire.Sign, body)
-	if errors.Is(err, errGone) {
-		f, err = m.call(ctx, m.cfg.SignTimeout, wire.Sign, body)
+	f, err := m.call(ctx, m.cfg.SignTimeout, wire.Sign, wire.SignBody(k.id, mech, digest))
+	if errors.Is(err, errMissing) {
+		if err = errors.Join(m.missed(ctx, k.info.ID), m.Has(k.info.ID)); err == nil {
+			err = ErrUnavailable // it is there again already
+		}
 	}
 	if err != nil {
 		m.metrics.signs.WithLabelValues(string(mech), "failed").Inc()
-		if errors.Is(err, errGone) {
-			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return nil, fmt.Errorf("signing with %s: %w", formatID(id), err)
+		return nil, fmt.Errorf("signing with %s: %w", k.info.ID, err)
 	}
 	m.metrics.signs.WithLabelValues(string(mech), "signed").Inc()
 	m.metrics.seconds.WithLabelValues(string(mech)).Observe(time.Since(start).Seconds())

@@ -11,14 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"trustcore/hsm/internal/wire"
 )
 
-// errGone says that the worker ended before it answered: nobody knows whether it did what it was asked.
-var errGone = errors.New("HSM worker ended")
+var (
+	errGone    = errors.New("HSM worker ended")
+	errNotSent = errors.New("the call did not reach it")
+)
 
 // maxLogLine is the longest line of the worker's output that is logged whole.
 const maxLogLine = 4 << 10
@@ -31,6 +34,8 @@ type process struct {
 	err  error         // why; set before gone is closed
 
 	out *wire.Writer
+
+	killed atomic.Bool
 
 	mu    sync.Mutex
 	next  uint64                     // guarded by mu
@@ -126,13 +131,17 @@ func notEOF(err error) error {
 	return err
 }
 
-// call sends a request and waits for its answer. The error is errGone when the worker ended meanwhile, or ctx's.
+// call sends a request and waits for its answer. The error is errNotSent when the worker can't have got it whole, and ErrUncertain when
+// it ended, or ctx did, before it answered.
 func (p *process) call(ctx context.Context, kind wire.Kind, body []byte) (wire.Frame, error) {
 	answer := make(chan wire.Frame, 1)
+	if p.killed.Load() {
+		<-p.gone // so that the next try meets the next worker
+	}
 	p.mu.Lock()
 	if p.calls == nil {
 		p.mu.Unlock()
-		return wire.Frame{}, p.err
+		return wire.Frame{}, fmt.Errorf("%w: %w", errNotSent, p.err)
 	}
 	p.next++
 	call := p.next
@@ -147,31 +156,29 @@ func (p *process) call(ctx context.Context, kind wire.Kind, body []byte) (wire.F
 		return f, nil
 	case <-ctx.Done():
 		p.forget(call)
-		return wire.Frame{}, ctx.Err()
+		return wire.Frame{}, fmt.Errorf("%w: %w", ErrUncertain, ctx.Err())
 	case <-p.gone:
 		select {
 		case f := <-answer: // it came with the last breath
 			return f, nil
 		default:
-			return wire.Frame{}, p.err
+			return wire.Frame{}, fmt.Errorf("%w: %w", ErrUncertain, p.err)
 		}
 	}
 }
 
-// write refuses a frame that is too long. A worker that takes no more frames is killed: half a frame makes the connection useless, and
-// that end is where the caller learns of it.
+// write refuses a frame that is too long. A worker that takes no more frames is killed: half a frame makes the connection useless.
 func (p *process) write(f wire.Frame) error {
-	err := p.conn.SetWriteDeadline(time.Now().Add(signTimeout))
+	err := p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {
 		err = p.out.Write(f)
 	}
-	if errors.Is(err, wire.ErrFrame) {
+	if err == nil || errors.Is(err, wire.ErrFrame) {
 		return err
 	}
-	if err != nil {
-		p.kill()
-	}
-	return nil
+	p.kill()
+	<-p.gone
+	return fmt.Errorf("%w: %w", errNotSent, err)
 }
 
 func (p *process) forget(call uint64) {
@@ -184,4 +191,7 @@ func (p *process) forget(call uint64) {
 func (p *process) hangUp() { _ = p.conn.Close() }
 
 // kill ends the process at once. An error means that it has ended already.
-func (p *process) kill() { _ = p.cmd.Process.Kill() }
+func (p *process) kill() {
+	p.killed.Store(true)
+	_ = p.cmd.Process.Kill()
+}

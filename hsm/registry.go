@@ -36,10 +36,24 @@ var schema = []string{
 
 const columns = `id, partner, order_id, label, algorithm, mechanisms, state, spki, attestation, created_at`
 
+// lockRegistry waits for the registry as long as ctx lets it: a statement of another caller may hang.
+func (m *Module) lockRegistry(ctx context.Context) error {
+	select {
+	case m.registry <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("key registry: %w", ctx.Err())
+	}
+}
+
+func (m *Module) unlockRegistry() { <-m.registry }
+
 // reload reads the registry anew.
 func (m *Module) reload(ctx context.Context) error {
-	m.registryMu.Lock()
-	defer m.registryMu.Unlock()
+	if err := m.lockRegistry(ctx); err != nil {
+		return err
+	}
+	defer m.unlockRegistry()
 	rows, err := m.cfg.DB.QueryContext(ctx, `SELECT `+columns+` FROM hsm_keys`)
 	if err != nil {
 		return fmt.Errorf("key registry: %w", err)
@@ -89,8 +103,10 @@ func scanKey(row interface{ Scan(...any) error }) (KeyInfo, error) {
 
 // insert records a new key. A second one of the same name is refused.
 func (m *Module) insert(ctx context.Context, k KeyInfo) error {
-	m.registryMu.Lock()
-	defer m.registryMu.Unlock()
+	if err := m.lockRegistry(ctx); err != nil {
+		return err
+	}
+	defer m.unlockRegistry()
 	names := make([]string, len(k.Mechanisms))
 	for i, n := range k.Mechanisms {
 		names[i] = string(n)
@@ -110,8 +126,10 @@ func (m *Module) insert(ctx context.Context, k KeyInfo) error {
 
 // complete records the public half of a generated key and makes it active.
 func (m *Module) complete(ctx context.Context, k KeyInfo) error {
-	m.registryMu.Lock()
-	defer m.registryMu.Unlock()
+	if err := m.lockRegistry(ctx); err != nil {
+		return err
+	}
+	defer m.unlockRegistry()
 	attestation, err := json.Marshal(k.Attestation)
 	if err != nil {
 		return err
@@ -133,14 +151,34 @@ func (m *Module) move(ctx context.Context, k KeyInfo, to State, from ...State) e
 	if !slices.Contains(from, k.State) {
 		return fmt.Errorf("key %s is %s and can't become %s", k.ID, k.State, to)
 	}
-	m.registryMu.Lock()
-	defer m.registryMu.Unlock()
+	if err := m.lockRegistry(ctx); err != nil {
+		return err
+	}
+	defer m.unlockRegistry()
 	err := m.update(ctx, `UPDATE hsm_keys SET state = $1 WHERE id = $2 AND state = $3`, string(to), k.ID, string(k.State))
 	if err != nil {
 		return err
 	}
 	k.State = to
 	m.remember(k)
+	return nil
+}
+
+// reassign makes a suspended key active under another order.
+func (m *Module) reassign(ctx context.Context, from, to KeyInfo) error {
+	if err := m.lockRegistry(ctx); err != nil {
+		return err
+	}
+	defer m.unlockRegistry()
+	err := m.update(ctx, `UPDATE hsm_keys SET state = $1, order_id = $2 WHERE id = $3 AND state = $4 AND order_id = $5`,
+		string(to.State), to.Order, from.ID, string(from.State), from.Order)
+	if store.Taken(err) {
+		return fmt.Errorf("order %s has a key labelled %q already", to.Order, to.Label)
+	}
+	if err != nil {
+		return err
+	}
+	m.remember(to)
 	return nil
 }
 
@@ -189,8 +227,10 @@ func (m *Module) snapshot() []KeyInfo {
 
 // read reads one key from the database, not from memory: another node may have made or changed it a moment ago.
 func (m *Module) read(ctx context.Context, id string) (KeyInfo, error) {
-	m.registryMu.Lock()
-	defer m.registryMu.Unlock()
+	if err := m.lockRegistry(ctx); err != nil {
+		return KeyInfo{}, err
+	}
+	defer m.unlockRegistry()
 	k, err := scanKey(m.cfg.DB.QueryRowContext(ctx, `SELECT `+columns+` FROM hsm_keys WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return KeyInfo{}, fmt.Errorf("%w: %s", ErrUnknownKey, id)

@@ -5,22 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
 	"trustcore/hsm/internal/wire"
 )
 
 var (
-	errClosed = errors.New("it was closed")
-	errPIN    = errors.New("the token refuses the PIN; it is not tried again before the next start, since tokens lock after a few wrong ones")
+	errClosed  = errors.New("it was closed")
+	errPIN     = errors.New("the token refuses the PIN; it is tried again when the PIN file has changed, since tokens lock after a few wrong ones")
+	errMissing = errors.New("the token holds no such key")
 )
 
-// Run replaces a worker that died or hangs, until ctx ends; then it returns nil.
+// Run replaces a worker that died or hangs, looks at the token every second, and follows the registry, until ctx ends; then it returns nil.
 func (m *Module) Run(ctx context.Context) error {
-	ping := time.NewTicker(pingInterval)
-	defer ping.Stop()
-	reload := time.NewTicker(reloadInterval)
-	defer reload.Stop()
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	helpers.Go(func() { m.follow(ctx) })
 	for {
 		p := m.current()
 		if p == nil {
@@ -29,32 +31,31 @@ func (m *Module) Run(ctx context.Context) error {
 			}
 			continue
 		}
+		helpers.Go(func() { m.watch(ctx, p) })
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-p.gone:
 			m.lost(p)
-		case <-ping.C:
-			go m.ping(ctx, p)
-		case <-reload.C:
-			if err := m.reload(ctx); err != nil && ctx.Err() == nil {
-				m.cfg.Logger.Error("reading the key registry", "error", err)
-			}
 		}
 	}
 }
 
-// ping kills a worker whose module does not answer. It ends with the answer, with SignTimeout, or with the worker.
-func (m *Module) ping(ctx context.Context, p *process) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.SignTimeout)
-	defer cancel()
-	f, err := p.call(ctx, wire.Ping, nil)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		m.cfg.Logger.Error("HSM worker hangs and is killed", "pid", p.cmd.Process.Pid)
-		p.kill()
-	case err == nil && f.Kind != wire.OK:
-		m.cfg.Logger.Warn("HSM does not answer", "error", string(f.Body))
+// follow reads the registry again and again: another node may have changed it. A database that hangs holds up nothing else.
+func (m *Module) follow(ctx context.Context) {
+	tick := time.NewTicker(reloadInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		limited, cancel := context.WithTimeout(ctx, reloadTimeout)
+		if err := m.reload(limited); err != nil && ctx.Err() == nil {
+			m.cfg.Logger.Error("reading the key registry", "error", err)
+		}
+		cancel()
 	}
 }
 
@@ -71,7 +72,8 @@ func (m *Module) lost(p *process) {
 	if m.worker != p {
 		return
 	}
-	m.worker, m.ready, m.failure = nil, make(chan struct{}), p.err
+	m.worker, m.ready, m.failure, m.recognised = nil, make(chan struct{}), p.err, false
+	m.vitals.whole.Store(false)
 	m.metrics.up.Set(0)
 	if !m.closed {
 		m.cfg.Logger.Error("HSM worker is gone", "pid", p.cmd.Process.Pid, "error", p.err)
@@ -80,8 +82,8 @@ func (m *Module) lost(p *process) {
 
 // respawn starts workers until one serves; false when ctx ended or the module was closed.
 func (m *Module) respawn(ctx context.Context) bool {
-	wait := firstBackOff
-	for {
+	var last string
+	for wait := firstBackOff; ; wait = min(2*wait, lastBackOff) {
 		m.mu.Lock()
 		closed := m.closed
 		m.mu.Unlock()
@@ -100,13 +102,10 @@ func (m *Module) respawn(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		if errors.Is(err, errPIN) {
-			m.cfg.Logger.Error("HSM worker does not start", "error", err)
-			<-ctx.Done()
-			return false
+		if err.Error() != last && ctx.Err() == nil {
+			last = err.Error()
+			m.cfg.Logger.Error("HSM worker does not start; it is tried again", "error", err)
 		}
-		m.cfg.Logger.Error("HSM worker does not start", "error", err, "next_try_in", wait.String())
-		wait = min(2*wait, lastBackOff)
 	}
 }
 
@@ -130,8 +129,11 @@ func (m *Module) spawn(ctx context.Context) error {
 		p.kill()
 		return errClosed
 	}
-	m.worker, m.failure = p, nil
+	m.worker, m.failure, m.outage, m.refused = p, nil, false, refusal{}
 	m.token = Token{Manufacturer: answer.Manufacturer, Model: answer.Model, Serial: answer.Serial, Label: answer.Label}
+	m.recognised = answer.Known
+	m.vitals.answered()
+	m.vitals.failure.Store(nil)
 	close(m.ready)
 	m.metrics.up.Set(1)
 	m.cfg.Logger.Info("HSM worker serves", "pid", p.cmd.Process.Pid, "token", answer.Label, "serial", answer.Serial, "initialised", answer.Created)
@@ -141,14 +143,49 @@ func (m *Module) spawn(ctx context.Context) error {
 func (m *Module) noWorker(err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failure = err
+	m.failure, m.outage = err, true
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// refusal remembers which token has refused which PIN file.
+type refusal struct {
+	serial string
+	pin    os.FileInfo
+	reason string
+}
+
+// standing is the token's serial number while the PIN file is the one that it refused.
+func (r refusal) standing(pin os.FileInfo) string {
+	if r.pin == nil || pin == nil || !os.SameFile(r.pin, pin) || !r.pin.ModTime().Equal(pin.ModTime()) || r.pin.Size() != pin.Size() {
+		return ""
+	}
+	return r.serial
+}
+
+// living reports whether keys are registered that a token must hold.
+func (m *Module) living() bool {
+	m.keysMu.RLock()
+	defer m.keysMu.RUnlock()
+	for _, k := range m.keys {
+		if k.State != Destroyed {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *Module) open(ctx context.Context, p *process) (*wire.OpenAnswer, error) {
+	pin, err := os.Stat(m.cfg.PINFile)
+	if err != nil {
+		pin = nil // the worker says so, or makes it
+	}
+	m.mu.Lock()
+	before := m.refused
+	m.mu.Unlock()
 	body, err := json.Marshal(wire.OpenRequest{
 		ModulePath: m.cfg.ModulePath, TokenDir: m.cfg.TokenDir, TokenLabel: m.cfg.TokenLabel,
 		PINFile: m.cfg.PINFile, SOPINFile: m.cfg.SOPINFile, Sessions: m.cfg.Sessions,
+		MayInitialise: !m.living(), RefusedBy: before.standing(pin),
 	})
 	if err != nil {
 		return nil, err
@@ -160,7 +197,7 @@ func (m *Module) open(ctx context.Context, p *process) (*wire.OpenAnswer, error)
 	switch f.Kind {
 	case wire.OK:
 	case wire.Refused:
-		return nil, fmt.Errorf("%w: %s", errPIN, f.Body)
+		return nil, m.pinRefused(f.Body, before, pin)
 	default:
 		return nil, errors.New(string(f.Body))
 	}
@@ -171,61 +208,97 @@ func (m *Module) open(ctx context.Context, p *process) (*wire.OpenAnswer, error)
 	return answer, nil
 }
 
-// call makes one call to the worker. Without one it waits for the next, at most waitForWorker. The kinds Missing, Refused and Failed
-// come back as errors. When the worker does not answer within timeout, it is killed.
-func (m *Module) call(ctx context.Context, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
-	p, err := m.await(ctx)
-	if err != nil {
-		return wire.Frame{}, err
+// pinRefused notes a refusal of the token; without one, the refusal before stands.
+func (m *Module) pinRefused(body []byte, before refusal, pin os.FileInfo) error {
+	var answer wire.PINRefusal
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return errors.New(string(body))
 	}
+	if !answer.Tried {
+		return fmt.Errorf("%w: %s", errPIN, before.reason)
+	}
+	m.metrics.pinRefusals.Inc()
+	m.mu.Lock()
+	m.refused = refusal{serial: answer.Serial, pin: pin, reason: answer.Reason}
+	m.mu.Unlock()
+	return fmt.Errorf("%w: %s", errPIN, answer.Reason)
+}
+
+// call makes one call to the worker. Without one it waits for the next, at most waitForWorker. A call that a worker's end cut short is made
+// again when it had not reached it, or when doing it twice is as good as once.
+func (m *Module) call(ctx context.Context, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
+	for try := 1; ; try++ {
+		p, err := m.await(ctx)
+		if err != nil {
+			return wire.Frame{}, err
+		}
+		f, err := m.ask(ctx, p, timeout, kind, body)
+		again := errors.Is(err, errNotSent) || errors.Is(err, errGone) && kind != wire.Sign && kind != wire.Generate
+		if !again || try == sendTries {
+			return f, err
+		}
+	}
+}
+
+// ask makes a call to this worker. Kinds other than OK come back as errors: errMissing, or ErrUnavailable with the reason. A worker that
+// does not answer in its time is killed.
+func (m *Module) ask(ctx context.Context, p *process, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	f, err := p.call(limited, kind, body)
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			m.cfg.Logger.Error("HSM worker hangs and is killed", "pid", p.cmd.Process.Pid, "after", timeout.String())
-			p.kill()
-			return wire.Frame{}, fmt.Errorf("%w: no answer within %v", ErrUnavailable, timeout)
+			m.hung(p, kind, timeout)
 		}
-		return wire.Frame{}, err
+		return wire.Frame{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	switch f.Kind {
 	case wire.OK:
+		m.vitals.answered()
 		return f, nil
 	case wire.Missing:
-		return wire.Frame{}, ErrLost
+		return wire.Frame{}, errMissing
 	case wire.Refused:
 		return wire.Frame{}, errors.New(string(f.Body))
 	}
 	return wire.Frame{}, fmt.Errorf("%w: %s", ErrUnavailable, f.Body)
 }
 
-// await returns the worker, or waits for one.
+// hung kills a worker that did not answer. While it makes a key, which takes long on some tokens, a signature may have to wait for the
+// search for its key; whether the process hangs is then for the look to find out, which waits for nothing.
+func (m *Module) hung(p *process, kind wire.Kind, after time.Duration) {
+	if kind == wire.Sign && m.managing.Load() > 0 {
+		return
+	}
+	m.cfg.Logger.Error("HSM worker hangs and is killed", "pid", p.cmd.Process.Pid, "after", after.String())
+	p.kill()
+}
+
+// await returns the worker, or waits for the next one. When that has failed to start, the outage is known and nobody waits.
 func (m *Module) await(ctx context.Context) (*process, error) {
-	m.mu.Lock()
-	p, ready, closed := m.worker, m.ready, m.closed
-	m.mu.Unlock()
-	if p != nil {
-		select {
-		case <-p.gone:
-			m.lost(p)
-			return m.await(ctx)
-		default:
-			return p, nil
+	ctx, cancel := context.WithTimeout(ctx, waitForWorker)
+	defer cancel()
+	for {
+		m.mu.Lock()
+		p, ready, known, why := m.worker, m.ready, m.closed || m.outage, m.failure
+		m.mu.Unlock()
+		if p != nil {
+			select {
+			case <-p.gone:
+				m.lost(p)
+				continue
+			default:
+				return p, nil
+			}
 		}
-	}
-	if closed {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errClosed)
-	}
-	timer := time.NewTimer(waitForWorker)
-	defer timer.Stop()
-	select {
-	case <-ready:
-		return m.await(ctx)
-	case <-timer.C:
-		return nil, m.Health()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		if known {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, why)
+		}
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, why, ctx.Err())
+		}
 	}
 }
 
@@ -234,6 +307,9 @@ func (m *Module) Close() error {
 	m.mu.Lock()
 	p := m.worker
 	m.closed = true
+	if p == nil {
+		m.failure = errClosed
+	}
 	m.mu.Unlock()
 	if p == nil {
 		return nil

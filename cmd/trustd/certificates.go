@@ -364,3 +364,35 @@ func (d *daemon) renewSelf(ctx context.Context, der []byte) ([]byte, error) {
 	chain, err := d.custody.Chain()
 	return append(custody.PEM(c.Raw), chain...), err
 }
+
+// acceptClock takes the clock as it is for right: time-stamps go on after a step that an officer has looked into.
+func (d *daemon) acceptClock(r *http.Request, who audit.Actor) (any, error) {
+	return nil, d.ca.AcceptClock(r.Context(), who)
+}
+
+// keyOfPartner is a row of the HSM's inventory as officers see it.
+type keyOfPartner struct {
+	ID        string    `json:"id"`
+	Partner   string    `json:"partner,omitempty"`
+	Order     string    `json:"order,omitempty"`
+	Label     string    `json:"label"`
+	Algorithm string    `json:"algorithm"`
+	State     string    `json:"state"`
+	Created   time.Time `json:"created"`
+}
+
+func (d *daemon) listKeys(r *http.Request, _ audit.Actor) (any, error) {
+	found, err := d.custody.HSM.Keys(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	partner, order := r.URL.Query().Get("partner"), r.URL.Query().Get("order")
+	list := []keyOfPartner{}
+	for _, k := range found {
+		if partner != "" && k.Partner != partner || order != "" && k.Order != order {
+			continue
+		}
+		list = append(list, keyOfPartner{k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), string(k.State), k.Created})
+	}
+	return list, nil
+}

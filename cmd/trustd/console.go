@@ -16,6 +16,7 @@ import (
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/rights"
+	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -95,7 +96,7 @@ func (d *daemon) certificateViews(ctx context.Context) ([]console.Certificate, e
 }
 
 func (d *daemon) keyViews(ctx context.Context) ([]console.Key, error) {
-	found, err := d.custody.HSM.Keys(ctx)
+	found, err := d.custody.HSM.Keys(ctx, hsm.Filter{})
 	if err != nil {
 		return nil, err
 	}

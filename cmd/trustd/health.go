@@ -47,7 +47,7 @@ func (d *daemon) tokenReady(context.Context) error {
 
 // databaseReady reads a row that every database of ours has: a connection alone says nothing of a file that is gone or damaged.
 func (d *daemon) databaseReady(ctx context.Context) error {
-	if _, _, err := d.registry.Wish(ctx); err != nil {
+	if _, _, err := d.registry.WishVersion(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	return nil
@@ -67,5 +67,5 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 		found = append(found, httpserver.Finding{State: httpserver.Amber, Remedy: "look at the HSM and the log; it is tried again every five minutes",
 			What: fmt.Sprintf("trustd's own certificate, which ends %s, was not renewed: %v", end.UTC().Format(time.DateOnly), failed)})
 	}
-	return found
+	return append(found, d.gatewayFindings(ctx)...)
 }

@@ -43,12 +43,17 @@ func (d *daemon) resume(ctx context.Context, rec registry.Record) (string, error
 	if err != nil {
 		return "", err
 	}
+	p, err := d.custody.HSM.Partition(rec.Partner.ID)
+	if err != nil {
+		return "", err
+	}
+	keys, err := p.Resume(ctx, carrier, rec.ID, slices.Sorted(maps.Values(kept)))
+	if err != nil {
+		return "", err
+	}
 	var facts []string
-	for _, name := range slices.Sorted(maps.Keys(kept)) {
-		if err := d.custody.HSM.Resume(ctx, carrier, kept[name]); err != nil {
-			return "", err
-		}
-		facts = append(facts, name+"="+kept[name])
+	for _, k := range keys {
+		facts = append(facts, k.Label+"="+k.ID)
 	}
 	return strings.Join(facts, " "), nil
 }
@@ -298,25 +303,21 @@ func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.En
 	return address.String(), nil
 }
 
-// tunnelGone waits until every gateway that reports has applied a wish without the tunnel.
+// tunnelGone returns when it is proved that no gateway lets the order's partner in any more; see gateways.missing.
 func (d *daemon) tunnelGone(ctx context.Context, order string) error {
-	revision, tunnels, err := d.registry.Wish(ctx)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(tunnels, func(t registry.Tunnel) bool { return t.Order == order }) {
-		return fmt.Errorf("the wish still has the tunnel of order %s", order)
-	}
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, goneWait)
 	defer cancel()
-	if err := d.gateways.await(wait, revision); err != nil {
+	how, err := d.awaitGone(wait, order)
+	if err != nil {
 		return err
 	}
 	rec, err := d.registry.Order(ctx, order)
 	if err != nil {
 		return err
 	}
-	return d.audited(ctx, "tunnel.remove", order, rec.Partner.ID, order)
+	_, err = d.custody.Audit.Append(ctx, audit.Entry{Time: time.Now(), Actor: carrier, Action: "tunnel.remove", Subject: order,
+		Partner: rec.Partner.ID, Order: order, Outcome: audit.Granted, Reason: how})
+	return err
 }
 
 // revoke revokes the certificates of the order's line, all that the authority's inventory has: the seal certificates when the HSM

@@ -24,7 +24,16 @@ import (
 	"trustcore/pki/ceremony"
 )
 
-func TestMain(m *testing.M) { hsmtest.Main(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == childArgument {
+		if err := serveFaulty(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	hsmtest.Main(m)
+}
 
 // world is a whole trustd over a state of its own: SoftHSM2 behind a worker, SQLite, an authority made by a ceremony.
 type world struct {

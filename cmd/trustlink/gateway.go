@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -89,13 +90,17 @@ func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	usable := slices.IndexFunc(keys, func(k remote.KeyInfo) bool { return !k.Usable }) // those come first
+	if usable < 0 {
+		usable = len(keys)
+	}
 	for _, k := range keys {
-		if k.ID == name || k.Label == name || name == "" && len(keys) == 1 {
+		if k.ID == name || k.Label == name || name == "" && usable == 1 {
 			return gateway.Key(ctx, k.ID)
 		}
 	}
 	if name == "" {
-		return nil, fmt.Errorf("this office may use %d keys: choose one with --key (see trustlink keys)", len(keys))
+		return nil, fmt.Errorf("this office may use %d keys now: choose one with --key (see trustlink keys)", usable)
 	}
 	return nil, fmt.Errorf("this office may use no key %q (see trustlink keys)", name)
 }
@@ -119,13 +124,13 @@ func keysCommand(dir *string) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "KEY\tNAME\tALGORITHM\tMECHANISMS\tORDER\tUNTIL")
+			fmt.Fprintln(w, "KEY\tNAME\tALGORITHM\tMECHANISMS\tORDER\tUNTIL\tNOT USABLE")
 			for _, k := range keys {
 				until := ""
 				if k.NotAfter != nil {
 					until = k.NotAfter.Format(time.DateOnly)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\n", k.ID, k.Label, k.Algorithm, k.Mechanisms, k.Order, until)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\n", k.ID, k.Label, k.Algorithm, k.Mechanisms, k.Order, until, k.Why)
 			}
 			return w.Flush()
 		},

@@ -48,7 +48,11 @@ type Config struct {
 	// the call.
 	Grants func(ctx context.Context, client *x509.Certificate) ([]Grant, error)
 
-	Audit   *audit.Log
+	// Owner names the partner whose certificate it is and the order that it was issued by, for the audit entries of refusals where no
+	// grant says so; "" where nobody knows. Optional.
+	Owner func(ctx context.Context, client *x509.Certificate) (partner, order string)
+
+	Audit   Auditor
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // optional
@@ -59,11 +63,19 @@ type Config struct {
 	InFlight int     // signatures in progress or waiting, of all; more are shed
 }
 
-// Limits of a request.
+// Auditor writes audit entries, as *audit.Log does. Append returns when the entry is durable, and not after ctx has ended; an error means
+// that the act must not happen.
+type Auditor interface {
+	Append(ctx context.Context, e audit.Entry) (audit.Receipt, error)
+}
+
+// Limits of a request. Together a call lasts at most useTimeout and auditTimeout.
 const (
-	maxBody         = 4 << 10          // bytes of JSON; a SHA-512 digest is 88 characters
-	requestTimeout  = 10 * time.Second // audit entry and signature together
-	maxApplications = 4096             // whose rate is remembered; beyond, all start with a full burst again
+	maxBody         = 4 << 10         // bytes of JSON; a SHA-512 digest is 88 characters
+	useTimeout      = 8 * time.Second // authorisation, audit entry and signature together
+	auditTimeout    = 2 * time.Second // an audit entry; also for the second entry of a use that failed, whatever became of the call
+	maxUses         = 2               // of the token for one call: again, with an audit entry of its own, when its worker ended under it
+	maxApplications = 4096            // whose rate is remembered; beyond, all start with a full burst again
 )
 
 // Paths of the interface.
@@ -79,8 +91,9 @@ type gateway struct {
 	metrics  *metrics
 	keys     sync.Map // key ID -> *hsm.Key
 
-	mu    sync.Mutex
-	rates map[[32]byte]*rate.Limiter // guarded by mu; by the certificate's digest
+	mu       sync.Mutex
+	rates    map[[32]byte]*rate.Limiter // guarded by mu; by the certificate's digest
+	recorded map[[32]byte]time.Time     // guarded by mu; when a malformed request of this certificate was last audited
 }
 
 // New returns the gateway's handler. The server in front of it must demand and verify client certificates
@@ -94,7 +107,8 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{Config: cfg, metrics: m, inFlight: make(chan struct{}, cfg.InFlight), rates: make(map[[32]byte]*rate.Limiter)}
+	g := &gateway{Config: cfg, metrics: m, inFlight: make(chan struct{}, cfg.InFlight), rates: make(map[[32]byte]*rate.Limiter),
+		recorded: make(map[[32]byte]time.Time)}
 	mux := http.NewServeMux()
 	about := huma.DefaultConfig("HSM gateway", "1.0.0")
 	about.DocsPath, about.SchemasPath, about.CreateHooks = "", "", nil
@@ -102,7 +116,7 @@ func New(cfg Config) (http.Handler, error) {
 	about.Transformers = append(about.Transformers, g.inOneForm)
 	api := humago.New(mux, about)
 	huma.Register(api, huma.Operation{
-		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Summary: "Keys that the application may use",
+		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Summary: "Keys that an authorisation names for the application",
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
 	}, g.list)
 	huma.Register(api, huma.Operation{
@@ -165,6 +179,8 @@ type KeyDescription struct {
 	PublicKey        []byte                `json:"public_key" doc:"SubjectPublicKeyInfo, DER"`
 	Mechanisms       []mechanism.Mechanism `json:"mechanisms" doc:"How the application may sign with it"`
 	State            hsm.State             `json:"state" example:"active"`
+	Usable           bool                  `json:"usable" doc:"The application may use the key now"`
+	Why              string                `json:"why,omitempty" doc:"Why it may not, when it may not"`
 	NotBefore        *time.Time            `json:"not_before,omitempty"`
 	NotAfter         *time.Time            `json:"not_after,omitempty" doc:"Until when the authorisation reaches"`
 	Order            string                `json:"order" doc:"The order that carried the authorisation"`
@@ -178,7 +194,7 @@ type listOutput struct {
 	}
 }
 
-// list names the keys of the caller's usable grants.
+// list names the keys of the caller's grants, each once, those that it may not use now too: last, and with the reason.
 func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, error) {
 	grants, err := g.grants(ctx, in.certificate)
 	if err != nil {
@@ -186,10 +202,8 @@ func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, 
 	}
 	out := new(listOutput)
 	out.Body.Keys = []KeyDescription{}
-	for _, grant := range grants {
-		if g.usable(grant) != nil {
-			continue
-		}
+	for _, keyID := range keysOf(grants) {
+		grant, why := g.choose(grants, keyID)
 		info, err := g.Module.Key(ctx, grant.KeyID)
 		if errors.Is(err, hsm.ErrUnknownKey) {
 			g.Logger.Error("a grant names a key that is not there", "order", grant.Order, "key", grant.KeyID)
@@ -198,9 +212,28 @@ func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, 
 		if err != nil {
 			return nil, g.unavailable(err)
 		}
-		out.Body.Keys = append(out.Body.Keys, description(info, grant))
+		out.Body.Keys = append(out.Body.Keys, description(info, grant, why))
 	}
+	slices.SortStableFunc(out.Body.Keys, func(a, b KeyDescription) int { return unusable(a) - unusable(b) })
 	return out, nil
+}
+
+func unusable(k KeyDescription) int {
+	if k.Usable {
+		return 0
+	}
+	return 1
+}
+
+// keysOf names the keys of the grants, each once.
+func keysOf(grants []Grant) []string {
+	var ids []string
+	for _, grant := range grants {
+		if !slices.Contains(ids, grant.KeyID) {
+			ids = append(ids, grant.KeyID)
+		}
+	}
+	return ids
 }
 
 type keyInput struct {
@@ -222,16 +255,24 @@ func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error
 	if err != nil {
 		return nil, g.unavailable(err)
 	}
-	return &keyOutput{description(info, grant)}, nil
+	return &keyOutput{description(info, grant, nil)}, nil
 }
 
-func description(k hsm.KeyInfo, grant Grant) KeyDescription {
+func description(k hsm.KeyInfo, grant Grant, why *refusal) KeyDescription {
 	d := KeyDescription{ID: k.ID, Label: k.Label, Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
 		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable, Chain: grant.Chain}
 	for _, m := range grant.Mechanisms {
 		if k.Allows(m) {
 			d.Mechanisms = append(d.Mechanisms, m)
 		}
+	}
+	switch {
+	case why != nil:
+		d.Why = why.Detail
+	case k.State != hsm.Active:
+		d.Why = "the key is " + string(k.State)
+	default:
+		d.Usable = true
 	}
 	if !grant.NotBefore.IsZero() {
 		d.NotBefore = &grant.NotBefore
@@ -265,19 +306,43 @@ func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID
 		}
 		return Grant{}, nil, err
 	}
+	grant, why := g.choose(grants, keyID)
+	if grant.KeyID == "" {
+		grant = g.stranger(ctx, client, grants)
+	}
+	return grant, why, nil
+}
+
+// choose finds the grant by which the key may be used, the latest first; where there is none, the latest that names the key, and the reason.
+func (g *gateway) choose(grants []Grant, keyID string) (Grant, *refusal) {
 	why := refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
-	var nearest Grant
+	var latest Grant
 	for _, grant := range slices.Backward(grants) {
 		if grant.KeyID != keyID {
 			continue
 		}
 		r := g.usable(grant)
 		if r == nil {
-			return grant, nil, nil
+			return grant, nil
 		}
-		nearest, why = grant, r
+		if latest.KeyID == "" {
+			latest, why = grant, r
+		}
 	}
-	return nearest, why, nil
+	return latest, why
+}
+
+// stranger says who asks for a key that no grant names: for the audit log, not to let it in.
+func (g *gateway) stranger(ctx context.Context, client *x509.Certificate, grants []Grant) Grant {
+	if len(grants) > 0 {
+		last := grants[len(grants)-1]
+		return Grant{Partner: last.Partner, Application: last.Application, Order: last.Order}
+	}
+	var who Grant
+	if g.Owner != nil {
+		who.Partner, who.Order = g.Owner(ctx, client)
+	}
+	return who
 }
 
 // usable says why a grant is of no use now; nil when it is.

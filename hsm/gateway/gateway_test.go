@@ -20,11 +20,17 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/hsm"
 	"trustcore/hsm/gateway"
@@ -398,6 +404,236 @@ func TestRateAndOverload(t *testing.T) {
 	h.set(func() { h.grants["second"] = h.grants["ezd"] })
 	if a := post(t, h.http(h.ca.client(t, "second")), url, body); a.status != 200 {
 		t.Errorf("another application: %+v", a)
+	}
+}
+
+// logbook is an audit log whose disk a test can fail or hang.
+type logbook struct {
+	gateway.Auditor
+
+	mu   sync.Mutex
+	hung bool
+	full bool
+}
+
+func (l *logbook) set(hung, full bool) { l.mu.Lock(); defer l.mu.Unlock(); l.hung, l.full = hung, full }
+
+func (l *logbook) Append(ctx context.Context, e audit.Entry) (audit.Receipt, error) {
+	l.mu.Lock()
+	hung, full := l.hung, l.full
+	l.mu.Unlock()
+	switch {
+	case hung:
+		<-ctx.Done()
+		return audit.Receipt{}, ctx.Err()
+	case full:
+		return audit.Receipt{}, syscall.ENOSPC
+	}
+	return l.Auditor.Append(ctx, e)
+}
+
+// An audit disk that hangs or is full costs a call its deadline at most, is named as what it is, and heals without a restart.
+func TestAuditDiskHangsOrIsFull(t *testing.T) {
+	disk := new(logbook)
+	h := build(t, func(c *gateway.Config) { disk.Auditor = c.Audit; c.Audit = disk })
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c, url := h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+key.ID+"/sign"
+	good, refused := request(mechanism.ECDSASHA256, make([]byte, 32)), request(mechanism.ECDSASHA384, make([]byte, 48))
+	for name, state := range map[string]struct{ hung, full bool }{"hung": {hung: true}, "full": {full: true}} {
+		disk.set(state.hung, state.full)
+		for body, want := range map[string]struct {
+			status int
+			rule   string
+		}{good: {503, "audit-unavailable"}, refused: {403, "mechanism-not-granted"}} {
+			start := time.Now()
+			a := post(t, c, url, body)
+			if took := time.Since(start); a.status != want.status || !strings.HasSuffix(a.Type, ":"+want.rule) || a.Signature != nil || took > 4*time.Second {
+				t.Errorf("%s, after %v: %+v, want %v", name, took, a, want)
+			}
+		}
+		disk.set(false, false)
+		if a := post(t, c, url, good); a.status != 200 {
+			t.Errorf("after %s: %+v", name, a)
+		}
+	}
+}
+
+// A use that came to nothing is 'failed' in a second entry that names the first, and one whose outcome nobody knows is made again as another
+// use: every use of the token has its own entry.
+func TestFailedUseHasASecondEntry(t *testing.T) {
+	h := build(t, nil)
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c, url := h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+key.ID+"/sign"
+	h.tok.Stop(t) // until it is found out and killed
+	a := post(t, c, url, request(mechanism.ECDSASHA256, make([]byte, 32)))
+	if a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	entries := h.entries(t, 3)
+	first, second, third := entries[0], entries[1], entries[2]
+	if first.Outcome != audit.Granted || second.Outcome != audit.Failed || third.Outcome != audit.Granted || a.AuditIndex != third.Index {
+		t.Fatalf("%+v", entries)
+	}
+	if second.Details["granted"] != strconv.FormatUint(first.Index, 10) || second.Partner != "partner-1" || second.Order != "order-1" ||
+		!strings.Contains(second.Reason, "not known") || second.Details["digest"] != first.Details["digest"] {
+		t.Errorf("%+v", second)
+	}
+}
+
+// A token that is away is 503 with Retry-After, never a lost key, and its use stands as failed in the log; it heals without a restart.
+func TestTokenAway(t *testing.T) {
+	h := build(t, nil)
+	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	c, url := h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+key.ID+"/sign"
+	body := request(mechanism.ECDSASHA256, make([]byte, 32))
+	tokens := filepath.Join(h.tok.Config.TokenDir, "tokens")
+	if err := os.Rename(tokens, tokens+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		response, err := c.Post(url, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		if response.Body.Close(); err != nil || response.StatusCode != 503 || response.Header.Get("Retry-After") == "" ||
+			!bytes.Contains(text, []byte(":hsm-unavailable")) {
+			t.Errorf("%d %s, %v", response.StatusCode, text, err)
+		}
+	}
+	if err := os.Rename(tokens+".away", tokens); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		a := post(t, c, url, body)
+		if a.status == 200 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not healed: %+v", a)
+		}
+	}
+	var outcomes []string
+	for _, e := range h.entries(t, 7) {
+		outcomes = append(outcomes, e.Outcome)
+	}
+	for i := range 3 {
+		if outcomes[2*i] != audit.Granted || outcomes[2*i+1] != audit.Failed {
+			t.Fatalf("%v", outcomes)
+		}
+	}
+}
+
+// A refusal's entry names partner and order: of the grant, else of the caller's other grants, else of the owner of the certificate.
+func TestRefusalsNamePartnerAndOrder(t *testing.T) {
+	h := build(t, func(c *gateway.Config) {
+		c.Owner = func(_ context.Context, client *x509.Certificate) (string, string) {
+			return "of " + client.Subject.CommonName, "order-9"
+		}
+	})
+	own := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	foreign := h.key(t, "partner-2", "other", hsm.P256, mechanism.ECDSASHA256)
+	for i, want := range []struct{ client, key, partner, order string }{
+		{"ezd", foreign.ID, "partner-1", "order-1"},
+		{"nobody", own.ID, "of nobody", "order-9"},
+	} {
+		post(t, h.http(h.ca.client(t, want.client)), h.url+"/v1/keys/"+want.key+"/sign", request(mechanism.ECDSASHA256, make([]byte, 32)))
+		if e := h.entries(t, i+1)[i]; e.Outcome != audit.Refused || e.Partner != want.partner || e.Order != want.order || e.Subject != want.key {
+			t.Errorf("%s: %+v", want.client, e)
+		}
+	}
+}
+
+// Malformed requests that name a key of the caller are counted, and audited once a minute; those that name another's key are counted.
+func TestMalformedRequestsAreAudited(t *testing.T) {
+	seen := prometheus.NewRegistry()
+	h := build(t, func(c *gateway.Config) { c.Metrics = seen })
+	now := time.Now()
+	h.set(func() { h.now = now })
+	own := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	foreign := h.key(t, "partner-2", "other", hsm.P256, mechanism.ECDSASHA256)
+	c := h.http(h.ca.client(t, "ezd"))
+	wrongType := func(key string) int {
+		response, err := c.Post(h.url+"/v1/keys/"+key+"/sign", "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	post(t, c, h.url+"/v1/keys/"+foreign.ID+"/sign", "{}")
+	statuses := []int{
+		post(t, c, h.url+"/v1/keys/"+own.ID+"/sign", "{}").status,
+		post(t, c, h.url+"/v1/keys/"+own.ID+"/sign", request(mechanism.ECDSASHA256, make([]byte, 8<<10))).status,
+		wrongType(own.ID),
+	}
+	h.set(func() { h.now = now.Add(61 * time.Second) })
+	statuses = append(statuses, wrongType(own.ID))
+	if !slices.Equal(statuses, []int{422, 413, 415, 415}) {
+		t.Errorf("statuses %v", statuses)
+	}
+	post(t, c, h.url+"/v1/keys/"+own.ID+"/sign", request(mechanism.ECDSASHA256, make([]byte, 32))) // the log's end
+	entries := h.entries(t, 3)
+	if len(entries) != 3 || entries[0].Details["status"] != "422" || entries[1].Details["status"] != "415" || entries[2].Outcome != audit.Granted {
+		t.Fatalf("%+v", entries)
+	}
+	if e := entries[0]; e.Outcome != audit.Refused || e.Partner != "partner-1" || e.Order != "order-1" || e.Subject != own.ID || e.Reason == "" {
+		t.Errorf("%+v", e)
+	}
+	families, err := seen.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == "malformed" {
+				counted = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if counted != 5 {
+		t.Errorf("%v malformed requests are counted, want 5", counted)
+	}
+}
+
+// The list says of every key whether it can be used now and why not, each key once, the usable ones first.
+func TestListTellsWhy(t *testing.T) {
+	h := build(t, nil)
+	keys := make([]hsm.KeyInfo, 6)
+	for i := range keys {
+		keys[i] = h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
+	}
+	if err := h.tok.Suspend(t.Context(), officer, keys[3].ID); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	h.set(func() {
+		grants := h.grants["ezd"]
+		grants[0].NotAfter, grants[1].NotBefore, grants[2].Active = now.Add(-time.Second), now.Add(time.Hour), false
+		renewed := grants[4]
+		renewed.Order = "order-2"
+		grants[4].NotAfter = now.Add(-time.Second)
+		h.grants["ezd"] = append(grants, renewed)
+	})
+	c := h.remote(t, h.ca.client(t, "ezd"))
+	listed, err := c.Keys(t.Context())
+	if err != nil || len(listed) != len(keys) {
+		t.Fatalf("%+v, %v", listed, err)
+	}
+	why := map[string]string{}
+	for i, k := range listed {
+		why[k.ID] = k.Why
+		if k.Usable != (k.Why == "") || k.Usable != (i < 2) {
+			t.Errorf("%d: %+v", i, k)
+		}
+	}
+	for i, want := range []string{"ended at", "begins at", "was withdrawn", "is suspended", "", ""} {
+		if got := why[keys[i].ID]; (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("key %d: %q, want %q", i, got, want)
+		}
 	}
 }
 

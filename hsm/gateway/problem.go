@@ -1,15 +1,20 @@
 package gateway
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/hsm"
+	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 )
 
@@ -42,6 +47,7 @@ func (g *gateway) inOneForm(ctx huma.Context, _ string, v any) (any, error) {
 		p = &e.Problem
 	case *huma.ErrorModel:
 		p = g.framework(e)
+		g.malformed(ctx, p)
 	default:
 		return v, nil
 	}
@@ -61,6 +67,54 @@ func (g *gateway) framework(e *huma.ErrorModel) *problem.Problem {
 		p.Field, p.Detail = e.Errors[0].Location, e.Errors[0].Message
 	}
 	return p
+}
+
+// malformedInterval is how often malformed requests of one caller are audited.
+const malformedInterval = time.Minute
+
+// malformed counts a request to sign that was refused before it was read as one, and, where it names a key that a grant lets its caller use,
+// has it audited once a minute at most.
+func (g *gateway) malformed(ctx huma.Context, p *problem.Problem) {
+	if ctx.Operation().Path != signPath || p.Status >= http.StatusInternalServerError {
+		return
+	}
+	g.metrics.requests.WithLabelValues("malformed").Inc()
+	var in caller
+	in.Resolve(ctx)
+	if in.certificate == nil {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx.Context(), auditTimeout)
+	defer cancel()
+	grants, err := g.Grants(bounded, in.certificate)
+	if err != nil {
+		return
+	}
+	grant, _ := g.choose(grants, ctx.Param("id"))
+	if grant.KeyID == "" || !g.due(sha256.Sum256(in.certificate.Raw)) {
+		return
+	}
+	e := g.entryOf(in.certificate, grant.KeyID, grant)
+	e.Outcome, e.Reason = audit.Refused, p.Detail
+	e.Details["status"] = strconv.Itoa(p.Status)
+	if _, err := g.append(bounded, e); err != nil {
+		g.Logger.Error("a malformed request is not in the audit log", "error", err, "refusal", p.Detail)
+	}
+}
+
+// due reports whether a malformed request of the certificate is to be audited, and takes note.
+func (g *gateway) due(print [32]byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.Now()
+	if last, known := g.recorded[print]; known && now.Sub(last).Abs() < malformedInterval {
+		return false
+	}
+	if len(g.recorded) >= maxApplications {
+		clear(g.recorded)
+	}
+	g.recorded[print] = now
+	return true
 }
 
 // GetHeaders tells the client when to come back (huma.HeadersError).
@@ -83,9 +137,8 @@ func (g *gateway) unavailable(err error) error {
 	switch {
 	case errors.Is(err, hsm.ErrNotActive):
 		return refuse(http.StatusConflict, "key-not-active", "the key is no longer active")
-	case errors.Is(err, hsm.ErrUnknownKey), errors.Is(err, hsm.ErrLost):
-		g.Logger.Error("a key is lost", "error", err)
-		return refuse(http.StatusConflict, "key-lost", "the key is not in the token")
+	case errors.Is(err, hsm.ErrUnknownKey):
+		return refuse(http.StatusConflict, "key-not-active", "there is no such key any more")
 	}
 	g.Logger.Error("HSM gateway", "error", err)
 	return refuse(http.StatusServiceUnavailable, "hsm-unavailable", "the HSM does not answer now; try again in a moment")

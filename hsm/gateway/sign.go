@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/time/rate"
@@ -36,7 +38,7 @@ type signOutput struct {
 
 // sign is the one way to use a key: authorise, write it down, sign, answer; in this order.
 func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
 	if err := g.admit(in.certificate); err != nil {
 		return nil, g.counted(err)
@@ -58,24 +60,56 @@ func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) 
 	if err != nil {
 		return nil, g.counted(err)
 	}
-	receipt, err := g.Audit.Append(ctx, g.entry(in, grant, why))
+	entry := g.entry(in, grant, why)
 	if why != nil {
-		if err != nil {
+		if _, err := g.append(ctx, entry); err != nil {
 			g.Logger.Error("a refusal is not in the audit log", "error", err, "refusal", why.Detail)
 		}
 		return nil, g.counted(why)
 	}
-	if err != nil {
-		g.Logger.Error("no signature without an audit entry", "error", err)
-		return nil, g.counted(refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed"))
-	}
 	out := new(signOutput)
-	out.Body.AuditIndex = receipt.Index
-	if out.Body.Signature, err = key.SignDigest(ctx, in.Body.Mechanism, in.Body.Digest); err != nil {
-		return nil, g.counted(g.unavailable(err))
+	if out.Body.Signature, out.Body.AuditIndex, err = g.use(ctx, key, entry, in); err != nil {
+		return nil, g.counted(err)
 	}
 	g.metrics.requests.WithLabelValues("signed").Inc()
 	return out, nil
+}
+
+// use writes the entry and signs. A use that came to nothing has a second entry; when nobody knows what became of it, it is made once more,
+// as another use with entries of its own.
+func (g *gateway) use(ctx context.Context, key *hsm.Key, entry audit.Entry, in *signInput) (signature []byte, index uint64, err error) {
+	for n := 1; ; n++ {
+		receipt, err := g.append(ctx, entry)
+		if err != nil {
+			g.Logger.Error("no signature without an audit entry", "error", err)
+			return nil, 0, refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed")
+		}
+		signature, err := key.SignDigest(ctx, in.Body.Mechanism, in.Body.Digest)
+		if err == nil {
+			return signature, receipt.Index, nil
+		}
+		g.failed(ctx, entry, receipt, err)
+		if !errors.Is(err, hsm.ErrUncertain) || n == maxUses || ctx.Err() != nil {
+			return nil, 0, g.unavailable(err)
+		}
+	}
+}
+
+// failed writes the second entry of a use that came to nothing, even after the caller has gone.
+func (g *gateway) failed(ctx context.Context, entry audit.Entry, first audit.Receipt, why error) {
+	entry.Time, entry.Outcome, entry.Reason = g.Now(), audit.Failed, why.Error()
+	entry.Details = maps.Clone(entry.Details)
+	entry.Details["granted"] = strconv.FormatUint(first.Index, 10)
+	if _, err := g.append(context.WithoutCancel(ctx), entry); err != nil {
+		g.Logger.Error("a failed use has no second audit entry", "error", err, "granted", first.Index)
+	}
+}
+
+// append writes an audit entry in its time: a log that hangs must be told apart from a token that does.
+func (g *gateway) append(ctx context.Context, entry audit.Entry) (audit.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	defer cancel()
+	return g.Audit.Append(ctx, entry)
 }
 
 // key returns the key if it may sign what is asked.
@@ -132,23 +166,27 @@ func names(mechanisms []mechanism.Mechanism) string {
 
 // entry is the audit entry of a use or of its refusal.
 func (g *gateway) entry(in *signInput, grant Grant, why *refusal) audit.Entry {
-	print := sha256.Sum256(in.certificate.Raw)
+	e := g.entryOf(in.certificate, in.ID, grant)
+	e.Details["mechanism"], e.Details["digest"] = string(in.Body.Mechanism), hex.EncodeToString(in.Body.Digest)
+	if why != nil {
+		e.Outcome, e.Reason = audit.Refused, why.Detail
+	}
+	return e
+}
+
+// entryOf says who asks for which key.
+func (g *gateway) entryOf(client *x509.Certificate, keyID string, grant Grant) audit.Entry {
+	print := sha256.Sum256(client.Raw)
 	e := audit.Entry{
-		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: "hsm.sign", Subject: in.ID,
+		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: "hsm.sign", Subject: keyID,
 		Partner: grant.Partner, Order: grant.Order, Outcome: audit.Granted,
-		Details: map[string]string{
-			"mechanism": string(in.Body.Mechanism), "digest": hex.EncodeToString(in.Body.Digest),
-			"certificate": hex.EncodeToString(print[:]), "serial": in.certificate.SerialNumber.Text(16),
-		},
+		Details: map[string]string{"certificate": hex.EncodeToString(print[:]), "serial": client.SerialNumber.Text(16)},
 	}
 	if e.Actor.ID == "" { // nobody that an authorisation knows
-		e.Actor.ID = in.certificate.Subject.String()
+		e.Actor.ID = client.Subject.String()
 	}
 	if e.Actor.ID == "" {
 		e.Actor.ID = hex.EncodeToString(print[:])
-	}
-	if why != nil {
-		e.Outcome, e.Reason = audit.Refused, why.Detail
 	}
 	return e
 }

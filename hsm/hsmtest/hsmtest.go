@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,6 +94,36 @@ func Start(t testing.TB, cfg hsm.Config) *Token {
 		}
 	})
 	return &Token{Module: m, Config: cfg}
+}
+
+// Stop stops the worker as a hung module would, and returns when none of its threads runs any more.
+func (tok *Token) Stop(t testing.TB) {
+	t.Helper()
+	pid := tok.WorkerPID()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !stopped(t, pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the worker does not stop")
+		}
+	}
+}
+
+// stopped reads the states of the process's threads (proc(5)): the letter after the name in parentheses.
+func stopped(t testing.TB, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatal("no threads", err)
+	}
+	for _, path := range threads {
+		text, err := os.ReadFile(path)
+		if _, state, _ := strings.Cut(string(text), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // Key makes a key of the data centre's own and returns it.

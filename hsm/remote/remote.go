@@ -58,6 +58,8 @@ type KeyInfo struct {
 	PublicKey  []byte                `json:"public_key"` // SubjectPublicKeyInfo, DER
 	Mechanisms []mechanism.Mechanism `json:"mechanisms"`
 	State      string                `json:"state"`
+	Usable     bool                  `json:"usable"`
+	Why        string                `json:"why"` // why it is not usable now
 	NotBefore  *time.Time            `json:"not_before"`
 	NotAfter   *time.Time            `json:"not_after"`
 	Order      string                `json:"order"`
@@ -76,7 +78,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("the HSM gateway refuses (%d): %s", r.Status, r.Detail)
 }
 
-// Keys lists the keys that the application may use.
+// Keys lists the keys that authorisations name for the application, those that it may not use now too, last.
 func (c *Client) Keys(ctx context.Context) ([]KeyInfo, error) {
 	var answer struct {
 		Keys []KeyInfo `json:"keys"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 
+	"trustcore/hsm/internal/pinfile"
 	"trustcore/internal/durable"
 )
 
@@ -18,35 +19,86 @@ import (
 // missing then is a loss to be repaired from the backup, not a reason to make an empty one.
 const serialFile = "token.serial"
 
-// maxPINFile is the longest PIN file that is read.
-const maxPINFile = 1 << 10
-
 // initialise finds the token, or makes it at the first start. It loads and unloads the module; the session comes later.
 func (t *token) initialise() error {
 	serial, err := os.ReadFile(filepath.Join(t.request.TokenDir, serialFile))
 	switch {
 	case err == nil:
-		t.serial = strings.TrimSpace(string(serial))
-		t.pin, err = readPIN(t.request.PINFile)
+		t.serial, t.known = strings.TrimSpace(string(serial)), true
+		t.pin, err = pinfile.Read(t.request.PINFile)
 		return err
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("token folder: %w", err)
+	case !t.request.MayInitialise:
+		return t.adopt()
 	}
 	if t.pin, err = ensurePIN(t.request.PINFile); err != nil {
 		return err
 	}
+	if err := t.loaded(func() (err error) { t.serial, err = t.firstStart(); return err }); err != nil {
+		return err
+	}
+	t.known = true
+	return durable.WriteFile(filepath.Join(t.request.TokenDir, serialFile), []byte(t.serial+"\n"), 0o600)
+}
+
+// adopt takes the token of our label as it is, in a folder that does not remember its serial number while keys are registered. Whether it
+// is theirs only the inventory of its keys tells, so its number is not remembered.
+func (t *token) adopt() (err error) {
+	if t.pin, err = pinfile.Read(t.request.PINFile); err != nil {
+		return err
+	}
+	ours := func(i pkcs11.TokenInfo) bool { return i.Label == t.request.TokenLabel }
+	return t.find(ours, "labelled "+t.request.TokenLabel)
+}
+
+// find has the module look for the token, outside a session, and says so when it is not there.
+func (t *token) find(ours func(pkcs11.TokenInfo) bool, which string) error {
+	err := t.loaded(func() error {
+		_, info, err := findToken(t.module, ours)
+		if errors.Is(err, errNoToken) {
+			return fmt.Errorf("%w: there is no token %s (there is: %s)", errLostToken, which, t.others())
+		}
+		if err == nil {
+			t.serial = info.SerialNumber
+		}
+		return err
+	})
+	_, gone := os.Stat(filepath.Join(t.request.TokenDir, tokensDir))
+	if err != nil && !errors.Is(err, errLostToken) && errors.Is(gone, fs.ErrNotExist) { // SoftHSM does not even start without it
+		return fmt.Errorf("%w: %w, %w", errLostToken, gone, err)
+	}
+	return err
+}
+
+// loaded runs do while the module is initialised, outside a session.
+func (t *token) loaded(do func() error) error {
 	if err := t.module.Initialize(); err != nil {
 		return fmt.Errorf("loading %s: %w", t.request.ModulePath, err)
 	}
-	serialNumber, err := t.firstStart()
+	err := do()
 	if final := t.module.Finalize(); final != nil {
 		err = errors.Join(err, fmt.Errorf("unloading the module: %w", final))
 	}
+	return err
+}
+
+// others names the tokens that are there. The module is initialised.
+func (t *token) others() string {
+	slots, err := t.module.GetSlotList(true)
 	if err != nil {
-		return err
+		return err.Error()
 	}
-	t.serial = serialNumber
-	return durable.WriteFile(filepath.Join(t.request.TokenDir, serialFile), []byte(serialNumber+"\n"), 0o600)
+	var there []string
+	for _, s := range slots {
+		if i, err := t.module.GetTokenInfo(s); err == nil && i.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 {
+			there = append(there, fmt.Sprintf("%s with serial number %s", i.Label, i.SerialNumber))
+		}
+	}
+	if there == nil {
+		return "none"
+	}
+	return strings.Join(there, ", ")
 }
 
 // firstStart makes the token and its PINs; a token of the label that is there is taken as it is, at most its user PIN is set, for a
@@ -90,7 +142,7 @@ func (t *token) makeToken(ours func(pkcs11.TokenInfo) bool) (uint, pkcs11.TokenI
 }
 
 func (t *token) setUserPIN(slot uint) error {
-	officer, err := readPIN(t.request.SOPINFile)
+	officer, err := pinfile.Read(t.request.SOPINFile)
 	if err != nil {
 		return err
 	}
@@ -134,40 +186,42 @@ func findToken(module *pkcs11.Ctx, meant func(pkcs11.TokenInfo) bool) (uint, pkc
 	return 0, info, fmt.Errorf("%d tokens are labelled %q", len(found), info.Label)
 }
 
-// readPIN reads a PIN; a line end after it is not part of it.
-func readPIN(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("PIN file: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("PIN file: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("PIN file %s can be read by others (mode %v): chmod 600", path, info.Mode().Perm())
-	}
-	if info.Size() > maxPINFile {
-		return "", fmt.Errorf("PIN file %s is longer than %d bytes", path, maxPINFile)
-	}
-	text := make([]byte, info.Size())
-	if _, err := f.ReadAt(text, 0); err != nil {
-		return "", fmt.Errorf("PIN file %s: %w", path, err)
-	}
-	pin := strings.TrimRight(string(text), "\r\n")
-	if len(pin) < 4 {
-		return "", fmt.Errorf("PIN file %s holds %d characters, at least 4 are needed", path, len(pin))
-	}
-	return pin, nil
-}
-
-// ensurePIN reads the PIN, or writes a random one of 130 bits when the file is not there.
+// ensurePIN reads the PIN, or writes a random one of 130 bits, in a folder of mode 0700, when the file is not there.
 func ensurePIN(path string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", fmt.Errorf("PIN file: %w", err)
+		}
 		if err := durable.WriteFile(path, []byte(rand.Text()+"\n"), 0o600); err != nil {
 			return "", fmt.Errorf("PIN file: %w", err)
 		}
 	}
-	return readPIN(path)
+	return pinfile.Read(path)
+}
+
+// moveOfficerPIN takes the officer's PIN away from beside the user's, where earlier versions wrote it, to the place of its own.
+func moveOfficerPIN(from, to string) error {
+	if from == to {
+		return nil
+	}
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	pin, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = durable.MkdirAll(filepath.Dir(to), 0o700)
+	}
+	if err == nil {
+		err = durable.WriteFile(to, pin, 0o600)
+	}
+	if err == nil {
+		err = durable.Remove(from)
+	}
+	if err != nil {
+		return fmt.Errorf("moving the security officer's PIN from %s to %s: %w", from, to, err)
+	}
+	return nil
 }

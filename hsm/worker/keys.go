@@ -20,6 +20,9 @@ import (
 // maxKeys bounds the list of the token's keys: what one frame holds.
 const maxKeys = wire.MaxBody / wire.IDSize
 
+// findStep is how many objects one call of a search returns at most.
+const findStep = 1000
+
 // sign signs a digest whose length the caller has checked.
 func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, error) {
 	var signature []byte
@@ -264,7 +267,8 @@ func (t *token) erase(id wire.ID) error {
 	delete(t.keys, id)
 	t.keysMu.Unlock()
 	gone := 0
-	for _, class := range []uint{pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY} {
+	classes := []uint{pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY}
+	for _, class := range classes {
 		err := t.objects(id, class, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
 			for _, h := range handles {
 				if err := t.module.DestroyObject(session, h); err != nil {
@@ -280,6 +284,17 @@ func (t *token) erase(id wire.ID) error {
 	}
 	if gone == 0 {
 		return errNoKey
+	}
+	for _, class := range classes { // what the token says is not what it holds
+		err := t.objects(id, class, func(_ pkcs11.SessionHandle, left []pkcs11.ObjectHandle) error {
+			if len(left) > 0 {
+				return fmt.Errorf("key %x is still in the token after its destruction", id)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -307,6 +322,20 @@ func (t *token) list() ([]byte, error) {
 	return ids, err
 }
 
+// findAll takes what a search finds, to its end.
+func (t *token) findAll(session pkcs11.SessionHandle) ([]pkcs11.ObjectHandle, error) {
+	var all []pkcs11.ObjectHandle
+	for {
+		some, _, err := t.module.FindObjects(session, findStep)
+		if err != nil || len(some) == 0 {
+			return all, err
+		}
+		if all = append(all, some...); len(all) > maxKeys {
+			return nil, fmt.Errorf("the token holds more than %d keys, which no list of them holds", maxKeys)
+		}
+	}
+}
+
 // objects finds the objects of a class, those of one ID unless it is zero, and hands them to do with a session of its own. The caller
 // holds t.manage.
 func (t *token) objects(id wire.ID, class uint, do func(pkcs11.SessionHandle, []pkcs11.ObjectHandle) error) (err error) {
@@ -322,7 +351,7 @@ func (t *token) objects(id wire.ID, class uint, do func(pkcs11.SessionHandle, []
 	if err := t.module.FindObjectsInit(session, template); err != nil {
 		return fmt.Errorf("finding keys: %w", err)
 	}
-	handles, _, err := t.module.FindObjects(session, maxKeys)
+	handles, err := t.findAll(session)
 	if final := t.module.FindObjectsFinal(session); err == nil {
 		err = final
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ThalesGroup/crypto11"
 	"github.com/miekg/pkcs11"
 
+	"trustcore/hsm/internal/pinfile"
 	"trustcore/hsm/internal/wire"
 	"trustcore/internal/durable"
 )
@@ -20,6 +21,10 @@ var (
 	errNoKey        = errors.New("the token holds no such key")
 	errRequest      = errors.New("bad request")
 	errBeyondRepair = errors.New("the module needs a new process")
+	errLostToken    = errors.New("wrong or lost token: put the token back, or restore its folder from the backup; " +
+		"no new one is made where keys are registered")
+	errReopen     = errors.New("it was asked for")
+	errPINRefused = errors.New("this token has refused this PIN already")
 )
 
 // lockWait is how long a new worker waits for the end of the one before it.
@@ -31,6 +36,9 @@ const (
 	openPause = 100 * time.Millisecond
 )
 
+// tokensDir is SoftHSM's folder of tokens, in the token's folder.
+const tokensDir = "tokens"
+
 // ownSessions are those beside the ones that sign: crypto11's standing one, and one for management.
 const ownSessions = 2
 
@@ -40,6 +48,7 @@ type token struct {
 	request wire.OpenRequest
 	pin     string
 	serial  string
+	known   bool // the folder remembers the serial number
 	created bool
 	module  *pkcs11.Ctx // the same module that crypto11 has loaded; initialised by crypto11 alone
 	lock    *os.File    // held while the process lives
@@ -55,14 +64,15 @@ type token struct {
 	keys   map[wire.ID]crypto11.Signer // guarded by keysMu; of this session
 }
 
-// openToken loads the module, initialises the token if this is its first start, and logs in.
+// openToken loads the module, initialises the token if this is its first start, and logs in. With an error the token is closed, and
+// tells its serial number at most.
 func openToken(request wire.OpenRequest) (*token, error) {
 	t := &token{request: request}
 	if err := t.prepare(); err != nil {
-		return nil, err
+		return t, err
 	}
 	if err := t.load(); err != nil {
-		return nil, errors.Join(err, t.lock.Close())
+		return t, errors.Join(err, t.lock.Close())
 	}
 	return t, nil
 }
@@ -74,6 +84,9 @@ func (t *token) load() error {
 	if err := t.initialise(); err != nil {
 		return err
 	}
+	if t.serial == t.request.RefusedBy {
+		return errPINRefused
+	}
 	var err error
 	for range openTries {
 		if err = t.login(); err == nil || wrongPIN(err) {
@@ -81,22 +94,46 @@ func (t *token) load() error {
 		}
 		time.Sleep(openPause)
 	}
-	return err
+	return errors.Join(t.find(t.ours, "with serial number "+t.serial), err)
 }
 
-// prepare makes the token's folder, takes its lock and writes SoftHSM's configuration there. Other modules do not read it.
+func (t *token) ours(i pkcs11.TokenInfo) bool { return i.SerialNumber == t.serial }
+
+// prepare makes the token's folder at the first start, takes its lock and has SoftHSM's configuration there. Other modules do not read it.
+// Where keys are registered, no folder is made: it would stand in the way of the one that was moved away.
 func (t *token) prepare() error {
 	dir := t.request.TokenDir
-	if err := os.MkdirAll(filepath.Join(dir, "tokens"), 0o700); err != nil {
-		return fmt.Errorf("token folder: %w", err)
+	tokens := filepath.Join(dir, tokensDir)
+	if t.request.MayInitialise {
+		if err := durable.MkdirAll(tokens, 0o700); err != nil {
+			return fmt.Errorf("token folder: %w", err)
+		}
+	} else if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%w (token folder: %w)", errLostToken, err)
+	}
+	if err := pinfile.CheckFolder(dir); err != nil {
+		return err
 	}
 	if err := t.takeLock(filepath.Join(dir, "worker.lock")); err != nil {
 		return err
 	}
-	conf := filepath.Join(dir, "softhsm2.conf")
-	text := "directories.tokendir = " + filepath.Join(dir, "tokens") + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
-	if err := durable.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("token folder: %w", err)
+	if err := t.configure(tokens); err != nil {
+		return errors.Join(err, t.lock.Close())
+	}
+	return nil
+}
+
+// configure writes SoftHSM's configuration where it is not as it must be.
+func (t *token) configure(tokens string) error {
+	conf := filepath.Join(t.request.TokenDir, "softhsm2.conf")
+	text := "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
+	if there, err := os.ReadFile(conf); err != nil || string(there) != text {
+		if err := durable.WriteFile(conf, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("token folder: %w", err)
+		}
+	}
+	if err := moveOfficerPIN(t.request.PINFile+".so", t.request.SOPINFile); err != nil {
+		return err
 	}
 	return os.Setenv("SOFTHSM2_CONF", conf)
 }
@@ -128,7 +165,7 @@ func (t *token) login() error {
 	if err != nil {
 		return fmt.Errorf("logging in: %w", err)
 	}
-	slot, _, err := findToken(t.module, func(i pkcs11.TokenInfo) bool { return i.SerialNumber == t.serial })
+	slot, _, err := findToken(t.module, t.ours)
 	if err != nil {
 		return errors.Join(err, session.Close())
 	}
@@ -165,13 +202,19 @@ func (t *token) heal(age int, cause error) error {
 // attempts is how often a call is tried: trouble seldom comes alone, and each new session may meet the rest of it.
 const attempts = 3
 
-// attempt runs do with the session, and again as long as new handles or a new session may heal its error.
+// attempt runs do with the session, and again as long as new handles or a new session may heal its error. A key that is not there is
+// looked for once more after C_Initialize: the module may have seen its token go, and not come back.
 func (t *token) attempt(do func(*crypto11.Context) error) error {
 	var err error
+	missed := false
 	for range attempts {
 		var age int
 		age, err = t.once(do)
-		switch remedyFor(err) {
+		remedy := remedyFor(err)
+		if errors.Is(err, errNoKey) && !missed {
+			missed, remedy = true, newSession
+		}
+		switch remedy {
 		case nothing:
 			return err
 		case newHandles:
@@ -183,6 +226,14 @@ func (t *token) attempt(do func(*crypto11.Context) error) error {
 		}
 	}
 	return fmt.Errorf("%w: %w", errBeyondRepair, err)
+}
+
+// reopen finds and opens the token anew.
+func (t *token) reopen() error {
+	t.mu.RLock()
+	age := t.age
+	t.mu.RUnlock()
+	return t.heal(age, errReopen)
 }
 
 func (t *token) once(do func(*crypto11.Context) error) (age int, err error) {
@@ -200,9 +251,21 @@ func (t *token) forgetKeys() {
 	clear(t.keys)
 }
 
-// ping touches token and login.
-func (t *token) ping() error {
-	return t.attempt(func(*crypto11.Context) error { return t.loggedIn() })
+// ping touches token and login, and looks for the key unless its ID is zero. While keys are managed, which may take long, it does not
+// look.
+func (t *token) ping(id wire.ID) error {
+	return t.attempt(func(*crypto11.Context) error {
+		if err := t.loggedIn(); err != nil || id == (wire.ID{}) || !t.manage.TryLock() {
+			return err
+		}
+		defer t.manage.Unlock()
+		return t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(_ pkcs11.SessionHandle, found []pkcs11.ObjectHandle) error {
+			if len(found) == 0 {
+				return errNoKey
+			}
+			return nil
+		})
+	})
 }
 
 // loggedIn returns CKR_USER_NOT_LOGGED_IN when the token has forgotten our login: it then hides private keys instead of refusing them.
@@ -219,7 +282,7 @@ func (t *token) loggedIn() error {
 }
 
 func (t *token) describe() wire.OpenAnswer {
-	answer := wire.OpenAnswer{Serial: t.serial, Label: t.request.TokenLabel, Created: t.created}
+	answer := wire.OpenAnswer{Serial: t.serial, Label: t.request.TokenLabel, Created: t.created, Known: t.known}
 	if info, err := t.module.GetTokenInfo(t.slot); err == nil {
 		answer.Manufacturer, answer.Model, answer.Label = info.ManufacturerID, info.Model, info.Label
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,7 @@ func request(t testing.TB) wire.OpenRequest {
 	dir := t.TempDir()
 	return wire.OpenRequest{
 		ModulePath: softHSM, TokenDir: filepath.Join(dir, "token"), TokenLabel: "test token",
-		PINFile: filepath.Join(dir, "pin"), SOPINFile: filepath.Join(dir, "so-pin"), Sessions: 4,
+		PINFile: filepath.Join(dir, "pin"), SOPINFile: filepath.Join(dir, "so-pin"), Sessions: 4, MayInitialise: true,
 	}
 }
 
@@ -185,7 +186,7 @@ func TestStaleSessionsHeal(t *testing.T) {
 		wg.Wait()
 	}
 	closeAllSessions(t, tok)
-	if err := tok.ping(); err != nil {
+	if err := tok.ping(id); err != nil {
 		t.Errorf("ping after stale sessions: %v", err)
 	}
 	if tok.age == 0 {
@@ -229,12 +230,14 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"token gone": {func(r wire.OpenRequest) error {
 			return os.Rename(filepath.Join(r.TokenDir, "tokens"), r.TokenDir+".away")
-		}, "token"},
-		"wrong PIN":       {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("12345678"), 0o600) }, "PIN"},
-		"short PIN":       {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("1\n"), 0o600) }, "at least 4"},
-		"PIN gone":        {func(r wire.OpenRequest) error { return os.Remove(r.PINFile) }, "PIN file"},
-		"PIN for all":     {func(r wire.OpenRequest) error { return os.Chmod(r.PINFile, 0o644) }, "chmod 600"},
-		"token not there": {func(r wire.OpenRequest) error { return os.RemoveAll(filepath.Join(r.TokenDir, "tokens")) }, "token"},
+		}, "wrong or lost token"},
+		"folder for all":      {func(r wire.OpenRequest) error { return os.Chmod(r.TokenDir, 0o755) }, "chmod 700"},
+		"PIN replaced by all": {func(r wire.OpenRequest) error { return os.Chmod(filepath.Dir(r.PINFile), 0o777) }, "chmod 700"},
+		"wrong PIN":           {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("12345678"), 0o600) }, "PIN"},
+		"short PIN":           {func(r wire.OpenRequest) error { return os.WriteFile(r.PINFile, []byte("1\n"), 0o600) }, "at least 4"},
+		"PIN gone":            {func(r wire.OpenRequest) error { return os.Remove(r.PINFile) }, "PIN file"},
+		"PIN for all":         {func(r wire.OpenRequest) error { return os.Chmod(r.PINFile, 0o644) }, "chmod 600"},
+		"token not there":     {func(r wire.OpenRequest) error { return os.RemoveAll(filepath.Join(r.TokenDir, "tokens")) }, "wrong or lost token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request(t)
@@ -256,6 +259,156 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where keys are registered, nothing is made in place of what is not there: not even a folder, which would stand in the way of the one
+// that was moved away. The token of another serial number is refused, and one without a known number is only taken as it is.
+func TestNothingIsMadeWhereKeysAreRegistered(t *testing.T) {
+	other := func(r wire.OpenRequest) error { // another token of the same label and PIN
+		second := r
+		second.TokenDir = filepath.Join(filepath.Dir(r.TokenDir), "second")
+		tok, err := openToken(second)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(tok.session.Close(), tok.lock.Close(), os.RemoveAll(filepath.Join(r.TokenDir, "tokens"))); err != nil {
+			return err
+		}
+		return os.Rename(filepath.Join(second.TokenDir, "tokens"), filepath.Join(r.TokenDir, "tokens"))
+	}
+	for name, c := range map[string]struct {
+		spoil func(wire.OpenRequest) error
+		says  string
+	}{
+		"folder gone": {func(r wire.OpenRequest) error { return os.Rename(r.TokenDir, r.TokenDir+".away") }, "token folder"},
+		"folder empty": {func(r wire.OpenRequest) error {
+			return errors.Join(os.RemoveAll(r.TokenDir), os.Mkdir(r.TokenDir, 0o700))
+		}, "wrong or lost token"},
+		"no token and no number": {func(r wire.OpenRequest) error {
+			return errors.Join(os.RemoveAll(r.TokenDir), os.MkdirAll(filepath.Join(r.TokenDir, "tokens"), 0o700))
+		}, "there is: none"},
+		"another token": {other, "there is: test token"},
+		"PIN gone":      {func(r wire.OpenRequest) error { return os.Remove(r.PINFile) }, "PIN file"},
+		"PIN gone with the folder's memory": {func(r wire.OpenRequest) error {
+			return errors.Join(os.Remove(r.PINFile), os.Remove(filepath.Join(r.TokenDir, serialFile)))
+		}, "PIN file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(t)
+			closeToken(t, open(t, r))
+			if err := c.spoil(r); err != nil {
+				t.Fatal(err)
+			}
+			before := names(t, filepath.Dir(r.TokenDir))
+			r.MayInitialise = false
+			tok, err := openToken(r)
+			if err == nil {
+				closeToken(t, tok)
+				t.Fatal("it opens")
+			}
+			if !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error does not say %q: %v", c.says, err)
+			}
+			if after := names(t, filepath.Dir(r.TokenDir)); strings.Join(after, " ") != strings.Join(before, " ") {
+				t.Errorf("made: %v; before %v", after, before)
+			}
+		})
+	}
+}
+
+// names are the files and folders below dir, but for those that say nothing of a token.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if base := filepath.Base(path); base != "softhsm2.conf" && base != "worker.lock" {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A folder that has lost its memory still opens the token with its keys, and does not begin to remember it unasked.
+func TestTokenIsAdoptedAsItIs(t *testing.T) {
+	r := request(t)
+	first := open(t, r)
+	id, _, _ := generate(t, first, wire.P256, mechanism.ECDSASHA256)
+	closeToken(t, first)
+	if err := os.Remove(filepath.Join(r.TokenDir, serialFile)); err != nil {
+		t.Fatal(err)
+	}
+	r.MayInitialise = false
+	tok := open(t, r)
+	if _, err := tok.sign(id, mechanism.ECDSASHA256, make([]byte, 32)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(r.TokenDir, serialFile)); tok.known || err == nil {
+		t.Errorf("known is %v, %v", tok.known, err)
+	}
+}
+
+// The officer's PIN of an earlier version moves into a folder of its own, closed to others.
+func TestOfficersPINMoves(t *testing.T) {
+	r := request(t)
+	r.SOPINFile = r.PINFile + ".so"
+	first := open(t, r)
+	closeToken(t, first)
+	before, err := os.ReadFile(r.SOPINFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SOPINFile = filepath.Join(filepath.Dir(r.PINFile), "officer", "pin")
+	open(t, r)
+	if after, err := os.ReadFile(r.SOPINFile); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("%q, %v; want %q", after, err, before)
+	}
+	for path, want := range map[string]fs.FileMode{filepath.Dir(r.SOPINFile): 0o700, r.SOPINFile: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	if _, err := os.Stat(r.PINFile + ".so"); err == nil {
+		t.Error("it still lies beside the user's PIN")
+	}
+}
+
+// A PIN that a token has refused is not tried again with that token.
+func TestRefusedPINIsNotTriedAgain(t *testing.T) {
+	r := request(t)
+	first := open(t, r)
+	closeToken(t, first)
+	r.RefusedBy = first.serial // the PIN is right: only the memory of the refusal stands in the way
+	if _, err := openToken(r); !errors.Is(err, errPINRefused) {
+		t.Errorf("got %v", err)
+	}
+	r.RefusedBy = "another"
+	open(t, r)
+}
+
+// The token's files go and come back under an open session: a key is looked for once more after C_Initialize.
+func TestKeyIsFoundAfterTheTokenCameBack(t *testing.T) {
+	r := request(t)
+	tok := open(t, r)
+	id, pub, _ := generate(t, tok, wire.P256, mechanism.ECDSASHA256)
+	tokens, away := filepath.Join(r.TokenDir, "tokens"), filepath.Join(r.TokenDir, "away")
+	if err := os.Rename(tokens, away); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := tok.list(); err != nil || len(ids) != 0 { // SoftHSM has seen it
+		t.Fatalf("%x, %v", ids, err)
+	}
+	if err := os.Rename(away, tokens); err != nil {
+		t.Fatal(err)
+	}
+	signature, err := tok.sign(id, mechanism.ECDSASHA256, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, pub, mechanism.ECDSASHA256, make([]byte, 32), signature)
 }
 
 // A first start that was cut short at any point is finished by the next one.

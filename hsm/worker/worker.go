@@ -124,8 +124,10 @@ func (s *server) open(f wire.Frame) wire.Frame {
 		return refused(err)
 	}
 	t, err := openToken(request)
-	if wrongPIN(err) {
-		return refused(err)
+	if wrongPIN(err) || errors.Is(err, errPINRefused) {
+		answer := answerJSON(wire.PINRefusal{Serial: t.serial, Reason: err.Error(), Tried: wrongPIN(err)})
+		answer.Kind = wire.Refused
+		return answer
 	}
 	if err != nil {
 		return failed(err)
@@ -162,7 +164,14 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		ids, err := s.token.list()
 		return s.outcome(ids, err)
 	case wire.Ping:
-		return s.outcome(nil, s.token.ping())
+		if len(f.Body) != 0 && len(f.Body) != wire.IDSize {
+			return refused(errors.New("a key's ID has 16 bytes"))
+		}
+		var id wire.ID
+		copy(id[:], f.Body)
+		return s.outcome(nil, s.token.ping(id))
+	case wire.Reopen:
+		return s.outcome(nil, s.token.reopen())
 	}
 	return refused(fmt.Errorf("unknown call %d", f.Kind))
 }

@@ -15,7 +15,7 @@ var authority = audit.Actor{Kind: "daemon", ID: "pki"}
 
 // newKey makes a key of the data centre's own, or finds the one that an earlier try with this label made.
 func (c *Custody) newKey(ctx context.Context, label, algorithm string) (string, crypto.Signer, error) {
-	keys, err := c.HSM.Keys(ctx)
+	keys, err := c.HSM.Keys(ctx, hsm.Filter{})
 	if err != nil {
 		return "", nil, err
 	}

@@ -10,12 +10,27 @@ type OpenRequest struct {
 	PINFile    string // made with a random PIN at the first start when it is not there
 	SOPINFile  string // likewise, for the security officer's PIN
 	Sessions   int    // parallel signatures, at least 1
+
+	// MayInitialise lets a first start make folders, PINs and the token. It is false where keys are registered: then a token that is not
+	// there is a loss, and an empty one in its place would hide it.
+	MayInitialise bool
+	// RefusedBy is the serial number of the token that has refused this PIN. It is not asked again, since tokens lock after a few wrong
+	// ones.
+	RefusedBy string
+}
+
+// PINRefusal is the answer to an OpenRequest whose PIN the token refuses.
+type PINRefusal struct {
+	Serial string // of the token
+	Reason string
+	Tried  bool // the token was asked, and not only RefusedBy
 }
 
 // OpenAnswer describes the token.
 type OpenAnswer struct {
 	Manufacturer, Model, Serial, Label string
 	Created                            bool // the token was initialised by this call
+	Known                              bool // the serial number is the one that the token's folder remembers
 }
 
 // Algorithm is the kind of a key.

@@ -39,13 +39,14 @@ const (
 	Generate                 // GenerateRequest -> GenerateAnswer
 	Destroy                  // the ID's bytes -> nothing
 	List                     // nothing -> the IDs' bytes, one after the other
-	Ping                     // nothing -> nothing; touches the token
+	Ping                     // nothing, or the bytes of a key's ID that must be there -> nothing; touches the token
+	Reopen                   // nothing -> nothing; the token is found and opened anew, from C_Initialize on
 )
 
 // Answers.
 const (
 	OK      Kind = iota + 0x80
-	Refused      // the request is wrong and stays wrong; the body says why
+	Refused      // the request is wrong and stays wrong; the body says why (of Open: PINRefusal)
 	Missing      // the token holds no such key
 	Failed       // the token did not do it; the body says why
 )
