@@ -14,6 +14,7 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
+	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -382,16 +383,12 @@ type keyOfPartner struct {
 }
 
 func (d *daemon) listKeys(r *http.Request, _ audit.Actor) (any, error) {
-	found, err := d.custody.HSM.Keys(r.Context())
+	found, err := d.custody.HSM.Keys(r.Context(), hsm.Filter{Partner: r.URL.Query().Get("partner"), Order: r.URL.Query().Get("order")})
 	if err != nil {
 		return nil, err
 	}
-	partner, order := r.URL.Query().Get("partner"), r.URL.Query().Get("order")
 	list := []keyOfPartner{}
 	for _, k := range found {
-		if partner != "" && k.Partner != partner || order != "" && k.Order != order {
-			continue
-		}
 		list = append(list, keyOfPartner{k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), string(k.State), k.Created})
 	}
 	return list, nil
