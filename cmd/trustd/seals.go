@@ -29,7 +29,7 @@ func (d *daemon) keepSeals(ctx context.Context) error {
 	rests := map[string]time.Time{} // until when, by id of the key
 	for {
 		changed := d.registry.Changed()
-		if err := d.keepSealsOnce(ctx, rests); err != nil && ctx.Err() == nil {
+		if err := d.keepSealsOnce(ctx, time.Now(), rests); err != nil && ctx.Err() == nil {
 			d.cfg.Logger.Error("renewing seal certificates", "error", err)
 		}
 		select {
@@ -52,12 +52,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (d *daemon) keepSealsOnce(ctx context.Context, rests map[string]time.Time) error {
+func (d *daemon) keepSealsOnce(ctx context.Context, now time.Time, rests map[string]time.Time) error {
 	all, err := d.registry.Authorisations(ctx)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	due, err := d.dueSeals(ctx, now)
 	if err != nil {
 		return err
