@@ -212,27 +212,3 @@ func TestOpenRefusesNewKeyBesideOldLog(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func BenchmarkAppend(b *testing.B) {
-	l, err := audit.Open(b.Context(), audit.Config{Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run("one", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := l.Append(b.Context(), entry(1)); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("parallel", func(b *testing.B) {
-		b.SetParallelism(32)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := l.Append(b.Context(), entry(1)); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	})
-}

@@ -67,11 +67,24 @@ func (r *Reader) Verify(ctx context.Context, a Against) (*Story, error) {
 	}
 	story := &Story{Entries: c.Size, Root: c.Hash, Checkpoint: string(text)}
 	story.Tail, err = r.holds(ctx, c, a.Each)
-	found = append(found, err, r.judge(ctx, tree, a.Remembered))
+	found = append(found, err, r.tiled(ctx, tree), r.judge(ctx, tree, a.Remembered))
 	if a.Remembered != nil {
 		story.Remembered = a.Remembered.Size
 	}
 	return story, errors.Join(found...)
+}
+
+// tiled says when the tiles, which proofs are made of, are not those of the entries.
+func (r *Reader) tiled(ctx context.Context, tree *compact.Range) error {
+	nodes, err := client.FetchRangeNodes(ctx, tree.End(), r.files.ReadTile)
+	if err != nil {
+		return lost("the tree's tiles can't be read (%v)", err)
+	}
+	tiles, err := ranges.NewRange(0, tree.End(), nodes)
+	if err == nil && !tiles.Equal(tree) {
+		err = lost("the tree's tiles are not those of its entries")
+	}
+	return err
 }
 
 // judge holds the tree against what the database knows. A log that is being written may be behind it by now.

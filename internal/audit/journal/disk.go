@@ -24,7 +24,8 @@ type File interface {
 	Datasync() error // fdatasync(2)
 }
 
-type localDisk struct{}
+// Local is the local file system.
+type Local struct{}
 
 type localFile struct{ *os.File }
 
@@ -36,9 +37,9 @@ func (f localFile) Datasync() error {
 	}
 }
 
-// Create reserves the room first, so that a full disk says so at once. The zeros are written all the same: with room that
+// Create makes the file. It reserves the room first, so that a full disk says so at once. The zeros are written all the same: with room that
 // was only reserved each fdatasync would have to change the file's map too.
-func (localDisk) Create(path string, size int64) (File, error) {
+func (Local) Create(path string, size int64) (File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ type segment struct {
 // Create begins a new segment behind what Read found.
 func Create(cfg Config) (*Writer, error) {
 	if cfg.Disk == nil {
-		cfg.Disk = localDisk{}
+		cfg.Disk = Local{}
 	}
 	w := &Writer{cfg: cfg, number: cfg.After.Newest, at: place{cfg.First, cfg.After.sum}}
 	for _, old := range cfg.After.paths {
