@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/transparency-dev/formats/log"
@@ -31,8 +32,9 @@ type feeder struct {
 	last    time.Time // when it was told
 }
 
-// feed runs until the journal has ended, and once more.
-func (l *Log) feed(f *feeder) {
+// feed runs until the journal has ended, then ends everything else.
+func (l *Log) feed() {
+	f := l.feeder
 	defer close(l.fed)
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
@@ -41,7 +43,9 @@ func (l *Log) feed(f *feeder) {
 		case <-tick.C:
 		case <-l.urgent:
 		case <-l.stopped:
-			l.ended = l.finish(f)
+			err := l.finish(f)
+			f.stop()
+			l.ended = errors.Join(err, l.journal.Close(), l.lock.release())
 			return
 		}
 		l.state.fed(f.swallow(context.Background()), f.newest.Size)

@@ -39,6 +39,10 @@ const schemaName = "audit"
 
 // Recall reads what the database knows of the log of this origin; nil when it knows none. It changes nothing.
 func Recall(ctx context.Context, db *store.DB, origin string) (*Remembered, error) {
+	var steps int // a database of the version before has no table of ours
+	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM schema_steps WHERE name = $1`, schemaName).Scan(&steps); err != nil || steps == 0 {
+		return nil, err
+	}
 	const query = `SELECT size, root, key, segment, at, holder, folder, until FROM audit_checkpoint WHERE origin = $1`
 	r := Remembered{Origin: origin}
 	var at, until string

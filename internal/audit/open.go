@@ -53,10 +53,10 @@ type Log struct {
 	stopped chan struct{} // the journal has ended
 	fed     chan struct{} // the tree has ended
 	every   time.Duration
-	ended   error // of the tree's last turn
+	ended   error // how all of it ended, when fed is closed
 	state   state
 	lock    *folderLock
-	tree    *tree
+	feeder  *feeder
 }
 
 // Open opens the log in cfg.Dir for writing, making it and its checkpoint key when the folder is new. What the journal has
@@ -122,6 +122,8 @@ func open(ctx context.Context, cfg Config, lock *folderLock, m *memory, known *R
 		return nil, err
 	}
 	l.lock = lock
+	go l.run()
+	go l.feed()
 	return l, nil
 }
 
@@ -153,14 +155,13 @@ func start(ctx context.Context, cfg Config, before *folder, t *tree, m *memory) 
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	l := &Log{Reader: reader, journal: w, tree: t, every: cfg.every, queue: make(chan *request, maxQueue), urgent: make(chan struct{}, 1),
+	l := &Log{Reader: reader, journal: w, every: cfg.every, queue: make(chan *request, maxQueue), urgent: make(chan struct{}, 1),
 		closing: make(chan struct{}), stopped: make(chan struct{}), fed: make(chan struct{})}
+	l.feeder = &feeder{tree: t, journal: w, cursor: w.Cursor(), newest: newest, memory: m, told: newest.Size, last: time.Now()}
 	l.state.durable, l.state.covered = t.size(), newest.Size
 	if l.state.newest, err = reader.newest(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	go l.run()
-	go l.feed(&feeder{tree: t, journal: w, cursor: w.Cursor(), newest: newest, memory: m, told: newest.Size, last: time.Now()})
 	return l, nil
 }
 
@@ -190,20 +191,18 @@ func replay(ctx context.Context, cfg Config, t *tree) error {
 }
 
 // Close ends the log when a signed checkpoint covers every entry and the database knows it. It waits as long as ctx allows;
-// what the tree did not take over by then is taken over at the next Open.
+// a disk that answers later ends it then. What the tree did not take over is taken over at the next Open.
 func (l *Log) Close(ctx context.Context) error {
-	if l.state.close() {
-		return nil
+	if before := l.state.close(); !before {
+		close(l.closing)
 	}
-	close(l.closing)
 	select {
 	case <-l.fed:
 	case <-ctx.Done():
 		return fmt.Errorf("closing the audit log: %w: %w", errSlow, ctx.Err())
 	}
-	l.tree.stop()
-	if err := errors.Join(l.ended, l.journal.Close(), l.lock.release()); err != nil {
-		return fmt.Errorf("closing the audit log: %w", err)
+	if l.ended != nil {
+		return fmt.Errorf("closing the audit log: %w", l.ended)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -208,7 +209,10 @@ func continues(ctx context.Context, files client.FileFetcher, built *compact.Ran
 // silence keeps tessera from writing its progress to standard error beside the daemon's JSON; what fails
 // it returns as errors.
 var silence = sync.OnceFunc(func() {
-	klog.LogToStderr(false)
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("logtostderr", "false")
+	_ = flags.Set("stderrthreshold", "FATAL")
 	klog.SetOutput(io.Discard)
 })
 
