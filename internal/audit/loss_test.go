@@ -364,6 +364,49 @@ func TestDatabaseTakenBack(t *testing.T) {
 	}
 }
 
+// TestKeptCheckpoint holds a log against checkpoints that were kept elsewhere.
+func TestKeptCheckpoint(t *testing.T) {
+	s, other := newSite(t), &site{t, filepath.Join(t.TempDir(), "other"), nil}
+	s.run(3)
+	three, _, err := reader(t, s.dir).Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(other.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"checkpoint.key", "checkpoint.pub"} {
+		key, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(other.dir, name), key, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run(3)
+	kept := audit.Against{Kept: []string{string(three)}}
+	if _, err := reader(t, s.dir).Verify(t.Context(), kept); err != nil {
+		t.Error(err)
+	}
+	l := other.open()
+	for i := range 9 {
+		if _, err := l.Append(t.Context(), entry(50+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader(t, other.dir).Verify(t.Context(), kept); err == nil || !strings.Contains(err.Error(), "first 3 entries are not those of the kept checkpoint") {
+		t.Errorf("other entries under the same key: %v", err)
+	}
+	if _, err := reader(t, s.dir).Verify(t.Context(), audit.Against{Kept: []string{strings.Replace(string(three), "\n3\n", "\n2\n", 1)}}); err == nil ||
+		!strings.Contains(err.Error(), "not signed with the log's key") {
+		t.Errorf("a forged one: %v", err)
+	}
+}
+
 func TestAnotherOrigin(t *testing.T) {
 	s := newSite(t)
 	s.run(1)

@@ -80,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 // begin fills the defaults and takes the folder.
 func (c Config) begin() (Config, *folderLock, error) {
 	if c.Dir == "" {
-		return c, nil, errors.New("Dir is missing")
+		return c, nil, errors.New("its folder (Dir) is missing")
 	}
 	if c.Origin == "" {
 		c.Origin = defaultOrigin

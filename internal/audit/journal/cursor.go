@@ -10,9 +10,9 @@ type Cursor struct {
 	at     place
 }
 
-// Cursor begins at the first record of the Writer.
+// Cursor begins at the first record of the Writer, which has written none yet.
 func (w *Writer) Cursor() *Cursor {
-	s := w.current()
+	s := w.open
 	return &Cursor{w: w, number: s.number, offset: s.start, at: s.at}
 }
 

@@ -409,11 +409,29 @@ func TestSegmentsTakenAway(t *testing.T) {
 			}
 		})
 	}
-	dir, paths := three(t)
-	if err := os.Chmod(dir, 0o700); err != nil {
-		t.Fatal(err)
+	// A segment of another journal, with as many records and a head that says so.
+	dir, _ := three(t)
+	other := t.TempDir()
+	var end journal.End
+	for _, payload := range []string{"a", "x", "a"} {
+		w := create(t, journal.Config{Dir: other, Origin: "log", First: end.Next, After: end})
+		commit(t, w, payload, "b")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, end, _ = read(other)
 	}
-	_, err := journal.Read(dir, func(index uint64, _ []byte) error {
+	foreign, err := os.ReadFile(newest(t, other))
+	if err == nil {
+		err = os.WriteFile(newest(t, dir), foreign, 0o600)
+	}
+	var damage *journal.DamageError
+	if _, _, again := read(dir); err != nil || !errors.As(again, &damage) || !strings.Contains(again.Error(), "does not continue") {
+		t.Errorf("a segment of another journal: %v, %v", again, err)
+	}
+
+	dir, paths := three(t)
+	_, err = journal.Read(dir, func(index uint64, _ []byte) error {
 		if index == 0 {
 			return errors.Join(os.Remove(paths[1]), os.Remove(paths[2]))
 		}

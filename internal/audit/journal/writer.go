@@ -44,9 +44,10 @@ type Writer struct {
 	buffer []byte
 	spare  chan made // not nil while the next segment's file is being made or is ready
 
+	open *segment // that is written; nil when none was begun after a failure
+
 	mu       sync.Mutex
-	segments []*segment // oldest first; the last one is written when open
-	open     bool
+	segments []*segment // oldest first; open is the last one
 }
 
 type made struct {
@@ -94,7 +95,7 @@ func (w *Writer) Number() uint64 {
 
 // Ready begins a segment when none is open, which is so after a failure.
 func (w *Writer) Ready() error {
-	if w.open {
+	if w.open != nil {
 		return nil
 	}
 	if err := w.begin(); err != nil {
@@ -112,8 +113,8 @@ func (w *Writer) Commit(payloads [][]byte) (first uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if w.open && w.current().end+int64(len(w.buffer)) > segmentSize {
-		w.open = false
+	if w.open != nil && w.open.end+int64(len(w.buffer)) > segmentSize {
+		w.open = nil
 	}
 	if err := w.Ready(); err != nil {
 		return 0, err
@@ -137,13 +138,13 @@ func (w *Writer) encode(payloads [][]byte) (place, error) {
 
 // write makes the buffer durable behind what the current segment has. When that fails the segment is left for good.
 func (w *Writer) write(after place) error {
-	s := w.current()
+	s := w.open
 	_, err := s.file.WriteAt(w.buffer, s.end)
 	if err == nil {
 		err = s.file.Datasync()
 	}
 	if err != nil {
-		w.open = false
+		w.open = nil
 		return fmt.Errorf("journal: %w", err)
 	}
 	w.mu.Lock()
@@ -160,8 +161,6 @@ func (w *Writer) write(after place) error {
 	}
 	return nil
 }
-
-func (w *Writer) current() *segment { return w.segments[len(w.segments)-1] }
 
 func (w *Writer) path(name string) string { return filepath.Join(w.cfg.Dir, name) }
 
@@ -193,7 +192,7 @@ func (w *Writer) begin() error {
 	w.mu.Lock()
 	w.segments = append(w.segments, s)
 	w.mu.Unlock()
-	w.open = true
+	w.open = s
 	return nil
 }
 
@@ -232,8 +231,7 @@ func (w *Writer) Release(size uint64) error {
 // Close cuts off what the newest segment has no records in and closes the files.
 func (w *Writer) Close() error {
 	var all error
-	if w.open {
-		s := w.current()
+	if s := w.open; s != nil {
 		all = errors.Join(s.file.Truncate(s.end), s.file.Datasync())
 	}
 	if w.spare != nil {
