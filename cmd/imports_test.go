@@ -27,6 +27,8 @@ var rules = []struct{ From, Never, Why string }{
 	{"cmd/internal/activation", "hsm vpn pki verify", "the steps are given to it"},
 	{"cmd/internal/console", "hsm vpn pki verify", "the parts are given to it"},
 	{"cmd/internal/httpserver", "hsm vpn pki verify cmd/internal/registry", "plumbing knows no subject"},
+	{"cmd/internal/rights", "hsm vpn pki verify cmd/internal/registry", "every daemon asks it, whatever it holds"},
+	{"cmd/internal/identity", "hsm vpn pki verify cmd/internal/registry", "every daemon has one, whatever it holds"},
 	{"cmd/internal/config", "hsm vpn pki verify cmd/internal/registry", "plumbing knows no subject"},
 	{"cmd/verifyd", "hsm vpn pki cmd/internal/registry internal/audit internal/store", "who parses strangers' documents holds no key"},
 	{"cmd/vpnd", "hsm pki verify cmd/internal/registry", "who holds CAP_NET_ADMIN holds nothing else"},

@@ -44,6 +44,7 @@ type signingKey struct {
 	crypto.Signer
 	signed atomic.Int64
 	away   atomic.Bool
+	during func() // optional: what happens while it signs
 }
 
 func (k *signingKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
@@ -51,6 +52,9 @@ func (k *signingKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts)
 		return nil, errors.New("the token is away")
 	}
 	k.signed.Add(1)
+	if k.during != nil {
+		k.during()
+	}
 	return k.Signer.Sign(rand, digest, opts)
 }
 
@@ -155,6 +159,12 @@ func (s *site) issue(t testing.TB, kind pki.Profile, subject pki.Subject) *x509.
 		t.Fatal(err)
 	}
 	return certificate
+}
+
+func (s *site) revoke(t testing.TB, serial string, reason pki.Reason, order string) error {
+	t.Helper()
+	_, err := s.ca.Revoke(t.Context(), officer, pki.Selector{Serial: serial}, reason, order)
+	return err
 }
 
 func hexOf(c *x509.Certificate) string { return c.SerialNumber.Text(16) }
@@ -339,7 +349,7 @@ func TestKeyHasOneHolderAndOnePurpose(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
-	if err := s.ca.Revoke(t.Context(), officer, hexOf(first), pki.KeyCompromise, "order-9"); err != nil {
+	if err := s.revoke(t, hexOf(first), pki.KeyCompromise, "order-9"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ca.Issue(t.Context(), officer, pki.PartnerClient, csr, office, "order-9"); err == nil || !strings.Contains(err.Error(), "compromised") {
@@ -355,7 +365,7 @@ func testRevokeIsSeenAtOnce(t *testing.T, databaseURL string) {
 		t.Fatal("revoked before it is")
 	}
 	for range 2 { // the second time nothing happens
-		if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.CessationOfOperation, "order-8"); err != nil {
+		if err := s.revoke(t, hexOf(certificate), pki.CessationOfOperation, "order-8"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -391,14 +401,14 @@ func auditOf(t *testing.T, s *site, subject string) ([]audit.Recorded, error) {
 func TestRevokeRefusals(t *testing.T) {
 	s := open(t, storetest.SQLite(t))
 	certificate := s.issue(t, pki.PartnerClient, office)
-	for _, serial := range []string{"", "zz", "00", "0" + hexOf(certificate), "77", hexSerial(s.made.Issuing.Certificate)} {
-		if err := s.ca.Revoke(t.Context(), officer, serial, pki.Unspecified, "o"); !errors.Is(err, pki.ErrUnknownCertificate) {
+	for _, serial := range []string{"zz", "00", "0" + hexOf(certificate), "77", hexSerial(s.made.Issuing.Certificate)} {
+		if err := s.revoke(t, serial, pki.Unspecified, "o"); !errors.Is(err, pki.ErrUnknownCertificate) {
 			t.Errorf("%q: %v", serial, err)
 		}
 	}
 	var refused *pki.RequestError
 	for _, reason := range []pki.Reason{2, 6, 7, 8, 10, -1} {
-		if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), reason, "o"); !errors.As(err, &refused) || refused.Field != "reason" {
+		if err := s.revoke(t, hexOf(certificate), reason, "o"); !errors.As(err, &refused) || refused.Field != "reason" {
 			t.Errorf("reason %d: %v", reason, err)
 		}
 	}
@@ -416,7 +426,7 @@ func TestNothingIsSignedWithoutItsAuditEntry(t *testing.T) {
 	if _, err := s.ca.Issue(t.Context(), officer, pki.PartnerClient, request(t, newKey(t), x509.CertificateRequest{}), office, "o"); err == nil {
 		t.Error("issued without an audit entry")
 	}
-	if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Unspecified, "o"); err == nil || s.ca.Revoked(certificate.SerialNumber) {
+	if err := s.revoke(t, hexOf(certificate), pki.Unspecified, "o"); err == nil || s.ca.Revoked(certificate.SerialNumber) {
 		t.Errorf("revoked without an audit entry: %v", err)
 	}
 	if s.key.signed.Load() != before {
@@ -435,7 +445,7 @@ func TestKeyAway(t *testing.T) {
 	if err != nil || len(reserved) != 1 {
 		t.Errorf("%d reserved serial numbers, %v", len(reserved), err)
 	}
-	if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.KeyCompromise, "o"); err != nil {
+	if err := s.revoke(t, hexOf(certificate), pki.KeyCompromise, "o"); err != nil {
 		t.Errorf("revoke: %v", err)
 	}
 	if s.status(t, certificate) != codes.Revoked {
@@ -485,11 +495,11 @@ func testTwoNodesAndARestart(t *testing.T, databaseURL string) {
 	}
 	run(t, two.ca)
 	late := one.issue(t, pki.PartnerClient, office) // after the second node has loaded
-	if err := one.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Superseded, "o"); err != nil {
+	if err := one.revoke(t, hexOf(certificate), pki.Superseded, "o"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the second node knows", func() bool { return two.ca.Revoked(certificate.SerialNumber) })
-	if err := two.ca.Revoke(t.Context(), officer, hexOf(late), pki.Superseded, "o"); err != nil {
+	if err := two.revoke(t, hexOf(late), pki.Superseded, "o"); err != nil {
 		t.Fatal(err)
 	}
 	again, err := pki.New(t.Context(), one.config())
@@ -509,7 +519,7 @@ func testInventoryFilters(t *testing.T, databaseURL string) {
 	s := open(t, databaseURL)
 	certificate := s.issue(t, pki.PartnerClient, office)
 	s.issue(t, pki.DaemonServer, pki.Subject{CommonName: "gateway", DNS: []string{"gateway.internal"}})
-	if err := s.ca.Revoke(t.Context(), officer, hexOf(certificate), pki.Unspecified, "o"); err != nil {
+	if err := s.revoke(t, hexOf(certificate), pki.Unspecified, "o"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

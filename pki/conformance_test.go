@@ -15,6 +15,11 @@ var conformance = []struct {
 }{
 	{"RevokeIsSeenAtOnce", testRevokeIsSeenAtOnce},
 	{"TwoNodesAndARestart", testTwoNodesAndARestart},
+	{"SuspendAndRelease", testSuspendAndRelease},
+	{"IssueAgain", testIssueAgain},
+	{"OneKeyForSeveralPartnersAtOnce", testOneKeyForSeveralPartnersAtOnce},
+	{"SecondNodeFollows", testSecondNodeFollows},
+	{"StateOfTheVersionBefore", testStateOfTheVersionBefore},
 	{"InventoryFilters", testInventoryFilters},
 	{"IssueConcurrently", testIssueConcurrently},
 	{"OpenSSLVerifiesChainsWithLists", testOpenSSLVerifiesChainsWithLists},

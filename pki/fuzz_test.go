@@ -55,7 +55,7 @@ func FuzzCheckRequest(f *testing.F) {
 		var taken error
 		budgettest.Check(t, len(der), limit, func() {
 			if csr, taken = x509.ParseCertificateRequest(der); taken == nil {
-				taken = checkRequest(PartnerClient, csr, subject)
+				taken = CheckRequest(PartnerClient, csr, subject)
 			}
 		})
 		if csr == nil {

@@ -8,50 +8,40 @@ import (
 	"strings"
 
 	"trustcore/internal/problem"
-	"trustcore/pki/tsa"
 )
 
-// openStamps makes the time-stamping unit where Config has one.
-func (ca *CA) openStamps() error {
-	if ca.cfg.TSA.Certificate == nil {
-		return nil
-	}
-	var err error
-	ca.stamps, err = tsa.New(tsa.Config{Certificate: ca.cfg.TSA.Certificate, Chain: []*x509.Certificate{ca.cfg.Issuing}, Key: ca.cfg.TSA.Key,
-		Policy: ca.cfg.TSAPolicy, Clock: ca.cfg.TSAClock, Journal: ca.journal.append, Logger: ca.cfg.Logger})
-	return err
-}
-
-// Handler answers for the authority under the path of BaseURL: /ocsp (GET and POST), /crl/issuing.crl, /crl/root.crl,
-// /ca/issuing.crt, /ca/root.crt and /tsa. Put it in front of any ServeMux: that one would redirect the double
-// slashes that base64 has in OCSP GET requests.
+// Handler answers for the authority under the path of BaseURL: /ca/root.crt, /crl/root.crl and /tsa, and for each issuing authority
+// /ca/NAME.crt, /crl/NAME.crl and its responder (GET and POST), which is /ocsp for the first and /NAME/ocsp for others. Put it in
+// front of any ServeMux: that one would redirect the double slashes that base64 has in OCSP GET requests.
 func (ca *CA) Handler() http.Handler {
 	prefix := ""
 	if u, err := url.Parse(ca.cfg.BaseURL); err == nil {
 		prefix = u.Path
 	}
-	fixed := map[string]http.Handler{
-		"/crl/issuing.crl": &ca.lists.issuing,
-		"/crl/root.crl":    &ca.lists.root,
-		"/ca/issuing.crt":  certificateHandler(ca.cfg.Issuing),
-		"/ca/root.crt":     certificateHandler(ca.cfg.Root),
+	fixed := map[string]http.Handler{"/crl/root.crl": &ca.rootList, "/ca/root.crt": certificateHandler(ca.cfg.Root)}
+	responders := map[string]http.Handler{}
+	for _, i := range ca.issuers {
+		fixed["/crl/"+i.name+".crl"] = &i.list
+		fixed["/ca/"+i.name+".crt"] = certificateHandler(i.certificate)
+		path := strings.TrimPrefix(i.places.OCSP, ca.cfg.BaseURL)
+		responders[path] = http.StripPrefix(prefix+path, i.responder)
 	}
 	if ca.stamps != nil {
 		fixed["/tsa"] = ca.stamps
 	}
-	responder := http.StripPrefix(prefix+"/ocsp", ca.responder)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, under := strings.CutPrefix(r.URL.Path, prefix)
-		switch handler, found := fixed[path]; {
-		case !under:
-			problem.NotFound(w)
-		case found:
+		if handler, found := fixed[path]; found && under {
 			handler.ServeHTTP(w, r)
-		case path == "/ocsp", strings.HasPrefix(path, "/ocsp/"):
-			responder.ServeHTTP(w, r)
-		default:
-			problem.NotFound(w)
+			return
 		}
+		for place, responder := range responders {
+			if under && (path == place || strings.HasPrefix(path, place+"/")) {
+				responder.ServeHTTP(w, r)
+				return
+			}
+		}
+		problem.NotFound(w)
 	})
 }
 

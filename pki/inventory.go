@@ -22,11 +22,12 @@ func (ca *CA) insert(ctx context.Context, db executor, r row, der []byte) error 
 		fingerprint = digestHex(der)
 	}
 	_, err := db.ExecContext(ctx, `INSERT INTO pki_certificate
-		(issuer, serial, profile, partner, common_name, names, order_id, actor_kind, actor_id, not_before, not_after, created, public_key, fingerprint, der)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`,
+		(issuer, serial, profile, partner, common_name, names, order_id, actor_kind, actor_id, not_before, not_after, created, public_key,
+		fingerprint, der, renews, cut)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		r.issuer, hexSerial(r.template.SerialNumber), string(r.kind), r.subject.Partner, r.subject.CommonName, names(r.template),
 		r.order, r.actor.Kind, r.actor.ID, r.template.NotBefore.Unix(), r.template.NotAfter.Unix(), ca.cfg.Now().Unix(),
-		digestHex(r.spki), fingerprint, der)
+		r.key, fingerprint, der, r.renews, string(r.cut))
 	if err != nil {
 		return fmt.Errorf("recording serial number %s: %w", hexSerial(r.template.SerialNumber), err)
 	}
@@ -34,12 +35,14 @@ func (ca *CA) insert(ctx context.Context, db executor, r row, der []byte) error 
 }
 
 // names are the DNS names and addresses, separated by spaces.
-func names(c *x509.Certificate) string {
+func names(c *x509.Certificate) string { return strings.Join(namesOf(c), " ") }
+
+func namesOf(c *x509.Certificate) []string {
 	list := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		list = append(list, ip.String())
 	}
-	return strings.Join(list, " ")
+	return list
 }
 
 // Certificate returns the certificate of the issuing authority with this serial number, or ErrUnknownCertificate.
@@ -62,94 +65,125 @@ func (ca *CA) Certificate(ctx context.Context, serial string) (Certificate, erro
 // Certificates returns the part of the inventory that filter chooses, newest first. Serial numbers that were reserved and never
 // became a certificate appear only when asked for by their state.
 func (ca *CA) Certificates(ctx context.Context, filter Filter) ([]Certificate, error) {
-	query, args := ca.query(filter)
-	rows, err := ca.cfg.DB.QueryContext(ctx, query, args...)
+	limit := filter.Limit
+	if limit <= 0 || limit > MaxCertificates {
+		limit = MaxCertificates
+	}
+	where, args := ca.where(filter)
+	args = append(args, limit)
+	return ca.read(ctx, ca.cfg.DB, fmt.Sprintf(`%s WHERE %s ORDER BY c.created DESC, c.serial LIMIT $%d`, columns, where, len(args)), args...)
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func (ca *CA) read(ctx context.Context, db queryer, query string, args ...any) ([]Certificate, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
 	}
-	defer rows.Close()
 	var found []Certificate
-	for rows.Next() {
+	err = each(rows, func() error {
 		c, err := ca.scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading the inventory: %w", err)
-		}
 		found = append(found, c)
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
 	}
 	return found, nil
 }
 
-// query builds the statement; every value is a parameter.
-func (ca *CA) query(f Filter) (string, []any) {
-	var where []string
-	var args []any
+// each calls do for every row and closes rows.
+func each(rows *sql.Rows, do func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// columns begins a statement whose rows scan reads.
+const columns = `SELECT c.issuer, c.serial, c.profile, c.partner, c.common_name, c.names, c.order_id, c.actor_kind, c.actor_id,
+	c.not_before, c.not_after, c.renews, c.cut, c.public_key, c.fingerprint, c.der, r.sequence, r.revoked_at, r.reason
+	FROM pki_certificate c LEFT JOIN pki_revocation r ON r.issuer = c.issuer AND r.serial = c.serial`
+
+// Conditions on the newest word about a certificate. CertificateHold is 6, RemoveFromCRL 8.
+const (
+	isGood    = `(r.reason IS NULL OR r.reason = 8)`
+	isHeld    = `(r.reason = 6)`
+	isRevoked = `(r.reason IS NOT NULL AND r.reason NOT IN (6, 8))`
+)
+
+// where builds the condition; every value is a parameter.
+func (ca *CA) where(f Filter) (condition string, args []any) {
+	conditions := []string{map[bool]string{true: "c.der IS NULL", false: "c.der IS NOT NULL"}[f.State == Reserved]}
 	and := func(condition string, value any) {
 		args = append(args, value)
-		where = append(where, strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args))))
+		conditions = append(conditions, strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args))))
 	}
-	equal := func(column, value string) {
+	for column, value := range map[string]string{"c.serial": f.Serial, "c.partner": f.Partner, "c.order_id": f.Order,
+		"c.common_name": f.CommonName, "c.public_key": f.PublicKey, "c.profile": string(f.Profile)} {
 		if value != "" {
 			and(column+" = ?", value)
 		}
 	}
-	equal("c.serial", f.Serial)
-	equal("c.partner", f.Partner)
-	equal("c.order_id", f.Order)
-	equal("c.profile", string(f.Profile))
 	if !f.ExpiresBefore.IsZero() {
 		and("c.not_after < ?", f.ExpiresBefore.Unix())
 	}
 	now := ca.cfg.Now().Unix()
 	switch f.State {
-	case Reserved:
-		where = append(where, "c.der IS NULL")
-	case Revoked:
-		where = append(where, "r.serial IS NOT NULL")
 	case Valid:
-		and("c.der IS NOT NULL AND r.serial IS NULL AND c.not_after >= ?", now)
+		and(isGood+" AND c.not_after >= ?", now)
 	case Expired:
-		and("c.der IS NOT NULL AND r.serial IS NULL AND c.not_after < ?", now)
-	default:
-		where = append(where, "c.der IS NOT NULL")
+		and(isGood+" AND c.not_after < ?", now)
+	case Suspended:
+		conditions = append(conditions, isHeld)
+	case Revoked:
+		conditions = append(conditions, isRevoked)
 	}
-	limit := f.Limit
-	if limit <= 0 || limit > MaxCertificates {
-		limit = MaxCertificates
-	}
-	args = append(args, limit)
-	return fmt.Sprintf(`SELECT c.issuer, c.serial, c.profile, c.partner, c.common_name, c.names, c.order_id, c.actor_kind, c.actor_id,
-		c.not_before, c.not_after, c.fingerprint, c.der, r.revoked_at, r.reason
-		FROM pki_certificate c LEFT JOIN pki_revocation r ON r.issuer = c.issuer AND r.serial = c.serial
-		WHERE %s ORDER BY c.created DESC, c.serial LIMIT $%d`, strings.Join(where, " AND "), len(args)), args
+	return strings.Join(conditions, " AND "), args
 }
 
 func (ca *CA) scan(rows *sql.Rows) (Certificate, error) {
 	var c Certificate
-	var issuer, names string
+	var names string
 	var begin, end int64
-	var revokedAt, reason sql.NullInt64
-	if err := rows.Scan(&issuer, &c.Serial, &c.Profile, &c.Partner, &c.CommonName, &names, &c.Order, &c.Actor.Kind, &c.Actor.ID,
-		&begin, &end, &c.Fingerprint, &c.DER, &revokedAt, &reason); err != nil {
+	var sequence, revokedAt, reason sql.NullInt64
+	if err := rows.Scan(&c.issuerID, &c.Serial, &c.Profile, &c.Partner, &c.CommonName, &names, &c.Order, &c.Actor.Kind, &c.Actor.ID,
+		&begin, &end, &c.Renews, &c.Cut, &c.PublicKey, &c.Fingerprint, &c.DER, &sequence, &revokedAt, &reason); err != nil {
 		return Certificate{}, err
 	}
 	c.Names = strings.Fields(names)
-	c.NotBefore, c.NotAfter = time.Unix(begin, 0).UTC(), time.Unix(end, 0).UTC()
-	c.Issuer = ca.cfg.Issuing.Subject.CommonName
-	if issuer == ca.rootID {
+	c.NotBefore, c.NotAfter, c.sequence = time.Unix(begin, 0).UTC(), time.Unix(end, 0).UTC(), sequence.Int64
+	if by := ca.issuerOf(c.issuerID); by != nil {
+		c.Issuer = by.certificate.Subject.CommonName
+	} else if c.issuerID == ca.rootID {
 		c.Issuer = ca.cfg.Root.Subject.CommonName
 	}
+	if reason.Valid {
+		c.Reason, c.RevokedAt = Reason(reason.Int64), time.Unix(revokedAt.Int64, 0).UTC()
+		word := c.Reason
+		c.word = &word
+	}
 	switch {
-	case revokedAt.Valid:
-		c.State, c.RevokedAt, c.Reason = Revoked, time.Unix(revokedAt.Int64, 0).UTC(), Reason(reason.Int64)
 	case c.DER == nil:
 		c.State = Reserved
+	case c.word != nil && *c.word == CertificateHold:
+		c.State = Suspended
+	case c.word != nil && *c.word != RemoveFromCRL:
+		c.State = Revoked
 	case ca.cfg.Now().After(c.NotAfter):
 		c.State = Expired
 	default:
 		c.State = Valid
+	}
+	if c.State != Revoked && c.State != Suspended {
+		c.Reason, c.RevokedAt = Unspecified, time.Time{}
 	}
 	return c, nil
 }

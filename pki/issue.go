@@ -16,6 +16,24 @@ import (
 	"trustcore/pki/profile"
 )
 
+// MinimumLife is the shortest life that a certificate is issued for where its issuer or its authorisation ends: a shorter one would
+// be over before anybody could install it.
+const MinimumLife = time.Hour
+
+// wish is what a certificate is asked for with.
+type wish struct {
+	actor   audit.Actor
+	kind    Profile
+	csr     *x509.CertificateRequest
+	subject Subject
+	order   string
+	issuer  *issuer
+	renews  *Certificate // the certificate that is renewed, nil for a new one
+	name    *pkix.Name   // the subject's whole name where it has more than Subject says
+
+	repeatable bool // what was issued for this wish before is returned
+}
+
 // row is what is recorded of a certificate before it is signed.
 type row struct {
 	issuer   string
@@ -23,73 +41,137 @@ type row struct {
 	subject  Subject
 	order    string
 	actor    audit.Actor
+	renews   string // serial number
+	cut      Cut
 	template *x509.Certificate
-	spki     []byte // SubjectPublicKeyInfo
+	key      string // SHA-256 of SubjectPublicKeyInfo
+
+	repeatable bool
 }
 
-// Issue makes a certificate of the given kind for the request's key. Serial number and audit entry are written before the
-// signature. A refused request (*RequestError) is written to the audit log too and costs no signature. When the key can't sign
-// now, the error wraps ErrUnavailable and the request may be made again.
+// Issue makes a certificate of the given kind for the request's key, which lives until subject.NotAfter at most. Serial number and
+// audit entry are written before the signature. A refused request (*RequestError) is written to the audit log too and costs no
+// signature. When the key can't sign now, the error wraps ErrUnavailable and the request may be made again.
+//
+// Within an order Issue may be repeated: while a certificate for the same order, profile, subject and key holds, which ends no later
+// than asked for, that one is returned.
 func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject, order string) (*x509.Certificate, error) {
-	r, err := ca.prepare(kind, csr, subject)
-	if err == nil {
-		r.actor, r.order = actor, order
-		err = ca.reserve(ctx, r)
-	}
+	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order, issuer: ca.active(),
+		repeatable: order != ""})
+}
+
+func (ca *CA) issue(ctx context.Context, w wish) (*x509.Certificate, error) {
+	certificate, err := ca.tryIssue(ctx, w)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s for %q: %w", kind, subject.CommonName, ca.refused(ctx, actor, kind, subject, order, err))
+		return nil, fmt.Errorf("certificate %s for %q: %w", w.kind, w.subject.CommonName, ca.refused(ctx, w, err))
+	}
+	return certificate, nil
+}
+
+func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
+	r, err := ca.prepare(w)
+	if err != nil {
+		return nil, err
+	}
+	release, err := ca.turns.take(ctx, r.key)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	there, err := ca.reserve(ctx, r)
+	if err != nil || there != nil {
+		return there, err
 	}
 	serial := hexSerial(r.template.SerialNumber)
-	if _, err := ca.cfg.Audit.Append(ctx, audit.Entry{Time: ca.cfg.Now(), Actor: actor, Action: "certificate.issue", Subject: serial,
-		Partner: subject.Partner, Order: order, Outcome: audit.Granted, Details: r.details()}); err != nil {
-		return nil, fmt.Errorf("certificate %s for %q: %w", kind, subject.CommonName, err)
+	entry := audit.Entry{Time: ca.cfg.Now(), Actor: w.actor, Action: "certificate.issue", Subject: serial,
+		Partner: w.subject.Partner, Order: w.order, Outcome: audit.Granted, Details: r.details()}
+	if _, err := ca.cfg.Audit.Append(ctx, entry); err != nil {
+		return nil, err
 	}
-	certificate, err := ca.step.sign(ctx, csr, r.template)
+	certificate, err := w.issuer.step.sign(ctx, w.csr, r.template)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s for %q: serial number %s: %w: %w", kind, subject.CommonName, serial, ErrUnavailable, err)
+		entry.Time, entry.Outcome, entry.Reason, entry.Details = ca.cfg.Now(), audit.Failed, err.Error(), nil
+		_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
+		return nil, errors.Join(fmt.Errorf("serial number %s: %w: %w", serial, ErrUnavailable, err), failed)
+	}
+	ca.status.add(certificate.SerialNumber, known{issuer: w.issuer, Certificate: r.issued(certificate, w.issuer)})
+	if r.cut != "" {
+		ca.cfg.Logger.Warn("a certificate lives shorter than its profile says", "serial", serial, "profile", w.kind, "name", w.subject.CommonName,
+			"not_after", certificate.NotAfter, "cut_by", r.cut)
+	}
+	if ca.Revoked(certificate.SerialNumber) { // its order, key or holder was revoked while it was being signed
+		return nil, fmt.Errorf("serial number %s: %w", serial, ErrRevoked)
 	}
 	return certificate, nil
 }
 
 // prepare checks the request and fills in the whole certificate but the signature.
-func (ca *CA) prepare(kind Profile, csr *x509.CertificateRequest, subject Subject) (row, error) {
-	if err := checkRequest(kind, csr, subject); err != nil {
+func (ca *CA) prepare(w wish) (row, error) {
+	if err := CheckRequest(w.kind, w.csr, w.subject); err != nil {
 		return row{}, err
 	}
-	if err := ca.checkAllowed(subject); err != nil {
+	if err := ca.checkAllowed(w.subject); err != nil {
 		return row{}, err
 	}
-	begin := ca.cfg.Now().Add(-backdate)
-	if begin.Before(ca.cfg.Issuing.NotBefore) {
-		begin = ca.cfg.Issuing.NotBefore
+	begin, end, cut, err := ca.life(w)
+	if err != nil {
+		return row{}, err
 	}
-	validity := kind.Longest()
-	if shorter, set := ca.cfg.Validity[kind]; set && shorter < validity {
-		validity = shorter
-	}
-	end := begin.Add(validity)
-	if end.After(ca.cfg.Issuing.NotAfter) {
-		end = ca.cfg.Issuing.NotAfter
-	}
-	template, err := kind.Template(begin, end, ca.places)
+	template, err := w.kind.Template(begin, end, w.issuer.places)
 	if err != nil {
 		return row{}, err
 	}
 	if template.SerialNumber, err = profile.NewSerial(); err != nil {
 		return row{}, err
 	}
-	if template.SubjectKeyId, err = profile.KeyID(csr.PublicKey); err != nil {
+	if template.SubjectKeyId, err = profile.KeyID(w.csr.PublicKey); err != nil {
 		return row{}, err
 	}
-	template.Subject = pkix.Name{CommonName: subject.CommonName}
-	if subject.Partner != "" {
-		template.Subject.Organization = []string{subject.Partner}
+	template.Subject = pkix.Name{CommonName: w.subject.CommonName}
+	if w.subject.Partner != "" {
+		template.Subject.Organization = []string{w.subject.Partner}
 	}
-	template.DNSNames = subject.DNS
-	for _, ip := range subject.IPs {
+	if w.name != nil {
+		template.Subject = *w.name
+	}
+	template.DNSNames = w.subject.DNS
+	for _, ip := range w.subject.IPs {
 		template.IPAddresses = append(template.IPAddresses, shortest(ip))
 	}
-	return row{issuer: ca.issuer, kind: kind, subject: subject, template: template, spki: csr.RawSubjectPublicKeyInfo}, nil
+	r := row{issuer: w.issuer.id, kind: w.kind, subject: w.subject, order: w.order, actor: w.actor, cut: cut, template: template,
+		repeatable: w.repeatable}
+	if w.renews != nil {
+		r.renews = w.renews.Serial
+	}
+	r.key, err = keyDigest(w.csr.PublicKey)
+	return r, err
+}
+
+// life is how long the certificate will hold, and what cut that short.
+func (ca *CA) life(w wish) (begin, end time.Time, cut Cut, err error) {
+	now := ca.cfg.Now()
+	begin = now.Add(-backdate)
+	if first := w.issuer.certificate.NotBefore; begin.Before(first) {
+		begin = first
+	}
+	validity := w.kind.Longest()
+	if shorter, set := ca.cfg.Validity[w.kind]; set && shorter < validity {
+		validity = shorter
+	}
+	end = begin.Add(validity)
+	if last := w.issuer.certificate.NotAfter; end.After(last) {
+		end, cut = last, CutByIssuer
+	}
+	if last := w.subject.NotAfter; !last.IsZero() && end.After(last) {
+		end, cut = last, CutByAuthorisation
+	}
+	if cut == "" || end.Sub(now) >= MinimumLife {
+		return begin, end, cut, nil
+	}
+	if cut == CutByAuthorisation {
+		return begin, end, cut, refuse("validity", "extend the authorisation by an order", "the authorisation ends %s", end.UTC().Format(time.RFC3339))
+	}
+	return begin, end, cut, refuse("validity", "hold a ceremony for a new issuing authority", "the issuing authority ends %s", end.UTC().Format(time.RFC3339))
 }
 
 func shortest(ip net.IP) net.IP {
@@ -115,66 +197,114 @@ func (ca *CA) checkAllowed(subject Subject) error {
 	return nil
 }
 
-// reserve writes the row, unless the key is in use for someone or something else.
-func (ca *CA) reserve(ctx context.Context, r row) error {
+// reserve writes the row, unless the key is in use for someone or something else, or the certificate is there already.
+func (ca *CA) reserve(ctx context.Context, r row) (there *x509.Certificate, err error) {
 	ca.writing.Lock()
 	defer ca.writing.Unlock()
-	return ca.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
-		if err := checkKeyUse(ctx, tx, r); err != nil {
+	err = ca.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
+		there = nil
+		if err := claimKey(ctx, tx, r, ca.cfg.Now()); err != nil {
 			return err
+		}
+		var err error
+		if there, err = ca.same(ctx, tx, r); err != nil || there != nil {
+			return err
+		}
+		if r.renews != "" {
+			if err := ca.checkRate(ctx, tx, r); err != nil {
+				return err
+			}
 		}
 		return ca.insert(ctx, tx, r, nil)
 	})
+	return there, err
 }
 
-// checkKeyUse refuses a key that another partner or another profile has a certificate for, and a compromised one: a key has one
-// holder and one purpose. Renewal with the same key is fine.
-func checkKeyUse(ctx context.Context, tx *sql.Tx, r row) error {
+// claimKey gives the key to its first holder and refuses it to anybody else, for another profile, and when it was compromised. A
+// claim stands though nothing was signed for it: of several who ask at once with one key, one wins.
+func claimKey(ctx context.Context, db interface {
+	executor
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, r row, now time.Time) error {
 	const remedy = "make a new key for this certificate"
-	rows, err := tx.QueryContext(ctx, `SELECT c.profile, c.partner, COALESCE(r.reason, -1) FROM pki_certificate c
-		LEFT JOIN pki_revocation r ON r.issuer = c.issuer AND r.serial = c.serial
-		WHERE c.public_key = $1 AND c.der IS NOT NULL`, digestHex(r.spki))
-	if err != nil {
+	if _, err := db.ExecContext(ctx, `INSERT INTO pki_key (public_key, profile, holder, first, blocked) VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING`,
+		r.key, string(r.kind), r.subject.holder(), now.Unix()); err != nil {
+		return fmt.Errorf("recording the key: %w", err)
+	}
+	var kind, holder string
+	var blocked int64
+	if err := db.QueryRowContext(ctx, `SELECT profile, holder, blocked FROM pki_key WHERE public_key = $1`, r.key).Scan(&kind, &holder, &blocked); err != nil {
 		return fmt.Errorf("looking for uses of the key: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var kind, partner string
-		var reason int
-		if err := rows.Scan(&kind, &partner, &reason); err != nil {
-			return fmt.Errorf("looking for uses of the key: %w", err)
-		}
-		switch {
-		case Reason(reason) == KeyCompromise:
-			return refuse("public key", remedy, "a certificate for this key was revoked as compromised")
-		case partner != r.subject.Partner:
-			return refuse("public key", remedy, "another partner has a certificate for this key")
-		case Profile(kind) != r.kind:
-			return refuse("public key", remedy, "this key has a certificate of profile %s", kind)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("looking for uses of the key: %w", err)
+	switch {
+	case blocked != 0:
+		return refuse("public key", remedy, "this key was reported as compromised")
+	case Profile(kind) != r.kind:
+		return refuse("public key", remedy, "this key is one of profile %s", kind)
+	case holder != r.subject.holder():
+		return refuse("public key", remedy, "this key is another partner's or holder's")
 	}
 	return nil
 }
 
+// holder names who has a key: the partner, or the person or daemon of the data centre.
+func (s Subject) holder() string {
+	if s.Partner != "" {
+		return "partner:" + s.Partner
+	}
+	return "name:" + s.CommonName
+}
+
+// same returns the certificate that was issued for the same wish before and still holds, nil when there is none.
+func (ca *CA) same(ctx context.Context, tx *sql.Tx, r row) (*x509.Certificate, error) {
+	if !r.repeatable {
+		return nil, nil
+	}
+	found, err := ca.read(ctx, tx, columns+` WHERE c.public_key = $1 AND c.order_id = $2 AND c.profile = $3 AND c.partner = $4
+		AND c.common_name = $5 AND c.names = $6 AND c.not_after > $7 AND c.not_after <= $8 AND c.der IS NOT NULL AND `+isGood+`
+		AND ($9 = '' OR c.renews = $10) ORDER BY c.not_after DESC LIMIT 1`,
+		r.key, r.order, string(r.kind), r.subject.Partner, r.subject.CommonName, names(r.template),
+		ca.cfg.Now().Unix(), r.template.NotAfter.Unix(), r.renews, r.renews)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return x509.ParseCertificate(found[0].DER)
+}
+
 // refused writes a refusal to the audit log and returns the error to be given.
-func (ca *CA) refused(ctx context.Context, actor audit.Actor, kind Profile, subject Subject, order string, err error) error {
+func (ca *CA) refused(ctx context.Context, w wish, err error) error {
 	var request *RequestError
 	if !errors.As(err, &request) {
 		return err
 	}
-	_, failed := ca.cfg.Audit.Append(ctx, audit.Entry{Time: ca.cfg.Now(), Actor: actor, Action: "certificate.issue", Subject: subject.CommonName,
-		Partner: subject.Partner, Order: order, Outcome: audit.Refused, Reason: err.Error(), Details: map[string]string{"profile": string(kind)}})
+	details := map[string]string{"profile": string(w.kind)}
+	if w.renews != nil {
+		details["renews"] = w.renews.Serial
+	}
+	_, failed := ca.cfg.Audit.Append(ctx, audit.Entry{Time: ca.cfg.Now(), Actor: w.actor, Action: "certificate.issue", Subject: w.subject.CommonName,
+		Partner: w.subject.Partner, Order: w.order, Outcome: audit.Refused, Reason: err.Error(), Details: details})
 	return errors.Join(err, failed)
 }
 
 func (r row) details() map[string]string {
-	return map[string]string{
-		"profile": string(r.kind), "common_name": r.subject.CommonName, "names": names(r.template), "public_key_sha256": digestHex(r.spki),
+	details := map[string]string{
+		"profile": string(r.kind), "common_name": r.subject.CommonName, "names": names(r.template), "public_key_sha256": r.key,
 		"not_before": r.template.NotBefore.UTC().Format(time.RFC3339), "not_after": r.template.NotAfter.UTC().Format(time.RFC3339),
 	}
+	if r.renews != "" {
+		details["renews"] = r.renews
+	}
+	if r.cut != "" {
+		details["cut_by"] = string(r.cut)
+	}
+	return details
+}
+
+// issued is the row as the inventory has it.
+func (r row) issued(c *x509.Certificate, by *issuer) Certificate {
+	return Certificate{Serial: hexSerial(c.SerialNumber), Issuer: by.certificate.Subject.CommonName, Profile: r.kind, Partner: r.subject.Partner,
+		CommonName: r.subject.CommonName, Names: namesOf(c), Order: r.order, Actor: r.actor, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		Cut: r.cut, Renews: r.renews, State: Valid, issuerID: by.id, PublicKey: r.key, Fingerprint: digestHex(c.Raw)}
 }
 
 // storeSigned completes the reserved row: from now on the certificate is good.
@@ -183,18 +313,48 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 	ca.writing.Lock()
 	defer ca.writing.Unlock()
 	result, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2 WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
-		certificate.Raw, digestHex(certificate.Raw), ca.issuer, serial)
+		certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
 	if err != nil {
 		return fmt.Errorf("storing certificate %s: %w", serial, err)
 	}
 	if count, err := result.RowsAffected(); err != nil || count != 1 {
 		return errors.Join(fmt.Errorf("storing certificate %s: its serial number is not reserved", serial), err)
 	}
-	ca.status.issued(certificate.SerialNumber)
 	return nil
+}
+
+// keyDigest names a public key: SHA-256 of its one encoding, however a request has encoded it.
+func keyDigest(public any) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("public key: %w", err)
+	}
+	return digestHex(der), nil
 }
 
 func digestHex(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// turns lets wishes for one key go one after the other, so that the second finds what the first made.
+type turns [64]chan struct{}
+
+func newTurns() (t turns) {
+	for i := range t {
+		t[i] = make(chan struct{}, 1)
+	}
+	return t
+}
+
+// take waits for the key's turn, no longer than ctx.
+func (t *turns) take(ctx context.Context, key string) (release func(), err error) {
+	sum := sha256.Sum256([]byte(key))
+	turn := t[int(sum[0])%len(t)]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
 }

@@ -55,19 +55,51 @@ func (ca *CA) publishRoot(ctx context.Context) error {
 		}
 		old = next
 	}
-	return ca.lists.root.Set(old.der)
+	return ca.rootList.Set(old.der)
 }
 
-// renewLists makes the lists that lack a revocation or are past half of their life, and publishes what other nodes made.
-func (ca *CA) renewLists(ctx context.Context) error {
-	ca.lists.mu.Lock()
-	defer ca.lists.mu.Unlock()
-	failed := ca.renew(ctx, signer{ca.issuer, ca.cfg.Issuing, ca.cfg.IssuingKey, listValidity, &ca.lists.issuing})
+// publishLists gives out what is in the database already, so that a node serves without its keys.
+func (ca *CA) publishLists(ctx context.Context) error {
+	for _, s := range ca.signers() {
+		old, err := ca.newest(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		if old.der != nil {
+			if err := s.publication.Set(old.der); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// signers are the authorities whose keys are here.
+func (ca *CA) signers() (all []signer) {
+	for _, i := range ca.issuers {
+		all = append(all, signer{i.id, i.certificate, i.key, listValidity, &i.list})
+	}
 	if ca.cfg.RootKey != nil {
-		failed = errors.Join(failed, ca.renew(ctx, signer{ca.rootID, ca.cfg.Root, ca.cfg.RootKey, rootValidity, &ca.lists.root}))
+		all = append(all, signer{ca.rootID, ca.cfg.Root, ca.cfg.RootKey, rootValidity, &ca.rootList})
+	}
+	return all
+}
+
+// renewLists makes the lists that lack a revocation, are past half of their life or lie in the future, and publishes what other
+// nodes made.
+func (ca *CA) renewLists(ctx context.Context) (failed error) {
+	ca.listing.Lock()
+	defer ca.listing.Unlock()
+	for _, s := range ca.signers() {
+		err := ca.renew(ctx, s)
+		ca.failing.note(listOf(s.id), err)
+		failed = errors.Join(failed, err)
 	}
 	return failed
 }
+
+// listOf names an issuer's list in failing.
+func listOf(id string) string { return "list " + id }
 
 // maxRaces bounds how often a list is made anew because another node was faster.
 const maxRaces = 5
@@ -88,7 +120,7 @@ func (ca *CA) renew(ctx context.Context, s signer) error {
 			return err
 		}
 		now := ca.cfg.Now()
-		if old.sequence >= newestSequence && old.nextUpdate.Sub(now) > s.validity/2 {
+		if old.sequence >= newestSequence && s.fresh(now) || now.After(s.certificate.NotAfter) {
 			return nil
 		}
 		next, err := ca.makeList(ctx, s, old.number+1, now)
@@ -106,28 +138,44 @@ func (ca *CA) renew(ctx context.Context, s signer) error {
 	return fmt.Errorf("list of %q: another node was faster %d times", s.certificate.Subject.CommonName, maxRaces)
 }
 
+// fresh reports whether the published list is before half of its life, or needs no successor: the issuer itself has ended. One that a
+// clock made which ran ahead is not fresh.
+func (s signer) fresh(now time.Time) bool {
+	_, list := s.publication.Current()
+	if list == nil {
+		return false
+	}
+	end := s.end(now)
+	return !list.ThisUpdate.After(now.Add(skew)) && (list.NextUpdate.Sub(now) > s.validity/2 || !end.After(list.NextUpdate))
+}
+
+// end is when a list that is made now ends: an issuer's last list lives as long as the issuer, no longer.
+func (s signer) end(now time.Time) time.Time {
+	end := now.Add(s.validity)
+	if last := s.certificate.NotAfter; end.After(last) {
+		return last
+	}
+	return end
+}
+
 func (ca *CA) makeList(ctx context.Context, s signer, number int64, now time.Time) (stored, error) {
-	list := crl.List{Number: big.NewInt(number), ThisUpdate: now, NextUpdate: now.Add(s.validity), KeptSince: s.certificate.NotBefore}
+	list := crl.List{Number: big.NewInt(number), ThisUpdate: now, NextUpdate: s.end(now), KeptSince: s.certificate.NotBefore}
 	next := stored{number: number, nextUpdate: list.NextUpdate}
 	rows, err := ca.cfg.DB.QueryContext(ctx, `SELECT serial, sequence, revoked_at, reason FROM pki_revocation WHERE issuer = $1 ORDER BY sequence`, s.id)
 	if err != nil {
 		return stored{}, fmt.Errorf("reading revocations: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = each(rows, func() error {
 		var text string
-		var sequence, at, reason int64
-		if err := rows.Scan(&text, &sequence, &at, &reason); err != nil {
-			return stored{}, fmt.Errorf("reading revocations: %w", err)
+		var at, reason int64
+		if err := rows.Scan(&text, &next.sequence, &at, &reason); err != nil || Reason(reason) == RemoveFromCRL {
+			return err
 		}
 		serial, err := parseSerial(text)
-		if err != nil {
-			return stored{}, fmt.Errorf("reading revocations: %w", err)
-		}
 		list.Entries = append(list.Entries, crl.Entry{Serial: serial, RevokedAt: time.Unix(at, 0), Reason: int(reason)})
-		next.sequence = sequence
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return stored{}, fmt.Errorf("reading revocations: %w", err)
 	}
 	next.der, err = crl.Create(s.certificate, s.key, list)

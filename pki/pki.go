@@ -1,9 +1,10 @@
-// Package pki is the certification authority of the region: it issues certificates from requests, revokes them, keeps
+// Package pki is the certification authority of the region: it issues certificates from requests, renews and revokes them, keeps
 // the inventory, and answers for them by OCSP, CRL and RFC 3161 time-stamps. Keys come as crypto.Signer; ceremonies that
 // make them are in pki/ceremony.
 package pki
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"trustcore/internal/audit"
 	"trustcore/internal/store"
+	"trustcore/pki/clock"
 	"trustcore/pki/profile"
 )
 
@@ -33,7 +35,16 @@ const (
 // Delegate is a key with its certificate from the issuing authority.
 type Delegate struct {
 	Certificate *x509.Certificate
+	KeyID       string        // what Config.OpenKey and RetireKey call the key; "" for a key that they do not know
+	Key         crypto.Signer // optional where KeyID is there
+}
+
+// Issuer is an issuing authority. Its key may fail to sign while its token is away.
+type Issuer struct {
+	Name        string // in its URLs; "issuing" when empty, which is the first one's
+	Certificate *x509.Certificate
 	Key         crypto.Signer
+	OCSP        Delegate // the first one of its responder; which one is in force now is kept in the database
 }
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
@@ -45,19 +56,32 @@ type Config struct {
 	RootCRL []byte        // optional: DER of the newest CRL of a root whose key is offline
 	RootKey crypto.Signer // optional: with it the CA renews the root's CRL itself
 
-	Issuing    *x509.Certificate
-	IssuingKey crypto.Signer
+	Issuing     *x509.Certificate // the authority that issues
+	IssuingName string            // optional: "issuing" when empty
+	IssuingKey  crypto.Signer
+	OCSP        Delegate // the first OCSPResponder certificate
+	TSA         Delegate // optional: the first TimeStamping certificate; without it no time-stamps are given
+	Earlier     []Issuer // optional: authorities that issue no more, and go on for CRL and OCSP to their last day
 
-	OCSP Delegate // OCSPResponder certificate
-	TSA  Delegate // optional: TimeStamping certificate; without it no time-stamps are given
+	// NewKey makes the key with this label where it is not there yet, OpenKey finds a key by the name that NewKey gave it, RetireKey
+	// destroys one that nothing refers to any more. Optional, together: without them responder and time-stamping unit are not renewed.
+	NewKey    func(ctx context.Context, label, algorithm string) (id string, key crypto.Signer, err error)
+	OpenKey   func(ctx context.Context, id string) (crypto.Signer, error)
+	RetireKey func(ctx context.Context, id string) error
 
 	BaseURL   string                               // where Handler is reached, such as "http://10.20.0.1:8080/pki"; no slash at the end
-	TSAPolicy string                               // optional: policy OID of time-stamps; DefaultTSAPolicy when empty
-	TSAClock  func() (time.Time, error)            // optional: a clock that fails when it can't be trusted; Now when nil
 	Now       func() time.Time                     // optional: time.Now when nil
 	Logger    *slog.Logger                         // optional: slog.Default when nil
 	Validity  map[Profile]time.Duration            // optional: shorter validities than the profile's longest
 	AllowName func(partner, name string) (ok bool) // optional: which hosts a partner may name; all when nil
+
+	TSAPolicy string // optional: policy OID of time-stamps; DefaultTSAPolicy when empty
+	// StrictClock gives time-stamps only while the kernel vouches for the clock. Without it they are given all the same, without an
+	// accuracy, and Findings says so.
+	StrictClock bool
+	Kernel      func() (clock.Kernel, error)             // optional: clock.ReadKernel when nil
+	Elapsed     func() time.Duration                     // optional: a clock that nobody sets; the monotonic one when nil
+	Recorded    func(context.Context) (time.Time, error) // optional: the newest time in the audit log, zero when it is empty
 }
 
 // Subject is who a certificate is for, as the order or the officer says: the request can't add to it.
@@ -66,12 +90,13 @@ type Subject struct {
 	CommonName string   //
 	DNS        []string // lower case, no wildcard
 	IPs        []net.IP
+	NotAfter   time.Time // optional: end of the authorisation; the certificate does not outlive it
 }
 
 // Reason is a CRLReason of RFC 5280 5.3.1.
 type Reason int
 
-// Reasons that Revoke takes. There is no certificateHold: a revoked certificate stays revoked.
+// Reasons that Revoke takes.
 const (
 	Unspecified          Reason = 0
 	KeyCompromise        Reason = 1
@@ -81,15 +106,22 @@ const (
 	PrivilegeWithdrawn   Reason = 9
 )
 
+// What Suspend and Release record.
+const (
+	CertificateHold Reason = 6 // suspended
+	RemoveFromCRL   Reason = 8 // was suspended and is good again
+)
+
 // State is where a certificate stands.
 type State string
 
 // States of a certificate. Reserved: the serial number is recorded and no certificate has been handed out.
 const (
-	Reserved State = "reserved"
-	Valid    State = "valid"
-	Revoked  State = "revoked"
-	Expired  State = "expired"
+	Reserved  State = "reserved"
+	Valid     State = "valid"
+	Suspended State = "suspended"
+	Revoked   State = "revoked"
+	Expired   State = "expired"
 )
 
 // Certificate is a row of the inventory.
@@ -103,16 +135,33 @@ type Certificate struct {
 	Order               string
 	Actor               audit.Actor // who asked for it
 	NotBefore, NotAfter time.Time
+	Cut                 Cut    // why it lives shorter than its profile says; "" when it does not
+	Renews              string // serial number of the certificate that it renews
 	State               State
-	RevokedAt           time.Time // zero unless revoked
+	RevokedAt           time.Time // zero unless revoked or suspended
 	Reason              Reason
+	PublicKey           string // SHA-256 of SubjectPublicKeyInfo, lower-case hex
 	Fingerprint         string // SHA-256 of DER, lower-case hex
-	DER                 []byte
+	DER                 []byte // nil in answers of Standing
+
+	issuerID string  // key identifier, lower-case hex
+	word     *Reason // the newest on its revocation, nil when there is none
+	sequence int64   // of that word
 }
+
+// Cut is what cut a certificate's life.
+type Cut string
+
+// What cuts lives.
+const (
+	CutByIssuer        Cut = "issuer"        // its issuer ends
+	CutByAuthorisation Cut = "authorisation" // its authorisation ends
+)
 
 // Filter chooses certificates; empty fields choose all.
 type Filter struct {
 	Serial, Partner, Order string
+	CommonName, PublicKey  string
 	Profile                Profile
 	State                  State
 	ExpiresBefore          time.Time
@@ -126,6 +175,9 @@ const MaxCertificates = 10_000
 var (
 	ErrUnknownCertificate = errors.New("no such certificate")
 	ErrUnavailable        = errors.New("the authority can't sign now")
+	ErrRevoked            = errors.New("the certificate is revoked")
+	ErrSuspended          = errors.New("the certificate is suspended")
+	ErrNotInTime          = errors.New("the certificate has expired or does not hold yet")
 )
 
 // RequestError says which field of a request for a certificate is refused and what to do about it.

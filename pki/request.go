@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"trustcore/pki/profile"
+	"trustcore/pki/weak"
 )
 
 // Limits of a request for a certificate.
@@ -27,20 +28,17 @@ func refuse(field, remedy, problem string, a ...any) error {
 	return &RequestError{Field: field, Problem: fmt.Sprintf(problem, a...), Remedy: remedy}
 }
 
-// checkRequest refuses a request that asks for something else than the subject, or brings a key that is not good enough. It
-// costs no signature. The first fault is reported.
-func checkRequest(kind Profile, csr *x509.CertificateRequest, subject Subject) error {
+// CheckRequest refuses (*RequestError) a request that asks for something else than the subject, or brings a key that is not good
+// enough: what Issue would refuse, but for what only the inventory knows. It costs no signature. The first fault is reported.
+func CheckRequest(kind Profile, csr *x509.CertificateRequest, subject Subject) error {
 	if csr == nil || len(csr.Raw) == 0 {
 		return refuse("request", "send a PKCS #10 request", "is missing")
 	}
 	if len(csr.Raw) > maxRequest {
 		return refuse("request", "ask for fewer names", "has %d octets, at most %d are read", len(csr.Raw), maxRequest)
 	}
-	if !kind.Known() {
-		return refuse("profile", "choose one that is issued from a request", "%q is not known", kind)
-	}
 	for _, check := range []func() error{
-		func() error { return checkSubject(kind, subject) },
+		func() error { return CheckSubject(kind, subject) },
 		func() error { return checkPublicKey(csr.PublicKey) },
 		func() error { return checkProof(csr) },
 		func() error { return checkNames(csr, subject) },
@@ -56,7 +54,12 @@ func checkRequest(kind Profile, csr *x509.CertificateRequest, subject Subject) e
 // hostShape is a DNS name of letters, digits and hyphens, without a wildcard; the last label is not a number.
 var hostShape = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-func checkSubject(kind Profile, s Subject) error {
+// CheckSubject refuses (*RequestError) a subject that no certificate of this kind can be made for, such as a common name that is too
+// long: ask it before an order is taken.
+func CheckSubject(kind Profile, s Subject) error {
+	if !kind.Known() {
+		return refuse("profile", "choose one that is issued from a request", "%q is not known", kind)
+	}
 	if err := checkText("common name", s.CommonName); err != nil {
 		return err
 	}
@@ -112,8 +115,12 @@ func checkPublicKey(public any) error {
 		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 			return refuse("public key", remedy, "RSA of %d bits is not allowed", bits)
 		}
-		if key.E < 65537 || key.E%2 == 0 {
+		// With one exponent for all, a modulus is a key: nobody gets another certificate for it by changing the exponent.
+		if key.E != 65537 {
 			return refuse("public key", remedy, "RSA exponent %d is not allowed", key.E)
+		}
+		if fault := weak.RSA(key.N); fault != "" {
+			return refuse("public key", remedy, "%s", fault)
 		}
 		return nil
 	}

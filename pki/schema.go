@@ -26,4 +26,26 @@ var schema = []string{
 	`CREATE TABLE pki_timestamp (
 		serial TEXT PRIMARY KEY, gen_time BIGINT NOT NULL, policy TEXT NOT NULL, hash TEXT NOT NULL, imprint TEXT NOT NULL)`,
 	`CREATE TABLE pki_token (id TEXT PRIMARY KEY, used BIGINT NOT NULL)`,
+
+	// Whose a key is, once and for all, and since when nobody may have a certificate for it (0: they may).
+	`CREATE TABLE pki_key (
+		public_key TEXT PRIMARY KEY, profile TEXT NOT NULL, holder TEXT NOT NULL, first BIGINT NOT NULL, blocked BIGINT NOT NULL)`,
+	`INSERT INTO pki_key (public_key, profile, holder, first, blocked)
+		SELECT c.public_key, MIN(c.profile), MIN(CASE WHEN c.partner <> '' THEN 'partner:' || c.partner ELSE 'name:' || c.common_name END),
+			MIN(c.created), MAX(CASE WHEN r.reason = 1 THEN r.revoked_at ELSE 0 END)
+		FROM pki_certificate c LEFT JOIN pki_revocation r ON r.issuer = c.issuer AND r.serial = c.serial
+		WHERE c.der IS NOT NULL GROUP BY c.public_key`,
+	// The serial number of the certificate that this one renews; what its life was cut to.
+	`ALTER TABLE pki_certificate ADD COLUMN renews TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE pki_certificate ADD COLUMN cut TEXT NOT NULL DEFAULT ''`,
+	`CREATE INDEX pki_certificate_renews ON pki_certificate (renews)`,
+	// The keys and certificates of responders and time-stamping units; the newest generation of a role is in force.
+	`CREATE TABLE pki_unit (
+		role TEXT NOT NULL, generation BIGINT NOT NULL, key_id TEXT NOT NULL, der BLOB NOT NULL, since BIGINT NOT NULL, retired BIGINT NOT NULL,
+		PRIMARY KEY (role, generation))`,
+	// Signed OCSP answers, to go on with after a restart without the key.
+	`CREATE TABLE pki_answer (
+		issuer TEXT NOT NULL, serial TEXT NOT NULL, cert_id TEXT NOT NULL, status BIGINT NOT NULL, reason BIGINT NOT NULL,
+		this_update BIGINT NOT NULL, next_update BIGINT NOT NULL, der BLOB NOT NULL, PRIMARY KEY (issuer, serial, cert_id))`,
+	`CREATE INDEX pki_timestamp_gen_time ON pki_timestamp (gen_time)`,
 }

@@ -2,7 +2,7 @@ package pki
 
 import (
 	"context"
-	"database/sql"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/big"
@@ -18,99 +18,169 @@ import (
 // and go on without it. Keys are the octets of serial numbers.
 type statusTable struct {
 	mu       sync.RWMutex
-	valid    map[string]struct{}   // guarded by mu
-	revoked  map[string]revocation // guarded by mu
+	issued   map[string]known      // guarded by mu
+	revoked  map[string]revocation // guarded by mu; those that are good again too
 	sequence int64                 // guarded by mu; the newest revocation that is in the table
 }
 
-type revocation struct {
-	at     time.Time
-	reason Reason
+// known is a certificate that was issued, without its DER.
+type known struct {
+	issuer *issuer
+	Certificate
 }
 
-func (t *statusTable) issued(serial *big.Int) {
+// revocation is the newest word on a certificate.
+type revocation struct {
+	at       time.Time
+	reason   Reason
+	sequence int64
+}
+
+func (t *statusTable) add(serial *big.Int, k known) {
+	k.DER = nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.valid[string(serial.Bytes())] = struct{}{}
+	t.issued[string(serial.Bytes())] = k
 }
 
 func (t *statusTable) revoke(serial *big.Int, r revocation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.revoked[string(serial.Bytes())] = r
+	if key := string(serial.Bytes()); r.sequence >= t.revoked[key].sequence {
+		t.revoked[key] = r
+	}
 }
 
-func (t *statusTable) find(serial *big.Int) (r revocation, revoked, valid bool) {
+func (t *statusTable) find(serial *big.Int) (k known, r revocation, issued, revoked bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	k, issued = t.issued[string(serial.Bytes())]
 	r, revoked = t.revoked[string(serial.Bytes())]
-	_, valid = t.valid[string(serial.Bytes())]
-	return r, revoked, valid
+	return k, r, issued, revoked && r.reason != RemoveFromCRL
 }
 
-// Revoked tells from memory whether a certificate of the issuing authority is revoked: cheap enough for every TLS handshake.
+// issuerOf is who issued the certificate with this serial number, nil when that is not in memory.
+func (t *statusTable) issuerOf(serial *big.Int) *issuer {
+	if serial == nil {
+		return nil
+	}
+	k, _, _, _ := t.find(serial)
+	return k.issuer
+}
+
+// Revoked tells from memory whether a certificate of an issuing authority is revoked or suspended: cheap enough for every TLS
+// handshake.
 func (ca *CA) Revoked(serial *big.Int) bool {
-	_, revoked, _ := ca.status.find(serial)
+	_, _, _, revoked := ca.status.find(serial)
 	return revoked
 }
 
-// ocspStatus reads memory, and the database for a serial number that another node may have issued.
-func (ca *CA) ocspStatus(ctx context.Context, serial *big.Int) (ocsp.Status, error) {
-	r, revoked, valid := ca.status.find(serial)
-	if !revoked && !valid {
-		var err error
-		if r, revoked, valid, err = ca.lookUp(ctx, serial); err != nil {
-			return ocsp.Status{}, err
-		}
+// Standing says whether a certificate that a peer presents is one of ours and may be used now: in the inventory with this very
+// fingerprint (else ErrUnknownCertificate), neither ErrRevoked nor ErrSuspended nor ErrNotInTime. It answers from memory, but for
+// a certificate that another node issued a moment ago; the chain is the caller's to verify first. With an error about a known
+// certificate the certificate is returned too: refusals name its partner and order.
+func (ca *CA) Standing(ctx context.Context, presented *x509.Certificate) (Certificate, error) {
+	if presented == nil || presented.SerialNumber == nil || presented.SerialNumber.Sign() <= 0 {
+		return Certificate{}, ErrUnknownCertificate
 	}
+	k, issued, err := ca.recall(ctx, presented.SerialNumber)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if !issued || k.Fingerprint != digestHex(presented.Raw) {
+		return Certificate{}, ErrUnknownCertificate
+	}
+	c := k.Certificate
+	_, r, _, revoked := ca.status.find(presented.SerialNumber)
+	now := ca.cfg.Now()
 	switch {
 	case revoked:
-		return ocsp.Status{Code: codes.Revoked, RevokedAt: r.at, Reason: int(r.reason)}, nil
-	case valid:
-		return ocsp.Status{Code: codes.Good}, nil
+		c.RevokedAt, c.Reason, c.State = r.at, r.reason, Revoked
+		if r.reason == CertificateHold {
+			c.State = Suspended
+			return c, ErrSuspended
+		}
+		return c, ErrRevoked
+	case now.After(c.NotAfter):
+		c.State = Expired
+		return c, ErrNotInTime
+	case now.Before(c.NotBefore):
+		return c, ErrNotInTime
 	}
-	return ocsp.Status{Code: codes.Unknown}, nil
+	return c, nil
 }
 
-func (ca *CA) lookUp(ctx context.Context, serial *big.Int) (r revocation, revoked, valid bool, err error) {
-	var at, reason sql.NullInt64
-	err = ca.cfg.DB.QueryRowContext(ctx, `SELECT r.revoked_at, r.reason FROM pki_certificate c
-		LEFT JOIN pki_revocation r ON r.issuer = c.issuer AND r.serial = c.serial
-		WHERE c.issuer = $1 AND c.serial = $2 AND c.der IS NOT NULL`, ca.issuer, hexSerial(serial)).Scan(&at, &reason)
+// recall finds a certificate of an issuing authority in memory, or in the database: another node may have issued it.
+func (ca *CA) recall(ctx context.Context, serial *big.Int) (known, bool, error) {
+	if k, _, issued, _ := ca.status.find(serial); issued {
+		return k, true, nil
+	}
+	found, err := ca.Certificate(ctx, hexSerial(serial))
+	if errors.Is(err, ErrUnknownCertificate) {
+		return known{}, false, nil
+	}
+	if err != nil {
+		return known{}, false, err
+	}
+	k, err := ca.remember(found)
+	return k, err == nil, err
+}
+
+// remember takes a row of the inventory into memory. What it says of revocation goes there too: the row may be newer than what
+// was followed.
+func (ca *CA) remember(c Certificate) (known, error) {
+	serial, err := parseSerial(c.Serial)
+	if err != nil {
+		return known{}, err
+	}
+	k := known{issuer: ca.issuerOf(c.issuerID), Certificate: c}
+	ca.status.add(serial, k)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return revocation{}, false, false, nil
-	case err != nil:
-		return revocation{}, false, false, fmt.Errorf("status of %s: %w", hexSerial(serial), err)
+	case c.State == Revoked || c.State == Suspended:
+		ca.status.revoke(serial, revocation{at: c.RevokedAt, reason: c.Reason, sequence: c.sequence})
+	case c.sequence > 0:
+		ca.status.revoke(serial, revocation{reason: RemoveFromCRL, sequence: c.sequence})
 	}
-	if !at.Valid {
-		ca.status.issued(serial)
-		return revocation{}, false, true, nil
+	return k, nil
+}
+
+// ocspStatus reads memory, and the database for a serial number that another node may have issued.
+func (ca *CA) ocspStatus(ctx context.Context, of *issuer, serial *big.Int) (ocsp.Status, error) {
+	k, issued, err := ca.recall(ctx, serial)
+	if err != nil {
+		return ocsp.Status{}, err
 	}
-	return revocation{at: time.Unix(at.Int64, 0), reason: Reason(reason.Int64)}, true, true, nil
+	if !issued || k.issuer != of {
+		return ocsp.Status{Code: codes.Unknown}, nil
+	}
+	if _, r, _, revoked := ca.status.find(serial); revoked {
+		return ocsp.Status{Code: codes.Revoked, RevokedAt: r.at, Reason: int(r.reason)}, nil
+	}
+	return ocsp.Status{Code: codes.Good}, nil
 }
 
 // loadStatus fills the memory at the start.
 func (ca *CA) loadStatus(ctx context.Context) error {
-	ca.status.valid, ca.status.revoked = map[string]struct{}{}, map[string]revocation{}
-	rows, err := ca.cfg.DB.QueryContext(ctx, `SELECT serial FROM pki_certificate WHERE issuer = $1 AND der IS NOT NULL`, ca.issuer)
-	if err != nil {
-		return fmt.Errorf("loading the inventory: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return fmt.Errorf("loading the inventory: %w", err)
-		}
-		serial, err := parseSerial(text)
+	ca.status.issued, ca.status.revoked = map[string]known{}, map[string]revocation{}
+	for _, i := range ca.issuers {
+		rows, err := ca.cfg.DB.QueryContext(ctx, columns+` WHERE c.issuer = $1 AND c.der IS NOT NULL`, i.id)
 		if err != nil {
 			return fmt.Errorf("loading the inventory: %w", err)
 		}
-		ca.status.issued(serial)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("loading the inventory: %w", err)
+		err = each(rows, func() error {
+			c, err := ca.scan(rows)
+			if err != nil {
+				return err
+			}
+			serial, err := parseSerial(c.Serial)
+			if err == nil {
+				ca.status.add(serial, known{issuer: i, Certificate: c})
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("loading the inventory: %w", err)
+		}
 	}
 	return ca.follow(ctx)
 }
@@ -122,35 +192,37 @@ func (ca *CA) follow(ctx context.Context) error {
 	after := ca.status.sequence
 	ca.status.mu.RUnlock()
 	rows, err := ca.cfg.DB.QueryContext(ctx, `SELECT serial, sequence, revoked_at, reason FROM pki_revocation
-		WHERE issuer = $1 AND sequence > $2 ORDER BY sequence`, ca.issuer, after)
+		WHERE sequence > $1 ORDER BY sequence`, after)
 	if err != nil {
 		return fmt.Errorf("reading revocations: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = each(rows, func() error {
 		var text string
 		var sequence, at, reason int64
 		if err := rows.Scan(&text, &sequence, &at, &reason); err != nil {
-			return fmt.Errorf("reading revocations: %w", err)
+			return err
 		}
 		serial, err := parseSerial(text)
 		if err != nil {
-			return fmt.Errorf("reading revocations: %w", err)
+			return err
 		}
-		ca.learn(serial, revocation{at: time.Unix(at, 0), reason: Reason(reason)})
+		ca.learn(serial, revocation{at: time.Unix(at, 0), reason: Reason(reason), sequence: sequence})
 		ca.status.mu.Lock()
 		ca.status.sequence = max(ca.status.sequence, sequence)
 		ca.status.mu.Unlock()
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("reading revocations: %w", err)
 	}
 	return nil
 }
 
-// learn makes a revocation known to handshakes and the responder: memory first, so that no answer can be signed and kept from
+// learn makes a revocation known to handshakes and responders: memory first, so that no answer can be signed and kept from
 // the old status after Forget.
 func (ca *CA) learn(serial *big.Int, r revocation) {
 	ca.status.revoke(serial, r)
-	ca.responder.Forget(serial)
+	for _, i := range ca.issuers {
+		i.responder.Forget(serial)
+	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/config"
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/internal/problem"
 )
 
@@ -49,7 +49,7 @@ func (f *officerFlags) open() (*officer, error) {
 	return newOfficer(url, st.identity("officers", f.as))
 }
 
-func newOfficer(url string, id httpserver.Identity) (*officer, error) {
+func newOfficer(url string, id identity.Identity) (*officer, error) {
 	tls, err := id.Client()
 	if err != nil {
 		return nil, fmt.Errorf("--as: %w", err)

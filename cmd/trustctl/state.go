@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 )
 
 // state is the folder that `trustctl up` and `trustctl ceremony` keep everything in.
@@ -38,8 +38,8 @@ func (s state) path(parts ...string) string {
 func (s state) ca() string { return s.path("identity", "ca.pem") }
 
 // identity returns the files of a daemon or officer.
-func (s state) identity(folder, name string) httpserver.Identity {
-	return httpserver.Identity{Certificate: s.path(folder, name+".pem"), Key: s.path(folder, name+".key"), CA: s.ca()}
+func (s state) identity(folder, name string) identity.Identity {
+	return identity.Identity{Certificate: s.path(folder, name+".pem"), Key: s.path(folder, name+".key"), CA: s.ca()}
 }
 
 // make makes the folder and says in one sentence what is wrong when it can't be written.

@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
-	"trustcore/pki"
 )
 
 // Limits of bodies in bytes.
@@ -25,60 +23,42 @@ const (
 // longPoll is how long a gateway's question for a newer wish is held open.
 const longPoll = 25 * time.Second
 
-// admin is the interface for officers (orders) and for the VPN gateway (wish and status).
+// admin is the interface for officers, for VPN gateways (wish and status) and for verifyd (whose certificates count).
 func (d *daemon) admin(s httpserver.Server) http.Handler {
-	officer := func(do func(r *http.Request, who audit.Actor) (any, error), query ...string) http.Handler {
-		return s.JSON(func(r *http.Request) (any, error) {
-			who, err := d.caller(r, pki.Officer)
+	mux, guard := http.NewServeMux(), d.guard(rights.Admin)
+	handle := func(route string, do func(r *http.Request, who rights.Holder) (any, error), query ...string) {
+		mux.Handle(route, s.JSON(func(r *http.Request) (any, error) {
+			who, err := guard.Admit(r, route)
 			if err != nil {
 				return nil, err
 			}
 			answer, err := do(r, who)
 			return answer, problemOf(err)
-		}, query...)
+		}, query...))
 	}
-	mux := http.NewServeMux()
-	mux.Handle("POST /v1/orders", officer(d.submitOrder))
-	mux.Handle("GET /v1/orders", officer(d.showOrders, "id"))
-	mux.Handle("POST /v1/orders/approve", officer(d.approveOrder))
-	mux.Handle("POST /v1/orders/reject", officer(d.rejectOrder))
-	mux.Handle("POST /v1/orders/token", officer(d.orderToken))
-	mux.Handle("GET /v1/tunnels", officer(func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil }))
-	mux.Handle("POST /v1/console/logins", officer(d.consoleLogin))
-	mux.Handle("GET /v1/vpn/wish", s.JSON(d.wish, "after"))
-	mux.Handle("POST /v1/vpn/status", s.JSON(d.vpnStatus))
+	officer := func(route string, do func(r *http.Request, who audit.Actor) (any, error), query ...string) {
+		handle(route, func(r *http.Request, who rights.Holder) (any, error) { return do(r, actorOf(who)) }, query...)
+	}
+	officer("POST /v1/orders", d.submitOrder)
+	officer("GET /v1/orders", d.showOrders, "id")
+	officer("POST /v1/orders/approve", d.approveOrder)
+	officer("POST /v1/orders/reject", d.rejectOrder)
+	officer("POST /v1/orders/token", d.orderToken)
+	officer("GET /v1/tunnels", func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil })
+	officer("POST /v1/console/logins", d.consoleLogin)
+	officer("GET /v1/certificates", d.listCertificates, "serial", "partner", "order", "name", "profile", "state")
+	officer("POST /v1/certificates/suspend", d.suspendCertificates)
+	officer("GET /v1/officers", d.listOfficers, "name")
+	officer("GET /v1/motions", d.listMotions)
+	officer("POST /v1/motions", d.propose)
+	officer("POST /v1/motions/approve", d.approveMotion)
+	officer("POST /v1/motions/reject", d.rejectMotion)
+	officer("GET /v1/expiring", d.listExpiring)
+	handle("POST /v1/renewals", d.renew)
+	handle("GET /v1/vpn/wish", d.wish, "after")
+	handle("POST /v1/vpn/status", d.vpnStatus)
+	handle("GET /v1/clients", d.clients, "have")
 	return mux
-}
-
-// caller says who is at the other end. TLS has verified the chain; the inventory says what the
-// certificate is for, so that a partner's certificate opens no officer's door.
-func (d *daemon) caller(r *http.Request, profile pki.Profile) (audit.Actor, error) {
-	c, err := verifiedPeer(r)
-	if err != nil {
-		return audit.Actor{}, err
-	}
-	if d.ca.Revoked(c.SerialNumber) {
-		return audit.Actor{}, problem.Refuse(http.StatusForbidden, "the client certificate is revoked")
-	}
-	found, err := d.ca.Certificates(r.Context(), pki.Filter{Serial: fmt.Sprintf("%x", c.SerialNumber)})
-	if err != nil {
-		return audit.Actor{}, err
-	}
-	if len(found) != 1 || found[0].Profile != profile || found[0].Fingerprint != fingerprint(c) {
-		return audit.Actor{}, problem.Refuse(http.StatusForbidden, "the client certificate is none of profile %s", profile)
-	}
-	kind := "daemon"
-	if profile == pki.Officer {
-		kind = "officer"
-	}
-	return audit.Actor{Kind: kind, ID: c.Subject.CommonName}, nil
-}
-
-func verifiedPeer(r *http.Request) (*x509.Certificate, error) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-		return nil, problem.Refuse(http.StatusForbidden, "a client certificate is needed")
-	}
-	return r.TLS.PeerCertificates[0], nil
 }
 
 // problemOf gives refusals their status; anything else stays a fault.
@@ -160,10 +140,7 @@ func (d *daemon) orderToken(r *http.Request, who audit.Actor) (any, error) {
 }
 
 // wish answers the VPN gateway's long poll: the wish when it is newer than the one it has, else 204.
-func (d *daemon) wish(r *http.Request) (any, error) {
-	if err := d.isGateway(r); err != nil {
-		return nil, err
-	}
+func (d *daemon) wish(r *http.Request, _ rights.Holder) (any, error) {
 	after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
 	if err != nil {
 		return nil, problem.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
@@ -185,24 +162,7 @@ func (d *daemon) wish(r *http.Request) (any, error) {
 	}
 }
 
-func (d *daemon) isGateway(r *http.Request) error {
-	who, err := d.caller(r, pki.DaemonClient)
-	if err != nil {
-		return err
-	}
-	if who.ID != gatewayName {
-		return problem.Refuse(http.StatusForbidden, "%s is no VPN gateway", who.ID)
-	}
-	return nil
-}
-
-// gatewayName is the common name of a VPN gateway's certificate.
-const gatewayName = "vpnd"
-
-func (d *daemon) vpnStatus(r *http.Request) (any, error) {
-	if err := d.isGateway(r); err != nil {
-		return nil, err
-	}
+func (d *daemon) vpnStatus(r *http.Request, who rights.Holder) (any, error) {
 	data, err := httpserver.ReadAll(r, maxVPNStatus)
 	if err != nil {
 		return nil, err
@@ -211,6 +171,6 @@ func (d *daemon) vpnStatus(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problem.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
 	}
-	d.gateways.put(gatewayName, status)
+	d.gateways.put(who.Name, status)
 	return nil, nil
 }

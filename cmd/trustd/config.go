@@ -7,7 +7,7 @@ import (
 	"net/netip"
 
 	"trustcore/cmd/internal/custody"
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
 )
 
@@ -19,7 +19,7 @@ type Config struct {
 	Leader registry.Leader `koanf:"leader"`
 
 	// Identity is trustd's own certificate; its CA is whom officers, daemons and partners are verified against.
-	Identity httpserver.Identity `koanf:"identity"`
+	Identity identity.Identity `koanf:"identity"`
 
 	Admin      string `koanf:"admin"`      // address of the interface for officers and daemons (mTLS), default 127.0.0.1:8440
 	Enrolment  string `koanf:"enrolment"`  // address where offices enrol with their token (TLS), default 127.0.0.1:8441

@@ -15,6 +15,7 @@ import (
 
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -65,13 +66,14 @@ func (d *daemon) enrolmentPin() (string, error) {
 }
 
 // consoleLogin makes the one-time link with which an officer enters the console. The session holds as
-// long as the certificate that asked for it.
+// long as the certificate that asked for it opens the console.
 func (d *daemon) consoleLogin(r *http.Request, who audit.Actor) (any, error) {
-	c, err := verifiedPeer(r)
-	if err != nil {
-		return nil, err
-	}
-	code, err := d.page.Code(r.Context(), who, func() bool { return !d.ca.Revoked(c.SerialNumber) && time.Now().Before(c.NotAfter) })
+	c := r.TLS.PeerCertificates[0] // who was admitted has shown one
+	guard := d.guard(rights.Console)
+	code, err := d.page.Code(r.Context(), who, func() bool {
+		_, err := guard.AdmitCertificate(context.Background(), c, "/")
+		return err == nil
+	})
 	if err != nil {
 		return nil, err
 	}

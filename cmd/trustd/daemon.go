@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +16,9 @@ import (
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -33,14 +34,17 @@ const (
 
 // daemon is trustd with everything open.
 type daemon struct {
-	cfg      Config
-	custody  *custody.Custody
-	ca       *pki.CA
-	registry *registry.Registry
-	gateways *gateways
-	runner   *activation.Runner
-	page     *console.Console
-	servers  []httpserver.Server
+	cfg       Config
+	custody   *custody.Custody
+	ca        *pki.CA
+	registry  *registry.Registry
+	gateways  *gateways
+	runner    *activation.Runner
+	page      *console.Console
+	self      *identity.Renewal // of trustd\'s own certificate
+	servers   []httpserver.Server
+	refused   refusals
+	strangers strangers
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -66,6 +70,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
+		CanCarryOut: canCarryOut, CanUse: canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err
@@ -73,6 +78,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
 		return err
 	}
+	d.self = &identity.Renewal{Identity: d.cfg.Identity, Ask: d.renewSelf, Now: time.Now, Logger: d.cfg.Logger}
 	if d.page, err = d.openConsole(); err != nil {
 		return err
 	}
@@ -102,7 +108,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	}{
 		{"admin", d.cfg.Admin, false, mutual, problem.Body{Max: maxVPNStatus}, d.admin},
 		{"enrolment", d.cfg.Enrolment, false, plain, problem.Body{}, d.enrolment},
-		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(httpserver.Server) http.Handler { return door }},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.hsmDoor(s, door) }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
 		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
 		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
@@ -121,9 +127,24 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	return gateway.New(gateway.Config{
-		Module: d.custody.HSM, Grants: d.grants, Revoked: d.ca.Revoked, Audit: d.custody.Audit, Now: time.Now,
+		Module: d.custody.HSM, Grants: d.grants, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
+}
+
+// hsmDoor lets offices to the gateway, and to the renewal of their certificates beside it.
+func (d *daemon) hsmDoor(s httpserver.Server, gateway http.Handler) http.Handler {
+	const renewals = "POST /v1/renewals"
+	guard, mux := d.guard(rights.HSM), http.NewServeMux()
+	mux.Handle("/", guard.Protect(s.Door(), gateway))
+	mux.Handle(renewals, s.JSON(func(r *http.Request) (any, error) {
+		who, err := guard.Admit(r, renewals)
+		if err != nil {
+			return nil, err
+		}
+		return d.renew(r, who)
+	}))
+	return mux
 }
 
 // run serves until ctx ends or a part fails.
@@ -132,6 +153,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.custody.HSM.Run(ctx) })
 	group.Go(func() error { return d.ca.Run(ctx) })
 	group.Go(func() error { return d.runner.Run(ctx) })
+	group.Go(func() error { return d.carryMotions(ctx) })
+	group.Go(func() error { return d.self.Run(ctx) })
+	group.Go(func() error { return d.announce(ctx) })
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}
@@ -148,25 +172,4 @@ func (d *daemon) close() error {
 		}
 	}
 	return errors.Join(all, d.custody.Close(ctx))
-}
-
-// operations tells of the services by the names of their listeners: each needs the database, and two the HSM.
-func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations {
-	return httpserver.Operations{Metrics: metrics, Services: map[string]func(context.Context) error{
-		"admin": d.databaseReady, "enrolment": d.databaseReady, "console": d.databaseReady, "gateway": d.keysReady, "pki": d.keysReady,
-	}}
-}
-
-func (d *daemon) keysReady(ctx context.Context) error {
-	if err := d.custody.HSM.Health(); err != nil {
-		return fmt.Errorf("HSM: %w", err)
-	}
-	return d.databaseReady(ctx)
-}
-
-func (d *daemon) databaseReady(ctx context.Context) error {
-	if err := d.custody.DB.PingContext(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	return nil
 }

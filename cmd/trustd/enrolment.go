@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
@@ -26,15 +28,57 @@ type enrolRequest struct {
 	CSR       string `json:"csr"`
 }
 
+// Wrong tokens: a token has 192 bits and can't be guessed, so the limit is for the database's sake. It is an address's own.
+const (
+	wrongTokens  = 10 // from one address in wrongWindow
+	wrongWindow  = time.Minute
+	maxStrangers = 4096 // addresses that are remembered; beyond, all begin anew
+)
+
+// strangers counts wrong tokens by address.
+type strangers struct {
+	mu    sync.Mutex
+	since time.Time      // of the window; guarded by mu
+	wrong map[string]int // guarded by mu
+}
+
+// patient reports whether the address may try.
+func (s *strangers) patient(address string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.since) >= wrongWindow || now.Before(s.since) || len(s.wrong) > maxStrangers {
+		s.since, s.wrong = now, map[string]int{}
+	}
+	return s.wrong[address] < wrongTokens
+}
+
+func (s *strangers) missed(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong[address]++
+}
+
 // enrolment takes an office's public parts with its one-time token.
 func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/enrolments", s.JSON(func(r *http.Request) (any, error) {
+		address, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			return nil, err
+		}
+		if !d.strangers.patient(address, time.Now()) {
+			p := problem.Refuse(http.StatusTooManyRequests, "%d wrong tokens came from %s: try again in a minute", wrongTokens, address)
+			p.RetryAfter = int(wrongWindow.Seconds())
+			return nil, p
+		}
 		var in enrolRequest
 		if err := httpserver.Decode(r, &in); err != nil {
 			return nil, err
 		}
 		rec, err := d.registry.Enrol(r.Context(), in.Token, registry.Enrolment{PublicKey: in.PublicKey, CSR: in.CSR})
+		if errors.Is(err, registry.ErrToken) {
+			d.strangers.missed(address)
+		}
 		if err != nil {
 			return nil, problemOf(err)
 		}

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,12 +43,14 @@ func FuzzEnrolment(f *testing.F) {
 		Time: 100 * time.Millisecond, TimeAnOctet: 10 * time.Microsecond,
 		Alloc: 4 << 20, AllocAnOctet: 1 << 10,
 	}
+	var asked atomic.Int64
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer := httptest.NewRecorder()
 		budgettest.Check(t, len(body), limit, func() {
 			answer = httptest.NewRecorder()
-			door.ServeHTTP(answer,
-				httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", bytes.NewReader(body)))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", bytes.NewReader(body))
+			r.RemoteAddr = fmt.Sprintf("[2001:db8::%x]:1", asked.Add(1)%0x10000) // each may try some tokens
+			door.ServeHTTP(answer, r)
 		})
 		if answer.Code < 400 || answer.Code >= 500 {
 			t.Errorf("status %d: %s", answer.Code, answer.Body)

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"trustcore/cmd/internal/activation"
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
 	"trustcore/hsm/gateway"
 	"trustcore/hsm/mechanism"
@@ -64,30 +64,19 @@ func (d *daemon) partition(ctx context.Context, rec registry.Record) (string, er
 }
 
 // certificates issues the office's client certificate from its request, and a seal certificate for each
-// HSM key. What was issued before a crash is found in the inventory by order and purpose.
+// HSM key. What was issued before a crash is found in the authority's inventory.
 func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
-	have, err := d.registry.Certificates(ctx, rec.ID)
+	serial, err := d.clientCertificate(ctx, rec, e)
 	if err != nil {
 		return "", err
 	}
-	var facts []string
-	if !slices.ContainsFunc(have, func(c registry.Certificate) bool { return c.Purpose == registry.ClientCertificate }) {
-		serial, err := d.clientCertificate(ctx, rec, e)
-		if err != nil {
-			return "", err
-		}
-		facts = append(facts, "client="+serial)
-	}
+	facts := []string{"client=" + serial}
 	keys, err := d.registry.Keys(ctx, rec.ID)
 	if err != nil {
 		return "", err
 	}
-	for name, id := range keys {
-		if slices.ContainsFunc(have, func(c registry.Certificate) bool { return c.KeyID == id }) {
-			continue
-		}
-		serial, err := d.sealCertificate(ctx, rec, name, id)
-		if err != nil {
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		if serial, err = d.sealCertificate(ctx, rec, name, keys[name]); err != nil {
 			return "", err
 		}
 		facts = append(facts, name+"="+serial)
@@ -104,16 +93,23 @@ func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *
 	if err != nil {
 		return "", fmt.Errorf("the office's certificate request: %w", err)
 	}
-	name := rec.Partner.ID
-	if rec.HSMAuthorization != nil {
-		name += " " + rec.HSMAuthorization.Application
-	}
-	issued, err := d.ca.Issue(ctx, carrier, pki.PartnerClient, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name}, rec.ID)
+	issued, err := d.issue(ctx, rec, pki.PartnerClient, request, clientName(rec.Order))
 	if err != nil {
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.ClientCertificate, "")
 }
+
+// clientName is the name in an office's client certificate.
+func clientName(o registry.Order) string {
+	if o.HSMAuthorization == nil {
+		return o.Partner.ID
+	}
+	return o.Partner.ID + " " + o.HSMAuthorization.Application
+}
+
+// sealName is the name in the certificate of an HSM key.
+func sealName(o registry.Order, key string) string { return o.Partner.Name + " - " + key }
 
 // sealCertificate certifies an HSM key for sealing documents; the request is signed in the HSM.
 func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name, keyID string) (string, error) {
@@ -121,8 +117,7 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 	if err != nil {
 		return "", err
 	}
-	subject := pki.Subject{Partner: rec.Partner.ID, CommonName: rec.Partner.Name + " - " + name}
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}, SignatureAlgorithm: requestAlgorithm(key.Info())}
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: sealName(rec.Order, name)}, SignatureAlgorithm: requestAlgorithm(key.Info())}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return "", fmt.Errorf("request for the key %s: %w", name, err)
@@ -131,22 +126,43 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 	if err != nil {
 		return "", err
 	}
-	issued, err := d.ca.Issue(ctx, carrier, pki.Seal, request, subject, rec.ID)
+	issued, err := d.issue(ctx, rec, pki.Seal, request, sealName(rec.Order, name))
 	if err != nil {
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
 }
 
-// requestAlgorithm is how the key may sign its own request: one that is allowed PSS alone does not do PKCS #1.
+// issue returns the order's certificate of the profile for the request's key, a new one or the one that was issued before a crash.
+// It doesn't outlive the authorisation.
+func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile, request *x509.CertificateRequest, name string) (*x509.Certificate, error) {
+	return d.ca.Issue(ctx, carrier, profile, request,
+		pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: authorisedUntil(rec.Order)}, rec.ID)
+}
+
+// authorisedUntil is when what an order gives ends by itself; zero when it doesn't.
+func authorisedUntil(o registry.Order) time.Time {
+	if o.HSMAuthorization == nil || o.Has(registry.VPN) {
+		return time.Time{} // the tunnel has no end of its own
+	}
+	return o.HSMAuthorization.NotAfter
+}
+
+// requestAlgorithms are how a key may sign its own request, best first.
+var requestAlgorithms = []struct {
+	mechanism mechanism.Mechanism
+	algorithm x509.SignatureAlgorithm
+}{
+	{"ECDSA-SHA256", x509.ECDSAWithSHA256}, {"ECDSA-SHA384", x509.ECDSAWithSHA384},
+	{"RSA-PSS-SHA256", x509.SHA256WithRSAPSS}, {"RSA-PSS-SHA384", x509.SHA384WithRSAPSS}, {"RSA-PSS-SHA512", x509.SHA512WithRSAPSS},
+	{"RSA-PKCS1-SHA256", x509.SHA256WithRSA}, {"RSA-PKCS1-SHA384", x509.SHA384WithRSA}, {"RSA-PKCS1-SHA512", x509.SHA512WithRSA},
+}
+
+// requestAlgorithm is the best that the key is allowed: one that is allowed PSS alone does not do PKCS #1.
 func requestAlgorithm(k hsm.KeyInfo) x509.SignatureAlgorithm {
-	for m, algorithm := range map[mechanism.Mechanism]x509.SignatureAlgorithm{
-		"RSA-PSS-SHA256": x509.SHA256WithRSAPSS, "RSA-PSS-SHA384": x509.SHA384WithRSAPSS, "RSA-PSS-SHA512": x509.SHA512WithRSAPSS,
-		"RSA-PKCS1-SHA256": x509.SHA256WithRSA, "RSA-PKCS1-SHA384": x509.SHA384WithRSA, "RSA-PKCS1-SHA512": x509.SHA512WithRSA,
-		"ECDSA-SHA256": x509.ECDSAWithSHA256, "ECDSA-SHA384": x509.ECDSAWithSHA384,
-	} {
-		if k.Allows(m) {
-			return algorithm
+	for _, r := range requestAlgorithms {
+		if k.Allows(r.mechanism) {
+			return r.algorithm
 		}
 	}
 	return x509.UnknownSignatureAlgorithm
@@ -160,13 +176,8 @@ func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Cert
 	serial := fmt.Sprintf("%x", c.SerialNumber)
 	return serial, d.registry.AddCertificate(ctx, registry.Certificate{
 		Serial: serial, Order: rec.ID, Partner: rec.Partner.ID, Purpose: purpose, KeyID: keyID,
-		Fingerprint: fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
+		Fingerprint: rights.Fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
 	})
-}
-
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
@@ -201,23 +212,19 @@ func (d *daemon) tunnelGone(ctx context.Context, order string) error {
 	return d.audited(ctx, "tunnel.remove", order, rec.Partner.ID, order)
 }
 
-// revoke revokes the order's certificates: the seal certificates when the HSM goes, the client
-// certificate when nothing is left that needs it.
+// revoke revokes the order's certificates, all that the authority's inventory has: the seal certificates when the HSM goes, every
+// one when nothing is left that needs one.
 func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
-	certificates, err := d.registry.Certificates(ctx, order)
-	if err != nil {
-		return err
+	which := pki.Selector{Order: order}
+	switch {
+	case all:
+	case slices.Contains(ended, registry.NetworkHSM):
+		which.Profile = pki.Seal
+	default:
+		return nil
 	}
-	for _, c := range certificates {
-		seal := c.Purpose == registry.SealCertificate && slices.Contains(ended, registry.NetworkHSM)
-		if !seal && !all {
-			continue
-		}
-		if err := d.ca.Revoke(ctx, carrier, c.Serial, pki.CessationOfOperation, by); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by)
+	return err
 }
 
 func (d *daemon) suspend(ctx context.Context, order, _ string) error {
@@ -240,7 +247,11 @@ func (d *daemon) audited(ctx context.Context, action, subject, partner, order st
 
 // grants is what the holder of a client certificate may use, as the registry has it.
 func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
-	held, err := d.registry.GrantsOf(ctx, fingerprint(client))
+	held, err := d.registry.GrantsOf(ctx, rights.Fingerprint(client))
+	var nobody *registry.Refusal
+	if errors.As(err, &nobody) {
+		return nil, nil // issued, but by no order that the registry carries out: nothing is granted
+	}
 	if err != nil {
 		return nil, err
 	}

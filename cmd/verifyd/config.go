@@ -7,20 +7,23 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/verify/api"
 	"trustcore/verify/trustlist"
 )
 
 // Config is the configuration of verifyd. What has no default is required.
 type Config struct {
-	Listen     string              `koanf:"listen"`     // address of the interface for applications (TLS)
-	Identity   httpserver.Identity `koanf:"identity"`   // verifyd's own certificate
-	Clients    string              `koanf:"clients"`    // "none" (default on loopback) or "certificate": callers must show one of identity.ca
-	Operations string              `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
-	StateDir   string              `koanf:"state_dir"`  // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
+	Listen     string            `koanf:"listen"`      // address of the interface for applications (TLS)
+	Identity   identity.Identity `koanf:"identity"`    // verifyd's own certificate
+	Clients    string            `koanf:"clients"`     // "none" (default on loopback) or "certificate": callers must show one of identity.ca
+	Trustd     string            `koanf:"trustd"`      // https URL of trustd's interface for daemons: it says whose certificates count
+	ClientsFor time.Duration     `koanf:"clients_for"` // for so long callers are let in by what trustd said last, default 24h
+	Operations string            `koanf:"operations"`  // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
+	StateDir   string            `koanf:"state_dir"`   // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
 
 	TrustLists  string   `koanf:"trust_lists"`  // folder with trusted lists, told apart by content
 	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists
@@ -49,9 +52,12 @@ const baseMemory = 384 << 20
 // minReload is how often the lists may be read again: reading all of the Union's costs some seconds of work.
 const minReload = 10 * time.Second
 
+// minClientsFor is how long trustd may be silent at least: a restart takes some seconds.
+const minClientsFor = time.Minute
+
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Clients: "none", Operations: "127.0.0.1:9102", Reload: time.Hour,
+	return Config{Clients: "none", ClientsFor: 24 * time.Hour, Operations: "127.0.0.1:9102", Reload: time.Hour,
 		MaxDocument: 100 << 20, MaxMemory: 1 << 30, MaxSpool: 2 << 30, MaxConnections: 1024}
 }
 
@@ -70,6 +76,10 @@ func (c *Config) Check() error {
 		return fmt.Errorf("clients: %q is neither none nor certificate", c.Clients)
 	case c.Clients == "none" && !listen.Addr().IsLoopback():
 		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
+	case c.Clients == "certificate" && !strings.HasPrefix(c.Trustd, "https://"):
+		return errors.New("trustd: write the https URL of trustd's admin interface, which says whose certificates count")
+	case c.ClientsFor < minClientsFor:
+		return fmt.Errorf("clients_for: %s is too short: at least %s", c.ClientsFor, minClientsFor)
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state_dir: %q is not the absolute path of a folder for verifyd alone", c.StateDir)
 	case c.SpoolDir != "" && !filepath.IsAbs(c.SpoolDir):

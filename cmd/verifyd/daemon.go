@@ -157,11 +157,20 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	servers, err := listen(ctx, cfg, j, metrics, log)
+	var known *clients
+	if cfg.Clients == "certificate" {
+		if known, err = newClients(cfg.Trustd, cfg.Identity, cfg.ClientsFor, log); err != nil {
+			return err
+		}
+	}
+	servers, err := listen(ctx, cfg, j, known, metrics, log)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if known != nil {
+		group.Go(func() error { return known.run(ctx) })
+	}
 	for _, s := range servers {
 		group.Go(s.Serve(ctx))
 	}
@@ -181,13 +190,14 @@ func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
-// listen opens both listeners before anything is served, so that a port that is taken stops the start.
-func listen(ctx context.Context, cfg Config, j *judge, metrics *prometheus.Registry, log *slog.Logger) ([]httpserver.Server, error) {
+// listen opens both listeners before anything is served, so that a port that is taken stops the start. known is nil where
+// callers show no certificate.
+func listen(ctx context.Context, cfg Config, j *judge, known *clients, metrics *prometheus.Registry, log *slog.Logger) ([]httpserver.Server, error) {
 	validation, err := newAPI(cfg, j, log)
 	if err != nil {
 		return nil, err
 	}
-	tls, err := cfg.Identity.Server(cfg.Clients == "certificate")
+	tls, err := cfg.Identity.Server(known != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +211,10 @@ func listen(ctx context.Context, cfg Config, j *judge, metrics *prometheus.Regis
 	}
 	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: validation, Logger: log,
 		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
+	if known != nil {
+		service.Handler = known.protect(service, validation)
+	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
-	about.Handler = operations(j.trust, validation, metrics).Handler(about)
+	about.Handler = operations(j.trust, known, validation, metrics).Handler(about)
 	return []httpserver.Server{service, about}, nil
 }

@@ -29,6 +29,7 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/verify/trustlist"
 )
 
@@ -282,7 +283,7 @@ func (o *office) wantMetrics(client *http.Client, cfg Config, lines ...string) {
 func TestConfig(t *testing.T) {
 	good := Defaults()
 	good.Listen, good.StateDir, good.Anchors = "127.0.0.1:8444", "/var/lib/verifyd", []string{"a.pem"}
-	good.Identity = httpserver.Identity{Certificate: "c", Key: "k", CA: "ca"}
+	good.Identity = identity.Identity{Certificate: "c", Key: "k", CA: "ca"}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}

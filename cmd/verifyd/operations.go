@@ -78,12 +78,12 @@ func (t *trust) ready() error {
 }
 
 // operations tells of the one service, verify.
-func operations(t *trust, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+func operations(t *trust, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
 	return httpserver.Operations{Metrics: metrics,
 		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
-			return errors.Join(validation.Ready(time.Now()), t.ready())
+			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
-		Findings: func(context.Context) []httpserver.Finding { return t.findings(time.Now()) },
+		Findings: func(context.Context) []httpserver.Finding { return append(t.findings(time.Now()), known.findings()...) },
 		Details:  func() any { return t.details(time.Now()) },
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/vpn"
 )
 
@@ -21,8 +21,8 @@ type Config struct {
 	MTU        int            `koanf:"mtu"`         // bytes, default 1420
 	StateDir   string         `koanf:"state_dir"`   // folder for the hub's key (0600) and the offices' endpoints
 
-	Trustd   string              `koanf:"trustd"`   // https URL of trustd's interface for daemons
-	Identity httpserver.Identity `koanf:"identity"` // client certificate for trustd
+	Trustd   string            `koanf:"trustd"`   // https URL of trustd's interface for daemons
+	Identity identity.Identity `koanf:"identity"` // client certificate for trustd
 
 	Operations string        `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics; default 127.0.0.1:9104
 	Reconcile  time.Duration `koanf:"reconcile"`  // how often drift is looked for, default 5s

@@ -25,7 +25,7 @@ import (
 	"testing"
 	"time"
 
-	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
@@ -128,7 +128,7 @@ func startCore(t *testing.T) (*core, Config) {
 }
 
 // mint makes a self-signed certificate that both ends use and trust.
-func mint(t *testing.T, dir string) httpserver.Identity {
+func mint(t *testing.T, dir string) identity.Identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -147,7 +147,7 @@ func mint(t *testing.T, dir string) httpserver.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := httpserver.Identity{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "cert.pem")}
+	id := identity.Identity{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "cert.pem")}
 	for file, block := range map[string]*pem.Block{id.Certificate: {Type: "CERTIFICATE", Bytes: der}, id.Key: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)

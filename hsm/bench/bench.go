@@ -188,8 +188,7 @@ func (b *benchmark) serve(log *audit.Log) error {
 	handler, err := gateway.New(gateway.Config{
 		Module: b.module, Audit: log, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Rate: 1e9, Burst: 1 << 30, InFlight: 4 * b.cfg.Concurrency,
-		Revoked: func(*big.Int) bool { return false },
-		Grants:  func(context.Context, *x509.Certificate) ([]gateway.Grant, error) { return *b.grants.Load(), nil },
+		Grants: func(context.Context, *x509.Certificate) ([]gateway.Grant, error) { return *b.grants.Load(), nil },
 	})
 	if err != nil {
 		return err

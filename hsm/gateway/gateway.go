@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"reflect"
 	"slices"
@@ -45,11 +44,9 @@ type Config struct {
 	Module *hsm.Module
 
 	// Grants lists what the holder of a client certificate may use, withdrawn and outdated grants too, so that a refusal can name them.
-	// The certificate's chain has been verified by TLS. An error refuses the call.
+	// The certificate's chain has been verified by TLS; that it counts and is an office's has been asked before. An error refuses
+	// the call.
 	Grants func(ctx context.Context, client *x509.Certificate) ([]Grant, error)
-
-	// Revoked reports whether the client certificate of that serial number is revoked.
-	Revoked func(serial *big.Int) bool
 
 	Audit   *audit.Log
 	Now     func() time.Time
@@ -87,7 +84,8 @@ type gateway struct {
 }
 
 // New returns the gateway's handler. The server in front of it must demand and verify client certificates
-// (tls.RequireAndVerifyClientCert); without a verified one every call is refused.
+// (tls.RequireAndVerifyClientCert), and ask with every request whether they count and are an office's; without a verified one
+// every call is refused.
 func New(cfg Config) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -128,7 +126,6 @@ func (c Config) check() error {
 	}{
 		{"Module", c.Module == nil},
 		{"Grants", c.Grants == nil},
-		{"Revoked", c.Revoked == nil},
 		{"Audit", c.Audit == nil},
 		{"Now", c.Now == nil},
 		{"Logger", c.Logger == nil},
@@ -245,16 +242,10 @@ func description(k hsm.KeyInfo, grant Grant) KeyDescription {
 	return d
 }
 
-// grants asks for the caller's grants, if its certificate still counts.
+// grants asks for the caller's grants.
 func (g *gateway) grants(ctx context.Context, client *x509.Certificate) ([]Grant, error) {
 	if client == nil {
 		return nil, noCertificate()
-	}
-	if g.Revoked(client.SerialNumber) {
-		return nil, refuse(http.StatusForbidden, "certificate-revoked", "the client certificate is revoked")
-	}
-	if now := g.Now(); now.After(client.NotAfter) {
-		return nil, refuse(http.StatusForbidden, "certificate-expired", "the client certificate expired at "+client.NotAfter.UTC().Format(time.RFC3339))
 	}
 	grants, err := g.Grants(ctx, client)
 	if err != nil {

@@ -95,20 +95,18 @@ type house struct {
 	ca  *issuer
 	url string
 
-	mu      sync.Mutex
-	grants  map[string][]gateway.Grant // by common name
-	revoked map[string]bool
-	now     time.Time
+	mu     sync.Mutex
+	grants map[string][]gateway.Grant // by common name
+	now    time.Time
 }
 
 func build(t testing.TB, change func(*gateway.Config)) *house {
 	t.Helper()
-	h := &house{tok: hsmtest.Start(t, hsmtest.Config(t)), ca: newIssuer(t), grants: map[string][]gateway.Grant{}, revoked: map[string]bool{}}
+	h := &house{tok: hsmtest.Start(t, hsmtest.Config(t)), ca: newIssuer(t), grants: map[string][]gateway.Grant{}}
 	cfg := gateway.Config{
 		Module: h.tok.Module, Grants: h.lookUp, Audit: h.tok.Config.Audit, Logger: slog.New(slog.DiscardHandler),
 		Rate: 1e6, Burst: 1e6, InFlight: 64,
-		Revoked: func(serial *big.Int) bool { h.mu.Lock(); defer h.mu.Unlock(); return h.revoked[serial.String()] },
-		Now:     h.clock,
+		Now: h.clock,
 	}
 	if change != nil {
 		change(&cfg)
@@ -310,8 +308,6 @@ func TestRefusals(t *testing.T) {
 		h.grants["ghost"] = []gateway.Grant{grant(strings.Repeat("0", 32), func(*gateway.Grant) {})}
 		h.grants["generous"] = []gateway.Grant{grant(own.ID, func(g *gateway.Grant) { g.Mechanisms = append(g.Mechanisms, mechanism.ECDSASHA256) })}
 	})
-	revoked := h.ca.client(t, "ezd")
-	h.set(func() { h.revoked[revoked.Leaf.SerialNumber.String()] = true })
 	pkcs1 := request(mechanism.RSAPKCS1SHA256, make([]byte, 32))
 	ec := request(mechanism.ECDSASHA256, make([]byte, 32))
 	for name, c := range map[string]struct {
@@ -322,7 +318,6 @@ func TestRefusals(t *testing.T) {
 		rule   string
 	}{
 		"no certificate":      {nil, own.ID, pkcs1, 401, "no-client-certificate"},
-		"revoked":             {[]tls.Certificate{revoked}, own.ID, pkcs1, 403, "certificate-revoked"},
 		"stranger":            {[]tls.Certificate{h.ca.client(t, "stranger")}, own.ID, pkcs1, 403, "no-authorisation"},
 		"another's key":       {[]tls.Certificate{h.ca.client(t, "ezd")}, foreign.ID, ec, 403, "no-authorisation"},
 		"guessed key":         {[]tls.Certificate{h.ca.client(t, "ezd")}, strings.Repeat("1", 32), ec, 403, "no-authorisation"},

@@ -24,15 +24,20 @@ func (c *comparison) form(before, after Object) {
 			if b, ok := c.new.Integer(now[k]); ok && a&^b == 0 {
 				continue
 			}
-		case "DR", "DA", "Q", "NeedAppearances":
-			if !f.fillable {
-				continue // nothing is drawn by it
-			}
-			if k == "DR" {
-				c.grown(was[k], now[k], change, 2)
+		case "DR":
+			if !f.fillable && !f.regenerates { // of its other resources nothing is drawn
+				fonts := c.old.Dict(was[k])["Font"]
+				c.grown(fonts, c.new.Dict(now[k])["Font"], change, 1)
 				continue
 			}
-			if k == "DA" && was[k] == nil {
+			c.grown(was[k], now[k], change, 2)
+			continue
+		case "DA":
+			if was[k] == nil {
+				continue
+			}
+		case "NeedAppearances":
+			if was[k] == nil && now[k] == false {
 				continue
 			}
 		case "XFA":

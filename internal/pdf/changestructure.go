@@ -1,5 +1,20 @@
 package pdf
 
+// structure says what a change of the structure tree is.
+func (c *comparison) structure(change *Change) {
+	c.worded = false
+	words := c.words(change.Object.Number)
+	switch {
+	case words != "":
+		change.What = "the words that stand for what is shown were changed:" + words
+	case !c.grew(change.Object.Number):
+	case c.worded:
+		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added, and has words for it"
+	default:
+		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added"
+	}
+}
+
 // grew tells that an object of the structure tree got nothing but entries for new annotations and fields, as
 // editors of tagged documents add them (ISO 32000-2 14.7.4.4). New text for what a page shows is none of that.
 func (c *comparison) grew(number int) bool {
@@ -54,33 +69,51 @@ func (c *comparison) grewArray(was, now Array) bool {
 			was = was[1:]
 			continue
 		}
-		if _, isKey := o.(Integer); !isKey && !c.namesAnnotation(o, 0) {
+		if _, isKey := o.(Integer); !isKey && !c.namesAnnotation(o, 0, false) {
 			return false
 		}
 	}
 	return len(was) == 0
 }
 
-// namesAnnotation tells of a structure element that it stands for annotations and says nothing in their place.
-func (c *comparison) namesAnnotation(o Object, depth int) bool {
+// namesAnnotation tells of a new structure element that it stands for annotations, and has words (Alt) at most in the
+// place of those that are new. An object reference names an annotation by Obj (ISO 32000-2 14.7.5.3).
+func (c *comparison) namesAnnotation(o Object, depth int, worded bool) bool {
 	element, ok := c.new.Resolve(o).(Dict)
 	if !ok || depth > maxIndirection || c.new.meter.Nodes(1) != nil {
 		return false
 	}
+	if element["S"] == nil {
+		r, ok := element["Obj"].(Ref)
+		ok = ok && c.new.Name(element["Type"]) == "OBJR" && element["MCID"] == nil
+		return ok && (c.added[r.Number] > 0 || !worded && c.pageOf[r.Number] > 0)
+	}
 	if element["ActualText"] != nil || element["E"] != nil {
 		return false
-	}
-	if element["Obj"] != nil {
-		return true
 	}
 	kids, ok := c.new.Resolve(element["K"]).(Array)
 	if !ok {
 		kids = Array{element["K"]}
 	}
+	if element["Alt"] != nil {
+		worded, c.worded = true, true
+	}
 	for _, kid := range kids {
-		if !c.namesAnnotation(kid, depth+1) {
+		if !c.namesAnnotation(kid, depth+1, worded) {
 			return false
 		}
 	}
 	return true
+}
+
+// words lists what of an element's words is another now: programs read them out in the place of what is shown.
+func (c *comparison) words(number int) string {
+	was, now := entries(c.old.peek(number)), entries(c.new.peek(number))
+	text := ""
+	for _, k := range []Name{"ActualText", "Alt", "E"} {
+		if !c.same(was[k], now[k]) {
+			text += " " + string(k)
+		}
+	}
+	return text
 }

@@ -70,8 +70,8 @@ func (c *comparison) blame(why *reason, object Ref) {
 	why.told = true
 	change := why.Change
 	change.Object = object
-	if why.grows && c.grew(object.Number) {
-		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added"
+	if why.grows {
+		c.structure(&change)
 	}
 	c.add(change)
 }

@@ -22,8 +22,8 @@ type parser struct {
 	left  int   // of maxNodes
 	dicts int   // dictionaries made
 	text  int   // octets of strings and names made
-	// repeated is set when a dictionary holds a key twice.
-	repeated bool
+	// repeated is set when a dictionary holds a key twice, commented when a comment was passed.
+	repeated, commented bool
 }
 
 // skipSpace passes white space and comments.
@@ -34,6 +34,7 @@ func (p *parser) skipSpace() {
 		case isSpace(c):
 			p.pos++
 		case c == '%':
+			p.commented = true
 			i := bytes.IndexAny(p.data[p.pos:], "\r\n")
 			if i < 0 {
 				p.pos = len(p.data)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 )
 
@@ -31,6 +32,7 @@ func (c *comparison) strays() {
 		pos = next + int64(len("obj"))
 		header, at, ok := headerBefore(d.data[c.from:], int(next-c.from))
 		if !ok {
+			c.mangled(next)
 			continue
 		}
 		start := c.from + int64(at)
@@ -42,9 +44,10 @@ func (c *comparison) strays() {
 			return
 		}
 		last[header.Number] = start
+		c.brings(header.Number, start, last)
 	}
 	for _, number := range slices.Sorted(maps.Keys(last)) {
-		if d.supersedes(number, last[number]) {
+		if c.supersedes(number, last[number]) {
 			c.searched(Ref{Number: number})
 		}
 	}
@@ -57,17 +60,110 @@ func (c *comparison) searched(object Ref) {
 }
 
 // supersedes tells whether the cross references name another object than the one that lies last in the file, in a place
-// that a search of the file would not prefer.
-func (d *Document) supersedes(number int, start int64) bool {
+// that a search of the file would not prefer, or none where the signed revision refers to one.
+func (c *comparison) supersedes(number int, start int64) bool {
+	d := c.new
 	e, ok := d.lookup(number)
-	if !ok || e.kind == entryFree || d.isSection(start) {
-		return false // what is free is not reached, or its absence was told
-	}
-	if e.kind == entryCompressed {
+	switch {
+	case d.isSection(start):
+		return false
+	case !ok:
+		return c.seen.has(number) || c.loose.has(number) || c.roles[number] != roleNone
+	case e.kind == entryCompressed:
 		container, _ := d.lookup(int(e.offset))
 		return container.kind != entryOffset || container.offset < start
 	}
 	return e.offset > start || len(bytes.TrimLeft(d.data[e.offset:start], "\r\n\t\f\x00 ")) != 0
+}
+
+// brings looks at what an object of an update brings to a program that searches the file: an object stream its members,
+// a cross-reference stream the catalog that it names.
+func (c *comparison) brings(number int, start int64, last map[int]int64) {
+	d := c.new
+	o, _, _, err := d.objectAt(start, false)
+	stream, ok := o.(*Stream)
+	if err != nil || !ok || d.isSection(start) {
+		return
+	}
+	kind := d.Name(stream.Dict["Type"])
+	leads := kind == "XRef" && stream.Dict["Root"] != nil && !c.saysNothingNew(stream.Dict)
+	if leads || d.repeated[number] && structural.Match(d.data[start:stream.start]) {
+		c.add(Change{Kind: ChangeOther, Object: Ref{Number: number}, What: "programs that search for cross references may take a stream for some"})
+		return
+	}
+	if where, err := d.locate(stream.start, stream.Dict["Length"]); err == nil && d.shorter(stream, where) {
+		c.add(Change{Kind: ChangeOther, Object: Ref{Number: number}, What: "programs see different ends of a stream"})
+	}
+	if kind != "ObjStm" {
+		return
+	}
+	content, err := d.readObjectStream(stream)
+	if err != nil {
+		c.add(Change{Kind: ChangeOther, Object: Ref{Number: number}, What: "an object stream cannot be read"})
+		return
+	}
+	for i, n := range content.numbers {
+		if !d.listed(n, entry{kind: entryCompressed, offset: int64(number), index: i}) {
+			c.searched(Ref{Number: n})
+		}
+		last[n] = start
+	}
+}
+
+// shorter tells of a stream that its Length is not that of its data.
+func (d *Document) shorter(s *Stream, where extent) bool {
+	n, ok := d.Integer(s.Dict["Length"])
+	return !ok || n != where.end-where.start
+}
+
+// structural finds the types that may be those of a stream which holds a key twice.
+var structural = regexp.MustCompile(`ObjStm|XRef|#`)
+
+// listed tells whether a cross reference has an entry.
+func (d *Document) listed(number int, want entry) bool {
+	for _, s := range d.sections {
+		if d.meter.Work(probeSection) != nil {
+			return true
+		}
+		if e, ok := s.lookup(number, d.base); ok && e == want {
+			return true
+		}
+	}
+	return false
+}
+
+// mangled tells of a keyword obj at an offset before which stand two numbers that only some programs take for those of
+// an object: with comments around them, signs or points.
+func (c *comparison) mangled(at int64) {
+	data := c.new.data[c.from:at]
+	end := len(data)
+	for field := range 2 {
+		i := c.beforeGap(data[:end])
+		if i == end && field == 1 {
+			return
+		}
+		end = len(bytes.TrimRight(data[:i], "0123456789+-."))
+		if end == i {
+			return
+		}
+	}
+	c.add(Change{Kind: ChangeOther, What: "an object begins in a way that only some programs read"})
+}
+
+// beforeGap is where the white space and the comments begin that stand at the end of the data.
+func (c *comparison) beforeGap(data []byte) int {
+	for {
+		i := len(bytes.TrimRight(data, "\r\n\t\v\f\x00 "))
+		line := bytes.LastIndexAny(data[:i], "\r\n") + 1
+		if !bytes.ContainsAny(data[i:], "\r\n") || c.new.meter.Octets(len(data)-line) != nil {
+			return i
+		}
+		comment := bytes.IndexByte(data[line:i], '%')
+		if comment < 0 {
+			return i
+		}
+		data = data[:line+comment]
+	}
 }
 
 // isSection tells whether a cross-reference stream begins there.
@@ -104,19 +200,31 @@ func (c *comparison) strayTrailer(from, to int64) {
 		}
 		at += int64(i)
 		inside := func(s *section) bool { // its own trailer, and none that stands in a string of that
-			return s.at <= at && at < s.end && bytes.Index(d.data[s.at:], []byte(keyword)) == int(at-s.at)
+			return !s.stream && s.at <= at && at < s.end && bytes.Index(d.data[s.at:], []byte(keyword)) == int(at-s.at)
 		}
 		if slices.ContainsFunc(d.sections, inside) {
 			continue
 		}
 		p := d.parser(d.data[at+int64(len(keyword)):], -1)
+		if p.skipSpace(); !bytes.HasPrefix(p.data[p.pos:], []byte("<<")) {
+			continue // a word
+		}
 		o, err := p.object(0)
 		t, ok := o.(Dict)
 		if d.meter.spend(p) != nil {
 			return
 		}
-		if err != nil || !ok || !c.same(t["Root"], d.trailer["Root"]) {
+		if err != nil || !ok || p.repeated || !c.saysNothingNew(t) {
 			c.add(Change{Kind: ChangeOther, What: "a trailer that belongs to no cross reference names another catalog"})
 		}
 	}
+}
+
+// saysNothingNew tells of a trailer, or of a cross-reference stream's dictionary, that it leads a program which finds it
+// where the document's own leads.
+func (c *comparison) saysNothingNew(trailer Dict) bool {
+	own := c.new.trailer
+	return c.names(trailer) && c.same(trailer["Encrypt"], own["Encrypt"]) &&
+		(trailer["Info"] == nil || c.same(trailer["Info"], own["Info"])) &&
+		(own["Encrypt"] == nil || c.same(first(c.new.Array(trailer["ID"])), first(c.new.Array(own["ID"]))))
 }

@@ -31,6 +31,7 @@ type section struct {
 	end         int64 // first byte after the trailer or the stream's dictionary
 	whole       int64 // first byte after all that was read: a view that ends before has another section
 	stream      bool
+	shifted     bool // the table counted from 1, and was taken to count from 0
 	subsections []subsection
 	hybrid      *section // cross-reference stream of a hybrid file (XRefStm)
 	trailer     Dict
@@ -249,7 +250,7 @@ func repairFirst(s *section) {
 	}
 	sub := &s.subsections[0]
 	if sub.first == 1 && string(sub.rows[:18]) == "0000000000 65535 f" {
-		sub.first = 0
+		sub.first, s.shifted = 0, true
 	}
 }
 
@@ -305,10 +306,10 @@ func (s *section) splitStream(rows []byte) error {
 		width += int(n)
 	}
 	index, ok := s.trailer["Index"].(Array)
-	if !ok {
-		index = Array{Integer(0), s.trailer["Size"]}
+	if s.trailer["Index"] == nil {
+		index, ok = Array{Integer(0), s.trailer["Size"]}, true
 	}
-	if width == 0 || len(index)%2 != 0 || len(index)/2 > maxSubsections {
+	if !ok || width == 0 || len(index)%2 != 0 || len(index)/2 > maxSubsections {
 		return broken
 	}
 	for i := 0; i < len(index); i += 2 {
@@ -412,16 +413,4 @@ func bigEndian(b []byte) int64 {
 		n = n<<8 | int64(c)
 	}
 	return n
-}
-
-// plain tells that each row of a table is one.
-func (s *section) plain() bool {
-	for _, sub := range s.subsections {
-		for i := 0; sub.fields == [3]int{} && i < sub.count; i++ {
-			if !isRow(sub.rows[i*sub.width:]) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -32,7 +32,7 @@ func (k *keeper) find(serial, certID []byte) *entry {
 func (r *Responder) keptAnswer(ctx context.Context, id CertID) response {
 	now := r.cfg.Now()
 	old := r.kept.find(id.Serial.Bytes(), id.Raw)
-	if old == nil || !now.Before(old.response.nextUpdate) {
+	if old == nil || !old.response.serves(now) {
 		return r.keep(ctx, id)
 	}
 	half := old.response.thisUpdate.Add(old.response.nextUpdate.Sub(old.response.thisUpdate) / 2)
@@ -66,17 +66,50 @@ func (r *Responder) keep(ctx context.Context, id CertID) response {
 	if r.changes.Load() != changes || r.kept.count >= maxKept {
 		return signed
 	}
-	serial := string(id.Serial.Bytes())
-	byCertID := r.kept.entries[serial]
+	r.kept.put(id.Serial.Bytes(), id.Raw, signed)
+	if r.cfg.Keep != nil {
+		r.cfg.Keep(Kept{Serial: id.Serial, CertID: id.Raw, Response: signed.der, Status: signed.status,
+			ThisUpdate: signed.thisUpdate, NextUpdate: signed.nextUpdate})
+	}
+	return signed
+}
+
+// put keeps an answer. The caller holds mu.
+func (k *keeper) put(serial, certID []byte, answer response) {
+	byCertID := k.entries[string(serial)]
 	if byCertID == nil {
 		byCertID = map[string]*entry{}
-		r.kept.entries[serial] = byCertID
+		k.entries[string(serial)] = byCertID
 	}
-	if byCertID[string(id.Raw)] == nil {
-		r.kept.count++
+	if byCertID[string(certID)] == nil {
+		k.count++
 	}
-	byCertID[string(id.Raw)] = &entry{response: signed}
-	return signed
+	byCertID[string(certID)] = &entry{response: answer}
+}
+
+// serves reports whether the answer may be given out: it has not ended, and was not made by a clock that ran ahead.
+func (a response) serves(now time.Time) bool {
+	return now.Before(a.nextUpdate) && !a.thisUpdate.After(now.Add(skew))
+}
+
+// Kept is a signed answer about one certificate.
+type Kept struct {
+	Serial                 *big.Int
+	CertID, Response       []byte // DER
+	Status                 Status // what the answer says
+	ThisUpdate, NextUpdate time.Time
+}
+
+// Restore keeps an answer that Config.Keep was told of earlier. One that does not serve now is left out; that it still says what is
+// so is the caller's to check.
+func (r *Responder) Restore(k Kept) {
+	answer := response{der: k.Response, thisUpdate: k.ThisUpdate.UTC(), nextUpdate: k.NextUpdate.UTC(), etag: etag(k.Response),
+		status: k.Status, cacheable: true}
+	r.kept.mu.Lock()
+	defer r.kept.mu.Unlock()
+	if answer.serves(r.cfg.Now()) && r.kept.count < maxKept {
+		r.kept.put(k.Serial.Bytes(), k.CertID, answer)
+	}
 }
 
 // Forget drops the kept answers for a serial number. An answer that is being signed at this moment is given once and not kept.
@@ -86,6 +119,14 @@ func (r *Responder) Forget(serial *big.Int) {
 	defer r.kept.mu.Unlock()
 	r.kept.count -= len(r.kept.entries[string(serial.Bytes())])
 	delete(r.kept.entries, string(serial.Bytes()))
+}
+
+// ForgetAll drops every kept answer: those of a delegate that is no longer to be trusted.
+func (r *Responder) ForgetAll() {
+	r.changes.Add(1)
+	r.kept.mu.Lock()
+	defer r.kept.mu.Unlock()
+	r.kept.entries, r.kept.count = map[string]map[string]*entry{}, 0
 }
 
 // Presign signs and keeps the answers that RFC 5019 clients (SHA-1) and newer ones (SHA-256) will ask for.

@@ -24,21 +24,30 @@ import (
 
 // Limits and times.
 const (
-	DefaultValidity = time.Hour       // from thisUpdate to nextUpdate
-	maxLive         = 64              // signatures asked of the key at once
-	liveWait        = 2 * time.Second // how long a request waits for its turn
-	retryAfter      = time.Second     // a kept answer that could not be renewed is tried again
-	maxKept         = 400_000         // answers in memory, some 400 octets each
+	DefaultValidity = time.Hour        // from thisUpdate to nextUpdate
+	maxLive         = 64               // signatures asked of the key at once
+	liveWait        = 2 * time.Second  // how long a request waits for its turn
+	retryAfter      = time.Second      // a kept answer that could not be renewed is tried again
+	maxKept         = 400_000          // answers in memory, some 400 octets each
+	skew            = 10 * time.Second // an answer that lies further in the future was made by a clock that was wrong
 )
+
+// Delegate is a key that answers for the issuer, with its certificate.
+type Delegate struct {
+	Certificate *x509.Certificate // from the issuer: OCSPSigning, nocheck
+	Key         crypto.Signer
+}
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
 type Config struct {
-	Issuer      *x509.Certificate // whose certificates are answered for
-	Certificate *x509.Certificate // the delegate's: issued by Issuer, OCSPSigning, nocheck
-	Key         crypto.Signer
+	Issuer *x509.Certificate // whose certificates are answered for
+	Delegate
 
 	// Status reads the status of a serial number of Issuer now. It is asked once for every signature.
 	Status func(ctx context.Context, serial *big.Int) (Status, error)
+
+	// Keep is told of every answer that is kept, so that it can be restored after a restart. Optional.
+	Keep func(Kept)
 
 	Validity      time.Duration    // optional: DefaultValidity when 0
 	ArchiveCutoff time.Time        // optional: since when statuses are kept after expiry (RFC 6960 4.4.4)
@@ -48,12 +57,28 @@ type Config struct {
 
 // Responder is an http.Handler for GET and POST. Its methods are safe for concurrent use.
 type Responder struct {
-	cfg     Config
-	issuer  map[crypto.Hash]issuerHashes
-	keyHash []byte // of the delegate's key, names the responder
-	live    chan struct{}
-	kept    keeper
-	changes atomic.Uint64 // counts calls of Forget
+	cfg      Config
+	issuer   map[crypto.Hash]issuerHashes
+	delegate atomic.Pointer[delegate]
+	live     chan struct{}
+	kept     keeper
+	changes  atomic.Uint64         // counts calls of Forget
+	fault    atomic.Pointer[fault] // of the last signature, nil when it was made
+}
+
+// fault is why an answer could not be signed.
+type fault struct {
+	err error
+	at  time.Time
+}
+
+// faultHolds is how long a fault tells of the present: what happened before was another moment.
+const faultHolds = 5 * time.Second
+
+// delegate is a Delegate that was checked.
+type delegate struct {
+	Delegate
+	keyHash []byte // of its key, names the responder
 }
 
 type issuerHashes struct{ name, key []byte }
@@ -63,10 +88,6 @@ func New(cfg Config) (*Responder, error) {
 	switch {
 	case cfg.Issuer == nil:
 		return nil, errors.New("ocsp responder: Issuer is missing")
-	case cfg.Certificate == nil:
-		return nil, errors.New("ocsp responder: Certificate is missing")
-	case cfg.Key == nil:
-		return nil, errors.New("ocsp responder: Key is missing")
 	case cfg.Status == nil:
 		return nil, errors.New("ocsp responder: Status is missing")
 	}
@@ -79,9 +100,6 @@ func New(cfg Config) (*Responder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if err := checkDelegate(cfg); err != nil {
-		return nil, fmt.Errorf("ocsp responder: %w", err)
-	}
 	r := &Responder{cfg: cfg, issuer: map[crypto.Hash]issuerHashes{}, live: make(chan struct{}, maxLive)}
 	r.kept.entries = map[string]map[string]*entry{}
 	for _, known := range certIDHashes {
@@ -91,32 +109,49 @@ func New(cfg Config) (*Responder, error) {
 		}
 		r.issuer[known.hash] = hashes
 	}
-	delegateBits, err := profile.KeyBits(cfg.Certificate.RawSubjectPublicKeyInfo)
-	if err != nil {
-		return nil, fmt.Errorf("ocsp responder: delegate: %w", err)
+	if err := r.Swap(cfg.Delegate); err != nil {
+		return nil, err
 	}
-	r.keyHash = digest(crypto.SHA1, delegateBits)
 	return r, nil
 }
 
-func checkDelegate(cfg Config) error {
-	if !bytes.Equal(cfg.Certificate.Raw, cfg.Issuer.Raw) {
-		if err := cfg.Certificate.CheckSignatureFrom(cfg.Issuer); err != nil {
+// Swap puts another delegate in place of the present one. Answers that are kept serve on: they hold the certificate that they need.
+func (r *Responder) Swap(next Delegate) error {
+	if err := checkDelegate(next, r.cfg.Issuer); err != nil {
+		return fmt.Errorf("ocsp responder: %w", err)
+	}
+	bits, err := profile.KeyBits(next.Certificate.RawSubjectPublicKeyInfo)
+	if err != nil {
+		return fmt.Errorf("ocsp responder: delegate: %w", err)
+	}
+	r.delegate.Store(&delegate{Delegate: next, keyHash: digest(crypto.SHA1, bits)})
+	return nil
+}
+
+func checkDelegate(d Delegate, issuer *x509.Certificate) error {
+	switch {
+	case d.Certificate == nil:
+		return errors.New("Certificate is missing")
+	case d.Key == nil:
+		return errors.New("Key is missing")
+	}
+	if !bytes.Equal(d.Certificate.Raw, issuer.Raw) {
+		if err := d.Certificate.CheckSignatureFrom(issuer); err != nil {
 			return fmt.Errorf("the delegate's certificate is not from the issuer: %w", err)
 		}
 		allowed := false
-		for _, purpose := range cfg.Certificate.ExtKeyUsage {
+		for _, purpose := range d.Certificate.ExtKeyUsage {
 			allowed = allowed || purpose == x509.ExtKeyUsageOCSPSigning
 		}
 		if !allowed {
 			return errors.New("the delegate's certificate is not for OCSPSigning")
 		}
 	}
-	public, ok := cfg.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(cfg.Certificate.PublicKey) {
+	public, ok := d.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(d.Certificate.PublicKey) {
 		return errors.New("the key is not the delegate certificate's")
 	}
-	_, _, err := algorithmOf(cfg.Key.Public())
+	_, _, err := algorithmOf(d.Key.Public())
 	return err
 }
 
@@ -140,6 +175,7 @@ type response struct {
 	thisUpdate time.Time
 	nextUpdate time.Time
 	etag       string
+	status     Status // of the first certificate that was asked for
 	cacheable  bool
 }
 
@@ -198,16 +234,19 @@ func (r *Responder) sign(ctx context.Context, request *Request) (response, error
 	case <-wait.Done():
 		return response{}, errors.New("too many answers are being signed")
 	}
+	by := r.delegate.Load()
 	now := r.cfg.Now().UTC().Truncate(time.Second)
-	if now.After(r.cfg.Certificate.NotAfter) {
-		return response{}, errors.New("the delegate's certificate has expired")
+	if now.After(by.Certificate.NotAfter) {
+		err := errors.New("the delegate's certificate has expired")
+		r.fault.Store(&fault{err, time.Now()})
+		return response{}, err
 	}
 	next := now.Add(r.cfg.Validity)
-	if next.After(r.cfg.Certificate.NotAfter) {
-		next = r.cfg.Certificate.NotAfter
+	if next.After(by.Certificate.NotAfter) {
+		next = by.Certificate.NotAfter
 	}
 	a := answer{producedAt: now, next: next, archiveCutoff: r.cfg.ArchiveCutoff,
-		responderKeyHash: r.keyHash, delegate: r.cfg.Certificate.Raw}
+		responderKeyHash: by.keyHash, delegate: by.Certificate.Raw}
 	if request.HasNonce {
 		a.nonce = request.Nonce
 	}
@@ -220,11 +259,25 @@ func (r *Responder) sign(ctx context.Context, request *Request) (response, error
 		known = known && status.Code != ocsp.Unknown
 		a.singles = append(a.singles, single{certID: id.Raw, status: status})
 	}
-	der, err := build(a, r.cfg.Key)
+	der, err := build(a, by.Key)
 	if err != nil {
+		r.fault.Store(&fault{err, time.Now()})
 		return response{}, err
 	}
-	sum := sha256.Sum256(der)
-	return response{der: der, thisUpdate: a.producedAt, nextUpdate: a.next, etag: `"` + hex.EncodeToString(sum[:16]) + `"`,
+	r.fault.Store(nil)
+	return response{der: der, thisUpdate: a.producedAt, nextUpdate: a.next, etag: etag(der), status: a.singles[0].status,
 		cacheable: known && !request.HasNonce}, nil
+}
+
+func etag(der []byte) string {
+	sum := sha256.Sum256(der)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+// Failure is why the last answer could not be signed; nil when it was, or when nothing had to be signed for some seconds.
+func (r *Responder) Failure() error {
+	if f := r.fault.Load(); f != nil && time.Since(f.at) < faultHolds {
+		return f.err
+	}
+	return nil
 }

@@ -88,7 +88,7 @@ func setUp(t testing.TB, plan []byte) *bench {
 	b.table.set(2, ocsp.Status{Code: oracle.Revoked, RevokedAt: time.Now().Add(-time.Hour), Reason: oracle.KeyCompromise})
 	b.key = &countingKey{Signer: b.made.OCSP.Key}
 	b.setNow(time.Now())
-	responder, err := ocsp.New(ocsp.Config{Issuer: b.made.Issuing.Certificate, Certificate: b.made.OCSP.Certificate, Key: b.key,
+	responder, err := ocsp.New(ocsp.Config{Issuer: b.made.Issuing.Certificate, Delegate: ocsp.Delegate{Certificate: b.made.OCSP.Certificate, Key: b.key},
 		Status: b.table.read, ArchiveCutoff: b.made.Issuing.Certificate.NotBefore,
 		Now: func() time.Time { return *b.now.Load() }, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -292,7 +292,7 @@ func TestHTTPRefusals(t *testing.T) {
 func TestDelegateMustBeTheIssuers(t *testing.T) {
 	b := setUp(t, ceremony.Default("http://127.0.0.1/pki"))
 	other := pkitest.Perform(t, "http://127.0.0.1/pki")
-	good := ocsp.Config{Issuer: b.made.Issuing.Certificate, Certificate: b.made.OCSP.Certificate, Key: b.made.OCSP.Key, Status: b.table.read}
+	good := ocsp.Config{Issuer: b.made.Issuing.Certificate, Delegate: ocsp.Delegate{Certificate: b.made.OCSP.Certificate, Key: b.made.OCSP.Key}, Status: b.table.read}
 	for want, change := range map[string]func(*ocsp.Config){
 		"not from the issuer":  func(c *ocsp.Config) { c.Certificate, c.Key = other.OCSP.Certificate, other.OCSP.Key },
 		"not for OCSPSigning":  func(c *ocsp.Config) { c.Certificate, c.Key = b.made.TimeStamping.Certificate, b.made.TimeStamping.Key },

@@ -80,7 +80,17 @@ func RootPlaces(baseURL string) Places {
 	return Places{Issuer: baseURL + "/ca/root.crt", CRL: baseURL + "/crl/root.crl"}
 }
 
-// IssuingPlaces are the URLs in certificates that the issuing authority issues.
-func IssuingPlaces(baseURL string) Places {
-	return Places{Issuer: baseURL + "/ca/issuing.crt", CRL: baseURL + "/crl/issuing.crl", OCSP: baseURL + "/ocsp"}
+// FirstIssuing is the name of the first issuing authority in URLs.
+const FirstIssuing = "issuing"
+
+// IssuingPlaces are the URLs in certificates of the first issuing authority.
+func IssuingPlaces(baseURL string) Places { return PlacesOf(baseURL, FirstIssuing) }
+
+// PlacesOf are the URLs in certificates of the issuing authority with this name: each has its own list and responder.
+func PlacesOf(baseURL, name string) Places {
+	places := Places{Issuer: baseURL + "/ca/" + name + ".crt", CRL: baseURL + "/crl/" + name + ".crl", OCSP: baseURL + "/ocsp"}
+	if name != FirstIssuing {
+		places.OCSP = baseURL + "/" + name + "/ocsp"
+	}
+	return places
 }

@@ -172,3 +172,11 @@ var purposeOIDs = map[x509.ExtKeyUsage]asn1.ObjectIdentifier{
 	x509.ExtKeyUsageClientAuth:  {1, 3, 6, 1, 5, 5, 7, 3, 2},
 	x509.ExtKeyUsageOCSPSigning: {1, 3, 6, 1, 5, 5, 7, 3, 9},
 }
+
+// KeyUse is how long a key of p signs at the longest: its privateKeyUsagePeriod, or the certificate's life.
+func (p Profile) KeyUse() time.Duration {
+	if use := kinds[p].keyUse; use != 0 {
+		return use
+	}
+	return kinds[p].longest
+}

@@ -9,11 +9,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
+	"sync/atomic"
 	"time"
 
 	"trustcore/internal/cms"
@@ -33,13 +33,14 @@ type Record struct {
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
 type Config struct {
-	Certificate *x509.Certificate // critical, sole purpose timeStamping (RFC 3161 2.3)
-	Chain       []*x509.Certificate
-	Key         crypto.Signer
-	Policy      string // dotted identifier; a request for another one is refused
+	Unit
+	Policy string // dotted identifier; a request for another one is refused
 
 	// Clock returns the time, or an error when it can't be trusted; then no token is given (fail closed).
 	Clock func() (time.Time, error)
+	// Vouched tells whether the clock is known to be as accurate as declared. While it is not, tokens come without an accuracy: a
+	// claim that nobody measures would be false (ETSI EN 319 421 7.7.2). Optional: always when nil.
+	Vouched func() bool
 	// Journal makes a record durable, and fails when the serial number was used before. No token is signed without it.
 	Journal func(context.Context, Record) error
 
@@ -47,21 +48,29 @@ type Config struct {
 	Logger   *slog.Logger  // optional: slog.Default when nil
 }
 
-// Authority is a time-stamping unit. Its methods are safe for concurrent use.
+// Authority gives time-stamps by one unit after the other. Its methods are safe for concurrent use.
 type Authority struct {
 	cfg    Config
 	policy cms.OID
-	chain  [][]byte
-	used   time.Time // end of the key's use (privateKeyUsagePeriod), zero when there is none
+	unit   atomic.Pointer[unit]
+	fault  atomic.Pointer[fault] // of the last token, nil when it was made
 }
+
+// fault is why a token could not be made though the request was good.
+type fault struct {
+	err error
+	at  time.Time
+}
+
+// faultHolds is how long a fault tells of the present: what happened before was another moment.
+const faultHolds = 5 * time.Second
 
 // New checks that certificate and key may sign tokens.
 func New(cfg Config) (*Authority, error) {
+	if cfg.Vouched == nil {
+		cfg.Vouched = func() bool { return true }
+	}
 	switch {
-	case cfg.Certificate == nil:
-		return nil, errors.New("time-stamping unit: Certificate is missing")
-	case cfg.Key == nil:
-		return nil, errors.New("time-stamping unit: Key is missing")
 	case cfg.Clock == nil:
 		return nil, errors.New("time-stamping unit: Clock is missing")
 	case cfg.Journal == nil:
@@ -81,27 +90,47 @@ func New(cfg Config) (*Authority, error) {
 		return nil, fmt.Errorf("time-stamping unit: policy: %w", err)
 	}
 	a := &Authority{cfg: cfg, policy: policy}
-	if a.used, err = checkUnit(cfg); err != nil {
-		return nil, fmt.Errorf("time-stamping unit: %w", err)
-	}
-	for _, c := range cfg.Chain {
-		a.chain = append(a.chain, c.Raw)
+	if err := a.Swap(cfg.Unit); err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// Swap puts another unit in place of the present one. Tokens that are being made are finished with the old one.
+func (a *Authority) Swap(next Unit) error {
+	u, err := newUnit(next)
+	if err != nil {
+		return fmt.Errorf("time-stamping unit: %w", err)
+	}
+	a.unit.Store(u)
+	return nil
 }
 
 // Respond answers one DER request with a DER TimeStampResp; it never fails, a refusal is an answer too.
 func (a *Authority) Respond(ctx context.Context, der []byte) []byte {
 	token, err := a.stamp(ctx, der)
 	if err == nil {
+		a.fault.Store(nil)
 		return cms.NewTimestampResponse(token)
 	}
 	var refused *cms.RequestError
 	if !errors.As(err, &refused) {
+		if ctx.Err() == nil {
+			a.fault.Store(&fault{err, time.Now()})
+		}
 		a.cfg.Logger.Error("time-stamp failed", "error", err)
 		refused = &cms.RequestError{Failure: cms.SystemFailure, Reason: "the token can't be made now"}
 	}
 	return cms.RefuseTimestamp(refused.Failure, refused.Reason)
+}
+
+// Failure is why the last token could not be made though the request was good; nil when it was made, or when nobody has asked for
+// some seconds.
+func (a *Authority) Failure() error {
+	if f := a.fault.Load(); f != nil && time.Since(f.at) < faultHolds {
+		return f.err
+	}
+	return nil
 }
 
 // stamp makes a token; a *cms.RequestError says how to refuse.
@@ -117,8 +146,9 @@ func (a *Authority) stamp(ctx context.Context, der []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	u := a.unit.Load()
 	begun := time.Now() // monotonic: the clock is held against it after signing
-	now, err := a.now()
+	now, err := a.now(u)
 	if err != nil {
 		return nil, err
 	}
@@ -126,22 +156,25 @@ func (a *Authority) stamp(ctx context.Context, der []byte) ([]byte, error) {
 	if err := a.cfg.Journal(ctx, record); err != nil {
 		return nil, fmt.Errorf("journalling a time-stamp: %w", err)
 	}
-	token, err := cms.SignTimestamp(a.config(request, serial, now))
+	token, err := cms.SignTimestamp(a.config(u, request, serial, now))
 	if err != nil {
 		return nil, err
 	}
-	if err := a.verify(token); err != nil {
+	if err := u.verify(token); err != nil {
 		return nil, err
 	}
-	return token, a.steady(now, begun)
+	return token, a.steady(u, now, begun)
 }
 
-func (a *Authority) config(request *cms.TimestampRequest, serial *big.Int, now time.Time) cms.TimestampConfig {
-	return cms.TimestampConfig{
-		Signer: a.cfg.Key, Certificate: a.cfg.Certificate.Raw, Certificates: a.chain, OmitCertificates: !request.CertReq, Hash: crypto.SHA256,
+func (a *Authority) config(u *unit, request *cms.TimestampRequest, serial *big.Int, now time.Time) cms.TimestampConfig {
+	cfg := cms.TimestampConfig{
+		Signer: u.Key, Certificate: u.Certificate.Raw, Certificates: u.chain, OmitCertificates: !request.CertReq, Hash: crypto.SHA256,
 		Policy: a.policy, HashAlgorithm: request.HashAlgorithm, Imprint: request.Imprint, Serial: serial, Time: now, Nonce: request.Nonce,
-		Accuracy: cms.Accuracy{Seconds: int(a.cfg.Accuracy / time.Second), Millis: int(a.cfg.Accuracy % time.Second / time.Millisecond)},
 	}
+	if a.cfg.Vouched() {
+		cfg.Accuracy = cms.Accuracy{Seconds: int(a.cfg.Accuracy / time.Second), Millis: int(a.cfg.Accuracy % time.Second / time.Millisecond)}
+	}
+	return cfg
 }
 
 // imprintHashes are the identifiers of hash algorithms that are stamped: ETSI TS 119 312, SHA-2 and SHA-3 of 256 bits and more.
@@ -164,21 +197,21 @@ func (a *Authority) check(request *cms.TimestampRequest) error {
 }
 
 // now is the trusted time within the use of key and certificate.
-func (a *Authority) now() (time.Time, error) {
+func (a *Authority) now(u *unit) (time.Time, error) {
 	now, err := a.cfg.Clock()
 	if err != nil {
-		a.cfg.Logger.Error("the clock can't be trusted, no time-stamps are given", "error", err)
+		a.cfg.Logger.Warn("the clock can't be trusted, a time-stamp is refused", "error", err)
 		return time.Time{}, &cms.RequestError{Failure: cms.TimeNotAvailable, Reason: "the clock can't be trusted now"}
 	}
-	if now.Before(a.cfg.Certificate.NotBefore) || now.After(a.cfg.Certificate.NotAfter) || !a.used.IsZero() && now.After(a.used) {
+	if now.Before(u.Certificate.NotBefore) || now.After(u.end) {
 		return time.Time{}, errors.New("the unit's certificate or the use of its key has ended")
 	}
 	return now.UTC().Truncate(time.Millisecond), nil
 }
 
 // steady refuses a token during whose making the clock jumped against the monotonic one, or lost its trust.
-func (a *Authority) steady(before time.Time, begun time.Time) error {
-	after, err := a.now()
+func (a *Authority) steady(u *unit, before time.Time, begun time.Time) error {
+	after, err := a.now(u)
 	if err != nil {
 		return err
 	}
@@ -201,7 +234,7 @@ func newSerial() (*big.Int, error) {
 }
 
 // verify checks the token's signature before it leaves: a faulty signature tells about the key, and is of no use to anyone.
-func (a *Authority) verify(token []byte) error {
+func (u *unit) verify(token []byte) error {
 	signed, err := cms.Parse(token)
 	if err != nil {
 		return fmt.Errorf("reading the token back: %w", err)
@@ -216,7 +249,7 @@ func (a *Authority) verify(token []byte) error {
 	}
 	digest := sha256.Sum256(message)
 	ok := false
-	switch key := a.cfg.Certificate.PublicKey.(type) {
+	switch key := u.Certificate.PublicKey.(type) {
 	case *ecdsa.PublicKey:
 		ok = ecdsa.VerifyASN1(key, digest[:], signer.Signature)
 	case *rsa.PublicKey:

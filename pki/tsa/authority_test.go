@@ -55,7 +55,7 @@ type setup struct {
 func newSetup(t testing.TB) *setup {
 	t.Helper()
 	s := &setup{made: pkitest.Perform(t, "http://127.0.0.1/pki"), journal: &journal{records: map[string]tsa.Record{}}}
-	s.cfg = tsa.Config{Certificate: s.made.TimeStamping.Certificate, Key: s.made.TimeStamping.Key, Policy: "1.3.6.1.4.1.32473.1.1",
+	s.cfg = tsa.Config{Unit: tsa.Unit{Certificate: s.made.TimeStamping.Certificate, Key: s.made.TimeStamping.Key}, Policy: "1.3.6.1.4.1.32473.1.1",
 		Clock: func() (time.Time, error) { return time.Now(), nil }, Journal: s.journal.append, Logger: slog.New(slog.DiscardHandler)}
 	return s
 }
@@ -275,6 +275,38 @@ func TestUnitMustBeForTimeStampingAlone(t *testing.T) {
 		change(&cfg)
 		if _, err := tsa.New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestAccuracyIsClaimedOnlyWhileTheClockIsVouchedFor(t *testing.T) {
+	s := newSetup(t)
+	vouched := false
+	s.cfg.Vouched = func() bool { return vouched }
+	a := s.open(t)
+	for _, want := range []time.Duration{0, time.Second} {
+		token, err := oracle.ParseResponse(a.Respond(t.Context(), query(t, &oracle.RequestOptions{Hash: crypto.SHA256, Certificates: true})))
+		if err != nil || token.Accuracy != want {
+			t.Errorf("vouched %v: accuracy %v, %v", vouched, token.Accuracy, err)
+		}
+		vouched = true
+	}
+}
+
+func TestSwap(t *testing.T) {
+	s := newSetup(t)
+	a := s.open(t)
+	next := pkitest.Perform(t, "http://127.0.0.1/pki").TimeStamping
+	if err := a.Swap(tsa.Unit{Certificate: next.Certificate, Key: s.made.TimeStamping.Key}); err == nil {
+		t.Error("a unit with another's key")
+	}
+	for _, want := range []*ceremony.Authority{s.made.TimeStamping, next} {
+		if err := a.Swap(tsa.Unit{Certificate: want.Certificate, Key: want.Key}); err != nil {
+			t.Fatal(err)
+		}
+		token, err := oracle.ParseResponse(a.Respond(t.Context(), query(t, &oracle.RequestOptions{Hash: crypto.SHA256, Certificates: true})))
+		if err != nil || !token.Certificates[0].Equal(want.Certificate) {
+			t.Errorf("signed by %v, %v", token, err)
 		}
 	}
 }

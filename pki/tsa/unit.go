@@ -19,35 +19,74 @@ var (
 	oidPrivateKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 16}
 )
 
-// checkUnit checks certificate and key of the unit and returns the end of the key's use.
-func checkUnit(cfg Config) (used time.Time, err error) {
-	switch cfg.Key.Public().(type) {
+// Unit is a key that signs tokens, with its certificate.
+type Unit struct {
+	Certificate *x509.Certificate   // critical, sole purpose timeStamping (RFC 3161 2.3)
+	Chain       []*x509.Certificate // of its issuers, given out with tokens
+	Key         crypto.Signer
+}
+
+// unit is a Unit that was checked.
+type unit struct {
+	Unit
+	chain [][]byte
+	end   time.Time // of the key's use
+}
+
+func newUnit(u Unit) (*unit, error) {
+	switch {
+	case u.Certificate == nil:
+		return nil, errors.New("Certificate is missing")
+	case u.Key == nil:
+		return nil, errors.New("Key is missing")
+	}
+	switch u.Key.Public().(type) {
 	case *ecdsa.PublicKey, *rsa.PublicKey:
 	default:
-		return time.Time{}, fmt.Errorf("a key of type %T can't sign tokens", cfg.Key.Public())
+		return nil, fmt.Errorf("a key of type %T can't sign tokens", u.Key.Public())
 	}
-	public, ok := cfg.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(cfg.Certificate.PublicKey) {
-		return time.Time{}, errors.New("the key is not the certificate's")
+	public, ok := u.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(u.Certificate.PublicKey) {
+		return nil, errors.New("the key is not the certificate's")
 	}
-	if len(cfg.Certificate.ExtKeyUsage) != 1 || cfg.Certificate.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping || len(cfg.Certificate.UnknownExtKeyUsage) > 0 {
-		return time.Time{}, errors.New("the certificate is not for timeStamping alone")
+	if err := checkPurpose(u.Certificate); err != nil {
+		return nil, err
 	}
-	critical := false
-	for _, extension := range cfg.Certificate.Extensions {
-		switch {
-		case extension.Id.Equal(oidExtKeyUsage):
-			critical = extension.Critical
-		case extension.Id.Equal(oidPrivateKeyUsage):
-			if used, err = endOfUse(extension.Value); err != nil {
-				return time.Time{}, err
-			}
+	end, err := EndOfUse(u.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	checked := &unit{Unit: u, end: end}
+	for _, c := range u.Chain {
+		checked.chain = append(checked.chain, c.Raw)
+	}
+	return checked, nil
+}
+
+func checkPurpose(c *x509.Certificate) error {
+	if len(c.ExtKeyUsage) != 1 || c.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping || len(c.UnknownExtKeyUsage) > 0 {
+		return errors.New("the certificate is not for timeStamping alone")
+	}
+	for _, extension := range c.Extensions {
+		if extension.Id.Equal(oidExtKeyUsage) && extension.Critical {
+			return nil
 		}
 	}
-	if !critical {
-		return time.Time{}, errors.New("the certificate's extended key usage is not critical")
+	return errors.New("the certificate's extended key usage is not critical")
+}
+
+// EndOfUse is when a certificate's key signs for the last time: the end of its privateKeyUsagePeriod, or of the certificate.
+func EndOfUse(c *x509.Certificate) (time.Time, error) {
+	for _, extension := range c.Extensions {
+		if !extension.Id.Equal(oidPrivateKeyUsage) {
+			continue
+		}
+		used, err := endOfUse(extension.Value)
+		if err != nil || !used.IsZero() && used.Before(c.NotAfter) {
+			return used, err
+		}
 	}
-	return used, nil
+	return c.NotAfter, nil
 }
 
 // endOfUse reads notAfter of a PrivateKeyUsagePeriod, zero when it is not there.

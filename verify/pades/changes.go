@@ -63,7 +63,7 @@ func (r *reader) changes(d *dictionary) {
 		if r.budget.Nodes(judgeNodes) != nil {
 			return
 		}
-		change := limits.judge(c)
+		change := limits.judge(r.recognised(d, c))
 		if listed[change.Rule]++; listed[change.Rule] <= maxListed {
 			d.signed.Changes = append(d.signed.Changes, change)
 		}
@@ -73,6 +73,20 @@ func (r *reader) changes(d *dictionary) {
 			Revision: d.Revision + 1, What: fmt.Sprintf("%d octets follow that change nothing", rest)})
 	}
 	slices.SortStableFunc(d.signed.Changes, func(a, b signature.Change) int { return a.Revision - b.Revision })
+}
+
+// recognised tells a document time-stamp that came after a signature from a field that only says that it holds one: the
+// token has to be readable, and to be about the bytes that its range names.
+func (r *reader) recognised(d *dictionary, c pdf.Change) pdf.Change {
+	if c.Kind != pdf.ChangeTimestamp {
+		return c
+	}
+	stamp := r.fields[c.Object]
+	if stamp != nil && stamp.stamps && stamp.end() > d.end() {
+		return c
+	}
+	c.Kind, c.What = pdf.ChangeEmptyField, "a signature field was added that says it holds a time-stamp, and holds none"
+	return c
 }
 
 // limits are what the signatures of a revision allow to change afterwards.

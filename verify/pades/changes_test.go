@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,7 +66,7 @@ func TestForbiddenChanges(t *testing.T) {
 		{"content of another name", update{objects: draft{3: f.edit(3, "/Contents 4 0 R", "/Contents 70 0 R")[3], 70: evil}}, "content" + visual},
 		{"content of another generation", update{objects: f.edit(3, "/Contents 4 0 R", "/Contents 4 1 R")}, "content" + visual},
 		{"content typed as cross references", update{objects: draft{4: stream("/Type/XRef", "BT ET")}}, "content" + visual},
-		{"content typed as object stream", update{objects: draft{4: stream("/Type/ObjStm", "BT ET")}}, "content" + visual},
+		{"content typed as object stream", update{objects: draft{4: stream("/Type/ObjStm", "BT ET")}}, "content" + visual + " other" + undefined},
 		{"content typed as metadata", update{objects: draft{4: stream("/Type/Metadata", "BT ET")}}, "content" + visual},
 		{"font", update{objects: draft{5: "<</Type/Font/Subtype/Type3>>"}}, "content" + visual},
 		{"form XObject", update{objects: draft{18: stream("/Type/XObject/Subtype/Form/BBox[0 0 20 20]", "0 0 300 300 re f")}}, "content" + visual},
@@ -256,6 +257,9 @@ func TestCrossReferenceTricks(t *testing.T) {
 		{"garbage alone", append(bytes.Clone(signed), "<!-- proxy -->"...), ""},
 		{"trailer alone", append(bytes.Clone(signed), "trailer\n<</Size 90/Root 1 0 R>>\n"...), ""},
 	}
+	if got := whys(first(t, append(bytes.Clone(hiding), "startxref\n9\n%%EOF\n"...))); !strings.Contains(got, "from inside the signed bytes") {
+		t.Errorf("references from inside the signed bytes: %q", got)
+	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			s := first(t, row.data)
@@ -335,18 +339,17 @@ func TestAllowedChanges(t *testing.T) {
 func TestFurtherSignatures(t *testing.T) {
 	f := form()
 	o := newOffice(t)
-	const signing, stamping, seen = "signature", "timestamp", "annotation"
+	const signing, stamped, seen = "signature", "timestamp", "annotation"
 	inEmpty := update{objects: f.edit(20, "/T(Drugi)", "/T(Drugi)/V 91 0 R/F 132/AP<</N 16 0 R>>")}
 	inNew := func(rect, value string) update {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
 			75: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Trzeci)/V " + value + "/AP<</N 16 0 R>>/P 13 0 R/Rect[" + rect + "]>>"}}
 	}
-	token := "<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>"
 	for level, want := range [][]string{
-		{signing, signing, signing, stamping, seen},
-		{signing + certified, signing + certified, signing + certified, stamping, seen + certified},
-		{signing, signing, signing, stamping, seen + certified},
-		{signing, signing, signing, stamping, seen + certified},
+		{signing, signing, signing, stamped, seen},
+		{signing + certified, signing + certified, signing + certified, stamped, seen + certified},
+		{signing, signing, signing, stamped, seen + certified},
+		{signing, signing, signing, stamped, seen + certified},
 	} {
 		signed := o.signDraft(t, f, "")
 		if level > 0 {
@@ -355,7 +358,7 @@ func TestFurtherSignatures(t *testing.T) {
 		for i, data := range [][]byte{
 			o.signUpdate(t, signed, inEmpty, 91, ""), o.signUpdate(t, signed, inNew("0 0 0 0", "91 0 R"), 91, ""),
 			o.signUpdate(t, signed, inNew("0 0 300 300", "91 0 R"), 91, ""),
-			inNew("0 0 0 0", token).append(signed), inNew("0 0 300 300", token).append(signed),
+			o.stampUpdate(t, signed, inNew("0 0 0 0", "91 0 R"), 91), o.stampUpdate(t, signed, inNew("0 0 300 300", "91 0 R"), 91),
 		} {
 			s := first(t, data)
 			if got := told(s); got != want[i] {
@@ -530,11 +533,12 @@ func TestObjectsThatASearchFinds(t *testing.T) {
 // rectangle nobody can read may be seen.
 func TestSignatureFieldsInDisguise(t *testing.T) {
 	f := form()
-	signed := newOffice(t).signDraft(t, f, docMDP(2))
+	o := newOffice(t)
+	signed := o.signDraft(t, f, docMDP(2))
 	field := func(kind, rest string) update {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
 			75: "<</Type/Annot/Subtype/" + kind + "/FT/Sig/T(Trzeci)/P 13 0 R" + rest +
-				"/V<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161/ByteRange[0 1 2 3]/Contents<00>>>>>"}}
+				"/V 91 0 R>>"}}
 	}
 	for name, c := range map[string]struct {
 		data update
@@ -544,7 +548,7 @@ func TestSignatureFieldsInDisguise(t *testing.T) {
 		"a link": {field("Link", "/Rect[0 0 0 0]"), false}, "a broken rectangle": {field("Widget", "/Rect[0 0 300.- 300.-]"), false},
 		"a short rectangle": {field("Widget", "/Rect[0 0 300]"), false},
 	} {
-		s := first(t, c.data.append(signed))
+		s := first(t, o.stampUpdate(t, signed, c.data, 91))
 		if got := told(s) == "timestamp"; got != c.want {
 			t.Errorf("%s: %q", name, told(s))
 		}
@@ -573,6 +577,113 @@ func TestReferencesOfAnotherGeneration(t *testing.T) {
 	} {
 		if s := first(t, u.append(signed)); !strings.Contains(told(s), "removal/") {
 			t.Errorf("%s: %q: %v", name, told(s), s.Changes)
+		}
+	}
+}
+
+// TestTimestampsThatAreNone: a field that says it holds a time-stamp, and none that anybody can read, is no evidence.
+func TestTimestampsThatAreNone(t *testing.T) {
+	f := form()
+	o := newOffice(t)
+	value := func(text string) update {
+		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 75: "<</Type/Annot/Subtype/Widget/FT/Sig/T(Trzeci)/Rect[0 0 0 0]/V " + text + ">>"}}
+	}
+	signed := o.signDraft(t, f, docMDP(1))
+	good := o.stampUpdate(t, signed, value("91 0 R"), 91)
+	token := fmt.Sprintf("<%x>", o.token(t, make([]byte, 32), day))
+	sum := sha256.Sum256(slices.Concat(signed[:10], signed[20:], []byte("6 0 obj\n<<")))
+	part := fmt.Sprintf("<%x>", o.token(t, sum[:], day))
+	signs := value("91 0 R")
+	signs.objects[75] = strings.Replace(signs.objects[75], "/V 91 0 R", "/Kids[<</T(a)/V 91 0 R>><</T(b)/V 90 0 R>>]", 1)
+	signs.objects[90] = "<<" + stamping + "/ByteRange[0 1 2 3]/Contents<00>>>"
+	for name, data := range map[string][]byte{
+		"a token": good, "no token": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents<00>>>").append(signed),
+		"a token about something else": value("<<" + stamping + "/ByteRange[0 1 2 3]/Contents" + token + ">>").append(signed),
+		"a token about a part":         value(fmt.Sprintf("<<%s/ByteRange[0 10 20 %d]/Contents%s>>", stamping, len(signed)-10, part)).append(signed),
+		"another imprint":              bytes.Replace(good, []byte("/T(Trzeci)"), []byte("/T(Tretii)"), 1),
+		"a signature beside it":        o.signUpdate(t, signed, signs, 91, ""),
+	} {
+		want := "annotation" + certified
+		if name == "a token" {
+			want = "timestamp"
+		}
+		if got := told(first(t, data)); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	stamped := o.stampUpdate(t, []byte("%PDF-1.7\n"), update{objects: f.with(f.edit(20, "/T(Drugi)", "/T(Drugi)/V 90 0 R"))}, 90)
+	again := o.signUpdate(t, stamped, update{objects: draft{10: f[10]}}, 11, docMDP(1))
+	if got := told(first(t, value("90 0 R").append(again))); got != "annotation"+certified {
+		t.Errorf("an old one again: %q", got)
+	}
+}
+
+// TestFormsWithoutFillableFields: what programs draw signature fields by is frozen as well. Resources that no text is
+// drawn with may change, and so they do where signers put their own looks there.
+func TestFormsWithoutFillableFields(t *testing.T) {
+	f := form()
+	f = f.with(f.edit(6, "7 0 R 9 0 R 20 0 R 21 0 R", "20 0 R")).with(draft{15: "[10 0 R 8 0 R 20 0 R]"})
+	f = f.with(f.edit(6, "/DR<<", "/DR<</XObject<</L 16 0 R>>"))
+	redrawn := f.with(f.edit(6, "/SigFlags", "/NeedAppearances true/SigFlags"))
+	o := newOffice(t)
+	const other = "other" + undefined
+	for _, row := range []struct {
+		name string
+		draft
+		from, to, want string
+	}{
+		{"looks to be made anew", f, "/SigFlags", "/NeedAppearances true/SigFlags", other}, {"by a reference", f, "/SigFlags", "/NeedAppearances 98 0 R/SigFlags", other},
+		{"not to be made anew", f, "/SigFlags", "/NeedAppearances false/SigFlags", "other"}, {"no more to be made anew", redrawn, "true", "false", other},
+		{"alignment", f, "/SigFlags", "/Q 1/SigFlags", other}, {"look of text", f, "/F 12 Tf", "/F 1 Tf", other}, {"no look of text", f, "/DA(/F 12 Tf)", "", other},
+		{"font", f, "/F 5 0 R", "/F 16 0 R", other}, {"no font", f, "/F 5 0 R", "", other}, {"no resources", f, "/DR", "/Old", other},
+		{"further font", f, "/F 5 0 R", "/F 5 0 R/G 5 0 R", "other"}, {"further form", f, "/L 16 0 R", "/M 18 0 R", "other"},
+		{"further form, looks made anew", redrawn, "/L 16 0 R", "/M 18 0 R", other}, {"form in XML", f, "/SigFlags", "/XFA 4 0 R/SigFlags", "content" + visual},
+	} {
+		u := update{objects: row.draft.edit(6, row.from, row.to).with(draft{98: "true"})}
+		if s := first(t, u.append(o.signDraft(t, row.draft, ""))); told(s) != row.want {
+			t.Errorf("%s: told %v, want %q", row.name, s.Changes, row.want)
+		}
+	}
+	if s := first(t, update{objects: draft{5: "<</Type/Font/Subtype/Type3>>"}}.append(o.signDraft(t, f.with(draft{3: f[13], 13: strings.Replace(f[13], "/F 5 0 R", "", 1)}).with(
+		draft{3: strings.Replace(f[3], "/F 5 0 R", "", 1)}), ""))); told(s) != other {
+		t.Errorf("font written anew: %v", s.Changes)
+	}
+}
+
+// TestWordsOfTheStructure: what is read out in the place of what is shown is told by its name, and comes for what is
+// new alone.
+func TestWordsOfTheStructure(t *testing.T) {
+	f := form()
+	tagged := f.with(structure(f)).with(draft{101: "<</S/Document/K[0 104 0 R]/P 100 0 R>>", 104: "<</S/Figure/K 1/P 101 0 R/Alt(10)>>"})
+	signed := newOffice(t).signDraft(t, tagged, "")
+	direct := f.edit(15, "8 0 R", "8 0 R 83 0 R<</Subtype/Text/Rect[0 0 9 9]>>")[15]
+	names := func(element string) draft {
+		return draft{101: "<</S/Document/K[0 104 0 R 103 0 R]/P 100 0 R>>", 103: element, 15: direct, 83: "<</Subtype/Text/StructParent 1>>"}
+	}
+	const allowed, was = "the structure of the document names what was added", "the words that stand for what is shown were changed: "
+	for name, row := range map[string]struct {
+		draft
+		what string
+		rule signature.Rule
+	}{
+		"a comment": {names("<</S/Annot/K<</Type/OBJR/Obj 83 0 R>>>>"), allowed, ""}, "an old comment": {names("<</S/Annot/K<</Type/OBJR/Obj 8 0 R>>>>"), allowed, ""},
+		"a comment, with words":      {names("<</S/Annot/Alt(nowa)/K<</Type/OBJR/Obj 83 0 R>>>>"), allowed + ", and has words for it", ""},
+		"an old comment, with words": {names("<</S/Annot/Alt(9999)/K<</Type/OBJR/Obj 8 0 R>>>>"), "", signature.RuleUndefined},
+		"words above":                {names("<</S/Sect/Alt(9999)/K[<</S/Annot/K<</Type/OBJR/Obj 8 0 R>>>>]>>"), "", signature.RuleUndefined},
+		"Obj of an element":          {names("<</Type/OBJR/S/P/Obj 83 0 R/K 0/Alt(9999)>>"), "", signature.RuleUndefined}, "a form XObject": {names("<</S/P/K<</Type/OBJR/Obj 18 0 R>>>>"), "", signature.RuleUndefined},
+		"marked content": {names("<</S/P/K<</Type/MCR/Stm 4 0 R/Obj 83 0 R>>/Alt(9999)>>"), "", signature.RuleUndefined}, "no object": {names("<</S/P/K<</Type/OBJR>>>>"), "", signature.RuleUndefined},
+		"marked content of two types": {names("<</S/P/K<</Type/OBJR/MCID 0/Obj 83 0 R>>/Alt(9999)>>"), "", signature.RuleUndefined},
+		"an expansion":                {names("<</S/Annot/E(9999)/K<</Type/OBJR/Obj 83 0 R>>>>"), "", signature.RuleUndefined},
+		"Alt":                         {draft{104: "<</S/Figure/K 1/P 101 0 R/Alt(9999)>>"}, was + "Alt", signature.RuleUndefined},
+		"no Alt":                      {draft{104: "<</S/Figure/K 1/P 101 0 R>>"}, was + "Alt", signature.RuleUndefined},
+		"E and actual":                {draft{104: "<</S/Figure/K 1/P 101 0 R/Alt(10)/E(9)/ActualText(9)>>"}, was + "ActualText E", signature.RuleUndefined},
+	} {
+		s := first(t, update{objects: row.draft}.append(signed))
+		found := slices.ContainsFunc(s.Changes, func(c signature.Change) bool {
+			return c.Rule == row.rule && (c.What == row.what || row.what == "" && strings.Contains(c.What, "StructTreeRoot"))
+		})
+		if !found || row.rule == "" && whys(s) != "" {
+			t.Errorf("%s: %v, want %q", name, s.Changes, row.what)
 		}
 	}
 }

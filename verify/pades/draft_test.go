@@ -88,6 +88,7 @@ type update struct {
 	trailer string         // keys that come first in the trailer, so that they are not the last of a kind
 	size    int            // of the trailer, 0 for enough
 	root    int
+	info    int    // of the trailer, 0 for object 12
 	start   int    // of startxref, 0 for the table
 	before  string // bytes before the objects
 	after   string // bytes after the end
@@ -129,7 +130,8 @@ func (u update) append(file []byte) []byte {
 	if u.size == 0 {
 		size = trailerSize
 	}
-	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info 12 0 R%s>>\n", u.trailer, size, root, previous(file))
+	info := max(u.info, 12)
+	out = fmt.Appendf(out, "trailer\n<<%s/Size %d/Root %d 0 R/Info %d 0 R%s>>\n", u.trailer, size, root, info, previous(file))
 	if u.start > 0 {
 		at = u.start
 	}
@@ -189,7 +191,7 @@ func (o office) signDraft(t testing.TB, d draft, reference string) []byte {
 func (o office) signUpdate(t testing.TB, file []byte, u update, number int, reference string) []byte {
 	t.Helper()
 	const hole = 1200
-	out, start, end := u.prepare(file, number, reference, hole)
+	out, start, end := u.prepare(file, number, approval+reference, hole)
 	h := sha256.New()
 	h.Write(out[:start])
 	h.Write(out[end:])
@@ -201,12 +203,28 @@ func (o office) signUpdate(t testing.TB, file []byte, u update, number int, refe
 	return out
 }
 
+// stampUpdate appends an update that holds the dictionary of a document time-stamp.
+func (o office) stampUpdate(t testing.TB, file []byte, u update, number int) []byte {
+	t.Helper()
+	out, start, end := u.prepare(file, number, stamping, 4000)
+	h := sha256.New()
+	h.Write(out[:start])
+	h.Write(out[end:])
+	copy(out[start+1:], fmt.Sprintf("%x", o.token(t, h.Sum(nil), day)))
+	return out
+}
+
+// What a dictionary says of itself.
+const (
+	approval = "/Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)"
+	stamping = "/Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
+)
+
 // prepare appends the update with a signature dictionary that has a hole for so many bytes, from start to end.
-func (u update) prepare(file []byte, number int, reference string, hole int) (out []byte, start, end int) {
+func (u update) prepare(file []byte, number int, keys string, hole int) (out []byte, start, end int) {
 	const width = 10
 	mark := strings.Repeat("*", width)
-	u.objects = u.objects.with(draft{number: "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260301120000Z)" + reference +
-		"/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
+	u.objects = u.objects.with(draft{number: "<<" + keys + "/ByteRange[0 " + mark + " " + mark + " " + mark + "]/Contents<" + strings.Repeat("00", hole) + ">>>"})
 	out = u.append(file)
 	start = bytes.LastIndex(out, []byte("/Contents<")) + len("/Contents")
 	end = start + 2*hole + 2

@@ -34,7 +34,7 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		return nil, err
 	}
 	r := &reader{budget: b,
-		file: file, ids: map[string]int{}, stores: map[int]evidence{}, later: map[int][]pdf.Change{},
+		file: file, fields: map[pdf.Ref]*dictionary{}, ids: map[string]int{}, stores: map[int]evidence{}, later: map[int][]pdf.Change{},
 		hashes: prefixes{budget: b, data: data, states: map[string][]prefix{}},
 	}
 	if err := r.collect(fields); err != nil {
@@ -65,7 +65,8 @@ type reader struct {
 	budget       *budget.Budget
 	file         *pdf.Document
 	dictionaries []*dictionary
-	loose        []*signature.Timestamp // document time-stamps without an earlier signature
+	fields       map[pdf.Ref]*dictionary // by the object of the field
+	loose        []*signature.Timestamp  // document time-stamps without an earlier signature
 	ids          map[string]int
 	hashes       prefixes
 	stores       map[int]evidence     // by revision
@@ -83,21 +84,27 @@ type dictionary struct {
 	info    *cms.SignerInfo      // of signed, nil when the CMS cannot be read
 	cms     *cms.SignedData
 	token   *timestamp.Token // of a document time-stamp
+	stamps  bool             // a token is there that is about the byte range
 	evident bool             // the store of the document holds revocation data for the signer
 }
 
 // collect lists the signature dictionaries once each, oldest revision first.
 func (r *reader) collect(fields []pdf.Field) error {
-	seen := map[*pdf.Signature]bool{}
+	seen := map[*pdf.Signature]*dictionary{}
 	for _, f := range fields {
-		if f.Signature == nil || seen[f.Signature] {
+		if f.Signature == nil {
 			continue
 		}
-		seen[f.Signature] = true
-		if len(r.dictionaries) >= maxSignatures {
-			return fmt.Errorf("PDF: more than %d signatures", maxSignatures)
+		d := seen[f.Signature]
+		if d == nil {
+			if len(r.dictionaries) >= maxSignatures {
+				return fmt.Errorf("PDF: more than %d signatures", maxSignatures)
+			}
+			d = &dictionary{Signature: f.Signature, field: f.Name, lock: f.Lock}
+			seen[f.Signature] = d
+			r.dictionaries = append(r.dictionaries, d)
 		}
-		r.dictionaries = append(r.dictionaries, &dictionary{Signature: f.Signature, field: f.Name, lock: f.Lock})
+		r.fields[f.Ref] = d
 	}
 	slices.SortStableFunc(r.dictionaries, func(a, b *dictionary) int { return int(a.end() - b.end()) })
 	return nil

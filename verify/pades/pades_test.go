@@ -271,7 +271,7 @@ func TestStoresOfAllRevisions(t *testing.T) {
 // A CMS that brings what it is about along is about that, not about the file.
 func TestOwnContentIsNotIntact(t *testing.T) {
 	o := newOffice(t)
-	out, start, end := update{objects: form()}.prepare([]byte("%PDF-1.7\n"), 11, "", 12000)
+	out, start, end := update{objects: form()}.prepare([]byte("%PDF-1.7\n"), 11, approval, 12000)
 	covered := slices.Concat(out[:start], out[end:])
 	signed, err := cms.Sign(cms.SignConfig{Signer: o.officer.key, Certificate: o.officer.cert.Raw, Hash: crypto.SHA256, Content: covered})
 	if err != nil {

@@ -11,17 +11,19 @@ import (
 
 // documentTimestamp opens the token of a DocTimeStamp dictionary.
 func (r *reader) documentTimestamp(d *dictionary) {
-	if d.Type != "" && d.Type != "DocTimeStamp" {
-		return // a time-stamp in a dictionary of type Sig is neither (EN 319 142-1 5.4.3)
-	}
 	var store [][]byte
 	if d.Revision >= 0 {
 		store = r.everything().certificates
 	}
-	d.token = timestamp.Open(r.budget, "", signature.DocumentTimestamp, d.Contents, store)
-	d.token.ID = r.unique(d.token.ID)
-	d.token.Structure = append(d.token.Structure, d.Problems...)
-	d.token.Compare(r.covered(d))
+	token := timestamp.Open(r.budget, "", signature.DocumentTimestamp, d.Contents, store)
+	token.Compare(r.covered(d))
+	d.stamps = d.Consistent && token.Imprint
+	if d.Type != "" && d.Type != "DocTimeStamp" {
+		return // a time-stamp in a dictionary of type Sig is no evidence (EN 319 142-1 5.4.3)
+	}
+	token.ID = r.unique(token.ID)
+	token.Structure = append(token.Structure, d.Problems...)
+	d.token = token
 }
 
 // coverage gives the security stores to every signature, each document time-stamp to the signatures

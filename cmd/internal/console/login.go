@@ -13,11 +13,11 @@ import (
 	"trustcore/internal/audit"
 )
 
-// Limits of the login. A code has 256 bits: the limit on guesses is there to be seen in the audit log,
-// and to keep that log short.
+// Limits of the login. A code has 256 bits and can't be guessed: the limit keeps the audit log short. A right code is taken
+// whatever others guess.
 const (
 	codeLife    = 2 * time.Minute
-	maxGuesses  = 10 // wrong codes in a guessWindow; then every login is refused until it is over
+	maxGuesses  = 10 // wrong codes in a guessWindow; those beyond are not recorded
 	guessWindow = time.Minute
 	maxForm     = 64 << 10 // bytes of a form without files
 )
@@ -139,13 +139,12 @@ func (c *Console) redeem(code string) (login, string) {
 	if now.Sub(c.guesses.since) >= guessWindow {
 		c.guesses = guesses{since: now}
 	}
-	if c.guesses.wrong >= maxGuesses {
-		return login{}, "login-limited"
-	}
 	key := digest(sha256.Sum256([]byte(code)))
 	l, known := c.codes[key]
 	delete(c.codes, key)
 	switch {
+	case !known && c.guesses.wrong >= maxGuesses:
+		return login{}, "login-limited"
 	case !known:
 		c.guesses.wrong++
 		return login{actor: audit.Actor{Kind: "officer", ID: "unknown"}}, "login-unknown"

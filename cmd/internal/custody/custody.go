@@ -20,6 +20,7 @@ import (
 
 	"trustcore/hsm"
 	"trustcore/internal/audit"
+	"trustcore/internal/cms"
 	"trustcore/internal/store"
 	"trustcore/pki"
 )
@@ -37,6 +38,11 @@ type Config struct {
 	} `koanf:"hsm"`
 	PKIURL string `koanf:"pki_url"` // where OCSP, CRLs and certificates are reached, as it stands in certificates
 
+	TSAPolicy string `koanf:"tsa_policy"` // OID of the operator's time-stamp policy; default is one of the arc for examples
+	// TSAClock: "kernel" gives time-stamps only while the kernel says that the clock is synchronised; "trust", the default, gives them
+	// all the same, then without an accuracy.
+	TSAClock string `koanf:"tsa_clock"`
+
 	Logger  *slog.Logger          `koanf:"-"`
 	Metrics prometheus.Registerer `koanf:"-"` // optional
 }
@@ -44,10 +50,14 @@ type Config struct {
 // SoftHSM is the module that Debian's softhsm2 installs.
 const SoftHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
+// The settings of TSAClock.
+const trustClock, kernelClock = "trust", "kernel"
+
 // Defaults are the settings of one machine with SoftHSM2.
 func Defaults() Config {
 	var c Config
 	c.HSM.Module, c.HSM.Token, c.HSM.Sessions = SoftHSM, "trustcore", 8
+	c.TSAPolicy, c.TSAClock = pki.DefaultTSAPolicy, trustClock
 	return c
 }
 
@@ -64,6 +74,11 @@ func (c *Config) Check() error {
 		return fmt.Errorf("node: %q is no name of a node: 1 to 63 of a-z, 0-9 and -", c.Node)
 	case c.HSM.Sessions < 1:
 		return errors.New("hsm.sessions: at least 1")
+	case c.TSAClock != trustClock && c.TSAClock != kernelClock:
+		return fmt.Errorf("tsa_clock: %q is neither %q nor %q", c.TSAClock, trustClock, kernelClock)
+	}
+	if _, err := cms.ParseOID(c.TSAPolicy); err != nil {
+		return fmt.Errorf("tsa_policy: %q is no object identifier such as 1.3.6.1.4.1.32473.1.1", c.TSAPolicy)
 	}
 	if _, err := os.Stat(c.HSM.Module); err != nil {
 		return fmt.Errorf("hsm.module: %w; install softhsm2 (apt-get install softhsm2) or name the vendor's module", err)
@@ -172,7 +187,9 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
 	}
-	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Logger: c.cfg.Logger}
+	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Logger: c.cfg.Logger,
+		TSAPolicy: c.cfg.TSAPolicy, StrictClock: c.cfg.TSAClock == kernelClock, Recorded: c.recorded,
+		NewKey: c.newKey, OpenKey: c.openKey, RetireKey: c.retireKey}
 	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
 		return nil, fmt.Errorf("authority: %w", err)
 	}
@@ -182,32 +199,30 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	if cfg.RootKey, err = c.HSM.Signer(ctx, keys["root"]); err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
 	}
-	issuing, err := c.delegate(ctx, issuingFile, keys["issuing"])
-	if err != nil {
+	if cfg.Issuing, err = ReadCertificate(c.pki(issuingFile)); err != nil {
 		return nil, err
 	}
-	cfg.Issuing, cfg.IssuingKey = issuing.Certificate, issuing.Key
-	if cfg.OCSP, err = c.delegate(ctx, ocspFile, keys["ocsp"]); err != nil {
+	if cfg.IssuingKey, err = c.HSM.Signer(ctx, keys["issuing"]); err != nil {
+		return nil, fmt.Errorf("key of %s: %w", issuingFile, err)
+	}
+	if cfg.OCSP, err = c.delegate(ocspFile, keys["ocsp"]); err != nil {
 		return nil, err
 	}
 	if keys["time-stamping"] != "" {
-		if cfg.TSA, err = c.delegate(ctx, tsaFile, keys["time-stamping"]); err != nil {
+		if cfg.TSA, err = c.delegate(tsaFile, keys["time-stamping"]); err != nil {
 			return nil, err
 		}
 	}
 	return pki.New(ctx, cfg)
 }
 
-func (c *Custody) delegate(ctx context.Context, file, key string) (pki.Delegate, error) {
+// delegate is the first one of its role; its key may be retired since.
+func (c *Custody) delegate(file, key string) (pki.Delegate, error) {
 	certificate, err := ReadCertificate(c.pki(file))
 	if err != nil {
 		return pki.Delegate{}, err
 	}
-	signer, err := c.HSM.Signer(ctx, key)
-	if err != nil {
-		return pki.Delegate{}, fmt.Errorf("key of %s: %w", file, err)
-	}
-	return pki.Delegate{Certificate: certificate, Key: signer}, nil
+	return pki.Delegate{Certificate: certificate, KeyID: key}, nil
 }
 
 // Chain returns the authorities' certificates in PEM: issuing, then root.

@@ -6,13 +6,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 
@@ -51,7 +49,7 @@ func (s Server) Run(ctx context.Context) error {
 	}
 	server := &http.Server{
 		Handler:           s.Door().Guard(s.Handler),
-		TLSConfig:         s.TLS,
+		TLSConfig:         s.TLS.Clone(), // net/http writes into it, and listeners share one
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -117,59 +115,4 @@ func bindFree(_, _ string, c syscall.RawConn) error {
 		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_FREEBIND, 1)
 	})
 	return errors.Join(err, failed)
-}
-
-// Identity is what a daemon shows to the others and whom it trusts.
-type Identity struct {
-	Certificate string `koanf:"certificate"` // PEM chain, the daemon's certificate first
-	Key         string `koanf:"key"`         // PEM private key, mode 0600
-	CA          string `koanf:"ca"`          // PEM certificates that the peer's chain must end in
-}
-
-// Check names the missing key.
-func (id Identity) Check() error {
-	for key, value := range map[string]string{"certificate": id.Certificate, "key": id.Key, "ca": id.CA} {
-		if value == "" {
-			return fmt.Errorf("identity.%s is missing: the path of a PEM file", key)
-		}
-	}
-	return nil
-}
-
-// Server returns the settings of a listener. With clients every client must show a certificate of the CA.
-func (id Identity) Server(clients bool) (*tls.Config, error) {
-	certificate, pool, err := id.load()
-	if err != nil {
-		return nil, err
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}
-	if clients {
-		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool
-	}
-	return c, nil
-}
-
-// Client returns the settings of a connection to another daemon.
-func (id Identity) Client() (*tls.Config, error) {
-	certificate, pool, err := id.load()
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: pool}, nil
-}
-
-func (id Identity) load() (tls.Certificate, *x509.CertPool, error) {
-	certificate, err := tls.LoadX509KeyPair(id.Certificate, id.Key)
-	if err != nil {
-		return certificate, nil, fmt.Errorf("identity: %w", err)
-	}
-	pem, err := os.ReadFile(id.CA)
-	if err != nil {
-		return certificate, nil, fmt.Errorf("identity.ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return certificate, nil, fmt.Errorf("identity.ca: %s holds no PEM certificate", id.CA)
-	}
-	return certificate, pool, nil
 }

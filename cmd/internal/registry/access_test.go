@@ -1,29 +1,19 @@
 package registry_test
 
 import (
-	"context"
 	"net/netip"
 	"testing"
 	"time"
 
 	"trustcore/cmd/internal/registry"
-	"trustcore/internal/audit"
-	"trustcore/internal/store"
+	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/store/storetest"
 )
 
 // openAt is open with a clock that the test turns.
 func openAt(t *testing.T, clock *time.Time) *registry.Registry {
 	t.Helper()
-	db, err := store.Open(t.Context(), storetest.SQLite(t))
-	must(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	must(t, err)
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
-	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: func() time.Time { return *clock },
-		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/24"), Hub: netip.MustParseAddr("10.64.0.1")}})
-	must(t, err)
+	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), func() time.Time { return *clock })
 	return r
 }
 

@@ -35,21 +35,20 @@ func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string
 		return "", r.refused(ctx, actor, "enrolment.token", rec.Order,
 			refuse("order %s (%s, %s) does not wait for an office to enrol", order, rec.Kind, rec.State))
 	}
-	if err := r.record(ctx, actor, "enrolment.token", rec.Order, audit.Granted, ""); err != nil {
-		return "", err
-	}
 	secret := make([]byte, 24)
 	if _, err := rand.Read(secret); err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(secret)
-	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM enrolments WHERE order_id = $1 AND used_at = ''`, order); err != nil {
+	err = r.act(ctx, actor, "enrolment.token", rec.Order, "", func() error {
+		return r.db.InTx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM enrolments WHERE order_id = $1 AND used_at = ''`, order); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, `INSERT INTO enrolments (token, order_id, expires_at) VALUES ($1, $2, $3)`,
+				digest(token), order, r.now().UTC().Add(tokenLife).Format(timeFormat))
 			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO enrolments (token, order_id, expires_at) VALUES ($1, $2, $3)`,
-			digest(token), order, r.now().UTC().Add(tokenLife).Format(timeFormat))
-		return err
+		})
 	})
 	if err != nil {
 		return "", fmt.Errorf("token for order %s: %w", order, err)
@@ -65,18 +64,20 @@ func digest(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// ErrToken refuses a token that is nobody's. What it was once is not said: who guesses learns nothing.
+var ErrToken error = &Refusal{"token: it is unknown, void or expired; ask the data centre for a new one"}
+
 // Enrol takes the office's public parts for the order that the token stands for, once. The same parts
 // sent again with the same token are taken as a repetition; other parts are refused.
 func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Record, error) {
 	if err := checkPublicKey(e.PublicKey); err != nil {
 		return nil, err
 	}
-	unknown := refuse("token: it is unknown, void or expired; ask the data centre for a new one")
 	var used, expires string
 	var before Enrolment
 	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr FROM enrolments WHERE token = $1`, digest(token))
 	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR); errors.Is(err, sql.ErrNoRows) {
-		return nil, unknown
+		return nil, ErrToken
 	} else if err != nil {
 		return nil, fmt.Errorf("enrolment: %w", err)
 	}
@@ -92,13 +93,14 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 	case used != "":
 		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, refuse("token: it was used already with other keys"))
 	case r.now().After(parseTime(expires)) || rec.State != Approved:
-		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, unknown)
+		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, ErrToken)
 	}
-	if err := r.record(ctx, actor, "enrolment.use", rec.Order, audit.Granted, ""); err != nil {
-		return nil, err
+	if err := r.canUse(rec.Order, e); err != nil {
+		return nil, errors.Join(err, r.record(ctx, actor, "enrolment.use", rec.Order, audit.Refused, err.Error()))
 	}
-	err = r.change(ctx, func(tx *sql.Tx) error { return r.useToken(ctx, tx, token, e) })
-	return rec, r.refused(ctx, actor, "enrolment.use", rec.Order, err)
+	return rec, r.act(ctx, actor, "enrolment.use", rec.Order, "", func() error {
+		return r.change(ctx, func(tx *sql.Tx) error { return r.useToken(ctx, tx, token, e) })
+	})
 }
 
 // useToken marks the token used; of two that come at once, one wins.

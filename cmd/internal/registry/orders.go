@@ -22,10 +22,7 @@ func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(form
 
 // Submit takes an order for another officer to decide. The officer who submits can't approve.
 func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	if err := o.checkDates(r.now()); err != nil {
+	if err := r.check(o); err != nil {
 		return err
 	}
 	if err := r.admissible(ctx, o); err != nil {
@@ -35,21 +32,31 @@ func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error
 	if err != nil {
 		return fmt.Errorf("order %s: %w", o.ID, err)
 	}
-	if err := r.record(ctx, actor, "order.submit", o, audit.Granted, ""); err != nil {
-		return err
-	}
-	err = r.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp())
-		return err
+	return r.act(ctx, actor, "order.submit", o, "", func() error {
+		err := r.change(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp())
+			return err
+		})
+		if store.Taken(err) {
+			return refuse("order %s is already there: give it another number", o.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("order %s: %w", o.ID, err)
+		}
+		return nil
 	})
-	if store.Taken(err) {
-		return r.refused(ctx, actor, "order.submit", o, refuse("order %s is already there: give it another number", o.ID))
+}
+
+// check holds an order against the rules of the form, the clock, and what can be made.
+func (r *Registry) check(o Order) error {
+	if err := o.check(); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("order %s: %w", o.ID, err)
+	if err := o.checkDates(r.now()); err != nil || o.Kind == Change {
+		return err
 	}
-	return nil
+	return r.canCarryOut(o)
 }
 
 // refused records the refusal and returns it.
@@ -90,7 +97,13 @@ func (r *Registry) admissible(ctx context.Context, o Order) error {
 			return refuse("components[%d]: %s is already switched on for %s by order %s", i, c, o.Partner.ID, on[c])
 		}
 	}
-	return nil
+	if !o.Has(VPN) {
+		return nil
+	}
+	return r.db.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := r.freeAddress(ctx, tx)
+		return err
+	})
 }
 
 // componentsOn returns, for each component that is on, the order that switched it on.
@@ -121,22 +134,21 @@ func (r *Registry) Approve(ctx context.Context, actor audit.Actor, id string) er
 	if err := r.decidable(ctx, actor, rec); err != nil {
 		return r.refused(ctx, actor, "order.approve", rec.Order, err)
 	}
-	if err := r.record(ctx, actor, "order.approve", rec.Order, audit.Granted, ""); err != nil {
+	return r.act(ctx, actor, "order.approve", rec.Order, "", func() error {
+		err := r.change(ctx, func(tx *sql.Tx) error {
+			if err := r.decide(ctx, tx, actor, id, Approved, ""); err != nil {
+				return err
+			}
+			if rec.Kind == Change {
+				return endComponents(ctx, tx, rec.Order)
+			}
+			return beginComponents(ctx, tx, rec.Order)
+		})
+		if store.Taken(err) {
+			return refuse("order %s: a component was switched on by another order meanwhile", id)
+		}
 		return err
-	}
-	err = r.change(ctx, func(tx *sql.Tx) error {
-		if err := r.decide(ctx, tx, actor, id, Approved, ""); err != nil {
-			return err
-		}
-		if rec.Kind == Change {
-			return endComponents(ctx, tx, rec.Order)
-		}
-		return beginComponents(ctx, tx, rec.Order)
 	})
-	if store.Taken(err) {
-		err = refuse("order %s: a component was switched on by another order meanwhile", id)
-	}
-	return r.refused(ctx, actor, "order.approve", rec.Order, err)
 }
 
 // Reject declines an order for a reason that the submitter sees.
@@ -151,11 +163,9 @@ func (r *Registry) Reject(ctx context.Context, actor audit.Actor, id, reason str
 	if rec.State != Submitted {
 		return r.refused(ctx, actor, "order.reject", rec.Order, refuse("order %s is %s: only a submitted order can be rejected", id, rec.State))
 	}
-	if err := r.record(ctx, actor, "order.reject", rec.Order, audit.Granted, reason); err != nil {
-		return err
-	}
-	err = r.change(ctx, func(tx *sql.Tx) error { return r.decide(ctx, tx, actor, id, Rejected, reason) })
-	return r.refused(ctx, actor, "order.reject", rec.Order, err)
+	return r.act(ctx, actor, "order.reject", rec.Order, reason, func() error {
+		return r.change(ctx, func(tx *sql.Tx) error { return r.decide(ctx, tx, actor, id, Rejected, reason) })
+	})
 }
 
 func (r *Registry) decidable(ctx context.Context, actor audit.Actor, rec *Record) error {

@@ -22,6 +22,13 @@ type Config struct {
 	Now   func() time.Time
 	Pool  AddressPool // tunnel addresses
 
+	// CanCarryOut says which field of an activation order can't be carried out as it is written, with a *FieldError: who makes
+	// keys and certificates knows what it can make. It is asked before an order is taken.
+	CanCarryOut func(o Order) error
+	// CanUse refuses keys and requests of an office that are of no use for its order, with a *FieldError. It is asked before a
+	// token is used up.
+	CanUse func(o Order, e Enrolment) error
+
 	Leader Leader // optional: who runs the data centre
 }
 
@@ -32,7 +39,9 @@ type Registry struct {
 	now   func() time.Time
 	pool  AddressPool
 
-	leader Leader
+	canCarryOut func(Order) error
+	canUse      func(Order, Enrolment) error
+	leader      Leader
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and renewed at every change; guarded by mu
@@ -58,17 +67,21 @@ var schema = []string{
 	`CREATE TABLE keys (id TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, UNIQUE (order_id, name))`,
 	`CREATE TABLE revision (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
 	`INSERT INTO revision (name, value) VALUES ('wish', 1)`,
+	`CREATE TABLE motions (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL,
+		proposed_by TEXT NOT NULL, proposed_at TEXT NOT NULL, decided_by TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+		outcome TEXT NOT NULL DEFAULT '')`,
 }
 
 // Open brings the schema up to date and returns the registry.
 func Open(ctx context.Context, cfg Config) (*Registry, error) {
-	if cfg.DB == nil || cfg.Audit == nil || cfg.Now == nil || !cfg.Pool.Prefix.IsValid() {
-		return nil, errors.New("registry: DB, Audit, Now or Pool is missing")
+	if cfg.DB == nil || cfg.Audit == nil || cfg.Now == nil || !cfg.Pool.Prefix.IsValid() || cfg.CanCarryOut == nil || cfg.CanUse == nil {
+		return nil, errors.New("registry: DB, Audit, Now, Pool, CanCarryOut or CanUse is missing")
 	}
 	if err := cfg.DB.Migrate(ctx, "registry", schema); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, leader: cfg.Leader, changed: make(chan struct{})}, nil
+	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, leader: cfg.Leader,
+		canCarryOut: cfg.CanCarryOut, canUse: cfg.CanUse, changed: make(chan struct{})}, nil
 }
 
 // Leader returns who runs the data centre.
@@ -103,7 +116,20 @@ func (r *Registry) change(ctx context.Context, do func(tx *sql.Tx) error) error 
 	return err
 }
 
-// record writes an audit entry of an officer's act on an order.
+// act writes that an act on an order is granted, does it, and writes too when it came to nothing.
+func (r *Registry) act(ctx context.Context, actor audit.Actor, action string, o Order, reason string, do func() error) error {
+	if err := r.record(ctx, actor, action, o, audit.Granted, reason); err != nil {
+		return err
+	}
+	err := do()
+	if err == nil {
+		return nil
+	}
+	// Who asked may be gone; the entry above must not stand for an act that did not happen.
+	return errors.Join(err, r.record(context.WithoutCancel(ctx), actor, action, o, audit.Failed, err.Error()))
+}
+
+// record writes an audit entry of somebody's act on an order.
 func (r *Registry) record(ctx context.Context, actor audit.Actor, action string, o Order, outcome, reason string) error {
 	_, err := r.audit.Append(ctx, audit.Entry{
 		Time: r.now(), Actor: actor, Action: action, Subject: o.ID, Partner: o.Partner.ID, Order: o.ID,

@@ -1,0 +1,106 @@
+package rights_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/rights"
+	"trustcore/internal/problem"
+)
+
+func certificate(t *testing.T, serial int64, from, until time.Time) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: from, NotAfter: until}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestKnown walks a list through its life: none yet, there, changed, silent, too old, heard again.
+func TestKnown(t *testing.T) {
+	now := time.Now()
+	known := rights.NewKnown(time.Hour, func() time.Time { return now })
+	c := certificate(t, 1, now.Add(-time.Hour), now.Add(3*time.Hour))
+	ezd := rights.Client{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd", Serial: "1"}, Fingerprint: rights.Fingerprint(c)}
+	guard := rights.Guard{Listener: rights.Verify, Standing: known.Standing}
+	want := func(step string, status int, detail string) {
+		t.Helper()
+		_, err := guard.AdmitCertificate(t.Context(), c, "/")
+		var p *problem.Problem
+		switch {
+		case status == http.StatusOK && err != nil:
+			t.Errorf("%s: %v", step, err)
+		case status != http.StatusOK && (!errors.As(err, &p) || p.Status != status || detail != "" && p.Detail != detail):
+			t.Errorf("%s: %v; want %d %s", step, err, status, detail)
+		}
+	}
+	want("before the first list", http.StatusServiceUnavailable, "")
+	known.Take(&rights.Clients{Digest: "a", Clients: []rights.Client{ezd}})
+	want("on the list", http.StatusOK, "")
+	now = now.Add(50 * time.Minute)
+	known.Take(nil)
+	now = now.Add(50 * time.Minute)
+	want("silent for less than its life", http.StatusOK, "")
+	now = now.Add(11 * time.Minute)
+	want("silent for longer", http.StatusServiceUnavailable, "")
+	known.Take(nil)
+	want("heard again", http.StatusOK, "")
+	known.Take(&rights.Clients{Digest: "b", Clients: nil})
+	want("taken off", http.StatusForbidden, rights.ErrUnknown.Error())
+	known.Take(&rights.Clients{Digest: "a", Clients: []rights.Client{ezd}})
+	now = c.NotAfter.Add(time.Second)
+	known.Take(nil)
+	want("after its end", http.StatusForbidden, rights.ErrOutdated.Error())
+	now = c.NotBefore.Add(-time.Second)
+	want("before its beginning", http.StatusForbidden, rights.ErrOutdated.Error())
+	if known.Digest() != "a" {
+		t.Errorf("digest %q", known.Digest())
+	}
+}
+
+// TestProtectServesTheTable lets nothing through that the table does not have, and nobody without a verified certificate.
+func TestProtectServesTheTable(t *testing.T) {
+	now := time.Now()
+	c := certificate(t, 1, now.Add(-time.Hour), now.Add(time.Hour))
+	known := rights.NewKnown(time.Hour, time.Now)
+	known.Take(&rights.Clients{Digest: "a", Clients: []rights.Client{{Holder: rights.Holder{Profile: "partner-client"}, Fingerprint: rights.Fingerprint(c)}}})
+	served := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	h := rights.Guard{Listener: rights.HSM, Standing: known.Standing}.Protect(problem.Door{Name: "gateway", Logger: slog.New(slog.DiscardHandler)}, served)
+	state := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}}}
+	for _, try := range []struct {
+		method, path string
+		tls          *tls.ConnectionState
+		want         int
+	}{
+		{"GET", "/v1/keys", state, 204}, {"POST", "/v1/keys", state, 405}, {"GET", "/v1/orders", state, 404}, {"GET", "/", state, 404},
+		{"GET", "/v1/keys", nil, 403}, {"GET", "/v1/keys", &tls.ConnectionState{PeerCertificates: state.PeerCertificates}, 403},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), try.method, try.path, nil)
+		r.TLS = try.tls
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		if answer.Code != try.want {
+			t.Errorf("%s %s: %d, want %d", try.method, try.path, answer.Code, try.want)
+		}
+	}
+}

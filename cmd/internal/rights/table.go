@@ -1,0 +1,92 @@
+package rights
+
+// Role is what the holder of a certificate is to the appliance.
+type Role string
+
+// The roles. A certificate makes its holder exactly one of them.
+const (
+	Officer     Role = "officer"     // a security admin
+	Office      Role = "office"      // a partner office's program
+	Application Role = "application" // a program of the data centre that has documents verified
+	Gateway     Role = "gateway"     // a VPN gateway: vpnd
+	Verifier    Role = "verifier"    // verifyd
+	Core        Role = "core"        // trustd
+)
+
+// Names of the certificates that the ceremony issues to daemons. What has one of these names but another profile is none of them.
+const (
+	GatewayName  = "vpnd"
+	VerifierName = "verifyd"
+	CoreName     = "trustd"
+)
+
+// Role returns what the holder is; "" of a certificate that opens no door, such as a seal's.
+func (h Holder) Role() Role {
+	switch {
+	case h.Profile == "officer":
+		return Officer
+	case h.Profile == "partner-client":
+		return Office
+	case h.Profile == "daemon-client" && h.Name == GatewayName:
+		return Gateway
+	case h.Profile == "daemon-client":
+		return Application
+	case h.Profile == "daemon-server" && h.Name == VerifierName:
+		return Verifier
+	case h.Profile == "daemon-server" && h.Name == CoreName:
+		return Core
+	}
+	return ""
+}
+
+// Listener names a listener that asks for client certificates.
+type Listener string
+
+// The listeners.
+const (
+	Admin   Listener = "admin"   // of trustd: officers, gateways, verifyd
+	HSM     Listener = "gateway" // of trustd: offices use their keys
+	Verify  Listener = "verify"  // of verifyd, where it is configured to ask for certificates
+	Console Listener = "console" // of trustd: the session of an officer's page, for which its certificate answers
+)
+
+// Right lets roles use a route.
+type Right struct {
+	Listener Listener
+	Route    string // pattern of net/http's ServeMux
+	Roles    []Role
+	What     string // for people
+}
+
+// Table is every right that there is: what is not in it is refused. docs/operations.md shows it.
+var Table = []Right{
+	{Admin, "POST /v1/orders", []Role{Officer}, "submit an order"},
+	{Admin, "GET /v1/orders", []Role{Officer}, "read orders"},
+	{Admin, "POST /v1/orders/approve", []Role{Officer}, "approve another officer's order"},
+	{Admin, "POST /v1/orders/reject", []Role{Officer}, "reject an order"},
+	{Admin, "POST /v1/orders/token", []Role{Officer}, "make an enrolment token"},
+	{Admin, "GET /v1/tunnels", []Role{Officer}, "read what the gateways report"},
+	{Admin, "POST /v1/console/logins", []Role{Officer}, "make a one-time link to the console"},
+	{Admin, "GET /v1/certificates", []Role{Officer}, "read the inventory of certificates"},
+	{Admin, "POST /v1/certificates/suspend", []Role{Officer}, "suspend certificates at once"},
+	{Admin, "GET /v1/officers", []Role{Officer}, "read the officers' certificates"},
+	{Admin, "GET /v1/motions", []Role{Officer}, "read motions"},
+	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release or certify"},
+	{Admin, "POST /v1/motions/approve", []Role{Officer}, "approve another officer's motion"},
+	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
+	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},
+	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier}, "renew the own certificate"},
+	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
+	{Admin, "POST /v1/vpn/status", []Role{Gateway}, "report what is carried out"},
+	{Admin, "GET /v1/clients", []Role{Verifier}, "follow whose certificates count"},
+
+	{HSM, "GET /v1/keys", []Role{Office}, "list the keys that the orders give"},
+	{HSM, "GET /v1/keys/{id}", []Role{Office}, "describe a key"},
+	{HSM, "POST /v1/keys/{id}/sign", []Role{Office}, "sign a digest"},
+	{HSM, "POST /v1/renewals", []Role{Office}, "renew the own certificate"},
+	{HSM, "GET /openapi.json", []Role{Office}, "read the description of the interface"},
+
+	{Verify, "/", []Role{Application, Office, Officer, Core}, "have documents and certificates verified"},
+
+	{Console, "/", []Role{Officer}, "use the console"},
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trustcore/cmd/internal/httpserver"
+)
+
+// operations tells of the services: each can't serve while something that it needs now can't. What is for people to mend in days
+// is a finding.
+func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations {
+	type need = func(context.Context) error
+	all := func(needs ...need) need {
+		return func(ctx context.Context) error {
+			var why []error
+			for _, n := range needs {
+				why = append(why, n(ctx))
+			}
+			return errors.Join(why...)
+		}
+	}
+	authority := func(service string) need {
+		return func(context.Context) error { return d.ca.Serves(service) }
+	}
+	return httpserver.Operations{Metrics: metrics, Findings: d.findings, Services: map[string]need{
+		"admin":     all(d.databaseReady),
+		"console":   all(d.databaseReady),
+		"enrolment": all(d.databaseReady, d.tokenReady),
+		"gateway":   all(d.databaseReady, d.tokenReady),
+		"ocsp":      authority("ocsp"), // answers that were signed before go on without token and database
+		"crl":       authority("crl"),
+		"tsa":       all(authority("tsa"), d.tokenReady, d.databaseReady),
+	}}
+}
+
+func (d *daemon) tokenReady(context.Context) error {
+	if err := d.custody.HSM.Health(); err != nil {
+		return fmt.Errorf("HSM: %w", err)
+	}
+	return nil
+}
+
+// databaseReady reads a row that every database of ours has: a connection alone says nothing of a file that is gone or damaged.
+func (d *daemon) databaseReady(ctx context.Context) error {
+	if _, _, err := d.registry.Wish(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// findings is what people should know.
+func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
+	found := d.expiryFindings(ctx, time.Now())
+	for _, f := range d.ca.Findings() {
+		state := httpserver.Amber
+		if f.Red {
+			state = httpserver.Red
+		}
+		found = append(found, httpserver.Finding{State: state, What: f.What, Remedy: f.Remedy})
+	}
+	if end, failed := d.self.State(); failed != nil {
+		found = append(found, httpserver.Finding{State: httpserver.Amber, Remedy: "look at the HSM and the log; it is tried again every five minutes",
+			What: fmt.Sprintf("trustd's own certificate, which ends %s, was not renewed: %v", end.UTC().Format(time.DateOnly), failed)})
+	}
+	return found
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
+	"trustcore/cmd/internal/rights"
+)
+
+// core answers as trustd does: the list when it is another, else it waits.
+type core struct {
+	mu      sync.Mutex
+	list    rights.Clients // guarded by mu
+	changed chan struct{}  // guarded by mu; closed at a change
+	away    bool           // guarded by mu
+}
+
+func (c *core) set(list rights.Clients, away bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list, c.away = list, away
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *core) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for {
+		c.mu.Lock()
+		list, changed, away := c.list, c.changed, c.away
+		c.mu.Unlock()
+		if away {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		if list.Digest != r.URL.Query().Get("have") {
+			_ = json.NewEncoder(w).Encode(list) // a client that went away has no use for it
+			return
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// TestOnlyWhoCountsIsLetIn runs verifyd with clients: certificate against a trustd whose list changes.
+func TestOnlyWhoCountsIsLetIn(t *testing.T) {
+	o := newOffice(t)
+	trustd := &core{changed: make(chan struct{})}
+	server := httptest.NewUnstartedServer(trustd)
+	o.identity("trustd", 11)
+	pair, err := tls.LoadX509KeyPair(filepath.Join(o.dir, "trustd.pem"), filepath.Join(o.dir, "trustd.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	own, ezd := o.identity("verifyd", 12), o.identity("ezd", 13)
+	known, err := newClients(server.URL, own, time.Hour, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = known.run(ctx) }) // ends with nil
+	t.Cleanup(func() { stop(); running.Wait() })
+	url := serveGuarded(t, own, known)
+	settings, err := ezd.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings}, Timeout: time.Minute}
+	t.Cleanup(client.CloseIdleConnections)
+	await := func(step string, status int) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			response, err := client.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(response.Body)
+			if response.Body.Close(); response.StatusCode == status {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %d %s %v, want %d", step, response.StatusCode, text, err, status)
+			}
+		}
+	}
+	leaf := o.shown("ezd")
+	counts := rights.Clients{Digest: "2", Clients: []rights.Client{{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd", Serial: "d"},
+		Fingerprint: rights.Fingerprint(leaf), NotAfter: leaf.NotAfter}}}
+	await("before trustd has spoken", http.StatusServiceUnavailable)
+	trustd.set(rights.Clients{Digest: "1"}, false)
+	await("not on the list", http.StatusForbidden)
+	trustd.set(counts, false)
+	await("on the list", http.StatusNoContent)
+	trustd.set(rights.Clients{Digest: "3"}, false)
+	await("revoked, over the open connection", http.StatusForbidden)
+	trustd.set(counts, false)
+	await("on the list again", http.StatusNoContent)
+	trustd.set(counts, true)
+	await("while trustd is away", http.StatusNoContent)
+	if known.ready() != nil {
+		t.Error(known.ready())
+	}
+}
+
+// serveGuarded serves something behind the guard as verifyd's listener does.
+func serveGuarded(t *testing.T, own identity.Identity, known *clients) string {
+	t.Helper()
+	settings, err := own.Server(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := httpserver.Listen(t.Context(), "api", "127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httpserver.Server{Name: "api", Listener: l, TLS: settings, Logger: slog.New(slog.DiscardHandler)}
+	s.Handler = known.protect(s, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return "https://" + l.Addr().String()
+}
+
+// identity issues a certificate for a name of this machine.
+func (o *office) identity(name string, serial int64) identity.Identity {
+	o.t.Helper()
+	key := o.newKey()
+	c := o.mint(serial, name, &key.PublicKey, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} })
+	o.writePEM(name+".pem", "CERTIFICATE", c.Raw)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.writePEM(name+".key", "PRIVATE KEY", pkcs8)
+	file := func(n string) string { return filepath.Join(o.dir, n) }
+	return identity.Identity{Certificate: file(name + ".pem"), Key: file(name + ".key"), CA: file("root.pem")}
+}
+
+func (o *office) shown(name string) *x509.Certificate {
+	o.t.Helper()
+	text, err := os.ReadFile(filepath.Join(o.dir, name+".pem"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return c
+}
+
+// TestCertificatesNeedTrustd refuses a configuration that could not tell who counts.
+func TestCertificatesNeedTrustd(t *testing.T) {
+	c := Defaults()
+	c.Listen, c.StateDir, c.Anchors, c.Clients = "127.0.0.1:8444", "/var/lib/verifyd", []string{"a"}, "certificate"
+	c.Identity = identity.Identity{Certificate: "c", Key: "k", CA: "ca"}
+	if err := c.Check(); err == nil || !strings.HasPrefix(err.Error(), "trustd:") {
+		t.Errorf("%v; want that trustd is named", err)
+	}
+	c.Trustd = "https://127.0.0.1:8440"
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	c.ClientsFor = time.Second
+	if err := c.Check(); err == nil || !strings.HasPrefix(err.Error(), "clients_for:") {
+		t.Errorf("%v; want that clients_for is named", err)
+	}
+}
