@@ -18,9 +18,9 @@ import (
 // ResetAction is the action of the first entry of a log that follows one that was lost.
 const ResetAction = "audit.log.reset"
 
-// AcceptLoss begins a new log, with a new key, where Open says a *LossError, and refuses to where it does not. What is in
-// the folder goes into a folder beside it, whose path it returns: nothing is deleted. The first entry of the new log tells
-// of it, with what the database remembered and the reason. It may be called again when it was interrupted.
+// AcceptLoss begins a new log, with a new key, where Open says a *LossError, and refuses to where it does not. What is
+// in the folder goes into a folder beside it, whose path it returns: nothing is deleted. The first entry of the new log
+// tells of it, with what the database remembered and the reason. It may be called again when it was interrupted.
 func AcceptLoss(ctx context.Context, cfg Config, actor Actor, reason string) (aside string, err error) {
 	if strings.TrimSpace(reason) == "" {
 		return "", errors.New("audit log: a loss is accepted for a reason: say which")

@@ -54,8 +54,8 @@ type Receipt struct {
 // maxEntry is in bytes of JSON: an entry is facts, not content.
 const maxEntry = 32 << 10
 
-// Append writes the entry and returns when it is durable; it waits no longer than ctx allows, and 15 s at most. An error
-// means that the act must not happen. After one that says so it is not known whether the entry was recorded.
+// Append writes the entry and returns when it is durable; it waits no longer than ctx allows, and 15 s at most. An
+// error means that the act must not happen. After one that says so it is not known whether the entry was recorded.
 func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
 	if err := e.check(); err != nil {
 		return Receipt{}, fmt.Errorf("audit entry: %w", err)

@@ -25,8 +25,8 @@ type LossError struct {
 func (e *LossError) Error() string { return e.What + ": " + e.Do }
 
 // acceptLoss is the way on that every loss has.
-const acceptLoss = "restore the newest copy of the log's folder; when there is none, `trustctl audit accept-loss --reason TEXT` as " +
-	"root keeps what is there aside and begins a new log that tells of it"
+const acceptLoss = "restore the newest copy of the log's folder; when there is none, " +
+	"`trustctl audit accept-loss --reason TEXT` as root keeps what is there aside and begins a new log that tells of it"
 
 func lost(format string, args ...any) error {
 	return &LossError{fmt.Sprintf(format, args...), acceptLoss}
@@ -118,7 +118,8 @@ func (f *folder) readKeys(ctx context.Context, cfg Config, files client.FileFetc
 		return lost("the keys of the log can't be read (%v)", err)
 	}
 	if f.signer.Name() != cfg.Origin {
-		return fmt.Errorf("the log in %s is %s, this node writes %s: give the node the name that it had, or the log a folder of its own",
+		return fmt.Errorf("the log in %s is %s, this node writes %s: give the node the name that it had, "+
+			"or the log a folder of its own",
 			cfg.Dir, f.signer.Name(), cfg.Origin)
 	}
 	verifier, err := note.NewVerifier(f.public)
@@ -138,8 +139,8 @@ func (f *folder) readKeys(ctx context.Context, cfg Config, files client.FileFetc
 	return nil
 }
 
-// fits holds the journal's ends against the tree's. A log of the time before the journal has none: it begins at the tree's
-// size.
+// fits holds the journal's ends against the tree's. A log of the time before the journal has none: it begins at the
+// tree's size.
 func (f *folder) fits(cfg Config) error {
 	size := f.tree.End()
 	switch {
@@ -164,8 +165,10 @@ func (f *folder) remembered(ctx context.Context, files client.FileFetcher, known
 	return known.judge(ctx, files, f.tree, f.public, f.journal.Newest)
 }
 
-// judge holds a tree, the key of its checkpoints and the number of the journal's newest segment against what is remembered.
-func (r *Remembered) judge(ctx context.Context, files client.FileFetcher, tree *compact.Range, key string, segment uint64) error {
+// judge holds a tree, the key of its checkpoints and the number of the journal's newest segment against what is
+// remembered.
+func (r *Remembered) judge(ctx context.Context, files client.FileFetcher, tree *compact.Range, key string,
+	segment uint64) error {
 	if r.Key != key {
 		return lost("the log signs with another key (%s) than the database remembers (%s)", key, r.Key)
 	}
@@ -178,7 +181,8 @@ func (r *Remembered) judge(ctx context.Context, files client.FileFetcher, tree *
 	case err != nil:
 		return lost("%v", err)
 	case r.Segment > segment:
-		return lost("the newest segment of the journal is %d, the database remembers %d: the journal was taken back or removed", segment, r.Segment)
+		return lost("the newest segment of the journal is %d, the database remembers %d: the journal was taken back or removed",
+			segment, r.Segment)
 	}
 	return nil
 }

@@ -177,8 +177,8 @@ func TestFullDisk(t *testing.T) {
 	whole(t, s, l, n+1)
 }
 
-// TestTreeGone takes the tree away under a running log: entries stay durable, Health says that they are behind, and what
-// was missed is taken over when it is back.
+// TestTreeGone takes the tree away under a running log: entries stay durable, Health says that they are behind, and
+// what was missed is taken over when it is back.
 func TestTreeGone(t *testing.T) {
 	s, _, l := faulty(t)
 	appendN(t, l, 300)

@@ -10,7 +10,8 @@ import (
 	"trustcore/internal/audit/journal"
 )
 
-// feedEvery is how often the tree takes over what the journal has. Each time it writes a checkpoint and tells the database.
+// feedEvery is how often the tree takes over what the journal has. Each time it writes a checkpoint and tells the
+// database.
 const feedEvery = time.Second
 
 // maxBatches is how many batches of the journal, of journal.MaxGroup octets each, are taken over before a checkpoint.

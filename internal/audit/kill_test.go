@@ -21,8 +21,8 @@ import (
 // kills is how often TestKill kills a writer.
 const kills = 60
 
-// TestKill kills a process that appends, sixty times on one log: somewhere between journal, tree, checkpoint and database,
-// during the start too. What was acknowledged is in the log, once, at the index that was said.
+// TestKill kills a process that appends, sixty times on one log: somewhere between journal, tree, checkpoint and
+// database, during the start too. What was acknowledged is in the log, once, at the index that was said.
 func TestKill(t *testing.T) {
 	s := newSite(t)
 	database := filepath.Join(t.TempDir(), "db")
@@ -107,7 +107,8 @@ func hear(t *testing.T, line string, said map[string]uint64) {
 	said[subject] = index
 }
 
-// TestWriter is the process that TestKill kills: eight callers append as fast as they can and say what was acknowledged.
+// TestWriter is the process that TestKill kills: eight callers append as fast as they can and say what was
+// acknowledged.
 func TestWriter(t *testing.T) {
 	dir, ok := os.LookupEnv("AUDIT_DIR")
 	if !ok {

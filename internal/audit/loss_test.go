@@ -343,8 +343,8 @@ func TestJournalOfAnotherLog(t *testing.T) {
 	refuses(t, s.config(), "the journal is of the log trustcore/audit/node-2")
 }
 
-// TestDatabaseTakenBack restores the database alone: the log is ahead of it and continues what it knows. A database that
-// knows nothing is none the worse.
+// TestDatabaseTakenBack restores the database alone: the log is ahead of it and continues what it knows. A database
+// that knows nothing is none the worse.
 func TestDatabaseTakenBack(t *testing.T) {
 	s := newSite(t)
 	s.run(300)

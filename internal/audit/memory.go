@@ -39,14 +39,16 @@ const schemaName = "audit"
 
 // Recall reads what the database knows of the log of this origin; nil when it knows none. It changes nothing.
 func Recall(ctx context.Context, db *store.DB, origin string) (*Remembered, error) {
+	const made = `SELECT COUNT(*) FROM schema_steps WHERE name = $1`
 	var steps int // a database of the version before has no table of ours
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM schema_steps WHERE name = $1`, schemaName).Scan(&steps); err != nil || steps == 0 {
+	if err := db.QueryRowContext(ctx, made, schemaName).Scan(&steps); err != nil || steps == 0 {
 		return nil, err
 	}
 	const query = `SELECT size, root, key, segment, at, holder, folder, until FROM audit_checkpoint WHERE origin = $1`
 	r := Remembered{Origin: origin}
 	var at, until string
-	err := db.QueryRowContext(ctx, query, origin).Scan(&r.Size, &r.Root, &r.Key, &r.Segment, &at, &r.holder, &r.folder, &until)
+	row := db.QueryRowContext(ctx, query, origin)
+	err := row.Scan(&r.Size, &r.Root, &r.Key, &r.Segment, &at, &r.holder, &r.folder, &until)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -97,8 +99,8 @@ func openMemory(ctx context.Context, cfg Config, lock *folderLock) (*memory, *Re
 	}
 	if known != nil && known.held(lock.id, m.now()) {
 		_, where, _ := strings.Cut(known.folder, " ")
-		return nil, nil, fmt.Errorf("another process writes the log %s, into %s, last seen at %s: two writers of one origin are a "+
-			"fault; end that one, or give this node a name of its own; one that died without a word is forgotten after %v",
+		return nil, nil, fmt.Errorf("another process writes the log %s, into %s, last seen at %s: two writers of one origin "+
+			"are a fault; end that one, or give this node a name of its own; one that died without a word is forgotten after %v",
 			cfg.Origin, where, known.until.Add(-lease).Format(time.RFC3339), lease)
 	}
 	return m, known, nil
@@ -146,7 +148,8 @@ func (m *memory) update(ctx context.Context, c *log.Checkpoint, segment uint64, 
 	const text = `UPDATE audit_checkpoint SET size = $1, root = $2, segment = $3, at = $4, holder = $5, until = $6
 		WHERE origin = $7 AND holder = $8`
 	return m.db.InTx(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, text, c.Size, c.Hash, segment, stamp(m.now()), holder, stamp(until), m.origin, m.holder)
+		done, err := tx.ExecContext(ctx, text, c.Size, c.Hash, segment, stamp(m.now()), holder, stamp(until),
+			m.origin, m.holder)
 		if err != nil {
 			return err
 		}

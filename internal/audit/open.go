@@ -59,8 +59,8 @@ type Log struct {
 	feeder  *feeder
 }
 
-// Open opens the log in cfg.Dir for writing, making it and its checkpoint key when the folder is new. What the journal has
-// and the tree lacks is put into the tree first. A *LossError says that the log is not the one that was written.
+// Open opens the log in cfg.Dir for writing, making it and its checkpoint key when the folder is new. What the journal
+// has and the tree lacks is put into the tree first. A *LossError says that the log is not the one that was written.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	cfg, lock, err := cfg.begin()
 	if err != nil {
@@ -143,8 +143,9 @@ func start(ctx context.Context, cfg Config, before *folder, t *tree, m *memory) 
 	if err != nil {
 		return nil, err
 	}
-	w, err := journal.Create(journal.Config{Dir: filepath.Join(cfg.Dir, journalDir), Origin: cfg.Origin, First: t.size(),
-		After: before.journal, Disk: cfg.disk})
+	w, err := journal.Create(journal.Config{
+		Dir: filepath.Join(cfg.Dir, journalDir), Origin: cfg.Origin, First: t.size(), After: before.journal, Disk: cfg.disk,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -155,9 +156,12 @@ func start(ctx context.Context, cfg Config, before *folder, t *tree, m *memory) 
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	l := &Log{Reader: reader, journal: w, every: cfg.every, queue: make(chan *request, maxQueue), urgent: make(chan struct{}, 1),
-		closing: make(chan struct{}), stopped: make(chan struct{}), fed: make(chan struct{})}
-	l.feeder = &feeder{tree: t, journal: w, cursor: w.Cursor(), newest: newest, memory: m, told: newest.Size, last: time.Now()}
+	l := &Log{
+		Reader: reader, journal: w, every: cfg.every,
+		feeder: &feeder{tree: t, journal: w, cursor: w.Cursor(), newest: newest, memory: m, told: newest.Size, last: time.Now()},
+		queue:  make(chan *request, maxQueue), urgent: make(chan struct{}, 1),
+		closing: make(chan struct{}), stopped: make(chan struct{}), fed: make(chan struct{}),
+	}
 	l.state.durable, l.state.covered = t.size(), newest.Size
 	if l.state.newest, err = reader.newest(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -190,8 +194,8 @@ func replay(ctx context.Context, cfg Config, t *tree) error {
 	return flush()
 }
 
-// Close ends the log when a signed checkpoint covers every entry and the database knows it. It waits as long as ctx allows;
-// a disk that answers later ends it then. What the tree did not take over is taken over at the next Open.
+// Close ends the log when a signed checkpoint covers every entry and the database knows it. It waits as long as ctx
+// allows; a disk that answers later ends it then. What the tree did not take over is taken over at the next Open.
 func (l *Log) Close(ctx context.Context) error {
 	if before := l.state.close(); !before {
 		close(l.closing)

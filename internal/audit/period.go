@@ -18,14 +18,14 @@ var forms = []struct {
 	{time.RFC3339, func(t time.Time) time.Time { return t.Add(time.Second) }},
 }
 
-// ParsePeriod takes an RFC 3339 time or its beginning and returns the period that it names: the day of 2026-03-03 ends when
-// the next one begins. Without an offset the time is UTC.
+// ParsePeriod takes an RFC 3339 time or its beginning and returns the period that it names: the day of 2026-03-03 ends
+// when the next one begins. Without an offset the time is UTC.
 func ParsePeriod(text string) (from, end time.Time, err error) {
 	for _, f := range forms {
 		if from, err = time.Parse(f.layout, text); err == nil {
 			return from.UTC(), f.end(from).UTC(), nil
 		}
 	}
-	return time.Time{}, time.Time{}, fmt.Errorf("%q is no date: write 2026, 2026-03, 2026-03-03, 2026-03-03T12:30 or 2026-03-03T12:30:05 in UTC, "+
-		"or with an offset 2026-03-03T12:30:05+01:00", text)
+	return time.Time{}, time.Time{}, fmt.Errorf("%q is no date: write 2026, 2026-03, 2026-03-03, "+
+		"2026-03-03T12:30 or 2026-03-03T12:30:05 in UTC, or with an offset 2026-03-03T12:30:05+01:00", text)
 }

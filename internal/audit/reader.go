@@ -19,8 +19,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Reader reads a log that this or another process writes: what the newest signed checkpoint covers, and behind it the tail
-// of the journal, which is durable and will be under a checkpoint within a second.
+// Reader reads a log that this or another process writes: what the newest signed checkpoint covers, and behind it the
+// tail of the journal, which is durable and will be under a checkpoint within a second.
 type Reader struct {
 	verifier note.Verifier
 	files    client.FileFetcher
@@ -194,8 +194,8 @@ type Proof struct {
 	Checkpoint string          `json:"checkpoint"` // signed note
 }
 
-// Prove returns the proof of the entry at index. An entry that is in the journal alone is waited for: as long as ctx allows,
-// three seconds at most.
+// Prove returns the proof of the entry at index. An entry that is in the journal alone is waited for: as long as ctx
+// allows, three seconds at most.
 func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
 	c, text, err := r.await(ctx, index)
 	if err != nil {
@@ -240,8 +240,8 @@ func (r *Reader) await(ctx context.Context, index uint64) (*log.Checkpoint, []by
 		}
 		select {
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("audit entry %d is durable in the journal and under no checkpoint yet: ask again, while trustd runs",
-				index)
+			return nil, nil, fmt.Errorf("audit entry %d is durable in the journal and under no checkpoint yet: ask again, "+
+				"while trustd runs", index)
 		case <-time.After(proveEvery):
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"trustcore/internal/audit/journal"
 )
 
-// tail returns the newest checkpoint and what f chooses of the entries behind it, which are in the journal. The journal is
-// read first and the checkpoint then: what leaves the journal in between is under the checkpoint.
+// tail returns the newest checkpoint and what f chooses of the entries behind it, which are in the journal. The journal
+// is read first and the checkpoint then: what leaves the journal in between is under the checkpoint.
 func (r *Reader) tail(ctx context.Context, f Filter) (*log.Checkpoint, []Recorded, error) {
 	old, _, err := r.checkpoint(ctx)
 	if err != nil {
@@ -54,8 +54,8 @@ func (r *Reader) readTail(do func(index uint64, data []byte) error) (journal.End
 	}
 }
 
-// holds compares the records of the journal with the entries of the tree that c covers, gives those behind it to each, and
-// returns how many these are. The log may grow meanwhile: what came after c may be left out.
+// holds compares the records of the journal with the entries of the tree that c covers, gives those behind it to each,
+// and returns how many these are. The log may grow meanwhile: what came after c may be left out.
 func (r *Reader) holds(ctx context.Context, c *log.Checkpoint, each func(Recorded) error) (uint64, error) {
 	both := leaves{files: r.files, size: c.Size}
 	next := c.Size

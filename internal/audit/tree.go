@@ -56,7 +56,8 @@ func openTree(ctx context.Context, dir string, signer note.Signer) (*tree, error
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t := &tree{files: client.FileFetcher{Root: root}, driver: driver, signer: signer, stop: stop}
 	t.options = func() *tessera.AppendOptions {
-		return tessera.NewAppendOptions().WithCheckpointSigner(signer).WithCheckpointInterval(never).WithCheckpointRepublishInterval(0)
+		return tessera.NewAppendOptions().WithCheckpointSigner(signer).
+			WithCheckpointInterval(never).WithCheckpointRepublishInterval(0)
 	}
 	// This one is kept for its collector of partial tiles alone.
 	if _, _, _, err := tessera.NewAppender(running, driver, t.options()); err != nil {

@@ -106,11 +106,11 @@ func (r *Reader) parseKept(texts []string, size uint64) (kept map[uint64][]*log.
 		c, _, _, err := log.ParseCheckpoint([]byte(text), r.verifier.Name(), r.verifier)
 		switch {
 		case err != nil:
-			found = append(found, fmt.Errorf("kept checkpoint: it is not signed with the log's key (%w): was the log replaced, or is "+
-				"--key another log's?", err))
+			found = append(found, fmt.Errorf("kept checkpoint: it is not signed with the log's key (%w): "+
+				"was the log replaced, or is --key another log's?", err))
 		case c.Size > size:
-			found = append(found, lost("the log had %d entries when the kept checkpoint was signed and has %d now: entries were removed",
-				c.Size, size))
+			found = append(found, lost("the log had %d entries when the kept checkpoint was signed and has %d now: "+
+				"entries were removed", c.Size, size))
 		default:
 			kept[c.Size] = append(kept[c.Size], c)
 		}

@@ -24,8 +24,8 @@ func TestTwoWritersOfOneFolder(t *testing.T) {
 	s.run(1)
 }
 
-// TestTwoWritersOfOneOrigin starts a copy of a folder over the same database. It is refused while the first one is seen;
-// where it is not refused, since the first one seemed dead, the first one finds that it lost the origin.
+// TestTwoWritersOfOneOrigin starts a copy of a folder over the same database. It is refused while the first one is
+// seen; where it is not refused, since the first one seemed dead, the first one finds that it lost the origin.
 func TestTwoWritersOfOneOrigin(t *testing.T) {
 	for engine, url := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {

@@ -16,8 +16,8 @@ func (w *Writer) Cursor() *Cursor {
 	return &Cursor{w: w, number: s.number, offset: s.start, at: s.at}
 }
 
-// Next returns records that it did not return before, those of at most MaxGroup octets of the file, and the index of the
-// first one; none says that there are no more now.
+// Next returns records that it did not return before, those of at most MaxGroup octets of the file, and the index of
+// the first one; none says that there are no more now.
 func (c *Cursor) Next() (first uint64, payloads [][]byte, err error) {
 	for {
 		s, end, last := c.segment()

@@ -37,8 +37,8 @@ func (f localFile) Datasync() error {
 	}
 }
 
-// Create makes the file. It reserves the room first, so that a full disk says so at once. The zeros are written all the same: with room that
-// was only reserved each fdatasync would have to change the file's map too.
+// Create makes the file. It reserves the room first, so that a full disk says so at once. The zeros are written all the
+// same: with room that was only reserved each fdatasync would have to change the file's map too.
 func (Local) Create(path string, size int64) (File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"trustcore/internal/budget/budgettest"
 )
 
-// FuzzJournal reads octets as a segment: nothing breaks, nothing costs more than its size allows, and what is read is what
-// would be written.
+// FuzzJournal reads octets as a segment: nothing breaks, nothing costs more than its size allows, and what is read is
+// what would be written.
 func FuzzJournal(f *testing.F) {
 	whole, err := head{"log", 1, 3, sum{}.String()}.encode()
 	if err != nil {

@@ -163,8 +163,8 @@ func TestReleaseKeeps(t *testing.T) {
 	holds(t, dir, "c")
 }
 
-// TestFailedSync finds nothing of a group whose fdatasync failed, though its octets are in the file, once the next segment
-// is begun; and nothing is written behind it.
+// TestFailedSync finds nothing of a group whose fdatasync failed, though its octets are in the file, once the next
+// segment is begun; and nothing is written behind it.
 func TestFailedSync(t *testing.T) {
 	dir := t.TempDir()
 	disk := &journaltest.Disk{}
@@ -274,8 +274,8 @@ func groups(t testing.TB, dir string) (path string, starts []int) {
 	}
 }
 
-// TestTorn leaves of the last group what a crash may leave: any of its sectors, zeros in place of the others. The groups
-// before are read, nothing is damaged, and the journal goes on.
+// TestTorn leaves of the last group what a crash may leave: any of its sectors, zeros in place of the others. The
+// groups before are read, nothing is damaged, and the journal goes on.
 func TestTorn(t *testing.T) {
 	dir := t.TempDir()
 	path, starts := groups(t, dir)

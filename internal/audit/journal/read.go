@@ -25,8 +25,8 @@ type oldSegment struct {
 
 // Read calls do for each record in order, with the payload, which do must not keep. It may read what another process
 // writes at the same time, and ends then at what was whole; fs.ErrNotExist says that the other one took a segment away
-// meanwhile: read again from the beginning. A *DamageError says that durable records were changed or taken away: a crash
-// does not do that.
+// meanwhile: read again from the beginning. A *DamageError says that durable records were changed or taken away: a
+// crash does not do that.
 func Read(dir string, do func(index uint64, payload []byte) error) (end End, err error) {
 	found, err := numbers(dir)
 	if err != nil || len(found) == 0 {

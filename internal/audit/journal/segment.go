@@ -36,8 +36,8 @@ type head struct {
 	Previous string `json:"previous"` // sum of the record before First, in hex, whichever segment holds it
 }
 
-// encode returns the beginning of the segment's file. The head has a sum of its own and is no link of the chain: the first
-// record is chained to Previous, so a segment that got no record may be there or not.
+// encode returns the beginning of the segment's file. The head has a sum of its own and is no link of the chain: the
+// first record is chained to Previous, so a segment that got no record may be there or not.
 func (h head) encode() ([]byte, error) {
 	payload, err := json.Marshal(h)
 	if err != nil {

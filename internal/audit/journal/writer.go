@@ -1,9 +1,10 @@
-// Package journal keeps payloads in the order in which they came, durable before Commit returns: one file that is written
-// from its beginning to its end, a group at a time, with one fdatasync for the group. When it is full, or writing it
-// failed once, the next file (a segment) is begun. Segments are removed when whoever reads them has what is in them.
+// Package journal keeps payloads in the order in which they came, durable before Commit returns: one file that is
+// written from its beginning to its end, a group at a time, with one fdatasync for the group. When it is full, or
+// writing it failed once, the next file (a segment) is begun. Segments are removed when whoever reads them has what is
+// in them.
 //
-// A process never writes into a segment of another one, nor into one whose write or fdatasync failed: what the disk then
-// holds is not known, and asking again would not tell (a failed fdatasync marks its pages clean).
+// A process never writes into a segment of another one, nor into one whose write or fdatasync failed: what the disk
+// then holds is not known, and asking again would not tell (a failed fdatasync marks its pages clean).
 package journal
 
 import (
@@ -104,9 +105,9 @@ func (w *Writer) Ready() error {
 	return nil
 }
 
-// Commit writes the payloads, which must be UTF-8, as one group and returns when they are durable; the first one got the
-// index that it returns. After an error it is not known whether they are on the disk; they are void as soon as the next
-// segment is begun, and nothing is taken before.
+// Commit writes the payloads, which must be UTF-8, as one group and returns when they are durable; the first one got
+// the index that it returns. After an error it is not known whether they are on the disk; they are void as soon as the
+// next segment is begun, and nothing is taken before.
 func (w *Writer) Commit(payloads [][]byte) (first uint64, err error) {
 	first = w.at.next
 	after, err := w.encode(payloads)
@@ -196,7 +197,8 @@ func (w *Writer) begin() error {
 	return nil
 }
 
-// takeSpare waits for the file that is being made; when there is none, or it failed (there may be room again), it makes one.
+// takeSpare waits for the file that is being made; when there is none, or it failed (there may be room again), it makes
+// one.
 func (w *Writer) takeSpare() (File, error) {
 	if w.spare != nil {
 		m := <-w.spare
