@@ -33,6 +33,7 @@ const (
 	renewInterval   = time.Second            // how often lists, delegates and the clock are looked at: timers do not move with the clock
 	saveInterval    = 5 * time.Second        // how often answers that were signed are stored
 	presignInterval = 10 * time.Minute       // how often answers that will be asked for are signed in advance
+	listWait        = 2 * time.Second        // how long a revocation waits for its list: it counts without
 	presignMost     = 10_000                 // certificates whose answers are signed in advance
 )
 
@@ -53,8 +54,8 @@ type CA struct {
 
 	rootList crl.Publication
 	listing  sync.Mutex // held while lists are made
-	units    []*unit
-	unitsMu  sync.Mutex // held while units are looked at
+	units    []*unit    // as New made them
+	renewing sync.Mutex // held while units are renewed
 }
 
 // issuer is an authority that issues, or did.
@@ -106,9 +107,7 @@ func New(ctx context.Context, cfg Config) (*CA, error) {
 			return nil, fmt.Errorf("pki: %w", err)
 		}
 	}
-	if err := ca.renewLists(ctx); err != nil {
-		cfg.Logger.Error("renewing lists failed", "error", err)
-	}
+	ca.listSoon(ctx)
 	return ca, nil
 }
 
@@ -220,7 +219,7 @@ func (ca *CA) Run(ctx context.Context) error {
 		{"following revocations", followInterval, ca.follow},
 		{"renewing lists", renewInterval, ca.renewLists},
 		{"renewing delegates", renewInterval, ca.renewUnits},
-		{"watching the clock", renewInterval, ca.clock.Watch},
+		{"watching the clock", renewInterval, ca.watchClock},
 		{"storing answers", saveInterval, ca.saveAnswers},
 		{"signing answers in advance", presignInterval, ca.presign},
 	} {

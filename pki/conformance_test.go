@@ -15,6 +15,7 @@ var conformance = []struct {
 }{
 	{"RevokeIsSeenAtOnce", testRevokeIsSeenAtOnce},
 	{"TwoNodesAndARestart", testTwoNodesAndARestart},
+	{"AnswersOutliveARestartWithoutTheToken", testAnswersOutliveARestartWithoutTheToken},
 	{"SuspendAndRelease", testSuspendAndRelease},
 	{"IssueAgain", testIssueAgain},
 	{"OneKeyForSeveralPartnersAtOnce", testOneKeyForSeveralPartnersAtOnce},

@@ -44,10 +44,12 @@ const (
 // Expiring lists all that the authority has given out and that still counts, what ends first first: certificates that hold or are
 // suspended and have no successor, and the lists. OCSP answers are renewed at half of their hour and are left out.
 func (ca *CA) Expiring(ctx context.Context) ([]Expiry, error) {
-	all, err := ca.read(ctx, ca.cfg.DB, columns+` WHERE c.der IS NOT NULL AND c.not_after >= $1 AND (r.reason IS NULL OR r.reason IN (6, 8))
+	all, err := ca.read(ctx, ca.cfg.DB, columns+` WHERE c.der IS NOT NULL AND c.not_after >= $1
+		AND (r.reason IS NULL OR r.reason IN (6, 8))
 		AND NOT EXISTS (SELECT 1 FROM pki_certificate n LEFT JOIN pki_revocation s ON s.issuer = n.issuer AND s.serial = n.serial
 			WHERE n.profile = c.profile AND n.partner = c.partner AND n.order_id = c.order_id AND n.der IS NOT NULL
-			AND (n.renews = c.serial OR n.common_name = c.common_name AND (n.not_after > c.not_after OR n.not_after = c.not_after AND n.serial > c.serial))
+			AND (n.renews = c.serial OR n.common_name = c.common_name
+				AND (n.not_after > c.not_after OR n.not_after = c.not_after AND n.serial > c.serial))
 			AND (s.reason IS NULL OR s.reason = 8))`, ca.cfg.Now().Unix())
 	if err != nil {
 		return nil, err
@@ -65,8 +67,8 @@ func (ca *CA) Expiring(ctx context.Context) ([]Expiry, error) {
 
 // expiryOf tells of a certificate; counts is false for a unit's that is no longer in force.
 func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
-	e = Expiry{Kind: string(c.Profile), Subject: c.CommonName, Serial: c.Serial, Partner: c.Partner, Order: c.Order, NotAfter: c.NotAfter, Cut: c.Cut,
-		Failure: ca.failing.of(c.Serial)}
+	e = Expiry{Kind: string(c.Profile), Subject: c.CommonName, Serial: c.Serial, Partner: c.Partner, Order: c.Order,
+		NotAfter: c.NotAfter, Cut: c.Cut, Failure: ca.failing.of(c.Serial)}
 	switch c.Profile {
 	case profile.Root, profile.Issuing:
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
@@ -98,13 +100,11 @@ func (ca *CA) outlivesIssuer(c Certificate) bool {
 }
 
 func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
 	for _, u := range ca.units {
-		if hexSerial(u.inForce.certificate.SerialNumber) != c.Serial {
+		if hexSerial(u.inForce.Load().certificate.SerialNumber) != c.Serial {
 			continue
 		}
-		e.NotAfter, e.Failure = endOf(u.kind, u.inForce.certificate), ca.failing.of(u.role)
+		e.NotAfter, e.Failure = endOf(u.kind, u.inForce.Load().certificate), ca.failing.of(u.role)
 		e.Renewal, e.Due = ByAuthority, dueAt(c.NotBefore, e.NotAfter)
 		by := ca.certifier(u)
 		switch {
@@ -148,6 +148,8 @@ type Finding struct {
 	Remedy string
 }
 
+const bringKey = "bring the authority's key back: its HSM"
+
 // Findings tells of the clock, of lists that have ended or are not renewed, and of units that are not renewed. It asks no database.
 func (ca *CA) Findings() (found []Finding) {
 	if ca.stamps != nil {
@@ -155,7 +157,7 @@ func (ca *CA) Findings() (found []Finding) {
 		switch {
 		case stopped != nil:
 			found = append(found, Finding{true, "no time-stamps are given: " + stopped.Error(),
-				"set the clock right and let a time daemon such as chrony keep it; after a step that was right, restart trustd"})
+				"set the clock right and let a time daemon such as chrony keep it; if it is right, an officer accepts it"})
 		case doubt != nil:
 			found = append(found, Finding{false, "time-stamps come without an accuracy: " + doubt.Error(),
 				"let a time daemon such as chrony (with rtcsync) keep the clock"})
@@ -165,18 +167,17 @@ func (ca *CA) Findings() (found []Finding) {
 	for _, e := range ca.expiryOfLists() {
 		switch {
 		case !e.NotAfter.After(now):
-			found = append(found, Finding{true, fmt.Sprintf("the list of %q has ended: %s", e.Subject, e.Failure), "bring the authority's key back: its HSM"})
+			found = append(found, Finding{true, fmt.Sprintf("the list of %q has ended: %s", e.Subject, e.Failure), bringKey})
 		case e.Failure != "":
-			found = append(found, Finding{false, fmt.Sprintf("the list of %q is not renewed: %s", e.Subject, e.Failure), "bring the authority's key back: its HSM"})
+			found = append(found, Finding{false, fmt.Sprintf("the list of %q is not renewed: %s", e.Subject, e.Failure), bringKey})
 		}
 	}
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
 	for _, u := range ca.units {
-		end := endOf(u.kind, u.inForce.certificate)
+		end := endOf(u.kind, u.inForce.Load().certificate)
 		if failure := ca.failing.of(u.role); failure != "" || now.After(end) {
 			found = append(found, Finding{now.After(end), fmt.Sprintf("key and certificate of %q, which end %s, are not renewed: %s",
-				u.inForce.certificate.Subject.CommonName, end.UTC().Format(time.DateOnly), failure), "look at the HSM; it is tried again every half a minute"})
+				u.inForce.Load().certificate.Subject.CommonName, end.UTC().Format(time.DateOnly), failure),
+				"look at the HSM; it is tried again every half a minute"})
 		}
 	}
 	return found

@@ -4,7 +4,7 @@ import "context"
 
 // Tick does once what Run does again and again.
 func (ca *CA) Tick(ctx context.Context) error {
-	for _, do := range []func(context.Context) error{ca.follow, ca.renewLists, ca.renewUnits, ca.clock.Watch, ca.presign, ca.saveAnswers} {
+	for _, do := range []func(context.Context) error{ca.follow, ca.renewLists, ca.renewUnits, ca.watchClock, ca.presign, ca.saveAnswers} {
 		if err := do(ctx); err != nil {
 			return err
 		}

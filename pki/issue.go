@@ -55,7 +55,8 @@ type row struct {
 //
 // Within an order Issue may be repeated: while a certificate for the same order, profile, subject and key holds, which ends no later
 // than asked for, that one is returned.
-func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject, order string) (*x509.Certificate, error) {
+func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject,
+	order string) (*x509.Certificate, error) {
 	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order, issuer: ca.active(),
 		repeatable: order != ""})
 }
@@ -73,7 +74,7 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := ca.turns.take(ctx, r.key)
+	release, err := ca.turns.take(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +97,8 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	}
 	ca.status.add(certificate.SerialNumber, known{issuer: w.issuer, Certificate: r.issued(certificate, w.issuer)})
 	if r.cut != "" {
-		ca.cfg.Logger.Warn("a certificate lives shorter than its profile says", "serial", serial, "profile", w.kind, "name", w.subject.CommonName,
-			"not_after", certificate.NotAfter, "cut_by", r.cut)
+		ca.cfg.Logger.Warn("a certificate lives shorter than its profile says", "serial", serial,
+			"profile", w.kind, "name", w.subject.CommonName, "not_after", certificate.NotAfter, "cut_by", r.cut)
 	}
 	if ca.Revoked(certificate.SerialNumber) { // its order, key or holder was revoked while it was being signed
 		return nil, fmt.Errorf("serial number %s: %w", serial, ErrRevoked)
@@ -169,9 +170,11 @@ func (ca *CA) life(w wish) (begin, end time.Time, cut Cut, err error) {
 		return begin, end, cut, nil
 	}
 	if cut == CutByAuthorisation {
-		return begin, end, cut, refuse("validity", "extend the authorisation by an order", "the authorisation ends %s", end.UTC().Format(time.RFC3339))
+		return begin, end, cut, refuse("validity", "extend the authorisation by an order",
+			"the authorisation ends %s", end.UTC().Format(time.RFC3339))
 	}
-	return begin, end, cut, refuse("validity", "hold a ceremony for a new issuing authority", "the issuing authority ends %s", end.UTC().Format(time.RFC3339))
+	return begin, end, cut, refuse("validity", "hold a ceremony for a new issuing authority",
+		"the issuing authority ends %s", end.UTC().Format(time.RFC3339))
 }
 
 func shortest(ip net.IP) net.IP {
@@ -227,13 +230,15 @@ func claimKey(ctx context.Context, db interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }, r row, now time.Time) error {
 	const remedy = "make a new key for this certificate"
-	if _, err := db.ExecContext(ctx, `INSERT INTO pki_key (public_key, profile, holder, first, blocked) VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING`,
+	if _, err := db.ExecContext(ctx, `INSERT INTO pki_key (public_key, profile, holder, first, blocked)
+		VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING`,
 		r.key, string(r.kind), r.subject.holder(), now.Unix()); err != nil {
 		return fmt.Errorf("recording the key: %w", err)
 	}
 	var kind, holder string
 	var blocked int64
-	if err := db.QueryRowContext(ctx, `SELECT profile, holder, blocked FROM pki_key WHERE public_key = $1`, r.key).Scan(&kind, &holder, &blocked); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT profile, holder, blocked FROM pki_key WHERE public_key = $1`, r.key).
+		Scan(&kind, &holder, &blocked); err != nil {
 		return fmt.Errorf("looking for uses of the key: %w", err)
 	}
 	switch {
@@ -302,8 +307,8 @@ func (r row) details() map[string]string {
 
 // issued is the row as the inventory has it.
 func (r row) issued(c *x509.Certificate, by *issuer) Certificate {
-	return Certificate{Serial: hexSerial(c.SerialNumber), Issuer: by.certificate.Subject.CommonName, Profile: r.kind, Partner: r.subject.Partner,
-		CommonName: r.subject.CommonName, Names: namesOf(c), Order: r.order, Actor: r.actor, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+	return Certificate{Serial: hexSerial(c.SerialNumber), Issuer: by.certificate.Subject.CommonName,
+		Profile: r.kind, Partner: r.subject.Partner, CommonName: r.subject.CommonName, Names: namesOf(c), Order: r.order, Actor: r.actor, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		Cut: r.cut, Renews: r.renews, State: Valid, issuerID: by.id, PublicKey: r.key, Fingerprint: digestHex(c.Raw)}
 }
 
@@ -312,7 +317,8 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 	serial := hexSerial(certificate.SerialNumber)
 	ca.writing.Lock()
 	defer ca.writing.Unlock()
-	result, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2 WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
+	result, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
+		WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
 		certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
 	if err != nil {
 		return fmt.Errorf("storing certificate %s: %w", serial, err)
@@ -347,9 +353,12 @@ func newTurns() (t turns) {
 	return t
 }
 
-// take waits for the key's turn, no longer than ctx.
-func (t *turns) take(ctx context.Context, key string) (release func(), err error) {
-	sum := sha256.Sum256([]byte(key))
+// take waits for the key's turn, no longer than ctx. What can't be repeated finds nothing, and does not wait.
+func (t *turns) take(ctx context.Context, r row) (release func(), err error) {
+	if !r.repeatable {
+		return func() {}, nil
+	}
+	sum := sha256.Sum256([]byte(r.key))
 	turn := t[int(sum[0])%len(t)]
 	select {
 	case turn <- struct{}{}:

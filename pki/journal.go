@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"trustcore/internal/store"
 	"trustcore/pki/tsa"
@@ -58,18 +57,6 @@ func (j *journal) append(ctx context.Context, record tsa.Record) error {
 			close(p.done)
 		}
 	}
-}
-
-// newest is the latest time that any node has stamped, zero when there is none.
-func (j *journal) newest(ctx context.Context) (time.Time, error) {
-	var millis sql.NullInt64
-	if err := j.db.QueryRowContext(ctx, `SELECT MAX(gen_time) FROM pki_timestamp`).Scan(&millis); err != nil {
-		return time.Time{}, fmt.Errorf("reading the journal of time-stamps: %w", err)
-	}
-	if !millis.Valid {
-		return time.Time{}, nil
-	}
-	return time.UnixMilli(millis.Int64), nil
 }
 
 // write records a batch in one transaction; a serial number that was used before fails it.

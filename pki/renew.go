@@ -13,8 +13,9 @@ import (
 
 // Limits of renewals.
 const (
-	MaxRenewals = 10                       // certificates that one holder may have renewed in a profile within 24 hours
-	MaxKeyAge   = 3 * 366 * 24 * time.Hour // since a key's first certificate: then a new key is due. A seal's key may live as long as its order
+	MaxRenewals = 10 // certificates that one holder may have renewed in a profile within 24 hours
+	// MaxKeyAge is how long after a key's first certificate a new key is due. A seal's key may live as long as its order.
+	MaxKeyAge = 3 * 366 * 24 * time.Hour
 )
 
 // Renew is the one way to a successor of a certificate: for the same holder, names, profile and order. presented has to be in the
@@ -23,15 +24,18 @@ const (
 // authorisation, where that is set. Asked again with the same request Renew returns the same certificate. Refusals are audited.
 //
 // The errors are those of Standing and Issue.
-func (ca *CA) Renew(ctx context.Context, actor audit.Actor, presented *x509.Certificate, csr *x509.CertificateRequest, until time.Time) (*x509.Certificate, error) {
+func (ca *CA) Renew(ctx context.Context, actor audit.Actor, presented *x509.Certificate, csr *x509.CertificateRequest,
+	until time.Time) (*x509.Certificate, error) {
 	c, err := ca.Standing(ctx, presented)
 	if err == nil && (c.Profile == OCSPResponder || c.Profile == TimeStamping) {
-		err = refuse("profile", "nothing is to be done: the authority renews it", "certificates of profile %s are not renewed by request", c.Profile)
+		err = refuse("profile", "nothing is to be done: the authority renews it",
+			"certificates of profile %s are not renewed by request", c.Profile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("renewal: %w", ca.notRenewed(ctx, actor, presented, c, err))
 	}
-	subject := Subject{Partner: c.Partner, CommonName: c.CommonName, DNS: presented.DNSNames, IPs: presented.IPAddresses, NotAfter: until}
+	subject := Subject{Partner: c.Partner, CommonName: c.CommonName, DNS: presented.DNSNames,
+		IPs: presented.IPAddresses, NotAfter: until}
 	next, err := ca.issue(ctx, wish{actor: actor, kind: c.Profile, csr: csr, subject: subject, order: c.Order, issuer: ca.active(),
 		renews: &c, repeatable: true})
 	ca.failing.note(c.Serial, err)
@@ -63,7 +67,8 @@ func (ca *CA) checkRate(ctx context.Context, tx *sql.Tx, r row) error {
 	}
 	var renewedKey string
 	var ends, first int64
-	if err := tx.QueryRowContext(ctx, `SELECT c.public_key, c.not_after, k.first FROM pki_certificate c JOIN pki_key k ON k.public_key = c.public_key
+	if err := tx.QueryRowContext(ctx, `SELECT c.public_key, c.not_after, k.first
+		FROM pki_certificate c JOIN pki_key k ON k.public_key = c.public_key
 		WHERE c.issuer <> $1 AND c.serial = $2`, ca.rootID, r.renews).Scan(&renewedKey, &ends, &first); err != nil {
 		return fmt.Errorf("looking for what is renewed: %w", err)
 	}

@@ -106,13 +106,28 @@ func (ca *CA) mark(ctx context.Context, m mark) ([]Certificate, error) {
 			ca.learn(number, r)
 		}
 	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	if err := ca.renewLists(ctx); err != nil {
-		ca.cfg.Logger.Error("renewing the list after a revocation failed", "error", err)
+	if len(found) > 0 {
+		ca.listSoon(ctx)
 	}
 	return found, nil
+}
+
+// listSoon makes the lists that are due, and waits for them a moment: a key that hangs must not hold up who revokes or starts.
+func (ca *CA) listSoon(ctx context.Context) {
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		if err := ca.renewLists(context.WithoutCancel(ctx)); err != nil {
+			ca.cfg.Logger.Error("renewing lists failed", "error", err)
+		}
+	}()
+	timer := time.NewTimer(listWait)
+	defer timer.Stop()
+	select {
+	case <-made:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // choose finds the certificates on which there is something new to say, reserved serial numbers too, and the keys to be blocked.
@@ -202,11 +217,13 @@ func (ca *CA) auditMarks(ctx context.Context, m mark, found []Certificate, keys 
 
 func (ca *CA) entryOf(m mark, c Certificate) audit.Entry {
 	return audit.Entry{Time: ca.cfg.Now(), Actor: m.actor, Action: m.action, Subject: c.Serial, Partner: c.Partner, Order: m.order,
-		Outcome: audit.Granted, Details: map[string]string{"reason": strconv.Itoa(int(m.reason)), "profile": string(c.Profile), "common_name": c.CommonName}}
+		Outcome: audit.Granted, Details: map[string]string{
+			"reason": strconv.Itoa(int(m.reason)), "profile": string(c.Profile), "common_name": c.CommonName}}
 }
 
 func (ca *CA) entryOfKey(m mark, key string) audit.Entry {
-	return audit.Entry{Time: ca.cfg.Now(), Actor: m.actor, Action: "certificate.block-key", Subject: key, Order: m.order, Outcome: audit.Granted}
+	return audit.Entry{Time: ca.cfg.Now(), Actor: m.actor, Action: "certificate.block-key", Subject: key,
+		Order: m.order, Outcome: audit.Granted}
 }
 
 // notMarked corrects the audit log: the entries before were written, the act did not happen.
@@ -236,13 +253,15 @@ func (ca *CA) write(ctx context.Context, m mark, found []Certificate, keys []str
 		clear(learned)
 		for _, key := range keys {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO pki_key (public_key, profile, holder, first, blocked) VALUES ($1, '', '', $2, $3)
-				ON CONFLICT (public_key) DO UPDATE SET blocked = excluded.blocked WHERE pki_key.blocked = 0`, key, now.Unix(), now.Unix()); err != nil {
+				ON CONFLICT (public_key) DO UPDATE SET blocked = excluded.blocked WHERE pki_key.blocked = 0`,
+				key, now.Unix(), now.Unix()); err != nil {
 				return err
 			}
 		}
 		for i, c := range found {
 			var sequence int64 // taken inside the transaction, so that who follows misses none
-			if err := tx.QueryRowContext(ctx, `UPDATE pki_counter SET value = value + 1 WHERE name = 'revocation' RETURNING value`).Scan(&sequence); err != nil {
+			if err := tx.QueryRowContext(ctx, `UPDATE pki_counter SET value = value + 1 WHERE name = 'revocation' RETURNING value`).
+				Scan(&sequence); err != nil {
 				return err
 			}
 			at, err := ca.writeOne(ctx, tx, m, c, sequence, now, indexes[i])
@@ -258,7 +277,8 @@ func (ca *CA) write(ctx context.Context, m mark, found []Certificate, keys []str
 
 // writeOne records a mark. A revocation that follows another, or a suspension, keeps the earlier moment: since then nobody could
 // rely on the certificate.
-func (ca *CA) writeOne(ctx context.Context, tx *sql.Tx, m mark, c Certificate, sequence int64, now time.Time, index int64) (at time.Time, err error) {
+func (ca *CA) writeOne(ctx context.Context, tx *sql.Tx, m mark, c Certificate, sequence int64, now time.Time,
+	index int64) (at time.Time, err error) {
 	var seconds int64
 	err = tx.QueryRowContext(ctx, `INSERT INTO pki_revocation AS r
 		(issuer, serial, sequence, revoked_at, reason, order_id, actor_kind, actor_id, audit_index)

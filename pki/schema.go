@@ -47,5 +47,9 @@ var schema = []string{
 	`CREATE TABLE pki_answer (
 		issuer TEXT NOT NULL, serial TEXT NOT NULL, cert_id TEXT NOT NULL, status BIGINT NOT NULL, reason BIGINT NOT NULL,
 		this_update BIGINT NOT NULL, next_update BIGINT NOT NULL, der BLOB NOT NULL, PRIMARY KEY (issuer, serial, cert_id))`,
+	// The newest time that a time-stamp was given with, in Unix milliseconds, kept apart: an officer may set it back. The index
+	// serves the one reading of the journal.
 	`CREATE INDEX pki_timestamp_gen_time ON pki_timestamp (gen_time)`,
+	`INSERT INTO pki_counter (name, value) SELECT 'clock', COALESCE(MAX(gen_time), 0) FROM pki_timestamp`,
+	`DROP INDEX pki_timestamp_gen_time`,
 }

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"trustcore/internal/audit"
@@ -41,7 +42,7 @@ type unit struct {
 	issuer *issuer // whose responder it is; nil for the time-stamping unit, which the active issuer certifies
 	apply  func(*x509.Certificate, crypto.Signer) error
 
-	inForce generation
+	inForce atomic.Pointer[generation]
 	wait    int // looks until what failed is tried again
 }
 
@@ -62,7 +63,8 @@ func (ca *CA) openUnits(ctx context.Context) error {
 			return err
 		}
 		var err error
-		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate, Delegate: ocsp.Delegate{Certificate: u.inForce.certificate, Key: u.inForce.key},
+		if i.responder, err = ocsp.New(ocsp.Config{Issuer: i.certificate,
+			Delegate:      ocsp.Delegate{Certificate: u.inForce.Load().certificate, Key: u.inForce.Load().key},
 			Status:        func(ctx context.Context, serial *big.Int) (ocsp.Status, error) { return ca.ocspStatus(ctx, i, serial) },
 			Keep:          func(k ocsp.Kept) { ca.answers.keep(answerOf(i, k), k) },
 			ArchiveCutoff: i.certificate.NotBefore, Now: ca.cfg.Now, Logger: ca.cfg.Logger}); err != nil {
@@ -77,8 +79,8 @@ func (ca *CA) openUnits(ctx context.Context) error {
 
 // openStamps makes the time-stamping unit, where there is one, and the guard of its clock.
 func (ca *CA) openStamps(ctx context.Context) (err error) {
-	if ca.clock, err = clock.New(ctx, clock.Config{Now: ca.cfg.Now, Accuracy: tsa.DefaultAccuracy, Newest: ca.newestTime, Strict: ca.cfg.StrictClock,
-		Kernel: ca.cfg.Kernel, Elapsed: ca.cfg.Elapsed, Logger: ca.cfg.Logger}); err != nil || ca.cfg.TSA == (Delegate{}) {
+	if ca.clock, err = clock.New(ctx, clock.Config{Now: ca.cfg.Now, Accuracy: tsa.DefaultAccuracy, Newest: ca.newestTime,
+		Strict: ca.cfg.StrictClock, Kernel: ca.cfg.Kernel, Elapsed: ca.cfg.Elapsed, Logger: ca.cfg.Logger}); err != nil || ca.cfg.TSA == (Delegate{}) {
 		return err
 	}
 	u := &unit{role: "time-stamping", kind: TimeStamping}
@@ -88,22 +90,11 @@ func (ca *CA) openStamps(ctx context.Context) (err error) {
 	u.apply = func(c *x509.Certificate, key crypto.Signer) error {
 		return ca.stamps.Swap(tsa.Unit{Certificate: c, Chain: ca.chainOf(c), Key: key})
 	}
-	ca.stamps, err = tsa.New(tsa.Config{Unit: tsa.Unit{Certificate: u.inForce.certificate, Chain: ca.chainOf(u.inForce.certificate), Key: u.inForce.key},
+	first := u.inForce.Load()
+	ca.stamps, err = tsa.New(tsa.Config{
+		Unit:   tsa.Unit{Certificate: first.certificate, Chain: ca.chainOf(first.certificate), Key: first.key},
 		Policy: ca.cfg.TSAPolicy, Clock: ca.clock.Time, Vouched: ca.clock.Vouched, Journal: ca.journal.append, Logger: ca.cfg.Logger})
 	return err
-}
-
-// newestTime is the newest time on record: of time-stamps and, where Config tells it, of the audit log.
-func (ca *CA) newestTime(ctx context.Context) (time.Time, error) {
-	newest, err := ca.journal.newest(ctx)
-	if err != nil || ca.cfg.Recorded == nil {
-		return newest, err
-	}
-	recorded, err := ca.cfg.Recorded(ctx)
-	if recorded.After(newest) {
-		newest = recorded
-	}
-	return newest, err
 }
 
 func (ca *CA) chainOf(c *x509.Certificate) []*x509.Certificate {
@@ -114,7 +105,8 @@ func (ca *CA) chainOf(c *x509.Certificate) []*x509.Certificate {
 }
 
 func (ca *CA) openUnit(ctx context.Context, u *unit, first Delegate) error {
-	if _, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired) VALUES ($1, 1, $2, $3, $4, 0)
+	if _, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired)
+		VALUES ($1, 1, $2, $3, $4, 0)
 		ON CONFLICT DO NOTHING`, u.role, first.KeyID, first.Certificate.Raw, ca.cfg.Now().Unix()); err != nil {
 		return fmt.Errorf("recording the unit %s: %w", u.role, err)
 	}
@@ -127,14 +119,15 @@ func (ca *CA) openUnit(ctx context.Context, u *unit, first Delegate) error {
 	} else {
 		newest.key = ca.openKey(ctx, newest)
 	}
-	u.inForce = newest
+	u.inForce.Store(&newest)
 	ca.units = append(ca.units, u)
 	return nil
 }
 
 func (ca *CA) newestGeneration(ctx context.Context, u *unit) (g generation, err error) {
 	var der []byte
-	if err := ca.cfg.DB.QueryRowContext(ctx, `SELECT generation, key_id, der FROM pki_unit WHERE role = $1 ORDER BY generation DESC LIMIT 1`, u.role).
+	if err := ca.cfg.DB.QueryRowContext(ctx, `SELECT generation, key_id, der FROM pki_unit
+		WHERE role = $1 ORDER BY generation DESC LIMIT 1`, u.role).
 		Scan(&g.number, &g.keyID, &der); err != nil {
 		return g, fmt.Errorf("reading the unit %s: %w", u.role, err)
 	}
@@ -173,8 +166,8 @@ func (k lostKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 
 // renewUnits follows what other nodes renewed, renews what is due, and retires keys that have a successor.
 func (ca *CA) renewUnits(ctx context.Context) (failed error) {
-	ca.unitsMu.Lock()
-	defer ca.unitsMu.Unlock()
+	ca.renewing.Lock()
+	defer ca.renewing.Unlock()
 	for _, u := range ca.units {
 		if u.wait > 0 {
 			u.wait--
@@ -195,7 +188,7 @@ func (ca *CA) renewUnit(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
-	if newest.number != u.inForce.number {
+	if newest.number != u.inForce.Load().number {
 		newest.key = ca.openKey(ctx, newest)
 		if err := ca.install(ctx, u, newest); err != nil {
 			return err
@@ -225,11 +218,11 @@ func (ca *CA) due(u *unit) bool {
 	if by := ca.certifier(u); now.After(by.certificate.NotAfter.Add(-MinimumLife)) {
 		return false // nothing can be certified any more
 	}
-	if _, lost := u.inForce.key.(lostKey); lost || ca.Revoked(u.inForce.certificate.SerialNumber) {
+	if _, lost := u.inForce.Load().key.(lostKey); lost || ca.Revoked(u.inForce.Load().certificate.SerialNumber) {
 		return true
 	}
-	end := endOf(u.kind, u.inForce.certificate)
-	return !now.Before(dueAt(u.inForce.certificate.NotBefore, end)) && ca.gains(u, end, now)
+	end := endOf(u.kind, u.inForce.Load().certificate)
+	return !now.Before(dueAt(u.inForce.Load().certificate.NotBefore, end)) && ca.gains(u, end, now)
 }
 
 // dueAt is when two thirds of a life are over.
@@ -256,7 +249,7 @@ func (ca *CA) gains(u *unit, end, now time.Time) bool {
 
 // succeed makes the unit's next key and certificate and puts them in force. A key that an earlier try made is found by its label.
 func (ca *CA) succeed(ctx context.Context, u *unit) error {
-	by, old := ca.certifier(u), u.inForce
+	by, old := ca.certifier(u), u.inForce.Load()
 	next := generation{number: old.number + 1}
 	algorithm, err := algorithmOf(old.certificate.PublicKey)
 	if err != nil {
@@ -269,7 +262,8 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 	if next.certificate, err = ca.certifyUnit(ctx, u, by, next.key, label); err != nil {
 		return err
 	}
-	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired) VALUES ($1, $2, $3, $4, $5, 0)
+	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired)
+		VALUES ($1, $2, $3, $4, $5, 0)
 		ON CONFLICT DO NOTHING`, u.role, next.number, next.keyID, next.certificate.Raw, ca.cfg.Now().Unix())
 	if err != nil {
 		return fmt.Errorf("recording generation %d: %w", next.number, err)
@@ -282,9 +276,10 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 
 // certifyUnit issues the certificate of a unit's next key; a second try finds what the first made.
 func (ca *CA) certifyUnit(ctx context.Context, u *unit, by *issuer, key crypto.Signer, label string) (*x509.Certificate, error) {
-	name := u.inForce.certificate.Subject
+	name := u.inForce.Load().certificate.Subject
 	subject := Subject{CommonName: nextName(name.CommonName)}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}, key)
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return nil, fmt.Errorf("request of the key %s: %w", label, err)
 	}
@@ -323,11 +318,11 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 
 // install puts a generation in force on this node. What a revoked delegate signed is dropped.
 func (ca *CA) install(ctx context.Context, u *unit, next generation) error {
-	distrusted := ca.Revoked(u.inForce.certificate.SerialNumber)
+	distrusted := ca.Revoked(u.inForce.Load().certificate.SerialNumber)
 	if err := u.apply(next.certificate, next.key); err != nil {
 		return fmt.Errorf("generation %d: %w", next.number, err)
 	}
-	u.inForce = next
+	u.inForce.Store(&next)
 	ca.cfg.Logger.Info("a unit has a new key and certificate", "unit", u.role, "generation", next.number,
 		"certificate", hexSerial(next.certificate.SerialNumber), "until", endOf(u.kind, next.certificate))
 	if u.issuer == nil || !distrusted {
@@ -344,8 +339,10 @@ func (ca *CA) install(ctx context.Context, u *unit, next generation) error {
 func (ca *CA) retire(ctx context.Context, u *unit) error {
 	var number int64
 	var keyID string
-	err := ca.cfg.DB.QueryRowContext(ctx, `SELECT o.generation, o.key_id FROM pki_unit o JOIN pki_unit n ON n.role = o.role AND n.generation = o.generation + 1
-		WHERE o.role = $1 AND o.retired = 0 AND n.since < $2 ORDER BY o.generation LIMIT 1`, u.role, ca.cfg.Now().Add(-retireAfter).Unix()).Scan(&number, &keyID)
+	err := ca.cfg.DB.QueryRowContext(ctx, `SELECT o.generation, o.key_id FROM pki_unit o
+		JOIN pki_unit n ON n.role = o.role AND n.generation = o.generation + 1
+		WHERE o.role = $1 AND o.retired = 0 AND n.since < $2 ORDER BY o.generation LIMIT 1`,
+		u.role, ca.cfg.Now().Add(-retireAfter).Unix()).Scan(&number, &keyID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -357,6 +354,7 @@ func (ca *CA) retire(ctx context.Context, u *unit) error {
 			return fmt.Errorf("retiring the key of generation %d: %w", number, err)
 		}
 	}
-	_, err = ca.cfg.DB.ExecContext(ctx, `UPDATE pki_unit SET retired = $1 WHERE role = $2 AND generation = $3`, ca.cfg.Now().Unix(), u.role, number)
+	_, err = ca.cfg.DB.ExecContext(ctx, `UPDATE pki_unit SET retired = $1 WHERE role = $2 AND generation = $3`,
+		ca.cfg.Now().Unix(), u.role, number)
 	return err
 }

@@ -41,7 +41,11 @@ type token struct {
 	retired []string                 // guarded by mu
 	away    atomic.Bool
 	unable  atomic.Bool // makes no keys
+	hung    atomic.Pointer[chan struct{}]
 }
+
+// hang lets signatures wait until release is closed.
+func (t *token) hang(release chan struct{}) { t.hung.Store(&release) }
 
 type tokenKey struct {
 	crypto.Signer
@@ -51,6 +55,9 @@ type tokenKey struct {
 func (k tokenKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if k.token.away.Load() {
 		return nil, errors.New("the token is away")
+	}
+	if release := k.token.hung.Load(); release != nil {
+		<-*release
 	}
 	return k.Signer.Sign(rand, digest, opts)
 }
@@ -186,6 +193,9 @@ func (a *appliance) answer(leaf *x509.Certificate) (*codes.Response, error) {
 	return answer, nil
 }
 
+// reader is held while digitorus' package reads: it counts in a variable of its own.
+var reader sync.Mutex
+
 // stamped asks for a time-stamp and checks it as a relying party does at this moment.
 func (a *appliance) stamped() error {
 	request, err := stamps.CreateRequest(strings.NewReader("document"), &stamps.RequestOptions{Hash: crypto.SHA256, Certificates: true})
@@ -193,7 +203,9 @@ func (a *appliance) stamped() error {
 		return err
 	}
 	reply := a.ask(http.MethodPost, "/tsa", "application/timestamp-query", request).Body.Bytes()
+	reader.Lock()
 	stamp, err := stamps.ParseResponse(reply)
+	reader.Unlock()
 	if err != nil {
 		return err
 	}

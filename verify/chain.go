@@ -8,6 +8,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
 )
@@ -63,7 +64,7 @@ func (j *judge) signersOfEvidence(results []revocation.Result) verdict {
 			}
 			if proven := j.poe.of(r.Evidence[0]); signer.NotAfter.Before(proven) {
 				return unclear(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, ended on %s, and nothing proves that the information is older",
-					signer.Subject.CommonName(), signer.NotAfter.Format(time.RFC3339))
+					prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
 			}
 		}
 	}
@@ -115,10 +116,13 @@ func (j *judge) weigh(b *book, result *path.Result, i int, at time.Time) (sub Su
 		if i > 0 {
 			sub = RevokedCANoPOE
 		}
-		return sub, fmt.Sprintf("%s was revoked on %s", c.Subject, status.RevocationTime.UTC().Format(time.RFC3339))
+		return sub, fmt.Sprintf("%s was revoked on %s", prose.Name(c.Subject.String()), status.RevocationTime.UTC().Format(time.RFC3339))
 	case revocation.Unknown, revocation.Invalid:
+		if status.Code == revocation.WeakAlgorithm {
+			return CryptoConstraintsNoPOE, fmt.Sprintf("the revocation information for %s may not be relied on: %s", prose.Name(c.Subject.String()), status.Detail)
+		}
 		if !status.Code.Outdated() {
-			return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", c.Subject, status.Code)
+			return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", prose.Name(c.Subject.String()), status.Code)
 		}
 	}
 	signers := j.signersOfEvidence([]revocation.Result{status})
@@ -179,7 +183,7 @@ func (j *judge) status(b *book, result *path.Result, i int) revocation.Result {
 	anyAge := revocation.AnyAge
 	q := revocation.Question{
 		Certificate: c, Time: j.at, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, AfterIssuance: true,
-		LocalResponder: j.ev.Lists.Responder, Responders: j.responders(b), Budget: j.budget,
+		LocalResponder: j.ev.Lists.Responder, Responders: j.responders(b), Acceptable: j.acceptable, Budget: j.budget,
 		Verify: j.ev.Cache.VerifyWithin(j.budget),
 	}
 	switch a := result.Anchor; {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -53,12 +54,25 @@ func (j *judge) changes(s *signature.Signature) verdict {
 	return v
 }
 
-// constraints judges what the signature's references and properties must not be (EN 319 102-1, 5.2.8).
-func constraints(s *signature.Signature) verdict {
-	if len(s.Constraints) > 0 {
-		return verdict{Indeterminate, SigConstraintsFailure, slices.Clone(s.Constraints)}
+// constraints judges what the signature's references and properties must not be (EN 319 102-1, 5.2.8), and what stands
+// in the signature though nobody signed it.
+func (j *judge) constraints(s *signature.Signature) verdict {
+	list := slices.Clone(s.Constraints)
+	if !j.policy.Strays {
+		list = append(list, straysOf(s)...)
+	}
+	if len(list) > 0 {
+		return verdict{Indeterminate, SigConstraintsFailure, list}
 	}
 	return verdict{indication: TotalPassed}
+}
+
+func straysOf(s *signature.Signature) []string {
+	var list []string
+	for _, stray := range s.Strays {
+		list = append(list, "in the signature there is what nobody signed and no standard defines there: "+stray)
+	}
+	return list
 }
 
 // String tells the change in words, for experts.
@@ -84,14 +98,14 @@ func (r *SignatureReport) Warnings() []string {
 	var list []string
 	for _, s := range r.Scopes {
 		if s.part {
-			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", s.Scope, s.Name))
+			list = append(list, fmt.Sprintf("only a part is signed: %s (%s)", prose.Name(s.Scope), prose.Name(s.Name)))
 		}
 	}
 	for _, c := range r.Changes {
 		list = append(list, c.String())
 	}
 	for _, name := range r.Unsigned {
-		list = append(list, fmt.Sprintf("the file %q of the container is not signed", name))
+		list = append(list, fmt.Sprintf("the file %s of the container is not signed", prose.Name(name)))
 	}
 	return list
 }
@@ -153,6 +167,8 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 	if more := len(s.Changes) - len(r.Changes); more > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d more changes after the signature", more))
 	}
-	r.unsigned, r.constrained = len(s.Unsigned), len(s.Constraints) > 0
+	r.Notes = append(r.Notes, straysOf(s)...)
+	r.unsupported = !s.Intact && s.Unsupported != ""
+	r.unsigned, r.constrained, r.strays = len(s.Unsigned), len(s.Constraints) > 0, len(s.Strays) > 0
 	r.Unsigned = slices.Clone(s.Unsigned[:min(len(s.Unsigned), maxTold)])
 }

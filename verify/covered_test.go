@@ -56,9 +56,9 @@ func TestCovered(t *testing.T) {
 		edit             func(*signature.Signature)
 	}{
 		{"nothing changed", "TOTAL-PASSED", unchanged, true, func(*signature.Signature) {}},
-		{"a part", "TOTAL-PASSED", "Only a part is signed: /pismo/tresc", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
-		{"an unsigned file", "TOTAL-PASSED", "not signed (2): faktura.pdf, b.xml", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
-		{"many unsigned files", "TOTAL-PASSED", "a, a, a, a, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
+		{"a part", "TOTAL-PASSED", "Only a part is signed: “/pismo/tresc”.", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
+		{"an unsigned file", "TOTAL-PASSED", "not signed (2): “faktura.pdf”, “b.xml”.", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
+		{"many unsigned files", "TOTAL-PASSED", "“a”, “a”, “a”, “a”, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
 		{"validation data added", "TOTAL-PASSED", "Since then only this was added: validation data.", false, change(signature.ChangeValidationData, 0, "")},
 		{"a comment added", "TOTAL-PASSED", "After signing: a comment was added (page 2).", false, change(signature.ChangeAnnotation, 2, "")},
 		{"a field filled", "TOTAL-PASSED", "a form field was filled in", false, change(signature.ChangeField, 0, "")},
@@ -75,6 +75,8 @@ func TestCovered(t *testing.T) {
 		{"no references", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { s.References = nil }},
 		{"not found", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { data(s).Found, data(s).Intact = false, false }},
 		{"not to be checked", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "can't be checked", false, func(s *signature.Signature) { data(s).Unchecked, data(s).Intact = "Whirlpool", false }},
+		{"of an unknown algorithm", "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "can't be checked by this program", false, func(s *signature.Signature) { s.Intact, s.Unsupported = false, "urn:x" }},
+		{"forged", "TOTAL-FAILED SIG_CRYPTO_FAILURE", "does not fit", false, func(s *signature.Signature) { s.Intact = false }},
 		{"content of no reader", "INDETERMINATE SIG_CONSTRAINTS_FAILURE", "do not rely on it", false, func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} }},
 		{"a limit", "INDETERMINATE GENERIC", "cost too much", false, func(s *signature.Signature) { s.Unchecked = "too many" }},
 		{"a counter-signature", "TOTAL-PASSED", "confirms another signature", false, func(s *signature.Signature) { s.CounterSignatureOf = "S-0" }},
@@ -196,6 +198,19 @@ func TestManyChangesHideNone(t *testing.T) {
 		})
 		if en := r.Sentence["en"]; !strings.Contains(en, "what a page shows or does was changed (page 1)") || len(r.Changes) != maxTold {
 			t.Errorf("%q: %d told: %s", rule, len(r.Changes), en)
+		}
+	}
+}
+
+// TestStraysInASignature: what somebody put into a signature refuses under strict; elsewhere it is told, and nobody says
+// that nothing was changed.
+func TestStraysInASignature(t *testing.T) {
+	w := newWorld(t)
+	for policy, want := range map[*Policy]Indication{DefaultPolicy(): Indeterminate, DSSPolicy(): TotalPassed} {
+		r := w.judged(t, policy, func(s *signature.Signature) { s.Strays = []string{"text in /pismo/ds:Signature"} })
+		told := slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "text in /pismo/ds:Signature") })
+		if r.Indication != want || !told || strings.Contains(r.Sentence["en"], unchanged) {
+			t.Errorf("%s: %s, want %s; notes %q: %s", policy.Name, r.Indication, want, r.Notes, r.Sentence["en"])
 		}
 	}
 }

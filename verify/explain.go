@@ -13,6 +13,7 @@ import (
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -42,10 +43,10 @@ var speakers = sync.OnceValue(func() map[string]*i18n.Localizer {
 func explain(r *SignatureReport) map[string]string {
 	sentences := make(map[string]string, len(Languages))
 	for lang, speaker := range speakers() {
-		v := voice{speaker}
-		who := who(r.Signer)
-		if who == "" {
-			who = v.say("unknown-signer", nil)
+		v := voice{speaker, lang}
+		who := v.say("unknown-signer", nil)
+		if name := nameOf(r.Signer); name != "" {
+			who = v.quote(name)
 		}
 		data := map[string]any{"Who": who, "Kind": v.say("kind."+string(r.Kind), nil), "Time": warsaw(r.BestSignatureTime), "What": v.forbidden(r)}
 		parts := append([]string{v.say("verdict."+string(r.Indication), nil), v.say(reasonKey(r), data)}, v.covers(r)...)
@@ -63,7 +64,7 @@ func reasonKey(r *SignatureReport) string {
 		return "reason.forbidden"
 	case r.SubIndication == SignedDataNotFound && r.ReferencesIntact:
 		return "reason.nothing"
-	case r.SubIndication == SignedDataNotFound && r.unknown:
+	case r.SubIndication == SignedDataNotFound && r.unknown, r.SubIndication == CryptoConstraintsNoPOE && r.unsupported:
 		return "reason.unknown"
 	}
 	if _, known := reasons[r.SubIndication]; known {
@@ -85,7 +86,13 @@ var silent = map[SubIndication]bool{
 }
 
 // voice speaks one language.
-type voice struct{ *i18n.Localizer }
+type voice struct {
+	*i18n.Localizer
+	language string
+}
+
+// quote shows a name that the document or a certificate gives.
+func (v voice) quote(text string) string { return prose.In(v.language, text) }
 
 // covers says what the signature speaks for. That nothing was changed is said only where everything is covered,
 // by this signature, and nothing came later.
@@ -98,15 +105,15 @@ func (v voice) covers(r *SignatureReport) []string {
 	}
 	var list []string
 	if parts := unique(r.Scopes, func(s Scope) string { return s.partial() }); len(parts) > 0 {
-		list = append(list, v.say("covers.part", map[string]any{"What": v.all(parts)}))
+		list = append(list, v.say("covers.part", map[string]any{"What": v.all(v.quoted(parts))}))
 	}
 	if len(r.Changes) > 0 {
 		list = append(list, v.changes(r.Changes))
 	}
 	if r.unsigned > 0 {
-		list = append(list, v.say("covers.unsigned", map[string]any{"Count": r.unsigned, "What": v.list(r.Unsigned, r.unsigned)}))
+		list = append(list, v.say("covers.unsigned", map[string]any{"Count": r.unsigned, "What": v.list(v.quoted(r.Unsigned), r.unsigned)}))
 	}
-	if len(list) == 0 && len(r.Scopes) > 0 {
+	if len(list) == 0 && len(r.Scopes) > 0 && !r.strays {
 		list = append(list, v.say("covers.whole", nil))
 	}
 	return list
@@ -155,6 +162,14 @@ func (v voice) list(items []string, total int) string {
 	return strings.Join(items, ", ")
 }
 
+func (v voice) quoted(items []string) []string {
+	list := make([]string, len(items))
+	for i, item := range items {
+		list[i] = v.quote(item)
+	}
+	return list
+}
+
 func (v voice) all(items []string) string { return v.list(items, len(items)) }
 
 // partial names what is signed where it is not the whole.
@@ -186,7 +201,7 @@ func (v voice) say(id string, data map[string]any) string {
 	return text
 }
 
-func who(s Signer) string {
+func nameOf(s Signer) string {
 	if name := strings.TrimSpace(s.GivenName + " " + s.Surname); name != "" {
 		return name
 	}

@@ -9,6 +9,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -38,7 +39,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 		r.Signatures = append(r.Signatures, j.signature(s, verdicts))
 	}
 	for _, n := range doc.Notes {
-		r.Notes = append(r.Notes, printable(n))
+		r.Notes = append(r.Notes, prose.Text(n))
 	}
 	if doc.Unchecked != "" {
 		r.unread(doc.Unchecked)
@@ -126,7 +127,7 @@ func (j *judge) signature(s *signature.Signature, verdicts map[*signature.Timest
 		r.Chain = chain.describe()
 		r.Signer = describeSigner(signer)
 	}
-	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return constraints(s) })
+	v = v.then(func() verdict { return j.algorithms(s.Algorithms, best) }).then(func() verdict { return j.constraints(s) })
 	v = v.then(func() verdict { return j.order(s, verdicts) })
 	if err := j.budget.Err(); err != nil && v.indication != TotalFailed {
 		v = unclear(Generic, "%v", err)
@@ -197,7 +198,10 @@ func (j *judge) integrity(s *signature.Signature) (*certificate.Certificate, ver
 	if v := references(s); !v.passed() {
 		return signer, v
 	}
-	if !s.Intact {
+	switch {
+	case !s.Intact && s.Unsupported != "":
+		return signer, unclear(CryptoConstraintsNoPOE, "the signature value can't be checked: %s", s.Unsupported)
+	case !s.Intact:
 		return signer, fail(SigCryptoFailure, "the signature value does not verify with the signer's key")
 	}
 	return signer, verdict{indication: TotalPassed}

@@ -3,9 +3,11 @@ package verify
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -342,5 +344,34 @@ func TestJudgeRefuses(t *testing.T) {
 	cancel()
 	if _, err := Judge(budget.New(cancelled, 0), doc, w.evidence(), DefaultPolicy(), mint.Day); err == nil {
 		t.Error("cancelled: no error")
+	}
+}
+
+// TestWeakEvidence: what a certificate's revocation information is worth is asked too where the certificate has expired:
+// 'not revoked' rests on no algorithm that may not be relied on.
+func TestWeakEvidence(t *testing.T) {
+	w := newWorld(t)
+	expired := w.ca.Issue(t, mint.Request{Subject: officerName("officer-1"), From: mint.Day.AddDate(-2, 0, 0), To: mint.Day.AddDate(0, 0, -1)})
+	document := mint.XML{Signer: expired, At: mint.Day}.Sign(t, letter)
+	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{SignatureAlgorithm: x509.ECDSAWithSHA384, Number: big.NewInt(1),
+		ThisUpdate: mint.Day.AddDate(0, 0, -2), NextUpdate: mint.Day.AddDate(0, 0, 9)}, w.ca.Cert, w.ca.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak := DefaultPolicy()
+	weak.Acceptable = func(name string, _ int, _ time.Time) (bool, string) { return name != "ECDSA-SHA384", "broken" }
+	for policy, want := range map[*Policy]SubIndication{DefaultPolicy(): OutOfBoundsNotRevoked, weak: CryptoConstraintsNoPOE} {
+		b := budget.New(t.Context(), len(document))
+		doc, err := Open(b, document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Judge(b, doc, w.evidence(crl), policy, mint.Day.AddDate(0, 0, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Signatures[0]; got.SubIndication != want {
+			t.Errorf("%s, want %s: %q", got.SubIndication, want, got.Reasons)
+		}
 	}
 }

@@ -24,6 +24,8 @@ type Policy struct {
 	SignerUse bool
 	// Manifest refuses ASiC-E containers without a manifest, which EN 319 162-1 leaves to XML signatures.
 	Manifest bool
+	// Strays takes XML signatures in which something stands that is neither signed nor defined there; it is told.
+	Strays bool
 	// LooseStamps takes time-stamps of units whose certificate or token misses what RFC 3161 2.3 and 2.4.2 demand
 	// besides the purpose itself: a critical extension, that purpose alone, the ESS attribute, a fitting tsa name.
 	LooseStamps bool
@@ -44,7 +46,7 @@ func PolicyNamed(name string) (*Policy, error) {
 // failure here, WARN is a note.
 func DSSPolicy() *Policy {
 	p := DefaultPolicy()
-	p.Name, p.LooseStamps, p.Manifest, p.SignerUse = "dss-default", true, true, false
+	p.Name, p.LooseStamps, p.Strays, p.Manifest, p.SignerUse = "dss-default", true, true, true, false
 	p.Tolerated = map[signature.Rule]bool{
 		signature.RuleVisual: true, signature.RuleDocMDP: true, signature.RuleFieldMDP: true,
 		signature.RuleLock: true, signature.RuleUndefined: true,

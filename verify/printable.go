@@ -1,28 +1,13 @@
 package verify
 
-import (
-	"strings"
-	"unicode"
-)
-
-// printable makes text of a document safe to show: what moves the cursor of a terminal, begins a line of its own or
-// turns the direction of writing could make a report say something else than it does.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		}
-		return unicode.ReplacementChar
-	}, text)
-}
+import "trustcore/verify/prose"
 
 // printable makes all texts so that people read and that come from the document, whichever way.
 func (r *SignatureReport) printable() {
-	texts := []*string{&r.Filename, &r.Signer.CommonName, &r.Signer.GivenName, &r.Signer.Surname,
-		&r.Signer.Organization, &r.Signer.Country, &r.Signer.Issuer}
+	for _, t := range []*string{&r.Signer.CommonName, &r.Signer.GivenName, &r.Signer.Surname, &r.Signer.Organization, &r.Signer.Country, &r.Signer.Issuer} {
+		*t = prose.Short(*t)
+	}
+	texts := []*string{&r.Filename}
 	for i := range r.Scopes {
 		texts = append(texts, &r.Scopes[i].Name, &r.Scopes[i].Scope)
 	}
@@ -38,13 +23,13 @@ func (r *SignatureReport) printable() {
 		}
 	}
 	for _, t := range texts {
-		*t = printable(*t)
+		*t = prose.Text(*t)
 	}
 }
 
 func (t *TimestampReport) printable() {
-	t.SignedBy = printable(t.SignedBy)
+	t.SignedBy = prose.Short(t.SignedBy)
 	for i := range t.Reasons {
-		t.Reasons[i] = printable(t.Reasons[i])
+		t.Reasons[i] = prose.Text(t.Reasons[i])
 	}
 }

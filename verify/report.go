@@ -107,7 +107,9 @@ type SignatureReport struct {
 	Sentence map[string]string `json:"sentence"`
 
 	constrained bool // it is not about what the document shows, whatever else the verdict says
+	strays      bool // something unsigned stands in it, which a reader may take for content
 	unknown     bool // the algorithm or transform of something that it covers
+	unsupported bool // the algorithm of the signature value, or its key
 	unsigned    int  // files, also those that Unsigned has no room for
 }
 

@@ -119,10 +119,13 @@ func (j *judge) revocation(b *book) *path.RevocationRule {
 		KnownUntil:     j.at,
 		LocalResponder: j.ev.Lists.Responder,
 		Responders:     j.ev.Lists.Responders(),
-		Acceptable: func(u revocation.Use) (bool, string) {
-			return j.policy.Acceptable(u.Algorithm, u.Bits, j.poe.of(u.Object))
-		},
+		Acceptable:     j.acceptable,
 	}
+}
+
+// acceptable judges an algorithm that evidence rests on at the time at which the evidence is proven to have existed.
+func (j *judge) acceptable(u revocation.Use) (bool, string) {
+	return j.policy.Acceptable(u.Algorithm, u.Bits, j.poe.of(u.Object))
 }
 
 // listed reports whether the certificate itself is that of a trust service, of whatever type.

@@ -114,8 +114,14 @@ func (j *judge) unit(t *signature.Timestamp) (*certificate.Certificate, verdict)
 		return unit, unclear(SignedDataNotFound, "what the time-stamp covers was not found")
 	case !t.Imprint:
 		return unit, fail(HashFailure, "the time-stamp is about other data")
+	case !t.Intact && t.Unsupported != "":
+		return unit, unclear(CryptoConstraintsNoPOE, "the time-stamp's signature can't be checked: %s", t.Unsupported)
 	case !t.Intact:
 		return unit, fail(SigCryptoFailure, "the time-stamp's signature does not verify")
+	case t.Time.Before(unit.NotBefore):
+		return unit, unclear(NotYetValid, "the time-stamp is from before the certificate of its unit, which begins on %s", unit.NotBefore.Format(time.RFC3339))
+	case t.Time.After(unit.NotAfter.Add(time.Second)): // the certificate's last second is in it
+		return unit, unclear(OutOfBoundsNoPOE, "the time-stamp is from after the certificate of its unit, which ended on %s", unit.NotAfter.Format(time.RFC3339))
 	case t.Time.After(j.at):
 		return unit, unclear(TimestampOrderFailure, "the time-stamp is later than the time of validation")
 	}

@@ -97,6 +97,7 @@ var (
 func TestStamps(t *testing.T) {
 	w := newStampWorld(t)
 	good := w.unit(t, w.tsa, true, stamping)
+	brief := w.tsa.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true})
 	none := func(*signature.Signature) {}
 	fact := func(edit func(*signature.Timestamp)) func(*signature.Signature) {
 		return func(s *signature.Signature) { edit(s.Timestamps[0]) }
@@ -126,6 +127,9 @@ func TestStamps(t *testing.T) {
 		{"about nothing at hand", good, fact(func(s *signature.Timestamp) { s.Found = false }), "INDETERMINATE/SIGNED_DATA_NOT_FOUND", false, "N/A"},
 		{"about other data", good, fact(func(s *signature.Timestamp) { s.Imprint = false }), "FAILED/HASH_FAILURE", false, "N/A"},
 		{"forged", good, fact(func(s *signature.Timestamp) { s.Intact = false }), "FAILED/SIG_CRYPTO_FAILURE", false, "N/A"},
+		{"of an unknown algorithm", good, fact(func(s *signature.Timestamp) { s.Intact, s.Unsupported = false, "urn:x" }), "INDETERMINATE/CRYPTO_CONSTRAINTS_FAILURE_NO_POE", false, "N/A"},
+		{"before its certificate", good, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(-11, 0, 0) }), "INDETERMINATE/NOT_YET_VALID", false, "N/A"},
+		{"after its certificate", brief, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(1, 1, 0) }), "INDETERMINATE/OUT_OF_BOUNDS_NO_POE", false, "N/A"},
 		{"from the future", good, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(3, 0, 0) }), "INDETERMINATE/TIMESTAMP_ORDER_FAILURE", false, "N/A"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -161,6 +165,29 @@ func TestStampOrder(t *testing.T) {
 			})
 			if r.SubIndication != want {
 				t.Errorf("%s %s later: %s %s %q", kind, after, r.Indication, r.SubIndication, r.Reasons)
+			}
+		}
+	}
+}
+
+// TestStampOfAnAnchorBeforeItself: an administrator may trust a unit's own certificate, but not what the unit dates to
+// a day on which it had none.
+func TestStampOfAnAnchorBeforeItself(t *testing.T) {
+	w := newStampWorld(t)
+	unit := w.own.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true, From: mint.Day.AddDate(0, 0, -1), To: mint.Day.AddDate(10, 0, 0)})
+	anchor := filepath.Join(t.TempDir(), "unit.pem")
+	if err := os.WriteFile(anchor, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: unit.Cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.lists, err = trustlist.Load(t.Context(), trustlist.Sources{Anchors: []string{anchor}}); err != nil {
+		t.Fatal(err)
+	}
+	for days, want := range map[int]SubIndication{0: "", -2: NotYetValid} {
+		for _, policy := range []*Policy{DefaultPolicy(), DSSPolicy()} {
+			r := w.judge(t, policy, unit, func(s *signature.Signature) { s.Timestamps[0].Time = mint.Day.AddDate(0, 0, days) })
+			if r.Timestamps[0].SubIndication != want || (want == "") != r.BestSignatureTime.Equal(mint.Day) {
+				t.Errorf("%s, %d days: %s, proven at %s", policy.Name, days, r.Timestamps[0].SubIndication, r.BestSignatureTime)
 			}
 		}
 	}

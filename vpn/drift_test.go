@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trustcore/vpn"
 )
 
@@ -59,18 +61,26 @@ func TestDriftIsRepaired(t *testing.T) {
 			func(c vpn.Changes) bool { return c.PeersAdded == 1 }},
 		{"listen port", "wg set tc-hub listen-port 0", false,
 			func(c vpn.Changes) bool { return c.Device == 1 }},
-		{"table deleted", "nft delete table inet trustcore", true,
+		{"table deleted", "nft delete table inet trustcore-tc-hub", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"rules inserted", "nft insert rule inet trustcore inward accept ; insert rule inet trustcore outward accept", true,
+		{"rules inserted", "nft insert rule inet trustcore-tc-hub inward accept ; insert rule inet trustcore-tc-hub outward accept", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"chains emptied", "nft flush chain inet trustcore inward ; flush chain inet trustcore outward", true,
+		{"chains emptied", "nft flush chain inet trustcore-tc-hub inward ; flush chain inet trustcore-tc-hub outward", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"table asleep", "nft add table inet trustcore { flags dormant ; }", true,
+		{"table asleep", "nft add table inet trustcore-tc-hub { flags dormant ; }", true,
 			func(c vpn.Changes) bool { return c.Fence > 1 }},
-		{"permission added", "nft add element inet trustcore allowed4 " + opened, true,
+		{"permission added", "nft add element inet trustcore-tc-hub allowed4 " + opened, true,
 			func(c vpn.Changes) bool { return c.Fence == 1 }},
-		{"permissions deleted", "nft flush set inet trustcore allowed4", false,
+		{"permissions deleted", "nft flush set inet trustcore-tc-hub allowed4", false,
 			func(c vpn.Changes) bool { return c.Fence == 2 }},
+		{"MTU", "ip link set tc-hub mtu 1300", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"mark of the packets", "wg set tc-hub fwmark 7", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"alias", "ip link set tc-hub alias mine", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
+		{"address deleted", "ip addr del " + hubAddresses[0].String() + " dev tc-hub", false,
+			func(c vpn.Changes) bool { return c.Device == 1 }},
 		{"route deleted", "ip route del " + addressOfA.String() + " dev tc-hub", false,
 			func(c vpn.Changes) bool { return c.Routes == 1 }},
 		{"interface taken down", "ip link set tc-hub down", false,
@@ -203,6 +213,46 @@ func TestWithoutPrivilege(t *testing.T) {
 	}
 }
 
+// TestUserWithTheCapability runs the hub as a user who is not root and has CAP_NET_ADMIN; where TUN devices are
+// root's alone, also the right to open one.
+func TestUserWithTheCapability(t *testing.T) {
+	const role = "TRUSTCORE_TEST_CAPABLE"
+	needRoot(t)
+	if dir := os.Getenv(role); dir != "" {
+		cfg := anyHub(t, vpn.ModeAuto)
+		cfg.Interface, cfg.StateDir = "tc-capable", dir
+		hub, err := vpn.OpenHub(cfg)
+		if err != nil || hub.Mode() == vpn.ModeNetstack || os.Geteuid() == 0 {
+			t.Fatalf("as user %d: %v", os.Geteuid(), err)
+		}
+		if _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2)}}); err != nil {
+			t.Error(err)
+		}
+		if err := hub.Close(); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	capabilities := []uintptr{unix.CAP_NET_ADMIN}
+	if info, err := os.Stat("/dev/net/tun"); err != nil || info.Mode().Perm()&0o006 != 0o006 {
+		capabilities = append(capabilities, unix.CAP_DAC_OVERRIDE)
+	}
+	dir, err := os.MkdirTemp("/tmp", "capable") // one that the user reaches
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	again := exec.Command("/proc/self/exe", "-test.run=^TestUserWithTheCapability$")
+	again.Env = append(os.Environ(), role+"="+dir, "TMPDIR="+dir)
+	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestTakenPortAndName(t *testing.T) {
 	everyMode(t, func(t *testing.T, mode vpn.Mode) {
 		w := newWorld(t, mode)
@@ -227,7 +277,7 @@ func TestSecondHubOfAName(t *testing.T) {
 	if _, err := vpn.OpenHub(cfg); !errors.Is(err, vpn.ErrNameTaken) {
 		t.Errorf("taken name: %v", err)
 	}
-	if exec.Command("nft", "list", "table", "inet", "trustcore").Run() == nil {
+	if exec.Command("nft", "list", "table", "inet", "trustcore-tc-busy").Run() == nil {
 		t.Error("a hub that did not open left its firewall behind")
 	}
 }

@@ -3,15 +3,17 @@ package vpn
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
+	"trustcore/vpn/internal/lock"
 )
 
 // DefaultMTU leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes.
@@ -30,13 +32,19 @@ var (
 	ErrNoNftables = fence.ErrNoNftables
 	ErrPortTaken  = device.ErrPortTaken
 	ErrNameTaken  = device.ErrNameTaken
+	ErrTableTaken = fence.ErrTableTaken
 	ErrNoKernel   = device.ErrNoKernel
+	ErrHeld       = lock.ErrHeld // another process tends an interface of this name
+
+	// ErrRange says that addresses of the tunnel are the host's own already: another range is needed, or what is named
+	// has to go.
+	ErrRange = errors.New("the tunnel's addresses meet the host's own")
 
 	// ErrDeviceGone says that somebody deleted the interface: close the hub and open it again.
 	ErrDeviceGone = device.ErrDeviceGone
 )
 
-// HubConfig says how a hub is made. Everything but Mode, MTU and ListenPort is required.
+// HubConfig says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
 type HubConfig struct {
 	Mode       Mode           // "" is auto
 	Interface  string         // name of the tunnel interface, at most 15 bytes
@@ -46,6 +54,10 @@ type HubConfig struct {
 	MTU        int            // bytes; 0 is DefaultMTU
 	StateDir   string         // folder for the endpoints that offices had last
 	Log        *slog.Logger
+
+	// Lease says how much longer offices may be let in, for a firewall in the kernel to end it when this process does
+	// not live to call Withdraw. It is asked at each reconciliation; nil stands for no end.
+	Lease func() time.Duration
 }
 
 // Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
@@ -57,17 +69,23 @@ type Hub struct {
 	endpoints *endpoints
 
 	mu     sync.Mutex // guards all below: there is one writer of device and fence
+	lock   io.Closer  // of the interface's name; nil in mode netstack
 	device device.Device
 	link   *device.Link // nil in mode netstack
 	fence  fence.Fence
-	closed string // why every peer was shut out, "" while the fence stands
+	host   *device.Host // as it was at the last pass; nil in mode netstack
+	met    []string     // what of the host's own meets the tunnel's addresses
+	let    bool         // somebody was let in: what appears on the host from then on shuts nobody out
+	closed string       // why every peer was shut out, "" while the fence stands
 
 	wish    Wish
-	inForce int64        // revision of the last wish that was carried out in full
+	inForce Applied      // the last wish that was carried out
 	wished  bool         // a wish came, so that peers which are not in it are to go
-	policy  fence.Policy // this and the next two are derived from wish
+	policy  fence.Policy // this and the next three are derived from wish
 	peers   map[Key]*PeerWish
 	routes  []netip.Prefix
+	refused []Refusal
+	unled   []string // addresses of offices to which the host has no way
 }
 
 // OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no
@@ -128,7 +146,7 @@ func (c HubConfig) check() error {
 // preference is the order in which auto tries: what needs no privilege comes last, and
 // only when there is no privilege.
 func (h *Hub) preference() []Mode {
-	if os.Geteuid() != 0 {
+	if !device.MayAdminister() {
 		return []Mode{ModeNetstack}
 	}
 	return []Mode{ModeKernel, ModeUserspace}
@@ -148,7 +166,7 @@ func (h *Hub) open(mode Mode) (err error) {
 		h.device, h.fence = d, fence.OpenProxy(stack, h.cfg.Log)
 		return nil
 	}
-	firewall, err := fence.OpenNftables(h.cfg.Interface, h.hosts())
+	firewall, err := h.guard()
 	if err != nil {
 		return err
 	}
@@ -158,10 +176,31 @@ func (h *Hub) open(mode Mode) (err error) {
 		h.device, h.link, err = device.OpenUserspace(options)
 	}
 	if err != nil {
-		return errors.Join(err, firewall.Close())
+		return errors.Join(err, firewall.Close(), h.lock.Close())
 	}
 	h.fence = firewall
 	return nil
+}
+
+// guard looks at the host before anything of it is taken: whose is the name, whose are the addresses. Then it builds
+// the firewall.
+func (h *Hub) guard() (firewall *fence.Nftables, err error) {
+	if h.lock, err = lock.Take("interface " + h.cfg.Interface); err != nil {
+		return nil, err
+	}
+	host, err := device.LookAtHost()
+	if err == nil {
+		if met := host.Conflicts(h.cfg.Interface, h.cfg.Addresses); len(met) > 0 {
+			err = fmt.Errorf("%w: %s", ErrRange, strings.Join(met, "; "))
+		}
+	}
+	if err == nil {
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts(), h.cfg.Lease)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.lock.Close())
+	}
+	return firewall, nil
 }
 
 func (h *Hub) hosts() []netip.Addr {
@@ -178,19 +217,35 @@ func (h *Hub) Mode() Mode { return h.mode }
 // PublicKey is the key that offices know the hub by.
 func (h *Hub) PublicKey() Key { return h.publicKey }
 
-// Apply validates the wish, makes it the wanted state and reconciles once. A wish that is
-// refused changes nothing, and so does one that is older than the present one.
+// Apply makes the wish the wanted state and reconciles once. What of it can't be granted is refused alone, see
+// [Status]; what it does not hold goes in any case. An error is about the whole: a wish that is older than the
+// present one of its epoch, which changes nothing, or a host that does not do what it is told.
 func (h *Hub) Apply(w Wish) (Changes, error) {
-	if err := h.check(w); err != nil {
+	if err := w.Validate(); err != nil {
 		return Changes{}, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.Revision < h.wish.Revision {
+	if w.Epoch == h.wish.Epoch && w.Revision < h.wish.Revision {
 		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
 	}
 	h.adopt(w)
 	return h.reconcile()
+}
+
+// Withdraw lets nobody in any more, since there is no wish that holds: every peer goes.
+func (h *Hub) Withdraw() (Changes, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopt(Wish{})
+	return h.reconcile()
+}
+
+// Extend tells the firewall that the lease was renewed, for who reconciles less often than that.
+func (h *Hub) Extend() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fence.Extend()
 }
 
 // Reconcile compares the present state with the last wish and repairs what differs. Call
@@ -199,30 +254,6 @@ func (h *Hub) Reconcile() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.reconcile()
-}
-
-// check is Validate and what only the hub can know.
-func (h *Hub) check(w Wish) error {
-	if err := w.Validate(); err != nil {
-		return err
-	}
-	own := h.hosts()
-	for i, p := range w.Peers {
-		if p.PublicKey == h.PublicKey() {
-			return &FieldError{fmt.Sprintf("peers[%d].public_key", i), "is the hub's own key"}
-		}
-		for j, a := range p.Addresses {
-			if slices.Contains(own, a.Addr()) {
-				return &FieldError{fmt.Sprintf("peers[%d].addresses[%d]", i, j), a.String() + " is the hub's own address"}
-			}
-		}
-		for j, s := range p.Services {
-			if problem := h.cannotCarry(s); problem != "" {
-				return &FieldError{fmt.Sprintf("peers[%d].services[%d]", i, j), problem}
-			}
-		}
-	}
-	return nil
 }
 
 // cannotCarry says why the hub's mode cannot offer a service, or "".
@@ -252,5 +283,9 @@ func (h *Hub) Close() error {
 		err = h.endpoints.remember(state.Peers)
 	}
 	_, restrictErr := h.fence.Restrict(fence.Policy{})
-	return errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	err = errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Close())
+	}
+	return err
 }

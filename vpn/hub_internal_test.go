@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
 )
 
@@ -71,6 +72,66 @@ func TestHubWithoutFenceShutsEveryoneOut(t *testing.T) {
 	}
 	if status, err := hub.Status(time.Now()); err != nil || status.Problem != "" || status.Revision != 2 {
 		t.Errorf("status %+v, %v", status, err)
+	}
+}
+
+// pickyDevice is a real device that does not take one key.
+type pickyDevice struct {
+	device.Device
+	not Key
+}
+
+func (d *pickyDevice) Write(c device.Change) error {
+	for _, p := range c.Peers {
+		if p.PublicKey == device.Key(d.not) && !p.Remove {
+			return errors.New("not this one")
+		}
+	}
+	return d.Device.Write(c)
+}
+
+// TestPeerThatTheDeviceRefuses comes in one call with others, and with a revocation.
+func TestPeerThatTheDeviceRefuses(t *testing.T) {
+	key, err := GeneratePrivateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub, err := OpenHub(HubConfig{Mode: ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	var peers []PeerWish
+	for i := range 4 {
+		key, err := GeneratePrivateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, 1, byte(i + 2)}), 32)
+		peers = append(peers, PeerWish{Partner: string(rune('a' + i)), Site: "s", PublicKey: key.Public(), Addresses: []netip.Prefix{address}})
+	}
+	if _, err := hub.Apply(Wish{Revision: 1, Peers: peers[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	hub.device = &pickyDevice{hub.device, peers[2].PublicKey}
+	if _, err := hub.Apply(Wish{Revision: 2, Peers: peers[1:]}); err != nil {
+		t.Fatal(err)
+	}
+	state, err := hub.device.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true, false, true} {
+		if _, is := state.Peers[device.Key(peers[i].PublicKey)]; is != want {
+			t.Errorf("peer %s is there: %v, want %v", peers[i].Partner, is, want)
+		}
+	}
+	status, err := hub.Status(time.Now())
+	if err != nil || status.Revision != 2 || len(status.Refused) != 1 || status.Refused[0].Partner != "c" {
+		t.Errorf("%+v, %v", status, err)
+	}
+	if changes, err := hub.Reconcile(); err != nil || !changes.IsZero() {
+		t.Errorf("not settled: %+v, %v", changes, err)
 	}
 }
 

@@ -22,13 +22,34 @@ const KeyLen = 32
 type Key [KeyLen]byte
 
 // ParseKey reads a public key and refuses those that no honest peer can have: all zero,
-// of low order, or not the canonical encoding of a point.
+// of low order, or not the canonical encoding of a point. A key has one text alone: base64
+// with a line break in it, or with bits that no byte takes, is refused.
 func ParseKey(s string) (Key, error) {
 	b, err := decodeKey(s)
 	if err != nil {
 		return Key{}, err
 	}
 	return b, Key(b).check()
+}
+
+// ParsePeerKey reads the key of an office's end for enrolment and for the wish alike: with
+// a hub's own key a tunnel would lead to itself.
+func ParsePeerKey(s string, hubs ...Key) (Key, error) {
+	key, err := ParseKey(s)
+	if err == nil {
+		err = key.checkPeer(hubs...)
+	}
+	return key, err
+}
+
+func (k Key) checkPeer(hubs ...Key) error {
+	if err := k.check(); err != nil {
+		return err
+	}
+	if slices.Contains(hubs, k) {
+		return errors.New("the public key is the hub's own")
+	}
+	return nil
 }
 
 // String is the key in base64.
@@ -177,9 +198,10 @@ func createKey(file string) (PrivateKey, error) {
 	return key, nil
 }
 
+// decodeKey takes one text for one key: the decoder skips line breaks, so what it read is written again.
 func decodeKey(s string) (key [KeyLen]byte, err error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != KeyLen {
+	if err != nil || len(b) != KeyLen || base64.StdEncoding.EncodeToString(b) != s {
 		return key, errors.New("a WireGuard key is 32 bytes in base64 (44 characters)")
 	}
 	return [KeyLen]byte(b), nil

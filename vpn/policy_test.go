@@ -125,27 +125,55 @@ func TestRevocationCutsAnEstablishedFlow(t *testing.T) {
 	}
 }
 
-func TestRefusedWishChangesNothing(t *testing.T) {
+// TestBadPeerStopsNoRevocation revokes A in a wish that holds a peer with the hub's own key.
+func TestBadPeerStopsNoRevocation(t *testing.T) {
 	everyMode(t, func(t *testing.T, mode vpn.Mode) {
 		w, a, b := twoOffices(t, mode)
-		if err := hold(a, w.gateway[0]); err != nil {
-			t.Fatal(err)
+		for _, s := range []*plannedSite{a, b} {
+			if err := hold(s, w.gateway[0]); err != nil {
+				t.Fatal(err)
+			}
 		}
-		thief := w.peer(b)
-		thief.Addresses = slices.Concat(thief.Addresses, a.tunnel[:1])
-		_, err := w.hub.Apply(vpn.Wish{Revision: w.wish.Revision + 1, Peers: []vpn.PeerWish{w.peer(a), thief}})
-		requireField(t, err, "peers[1].addresses[2]")
-		older := vpn.Wish{Revision: w.wish.Revision - 1}
-		if _, err := w.hub.Apply(older); err == nil {
-			t.Error("an older wish was taken")
+		mirror, thief := w.peer(w.plan("mirror")), w.peer(w.plan("thief"))
+		mirror.PublicKey = w.hub.PublicKey()
+		thief.Addresses = slices.Concat(thief.Addresses, b.tunnel[:1])
+		w.apply(mirror, w.peer(b), thief)
+		if echo(a, refusalTime) == nil {
+			t.Error("the flow of A lives on")
 		}
-		if err := echo(a, patience); err != nil {
-			t.Errorf("A lost its flow: %v", err)
+		if reach(a, w.gateway[0], refusalTime) == nil {
+			t.Error("A still reaches the gateway")
+		}
+		if err := echo(b, patience); err != nil {
+			t.Errorf("B lost its flow: %v", err)
+		}
+		refused := w.status().Refused
+		if len(refused) != 2 || refused[0].Field != "public_key" || refused[0].PublicKey != mirror.PublicKey.String() || refused[1].Field != "addresses[2]" {
+			t.Errorf("refused %+v", refused)
 		}
 		if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
-			t.Errorf("reconcile after refused wishes: %+v, %v", changes, err)
+			t.Errorf("not settled: %+v, %v", changes, err)
 		}
 	})
+}
+
+// TestOlderWishChangesNothing has a wish of a lower revision, which is taken from another epoch alone.
+func TestOlderWishChangesNothing(t *testing.T) {
+	w := newWorld(t, vpn.ModeNetstack)
+	a := w.plan("A")
+	w.apply(w.peer(a))
+	w.apply(w.peer(a))
+	older := vpn.Wish{Revision: w.wish.Revision - 1}
+	if _, err := w.hub.Apply(older); err == nil || len(w.status().Peers) != 1 {
+		t.Errorf("an older wish was taken: %v", err)
+	}
+	older.Epoch, older.Digest = "restored", "d"
+	if _, err := w.hub.Apply(older); err != nil || len(w.status().Peers) != 0 {
+		t.Errorf("the wish of a database that was taken back: %v", err)
+	}
+	if got, want := w.status().Applied, (vpn.Applied{Epoch: "restored", Revision: older.Revision, Digest: "d"}); got != want {
+		t.Errorf("applied %+v, want %+v", got, want)
+	}
 }
 
 func TestRestartOfTheHubKeepsTrafficGoing(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
@@ -26,7 +27,7 @@ type Changes struct {
 	PeersChanged int `json:"peers_changed"` // addresses or pre-shared key
 	Fence        int `json:"fence"`         // permissions, firewall rules
 	Routes       int `json:"routes"`
-	Device       int `json:"device"` // key or port
+	Device       int `json:"device"` // key, port, mark of packets; the interface's addresses, MTU, mark, state
 }
 
 // IsZero says that the state was as wished.
@@ -47,8 +48,9 @@ func (h *Hub) reconcile() (Changes, error) {
 			return total, h.failClosed(err)
 		}
 		if !changed {
-			h.closed, h.inForce = "", h.wish.Revision
-			return total, nil
+			h.let = h.let || len(h.peers) > 0
+			h.closed, h.inForce = "", Applied{h.wish.Epoch, h.wish.Revision, h.wish.Digest}
+			return total, h.shut()
 		}
 	}
 	return total, fmt.Errorf("vpn: the device did not settle in %d passes: somebody else writes to it", maxPasses)
@@ -69,7 +71,8 @@ func (h *Hub) failClosed(cause error) error {
 	for key := range state.Peers {
 		all = append(all, device.PeerChange{PublicKey: key, Remove: true})
 	}
-	return errors.Join(cause, h.write(all))
+	_, err = h.write(all)
+	return errors.Join(cause, err)
 }
 
 // fenceError is a failure of the fence: what is let through is not known.
@@ -77,10 +80,11 @@ type fenceError struct{ error }
 
 func (e *fenceError) Unwrap() error { return e.error }
 
-// pass reads, compares and applies the differences once: access is taken away before any
-// is given; the firewall closes before the peer goes and opens before the peer comes.
+// pass reads, compares and applies the differences once: access is taken away before anything
+// else is done; the firewall closes before the peer goes and opens before the peer comes.
 func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	before := *total
+	blind := h.lookAround() // what is seen decides who comes, not who goes
 	n, err := h.fence.Restrict(h.policy)
 	total.Fence += n
 	if err != nil {
@@ -90,20 +94,18 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := h.repairDevice(state, total); err != nil {
-		return false, err
+	var plan plan
+	if h.wished { // else peers that an earlier process left keep their sessions, behind a closed fence
+		plan = h.plan(state)
 	}
-	if !h.wished {
-		return false, nil // peers that an earlier process left keep their sessions, behind a closed fence
-	}
-	plan := h.plan(state)
 	total.PeersAdded += plan.added
 	total.PeersRemoved += plan.removed
 	total.PeersChanged += plan.changed
-	if err := h.write(plan.restrict); err != nil {
+	_, err = h.write(plan.restrict)
+	if err = errors.Join(err, h.forget(plan.lost), blind); err != nil {
 		return false, err
 	}
-	if err := h.forget(plan.lost); err != nil {
+	if err := h.repairDevice(state, total); err != nil || !h.wished {
 		return false, err
 	}
 	n, err = h.fence.Permit(h.policy)
@@ -114,10 +116,28 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	if err := h.syncRoutes(total); err != nil {
 		return false, err
 	}
-	if err := h.write(plan.permit); err != nil {
+	failed, err := h.write(plan.permit)
+	if err != nil && len(failed) == len(plan.permit) {
 		return false, err
 	}
+	for key, err := range failed {
+		h.renounce(key, err)
+	}
 	return *total != before, nil
+}
+
+// renounce leaves a peer out that the device alone of all does not take, until the next wish.
+func (h *Hub) renounce(key Key, cause error) {
+	peer := h.peers[key]
+	h.refused = append(h.refused, peer.refusal("peer", "the device does not take it: "+cause.Error()))
+	delete(h.peers, key)
+	for _, a := range peer.Addresses {
+		delete(h.policy.Sources, a.Addr())
+		h.routes = without(h.routes, []netip.Prefix{a})
+		for _, s := range peer.Services {
+			delete(h.policy.Flows, s.from(a.Addr()))
+		}
+	}
 }
 
 // plan is what the peers of the device need: first restrict, then permit.
@@ -127,8 +147,7 @@ type plan struct {
 	added, removed, changed int
 }
 
-func (h *Hub) plan(state device.State) *plan {
-	p := &plan{}
+func (h *Hub) plan(state device.State) (p plan) {
 	for key, peer := range state.Peers {
 		if _, wanted := h.peers[Key(key)]; !wanted {
 			p.restrict = append(p.restrict, device.PeerChange{PublicKey: key, Remove: true})
@@ -196,7 +215,7 @@ func (p *plan) change(want *PeerWish, have device.Peer) {
 	}
 }
 
-// without gives the prefixes of a that are not in b. Both are short (MaxAddressesOfPeer).
+// without gives the prefixes of a that are not in b, which is short (MaxAddressesOfPeer).
 func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 	for _, p := range a {
 		if !slices.Contains(b, p) {
@@ -206,13 +225,21 @@ func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 	return rest
 }
 
-func (h *Hub) write(changes []device.PeerChange) error {
+// write changes peers by parts. Where a part fails each of its peers is tried alone, and the others go on, so that no
+// peer keeps another from coming or going. It returns which peers failed, and the last reason.
+func (h *Hub) write(changes []device.PeerChange) (failed map[Key]error, last error) {
+	failed = make(map[Key]error)
 	for part := range slices.Chunk(changes, peersPerCall) {
-		if err := h.device.Write(device.Change{Peers: part}); err != nil {
-			return err
+		if h.device.Write(device.Change{Peers: part}) == nil {
+			continue
+		}
+		for _, one := range part {
+			if err := h.device.Write(device.Change{Peers: []device.PeerChange{one}}); err != nil {
+				failed[one.PublicKey], last = err, fmt.Errorf("peer %v: %w", Key(one.PublicKey), err)
+			}
 		}
 	}
-	return nil
+	return failed, last
 }
 
 // repairDevice puts key and port back when somebody changed them. Port 0 of the
@@ -226,7 +253,10 @@ func (h *Hub) repairDevice(state device.State, total *Changes) error {
 	if port := int(h.cfg.ListenPort); port != 0 && state.ListenPort != port {
 		change.ListenPort = &port
 	}
-	if change.PrivateKey == nil && change.ListenPort == nil {
+	if none := 0; state.FirewallMark != none {
+		change.FirewallMark = &none
+	}
+	if change.PrivateKey == nil && change.ListenPort == nil && change.FirewallMark == nil {
 		return nil
 	}
 	total.Device++
@@ -245,31 +275,91 @@ func (h *Hub) syncRoutes(total *Changes) error {
 	if h.link == nil {
 		return nil
 	}
-	if err := h.link.Ensure(h.cfg.Addresses); err != nil {
+	n, err := h.link.Ensure(h.cfg.Addresses)
+	total.Device += n
+	if err != nil {
 		return err
 	}
-	n, err := h.link.SyncRoutes(h.routes)
+	n, h.unled, err = h.link.SyncRoutes(h.routes)
 	total.Routes += n
 	return err
 }
 
-// adopt makes w the wish and derives what each pass needs of it.
+// lookAround looks at what the host has of its own. What meets the addresses of the tunnel shuts everybody out before
+// anybody was let in; what appears later is for people to see.
+func (h *Hub) lookAround() (err error) {
+	if h.link == nil {
+		return nil
+	}
+	if h.host, err = device.LookAtHost(); err != nil {
+		return err
+	}
+	shut := len(h.met) > 0
+	h.met = h.host.Conflicts(h.cfg.Interface, h.ranges())
+	if !h.let && shut != (len(h.met) > 0) {
+		h.derive()
+	}
+	return nil
+}
+
+// shut says why nobody was let in yet.
+func (h *Hub) shut() error {
+	if h.let || len(h.met) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrRange, strings.Join(h.met, "; "))
+}
+
+// ranges is where the addresses of the tunnel lie.
+func (h *Hub) ranges() []netip.Prefix {
+	all := slices.Concat(h.cfg.Addresses, h.wish.Pool)
+	for _, p := range h.wish.Peers {
+		for _, a := range p.Addresses {
+			if !slices.ContainsFunc(h.wish.Pool, func(pool netip.Prefix) bool { return pool.Contains(a.Addr()) }) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// adopt makes w the wish.
 func (h *Hub) adopt(w Wish) {
-	h.wish, h.wished = w, true
+	h.wish, h.wished, h.met = w, true, nil
+	h.derive()
+}
+
+// derive makes of the wish what each pass needs of it.
+func (h *Hub) derive() {
+	granted, refused := h.wish.Divide([]Key{h.publicKey}, h.hosts())
+	if h.shut() != nil {
+		granted = nil
+	}
+	h.refused = refused
 	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
-	h.peers = make(map[Key]*PeerWish, len(w.Peers))
+	h.peers = make(map[Key]*PeerWish, len(granted))
 	h.routes = nil
-	for i := range w.Peers {
-		peer := &w.Peers[i]
+	for i := range granted {
+		peer := &granted[i]
 		h.peers[peer.PublicKey] = peer
 		h.routes = append(h.routes, peer.Addresses...)
 		for _, a := range peer.Addresses {
 			h.policy.Sources[a.Addr()] = struct{}{}
-			for _, s := range peer.Services {
-				if flow := s.from(a.Addr()); a.Addr().Is4() == s.Addr.Addr().Is4() {
-					h.policy.Flows[flow] = s.Backend
-				}
+		}
+		for j, s := range peer.Services {
+			if problem := h.cannotCarry(s); problem != "" {
+				h.refused = append(h.refused, peer.refusal(fmt.Sprintf("services[%d]", j), problem))
+				continue
 			}
+			h.permit(peer, s)
+		}
+	}
+}
+
+func (h *Hub) permit(peer *PeerWish, s Service) {
+	for _, a := range peer.Addresses {
+		if a.Addr().Is4() == s.Addr.Addr().Is4() {
+			h.policy.Flows[s.from(a.Addr())] = s.Backend
 		}
 	}
 }

@@ -1,10 +1,14 @@
 package vpn
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"trustcore/vpn/internal/fence"
 )
 
 // State is the health of one tunnel, derived from its last handshake.
@@ -38,16 +42,34 @@ func StateAt(lastHandshake, now time.Time) State {
 	return StateDown
 }
 
+// Applied names a wish that was carried out.
+type Applied struct {
+	Epoch    string `json:"epoch"`
+	Revision int64  `json:"revision"`
+	Digest   string `json:"digest"`
+}
+
 // Status is what a hub says about itself. It holds no secrets.
 type Status struct {
-	Revision   int64          `json:"revision"` // of the last wish that was carried out in full; everything it took away is gone
+	Applied                   // the last wish that was carried out; everything it took away is gone
 	Mode       Mode           `json:"mode"`
 	PublicKey  Key            `json:"public_key"`
 	ListenPort int            `json:"listen_port"`
 	Addresses  []netip.Prefix `json:"addresses"`
 	Denied     uint64         `json:"denied"`            // packets (netstack: connections) that met no permission
 	Problem    string         `json:"problem,omitempty"` // why every peer is shut out
-	Peers      []PeerStatus   `json:"peers"`             // sorted by partner and site
+	Refused    []Refusal      `json:"refused,omitempty"` // what of the wish is not granted
+
+	// Findings is what people should look at while the tunnels go on, refusals among it.
+	Findings     []Finding    `json:"findings,omitempty"`
+	LeaseSeconds int64        `json:"lease_seconds"` // the lease that the gateway was given last; set by who holds it
+	Peers        []PeerStatus `json:"peers"`         // sorted by partner and site
+}
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
 }
 
 // PeerStatus is the state of one office's tunnel.
@@ -80,9 +102,13 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	problem, findings := h.closed, h.findings()
+	if err := h.shut(); problem == "" && err != nil {
+		problem = err.Error()
+	}
 	if h.wished {
 		if err := h.endpoints.remember(state.Peers); err != nil {
-			return Status{}, err
+			findings = append(findings, Finding{"where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()})
 		}
 	}
 	counters, err := h.fence.Counters()
@@ -90,8 +116,8 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{
-		Revision: h.inForce, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
-		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: h.closed, Peers: []PeerStatus{},
+		Applied: h.inForce, Refused: h.refused, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
+		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: problem, Findings: findings, Peers: []PeerStatus{},
 	}
 	for key, want := range h.peers {
 		have := state.Peers[key]
@@ -115,3 +141,57 @@ func (h *Hub) Status(now time.Time) (Status, error) {
 	})
 	return s, nil
 }
+
+// findings is what people should look at. The caller holds h.mu.
+func (h *Hub) findings() (all []Finding) {
+	for i, r := range h.refused {
+		if i == maxFindings {
+			all = append(all, Finding{fmt.Sprintf("%d more parts of the wish are refused", len(h.refused)-i), "see the report of the gateway"})
+			break
+		}
+		all = append(all, Finding{fmt.Sprintf("the office %q of partner %q with the key %s is refused: %s %s", r.Site, r.Partner, r.PublicKey, r.Field, r.Problem),
+			"take its order back, or correct what is named"})
+	}
+	for _, what := range h.met[:min(len(h.met), maxFindings)] {
+		all = append(all, Finding{what + ", a range of the tunnel", "take it away, or choose another range; it is left as it is, and the next start is refused"})
+	}
+	for _, what := range h.unled[:min(len(h.unled), maxFindings)] {
+		all = append(all, Finding{what, "the offices there are let in and get no answers; see what the host lacks"})
+	}
+	return append(all, h.hostFindings()...)
+}
+
+// hostFindings is what of the host may keep permitted packets from their way.
+func (h *Hub) hostFindings() (all []Finding) {
+	firewall, is := h.fence.(*fence.Nftables)
+	if !is {
+		return nil
+	}
+	strict, err := firewall.Strict()
+	if err != nil {
+		return []Finding{{"the host's firewall can't be read", err.Error()}}
+	}
+	for _, chain := range strict {
+		all = append(all, Finding{"the host's own firewall drops what it does not permit: " + chain,
+			"see that it permits the services behind " + h.cfg.Interface + ", and the hub's UDP port"})
+	}
+	for family, file := range map[string]string{"IPv4": "/proc/sys/net/ipv4/ip_forward", "IPv6": "/proc/sys/net/ipv6/conf/all/forwarding"} {
+		if value, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(value)) == "0" && h.forwards(family == "IPv4") {
+			all = append(all, Finding{"a service lies behind this host, which forwards no " + family, "write 1 to " + file})
+		}
+	}
+	return all
+}
+
+// forwards says whether a permitted service of the family is on another host.
+func (h *Hub) forwards(v4 bool) bool {
+	for flow := range h.policy.Flows {
+		if a := flow.Dest.Addr(); a.Is4() == v4 && h.host != nil && !h.host.Has(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxFindings bounds how many of one kind are listed.
+const maxFindings = 20

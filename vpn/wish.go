@@ -2,12 +2,16 @@ package vpn
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
 )
 
 // Limits of a wish. They are far above a region (54 partners, 500 units) and keep a
@@ -23,8 +27,27 @@ const (
 // Wish is the desired state of one hub. It is complete: a peer that is not in it has no
 // access. It may hold pre-shared keys, so it travels over mTLS only; logs show a summary.
 type Wish struct {
-	Revision int64      `json:"revision"` // grows with every change
-	Peers    []PeerWish `json:"peers"`
+	// Epoch names the database that the wish comes from, Revision grows with every change of it. A
+	// database that was taken back has another epoch, so that a lower revision is no older wish then.
+	Epoch    string `json:"epoch"`
+	Revision int64  `json:"revision"`
+	// Digest stands for all else in the wish, services included: who reports it has carried out this wish.
+	Digest string         `json:"digest"`
+	Pool   []netip.Prefix `json:"pool,omitempty"` // where the addresses of offices come from
+	Peers  []PeerWish     `json:"peers"`
+
+	refused []Refusal // peers that could not be read
+}
+
+// Sealed is the wish with its digest.
+func (w Wish) Sealed() (Wish, error) {
+	w.Digest = ""
+	data, err := json.Marshal(w)
+	if err != nil {
+		return w, fmt.Errorf("digest of the wish: %w", err)
+	}
+	w.Digest = fmt.Sprintf("%x", sha256.Sum256(data))
+	return w, nil
 }
 
 // PeerWish is one office end of a tunnel.
@@ -48,18 +71,27 @@ type Service struct {
 	Backend netip.AddrPort `json:"backend,omitzero"`
 }
 
-// FieldError names the field of a wish that cannot be granted.
+// FieldError names the field of a wish for which the whole wish can't be taken.
 type FieldError struct {
-	Field   string // as in the JSON, such as "peers[3].addresses[0]"
+	Field   string // as in the JSON, such as "revision"
 	Problem string
 }
 
 // Error names the field and what is wrong with it.
 func (e *FieldError) Error() string { return "wish: " + e.Field + ": " + e.Problem }
 
+// Refusal is one peer of a wish that is not granted, or one service of it; everything else is.
+type Refusal struct {
+	Partner   string `json:"partner"`
+	Site      string `json:"site"`
+	PublicKey string `json:"public_key"` // as the wish has it
+	Field     string `json:"field"`      // of the peer, as in the JSON, such as "addresses[0]"
+	Problem   string `json:"problem"`
+}
+
 // LogValue is a summary without secrets.
 func (w Wish) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int64("revision", w.Revision), slog.Int("peers", len(w.Peers)))
+	return slog.GroupValue(slog.String("epoch", w.Epoch), slog.Int64("revision", w.Revision), slog.String("digest", w.Digest), slog.Int("peers", len(w.Peers)))
 }
 
 // LogValue leaves the pre-shared key out.
@@ -67,105 +99,195 @@ func (p PeerWish) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("partner", p.Partner), slog.String("site", p.Site), slog.String("public_key", p.PublicKey.String()))
 }
 
-// ReadWish reads one wish in JSON and validates it. Unknown fields are refused, since a
-// restriction that this program does not know must not be lost.
-func ReadWish(r io.Reader) (Wish, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxWishBytes+1))
-	if err != nil {
-		return Wish{}, fmt.Errorf("read wish: %w", err)
-	}
-	return ParseWish(data)
-}
-
-// ParseWish is [ReadWish] from memory.
+// ParseWish reads one wish in JSON, peer by peer: one that can't be read is refused alone. Fields that this
+// program does not know are refused, since a restriction must not be lost.
 func ParseWish(data []byte) (Wish, error) {
 	if len(data) > MaxWishBytes {
 		return Wish{}, fmt.Errorf("wish: longer than %d bytes", MaxWishBytes)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	var w Wish
-	if err := decoder.Decode(&w); err != nil {
+	var outer struct {
+		Wish
+		Peers []json.RawMessage `json:"peers"`
+	}
+	if err := decode(data, &outer); err != nil {
 		return Wish{}, fmt.Errorf("wish: %w", err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Wish{}, errors.New("wish: something follows the wish")
+	w := outer.Wish
+	w.Peers = make([]PeerWish, 0, len(outer.Peers))
+	for _, raw := range outer.Peers {
+		var p PeerWish
+		if err := decode(raw, &p); err != nil {
+			w.refused = append(w.refused, unreadable(raw, err))
+			continue
+		}
+		w.Peers = append(w.Peers, p)
 	}
 	return w, w.Validate()
 }
 
-// Validate refuses the whole wish when one field is wrong, and names it with a
-// [*FieldError]. In particular an address belongs to one peer alone: WireGuard itself
-// would take it from one and give it to the other without a word.
+// decode reads one JSON value and nothing after it.
+func decode(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows it")
+	}
+	return nil
+}
+
+// unreadable names a peer by whatever of its names can be read.
+func unreadable(raw []byte, err error) Refusal {
+	var named struct {
+		Partner   any `json:"partner"`
+		Site      any `json:"site"`
+		PublicKey any `json:"public_key"`
+	}
+	text := func(v any) string { s, _ := v.(string); return s }
+	if json.Unmarshal(raw, &named) != nil {
+		named.PublicKey = string(raw)
+	}
+	return refusal(text(named.Partner), text(named.Site), text(named.PublicKey), "peer", err.Error())
+}
+
+// refusal keeps what strangers wrote short and printable.
+func refusal(partner, site, key, field, problem string) Refusal {
+	return Refusal{Partner: printable(partner), Site: printable(site), PublicKey: printable(key), Field: field, Problem: printable(problem)}
+}
+
+func (p PeerWish) refusal(field, problem string) Refusal {
+	return refusal(p.Partner, p.Site, p.PublicKey.String(), field, problem)
+}
+
+func printable(s string) string {
+	if len(s) > maxNameLen {
+		s = s[:maxNameLen]
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// Validate refuses a wish of which not even its place among the others is known.
 func (w Wish) Validate() error {
 	if w.Revision < 0 {
 		return &FieldError{"revision", "is negative"}
 	}
-	if len(w.Peers) > MaxPeers {
-		return &FieldError{"peers", fmt.Sprintf("%d of them, the limit is %d", len(w.Peers), MaxPeers)}
+	if len(w.Epoch) > maxNameLen || len(w.Digest) > maxNameLen {
+		return &FieldError{"epoch", fmt.Sprintf("it or the digest is longer than %d bytes", maxNameLen)}
 	}
-	keys := make(map[Key]int, len(w.Peers))
-	owners := make(map[netip.Addr]int, 2*len(w.Peers))
-	for i, p := range w.Peers {
-		at := fmt.Sprintf("peers[%d]", i)
-		if err := p.validate(at); err != nil {
-			return err
-		}
-		if other, taken := keys[p.PublicKey]; taken {
-			return &FieldError{at + ".public_key", "is also the key of " + w.Peers[other].label()}
-		}
-		keys[p.PublicKey] = i
-		for j, a := range p.Addresses {
-			if other, taken := owners[a.Addr()]; taken {
-				return &FieldError{fmt.Sprintf("%s.addresses[%d]", at, j), a.String() + " belongs to " + w.Peers[other].label()}
-			}
-			owners[a.Addr()] = i
+	for _, p := range w.Pool {
+		if !p.IsValid() || p.Bits() == 0 || p.Addr().Is4In6() {
+			return &FieldError{"pool", p.String() + " is no range of addresses"}
 		}
 	}
-	return w.validateServices(owners)
+	return nil
 }
 
-// validateServices refuses a service at a partner's address: offices never reach each other.
-func (w Wish) validateServices(owners map[netip.Addr]int) error {
-	for i, p := range w.Peers {
-		for j, s := range p.Services {
-			if owner, taken := owners[s.Addr.Addr()]; taken {
-				return &FieldError{fmt.Sprintf("peers[%d].services[%d].addr", i, j), s.Addr.String() + " lies at " + w.Peers[owner].label()}
-			}
+// Divide says what of the wish is granted by hubs of these keys and addresses: a peer that can't be costs
+// only itself. An address belongs to one peer alone, the first: WireGuard itself would take it from one and
+// give it to the other without a word. The services' addresses are nobody's.
+func (w Wish) Divide(hubs []Key, own []netip.Addr) (granted []PeerWish, refused []Refusal) {
+	refused = slices.Clone(w.refused)
+	d := divider{hubs: hubs, keys: make(map[Key]string, len(w.Peers)), owners: make(map[netip.Addr]string, 2*len(w.Peers))}
+	for _, p := range w.Peers {
+		for _, s := range p.Services {
+			d.owners[s.Addr.Addr()] = "service " + s.Name
 		}
+	}
+	for _, a := range own {
+		d.owners[a] = "the hub itself"
+	}
+	for _, p := range w.Peers {
+		if len(granted) == MaxPeers {
+			refused = append(refused, p.refusal("peer", fmt.Sprintf("the hub has %d peers, which is the limit", MaxPeers)))
+			continue
+		}
+		if no := d.take(p); no != nil {
+			refused = append(refused, p.refusal(no.Field, no.Problem))
+			continue
+		}
+		var without []Refusal
+		p.Services, without = p.permissible()
+		granted, refused = append(granted, p), append(refused, without...)
+	}
+	return granted, refused
+}
+
+// divider knows what is taken already, and by whom.
+type divider struct {
+	hubs   []Key
+	keys   map[Key]string
+	owners map[netip.Addr]string
+}
+
+// take gives the peer its key and addresses, or says why it can't have them.
+func (d divider) take(p PeerWish) *FieldError {
+	if err := p.validate(d.hubs); err != nil {
+		return err
+	}
+	if other, taken := d.keys[p.PublicKey]; taken {
+		return &FieldError{"public_key", "is also the key of " + other}
+	}
+	own := make(map[netip.Addr]bool, len(p.Addresses))
+	for j, a := range p.Addresses {
+		other, taken := d.owners[a.Addr()]
+		if own[a.Addr()] {
+			other, taken = "the same peer", true
+		}
+		if taken {
+			return &FieldError{fmt.Sprintf("addresses[%d]", j), a.String() + " belongs to " + other}
+		}
+		own[a.Addr()] = true
+	}
+	d.keys[p.PublicKey] = p.label()
+	for a := range own {
+		d.owners[a] = p.label()
 	}
 	return nil
 }
 
 func (p PeerWish) label() string { return fmt.Sprintf("site %q of partner %q", p.Site, p.Partner) }
 
-func (p PeerWish) validate(at string) error {
-	if err := validateName(at+".partner", p.Partner); err != nil {
+func (p PeerWish) validate(hubs []Key) *FieldError {
+	if err := validateName("partner", p.Partner); err != nil {
 		return err
 	}
-	if err := validateName(at+".site", p.Site); err != nil {
+	if err := validateName("site", p.Site); err != nil {
 		return err
 	}
-	if err := p.PublicKey.check(); err != nil {
-		return &FieldError{at + ".public_key", err.Error()}
+	if err := p.PublicKey.checkPeer(hubs...); err != nil {
+		return &FieldError{"public_key", err.Error()}
 	}
 	if n := len(p.Addresses); n == 0 || n > MaxAddressesOfPeer {
-		return &FieldError{at + ".addresses", fmt.Sprintf("%d of them, a peer has 1 to %d", n, MaxAddressesOfPeer)}
+		return &FieldError{"addresses", fmt.Sprintf("%d of them, a peer has 1 to %d", n, MaxAddressesOfPeer)}
 	}
 	for j, a := range p.Addresses {
 		if problem := addressProblem(a); problem != "" {
-			return &FieldError{fmt.Sprintf("%s.addresses[%d]", at, j), problem}
+			return &FieldError{fmt.Sprintf("addresses[%d]", j), problem}
 		}
 	}
 	if n := len(p.Services); n > MaxServicesOfPeer {
-		return &FieldError{at + ".services", fmt.Sprintf("%d of them, the limit is %d", n, MaxServicesOfPeer)}
-	}
-	for j, s := range p.Services {
-		if err := s.validate(fmt.Sprintf("%s.services[%d]", at, j)); err != nil {
-			return err
-		}
+		return &FieldError{"services", fmt.Sprintf("%d of them, the limit is %d", n, MaxServicesOfPeer)}
 	}
 	return nil
+}
+
+// permissible are the services that can be permitted at all, and why the others can't.
+func (p PeerWish) permissible() (services []Service, refused []Refusal) {
+	for j, s := range p.Services {
+		if err := s.validate(fmt.Sprintf("services[%d]", j)); err != nil {
+			refused = append(refused, p.refusal(err.Field, err.Problem))
+			continue
+		}
+		services = append(services, s)
+	}
+	return services, refused
 }
 
 // addressProblem says why a prefix cannot be the tunnel address of an office, or "".
@@ -185,7 +307,7 @@ func addressProblem(p netip.Prefix) string {
 	return ""
 }
 
-func (s Service) validate(at string) error {
+func (s Service) validate(at string) *FieldError {
 	if err := validateName(at+".name", s.Name); err != nil {
 		return err
 	}
@@ -205,7 +327,7 @@ func (s Service) validate(at string) error {
 }
 
 // validateName keeps names printable, since they go to logs, metrics and pages.
-func validateName(field, name string) error {
+func validateName(field, name string) *FieldError {
 	if name == "" || len(name) > maxNameLen {
 		return &FieldError{field, fmt.Sprintf("has %d bytes, 1 to %d are allowed", len(name), maxNameLen)}
 	}

@@ -13,14 +13,6 @@ import (
 	"trustcore/vpn"
 )
 
-func requireField(t *testing.T, err error, field string) {
-	t.Helper()
-	var wrong *vpn.FieldError
-	if !errors.As(err, &wrong) || wrong.Field != field {
-		t.Errorf("got error %v, want one about %s", err, field)
-	}
-}
-
 // somePeer is a valid peer with the given number.
 func somePeer(t testing.TB, n int) vpn.PeerWish {
 	t.Helper()
@@ -38,44 +30,113 @@ func somePeer(t testing.TB, n int) vpn.PeerWish {
 	}
 }
 
-func TestWishIsRefusedAsAWhole(t *testing.T) {
-	prefix := netip.MustParsePrefix
+// TestBadPeerCostsOnlyItself spoils the second of three peers.
+func TestBadPeerCostsOnlyItself(t *testing.T) {
+	prefix, hub := netip.MustParsePrefix, somePeer(t, 1).PublicKey
+	own := []netip.Addr{netip.MustParseAddr("10.64.0.1")}
 	for name, c := range map[string]struct {
-		spoil func(w *vpn.Wish)
+		spoil func(p *vpn.PeerWish, first vpn.PeerWish)
 		field string
 	}{
-		"address of another": {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = w.Peers[0].Addresses[0] }, "peers[1].addresses[0]"},
-		"address twice":      {func(w *vpn.Wish) { w.Peers[1].Addresses[1] = w.Peers[1].Addresses[0] }, "peers[1].addresses[1]"},
-		"everything":         {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = prefix("0.0.0.0/0") }, "peers[1].addresses[0]"},
-		"everything IPv6":    {func(w *vpn.Wish) { w.Peers[0].Addresses[1] = prefix("::/0") }, "peers[0].addresses[1]"},
-		"network":            {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = prefix("10.64.1.0/24") }, "peers[1].addresses[0]"},
-		"mapped address":     {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = prefix("::ffff:10.64.1.9/128") }, "peers[1].addresses[0]"},
-		"loopback":           {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = prefix("127.0.0.1/32") }, "peers[1].addresses[0]"},
-		"multicast":          {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = prefix("224.0.0.1/32") }, "peers[1].addresses[0]"},
-		"no address":         {func(w *vpn.Wish) { w.Peers[1].Addresses = nil }, "peers[1].addresses"},
-		"invalid address":    {func(w *vpn.Wish) { w.Peers[1].Addresses[0] = netip.Prefix{} }, "peers[1].addresses[0]"},
-		"key of another":     {func(w *vpn.Wish) { w.Peers[1].PublicKey = w.Peers[0].PublicKey }, "peers[1].public_key"},
-		"zero key":           {func(w *vpn.Wish) { w.Peers[0].PublicKey = vpn.Key{} }, "peers[0].public_key"},
-		"key of low order":   {func(w *vpn.Wish) { w.Peers[0].PublicKey = vpn.Key{1} }, "peers[0].public_key"},
-		"key not canonical":  {func(w *vpn.Wish) { w.Peers[0].PublicKey[31] |= 0x80 }, "peers[0].public_key"},
-		"no partner":         {func(w *vpn.Wish) { w.Peers[0].Partner = "" }, "peers[0].partner"},
-		"control character":  {func(w *vpn.Wish) { w.Peers[0].Site = "a\nb" }, "peers[0].site"},
-		"other protocol":     {func(w *vpn.Wish) { w.Peers[0].Services[0].Proto = "icmp" }, "peers[0].services[0].proto"},
-		"no port":            {func(w *vpn.Wish) { w.Peers[0].Services[0].Addr = netip.MustParseAddrPort("10.64.0.1:0") }, "peers[0].services[0].addr"},
-		"service at a partner": {func(w *vpn.Wish) {
-			w.Peers[0].Services[0].Addr = netip.AddrPortFrom(w.Peers[1].Addresses[0].Addr(), 80)
-		}, "peers[0].services[0].addr"},
-		"backend elsewhere": {func(w *vpn.Wish) { w.Peers[0].Services[0].Backend = netip.MustParseAddrPort("192.0.2.1:80") }, "peers[0].services[0].backend"},
-		"negative revision": {func(w *vpn.Wish) { w.Revision = -1 }, "revision"},
+		"address of another": {func(p *vpn.PeerWish, first vpn.PeerWish) { p.Addresses[0] = first.Addresses[0] }, "addresses[0]"},
+		"address twice":      {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[1] = p.Addresses[0] }, "addresses[1]"},
+		"everything":         {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("0.0.0.0/0") }, "addresses[0]"},
+		"everything IPv6":    {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[1] = prefix("::/0") }, "addresses[1]"},
+		"network":            {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("10.64.1.0/24") }, "addresses[0]"},
+		"mapped address":     {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("::ffff:10.64.1.9/128") }, "addresses[0]"},
+		"loopback":           {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("127.0.0.1/32") }, "addresses[0]"},
+		"multicast":          {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("224.0.0.1/32") }, "addresses[0]"},
+		"no address":         {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses = nil }, "addresses"},
+		"invalid address":    {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = netip.Prefix{} }, "addresses[0]"},
+		"the hub's address":  {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Addresses[0] = prefix("10.64.0.1/32") }, "addresses[0]"},
+		"a service's address": {func(p *vpn.PeerWish, first vpn.PeerWish) {
+			p.Addresses[0] = netip.PrefixFrom(first.Services[0].Addr.Addr(), 32)
+		}, "addresses[0]"},
+		"key of another":    {func(p *vpn.PeerWish, first vpn.PeerWish) { p.PublicKey = first.PublicKey }, "public_key"},
+		"the hub's key":     {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.PublicKey = hub }, "public_key"},
+		"zero key":          {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.PublicKey = vpn.Key{} }, "public_key"},
+		"key of low order":  {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.PublicKey = vpn.Key{1} }, "public_key"},
+		"key not canonical": {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.PublicKey[31] |= 0x80 }, "public_key"},
+		"no partner":        {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Partner = "" }, "partner"},
+		"control character": {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Site = "a\nb" }, "site"},
+		"too many services": {func(p *vpn.PeerWish, _ vpn.PeerWish) { p.Services = make([]vpn.Service, 65) }, "services"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2), somePeer(t, 3)}}
-			if err := w.Validate(); err != nil {
-				t.Fatal(err)
+			w := vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2), somePeer(t, 3), somePeer(t, 4)}}
+			for i := range w.Peers {
+				w.Peers[i].Services[0].Addr = netip.MustParseAddrPort("10.64.9.9:9443")
 			}
-			c.spoil(&w)
-			requireField(t, w.Validate(), c.field)
+			if granted, refused := w.Divide([]vpn.Key{hub}, own); len(granted) != 3 || len(refused) != 0 {
+				t.Fatalf("before: %d granted, refused %+v", len(granted), refused)
+			}
+			c.spoil(&w.Peers[1], w.Peers[0])
+			granted, refused := w.Divide([]vpn.Key{hub}, own)
+			if len(granted) != 2 || granted[0].Partner != "partner-2" || granted[1].Partner != "partner-4" {
+				t.Errorf("granted %+v", granted)
+			}
+			if len(refused) != 1 || refused[0].Field != c.field || refused[0].PublicKey != w.Peers[1].PublicKey.String() {
+				t.Errorf("refused %+v, want %s of the second", refused, c.field)
+			}
 		})
+	}
+}
+
+// TestBadServiceCostsOnlyItself spoils one of two services.
+func TestBadServiceCostsOnlyItself(t *testing.T) {
+	for name, spoil := range map[string]func(*vpn.Service){
+		"other protocol":    func(s *vpn.Service) { s.Proto = "icmp" },
+		"no port":           func(s *vpn.Service) { s.Addr = netip.MustParseAddrPort("10.64.0.1:0") },
+		"no address":        func(s *vpn.Service) { s.Addr = netip.AddrPort{} },
+		"no name":           func(s *vpn.Service) { s.Name = "" },
+		"backend elsewhere": func(s *vpn.Service) { s.Backend = netip.MustParseAddrPort("192.0.2.1:80") },
+	} {
+		w := vpn.Wish{Peers: []vpn.PeerWish{somePeer(t, 2)}}
+		w.Peers[0].Services = append(w.Peers[0].Services, w.Peers[0].Services[0])
+		spoil(&w.Peers[0].Services[1])
+		granted, refused := w.Divide(nil, nil)
+		if len(granted) != 1 || len(granted[0].Services) != 1 || len(refused) != 1 || !strings.HasPrefix(refused[0].Field, "services[1]") {
+			t.Errorf("%s: granted %+v, refused %+v", name, granted, refused)
+		}
+	}
+}
+
+// TestOneTextForAKey writes the key of the second peer in ways that base64 or the curve would take for another's.
+func TestOneTextForAKey(t *testing.T) {
+	peers := []vpn.PeerWish{somePeer(t, 2), somePeer(t, 3), somePeer(t, 4)}
+	good, first := peers[1].PublicKey.String(), peers[0].PublicKey.String()
+	high := peers[0].PublicKey
+	high[31] |= 0x80
+	prime := vpn.Key{0: 0xed, 31: 0x7f} // 2^255-19: zero, written otherwise
+	for i := 1; i < 31; i++ {
+		prime[i] = 0xff
+	}
+	unused := good[:42] + string(good[42]+1) + "=" // a bit that no byte takes
+	for _, bad := range []string{first + "\n", "\n" + first, first[:9] + "\r\n" + first[9:], " " + first, first + "=", first[:43], unused,
+		strings.NewReplacer("+", "-", "/", "_").Replace("+///" + first[4:]), high.String(), prime.String(), vpn.Key{}.String(), vpn.Key{1}.String(), ""} {
+		if _, err := vpn.ParsePeerKey(bad); err == nil {
+			t.Errorf("%q was taken at enrolment", bad)
+		}
+		data, err := json.Marshal(vpn.Wish{Revision: 1, Peers: peers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quoted, err := json.Marshal(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := vpn.ParseWish(bytes.Replace(data, []byte(`"`+good+`"`), quoted, 1))
+		if err != nil {
+			t.Errorf("%q costs all: %v", bad, err)
+		}
+		if granted, refused := w.Divide(nil, nil); len(granted) != 2 || len(refused) != 1 || refused[0].Partner != "partner-3" {
+			t.Errorf("%q: %d granted, refused %+v", bad, len(granted), refused)
+		}
+	}
+	if _, err := vpn.ParsePeerKey(good, peers[0].PublicKey, peers[1].PublicKey); err == nil {
+		t.Error("a hub's own key was taken at enrolment")
+	}
+	if key, err := vpn.ParsePeerKey(good, peers[0].PublicKey); err != nil || key != peers[1].PublicKey {
+		t.Error(err)
 	}
 }
 
@@ -93,9 +154,53 @@ func TestWishTravels(t *testing.T) {
 	if back.Revision != 7 || back.Peers[0].PublicKey != w.Peers[0].PublicKey || back.Peers[0].PresharedKey != w.Peers[0].PresharedKey || back.Peers[0].Addresses[1] != w.Peers[0].Addresses[1] {
 		t.Errorf("got %s", data)
 	}
-	for _, bad := range []string{``, `{`, `[]`, `{"revision":1,"peers":[],"deny":[]}`, `{"revision":1,"peers":[]}{}`, `{"peers":[{"public_key":"AAAA"}]}`} {
+	for _, bad := range []string{``, `{`, `[]`, `{"revision":1,"peers":[],"deny":[]}`, `{"revision":1,"peers":[]}{}`, `{"revision":-1}`, `{"pool":["0.0.0.0/0"]}`} {
 		if _, err := vpn.ParseWish([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
+		}
+	}
+	for _, bad := range []string{`{"public_key":"AAAA"}`, `7`, `null`, `{"partner":7}`, `{"partner":"p","deny":[]}`, `{"partner":"p","addresses":"10.64.0.9/32"}`} {
+		w, err := vpn.ParseWish([]byte(`{"revision":1,"peers":[` + bad + `]}`))
+		if granted, refused := w.Divide(nil, nil); err != nil || len(granted) != 0 || len(refused) != 1 {
+			t.Errorf("%s: %v, %d granted, %d refused", bad, err, len(granted), len(refused))
+		}
+	}
+}
+
+// TestDigestSpeaksOfTheWholeWish changes one thing at a time.
+func TestDigestSpeaksOfTheWholeWish(t *testing.T) {
+	peer := somePeer(t, 2)
+	seen := make(map[string]string)
+	for name, change := range map[string]func(*vpn.Wish){
+		"nothing":  func(*vpn.Wish) {},
+		"epoch":    func(w *vpn.Wish) { w.Epoch = "b" },
+		"revision": func(w *vpn.Wish) { w.Revision++ },
+		"pool":     func(w *vpn.Wish) { w.Pool = []netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")} },
+		"peers":    func(w *vpn.Wish) { w.Peers = nil },
+		"key":      func(w *vpn.Wish) { w.Peers[0].PublicKey[0]++ },
+		"psk":      func(w *vpn.Wish) { w.Peers[0].PresharedKey[0]++ },
+		"address":  func(w *vpn.Wish) { w.Peers[0].Addresses = w.Peers[0].Addresses[:1] },
+		"service":  func(w *vpn.Wish) { w.Peers[0].Services = nil },
+		"port": func(w *vpn.Wish) {
+			w.Peers[0].Services = []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: netip.MustParseAddrPort("10.64.0.1:9444")}}
+		},
+		"backend": func(w *vpn.Wish) {
+			w.Peers[0].Services = []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: peer.Services[0].Addr, Backend: netip.MustParseAddrPort("127.0.0.1:1")}}
+		},
+	} {
+		w := vpn.Wish{Epoch: "a", Revision: 1, Peers: []vpn.PeerWish{peer}}
+		change(&w)
+		w, err := w.Sealed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, is := seen[w.Digest]; is || w.Digest == "" {
+			t.Errorf("%s and %s have the digest %q", name, other, w.Digest)
+		}
+		seen[w.Digest] = name
+		again, err := w.Sealed()
+		if err != nil || again.Digest != w.Digest {
+			t.Errorf("%s: %s became %s, %v", name, w.Digest, again.Digest, err)
 		}
 	}
 }
@@ -164,7 +269,8 @@ func FuzzParseWish(f *testing.F) {
 			return
 		}
 		owners := make(map[netip.Addr]bool)
-		for _, p := range w.Peers {
+		granted, _ := w.Divide(nil, nil)
+		for _, p := range granted {
 			for _, a := range p.Addresses {
 				if owners[a.Addr()] || !a.IsSingleIP() {
 					t.Fatalf("address %v was granted twice or is a network", a)

@@ -62,7 +62,7 @@ certificates are issued: the daemons' and the officers'. trustd must not run.
 	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
 	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
 	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
-	c.AddCommand(ceremonyVerify(&dir))
+	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir, &cfg))
 	return c
 }
 

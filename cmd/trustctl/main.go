@@ -52,8 +52,8 @@ func root() *cobra.Command {
 ceremonies, verifies documents and certificates, proves the audit log, and runs the whole appliance on
 one machine (trustctl up).
 
-Exit status: 0 done; 1 it could not be done, the reason is on standard error; 3 when trustctl verify found a
-signature that is not TOTAL-PASSED, or trustctl chain a certificate that is not valid.`,
+Exit status: 0 done; 1 it could not be done, the reason is on standard error or in the document's line; 3 when
+trustctl verify found a document that is not TOTAL-PASSED, or trustctl chain a certificate that is not valid.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),

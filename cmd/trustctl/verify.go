@@ -26,6 +26,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/evidence"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -235,22 +236,83 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 // verifier judges jobs by one set of lists.
 type verifier struct{ *verify.Verifier }
 
-// all writes one line a job as they become ready.
+// all writes one line a job, in their order. The exit status is the worst of them.
 func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
-	var mu sync.Mutex
 	w := bufio.NewWriter(out)
-	encoder := json.NewEncoder(w)
+	lines := lines{encoder: json.NewEncoder(w), waiting: map[int]outcome{}}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.NumCPU())
-	for _, j := range jobs {
-		g.Go(func() error {
-			o := v.one(ctx, j)
-			mu.Lock()
-			defer mu.Unlock()
-			return encoder.Encode(o)
-		})
+	for i, j := range jobs {
+		g.Go(func() error { return lines.add(i, v.one(ctx, j)) })
 	}
-	return errors.Join(g.Wait(), w.Flush())
+	if err := errors.Join(g.Wait(), w.Flush()); err != nil {
+		return err
+	}
+	return lines.status.err()
+}
+
+// lines writes outcomes in the order of their jobs, as soon as those before are there.
+type lines struct {
+	mu      sync.Mutex
+	encoder *json.Encoder
+	next    int
+	waiting map[int]outcome
+	status  exitCode
+}
+
+func (l *lines) add(i int, o outcome) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting[i] = o
+	for {
+		o, ready := l.waiting[l.next]
+		if !ready {
+			return nil
+		}
+		delete(l.waiting, l.next)
+		l.next++
+		l.status = l.status.and(o.status())
+		if err := l.encoder.Encode(o); err != nil {
+			return err
+		}
+	}
+}
+
+// notDone is the exit status of a command that could not do its work, or a part of it.
+const notDone exitCode = 1
+
+// status is what the exit status says of one document: everything in it passed, something did not, or nobody knows.
+func (o *outcome) status() exitCode {
+	if o.Error != nil {
+		return notDone
+	}
+	passed := len(o.Signatures)+len(o.Timestamps) > 0
+	for i := range o.Signatures {
+		passed = passed && o.Signatures[i].Indication == verify.TotalPassed
+	}
+	for i := range o.Timestamps {
+		passed = passed && o.Timestamps[i].Indication == verify.Passed
+	}
+	if !passed {
+		return notPassed
+	}
+	return 0
+}
+
+// and joins the status of another document: what could not be done outweighs what did not pass.
+func (c exitCode) and(other exitCode) exitCode {
+	if c == notDone || other == notDone {
+		return notDone
+	}
+	return max(c, other)
+}
+
+// err is nil for status 0.
+func (c exitCode) err() error {
+	if c == 0 {
+		return nil
+	}
+	return c
 }
 
 // one judges one document; whatever goes wrong is its own line's error.
@@ -340,33 +402,31 @@ func (files openFiles) close() error {
 	return errors.Join(failed...)
 }
 
-// print writes verdicts for people. The exit status tells whether all passed.
+// print writes verdicts for people, with the exit status of the worst.
 func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out io.Writer) error {
-	all := true
+	var status exitCode
 	for _, j := range jobs {
 		r := v.one(ctx, j)
+		status = status.and(r.status())
 		if r.Error != nil {
-			fmt.Fprintf(out, "%s: %s\n", r.File, *r.Error)
-			all = false
+			fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), prose.Text(*r.Error))
 			continue
 		}
 		if len(r.Signatures) == 0 {
-			fmt.Fprintf(out, "%s: no signature\n", r.File)
-			all = all && len(r.Timestamps) > 0
+			fmt.Fprintf(out, "%s: no signature\n", prose.Text(r.File))
+		}
+		for _, t := range r.Timestamps {
+			fmt.Fprintf(out, "%s: a time-stamp: %s %s\n", prose.Text(r.File), t.Indication, t.SubIndication)
 		}
 		for i := range r.Signatures {
 			o.printSignature(out, r.File, &r.Signatures[i])
-			all = all && r.Signatures[i].Indication == verify.TotalPassed
 		}
 	}
-	if !all {
-		return exitCode(notPassed)
-	}
-	return nil
+	return status.err()
 }
 
 func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.SignatureReport) {
-	fmt.Fprintf(out, "%s: %s\n", file, s.Sentence[o.language])
+	fmt.Fprintf(out, "%s: %s\n", prose.Text(file), s.Sentence[o.language])
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
@@ -374,8 +434,8 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		}
 	}
 	row("indication", string(s.Indication)+" "+string(s.SubIndication))
-	row("signer", s.Signer.CommonName)
-	row("issuer", s.Signer.Issuer)
+	row("signer", name(s.Signer.CommonName))
+	row("issuer", name(s.Signer.Issuer))
 	row("format", s.Format+" "+s.Level)
 	row("qualification", s.Qualification)
 	row("proven at", s.BestSignatureTime.Format(time.RFC3339))
@@ -383,7 +443,7 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		row("because", reason)
 	}
 	for _, scope := range s.Scopes {
-		row("covers", scope.Scope)
+		row("covers", name(scope.Scope))
 	}
 	for _, warning := range s.Warnings() {
 		row("beware", warning)
@@ -392,4 +452,12 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		row("note", note)
 	}
 	_ = w.Flush() // to a terminal or file that already took the line above
+}
+
+// name shows what a stranger chose; nothing is shown of nothing.
+func name(text string) string {
+	if text == "" {
+		return ""
+	}
+	return prose.Name(text)
 }

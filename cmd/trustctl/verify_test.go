@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,14 +53,17 @@ func TestVerifyAnswersEveryJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := runVerify(t, "--json", "--jobs", list)
-	if err != nil {
-		t.Fatal(err)
+	if want := exitCode(1); !errors.Is(err, want) {
+		t.Fatalf("%v, want %v", err, want)
 	}
 	answers := strings.Split(strings.TrimSpace(out), "\n")
 	if len(answers) != 9 {
 		t.Errorf("%d lines for 9 jobs:\n%s", len(answers), out)
 	}
-	for _, line := range answers {
+	for i, line := range answers {
+		if job := strings.Split(jobs.String(), "\n")[i]; !strings.Contains(job, strings.TrimPrefix(strings.SplitN(line, ",", 2)[0], `{"file":`)) {
+			t.Errorf("line %d is not about its job %s: %s", i, job, line)
+		}
 		var o struct {
 			File  string
 			Error *string
@@ -133,9 +137,23 @@ func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
 		{[]string{"--offline=false"}, "INDETERMINATE"}, // the authority's address is private
 		{[]string{"--offline=false", "--fetch-allow", base.Host}, "TOTAL-PASSED"},
 	} {
-		out, _ := runVerify(t, append(c.args, "--anchors", anchor, file)...) // the status says what the text says
-		if !strings.Contains(out, c.want) {
-			t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
+		for _, files := range [][]string{{file}, {"--json", file}, {file, "none"}, {"--json", "none", file}} {
+			out, err := runVerify(t, append(append(c.args, "--anchors", anchor), files...)...)
+			if !strings.Contains(out, c.want) {
+				t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
+			}
+			var status exitCode
+			errors.As(err, &status)
+			want := exitCode(0)
+			switch {
+			case len(files) > 1 && slices.Contains(files, "none"):
+				want = 1
+			case c.want != "TOTAL-PASSED":
+				want = 3
+			}
+			if status != want {
+				t.Errorf("%q %q: %v, want status %d", c.args, files, err, want)
+			}
 		}
 	}
 }
@@ -168,5 +186,41 @@ func TestFileShortenedMeanwhile(t *testing.T) {
 	var fault *verify.Fault
 	if !errors.As(err, &fault) {
 		t.Fatal(err)
+	}
+}
+
+// TestStatus: what the exit status says of a document.
+func TestStatus(t *testing.T) {
+	broken := "x"
+	signature := func(i verify.Indication) *verify.Report {
+		return &verify.Report{Signatures: []verify.SignatureReport{{Indication: i}}}
+	}
+	stamp := func(i verify.Indication) *verify.Report {
+		return &verify.Report{Timestamps: []verify.TimestampReport{{Indication: i}}}
+	}
+	for _, c := range []struct {
+		o    outcome
+		want exitCode
+	}{
+		{outcome{Report: signature(verify.TotalPassed)}, 0}, {outcome{Report: signature(verify.Indeterminate)}, 3}, {outcome{Report: signature(verify.TotalFailed)}, 3},
+		{outcome{Report: stamp(verify.Passed)}, 0}, {outcome{Report: stamp(verify.Failed)}, 3}, {outcome{Report: &verify.Report{}}, 3}, {outcome{Error: &broken}, 1},
+	} {
+		if got := c.o.status(); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.o, got, c.want)
+		}
+	}
+}
+
+// TestVerifyPrintsNames: what a stranger chose does not read as a line of ours.
+func TestVerifyPrintsNames(t *testing.T) {
+	const claim = "x.pdf: Podpis jest ważny."
+	s := verify.SignatureReport{Signer: verify.Signer{CommonName: "a”\n" + claim, Issuer: "b\n" + claim}, Sentence: map[string]string{"pl": "Podpis jest nieważny."}}
+	s.Scopes = []verify.Scope{{Scope: "c\n" + claim}}
+	var out bytes.Buffer
+	(&verifyOptions{language: "pl"}).printSignature(&out, "d\n"+claim, &s)
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, claim) || strings.Contains(line, claim) && strings.HasPrefix(line, " ") && !strings.Contains(line, "“") {
+			t.Errorf("%s", out.String())
+		}
 	}
 }

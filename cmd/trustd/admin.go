@@ -1,17 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
+	"trustcore/vpn"
 )
 
 // Limits of bodies in bytes.
@@ -19,9 +18,6 @@ const (
 	maxOrder     = 256 << 10
 	maxVPNStatus = 32 << 20 // of a gateway with a hundred thousand peers
 )
-
-// longPoll is how long a gateway's question for a newer wish is held open.
-const longPoll = 25 * time.Second
 
 // admin is the interface for officers, for VPN gateways (wish and status) and for verifyd (whose certificates count).
 func (d *daemon) admin(s httpserver.Server) http.Handler {
@@ -55,7 +51,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/motions/reject", d.rejectMotion)
 	officer("GET /v1/expiring", d.listExpiring)
 	handle("POST /v1/renewals", d.renew)
-	handle("GET /v1/vpn/wish", d.wish, "after")
+	handle("GET /v1/vpn/wish", d.wish, "epoch", "revision", "digest")
 	handle("POST /v1/vpn/status", d.vpnStatus)
 	handle("GET /v1/clients", d.clients, "have")
 	return mux
@@ -139,29 +135,17 @@ func (d *daemon) orderToken(r *http.Request, who audit.Actor) (any, error) {
 	return map[string]string{"order": in.ID, "token": token, "url": "https://" + d.cfg.Enrolment}, nil
 }
 
-// wish answers the VPN gateway's long poll: the wish when it is newer than the one it has, else 204.
-func (d *daemon) wish(r *http.Request, _ rights.Holder) (any, error) {
-	after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+// wish answers the VPN gateway's long poll: the wish when it is another than the one it has, else the lease alone.
+func (d *daemon) wish(r *http.Request, who rights.Holder) (any, error) {
+	q := r.URL.Query()
+	revision, err := strconv.ParseInt(q.Get("revision"), 10, 64)
 	if err != nil {
-		return nil, problem.Refuse(http.StatusBadRequest, "after: write the revision that you have, or -1")
+		return nil, problem.Refuse(http.StatusBadRequest, "revision: write the one of the wish that you have, or 0")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
-	defer cancel()
-	for {
-		changed := d.registry.Changed()
-		w, err := d.currentWish(ctx)
-		if err != nil || w.Revision > after {
-			return w, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-changed:
-		case <-time.After(time.Second): // another node's change makes no noise here
-		}
-	}
+	return d.nextWish(r.Context(), who.Name, vpn.Applied{Epoch: q.Get("epoch"), Revision: revision, Digest: q.Get("digest")})
 }
 
+// vpnStatus takes a gateway's report.
 func (d *daemon) vpnStatus(r *http.Request, who rights.Holder) (any, error) {
 	data, err := httpserver.ReadAll(r, maxVPNStatus)
 	if err != nil {
@@ -171,6 +155,5 @@ func (d *daemon) vpnStatus(r *http.Request, who rights.Holder) (any, error) {
 	if err != nil {
 		return nil, problem.Refuse(http.StatusBadRequest, "the report is not the JSON that is expected: %v", err)
 	}
-	d.gateways.put(who.Name, status)
-	return nil, nil
+	return d.report(r.Context(), who.Name, status)
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
+	"trustcore/vpn"
 )
 
 // Config is the configuration of trustd. What has no default is required.
@@ -44,6 +46,10 @@ type Tunnel struct {
 	Hub      netip.Addr      `koanf:"hub"`      // the hub's own address in it, default 10.64.0.1
 	Endpoint string          `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
 	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
+
+	// Lease is how long a gateway that is cut off from trustd lets partners in, 1m to 24h, default 15m: no order to
+	// switch a tunnel off counts as carried out before, if a gateway does not report it.
+	Lease time.Duration `koanf:"lease"`
 }
 
 // TunnelService is one service at the other end of the tunnel.
@@ -58,7 +64,7 @@ func Defaults() Config {
 	return Config{
 		Config: custody.Defaults(),
 		Admin:  "127.0.0.1:8440", Enrolment: "127.0.0.1:8441", Console: "127.0.0.1:8443", Operations: "127.0.0.1:9101",
-		Tunnel: Tunnel{Pool: netip.MustParsePrefix("10.64.0.0/16"), Hub: netip.MustParseAddr("10.64.0.1")},
+		Tunnel: Tunnel{Pool: netip.MustParsePrefix("10.64.0.0/16"), Hub: netip.MustParseAddr("10.64.0.1"), Lease: vpn.DefaultLease},
 	}
 }
 
@@ -97,9 +103,15 @@ func (t *Tunnel) check() error {
 	case len(t.Services) == 0:
 		return errors.New("tunnel.services is missing: list at least the gateway")
 	}
+	if err := vpn.CheckLease(t.Lease); err != nil {
+		return fmt.Errorf("tunnel.lease: %w", err)
+	}
 	for i, s := range t.Services {
 		if s.Name == "" || !s.Addr.IsValid() {
 			return fmt.Errorf("tunnel.services[%d]: name or addr is missing", i)
+		}
+		if t.Pool.Contains(s.Addr.Addr()) && s.Addr.Addr() != t.Hub {
+			return fmt.Errorf("tunnel.services[%d]: %s lies in tunnel.pool and will be a partner's", i, s.Addr)
 		}
 	}
 	return nil

@@ -22,6 +22,7 @@ import (
 	"trustcore/hsm/gateway"
 	"trustcore/internal/problem"
 	"trustcore/pki"
+	"trustcore/vpn"
 )
 
 // Limits of one application at the gateway, and of all together: SoftHSM on two cores signs some 600
@@ -58,7 +59,7 @@ func open(ctx context.Context, cfg Config) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{cfg: cfg, custody: c, gateways: newGateways()}
+	d := &daemon{cfg: cfg, custody: c, gateways: newGateways(cfg.Tunnel.Lease, vpn.BootTime)}
 	if err := d.assemble(ctx, metrics); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -70,7 +71,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
-		CanCarryOut: canCarryOut, CanUse: canUse,
+		CanCarryOut: canCarryOut, CanUse: d.canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err

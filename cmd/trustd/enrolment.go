@@ -164,24 +164,3 @@ func (d *daemon) endpoint(hub vpn.Status) (string, error) {
 	}
 	return net.JoinHostPort(host, port), nil
 }
-
-// currentWish is the registry's wish as the VPN gateway reads it.
-func (d *daemon) currentWish(ctx context.Context) (*vpn.Wish, error) {
-	revision, tunnels, err := d.registry.Wish(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &vpn.Wish{Revision: revision, Peers: []vpn.PeerWish{}}
-	for _, t := range tunnels {
-		key, err := vpn.ParseKey(t.PublicKey)
-		if err != nil {
-			return nil, fmt.Errorf("tunnel of order %s: %w", t.Order, err)
-		}
-		p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
-		for _, s := range d.cfg.Tunnel.Services {
-			p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: "tcp", Addr: s.Addr, Backend: s.Backend})
-		}
-		w.Peers = append(w.Peers, p)
-	}
-	return w, nil
-}

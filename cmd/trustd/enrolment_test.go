@@ -17,13 +17,14 @@ import (
 	"trustcore/cmd/internal/registry/registrytest"
 	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/store/storetest"
+	"trustcore/vpn"
 )
 
 // enrolmentDoor is the door that strangers reach, with a registry behind it in which nobody may enrol.
 func enrolmentDoor(t testing.TB) http.Handler {
 	t.Helper()
 	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), time.Now)
-	d := &daemon{registry: r, gateways: newGateways()}
+	d := &daemon{registry: r, gateways: newGateways(vpn.DefaultLease, vpn.BootTime)}
 	return d.enrolment(httpserver.Server{Name: "enrolment", Logger: slog.New(slog.DiscardHandler)})
 }
 

@@ -36,8 +36,12 @@ func canCarryOut(o registry.Order) error {
 func tooMany(name string) int { return utf8.RuneCountInString(name) - profile.MaxName }
 
 // canUse refuses what an office sent before its token is used up: a key that WireGuard or the authority would refuse.
-func canUse(o registry.Order, e registry.Enrolment) error {
-	if _, err := vpn.ParseKey(e.PublicKey); err != nil {
+func (d *daemon) canUse(o registry.Order, e registry.Enrolment) error {
+	hubs, err := d.hubKeys()
+	if err != nil {
+		return err
+	}
+	if _, err := vpn.ParsePeerKey(e.PublicKey, hubs...); err != nil {
 		return &registry.FieldError{Field: "wireguard_public_key", Remedy: err.Error()}
 	}
 	block, rest := pem.Decode([]byte(e.CSR))

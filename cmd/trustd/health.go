@@ -67,5 +67,5 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 		found = append(found, httpserver.Finding{State: httpserver.Amber, Remedy: "look at the HSM and the log; it is tried again every five minutes",
 			What: fmt.Sprintf("trustd's own certificate, which ends %s, was not renewed: %v", end.UTC().Format(time.DateOnly), failed)})
 	}
-	return found
+	return append(found, d.gatewayFindings(ctx)...)
 }

@@ -191,25 +191,21 @@ func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.En
 	return address.String(), nil
 }
 
-// tunnelGone waits until every gateway that reports has applied a wish without the tunnel.
+// tunnelGone returns when it is proved that no gateway lets the order's partner in any more; see gateways.missing.
 func (d *daemon) tunnelGone(ctx context.Context, order string) error {
-	revision, tunnels, err := d.registry.Wish(ctx)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(tunnels, func(t registry.Tunnel) bool { return t.Order == order }) {
-		return fmt.Errorf("the wish still has the tunnel of order %s", order)
-	}
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, goneWait)
 	defer cancel()
-	if err := d.gateways.await(wait, revision); err != nil {
+	how, err := d.awaitGone(wait, order)
+	if err != nil {
 		return err
 	}
 	rec, err := d.registry.Order(ctx, order)
 	if err != nil {
 		return err
 	}
-	return d.audited(ctx, "tunnel.remove", order, rec.Partner.ID, order)
+	_, err = d.custody.Audit.Append(ctx, audit.Entry{Time: time.Now(), Actor: carrier, Action: "tunnel.remove", Subject: order,
+		Partner: rec.Partner.ID, Order: order, Outcome: audit.Granted, Reason: how})
+	return err
 }
 
 // revoke revokes the order's certificates, all that the authority's inventory has: the seal certificates when the HSM goes, every

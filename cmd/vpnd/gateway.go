@@ -16,8 +16,14 @@ import (
 	"trustcore/vpn"
 )
 
-// reopenAfter is the pause between two attempts to open the hub on a host that is not ready for it.
-const reopenAfter = 5 * time.Second
+const (
+	reopenAfter = 5 * time.Second // between two attempts to open the hub on a host that is not ready for it
+	repairShown = time.Hour       // how long a change by somebody else is shown after it was repaired
+)
+
+// lookEvery is how often the end of the lease is looked for. The timers of a process stand still while the machine is
+// suspended, the lease does not.
+const lookEvery = time.Second
 
 // gateway tends one hub. Its loop is the only writer of device, firewall and routes.
 type gateway struct {
@@ -25,11 +31,40 @@ type gateway struct {
 	log    *slog.Logger
 	trustd *trustd
 	hub    vpn.HubConfig
+	clock  func() time.Duration // since the machine started
+	memory lastWish
 
 	mu       sync.Mutex
-	status   *vpn.Status                       // the last reading; nil while no hub is open. Guarded by mu
-	applied  bool                              // a wish is in force; guarded by mu
-	problems struct{ hub, wish, trustd error } // why not all is well; guarded by mu
+	status   *vpn.Status // the last reading; nil while no hub is open. Guarded by mu, as is all below
+	applied  bool        // a wish is in force
+	problems struct{ hub, wish, trustd error }
+	lease    lease
+	held     *wishInHand   // the wish to serve while the lease lasts
+	unread   bool          // trustd has a wish that can't be read: what it takes away is not known
+	written  time.Duration // the end of the lease as it is on disk
+	unsaved  bool          // the wish in hand is not on disk
+	unkept   error         // why a restart would bring back an older wish
+	repaired *repair       // the last time that somebody else changed the gateway
+	repairs  int           // how often that was
+}
+
+// wishInHand is a wish as it came, and read.
+type wishInHand struct {
+	vpn.Wish
+	raw []byte
+}
+
+func (w *wishInHand) name() vpn.Applied {
+	if w == nil {
+		return vpn.Applied{}
+	}
+	return vpn.Applied{Epoch: w.Epoch, Revision: w.Revision, Digest: w.Digest}
+}
+
+// repair is a change by somebody else that was undone.
+type repair struct {
+	at      time.Duration
+	changes vpn.Changes
 }
 
 // Run works until ctx ends. A host on which no safe hub can be opened is no reason to end:
@@ -39,19 +74,22 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
+	return g.run(ctx)
+}
+
+func (g *gateway) run(ctx context.Context) error {
+	listener, err := httpserver.Listen(ctx, "operations", g.cfg.Operations, false)
 	if err != nil {
 		return err
 	}
 	metrics := httpserver.Metrics()
 	metrics.MustRegister(g)
-	operations := httpserver.Server{Name: "operations", Listener: listener, Logger: log}
-	operations.Handler = httpserver.Operations{Metrics: metrics, Services: map[string]func(context.Context) error{"vpn": g.ready}}.Handler(operations)
-	wishes := make(chan vpn.Wish)
+	operations := httpserver.Server{Name: "operations", Listener: listener, Logger: g.log}
+	operations.Handler = httpserver.Operations{Metrics: metrics, Findings: g.findings,
+		Services: map[string]func(context.Context) error{"vpn": g.ready}}.Handler(operations)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return operations.Run(ctx) })
-	group.Go(func() error { return g.trustd.follow(ctx, wishes, g.noteTrustd) })
-	group.Go(func() error { return g.keep(ctx, wishes) })
+	group.Go(func() error { return g.keep(ctx) })
 	return group.Wait()
 }
 
@@ -67,15 +105,29 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gateway{cfg: cfg, log: log, trustd: core, hub: vpn.HubConfig{
+	memory, err := openLastWish(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory}
+	g.hub = vpn.HubConfig{
 		Mode: vpn.Mode(cfg.Mode), Interface: cfg.Interface, PrivateKey: key, ListenPort: cfg.ListenPort,
-		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log,
-	}}, nil
+		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log, Lease: g.left,
+	}
+	return g, nil
 }
 
-// keep opens a hub and tends it, again and again, until ctx ends.
-func (g *gateway) keep(ctx context.Context, wishes <-chan vpn.Wish) error {
-	var last *vpn.Wish // survives a hub that somebody deleted under our hands
+// left is what remains of the lease.
+func (g *gateway) left() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lease.left(g.clock())
+}
+
+// keep opens a hub and tends it, again and again, until ctx ends. trustd is asked for wishes while a hub is open alone:
+// who takes no wish must hold no lease.
+func (g *gateway) keep(ctx context.Context) error {
+	g.recall()
 	for ctx.Err() == nil {
 		hub, err := vpn.OpenHub(g.hub)
 		g.noteHub(err)
@@ -85,7 +137,7 @@ func (g *gateway) keep(ctx context.Context, wishes <-chan vpn.Wish) error {
 			continue
 		}
 		g.log.Info("the hub is open", "mode", hub.Mode(), "public_key", hub.PublicKey().String())
-		err = g.tend(ctx, hub, wishes, &last)
+		err = g.tend(ctx, hub)
 		g.forget()
 		if err := errors.Join(err, hub.Close()); err != nil {
 			g.log.Error("the hub was closed", "error", err)
@@ -94,31 +146,152 @@ func (g *gateway) keep(ctx context.Context, wishes <-chan vpn.Wish) error {
 	return nil
 }
 
-// tend applies wishes as they come and looks for drift between them. It returns when ctx
-// ends or the device is gone.
-func (g *gateway) tend(ctx context.Context, hub *vpn.Hub, wishes <-chan vpn.Wish, last **vpn.Wish) error {
-	if *last != nil {
-		g.apply(hub, **last)
+// recall takes the last wish from disk, for as long as its lease lasts.
+func (g *gateway) recall() {
+	raw, held, err := g.memory.load()
+	var wish vpn.Wish
+	if err == nil && raw != nil {
+		wish, err = vpn.ParseWish(raw)
+	}
+	if err != nil {
+		g.log.Error("the last wish on disk can't be used: nobody is let in until trustd answers", "error", err)
+		return
+	}
+	if raw == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held, g.lease, g.written = &wishInHand{wish, raw}, held, held.until
+	g.log.Info("the last wish is served for what is left of its lease", "wish", wish, "left", held.left(g.clock()).String())
+}
+
+// tend follows trustd and works until ctx ends or the device is gone.
+func (g *gateway) tend(ctx context.Context, hub *vpn.Hub) error {
+	ctx, cancel := context.WithCancel(ctx)
+	wishes := make(chan wishInHand)
+	var group errgroup.Group
+	group.Go(func() error { return g.follow(ctx, wishes) })
+	err := g.work(ctx, hub, wishes)
+	cancel()
+	return errors.Join(err, group.Wait())
+}
+
+// work applies wishes as they come, looks for drift between them, and lets nobody in when the lease has ended.
+func (g *gateway) work(ctx context.Context, hub *vpn.Hub, wishes <-chan wishInHand) error {
+	g.expire(hub) // a hub may take long to open
+	if held := g.wishHeld(); held != nil {
+		g.apply(hub, held.Wish)
 	}
 	if err := g.tell(ctx, hub); err != nil { // trustd needs key and port before any office enrols
 		return err
 	}
-	tick := time.NewTicker(g.cfg.Reconcile)
+	tick, look := time.NewTicker(g.cfg.Reconcile), time.NewTicker(lookEvery)
 	defer tick.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case wish := <-wishes:
-			*last = &wish
-			g.apply(hub, wish)
+			g.apply(hub, wish.Wish)
+			g.write(&wish)
 		case <-tick.C:
-			g.repair(hub, *last != nil)
+			g.repair(hub)
+		case <-look.C:
+			if !g.expire(hub) {
+				continue
+			}
 		}
 		if err := g.tell(ctx, hub); err != nil {
 			return err
 		}
 	}
+}
+
+// heard takes the lease of an answer, and the wish in it if there is one. A wish that can't be read gives no lease, and
+// neither does a report until one can: what it takes away is still there.
+func (g *gateway) heard(asked time.Duration, answer vpn.Answer, raw []byte) (next *wishInHand, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if raw != nil {
+		wish, err := vpn.ParseWish(raw)
+		if err != nil {
+			g.unread = true
+			return nil, err
+		}
+		next = &wishInHand{wish, raw}
+	}
+	g.unread = false
+	return next, g.lease.renew(asked, answer)
+}
+
+func (g *gateway) inHand() vpn.Applied {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held.name()
+}
+
+func (g *gateway) wishHeld() *wishInHand {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held
+}
+
+func (g *gateway) hold(w *wishInHand) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = w
+}
+
+// write keeps a wish on disk. It comes after the wish was applied, since nothing may hold up what takes access away,
+// and before it is reported.
+func (g *gateway) write(w *wishInHand) {
+	g.mu.Lock()
+	held := g.lease
+	g.mu.Unlock()
+	err, void := g.memory.keep(w.raw, held)
+	if err != nil {
+		g.log.Error("the wish can't be kept on disk", "error", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unsaved, g.unkept, g.written = err != nil, nil, held.until
+	if !void {
+		g.unkept = err
+	}
+}
+
+// expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on
+// disk and in the firewall, a twentieth of it behind at most.
+func (g *gateway) expire(hub *vpn.Hub) bool {
+	g.mu.Lock()
+	held, wish, written := g.lease, g.held, g.written
+	over := wish != nil && held.left(g.clock()) == 0
+	if over {
+		g.held, g.applied = nil, false
+	}
+	g.mu.Unlock()
+	if wish == nil {
+		return false
+	}
+	if over {
+		changes, err := hub.Withdraw()
+		g.log.Error("trustd was silent for longer than its lease: nobody is let in", "lease", held.length.String(), "changes", changes, "error", err)
+		if err := g.memory.forget(); err != nil {
+			g.log.Warn("the last wish can't be taken from disk", "error", err)
+		}
+		return true
+	}
+	if held.until-written > held.length/20 {
+		if err := errors.Join(hub.Extend(), g.memory.extend(sum(wish.raw), held)); err != nil {
+			g.log.Warn("the lease can't be kept in the firewall and on disk", "error", err)
+		}
+		g.mu.Lock()
+		g.written = held.until
+		g.mu.Unlock()
+	}
+	return false
 }
 
 func (g *gateway) apply(hub *vpn.Hub, wish vpn.Wish) {
@@ -132,7 +305,16 @@ func (g *gateway) apply(hub *vpn.Hub, wish vpn.Wish) {
 	g.log.Info("the wish is in force", "wish", wish, "changes", changes, "took", time.Since(started).String())
 }
 
-func (g *gateway) repair(hub *vpn.Hub, wished bool) {
+func (g *gateway) repair(hub *vpn.Hub) {
+	g.mu.Lock()
+	unsaved := g.held
+	if !g.unsaved {
+		unsaved = nil
+	}
+	g.mu.Unlock()
+	if unsaved != nil {
+		g.write(unsaved)
+	}
 	changes, err := hub.Reconcile()
 	if err != nil {
 		g.noteWish(err, false)
@@ -142,7 +324,7 @@ func (g *gateway) repair(hub *vpn.Hub, wished bool) {
 	if !changes.IsZero() {
 		g.log.Warn("somebody else changed the gateway; it was repaired", "changes", changes)
 	}
-	g.healed(wished)
+	g.healed(changes)
 }
 
 // tell reads the hub, keeps the reading for the operations pages, and reports it. It fails
@@ -156,16 +338,48 @@ func (g *gateway) tell(ctx context.Context, hub *vpn.Hub) error {
 		g.log.Error("the hub's state cannot be read", "error", err)
 		return nil
 	}
-	g.mu.Lock()
-	if status.Problem == "" && g.problems.wish != nil {
-		status.Problem = g.problems.wish.Error()
+	asked := g.clock()
+	g.complete(&status, asked)
+	answer, err := g.trustd.report(ctx, status)
+	if err == nil {
+		err = g.renewed(asked, answer)
 	}
-	g.status = &status
-	g.mu.Unlock()
-	if err := g.trustd.report(ctx, status); err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		g.log.Warn("trustd did not take the report", "error", err)
 	}
 	return nil
+}
+
+// complete adds to a reading what the hub does not know, and keeps it. A wish that a restart would not find again is
+// not reported as carried out.
+func (g *gateway) complete(status *vpn.Status, now time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case status.Problem != "":
+	case g.problems.wish != nil:
+		status.Problem = g.problems.wish.Error()
+	case g.unkept != nil:
+		status.Problem = g.unkept.Error()
+	}
+	if g.unkept != nil {
+		status.Applied = vpn.Applied{}
+	}
+	if r := g.repaired; r != nil && now-r.at < repairShown {
+		status.Findings = append(status.Findings, vpn.Finding{What: fmt.Sprintf("somebody else changed the gateway (%+v); it was repaired", r.changes),
+			Remedy: "find out who: nobody but vpnd writes to its interface, firewall table and routes"})
+	}
+	status.LeaseSeconds = g.lease.seconds(now)
+	g.status = status
+}
+
+func (g *gateway) renewed(asked time.Duration, answer vpn.Answer) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.unread {
+		return nil
+	}
+	return g.lease.renew(asked, answer)
 }
 
 // ready says in one sentence why the gateway does not do its work.
@@ -178,11 +392,37 @@ func (g *gateway) ready(context.Context) error {
 	case g.problems.wish != nil:
 		return fmt.Errorf("the wish is not in force: %w", g.problems.wish)
 	case g.applied:
-		return nil // trustd may be away: the tunnels go on
+		return nil // trustd may be away: the tunnels go on while the lease lasts
+	case g.lease.until != 0 && g.lease.left(g.clock()) == 0:
+		return fmt.Errorf("nobody is let in: trustd was silent for longer than the lease of %v", g.lease.length)
 	case g.problems.trustd != nil:
 		return fmt.Errorf("no wish yet: %w", g.problems.trustd)
 	}
 	return errors.New("no wish yet: waiting for trustd")
+}
+
+// findings is what people should know though the tunnels may go on.
+func (g *gateway) findings(context.Context) (all []httpserver.Finding) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	amber := func(what, remedy string) {
+		all = append(all, httpserver.Finding{State: httpserver.Amber, What: what, Remedy: remedy})
+	}
+	if g.problems.trustd != nil {
+		amber(fmt.Sprintf("trustd does not answer; the lease ends in %v, and all tunnels with it", g.lease.left(g.clock()).Round(time.Second)),
+			g.problems.trustd.Error())
+	}
+	if g.unkept != nil {
+		amber("the wish can't be kept on disk: a restart would bring an older one back, so it does not count as carried out", g.unkept.Error())
+	} else if g.unsaved {
+		amber("the wish can't be kept on disk: a restart while trustd is away lets nobody in", "look at the disk of state_dir; it is tried again")
+	}
+	if g.status != nil {
+		for _, f := range g.status.Findings {
+			amber(f.What, f.Remedy)
+		}
+	}
+	return all
 }
 
 func (g *gateway) noteHub(err error) {
@@ -206,12 +446,16 @@ func (g *gateway) noteWish(err error, applied bool) {
 
 // healed clears a failure of the apparatus; a wish that was refused stays noted until a
 // better one comes.
-func (g *gateway) healed(wished bool) {
+func (g *gateway) healed(changes vpn.Changes) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !changes.IsZero() {
+		g.repaired = &repair{g.clock(), changes}
+		g.repairs++
+	}
 	if !errors.As(g.problems.wish, new(*vpn.FieldError)) {
 		g.problems.wish = nil
-		g.applied = g.applied || wished
+		g.applied = g.applied || g.held != nil
 	}
 }
 

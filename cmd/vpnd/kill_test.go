@@ -58,7 +58,7 @@ func TestKilledGatewayComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}, Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
-	c.put(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
+	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
 	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
 	if mode := c.report().Mode; mode == vpn.ModeNetstack {
 		t.Fatalf("mode %s as root", mode)
@@ -80,6 +80,12 @@ func TestKilledGatewayComesBack(t *testing.T) {
 	ping(t, conn)
 	t.Logf("traffic was back %v after the kill", time.Since(killed).Round(time.Millisecond))
 	eventually(t, "the report of the new process", func() bool { return c.report().Revision == 1 })
+
+	c.change(func() { c.mute = true }) // trustd is away: the last wish is on disk
+	gateway.Process.Kill()
+	gateway.Wait()
+	gateway = startDaemon(t, space, cfg)
+	ping(t, conn)
 	gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
 	if err := gateway.Wait(); err != nil {
 		t.Error(err)

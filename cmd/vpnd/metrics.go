@@ -17,14 +17,17 @@ func (g *gateway) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector over the last reading of the hub.
 func (g *gateway) Collect(out chan<- prometheus.Metric) {
 	g.mu.Lock()
-	status := g.status
+	status, left, repairs := g.status, g.lease.left(g.clock()), g.repairs
 	g.mu.Unlock()
-	if status == nil {
-		return
-	}
 	send := func(kind prometheus.ValueType, value float64, desc *prometheus.Desc, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}
+	send(prometheus.GaugeValue, left.Seconds(), family("lease_seconds", "What is left of the lease; at 0 nobody is let in."))
+	send(prometheus.CounterValue, float64(repairs), family("repairs_total", "How often somebody else had changed the gateway."))
+	if status == nil {
+		return
+	}
+	send(prometheus.GaugeValue, float64(len(status.Refused)), family("refused", "Parts of the wish that are not granted."))
 	send(prometheus.GaugeValue, float64(status.Revision), family("revision", "Revision of the wish in force."))
 	send(prometheus.CounterValue, float64(status.Denied), family("denied_total", "Packets or connections from the tunnel that met no permission."))
 	states := map[vpn.State]int{vpn.StateUp: 0, vpn.StateStale: 0, vpn.StateDown: 0, vpn.StateNever: 0}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +18,10 @@ import (
 )
 
 const (
-	pollTimeout   = time.Minute      // trustd answers a long poll within 25 s
-	reportTimeout = 10 * time.Second // one report
-	retryAfter    = 2 * time.Second  // after trustd did not answer
-	maxAnswer     = 64 << 10         // bytes of an answer that is not a wish
+	pollTimeout   = time.Minute     // trustd answers a long poll within 25 s
+	reportTimeout = 5 * time.Second // one report; the gateway does nothing else meanwhile
+	retryAfter    = 2 * time.Second // after trustd did not answer
+	maxAnswer     = 64 << 10        // bytes of an answer that is not a wish
 )
 
 // trustd is the core as the gateway sees it: it serves wishes and takes reports.
@@ -39,80 +40,99 @@ func newTrustd(cfg Config, log *slog.Logger) (*trustd, error) {
 	return &trustd{url: strings.TrimSuffix(cfg.Trustd, "/"), client: &http.Client{Transport: transport}, log: log}, nil
 }
 
-// follow sends every new wish, oldest first, until ctx ends. problem hears why trustd does
-// not answer, and nil when it does again.
-func (t *trustd) follow(ctx context.Context, wishes chan<- vpn.Wish, problem func(error)) error {
-	revision := int64(-1) // before any
-	for {
-		wish, fresh, err := t.wish(ctx, revision)
+// follow asks for wishes until ctx ends, and hands on each that is another than the one in hand.
+func (g *gateway) follow(ctx context.Context, wishes chan<- wishInHand) error {
+	for ctx.Err() == nil {
+		asked := g.clock()
+		answer, raw, err := g.trustd.ask(ctx, g.inHand())
 		if ctx.Err() != nil {
 			return nil
 		}
-		problem(err)
+		var next *wishInHand
+		if err == nil {
+			next, err = g.heard(asked, answer, raw)
+		}
+		g.noteTrustd(err)
 		if err != nil {
-			t.log.Warn("no wish from trustd", "error", err)
-			if !pause(ctx, retryAfter) {
-				return nil
+			g.log.Warn("no wish from trustd", "error", err)
+		}
+		if next != nil {
+			select {
+			case wishes <- *next:
+				g.hold(next)
+			case <-ctx.Done():
 			}
-			continue
-		}
-		if !fresh {
-			continue
-		}
-		select {
-		case wishes <- wish:
-			revision = wish.Revision
-		case <-ctx.Done():
-			return nil
+		} else if err != nil {
+			pause(ctx, retryAfter)
 		}
 	}
+	return nil
 }
 
-// wish asks once for a wish newer than the revision. fresh is false when there was none.
-func (t *trustd) wish(ctx context.Context, after int64) (wish vpn.Wish, fresh bool, err error) {
+// ask asks for a wish that is another than the one in hand; raw is nil when there is none.
+func (t *trustd) ask(ctx context.Context, have vpn.Applied) (answer vpn.Answer, raw []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/v1/vpn/wish?after="+strconv.FormatInt(after, 10), nil)
+	query := url.Values{"epoch": {have.Epoch}, "revision": {strconv.FormatInt(have.Revision, 10)}, "digest": {have.Digest}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/v1/vpn/wish?"+query.Encode(), nil)
 	if err != nil {
-		return wish, false, err
+		return answer, nil, err
 	}
-	response, err := t.client.Do(request)
+	answer, raw, err = t.do(request, vpn.MaxWishBytes+maxAnswer)
 	if err != nil {
-		return wish, false, fmt.Errorf("ask trustd for the wish: %w", err)
+		err = fmt.Errorf("ask trustd for the wish: %w", err)
 	}
-	defer response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK:
-		wish, err = vpn.ReadWish(response.Body)
-		return wish, err == nil, err
-	case http.StatusNoContent:
-		return wish, false, nil
-	}
-	return wish, false, answerError(response)
+	return answer, raw, err
 }
 
 // report tells trustd the state of the gateway.
-func (t *trustd) report(ctx context.Context, status vpn.Status) error {
+func (t *trustd) report(ctx context.Context, status vpn.Status) (vpn.Answer, error) {
 	body, err := json.Marshal(status)
 	if err != nil {
-		return err
+		return vpn.Answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+"/v1/vpn/status", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return vpn.Answer{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	answer, _, err := t.do(request, maxAnswer)
+	if err != nil {
+		err = fmt.Errorf("report to trustd: %w", err)
+	}
+	return answer, err
+}
+
+// do sends the request and reads the answer, the wish in it as it stands there.
+func (t *trustd) do(request *http.Request, limit int64) (answer vpn.Answer, raw []byte, err error) {
 	response, err := t.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("report to trustd: %w", err)
+		return answer, nil, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		return answerError(response)
+	if response.StatusCode != http.StatusOK {
+		return answer, nil, answerError(response)
 	}
-	return nil
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return answer, nil, err
+	}
+	if int64(len(data)) > limit {
+		return answer, nil, fmt.Errorf("the answer is longer than %d bytes", limit)
+	}
+	var outer struct {
+		vpn.Answer
+		Wish json.RawMessage `json:"wish"`
+	}
+	if err := json.Unmarshal(data, &outer); err != nil {
+		return answer, nil, fmt.Errorf("the answer: %w", err)
+	}
+	if string(outer.Wish) == "null" {
+		outer.Wish = nil
+	}
+	return outer.Answer, outer.Wish, nil
 }
 
 // answerError carries trustd's own words.

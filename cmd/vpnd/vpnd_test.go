@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -36,8 +37,11 @@ const patience = 20 * time.Second
 // the reports.
 type core struct {
 	mu      sync.Mutex
-	wish    vpn.Wish
-	changed chan struct{} // closed when wish changes
+	raw     []byte // the wish, nil when there is none yet
+	digest  string // of it
+	lease   time.Duration
+	mute    bool          // it answers nothing
+	changed chan struct{} // closed when any of it changes
 	last    vpn.Status
 }
 
@@ -54,25 +58,31 @@ func (c *core) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.last = status
+		c.answer(w, nil)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func (c *core) serveWish(w http.ResponseWriter, r *http.Request) {
-	var after int64
-	if err := json.Unmarshal([]byte(r.URL.Query().Get("after")), &after); err != nil {
-		http.Error(w, "after: "+err.Error(), http.StatusBadRequest)
+// answer gives a lease and what else it is told to; raw is the JSON of a wish, or nil. The caller holds c.mu.
+func (c *core) answer(w http.ResponseWriter, raw []byte) {
+	if c.mute {
+		http.Error(w, "trustd is away", http.StatusServiceUnavailable)
 		return
 	}
+	json.NewEncoder(w).Encode(map[string]any{"lease_seconds": int64(c.lease / time.Second), "wish": json.RawMessage(raw)})
+}
+
+func (c *core) serveWish(w http.ResponseWriter, r *http.Request) {
 	for {
 		c.mu.Lock()
-		wish, changed := c.wish, c.changed
-		c.mu.Unlock()
-		if wish.Revision > after {
-			json.NewEncoder(w).Encode(wish)
+		changed, fresh := c.changed, c.raw != nil && c.digest != r.URL.Query().Get("digest")
+		if fresh || c.mute {
+			defer c.mu.Unlock()
+			c.answer(w, c.raw)
 			return
 		}
+		c.mu.Unlock()
 		select {
 		case <-changed:
 		case <-r.Context().Done():
@@ -81,10 +91,24 @@ func (c *core) serveWish(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *core) put(w vpn.Wish) {
+func (c *core) put(t *testing.T, w vpn.Wish) {
+	t.Helper()
+	w, err := w.Sealed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.change(func() { c.raw, c.digest = raw, w.Digest })
+}
+
+// change does something to the core that the gateway is to notice.
+func (c *core) change(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wish = w
+	do()
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -111,8 +135,13 @@ func startCore(t *testing.T) (*core, Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &core{changed: make(chan struct{})}
+	c := &core{changed: make(chan struct{}), lease: vpn.DefaultLease}
 	server := httptest.NewUnstartedServer(c)
+	pair, err := settings.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Certificates = []tls.Certificate{*pair} // else httptest shows one of its own
 	server.TLS = settings
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
@@ -235,7 +264,7 @@ func TestGatewayFollowsTheWish(t *testing.T) {
 	}
 	service := vpn.Service{Name: "gateway", Proto: "tcp", Addr: netip.MustParseAddrPort("10.64.0.1:9443"), Backend: backend}
 	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), PresharedKey: vpn.PresharedKey{1, 2, 3, 4, 5}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}, Services: []vpn.Service{service}}
-	c.put(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
+	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
 	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
 	if code, body := get(t, cfg, "/readyz"); code != http.StatusOK {
 		t.Errorf("not ready: %s", body)
@@ -262,7 +291,7 @@ func TestGatewayFollowsTheWish(t *testing.T) {
 		t.Errorf("metrics: %s", body)
 	}
 
-	c.put(vpn.Wish{Revision: 2})
+	c.put(t, vpn.Wish{Revision: 2})
 	eventually(t, "the second wish is in force", func() bool { return c.report().Revision == 2 })
 	if dial(500*time.Millisecond) == nil {
 		t.Error("the office still reaches the service")
@@ -325,22 +354,31 @@ func echoService(t *testing.T) netip.AddrPort {
 	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func TestRefusedWishIsReported(t *testing.T) {
+// TestBadPeerIsReported has a peer at the hub's own address beside a good one.
+func TestBadPeerIsReported(t *testing.T) {
 	c, cfg := startCore(t)
 	startGateway(t, cfg)
-	c.put(vpn.Wish{Revision: 3, Peers: []vpn.PeerWish{}})
-	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 3 })
 	key, err := vpn.GeneratePrivateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := vpn.GeneratePrivateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	own := vpn.PeerWish{Partner: "p", Site: "s", PublicKey: key.Public(), Addresses: cfg.Addresses}
-	c.put(vpn.Wish{Revision: 4, Peers: []vpn.PeerWish{own}})
-	eventually(t, "the report names the field", func() bool {
-		return strings.Contains(c.report().Problem, "peers[0].addresses[0]") && c.report().Revision == 3
-	})
-	if code, body := get(t, cfg, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "hub's own address") {
+	good := vpn.PeerWish{Partner: "q", Site: "s", PublicKey: other.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}}
+	c.put(t, vpn.Wish{Revision: 4, Peers: []vpn.PeerWish{own, good}})
+	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 4 })
+	status := c.report()
+	if len(status.Peers) != 1 || len(status.Refused) != 1 || status.Refused[0].PublicKey != key.Public().String() || status.Problem != "" {
+		t.Errorf("status %+v", status)
+	}
+	if code, body := get(t, cfg, "/readyz?service=vpn"); code != http.StatusOK {
 		t.Errorf("%d %s", code, body)
+	}
+	if _, body := get(t, cfg, "/health"); !strings.Contains(body, "amber") || !strings.Contains(body, key.Public().String()) {
+		t.Errorf("health: %s", body)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"regexp"
 	"time"
 )
 
@@ -75,9 +76,15 @@ func (t *TSTInfo) readRequired(r *reader) error {
 	if err != nil {
 		return err
 	}
+	if !genTimeForm.Match(gen.Content) {
+		return fmt.Errorf("genTime %.40q is not of the form that RFC 3161, 2.4.2 demands", gen.Content)
+	}
 	t.Time, err = readTime(gen)
 	return err
 }
+
+// genTimeForm is UTC with seconds, perhaps with a fraction that has neither a comma nor zeros at its end.
+var genTimeForm = regexp.MustCompile(`^\d{14}(\.\d*[1-9])?Z$`)
 
 func (t *TSTInfo) readOptional(r *reader) error {
 	if r.peek() == tagSequence {
@@ -147,6 +154,9 @@ func (a *Accuracy) read(r *reader) error {
 		}
 		for _, b := range e.Content {
 			*field.value = *field.value<<8 | int(b)
+		}
+		if field.tag != tagInteger && *field.value > 999 {
+			return errors.New("accuracy is out of range")
 		}
 	}
 	return nil

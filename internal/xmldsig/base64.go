@@ -26,10 +26,16 @@ func (n Node) Bytes() ([]byte, error) {
 		return []byte{}, nil
 	}
 	_, octets := n.textSize()
-	if err := n.d.budget.Work(int64(costBase64 * octets)); err != nil {
+	if err := n.d.budget.Hold(octets); err != nil {
 		return nil, err
 	}
-	if err := n.d.budget.Hold(octets); err != nil {
+	return n.decode()
+}
+
+// decode is Bytes for what is not kept.
+func (n Node) decode() ([]byte, error) {
+	_, octets := n.textSize()
+	if err := n.d.budget.Work(int64(costBase64 * octets)); err != nil {
 		return nil, err
 	}
 	if x := &n.d.nodes[n.i]; x.kind == ElementNode && x.end == n.i+2 && n.d.nodes[n.i+1].kind == TextNode {

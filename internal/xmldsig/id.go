@@ -1,6 +1,7 @@
 package xmldsig
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -14,14 +15,15 @@ import (
 // ErrNoElement tells that no element carries the Id that a reference names, ErrAmbiguous that several do.
 var (
 	ErrNoElement = errors.New("no element has this Id")
-	ErrAmbiguous = errors.New("more than one element has this Id")
+	ErrAmbiguous = errors.New("more than one element has this Id, or one with white space around it")
 )
 
 const namespaceWSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 
 // idIndex finds the attributes that carry an Id. Without a schema an Id is what is called one: the attributes
 // Id, ID and id without a namespace, xml:id, and wsu:Id. It holds hashes, so that a document full of Ids costs
-// no copy of them.
+// no copy of them. Who knows that an attribute is an Id takes white space off (xml:id 1.0, 4; XML 1.0, 3.3.3): what
+// is an Id with it alone is found too, and refused.
 type idIndex struct {
 	once    sync.Once
 	seed    maphash.Seed
@@ -34,7 +36,7 @@ type idEntry struct {
 }
 
 // ByID returns the element that carries the Id. An Id that two elements carry is refused, since choosing
-// one is how signature wrapping begins.
+// one is how signature wrapping begins; so is one that is the Id for those alone who take white space off.
 func (d *Document) ByID(id string) (Node, error) {
 	n, several, err := d.find(id)
 	switch {
@@ -63,7 +65,9 @@ func (d *Document) find(id string) (found Node, several bool, err error) {
 		switch {
 		case e.hash != hash:
 			return found, false, nil
-		case string(d.attrValue(&d.attrs[e.attr])) != id:
+		case string(trimID(d.attrValue(&d.attrs[e.attr]))) != id:
+		case len(d.attrValue(&d.attrs[e.attr])) != len(id):
+			return Node{}, true, nil
 		case found.d != nil && found.i != e.element:
 			return Node{}, true, nil
 		default:
@@ -94,12 +98,15 @@ func (d *Document) indexIDs() {
 		}
 		for a := x.attr; a < x.attr+int32(x.nattr); a++ {
 			if d.isID(&d.attrs[a]) {
-				d.ids.entries = append(d.ids.entries, idEntry{maphash.Bytes(d.ids.seed, d.attrValue(&d.attrs[a])), int32(i), a})
+				d.ids.entries = append(d.ids.entries, idEntry{maphash.Bytes(d.ids.seed, trimID(d.attrValue(&d.attrs[a]))), int32(i), a})
 			}
 		}
 	}
 	slices.SortFunc(d.ids.entries, func(a, b idEntry) int { return cmp.Compare(a.hash, b.hash) })
 }
+
+// trimID is what an Id is to those who know that it is one. White space inside makes it none.
+func trimID(value []byte) []byte { return bytes.Trim(value, " \t\r\n") }
 
 func (d *Document) isID(a *attribute) bool {
 	local := d.atoms[d.names[a.name].local]

@@ -41,6 +41,9 @@ func rules(p *Plan, now time.Time) []error {
 	if len(p.Attendees) < 2 {
 		refuse("attendees: a key is made under dual control; write down at least two people")
 	}
+	if p.succession {
+		return append(broken, issuingRules(p, now)...)
+	}
 	if p.Root.Algorithm == P256 {
 		refuse("root.algorithm: P-256 is too weak for a root that lives for decades; write P-384 or RSA-4096")
 	}
@@ -50,17 +53,25 @@ func rules(p *Plan, now time.Time) []error {
 	if p.Issuing.Valid.After(now).After(p.Root.Valid.After(now)) {
 		refuse("issuing.valid: is longer than root.valid; write a shorter time")
 	}
-	if p.OCSP.Valid.After(now).After(p.Issuing.Valid.After(now)) {
-		refuse("ocsp.valid: is longer than issuing.valid; write a shorter time")
-	}
 	if p.RootCRL.After(now).After(now.AddDate(1, 0, 0)) {
 		refuse("root_crl: is longer than a year; write at most 1y")
 	}
-	keys := map[string]Key{"root": p.Root, "issuing": p.Issuing, "ocsp": p.OCSP}
+	return append(broken, issuingRules(p, now)...)
+}
+
+// issuingRules are those about the issuing authority and what stands below it.
+func issuingRules(p *Plan, now time.Time) (broken []error) {
+	keys := map[string]Key{"issuing": p.Issuing, "ocsp": p.OCSP}
+	if !p.succession {
+		keys["root"] = p.Root
+	}
+	if p.OCSP.Valid.After(now).After(p.Issuing.Valid.After(now)) {
+		broken = append(broken, errors.New("ocsp.valid: is longer than issuing.valid; write a shorter time"))
+	}
 	if p.TimeStamping != nil {
 		keys["time_stamping"] = *p.TimeStamping
 		if p.TimeStamping.Valid.After(now).After(p.Issuing.Valid.After(now)) {
-			refuse("time_stamping.valid: is longer than issuing.valid; write a shorter time")
+			broken = append(broken, errors.New("time_stamping.valid: is longer than issuing.valid; write a shorter time"))
 		}
 	}
 	return append(broken, unique(keys)...)
@@ -108,12 +119,14 @@ func (r *Result) check(now time.Time) error {
 			return fmt.Errorf("%s: chain does not verify: %w", field, err)
 		}
 	}
-	list, err := x509.ParseRevocationList(r.RootCRL)
-	if err != nil {
-		return fmt.Errorf("root_crl: %w", err)
-	}
-	if err := list.CheckSignatureFrom(r.Root.Certificate); err != nil {
-		return fmt.Errorf("root_crl: %w", err)
+	if r.RootCRL != nil { // a succession has none
+		list, err := x509.ParseRevocationList(r.RootCRL)
+		if err != nil {
+			return fmt.Errorf("root_crl: %w", err)
+		}
+		if err := list.CheckSignatureFrom(r.Root.Certificate); err != nil {
+			return fmt.Errorf("root_crl: %w", err)
+		}
 	}
 	data, err := r.Transcript.JSON()
 	if err != nil {

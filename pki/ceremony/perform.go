@@ -44,6 +44,7 @@ type performance struct {
 	makeKey MakeKey
 	now     func() time.Time
 	begun   time.Time
+	name    string // of the issuing authority in URLs
 	record  *Transcript
 }
 
@@ -53,9 +54,17 @@ func Perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 	if plan == nil || makeKey == nil || now == nil {
 		return nil, errors.New("ceremony: plan, makeKey or now is missing")
 	}
+	if plan.succession {
+		return nil, errors.New("ceremony: the plan is one of a succession")
+	}
 	if err := Lint(ctx, plan, now); err != nil {
 		return nil, err
 	}
+	return counting(makeKey, func(makeKey MakeKey) (*Result, error) { return perform(ctx, plan, makeKey, now) })
+}
+
+// counting performs, and says which keys were made when that fails half-way.
+func counting(makeKey MakeKey, perform func(MakeKey) (*Result, error)) (*Result, error) {
 	var made []string
 	counted := func(ctx context.Context, label, algorithm string) (string, crypto.Signer, map[string]string, error) {
 		id, key, attributes, err := makeKey(ctx, label, algorithm)
@@ -64,7 +73,7 @@ func Perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 		}
 		return id, key, attributes, err
 	}
-	result, err := perform(ctx, plan, counted, now)
+	result, err := perform(counted)
 	if err != nil && len(made) > 0 {
 		return nil, fmt.Errorf("ceremony: %w; keys made before that and to be removed: %s", err, strings.Join(made, ", "))
 	}
@@ -75,8 +84,7 @@ func Perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 }
 
 func perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.Time) (*Result, error) {
-	p := &performance{plan: plan, makeKey: makeKey, now: now, begun: now().UTC().Truncate(time.Second), record: &Transcript{Plan: string(plan.source)}}
-	p.begin()
+	p := begin(plan, profile.FirstIssuing, makeKey, now)
 	result := &Result{Transcript: p.record}
 	var err error
 	if result.Root, err = p.root(ctx); err != nil {
@@ -104,12 +112,15 @@ func perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 	return result, nil
 }
 
-func (p *performance) begin() {
+func begin(plan *Plan, name string, makeKey MakeKey, now func() time.Time) *performance {
+	p := &performance{plan: plan, name: name, makeKey: makeKey, now: now, begun: now().UTC().Truncate(time.Second),
+		record: &Transcript{Plan: string(plan.source)}}
 	facts := map[string]string{"title": p.plan.Title, "place": p.plan.Place, "plan_sha256": p.plan.Digest(), "base_url": p.plan.BaseURL}
 	for i, a := range p.plan.Attendees {
 		facts[fmt.Sprintf("attendee_%02d", i+1)] = a.Name + " (" + a.Role + ")"
 	}
 	p.record.add(p.begun, "plan accepted", facts)
+	return p
 }
 
 func (p *performance) root(ctx context.Context) (Authority, error) {
@@ -141,7 +152,7 @@ func (p *performance) delegate(ctx context.Context, name string, key Key, kind p
 	if err != nil {
 		return Authority{}, err
 	}
-	template, err := kind.Template(p.begun, key.Valid.After(p.begun), profile.IssuingPlaces(p.plan.BaseURL))
+	template, err := kind.Template(p.begun, key.Valid.After(p.begun), profile.PlacesOf(p.plan.BaseURL, p.name))
 	if err != nil {
 		return Authority{}, err
 	}

@@ -49,13 +49,14 @@ type Plan struct {
 	Country      string     `yaml:"country"`       // of all subjects, two letters
 	BaseURL      string     `yaml:"base_url"`      // where certificates, lists and answers will be reached
 	Attendees    []Attendee `yaml:"attendees"`     // at least an administrator and a witness
-	Root         Key        `yaml:"root"`          //
+	Root         Key        `yaml:"root"`          // a succession has none: the root is there
 	Issuing      Key        `yaml:"issuing"`       //
 	OCSP         Key        `yaml:"ocsp"`          // the responder's delegate
 	TimeStamping *Key       `yaml:"time_stamping"` // optional: the time-stamping unit
-	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year
+	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year; a succession has none
 
-	source []byte
+	source     []byte
+	succession bool
 }
 
 // Attendee is a person in the room.
@@ -118,14 +119,28 @@ func Default(baseURL string) []byte {
 	return []byte(strings.ReplaceAll(defaultPlan, "@BASE_URL@", baseURL))
 }
 
+//go:embed succession.yaml
+var successionPlan string
+
+// DefaultSuccession is the plan of a demonstration's next issuing authority; number is 2 for the second.
+func DefaultSuccession(baseURL string, number int) []byte {
+	return []byte(strings.NewReplacer("@BASE_URL@", baseURL, "@NUMBER@", strconv.Itoa(number)).Replace(successionPlan))
+}
+
 var nameRule = fmt.Sprintf("write 1 to %d characters that can be seen, without spaces around", profile.MaxName)
 
 // Parse reads a plan. Its errors name every field that is wrong and what to write there.
-func Parse(planYAML []byte) (*Plan, error) {
+func Parse(planYAML []byte) (*Plan, error) { return parse(planYAML, false) }
+
+// ParseSuccession reads the plan of a further issuing authority below a root that is there: a plan without root, root_crl and
+// time_stamping.
+func ParseSuccession(planYAML []byte) (*Plan, error) { return parse(planYAML, true) }
+
+func parse(planYAML []byte, succession bool) (*Plan, error) {
 	if len(planYAML) > MaxPlan {
 		return nil, fmt.Errorf("plan: %d octets, at most %d are read", len(planYAML), MaxPlan)
 	}
-	plan := &Plan{source: bytes.Clone(planYAML)}
+	plan := &Plan{source: bytes.Clone(planYAML), succession: succession}
 	decoder := yaml.NewDecoder(bytes.NewReader(planYAML))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(plan); err != nil {
@@ -169,11 +184,16 @@ func (p *Plan) check() []error {
 	if err := checkBaseURL(p.BaseURL); err != nil {
 		refuse("base_url", "%v", err)
 	}
-	if p.RootCRL == (Span{}) {
+	switch {
+	case p.succession && (p.Root != Key{} || p.RootCRL != Span{} || p.TimeStamping != nil):
+		refuse("root, root_crl, time_stamping", "are there already; leave them out")
+	case !p.succession && p.RootCRL == Span{}:
 		refuse("root_crl", "is missing; write how long the root's list is valid, such as 180d")
 	}
+	if !p.succession {
+		wrong = append(wrong, p.Root.check("root")...)
+	}
 	wrong = append(wrong, checkAttendees(p.Attendees)...)
-	wrong = append(wrong, p.Root.check("root")...)
 	wrong = append(wrong, p.Issuing.check("issuing")...)
 	wrong = append(wrong, p.OCSP.check("ocsp")...)
 	if p.TimeStamping != nil {

@@ -78,6 +78,20 @@ func (g *Guard) Time() (time.Time, error) {
 	return now, err
 }
 
+// Given is the latest time that was given out or is on record.
+func (g *Guard) Given() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.newest
+}
+
+// Accept takes a time for right, whatever is on record and however the clock came to it.
+func (g *Guard) Accept(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.newest, g.wall, g.steady = now, now, g.cfg.Elapsed()
+}
+
 // look holds the clock against the steady one, the record and the kernel. The caller holds mu.
 func (g *Guard) look() (time.Time, error) {
 	now, steady := g.cfg.Now(), g.cfg.Elapsed()

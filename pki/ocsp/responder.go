@@ -131,9 +131,9 @@ func (r *Responder) Swap(next Delegate) error {
 func checkDelegate(d Delegate, issuer *x509.Certificate) error {
 	switch {
 	case d.Certificate == nil:
-		return errors.New("Certificate is missing")
+		return errors.New("delegate: Certificate is missing")
 	case d.Key == nil:
-		return errors.New("Key is missing")
+		return errors.New("delegate: Key is missing")
 	}
 	if !bytes.Equal(d.Certificate.Raw, issuer.Raw) {
 		if err := d.Certificate.CheckSignatureFrom(issuer); err != nil {

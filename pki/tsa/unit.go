@@ -36,9 +36,9 @@ type unit struct {
 func newUnit(u Unit) (*unit, error) {
 	switch {
 	case u.Certificate == nil:
-		return nil, errors.New("Certificate is missing")
+		return nil, errors.New("unit: Certificate is missing")
 	case u.Key == nil:
-		return nil, errors.New("Key is missing")
+		return nil, errors.New("unit: Key is missing")
 	}
 	switch u.Key.Public().(type) {
 	case *ecdsa.PublicKey, *rsa.PublicKey:

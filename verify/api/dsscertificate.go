@@ -9,6 +9,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
+	"trustcore/verify/prose"
 )
 
 // The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Of the three
@@ -164,7 +165,11 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 			item.Indication, item.SubIndication = r.Indication, r.SubIndication
 		}
 		if reason.Position == i {
-			errors = append(errors, strings.TrimSuffix(reason.Code+": "+reason.Detail, ": "))
+			text := reason.Code
+			if reason.Detail != "" {
+				text += ": " + prose.Detail(reason.Detail)
+			}
+			errors = append(errors, text)
 		}
 	}
 	item.X509ValidationDetails = details(errors, nil, nil)
@@ -179,7 +184,7 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 }
 
 func subject(c *certificate.Certificate) dssSubject {
-	first := func(id certificate.OID) *string { return orNil(c.Subject.First(id)) }
+	first := func(id certificate.OID) *string { return orNil(prose.Short(c.Subject.First(id))) }
 	return dssSubject{first(certificate.AttrCommonName), first(certificate.AttrSurname), first(certificate.AttrGivenName),
 		first(certificate.AttrPseudonym), first(certificate.AttrOrganization), first(certificate.AttrOrganizationalUnit),
 		first(certificate.AttrEmail), first(certificate.AttrLocality), first(certificate.AttrProvince), first(certificate.AttrCountry)}

@@ -33,10 +33,11 @@ var ErrOtherData = errors.New("CMS: the signature carries the data that was sign
 // A time-stamp token alone, or the TimeStampResp around it, is nobody's signature but a time-stamp of the
 // document, about one of the detached files likewise (RFC 3161, 2.4.2).
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
-	sd, notes, err := read(b, data)
+	sd, w, err := read(b, data)
 	if err != nil {
 		return nil, err
 	}
+	notes := w.notes
 	if sd.Content.Type == cms.OIDTSTInfo {
 		return openToken(b, sd, notes, detached)
 	}
@@ -48,6 +49,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		notes = append(notes, fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
 	}
 	d := newDocument(b, sd, signature.CAdES)
+	d.beside = w.beside
 	d.contents = d.candidates(detached)
 	return d.read(notes)
 }
@@ -57,11 +59,12 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 // writes the datum as often as it is asked; it is nil where nobody knows what the signature is about. Errors are
 // those of Open.
 func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writer) error) (*signature.Document, error) {
-	sd, notes, err := read(b, data)
+	sd, w, err := read(b, data)
 	if err != nil {
 		return nil, err
 	}
-	d := newDocument(b, sd, signature.CAdES)
+	d, notes := newDocument(b, sd, signature.CAdES), w.notes
+	d.beside = w.beside
 	datum := signerinfo.NewContent(b, write)
 	switch {
 	case !sd.Content.Present:
@@ -78,8 +81,8 @@ func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writ
 }
 
 // read takes the wrapping off and parses.
-func read(b *budget.Budget, data []byte) (*cms.SignedData, []string, error) {
-	der, notes, err := unwrap(b, data)
+func read(b *budget.Budget, data []byte) (*cms.SignedData, *wrapping, error) {
+	der, w, err := unwrap(b, data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,10 +93,13 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("CMS: %w", err)
 	}
-	if len(sd.Rest) > 0 && !blank(sd.Rest) {
-		notes = append(notes, fmt.Sprintf("%d octets follow the CMS", len(sd.Rest)))
+	if !blank(sd.Rest) {
+		w.beside = fmt.Sprintf("%d octets that follow the CMS", len(sd.Rest))
 	}
-	return sd, notes, nil
+	if w.beside != "" {
+		w.notes = append(w.notes, "the file holds "+w.beside+": nobody signed that")
+	}
+	return sd, w, nil
 }
 
 // givenTwice finds the detached file that is the attached content.
@@ -174,6 +180,7 @@ type document struct {
 	signed    *cms.SignedData
 	contents  []content
 	format    signature.Format
+	beside    string           // what stands in the file and nobody signed, or ""
 	illFormed []string         // what keeps all signatures from counting
 	extra     *signerinfo.Pool // certificates from outside the SignedData
 	pool      *signerinfo.Pool
@@ -241,10 +248,14 @@ func (d *document) signer(si *cms.SignerInfo) *signer {
 
 // refer makes the signature's one reference, to what it is about.
 func (s *signer) refer(kind string, facts *signerinfo.Facts) {
-	s.References = []signature.Reference{{
+	r := signature.Reference{
 		Name: s.content.name, Type: kind, Found: facts.DigestFound, Intact: facts.DigestFound && facts.DigestIntact,
 		Unchecked: facts.Unchecked, Scope: s.content.scope, Full: true,
-	}}
+	}
+	if s.doc.beside != "" && s.parent == nil && r.Scope != "" {
+		r.Scope, r.Full = r.Scope+", but not "+s.doc.beside, false
+	}
+	s.References = []signature.Reference{r}
 }
 
 func (d *document) start(si *cms.SignerInfo) *signer {
@@ -290,7 +301,7 @@ func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) 
 
 // take copies the facts of the check.
 func (s *signer) take(f *signerinfo.Facts) {
-	s.Signer, s.Binding, s.Intact = f.Signer, f.Binding, f.Intact
+	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
 	s.SigningTime, s.Algorithms = f.SigningTime, f.Algorithms
 	s.Structure = append(s.Structure, f.Structure...)
 	s.Notes = append(s.Notes, f.Notes...)

@@ -8,6 +8,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
 )
 
@@ -195,7 +196,7 @@ func check(name string, i int, result *path.Result, length int) Check {
 		}
 		text := r.Code.String()
 		if r.Detail != "" {
-			text += ": " + r.Detail
+			text += ": " + prose.Detail(r.Detail)
 		}
 		if r.Clause != "" {
 			text += " [" + r.Clause + "]"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/prose"
 )
 
 // A Code is one reason why a path is not valid. The set is closed: reports and callers may switch over it.
@@ -96,10 +97,10 @@ type Reason struct {
 func (r Reason) String() string {
 	s := r.Code.String()
 	if r.Certificate != nil {
-		s += fmt.Sprintf(": certificate %d (%s)", r.Position, r.Certificate.Subject)
+		s += fmt.Sprintf(": certificate %d (%s)", r.Position, prose.Name(r.Certificate.Subject.String()))
 	}
 	if r.Detail != "" {
-		s += ": " + r.Detail
+		s += ": " + prose.Detail(r.Detail)
 	}
 	if r.Clause != "" {
 		s += " [" + r.Clause + "]"

@@ -46,6 +46,9 @@ type Signature struct {
 	// Constraints say why the signature, though it verifies, signs nothing that a reader takes for content, or
 	// leans on what it must not (EN 319 102-1, 5.2.8). Not empty means INDETERMINATE, SIG_CONSTRAINTS_FAILURE.
 	Constraints []string
+	// Strays are what stands in an XML signature unsigned and is nothing that the specifications define there: a
+	// reader may take it for content, and anybody may have put it there.
+	Strays []string
 	// Unchecked says which limit kept the signature from being checked to its end, or "". It accuses nobody.
 	Unchecked string
 	// Notes are remarks for the report that change no verdict, such as a tolerated encoding.
@@ -64,6 +67,9 @@ type Signature struct {
 	// Intact is true when the signature value verifies with Signer's key over SignedInfo, the signed
 	// attributes or the content.
 	Intact bool
+	// Unsupported says why the signature value could not be checked at all, such as an algorithm that is not known, or
+	// "". The value may be right: nobody is accused.
+	Unsupported string
 	// References are all references, message digests, manifest entries and the byte range. The
 	// signature covers what each of them names.
 	References []Reference
@@ -185,6 +191,8 @@ type Timestamp struct {
 	Intact  bool    // the token's own CMS signature verifies and its message digest is TSTInfo's
 	Found   bool    // what the imprint is about could be assembled
 	Imprint bool    // the imprint matches it
+	// Unsupported says why the token's value could not be checked at all, or "", as Signature.Unsupported does.
+	Unsupported string
 
 	Algorithms   []AlgorithmUse
 	Certificates [][]byte

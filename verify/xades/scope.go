@@ -78,12 +78,15 @@ func (s *signed) describe(out xmldsig.Outcome) (text string, full bool) {
 		return "the whole document", true
 	case target != s.doc.Root():
 	case out.Nodes.Whole(s.xml.Element):
-		if s.unsignedObject() {
+		switch {
+		case s.unsignedObject():
 			return "the document, but for the signature and an object in it that is not signed", false
+		case len(s.facts.Strays) > 0:
+			return "the document, but for the signature and what stands in it unsigned", false
 		}
 		return "the whole document but the signature", true
 	case out.Nodes.Whole(s.elements...):
-		return "the whole document but the signatures", s.bareBesides() && !s.unsignedObject()
+		return "the whole document but the signatures", s.bareBesides() && !s.unsignedObject() && len(s.facts.Strays) == 0
 	}
 	if out.Nodes.Document() == s.doc && out.Nodes.Covers(target) {
 		return "the part " + target.Place(), false
@@ -229,20 +232,34 @@ func (s *signed) dataObjects() []xmldsig.Node {
 	return all
 }
 
-// unsignedObject tells whether the signature has an object with content that it signs no part of: a reader who looks
-// for content anywhere would find it.
+// unsignedObject tells whether the signature, or one within it, has an object with content that it signs no part of: a
+// reader who looks for content anywhere would find it.
 func (s *signed) unsignedObject() bool {
-	for _, object := range s.dataObjects() {
-		if !s.namesWithin(object) && xmldsig.Subtree(object).Holds(object) {
+	for _, e := range s.elements {
+		if e != s.xml.Element && s.xml.Element.Contains(e) && s.hasData(e) {
 			return true
 		}
 	}
-	if s.props.object.IsZero() {
-		return false
+	for _, object := range s.xml.Objects {
+		if s.names(object) || s.covered(object) {
+			continue
+		}
+		for n := range object.Elements() {
+			if n.Local() != "QualifyingProperties" && !s.namesWithin(n) {
+				return true // perhaps in the clothes of the signature's own properties
+			}
+		}
 	}
-	for beside := range s.props.object.Elements() {
-		if beside != s.props.qualifying && !s.namesWithin(beside) {
-			return true // in the clothes of the signature's own properties
+	return false
+}
+
+// hasData tells whether a signature has an object with more than properties.
+func (s *signed) hasData(e xmldsig.Node) bool {
+	for _, object := range e.All(xmldsig.NamespaceDSig, "Object") {
+		for n := range object.Elements() {
+			if s.budget.Work(perNode) != nil || n.Local() != "QualifyingProperties" {
+				return true
+			}
 		}
 	}
 	return false
@@ -264,18 +281,7 @@ func (r *reader) bare(e xmldsig.Node) bool {
 	if ok {
 		return known
 	}
-	known = true
-	for c := range e.Elements() {
-		switch {
-		case c.Is(xmldsig.NamespaceDSig, "SignedInfo"), c.Is(xmldsig.NamespaceDSig, "SignatureValue"), c.Is(xmldsig.NamespaceDSig, "KeyInfo"):
-		case c.Is(xmldsig.NamespaceDSig, "Object"):
-			for q := range c.Elements() {
-				known = known && q.Local() == "QualifyingProperties" && isXAdES(q.Space())
-			}
-		default:
-			known = false
-		}
-	}
+	known = r.budget.Work(int64(perNode*e.Size())) == nil && len(e.Strays(isStatement)) == 0
 	r.bares[e] = known
 	return known
 }

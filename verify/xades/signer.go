@@ -3,6 +3,8 @@ package xades
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strings"
 
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
@@ -35,16 +37,61 @@ func (s *signed) findSigner() {
 	}
 	if err != nil {
 		s.note("%v", err)
+		s.facts.Unsupported = err.Error()
 	}
 	s.scheme = scheme
 	if err == nil {
 		s.verify(candidates)
+	}
+	if err == nil && !s.facts.Intact && len(candidates) > 0 && publicKey(candidates[0]) == nil {
+		s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 	}
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]
 	}
 	s.useOfSignature()
 	s.bind(digests)
+	s.compareNames()
+}
+
+// compareNames notes names in the key information that no certificate beside them has. Whoever wrote them, they are
+// hints (XML Signature 1.1, 4.5), shown nowhere: the signer is who the certificate says.
+func (s *signed) compareNames() {
+	if s.xml.KeyInfo == nil || s.facts.Signer == nil {
+		return
+	}
+	if !s.named(s.xml.KeyInfo.Names, [][]byte{s.facts.Signer}) {
+		s.note("ds:KeyName gives another name than the signer's certificate; it is not shown")
+	}
+	for _, x := range s.xml.KeyInfo.X509 {
+		if !s.named(x.SubjectNames, append([][]byte{s.facts.Signer}, x.Certificates...)) {
+			s.note("ds:X509SubjectName gives another name than the certificates; it is not shown")
+		}
+	}
+}
+
+// named tells whether each of the names holds the common name of one of the certificates.
+func (s *signed) named(names []string, certificates [][]byte) bool {
+	if len(names) == 0 {
+		return true
+	}
+	var common []string
+	for _, der := range certificates[:min(len(certificates), maxCandidates)] {
+		if s.budget.Work(int64(perCertificate)) != nil {
+			return true
+		}
+		if c, err := certificate.Parse(der); err == nil {
+			common = append(common, strings.ToLower(c.Subject.CommonName()))
+		}
+	}
+	unescape := strings.NewReplacer(`\`, "", `"`, "")
+	for _, name := range names {
+		name = unescape.Replace(strings.ToLower(name))
+		if !slices.ContainsFunc(common, func(cn string) bool { return cn != "" && strings.Contains(name, unescape.Replace(cn)) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // signingCertificates reads the digests of the signing-certificate property; names and serial numbers beside

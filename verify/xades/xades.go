@@ -121,6 +121,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {
 		return
 	}
+	s.findStrays()
 	s.scopes()
 	s.evidence()
 	s.findSigner()

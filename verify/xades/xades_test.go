@@ -428,3 +428,18 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("the third of three has another digest value: %+v", refs)
 	}
 }
+
+// TestUnknownMethods: a value that can't be checked accuses nobody; a wrong one does.
+func TestUnknownMethods(t *testing.T) {
+	good := newSigning(t).whole
+	for name, c := range map[string]struct {
+		text, want string
+	}{
+		"unknown method": {strings.Replace(good, "xmldsig-more#ecdsa-sha256", "xmldsig-more#ecdsa-whirl256", 1), "unsupported"},
+		"wrong value":    {strings.Replace(good, "<ds:SignatureValue Id=\"S1-value\">", "<ds:SignatureValue Id=\"S1-value\">AAAA", 1), ""},
+	} {
+		if s := mustOpen(t, c.text)[0]; s.Intact || !strings.Contains(s.Unsupported, c.want) || (s.Unsupported == "") != (c.want == "") {
+			t.Errorf("%s: intact %t, unsupported %q", name, s.Intact, s.Unsupported)
+		}
+	}
+}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
+	"trustcore/vpn/internal/lock"
 )
 
 const (
@@ -37,6 +38,7 @@ type Config struct {
 type Tunnel struct {
 	cfg    Config
 	mode   vpn.Mode
+	locks  []io.Closer
 	device device.Device
 	stack  *netstack.Net // nil when an interface carries the tunnel
 }
@@ -61,7 +63,17 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 		return nil, fmt.Errorf("the hub's endpoint %v lies inside its own tunnel", endpoint)
 	}
 	t := &Tunnel{cfg: cfg}
-	for _, mode := range modes(cfg.Mode) {
+	if err := t.up(endpoint); err != nil {
+		return nil, errors.Join(err, t.unlock())
+	}
+	return t, nil
+}
+
+func (t *Tunnel) up(endpoint netip.AddrPort) (err error) {
+	if err := t.lock("office " + t.cfg.PrivateKey.Public().String()); err != nil {
+		return err
+	}
+	for _, mode := range modes(t.cfg.Mode) {
 		if err = t.open(mode); err == nil {
 			break
 		}
@@ -71,19 +83,37 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.addHub(endpoint); err != nil {
-		return nil, errors.Join(err, t.device.Close())
+		return errors.Join(err, t.device.Close())
 	}
-	return t, nil
+	return nil
+}
+
+// lock keeps a second process from taking the key's session or the interface from the first.
+func (t *Tunnel) lock(name string) error {
+	held, err := lock.Take(name)
+	if err != nil {
+		return err
+	}
+	t.locks = append(t.locks, held)
+	return nil
+}
+
+func (t *Tunnel) unlock() (err error) {
+	for _, held := range t.locks {
+		err = errors.Join(err, held.Close())
+	}
+	t.locks = nil
+	return err
 }
 
 func modes(wanted vpn.Mode) []vpn.Mode {
 	switch {
 	case wanted != vpn.ModeAuto && wanted != "":
 		return []vpn.Mode{wanted}
-	case os.Geteuid() != 0:
+	case !device.MayAdminister():
 		return []vpn.Mode{vpn.ModeNetstack}
 	}
 	return []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace}
@@ -99,6 +129,11 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 		t.device, t.stack, err = device.OpenNetstack(options)
 		return err
 	}
+	if len(t.locks) < 2 { // the other mode was tried
+		if err := t.lock("interface " + t.cfg.Interface); err != nil {
+			return err
+		}
+	}
 	var link *device.Link
 	if mode == vpn.ModeKernel {
 		t.device, link, err = device.OpenKernel(options)
@@ -108,10 +143,28 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := link.SyncRoutes(t.cfg.Enrolment.Reachable()); err != nil {
+	t.lookAround()
+	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
+	if err == nil && len(failed) > 0 {
+		err = errors.New(failed[0])
+	}
+	if err != nil {
 		return errors.Join(err, t.device.Close())
 	}
 	return nil
+}
+
+// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and
+// does no harm; one to the very address stays, and leads the office's packets elsewhere.
+func (t *Tunnel) lookAround() {
+	host, err := device.LookAtHost()
+	if err != nil {
+		t.cfg.Log.Warn("the host's addresses and routes can't be read", "error", err)
+		return
+	}
+	for _, met := range host.Conflicts(t.cfg.Interface, t.cfg.Enrolment.Reachable()) {
+		t.cfg.Log.Info("an address of the tunnel is the host's own, too", "met", met)
+	}
 }
 
 func (t *Tunnel) addHub(endpoint netip.AddrPort) error {
@@ -227,4 +280,4 @@ func (t *Tunnel) carry(ctx context.Context, local net.Conn, to netip.AddrPort) {
 }
 
 // Close takes the tunnel down.
-func (t *Tunnel) Close() error { return t.device.Close() }
+func (t *Tunnel) Close() error { return errors.Join(t.device.Close(), t.unlock()) }

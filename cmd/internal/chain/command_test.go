@@ -128,17 +128,17 @@ func TestDrawing(t *testing.T) {
 		valid   bool
 		want    []string // that the drawing holds, in this order
 	}{
-		{all + "--revocation require good.pem", true, []string{"good.pem: valid at", "0  CN=officer-1", "ok    issuer found", "ok    signature", "ok    revocation", "good by OCSP", "1  CN=Office CA", "ok    authority", "2  CN=Office Root  [trust anchor]"}},
+		{all + "--revocation require good.pem", true, []string{"good.pem: valid at", "0  “CN=officer-1”", "ok    issuer found", "ok    signature", "ok    revocation", "good by OCSP", "1  “CN=Office CA”", "ok    authority", "2  “CN=Office Root”  [trust anchor]"}},
 		{all + "good.der", true, []string{"valid at"}},
 		{all + "revoked.pem", false, []string{"NOT VALID (REVOKED_NO_POE)", "FAIL  revocation: revoked", "RFC 5280 6.1.3", "revoked by CRL", "keyCompromise"}},
 		{all + "--revocation none revoked.pem", true, []string{"valid at"}},
 		{"--anchors root.pem --untrusted issuing.pem --revocation require good.pem", false, []string{"NOT VALID (TRY_LATER)", "-     revocation: not checked", "FAIL  revocation: revocation status unknown"}},
 		{"--anchors root.pem --untrusted issuing.pem good.pem", true, []string{"-     revocation: no revocation information names the certificate"}},
-		{"--anchors root.pem good.pem", false, []string{"NO_CERTIFICATE_CHAIN_FOUND", "FAIL  issuer found: issuer not found: issued by CN=Office CA", "-     validity: not checked"}},
+		{"--anchors root.pem good.pem", false, []string{"NO_CERTIFICATE_CHAIN_FOUND", "FAIL  issuer found: issuer not found: “issued by CN=Office CA”", "-     validity: not checked"}},
 		{"--anchors root.pem --untrusted issuing.pem expired.pem", false, []string{"OUT_OF_BOUNDS_NO_POE", `officer-3\1b[2J`, "FAIL  validity: expired"}},
 		{"--anchors root.pem --untrusted issuing.pem --at " + now.AddDate(0, 0, -2).Format(time.RFC3339) + " expired.pem", true, []string{"valid at " + now.AddDate(0, 0, -2).Format(time.RFC3339)}},
 		{"--anchors root.pem --untrusted issuing.pem --policy 1.2.3 good.pem", false, []string{"FAIL  policies: no acceptable policy"}},
-		{"--anchors root.pem root.pem", true, []string{"0  CN=Office Root  [trust anchor]"}},
+		{"--anchors root.pem root.pem", true, []string{"0  “CN=Office Root”  [trust anchor]"}},
 	} {
 		out, err := f.run(test.command)
 		var notValid NotValid

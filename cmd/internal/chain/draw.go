@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"trustcore/verify/chain"
+	"trustcore/verify/prose"
 )
 
 // drawing writes reports for people. Colour only repeats what the words say, and only on a terminal.
@@ -42,16 +41,6 @@ func (d *drawing) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// printable keeps a stranger's names from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
-
 func (d *drawing) report(file string, r *chain.Report) error {
 	var b bytes.Buffer
 	verdict := d.paint("32", "valid")
@@ -61,24 +50,24 @@ func (d *drawing) report(file string, r *chain.Report) error {
 			verdict += " (" + *r.SubIndication + ")"
 		}
 	}
-	fmt.Fprintf(&b, "%s: %s at %s\n", printable(file), verdict, r.Time.Format(time.RFC3339))
+	fmt.Fprintf(&b, "%s: %s at %s\n", prose.Text(file), verdict, r.Time.Format(time.RFC3339))
 	if r.AtValidation.Level != "N/A" || r.AtIssuance.Level != "N/A" {
 		fmt.Fprintf(&b, "  qualification: %s, when issued: %s", r.AtValidation.Level, r.AtIssuance.Level)
 		if r.AtValidation.Provider != "" {
-			fmt.Fprintf(&b, " (%s)", printable(r.AtValidation.Provider))
+			fmt.Fprintf(&b, " (%s)", prose.Name(r.AtValidation.Provider))
 		}
 		b.WriteByte('\n')
 	}
 	for _, reason := range r.Reasons {
 		if reason.Position >= len(r.Chain) {
-			fmt.Fprintf(&b, "  because: %s %s\n", reason.Code, printable(reason.Detail))
+			fmt.Fprintf(&b, "  because: %s %s\n", reason.Code, prose.Detail(reason.Detail))
 		}
 	}
 	for i := range r.Chain {
 		d.link(&b, i, &r.Chain[i])
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "  note: %s\n", printable(n))
+		fmt.Fprintf(&b, "  note: %s\n", prose.Text(n))
 	}
 	_, err := d.out.Write(b.Bytes())
 	return err
@@ -88,14 +77,14 @@ func (d *drawing) link(b *bytes.Buffer, i int, l *chain.Link) {
 	if i > 0 {
 		fmt.Fprintln(b, "  │")
 	}
-	fmt.Fprintf(b, "  %d  %s", i, printable(l.Subject))
+	fmt.Fprintf(b, "  %d  %s", i, prose.Name(l.Subject))
 	if l.Anchor {
 		fmt.Fprint(b, "  [trust anchor]")
 	}
 	b.WriteByte('\n')
 	line := func(format string, args ...any) { fmt.Fprintf(b, "  │    "+format+"\n", args...) }
 	if l.Service != "" {
-		line("%s", printable(l.Service))
+		line("%s", prose.Name(l.Service))
 	}
 	if l.SHA256 != "" {
 		line("serial %s, %s to %s", l.Serial, l.NotBefore.Format(time.DateOnly), l.NotAfter.Format(time.DateOnly))
@@ -106,7 +95,7 @@ func (d *drawing) link(b *bytes.Buffer, i int, l *chain.Link) {
 		text := c.Name
 		switch {
 		case c.Reason != "":
-			text += ": " + printable(c.Reason)
+			text += ": " + prose.Text(c.Reason)
 		case c.State == chain.NotChecked:
 			text += ": not checked"
 		}
@@ -120,6 +109,6 @@ func (d *drawing) link(b *bytes.Buffer, i int, l *chain.Link) {
 		if s.RevokedAt != nil {
 			text += fmt.Sprintf(", revoked at %s (%s)", s.RevokedAt.Format(time.RFC3339), s.Reason)
 		}
-		line("      %s", printable(text))
+		line("      %s", prose.Text(text))
 	}
 }

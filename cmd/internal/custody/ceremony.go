@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"trustcore/hsm"
 	"trustcore/internal/audit"
@@ -24,7 +23,7 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	if _, err := os.Stat(c.pki(keysFile)); err == nil {
 		return nil, errors.New("a ceremony was performed here before: its keys are in use")
 	}
-	result, err := ceremony.Perform(ctx, plan, c.makeKey, time.Now)
+	result, err := ceremony.Perform(ctx, plan, c.makeKey, c.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +49,73 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 			return nil, fmt.Errorf("ceremony: %w", err)
 		}
 	}
+	return result, c.writeKeys(keys)
+}
+
+// writeKeys comes last: what stands in the file is there.
+func (c *Custody) writeKeys(keys map[string]string) error {
 	text, err := json.MarshalIndent(keys, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("ceremony: %w", err)
+		return fmt.Errorf("ceremony: %w", err)
 	}
-	return result, durable.WriteFile(c.pki(keysFile), text, 0o600) // last: its presence says that all the others are there
+	return durable.WriteFile(c.pki(keysFile), text, 0o600)
+}
+
+// Succeed carries out the ceremony of a further issuing authority below the root that is here. trustd issues with it from its next
+// start on; the one before goes on for its lists and answers to its last day.
+func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
+	keys, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
+	if plan.BaseURL != c.cfg.PKIURL {
+		return nil, fmt.Errorf("plan: base_url is %q; write pki_url of the configuration, %q", plan.BaseURL, c.cfg.PKIURL)
+	}
+	n := 2
+	for keys[numbered("issuing", n)] != "" {
+		n++
+	}
+	root := ceremony.Authority{KeyID: keys["root"]}
+	if root.Certificate, err = ReadCertificate(c.pki(rootFile)); err != nil {
+		return nil, err
+	}
+	if root.Key, err = c.openKey(ctx, keys["root"]); err != nil {
+		return nil, fmt.Errorf("root key: %w", err)
+	}
+	entry := audit.Entry{Time: c.cfg.Now(), Actor: audit.Actor{Kind: "officer", ID: "ceremony"}, Action: "ceremony.succeed",
+		Subject: numbered("issuing", n), Outcome: audit.Granted, Details: map[string]string{"plan_sha256": plan.Digest()}}
+	if _, err := c.Audit.Append(ctx, entry); err != nil {
+		return nil, err
+	}
+	result, err := c.succeed(ctx, plan, n, root, keys)
+	if err != nil {
+		entry.Time, entry.Outcome, entry.Reason = c.cfg.Now(), audit.Failed, err.Error()
+		_, failed := c.Audit.Append(context.WithoutCancel(ctx), entry)
+		return nil, errors.Join(err, failed)
+	}
+	return result, nil
+}
+
+func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root ceremony.Authority,
+	keys map[string]string) (*ceremony.Result, error) {
+	result, err := ceremony.Succeed(ctx, plan, numbered("issuing", n), root, c.makeKey, c.cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	transcript, err := result.Transcript.JSON()
+	if err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	for name, content := range map[string][]byte{
+		numbered("issuing", n) + ".pem": PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
+		numbered("transcript", n) + ".json": transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
+	} {
+		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
+			return nil, fmt.Errorf("ceremony: %w", err)
+		}
+	}
+	keys[numbered("issuing", n)], keys[numbered("ocsp", n)] = result.Issuing.KeyID, result.OCSP.KeyID
+	return result, c.writeKeys(keys)
 }
 
 func (c *Custody) makeKey(ctx context.Context, label, algorithm string) (string, crypto.Signer, map[string]string, error) {

@@ -43,6 +43,7 @@ type Config struct {
 	// all the same, then without an accuracy.
 	TSAClock string `koanf:"tsa_clock"`
 
+	Now     func() time.Time      `koanf:"-"` // optional: time.Now when nil
 	Logger  *slog.Logger          `koanf:"-"`
 	Metrics prometheus.Registerer `koanf:"-"` // optional
 }
@@ -100,6 +101,9 @@ func Open(ctx context.Context, cfg Config, worker []string) (*Custody, error) {
 	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("state_dir: %w: make it writable for this account, or choose another", err)
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	c := &Custody{dir: cfg.StateDir, cfg: cfg}
 	if err := c.open(ctx, worker); err != nil {
 		return nil, errors.Join(err, c.Close(ctx))
@@ -122,7 +126,7 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	}
 	c.HSM, err = hsm.Start(ctx, hsm.Config{
 		Worker: worker, ModulePath: c.cfg.HSM.Module, TokenDir: filepath.Join(c.dir, "hsm"), TokenLabel: c.cfg.HSM.Token,
-		PINFile: pin, SOPINFile: pin + ".so", Sessions: c.cfg.HSM.Sessions, DB: c.DB, Audit: c.Audit, Now: time.Now,
+		PINFile: pin, SOPINFile: pin + ".so", Sessions: c.cfg.HSM.Sessions, DB: c.DB, Audit: c.Audit, Now: c.cfg.Now,
 		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
 	})
 	return err
@@ -165,7 +169,7 @@ var ErrNoCeremony = errors.New("the certification authority has no keys yet: run
 
 // The files that the ceremony leaves in the folder pki of the state.
 const (
-	rootFile, issuingFile, ocspFile, tsaFile = "root.pem", "issuing.pem", "ocsp.pem", "tsa.pem"
+	rootFile, issuingFile, ocspFile, tsaFile = "root.pem", "issuing.pem", "ocsp.pem", "tsa.pem" // a successor's have its number
 	rootCRLFile                              = "root.crl"
 	keysFile                                 = "keys.json" // role -> id of the key in the HSM
 	transcriptFile                           = "transcript.json"
@@ -176,18 +180,11 @@ func (c *Custody) pki(name string) string { return filepath.Join(c.dir, "pki", n
 
 // CA opens the authority that the ceremony made.
 func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
-	text, err := os.ReadFile(c.pki(keysFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNoCeremony
-	}
+	keys, err := c.keys()
 	if err != nil {
-		return nil, fmt.Errorf("authority: %w", err)
+		return nil, err
 	}
-	var keys map[string]string
-	if err := json.Unmarshal(text, &keys); err != nil {
-		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
-	}
-	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Logger: c.cfg.Logger,
+	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Now: c.cfg.Now, Logger: c.cfg.Logger,
 		TSAPolicy: c.cfg.TSAPolicy, StrictClock: c.cfg.TSAClock == kernelClock, Recorded: c.recorded,
 		NewKey: c.newKey, OpenKey: c.openKey, RetireKey: c.retireKey}
 	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
@@ -199,21 +196,64 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	if cfg.RootKey, err = c.HSM.Signer(ctx, keys["root"]); err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
 	}
-	if cfg.Issuing, err = ReadCertificate(c.pki(issuingFile)); err != nil {
+	issuers, err := c.issuers(ctx, keys)
+	if err != nil {
 		return nil, err
 	}
-	if cfg.IssuingKey, err = c.HSM.Signer(ctx, keys["issuing"]); err != nil {
-		return nil, fmt.Errorf("key of %s: %w", issuingFile, err)
-	}
-	if cfg.OCSP, err = c.delegate(ocspFile, keys["ocsp"]); err != nil {
-		return nil, err
-	}
+	last := issuers[len(issuers)-1]
+	cfg.Earlier = issuers[:len(issuers)-1]
+	cfg.IssuingName, cfg.Issuing, cfg.IssuingKey, cfg.OCSP = last.Name, last.Certificate, last.Key, last.OCSP
 	if keys["time-stamping"] != "" {
 		if cfg.TSA, err = c.delegate(tsaFile, keys["time-stamping"]); err != nil {
 			return nil, err
 		}
 	}
 	return pki.New(ctx, cfg)
+}
+
+// issuers are the issuing authorities, the first one first.
+func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pki.Issuer, err error) {
+	for n := 1; keys[numbered("issuing", n)] != ""; n++ {
+		i := pki.Issuer{Name: numbered("issuing", n)}
+		if i.Certificate, err = ReadCertificate(c.pki(numbered("issuing", n) + ".pem")); err != nil {
+			return nil, err
+		}
+		if i.Key, err = c.openKey(ctx, keys[i.Name]); err != nil {
+			return nil, fmt.Errorf("key of the authority %s: %w", i.Name, err)
+		}
+		if i.OCSP, err = c.delegate(numbered("ocsp", n)+".pem", keys[numbered("ocsp", n)]); err != nil {
+			return nil, err
+		}
+		all = append(all, i)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("authority: %s names no issuing authority", keysFile)
+	}
+	return all, nil
+}
+
+// numbered names what the first ceremony and its successions left: "issuing", "issuing-2" and so on.
+func numbered(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, n)
+}
+
+// keys reads which keys of the HSM have which role.
+func (c *Custody) keys() (map[string]string, error) {
+	text, err := os.ReadFile(c.pki(keysFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoCeremony
+	}
+	if err != nil {
+		return nil, fmt.Errorf("authority: %w", err)
+	}
+	var keys map[string]string
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
+	}
+	return keys, nil
 }
 
 // delegate is the first one of its role; its key may be retired since.
@@ -225,9 +265,17 @@ func (c *Custody) delegate(file, key string) (pki.Delegate, error) {
 	return pki.Delegate{Certificate: certificate, KeyID: key}, nil
 }
 
-// Chain returns the authorities' certificates in PEM: issuing, then root.
+// Chain returns the certificates of the authority that issues and of the root in PEM.
 func (c *Custody) Chain() (string, error) {
-	issuing, err := os.ReadFile(c.pki(issuingFile))
+	keys, err := c.keys()
+	if err != nil {
+		return "", err
+	}
+	n := 1
+	for keys[numbered("issuing", n+1)] != "" {
+		n++
+	}
+	issuing, err := os.ReadFile(c.pki(numbered("issuing", n) + ".pem"))
 	if err != nil {
 		return "", fmt.Errorf("authority: %w", err)
 	}

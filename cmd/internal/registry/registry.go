@@ -70,6 +70,8 @@ var schema = []string{
 	`CREATE TABLE motions (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL,
 		proposed_by TEXT NOT NULL, proposed_at TEXT NOT NULL, decided_by TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
 		outcome TEXT NOT NULL DEFAULT '')`,
+	`CREATE TABLE gateways (name TEXT PRIMARY KEY, epoch TEXT NOT NULL DEFAULT '', revision BIGINT NOT NULL DEFAULT 0,
+		digest TEXT NOT NULL DEFAULT '', public_key TEXT NOT NULL DEFAULT '', lease BIGINT NOT NULL, heard_at TEXT NOT NULL)`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -33,6 +33,10 @@ type Facts struct {
 	Binding     signature.Binding
 	Intact      bool // the signature value verifies with Signer's key
 
+	// Unsupported says why the value could not be checked with the key of any certificate that is named: the algorithm
+	// or the key is of no known kind. It is "" where one could.
+	Unsupported string
+
 	// DigestFound and DigestIntact are about the content: it is there, and its digest is the
 	// message-digest attribute's (or it is what the value signs, when there are no attributes).
 	DigestFound, DigestIntact bool
@@ -168,6 +172,7 @@ func (c *checker) content() {
 // that is named.
 func (c *checker) signer() {
 	var first *certificate.Certificate
+	checked := false
 	for _, pool := range c.Candidates {
 		for _, cert := range c.named(pool) {
 			if first == nil {
@@ -179,11 +184,24 @@ func (c *checker) signer() {
 				return
 			} else if !errors.Is(err, algorithm.ErrSignature) {
 				c.note("signature value: %v", err)
+				c.unsupported(err)
+			} else {
+				checked = true
 			}
 		}
 	}
+	if checked {
+		c.Unsupported = ""
+	}
 	if first != nil {
 		c.choose(first)
+	}
+}
+
+// unsupported keeps the error of an algorithm or a key that is not known.
+func (c *checker) unsupported(err error) {
+	if errors.Is(err, algorithm.ErrUnsupported) && c.Unsupported == "" {
+		c.Unsupported = err.Error()
 	}
 }
 

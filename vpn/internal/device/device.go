@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Key is a WireGuard key of any kind.
@@ -24,9 +26,10 @@ type Device interface {
 
 // State is what the device says about itself. It holds secrets: never log it.
 type State struct {
-	PublicKey  Key
-	ListenPort int
-	Peers      map[Key]Peer
+	PublicKey    Key
+	ListenPort   int
+	FirewallMark int // of the packets that carry the tunnel; 0 is none
+	Peers        map[Key]Peer
 }
 
 // Peer is the present state of one peer.
@@ -45,6 +48,8 @@ type Change struct {
 	PrivateKey *Key
 	ListenPort *int // setting it re-binds the socket, so set it only when it differs
 	Peers      []PeerChange
+
+	FirewallMark *int // never together with peers: the kernel's client repeats it in each message
 }
 
 // PeerChange adds, changes or removes one peer.
@@ -76,9 +81,20 @@ var (
 	ErrNoKernel   = errors.New("the kernel has no WireGuard (load the module wireguard, or use mode userspace)")
 	ErrPrivilege  = errors.New("the tunnel interface needs root or CAP_NET_ADMIN (start as root, or use mode netstack)")
 	ErrPortTaken  = errors.New("another program has the UDP port (stop it, or choose another port)")
-	ErrNameTaken  = errors.New("another program has an interface of this name (stop it, or choose another name)")
+	ErrNameTaken  = errors.New("somebody else has an interface of this name (choose another name, or delete it)")
 	ErrDeviceGone = errors.New("the device is gone")
 )
+
+// MayAdminister says whether this process may have interfaces, routes and a firewall: whoever it is, it needs
+// CAP_NET_ADMIN (capabilities(7)).
+func MayAdminister() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return false
+	}
+	return sets[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
+}
 
 func portError(port int, err error) error {
 	return fmt.Errorf("listen on UDP port %d: %w: %w", port, ErrPortTaken, err)

@@ -28,9 +28,10 @@ type embedded struct {
 // OpenUserspace makes a TUN interface and a WireGuard device on it, gives it the addresses
 // and takes it up. The caller's firewall must stand before.
 func OpenUserspace(o Options) (Device, *Link, error) {
-	if err := unix.Access("/dev/net/tun", unix.W_OK); err != nil {
+	if err := unix.Faccessat(unix.AT_FDCWD, "/dev/net/tun", unix.W_OK, unix.AT_EACCESS); err != nil {
 		return nil, nil, fmt.Errorf("open /dev/net/tun: %w: %w", ErrPrivilege, err)
 	}
+	awaitRelease(o.Name)
 	if _, err := net.InterfaceByName(o.Name); err == nil {
 		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrNameTaken)
 	}
@@ -47,9 +48,9 @@ func OpenUserspace(o Options) (Device, *Link, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := openLink(o.Name)
+	link, err := openLink(o)
 	if err == nil {
-		err = link.Ensure(o.Addresses)
+		_, err = link.Ensure(o.Addresses)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())

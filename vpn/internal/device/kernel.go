@@ -22,33 +22,52 @@ type kernel struct {
 }
 
 // OpenKernel makes a WireGuard interface of the kernel, or takes over the one of that name
-// that an earlier process left, so that its sessions live on. The caller's firewall must
-// stand before.
+// that an earlier process of ours left, so that its sessions live on. The caller's firewall must
+// stand before, and the caller has the lock of the name.
 func OpenKernel(o Options) (Device, *Link, error) {
+	awaitRelease(o.Name)
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MTU = o.Name, o.MTU
 	err := netlink.LinkAdd(&netlink.Wireguard{LinkAttrs: attributes})
+	left := errors.Is(err, syscall.EEXIST)
 	switch {
 	case errors.Is(err, syscall.EOPNOTSUPP):
 		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrNoKernel)
 	case errors.Is(err, syscall.EPERM):
 		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrPrivilege)
-	case err != nil && !errors.Is(err, syscall.EEXIST):
+	case err != nil && !left:
 		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, err)
-	}
-	link, err := openLink(o.Name)
-	if err != nil {
-		return nil, nil, err
 	}
 	client, err := wgctrl.New() // after the link: the kernel's family is looked up once, here
 	if err != nil {
 		return nil, nil, fmt.Errorf("open wgctrl: %w", err)
+	}
+	if left && !isOurs(client, o) {
+		return nil, nil, errors.Join(fmt.Errorf("interface %s: %w", o.Name, ErrNameTaken), client.Close())
+	}
+	link, err := openLink(o)
+	if err != nil {
+		return nil, nil, errors.Join(err, client.Close())
 	}
 	k := &kernel{client: client, name: o.Name, link: link}
 	if err := k.start(o); err != nil {
 		return nil, nil, errors.Join(err, k.Close())
 	}
 	return k, link, nil
+}
+
+// isOurs tells an interface that a process of ours left from one that somebody else made: it carries our mark, or,
+// before there were marks, our key. The kernel looks at names before kinds, so it may be of any kind.
+func isOurs(client *wgctrl.Client, o Options) bool {
+	link, err := netlink.LinkByName(o.Name)
+	if err != nil || link.Type() != "wireguard" {
+		return false
+	}
+	if link.Attrs().Alias == mark {
+		return true
+	}
+	d, err := client.Device(o.Name)
+	return err == nil && d.Type == wgtypes.LinuxKernel && Key(d.PrivateKey) == o.PrivateKey
 }
 
 // start sets key and port where they differ, then takes the link up: the port is bound then.
@@ -68,7 +87,7 @@ func (k *kernel) start(o Options) error {
 		err = k.Write(change)
 	}
 	if err == nil {
-		err = k.link.Ensure(o.Addresses)
+		_, err = k.link.Ensure(o.Addresses)
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return portError(o.ListenPort, err)
@@ -77,6 +96,9 @@ func (k *kernel) start(o Options) error {
 }
 
 func (k *kernel) Read() (State, error) {
+	if _, err := k.link.find(); err != nil { // the client knows names alone
+		return State{}, err
+	}
 	d, err := k.client.Device(k.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return State{}, ErrDeviceGone
@@ -84,7 +106,7 @@ func (k *kernel) Read() (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read the device: %w", err)
 	}
-	state := State{PublicKey: Key(d.PublicKey), ListenPort: d.ListenPort, Peers: make(map[Key]Peer, len(d.Peers))}
+	state := State{PublicKey: Key(d.PublicKey), ListenPort: d.ListenPort, FirewallMark: d.FirewallMark, Peers: make(map[Key]Peer, len(d.Peers))}
 	for _, p := range d.Peers {
 		peer := Peer{
 			PresharedKey: Key(p.PresharedKey), Keepalive: p.PersistentKeepaliveInterval,
@@ -103,7 +125,10 @@ func (k *kernel) Read() (State, error) {
 }
 
 func (k *kernel) Write(c Change) error {
-	config := wgtypes.Config{ListenPort: c.ListenPort, PrivateKey: (*wgtypes.Key)(c.PrivateKey)}
+	if _, err := k.link.find(); err != nil {
+		return err
+	}
+	config := wgtypes.Config{ListenPort: c.ListenPort, FirewallMark: c.FirewallMark, PrivateKey: (*wgtypes.Key)(c.PrivateKey)}
 	for _, p := range c.Peers {
 		peer := wgtypes.PeerConfig{
 			PublicKey: wgtypes.Key(p.PublicKey), Remove: p.Remove, UpdateOnly: p.UpdateOnly,

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,26 +17,55 @@ import (
 // RTPROT_STATIC are free for programs).
 const routeProtocol = 184
 
-// Link is the interface that carries a tunnel: its addresses, its state, its routes.
-type Link struct{ name string }
+// mark is the alias of our interfaces (ip link show): what does not carry it is never changed or deleted.
+const mark = "tunnel of trustcore"
 
-func openLink(name string) (*Link, error) {
-	if _, err := netlink.LinkByName(name); err != nil {
-		return nil, fmt.Errorf("find the interface %s: %w", name, err)
-	}
-	return &Link{name}, nil
+// Link is the interface that carries a tunnel: its addresses, its state, its routes. It is known by its index, so that
+// another interface that somebody puts in its place is not taken for it.
+type Link struct {
+	name  string
+	index int
+	mtu   int
 }
 
-// Ensure gives the interface those of the addresses that it lacks and takes it up. It
-// leaves addresses that others added: the firewall does not look at them.
-func (l *Link) Ensure(addresses []netip.Prefix) error {
+// openLink marks the interface that was made just now.
+func openLink(o Options) (*Link, error) {
+	link, err := netlink.LinkByName(o.Name)
+	if err != nil {
+		return nil, fmt.Errorf("find the interface %s: %w", o.Name, err)
+	}
+	if err := netlink.LinkSetAlias(link, mark); err != nil {
+		return nil, fmt.Errorf("mark the interface %s: %w", o.Name, err)
+	}
+	return &Link{o.Name, link.Attrs().Index, o.MTU}, nil
+}
+
+// awaitRelease waits for an interface of ours that goes with its process: one that was killed takes a moment to end.
+// The caller has the lock of the name, so nobody tends it.
+func awaitRelease(name string) {
+	for deadline := time.Now().Add(releaseTime); time.Now().Before(deadline); time.Sleep(releaseLook) {
+		link, err := netlink.LinkByName(name)
+		if err != nil || link.Attrs().Alias != mark || link.Type() == "wireguard" {
+			return
+		}
+	}
+}
+
+const (
+	releaseTime = 3 * time.Second
+	releaseLook = 10 * time.Millisecond
+)
+
+// Ensure gives the interface what it lacks of the addresses, its mark and its MTU, takes it up, and says how many
+// things it changed. It leaves addresses that others added: the firewall does not look at them.
+func (l *Link) Ensure(addresses []netip.Prefix) (changed int, err error) {
 	link, err := l.find()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	present, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
-		return fmt.Errorf("list the addresses of %s: %w", l.name, err)
+		return 0, fmt.Errorf("list the addresses of %s: %w", l.name, err)
 	}
 	for _, want := range addresses {
 		if slices.ContainsFunc(present, func(a netlink.Addr) bool { return prefix(*a.IPNet) == want }) {
@@ -46,24 +76,41 @@ func (l *Link) Ensure(addresses []netip.Prefix) error {
 			add.Flags = unix.IFA_F_NODAD // nobody else can be at this end
 		}
 		if err := netlink.AddrAdd(link, add); err != nil && !errors.Is(err, syscall.EEXIST) {
-			return fmt.Errorf("give %s the address %v: %w", l.name, want, err)
+			return changed, fmt.Errorf("give %s the address %v: %w", l.name, want, err)
 		}
+		changed++
 	}
-	if link.Attrs().Flags&net.FlagUp != 0 {
-		return nil
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return fmt.Errorf("take %s up: %w", l.name, err)
-	}
-	return nil
+	n, err := l.ensureAttributes(link)
+	return changed + n, err
 }
 
-// SyncRoutes makes exactly the wanted destinations lead into the interface, among the
-// routes that carry our mark, and says how many routes it changed.
-func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
+func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
+	if have := link.Attrs(); have.Alias != mark {
+		changed++
+		err = errors.Join(err, netlink.LinkSetAlias(link, mark))
+	}
+	if link.Attrs().MTU != l.mtu {
+		changed++
+		err = errors.Join(err, netlink.LinkSetMTU(link, l.mtu))
+	}
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		changed++
+		err = errors.Join(err, netlink.LinkSetUp(link))
+	}
+	if err != nil {
+		return changed, fmt.Errorf("set up %s: %w", l.name, err)
+	}
+	return changed, nil
+}
+
+// SyncRoutes makes exactly the wanted destinations lead into the interface, among the routes that carry our mark, and
+// says how many routes it changed. Where the host has a route of its own to a destination that one stays; see
+// [Host.Conflicts]. What the host can't lead, such as IPv6 where that is off, is no reason not to lead the others:
+// failed names it.
+func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, failed []string, err error) {
 	link, err := l.find()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	missing := make(map[netip.Prefix]struct{}, len(want))
 	for _, p := range want {
@@ -72,7 +119,7 @@ func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
 	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Protocol: routeProtocol}
 	present, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
-		return 0, fmt.Errorf("list the routes of %s: %w", l.name, err)
+		return 0, nil, fmt.Errorf("list the routes of %s: %w", l.name, err)
 	}
 	for _, r := range present {
 		if r.Dst != nil {
@@ -82,18 +129,24 @@ func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, err error) {
 			}
 		}
 		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return changed, fmt.Errorf("take the route to %v away: %w", r.Dst, err)
+			return changed, nil, fmt.Errorf("take the route to %v away: %w", r.Dst, err)
 		}
 		changed++
 	}
 	for p := range missing {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(p), Protocol: routeProtocol, Scope: netlink.SCOPE_LINK}
-		if err := netlink.RouteReplace(route); err != nil {
-			return changed, fmt.Errorf("lead %v into %s: %w", p, l.name, err)
+		err := netlink.RouteAdd(route)
+		if errors.Is(err, syscall.EEXIST) {
+			continue
+		}
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("%v can't be led into %s: %v", p, l.name, err))
+			continue
 		}
 		changed++
 	}
-	return changed, nil
+	slices.Sort(failed)
+	return changed, failed, nil
 }
 
 // Forget removes the flows of the sources from the kernel's connection tracking, so that
@@ -134,19 +187,22 @@ func (f sourceFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 }
 
 func (l *Link) find() (netlink.Link, error) {
-	link, err := netlink.LinkByName(l.name)
+	link, err := netlink.LinkByIndex(l.index)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil, fmt.Errorf("interface %s: %w", l.name, ErrDeviceGone)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the interface %s: %w", l.name, err)
 	}
+	if link.Attrs().Name != l.name {
+		return nil, fmt.Errorf("interface %s: it is called %s now: %w", l.name, link.Attrs().Name, ErrDeviceGone)
+	}
 	return link, nil
 }
 
 func (l *Link) delete() error {
-	link, err := l.find()
-	if errors.Is(err, ErrDeviceGone) {
+	link, err := netlink.LinkByIndex(l.index)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil
 	}
 	if err != nil {

@@ -20,6 +20,9 @@ func encodeUAPI(c Change) string {
 	if c.ListenPort != nil {
 		fmt.Fprintf(&b, "listen_port=%d\n", *c.ListenPort)
 	}
+	if c.FirewallMark != nil {
+		fmt.Fprintf(&b, "fwmark=%d\n", *c.FirewallMark)
+	}
 	for _, p := range c.Peers {
 		encodePeer(&b, p)
 	}
@@ -94,6 +97,8 @@ func (r *uapiReader) line(name, value string) (err error) {
 		r.privateKey, err = parseHexKey(value)
 	case "listen_port":
 		r.state.ListenPort, err = strconv.Atoi(value)
+	case "fwmark":
+		r.state.FirewallMark, err = strconv.Atoi(value)
 	}
 	return err
 }

@@ -44,6 +44,8 @@ type Fence interface {
 	Restrict(Policy) (changed int, err error)
 	// Permit adds what the policy holds and is not there yet. It trusts the Restrict before it.
 	Permit(Policy) (changed int, err error)
+	// Extend has the present end of the lease enforced, and nothing else. Permit does so too.
+	Extend() error
 	Counters() (Counters, error)
 	// Close takes the fence away. The tunnel must be gone before.
 	Close() error

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -16,34 +17,126 @@ import (
 )
 
 const (
-	socketBuffer = 16 << 20 // bytes: 10,000 elements in one transaction do not fit the default
-	chunk        = 1000     // elements a message: an attribute ends at 65,535 bytes, an element takes 52
+	socketBuffer = 16 << 20              // bytes: 10,000 elements in one transaction do not fit the default
+	chunk        = 1000                  // elements a message: an attribute ends at 65,535 bytes, an element takes 52
+	tickOfKernel = 20 * time.Millisecond // it counts timeouts in jiffies and rounds up
 )
 
 // The reasons for which the firewall cannot be built. The message of the error says what to do.
 var (
 	ErrPrivilege  = errors.New("the firewall needs root or CAP_NET_ADMIN (start as root, or use mode netstack)")
+	ErrTableTaken = errors.New("somebody else has a firewall table of this name (choose another interface name, or delete it)")
 	ErrNoNftables = errors.New("the kernel has no nftables (load the module nf_tables, or use mode netstack)")
 )
 
-// Nftables is the fence around a tunnel interface of the kernel: the table inet trustcore.
+// Nftables is the fence around a tunnel interface of the kernel: a table of that interface.
 // Not for concurrent use.
 type Nftables struct {
-	want *ruleset
-	hub  []netip.Addr
+	ifname string
+	want   *ruleset
+	hub    []netip.Addr
+	lease  func() time.Duration // how much longer anything may be permitted; nil is without end
 
 	// Keys by set, as the last Restrict left and wanted them.
 	present, wanted map[string]map[string]struct{}
 }
 
-// OpenNftables builds the table without a single permission, reads it back and compares.
-// The interface need not exist yet, and should not.
-func OpenNftables(ifname string, hub []netip.Addr) (*Nftables, error) {
-	n := &Nftables{want: newRuleset(ifname), hub: hub}
+// OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is
+// not ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What
+// is left of the lease is asked at each Permit; nil stands for one without end.
+func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
+	n := &Nftables{ifname: ifname, want: newRuleset(ifname), hub: hub, lease: lease}
+	c, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.lookBefore(c); err != nil {
+		return nil, err
+	}
 	if err := n.rebuild(); err != nil {
 		return nil, err
 	}
+	if err := n.removeOld(c); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	return n, nil
+}
+
+// lookBefore refuses a table of our name that lacks our sets.
+func (n *Nftables) lookBefore(c *nftables.Conn) error {
+	there, ours, err := n.look(c, n.want.table)
+	if err == nil && there && !ours {
+		err = fmt.Errorf("table inet %s: %w", n.want.table.Name, ErrTableTaken)
+	}
+	return err
+}
+
+// look says whether there is such a table, and whether it is one of ours: it has our sets, also those of a version
+// before.
+func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bool, err error) {
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return false, false, fmt.Errorf("read the firewall: %w", classify(err))
+	}
+	if !slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == table.Name }) {
+		return false, false, nil
+	}
+	sets, err := c.GetSets(table)
+	if err != nil {
+		return true, false, fmt.Errorf("read the sets: %w", err)
+	}
+	found := 0
+	for _, s := range sets {
+		if want := n.want.sets[s.Name]; want != nil && s.Name != leaseSet && s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() {
+			found++
+		}
+	}
+	return true, found == len(n.want.sets)-1, nil
+}
+
+// removeOld takes away the table that a version before left, if it was for our interface.
+func (n *Nftables) removeOld(c *nftables.Conn) error {
+	old := &nftables.Table{Name: oldTable, Family: nftables.TableFamilyINet}
+	_, ours, err := n.look(c, old)
+	if err != nil || !ours {
+		return err
+	}
+	rules, err := c.GetRules(old, &nftables.Chain{Name: "input", Table: old})
+	if err != nil || len(rules) == 0 || len(rules[0].Exprs) < 2 {
+		return nil // it was changed: it is nobody's business but the administrator's
+	}
+	if first := iface(expr.MetaKeyIIFNAME, expr.CmpOpEq, n.ifname); fmt.Sprintf("%+v", rules[0].Exprs[1]) != fmt.Sprintf("%+v", first[1]) {
+		return nil
+	}
+	c.DelTable(old)
+	if err := c.Flush(); err != nil && !errors.Is(err, syscall.ENOENT) {
+		return fmt.Errorf("take away the firewall that a version before left: %w", err)
+	}
+	return nil
+}
+
+// Strict names the host's own base chains on the way of the tunnel's packets that drop what they do not permit. What
+// they permit is not looked at.
+func (n *Nftables) Strict() (named []string, err error) {
+	c, err := open()
+	if err != nil {
+		return nil, err
+	}
+	chains, err := c.ListChains()
+	if err != nil {
+		return nil, fmt.Errorf("read the chains: %w", err)
+	}
+	for _, chain := range chains {
+		if chain.Policy == nil || *chain.Policy != nftables.ChainPolicyDrop || chain.Hooknum == nil {
+			continue
+		}
+		input := *chain.Hooknum == *nftables.ChainHookInput
+		if families := chain.Table.Family; (input || *chain.Hooknum == *nftables.ChainHookForward) &&
+			(families == nftables.TableFamilyINet || families == nftables.TableFamilyIPv4 || families == nftables.TableFamilyIPv6) {
+			named = append(named, fmt.Sprintf("table %s, chain %s", chain.Table.Name, chain.Name))
+		}
+	}
+	return named, nil
 }
 
 // rebuild replaces the table in one transaction: there is no moment without it.
@@ -74,12 +167,12 @@ func (n *Nftables) inspect(c *nftables.Conn) (problem string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("read the firewall: %w", classify(err))
 	}
-	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName })
+	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == n.want.table.Name })
 	if i < 0 {
-		return "table " + tableName + " is missing", nil
+		return "table " + n.want.table.Name + " is missing", nil
 	}
 	if tables[i].Flags != 0 {
-		return "table " + tableName + " sleeps", nil
+		return "table " + n.want.table.Name + " sleeps", nil
 	}
 	if problem, err = n.inspectSets(c); problem != "" || err != nil {
 		return problem, err
@@ -90,7 +183,7 @@ func (n *Nftables) inspect(c *nftables.Conn) (problem string, err error) {
 	}
 	found := make(map[string]*nftables.Chain)
 	for _, chain := range all {
-		if chain.Table.Name == tableName {
+		if chain.Table.Name == n.want.table.Name {
 			found[chain.Name] = chain
 		}
 	}
@@ -115,7 +208,7 @@ func (n *Nftables) inspectSets(c *nftables.Conn) (problem string, err error) {
 	}
 	for _, s := range sets {
 		want := n.want.sets[s.Name]
-		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout {
+		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout != want.HasTimeout {
 			return "set " + s.Name + " is not ours", nil
 		}
 	}
@@ -158,6 +251,9 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 	}
 	n.present, n.wanted = make(map[string]map[string]struct{}), n.elements(p)
 	for name, set := range n.want.sets {
+		if name == leaseSet {
+			continue
+		}
 		present, err := c.GetSetElements(set)
 		if err != nil {
 			return changed, fmt.Errorf("read set %s: %w", name, err)
@@ -205,10 +301,61 @@ func (n *Nftables) Permit(Policy) (changed int, err error) {
 			}
 		}
 	}
+	if err := n.extend(c); err != nil {
+		return 0, err
+	}
 	if err := c.Flush(); err != nil {
 		return 0, fmt.Errorf("permit: %w", classify(err))
 	}
 	return changed, nil
+}
+
+// Extend implements [Fence].
+func (n *Nftables) Extend() error {
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	if err := n.extend(c); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("extend the lease: %w", classify(err))
+	}
+	return nil
+}
+
+// extend makes the kernel permit for as long as the lease lasts, a twentieth less at most. It adds to the transaction
+// of c.
+func (n *Nftables) extend(c *nftables.Conn) error {
+	set := n.want.sets[leaseSet]
+	present, err := c.GetSetElements(set)
+	if err != nil {
+		return fmt.Errorf("read the lease: %w", err)
+	}
+	var left time.Duration
+	if n.lease != nil {
+		left = n.lease()
+	}
+	if len(present) == 1 && fits(present[0].Expires, left, n.lease == nil) {
+		return nil
+	}
+	c.FlushSet(byName(set))
+	if n.lease != nil && left < time.Millisecond { // which is what the kernel counts in; 0 would be for ever
+		return nil
+	}
+	if err := c.SetAddElements(byName(set), []nftables.SetElement{{Key: padded(n.ifname), Timeout: left}}); err != nil {
+		return fmt.Errorf("extend the lease: %w", err)
+	}
+	return nil
+}
+
+// fits says whether the kernel ends the lease when it should: never too late, and hardly too early.
+func fits(have, left time.Duration, endless bool) bool {
+	if endless {
+		return have == 0
+	}
+	return have > left-left/20 && have <= left+tickOfKernel
 }
 
 // Counters implements [Fence].
@@ -266,6 +413,9 @@ func (n *Nftables) Close() error {
 func (n *Nftables) elements(p Policy) map[string]map[string]struct{} {
 	keys := make(map[string]map[string]struct{}, len(n.want.sets))
 	for name := range n.want.sets {
+		if name == leaseSet {
+			continue
+		}
 		keys[name] = make(map[string]struct{})
 	}
 	put := func(set string, a netip.Addr, key []byte) {

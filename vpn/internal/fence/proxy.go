@@ -104,6 +104,9 @@ func (p *Proxy) Permit(policy Policy) (changed int, err error) {
 	return changed, err
 }
 
+// Extend implements [Fence]. Nothing outlives the process that looks at the lease.
+func (p *Proxy) Extend() error { return nil }
+
 func unsupported(flow Flow, backend netip.AddrPort) error {
 	if flow.Proto != TCP {
 		return fmt.Errorf("service %v: UDP needs a tunnel interface (start as root)", flow.Dest)

@@ -22,9 +22,18 @@ import (
 //	               saddr @partners                 drop
 //	               oifname IF goto outward
 //	chain output   oifname IF goto outward
-//	chain inward   saddr . daddr . l4proto . dport @allowed accept;  drop
-//	chain outward  daddr . saddr . l4proto . sport @allowed accept;  drop
-const tableName = "trustcore"
+//	chain inward   iifname @lease saddr . daddr . l4proto . dport @allowed accept;  drop
+//	chain outward  oifname @lease daddr . saddr . l4proto . sport @allowed accept;  drop
+//
+// The set lease holds the interface, with a timeout: the kernel itself ends what this process may not live to end.
+//
+// Each tunnel has a table of its own, so that two beside each other do not open each other's firewall.
+func tableName(ifname string) string { return oldTable + "-" + ifname }
+
+const leaseSet = "lease"
+
+// oldTable is the one table that versions before had, for whatever interface.
+const oldTable = "trustcore"
 
 // priority puts our chains before those of the host at the usual priority 0. A drop
 // is final in nftables, so the order is a matter of cost only.
@@ -60,13 +69,14 @@ type ruleset struct {
 }
 
 func newRuleset(ifname string) *ruleset {
-	table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
+	table := &nftables.Table{Name: tableName(ifname), Family: nftables.TableFamilyINet}
 	r := &ruleset{table: table, sets: make(map[string]*nftables.Set)}
 	for _, f := range families() {
 		r.addSet("allowed"+f.suffix, nftables.MustConcatSetType(f.address, f.address, nftables.TypeInetProto, nftables.TypeInetService), true)
 		r.addSet("partners"+f.suffix, f.address, false)
 		r.addSet("hub"+f.suffix, f.address, false)
 	}
+	r.sets[leaseSet] = &nftables.Set{Table: table, Name: leaseSet, KeyType: nftables.TypeIFName, HasTimeout: true}
 	prio, accept := priority, nftables.ChainPolicyAccept
 	for name, hook := range map[string]*nftables.ChainHook{"input": nftables.ChainHookInput, "forward": nftables.ChainHookForward, "output": nftables.ChainHookOutput} {
 		r.chains = append(r.chains, &nftables.Chain{Name: name, Table: table, Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: &prio, Policy: &accept})
@@ -102,9 +112,17 @@ func (r *ruleset) addRules(ifname string) {
 			rule(v6.in(v6.source, "partners"), drop()),
 			rule(outTunnel, jump("outward")),
 		},
-		"output":  {rule(outTunnel, jump("outward"))},
-		"inward":  {rule(v4.permitted(v4.source, v4.dest, 2), accept()), rule(v6.permitted(v6.source, v6.dest, 2), accept()), drop()},
-		"outward": {rule(v4.permitted(v4.dest, v4.source, 0), accept()), rule(v6.permitted(v6.dest, v6.source, 0), accept()), drop()},
+		"output": {rule(outTunnel, jump("outward"))},
+		"inward": {
+			rule(leased(expr.MetaKeyIIFNAME), v4.permitted(v4.source, v4.dest, 2), accept()),
+			rule(leased(expr.MetaKeyIIFNAME), v6.permitted(v6.source, v6.dest, 2), accept()),
+			drop(),
+		},
+		"outward": {
+			rule(leased(expr.MetaKeyOIFNAME), v4.permitted(v4.dest, v4.source, 0), accept()),
+			rule(leased(expr.MetaKeyOIFNAME), v6.permitted(v6.dest, v6.source, 0), accept()),
+			drop(),
+		},
 	}
 }
 
@@ -173,11 +191,21 @@ func rule(parts ...[]expr.Any) (all []expr.Any) {
 	return all
 }
 
-// iface compares an interface's name, padded as the kernel keeps it (IFNAMSIZ).
+// iface compares an interface's name.
 func iface(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
-	padded := make([]byte, unix.IFNAMSIZ)
-	copy(padded, name)
-	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: padded}}
+	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: padded(name)}}
+}
+
+// padded is an interface's name as the kernel keeps it (IFNAMSIZ).
+func padded(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
+}
+
+// leased looks the interface up among those whose lease lasts.
+func leased(key expr.MetaKey) []expr.Any {
+	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Lookup{SourceRegister: 1, SetName: leaseSet}}
 }
 
 // in matches a packet of this family whose address at the offset is in the set.

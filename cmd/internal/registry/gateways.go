@@ -1,0 +1,118 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Gateway is a VPN gateway that was ever answered. Who is listed may still carry tunnels.
+type Gateway struct {
+	Name      string
+	Epoch     string // this and the next two name the wish that it reported last as carried out, "" before the first
+	Revision  int64
+	Digest    string
+	PublicKey string        // of its hub, "" before the first report
+	Lease     time.Duration // the longest that it may have been given and not given back
+	HeardAt   time.Time     // when it was answered last
+}
+
+// Gateways returns all of them, by name.
+func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at FROM gateways ORDER BY name`)
+	if err != nil {
+		return nil, fmt.Errorf("gateways: %w", err)
+	}
+	defer rows.Close()
+	var all []Gateway
+	for rows.Next() {
+		var g Gateway
+		var seconds int64
+		var heard string
+		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard); err != nil {
+			return nil, fmt.Errorf("gateways: %w", err)
+		}
+		g.Lease, g.HeardAt = time.Duration(seconds)*time.Second, parseTime(heard)
+		all = append(all, g)
+	}
+	return all, rows.Err()
+}
+
+// GatewayAnswered remembers that the gateway is about to be given a lease. It must come before the answer, so that a
+// crash forgets no lease that somebody holds.
+func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.Duration) error {
+	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, lease, heard_at) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET heard_at = excluded.heard_at,
+		lease = CASE WHEN excluded.lease > gateways.lease THEN excluded.lease ELSE gateways.lease END`,
+		name, wholeSeconds(lease), r.stamp())
+	if err != nil {
+		return fmt.Errorf("gateway %s: %w", name, err)
+	}
+	return nil
+}
+
+// GatewayReported remembers a report. Its Lease is the longer of what the gateway says that it holds and what it is
+// about to be given.
+func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
+	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
+		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at`,
+		g.Name, g.Epoch, g.Revision, g.Digest, g.PublicKey, wholeSeconds(g.Lease), r.stamp())
+	if err != nil {
+		return fmt.Errorf("gateway %s: %w", g.Name, err)
+	}
+	return nil
+}
+
+func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// WishVersion returns the epoch of this database and the revision of its wish. The epoch is random and made once.
+func (r *Registry) WishVersion(ctx context.Context) (epoch string, revision int64, err error) {
+	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
+			return err
+		}
+		var number int64
+		err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'epoch'`).Scan(&number)
+		if errors.Is(err, sql.ErrNoRows) {
+			number = randomEpoch()
+			_, err = tx.ExecContext(ctx, `INSERT INTO revision (name, value) VALUES ('epoch', $1)`, number)
+		}
+		epoch = epochText(number)
+		return err
+	})
+	if err != nil {
+		return "", 0, fmt.Errorf("epoch of the wish: %w", err)
+	}
+	return epoch, revision, nil
+}
+
+// NewEpoch gives the database another epoch, since it was found to be older than what a gateway has seen of the epoch
+// old. When that is not its epoch any more nothing changes.
+func (r *Registry) NewEpoch(ctx context.Context, old string) error {
+	number, err := strconv.ParseInt(old, 16, 64)
+	if err != nil {
+		return fmt.Errorf("epoch %q: %w", old, err)
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE revision SET value = $1 WHERE name = 'epoch' AND value = $2`, randomEpoch(), number)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("new epoch: %w", err)
+	}
+	return nil
+}
+
+func randomEpoch() int64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return int64(binary.BigEndian.Uint64(b[:]) >> 1)
+}
+
+func epochText(number int64) string { return fmt.Sprintf("%016x", number) }

@@ -1,0 +1,107 @@
+package registry
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+// TestGateways keeps gateways in a database that the version before made.
+func TestGateways(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { gatewaysOf(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { gatewaysOf(t, storetest.Postgres(t)) })
+}
+
+func gatewaysOf(t *testing.T, url string) {
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	before := slices.IndexFunc(schema, func(s string) bool { return strings.HasPrefix(s, "CREATE TABLE gateways") })
+	if err := db.Migrate(t.Context(), "registry", schema[:before]); err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close(context.Background())
+	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	pool := netip.MustParsePrefix("10.64.0.0/24")
+	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: func() time.Time { return now }, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
+		CanCarryOut: func(Order) error { return nil }, CanUse: func(Order, Enrolment) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(want ...Gateway) {
+		t.Helper()
+		if got, err := r.Gateways(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want()
+	do(r.GatewayAnswered(t.Context(), "b", time.Hour))
+	b := Gateway{Name: "b", Lease: time.Hour, HeardAt: now}
+	want(b)
+	now = now.Add(time.Second)
+	do(r.GatewayAnswered(t.Context(), "b", time.Minute)) // the longer one may still be held
+	b.HeardAt = now
+	a := Gateway{Name: "a", Epoch: "e", Revision: 7, Digest: "d", PublicKey: "k", Lease: 1500 * time.Millisecond}
+	do(r.GatewayReported(t.Context(), a))
+	a.HeardAt, a.Lease = now, 2*time.Second // never shorter than it is
+	want(a, b)
+	b.Epoch, b.Lease = "e", time.Minute
+	do(r.GatewayReported(t.Context(), b))
+	want(a, b)
+	epochs(t, r)
+}
+
+// epochs wants one epoch for ever, but for a database that was found to be older than what a gateway has seen.
+func epochs(t *testing.T, r *Registry) {
+	t.Helper()
+	version := func() (string, int64) {
+		t.Helper()
+		epoch, revision, err := r.WishVersion(t.Context())
+		if err != nil || len(epoch) != 16 {
+			t.Fatal(epoch, err)
+		}
+		return epoch, revision
+	}
+	first, revision := version()
+	if again, _ := version(); again != first {
+		t.Errorf("the epoch %s became %s", first, again)
+	}
+	changed := r.Changed()
+	if err := r.NewEpoch(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	second, after := version()
+	if second == first || after <= revision {
+		t.Errorf("epoch %s revision %d became %s, %d", first, revision, second, after)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody was told of the new epoch")
+	}
+	if err := r.NewEpoch(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if third, _ := version(); third != second {
+		t.Errorf("an epoch that was no more made %s of %s", third, second)
+	}
+}

@@ -1,0 +1,88 @@
+package device
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Host is what the host had of its own when it was looked at: its addresses, and the routes of its main table.
+type Host struct {
+	addresses []hostAddress
+	routes    []netlink.Route
+	names     map[int]string // of the interfaces, by index
+}
+
+type hostAddress struct {
+	netip.Prefix
+	link int
+}
+
+// LookAtHost reads addresses and routes.
+func LookAtHost() (*Host, error) {
+	h := &Host{names: make(map[int]string)}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces: %w", err)
+	}
+	for _, l := range links {
+		h.names[l.Attrs().Index] = l.Attrs().Name
+	}
+	addresses, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list the host's addresses: %w", err)
+	}
+	for _, a := range addresses {
+		h.addresses = append(h.addresses, hostAddress{prefix(*a.IPNet), a.LinkIndex})
+	}
+	if h.routes, err = netlink.RouteList(nil, netlink.FAMILY_ALL); err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", err)
+	}
+	return h, nil
+}
+
+// Has says whether the address is one of the host's, on whatever interface.
+func (h *Host) Has(a netip.Addr) bool {
+	for _, have := range h.addresses {
+		if have.Addr() == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Conflicts names the host's own addresses and routes that lie in one of the ranges or cover it, but for what is on the
+// interface of the name and the default route. With a tunnel over them the host, or a neighbour of it, would be cut
+// off. A route that discards what it covers leads to nobody.
+func (h *Host) Conflicts(ifname string, ranges []netip.Prefix) (named []string) {
+	for _, a := range h.addresses {
+		if at := overlap(netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), ranges); at.IsValid() && h.names[a.link] != ifname {
+			named = append(named, fmt.Sprintf("the host's address %v on %s is in %v", a.Prefix, h.names[a.link], at))
+		}
+	}
+	for _, r := range h.routes {
+		if r.Dst == nil || h.names[r.LinkIndex] == ifname {
+			continue
+		}
+		switch r.Type {
+		case unix.RTN_BLACKHOLE, unix.RTN_UNREACHABLE, unix.RTN_PROHIBIT, unix.RTN_THROW:
+			continue
+		}
+		to := prefix(*r.Dst)
+		if at := overlap(to, ranges); at.IsValid() && to.Bits() > 0 {
+			named = append(named, fmt.Sprintf("the host's route to %v by %s meets %v", to, h.names[r.LinkIndex], at))
+		}
+	}
+	return named
+}
+
+func overlap(p netip.Prefix, ranges []netip.Prefix) netip.Prefix {
+	for _, r := range ranges {
+		if r.Overlaps(p) {
+			return r
+		}
+	}
+	return netip.Prefix{}
+}
