@@ -50,6 +50,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/motions/approve", d.approveMotion)
 	officer("POST /v1/motions/reject", d.rejectMotion)
 	officer("GET /v1/expiring", d.listExpiring)
+	officer("POST /v1/clock/accept", d.acceptClock)
 	handle("POST /v1/renewals", d.renew)
 	handle("GET /v1/vpn/wish", d.wish, "epoch", "revision", "digest")
 	handle("POST /v1/vpn/status", d.vpnStatus)

@@ -359,3 +359,8 @@ func (d *daemon) renewSelf(ctx context.Context, der []byte) ([]byte, error) {
 	chain, err := d.custody.Chain()
 	return append(custody.PEM(c.Raw), chain...), err
 }
+
+// acceptClock takes the clock as it is for right: time-stamps go on after a step that an officer has looked into.
+func (d *daemon) acceptClock(r *http.Request, who audit.Actor) (any, error) {
+	return nil, d.ca.AcceptClock(r.Context(), who)
+}

@@ -47,7 +47,7 @@ func (d *daemon) tokenReady(context.Context) error {
 
 // databaseReady reads a row that every database of ours has: a connection alone says nothing of a file that is gone or damaged.
 func (d *daemon) databaseReady(ctx context.Context) error {
-	if _, _, err := d.registry.Wish(ctx); err != nil {
+	if _, _, err := d.registry.WishVersion(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	return nil

@@ -1,5 +1,7 @@
 package rights
 
+import "strings"
+
 // Role is what the holder of a certificate is to the appliance.
 type Role string
 
@@ -13,7 +15,8 @@ const (
 	Core        Role = "core"        // trustd
 )
 
-// Names of the certificates that the ceremony issues to daemons. What has one of these names but another profile is none of them.
+// Names of the certificates of daemons; a further gateway has a name of its own behind a hyphen, such as vpnd-2, since each proves
+// for itself. What has one of these names but another profile is none of them.
 const (
 	GatewayName  = "vpnd"
 	VerifierName = "verifyd"
@@ -27,7 +30,7 @@ func (h Holder) Role() Role {
 		return Officer
 	case h.Profile == "partner-client":
 		return Office
-	case h.Profile == "daemon-client" && h.Name == GatewayName:
+	case h.Profile == "daemon-client" && (h.Name == GatewayName || strings.HasPrefix(h.Name, GatewayName+"-")):
 		return Gateway
 	case h.Profile == "daemon-client":
 		return Application
@@ -75,6 +78,7 @@ var Table = []Right{
 	{Admin, "POST /v1/motions/approve", []Role{Officer}, "approve another officer's motion"},
 	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
 	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},
+	{Admin, "POST /v1/clock/accept", []Role{Officer}, "take the clock for right after a step"},
 	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier}, "renew the own certificate"},
 	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
 	{Admin, "POST /v1/vpn/status", []Role{Gateway}, "report what is carried out"},
