@@ -36,7 +36,7 @@ test: ## install what the tests need and run them all
 	@deploy/install.sh test
 	@$(MAKE) --no-print-directory build lint
 	TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 20m ./...
-	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
+	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit/... ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
 
 lint: ## gofmt, go vet, staticcheck
 	@found=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(FOLDERS)) || exit 1; test -z "$$found" || { echo "$$found"; echo "run gofmt -w on these files"; exit 1; }

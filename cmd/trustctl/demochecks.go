@@ -355,7 +355,7 @@ func (d *demonstration) audit(ctx context.Context) (string, error) {
 		case <-time.After(pollInterval):
 		}
 	}
-	story, err := r.Verify(ctx)
+	story, err := r.Verify(ctx, audit.Against{})
 	if err != nil {
 		return "", err
 	}

@@ -58,5 +58,22 @@ trustctl verify found a document that is not TOTAL-PASSED, or trustctl chain a c
 	}
 	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
 		configCommand(), consoleCommand(), benchCommand())
+	refuseUnknown(c)
 	return c
+}
+
+// refuseUnknown makes a word that is no subcommand an error in every group of commands: without it the group's help is
+// printed, and a script takes that for success.
+func refuseUnknown(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		refuseUnknown(sub)
+	}
+	if c.HasSubCommands() && !c.Runnable() {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s has no command %q: see %[1]s --help", c.CommandPath(), args[0])
+			}
+			return c.Help()
+		}
+	}
 }

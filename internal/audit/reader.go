@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/transparency-dev/formats/log"
 	"github.com/transparency-dev/merkle/proof"
@@ -18,11 +19,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Reader reads a log that this or another process writes. It sees what the newest signed checkpoint
-// covers, which is at most a second behind the last Append.
+// Reader reads a log that this or another process writes: what the newest signed checkpoint covers, and behind it the
+// tail of the journal, which is durable and will be under a checkpoint within a second.
 type Reader struct {
 	verifier note.Verifier
 	files    client.FileFetcher
+	journal  string // folder
+	public   string // key, as text
 }
 
 // Recorded is an entry with its place in the log.
@@ -43,11 +46,13 @@ func OpenReader(dir string) (*Reader, error) {
 // OpenReaderWithKey opens the log in dir for reading with a public key that was kept elsewhere, so that
 // who can write the folder can't replace log and key together.
 func OpenReaderWithKey(dir, publicKey string) (*Reader, error) {
-	verifier, err := note.NewVerifier(strings.TrimSpace(publicKey))
+	publicKey = strings.TrimSpace(publicKey)
+	verifier, err := note.NewVerifier(publicKey)
 	if err != nil {
 		return nil, fmt.Errorf("audit log's public key: %w", err)
 	}
-	return &Reader{verifier: verifier, files: client.FileFetcher{Root: filepath.Join(dir, tilesDir)}}, nil
+	files := client.FileFetcher{Root: filepath.Join(dir, tilesDir)}
+	return &Reader{verifier: verifier, files: files, journal: filepath.Join(dir, journalDir), public: publicKey}, nil
 }
 
 // Checkpoint returns the newest signed checkpoint: its text and the number of entries it covers.
@@ -73,18 +78,18 @@ func (r *Reader) checkpoint(ctx context.Context) (*log.Checkpoint, []byte, error
 // Filter chooses entries; empty fields choose all.
 type Filter struct {
 	Partner, Subject, Order, Action string
-	From, To                        string // RFC 3339 or its beginning, such as "2026-03-03"; To is inclusive
-	Last                            int    // the newest n of what is chosen; 0 means all
+	From, Before                    time.Time // from From on, before Before
+	Last                            int       // the newest n of what is chosen; 0 means all
 }
 
 // List returns the entries that f chooses, oldest first. With Last it reads from the end and no further
 // than it must.
 func (r *Reader) List(ctx context.Context, f Filter) ([]Recorded, error) {
-	c, _, err := r.checkpoint(ctx)
+	c, chosen, err := r.tail(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	var chosen []Recorded // newest first
+	slices.Reverse(chosen) // newest first
 	for end := c.Size; end > 0 && (f.Last == 0 || len(chosen) < f.Last); {
 		first := (end - 1) / perBundle * perBundle
 		part, err := r.choose(ctx, first, end, c.Size, f)
@@ -101,6 +106,17 @@ func (r *Reader) List(ctx context.Context, f Filter) ([]Recorded, error) {
 	return chosen, nil
 }
 
+// newest returns the latest time among the last entries: a clock may have been set back between them.
+func (r *Reader) newest(ctx context.Context) (newest time.Time, err error) {
+	last, err := r.List(ctx, Filter{Last: perBundle})
+	for _, e := range last {
+		if e.Time.After(newest) {
+			newest = e.Time
+		}
+	}
+	return newest, err
+}
+
 // choose returns the entries from first to end that f chooses, all of one bundle.
 func (r *Reader) choose(ctx context.Context, first, end, size uint64, f Filter) ([]Recorded, error) {
 	entries, err := r.bundle(ctx, first, size)
@@ -109,9 +125,9 @@ func (r *Reader) choose(ctx context.Context, first, end, size uint64, f Filter) 
 	}
 	var chosen []Recorded
 	for i, data := range entries[:end-first] {
-		rec := Recorded{Index: first + uint64(i)}
-		if err := json.Unmarshal(data, &rec.Entry); err != nil {
-			return nil, fmt.Errorf("audit entry %d: %w", rec.Index, err)
+		rec, err := record(first+uint64(i), data)
+		if err != nil {
+			return nil, err
 		}
 		if f.chooses(rec.Entry) {
 			chosen = append(chosen, rec)
@@ -120,14 +136,22 @@ func (r *Reader) choose(ctx context.Context, first, end, size uint64, f Filter) 
 	return chosen, nil
 }
 
+// record takes an entry as it is stored.
+func record(index uint64, data []byte) (Recorded, error) {
+	rec := Recorded{Index: index}
+	if err := json.Unmarshal(data, &rec.Entry); err != nil {
+		return rec, fmt.Errorf("audit entry %d: %w", index, err)
+	}
+	return rec, nil
+}
+
 func (f Filter) chooses(e Entry) bool {
-	at := e.Time.Format("2006-01-02T15:04:05.999999999Z07:00")
 	return (f.Partner == "" || f.Partner == e.Partner) &&
 		(f.Subject == "" || f.Subject == e.Subject) &&
 		(f.Order == "" || f.Order == e.Order) &&
 		(f.Action == "" || strings.HasPrefix(e.Action, f.Action)) &&
-		(f.From == "" || at >= f.From) &&
-		(f.To == "" || at <= f.To || strings.HasPrefix(at, f.To))
+		(f.From.IsZero() || !e.Time.Before(f.From)) &&
+		(f.Before.IsZero() || e.Time.Before(f.Before))
 }
 
 // perBundle is how many entries one file holds (C2SP tlog-tiles).
@@ -170,14 +194,12 @@ type Proof struct {
 	Checkpoint string          `json:"checkpoint"` // signed note
 }
 
-// Prove returns the proof of the entry at index.
+// Prove returns the proof of the entry at index. An entry that is in the journal alone is waited for: as long as ctx
+// allows, three seconds at most.
 func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
-	c, text, err := r.checkpoint(ctx)
+	c, text, err := r.await(ctx, index)
 	if err != nil {
 		return nil, err
-	}
-	if index >= c.Size {
-		return nil, fmt.Errorf("audit entry %d: the log has entries 0 to %d", index, int64(c.Size)-1)
 	}
 	entries, err := r.bundle(ctx, index/perBundle*perBundle, c.Size)
 	if err != nil {
@@ -192,6 +214,37 @@ func (r *Reader) Prove(ctx context.Context, index uint64) (*Proof, error) {
 		return nil, fmt.Errorf("audit entry %d: %w", index, err)
 	}
 	return &Proof{Index: index, Entry: entries[index%perBundle], Path: path, Checkpoint: string(text)}, nil
+}
+
+// proveWithin is how long Prove waits for a checkpoint, looking each time after proveEvery.
+const (
+	proveWithin = 3 * time.Second
+	proveEvery  = 100 * time.Millisecond
+)
+
+// await returns the checkpoint that covers the entry at index.
+func (r *Reader) await(ctx context.Context, index uint64) (*log.Checkpoint, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, proveWithin)
+	defer cancel()
+	for {
+		c, text, err := r.checkpoint(ctx)
+		if err != nil || index < c.Size {
+			return c, text, err
+		}
+		end, err := r.readTail(func(uint64, []byte) error { return ctx.Err() })
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return nil, nil, fmt.Errorf("audit log: %w", err)
+		case err == nil && index >= max(c.Size, end.Next):
+			return nil, nil, fmt.Errorf("audit entry %d: the log has entries 0 to %d", index, int64(max(c.Size, end.Next))-1)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("audit entry %d is durable in the journal and under no checkpoint yet: ask again, "+
+				"while trustd runs", index)
+		case <-time.After(proveEvery):
+		}
+	}
 }
 
 // VerifyProof checks a proof against the checkpoint's public key alone.

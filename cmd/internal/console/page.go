@@ -263,7 +263,7 @@ func (c *Console) readAudit(r *http.Request) auditView {
 		if err != nil {
 			a.Day = ""
 		} else {
-			filter.From, filter.To = dayBounds(day)
+			filter.From, filter.Before = day, day.AddDate(0, 0, 1)
 		}
 	}
 	found, err := c.cfg.Audit.List(ctx, filter)
@@ -273,13 +273,6 @@ func (c *Console) readAudit(r *http.Request) auditView {
 	slices.Reverse(found)
 	a.table = table[audit.Recorded]{Rows: found, All: len(found), Failed: err != nil}
 	return a
-}
-
-// dayBounds gives the first and last second of a local day as the log compares them: UTC, without a
-// zone, so that fractions of the last second are still its beginning's.
-func dayBounds(day time.Time) (from, to string) {
-	const second = "2006-01-02T15:04:05"
-	return day.UTC().Format(second), day.AddDate(0, 0, 1).Add(-time.Second).UTC().Format(second)
 }
 
 func field(text string) string {

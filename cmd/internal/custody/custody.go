@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ import (
 type Config struct {
 	StateDir string `koanf:"state_dir"` // folder of trustd alone, mode 0700
 	Database string `koanf:"database"`  // "sqlite:///path" or "postgres://..."; empty is a SQLite file in state_dir
+	Node     string `koanf:"node"`      // this node's own name among those of one database; empty on a node that is alone
 	HSM      struct {
 		Module   string `koanf:"module"`   // the vendor's PKCS#11 module; default SoftHSM2's of Debian
 		Token    string `koanf:"token"`    // label of the token, default "trustcore"
@@ -60,6 +62,8 @@ func Defaults() Config {
 	return c
 }
 
+var nodeName = regexp.MustCompile(`^[a-z0-9-]{0,63}$`)
+
 // Check names the key that is missing.
 func (c *Config) Check() error {
 	switch {
@@ -67,6 +71,8 @@ func (c *Config) Check() error {
 		return errors.New("state_dir: write the absolute path of trustd's own folder")
 	case c.PKIURL == "":
 		return errors.New("pki_url is missing: the http URL under which OCSP and CRLs are reached, such as http://10.64.0.1:8080/pki")
+	case !nodeName.MatchString(c.Node):
+		return fmt.Errorf("node: %q is no name of a node: 1 to 63 of a-z, 0-9 and -", c.Node)
 	case c.HSM.Sessions < 1:
 		return errors.New("hsm.sessions: at least 1")
 	case c.TSAClock != trustClock && c.TSAClock != kernelClock:
@@ -106,14 +112,12 @@ func Open(ctx context.Context, cfg Config, worker []string) (*Custody, error) {
 }
 
 func (c *Custody) open(ctx context.Context, worker []string) (err error) {
-	url := c.cfg.Database
-	if url == "" {
-		url = "sqlite://" + filepath.Join(c.dir, "trustcore.db")
-	}
-	if c.DB, err = store.Open(ctx, url); err != nil {
+	if c.DB, err = store.Open(ctx, c.cfg.DatabaseURL()); err != nil {
 		return err
 	}
-	if c.Audit, err = audit.Open(ctx, audit.Config{Dir: filepath.Join(c.dir, "audit")}); err != nil {
+	log := c.cfg.AuditLog()
+	log.DB = c.DB
+	if c.Audit, err = audit.Open(ctx, log); err != nil {
 		return err
 	}
 	pin := c.cfg.HSM.PINFile
@@ -127,6 +131,23 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
 	})
 	return err
+}
+
+// DatabaseURL says where the database is.
+func (c *Config) DatabaseURL() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return "sqlite://" + filepath.Join(c.StateDir, "trustcore.db")
+}
+
+// AuditLog says where this node's audit log is and how it is called; its database is to be opened by the caller.
+func (c *Config) AuditLog() audit.Config {
+	log := audit.Config{Dir: filepath.Join(c.StateDir, "audit"), Origin: "trustcore/audit", Now: time.Now, Logger: c.Logger}
+	if c.Node != "" {
+		log.Origin += "/" + c.Node
+	}
+	return log
 }
 
 // Close ends what is open.
