@@ -512,9 +512,21 @@ func TestSealsAreRenewedBeforeTheyEnd(t *testing.T) {
 	if c := turn(71); !c.Equal(after) {
 		t.Error("it was renewed again")
 	}
-	if who := (rights.Holder{Profile: string(pki.PartnerClient), Order: "ZU-9"}); true {
-		if _, err := o.until(t.Context(), who); err == nil {
-			t.Error("an order that is not there authorises")
+}
+
+// TestNothingIsRenewedWithoutAnOrder refuses where no order of the certificate's line is in force.
+func TestNothingIsRenewedWithoutAnOrder(t *testing.T) {
+	o := newInside(t, nil)
+	until := func(order string) error {
+		_, err := o.until(t.Context(), rights.Holder{Profile: string(pki.PartnerClient), Order: order})
+		return err
+	}
+	o.on("ZU-1", activationOf("ZU-1", "", keysOnly, ezd, key("seal", ""), inYears(1)), ezd)
+	o.must(until("ZU-1"))
+	o.off("ZZ-1", "components: [B_HSM]\n")
+	for _, order := range []string{"ZU-1", "ZU-9", ""} {
+		if err := until(order); err == nil || !strings.Contains(err.Error(), "is not in force") {
+			t.Errorf("order %q: %v", order, err)
 		}
 	}
 }

@@ -203,7 +203,7 @@ func TestEnrolUpReach(t *testing.T) {
 		t.Errorf("second run: %q, %v, %d requests", out, err, c.seen)
 	}
 	enrol[len(enrol)-1] = "other"
-	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(), "choose another folder") {
+	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(), "the token is unknown") {
 		t.Errorf("another token on an enrolled folder: %v", err)
 	}
 
