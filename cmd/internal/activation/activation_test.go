@@ -120,6 +120,13 @@ func enrol(t *testing.T, r *registry.Registry, order string) {
 	}
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // run starts a Runner and stops it when the order has come to the state.
 func run(t *testing.T, r *registry.Registry, w *world, order string, until func(*registry.Record) bool) *registry.Record {
 	t.Helper()
@@ -179,6 +186,53 @@ func TestFaults(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// renewalYAML renews the sample; resumptionYAML brings its keys back.
+var (
+	renewalYAML    = strings.Replace(orderYAML, "id: ZU-1\n", "id: ZU-2\nrenews: ZU-1\n", 1)
+	resumptionYAML = strings.Replace(orderYAML, "id: ZU-1\n", "id: ZU-3\nresume: ZU-1\n", 1)
+)
+
+// TestFaultsOfRenewal fails each step of a renewal once, before and after its effect. What is on stays on, and what the new order
+// leaves over ends once, after it has taken the old one's place.
+func TestFaultsOfRenewal(t *testing.T) {
+	for _, fault := range []string{"", "partition", "certificate", "tunnel", "suspend"} {
+		for _, effect := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", fault, effect), func(t *testing.T) {
+				t.Parallel()
+				r, w := open(t), &world{there: map[string]bool{}}
+				o := approve(t, r, orderYAML)
+				enrol(t, r, o.ID)
+				run(t, r, w, o.ID, is(registry.Active))
+				w.acts, w.fault, w.effect = nil, fault, effect
+				must(t, r.AddKey(t.Context(), o.ID, "seal", "k1"))
+				approve(t, r, renewalYAML)
+				old := run(t, r, w, o.ID, func(rec *registry.Record) bool {
+					return slices.ContainsFunc(rec.Steps, func(s registry.Step) bool { return s.Name == registry.Retired })
+				})
+				if old.State != registry.Replaced || old.ReplacedBy != "ZU-2" || !slices.Equal(w.acts, []string{"suspend"}) {
+					t.Errorf("%s by %q, acts %q", old.State, old.ReplacedBy, w.acts)
+				}
+			})
+		}
+	}
+}
+
+// TestComesBack resumes the keys before anything else.
+func TestComesBack(t *testing.T) {
+	r, w := open(t), &world{there: map[string]bool{}}
+	o := approve(t, r, orderYAML)
+	enrol(t, r, o.ID)
+	must(t, r.AddKey(t.Context(), o.ID, "seal", "k1"))
+	run(t, r, w, o.ID, is(registry.Active))
+	run(t, r, w, approve(t, r, changeYAML).ID, is(registry.CarriedOut))
+	w.acts = nil
+	back := approve(t, r, resumptionYAML)
+	run(t, r, w, back.ID, func(rec *registry.Record) bool { return strings.Contains(rec.Waiting, "enrol") })
+	if !slices.Equal(w.acts, []string{"resume"}) { // the partition finds them
+		t.Errorf("acts %q", w.acts)
 	}
 }
 
