@@ -362,17 +362,12 @@ func (d *daemon) suspend(ctx context.Context, order, by string) error {
 	if err != nil {
 		return err
 	}
-	given, err := d.registry.LineKeys(ctx, order)
-	if err != nil {
-		return err
-	}
 	on, err := d.registry.KeysOn(ctx, rec.Partner.ID)
 	if err != nil {
 		return err
 	}
 	for _, k := range keys {
-		ofLine := slices.Contains(line, k.Order) || slices.Contains(given, k.ID)
-		if !ofLine || slices.Contains(on, k.ID) || k.State != hsm.Active && k.State != hsm.Suspended {
+		if !slices.Contains(line, k.Order) || slices.Contains(on, k.ID) || k.State != hsm.Active && k.State != hsm.Suspended {
 			continue
 		}
 		if err := d.custody.HSM.Suspend(ctx, carrier, k.ID); err != nil {

@@ -220,6 +220,20 @@ func TestFaultsOfRenewal(t *testing.T) {
 	}
 }
 
+// TestFirstTunnelWaitsForTheOffice renews an order that had no tunnel: the office has to send the key.
+func TestFirstTunnelWaitsForTheOffice(t *testing.T) {
+	without := strings.NewReplacer("[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}\n", "")
+	r, w := open(t), &world{there: map[string]bool{}}
+	o := approve(t, r, without.Replace(orderYAML))
+	enrol(t, r, o.ID)
+	run(t, r, w, o.ID, is(registry.Active))
+	next := approve(t, r, renewalYAML)
+	rec := run(t, r, w, next.ID, func(rec *registry.Record) bool { return rec.Waiting != "" || rec.State == registry.Active })
+	if !strings.Contains(rec.Waiting, "enrol") || w.there["tunnel"] {
+		t.Errorf("it waits for %q, tunnel %v", rec.Waiting, w.there["tunnel"])
+	}
+}
+
 // TestComesBack resumes the keys before anything else.
 func TestComesBack(t *testing.T) {
 	r, w := open(t), &world{there: map[string]bool{}}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,5 +74,33 @@ func stateBefore(t *testing.T, url string) {
 	}
 	if rec, err := r.InForce(t.Context(), "ZU-1"); err != nil || rec == nil || rec.ID != "ZU-1" {
 		t.Errorf("in force: %+v, %v", rec, err)
+	}
+	renewalsRace(t, r)
+}
+
+// renewalsRace approves where the rules were asked a moment before another one was approved, or the order ended.
+func renewalsRace(t *testing.T, r *Registry) {
+	t.Helper()
+	insert := func(id string) error {
+		return r.db.InTx(t.Context(), func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at)
+				VALUES ($1, 'activation', 'um', '{}', 'approved', 'officer-1', '2026-01-15')`, id); err != nil {
+				return err
+			}
+			return insertComponents(t.Context(), tx, Order{ID: id, Partner: Partner{ID: "um"}, Renews: "ZU-1", Components: []Component{VPN}})
+		})
+	}
+	if err := insert("ZU-2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert("ZU-3"); !store.Taken(err) {
+		t.Errorf("a second renewal: %v", err)
+	}
+	if _, err := r.db.ExecContext(t.Context(), `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`); err != nil {
+		t.Fatal(err)
+	}
+	var no *Refusal
+	if err := insert("ZU-4"); !errors.As(err, &no) || no.Reason != "renews: order ZU-1 is ended meanwhile" {
+		t.Errorf("a renewal of an ended order: %v", err)
 	}
 }

@@ -87,7 +87,7 @@ func (r *Registry) admissibleRenewal(ctx context.Context, o Order, old *Record) 
 	case !errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("renewals of order %s: %w", old.ID, err)
 	}
-	if slices.Contains(left, VPN) && o.VPNRequest.Site != old.VPNRequest.Site {
+	if o.Has(VPN) && slices.Contains(left, VPN) && o.VPNRequest.Site != old.VPNRequest.Site {
 		return &FieldError{"vpn_request.site", fmt.Sprintf("the tunnel of order %s is that of site %s, and stays so", old.ID, old.VPNRequest.Site)}
 	}
 	if !slices.Contains(left, NetworkHSM) {
@@ -209,28 +209,19 @@ func (r *Registry) LineLeft(ctx context.Context, order string) ([]Component, err
 	return r.left(ctx, `order_id IN (SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1))`, order)
 }
 
-// LineKeys returns the ids of all keys that an order's line ever gave.
-func (r *Registry) LineKeys(ctx context.Context, order string) ([]string, error) {
-	return r.keyIDs(ctx, `WHERE order_id IN (SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1))`, order)
-}
-
-// KeysOn returns the ids of the keys that orders name whose B_HSM is on or being brought.
+// KeysOn returns the ids of a partner's keys that orders name whose B_HSM is on or being brought.
 func (r *Registry) KeysOn(ctx context.Context, partner string) ([]string, error) {
-	return r.keyIDs(ctx, `JOIN components c ON c.order_id = k.order_id AND c.component = $1 WHERE c.partner = $2 AND c.ended_by = ''`,
-		string(NetworkHSM), partner)
-}
-
-func (r *Registry) keyIDs(ctx context.Context, where string, args ...any) ([]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT k.id FROM order_keys k `+where, args...)
+	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT k.id FROM order_keys k JOIN components c ON c.order_id = k.order_id AND c.component = $1
+		WHERE c.partner = $2 AND c.ended_by = ''`, string(NetworkHSM), partner)
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, fmt.Errorf("keys of %s: %w", partner, err)
 	}
 	defer rows.Close()
 	var ids []string
 	for rows.Next() {
 		var id string
 		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("keys: %w", err)
+			return nil, fmt.Errorf("keys of %s: %w", partner, err)
 		}
 		ids = append(ids, id)
 	}

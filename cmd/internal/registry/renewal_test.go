@@ -30,7 +30,7 @@ func TestOrdersThatFollow(t *testing.T) {
 		tell func(o *office)
 	}{
 		{"renewal", renewal}, {"renewal of keys", renewalOfKeys}, {"renewal ends", renewalEnds}, {"new key of the tunnel", newKeyOfTheTunnel},
-		{"first tunnel", firstTunnel}, {"several applications", severalApplications}, {"coming back", comingBack},
+		{"first tunnel", firstTunnel}, {"keys that ended", keysThatEnded}, {"several applications", severalApplications}, {"coming back", comingBack},
 		{"renewals that cannot be", renewalsThatCannotBe}, {"two renewals", twoRenewals},
 	}
 	t.Run("sqlite", func(t *testing.T) {
@@ -273,6 +273,14 @@ func firstTunnel(o *office) {
 	must(o.T, o.Finish(o.Context(), "ZU-2", registry.Active))
 	o.want(o.tunnels(), "ZU-2 10.64.0.3 YmJi", "carried out")
 	o.want(o.granted("ZU-2"), "+k1 of ZU-2 until 2028-01-01", "carried out")
+}
+
+// keysThatEnded renews an order whose B_HSM was switched off before: it has new keys.
+func keysThatEnded(o *office) {
+	o.on(o.order())
+	o.off("ZZ-1", "[B_HSM]")
+	o.on(o.extended("ZU-2", "ZU-2026-001"))
+	o.want(o.granted("ZU-2"), "+k2 of ZU-2 until 2028-01-01, -k1 of ZU-2026-001 until 2027-01-01", "carried out")
 }
 
 // second is the same partner's order for another application.
