@@ -65,7 +65,9 @@ func (s state) exists(parts ...string) (bool, error) {
 	return err == nil, err
 }
 
+const defaultState = "var"
+
 // stateFlag adds --state to a command.
 func stateFlag(c *cobra.Command, dir *string) {
-	c.PersistentFlags().StringVar(dir, "state", "var", "`folder` of the appliance")
+	c.PersistentFlags().StringVar(dir, "state", defaultState, "`folder` of the appliance")
 }
