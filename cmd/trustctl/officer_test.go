@@ -22,6 +22,15 @@ func TestYears(t *testing.T) {
 	c.suspendedAndReleased()
 	c.revoked()
 	c.expires()
+	c.fails("another trustctl up serves the state", "break-glass", "--reason", "a test", "--as", "officer-1")
+	a.end(t)
+	before := c.serial("officer-1")
+	if out := c.does("break-glass", "--reason", "a test", "--as", "officer-1"); c.serial("officer-1") == before {
+		t.Error(out)
+	}
+	c.fails("is revoked", "break-glass", "--reason", "a test", "--as", "officer-3")
+	a = w.serve(t, dir)
+	c.does("order", "show", "--as", "officer-1")
 	a.end(t)
 }
 
