@@ -123,9 +123,15 @@ func (l *layout) check() error {
 	return nil
 }
 
-func (o *upOptions) loadLayout(st state) (*layout, error) {
+// layout reads where everything listens.
+func (s state) layout() (*layout, error) {
 	l := &layout{}
-	if err := config.Load(st.path("config", "trustctl.yaml"), l); err != nil {
+	return l, config.Load(s.path("config", "trustctl.yaml"), l)
+}
+
+func (o *upOptions) loadLayout(st state) (*layout, error) {
+	l, err := st.layout()
+	if err != nil {
 		return nil, err
 	}
 	if l.interfaces() != o.privileged() {
