@@ -101,6 +101,11 @@ func (b *breakGlass) run(ctx context.Context, in io.Reader, out io.Writer) (err 
 	if err != nil {
 		return err
 	}
+	if b.config == "" {
+		if _, err := st.adopt(out); err != nil {
+			return err
+		}
+	}
 	cfg, err := st.custody(b.config)
 	if err != nil {
 		return err

@@ -29,9 +29,29 @@ func TestYears(t *testing.T) {
 		t.Error(out)
 	}
 	c.fails("is revoked", "break-glass", "--reason", "a test", "--as", "officer-3")
-	a = w.serve(t, dir)
+	if os.Geteuid() == 0 {
+		c.movesAsVersion1()
+	}
+	a = w.serve(t, c.dir)
 	c.does("order", "show", "--as", "officer-1")
 	a.end(t)
+}
+
+// movesAsVersion1 gives the state the configuration that version 1 wrote, and another place.
+func (c *cli) movesAsVersion1() {
+	c.t.Helper()
+	for name, text := range version1 {
+		text = strings.ReplaceAll(strings.Replace(text, `, "/srv/older/root.pem", "/mnt/srv/old/root.pem"`, "", 1), "/srv/old/", c.dir+"/")
+		text = strings.Replace(text, "\ndatabase:", "\n# database:", 1)
+		if err := os.WriteFile(filepath.Join(c.dir, "config", name), []byte(text), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	to := filepath.Join(c.w.folder(c.t), "moved")
+	if err := os.Rename(c.dir, to); err != nil {
+		c.t.Fatal(err)
+	}
+	c.dir = to
 }
 
 // cli is the command line over one state.

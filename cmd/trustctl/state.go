@@ -50,15 +50,12 @@ func (s state) custody(file string) (custody.Config, error) {
 	if file == "" {
 		file = s.path("config", "trustd.yaml")
 	}
-	part := struct {
-		custody.Config `koanf:",squash"`
-		Rest           map[string]any `koanf:",remain"` // is trustd's own matter
-	}{Config: custody.Defaults()}
-	if err := config.Load(file, &part); err != nil {
+	c := trustdFile{Config: custody.Defaults()}
+	if err := config.Load(file, &c); err != nil {
 		return custody.Config{}, err
 	}
-	part.Logger = slog.New(slog.DiscardHandler)
-	return part.Config, nil
+	c.Logger = slog.New(slog.DiscardHandler)
+	return c.Config, nil
 }
 
 // make makes the folder and says in one sentence what is wrong when it can't be written.

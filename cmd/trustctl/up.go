@@ -99,7 +99,7 @@ func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
 		return err
 	}
 	if known {
-		a.layout, err = o.loadLayout(a.state)
+		a.layout, err = o.loadLayout(a.state, a.out)
 	} else {
 		a.layout, err = o.newLayout(a.state)
 	}
