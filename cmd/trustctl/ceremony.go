@@ -28,7 +28,8 @@ func ceremonyCommand() *cobra.Command {
 		Long: `Performs a key ceremony: the plan is checked and rehearsed with throw-away keys, then the keys of the root,
 the issuing authority, the OCSP responder and the time-stamping unit are made in the HSM, their attributes
 read back, and every step written to a chained transcript that the new root signs. Then the first
-certificates are issued: the daemons' and the officers'. trustd must not run.
+certificates are issued: the daemons' and the officers'. trustd must not run. Last the recovery shares are printed,
+each of which confirms trustctl break-glass once: they are nowhere else, so let each be sealed in an envelope.
 
   trustctl ceremony --print-plan > plan.yaml     the plan of a demonstration, to begin with
   trustctl ceremony --plan plan.yaml --officer officer-1 --officer officer-2
@@ -52,6 +53,13 @@ certificates are issued: the daemons' and the officers'. trustd must not run.
 		if err != nil {
 			return err
 		}
+		p.handOver = func(shares []string) error {
+			if len(shares) == 0 {
+				return nil
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "\n%s", recoveryText(shares))
+			return err
+		}
 		return perform(c.Context(), st, cfg, text, p, os.Stdout)
 	}
 	stateFlag(c, &dir)
@@ -60,6 +68,7 @@ certificates are issued: the daemons' and the officers'. trustd must not run.
 	f.BoolVar(&printPlan, "print-plan", false, "print the demonstration's plan and end")
 	f.StringArrayVar(&p.officers, "officer", []string{"officer-1", "officer-2"}, "`name` of an officer to give a certificate; repeat for more")
 	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
+	f.IntVar(&p.shares, "recovery-shares", defaultShares, fmt.Sprintf("`number` of recovery shares, 0 to %d; they are printed once", custody.MaxShares))
 	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
 	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
 	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir, &cfg))
@@ -97,7 +106,14 @@ func ceremonyVerify(dir *string) *cobra.Command {
 }
 
 // parties are who gets the first certificates.
-type parties struct{ officers, hosts []string }
+type parties struct {
+	officers, hosts []string
+	shares          int                         // of recovery
+	handOver        func(shares []string) error // gives them away
+}
+
+// defaultShares is how many recovery shares a ceremony makes.
+const defaultShares = 3
 
 // daemonServers and daemonClients are the daemons' identities by profile.
 var (
@@ -139,7 +155,27 @@ func perform(ctx context.Context, st state, cfg custody.Config, planText []byte,
 	if _, err := fmt.Fprint(out, result.Transcript.Text()); err != nil {
 		return err
 	}
+	shares, err := c.MakeShares(ctx, p.shares)
+	if err != nil {
+		return err
+	}
+	if err := p.handOver(shares); err != nil {
+		return err
+	}
 	return issueFirst(ctx, st, c, p)
+}
+
+// recoveryText is what is handed over with recovery shares.
+func recoveryText(shares []string) string {
+	text := `Recovery shares. Each of them confirms ` + "`trustctl break-glass`" + ` once, when no officer's key can be used any more. They are shown
+this once, and whoever has one and the host makes certificates for officers: seal each in an envelope and keep
+the envelopes apart from the host and from each other.
+
+`
+	for i, s := range shares {
+		text += fmt.Sprintf("%2d  %s\n", i+1, s)
+	}
+	return text
 }
 
 // issueFirst issues the daemons' and officers' certificates.

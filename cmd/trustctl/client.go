@@ -9,28 +9,69 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/identity"
+	"trustcore/cmd/internal/registry"
 	"trustcore/internal/problem"
 )
 
 // officer speaks to trustd as one officer.
 type officer struct {
-	url    string
-	client *http.Client
+	identity identity.Identity
+	url      string
+	client   *http.Client
 }
 
 // officerFlags choose the officer and the appliance.
-type officerFlags struct{ state, as, server string }
+type officerFlags struct {
+	state, as, server string
+	asJSON            bool
+}
 
 func (f *officerFlags) add(c *cobra.Command) {
 	stateFlag(c, &f.state)
 	c.PersistentFlags().StringVar(&f.as, "as", "officer-1", "which `officer` acts: the name of a certificate in the state's folder officers")
 	c.PersistentFlags().StringVar(&f.server, "server", "", "https `URL` of trustd (default from the state's configuration)")
+}
+
+// group makes a command of subcommands that an officer runs, all of which can answer in JSON.
+func (f *officerFlags) group(use, short, long string) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long}
+	f.add(c)
+	c.PersistentFlags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	return c
+}
+
+// do makes a subcommand that asks trustd and shows the answer.
+func (f *officerFlags) do(use, short string, args cobra.PositionalArgs,
+	run func(ctx context.Context, o *officer, args []string) (any, error)) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, args []string) error {
+		o, err := f.open()
+		if err != nil {
+			return err
+		}
+		answer, err := run(c.Context(), o, args)
+		if err != nil {
+			return err
+		}
+		return show(c.OutOrStdout(), answer, f.asJSON)
+	}}
+}
+
+// again repeats the flags that choose the appliance, for a command that another officer is told to run.
+func (f *officerFlags) again(as string) string {
+	text := " --as " + as
+	if f.state != defaultState {
+		text += " --state " + f.state
+	}
+	if f.server != "" {
+		text += " --server " + f.server
+	}
+	return text
 }
 
 func (f *officerFlags) open() (*officer, error) {
@@ -40,8 +81,8 @@ func (f *officerFlags) open() (*officer, error) {
 	}
 	url := f.server
 	if url == "" {
-		var l layout
-		if err := config.Load(st.path("config", "trustctl.yaml"), &l); err != nil {
+		l, err := st.layout()
+		if err != nil {
 			return nil, fmt.Errorf("%w; start the appliance with `trustctl up`, or name --state or --server", err)
 		}
 		url = l.Trustd
@@ -54,7 +95,7 @@ func newOfficer(url string, id identity.Identity) (*officer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--as: %w", err)
 	}
-	return &officer{url: strings.TrimSuffix(url, "/"), client: &http.Client{
+	return &officer{identity: id, url: strings.TrimSuffix(url, "/"), client: &http.Client{
 		Transport: &http.Transport{TLSClientConfig: tls, ForceAttemptHTTP2: true}, Timeout: 2 * time.Minute,
 	}}, nil
 }
@@ -109,9 +150,30 @@ func problemIn(response *http.Response, data []byte) error {
 	return &p
 }
 
+// show writes an answer for people, or as JSON for programs.
+func show(out io.Writer, v any, asJSON bool) error {
+	if asJSON {
+		return writeJSON(out, v)
+	}
+	switch v := v.(type) {
+	case *registry.Record:
+		return showOrder(out, v)
+	case *[]registry.Record:
+		return showOrders(out, *v)
+	case interface{ show(out io.Writer) error }:
+		return v.show(out)
+	}
+	return nil
+}
+
+// table aligns columns; the first row is their names.
+func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
+
 // printJSON writes a value for programs.
-func printJSON(v any) error {
-	e := json.NewEncoder(os.Stdout)
+func printJSON(v any) error { return writeJSON(os.Stdout, v) }
+
+func writeJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }

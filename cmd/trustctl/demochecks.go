@@ -42,16 +42,11 @@ func programAt(ctx context.Context, start func(*exec.Cmd) error, name string, ar
 	return out, nil
 }
 
-// openssl is a command of openssl that verifies at the time of this process: the clock of openssl may be another one.
-func openssl(command string, args ...string) []string {
-	return append([]string{command, "-attime", strconv.FormatInt(time.Now().Unix(), 10)}, args...)
-}
-
 func (d *demonstration) pki(name string) string { return d.state.path("trustd", "pki", name) }
 
 func (d *demonstration) certificate(ctx context.Context) (string, error) {
 	client := d.file("office/certificate.pem")
-	if _, err := program(ctx, "openssl", openssl("verify", "-CAfile", d.pki("root.pem"), "-untrusted", d.pki("issuing.pem"), client)...); err != nil {
+	if _, err := program(ctx, "openssl", "verify", "-CAfile", d.pki("root.pem"), "-untrusted", d.pki("issuing.pem"), client); err != nil {
 		return "", err
 	}
 	return "", d.ocsp(ctx, client, ": good")
@@ -59,8 +54,8 @@ func (d *demonstration) certificate(ctx context.Context) (string, error) {
 
 // ocsp asks our responder with openssl and expects an answer.
 func (d *demonstration) ocsp(ctx context.Context, certificate, want string) error {
-	out, err := programAt(ctx, d.spawn, "openssl", openssl("ocsp", "-issuer", d.pki("issuing.pem"), "-cert", certificate, "-url", d.layout.PKIURL+"/ocsp",
-		"-CAfile", d.pki("root.pem"), "-verify_other", d.pki("issuing.pem"))...)
+	out, err := programAt(ctx, d.spawn, "openssl", "ocsp", "-issuer", d.pki("issuing.pem"), "-cert", certificate, "-url", d.layout.PKIURL+"/ocsp",
+		"-CAfile", d.pki("root.pem"), "-verify_other", d.pki("issuing.pem"))
 	if err != nil {
 		return err
 	}
@@ -234,13 +229,13 @@ func (d *demonstration) opensslPDF(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = program(ctx, "openssl", openssl("cms", "-verify", "-binary", "-inform", "DER", "-in", d.file("document.cms"), "-content", d.file("document.covered"),
-		"-CAfile", d.pki("root.pem"), "-purpose", "any", "-out", os.DevNull)...)
+	_, err = program(ctx, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", d.file("document.cms"), "-content", d.file("document.covered"),
+		"-CAfile", d.pki("root.pem"), "-purpose", "any", "-out", os.DevNull)
 	return "", err
 }
 
 func (d *demonstration) xmlsec(ctx context.Context) (string, error) {
-	_, err := program(ctx, "xmlsec1", "--verify", "--verification-gmt-time", time.Now().UTC().Format(time.DateTime), "--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
+	_, err := program(ctx, "xmlsec1", "--verify", "--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
 		"--trusted-pem", d.pki("root.pem"), "--untrusted-pem", d.pki("issuing.pem"), "--enabled-key-data", "x509", d.file("document-sealed.xml"))
 	return "", err
 }

@@ -48,16 +48,18 @@ func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trustctl",
 		Short: "Operate the trust core",
-		Long: `trustctl operates the trust core of a data centre: it submits and approves orders, performs key
-ceremonies, verifies documents and certificates, proves the audit log, and runs the whole appliance on
-one machine (trustctl up).
+		Long: `trustctl operates the trust core of a data centre: it submits and approves orders, certifies officers, suspends
+and revokes certificates, performs key ceremonies, verifies documents and certificates, proves the audit log,
+and runs the whole appliance on one machine (trustctl up).
 
 Exit status: 0 done; 1 it could not be done, the reason is on standard error or in the document's line; 3 when
-trustctl verify found a document that is not TOTAL-PASSED, or trustctl chain a certificate that is not valid.`,
+trustctl verify found a document that is not TOTAL-PASSED, trustctl chain a certificate that is not valid, or
+trustctl expiring something that people must do now.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
 		configCommand(), consoleCommand(), benchCommand())
+	c.AddCommand(certificateCommand(), motionCommand(), officerCommand(), expiringCommand(), breakGlassCommand())
 	refuseUnknown(c)
 	return c
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,57 +15,37 @@ import (
 
 func orderCommand() *cobra.Command {
 	var f officerFlags
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "order",
-		Short: "Submit, show, approve and reject orders",
-		Long: `An activation order (+) switches components on for a partner, a change order (-) switches them off.
+	c := f.group("order", "Submit, show, approve and reject orders", `An activation order (+) switches components on for a partner, a change order (-) switches them off.
 One officer submits, another approves; from then on the order is carried out.
 
   trustctl order submit order.yaml --as officer-1
   trustctl order approve ZU-2026-001 --as officer-2    prints the office's one-time token
-  trustctl order show ZU-2026-001`,
-	}
-	f.add(c)
-	c.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	do := func(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, o *officer, args []string) (any, error)) *cobra.Command {
-		return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, args []string) error {
-			o, err := f.open()
-			if err != nil {
-				return err
-			}
-			answer, err := run(c.Context(), o, args)
-			if err != nil {
-				return err
-			}
-			return show(answer, asJSON)
-		}}
-	}
+  trustctl order show ZU-2026-001`)
 	var reason string
-	reject := do("reject ID --reason TEXT", "Decline a submitted order", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+	reject := f.do("reject ID --reason TEXT", "Decline a submitted order", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 		return o.reject(ctx, args[0], reason)
 	})
 	reject.Flags().StringVar(&reason, "reason", "", "why; the submitter reads it")
 	c.AddCommand(
-		do("submit FILE", "Submit an order file (YAML); another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+		f.do("submit FILE", "Submit an order file (YAML); another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
 				return nil, err
 			}
 			return o.submit(ctx, data)
 		}),
-		do("show [ID]", "Show one order, or all", cobra.MaximumNArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+		f.do("show [ID]", "Show one order, or all", cobra.MaximumNArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			if len(args) == 1 {
 				return o.order(ctx, args[0])
 			}
 			var all []registry.Record
 			return &all, o.call(ctx, "GET", "/v1/orders", nil, &all)
 		}),
-		do("approve ID", "Approve an order that another officer submitted", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+		f.do("approve ID", "Approve an order that another officer submitted", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			return o.approve(ctx, args[0])
 		}),
 		reject,
-		do("token ID", "Make a new one-time token for the office; the old one is void", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+		f.do("token ID", "Make a new one-time token for the office; the old one is void", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			return o.token(ctx, args[0])
 		}),
 	)
@@ -111,28 +91,27 @@ func (o *officer) token(ctx context.Context, id string) (*token, error) {
 	return &t, o.call(ctx, "POST", "/v1/orders/token", map[string]string{"id": id}, &t)
 }
 
-func show(v any, asJSON bool) error {
-	if asJSON {
-		return printJSON(v)
+func showOrders(out io.Writer, all []registry.Record) error {
+	w := table(out)
+	fmt.Fprintln(w, "ORDER\tKIND\tPARTNER\tCOMPONENTS\tSTATE\tSUBMITTED")
+	for _, r := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s by %s\n", r.ID, r.Kind, r.Partner.ID, r.Components, r.State, r.SubmittedAt.Format(time.DateTime), r.SubmittedBy)
 	}
-	switch v := v.(type) {
-	case *registry.Record:
-		showOrder(v)
-	case *[]registry.Record:
-		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ORDER\tKIND\tPARTNER\tCOMPONENTS\tSTATE\tSUBMITTED")
-		for _, r := range *v {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s by %s\n", r.ID, r.Kind, r.Partner.ID, r.Components, r.State, r.SubmittedAt.Format(time.DateTime), r.SubmittedBy)
-		}
-		return w.Flush()
-	case *token:
-		fmt.Printf("order %s is approved; at the office run\n  trustlink enrol --url %s --token %s\n", v.Order, v.URL, v.Token)
-	}
-	return nil
+	return w.Flush()
 }
 
-func showOrder(r *registry.Record) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+// show says what to do with the token. It does not stand in the command: everybody on the office's machine could read it there.
+func (t *token) show(out io.Writer) error {
+	_, err := fmt.Fprintf(out, `order %s is approved. The office's token, good for one enrolment:
+  %s
+Give it to the office with the file identity/ca.pem of the state. There run, and type the token:
+  trustlink enrol --url %s --token - --ca ca.pem
+`, t.Order, t.Token, t.URL)
+	return err
+}
+
+func showOrder(out io.Writer, r *registry.Record) error {
+	w := table(out)
 	fmt.Fprintf(w, "order\t%s (%s)\npartner\t%s\ncomponents\t%v\nstate\t%s\n", r.ID, r.Kind, r.Partner.ID, r.Components, r.State)
 	fmt.Fprintf(w, "submitted\t%s by %s\n", r.SubmittedAt.Format(time.RFC3339), r.SubmittedBy)
 	if r.DecidedAt != nil {
@@ -147,5 +126,5 @@ func showOrder(r *registry.Record) {
 	if r.Waiting != "" {
 		fmt.Fprintf(w, "waiting\t%s\n", r.Waiting)
 	}
-	_ = w.Flush() // a terminal or pipe that is gone: nobody to tell
+	return w.Flush()
 }

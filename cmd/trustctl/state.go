@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/identity"
 )
 
@@ -42,6 +45,19 @@ func (s state) identity(folder, name string) identity.Identity {
 	return identity.Identity{Certificate: s.path(folder, name+".pem"), Key: s.path(folder, name+".key"), CA: s.ca()}
 }
 
+// custody reads what trustd's configuration says of keys, database and authority. "" is the file in the state.
+func (s state) custody(file string) (custody.Config, error) {
+	if file == "" {
+		file = s.path("config", "trustd.yaml")
+	}
+	c := trustdFile{Config: custody.Defaults()}
+	if err := config.Load(file, &c); err != nil {
+		return custody.Config{}, err
+	}
+	c.Logger = slog.New(slog.DiscardHandler)
+	return c.Config, nil
+}
+
 // make makes the folder and says in one sentence what is wrong when it can't be written.
 func (s state) make() error {
 	for _, d := range []string{"config", "identity", "officers", "trustd", "vpnd", "verifyd", "log"} {
@@ -65,7 +81,9 @@ func (s state) exists(parts ...string) (bool, error) {
 	return err == nil, err
 }
 
+const defaultState = "var"
+
 // stateFlag adds --state to a command.
 func stateFlag(c *cobra.Command, dir *string) {
-	c.PersistentFlags().StringVar(dir, "state", "var", "`folder` of the appliance")
+	c.PersistentFlags().StringVar(dir, "state", defaultState, "`folder` of the appliance")
 }

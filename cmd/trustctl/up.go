@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/internal/durable"
 	"trustcore/pki/ceremony"
 )
 
@@ -98,7 +99,7 @@ func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
 		return err
 	}
 	if known {
-		a.layout, err = o.loadLayout(a.state)
+		a.layout, err = o.loadLayout(a.state, a.out)
 	} else {
 		a.layout, err = o.newLayout(a.state)
 	}
@@ -125,12 +126,17 @@ func (o *upOptions) found(ctx context.Context, a *appliance) error {
 		started := time.Now()
 		cfg := custody.Defaults()
 		cfg.PKIURL = l.PKIURL
-		err := perform(ctx, st, cfg, ceremony.Default(l.PKIURL), parties{officers: officers, hosts: l.hosts()}, io.Discard)
+		recovery := st.path("officers", "recovery.txt")
+		p := parties{officers: officers, hosts: l.hosts(), shares: defaultShares, handOver: func(shares []string) error {
+			return durable.WriteFile(recovery, []byte(recoveryText(shares)), 0o600)
+		}}
+		err := perform(ctx, st, cfg, ceremony.Default(l.PKIURL), p, io.Discard)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "first start: key ceremony performed in %s, transcript in %s\n",
 			since(started), st.path("trustd", "pki", "transcript.txt"))
+		fmt.Fprintf(a.out, "the recovery shares for trustctl break-glass lie in %s: move them off this machine\n", recovery)
 	}
 	return l.write(st, o)
 }

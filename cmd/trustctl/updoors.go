@@ -105,7 +105,8 @@ func (a *appliance) settle(ctx context.Context, known bool) error {
 	if !known {
 		return nil
 	}
-	return a.state.rewrite(was.replacer(a.layout))
+	changes := was.replacer(a.layout)
+	return a.state.rewrite(func(_, text string) (string, error) { return changes.Replace(text), nil })
 }
 
 // openFree moves the layout until no port is taken. The reason is why it had to, or nil.
@@ -169,20 +170,6 @@ func (l *layout) replacer(to *layout) *strings.Replacer {
 		pairs = append(pairs, l.local(port), to.local(port))
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-// rewrite changes all configuration files, trustctl's own last.
-func (s state) rewrite(changes *strings.Replacer) error {
-	for _, name := range []string{"trustd.yaml", "vpnd.yaml", "verifyd.yaml", "trustctl.yaml"} {
-		text, err := os.ReadFile(s.path("config", name))
-		if err == nil {
-			err = os.WriteFile(s.path("config", name), []byte(changes.Replace(string(text))), 0o600)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // enter makes the network in which the daemons of a demonstration with interfaces live, and doors there beside

@@ -24,11 +24,11 @@ type serving struct {
 }
 
 // serve starts trustctl up and waits until it serves. The test's end ends it, if nothing did before.
-func (w *world) serve(t *testing.T, dir string) *serving {
+func (w *world) serve(t *testing.T, dir string, flags ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // what is not said by then is never said
 	t.Cleanup(cancel)
-	s := &serving{cmd: w.command(ctx, "up", "--demo", "--state", dir)}
+	s := &serving{cmd: w.command(ctx, append([]string{"up", "--state", dir}, flags...)...)}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestHostStaysAsItIs(t *testing.T) {
 				nft add table inet trustcore; nft add table ip mine`)
 			before, sockets := w.look(t, hostState), w.look(t, hostSockets)
 			dir := w.folder(t)
-			a := w.serve(t, dir)
+			a := w.serve(t, dir, "--demo")
 			if during := w.look(t, hostState); during != before {
 				t.Errorf("while it serves the host is\n%s\nand was\n%s", during, before)
 			}
@@ -159,7 +159,7 @@ func TestBesideAnother(t *testing.T) {
 			w := newWorld(t, uid)
 			known, served := w.folder(t), w.folder(t)
 			w.must(t, "up", "--demo", "--once", "--state", known)
-			a := w.serve(t, served)
+			a := w.serve(t, served, "--demo")
 			for what, dir := range map[string]string{"a new state": w.folder(t), "a state with the same ports": known} {
 				out := w.must(t, "up", "--demo", "--once", "--state", dir)
 				if !strings.Contains(out, "perhaps another appliance: this one takes the TCP ports from 8460 on") {

@@ -128,7 +128,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	return gateway.New(gateway.Config{
-		Module: d.custody.HSM, Grants: d.grants, Audit: d.custody.Audit, Now: time.Now,
+		Module: d.custody.HSM, Grants: d.grants, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,15 +28,17 @@ import (
 	"trustcore/vpn"
 )
 
-// How a step of an order fails: before it does anything, after it did everything, or trustd dies at one of these points.
+// How a step of an order fails: before it does anything, after it did everything, that and the registry knows nothing of it, or
+// trustd dies at one of these points.
 const (
-	failsBefore = "fails"
-	failsDone   = "fails, though done"
-	diesBefore  = "dies before it"
-	diesDone    = "dies when it is done"
+	failsForgotten = "fails, done and forgotten"
+	failsBefore    = "fails"
+	failsDone      = "fails, though done"
+	diesBefore     = "dies before it"
+	diesDone       = "dies when it is done"
 )
 
-var faults = []string{failsBefore, failsDone, diesBefore, diesDone}
+var faults = []string{failsBefore, failsDone, failsForgotten, diesBefore, diesDone}
 
 // stepNames are the acts that orders consist of.
 var stepNames = []string{"partition", "certificate", "tunnel", "tunnel gone", "revoke", "suspend"}
@@ -44,6 +47,7 @@ var stepNames = []string{"partition", "certificate", "tunnel", "tunnel gone", "r
 type fault struct {
 	step, mode string
 	times      int
+	forget     func() // takes what was done from the registry
 	mu         sync.Mutex
 }
 
@@ -67,8 +71,11 @@ func (f *fault) around(step string, do func() error) error {
 		return errFault
 	}
 	err := do()
-	if f.mode == diesDone {
+	switch f.mode {
+	case diesDone:
 		die()
+	case failsForgotten:
+		f.forget()
 	}
 	return errors.Join(err, errFault)
 }
@@ -123,6 +130,7 @@ func TestFaultsOfEveryStep(t *testing.T) {
 				o.takeAway("ZZ-1")
 				o.awaitState("ZZ-1", registry.CarriedOut)
 				o.wantNothingLeft()
+				o.wantFaults()
 			})
 		}
 	}
@@ -136,7 +144,7 @@ func TestChangeOrderOverAStuckActivation(t *testing.T) {
 	for _, step := range stepNames[:3] {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
-			o := newOutside(t, &fault{step: step, mode: failsDone, times: 1 << 30})
+			o := newOutside(t, &fault{step: step, mode: failsForgotten, times: 1 << 30})
 			o.bring("ZU-1")
 			o.await("the fault", func() bool { return strings.Contains(o.order("ZU-1").Waiting, errFault.Error()) })
 			o.takeAway("ZZ-1")
@@ -152,7 +160,28 @@ type outside struct {
 	*world
 	fault *fault
 	ports map[string]string // guarded by mu
+	lives int               // of trustd; guarded by mu
 	mu    sync.Mutex
+}
+
+// wantFaults fails when the faults that the test is about did not happen.
+func (o *outside) wantFaults() {
+	o.t.Helper()
+	o.mu.Lock()
+	lives := o.lives
+	o.mu.Unlock()
+	log, err := os.ReadFile(filepath.Join(o.dir, "log"))
+	o.must(err)
+	switch o.fault.mode {
+	case diesBefore, diesDone:
+		if lives != o.fault.times+1 {
+			o.t.Errorf("trustd had %d lives, want %d", lives, o.fault.times+1)
+		}
+	default:
+		if n := strings.Count(string(log), errFault.Error()); n < min(o.fault.times, 2) {
+			o.t.Errorf("the step failed %d times", n)
+		}
+	}
 }
 
 var foundation struct {
@@ -187,7 +216,7 @@ const childArgument = "trustd-with-a-fault"
 func newOutside(t *testing.T, f *fault) *outside {
 	t.Helper()
 	o := &outside{world: &world{t: t, dir: t.TempDir()}, fault: f}
-	o.must(os.CopyFS(o.dir, os.DirFS(founded(t))))
+	o.must(exec.CommandContext(t.Context(), "cp", "-a", founded(t)+"/.", o.dir).Run()) // with modes: open PIN files are refused
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { o.keep(ctx) })
@@ -199,14 +228,21 @@ func newOutside(t *testing.T, f *fault) *outside {
 
 // keep starts trustd, and again whenever it dies; a fault that kills happens once in each of the first lives.
 func (o *outside) keep(ctx context.Context) {
+	runtime.LockOSThread() // the kernel ends the process when the thread that started it ends
 	for times := o.fault.times; ctx.Err() == nil; times-- {
-		lives := 1
-		if o.fault.mode == failsBefore || o.fault.mode == failsDone {
-			lives = o.fault.times
-		} else if times <= 0 {
-			lives = 0
+		faults := 1
+		switch o.fault.mode {
+		case diesBefore, diesDone:
+			if times <= 0 {
+				faults = 0
+			}
+		default:
+			faults = o.fault.times
 		}
-		text, _ := json.Marshal(childConfig{o.dir, o.fault.step, o.fault.mode, lives}) // strings and a number: it can't fail
+		o.mu.Lock()
+		o.lives++
+		o.mu.Unlock()
+		text, _ := json.Marshal(childConfig{o.dir, o.fault.step, o.fault.mode, faults}) // strings and a number: it can't fail
 		cmd := exec.CommandContext(ctx, "/proc/self/exe", childArgument, string(text))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -248,7 +284,13 @@ func serveFaulty(text string) error {
 		fmt.Fprintln(os.Stderr, err)
 		return err
 	}
-	f := &fault{step: c.Step, mode: c.Mode, times: c.Times}
+	f := &fault{step: c.Step, mode: c.Mode, times: c.Times, forget: func() {
+		for _, table := range []string{"certificates", "keys"} {
+			if _, err := d.custody.DB.ExecContext(ctx, "DELETE FROM "+table); err != nil {
+				panic(err)
+			}
+		}
+	}}
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: f.in(d.steps()), Logger: cfg.Logger}); err != nil {
 		return err
 	}

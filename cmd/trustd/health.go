@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/internal/audit"
 )
 
 // operations tells of the services: each can't serve while something that it needs now can't. What is for people to mend in days
@@ -28,19 +29,20 @@ func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations 
 		return func(context.Context) error { return d.ca.Serves(service) }
 	}
 	return httpserver.Operations{Metrics: metrics, Findings: d.findings, Services: map[string]need{
-		"admin":     all(d.databaseReady),
-		"console":   all(d.databaseReady),
-		"enrolment": all(d.databaseReady, d.tokenReady),
-		"gateway":   all(d.databaseReady, d.tokenReady),
-		"ocsp":      authority("ocsp"), // answers that were signed before go on without token and database
+		"admin":     all(d.databaseReady, d.auditReady),
+		"console":   all(d.databaseReady, d.auditReady),
+		"enrolment": all(d.databaseReady, d.auditReady, func(context.Context) error { return d.custody.CanIssue() }),
+		"gateway":   all(d.databaseReady, d.auditReady, func(context.Context) error { return d.custody.HSM.Health() }),
+		"ocsp":      authority("ocsp"), // answers that were signed before go on without token, log and database
 		"crl":       authority("crl"),
-		"tsa":       all(authority("tsa"), d.tokenReady, d.databaseReady),
+		"tsa":       all(d.databaseReady, authority("tsa")),
 	}}
 }
 
-func (d *daemon) tokenReady(context.Context) error {
-	if err := d.custody.HSM.Health(); err != nil {
-		return fmt.Errorf("HSM: %w", err)
+// auditReady: nothing is done that can't be recorded.
+func (d *daemon) auditReady(context.Context) error {
+	if err := d.custody.Audit.Health(); err != nil && !errors.Is(err, audit.ErrBehind) {
+		return err
 	}
 	return nil
 }
@@ -62,6 +64,12 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 			state = httpserver.Red
 		}
 		found = append(found, httpserver.Finding{State: state, What: f.What, Remedy: f.Remedy})
+	}
+	if err := d.custody.Audit.Health(); errors.Is(err, audit.ErrBehind) {
+		found = append(found, httpserver.Finding{State: httpserver.Amber, What: err.Error(), Remedy: "look at the disk of the audit log and at the database"})
+	}
+	if err := d.custody.HSM.Health(); err != nil {
+		found = append(found, httpserver.Finding{State: httpserver.Red, What: "HSM: " + err.Error(), Remedy: "see 'The HSM's faults' in docs/operations.md"})
 	}
 	if end, failed := d.self.State(); failed != nil {
 		found = append(found, httpserver.Finding{State: httpserver.Amber, Remedy: "look at the HSM and the log; it is tried again every five minutes",

@@ -39,6 +39,15 @@ func (d *daemon) standing(ctx context.Context, presented *x509.Certificate) (rig
 	return rights.Holder{}, err
 }
 
+// owner names partner and order of an office's certificate, for the gateway's refusals.
+func (d *daemon) owner(ctx context.Context, client *x509.Certificate) (partner, order string) {
+	who, err := d.standing(ctx, client)
+	if err != nil {
+		return "", ""
+	}
+	return who.Partner, who.Order
+}
+
 func holder(c pki.Certificate) rights.Holder {
 	return rights.Holder{Profile: string(c.Profile), Name: c.CommonName, Partner: c.Partner, Order: c.Order, Serial: c.Serial}
 }

@@ -20,7 +20,7 @@ type Config struct {
 	Listen     string            `koanf:"listen"`      // address of the interface for applications (TLS)
 	Identity   identity.Identity `koanf:"identity"`    // verifyd's own certificate
 	Clients    string            `koanf:"clients"`     // "none" (default on loopback) or "certificate": callers must show one of identity.ca
-	Trustd     string            `koanf:"trustd"`      // https URL of trustd's interface for daemons: it says whose certificates count
+	Trustd     string            `koanf:"trustd"`      // https URL of trustd's interface for daemons: it renews the own certificate and says whose count
 	ClientsFor time.Duration     `koanf:"clients_for"` // for so long callers are let in by what trustd said last, default 24h
 	Operations string            `koanf:"operations"`  // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
 	StateDir   string            `koanf:"state_dir"`   // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
@@ -76,8 +76,10 @@ func (c *Config) Check() error {
 		return fmt.Errorf("clients: %q is neither none nor certificate", c.Clients)
 	case c.Clients == "none" && !listen.Addr().IsLoopback():
 		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
-	case c.Clients == "certificate" && !strings.HasPrefix(c.Trustd, "https://"):
+	case c.Clients == "certificate" && c.Trustd == "":
 		return errors.New("trustd: write the https URL of trustd's admin interface, which says whose certificates count")
+	case c.Trustd != "" && !strings.HasPrefix(c.Trustd, "https://"):
+		return fmt.Errorf("trustd: %q is not an https URL", c.Trustd)
 	case c.ClientsFor < minClientsFor:
 		return fmt.Errorf("clients_for: %s is too short: at least %s", c.ClientsFor, minClientsFor)
 	case !filepath.IsAbs(c.StateDir):

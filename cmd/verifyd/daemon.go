@@ -163,7 +163,11 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 			return err
 		}
 	}
-	servers, err := listen(ctx, cfg, j, known, metrics, log)
+	own, err := newRenewal(cfg, log)
+	if err != nil {
+		return err
+	}
+	servers, err := listen(ctx, cfg, j, own, known, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -174,6 +178,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	for _, s := range servers {
 		group.Go(s.Serve(ctx))
 	}
+	group.Go(func() error { return own.run(ctx) })
 	group.Go(func() error { return j.trust.run(ctx, cfg.Reload, hangup) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
@@ -192,7 +197,8 @@ func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
 
 // listen opens both listeners before anything is served, so that a port that is taken stops the start. known is nil where
 // callers show no certificate.
-func listen(ctx context.Context, cfg Config, j *judge, known *clients, metrics *prometheus.Registry, log *slog.Logger) ([]httpserver.Server, error) {
+func listen(ctx context.Context, cfg Config, j *judge, own renewal, known *clients, metrics *prometheus.Registry,
+	log *slog.Logger) ([]httpserver.Server, error) {
 	validation, err := newAPI(cfg, j, log)
 	if err != nil {
 		return nil, err
@@ -215,6 +221,6 @@ func listen(ctx context.Context, cfg Config, j *judge, known *clients, metrics *
 		service.Handler = known.protect(service, validation)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
-	about.Handler = operations(j.trust, known, validation, metrics).Handler(about)
+	about.Handler = operations(j.trust, own, known, validation, metrics).Handler(about)
 	return []httpserver.Server{service, about}, nil
 }

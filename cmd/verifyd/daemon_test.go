@@ -138,7 +138,7 @@ func (o *office) daemonConfig() Config {
 	}
 	o.writePEM("verifyd.pem", "CERTIFICATE", server.Raw)
 	o.writePEM("verifyd.key", "PRIVATE KEY", der)
-	text := fmt.Sprintf("listen: %s\nidentity: {certificate: %q, key: %q, ca: %q}\noperations: %s\nstate_dir: %q\nanchors: [%q]\nfetch_allow: [%q]\n",
+	text := fmt.Sprintf("listen: %s\nidentity: {certificate: %q, key: %q, ca: %q}\noperations: %s\nstate_dir: %q\nanchors: [%q]\nfetch_allow: [%q]\ntrustd: https://127.0.0.1:1\n",
 		o.freeAddress(), o.path("verifyd.pem"), o.path("verifyd.key"), o.path("root.pem"), o.freeAddress(), o.path("state"), o.path("root.pem"), o.responder)
 	if err := os.WriteFile(o.path("verifyd.yaml"), []byte(text), 0o600); err != nil {
 		o.t.Fatal(err)

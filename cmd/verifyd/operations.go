@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,13 +79,15 @@ func (t *trust) ready() error {
 }
 
 // operations tells of the one service, verify.
-func operations(t *trust, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+func operations(t *trust, own renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
 	return httpserver.Operations{Metrics: metrics,
 		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
-		Findings: func(context.Context) []httpserver.Finding { return append(t.findings(time.Now()), known.findings()...) },
-		Details:  func() any { return t.details(time.Now()) },
+		Findings: func(context.Context) []httpserver.Finding {
+			return slices.Concat(t.findings(time.Now()), own.findings(time.Now()), known.findings())
+		},
+		Details: func() any { return t.details(time.Now()) },
 	}
 }
 

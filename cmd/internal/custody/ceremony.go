@@ -21,7 +21,7 @@ import (
 // the state. It refuses to begin where a ceremony was performed before.
 func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
 	if _, err := os.Stat(c.pki(keysFile)); err == nil {
-		return nil, errors.New("a ceremony was performed here before: its keys are in use")
+		return nil, errors.New("a ceremony was performed here before: its keys are in use; who is locked out gets new certificates by `trustctl break-glass`")
 	}
 	result, err := ceremony.Perform(ctx, plan, c.makeKey, c.cfg.Now)
 	if err != nil {

@@ -89,11 +89,12 @@ func (c *Config) Check() error {
 
 // Custody is what Open opened.
 type Custody struct {
-	DB    *store.DB
-	Audit *audit.Log
-	HSM   *hsm.Module
-	dir   string
-	cfg   Config
+	DB         *store.DB
+	Audit      *audit.Log
+	HSM        *hsm.Module
+	dir        string
+	cfg        Config
+	issuingKey string // id of the key of the authority that issues, set by CA
 }
 
 // Open opens database, audit log and HSM. worker is the command that runs the HSM's worker process.
@@ -202,6 +203,7 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 		return nil, err
 	}
 	last := issuers[len(issuers)-1]
+	c.issuingKey = keys[last.Name]
 	cfg.Earlier = issuers[:len(issuers)-1]
 	cfg.IssuingName, cfg.Issuing, cfg.IssuingKey, cfg.OCSP = last.Name, last.Certificate, last.Key, last.OCSP
 	if keys["time-stamping"] != "" {

@@ -110,6 +110,15 @@ func (h *held) current() (*tls.Certificate, error) {
 	return h.pair, nil
 }
 
+// Shown is the certificate that a handshake would show now.
+func (id Identity) Shown() (*x509.Certificate, error) {
+	pair, err := id.load()
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	return pair.Leaf, nil
+}
+
 // load reads the pair. A renewal that ended between certificate and key is completed.
 func (id Identity) load() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(id.Certificate, id.Key)

@@ -1,25 +1,11 @@
 package identity
 
 import (
-	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
-
-	"trustcore/internal/durable"
 )
 
 // Times of a renewal.
@@ -105,83 +91,7 @@ func Due(c *x509.Certificate) time.Time {
 	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 3)
 }
 
-// renew makes a key, has it certified and puts both into the files. Whatever ends it, the files hold a pair that fits: the old
-// one, or the new one whose key is still in the file of the next.
+// renew is Replace by a certificate that lives longer.
 func (r *Renewal) renew(ctx context.Context, old *x509.Certificate) error {
-	key, err := r.Identity.makeNextKey()
-	if err != nil {
-		return err
-	}
-	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: old.Subject.CommonName}, DNSNames: old.DNSNames, IPAddresses: old.IPAddresses}, key)
-	if err != nil {
-		return err
-	}
-	chain, err := r.Ask(ctx, request)
-	if err != nil {
-		return err
-	}
-	if err := fits(chain, key, old); err != nil {
-		return fmt.Errorf("the answer: %w", err)
-	}
-	if err := durable.WriteFile(r.Identity.Certificate, chain, 0o600); err != nil {
-		return err
-	}
-	return r.Identity.takeNextKey()
-}
-
-// makeNextKey returns the key in the file of the next, made before a renewal that was not ended or now: who repeats a request
-// repeats its key.
-func (id Identity) makeNextKey() (crypto.Signer, error) {
-	text, err := os.ReadFile(id.nextKey())
-	if err == nil {
-		if key, err := parseKey(text); err == nil {
-			return key, nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return key, durable.WriteFile(id.nextKey(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600)
-}
-
-func parseKey(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("no PEM")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("no signature key")
-	}
-	return signer, nil
-}
-
-// fits refuses a chain that is not for the key and the holder.
-func fits(chain []byte, key crypto.Signer, old *x509.Certificate) error {
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	pair, err := tls.X509KeyPair(chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-	switch {
-	case err != nil:
-		return err
-	case !bytes.Equal(pair.Leaf.RawSubject, old.RawSubject):
-		return fmt.Errorf("the certificate is for %s, not for %s", pair.Leaf.Subject, old.Subject)
-	case !pair.Leaf.NotAfter.After(old.NotAfter):
-		return errors.New("the certificate ends no later than the one before")
-	}
-	return nil
+	return r.Identity.Replace(ctx, old, old.NotAfter, r.Ask)
 }

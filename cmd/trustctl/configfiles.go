@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/identity"
+	"trustcore/internal/durable"
+)
+
+// trustdConfig, vpndConfig and verifydConfig are what `trustctl up` writes for the daemons.
+type trustdConfig struct {
+	Leader     map[string]string
+	StateDir   string `yaml:"state_dir"`
+	PKIURL     string `yaml:"pki_url"`
+	Identity   identity.Identity
+	Admin      string
+	Enrolment  string
+	Gateway    string
+	PKI        string
+	Console    string
+	Operations string
+	FreeBind   bool
+	Verifyd    map[string]string
+	Tunnel     tunnelConfig
+}
+
+type tunnelConfig struct {
+	Pool, Hub, Endpoint string
+	Services            []serviceConfig
+}
+
+type serviceConfig struct {
+	Name, Addr string
+	Backend    string `yaml:",omitempty"`
+}
+
+type vpndConfig struct {
+	Mode       string
+	Interface  string
+	ListenPort int `yaml:"listen_port"`
+	Addresses  []string
+	StateDir   string `yaml:"state_dir"`
+	Trustd     string
+	Identity   identity.Identity
+	Operations string
+}
+
+type verifydConfig struct {
+	Listen      string
+	Identity    identity.Identity
+	Trustd      string
+	Operations  string
+	StateDir    string `yaml:"state_dir"`
+	Anchors     []string
+	FetchAllow  []string `yaml:"fetch_allow"`
+	TrustLists  string   `yaml:"trust_lists,omitempty"`
+	LOTLSigners string   `yaml:"lotl_signers,omitempty"`
+	ExtraLists  []string `yaml:"extra_lists,omitempty"`
+}
+
+// write writes the configuration files of all daemons, and last trustctl's own, which says that they are there.
+func (l *layout) write(st state, o *upOptions) error {
+	for _, f := range []struct {
+		name, about string
+		content     any
+	}{
+		{"trustd.yaml", "trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.", l.trustd(st)},
+		{"vpnd.yaml", "vpnd: the WireGuard hub, its firewall and routes.", l.vpnd(st)},
+		{"verifyd.yaml", "verifyd: judges documents; holds no key but its own TLS key.", l.verifyd(st, o)},
+		{"trustctl.yaml", "trustctl: where everything listens.", l},
+	} {
+		text, err := yaml.Marshal(f.content)
+		if err != nil {
+			return err
+		}
+		if err := durable.WriteFile(st.path("config", f.name), append([]byte("# "+f.about+"\n"), text...), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *layout) trustd(st state) trustdConfig {
+	gateway, pki := serviceConfig{Name: "gateway", Addr: tunnelGateway}, serviceConfig{Name: "pki", Addr: tunnelPKI}
+	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": "Demonstration data centre"}, StateDir: st.path("trustd"), PKIURL: l.PKIURL,
+		Identity: st.identity("identity", "trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
+		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: map[string]string{"url": l.Verifyd}}
+	if !l.interfaces() {
+		f.Gateway, f.PKI, f.FreeBind = l.local(portGateway), l.local(portPKI), false
+		gateway.Backend, pki.Backend = f.Gateway, f.PKI
+	}
+	f.Tunnel = tunnelConfig{Pool: "10.64.0.0/16", Hub: hubAddress, Endpoint: l.Endpoint, Services: []serviceConfig{gateway, pki}}
+	return f
+}
+
+func (l *layout) vpnd(st state) vpndConfig {
+	return vpndConfig{Mode: l.Mode, Interface: "tc-hub", ListenPort: l.VPNPort, Addresses: []string{hubAddress + "/32"}, StateDir: st.path("vpnd"),
+		Trustd: l.Trustd, Identity: st.identity("identity", "vpnd"), Operations: l.local(portVPNOperations)}
+}
+
+// verifyd may fetch from the own authority, though its address is private.
+func (l *layout) verifyd(st state, o *upOptions) verifydConfig {
+	pki := strings.TrimSuffix(strings.TrimPrefix(l.PKIURL, "http://"), "/pki")
+	f := verifydConfig{Listen: l.local(portVerifyd), Identity: st.identity("identity", "verifyd"), Trustd: l.Trustd, Operations: l.local(portVerifydOperations),
+		StateDir: st.path("verifyd"), Anchors: []string{st.path("trustd", "pki", "root.pem")}, FetchAllow: []string{pki},
+		TrustLists: absolute(o.lists), LOTLSigners: absolute(o.signers)}
+	for _, list := range o.extra {
+		f.ExtraLists = append(f.ExtraLists, absolute(list))
+	}
+	return f
+}
+
+// absolute leaves no path at all as it is.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil && path != "" {
+		return abs
+	}
+	return path
+}
+
+// stateVersion is that of the states that this program makes and reads. Version 2 has verifyd renew its certificate over trustd.
+const stateVersion = 2
+
+// layout reads where everything listens.
+func (s state) layout() (*layout, error) {
+	file := s.path("config", "trustctl.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	var made struct{ Version int }
+	if err := yaml.Unmarshal(text, &made); err == nil && made.Version > stateVersion { // what is no YAML is told below
+		return nil, fmt.Errorf("the state in %s was made by a newer version of trustctl (%d; this one knows %d): use that version", s.dir, made.Version, stateVersion)
+	}
+	l := &layout{}
+	return l, config.Load(file, l)
+}
+
+// adopt reads the layout of a state, after it has brought the configuration files to this version and to the folder that they lie in.
+func (s state) adopt(out io.Writer) (*layout, error) {
+	l, err := s.layout()
+	if err != nil {
+		return nil, err
+	}
+	from := l.Folder
+	if from == "" { // of version 1
+		from, _ = strings.CutSuffix(l.AuditLog, "/trustd/audit")
+	}
+	moved := from != s.dir && !sameFolder(from, s.dir)
+	if !moved && l.Version == stateVersion {
+		return l, nil
+	}
+	if moved {
+		fmt.Fprintf(out, "this state was moved from %s to %s: the paths in config/*.yaml follow, the files before are beside them (.bak)\n", from, s.dir)
+	}
+	err = s.rewrite(func(name, text string) (string, error) {
+		return edit(text, func(root *yaml.Node) error {
+			if moved {
+				follow(root, from, s.dir)
+			}
+			switch {
+			case name == "trustctl.yaml":
+				return errors.Join(set(root, "version", stateVersion), set(root, "folder", s.dir))
+			case name == "verifyd.yaml" && l.Version < stateVersion && value(root, "trustd") == nil:
+				return set(root, "trustd", l.Trustd)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.layout()
+}
+
+func sameFolder(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// rewrite changes all configuration files, trustctl's own last: until it is written, it is tried again. What a file was is beside it.
+func (s state) rewrite(change func(name, text string) (string, error)) error {
+	for _, name := range []string{"trustd.yaml", "vpnd.yaml", "verifyd.yaml", "trustctl.yaml"} {
+		file := s.path("config", name)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		changed, err := change(name, string(text))
+		if err != nil {
+			return fmt.Errorf("configuration %s: %w", file, err)
+		}
+		if changed == string(text) {
+			continue
+		}
+		if err := errors.Join(durable.WriteFile(file+".bak", text, 0o600), durable.WriteFile(file, []byte(changed), 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// edit changes a YAML document and keeps its comments.
+func edit(text string, change func(root *yaml.Node) error) (string, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		return "", err
+	}
+	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
+		return "", errors.New("it is no mapping of keys to values")
+	}
+	if err := change(document.Content[0]); err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	err := errors.Join(e.Encode(&document), e.Close())
+	return out.String(), err
+}
+
+// value finds the value of a key; nil when it is not there.
+func value(root *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(root.Content); i += 2 { // keys and values take turns
+		if root.Content[i].Value == key {
+			return root.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// set gives a key a value.
+func set(root *yaml.Node, key string, to any) error {
+	v := value(root, key)
+	if v == nil {
+		v = new(yaml.Node)
+		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, v)
+	}
+	return v.Encode(to)
+}
+
+// follow turns paths into one folder into paths into another.
+func follow(n *yaml.Node, from, to string) {
+	for _, inner := range n.Content {
+		follow(inner, from, to)
+	}
+	if n.Kind != yaml.ScalarNode {
+		return
+	}
+	scheme, path := "", n.Value
+	if rest, is := strings.CutPrefix(path, "sqlite://"); is {
+		scheme, path = "sqlite://", rest
+	}
+	if path == from || strings.HasPrefix(path, from+"/") {
+		n.Value = scheme + to + strings.TrimPrefix(path, from)
+	}
+}
