@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +32,7 @@ func newInside(t *testing.T, change func(*Config)) *outside {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
 	o := &outside{world: &world{t: t, dir: t.TempDir()}, ports: map[string]string{}}
-	o.must(exec.CommandContext(t.Context(), "cp", "-a", founded(t)+"/.", o.dir).Run()) // the files' modes count
+	o.found()
 	cfg := o.config()
 	if change != nil {
 		change(&cfg)

@@ -108,6 +108,21 @@ func TestEnrolAgainInterrupted(t *testing.T) {
 	}
 }
 
+// TestKeepBeforeOnce finds the folder half changed, as a repetition does.
+func TestKeepBeforeOnce(t *testing.T) {
+	_, dir, _ := again(t)
+	s := state{dir}
+	present, err := s.present()
+	must(t, err)
+	old := read(t, dir, tlsKeyFile)
+	must(t, s.keepBefore(*present))
+	must(t, s.write(tlsKeyFile, []byte("the new key")))
+	must(t, s.keepBefore(*present))
+	if read(t, s.path(beforeFolder), tlsKeyFile) != old {
+		t.Error("the old key is lost")
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

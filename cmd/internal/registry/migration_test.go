@@ -96,8 +96,10 @@ func renewalsRace(t *testing.T, r *Registry) {
 	if err := insert("ZU-3"); !store.Taken(err) {
 		t.Errorf("a second renewal: %v", err)
 	}
-	if _, err := r.db.ExecContext(t.Context(), `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`); err != nil {
-		t.Fatal(err)
+	for _, s := range []string{`UPDATE components SET ended_by = 'ZZ-1'`, `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`} {
+		if _, err := r.db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var no *Refusal
 	if err := insert("ZU-4"); !errors.As(err, &no) || no.Reason != "renews: order ZU-1 is ended meanwhile" {

@@ -345,7 +345,7 @@ func renewalsThatCannotBe(o *office) {
 		field string
 	}{
 		"one that is not there":  {o.extended("ZU-9", "ZU-8"), "renews"},
-		"another partner's":      {o.extended("ZU-9", "ZU-2026-001", "id: um-przykladowo", "id: gm-przykladowo"), "renews"},
+		"another partner's":      {o.extended("ZU-9", "ZU-2026-001", "id: um-przykladowo", "id: sp-przykladowo"), "renews"},
 		"one that is not active": {o.extended("ZU-9", "ZU-W", "id: um-przykladowo", "id: gm-przykladowo"), "renews"},
 		"a component left out": {o.extended("ZU-9", "ZU-2026-001", "[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}", ""),
 			"components"},
