@@ -71,9 +71,6 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 	if err := d.custody.HSM.Health(); err != nil {
 		found = append(found, httpserver.Finding{State: httpserver.Red, What: "HSM: " + err.Error(), Remedy: "see 'The HSM's faults' in docs/operations.md"})
 	}
-	if end, failed := d.self.State(); failed != nil {
-		found = append(found, httpserver.Finding{State: httpserver.Amber, Remedy: "look at the HSM and the log; it is tried again every five minutes",
-			What: fmt.Sprintf("trustd's own certificate, which ends %s, was not renewed: %v", end.UTC().Format(time.DateOnly), failed)})
-	}
+	found = append(found, d.self.Findings("trustd")...)
 	return append(found, d.gatewayFindings(ctx)...)
 }

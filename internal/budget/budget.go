@@ -112,7 +112,7 @@ func (b *Budget) Write(w io.Writer, octets []byte) error {
 			b.letGo(piece)
 		}
 	}
-	return nil
+	return b.Err() // nothing of a document is done beyond its budget, not even nothing
 }
 
 // Hold spends octets of memory that are kept until the document is judged, before they are made.
