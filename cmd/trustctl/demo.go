@@ -95,10 +95,10 @@ func (a *appliance) demonstrate(ctx context.Context, corpus string) (err error) 
 }
 
 func (d *demonstration) identities() (err error) {
-	if d.one, err = newOfficer(d.layout.Trustd, d.state.identity("officers", officers[0])); err != nil {
+	if d.one, err = newOfficer(d.layout.Trustd, d.state.officer(officers[0])); err != nil {
 		return err
 	}
-	d.two, err = newOfficer(d.layout.Trustd, d.state.identity("officers", officers[1]))
+	d.two, err = newOfficer(d.layout.Trustd, d.state.officer(officers[1]))
 	return err
 }
 
