@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -59,23 +57,14 @@ func (l *link) address(service string) (string, error) {
 
 // gateway returns a client of the HSM gateway with the office's own certificate.
 func (l *link) gateway() (*remote.Client, error) {
-	address, err := l.address("gateway")
+	address, err := l.address(gatewayService)
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := tls.LoadX509KeyPair(l.state.path(certificateFile), l.state.path(tlsKeyFile))
+	settings, err := l.state.identity().Client()
 	if err != nil {
 		return nil, fmt.Errorf("the office's certificate: %w", err)
 	}
-	text, err := os.ReadFile(l.state.path(caFile))
-	if err != nil {
-		return nil, err
-	}
-	anchors := x509.NewCertPool()
-	if !anchors.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate", l.state.path(caFile))
-	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: anchors}
 	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true}}
 	return remote.NewClient("https://"+address, client)
 }

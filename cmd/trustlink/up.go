@@ -114,7 +114,12 @@ func (o up) carry(ctx context.Context, tunnel *office.Tunnel, e office.Enrolment
 	if err != nil {
 		return err
 	}
+	renewal, err := o.renewal(e, forwards)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return renewal.Run(ctx) })
 	for _, f := range forwards {
 		group.Go(func() error { return tunnel.Forward(ctx, f.listener, f.Remote) })
 	}

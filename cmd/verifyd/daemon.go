@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/verify"
 	"trustcore/verify/api"
 	"trustcore/verify/chain"
@@ -163,7 +164,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 			return err
 		}
 	}
-	own, err := newRenewal(cfg, log)
+	own, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, log)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	for _, s := range servers {
 		group.Go(s.Serve(ctx))
 	}
-	group.Go(func() error { return own.run(ctx) })
+	group.Go(func() error { return own.Run(ctx) })
 	group.Go(func() error { return j.trust.run(ctx, cfg.Reload, hangup) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
@@ -197,7 +198,7 @@ func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
 
 // listen opens both listeners before anything is served, so that a port that is taken stops the start. known is nil where
 // callers show no certificate.
-func listen(ctx context.Context, cfg Config, j *judge, own renewal, known *clients, metrics *prometheus.Registry,
+func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, known *clients, metrics *prometheus.Registry,
 	log *slog.Logger) ([]httpserver.Server, error) {
 	validation, err := newAPI(cfg, j, log)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/verify/api"
 	"trustcore/verify/evidence"
 	"trustcore/verify/trustlist"
@@ -79,13 +80,13 @@ func (t *trust) ready() error {
 }
 
 // operations tells of the one service, verify.
-func operations(t *trust, own renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+func operations(t *trust, own *identity.Renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
 	return httpserver.Operations{Metrics: metrics,
 		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), own.findings(time.Now()), known.findings())
+			return slices.Concat(t.findings(time.Now()), own.Findings("verifyd"), known.findings())
 		},
 		Details: func() any { return t.details(time.Now()) },
 	}

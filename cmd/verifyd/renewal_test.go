@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 )
 
 // TestOwnCertificate renews over trustd, by the certificate itself, and tells in /health what does not go well.
@@ -48,9 +49,10 @@ func TestOwnCertificate(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	now := time.Now().Add(50 * time.Minute) // more than two thirds of two hours
-	wants := func(r renewal, state, part string) {
+	wants := func(r *identity.Renewal, state, part string) {
 		t.Helper()
-		found := r.findings(now)
+		r.Now = func() time.Time { return now }
+		found := r.Findings("verifyd")
 		if state == "" && len(found) == 0 {
 			return
 		}
@@ -58,20 +60,19 @@ func TestOwnCertificate(t *testing.T) {
 			t.Errorf("%+v; want %s %q", found, state, part)
 		}
 	}
-	alone, err := newRenewal(cfg, quiet)
+	alone, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wants(alone, httpserver.Red, "and is not renewed by itself") // it ends within a day
-	if err := alone.run(t.Context()); err != nil {
+	if err := alone.Run(t.Context()); err != nil {
 		t.Error(err)
 	}
 	cfg.Trustd = server.URL
-	own, err := newRenewal(cfg, quiet)
+	own, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own.Now = func() time.Time { return now }
 	wants(own, "", "")
 	if err := own.Once(t.Context()); err == nil {
 		t.Error("a refusal is no error")

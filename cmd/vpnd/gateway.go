@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/identity"
 	"trustcore/vpn"
 )
 
@@ -33,6 +34,7 @@ type gateway struct {
 	hub    vpn.HubConfig
 	clock  func() time.Duration // since the machine started
 	memory lastWish
+	own    *identity.Renewal // of the gateway's certificate
 
 	mu       sync.Mutex
 	status   *vpn.Status // the last reading; nil while no hub is open. Guarded by mu, as is all below
@@ -90,6 +92,7 @@ func (g *gateway) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return operations.Run(ctx) })
 	group.Go(func() error { return g.keep(ctx) })
+	group.Go(func() error { return g.own.Run(ctx) })
 	return group.Wait()
 }
 
@@ -105,11 +108,15 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, log)
+	if err != nil {
+		return nil, err
+	}
 	memory, err := openLastWish(cfg.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory}
+	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, own: own}
 	g.hub = vpn.HubConfig{
 		Mode: vpn.Mode(cfg.Mode), Interface: cfg.Interface, PrivateKey: key, ListenPort: cfg.ListenPort,
 		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log, Lease: g.left,
@@ -403,6 +410,7 @@ func (g *gateway) ready(context.Context) error {
 
 // findings is what people should know though the tunnels may go on.
 func (g *gateway) findings(context.Context) (all []httpserver.Finding) {
+	all = g.own.Findings("vpnd")
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	amber := func(what, remedy string) {

@@ -30,8 +30,11 @@ type Renewal struct {
 	tried  time.Time // guarded by mu
 }
 
-// Run renews when it is time until ctx ends.
+// Run renews when it is time until ctx ends. Without Ask it has nothing to do.
 func (r *Renewal) Run(ctx context.Context) error {
+	if r.Ask == nil {
+		return nil
+	}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {

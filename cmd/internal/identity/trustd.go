@@ -8,11 +8,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"trustcore/internal/problem"
 )
+
+// OfDaemon sees to the certificate of a daemon, over trustd at url. With an empty url nobody renews it, which Findings tells.
+func OfDaemon(id Identity, url string, log *slog.Logger) (*Renewal, error) {
+	r := &Renewal{Identity: id, Now: time.Now, Logger: log}
+	if url == "" {
+		return r, nil
+	}
+	settings, err := id.Client()
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
+	r.Ask = AskTrustd(&http.Client{Transport: transport}, url)
+	return r, nil
+}
 
 // maxChain bounds trustd's answer in bytes.
 const maxChain = 1 << 20

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"trustcore/cmd/internal/identity"
+	"trustcore/vpn/office"
+)
+
+// identity is where the office's own certificate lies.
+func (s state) identity() identity.Identity {
+	return identity.Identity{Certificate: s.path(certificateFile), Key: s.path(tlsKeyFile), CA: s.path(caFile)}
+}
+
+// renewal keeps the office's certificate from running out: it asks for a successor at the gateway, through the tunnel, for as long
+// as the order is in force.
+func (o up) renewal(e office.Enrolment, forwards []forward) (*identity.Renewal, error) {
+	r := &identity.Renewal{Identity: o.state.identity(), Now: time.Now, Logger: o.log}
+	address, offered := gatewayOf(e, forwards)
+	if !offered {
+		o.log.Warn("the certificate is not renewed by itself: the data centre offers no gateway to this office")
+		return r, nil
+	}
+	settings, err := r.Identity.Client()
+	if err != nil {
+		return nil, fmt.Errorf("the office's certificate: %w", err)
+	}
+	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
+	r.Ask = identity.AskTrustd(&http.Client{Transport: transport, Timeout: callTimeout}, "https://"+address)
+	return r, nil
+}
+
+// gatewayOf is where the gateway is reached: a local port that carries to it, or its own address.
+func gatewayOf(e office.Enrolment, forwards []forward) (string, bool) {
+	for _, f := range forwards {
+		if f.Service == gatewayService {
+			return f.Local.String(), true
+		}
+	}
+	for _, s := range e.Services {
+		if s.Name == gatewayService {
+			return s.Addr.String(), true
+		}
+	}
+	return "", false
+}
+
+// gatewayService is the name of the HSM gateway among the services of a tunnel.
+const gatewayService = "gateway"
