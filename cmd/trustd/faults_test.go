@@ -204,12 +204,6 @@ func founded(t *testing.T) string {
 	return foundation.dir
 }
 
-// found copies the foundation; the files' modes count.
-func (o *outside) found() {
-	o.t.Helper()
-	o.must(exec.CommandContext(o.t.Context(), "cp", "-a", founded(o.t)+"/.", o.dir).Run())
-}
-
 // childConfig is what the process is told.
 type childConfig struct {
 	Dir, Step, Mode string

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func newInside(t *testing.T, change func(*Config)) *outside {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
 	o := &outside{world: &world{t: t, dir: t.TempDir()}, ports: map[string]string{}}
-	o.found()
+	o.must(exec.CommandContext(t.Context(), "cp", "-a", founded(t)+"/.", o.dir).Run()) // with modes: open PIN files are refused
 	cfg := o.config()
 	if change != nil {
 		change(&cfg)

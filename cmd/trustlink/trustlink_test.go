@@ -336,6 +336,22 @@ func TestEnrolWithoutATunnel(t *testing.T) {
 	}
 }
 
+// TestUpWithoutATunnel stays to renew the certificate where the gateway is reached in another way.
+func TestUpWithoutATunnel(t *testing.T) {
+	c, dir := startCore(t), t.TempDir()
+	c.spoil = func(e *office.Enrolment) {
+		*e = office.Enrolment{Partner: e.Partner, Certificate: e.Certificate, CA: e.CA, Services: e.Services}
+	}
+	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right"); err != nil {
+		t.Fatal(err)
+	}
+	ready, stop := bringUp(t, dir)
+	defer stop()
+	if !ready.Ready || ready.Partner != "office-1" || len(ready.Services) != 1 || len(ready.Forwards) != 0 {
+		t.Errorf("%+v", ready)
+	}
+}
+
 func TestShow(t *testing.T) {
 	c, dir := startCore(t), t.TempDir()
 	if _, err := trustlink(t.Context(), "show", "--state", dir); err == nil || !strings.Contains(err.Error(), "trustlink enrol") {
