@@ -31,6 +31,7 @@ type appliance struct {
 	layout *layout
 	out    io.Writer
 
+	users   map[string]uint32    // of the daemons; nil: they run as who started them
 	space   *namespace.Namespace // where the daemons of a demonstration with interfaces live; nil: on the host
 	doors   doors                // of a demonstration
 	daemons []*process
@@ -79,18 +80,21 @@ func (a *appliance) begin(ctx context.Context, name, program string) (*exec.Cmd,
 	defer log.Close()
 	cmd := a.doors.command(ctx, name, program, "--config", a.state.path("config", name+".yaml"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = a.state.dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.SysProcAttr = a.credential(name)
+	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setpgid = syscall.SIGTERM, true
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
-	return cmd, a.spawn(cmd)
+	return cmd, a.inside(func() error { return startBound(cmd) })
 }
 
 // spawn starts a command where the daemons are.
-func (a *appliance) spawn(cmd *exec.Cmd) error {
+func (a *appliance) spawn(cmd *exec.Cmd) error { return a.inside(cmd.Start) }
+
+func (a *appliance) inside(do func() error) error {
 	if a.space != nil {
-		return a.space.Start(cmd)
+		return a.space.Do(do)
 	}
-	return cmd.Start()
+	return do()
 }
 
 func (a *appliance) log(name string) string { return a.state.path("log", name+".log") }

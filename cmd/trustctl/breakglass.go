@@ -227,7 +227,7 @@ func (b *breakGlass) holders(ctx context.Context, st state, ca *pki.CA) (all []h
 		if err != nil {
 			return nil, err
 		}
-		h := holder{profile: profile, files: st.identity("identity", name)}
+		h := holder{profile: profile, files: st.daemon(name)}
 		if h.old, err = x509.ParseCertificate(c.DER); err != nil {
 			return nil, err
 		}

@@ -11,12 +11,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 	"time"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/identity"
 	"trustcore/hsm/hsmtest"
 	"trustcore/internal/audit"
 	"trustcore/pki"
@@ -101,7 +102,11 @@ func (g *glass) entries() []audit.Recorded {
 // serial is that of the certificate in the files of a holder; its key has to fit.
 func (g *glass) serial(folder, name string) string {
 	g.t.Helper()
-	shown, err := g.state.identity(folder, name).Shown()
+	files := g.state.officer(name)
+	if folder == "identity/" {
+		files = g.state.daemon(name)
+	}
+	shown, err := files.Shown()
 	g.must(err)
 	return shown.SerialNumber.Text(16)
 }
@@ -112,8 +117,8 @@ const past = 400 * 24 * time.Hour
 // TestBreakGlassByOfficer lets an officer whose certificate has ended make new ones for the daemons and itself.
 func TestBreakGlassByOfficer(t *testing.T) {
 	g := newGlass(t, past)
-	for _, name := range []string{"identity/trustd", "officers/officer-1"} {
-		shown, err := g.state.identity(filepath.Split(name)).Shown()
+	for name, files := range map[string]identity.Identity{"trustd": g.state.daemon("trustd"), "officer-1": g.state.officer("officer-1")} {
+		shown, err := files.Shown()
 		g.must(err)
 		if shown.NotAfter.After(time.Now()) {
 			t.Fatalf("%s has not expired", name)
@@ -121,15 +126,15 @@ func TestBreakGlassByOfficer(t *testing.T) {
 	}
 	before := map[string]string{}
 	for _, name := range []string{"identity/trustd", "identity/verifyd", "identity/vpnd", "officers/officer-1", "officers/officer-2"} {
-		before[name] = g.serial(filepath.Split(name))
+		before[name] = g.serial(path.Split(name))
 	}
 	g.breaks(breakGlass{as: "officer-1"}, "", "")
 	for name, serial := range before {
-		if changed := g.serial(filepath.Split(name)) != serial; changed != (name != "officers/officer-2") {
+		if changed := g.serial(path.Split(name)) != serial; changed != (name != "officers/officer-2") {
 			t.Errorf("%s: changed %v", name, changed)
 		}
 	}
-	shown, err := g.state.identity("identity", "trustd").Shown()
+	shown, err := g.state.daemon("trustd").Shown()
 	g.must(err)
 	if len(shown.DNSNames) != 1 || len(shown.IPAddresses) != 1 {
 		t.Errorf("trustd's hosts are %v %v", shown.DNSNames, shown.IPAddresses)
@@ -162,7 +167,7 @@ func TestBreakGlassConfirmers(t *testing.T) {
 			g.must(err)
 		}, "officer-1", "is revoked"},
 		"a revoked officer, expired since": {past, func(g *glass) {
-			_, err := g.ca.Revoke(t.Context(), operator(), pki.Selector{Serial: g.serial("officers", "officer-1")}, pki.PrivilegeWithdrawn, "")
+			_, err := g.ca.Revoke(t.Context(), operator(), pki.Selector{Serial: g.serial("officers/", "officer-1")}, pki.PrivilegeWithdrawn, "")
 			g.must(err)
 		}, "officer-1", "is revoked"},
 		"a suspended officer": {0, func(g *glass) {
@@ -170,8 +175,8 @@ func TestBreakGlassConfirmers(t *testing.T) {
 			g.must(err)
 		}, "officer-1", "is suspended"},
 		"a daemon that calls itself an officer": {0, func(g *glass) {
-			g.must(g.copy("identity/trustd.pem", "officers/officer-1.pem"))
-			g.must(g.copy("identity/trustd.key", "officers/officer-1.key"))
+			g.must(g.copy("identity/trustd/trustd.pem", "officers/officer-1.pem"))
+			g.must(g.copy("identity/trustd/trustd.key", "officers/officer-1.key"))
 		}, "officer-1", "no officer's of this authority"},
 		"another authority's officer": {0, func(g *glass) {
 			other := newGlass(t, 0)
@@ -190,9 +195,9 @@ func TestBreakGlassConfirmers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGlass(t, c.ago)
 			c.before(g)
-			serial := g.serial("identity", "vpnd")
+			serial := g.serial("identity/", "vpnd")
 			g.breaks(breakGlass{as: c.as, daemons: []string{"vpnd"}}, "", c.reason)
-			if g.serial("identity", "vpnd") != serial {
+			if g.serial("identity/", "vpnd") != serial {
 				t.Error("a certificate was made all the same")
 			}
 			if all := g.entries(); len(all) != 1 || all[0].Outcome != audit.Refused || !strings.Contains(all[0].Reason, c.reason) {
@@ -205,7 +210,7 @@ func TestBreakGlassConfirmers(t *testing.T) {
 // forge puts a certificate and key of ours, which say the same, in the place of an officer's.
 func (g *glass) forge(name string) {
 	g.t.Helper()
-	files := g.state.identity("officers", name)
+	files := g.state.officer(name)
 	real, err := files.Shown()
 	g.must(err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -233,14 +238,14 @@ func TestBreakGlassByShare(t *testing.T) {
 	g.breaks(breakGlass{recovery: "-"}, "AAAA-BBBB-CCCC-DDDD-EEEE-FFFF-GGGG-HHHH", "none of the recovery shares")
 	g.breaks(breakGlass{recovery: "-"}, "", "none of the recovery shares")
 	copied := " " + strings.ToLower(strings.ReplaceAll(g.shares[1], "-", " ")) + "\n"
-	vpnd, second := g.serial("identity", "vpnd"), g.serial("officers", "officer-2")
+	vpnd, second := g.serial("identity/", "vpnd"), g.serial("officers/", "officer-2")
 	g.breaks(breakGlass{recovery: "-", officers: []string{"officer-2"}}, copied, "")
-	if g.serial("officers", "officer-2") == second || g.serial("identity", "vpnd") != vpnd {
+	if g.serial("officers/", "officer-2") == second || g.serial("identity/", "vpnd") != vpnd {
 		t.Error("certificates were made for others than those named")
 	}
 	g.breaks(breakGlass{recovery: "-"}, g.shares[1], "recovery share 2 was used on")
 	g.breaks(breakGlass{recovery: "-"}, g.shares[0], "")
-	if g.serial("identity", "vpnd") == vpnd {
+	if g.serial("identity/", "vpnd") == vpnd {
 		t.Error("the daemons are not the default")
 	}
 	text, err := os.ReadFile(g.state.path("trustd", "pki", "recovery.json"))
@@ -270,9 +275,9 @@ func TestBreakGlassMakesNoOfficers(t *testing.T) {
 // TestBreakGlassThatFails leaves a second entry in the log, a share that was shown void, and the old pair in use.
 func TestBreakGlassThatFails(t *testing.T) {
 	g := newGlass(t, 0)
-	g.must(os.Remove(g.state.path("identity", "vpnd.pem")))
-	g.must(os.Mkdir(g.state.path("identity", "vpnd.pem"), 0o700)) // nothing can take its place
-	g.must(os.WriteFile(g.state.path("identity", "vpnd.pem", "full"), nil, 0o600))
+	g.must(os.Remove(g.state.path("identity", "vpnd", "vpnd.pem")))
+	g.must(os.Mkdir(g.state.path("identity", "vpnd", "vpnd.pem"), 0o700)) // nothing can take its place
+	g.must(os.WriteFile(g.state.path("identity", "vpnd", "vpnd.pem", "full"), nil, 0o600))
 	g.breaks(breakGlass{recovery: "-", daemons: []string{"vpnd"}}, g.shares[0], "vpnd")
 	g.breaks(breakGlass{recovery: "-", daemons: []string{"vpnd"}}, g.shares[0], "recovery share 1 was used")
 	all := g.entries()
@@ -286,11 +291,11 @@ func TestBreakGlassOfOldState(t *testing.T) {
 	g := newGlass(t, 0)
 	g.must(os.Remove(g.state.path("trustd", "pki", "recovery.json")))
 	g.breaks(breakGlass{recovery: "-"}, g.shares[0], "no recovery shares were made here")
-	g.must(os.Remove(g.state.path("identity", "vpnd.key"))) // what is lost is made again
-	g.must(os.Remove(g.state.path("identity", "trustd.pem")))
+	g.must(os.Remove(g.state.path("identity", "vpnd", "vpnd.key"))) // what is lost is made again
+	g.must(os.Remove(g.state.path("identity", "trustd", "trustd.pem")))
 	g.breaks(breakGlass{as: "officer-2"}, "", "")
-	g.serial("identity", "vpnd")
-	g.serial("identity", "trustd")
+	g.serial("identity/", "vpnd")
+	g.serial("identity/", "trustd")
 }
 
 // TestBreakGlassFlags needs a reason and one who confirms.

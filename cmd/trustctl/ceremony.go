@@ -188,7 +188,7 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(st.ca(), []byte(chain), 0o644); err != nil {
+	if err := errors.Join(durable.WriteFile(st.ca(), []byte(chain), 0o644), st.copyRoot()); err != nil {
 		return err
 	}
 	subject := pki.Subject{}
@@ -201,12 +201,12 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 	}
 	for _, name := range daemonServers {
 		subject.CommonName = name
-		if err := c.IssueIdentity(ctx, ca, pki.DaemonServer, subject, st.path("identity"), name); err != nil {
+		if err := c.IssueIdentity(ctx, ca, pki.DaemonServer, subject, st.path("identity", name), name); err != nil {
 			return err
 		}
 	}
 	for _, name := range daemonClients {
-		if err := c.IssueIdentity(ctx, ca, pki.DaemonClient, pki.Subject{CommonName: name}, st.path("identity"), name); err != nil {
+		if err := c.IssueIdentity(ctx, ca, pki.DaemonClient, pki.Subject{CommonName: name}, st.path("identity", name), name); err != nil {
 			return err
 		}
 	}
@@ -216,6 +216,15 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 		}
 	}
 	return nil
+}
+
+// copyRoot puts the root's certificate where all daemons may read it.
+func (s state) copyRoot() error {
+	root, err := os.ReadFile(s.path("trustd", "pki", "root.pem"))
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(s.root(), root, 0o644)
 }
 
 // sibling returns the path of another program of the product, which lies beside this one.

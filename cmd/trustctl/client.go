@@ -87,7 +87,7 @@ func (f *officerFlags) open() (*officer, error) {
 		}
 		url = l.Trustd
 	}
-	return newOfficer(url, st.identity("officers", f.as))
+	return newOfficer(url, st.officer(f.as))
 }
 
 func newOfficer(url string, id identity.Identity) (*officer, error) {

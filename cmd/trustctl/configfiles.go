@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -92,7 +94,7 @@ func (l *layout) write(st state, o *upOptions) error {
 func (l *layout) trustd(st state) trustdConfig {
 	gateway, pki := serviceConfig{Name: "gateway", Addr: tunnelGateway}, serviceConfig{Name: "pki", Addr: tunnelPKI}
 	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": "Demonstration data centre"}, StateDir: st.path("trustd"), PKIURL: l.PKIURL,
-		Identity: st.identity("identity", "trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
+		Identity: st.daemon("trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
 		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: map[string]string{"url": l.Verifyd}}
 	if !l.interfaces() {
 		f.Gateway, f.PKI, f.FreeBind = l.local(portGateway), l.local(portPKI), false
@@ -104,14 +106,14 @@ func (l *layout) trustd(st state) trustdConfig {
 
 func (l *layout) vpnd(st state) vpndConfig {
 	return vpndConfig{Mode: l.Mode, Interface: "tc-hub", ListenPort: l.VPNPort, Addresses: []string{hubAddress + "/32"}, StateDir: st.path("vpnd"),
-		Trustd: l.Trustd, Identity: st.identity("identity", "vpnd"), Operations: l.local(portVPNOperations)}
+		Trustd: l.Trustd, Identity: st.daemon("vpnd"), Operations: l.local(portVPNOperations)}
 }
 
 // verifyd may fetch from the own authority, though its address is private.
 func (l *layout) verifyd(st state, o *upOptions) verifydConfig {
 	pki := strings.TrimSuffix(strings.TrimPrefix(l.PKIURL, "http://"), "/pki")
-	f := verifydConfig{Listen: l.local(portVerifyd), Identity: st.identity("identity", "verifyd"), Trustd: l.Trustd, Operations: l.local(portVerifydOperations),
-		StateDir: st.path("verifyd"), Anchors: []string{st.path("trustd", "pki", "root.pem")}, FetchAllow: []string{pki},
+	f := verifydConfig{Listen: l.local(portVerifyd), Identity: st.daemon("verifyd"), Trustd: l.Trustd, Operations: l.local(portVerifydOperations),
+		StateDir: st.path("verifyd"), Anchors: []string{st.root()}, FetchAllow: []string{pki},
 		TrustLists: absolute(o.lists), LOTLSigners: absolute(o.signers)}
 	for _, list := range o.extra {
 		f.ExtraLists = append(f.ExtraLists, absolute(list))
@@ -127,7 +129,8 @@ func absolute(path string) string {
 	return path
 }
 
-// stateVersion is that of the states that this program makes and reads. Version 2 has verifyd renew its certificate over trustd.
+// stateVersion is that of the states that this program makes and reads. In version 2 each daemon has a folder for its identity, and
+// verifyd renews its certificate over trustd.
 const stateVersion = 2
 
 // layout reads where everything listens.
@@ -162,15 +165,24 @@ func (s state) adopt(out io.Writer) (*layout, error) {
 	if moved {
 		fmt.Fprintf(out, "this state was moved from %s to %s: the paths in config/*.yaml follow, the files before are beside them (.bak)\n", from, s.dir)
 	}
+	old := l.Version < stateVersion
+	if old {
+		if err := s.moveIdentities(); err != nil {
+			return nil, err
+		}
+	}
 	err = s.rewrite(func(name, text string) (string, error) {
 		return edit(text, func(root *yaml.Node) error {
 			if moved {
 				follow(root, from, s.dir)
 			}
+			if old {
+				s.followIdentities(root)
+			}
 			switch {
 			case name == "trustctl.yaml":
 				return errors.Join(set(root, "version", stateVersion), set(root, "folder", s.dir))
-			case name == "verifyd.yaml" && l.Version < stateVersion && value(root, "trustd") == nil:
+			case name == "verifyd.yaml" && old && value(root, "trustd") == nil:
 				return set(root, "trustd", l.Trustd)
 			}
 			return nil
@@ -180,6 +192,31 @@ func (s state) adopt(out io.Writer) (*layout, error) {
 		return nil, err
 	}
 	return s.layout()
+}
+
+// moveIdentities gives each daemon of a state of version 1 its folder, and all of them the root's certificate.
+func (s state) moveIdentities() error {
+	for _, name := range slices.Concat(daemonServers, daemonClients) {
+		if err := durable.MkdirAll(s.path("identity", name), 0o700); err != nil {
+			return err
+		}
+		for _, file := range []string{name + ".key", name + ".key.next", name + ".pem"} {
+			if err := os.Rename(s.path("identity", file), s.path("identity", name, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return s.copyRoot()
+}
+
+// followIdentities has the paths in a configuration file follow moveIdentities.
+func (s state) followIdentities(root *yaml.Node) {
+	for _, name := range slices.Concat(daemonServers, daemonClients) {
+		for _, file := range []string{name + ".key", name + ".pem"} {
+			follow(root, s.path("identity", file), s.path("identity", name, file))
+		}
+	}
+	follow(root, s.path("trustd", "pki", "root.pem"), s.root())
 }
 
 func sameFolder(a, b string) bool {

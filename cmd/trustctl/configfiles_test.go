@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,14 @@ func oldState(t *testing.T, folder string) state {
 			t.Fatal(err)
 		}
 	}
+	for _, file := range []string{"identity/trustd.pem", "identity/vpnd.key.next", "trustd/pki/root.pem"} {
+		if err := os.MkdirAll(filepath.Dir(st.path(file)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(st.path(file), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return st
 }
 
@@ -114,9 +123,9 @@ func TestMovedState(t *testing.T) {
 	}
 	for name, wants := range map[string][]string{
 		"trustd.yaml": {"# trustd: keys", `state_dir: "` + st.path("trustd") + `"`, "database: sqlite://" + st.path("trustd", "other.db") + " # ours",
-			`key: "` + st.path("identity", "trustd.key") + `"`, "pool: 10.64.0.0/16"},
+			`key: "` + st.path("identity", "trustd", "trustd.key") + `"`, "pool: 10.64.0.0/16"},
 		"vpnd.yaml": {`state_dir: "` + st.path("vpnd") + `"`, "listen_port: 51820"},
-		"verifyd.yaml": {`"` + st.path("trustd", "pki", "root.pem") + `", "/srv/older/root.pem", "/mnt/srv/old/root.pem"]`, "# the own authority's OCSP",
+		"verifyd.yaml": {`"` + st.path("identity", "root.pem") + `", "/srv/older/root.pem", "/mnt/srv/old/root.pem"]`, "# the own authority's OCSP",
 			"trustd: https://127.0.0.1:8440\n"},
 		"trustctl.yaml": {"version: 2\n"},
 	} {
@@ -133,6 +142,12 @@ func TestMovedState(t *testing.T) {
 	cfg, err := st.custody("")
 	if err != nil || cfg.StateDir != st.path("trustd") {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+	for file, content := range map[string]string{"identity/trustd/trustd.pem": "identity/trustd.pem", "identity/vpnd/vpnd.key.next": "identity/vpnd.key.next",
+		"identity/root.pem": "trustd/pki/root.pem"} {
+		if text, err := os.ReadFile(st.path(file)); err != nil || string(text) != content {
+			t.Errorf("%s: %q, %v", file, text, err)
+		}
 	}
 	said.Reset()
 	if _, err := st.adopt(&said); err != nil || said.Len() != 0 {
@@ -208,5 +223,44 @@ func TestConfigurationCanBeRead(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(st.text(t, "verifyd.yaml")), &judge); err != nil || judge.ExtraLists[0] != "/a: b" || judge.Trustd != l.Trustd {
 			t.Errorf("%+v, %v", judge, err)
 		}
+	}
+}
+
+// TestWhatDaemonsReadElsewhere has one file of the configuration that only root may read.
+func TestWhatDaemonsReadElsewhere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it needs root to become another user")
+	}
+	dir, err := os.MkdirTemp("", "lists") // which every user may reach
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	list := filepath.Join(dir, "list.xml")
+	for _, f := range []func() error{func() error { return os.Chmod(dir, 0o755) }, func() error { return os.WriteFile(list, nil, 0o644) }} {
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st := oldState(t, "/srv/old")
+	text := "trust_lists: " + dir + "\nanchors: [" + list + "]\n"
+	if err := os.WriteFile(st.path("config", "verifyd.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err := st.outside("verifyd")
+	if err != nil || !slices.Equal(files, []string{dir, list}) {
+		t.Errorf("%v, %v", files, err)
+	}
+	if err := mayRead(t.Context(), "verifyd", files); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chmod(list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := mayRead(t.Context(), "verifyd", files); err == nil || !strings.Contains(err.Error(), "may not be read: "+list) {
+		t.Error(err)
+	}
+	if err := mayRead(t.Context(), "verifyd", nil); err != nil {
+		t.Error(err)
 	}
 }

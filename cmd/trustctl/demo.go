@@ -95,10 +95,10 @@ func (a *appliance) demonstrate(ctx context.Context, corpus string) (err error) 
 }
 
 func (d *demonstration) identities() (err error) {
-	if d.one, err = newOfficer(d.layout.Trustd, d.state.identity("officers", officers[0])); err != nil {
+	if d.one, err = newOfficer(d.layout.Trustd, d.state.officer(officers[0])); err != nil {
 		return err
 	}
-	d.two, err = newOfficer(d.layout.Trustd, d.state.identity("officers", officers[1]))
+	d.two, err = newOfficer(d.layout.Trustd, d.state.officer(officers[1]))
 	return err
 }
 
@@ -148,7 +148,7 @@ vpn_request: {site: main}
 hsm_authorization:
   application: ezd
   keys:
-    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SHA256]}
+    - {name: seal, algorithm: P-256, mechanisms: [ECDSA-SHA256]}
   not_before: %s
   not_after: %s
 `, d.order(), demoPartner, now.Format(time.RFC3339), now.AddDate(1, 0, 0).Format(time.RFC3339))

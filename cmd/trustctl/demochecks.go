@@ -123,7 +123,7 @@ func demoPDF() []byte {
 
 // validate asks verifyd.
 func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.Report, error) {
-	id := d.state.identity("officers", officers[0])
+	id := d.state.officer(officers[0])
 	settings, err := id.Client()
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func (s state) officerFiles(name string) (identity.Identity, error) {
 	if !officerName.MatchString(name) {
 		return identity.Identity{}, fmt.Errorf("%q can't name an officer's files: use up to 64 of A-Z, a-z, 0-9, and . _ @ - after the first", name)
 	}
-	return s.identity("officers", name), nil
+	return s.officer(name), nil
 }
 
 func (o *officer) officers(ctx context.Context, name string) (*inventory, error) {

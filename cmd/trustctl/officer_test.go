@@ -17,6 +17,7 @@ func TestYears(t *testing.T) {
 	w := newWorld(t, uint32(os.Geteuid()))
 	dir := w.folder(t)
 	a := w.serve(t, dir)
+	a.separated(t, w)
 	c := cli{t, w, dir}
 	c.newOfficer()
 	c.suspendedAndReleased()
@@ -33,6 +34,7 @@ func TestYears(t *testing.T) {
 		c.movesAsVersion1()
 	}
 	a = w.serve(t, c.dir)
+	a.separated(t, w)
 	c.does("order", "show", "--as", "officer-1")
 	a.end(t)
 }
@@ -47,7 +49,18 @@ func (c *cli) movesAsVersion1() {
 			c.t.Fatal(err)
 		}
 	}
-	to := filepath.Join(c.w.folder(c.t), "moved")
+	for _, name := range []string{"trustd", "verifyd", "vpnd"} {
+		for _, file := range []string{name + ".pem", name + ".key"} {
+			if err := os.Rename(filepath.Join(c.dir, "identity", name, file), filepath.Join(c.dir, "identity", file)); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+	above := c.w.folder(c.t)
+	if err := os.Chmod(above, 0o711); err != nil { // the daemons have users of their own
+		c.t.Fatal(err)
+	}
+	to := filepath.Join(above, "moved")
 	if err := os.Rename(c.dir, to); err != nil {
 		c.t.Fatal(err)
 	}
@@ -132,7 +145,7 @@ func (c cli) serial(officer string) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	shown, err := st.identity("officers", officer).Shown()
+	shown, err := st.officer(officer).Shown()
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 // state is the folder that `trustctl up` and `trustctl ceremony` keep everything in.
 //
 //	config/    the daemons' configuration files and trustctl's own
-//	identity/  certificates and keys of the daemons, ca.pem
+//	identity/  certificates and keys of the daemons, a folder each; ca.pem and root.pem
 //	officers/  certificates and keys of the officers
 //	trustd/    database, audit log, HSM token, authority (of trustd alone)
 //	vpnd/ verifyd/  what these daemons keep
@@ -38,11 +38,21 @@ func (s state) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
-func (s state) ca() string { return s.path("identity", "ca.pem") }
+func (s state) ca() string   { return s.path("identity", "ca.pem") }
+func (s state) root() string { return s.path("identity", "root.pem") } // the root alone, for who trusts by it
 
-// identity returns the files of a daemon or officer.
-func (s state) identity(folder, name string) identity.Identity {
-	return identity.Identity{Certificate: s.path(folder, name+".pem"), Key: s.path(folder, name+".key"), CA: s.ca()}
+// daemon returns the files of a daemon. Who renews a certificate writes its folder, so each daemon has one of its own.
+func (s state) daemon(name string) identity.Identity {
+	return s.files(s.path("identity", name), name)
+}
+
+// officer returns the files of an officer.
+func (s state) officer(name string) identity.Identity {
+	return s.files(s.path("officers"), name)
+}
+
+func (s state) files(dir, name string) identity.Identity {
+	return identity.Identity{Certificate: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key"), CA: s.ca()}
 }
 
 // custody reads what trustd's configuration says of keys, database and authority. "" is the file in the state.

@@ -83,6 +83,9 @@ func (o *upOptions) run(ctx context.Context, out io.Writer) error {
 	defer unlock()
 	a := &appliance{state: st, out: out}
 	if err = o.prepare(ctx, a); err == nil {
+		err = a.separate(ctx)
+	}
+	if err == nil {
 		err = a.start(ctx)
 	}
 	if err == nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 // serving is an appliance that goes on after its demonstration.
 type serving struct {
+	dir  string
 	cmd  *exec.Cmd
 	out  *bufio.Reader
 	said strings.Builder
@@ -28,7 +28,7 @@ func (w *world) serve(t *testing.T, dir string, flags ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // what is not said by then is never said
 	t.Cleanup(cancel)
-	s := &serving{cmd: w.command(ctx, append([]string{"up", "--state", dir}, flags...)...)}
+	s := &serving{dir: dir, cmd: w.command(ctx, append([]string{"up", "--state", dir}, flags...)...)}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +112,7 @@ func TestHostStaysAsItIs(t *testing.T) {
 				t.Errorf("while it serves the host is\n%s\nand was\n%s", during, before)
 			}
 			w.reachedFromTheHost(t, dir)
+			a.separated(t, w)
 			a.end(t)
 			if after := w.look(t, hostState); after != before {
 				t.Errorf("after it the host is\n%s\nand was\n%s", after, before)
@@ -201,6 +202,11 @@ func (s *serving) restarts(t *testing.T, w *world, daemon, operations string) {
 // children are the processes that the appliance has started, by name.
 func (s *serving) children(t *testing.T) map[string]int {
 	t.Helper()
+	return childrenOf(t, s.cmd.Process.Pid)
+}
+
+func childrenOf(t *testing.T, of int) map[string]int {
+	t.Helper()
 	found := map[string]int{}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -213,14 +219,55 @@ func (s *serving) children(t *testing.T) map[string]int {
 		if err != nil {
 			continue // it ended meanwhile
 		}
-		if n, _ := fmt.Sscanf(string(text), "%d %s %s %d", &pid, &name, &state, &parent); n == 4 && parent == s.cmd.Process.Pid {
+		if n, _ := fmt.Sscanf(string(text), "%d %s %s %d", &pid, &name, &state, &parent); n == 4 && parent == of {
 			found[strings.Trim(name, "()")] = pid
 		}
 	}
 	if len(found) == 0 {
-		t.Fatal("process " + strconv.Itoa(s.cmd.Process.Pid) + " has no children")
+		t.Fatalf("process %d has no children", of)
 	}
 	return found
+}
+
+// separated demands of each daemon, and of the HSM's worker, its user and no right but those that it needs.
+func (s *serving) separated(t *testing.T, w *world) {
+	t.Helper()
+	if w.uid != 0 || os.Geteuid() != 0 {
+		return
+	}
+	wants := map[string][2]string{"trustd": {"60811", "0"}, "verifyd": {"60812", "0"}, "vpnd": {"60813", "1000"}} // CAP_NET_ADMIN is 1<<12
+	if !tunOpen() {
+		wants["vpnd"] = [2]string{"60813", "1002"} // and CAP_DAC_OVERRIDE
+	}
+	daemons := s.children(t)
+	for name, want := range wants {
+		isBound(t, name, daemons[name], want[0], want[1])
+	}
+	for name, pid := range childrenOf(t, daemons["trustd"]) {
+		isBound(t, "trustd's "+name, pid, wants["trustd"][0], "0")
+	}
+	for _, file := range []string{"identity/trustd/trustd.key", "trustd/hsm/pin", "config/trustd.yaml"} {
+		cat := exec.Command("/bin/cat", filepath.Join(s.dir, file))
+		cat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 60812, Gid: 60812}}
+		if err := cat.Run(); err == nil {
+			t.Errorf("verifyd's user may read %s", file)
+		}
+	}
+}
+
+// isBound reads what the kernel says of a process (proc_pid_status(5)).
+func isBound(t *testing.T, name string, pid int, uid, capabilities string) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Uid:\t" + strings.Repeat(uid+"\t", 3) + uid, "Gid:\t" + strings.Repeat(uid+"\t", 3) + uid, "Groups:\t ", "NoNewPrivs:\t1",
+		fmt.Sprintf("CapEff:\t%016s", capabilities), fmt.Sprintf("CapPrm:\t%016s", capabilities)} {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("%s, process %d: want %q in\n%s", name, pid, line, text)
+		}
+	}
 }
 
 // TestRootWithoutRights is root in a container that may make no namespaces.
@@ -231,7 +278,8 @@ func TestRootWithoutRights(t *testing.T) {
 	w := newWorld(t, 0)
 	trustctl := filepath.Join(w.bin, "trustctl")
 	said := w.look(t, "setpriv --bounding-set=-all --inh-caps=-all "+trustctl+" up --demo --once --state "+w.folder(t))
-	if !strings.Contains(said, "inside vpnd") || !strings.Contains(said, "19 of 19 steps passed") {
+	if !strings.Contains(said, "inside vpnd") || !strings.Contains(said, "19 of 19 steps passed") ||
+		!strings.Contains(said, "the daemons run as root, not as users of their own: ") {
 		t.Error(said)
 	}
 }
