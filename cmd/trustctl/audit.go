@@ -19,8 +19,11 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/registry"
+	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/store"
+	"trustcore/pki"
 )
 
 // auditPlace is where the audit log of a node is, by flags and the configuration of trustd.
@@ -72,17 +75,28 @@ func (p *auditPlace) reader() (*audit.Reader, error) {
 }
 
 // remembered returns what the database knows of the log.
-func (p *auditPlace) remembered(ctx context.Context) (*audit.Remembered, error) {
+func (p *auditPlace) remembered(ctx context.Context) (*audit.Remembered, *audit.Facts, error) {
 	c, err := p.load()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	db, err := openDatabase(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	known, err := audit.Recall(ctx, db, c.AuditLog().Origin)
-	return known, errors.Join(err, db.Close())
+	if err == nil && c.Node != "" { // what other nodes did stands in their logs
+		return known, audit.NewFacts(nil), db.Close()
+	}
+	var all []audit.Fact
+	for _, facts := range []func(context.Context, *store.DB) ([]audit.Fact, error){registry.Facts, pki.Facts, hsm.Facts} {
+		if err == nil {
+			var some []audit.Fact
+			some, err = facts(ctx, db)
+			all = append(all, some...)
+		}
+	}
+	return known, audit.NewFacts(all), errors.Join(err, db.Close())
 }
 
 // openDatabase opens the database, which has to be there.
@@ -227,10 +241,12 @@ func auditVerify(p *auditPlace) *cobra.Command {
 	var against audit.Against
 	var kept, before []string
 	var asJSON bool
+	var facts *audit.Facts
 	c := &cobra.Command{Use: "verify", Short: "Check every entry against the signed checkpoint, the database and kept checkpoints", Args: cobra.NoArgs,
 		Long: `Reads the whole log and holds it against its newest checkpoint, against the newest one that the database remembers, and
-against checkpoints that were kept elsewhere (--checkpoint, as trustctl audit verify --json prints them). With --log it
-is a copy that is read; the database is then asked only when --config names it.`,
+against checkpoints that were kept elsewhere (--checkpoint, as trustctl audit verify --json prints them). Orders, keys and
+certificates of the database are held against its entries: each needs one that allowed it. With --log it is a copy that is
+read; the database is then asked only when --config names it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := p.reader()
 			if err != nil {
@@ -244,11 +260,18 @@ is a copy that is read; the database is then asked only when --config names it.`
 				against.Kept = append(against.Kept, string(text))
 			}
 			if p.log == "" || p.config != "" {
-				if against.Remembered, err = p.remembered(c.Context()); err != nil {
+				if against.Remembered, facts, err = p.remembered(c.Context()); err != nil {
 					fmt.Fprintf(os.Stderr, "trustctl: the log is not held against the database, which can't be read: %v\n", err)
 				}
 			}
+			if facts != nil {
+				against.Each = facts.Each
+			}
 			story, err := r.Verify(c.Context(), against)
+			held := 0
+			if err == nil && facts != nil {
+				held, err = facts.Missing()
+			}
 			if err != nil {
 				return err
 			}
@@ -256,6 +279,9 @@ is a copy that is read; the database is then asked only when --config names it.`
 				return printJSON(story)
 			}
 			fmt.Println(story.Summary())
+			if facts != nil {
+				fmt.Printf("%d orders, keys and certificates of the database were allowed by entries\n", held)
+			}
 			return nil
 		}}
 	c.Flags().StringArrayVar(&kept, "checkpoint", nil, "`file` with a checkpoint that was kept elsewhere; the log must continue it; repeat for more")

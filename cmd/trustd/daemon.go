@@ -157,6 +157,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.carryMotions(ctx) })
 	group.Go(func() error { return d.self.Run(ctx) })
 	group.Go(func() error { return d.announce(ctx) })
+	group.Go(func() error { return d.watchDatabase(ctx) })
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}

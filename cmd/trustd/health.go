@@ -10,6 +10,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/audit"
+	"trustcore/internal/store"
 )
 
 // operations tells of the services: each can't serve while something that it needs now can't. What is for people to mend in days
@@ -49,10 +50,33 @@ func (d *daemon) auditReady(context.Context) error {
 
 // databaseReady reads a row that every database of ours has: a connection alone says nothing of a file that is gone or damaged.
 func (d *daemon) databaseReady(ctx context.Context) error {
+	if err := d.custody.DB.Health(ctx); err != nil {
+		return err
+	}
 	if _, _, err := d.registry.WishVersion(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	return nil
+}
+
+// watchEvery is how often the database's file is looked at.
+const watchEvery = time.Second
+
+// watchDatabase ends trustd when its database was replaced, by a restored copy for instance: what it has in memory belongs to the old
+// one. Whoever keeps it running starts it again.
+func (d *daemon) watchDatabase(ctx context.Context) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		if err := d.custody.DB.Health(ctx); errors.Is(err, store.ErrReplaced) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
 
 // findings is what people should know.

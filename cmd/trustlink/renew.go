@@ -49,4 +49,3 @@ func gatewayOf(e office.Enrolment, forwards []forward) (string, bool) {
 
 // gatewayService is the name of the HSM gateway among the services of a tunnel.
 const gatewayService = "gateway"
-

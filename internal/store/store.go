@@ -23,6 +23,8 @@ import (
 type DB struct {
 	*sql.DB
 	dialect dialect
+	path    string      // of SQLite's file
+	file    os.FileInfo // as it was opened
 }
 
 type dialect string
@@ -77,7 +79,8 @@ func openSQLite(path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
@@ -88,7 +91,7 @@ func openSQLite(path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return &DB{DB: db, dialect: sqliteDialect}, nil
+	return &DB{DB: db, dialect: sqliteDialect, path: path, file: info}, nil
 }
 
 func openPostgres(rawURL string) (*DB, error) {
@@ -100,12 +103,44 @@ func openPostgres(rawURL string) (*DB, error) {
 	return &DB{DB: db, dialect: postgresDialect}, nil
 }
 
+// ErrReplaced tells that another file lies where SQLite's was opened: what is written goes into one that nobody will find. Who holds
+// the database has to open it anew.
+var ErrReplaced = errors.New("the database's file was replaced while it was open")
+
+// Health says why the database can't be used now; what is asked should be read after it, since a file that is damaged shows it then.
+func (db *DB) Health(ctx context.Context) error {
+	if db.dialect == postgresDialect {
+		return db.PingContext(ctx)
+	}
+	switch file, err := os.Stat(db.path); {
+	case err != nil:
+		return fmt.Errorf("database file: %w", err)
+	case !os.SameFile(file, db.file):
+		return ErrReplaced
+	}
+	return nil
+}
+
 // Blob is the engine's type for bytes, for use in CREATE TABLE.
 func (db *DB) Blob() string {
 	if db.dialect == postgresDialect {
 		return "BYTEA"
 	}
 	return "BLOB"
+}
+
+// Migrated reports whether the database has any step of the schema.
+func (db *DB) Migrated(ctx context.Context, schema string) (bool, error) {
+	query := `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_steps'`
+	if db.dialect == postgresDialect {
+		query = `SELECT COUNT(*) FROM pg_tables WHERE tablename = 'schema_steps' AND schemaname = ANY (current_schemas(false))`
+	}
+	var count int
+	if err := db.QueryRowContext(ctx, query).Scan(&count); err != nil || count == 0 {
+		return false, err
+	}
+	err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM schema_steps WHERE name = $1`, schema).Scan(&count)
+	return count > 0, err
 }
 
 // Migrate brings one schema up to date: each step runs once, in order, and is remembered under the

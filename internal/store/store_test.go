@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,5 +161,57 @@ func TestSQLiteFileIsPrivate(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+// TestHealthOfTheFile moves SQLite's file away and back, and puts another one in its place.
+func TestHealthOfTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, err := store.Open(t.Context(), "sqlite://"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	check := func(step string, want error) {
+		t.Helper()
+		if err := db.Health(t.Context()); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", step, err, want)
+		}
+	}
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("opened", nil)
+	move(path, path+".away")
+	check("away", fs.ErrNotExist)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("another in its place", store.ErrReplaced)
+	move(path+".away", path)
+	check("back", nil)
+}
+
+func TestMigrated(t *testing.T) {
+	for name, url := range map[string]string{"sqlite": storetest.SQLite(t), "postgres": storetest.Postgres(t)} {
+		db, err := store.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for step, want := range []bool{false, true, true} {
+			if there, err := db.Migrated(t.Context(), "a"); err != nil || there != want {
+				t.Errorf("%s, after %d migrations: %v, %v", name, step, there, err)
+			}
+			if err := db.Migrate(t.Context(), "a", []string{`CREATE TABLE a (b TEXT)`}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if there, err := db.Migrated(t.Context(), "b"); err != nil || there {
+			t.Errorf("%s: a schema that was never made: %v, %v", name, there, err)
+		}
 	}
 }

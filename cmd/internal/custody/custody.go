@@ -116,6 +116,9 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	if c.DB, err = store.Open(ctx, c.cfg.DatabaseURL()); err != nil {
 		return err
 	}
+	if err := c.notEmptied(ctx); err != nil {
+		return err
+	}
 	log := c.cfg.AuditLog()
 	log.DB = c.DB
 	if c.Audit, err = audit.Open(ctx, log); err != nil {
@@ -131,6 +134,21 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 		DB: c.DB, Audit: c.Audit, Now: c.cfg.Now,
 		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
 	})
+	return err
+}
+
+// ErrEmptied refuses a database without anything of ours beside an authority that a ceremony made: partners, orders and revocations
+// would be forgotten.
+var ErrEmptied = errors.New("the database is empty though a ceremony was held here: restore it from the backup, or set `database` right")
+
+func (c *Custody) notEmptied(ctx context.Context) error {
+	if _, err := c.keys(); errors.Is(err, ErrNoCeremony) {
+		return nil
+	}
+	there, err := c.DB.Migrated(ctx, "hsm")
+	if err == nil && !there {
+		err = ErrEmptied
+	}
 	return err
 }
 
