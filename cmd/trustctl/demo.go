@@ -148,7 +148,7 @@ vpn_request: {site: main}
 hsm_authorization:
   application: ezd
   keys:
-    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SHA256]}
+    - {name: seal, algorithm: P-256, mechanisms: [ECDSA-SHA256]}
   not_before: %s
   not_after: %s
 `, d.order(), demoPartner, now.Format(time.RFC3339), now.AddDate(1, 0, 0).Format(time.RFC3339))

@@ -188,12 +188,7 @@ func (d *daemon) approveMotion(r *http.Request, who audit.Actor) (any, error) {
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
 	}
-	m, err := d.registry.ApproveMotion(r.Context(), who, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	d.carryMotion(context.WithoutCancel(r.Context()), *m)
-	return d.registry.Motion(r.Context(), in.ID)
+	return d.approveAndCarry(r.Context(), who, in.ID)
 }
 
 func (d *daemon) rejectMotion(r *http.Request, who audit.Actor) (any, error) {
@@ -323,19 +318,24 @@ func (d *daemon) renew(r *http.Request, who rights.Holder) (any, error) {
 	return map[string]string{"chain": string(custody.PEM(c.Raw)) + chain}, nil
 }
 
-// until is when the authorisation behind a certificate ends; an order that is over, or was switched off, authorises nothing.
+// until is when the authorisation behind a certificate ends: that of the order in force in the line of the certificate's own. One
+// that is over, or was switched off, authorises nothing.
 func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error) {
 	if who.Role() != rights.Office {
 		return time.Time{}, nil
 	}
-	rec, err := d.registry.Order(ctx, who.Order)
+	rec, err := d.registry.InForce(ctx, who.Order)
 	if err != nil {
-		return time.Time{}, problemOf(err)
+		return time.Time{}, err
 	}
-	if rec.State != registry.Active {
-		return time.Time{}, problem.Refuse(http.StatusForbidden, "order %s is %s: nothing is renewed under it", rec.ID, rec.State)
+	if rec == nil {
+		return time.Time{}, problem.Refuse(http.StatusForbidden, "order %q is not in force: nothing is renewed under it", who.Order)
 	}
-	return authorisedUntil(rec.Order), nil
+	on, err := d.registry.Left(ctx, rec.ID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return authorisedUntil(rec.Order, on), nil
 }
 
 func (d *daemon) rememberRenewed(ctx context.Context, who rights.Holder, c *x509.Certificate, chain string) error {

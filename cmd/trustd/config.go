@@ -33,6 +33,10 @@ type Config struct {
 
 	Tunnel Tunnel `koanf:"tunnel"`
 
+	// Direct is what offices without a tunnel reach; port 0 stands for the gateway's. Without it that is the gateway at its own address,
+	// unless that is one of the tunnel's.
+	Direct []DirectService `koanf:"direct"`
+
 	Verifyd struct {
 		URL string `koanf:"url"` // of verifyd, for the console's drop zone; empty switches it off
 	} `koanf:"verifyd"`
@@ -57,6 +61,12 @@ type TunnelService struct {
 	Name    string         `koanf:"name"`
 	Addr    netip.AddrPort `koanf:"addr"`    // as the office sees it
 	Backend netip.AddrPort `koanf:"backend"` // where it really listens when vpnd runs without root
+}
+
+// DirectService is one service that an office reaches without a tunnel. The gateway's certificate has to have the address.
+type DirectService struct {
+	Name string         `koanf:"name"`
+	Addr netip.AddrPort `koanf:"addr"` // as the office sees it
 }
 
 // Defaults are the settings of a file that says nothing.
@@ -90,6 +100,11 @@ func (c *Config) Check() error {
 	}
 	if err := c.Tunnel.check(); err != nil {
 		return err
+	}
+	for i, s := range c.Direct {
+		if s.Name == "" || !s.Addr.IsValid() {
+			return fmt.Errorf("direct[%d]: name or addr is missing", i)
+		}
 	}
 	return c.Identity.Check()
 }

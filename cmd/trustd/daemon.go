@@ -71,7 +71,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
-		CanCarryOut: canCarryOut, CanUse: d.canUse,
+		CanCarryOut: d.canCarryOut, CanUse: d.canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
 		return err
@@ -155,6 +155,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.ca.Run(ctx) })
 	group.Go(func() error { return d.runner.Run(ctx) })
 	group.Go(func() error { return d.carryMotions(ctx) })
+	group.Go(func() error { return d.keepSeals(ctx) })
 	group.Go(func() error { return d.self.Run(ctx) })
 	group.Go(func() error { return d.announce(ctx) })
 	group.Go(func() error { return d.watchDatabase(ctx) })

@@ -11,9 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/problem"
+	"trustcore/pki"
 	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
@@ -89,7 +91,8 @@ func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 	return mux
 }
 
-// enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs.
+// enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs. Of an order that was
+// renewed since, the one in force says what that is.
 func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment, error) {
 	for {
 		changed, reported := d.registry.Changed(), d.gateways.reported()
@@ -98,10 +101,14 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 			return nil, problemOf(err)
 		}
 		waiting := rec.Waiting
-		if rec.State == registry.Active {
+		now, err := d.registry.InForce(ctx, order)
+		if err != nil {
+			return nil, err
+		}
+		if now != nil && rec.State != registry.Approved {
 			hub, ok := d.gateways.hub()
-			if ok || rec.VPNRequest == nil {
-				return d.officeConfig(ctx, rec, hub)
+			if ok || now.VPNRequest == nil {
+				return d.officeConfig(ctx, order, now, hub)
 			}
 			waiting = "no VPN gateway has reported yet"
 		}
@@ -115,42 +122,105 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 	}
 }
 
-func (d *daemon) officeConfig(ctx context.Context, rec *registry.Record, hub vpn.Status) (*office.Enrolment, error) {
-	certificates, err := d.registry.Certificates(ctx, rec.ID)
-	if err != nil {
-		return nil, err
-	}
+// officeConfig is what the office needs that enrolled for an order, of whose line rec is in force.
+func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.Record, hub vpn.Status) (*office.Enrolment, error) {
 	e := &office.Enrolment{Partner: rec.Partner.ID}
-	for _, c := range certificates {
-		if c.Purpose == registry.ClientCertificate {
-			e.Certificate = c.PEM
-		}
+	var err error
+	if e.Certificate, err = d.enrolledCertificate(ctx, order); err != nil {
+		return nil, err
 	}
 	if e.CA, err = d.custody.Chain(); err != nil {
 		return nil, err
-	}
-	if rec.VPNRequest == nil {
-		return e, nil
-	}
-	e.Site = rec.VPNRequest.Site
-	endpoint, err := d.endpoint(hub)
-	if err != nil {
-		return nil, err
-	}
-	e.Hub = office.Hub{PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses}
-	for _, s := range d.cfg.Tunnel.Services {
-		e.Services = append(e.Services, office.Service{Name: s.Name, Addr: s.Addr})
 	}
 	_, tunnels, err := d.registry.Wish(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ofPartner := false
 	for _, t := range tunnels {
+		ofPartner = ofPartner || t.Partner == rec.Partner.ID
 		if t.Order == rec.ID {
-			e.Address = []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}
+			e.Site, e.Address = t.Site, []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}
 		}
 	}
-	return e, nil
+	if !ofPartner {
+		e.Services = d.direct()
+		return e, nil
+	}
+	for _, s := range d.cfg.Tunnel.Services {
+		e.Services = append(e.Services, office.Service{Name: s.Name, Addr: s.Addr})
+	}
+	if e.Site == "" {
+		return e, nil // another application of the office has the tunnel
+	}
+	endpoint, err := d.endpoint(hub)
+	e.Hub = office.Hub{PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses}
+	return e, err
+}
+
+// enrolledCertificate returns the newest certificate that counts of the key with which the office enrolled, and its chain.
+func (d *daemon) enrolledCertificate(ctx context.Context, order string) (string, error) {
+	sent, err := d.registry.Enrolment(ctx, order)
+	if err != nil {
+		return "", err
+	}
+	if sent == nil {
+		return "", fmt.Errorf("order %s has no enrolment", order)
+	}
+	request, err := requestOf(sent)
+	if err != nil {
+		return "", err
+	}
+	key, err := keyDigest(request.PublicKey)
+	if err != nil {
+		return "", err
+	}
+	held, err := d.heldBy(ctx, order)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range held {
+		if c.PublicKey == key {
+			return d.handedOut(ctx, c)
+		}
+	}
+	return "", problem.Refuse(http.StatusConflict, "the certificate of order %s counts no more: ask the data centre for a new order", order)
+}
+
+// handedOut returns the chain of a certificate, the one of the authority that issues now where a crash kept it from being remembered.
+func (d *daemon) handedOut(ctx context.Context, c pki.Certificate) (string, error) {
+	chain, err := d.registry.Chain(ctx, c.Serial)
+	if err != nil || chain != "" {
+		return chain, err
+	}
+	above, err := d.custody.Chain()
+	return string(custody.PEM(c.DER)) + above, err
+}
+
+// direct is what offices without a tunnel reach: nothing while the gateway listens in the tunnel alone.
+func (d *daemon) direct() []office.Service {
+	own, known := d.listens("gateway")
+	var reached []office.Service
+	for _, s := range d.cfg.Direct {
+		if s.Addr.Port() == 0 && known {
+			s.Addr = netip.AddrPortFrom(s.Addr.Addr(), own.Port())
+		}
+		reached = append(reached, office.Service{Name: s.Name, Addr: s.Addr})
+	}
+	if len(reached) == 0 && known && !own.Addr().IsUnspecified() && !d.cfg.Tunnel.Pool.Contains(own.Addr()) && own.Addr() != d.cfg.Tunnel.Hub {
+		reached = append(reached, office.Service{Name: "gateway", Addr: own})
+	}
+	return reached
+}
+
+// listens is where a listener is open.
+func (d *daemon) listens(name string) (netip.AddrPort, bool) {
+	for _, s := range d.servers {
+		if a, is := s.Listener.Addr().(*net.TCPAddr); is && s.Name == name {
+			return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port)), true
+		}
+	}
+	return netip.AddrPort{}, false
 }
 
 // endpoint is where offices reach the hub; port 0 in the configuration stands for the one it has now.

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -30,41 +32,75 @@ var carrier = audit.Actor{Kind: "daemon", ID: "activation"}
 // steps are the pillars' parts in carrying out an order.
 func (d *daemon) steps() activation.Steps {
 	return activation.Steps{
-		Partition: d.partition, Certificate: d.certificates, Tunnel: d.tunnel,
+		Resume: d.resume, Partition: d.partition, Certificate: d.certificates, Tunnel: d.tunnel,
 		TunnelGone: d.tunnelGone, Revoke: d.revoke, Suspend: d.suspend,
 	}
 }
 
-// partition makes the keys that the HSM authorisation names.
+// resume puts keys of an ended order into force again.
+func (d *daemon) resume(ctx context.Context, rec registry.Record) (string, error) {
+	kept, err := d.registry.KeptKeys(ctx, rec.Order)
+	if err != nil {
+		return "", err
+	}
+	p, err := d.custody.HSM.Partition(rec.Partner.ID)
+	if err != nil {
+		return "", err
+	}
+	keys, err := p.Resume(ctx, carrier, rec.ID, slices.Sorted(maps.Values(kept)))
+	if err != nil {
+		return "", err
+	}
+	var facts []string
+	for _, k := range keys {
+		facts = append(facts, k.Label+"="+k.ID)
+	}
+	return strings.Join(facts, " "), nil
+}
+
+// partition makes the keys that the HSM authorisation names and the order does not take over from an earlier one.
 func (d *daemon) partition(ctx context.Context, rec registry.Record) (string, error) {
+	keys, err := d.registry.KeptKeys(ctx, rec.Order)
+	if err != nil {
+		return "", err
+	}
 	p, err := d.custody.HSM.Partition(rec.Partner.ID)
 	if err != nil {
 		return "", err
 	}
 	var specs []hsm.KeySpec
 	for _, k := range rec.HSMAuthorization.Keys {
-		spec := hsm.KeySpec{Label: k.Name, Algorithm: hsm.Algorithm(k.Algorithm)}
-		for _, m := range k.Mechanisms {
-			spec.Mechanisms = append(spec.Mechanisms, mechanism.Mechanism(m))
+		if keys[k.Name] == "" {
+			specs = append(specs, specOf(k))
 		}
-		specs = append(specs, spec)
 	}
-	keys, err := p.Ensure(ctx, carrier, rec.ID, specs)
+	made, err := p.Ensure(ctx, carrier, rec.ID, specs)
 	if err != nil {
 		return "", err
 	}
+	for i, k := range made {
+		keys[specs[i].Label] = k.ID
+	}
 	var facts []string
-	for i, k := range keys {
-		if err := d.registry.AddKey(ctx, rec.ID, rec.HSMAuthorization.Keys[i].Name, k.ID); err != nil {
+	for _, k := range rec.HSMAuthorization.Keys {
+		if err := d.registry.AddKey(ctx, rec.ID, k.Name, keys[k.Name]); err != nil {
 			return "", err
 		}
-		facts = append(facts, rec.HSMAuthorization.Keys[i].Name+"="+k.ID)
+		facts = append(facts, k.Name+"="+keys[k.Name])
 	}
 	return strings.Join(facts, " "), nil
 }
 
-// certificates issues the office's client certificate from its request, and a seal certificate for each
-// HSM key. What was issued before a crash is found in the authority's inventory.
+func specOf(k registry.HSMKey) hsm.KeySpec {
+	spec := hsm.KeySpec{Label: k.Name, Algorithm: hsm.Algorithm(k.Algorithm)}
+	for _, m := range k.Mechanisms {
+		spec.Mechanisms = append(spec.Mechanisms, mechanism.Mechanism(m))
+	}
+	return spec
+}
+
+// certificates issues the office's client certificate from its request, and a seal certificate for each HSM key that has none.
+// What was issued before a crash is found in the authority's inventory.
 func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
 	serial, err := d.clientCertificate(ctx, rec, e)
 	if err != nil {
@@ -84,20 +120,58 @@ func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *regis
 	return strings.Join(facts, " "), nil
 }
 
+// clientCertificate issues the office's certificate; without an enrolment the office goes on with one of an earlier order.
 func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
-	block, _ := pem.Decode([]byte(e.CSR))
-	if block == nil {
-		return "", errors.New("the office's certificate request is no PEM")
+	if e == nil {
+		held, err := d.heldBy(ctx, rec.ID)
+		if err == nil && len(held) == 0 {
+			err = activation.ErrNotEnrolled
+		}
+		if err != nil {
+			return "", err
+		}
+		return held[0].Serial, nil
 	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
+	request, err := requestOf(e)
 	if err != nil {
-		return "", fmt.Errorf("the office's certificate request: %w", err)
+		return "", err
 	}
-	issued, err := d.issue(ctx, rec, pki.PartnerClient, request, clientName(rec.Order))
+	issued, err := d.issue(ctx, rec, pki.PartnerClient, request, clientName(rec.Order), authorisedUntil(rec.Order, rec.Components))
 	if err != nil {
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.ClientCertificate, "")
+}
+
+// requestOf reads the request in an enrolment, which was looked at before.
+func requestOf(e *registry.Enrolment) (*x509.CertificateRequest, error) {
+	block, _ := pem.Decode([]byte(e.CSR))
+	if block == nil {
+		return nil, errors.New("the office's certificate request is no PEM")
+	}
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the office's certificate request: %w", err)
+	}
+	return request, nil
+}
+
+// heldBy lists the client certificates of an order's line that count, as the authority's inventory has them, newest first.
+func (d *daemon) heldBy(ctx context.Context, order string) ([]pki.Certificate, error) {
+	line, err := d.registry.Line(ctx, order)
+	if err != nil {
+		return nil, err
+	}
+	var held []pki.Certificate
+	for _, id := range line {
+		found, err := d.ca.Certificates(ctx, pki.Filter{Order: id, Profile: pki.PartnerClient, State: pki.Valid})
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, found...)
+	}
+	slices.SortStableFunc(held, func(a, b pki.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+	return held, nil
 }
 
 // clientName is the name in an office's client certificate.
@@ -111,38 +185,72 @@ func clientName(o registry.Order) string {
 // sealName is the name in the certificate of an HSM key.
 func sealName(o registry.Order, key string) string { return o.Partner.Name + " - " + key }
 
-// sealCertificate certifies an HSM key for sealing documents; the request is signed in the HSM.
+// sealCertificate certifies an HSM key for sealing documents, unless it has a certificate that counts.
 func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name, keyID string) (string, error) {
 	key, err := d.custody.HSM.Signer(ctx, keyID)
 	if err != nil {
 		return "", err
 	}
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: sealName(rec.Order, name)}, SignatureAlgorithm: requestAlgorithm(key.Info())}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		return "", fmt.Errorf("request for the key %s: %w", name, err)
-	}
-	request, err := x509.ParseCertificateRequest(der)
+	there, err := d.sealsOf(ctx, key.Public())
 	if err != nil {
 		return "", err
 	}
-	issued, err := d.issue(ctx, rec, pki.Seal, request, sealName(rec.Order, name))
+	if len(there) > 0 && there[0].State == pki.Valid {
+		return there[0].Serial, nil
+	}
+	request, err := sealRequest(key, sealName(rec.Order, name))
+	if err != nil {
+		return "", err
+	}
+	issued, err := d.issue(ctx, rec, pki.Seal, request, sealName(rec.Order, name), rec.HSMAuthorization.Until(name))
 	if err != nil {
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
 }
 
-// issue returns the order's certificate of the profile for the request's key, a new one or the one that was issued before a crash.
-// It doesn't outlive the authorisation.
-func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile, request *x509.CertificateRequest, name string) (*x509.Certificate, error) {
-	return d.ca.Issue(ctx, carrier, profile, request,
-		pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: authorisedUntil(rec.Order)}, rec.ID)
+// sealsOf lists the seal certificates of a public key, as the authority's inventory has them: the one that lasts longest first.
+func (d *daemon) sealsOf(ctx context.Context, public any) ([]pki.Certificate, error) {
+	digest, err := keyDigest(public)
+	if err != nil {
+		return nil, err
+	}
+	found, err := d.ca.Certificates(ctx, pki.Filter{PublicKey: digest, Profile: pki.Seal})
+	slices.SortStableFunc(found, func(a, b pki.Certificate) int { return b.NotAfter.Compare(a.NotAfter) })
+	return found, err
 }
 
-// authorisedUntil is when what an order gives ends by itself; zero when it doesn't.
-func authorisedUntil(o registry.Order) time.Time {
-	if o.HSMAuthorization == nil || o.Has(registry.VPN) {
+// keyDigest names a public key as the inventory does.
+func keyDigest(public any) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("public key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// sealRequest asks for a certificate; it is signed in the HSM.
+func sealRequest(key *hsm.Key, name string) (*x509.CertificateRequest, error) {
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, SignatureAlgorithm: requestAlgorithm(key.Info())}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		return nil, fmt.Errorf("request for the certificate %s: %w", name, err)
+	}
+	return x509.ParseCertificateRequest(der)
+}
+
+// issue returns the order's certificate of the profile for the request's key, a new one or the one that was issued before a crash.
+// It does not outlive the authorisation, which ends with until.
+func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile, request *x509.CertificateRequest, name string,
+	until time.Time) (*x509.Certificate, error) {
+	return d.ca.Issue(ctx, carrier, profile, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: until}, rec.ID)
+}
+
+// authorisedUntil is when the right of an office to a client certificate ends by itself, while these components of its order are on;
+// zero when it does not.
+func authorisedUntil(o registry.Order, on []registry.Component) time.Time {
+	if o.HSMAuthorization == nil || slices.Contains(on, registry.VPN) {
 		return time.Time{} // the tunnel has no end of its own
 	}
 	return o.HSMAuthorization.NotAfter
@@ -181,7 +289,11 @@ func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Cert
 }
 
 func (d *daemon) tunnel(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
-	address, err := d.registry.GrantTunnel(ctx, rec, e.PublicKey)
+	key := ""
+	if e != nil {
+		key = e.PublicKey
+	}
+	address, err := d.registry.GrantTunnel(ctx, rec, key)
 	if err != nil {
 		return "", err
 	}
@@ -208,10 +320,10 @@ func (d *daemon) tunnelGone(ctx context.Context, order string) error {
 	return err
 }
 
-// revoke revokes the order's certificates, all that the authority's inventory has: the seal certificates when the HSM goes, every
-// one when nothing is left that needs one.
+// revoke revokes the certificates of the order's line, all that the authority's inventory has: the seal certificates when the HSM
+// goes, every one when nothing is left that needs one.
 func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
-	which := pki.Selector{Order: order}
+	which := pki.Selector{}
 	switch {
 	case all:
 	case slices.Contains(ended, registry.NetworkHSM):
@@ -219,11 +331,21 @@ func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Comp
 	default:
 		return nil
 	}
-	_, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by)
-	return err
+	line, err := d.registry.Line(ctx, order)
+	if err != nil {
+		return err
+	}
+	for _, which.Order = range line {
+		if _, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (d *daemon) suspend(ctx context.Context, order, _ string) error {
+// suspend ends the use of the keys that the HSM has for the order's line, and their certificates, but of those that an order in
+// force names.
+func (d *daemon) suspend(ctx context.Context, order, by string) error {
 	rec, err := d.registry.Order(ctx, order)
 	if err != nil {
 		return err
@@ -232,7 +354,40 @@ func (d *daemon) suspend(ctx context.Context, order, _ string) error {
 	if err != nil {
 		return err
 	}
-	return p.Suspend(ctx, carrier, order)
+	keys, err := p.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	line, err := d.registry.Line(ctx, order)
+	if err != nil {
+		return err
+	}
+	on, err := d.registry.KeysOn(ctx, rec.Partner.ID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if !slices.Contains(line, k.Order) || slices.Contains(on, k.ID) || k.State != hsm.Active && k.State != hsm.Suspended {
+			continue
+		}
+		if err := d.custody.HSM.Suspend(ctx, carrier, k.ID); err != nil {
+			return err
+		}
+		if err := d.revokeSeals(ctx, k.Public, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revokeSeals revokes what seal certificates a public key has.
+func (d *daemon) revokeSeals(ctx context.Context, public any, by string) error {
+	digest, err := keyDigest(public)
+	if err != nil {
+		return err
+	}
+	_, err = d.ca.Revoke(ctx, carrier, pki.Selector{PublicKey: digest, Profile: pki.Seal}, pki.CessationOfOperation, by)
+	return err
 }
 
 func (d *daemon) audited(ctx context.Context, action, subject, partner, order string) error {
@@ -241,13 +396,17 @@ func (d *daemon) audited(ctx context.Context, action, subject, partner, order st
 	return err
 }
 
-// grants is what the holder of a client certificate may use, as the registry has it.
+// grants is what the holder of a client certificate may use: what the line of the order gives by which it was issued, as the
+// authority's inventory has it. Another application of the same partner is another line.
 func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
-	held, err := d.registry.GrantsOf(ctx, rights.Fingerprint(client))
-	var nobody *registry.Refusal
-	if errors.As(err, &nobody) {
+	who, err := d.ca.Standing(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	if who.Profile != pki.PartnerClient || who.Order == "" {
 		return nil, nil // issued, but by no order that the registry carries out: nothing is granted
 	}
+	held, err := d.registry.GrantsOf(ctx, who.Order)
 	if err != nil {
 		return nil, err
 	}
@@ -265,11 +424,25 @@ func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gatewa
 	return grants, nil
 }
 
-// sealChain returns the certificates of an HSM key.
-func (d *daemon) sealChain(ctx context.Context, keyID string) ([][]byte, error) {
-	text, err := d.registry.SealChain(ctx, keyID)
+// sealChain returns the certificates of an HSM key: of those chains that count now the one that lasts longest.
+func (d *daemon) sealChain(ctx context.Context, keyID string) (newest [][]byte, err error) {
+	chains, err := d.registry.SealChains(ctx, keyID)
 	if err != nil {
 		return nil, err
 	}
-	return custody.DER([]byte(text)), nil
+	var end time.Time
+	for _, text := range chains {
+		chain := custody.DER([]byte(text))
+		if len(chain) == 0 {
+			continue
+		}
+		c, err := x509.ParseCertificate(chain[0])
+		if err != nil {
+			return nil, fmt.Errorf("certificate of key %s: %w", keyID, err)
+		}
+		if _, err := d.ca.Standing(ctx, c); err == nil && c.NotAfter.After(end) {
+			newest, end = chain, c.NotAfter
+		}
+	}
+	return newest, nil
 }

@@ -26,7 +26,8 @@ func enrolCommand(dir *string) *cobra.Command {
 		Short: "Make this office's keys and enrol them with a one-time token",
 		Long: "Makes a WireGuard key and a TLS key in the state folder, sends their public halves to the core with the\n" +
 			"token, and keeps the answer. The private keys never leave the folder. Run again with the same token, it\n" +
-			"resumes where it was interrupted.",
+			"resumes where it was interrupted. With another token, an office that comes back gets new keys in the same\n" +
+			"folder; its enrolment of before is kept in the folder 'before' within.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.state = state{*dir}
@@ -65,13 +66,17 @@ func (o enrolment) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return o.tell(out, r)
+}
+
+func (o enrolment) tell(out io.Writer, r record) (err error) {
 	if !r.Enrolment.HasTunnel() {
-		fmt.Fprintf(out, "enrolled as partner %s, without a tunnel\n", r.Enrolment.Partner)
-		return nil
+		_, err = fmt.Fprintf(out, "enrolled as partner %s, without a tunnel\n", r.Enrolment.Partner)
+		return err
 	}
-	fmt.Fprintf(out, "enrolled as site %s of partner %s, tunnel address %v; now run: trustlink up --state %s\n",
+	_, err = fmt.Fprintf(out, "enrolled as site %s of partner %s, tunnel address %v; now run: trustlink up --state %s\n",
 		r.Enrolment.Site, r.Enrolment.Partner, r.Enrolment.Address[0].Addr(), o.state.dir)
-	return nil
+	return err
 }
 
 func (o *enrolment) check(in *io.Reader) error {
@@ -91,33 +96,82 @@ func (o *enrolment) check(in *io.Reader) error {
 	return o.state.prepare()
 }
 
-// already says whether this token was used here before. Another token on an enrolled
-// folder is refused: it would orphan the tunnel that is in use.
+// already says whether this token was used here before.
 func (o enrolment) already() (*record, error) {
-	if _, err := os.Stat(o.state.path(officeFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	r, err := o.state.enrolled()
-	if err != nil {
+	r, err := o.state.present()
+	if r == nil || r.TokenSHA256 != digest(o.token) {
 		return nil, err
 	}
-	if r.TokenSHA256 != digest(o.token) {
-		return nil, fmt.Errorf("%s is enrolled already as site %s of partner %s: choose another folder with --state, or remove this one after the data centre has switched the office off",
-			o.state.dir, r.Enrolment.Site, r.Enrolment.Partner)
-	}
-	return &r, nil
+	return r, nil
 }
 
+// present is the enrolment that the folder holds, nil when there is none.
+func (s state) present() (*record, error) {
+	if _, err := os.Stat(s.path(officeFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	r, err := s.enrolled()
+	return &r, err
+}
+
+// enrol enrols in the folder, or beside the enrolment that it holds, which goes on until the new one is complete.
 func (o enrolment) enrol(ctx context.Context) (record, error) {
-	wireguard, err := o.state.wireguardKey()
+	present, err := o.state.present()
 	if err != nil {
 		return record{}, err
 	}
-	key, err := o.state.tlsKey()
+	if present == nil {
+		return o.enrolIn(ctx, o.state)
+	}
+	next := state{o.state.path(nextFolder)}
+	r, err := o.enrolBeside(ctx, next, present.TokenSHA256)
 	if err != nil {
 		return record{}, err
 	}
-	csr, err := o.state.request(key)
+	if r.Enrolment.Partner != present.Enrolment.Partner {
+		return record{}, fmt.Errorf("the token is one of partner %s, and %s is the folder of %s: move %s elsewhere and use it with --state",
+			r.Enrolment.Partner, o.state.dir, present.Enrolment.Partner, next.dir)
+	}
+	if err := o.state.keepBefore(*present); err != nil {
+		return record{}, err
+	}
+	if err := next.copyTo(o.state); err != nil {
+		return record{}, err
+	}
+	return r, os.RemoveAll(next.dir)
+}
+
+// enrolBeside enrols in the folder next, unless it was interrupted after that. installed is the digest of the present token.
+func (o enrolment) enrolBeside(ctx context.Context, next state, installed string) (record, error) {
+	there, err := next.present()
+	switch {
+	case err != nil:
+		return record{}, err
+	case there != nil && there.TokenSHA256 == digest(o.token):
+		return *there, nil
+	case there != nil && there.TokenSHA256 != installed:
+		return record{}, fmt.Errorf("%s holds the enrolment with another token: run this with that one, or remove the folder", next.dir)
+	case there != nil:
+		if err := os.RemoveAll(next.dir); err != nil { // it was interrupted just before
+			return record{}, err
+		}
+	}
+	if err := next.prepare(); err != nil {
+		return record{}, err
+	}
+	return o.enrolIn(ctx, next)
+}
+
+func (o enrolment) enrolIn(ctx context.Context, s state) (record, error) {
+	wireguard, err := s.wireguardKey()
+	if err != nil {
+		return record{}, err
+	}
+	key, err := s.tlsKey()
+	if err != nil {
+		return record{}, err
+	}
+	csr, err := s.request(key)
 	if err != nil {
 		return record{}, err
 	}
@@ -129,7 +183,40 @@ func (o enrolment) enrol(ctx context.Context) (record, error) {
 		return record{}, err
 	}
 	r := record{Core: o.url, TokenSHA256: digest(o.token), Enrolment: answer}
-	return r, o.state.keep(r)
+	return r, s.keep(r)
+}
+
+// Folders within the state folder of an office that enrols again.
+const (
+	nextFolder   = "next"   // the new enrolment until it is complete
+	beforeFolder = "before" // the one that it replaced
+)
+
+// keepBefore keeps the present enrolment, once: a repetition finds the folder changed already.
+func (s state) keepBefore(present record) error {
+	before := state{s.path(beforeFolder)}
+	kept, err := before.present()
+	if err != nil || kept != nil && kept.TokenSHA256 == present.TokenSHA256 {
+		return err
+	}
+	if err := before.prepare(); err != nil {
+		return err
+	}
+	return s.copyTo(before)
+}
+
+// copyTo copies the files of an enrolment. The one that makes it count comes last.
+func (s state) copyTo(to state) error {
+	for _, name := range []string{wireguardKeyFile, tlsKeyFile, requestFile, certificateFile, caFile, officeFile} {
+		data, err := os.ReadFile(s.path(name))
+		if err != nil {
+			return err
+		}
+		if err := to.write(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // certifies checks that the first certificate is over our key.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -30,6 +32,23 @@ func (o up) renewal(e office.Enrolment, forwards []forward) (*identity.Renewal, 
 	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
 	r.Ask = identity.AskTrustd(&http.Client{Transport: transport, Timeout: callTimeout}, "https://"+address)
 	return r, nil
+}
+
+// renewAlone renews the certificate of an office that reaches the gateway without a tunnel of its own.
+func (o up) renewAlone(ctx context.Context, e office.Enrolment) error {
+	renewal, err := o.renewal(e, nil)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(o.out).Encode(readiness{Ready: true, Partner: e.Partner, Services: e.Services, Forwards: []forward{}})
+	} else {
+		_, err = fmt.Fprintf(o.out, "partner %s has no tunnel here: its certificate is renewed by itself\n", e.Partner)
+	}
+	if err != nil {
+		return err
+	}
+	return renewal.Run(ctx)
 }
 
 // gatewayOf is where the gateway is reached: a local port that carries to it, or its own address.

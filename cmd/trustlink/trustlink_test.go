@@ -203,7 +203,7 @@ func TestEnrolUpReach(t *testing.T) {
 		t.Errorf("second run: %q, %v, %d requests", out, err, c.seen)
 	}
 	enrol[len(enrol)-1] = "other"
-	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(), "choose another folder") {
+	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(), "the token is unknown") {
 		t.Errorf("another token on an enrolled folder: %v", err)
 	}
 
@@ -333,6 +333,22 @@ func TestEnrolWithoutATunnel(t *testing.T) {
 		if _, err := trustlink(t.Context(), command, "--state", dir); err == nil || !strings.Contains(err.Error(), "has no tunnel") {
 			t.Errorf("%s: %v", command, err)
 		}
+	}
+}
+
+// TestUpWithoutATunnel stays to renew the certificate where the gateway is reached in another way.
+func TestUpWithoutATunnel(t *testing.T) {
+	c, dir := startCore(t), t.TempDir()
+	c.spoil = func(e *office.Enrolment) {
+		*e = office.Enrolment{Partner: e.Partner, Certificate: e.Certificate, CA: e.CA, Services: e.Services}
+	}
+	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right"); err != nil {
+		t.Fatal(err)
+	}
+	ready, stop := bringUp(t, dir)
+	defer stop()
+	if !ready.Ready || ready.Partner != "office-1" || len(ready.Services) != 1 || len(ready.Forwards) != 0 {
+		t.Errorf("%+v", ready)
 	}
 }
 

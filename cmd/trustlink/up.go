@@ -32,7 +32,8 @@ func upCommand(dir *string) *cobra.Command {
 		Use:   "up",
 		Short: "Bring this office's end of the tunnel up and keep it up",
 		Long: "Brings the tunnel up and stays until it is told to end (SIGINT, SIGTERM). As root an interface carries it;\n" +
-			"without root programs reach the services at local ports (--forward).",
+			"without root programs reach the services at local ports (--forward). An office without a tunnel of its own has\n" +
+			"its certificate renewed alone.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.mode, err = vpn.ParseMode(mode); err != nil {
@@ -95,6 +96,9 @@ func (o up) run(ctx context.Context) error {
 	r, err := o.state.enrolled()
 	if err != nil {
 		return err
+	}
+	if _, offered := gatewayOf(r.Enrolment, nil); offered && !r.Enrolment.HasTunnel() {
+		return o.renewAlone(ctx, r.Enrolment)
 	}
 	key, err := o.state.wireguardKey()
 	if err != nil {

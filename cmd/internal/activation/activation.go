@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,18 +18,21 @@ import (
 // Steps are the acts that an order consists of, done by the pillars. Every one is idempotent: when what
 // it makes is there already it returns the same fact, when what it removes is gone it returns nil.
 type Steps struct {
-	// Partition makes the keys of the order's HSM authorisation and returns their names and ids.
+	// Resume puts the suspended keys into force again that the order takes over from an ended one, and returns their ids.
+	Resume func(ctx context.Context, rec registry.Record) (fact string, err error)
+	// Partition makes the keys of the order's HSM authorisation that it does not take over, and returns the names and ids of all.
 	Partition func(ctx context.Context, rec registry.Record) (fact string, err error)
-	// Certificate issues the office's client certificate and the keys' seal certificates.
+	// Certificate issues the keys' seal certificates and, from the enrolment, the office's client certificate. Where there is no
+	// enrolment the office goes on with the certificate that it has; ErrNotEnrolled says that it has none.
 	Certificate func(ctx context.Context, rec registry.Record, e *registry.Enrolment) (fact string, err error)
-	// Tunnel enters the wish for the tunnel and returns its address.
+	// Tunnel enters the wish for the tunnel, with the key of the enrolment where there is one, and returns its address.
 	Tunnel func(ctx context.Context, rec registry.Record, e *registry.Enrolment) (fact string, err error)
 
 	// TunnelGone returns when no gateway has the tunnel of the order any more.
 	TunnelGone func(ctx context.Context, order string) error
-	// Revoke revokes the certificates of the order that serve the components; by is the change order.
+	// Revoke revokes the certificates of the order's line that serve the components; by is the change order.
 	Revoke func(ctx context.Context, order string, ended []registry.Component, all bool, by string) error
-	// Suspend ends the use of the order's HSM keys.
+	// Suspend ends the use of the HSM keys of the order's line that no order in force names, and their certificates.
 	Suspend func(ctx context.Context, order, by string) error
 }
 
@@ -48,7 +52,7 @@ type Runner struct{ cfg Config }
 // New returns a Runner.
 func New(cfg Config) (*Runner, error) {
 	s := cfg.Steps
-	if cfg.Registry == nil || cfg.Logger == nil || s.Partition == nil || s.Certificate == nil || s.Tunnel == nil ||
+	if cfg.Registry == nil || cfg.Logger == nil || s.Resume == nil || s.Partition == nil || s.Certificate == nil || s.Tunnel == nil ||
 		s.TunnelGone == nil || s.Revoke == nil || s.Suspend == nil {
 		return nil, errors.New("activation: Registry, Logger or a step is missing")
 	}
@@ -59,6 +63,9 @@ func New(cfg Config) (*Runner, error) {
 type errWaits struct{ what string }
 
 func (e errWaits) Error() string { return e.what }
+
+// ErrNotEnrolled tells that an order waits for its office.
+var ErrNotEnrolled error = errWaits{"waits for the office to enrol with its token"}
 
 // Run carries out what is approved, now and whenever something changes.
 func (r *Runner) Run(ctx context.Context) error {
@@ -96,9 +103,12 @@ func (r *Runner) once(ctx context.Context) error {
 
 func (r *Runner) walk(ctx context.Context, rec registry.Record) error {
 	var err error
-	if rec.Kind == registry.Change {
+	switch {
+	case rec.Kind == registry.Change:
 		err = r.takeAway(ctx, rec)
-	} else {
+	case rec.State == registry.Replaced:
+		err = r.retire(ctx, rec)
+	default:
 		err = r.bring(ctx, rec)
 	}
 	if err == nil || ctx.Err() != nil {
@@ -128,14 +138,17 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 		return err
 	}
 	var steps []step
+	if slices.Contains(left, registry.NetworkHSM) && rec.Resume != "" {
+		steps = append(steps, step{"resume", func() (string, error) { return r.cfg.Steps.Resume(ctx, rec) }})
+	}
 	if slices.Contains(left, registry.NetworkHSM) {
 		steps = append(steps, step{"partition", func() (string, error) { return r.cfg.Steps.Partition(ctx, rec) }})
 	}
-	if slices.Contains(left, registry.NetworkHSM) || slices.Contains(left, registry.VPN) {
-		steps = append(steps, step{"certificate", func() (string, error) { return r.enrolled(ctx, rec, r.cfg.Steps.Certificate) }})
+	if needsCertificate(left) {
+		steps = append(steps, step{"certificate", func() (string, error) { return r.enrolled(ctx, rec, left, r.cfg.Steps.Certificate) }})
 	}
 	if slices.Contains(left, registry.VPN) {
-		steps = append(steps, step{"tunnel", func() (string, error) { return r.enrolled(ctx, rec, r.cfg.Steps.Tunnel) }})
+		steps = append(steps, step{"tunnel", func() (string, error) { return r.enrolled(ctx, rec, left, r.cfg.Steps.Tunnel) }})
 	}
 	if err := r.do(ctx, rec, steps); err != nil {
 		return err
@@ -143,51 +156,71 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 	return r.finish(ctx, rec, registry.Active)
 }
 
-func (r *Runner) enrolled(ctx context.Context, rec registry.Record,
+// enrolled does what needs the office's public parts. An order that renews another one goes on with those that are there, unless
+// it brings the first tunnel.
+func (r *Runner) enrolled(ctx context.Context, rec registry.Record, left []registry.Component,
 	do func(context.Context, registry.Record, *registry.Enrolment) (string, error)) (string, error) {
 	e, err := r.cfg.Registry.Enrolment(ctx, rec.ID)
 	if err != nil {
 		return "", err
 	}
-	if e == nil {
-		return "", errWaits{"waits for the office to enrol with its token"}
+	if e != nil {
+		return do(ctx, rec, e)
 	}
-	return do(ctx, rec, e)
+	if rec.Renews == "" {
+		return "", ErrNotEnrolled
+	}
+	before, err := r.cfg.Registry.Left(ctx, rec.Renews)
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(left, registry.VPN) && !slices.Contains(before, registry.VPN) {
+		return "", ErrNotEnrolled
+	}
+	return do(ctx, rec, nil)
+}
+
+// retire ends what an order had and the one that took its place does not name.
+func (r *Runner) retire(ctx context.Context, rec registry.Record) error {
+	return r.do(ctx, rec, []step{{registry.Retired, func() (string, error) {
+		return "by " + rec.ReplacedBy, r.cfg.Steps.Suspend(ctx, rec.ID, rec.ReplacedBy)
+	}}})
 }
 
 // takeAway carries a change order out. The registry refuses access since its approval already; here the
-// traces go: tunnel, then certificates, then keys.
+// traces go: tunnels, then certificates, then keys.
 func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 	ended, err := r.cfg.Registry.EndedBy(ctx, rec.ID)
 	if err != nil {
 		return err
 	}
-	var steps []step
-	for order, cs := range ended {
-		left, err := r.cfg.Registry.Left(ctx, order)
+	var tunnels, certificates, keys []step
+	for _, order := range slices.Sorted(maps.Keys(ended)) {
+		cs := ended[order]
+		left, err := r.cfg.Registry.LineLeft(ctx, order)
 		if err != nil {
 			return err
 		}
 		if slices.Contains(cs, registry.VPN) {
-			steps = append(steps, step{"tunnel of " + order, func() (string, error) { return "removed", r.cfg.Steps.TunnelGone(ctx, order) }})
+			tunnels = append(tunnels, step{"tunnel of " + order, func() (string, error) { return "removed", r.cfg.Steps.TunnelGone(ctx, order) }})
 		}
-		if slices.Contains(cs, registry.NetworkHSM) || slices.Contains(cs, registry.VPN) {
-			steps = append(steps, step{"certificates of " + order, func() (string, error) {
+		if needsCertificate(cs) {
+			certificates = append(certificates, step{"certificates of " + order, func() (string, error) {
 				return "revoked", r.cfg.Steps.Revoke(ctx, order, cs, !needsCertificate(left), rec.ID)
 			}})
 		}
 		if slices.Contains(cs, registry.NetworkHSM) {
-			steps = append(steps, step{"keys of " + order, func() (string, error) { return "suspended", r.cfg.Steps.Suspend(ctx, order, rec.ID) }})
+			keys = append(keys, step{"keys of " + order, func() (string, error) { return "suspended", r.cfg.Steps.Suspend(ctx, order, rec.ID) }})
 		}
 	}
-	if err := r.do(ctx, rec, steps); err != nil {
+	if err := r.do(ctx, rec, slices.Concat(tunnels, certificates, keys)); err != nil {
 		return err
 	}
 	return r.finish(ctx, rec, registry.CarriedOut)
 }
 
-func needsCertificate(left []registry.Component) bool {
-	return slices.Contains(left, registry.NetworkHSM) || slices.Contains(left, registry.VPN)
+func needsCertificate(cs []registry.Component) bool {
+	return slices.Contains(cs, registry.NetworkHSM) || slices.Contains(cs, registry.VPN)
 }
 
 // do walks the steps that are not remembered as done.

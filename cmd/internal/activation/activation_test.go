@@ -70,6 +70,7 @@ func (w *world) act(name, thing string, make bool) error {
 
 func (w *world) steps() activation.Steps {
 	return activation.Steps{
+		Resume: func(context.Context, registry.Record) (string, error) { return "k1", w.act("resume", "keys", true) },
 		Partition: func(context.Context, registry.Record) (string, error) {
 			return "k1", w.act("partition", "keys", true)
 		},
@@ -115,6 +116,13 @@ func enrol(t *testing.T, r *registry.Registry, order string) {
 	}
 	key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 32)))
 	if _, err := r.Enrol(t.Context(), token, registry.Enrolment{PublicKey: key, CSR: "csr"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -178,6 +186,67 @@ func TestFaults(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// renewalYAML renews the sample; resumptionYAML brings its keys back.
+var (
+	renewalYAML    = strings.Replace(orderYAML, "id: ZU-1\n", "id: ZU-2\nrenews: ZU-1\n", 1)
+	resumptionYAML = strings.Replace(orderYAML, "id: ZU-1\n", "id: ZU-3\nresume: ZU-1\n", 1)
+)
+
+// TestFaultsOfRenewal fails each step of a renewal once, before and after its effect. What is on stays on, and what the new order
+// leaves over ends once, after it has taken the old one's place.
+func TestFaultsOfRenewal(t *testing.T) {
+	for _, fault := range []string{"", "partition", "certificate", "tunnel", "suspend"} {
+		for _, effect := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", fault, effect), func(t *testing.T) {
+				t.Parallel()
+				r, w := open(t), &world{there: map[string]bool{}}
+				o := approve(t, r, orderYAML)
+				enrol(t, r, o.ID)
+				run(t, r, w, o.ID, is(registry.Active))
+				w.acts, w.fault, w.effect = nil, fault, effect
+				must(t, r.AddKey(t.Context(), o.ID, "seal", "k1"))
+				approve(t, r, renewalYAML)
+				old := run(t, r, w, o.ID, func(rec *registry.Record) bool {
+					return slices.ContainsFunc(rec.Steps, func(s registry.Step) bool { return s.Name == registry.Retired })
+				})
+				if old.State != registry.Replaced || old.ReplacedBy != "ZU-2" || !slices.Equal(w.acts, []string{"suspend"}) {
+					t.Errorf("%s by %q, acts %q", old.State, old.ReplacedBy, w.acts)
+				}
+			})
+		}
+	}
+}
+
+// TestFirstTunnelWaitsForTheOffice renews an order that had no tunnel: the office has to send the key.
+func TestFirstTunnelWaitsForTheOffice(t *testing.T) {
+	without := strings.NewReplacer("[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}\n", "")
+	r, w := open(t), &world{there: map[string]bool{}}
+	o := approve(t, r, without.Replace(orderYAML))
+	enrol(t, r, o.ID)
+	run(t, r, w, o.ID, is(registry.Active))
+	next := approve(t, r, renewalYAML)
+	rec := run(t, r, w, next.ID, func(rec *registry.Record) bool { return rec.Waiting != "" || rec.State == registry.Active })
+	if !strings.Contains(rec.Waiting, "enrol") || w.there["tunnel"] {
+		t.Errorf("it waits for %q, tunnel %v", rec.Waiting, w.there["tunnel"])
+	}
+}
+
+// TestComesBack resumes the keys before anything else.
+func TestComesBack(t *testing.T) {
+	r, w := open(t), &world{there: map[string]bool{}}
+	o := approve(t, r, orderYAML)
+	enrol(t, r, o.ID)
+	must(t, r.AddKey(t.Context(), o.ID, "seal", "k1"))
+	run(t, r, w, o.ID, is(registry.Active))
+	run(t, r, w, approve(t, r, changeYAML).ID, is(registry.CarriedOut))
+	w.acts = nil
+	back := approve(t, r, resumptionYAML)
+	run(t, r, w, back.ID, func(rec *registry.Record) bool { return strings.Contains(rec.Waiting, "enrol") })
+	if !slices.Equal(w.acts, []string{"resume"}) { // the partition finds them
+		t.Errorf("acts %q", w.acts)
 	}
 }
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -24,13 +25,15 @@ type Tunnel struct {
 	Address              netip.Addr
 }
 
-// GrantTunnel enters the tunnel of an order and chooses its address. An address is never given twice,
-// not even after its tunnel ended: firewall logs name it for ever.
+// GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that, and needs
+// no key. An address is never given twice, not even after its tunnel ended: firewall logs name it for ever.
 func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string) (netip.Addr, error) {
 	var given netip.Addr
 	err := r.change(ctx, func(tx *sql.Tx) error {
 		var text string
-		err := tx.QueryRowContext(ctx, `SELECT address FROM tunnels WHERE order_id = $1`, rec.ID).Scan(&text)
+		err := tx.QueryRowContext(ctx, `SELECT address FROM tunnels WHERE order_id = $1 OR order_id = $2 AND EXISTS
+			(SELECT 1 FROM components WHERE order_id = $3 AND component = $4 AND renews <> '')`,
+			rec.ID, rec.Renews, rec.ID, string(VPN)).Scan(&text)
 		if err == nil {
 			given, err = netip.ParseAddr(text)
 			return err
@@ -134,7 +137,8 @@ type Certificate struct {
 	PEM         string // chain, the certificate first
 }
 
-// AddCertificate remembers a certificate. Remembering it twice changes nothing.
+// AddCertificate remembers the chain with which a certificate was handed out. Remembering it twice changes nothing. Which
+// certificates there are and which count, the authority's inventory says.
 func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO certificates (serial, order_id, partner, purpose, key_id, fingerprint, pem)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`, c.Serial, c.Order, c.Partner, c.Purpose, c.KeyID, c.Fingerprint, c.PEM)
@@ -144,22 +148,32 @@ func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 	return nil
 }
 
-// Certificates returns the certificates of an order.
-func (r *Registry) Certificates(ctx context.Context, order string) ([]Certificate, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT serial, order_id, partner, purpose, key_id, fingerprint, pem FROM certificates WHERE order_id = $1`, order)
+// Chain returns the chain in PEM with which a certificate was handed out, "" when it was not.
+func (r *Registry) Chain(ctx context.Context, serial string) (string, error) {
+	var chain string
+	err := r.db.QueryRowContext(ctx, `SELECT pem FROM certificates WHERE serial = $1`, serial).Scan(&chain)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("certificate %s: %w", serial, err)
+	}
+	return chain, nil
+}
+
+// SealChains returns all chains in PEM that were ever handed out for an HSM key.
+func (r *Registry) SealChains(ctx context.Context, keyID string) ([]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT pem FROM certificates WHERE key_id = $1 AND purpose = $2`, keyID, SealCertificate)
 	if err != nil {
-		return nil, fmt.Errorf("certificates of order %s: %w", order, err)
+		return nil, fmt.Errorf("certificates of key %s: %w", keyID, err)
 	}
 	defer rows.Close()
-	var certificates []Certificate
+	var chains []string
 	for rows.Next() {
-		var c Certificate
-		if err := rows.Scan(&c.Serial, &c.Order, &c.Partner, &c.Purpose, &c.KeyID, &c.Fingerprint, &c.PEM); err != nil {
-			return nil, fmt.Errorf("certificates of order %s: %w", order, err)
+		var chain string
+		if err := rows.Scan(&chain); err != nil {
+			return nil, fmt.Errorf("certificates of key %s: %w", keyID, err)
 		}
-		certificates = append(certificates, c)
+		chains = append(chains, chain)
 	}
-	return certificates, rows.Err()
+	return chains, rows.Err()
 }
 
 // Grant is the right of one application to use one key, as the partner's HSM authorisation gives it.
@@ -167,70 +181,100 @@ type Grant struct {
 	Partner, Application, Order, KeyID string
 	Mechanisms                         []string
 	NotBefore, NotAfter                time.Time
-	Active                             bool // false before the order is carried out and after a change order ended it
+	Active                             bool // false before the order is carried out and after another one ended it
 }
 
-// GrantsOf returns every right that the holder of a client certificate has or had. The error is a
-// *Refusal when the certificate is not a partner's.
-func (r *Registry) GrantsOf(ctx context.Context, fingerprint string) ([]Grant, error) {
-	partner, err := r.holder(ctx, fingerprint)
+// GrantsOf returns every right that the line of an order gives or gave, one for each key: by the order that gives it now,
+// else by the last one that did.
+func (r *Registry) GrantsOf(ctx context.Context, order string) ([]Grant, error) {
+	records, err := r.authorisationsOf(ctx, order)
 	if err != nil {
 		return nil, err
 	}
-	on, err := r.componentsOn(ctx, partner)
-	if err != nil {
-		return nil, err
-	}
-	records, err := r.orders(ctx, `WHERE partner = $1 AND kind = $2 AND decided_by <> '' ORDER BY decided_at`, partner, string(Activation))
+	keys, err := r.keysOfLine(ctx, order)
 	if err != nil {
 		return nil, err
 	}
 	var grants []Grant
+	place := map[string]int{} // of a key's grant
 	for _, rec := range records {
-		if rec.HSMAuthorization == nil || rec.State == Rejected {
-			continue
+		for _, g := range rec.grants(keys[rec.ID], rec.on) {
+			i, there := place[g.KeyID]
+			switch {
+			case !there:
+				place[g.KeyID] = len(grants)
+				grants = append(grants, g)
+			case g.Active || !grants[i].Active:
+				grants[i] = g
+			}
 		}
-		keys, err := r.Keys(ctx, rec.ID)
-		if err != nil {
-			return nil, err
-		}
-		active := rec.State == Active && on[NetworkHSM] == rec.ID
-		grants = append(grants, rec.grants(keys, active)...)
 	}
 	return grants, nil
 }
 
+// authorisation is an activation order with B_HSM and whether that is on by it.
+type authorisation struct {
+	Order
+	on bool
+}
+
+// authorisationsOf returns those of an order's line that were approved, the first one first.
+func (r *Registry) authorisationsOf(ctx context.Context, order string) ([]authorisation, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT o.body, o.state, c.ended_by FROM orders o
+		JOIN components c ON c.order_id = o.id AND c.component = $1
+		WHERE o.line = (SELECT line FROM orders WHERE id = $2) ORDER BY o.decided_at`, string(NetworkHSM), order)
+	if err != nil {
+		return nil, fmt.Errorf("authorisations of order %s: %w", order, err)
+	}
+	defer rows.Close()
+	var all []authorisation
+	for rows.Next() {
+		var a authorisation
+		var body, ended string
+		var state State
+		if err := rows.Scan(&body, &state, &ended); err != nil {
+			return nil, fmt.Errorf("authorisations of order %s: %w", order, err)
+		}
+		if err := json.Unmarshal([]byte(body), &a.Order); err != nil {
+			return nil, fmt.Errorf("authorisations of order %s: %w", order, err)
+		}
+		a.on = state == Active && ended == ""
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
+// keysOfLine returns the keys of each order of a line, id by name.
+func (r *Registry) keysOfLine(ctx context.Context, order string) (map[string]map[string]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT k.order_id, k.name, k.id FROM order_keys k JOIN orders o ON o.id = k.order_id
+		WHERE o.line = (SELECT line FROM orders WHERE id = $1)`, order)
+	if err != nil {
+		return nil, fmt.Errorf("keys of order %s: %w", order, err)
+	}
+	defer rows.Close()
+	keys := map[string]map[string]string{}
+	for rows.Next() {
+		var of, name, id string
+		if err := rows.Scan(&of, &name, &id); err != nil {
+			return nil, fmt.Errorf("keys of order %s: %w", order, err)
+		}
+		if keys[of] == nil {
+			keys[of] = map[string]string{}
+		}
+		keys[of][name] = id
+	}
+	return keys, rows.Err()
+}
+
 // grants makes one grant for each key of the order's HSM authorisation that exists.
-func (rec *Record) grants(keys map[string]string, active bool) []Grant {
-	a := rec.HSMAuthorization
+func (o *Order) grants(keys map[string]string, active bool) []Grant {
+	a := o.HSMAuthorization
 	var grants []Grant
 	for _, k := range a.Keys {
 		if id := keys[k.Name]; id != "" {
-			grants = append(grants, Grant{Partner: rec.Partner.ID, Application: a.Application, Order: rec.ID, KeyID: id,
-				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.NotAfter, Active: active})
+			grants = append(grants, Grant{Partner: o.Partner.ID, Application: a.Application, Order: o.ID, KeyID: id,
+				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.until(k), Active: active})
 		}
 	}
 	return grants
-}
-
-// holder returns the partner whose client certificate has this fingerprint.
-func (r *Registry) holder(ctx context.Context, fingerprint string) (string, error) {
-	var partner string
-	row := r.db.QueryRowContext(ctx, `SELECT partner FROM certificates WHERE fingerprint = $1 AND purpose = $2`, fingerprint, ClientCertificate)
-	if err := row.Scan(&partner); errors.Is(err, sql.ErrNoRows) {
-		return "", refuse("this client certificate is not a partner's")
-	} else if err != nil {
-		return "", fmt.Errorf("client certificate: %w", err)
-	}
-	return partner, nil
-}
-
-// SealChain returns the certificate chain of an HSM key in PEM, "" when it has none.
-func (r *Registry) SealChain(ctx context.Context, keyID string) (string, error) {
-	var chain string
-	row := r.db.QueryRowContext(ctx, `SELECT pem FROM certificates WHERE key_id = $1 AND purpose = $2`, keyID, SealCertificate)
-	if err := row.Scan(&chain); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("certificate of key %s: %w", keyID, err)
-	}
-	return chain, nil
 }

@@ -67,26 +67,3 @@ func TestTokensEnd(t *testing.T) {
 		})
 	}
 }
-
-// TestOnlyClientCertificatesHaveGrants holds that a seal certificate, whose fingerprint stands in every sealed
-// document, opens nothing at the gateway.
-func TestOnlyClientCertificatesHaveGrants(t *testing.T) {
-	clock := now
-	r := openAt(t, &clock)
-	o := parse(t, orderYAML)
-	must(t, r.Submit(t.Context(), one, o))
-	must(t, r.Approve(t.Context(), two, o.ID))
-	rec, err := r.Order(t.Context(), o.ID)
-	must(t, err)
-	carryOut(t, r, rec)
-	must(t, r.AddCertificate(t.Context(), registry.Certificate{Serial: "2", Order: o.ID, Partner: o.Partner.ID,
-		Purpose: registry.SealCertificate, KeyID: "k1", Fingerprint: "seal", PEM: "pem"}))
-	grants, err := r.GrantsOf(t.Context(), "seal")
-	wantRefusal(t, err, "this client certificate is not a partner's")
-	if len(grants) != 0 {
-		t.Errorf("%d grants for a seal certificate", len(grants))
-	}
-	if !grant(t, r).Active {
-		t.Error("the client certificate has no active grant")
-	}
-}

@@ -20,7 +20,7 @@ type bench struct {
 	log *audit.Log
 }
 
-func newBench(t *testing.T, carry func(registry.Order) error, use func(registry.Order, registry.Enrolment) error) *bench {
+func newBench(t *testing.T, carry func(context.Context, registry.Order, map[string]string) error, use func(registry.Order, registry.Enrolment) error) *bench {
 	t.Helper()
 	db, err := store.Open(t.Context(), storetest.SQLite(t))
 	must(t, err)
@@ -34,8 +34,8 @@ func newBench(t *testing.T, carry func(registry.Order) error, use func(registry.
 	return &bench{r, db, log}
 }
 
-func anyOrder(registry.Order) error                         { return nil }
-func anyEnrolment(registry.Order, registry.Enrolment) error { return nil }
+func anyOrder(context.Context, registry.Order, map[string]string) error { return nil }
+func anyEnrolment(registry.Order, registry.Enrolment) error             { return nil }
 
 // outcomes lists what the log has of an action, oldest first.
 func (b *bench) outcomes(t *testing.T, action string) []string {
@@ -107,7 +107,7 @@ func TestActsThatComeToNothingAreRecorded(t *testing.T) {
 // TestWhatCannotBeMadeIsNotTaken refuses an order before anything of it is there.
 func TestWhatCannotBeMadeIsNotTaken(t *testing.T) {
 	wrong := &registry.FieldError{Field: "partner.name", Remedy: "shorten it"}
-	b := newBench(t, func(registry.Order) error { return wrong }, anyEnrolment)
+	b := newBench(t, func(context.Context, registry.Order, map[string]string) error { return wrong }, anyEnrolment)
 	o := parse(t, orderYAML)
 	if err := b.Submit(t.Context(), one, o); !errors.Is(err, error(wrong)) {
 		t.Errorf("got %v", err)

@@ -60,6 +60,12 @@ type Order struct {
 	Units      []SubordinateUnit   `json:"units,omitempty" yaml:"units"`
 	Components []Component         `json:"components" yaml:"components"`
 
+	Renews string `json:"renews,omitempty" yaml:"renews"` // the order in force whose place an activation order takes, with its keys
+	Resume string `json:"resume,omitempty" yaml:"resume"` // the ended order whose keys an activation order puts into force again
+
+	// Application narrows a change order: B_HSM is switched off for this application alone, else for all.
+	Application string `json:"application,omitempty" yaml:"application"`
+
 	VPNRequest       *VPNRequest       `json:"vpn_request,omitempty" yaml:"vpn_request"`
 	HSMAuthorization *HSMAuthorization `json:"hsm_authorization,omitempty" yaml:"hsm_authorization"`
 }
@@ -77,11 +83,12 @@ type HSMAuthorization struct {
 	NotAfter    time.Time `json:"not_after" yaml:"not_after"`
 }
 
-// HSMKey is one key to be made in the partner's partition.
+// HSMKey is one key in the partner's partition: made for the order, or kept where the order renews or resumes one that has it.
 type HSMKey struct {
-	Name       string   `json:"name" yaml:"name"`
-	Algorithm  string   `json:"algorithm" yaml:"algorithm"`   // RSA-3072, RSA-4096, P-256 or P-384
-	Mechanisms []string `json:"mechanisms" yaml:"mechanisms"` // such as RSA-PKCS1-SHA256
+	Name       string    `json:"name" yaml:"name"`
+	Algorithm  string    `json:"algorithm" yaml:"algorithm"`          // RSA-3072, RSA-4096, P-256 or P-384
+	Mechanisms []string  `json:"mechanisms" yaml:"mechanisms"`        // such as RSA-PKCS1-SHA256
+	NotAfter   time.Time `json:"not_after,omitzero" yaml:"not_after"` // optional: the key's own end, before the authorisation's
 }
 
 // State is how far an order has come.
@@ -95,6 +102,7 @@ const (
 	Active     State = "active"      // an activation order that is carried out
 	CarriedOut State = "carried-out" // a change order that is carried out
 	Ended      State = "ended"       // an activation order of which nothing is left
+	Replaced   State = "replaced"    // an activation order whose place another one took that renews it
 )
 
 // Record is an order with what became of it.
@@ -105,7 +113,8 @@ type Record struct {
 	SubmittedAt time.Time  `json:"submitted_at"`
 	DecidedBy   string     `json:"decided_by,omitempty"`
 	DecidedAt   *time.Time `json:"decided_at,omitempty"`
-	Reason      string     `json:"reason,omitempty"` // of a rejection
+	Reason      string     `json:"reason,omitempty"`      // of a rejection
+	ReplacedBy  string     `json:"replaced_by,omitempty"` // the order that renewed it
 	Steps       []Step     `json:"steps,omitempty"`
 	Waiting     string     `json:"waiting,omitempty"` // what the next step waits for, or its last error
 }
@@ -125,4 +134,21 @@ func (o Order) Has(c Component) bool {
 		}
 	}
 	return false
+}
+
+// Until is when the key of this name may be used for the last time; zero when the authorisation names no such key.
+func (a *HSMAuthorization) Until(key string) time.Time {
+	for _, k := range a.Keys {
+		if k.Name == key {
+			return a.until(k)
+		}
+	}
+	return time.Time{}
+}
+
+func (a *HSMAuthorization) until(k HSMKey) time.Time {
+	if k.NotAfter.IsZero() {
+		return a.NotAfter
+	}
+	return k.NotAfter
 }

@@ -37,7 +37,7 @@ func gatewaysOf(t *testing.T, url string) {
 	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	pool := netip.MustParsePrefix("10.64.0.0/24")
 	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: func() time.Time { return now }, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
-		CanCarryOut: func(Order) error { return nil }, CanUse: func(Order, Enrolment) error { return nil }})
+		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil }, CanUse: func(Order, Enrolment) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

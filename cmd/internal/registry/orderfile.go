@@ -115,6 +115,14 @@ func (o *Order) checkComponents() error {
 
 func (o *Order) checkChange() error {
 	switch {
+	case o.Renews != "":
+		return &FieldError{"renews", "a change order (-) only switches off; leave it out"}
+	case o.Resume != "":
+		return &FieldError{"resume", "a change order (-) only switches off; leave it out"}
+	case o.Application != "" && !partnerID.MatchString(o.Application):
+		return &FieldError{"application", fmt.Sprintf("%q: write it as in the authorisation (hsm_authorization.application), or leave it out", o.Application)}
+	case o.Application != "" && !o.Has(NetworkHSM):
+		return &FieldError{"application", "it belongs to B_HSM: add B_HSM to components or leave it out"}
 	case o.Partner.Name != "" && !isName(o.Partner.Name):
 		return &FieldError{"partner.name", "leave it out or write it " + nameRule}
 	case o.VPNRequest != nil:
@@ -138,6 +146,9 @@ func (o *Order) checkActivation() error {
 		return &FieldError{"agreement.signed", fmt.Sprintf("%q: write the date as YYYY-MM-DD", o.Agreement.Signed)}
 	}
 	if err := o.checkUnits(); err != nil {
+		return err
+	}
+	if err := o.checkEarlier(); err != nil {
 		return err
 	}
 	if err := o.checkVPNRequest(); err != nil {
@@ -174,6 +185,11 @@ func (o *Order) checkDates(now time.Time) error {
 		case !a.NotAfter.After(now):
 			return &FieldError{"hsm_authorization.not_after", "it is over; write until when it holds from now on"}
 		}
+		for i, k := range a.Keys {
+			if !a.until(k).After(now) {
+				return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i), "it is over; leave the key out or write until when it holds from now on"}
+			}
+		}
 	}
 	return nil
 }
@@ -194,6 +210,24 @@ func (o *Order) checkUnits() error {
 			return &FieldError{field + "name", "write the unit's name, " + nameRule}
 		}
 		seen[u.ID] = true
+	}
+	return nil
+}
+
+// checkEarlier checks how the order names the one that it follows.
+func (o *Order) checkEarlier() error {
+	const rule = "write the number of the partner's earlier order, or leave it out"
+	switch {
+	case o.Application != "":
+		return &FieldError{"application", "it narrows a change order (-); here write hsm_authorization.application"}
+	case o.Renews != "" && (len(o.Renews) > maxID || !identifier.MatchString(o.Renews) || o.Renews == o.ID):
+		return &FieldError{"renews", rule}
+	case o.Resume != "" && (len(o.Resume) > maxID || !identifier.MatchString(o.Resume) || o.Resume == o.ID):
+		return &FieldError{"resume", rule}
+	case o.Resume != "" && o.Renews != "":
+		return &FieldError{"resume", "leave it out: an order that renews another keeps its keys"}
+	case o.Resume != "" && !o.Has(NetworkHSM):
+		return &FieldError{"resume", "it belongs to B_HSM: add B_HSM to components or leave it out"}
 	}
 	return nil
 }
@@ -237,6 +271,9 @@ func (o *Order) checkHSMAuthorization() error {
 		}
 		if seen[k.Name] {
 			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].name", i), fmt.Sprintf("%q stands twice", k.Name)}
+		}
+		if end := a.until(k); !end.After(a.NotBefore) || end.After(a.NotAfter) {
+			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i), "it must lie after not_before and not after not_after of the authorisation"}
 		}
 		seen[k.Name] = true
 	}

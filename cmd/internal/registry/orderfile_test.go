@@ -170,6 +170,9 @@ func FuzzParseOrder(f *testing.F) {
 func utc(o *registry.Order) *registry.Order {
 	if a := o.HSMAuthorization; a != nil {
 		a.NotBefore, a.NotAfter = a.NotBefore.UTC(), a.NotAfter.UTC()
+		for i := range a.Keys {
+			a.Keys[i].NotAfter = a.Keys[i].NotAfter.UTC()
+		}
 	}
 	return o
 }

@@ -22,7 +22,7 @@ func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(form
 
 // Submit takes an order for another officer to decide. The officer who submits can't approve.
 func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error {
-	if err := r.check(o); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	if err := r.admissible(ctx, o); err != nil {
@@ -34,8 +34,9 @@ func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error
 	}
 	return r.act(ctx, actor, "order.submit", o, "", func() error {
 		err := r.change(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp())
+			_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, line)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE((SELECT line FROM orders WHERE id = $8), $9))`,
+				o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp(), o.Renews, o.ID)
 			return err
 		})
 		if store.Taken(err) {
@@ -48,80 +49,115 @@ func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error
 	})
 }
 
-// check holds an order against the rules of the form, the clock, and what can be made.
-func (r *Registry) check(o Order) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	if err := o.checkDates(r.now()); err != nil || o.Kind == Change {
-		return err
-	}
-	return r.canCarryOut(o)
-}
-
 // refused records the refusal and returns it.
 func (r *Registry) refused(ctx context.Context, actor audit.Actor, action string, o Order, why error) error {
 	var no *Refusal
-	if !errors.As(why, &no) {
+	var field *FieldError
+	if !errors.As(why, &no) && !errors.As(why, &field) {
 		return why
 	}
-	return errors.Join(why, r.record(ctx, actor, action, o, audit.Refused, no.Reason))
+	return errors.Join(why, r.record(ctx, actor, action, o, audit.Refused, why.Error()))
 }
 
-// admissible checks an order against what is there: agreement, partner, components.
+// admissible holds an order against the clock, what is there (agreement, partner, components, earlier orders), and what
+// can be made.
 func (r *Registry) admissible(ctx context.Context, o Order) error {
+	if err := o.checkDates(r.now()); err != nil {
+		return err
+	}
 	p, err := r.Partner(ctx, o.Partner.ID)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	on, err := r.componentsOn(ctx, o.Partner.ID)
+	on, err := r.switchedOn(ctx, o.Partner.ID)
 	if err != nil {
 		return err
 	}
 	if o.Kind == Change {
-		if p == nil {
-			return refuse("partner.id: %q has no framework agreement here: check the spelling", o.Partner.ID)
-		}
-		for i, c := range o.Components {
-			if on[c] == "" {
-				return refuse("components[%d]: %s is not switched on for %s", i, c, o.Partner.ID)
-			}
-		}
-		return nil
+		return admissibleChange(o, p, on)
 	}
 	if p != nil && p.Agreement.Number != o.Agreement.Number {
 		return refuse("agreement.number: %s has agreement %q, the order names %q", o.Partner.ID, p.Agreement.Number, o.Agreement.Number)
 	}
+	kept, err := r.admissibleEarlier(ctx, o)
+	if err != nil {
+		return err
+	}
 	for i, c := range o.Components {
-		if on[c] != "" {
-			return refuse("components[%d]: %s is already switched on for %s by order %s", i, c, o.Partner.ID, on[c])
+		if by := on[o.slot(c)]; by != "" && by != o.Renews {
+			return refuse("components[%d]: %s is already switched on for %s by order %s; to change it, write renews: %s",
+				i, c, o.Partner.ID, by, by)
 		}
 	}
-	if !o.Has(VPN) {
-		return nil
+	if o.Has(VPN) && on[o.slot(VPN)] == "" {
+		if err := r.db.InTx(ctx, func(tx *sql.Tx) error { _, err := r.freeAddress(ctx, tx); return err }); err != nil {
+			return err
+		}
 	}
-	return r.db.InTx(ctx, func(tx *sql.Tx) error {
-		_, err := r.freeAddress(ctx, tx)
-		return err
-	})
+	return r.canCarryOut(ctx, o, kept)
 }
 
-// componentsOn returns, for each component that is on, the order that switched it on.
-func (r *Registry) componentsOn(ctx context.Context, partner string) (map[Component]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT component, order_id FROM components WHERE partner = $1 AND ended_by = ''`, partner)
+func admissibleChange(o Order, p *Partner, on map[slot]string) error {
+	if p == nil {
+		return refuse("partner.id: %q has no framework agreement here: check the spelling", o.Partner.ID)
+	}
+	for i, c := range o.Components {
+		found := false
+		for s := range on {
+			found = found || s.component == c && (o.Application == "" || c != NetworkHSM || s.application == o.Application)
+		}
+		if !found && c == NetworkHSM && o.Application != "" {
+			return refuse("application: %s is not switched on for %s of %s", c, o.Application, o.Partner.ID)
+		}
+		if !found {
+			return refuse("components[%d]: %s is not switched on for %s", i, c, o.Partner.ID)
+		}
+	}
+	return nil
+}
+
+// slot is what of a partner can be on once: a component, B_HSM once for each application.
+type slot struct {
+	component   Component
+	application string
+}
+
+func (o Order) slot(c Component) slot {
+	if c == NetworkHSM && o.HSMAuthorization != nil {
+		return slot{c, o.HSMAuthorization.Application}
+	}
+	return slot{component: c}
+}
+
+// switchedOn returns, for what is on for a partner, the order that switched it on.
+func (r *Registry) switchedOn(ctx context.Context, partner string) (map[slot]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT component, application, order_id FROM components
+		WHERE partner = $1 AND ended_by = '' AND renews = ''`, partner)
 	if err != nil {
 		return nil, fmt.Errorf("components of %s: %w", partner, err)
 	}
 	defer rows.Close()
-	on := map[Component]string{}
+	on := map[slot]string{}
 	for rows.Next() {
-		var c, order string
-		if err := rows.Scan(&c, &order); err != nil {
+		var s slot
+		var order string
+		if err := rows.Scan(&s.component, &s.application, &order); err != nil {
 			return nil, fmt.Errorf("components of %s: %w", partner, err)
 		}
-		on[Component(c)] = order
+		on[s] = order
 	}
 	return on, rows.Err()
+}
+
+// IsOn reports whether a component is on for a partner, for any application.
+func (r *Registry) IsOn(ctx context.Context, partner string, c Component) (bool, error) {
+	on, err := r.switchedOn(ctx, partner)
+	for s := range on {
+		if s.component == c {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // Approve decides for an order. From here on it is carried out: a change order takes the access away in
@@ -175,7 +211,12 @@ func (r *Registry) decidable(ctx context.Context, actor audit.Actor, rec *Record
 	if rec.SubmittedBy == actor.ID {
 		return refuse("order %s was submitted by %s: another officer must approve it", rec.ID, actor.ID)
 	}
-	return r.admissible(ctx, rec.Order)
+	err := r.admissible(ctx, rec.Order) // much may have changed since it was submitted
+	var field *FieldError
+	if errors.As(err, &field) {
+		return refuse("%s", field.Error())
+	}
+	return err
 }
 
 func (r *Registry) decide(ctx context.Context, tx *sql.Tx, actor audit.Actor, id string, to State, reason string) error {
@@ -203,17 +244,37 @@ func beginComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 			return fmt.Errorf("unit %s: %w", u.ID, err)
 		}
 	}
+	return insertComponents(ctx, tx, o)
+}
+
+// insertComponents enters the components; those that are on through the renewed order wait until the order takes its place.
+func insertComponents(ctx context.Context, tx *sql.Tx, o Order) error {
+	var state State
+	if err := tx.QueryRowContext(ctx, `SELECT state FROM orders WHERE id = $1`, o.Renews).Scan(&state); o.Renews != "" && err != nil {
+		return fmt.Errorf("order %s: %w", o.Renews, err)
+	}
+	if o.Renews != "" && state != Active {
+		return refuse("renews: order %s is %s meanwhile", o.Renews, state)
+	}
 	for _, c := range o.Components {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO components (partner, component, order_id) VALUES ($1, $2, $3)`, o.Partner.ID, string(c), o.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO components (partner, component, order_id, application, renews) VALUES ($1, $2, $3, $4,
+			COALESCE((SELECT order_id FROM components WHERE order_id = $5 AND component = $6 AND ended_by = ''), ''))`,
+			o.Partner.ID, string(c), o.ID, o.slot(c).application, o.Renews, string(c)); err != nil {
 			return fmt.Errorf("component %s: %w", c, err)
 		}
 	}
 	return nil
 }
 
+// endComponents switches off what a change order names, of an order that is under way to renew another one too.
 func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 	for _, c := range o.Components {
-		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3 AND ended_by = ''`, o.ID, o.Partner.ID, string(c)); err != nil {
+		application := ""
+		if c == NetworkHSM {
+			application = o.Application
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3 AND ended_by = ''
+			AND ($4 = '' OR application = $5)`, o.ID, o.Partner.ID, string(c), application, application); err != nil {
 			return fmt.Errorf("component %s: %w", c, err)
 		}
 	}
@@ -237,13 +298,15 @@ func (r *Registry) Orders(ctx context.Context) ([]Record, error) {
 	return r.orders(ctx, `ORDER BY submitted_at DESC`)
 }
 
-// Unfinished returns the approved orders that are not carried out yet, oldest decision first.
+// Unfinished returns the approved orders that are not carried out yet, and replaced ones of which something may be left
+// behind (Retired), oldest decision first.
 func (r *Registry) Unfinished(ctx context.Context) ([]Record, error) {
-	return r.orders(ctx, `WHERE state = 'approved' ORDER BY decided_at`)
+	return r.orders(ctx, `WHERE state = 'approved' OR state = 'replaced' AND NOT EXISTS
+		(SELECT 1 FROM order_steps WHERE order_id = orders.id AND name = $1) ORDER BY decided_at`, Retired)
 }
 
 func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Record, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT body, state, submitted_by, submitted_at, decided_by, decided_at, reason, waiting FROM orders `+where, args...)
+	rows, err := r.db.QueryContext(ctx, `SELECT body, state, submitted_by, submitted_at, decided_by, decided_at, reason, waiting, replaced_by FROM orders `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("orders: %w", err)
 	}
@@ -252,7 +315,7 @@ func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Rec
 	for rows.Next() {
 		var rec Record
 		var body, state, submitted, decided string
-		if err := rows.Scan(&body, &state, &rec.SubmittedBy, &submitted, &rec.DecidedBy, &decided, &rec.Reason, &rec.Waiting); err != nil {
+		if err := rows.Scan(&body, &state, &rec.SubmittedBy, &submitted, &rec.DecidedBy, &decided, &rec.Reason, &rec.Waiting, &rec.ReplacedBy); err != nil {
 			return nil, fmt.Errorf("orders: %w", err)
 		}
 		if err := json.Unmarshal([]byte(body), &rec.Order); err != nil {

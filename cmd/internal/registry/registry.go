@@ -23,8 +23,9 @@ type Config struct {
 	Pool  AddressPool // tunnel addresses
 
 	// CanCarryOut says which field of an activation order can't be carried out as it is written, with a *FieldError: who makes
-	// keys and certificates knows what it can make. It is asked before an order is taken.
-	CanCarryOut func(o Order) error
+	// keys and certificates knows what it can make. kept are the keys, id by name, that the order takes over from the one that
+	// it renews or resumes. It is asked before an order is taken, and again before it is approved.
+	CanCarryOut func(ctx context.Context, o Order, kept map[string]string) error
 	// CanUse refuses keys and requests of an office that are of no use for its order, with a *FieldError. It is asked before a
 	// token is used up.
 	CanUse func(o Order, e Enrolment) error
@@ -39,7 +40,7 @@ type Registry struct {
 	now   func() time.Time
 	pool  AddressPool
 
-	canCarryOut func(Order) error
+	canCarryOut func(context.Context, Order, map[string]string) error
 	canUse      func(Order, Enrolment) error
 	leader      Leader
 
@@ -72,6 +73,20 @@ var schema = []string{
 		outcome TEXT NOT NULL DEFAULT '')`,
 	`CREATE TABLE gateways (name TEXT PRIMARY KEY, epoch TEXT NOT NULL DEFAULT '', revision BIGINT NOT NULL DEFAULT 0,
 		digest TEXT NOT NULL DEFAULT '', public_key TEXT NOT NULL DEFAULT '', lease BIGINT NOT NULL, heard_at TEXT NOT NULL)`,
+	// A line is an order with all that renewed it, one after the other; it has the name of the first.
+	`ALTER TABLE orders ADD COLUMN line TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE orders ADD COLUMN replaced_by TEXT NOT NULL DEFAULT ''`,
+	`UPDATE orders SET line = id`,
+	`CREATE INDEX orders_line ON orders (line)`,
+	// renews is the order whose component this one is to replace, until it does; application is B_HSM's.
+	`ALTER TABLE components ADD COLUMN application TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE components ADD COLUMN renews TEXT NOT NULL DEFAULT ''`,
+	`DROP INDEX components_on`,
+	`CREATE UNIQUE INDEX components_in_force ON components (partner, component, application) WHERE ended_by = '' AND renews = ''`,
+	`CREATE UNIQUE INDEX components_renewed ON components (renews, component) WHERE ended_by = '' AND renews <> ''`,
+	`CREATE TABLE order_keys (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (order_id, name))`,
+	`INSERT INTO order_keys (order_id, name, id) SELECT order_id, name, id FROM keys`,
+	`DROP TABLE keys`,
 }
 
 // Open brings the schema up to date and returns the registry.
@@ -82,8 +97,29 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err := cfg.DB.Migrate(ctx, "registry", schema); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	return &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, leader: cfg.Leader,
-		canCarryOut: cfg.CanCarryOut, canUse: cfg.CanUse, changed: make(chan struct{})}, nil
+	r := &Registry{db: cfg.DB, audit: cfg.Audit, now: cfg.Now, pool: cfg.Pool, leader: cfg.Leader,
+		canCarryOut: cfg.CanCarryOut, canUse: cfg.CanUse, changed: make(chan struct{})}
+	if err := r.nameApplications(ctx); err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	return r, nil
+}
+
+// nameApplications writes the application to components that a version before recorded without.
+func (r *Registry) nameApplications(ctx context.Context) error {
+	records, err := r.orders(ctx, `WHERE id IN (SELECT order_id FROM components WHERE component = $1 AND application = '')`, string(NetworkHSM))
+	if err != nil {
+		return err
+	}
+	return r.db.InTx(ctx, func(tx *sql.Tx) error {
+		for _, rec := range records {
+			if _, err := tx.ExecContext(ctx, `UPDATE components SET application = $1 WHERE order_id = $2 AND component = $3`,
+				rec.HSMAuthorization.Application, rec.ID, string(NetworkHSM)); err != nil {
+				return fmt.Errorf("application of order %s: %w", rec.ID, err)
+			}
+		}
+		return nil
+	})
 }
 
 // Leader returns who runs the data centre.

@@ -53,19 +53,41 @@ func (r *Registry) Waiting(ctx context.Context, order, why string) error {
 	return nil
 }
 
-// Finish ends the carrying out of an order: an activation order becomes active, a change order
-// carried-out, and activation orders of which no component is left become ended.
+// Finish ends the carrying out of an order: an activation order becomes active and takes the place of the one that it renews, a
+// change order carried-out, and activation orders of which no component is left become ended.
 func (r *Registry) Finish(ctx context.Context, order string, to State) error {
+	rec, err := r.Order(ctx, order)
+	if err != nil || rec.State != Approved {
+		return err
+	}
+	if to != Active || rec.Renews == "" {
+		return r.finish(ctx, rec.Order, to)
+	}
+	return r.act(ctx, carrier, "order.replace", rec.Order, "it takes the place of order "+rec.Renews, func() error {
+		return r.finish(ctx, rec.Order, to)
+	})
+}
+
+func (r *Registry) finish(ctx context.Context, o Order, to State) error {
 	err := r.change(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, waiting = '' WHERE id = $2 AND state = $3`, string(to), order, string(Approved)); err != nil {
+		done, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, waiting = '' WHERE id = $2 AND state = $3`, string(to), o.ID, string(Approved))
+		if err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1 WHERE state = $2 AND NOT EXISTS
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return err // another node did
+		}
+		if to == Active && o.Renews != "" {
+			if err := replace(ctx, tx, o); err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE orders SET state = $1 WHERE state = $2 AND NOT EXISTS
 			(SELECT 1 FROM components WHERE components.order_id = orders.id AND ended_by = '')`, string(Ended), string(Active))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("order %s: %w", order, err)
+		return fmt.Errorf("order %s: %w", o.ID, err)
 	}
 	return nil
 }
@@ -88,9 +110,13 @@ func (r *Registry) EndedBy(ctx context.Context, change string) (map[string][]Com
 	return ended, rows.Err()
 }
 
-// Left returns the components of an activation order that are on.
+// Left returns the components of an activation order that are on, or will be when it is carried out.
 func (r *Registry) Left(ctx context.Context, order string) ([]Component, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT component FROM components WHERE order_id = $1 AND ended_by = '' ORDER BY component`, order)
+	return r.left(ctx, `order_id = $1`, order)
+}
+
+func (r *Registry) left(ctx context.Context, where, order string) ([]Component, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT component FROM components WHERE `+where+` AND ended_by = '' ORDER BY component`, order)
 	if err != nil {
 		return nil, fmt.Errorf("order %s: %w", order, err)
 	}
@@ -106,10 +132,10 @@ func (r *Registry) Left(ctx context.Context, order string) ([]Component, error) 
 	return left, rows.Err()
 }
 
-// AddKey remembers which HSM key an order's authorisation made.
+// AddKey remembers which HSM key an order's authorisation means by a name: one that it made, or took over.
 func (r *Registry) AddKey(ctx context.Context, order, name, keyID string) error {
 	err := r.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO keys (id, order_id, name) VALUES ($1, $2, $3)`, keyID, order, name)
+		_, err := tx.ExecContext(ctx, `INSERT INTO order_keys (order_id, name, id) VALUES ($1, $2, $3)`, order, name, keyID)
 		return err
 	})
 	if err != nil && !store.Taken(err) {
@@ -120,16 +146,20 @@ func (r *Registry) AddKey(ctx context.Context, order, name, keyID string) error 
 
 // Keys returns the HSM keys of an order, id by name.
 func (r *Registry) Keys(ctx context.Context, order string) (map[string]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT name, id FROM keys WHERE order_id = $1`, order)
+	return r.keys(ctx, `WHERE k.order_id = $1`, order)
+}
+
+func (r *Registry) keys(ctx context.Context, where string, args ...any) (map[string]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT k.name, k.id FROM order_keys k `+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("keys of order %s: %w", order, err)
+		return nil, fmt.Errorf("keys: %w", err)
 	}
 	defer rows.Close()
 	keys := map[string]string{}
 	for rows.Next() {
 		var name, id string
 		if err := rows.Scan(&name, &id); err != nil {
-			return nil, fmt.Errorf("keys of order %s: %w", order, err)
+			return nil, fmt.Errorf("keys: %w", err)
 		}
 		keys[name] = id
 	}

@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+// TestStateOfTheVersionBefore opens a database that knew no renewals, with a partner that is on.
+func TestStateOfTheVersionBefore(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { stateBefore(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { stateBefore(t, storetest.Postgres(t)) })
+}
+
+func stateBefore(t *testing.T, url string) {
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	before := slices.IndexFunc(schema, func(s string) bool { return strings.HasPrefix(s, "ALTER TABLE orders ADD COLUMN line") })
+	if err := db.Migrate(t.Context(), "registry", schema[:before]); err != nil {
+		t.Fatal(err)
+	}
+	const order = `{"id":"ZU-1","kind":"activation","partner":{"id":"um","name":"Urząd"},"components":["B_HSM","P_VPN"],
+		"hsm_authorization":{"application":"ezd","keys":[{"name":"seal","algorithm":"P-256","mechanisms":["ECDSA-SHA256"]}],
+		"not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z"}}`
+	err = db.InTx(t.Context(), func(tx *sql.Tx) error {
+		for _, s := range []string{
+			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
+			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_by, decided_at)
+				VALUES ('ZU-1', 'activation', 'um', '` + order + `', 'active', 'officer-1', '2026-01-15', 'officer-2', '2026-01-15')`,
+			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'B_HSM', 'ZU-1')`,
+			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
+			`INSERT INTO keys (id, order_id, name) VALUES ('k1', 'ZU-1', 'seal')`,
+		} {
+			if _, err := tx.ExecContext(t.Context(), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close(context.Background())
+	pool := netip.MustParsePrefix("10.64.0.0/24")
+	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: time.Now, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
+		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil },
+		CanUse:      func(Order, Enrolment) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err := r.switchedOn(t.Context(), "um")
+	if err != nil || len(on) != 2 || on[slot{NetworkHSM, "ezd"}] != "ZU-1" || on[slot{VPN, ""}] != "ZU-1" {
+		t.Errorf("on: %+v, %v", on, err)
+	}
+	grants, err := r.GrantsOf(t.Context(), "ZU-1")
+	if err != nil || len(grants) != 1 || !grants[0].Active || grants[0].KeyID != "k1" {
+		t.Errorf("grants: %+v, %v", grants, err)
+	}
+	if rec, err := r.InForce(t.Context(), "ZU-1"); err != nil || rec == nil || rec.ID != "ZU-1" {
+		t.Errorf("in force: %+v, %v", rec, err)
+	}
+	renewalsRace(t, r)
+}
+
+// renewalsRace approves where the rules were asked a moment before another one was approved, or the order ended.
+func renewalsRace(t *testing.T, r *Registry) {
+	t.Helper()
+	insert := func(id string) error {
+		return r.db.InTx(t.Context(), func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at)
+				VALUES ($1, 'activation', 'um', '{}', 'approved', 'officer-1', '2026-01-15')`, id); err != nil {
+				return err
+			}
+			return insertComponents(t.Context(), tx, Order{ID: id, Partner: Partner{ID: "um"}, Renews: "ZU-1", Components: []Component{VPN}})
+		})
+	}
+	if err := insert("ZU-2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := insert("ZU-3"); !store.Taken(err) {
+		t.Errorf("a second renewal: %v", err)
+	}
+	for _, s := range []string{`UPDATE components SET ended_by = 'ZZ-1'`, `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`} {
+		if _, err := r.db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var no *Refusal
+	if err := insert("ZU-4"); !errors.As(err, &no) || no.Reason != "renews: order ZU-1 is ended meanwhile" {
+		t.Errorf("a renewal of an ended order: %v", err)
+	}
+}
