@@ -8,6 +8,7 @@ CASES ?=
 FUZZTIME ?= 60s
 SINCE ?=
 FUZZLONGER ?= 15m
+DAYS ?=
 BIN := bin
 DAEMONS := trustd vpnd verifyd trustctl trustlink
 # smallstep's own databases are not used: internal/store keeps the state.
@@ -17,7 +18,7 @@ GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -trimpath -tags $(TAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint vulncheck bench fuzz mutants conformance cases clean
+.PHONY: help build run test lint vulncheck bench fuzz mutants endure conformance cases clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ fuzz: ## fuzz every parser for FUZZTIME each, what changed SINCE=REVISION for FU
 
 mutants: ## delete each security check, one at a time: its test must fail
 	@deploy/mutants.sh -tags $(TAGS)
+
+endure: ## drive the whole appliance over ten years by a shifted clock, a start every 30 days (as root, some 40 minutes)
+	@deploy/endure.sh $(if $(DAYS),--days $(DAYS)) -tags $(TAGS)
 
 conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR
 	@test -n "$(CORPUS)" || { echo "say where the samples are: make conformance CORPUS=DIR"; exit 2; }

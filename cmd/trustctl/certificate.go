@@ -73,7 +73,8 @@ func (s *selector) check() error {
 // query is the selector as a filter of the inventory, with the values beside it that are not empty.
 func (s *selector) query(state string) string {
 	values := url.Values{}
-	for key, value := range map[string]string{"serial": s.Serial, "partner": s.Partner, "order": s.Order, "name": s.Name, "profile": s.Profile, "state": state} {
+	for key, value := range map[string]string{"serial": s.Serial, "partner": s.Partner, "order": s.Order, "name": s.Name,
+		"profile": s.Profile, "state": state} {
 		if value != "" {
 			values.Set(key, value)
 		}
@@ -83,7 +84,8 @@ func (s *selector) query(state string) string {
 
 func certificateCommand() *cobra.Command {
 	var f officerFlags
-	c := f.group("certificate", "List, suspend, revoke and release certificates", `The inventory has every certificate that the authority issued. One officer suspends, at once. To revoke for good and
+	c := f.group("certificate", "List, suspend, revoke and release certificates",
+		`The inventory has every certificate that the authority issued. One officer suspends, at once. To revoke for good and
 to release from a suspension takes two: one proposes a motion, another approves it. OCSP, CRL and every door know
 within a second.
 

@@ -93,7 +93,8 @@ func (l *layout) write(st state, o *upOptions) error {
 
 func (l *layout) trustd(st state) trustdConfig {
 	gateway, pki := serviceConfig{Name: "gateway", Addr: tunnelGateway}, serviceConfig{Name: "pki", Addr: tunnelPKI}
-	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": "Demonstration data centre"}, StateDir: st.path("trustd"), PKIURL: l.PKIURL,
+	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": "Demonstration data centre"}, StateDir: st.path("trustd"),
+		PKIURL:   l.PKIURL,
 		Identity: st.daemon("trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
 		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: map[string]string{"url": l.Verifyd}}
 	if !l.interfaces() {
@@ -142,7 +143,8 @@ func (s state) layout() (*layout, error) {
 	}
 	var made struct{ Version int }
 	if err := yaml.Unmarshal(text, &made); err == nil && made.Version > stateVersion { // what is no YAML is told below
-		return nil, fmt.Errorf("the state in %s was made by a newer version of trustctl (%d; this one knows %d): use that version", s.dir, made.Version, stateVersion)
+		return nil, fmt.Errorf("the state in %s was made by a newer version of trustctl (%d; this one knows %d): use that version",
+			s.dir, made.Version, stateVersion)
 	}
 	l := &layout{}
 	return l, config.Load(file, l)

@@ -173,8 +173,12 @@ func TestOldState(t *testing.T) {
 	if err := os.WriteFile(st.path("config", "verifyd.yaml"), []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.adopt(&said); err != nil || st.text(t, "verifyd.yaml") != changed {
-		t.Errorf("%v\n%s", err, st.text(t, "verifyd.yaml"))
+	to := state{filepath.Join(t.TempDir(), "moved")}
+	if err := os.Rename(st.dir, to.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.adopt(&said); err != nil || strings.Contains(to.text(t, "verifyd.yaml"), "trustd: https") {
+		t.Errorf("%v\n%s", err, to.text(t, "verifyd.yaml"))
 	}
 }
 

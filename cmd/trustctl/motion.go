@@ -14,7 +14,8 @@ import (
 
 func motionCommand() *cobra.Command {
 	var f officerFlags
-	c := f.group("motion", "List, approve and reject what officers propose", `A motion asks for something that two officers decide together: to revoke certificates, to release them from a
+	c := f.group("motion", "List, approve and reject what officers propose",
+		`A motion asks for something that two officers decide together: to revoke certificates, to release them from a
 suspension, to certify an officer. It waits a week for another officer than the one who proposed it.
 
   trustctl motion list

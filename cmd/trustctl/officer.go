@@ -23,7 +23,8 @@ import (
 
 func officerCommand() *cobra.Command {
 	var f officerFlags
-	c := f.group("officer", "List and certify officers, renew the own certificate", `An officer is who holds the key of an officer's certificate. A new officer, or a new key of one, takes two others:
+	c := f.group("officer", "List and certify officers, renew the own certificate",
+		`An officer is who holds the key of an officer's certificate. A new officer, or a new key of one, takes two others:
 
   trustctl officer request officer-3                                 makes key and request, where the key is to stay
   trustctl officer add officer-3 --request officer-3.csr --as officer-1
@@ -37,12 +38,10 @@ ended, two others certify a new key, or trustctl break-glass does. To end an off
 			return o.officers(ctx, "")
 		}),
 		officerRequest(&f), officerAdd(&f),
-		f.do("fetch NAME", "Put an officer's new certificate beside its key", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
-			return f.fetch(ctx, o, args[0])
-		}),
-		f.do("renew", "Renew the certificate of the officer who asks, with a new key", cobra.NoArgs, func(ctx context.Context, o *officer, _ []string) (any, error) {
-			return o.renew(ctx)
-		}),
+		f.do("fetch NAME", "Put an officer's new certificate beside its key", cobra.ExactArgs(1),
+			func(ctx context.Context, o *officer, args []string) (any, error) { return f.fetch(ctx, o, args[0]) }),
+		f.do("renew", "Renew the certificate of the officer who asks, with a new key", cobra.NoArgs,
+			func(ctx context.Context, o *officer, _ []string) (any, error) { return o.renew(ctx) }),
 	)
 	return c
 }
@@ -76,13 +75,19 @@ type requested struct {
 }
 
 func (r *requested) show(out io.Writer) error {
-	_, err := fmt.Fprintf(out, "The key of %s lies beside %s; its SHA-256 is\n  %s\nAn officer who has compared that proposes the certificate with\n  trustctl officer add %s --request %s%s\n",
-		r.Officer, r.Request, r.Key, r.Officer, r.Request, r.again)
+	_, err := fmt.Fprintf(out, `The key of %s lies beside %s; its SHA-256 is
+  %s
+An officer who has compared that proposes the certificate with
+  trustctl officer add %s --request %s%s
+`, r.Officer, r.Request, r.Key, r.Officer, r.Request, r.again)
 	return err
 }
 
 func officerRequest(f *officerFlags) *cobra.Command {
-	return &cobra.Command{Use: "request NAME", Short: "Make an officer's key and the request for its certificate, on this machine", Args: cobra.ExactArgs(1),
+	return &cobra.Command{
+		Use:   "request NAME",
+		Short: "Make an officer's key and the request for its certificate, on this machine",
+		Args:  cobra.ExactArgs(1),
 		Long: `Makes a key (NAME.key.next, 0600, in the state's folder officers) and the request NAME.csr for its certificate. trustd
 is not asked. A key that is in use stays so until the certificate is fetched; repeated, it finds the key again.`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -96,7 +101,8 @@ is not asked. A key that is in use stays so until the certificate is fetched; re
 			}
 			r.again = f.again("OFFICER")
 			return show(c.OutOrStdout(), r, f.asJSON)
-		}}
+		},
+	}
 }
 
 func (s state) request(name string) (*requested, error) {
@@ -143,7 +149,8 @@ func digestOfKey(public any) (string, error) {
 
 func officerAdd(f *officerFlags) *cobra.Command {
 	var file string
-	c := f.do("add NAME --request FILE", "Propose to certify an officer; another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+	c := f.do("add NAME --request FILE", "Propose to certify an officer; another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer,
+		args []string) (any, error) {
 		if file == "" {
 			return nil, errors.New("--request is missing: the file that `trustctl officer request` made")
 		}
@@ -192,7 +199,8 @@ func (f *officerFlags) fetch(ctx context.Context, o *officer, name string) (any,
 		}
 		return &installed{c, id.Certificate}, err
 	}
-	return nil, fmt.Errorf("there is no valid certificate for a key of %s that lies in %s: is the motion approved (trustctl motion list)?", name, st.path("officers"))
+	return nil, fmt.Errorf("there is no valid certificate for a key of %s that lies in %s: is the motion approved (trustctl motion list)?",
+		name, st.path("officers"))
 }
 
 // renew replaces the certificate that the officer shows.

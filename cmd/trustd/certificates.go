@@ -188,12 +188,7 @@ func (d *daemon) approveMotion(r *http.Request, who audit.Actor) (any, error) {
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
 	}
-	m, err := d.registry.ApproveMotion(r.Context(), who, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	d.carryMotion(context.WithoutCancel(r.Context()), *m)
-	return d.registry.Motion(r.Context(), in.ID)
+	return d.approveAndCarry(r.Context(), who, in.ID)
 }
 
 func (d *daemon) rejectMotion(r *http.Request, who audit.Actor) (any, error) {

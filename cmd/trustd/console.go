@@ -10,16 +10,19 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
+	"trustcore/pki/profile"
 	"trustcore/vpn"
 )
 
@@ -38,6 +41,7 @@ func (d *daemon) openConsole() (*console.Console, error) {
 	cfg := console.Config{
 		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger,
 		Certificates: d.certificateViews, Keys: d.keyViews, Tunnels: d.tunnelViews,
+		Expiring: d.expiryViews, Motions: console.Motions{Waiting: d.motionViews, Approve: d.approveAndCarry},
 		EnrolmentURL: "https://" + d.cfg.Enrolment, EnrolmentPin: pin,
 	}
 	if d.cfg.Verifyd.URL != "" {
@@ -89,10 +93,130 @@ func (d *daemon) certificateViews(ctx context.Context) ([]console.Certificate, e
 	}
 	views := make([]console.Certificate, len(found))
 	for i, c := range found {
-		views[i] = console.Certificate{Serial: c.Serial, Subject: c.CommonName, Profile: string(c.Profile), Partner: c.Partner, Order: c.Order,
-			State: string(c.State), NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt}
+		views[i] = certificateView(c)
 	}
 	return views, nil
+}
+
+func certificateView(c pki.Certificate) console.Certificate {
+	return console.Certificate{Serial: c.Serial, Subject: c.CommonName, Profile: string(c.Profile), Partner: c.Partner, Order: c.Order,
+		State: string(c.State), NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt}
+}
+
+// expiryViews lists what ends, with what is announced of it.
+func (d *daemon) expiryViews(ctx context.Context) ([]console.Expiry, error) {
+	found, err := d.expiring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	views, now := make([]console.Expiry, len(found)), time.Now()
+	for i, e := range found {
+		views[i] = e.view(now)
+	}
+	return views, nil
+}
+
+func (e expiry) view(now time.Time) console.Expiry {
+	_, act := e.finding(now)
+	return console.Expiry{Kind: e.Kind, Subject: e.Subject, Partner: e.Partner, Order: e.Order, NotAfter: e.NotAfter,
+		ByItself: e.Renewed == byItself, Act: act, Step: step(e.NotAfter.Sub(now)), Remedy: e.remedyWord(), Failure: e.Failure}
+}
+
+// remedyWord names what people do, of the console's list.
+func (e expiry) remedyWord() string {
+	ofAuthority := slices.Contains([]string{"crl", string(pki.OCSPResponder), string(pki.TimeStamping)}, e.Kind)
+	switch {
+	case e.Renewed == byItself && ofAuthority:
+		return "authority"
+	case e.Renewed == byItself:
+		return "holder"
+	case e.Kind == "crl":
+		return "root-list"
+	case e.Kind == string(pki.Officer):
+		return "officer"
+	case e.Kind == registry.EndOfToken:
+		return "token"
+	case e.Kind == registry.EndOfAuthorisation, e.Cut == string(pki.CutByAuthorisation):
+		return "authorisation"
+	}
+	return "ceremony"
+}
+
+// motionViews lists the motions that wait, oldest first.
+func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
+	all, err := d.registry.Motions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var views []console.Motion
+	for _, m := range slices.Backward(all) {
+		if m.State != registry.Submitted {
+			continue
+		}
+		view, err := d.motionView(ctx, m)
+		if err != nil {
+			return nil, fmt.Errorf("motion %s: %w", m.ID, err)
+		}
+		views = append(views, view)
+	}
+	return views, nil
+}
+
+// motionView shows what a motion is about: the key that it certifies, or the certificates that it changes.
+func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
+	view := console.Motion{Motion: m}
+	if m.Kind == registry.CertifyOfficer {
+		var body certifying
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			return view, err
+		}
+		request, err := requestIn(body.CSR)
+		if err != nil {
+			return view, err
+		}
+		sum := sha256.Sum256(request.RawSubjectPublicKeyInfo)
+		view.Key = hex.EncodeToString(sum[:])
+		return view, nil
+	}
+	var body marking
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		return view, err
+	}
+	view.Reason = body.Reason
+	s := body.Which
+	found, err := d.ca.Certificates(ctx, pki.Filter{Serial: s.Serial, PublicKey: s.Key, Partner: s.Partner, Order: s.Order,
+		CommonName: s.Name, Profile: s.Profile})
+	for _, c := range found {
+		if body.touches(m.Kind, c) {
+			view.Certificates = append(view.Certificates, certificateView(c))
+		}
+	}
+	return view, err
+}
+
+// touches reports whether the authority would change one of the chosen certificates, see pki.CA.Revoke and Release.
+func (m marking) touches(kind registry.MotionKind, c pki.Certificate) bool {
+	switch {
+	case c.Profile == profile.Root, c.Profile == profile.Issuing:
+		return false
+	case kind == registry.ReleaseCertificates:
+		return c.State == pki.Suspended
+	case m.Reason == "keyCompromise":
+		return true
+	case c.State == pki.Expired:
+		return m.Which.Serial != ""
+	}
+	return c.State != pki.Revoked
+}
+
+// approveAndCarry decides for a motion, and carries it out.
+func (d *daemon) approveAndCarry(ctx context.Context, who audit.Actor, id string) (*registry.Motion, error) {
+	m, err := d.registry.ApproveMotion(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	d.carryMotion(context.WithoutCancel(ctx), *m)
+	return d.registry.Motion(ctx, id)
 }
 
 func (d *daemon) keyViews(ctx context.Context) ([]console.Key, error) {

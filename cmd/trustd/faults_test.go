@@ -210,6 +210,9 @@ type childConfig struct {
 	Times           int
 }
 
+// mostLives is more than any fault takes.
+const mostLives = 10
+
 const childArgument = "trustd-with-a-fault"
 
 // newOutside performs the ceremony and keeps trustd running until the test ends.
@@ -241,7 +244,12 @@ func (o *outside) keep(ctx context.Context) {
 		}
 		o.mu.Lock()
 		o.lives++
+		lives := o.lives
 		o.mu.Unlock()
+		if lives > mostLives {
+			o.t.Errorf("trustd does not live: it was started %d times", lives)
+			return
+		}
 		text, _ := json.Marshal(childConfig{o.dir, o.fault.step, o.fault.mode, faults}) // strings and a number: it can't fail
 		cmd := exec.CommandContext(ctx, "/proc/self/exe", childArgument, string(text))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -285,7 +293,7 @@ func serveFaulty(text string) error {
 		return err
 	}
 	f := &fault{step: c.Step, mode: c.Mode, times: c.Times, forget: func() {
-		for _, table := range []string{"certificates", "keys"} {
+		for _, table := range []string{"certificates", "order_keys"} {
 			if _, err := d.custody.DB.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 				panic(err)
 			}

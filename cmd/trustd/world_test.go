@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // world is a whole trustd over a state of its own: SoftHSM2 behind a worker, SQLite, an authority made by a ceremony.
 type world struct {
 	*daemon
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	replaced bool // its database was, so it ends with that
 }
@@ -48,7 +48,7 @@ type world struct {
 var testWorker = []string{"/proc/self/exe", "hsm-worker"}
 
 // newWorld performs a ceremony and starts trustd. change may alter its configuration.
-func newWorld(t *testing.T, change func(*Config)) *world {
+func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
 	if _, err := os.Stat(hsmtest.SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")

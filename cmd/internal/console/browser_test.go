@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/console"
+	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
 )
 
@@ -214,6 +215,18 @@ func (d *desk) furnish() {
 		certificate("0d", "Urząd Miasta Przykładowo - seal", "seal", "um-przykladowo", "valid", 300),
 		certificate("0e", "Trustcore OCSP", "ocsp-responder", "", "valid", 60),
 	}
+	end := func(kind, subject, partner string, days, step int, remedy string, itself bool) console.Expiry {
+		return console.Expiry{Kind: kind, Subject: subject, Partner: partner, NotAfter: now.AddDate(0, 0, days), Step: step,
+			Act: !itself && days < 366, Remedy: remedy, ByItself: itself}
+	}
+	d.expiring = []console.Expiry{
+		end("enrolment-token", "sp-wzorowo", "sp-wzorowo", 1, 1, "token", false), end("crl", "Trustcore issuing", "", 6, 7, "authority", true),
+		end("officer", "officer-1", "", 12, 14, "officer", false), end("authorisation", "um-przykladowo ezd", "um-przykladowo", 59, 60, "authorisation", false),
+		end("issuing", "Trustcore issuing", "", 300, 60, "ceremony", false), end("root", "Trustcore root", "", 7000, 60, "ceremony", false),
+	}
+	d.touched = d.certificates[:1]
+	_, err = d.registry.Propose(d.Context(), one, registry.RevokeCertificates, "certificates of partner um-przykladowo", nil)
+	d.must(err)
 	d.certificates[2].Order = "ZU-2025-009"
 	d.certificates[3].Order = "ZU-2026-001"
 	_, err = d.audit.Append(d.Context(), audit.Entry{Time: now, Actor: audit.Actor{Kind: "application", ID: "ezd"}, Action: "hsm.sign", Subject: strings.Repeat("5c", 16),

@@ -25,6 +25,8 @@ type Config struct {
 	Certificates func(ctx context.Context) ([]Certificate, error) // the inventory, in any order
 	Keys         func(ctx context.Context) ([]Key, error)         // of the HSM, in any order
 	Tunnels      func(ctx context.Context) ([]Tunnel, error)      // those wished for and those still there
+	Expiring     func(ctx context.Context) ([]Expiry, error)      // all that ends, what ends first first
+	Motions      Motions
 
 	// Verify sends one document and what it signs to the verification service as octets, and returns the
 	// service's report in JSON. next gives one file after the other and io.EOF after the last; the first is
@@ -90,8 +92,10 @@ type Console struct {
 // New returns the console.
 func New(cfg Config) (*Console, error) {
 	if cfg.Registry == nil || cfg.Audit == nil || cfg.Certificates == nil || cfg.Keys == nil || cfg.Tunnels == nil ||
+		cfg.Expiring == nil || cfg.Motions.Waiting == nil || cfg.Motions.Approve == nil ||
 		cfg.EnrolmentURL == "" || cfg.Now == nil || cfg.Logger == nil {
-		return nil, errors.New("console: Registry, Audit, Certificates, Keys, Tunnels, EnrolmentURL, Now or Logger is missing")
+		return nil, errors.New("console: Registry, Audit, Certificates, Keys, Tunnels, Expiring, Motions, " +
+			"EnrolmentURL, Now or Logger is missing")
 	}
 	c := &Console{cfg: cfg, door: problem.Door{Name: "console", Logger: cfg.Logger}, codes: map[digest]login{}, sessions: map[digest]*session{}}
 	var err error
@@ -122,6 +126,8 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("POST /s/{place}/orders/approve", c.member(c.approve))
 	mux.HandleFunc("POST /s/{place}/orders/reject", c.member(c.reject))
 	mux.HandleFunc("POST /s/{place}/orders/token", c.member(c.newToken))
+	mux.HandleFunc("POST /s/{place}/motions/approve", c.member(c.approveMotion))
+	mux.HandleFunc("POST /s/{place}/motions/reject", c.member(c.rejectMotion))
 	mux.HandleFunc("POST /s/{place}/documents", c.member(c.verifyDocuments))
 	mux.HandleFunc("POST /s/{place}/preferences", c.member(c.setPreferences))
 	mux.HandleFunc("POST /s/{place}/logout", c.member(c.leave))

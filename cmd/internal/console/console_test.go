@@ -61,6 +61,12 @@ type desk struct {
 	certificates []console.Certificate
 	tunnels      []console.Tunnel
 	keysFail     error
+	expiring     []console.Expiry
+	expiringFail error
+	touched      []console.Certificate // by each motion
+	reason, key  string                // of each motion
+	motionsFail  error
+	carryFail    error
 	verify       func(ctx context.Context, next func() (*console.File, error)) ([]byte, error)
 }
 
@@ -74,6 +80,8 @@ func open(t *testing.T) *desk {
 		Certificates: func(context.Context) ([]console.Certificate, error) { return d.certificates, nil },
 		Keys:         func(context.Context) ([]console.Key, error) { return d.keys, d.keysFail },
 		Tunnels:      func(context.Context) ([]console.Tunnel, error) { return d.tunnels, nil },
+		Expiring:     func(context.Context) ([]console.Expiry, error) { return d.expiring, d.expiringFail },
+		Motions:      console.Motions{Waiting: d.motions, Approve: d.approveMotion},
 		Verify: func(ctx context.Context, next func() (*console.File, error)) ([]byte, error) {
 			return d.verify(ctx, next)
 		},
@@ -315,7 +323,7 @@ func TestGuessesKeepNobodyOut(t *testing.T) {
 func TestEverythingNeedsASession(t *testing.T) {
 	d := open(t)
 	for _, path := range []string{"GET /", "GET /fragments/audit", "GET /fragments/orders", "POST /orders/approve", "POST /orders/reject",
-		"POST /orders/token", "POST /documents", "POST /preferences", "POST /logout"} {
+		"POST /orders/token", "POST /motions/approve", "POST /motions/reject", "POST /documents", "POST /preferences", "POST /logout"} {
 		method, path, _ := strings.Cut(path, " ")
 		b := d.browser()
 		b.cookies["__Secure-console"] = "guess"
@@ -408,7 +416,7 @@ func TestAnotherOfficerApproves(t *testing.T) {
 	}
 	text = b.page()
 	command := "trustlink enrol --url https://core.example:8441 --pin " + strings.Repeat("ab", 32) + " --token "
-	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "No order waits", `hx-get="fragments/orders"`)
+	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "Nothing waits for a decision", `hx-get="fragments/orders"`)
 	_, after, _ := strings.Cut(text, command)
 	token, _, _ := strings.Cut(after, "<")
 	d.lacks(b.page(), token) // once
@@ -519,7 +527,7 @@ func TestBothLanguages(t *testing.T) {
 	b.header.Set("Accept-Language", "en")
 	b.post("/preferences", "language", "pl", "theme", "dark")
 	text := b.page()
-	d.wants(text, `<html lang="pl" data-theme="dark"`, "zlecenie czeka na decyzję", "Zatwierdź ZU-2026-001", "włącza")
+	d.wants(text, `<html lang="pl" data-theme="dark"`, "sprawa czeka na decyzję", "Zatwierdź ZU-2026-001", "włącza")
 	d.lacks(text, "<no value>", "switches on")
 	b.post("/preferences", "language", "xx", "theme", `"><script>`)
 	d.wants(b.page(), `<html lang="pl" data-theme="dark"`)
@@ -537,6 +545,10 @@ func TestNamesAreEscaped(t *testing.T) {
 	d.submit(one, strings.ReplaceAll(orderYAML, "Urząd Miasta Przykładowo", `"`+evil+`"`))
 	d.keys = []console.Key{{ID: evil, Label: evil, Algorithm: evil, State: evil, Partner: evil}}
 	d.certificates = []console.Certificate{{Serial: evil, Subject: evil, Profile: evil, State: evil}}
+	d.expiring = []console.Expiry{{Kind: evil, Subject: evil, Partner: evil, Order: evil, Remedy: evil, Failure: evil, Act: true}}
+	_, err := d.registry.Propose(t.Context(), one, registry.CertifyOfficer, evil, nil)
+	d.must(err)
+	d.touched = d.certificates
 	d.tunnels = []console.Tunnel{{Partner: evil, Site: evil, State: evil, Address: evil}}
 	b := d.login(two)
 	text := b.page()

@@ -173,8 +173,10 @@ var tones = map[string]string{
 	"tunnel.up": "ok", "tunnel.stale": "wait", "tunnel.down": "bad", "tunnel.removing": "wait",
 	"key.pending": "wait", "key.active": "ok", "key.suspended": "bad",
 	"extractable.never": "ok", "extractable.unproven": "bad",
-	"certificate.valid": "ok", "certificate.soon": "wait", "certificate.revoked": "bad",
-	"outcome.granted": "ok", "outcome.refused": "bad",
+	"certificate.valid": "ok", "certificate.soon": "wait", "certificate.revoked": "bad", "certificate.suspended": "bad",
+	"outcome.granted": "ok", "outcome.refused": "bad", "outcome.failed": "bad",
+	"expires.0": "bad", "expires.1": "bad", "expires.7": "wait", "expires.14": "wait",
+	"expires.30": "wait", "expires.60": "wait", "expires.act": "wait",
 	"verdict.passed": "ok", "verdict.failed": "bad", "verdict.open": "wait",
 }
 

@@ -126,12 +126,12 @@ func speak(t *testing.T) map[string]*speech {
 
 func TestPlurals(t *testing.T) {
 	s := speak(t)
-	for n, want := range map[int]string{1: "zlecenie czeka na decyzję", 2: "zlecenia czekają na decyzję", 5: "zleceń czeka na decyzję", 12: "zleceń czeka na decyzję", 22: "zlecenia czekają na decyzję", 0: "zleceń czeka na decyzję"} {
+	for n, want := range map[int]string{1: "sprawa czeka na decyzję", 2: "sprawy czekają na decyzję", 5: "spraw czeka na decyzję", 12: "spraw czeka na decyzję", 22: "sprawy czekają na decyzję", 0: "spraw czeka na decyzję"} {
 		if got, err := s["pl"].count("tile-waiting", n); got != want || err != nil {
 			t.Errorf("%d: %q, %v", n, got, err)
 		}
 	}
-	if got, _ := s["en"].count("tile-waiting", 2); got != "orders wait for a decision" {
+	if got, _ := s["en"].count("tile-waiting", 2); got != "matters wait for a decision" {
 		t.Errorf("%q", got)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	maxRows       = 200 // of a table; the number of all stands beside it
 	auditRows     = 50
 	maxFilter     = 200                 // characters of a field of the audit filter
-	expiringSoon  = 30 * 24 * time.Hour // certificates that are counted at the top
+	expiringSoon  = 30 * 24 * time.Hour // certificates that are marked
 	readTimeout   = 10 * time.Second    // for everything that a page shows
 	dayFilter     = "2006-01-02"
 	auditFragment = "audit"
@@ -33,6 +33,8 @@ type world struct {
 	tunnels      []Tunnel
 	keys         []Key
 	certificates []Certificate
+	expiring     []Expiry
+	motions      []Motion
 	failed       map[string]bool
 }
 
@@ -75,6 +77,9 @@ type page struct {
 	Now          time.Time
 	Verify       bool
 	Waiting      []order
+	Motions      table[motion]
+	Act          table[expiryRow] // people must act on these
+	Expiring     table[expiryRow] // all that ends
 	Orders       table[order]
 	Partners     table[partnerRow]
 	Tunnels      table[Tunnel]
@@ -82,9 +87,12 @@ type page struct {
 	Certificates table[certificateRow]
 	Audit        auditView
 
-	TunnelsUp, KeysActive, Expiring int
-	Live                            bool // an order is being carried out: its table refreshes itself
+	TunnelsUp, KeysActive int
+	Live                  bool // an order is being carried out: its table refreshes itself
 }
+
+// Undecided is how much waits for a decision.
+func (p *page) Undecided() int { return len(p.Waiting) + p.Motions.All }
 
 // Fragments that the script may ask for on their own; each is the template of that name.
 var fragments = []string{"summary", "orders", "tunnels", auditFragment}
@@ -149,6 +157,9 @@ func (c *Console) page(r *http.Request, v view) (*page, error) {
 	p.Tunnels = tableOf(w.tunnels, w.failed["tunnels"])
 	p.Keys = tableOf(w.keys, w.failed["keys"])
 	p.Certificates = tableOf(certificateRows(w.certificates, now), w.failed["certificates"])
+	p.Motions = tableOf(motionsFor(v.Actor.ID, w.motions), w.failed["motions"])
+	expiring, act := expiryRows(w.expiring, now)
+	p.Expiring, p.Act = tableOf(expiring, w.failed["expiring"]), tableOf(act, false)
 	p.count(w)
 	return p, nil
 }
@@ -162,11 +173,6 @@ func (p *page) count(w *world) {
 	for _, k := range w.keys {
 		if k.State == "active" {
 			p.KeysActive++
-		}
-	}
-	for _, row := range certificateRows(w.certificates, p.Now) {
-		if row.Soon {
-			p.Expiring++
 		}
 	}
 }
@@ -208,6 +214,12 @@ func (c *Console) readParts(ctx context.Context, w *world) {
 	}
 	if w.certificates, err = c.cfg.Certificates(ctx); err != nil {
 		c.missing(w, "certificates", err)
+	}
+	if w.expiring, err = c.cfg.Expiring(ctx); err != nil {
+		c.missing(w, "expiring", err)
+	}
+	if w.motions, err = c.cfg.Motions.Waiting(ctx); err != nil {
+		c.missing(w, "motions", err)
 	}
 	slices.SortStableFunc(w.tunnels, func(a, b Tunnel) int {
 		return cmp.Or(strings.Compare(a.Partner, b.Partner), strings.Compare(a.Site, b.Site))

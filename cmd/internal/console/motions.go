@@ -1,0 +1,90 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+)
+
+// Motion is something beside orders that waits for another officer's decision.
+type Motion struct {
+	registry.Motion
+	Certificates []Certificate // those that are to be revoked or released, as of now
+	Reason       string        // of a revocation, by its name in RFC 5280 5.3.1
+	Key          string        // of a new officer's certificate: SHA-256 of the SubjectPublicKeyInfo, hex
+}
+
+// Motions is what the console is given to have motions decided.
+type Motions struct {
+	Waiting func(ctx context.Context) ([]Motion, error) // oldest first
+	// Approve decides for a motion and carries it out: what it returns is carried out, or says in Outcome why
+	// it is not yet. A *registry.Refusal says that the rules do not allow the decision.
+	Approve func(ctx context.Context, actor audit.Actor, id string) (*registry.Motion, error)
+}
+
+// motion is one motion as the page shows it.
+type motion struct {
+	Motion
+	Own bool // the officer who looks has proposed it
+}
+
+// Revokes reports whether certificates end for good.
+func (m motion) Revokes() bool { return m.Kind == registry.RevokeCertificates }
+
+// WholeKeys reports whether certificates beyond the chosen ones end: all of a compromised key do.
+func (m motion) WholeKeys() bool { return m.Reason == "keyCompromise" }
+
+func motionsFor(officer string, waiting []Motion) []motion {
+	all := make([]motion, len(waiting))
+	for i, m := range waiting {
+		all[i] = motion{m, m.ProposedBy == officer}
+	}
+	return all
+}
+
+func (c *Console) approveMotion(w http.ResponseWriter, r *http.Request, v view) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	id := r.PostFormValue("motion")
+	m, err := c.cfg.Motions.Approve(r.Context(), v.Actor, id)
+	switch {
+	case err != nil:
+		c.refusedMotion(w, r, v, id, "notice-motion-own", err)
+	case m.State == registry.CarriedOut:
+		c.tell(w, r, v, notice{Message: "notice-motion-approved", Order: id, Detail: m.Outcome})
+	default:
+		c.tell(w, r, v, notice{Message: "notice-motion-open", Order: id, Detail: m.Outcome})
+	}
+}
+
+func (c *Console) rejectMotion(w http.ResponseWriter, r *http.Request, v view) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	id, reason := r.PostFormValue("motion"), strings.TrimSpace(r.PostFormValue("reason"))
+	if _, err := c.cfg.Registry.RejectMotion(r.Context(), v.Actor, id, reason); err != nil {
+		c.refusedMotion(w, r, v, id, "notice-motion-reason", err)
+		return
+	}
+	c.tell(w, r, v, notice{Message: "notice-motion-rejected", Order: id})
+}
+
+// refusedMotion shows why the rules do not allow a decision: by the message where it says the reason in the
+// officer's language, else in the registry's words.
+func (c *Console) refusedMotion(w http.ResponseWriter, r *http.Request, v view, id, message string, err error) {
+	var no *registry.Refusal
+	if !errors.As(err, &no) {
+		c.fault(w, r, err)
+		return
+	}
+	n := notice{Message: "notice-motion-refused", Refused: true, Order: id, Detail: no.Reason}
+	m, found := c.cfg.Registry.Motion(r.Context(), id)
+	switch {
+	case found != nil:
+		n.Order = ""
+	case m.State == registry.Submitted && (message == "notice-motion-reason" || m.ProposedBy == v.Actor.ID):
+		n.Message, n.Detail = message, ""
+	}
+	c.tell(w, r, v, n)
+}
