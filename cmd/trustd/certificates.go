@@ -318,8 +318,8 @@ func (d *daemon) renew(r *http.Request, who rights.Holder) (any, error) {
 	return map[string]string{"chain": string(custody.PEM(c.Raw)) + chain}, nil
 }
 
-// until is when the authorisation behind a certificate ends: that of the order in force in the line of the certificate's own. One
-// that is over, or was switched off, authorises nothing.
+// until is when the authorisation behind a certificate ends: that of the order in force in the line of the
+// certificate's own. One that is over, or was switched off, authorises nothing.
 func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error) {
 	if who.Role() != rights.Office {
 		return time.Time{}, nil
@@ -329,7 +329,8 @@ func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error
 		return time.Time{}, err
 	}
 	if rec == nil {
-		return time.Time{}, problem.Refuse(http.StatusForbidden, "order %q is not in force: nothing is renewed under it", who.Order)
+		return time.Time{}, problem.Refuse(http.StatusForbidden,
+			"order %q is not in force: nothing is renewed under it", who.Order)
 	}
 	on, err := d.registry.Left(ctx, rec.ID)
 	if err != nil {

@@ -91,8 +91,8 @@ func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 	return mux
 }
 
-// enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs. Of an order that was
-// renewed since, the one in force says what that is.
+// enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs. Of an
+// order that was renewed since, the one in force says what that is.
 func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment, error) {
 	for {
 		changed, reported := d.registry.Changed(), d.gateways.reported()
@@ -123,7 +123,8 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 }
 
 // officeConfig is what the office needs that enrolled for an order, of whose line rec is in force.
-func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.Record, hub vpn.Status) (*office.Enrolment, error) {
+func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.Record,
+	hub vpn.Status) (*office.Enrolment, error) {
 	e := &office.Enrolment{Partner: rec.Partner.ID}
 	var err error
 	if e.Certificate, err = d.enrolledCertificate(ctx, order); err != nil {
@@ -158,7 +159,8 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 	return e, err
 }
 
-// enrolledCertificate returns the newest certificate that counts of the key with which the office enrolled, and its chain.
+// enrolledCertificate returns the newest certificate that counts of the key with which the office enrolled, and its
+// chain.
 func (d *daemon) enrolledCertificate(ctx context.Context, order string) (string, error) {
 	sent, err := d.registry.Enrolment(ctx, order)
 	if err != nil {
@@ -184,10 +186,12 @@ func (d *daemon) enrolledCertificate(ctx context.Context, order string) (string,
 			return d.handedOut(ctx, c)
 		}
 	}
-	return "", problem.Refuse(http.StatusConflict, "the certificate of order %s counts no more: ask the data centre for a new order", order)
+	return "", problem.Refuse(http.StatusConflict,
+		"the certificate of order %s counts no more: ask the data centre for a new order", order)
 }
 
-// handedOut returns the chain of a certificate, the one of the authority that issues now where a crash kept it from being remembered.
+// handedOut returns the chain of a certificate, the one of the authority that issues now where a crash kept it from
+// being remembered.
 func (d *daemon) handedOut(ctx context.Context, c pki.Certificate) (string, error) {
 	chain, err := d.registry.Chain(ctx, c.Serial)
 	if err != nil || chain != "" {
@@ -207,7 +211,8 @@ func (d *daemon) direct() []office.Service {
 		}
 		reached = append(reached, office.Service{Name: s.Name, Addr: s.Addr})
 	}
-	if len(reached) == 0 && known && !own.Addr().IsUnspecified() && !d.cfg.Tunnel.Pool.Contains(own.Addr()) && own.Addr() != d.cfg.Tunnel.Hub {
+	if len(reached) == 0 && known && !own.Addr().IsUnspecified() && !d.cfg.Tunnel.Pool.Contains(own.Addr()) &&
+		own.Addr() != d.cfg.Tunnel.Hub {
 		reached = append(reached, office.Service{Name: "gateway", Addr: own})
 	}
 	return reached

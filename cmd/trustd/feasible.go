@@ -17,8 +17,8 @@ import (
 	"trustcore/vpn"
 )
 
-// canCarryOut says before an order is taken what could not be made of it: names that no certificate takes, keys that are not as
-// they would have to be, authorisations too short for a certificate, a gateway out of the office's reach.
+// canCarryOut says before an order is taken what could not be made of it: names that no certificate takes, keys that
+// are not as they would have to be, authorisations too short for a certificate, a gateway out of the office's reach.
 func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[string]string) error {
 	if (o.Has(registry.NetworkHSM) || o.Has(registry.VPN)) && !profile.IsName(clientName(o)) {
 		return &registry.FieldError{Field: "hsm_authorization.application", Remedy: fmt.Sprintf(
@@ -68,9 +68,11 @@ func (d *daemon) canKeep(ctx context.Context, field string, k registry.HSMKey, i
 	}
 	switch {
 	case err != nil || is.State == hsm.Destroyed:
-		return &registry.FieldError{Field: field + ".name", Remedy: fmt.Sprintf("the key %s was destroyed: give a new one another name", k.Name)}
+		return &registry.FieldError{Field: field + ".name",
+			Remedy: fmt.Sprintf("the key %s was destroyed: give a new one another name", k.Name)}
 	case !resumed && is.State != hsm.Active:
-		return &registry.FieldError{Field: field + ".name", Remedy: fmt.Sprintf("the key %s is %s: give a new one another name", k.Name, is.State)}
+		return &registry.FieldError{Field: field + ".name",
+			Remedy: fmt.Sprintf("the key %s is %s: give a new one another name", k.Name, is.State)}
 	}
 	for i, name := range k.Mechanisms {
 		if m := mechanism.Mechanism(name); !is.Allows(m) {
@@ -90,8 +92,9 @@ func (d *daemon) canReach(ctx context.Context, o registry.Order) error {
 	if err != nil || tunnel {
 		return err
 	}
-	return &registry.FieldError{Field: "components", Remedy: "without a tunnel the office does not reach the gateway: add P_VPN, " +
-		"or have the data centre say in `direct` of trustd's configuration how offices reach it"}
+	return &registry.FieldError{Field: "components",
+		Remedy: "without a tunnel the office does not reach the gateway: add P_VPN, " +
+			"or have the data centre say in `direct` of trustd's configuration how offices reach it"}
 }
 
 func tooMany(name string) int { return utf8.RuneCountInString(name) - profile.MaxName }

@@ -33,7 +33,8 @@ func newInside(t *testing.T, change func(*Config)) *outside {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
 	o := &outside{world: &world{t: t, dir: t.TempDir()}, ports: map[string]string{}}
-	o.must(exec.CommandContext(t.Context(), "cp", "-a", founded(t)+"/.", o.dir).Run()) // with modes: open PIN files are refused
+	// With modes: open PIN files are refused.
+	o.must(exec.CommandContext(t.Context(), "cp", "-a", founded(t)+"/.", o.dir).Run())
 	cfg := o.config()
 	if change != nil {
 		change(&cfg)
@@ -77,7 +78,8 @@ agreement: {number: UR/1/2026, signed: 2026-01-15}
 func (o *outside) enrolAs(holder, order string) office.Enrolment {
 	o.t.Helper()
 	var token struct{ Token string }
-	o.must(json.Unmarshal(o.try("officer-2", "POST", "admin", "/v1/orders/token", []byte(`{"id":"`+order+`"}`)).body, &token))
+	o.must(json.Unmarshal(o.try("officer-2", "POST", "admin", "/v1/orders/token", []byte(`{"id":"`+order+`"}`)).body,
+		&token))
 	tunnel, err := vpn.GeneratePrivateKey()
 	o.must(err)
 	private, csr := o.request("")
@@ -175,8 +177,8 @@ func (o *outside) wantField(text, field string) {
 	}
 }
 
-// TestAnOfficeOverTheYears extends an order under an application that signs all the time, replaces its key, drops the old one,
-// switches off, and comes back: with the key of before, then with a new one.
+// TestAnOfficeOverTheYears extends an order under an application that signs all the time, replaces its key, drops the
+// old one, switches off, and comes back: with the key of before, then with a new one.
 func TestAnOfficeOverTheYears(t *testing.T) {
 	o := newInside(t, nil)
 	first := o.on("ZU-1", activationOf("ZU-1", "", both, ezd, key("seal", ""), inYears(1)), ezd)
@@ -185,12 +187,15 @@ func TestAnOfficeOverTheYears(t *testing.T) {
 	busy := o.signAllTheTime(ezd, seal)
 	o.decide("ZU-2", activationOf("ZU-2", "renews: ZU-1\n", both, ezd, key("seal", "")+key("stamp", ""), inYears(2)))
 	o.awaitState("ZU-2", registry.Active)
-	o.await("the certificate's new end", func() bool { return o.seal(ezd, "seal").NotAfter.After(before.NotAfter.AddDate(0, 11, 0)) })
+	o.await("the certificate's new end", func() bool {
+		return o.seal(ezd, "seal").NotAfter.After(before.NotAfter.AddDate(0, 11, 0))
+	})
 	if n, failed := busy(); n == 0 || failed != "" {
 		t.Errorf("%d signatures while the order was renewed, then %s", n, failed)
 	}
 	now := o.uses(ezd)
-	if now["seal"].ID != seal || now["seal"].Order != "ZU-2" || now["stamp"].Order != "ZU-2" || len(now["stamp"].Chain) == 0 {
+	if now["seal"].ID != seal || now["seal"].Order != "ZU-2" || now["stamp"].Order != "ZU-2" ||
+		len(now["stamp"].Chain) == 0 {
 		t.Errorf("after the renewal: %+v", now)
 	}
 	if rec := o.order("ZU-1"); rec.State != registry.Replaced || rec.ReplacedBy != "ZU-2" {
@@ -223,7 +228,8 @@ func TestAnOfficeOverTheYears(t *testing.T) {
 	o.off("ZZ-1", "components: [B_HSM, P_VPN]\n")
 	o.wantNothingLeft()
 	o.wantField(activationOf("ZU-5", "resume: ZU-3\n", both, ezd, key("seal-2", ""), inYears(2)), "resume")
-	o.on("ZU-5", activationOf("ZU-5", "resume: ZU-4\n", both, ezd, key("seal-2", "")+key("other", ""), inYears(2)), "again")
+	o.on("ZU-5", activationOf("ZU-5", "resume: ZU-4\n", both, ezd, key("seal-2", "")+key("other", ""), inYears(2)),
+		"again")
 	if back := o.uses("again"); len(back) != 2 || back["seal-2"].ID != next || len(back["seal-2"].Chain) == 0 {
 		t.Errorf("come back with %+v, want %s", back, next)
 	}
@@ -251,7 +257,8 @@ func (o *outside) signAllTheTime(holder, id string) func() (int, string) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for ctx.Err() == nil && failed == "" {
-			request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), "POST", target, strings.NewReader(digestToSign))
+			request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), "POST", target,
+				strings.NewReader(digestToSign))
 			if err != nil {
 				failed = err.Error()
 				return
@@ -344,16 +351,19 @@ func TestApplicationsOfOnePartner(t *testing.T) {
 	o.wantNothingLeft()
 }
 
-// TestKeysWithoutATunnel enrols an office that has B_HSM alone, extends its authorisation too late, and has it enrol anew.
+// TestKeysWithoutATunnel enrols an office that has B_HSM alone, extends its authorisation too late, and has it enrol
+// anew.
 func TestKeysWithoutATunnel(t *testing.T) {
 	o := newInside(t, nil)
 	e := o.on("ZU-1", activationOf("ZU-1", "", keysOnly, ezd, key("seal", ""), inYears(1)), ezd)
-	if e.HasTunnel() || len(e.Services) != 1 || "https://"+e.Services[0].Addr.String() != o.url("gateway") || e.Services[0].Name != "gateway" {
+	if e.HasTunnel() || len(e.Services) != 1 || "https://"+e.Services[0].Addr.String() != o.url("gateway") ||
+		e.Services[0].Name != "gateway" {
 		t.Errorf("enrolled: %+v", e)
 	}
 	seal := o.uses(ezd)["seal"].ID
 	held := o.certificateOf(ezd)
-	if held.NotAfter.After(time.Now().AddDate(1, 0, 1)) || o.seal(ezd, "seal").NotAfter.After(time.Now().AddDate(1, 0, 1)) {
+	end := time.Now().AddDate(1, 0, 1)
+	if held.NotAfter.After(end) || o.seal(ezd, "seal").NotAfter.After(end) {
 		t.Error("a certificate outlives its authorisation")
 	}
 	o.decide("ZU-2", activationOf("ZU-2", "renews: ZU-1\n", keysOnly, ezd, key("seal", ""), inYears(2)))
@@ -372,7 +382,8 @@ func TestKeysWithoutATunnel(t *testing.T) {
 	}
 	o.wantUse(ezd, seal, "")
 
-	_, err := o.ca.Revoke(t.Context(), carrier, pki.Selector{Partner: "um-nowe", Profile: pki.PartnerClient}, pki.Superseded, "")
+	_, err := o.ca.Revoke(t.Context(), carrier, pki.Selector{Partner: "um-nowe", Profile: pki.PartnerClient},
+		pki.Superseded, "")
 	o.must(err)
 	o.decide("ZU-3", activationOf("ZU-3", "renews: ZU-2\n", keysOnly, ezd, key("seal", ""), inYears(3)))
 	o.await("what it waits for", func() bool { return strings.Contains(o.order("ZU-3").Waiting, "enrol") })
@@ -420,7 +431,8 @@ func TestOrdersThatCannotBeCarriedOut(t *testing.T) {
 	o.wantField(activationOf("ZU-0", "", keysOnly, ezd, key("seal", ""), inYears(1)), "components")
 	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	o.wantField(activationOf("ZU-0", "", both, ezd, key("seal", ""), soon), "hsm_authorization.not_after")
-	o.wantField(activationOf("ZU-0", "", both, ezd, key("seal", ", not_after: "+soon), inYears(1)), "hsm_authorization.keys[0].not_after")
+	o.wantField(activationOf("ZU-0", "", both, ezd, key("seal", ", not_after: "+soon), inYears(1)),
+		"hsm_authorization.keys[0].not_after")
 
 	const wide = "    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PSS-SHA256]}\n"
 	o.on("ZU-1", activationOf("ZU-1", "", both, ezd, wide+key("stamp", ""), inYears(1)), ezd)
@@ -431,19 +443,22 @@ func TestOrdersThatCannotBeCarriedOut(t *testing.T) {
 	o.wantField(renewal(wide+key("stamp", "")), "hsm_authorization.keys[1].name")
 	o.off("ZZ-1", "components: [B_HSM]\n")
 	o.must(o.custody.HSM.Destroy(t.Context(), carrier, stamp))
-	o.wantField(activationOf("ZU-3", "resume: ZU-1\n", keysOnly, ezd, key("stamp", ""), inYears(1)), "hsm_authorization.keys[0].name")
+	o.wantField(activationOf("ZU-3", "resume: ZU-1\n", keysOnly, ezd, key("stamp", ""), inYears(1)),
+		"hsm_authorization.keys[0].name")
 }
 
 // TestCertificatesEndWithTheirAuthorisation looks at them after that has ended.
 func TestCertificatesEndWithTheirAuthorisation(t *testing.T) {
 	o := newInside(t, nil)
 	o.on("ZU-1", activationOf("ZU-1", "", keysOnly, ezd, key("seal", "")+key("stamp", ""), inYears(2)), ezd)
-	o.decide("ZU-2", activationOf("ZU-2", "renews: ZU-1\n", keysOnly, ezd, key("seal", ", not_after: "+inYears(1))+key("stamp", ""), inYears(1)))
+	shorter := key("seal", ", not_after: "+inYears(1)) + key("stamp", "")
+	o.decide("ZU-2", activationOf("ZU-2", "renews: ZU-1\n", keysOnly, ezd, shorter, inYears(1)))
 	o.awaitState("ZU-2", registry.Active)
 	seal, stamp, client := o.seal(ezd, "seal"), o.seal(ezd, "stamp"), o.certificateOf(ezd)
 	revoked := func(when time.Time) string {
 		o.must(o.keepSealsOnce(t.Context(), when, map[string]time.Time{}))
-		return fmt.Sprint(o.ca.Revoked(seal.SerialNumber), o.ca.Revoked(stamp.SerialNumber), o.ca.Revoked(client.SerialNumber))
+		return fmt.Sprint(o.ca.Revoked(seal.SerialNumber), o.ca.Revoked(stamp.SerialNumber),
+			o.ca.Revoked(client.SerialNumber))
 	}
 	if got := revoked(time.Now().AddDate(0, 11, 0)); got != "false false false" {
 		t.Errorf("before its end: revoked %s", got)
@@ -463,9 +478,10 @@ func TestExtended(t *testing.T) {
 		until time.Time
 		want  bool
 	}{
-		"as it was":                  {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(1, 0, 0), false},
-		"by a year":                  {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(2, 0, 0), true},
-		"by less than is worth it":   {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(1, 0, 0).Add(pki.MinimumLife), false},
+		"as it was": {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(1, 0, 0), false},
+		"by a year": {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(2, 0, 0), true},
+		"by less than is worth it": {pki.CutByAuthorisation, now.AddDate(1, 0, 0),
+			now.AddDate(1, 0, 0).Add(pki.MinimumLife), false},
 		"shortened":                  {pki.CutByAuthorisation, now.AddDate(1, 0, 0), now.AddDate(0, 6, 0), false},
 		"one that was not cut by it": {"", now.AddDate(1, 0, 0), now.AddDate(2, 0, 0), false},
 		"beyond the longest life":    {pki.CutByAuthorisation, longest, now.AddDate(20, 0, 0), false},

@@ -21,8 +21,8 @@ const sealsSettle = time.Second
 // sealRetry is how long a seal certificate rests after a renewal that failed: each try is in the audit log.
 const sealRetry = 10 * time.Minute
 
-// keepSeals renews the certificates of HSM keys, now and whenever something changes: at two thirds of their life, and when the
-// authorisation that ends them was extended. What outlives its authorisation is revoked.
+// keepSeals renews the certificates of HSM keys, now and whenever something changes: at two thirds of their life, and
+// when the authorisation that ends them was extended. What outlives its authorisation is revoked.
 func (d *daemon) keepSeals(ctx context.Context) error {
 	ticker := time.NewTicker(sealsEvery)
 	defer ticker.Stop()
@@ -67,7 +67,8 @@ func (d *daemon) keepSealsOnce(ctx context.Context, now time.Time, rests map[str
 		}
 		delete(rests, a.ID)
 		if err := d.keepSeal(ctx, a, due, now); err != nil && ctx.Err() == nil {
-			d.cfg.Logger.Error("the certificate of a key is not renewed", "order", a.Record.ID, "key", a.ID, "error", err)
+			d.cfg.Logger.Error("the certificate of a key is not renewed", "order", a.Record.ID,
+				"key", a.ID, "error", err)
 			rests[a.ID] = now.Add(sealRetry)
 		}
 	}
@@ -170,7 +171,8 @@ func (d *daemon) rememberSeal(ctx context.Context, a registry.Authorised, c pki.
 	return err
 }
 
-// endClients revokes client certificates that outlive their authorisation, since an order made it shorter or took the tunnel away.
+// endClients revokes client certificates that outlive their authorisation, since an order made it shorter or took the
+// tunnel away.
 func (d *daemon) endClients(ctx context.Context, all []registry.Authorised, now time.Time) error {
 	var failed error
 	seen := map[string]bool{}
@@ -199,7 +201,8 @@ func (d *daemon) endClientsOf(ctx context.Context, rec *registry.Record, now tim
 		return err
 	}
 	for _, id := range line {
-		_, err := d.ca.Revoke(ctx, carrier, pki.Selector{Order: id, Profile: pki.PartnerClient}, pki.CessationOfOperation, rec.ID)
+		_, err := d.ca.Revoke(ctx, carrier, pki.Selector{Order: id, Profile: pki.PartnerClient},
+			pki.CessationOfOperation, rec.ID)
 		if err != nil {
 			return err
 		}

@@ -99,8 +99,8 @@ func specOf(k registry.HSMKey) hsm.KeySpec {
 	return spec
 }
 
-// certificates issues the office's client certificate from its request, and a seal certificate for each HSM key that has none.
-// What was issued before a crash is found in the authority's inventory.
+// certificates issues the office's client certificate from its request, and a seal certificate for each HSM key that
+// has none. What was issued before a crash is found in the authority's inventory.
 func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
 	serial, err := d.clientCertificate(ctx, rec, e)
 	if err != nil {
@@ -120,7 +120,8 @@ func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *regis
 	return strings.Join(facts, " "), nil
 }
 
-// clientCertificate issues the office's certificate; without an enrolment the office goes on with one of an earlier order.
+// clientCertificate issues the office's certificate; without an enrolment the office goes on with one of an earlier
+// order.
 func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
 	if e == nil {
 		held, err := d.heldBy(ctx, rec.ID)
@@ -136,7 +137,8 @@ func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *
 	if err != nil {
 		return "", err
 	}
-	issued, err := d.issue(ctx, rec, pki.PartnerClient, request, clientName(rec.Order), authorisedUntil(rec.Order, rec.Components))
+	issued, err := d.issue(ctx, rec, pki.PartnerClient, request, clientName(rec.Order),
+		authorisedUntil(rec.Order, rec.Components))
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +158,8 @@ func requestOf(e *registry.Enrolment) (*x509.CertificateRequest, error) {
 	return request, nil
 }
 
-// heldBy lists the client certificates of an order's line that count, as the authority's inventory has them, newest first.
+// heldBy lists the client certificates of an order's line that count, as the authority's inventory has them, newest
+// first.
 func (d *daemon) heldBy(ctx context.Context, order string) ([]pki.Certificate, error) {
 	line, err := d.registry.Line(ctx, order)
 	if err != nil {
@@ -209,7 +212,8 @@ func (d *daemon) sealCertificate(ctx context.Context, rec registry.Record, name,
 	return d.remember(ctx, rec, issued, registry.SealCertificate, keyID)
 }
 
-// sealsOf lists the seal certificates of a public key, as the authority's inventory has them: the one that lasts longest first.
+// sealsOf lists the seal certificates of a public key, as the authority's inventory has them: the one that lasts
+// longest first.
 func (d *daemon) sealsOf(ctx context.Context, public any) ([]pki.Certificate, error) {
 	digest, err := keyDigest(public)
 	if err != nil {
@@ -232,7 +236,8 @@ func keyDigest(public any) (string, error) {
 
 // sealRequest asks for a certificate; it is signed in the HSM.
 func sealRequest(key *hsm.Key, name string) (*x509.CertificateRequest, error) {
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, SignatureAlgorithm: requestAlgorithm(key.Info())}
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: name},
+		SignatureAlgorithm: requestAlgorithm(key.Info())}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return nil, fmt.Errorf("request for the certificate %s: %w", name, err)
@@ -242,13 +247,15 @@ func sealRequest(key *hsm.Key, name string) (*x509.CertificateRequest, error) {
 
 // issue returns the order's certificate of the profile for the request's key, a new one or the one that was issued before a crash.
 // It does not outlive the authorisation, which ends with until.
-func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile, request *x509.CertificateRequest, name string,
+func (d *daemon) issue(ctx context.Context, rec registry.Record, profile pki.Profile,
+	request *x509.CertificateRequest, name string,
 	until time.Time) (*x509.Certificate, error) {
-	return d.ca.Issue(ctx, carrier, profile, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: until}, rec.ID)
+	return d.ca.Issue(ctx, carrier, profile, request, pki.Subject{Partner: rec.Partner.ID, CommonName: name, NotAfter: until},
+		rec.ID)
 }
 
-// authorisedUntil is when the right of an office to a client certificate ends by itself, while these components of its order are on;
-// zero when it does not.
+// authorisedUntil is when the right of an office to a client certificate ends by itself, while these components of its
+// order are on; zero when it does not.
 func authorisedUntil(o registry.Order, on []registry.Component) time.Time {
 	if o.HSMAuthorization == nil || slices.Contains(on, registry.VPN) {
 		return time.Time{} // the tunnel has no end of its own
@@ -320,8 +327,8 @@ func (d *daemon) tunnelGone(ctx context.Context, order string) error {
 	return err
 }
 
-// revoke revokes the certificates of the order's line, all that the authority's inventory has: the seal certificates when the HSM
-// goes, every one when nothing is left that needs one.
+// revoke revokes the certificates of the order's line, all that the authority's inventory has: the seal certificates
+// when the HSM goes, every one when nothing is left that needs one.
 func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
 	which := pki.Selector{}
 	switch {
@@ -343,8 +350,8 @@ func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Comp
 	return nil
 }
 
-// suspend ends the use of the keys that the HSM has for the order's line, and their certificates, but of those that an order in
-// force names.
+// suspend ends the use of the keys that the HSM has for the order's line, and their certificates, but of those that an
+// order in force names.
 func (d *daemon) suspend(ctx context.Context, order, by string) error {
 	rec, err := d.registry.Order(ctx, order)
 	if err != nil {
@@ -367,7 +374,8 @@ func (d *daemon) suspend(ctx context.Context, order, by string) error {
 		return err
 	}
 	for _, k := range keys {
-		if !slices.Contains(line, k.Order) || slices.Contains(on, k.ID) || k.State != hsm.Active && k.State != hsm.Suspended {
+		if !slices.Contains(line, k.Order) || slices.Contains(on, k.ID) ||
+			k.State != hsm.Active && k.State != hsm.Suspended {
 			continue
 		}
 		if err := d.custody.HSM.Suspend(ctx, carrier, k.ID); err != nil {
@@ -396,8 +404,8 @@ func (d *daemon) audited(ctx context.Context, action, subject, partner, order st
 	return err
 }
 
-// grants is what the holder of a client certificate may use: what the line of the order gives by which it was issued, as the
-// authority's inventory has it. Another application of the same partner is another line.
+// grants is what the holder of a client certificate may use: what the line of the order gives by which it was issued,
+// as the authority's inventory has it. Another application of the same partner is another line.
 func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
 	who, err := d.ca.Standing(ctx, client)
 	if err != nil {

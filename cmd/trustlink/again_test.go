@@ -21,7 +21,8 @@ func again(t *testing.T) (c *core, dir string, enrol []string) {
 		t.Fatal(err)
 	}
 	data := read(t, dir, officeFile) // as if it had been another token
-	if err := os.WriteFile(filepath.Join(dir, officeFile), []byte(strings.Replace(data, digest("right"), digest("old"), 1)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, officeFile), []byte(strings.Replace(data, digest("right"),
+		digest("old"), 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.first = request{}
@@ -67,12 +68,14 @@ func TestEnrolAgain(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, nextFolder)); err == nil {
 		t.Error("the folder of the enrolment under way is left")
 	}
-	if out, err := trustlink(t.Context(), enrol...); err != nil || !strings.Contains(out, "already enrolled") || c.seen != 3 {
+	if out, err := trustlink(t.Context(), enrol...); err != nil || !strings.Contains(out, "already enrolled") ||
+		c.seen != 3 {
 		t.Errorf("once more: %q, %v, %d requests", out, err, c.seen)
 	}
 }
 
-// TestEnrolAgainInterrupted ends while the old enrolment is kept, or while the new one takes its place, and is run once more.
+// TestEnrolAgainInterrupted ends while the old enrolment is kept, or while the new one takes its place, and is run once
+// more.
 func TestEnrolAgainInterrupted(t *testing.T) {
 	for name, c := range map[string]struct {
 		kept    bool // the old one is kept already

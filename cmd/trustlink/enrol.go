@@ -74,7 +74,8 @@ func (o enrolment) tell(out io.Writer, r record) (err error) {
 		_, err = fmt.Fprintf(out, "enrolled as partner %s, without a tunnel\n", r.Enrolment.Partner)
 		return err
 	}
-	_, err = fmt.Fprintf(out, "enrolled as site %s of partner %s, tunnel address %v; now run: trustlink up --state %s\n",
+	_, err = fmt.Fprintf(out,
+		"enrolled as site %s of partner %s, tunnel address %v; now run: trustlink up --state %s\n",
 		r.Enrolment.Site, r.Enrolment.Partner, r.Enrolment.Address[0].Addr(), o.state.dir)
 	return err
 }
@@ -141,7 +142,8 @@ func (o enrolment) enrol(ctx context.Context) (record, error) {
 	return r, os.RemoveAll(next.dir)
 }
 
-// enrolBeside enrols in the folder next, unless it was interrupted after that. installed is the digest of the present token.
+// enrolBeside enrols in the folder next, unless it was interrupted after that. installed is the digest of the present
+// token.
 func (o enrolment) enrolBeside(ctx context.Context, next state, installed string) (record, error) {
 	there, err := next.present()
 	switch {

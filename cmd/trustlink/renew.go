@@ -41,7 +41,8 @@ func (o up) renewAlone(ctx context.Context, e office.Enrolment) error {
 		return err
 	}
 	if o.json {
-		err = json.NewEncoder(o.out).Encode(readiness{Ready: true, Partner: e.Partner, Services: e.Services, Forwards: []forward{}})
+		err = json.NewEncoder(o.out).Encode(readiness{Ready: true, Partner: e.Partner, Services: e.Services,
+			Forwards: []forward{}})
 	} else {
 		_, err = fmt.Fprintf(o.out, "partner %s has no tunnel here: its certificate is renewed by itself\n", e.Partner)
 	}

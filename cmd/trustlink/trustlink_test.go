@@ -203,7 +203,8 @@ func TestEnrolUpReach(t *testing.T) {
 		t.Errorf("second run: %q, %v, %d requests", out, err, c.seen)
 	}
 	enrol[len(enrol)-1] = "other"
-	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(), "the token is unknown") {
+	if _, err := trustlink(t.Context(), enrol...); err == nil || !strings.Contains(err.Error(),
+		"the token is unknown") {
 		t.Errorf("another token on an enrolled folder: %v", err)
 	}
 
@@ -342,7 +343,8 @@ func TestUpWithoutATunnel(t *testing.T) {
 	c.spoil = func(e *office.Enrolment) {
 		*e = office.Enrolment{Partner: e.Partner, Certificate: e.Certificate, CA: e.CA, Services: e.Services}
 	}
-	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right"); err != nil {
+	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t),
+		"--token", "right"); err != nil {
 		t.Fatal(err)
 	}
 	ready, stop := bringUp(t, dir)

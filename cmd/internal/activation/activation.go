@@ -18,12 +18,13 @@ import (
 // Steps are the acts that an order consists of, done by the pillars. Every one is idempotent: when what
 // it makes is there already it returns the same fact, when what it removes is gone it returns nil.
 type Steps struct {
-	// Resume puts the suspended keys into force again that the order takes over from an ended one, and returns their ids.
+	// Resume puts the suspended keys into force again that the order takes over from an ended one, and returns the ids.
 	Resume func(ctx context.Context, rec registry.Record) (fact string, err error)
-	// Partition makes the keys of the order's HSM authorisation that it does not take over, and returns the names and ids of all.
+	// Partition makes the keys of the order's HSM authorisation that it does not take over, and returns the names and
+	// ids of all.
 	Partition func(ctx context.Context, rec registry.Record) (fact string, err error)
-	// Certificate issues the keys' seal certificates and, from the enrolment, the office's client certificate. Where there is no
-	// enrolment the office goes on with the certificate that it has; ErrNotEnrolled says that it has none.
+	// Certificate issues the keys' seal certificates and, from the enrolment, the office's client certificate. Where
+	// there is no enrolment the office goes on with the certificate that it has; ErrNotEnrolled says that it has none.
 	Certificate func(ctx context.Context, rec registry.Record, e *registry.Enrolment) (fact string, err error)
 	// Tunnel enters the wish for the tunnel, with the key of the enrolment where there is one, and returns its address.
 	Tunnel func(ctx context.Context, rec registry.Record, e *registry.Enrolment) (fact string, err error)
@@ -52,7 +53,8 @@ type Runner struct{ cfg Config }
 // New returns a Runner.
 func New(cfg Config) (*Runner, error) {
 	s := cfg.Steps
-	if cfg.Registry == nil || cfg.Logger == nil || s.Resume == nil || s.Partition == nil || s.Certificate == nil || s.Tunnel == nil ||
+	if cfg.Registry == nil || cfg.Logger == nil ||
+		s.Resume == nil || s.Partition == nil || s.Certificate == nil || s.Tunnel == nil ||
 		s.TunnelGone == nil || s.Revoke == nil || s.Suspend == nil {
 		return nil, errors.New("activation: Registry, Logger or a step is missing")
 	}
@@ -145,10 +147,14 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 		steps = append(steps, step{"partition", func() (string, error) { return r.cfg.Steps.Partition(ctx, rec) }})
 	}
 	if needsCertificate(left) {
-		steps = append(steps, step{"certificate", func() (string, error) { return r.enrolled(ctx, rec, left, r.cfg.Steps.Certificate) }})
+		steps = append(steps, step{"certificate", func() (string, error) {
+			return r.enrolled(ctx, rec, left, r.cfg.Steps.Certificate)
+		}})
 	}
 	if slices.Contains(left, registry.VPN) {
-		steps = append(steps, step{"tunnel", func() (string, error) { return r.enrolled(ctx, rec, left, r.cfg.Steps.Tunnel) }})
+		steps = append(steps, step{"tunnel", func() (string, error) {
+			return r.enrolled(ctx, rec, left, r.cfg.Steps.Tunnel)
+		}})
 	}
 	if err := r.do(ctx, rec, steps); err != nil {
 		return err
@@ -156,8 +162,8 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 	return r.finish(ctx, rec, registry.Active)
 }
 
-// enrolled does what needs the office's public parts. An order that renews another one goes on with those that are there, unless
-// it brings the first tunnel.
+// enrolled does what needs the office's public parts. An order that renews another one goes on with those that are
+// there, unless it brings the first tunnel.
 func (r *Runner) enrolled(ctx context.Context, rec registry.Record, left []registry.Component,
 	do func(context.Context, registry.Record, *registry.Enrolment) (string, error)) (string, error) {
 	e, err := r.cfg.Registry.Enrolment(ctx, rec.ID)
@@ -202,7 +208,9 @@ func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 			return err
 		}
 		if slices.Contains(cs, registry.VPN) {
-			tunnels = append(tunnels, step{"tunnel of " + order, func() (string, error) { return "removed", r.cfg.Steps.TunnelGone(ctx, order) }})
+			tunnels = append(tunnels, step{"tunnel of " + order, func() (string, error) {
+				return "removed", r.cfg.Steps.TunnelGone(ctx, order)
+			}})
 		}
 		if needsCertificate(cs) {
 			certificates = append(certificates, step{"certificates of " + order, func() (string, error) {
@@ -210,7 +218,9 @@ func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 			}})
 		}
 		if slices.Contains(cs, registry.NetworkHSM) {
-			keys = append(keys, step{"keys of " + order, func() (string, error) { return "suspended", r.cfg.Steps.Suspend(ctx, order, rec.ID) }})
+			keys = append(keys, step{"keys of " + order, func() (string, error) {
+				return "suspended", r.cfg.Steps.Suspend(ctx, order, rec.ID)
+			}})
 		}
 	}
 	if err := r.do(ctx, rec, slices.Concat(tunnels, certificates, keys)); err != nil {

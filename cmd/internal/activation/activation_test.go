@@ -195,8 +195,8 @@ var (
 	resumptionYAML = strings.Replace(orderYAML, "id: ZU-1\n", "id: ZU-3\nresume: ZU-1\n", 1)
 )
 
-// TestFaultsOfRenewal fails each step of a renewal once, before and after its effect. What is on stays on, and what the new order
-// leaves over ends once, after it has taken the old one's place.
+// TestFaultsOfRenewal fails each step of a renewal once, before and after its effect. What is on stays on, and what the
+// new order leaves over ends once, after it has taken the old one's place.
 func TestFaultsOfRenewal(t *testing.T) {
 	for _, fault := range []string{"", "partition", "certificate", "tunnel", "suspend"} {
 		for _, effect := range []bool{false, true} {
@@ -210,9 +210,11 @@ func TestFaultsOfRenewal(t *testing.T) {
 				must(t, r.AddKey(t.Context(), o.ID, "seal", "k1"))
 				approve(t, r, renewalYAML)
 				old := run(t, r, w, o.ID, func(rec *registry.Record) bool {
-					return slices.ContainsFunc(rec.Steps, func(s registry.Step) bool { return s.Name == registry.Retired })
+					return slices.ContainsFunc(rec.Steps,
+						func(s registry.Step) bool { return s.Name == registry.Retired })
 				})
-				if old.State != registry.Replaced || old.ReplacedBy != "ZU-2" || !slices.Equal(w.acts, []string{"suspend"}) {
+				if old.State != registry.Replaced || old.ReplacedBy != "ZU-2" ||
+					!slices.Equal(w.acts, []string{"suspend"}) {
 					t.Errorf("%s by %q, acts %q", old.State, old.ReplacedBy, w.acts)
 				}
 			})
@@ -228,7 +230,9 @@ func TestFirstTunnelWaitsForTheOffice(t *testing.T) {
 	enrol(t, r, o.ID)
 	run(t, r, w, o.ID, is(registry.Active))
 	next := approve(t, r, renewalYAML)
-	rec := run(t, r, w, next.ID, func(rec *registry.Record) bool { return rec.Waiting != "" || rec.State == registry.Active })
+	rec := run(t, r, w, next.ID, func(rec *registry.Record) bool {
+		return rec.Waiting != "" || rec.State == registry.Active
+	})
 	if !strings.Contains(rec.Waiting, "enrol") || w.there["tunnel"] {
 		t.Errorf("it waits for %q, tunnel %v", rec.Waiting, w.there["tunnel"])
 	}

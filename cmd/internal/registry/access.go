@@ -25,8 +25,8 @@ type Tunnel struct {
 	Address              netip.Addr
 }
 
-// GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that, and needs
-// no key. An address is never given twice, not even after its tunnel ended: firewall logs name it for ever.
+// GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that,
+// and needs no key. An address is never given twice, not even after its tunnel ended: firewall logs name it for ever.
 func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string) (netip.Addr, error) {
 	var given netip.Addr
 	err := r.change(ctx, func(tx *sql.Tx) error {
@@ -137,8 +137,8 @@ type Certificate struct {
 	PEM         string // chain, the certificate first
 }
 
-// AddCertificate remembers the chain with which a certificate was handed out. Remembering it twice changes nothing. Which
-// certificates there are and which count, the authority's inventory says.
+// AddCertificate remembers the chain with which a certificate was handed out. Remembering it twice changes nothing.
+// Which certificates there are and which count, the authority's inventory says.
 func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO certificates (serial, order_id, partner, purpose, key_id, fingerprint, pem)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`, c.Serial, c.Order, c.Partner, c.Purpose, c.KeyID, c.Fingerprint, c.PEM)
@@ -160,7 +160,8 @@ func (r *Registry) Chain(ctx context.Context, serial string) (string, error) {
 
 // SealChains returns all chains in PEM that were ever handed out for an HSM key.
 func (r *Registry) SealChains(ctx context.Context, keyID string) ([]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT pem FROM certificates WHERE key_id = $1 AND purpose = $2`, keyID, SealCertificate)
+	rows, err := r.db.QueryContext(ctx, `SELECT pem FROM certificates WHERE key_id = $1 AND purpose = $2`, keyID,
+		SealCertificate)
 	if err != nil {
 		return nil, fmt.Errorf("certificates of key %s: %w", keyID, err)
 	}
@@ -184,8 +185,8 @@ type Grant struct {
 	Active                             bool // false before the order is carried out and after another one ended it
 }
 
-// GrantsOf returns every right that the line of an order gives or gave, one for each key: by the order that gives it now,
-// else by the last one that did.
+// GrantsOf returns every right that the line of an order gives or gave, one for each key: by the order that gives it
+// now, else by the last one that did.
 func (r *Registry) GrantsOf(ctx context.Context, order string) ([]Grant, error) {
 	records, err := r.authorisationsOf(ctx, order)
 	if err != nil {
@@ -246,7 +247,8 @@ func (r *Registry) authorisationsOf(ctx context.Context, order string) ([]author
 
 // keysOfLine returns the keys of each order of a line, id by name.
 func (r *Registry) keysOfLine(ctx context.Context, order string) (map[string]map[string]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT k.order_id, k.name, k.id FROM order_keys k JOIN orders o ON o.id = k.order_id
+	rows, err := r.db.QueryContext(ctx, `SELECT k.order_id, k.name, k.id FROM order_keys k
+		JOIN orders o ON o.id = k.order_id
 		WHERE o.line = (SELECT line FROM orders WHERE id = $1)`, order)
 	if err != nil {
 		return nil, fmt.Errorf("keys of order %s: %w", order, err)

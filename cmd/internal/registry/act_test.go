@@ -20,7 +20,8 @@ type bench struct {
 	log *audit.Log
 }
 
-func newBench(t *testing.T, carry func(context.Context, registry.Order, map[string]string) error, use func(registry.Order, registry.Enrolment) error) *bench {
+func newBench(t *testing.T, carry func(context.Context, registry.Order, map[string]string) error,
+	use func(registry.Order, registry.Enrolment) error) *bench {
 	t.Helper()
 	db, err := store.Open(t.Context(), storetest.SQLite(t))
 	must(t, err)

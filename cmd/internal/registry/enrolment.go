@@ -24,8 +24,8 @@ type Enrolment struct {
 	CSR       string // PEM PKCS #10 request for the client certificate
 }
 
-// NewToken makes the one-time token with which the office of an approved activation order enrols. An order that renews another one
-// may wait for it too: where the office's certificate is no more, or the order brings the first tunnel. An
+// NewToken makes the one-time token with which the office of an approved activation order enrols. An order that renews
+// another one may wait for it too: where the office's certificate is no more, or the order brings the first tunnel. An
 // earlier token that was not used is void from now on. The token itself is not kept, its digest is.
 func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string) (string, error) {
 	rec, err := r.Order(ctx, order)
@@ -57,8 +57,8 @@ func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string
 	return token, nil
 }
 
-// NeedsEnrolment reports whether the order's components need something from the office at any rate. For an order that renews
-// another one it does not, as a rule.
+// NeedsEnrolment reports whether the order's components need something from the office at any rate. For an order that
+// renews another one it does not, as a rule.
 func (o Order) NeedsEnrolment() bool { return o.Renews == "" && o.concernsOffice() }
 
 func (o Order) concernsOffice() bool { return o.Has(VPN) || o.Has(NetworkHSM) }

@@ -27,7 +27,9 @@ func stateBefore(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	before := slices.IndexFunc(schema, func(s string) bool { return strings.HasPrefix(s, "ALTER TABLE orders ADD COLUMN line") })
+	before := slices.IndexFunc(schema, func(s string) bool {
+		return strings.HasPrefix(s, "ALTER TABLE orders ADD COLUMN line")
+	})
 	if err := db.Migrate(t.Context(), "registry", schema[:before]); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,8 @@ func stateBefore(t *testing.T, url string) {
 		for _, s := range []string{
 			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
 			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_by, decided_at)
-				VALUES ('ZU-1', 'activation', 'um', '` + order + `', 'active', 'officer-1', '2026-01-15', 'officer-2', '2026-01-15')`,
+				VALUES ('ZU-1', 'activation', 'um', '` + order + `', 'active', 'officer-1', '2026-01-15',
+					'officer-2', '2026-01-15')`,
 			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'B_HSM', 'ZU-1')`,
 			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
 			`INSERT INTO keys (id, order_id, name) VALUES ('k1', 'ZU-1', 'seal')`,
@@ -58,7 +61,8 @@ func stateBefore(t *testing.T, url string) {
 	}
 	defer log.Close(context.Background())
 	pool := netip.MustParsePrefix("10.64.0.0/24")
-	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: time.Now, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
+	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: time.Now,
+		Pool:        AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
 		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil },
 		CanUse:      func(Order, Enrolment) error { return nil }})
 	if err != nil {
@@ -83,11 +87,13 @@ func renewalsRace(t *testing.T, r *Registry) {
 	t.Helper()
 	insert := func(id string) error {
 		return r.db.InTx(t.Context(), func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(t.Context(), `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at)
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO orders (id, kind, partner, body, state,
+				submitted_by, submitted_at)
 				VALUES ($1, 'activation', 'um', '{}', 'approved', 'officer-1', '2026-01-15')`, id); err != nil {
 				return err
 			}
-			return insertComponents(t.Context(), tx, Order{ID: id, Partner: Partner{ID: "um"}, Renews: "ZU-1", Components: []Component{VPN}})
+			return insertComponents(t.Context(), tx, Order{ID: id, Partner: Partner{ID: "um"}, Renews: "ZU-1",
+				Components: []Component{VPN}})
 		})
 	}
 	if err := insert("ZU-2"); err != nil {
@@ -96,7 +102,9 @@ func renewalsRace(t *testing.T, r *Registry) {
 	if err := insert("ZU-3"); !store.Taken(err) {
 		t.Errorf("a second renewal: %v", err)
 	}
-	for _, s := range []string{`UPDATE components SET ended_by = 'ZZ-1'`, `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`} {
+	for _, s := range []string{
+		`UPDATE components SET ended_by = 'ZZ-1'`, `UPDATE orders SET state = 'ended' WHERE id = 'ZU-1'`,
+	} {
 		if _, err := r.db.ExecContext(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}

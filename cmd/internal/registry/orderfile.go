@@ -120,7 +120,9 @@ func (o *Order) checkChange() error {
 	case o.Resume != "":
 		return &FieldError{"resume", "a change order (-) only switches off; leave it out"}
 	case o.Application != "" && !partnerID.MatchString(o.Application):
-		return &FieldError{"application", fmt.Sprintf("%q: write it as in the authorisation (hsm_authorization.application), or leave it out", o.Application)}
+		return &FieldError{"application",
+			fmt.Sprintf("%q: write it as in the authorisation (hsm_authorization.application), or leave it out",
+				o.Application)}
 	case o.Application != "" && !o.Has(NetworkHSM):
 		return &FieldError{"application", "it belongs to B_HSM: add B_HSM to components or leave it out"}
 	case o.Partner.Name != "" && !isName(o.Partner.Name):
@@ -187,7 +189,8 @@ func (o *Order) checkDates(now time.Time) error {
 		}
 		for i, k := range a.Keys {
 			if !a.until(k).After(now) {
-				return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i), "it is over; leave the key out or write until when it holds from now on"}
+				return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i),
+					"it is over; leave the key out or write until when it holds from now on"}
 			}
 		}
 	}
@@ -273,7 +276,8 @@ func (o *Order) checkHSMAuthorization() error {
 			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].name", i), fmt.Sprintf("%q stands twice", k.Name)}
 		}
 		if end := a.until(k); !end.After(a.NotBefore) || end.After(a.NotAfter) {
-			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i), "it must lie after not_before and not after not_after of the authorisation"}
+			return &FieldError{fmt.Sprintf("hsm_authorization.keys[%d].not_after", i),
+				"it must lie after not_before and not after not_after of the authorisation"}
 		}
 		seen[k.Name] = true
 	}

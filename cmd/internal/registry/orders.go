@@ -34,7 +34,8 @@ func (r *Registry) Submit(ctx context.Context, actor audit.Actor, o Order) error
 	}
 	return r.act(ctx, actor, "order.submit", o, "", func() error {
 		err := r.change(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, line)
+			_, err := tx.ExecContext(ctx, `INSERT INTO orders (id, kind, partner, body, state, submitted_by,
+				submitted_at, line)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE((SELECT line FROM orders WHERE id = $8), $9))`,
 				o.ID, string(o.Kind), o.Partner.ID, string(body), string(Submitted), actor.ID, r.stamp(), o.Renews, o.ID)
 			return err
@@ -104,7 +105,8 @@ func admissibleChange(o Order, p *Partner, on map[slot]string) error {
 	for i, c := range o.Components {
 		found := false
 		for s := range on {
-			found = found || s.component == c && (o.Application == "" || c != NetworkHSM || s.application == o.Application)
+			ofApplication := o.Application == "" || c != NetworkHSM || s.application == o.Application
+			found = found || s.component == c && ofApplication
 		}
 		if !found && c == NetworkHSM && o.Application != "" {
 			return refuse("application: %s is not switched on for %s of %s", c, o.Application, o.Partner.ID)
@@ -247,17 +249,20 @@ func beginComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 	return insertComponents(ctx, tx, o)
 }
 
-// insertComponents enters the components; those that are on through the renewed order wait until the order takes its place.
+// insertComponents enters the components; those that are on through the renewed order wait until the order takes its
+// place.
 func insertComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 	var state State
-	if err := tx.QueryRowContext(ctx, `SELECT state FROM orders WHERE id = $1`, o.Renews).Scan(&state); o.Renews != "" && err != nil {
+	err := tx.QueryRowContext(ctx, `SELECT state FROM orders WHERE id = $1`, o.Renews).Scan(&state)
+	if o.Renews != "" && err != nil {
 		return fmt.Errorf("order %s: %w", o.Renews, err)
 	}
 	if o.Renews != "" && state != Active {
 		return refuse("renews: order %s is %s meanwhile", o.Renews, state)
 	}
 	for _, c := range o.Components {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO components (partner, component, order_id, application, renews) VALUES ($1, $2, $3, $4,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO components (partner, component, order_id, application, renews)
+			VALUES ($1, $2, $3, $4,
 			COALESCE((SELECT order_id FROM components WHERE order_id = $5 AND component = $6 AND ended_by = ''), ''))`,
 			o.Partner.ID, string(c), o.ID, o.slot(c).application, o.Renews, string(c)); err != nil {
 			return fmt.Errorf("component %s: %w", c, err)
@@ -273,7 +278,8 @@ func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 		if c == NetworkHSM {
 			application = o.Application
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3 AND ended_by = ''
+		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3
+			AND ended_by = ''
 			AND ($4 = '' OR application = $5)`, o.ID, o.Partner.ID, string(c), application, application); err != nil {
 			return fmt.Errorf("component %s: %w", c, err)
 		}
@@ -306,7 +312,8 @@ func (r *Registry) Unfinished(ctx context.Context) ([]Record, error) {
 }
 
 func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Record, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT body, state, submitted_by, submitted_at, decided_by, decided_at, reason, waiting, replaced_by FROM orders `+where, args...)
+	rows, err := r.db.QueryContext(ctx, `SELECT body, state, submitted_by, submitted_at, decided_by, decided_at,
+		reason, waiting, replaced_by FROM orders `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("orders: %w", err)
 	}
@@ -315,7 +322,8 @@ func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Rec
 	for rows.Next() {
 		var rec Record
 		var body, state, submitted, decided string
-		if err := rows.Scan(&body, &state, &rec.SubmittedBy, &submitted, &rec.DecidedBy, &decided, &rec.Reason, &rec.Waiting, &rec.ReplacedBy); err != nil {
+		if err := rows.Scan(&body, &state, &rec.SubmittedBy, &submitted, &rec.DecidedBy, &decided, &rec.Reason,
+			&rec.Waiting, &rec.ReplacedBy); err != nil {
 			return nil, fmt.Errorf("orders: %w", err)
 		}
 		if err := json.Unmarshal([]byte(body), &rec.Order); err != nil {

@@ -23,8 +23,8 @@ type Config struct {
 	Pool  AddressPool // tunnel addresses
 
 	// CanCarryOut says which field of an activation order can't be carried out as it is written, with a *FieldError: who makes
-	// keys and certificates knows what it can make. kept are the keys, id by name, that the order takes over from the one that
-	// it renews or resumes. It is asked before an order is taken, and again before it is approved.
+	// keys and certificates knows what it can make. kept are the keys, id by name, that the order takes over from the
+	// one that it renews or resumes. It is asked before an order is taken, and again before it is approved.
 	CanCarryOut func(ctx context.Context, o Order, kept map[string]string) error
 	// CanUse refuses keys and requests of an office that are of no use for its order, with a *FieldError. It is asked before a
 	// token is used up.
@@ -82,9 +82,11 @@ var schema = []string{
 	`ALTER TABLE components ADD COLUMN application TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE components ADD COLUMN renews TEXT NOT NULL DEFAULT ''`,
 	`DROP INDEX components_on`,
-	`CREATE UNIQUE INDEX components_in_force ON components (partner, component, application) WHERE ended_by = '' AND renews = ''`,
+	`CREATE UNIQUE INDEX components_in_force ON components (partner, component, application)
+		WHERE ended_by = '' AND renews = ''`,
 	`CREATE UNIQUE INDEX components_renewed ON components (renews, component) WHERE ended_by = '' AND renews <> ''`,
-	`CREATE TABLE order_keys (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (order_id, name))`,
+	`CREATE TABLE order_keys (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, id TEXT NOT NULL,
+		PRIMARY KEY (order_id, name))`,
 	`INSERT INTO order_keys (order_id, name, id) SELECT order_id, name, id FROM keys`,
 	`DROP TABLE keys`,
 }
@@ -107,13 +109,15 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 
 // nameApplications writes the application to components that a version before recorded without.
 func (r *Registry) nameApplications(ctx context.Context) error {
-	records, err := r.orders(ctx, `WHERE id IN (SELECT order_id FROM components WHERE component = $1 AND application = '')`, string(NetworkHSM))
+	records, err := r.orders(ctx, `WHERE id IN (SELECT order_id FROM components WHERE component = $1
+		AND application = '')`, string(NetworkHSM))
 	if err != nil {
 		return err
 	}
 	return r.db.InTx(ctx, func(tx *sql.Tx) error {
 		for _, rec := range records {
-			if _, err := tx.ExecContext(ctx, `UPDATE components SET application = $1 WHERE order_id = $2 AND component = $3`,
+			if _, err := tx.ExecContext(ctx, `UPDATE components SET application = $1
+				WHERE order_id = $2 AND component = $3`,
 				rec.HSMAuthorization.Application, rec.ID, string(NetworkHSM)); err != nil {
 				return fmt.Errorf("application of order %s: %w", rec.ID, err)
 			}

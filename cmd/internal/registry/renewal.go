@@ -14,7 +14,8 @@ import (
 // Retired is the step of a replaced order after which nothing is left of what its successor did not take over.
 const Retired = "retired"
 
-// admissibleEarlier holds an order against the one that it renews or resumes, and returns the keys that it takes over, id by name.
+// admissibleEarlier holds an order against the one that it renews or resumes, and returns the keys that it takes over,
+// id by name.
 func (r *Registry) admissibleEarlier(ctx context.Context, o Order) (kept map[string]string, err error) {
 	field, id := "renews", o.Renews
 	if o.Resume != "" {
@@ -42,7 +43,8 @@ func (r *Registry) admissibleEarlier(ctx context.Context, o Order) (kept map[str
 		return nil, err
 	}
 	if o.Resume != "" && len(kept) == 0 {
-		return nil, &FieldError{"resume", fmt.Sprintf("order %s has none of these keys: write their names as they stand there, or leave resume out", id)}
+		return nil, &FieldError{"resume",
+			fmt.Sprintf("order %s has none of these keys: write their names as they stand there, or leave resume out", id)}
 	}
 	return kept, sameAlgorithms(o, &records[0], kept)
 }
@@ -68,7 +70,8 @@ func (r *Registry) admissibleRenewal(ctx context.Context, o Order, old *Record) 
 	case old.State == Replaced:
 		return &FieldError{"renews", fmt.Sprintf("order %s was replaced by %s: renew that one", old.ID, old.ReplacedBy)}
 	case old.State != Active:
-		return &FieldError{"renews", fmt.Sprintf("order %s is %s: only one that is active can be renewed", old.ID, old.State)}
+		return &FieldError{"renews", fmt.Sprintf("order %s is %s: only one that is active can be renewed", old.ID,
+			old.State)}
 	}
 	left, err := r.Left(ctx, old.ID)
 	if err != nil {
@@ -76,19 +79,23 @@ func (r *Registry) admissibleRenewal(ctx context.Context, o Order, old *Record) 
 	}
 	for _, c := range left {
 		if !o.Has(c) {
-			return &FieldError{"components", fmt.Sprintf("order %s has %s on: list it too; a change order (-) switches it off", old.ID, c)}
+			return &FieldError{"components",
+				fmt.Sprintf("order %s has %s on: list it too; a change order (-) switches it off", old.ID, c)}
 		}
 	}
 	var other string
-	err = r.db.QueryRowContext(ctx, `SELECT order_id FROM components WHERE renews = $1 AND ended_by = ''`, old.ID).Scan(&other)
+	err = r.db.QueryRowContext(ctx, `SELECT order_id FROM components WHERE renews = $1 AND ended_by = ''`,
+		old.ID).Scan(&other)
 	switch {
 	case err == nil:
-		return &FieldError{"renews", fmt.Sprintf("order %s is being renewed by %s: wait until that one is carried out", old.ID, other)}
+		return &FieldError{"renews",
+			fmt.Sprintf("order %s is being renewed by %s: wait until that one is carried out", old.ID, other)}
 	case !errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("renewals of order %s: %w", old.ID, err)
 	}
 	if o.Has(VPN) && slices.Contains(left, VPN) && o.VPNRequest.Site != old.VPNRequest.Site {
-		return &FieldError{"vpn_request.site", fmt.Sprintf("the tunnel of order %s is that of site %s, and stays so", old.ID, old.VPNRequest.Site)}
+		return &FieldError{"vpn_request.site", fmt.Sprintf("the tunnel of order %s is that of site %s, and stays so",
+			old.ID, old.VPNRequest.Site)}
 	}
 	if !slices.Contains(left, NetworkHSM) {
 		return nil
@@ -110,10 +117,12 @@ func (r *Registry) admissibleResumption(ctx context.Context, o Order, old *Recor
 		return &FieldError{"resume", fmt.Sprintf("order %s had no keys: leave it out", old.ID)}
 	}
 	if old.HSMAuthorization.Application != o.HSMAuthorization.Application {
-		return &FieldError{"hsm_authorization.application", fmt.Sprintf("the keys of order %s are those of %s", old.ID, old.HSMAuthorization.Application)}
+		return &FieldError{"hsm_authorization.application", fmt.Sprintf("the keys of order %s are those of %s",
+			old.ID, old.HSMAuthorization.Application)}
 	}
 	var end, state string
-	err := r.db.QueryRowContext(ctx, `SELECT c.ended_by, COALESCE(e.state, '') FROM components c LEFT JOIN orders e ON e.id = c.ended_by
+	err := r.db.QueryRowContext(ctx, `SELECT c.ended_by, COALESCE(e.state, '') FROM components c
+		LEFT JOIN orders e ON e.id = c.ended_by
 		WHERE c.order_id = $1 AND c.component = $2`, old.ID, string(NetworkHSM)).Scan(&end, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -125,19 +134,21 @@ func (r *Registry) admissibleResumption(ctx context.Context, o Order, old *Recor
 	case end == old.ReplacedBy:
 		return &FieldError{"resume", fmt.Sprintf("order %s was replaced by %s: name that one", old.ID, end)}
 	case State(state) != CarriedOut:
-		return &FieldError{"resume", fmt.Sprintf("the keys of order %s are still being taken away by order %s: wait until that is carried out", old.ID, end)}
+		return &FieldError{"resume",
+			fmt.Sprintf("the keys of order %s are still being taken away by order %s: wait until that is carried out", old.ID, end)}
 	}
 	return nil
 }
 
-// KeptKeys returns the keys, id by name, that an order takes over: those of its names that are in force through the order
-// which it renews, or that the order had which it resumes.
+// KeptKeys returns the keys, id by name, that an order takes over: those of its names that are in force through the
+// order which it renews, or that the order had which it resumes.
 func (r *Registry) KeptKeys(ctx context.Context, o Order) (map[string]string, error) {
 	if o.HSMAuthorization == nil {
 		return nil, nil
 	}
 	before, err := r.keys(ctx, `JOIN components c ON c.order_id = k.order_id AND c.component = $1
-		WHERE k.order_id = $2 AND c.ended_by IN ('', $3) OR k.order_id = $4`, string(NetworkHSM), o.Renews, o.ID, o.Resume)
+		WHERE k.order_id = $2 AND c.ended_by IN ('', $3) OR k.order_id = $4`,
+		string(NetworkHSM), o.Renews, o.ID, o.Resume)
 	if err != nil {
 		return nil, err
 	}
@@ -150,18 +161,22 @@ func (r *Registry) KeptKeys(ctx context.Context, o Order) (map[string]string, er
 	return kept, nil
 }
 
-// replace puts an order that is carried out into the place of the one that it renews: tunnel and components are its own now.
+// replace puts an order that is carried out into the place of the one that it renews: tunnel and components are its own
+// now.
 func replace(ctx context.Context, tx *sql.Tx, o Order) error {
 	for _, s := range []struct {
 		statement string
 		args      []any
 	}{
 		{`UPDATE components SET ended_by = $1 WHERE order_id = $2 AND ended_by = '' AND component IN
-			(SELECT component FROM components WHERE order_id = $3 AND ended_by = '' AND renews <> '')`, []any{o.ID, o.Renews, o.ID}},
+			(SELECT component FROM components WHERE order_id = $3 AND ended_by = '' AND renews <> '')`,
+			[]any{o.ID, o.Renews, o.ID}},
 		{`UPDATE components SET renews = '' WHERE order_id = $1`, []any{o.ID}},
-		{`UPDATE tunnels SET order_id = $1, public_key = COALESCE((SELECT e.public_key FROM enrolments e WHERE e.order_id = $2
+		{`UPDATE tunnels SET order_id = $1, public_key = COALESCE((SELECT e.public_key FROM enrolments e
+			WHERE e.order_id = $2
 			AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1), public_key)
-			WHERE order_id = $3 AND EXISTS (SELECT 1 FROM components WHERE order_id = $4 AND component = $5 AND ended_by = $6)`,
+			WHERE order_id = $3 AND EXISTS (SELECT 1 FROM components WHERE order_id = $4
+			AND component = $5 AND ended_by = $6)`,
 			[]any{o.ID, o.ID, o.Renews, o.Renews, string(VPN), o.ID}},
 		{`UPDATE orders SET state = $1, replaced_by = $2 WHERE id = $3 AND state = $4
 			AND EXISTS (SELECT 1 FROM components WHERE order_id = $5 AND ended_by = $6)`,
@@ -179,7 +194,8 @@ var carrier = audit.Actor{Kind: "daemon", ID: "activation"}
 
 // Line returns the order with all that it renewed and that renewed it, by their numbers.
 func (r *Registry) Line(ctx context.Context, order string) ([]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1) ORDER BY id`, order)
+	rows, err := r.db.QueryContext(ctx, `SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1)
+		ORDER BY id`, order)
 	if err != nil {
 		return nil, fmt.Errorf("line of order %s: %w", order, err)
 	}
@@ -197,7 +213,8 @@ func (r *Registry) Line(ctx context.Context, order string) ([]string, error) {
 
 // InForce returns the active order of an order's line: itself, or the last one that renewed it; nil when none is.
 func (r *Registry) InForce(ctx context.Context, order string) (*Record, error) {
-	records, err := r.orders(ctx, `WHERE line = (SELECT line FROM orders WHERE id = $1) AND state = $2`, order, string(Active))
+	records, err := r.orders(ctx, `WHERE line = (SELECT line FROM orders WHERE id = $1) AND state = $2`, order,
+		string(Active))
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
@@ -206,12 +223,14 @@ func (r *Registry) InForce(ctx context.Context, order string) (*Record, error) {
 
 // LineLeft returns the components that are on through an order's line.
 func (r *Registry) LineLeft(ctx context.Context, order string) ([]Component, error) {
-	return r.left(ctx, `order_id IN (SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1))`, order)
+	return r.left(ctx, `order_id IN (SELECT id FROM orders WHERE line = (SELECT line FROM orders WHERE id = $1))`,
+		order)
 }
 
 // KeysOn returns the ids of a partner's keys that orders name whose B_HSM is on or being brought.
 func (r *Registry) KeysOn(ctx context.Context, partner string) ([]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT k.id FROM order_keys k JOIN components c ON c.order_id = k.order_id AND c.component = $1
+	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT k.id FROM order_keys k
+		JOIN components c ON c.order_id = k.order_id AND c.component = $1
 		WHERE c.partner = $2 AND c.ended_by = ''`, string(NetworkHSM), partner)
 	if err != nil {
 		return nil, fmt.Errorf("keys of %s: %w", partner, err)
@@ -238,7 +257,8 @@ type Authorised struct {
 // Authorisations returns the keys that active orders give, of orders whose authorisation is over too.
 func (r *Registry) Authorisations(ctx context.Context) ([]Authorised, error) {
 	records, err := r.orders(ctx, `WHERE state = $1 AND EXISTS
-		(SELECT 1 FROM components c WHERE c.order_id = orders.id AND c.component = $2 AND c.ended_by = '')`, string(Active), string(NetworkHSM))
+		(SELECT 1 FROM components c WHERE c.order_id = orders.id AND c.component = $2 AND c.ended_by = '')`,
+		string(Active), string(NetworkHSM))
 	if err != nil {
 		return nil, err
 	}

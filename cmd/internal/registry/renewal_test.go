@@ -29,8 +29,9 @@ func TestOrdersThatFollow(t *testing.T) {
 		name string
 		tell func(o *office)
 	}{
-		{"renewal", renewal}, {"renewal of keys", renewalOfKeys}, {"renewal ends", renewalEnds}, {"new key of the tunnel", newKeyOfTheTunnel},
-		{"first tunnel", firstTunnel}, {"keys that ended", keysThatEnded}, {"several applications", severalApplications}, {"coming back", comingBack},
+		{"renewal", renewal}, {"renewal of keys", renewalOfKeys}, {"renewal ends", renewalEnds},
+		{"new key of the tunnel", newKeyOfTheTunnel}, {"first tunnel", firstTunnel}, {"keys that ended", keysThatEnded},
+		{"several applications", severalApplications}, {"coming back", comingBack},
 		{"renewals that cannot be", renewalsThatCannotBe}, {"two renewals", twoRenewals},
 	}
 	t.Run("sqlite", func(t *testing.T) {
@@ -47,7 +48,9 @@ func TestOrdersThatFollow(t *testing.T) {
 			own := fmt.Sprintf("story%d", i)
 			_, err := db.ExecContext(t.Context(), `CREATE DATABASE `+own)
 			must(t, err)
-			t.Run(s.name, func(t *testing.T) { s.tell(newOffice(t, strings.Replace(server, "/postgres?", "/"+own+"?", 1))) })
+			t.Run(s.name, func(t *testing.T) {
+				s.tell(newOffice(t, strings.Replace(server, "/postgres?", "/"+own+"?", 1)))
+			})
 		}
 	})
 }
@@ -165,14 +168,16 @@ const sampleKey = "- {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SH
 // extended is a renewal of the sample that holds a year longer, with further pairs.
 func (o *office) extended(id, renews string, pairs ...string) registry.Order {
 	o.Helper()
-	return o.order(append(append(number(id, "renews", renews), "not_after: 2027-01-01", "not_after: 2028-01-01"), pairs...)...)
+	return o.order(append(append(number(id, "renews", renews), "not_after: 2027-01-01", "not_after: 2028-01-01"),
+		pairs...)...)
 }
 
-// renewal extends an order: before it is carried out the old one holds, from then on the new one, with the keys, the tunnel
-// and what was issued under the old one.
+// renewal extends an order: before it is carried out the old one holds, from then on the new one, with the keys, the
+// tunnel and what was issued under the old one.
 func renewal(o *office) {
 	o.on(o.order())
-	next := o.extended("ZU-2", "ZU-2026-001", sampleKey, sampleKey+"\n    - {name: stamp, algorithm: P-256, mechanisms: [ECDSA-SHA256]}")
+	next := o.extended("ZU-2", "ZU-2026-001", sampleKey,
+		sampleKey+"\n    - {name: stamp, algorithm: P-256, mechanisms: [ECDSA-SHA256]}")
 	o.approve(next)
 	kept, err := o.KeptKeys(o.Context(), next)
 	if err != nil || len(kept) != 1 || kept["seal"] != "k1" {
@@ -180,7 +185,8 @@ func renewal(o *office) {
 	}
 	must(o.T, o.AddKey(o.Context(), "ZU-2", "seal", "k1"))
 	must(o.T, o.AddKey(o.Context(), "ZU-2", "stamp", "k2"))
-	o.want(o.granted("ZU-2026-001"), "+k1 of ZU-2026-001 until 2027-01-01, -k2 of ZU-2 until 2028-01-01", "while it is brought")
+	o.want(o.granted("ZU-2026-001"), "+k1 of ZU-2026-001 until 2027-01-01, -k2 of ZU-2 until 2028-01-01",
+		"while it is brought")
 	o.want(o.tunnels(), "ZU-2026-001 10.64.0.2 YWFh", "while it is brought")
 	rec, err := o.Order(o.Context(), "ZU-2")
 	must(o.T, err)
@@ -189,7 +195,8 @@ func renewal(o *office) {
 	}
 	must(o.T, o.Finish(o.Context(), "ZU-2", registry.Active))
 	for _, order := range []string{"ZU-2026-001", "ZU-2"} {
-		o.want(o.granted(order), "+k1 of ZU-2 until 2028-01-01, +k2 of ZU-2 until 2028-01-01", "a certificate of "+order)
+		o.want(o.granted(order), "+k1 of ZU-2 until 2028-01-01, +k2 of ZU-2 until 2028-01-01",
+			"a certificate of "+order)
 		if now, err := o.InForce(o.Context(), order); err != nil || now == nil || now.ID != "ZU-2" {
 			o.Errorf("in force: %+v, %v", now, err)
 		}
@@ -213,7 +220,8 @@ func renewal(o *office) {
 	o.want(o.state("ZU-2"), "ended", "switched off")
 	must(o.T, o.log.Close(o.Context()))
 	entries, err := o.log.List(o.Context(), audit.Filter{Action: "order.replace"})
-	if err != nil || len(entries) != 1 || entries[0].Order != "ZU-2" || entries[0].Partner == "" || !strings.Contains(entries[0].Reason, "ZU-2026-001") {
+	if err != nil || len(entries) != 1 || entries[0].Order != "ZU-2" || entries[0].Partner == "" ||
+		!strings.Contains(entries[0].Reason, "ZU-2026-001") {
 		o.Errorf("on record: %+v, %v", entries, err)
 	}
 }
@@ -222,15 +230,18 @@ func renewal(o *office) {
 func renewalOfKeys(o *office) {
 	const second = "\n    - {name: seal-2, algorithm: P-256, mechanisms: [ECDSA-SHA256]}"
 	o.on(o.order())
-	o.on(o.extended("ZU-2", "ZU-2026-001", sampleKey, strings.Replace(sampleKey, "SHA256]}", "SHA256], not_after: 2026-06-01}", 1)+second))
+	o.on(o.extended("ZU-2", "ZU-2026-001", sampleKey, strings.Replace(sampleKey, "SHA256]}",
+		"SHA256], not_after: 2026-06-01}", 1)+second))
 	o.want(o.granted("ZU-2"), "+k1 of ZU-2 until 2026-06-01, +k2 of ZU-2 until 2028-01-01", "with overlap")
 	o.on(o.extended("ZU-3", "ZU-2", "    "+sampleKey, second[1:]))
-	o.want(o.granted("ZU-2026-001"), "+k2 of ZU-3 until 2028-01-01, -k1 of ZU-2 until 2026-06-01", "without the old one")
+	o.want(o.granted("ZU-2026-001"), "+k2 of ZU-3 until 2028-01-01, -k1 of ZU-2 until 2026-06-01",
+		"without the old one")
 	if on, err := o.KeysOn(o.Context(), "um-przykladowo"); err != nil || !slices.Equal(on, []string{"k2"}) {
 		o.Errorf("keys in force: %v, %v", on, err)
 	}
 	o.on(o.extended("ZU-4", "ZU-3", sampleKey, sampleKey+second))
-	o.want(o.granted("ZU-4"), "+k2 of ZU-4 until 2028-01-01, +k3 of ZU-4 until 2028-01-01, -k1 of ZU-2 until 2026-06-01", "the name again")
+	o.want(o.granted("ZU-4"),
+		"+k2 of ZU-4 until 2028-01-01, +k3 of ZU-4 until 2028-01-01, -k1 of ZU-2 until 2026-06-01", "the name again")
 }
 
 // renewalEnds switches off while a renewal is under way: neither is left.
@@ -286,7 +297,8 @@ func keysThatEnded(o *office) {
 // second is the same partner's order for another application.
 func (o *office) second(id string, pairs ...string) registry.Order {
 	o.Helper()
-	return o.order(append([]string{"ZU-2026-001", id, "[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}", "", "application: ezd", "application: kadry"}, pairs...)...)
+	return o.order(append([]string{"ZU-2026-001", id, "[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}", "",
+		"application: ezd", "application: kadry"}, pairs...)...)
 }
 
 // severalApplications holds that each has its own rights, and may be switched off alone.
@@ -297,7 +309,8 @@ func severalApplications(o *office) {
 	o.want(o.granted("ZU-2"), "+k2 of ZU-2 until 2027-01-01", "kadry")
 	wantRefusal(o.T, o.Submit(o.Context(), one, o.second("ZU-3")), "components[0]: B_HSM is already switched on")
 	off := func(id, application string) registry.Order {
-		return parse(o.T, strings.NewReplacer("ZZ-2026-001", id, "[B_HSM, P_VPN]", "[B_HSM]\napplication: "+application).Replace(changeYAML))
+		return parse(o.T, strings.NewReplacer("ZZ-2026-001", id, "[B_HSM, P_VPN]",
+			"[B_HSM]\napplication: "+application).Replace(changeYAML))
 	}
 	wantRefusal(o.T, o.Submit(o.Context(), one, off("ZZ-0", "esod")), "application: B_HSM is not switched on for esod")
 	o.approve(off("ZZ-1", "ezd"))
@@ -306,7 +319,8 @@ func severalApplications(o *office) {
 	must(o.T, o.Finish(o.Context(), "ZZ-1", registry.CarriedOut))
 	o.on(o.second("ZU-4", "application: kadry", "application: esod"))
 	o.off("ZZ-2", "[B_HSM]")
-	o.want(o.granted("ZU-2")+", "+o.granted("ZU-4"), "-k2 of ZU-2 until 2027-01-01, -k3 of ZU-4 until 2027-01-01", "all switched off")
+	o.want(o.granted("ZU-2")+", "+o.granted("ZU-4"), "-k2 of ZU-2 until 2027-01-01, -k3 of ZU-4 until 2027-01-01",
+		"all switched off")
 }
 
 // comingBack resumes keys by choice, of a line of its own.
@@ -321,10 +335,14 @@ func comingBack(o *office) {
 	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3")), "resume", "its keys are still being taken away")
 	must(o.T, o.Finish(o.Context(), "ZZ-2026-001", registry.CarriedOut))
 	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-2026-001")), "resume", "another one took its place")
-	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "name: seal", "name: other")), "resume", "none of its keys")
-	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "application: ezd", "application: kadry")), "hsm_authorization.application", "another application")
-	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "RSA-3072", "RSA-4096")), "hsm_authorization.keys[0].algorithm", "another algorithm")
-	back := o.on(resume("ZU-2", "ZU-3", sampleKey, sampleKey+"\n    - {name: stamp, algorithm: P-256, mechanisms: [ECDSA-SHA256]}"))
+	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "name: seal", "name: other")), "resume",
+		"none of its keys")
+	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "application: ezd", "application: kadry")),
+		"hsm_authorization.application", "another application")
+	wantField(o.T, o.Submit(o.Context(), one, resume("ZU-2", "ZU-3", "RSA-3072", "RSA-4096")),
+		"hsm_authorization.keys[0].algorithm", "another algorithm")
+	back := o.on(resume("ZU-2", "ZU-3", sampleKey,
+		sampleKey+"\n    - {name: stamp, algorithm: P-256, mechanisms: [ECDSA-SHA256]}"))
 	if !back.NeedsEnrolment() {
 		o.Error("the office that comes back does not enrol")
 	}
@@ -344,17 +362,22 @@ func renewalsThatCannotBe(o *office) {
 		order registry.Order
 		field string
 	}{
-		"one that is not there":  {o.extended("ZU-9", "ZU-8"), "renews"},
-		"another partner's":      {o.extended("ZU-9", "ZU-2026-001", "id: um-przykladowo", "id: sp-przykladowo"), "renews"},
+		"one that is not there": {o.extended("ZU-9", "ZU-8"), "renews"},
+		"another partner's": {o.extended("ZU-9", "ZU-2026-001", "id: um-przykladowo", "id: sp-przykladowo"),
+			"renews"},
 		"one that is not active": {o.extended("ZU-9", "ZU-W", "id: um-przykladowo", "id: gm-przykladowo"), "renews"},
-		"a component left out": {o.extended("ZU-9", "ZU-2026-001", "[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}", ""),
+		"a component left out": {o.extended("ZU-9", "ZU-2026-001", "[B_HSM, P_VPN]", "[B_HSM]",
+			"vpn_request: {site: main}", ""),
 			"components"},
-		"another site":        {o.extended("ZU-9", "ZU-2026-001", "site: main", "site: other"), "vpn_request.site"},
-		"another application": {o.extended("ZU-9", "ZU-2026-001", "application: ezd", "application: kadry"), "hsm_authorization.application"},
+		"another site": {o.extended("ZU-9", "ZU-2026-001", "site: main", "site: other"), "vpn_request.site"},
+		"another application": {o.extended("ZU-9", "ZU-2026-001", "application: ezd", "application: kadry"),
+			"hsm_authorization.application"},
 		"another algorithm": {o.extended("ZU-9", "ZU-2026-001", "algorithm: RSA-3072", "algorithm: RSA-4096"),
 			"hsm_authorization.keys[0].algorithm"},
-		"a pause":             {o.extended("ZU-9", "ZU-2026-001", "not_before: 2026-01-01", "not_before: 2026-06-01"), "hsm_authorization.not_before"},
-		"an end that is over": {o.extended("ZU-9", "ZU-2026-001", "SHA256]}", "SHA256], not_after: 2026-03-01}"), "hsm_authorization.keys[0].not_after"},
+		"a pause": {o.extended("ZU-9", "ZU-2026-001", "not_before: 2026-01-01",
+			"not_before: 2026-06-01"), "hsm_authorization.not_before"},
+		"an end that is over": {o.extended("ZU-9", "ZU-2026-001", "SHA256]}", "SHA256], not_after: 2026-03-01}"),
+			"hsm_authorization.keys[0].not_after"},
 	} {
 		wantField(o.T, o.Submit(o.Context(), one, c.order), c.field, what)
 	}
@@ -438,6 +461,7 @@ func TestDocumentedOrders(t *testing.T) {
 			func(k registry.HSMKey) bool { return !k.NotAfter.IsZero() }))
 	}
 	if renews == 0 || resumes == 0 || ends == 0 || changes == 0 || applications == 0 {
-		t.Errorf("renewals %d, resumptions %d, keys with an end %d, change orders %d, of one application %d", renews, resumes, ends, changes, applications)
+		t.Errorf("renewals %d, resumptions %d, keys with an end %d, change orders %d, of one application %d", renews,
+			resumes, ends, changes, applications)
 	}
 }

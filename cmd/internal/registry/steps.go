@@ -53,8 +53,8 @@ func (r *Registry) Waiting(ctx context.Context, order, why string) error {
 	return nil
 }
 
-// Finish ends the carrying out of an order: an activation order becomes active and takes the place of the one that it renews, a
-// change order carried-out, and activation orders of which no component is left become ended.
+// Finish ends the carrying out of an order: an activation order becomes active and takes the place of the one that it
+// renews, a change order carried-out, and activation orders of which no component is left become ended.
 func (r *Registry) Finish(ctx context.Context, order string, to State) error {
 	rec, err := r.Order(ctx, order)
 	if err != nil || rec.State != Approved {
@@ -70,7 +70,8 @@ func (r *Registry) Finish(ctx context.Context, order string, to State) error {
 
 func (r *Registry) finish(ctx context.Context, o Order, to State) error {
 	err := r.change(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, waiting = '' WHERE id = $2 AND state = $3`, string(to), o.ID, string(Approved))
+		done, err := tx.ExecContext(ctx, `UPDATE orders SET state = $1, waiting = '' WHERE id = $2 AND state = $3`,
+			string(to), o.ID, string(Approved))
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,8 @@ func (r *Registry) Left(ctx context.Context, order string) ([]Component, error) 
 }
 
 func (r *Registry) left(ctx context.Context, where, order string) ([]Component, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT component FROM components WHERE `+where+` AND ended_by = '' ORDER BY component`, order)
+	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT component FROM components WHERE `+where+` AND ended_by = ''
+		ORDER BY component`, order)
 	if err != nil {
 		return nil, fmt.Errorf("order %s: %w", order, err)
 	}
@@ -135,7 +137,8 @@ func (r *Registry) left(ctx context.Context, where, order string) ([]Component, 
 // AddKey remembers which HSM key an order's authorisation means by a name: one that it made, or took over.
 func (r *Registry) AddKey(ctx context.Context, order, name, keyID string) error {
 	err := r.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO order_keys (order_id, name, id) VALUES ($1, $2, $3)`, order, name, keyID)
+		_, err := tx.ExecContext(ctx, `INSERT INTO order_keys (order_id, name, id) VALUES ($1, $2, $3)`, order, name,
+			keyID)
 		return err
 	})
 	if err != nil && !store.Taken(err) {

@@ -27,8 +27,9 @@ func Open(t testing.TB, url string, pool netip.Prefix, now func() time.Time) (*r
 	}
 	t.Cleanup(func() { _ = log.Close(context.Background()) })
 	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: now,
-		CanCarryOut: func(context.Context, registry.Order, map[string]string) error { return nil }, CanUse: func(registry.Order, registry.Enrolment) error { return nil },
-		Pool: registry.AddressPool{Prefix: pool, Hub: pool.Addr().Next()}})
+		CanCarryOut: func(context.Context, registry.Order, map[string]string) error { return nil },
+		CanUse:      func(registry.Order, registry.Enrolment) error { return nil },
+		Pool:        registry.AddressPool{Prefix: pool, Hub: pool.Addr().Next()}})
 	if err != nil {
 		t.Fatal(err)
 	}
