@@ -58,9 +58,17 @@ type marking struct {
 	Reason string   `json:"reason,omitempty"` // of a revocation
 }
 
-// marked says which certificates were changed.
+// marked lists certificates: those that were asked for, or changed.
 type marked struct {
 	Certificates []certificate `json:"certificates"`
+}
+
+func markedOf(found []pki.Certificate) marked {
+	list := marked{Certificates: make([]certificate, len(found))}
+	for i, c := range found {
+		list.Certificates[i] = certificateOf(c)
+	}
+	return list
 }
 
 // certificate is a row of the inventory as officers see it.
@@ -81,35 +89,17 @@ func (d *daemon) listCertificates(r *http.Request, _ audit.Actor) (any, error) {
 	q := r.URL.Query()
 	found, err := d.ca.Certificates(r.Context(), pki.Filter{Serial: q.Get("serial"), Partner: q.Get("partner"), Order: q.Get("order"),
 		CommonName: q.Get("name"), Profile: pki.Profile(q.Get("profile")), State: pki.State(q.Get("state"))})
-	if err != nil {
-		return nil, err
-	}
-	list := marked{Certificates: []certificate{}}
-	for _, c := range found {
-		list.Certificates = append(list.Certificates, certificateOf(c))
-	}
-	return list, nil
+	return markedOf(found), err
 }
 
-// suspend takes certificates out of use at once, on one officer's word.
+// suspendCertificates takes certificates out of use at once, on one officer's word.
 func (d *daemon) suspendCertificates(r *http.Request, who audit.Actor) (any, error) {
 	var in marking
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
 	}
 	changed, err := d.ca.Suspend(r.Context(), who, in.Which.which(), "")
-	return d.changed(changed, err)
-}
-
-func (d *daemon) changed(found []pki.Certificate, err error) (any, error) {
-	if err != nil {
-		return nil, ofAuthority(err)
-	}
-	out := marked{Certificates: []certificate{}}
-	for _, c := range found {
-		out.Certificates = append(out.Certificates, certificateOf(c))
-	}
-	return out, nil
+	return markedOf(changed), ofAuthority(err)
 }
 
 // ofAuthority makes problems of the authority's refusals.
@@ -274,11 +264,9 @@ func (d *daemon) listOfficers(r *http.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := marked{Certificates: []certificate{}}
-	for _, c := range found {
-		view := certificateOf(c)
-		view.Chain = string(custody.PEM(c.DER)) + chain
-		list.Certificates = append(list.Certificates, view)
+	list := markedOf(found)
+	for i, c := range found {
+		list.Certificates[i].Chain = string(custody.PEM(c.DER)) + chain
 	}
 	return list, nil
 }
