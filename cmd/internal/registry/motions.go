@@ -179,14 +179,9 @@ func (r *Registry) MotionDone(ctx context.Context, id, outcome string, failed er
 
 // actOn is act for a motion.
 func (r *Registry) actOn(ctx context.Context, actor audit.Actor, action string, m *Motion, reason string, do func() error) error {
-	if err := r.recordMotion(ctx, actor, action, m, audit.Granted, reason); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		return nil
-	}
-	return errors.Join(err, r.recordMotion(context.WithoutCancel(ctx), actor, action, m, audit.Failed, err.Error()))
+	return granted(ctx, reason, func(ctx context.Context, outcome, reason string) error {
+		return r.recordMotion(ctx, actor, action, m, outcome, reason)
+	}, do)
 }
 
 func (r *Registry) recordMotion(ctx context.Context, actor audit.Actor, action string, m *Motion, outcome, reason string) error {

@@ -160,7 +160,14 @@ func (r *Registry) change(ctx context.Context, do func(tx *sql.Tx) error) error 
 
 // act writes that an act on an order is granted, does it, and writes too when it came to nothing.
 func (r *Registry) act(ctx context.Context, actor audit.Actor, action string, o Order, reason string, do func() error) error {
-	if err := r.record(ctx, actor, action, o, audit.Granted, reason); err != nil {
+	return granted(ctx, reason, func(ctx context.Context, outcome, reason string) error {
+		return r.record(ctx, actor, action, o, outcome, reason)
+	}, do)
+}
+
+// granted has it recorded that an act is granted, does it, and has it recorded too when it came to nothing.
+func granted(ctx context.Context, reason string, record func(ctx context.Context, outcome, reason string) error, do func() error) error {
+	if err := record(ctx, audit.Granted, reason); err != nil {
 		return err
 	}
 	err := do()
@@ -168,7 +175,7 @@ func (r *Registry) act(ctx context.Context, actor audit.Actor, action string, o 
 		return nil
 	}
 	// Who asked may be gone; the entry above must not stand for an act that did not happen.
-	return errors.Join(err, r.record(context.WithoutCancel(ctx), actor, action, o, audit.Failed, err.Error()))
+	return errors.Join(err, record(context.WithoutCancel(ctx), audit.Failed, err.Error()))
 }
 
 // record writes an audit entry of somebody's act on an order.
