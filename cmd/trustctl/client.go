@@ -91,13 +91,11 @@ func (f *officerFlags) open() (*officer, error) {
 }
 
 func newOfficer(url string, id identity.Identity) (*officer, error) {
-	tls, err := id.Client()
+	client, err := id.HTTP(2 * time.Minute)
 	if err != nil {
 		return nil, fmt.Errorf("--as: %w", err)
 	}
-	return &officer{identity: id, url: strings.TrimSuffix(url, "/"), client: &http.Client{
-		Transport: &http.Transport{TLSClientConfig: tls, ForceAttemptHTTP2: true}, Timeout: 2 * time.Minute,
-	}}, nil
+	return &officer{identity: id, url: strings.TrimSuffix(url, "/"), client: client}, nil
 }
 
 // maxAnswer bounds an answer of trustd in bytes.

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -61,11 +60,10 @@ func (l *link) gateway() (*remote.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := l.state.identity().Client()
+	client, err := l.state.identity().HTTP(callTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("the office's certificate: %w", err)
 	}
-	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true}}
 	return remote.NewClient("https://"+address, client)
 }
 

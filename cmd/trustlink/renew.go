@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 
 	"trustcore/cmd/internal/identity"
@@ -25,12 +24,11 @@ func (o up) renewal(e office.Enrolment, forwards []forward) (*identity.Renewal, 
 		o.log.Warn("the certificate is not renewed by itself: the data centre offers no gateway to this office")
 		return r, nil
 	}
-	settings, err := r.Identity.Client()
+	client, err := r.Identity.HTTP(callTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("the office's certificate: %w", err)
 	}
-	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
-	r.Ask = identity.AskTrustd(&http.Client{Transport: transport, Timeout: callTimeout}, "https://"+address)
+	r.Ask = identity.AskTrustd(client, "https://"+address)
 	return r, nil
 }
 

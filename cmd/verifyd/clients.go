@@ -37,13 +37,12 @@ type clients struct {
 }
 
 func newClients(trustd string, id identity.Identity, life time.Duration, log *slog.Logger) (*clients, error) {
-	settings, err := id.Client()
+	client, err := id.HTTP(followTimeout)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
 	return &clients{Known: rights.NewKnown(life, time.Now), url: strings.TrimSuffix(trustd, "/") + "/v1/clients",
-		http: &http.Client{Transport: transport, Timeout: followTimeout}, log: log}, nil
+		http: client, log: log}, nil
 }
 
 // run follows trustd until ctx ends.

@@ -32,12 +32,11 @@ type trustd struct {
 }
 
 func newTrustd(cfg Config, log *slog.Logger) (*trustd, error) {
-	settings, err := cfg.Identity.Client()
+	client, err := cfg.Identity.HTTP(0)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
-	return &trustd{url: strings.TrimSuffix(cfg.Trustd, "/"), client: &http.Client{Transport: transport}, log: log}, nil
+	return &trustd{url: strings.TrimSuffix(cfg.Trustd, "/"), client: client, log: log}, nil
 }
 
 // follow asks for wishes until ctx ends, and hands on each that is another than the one in hand.

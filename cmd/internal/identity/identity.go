@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -54,6 +55,17 @@ func (id Identity) Client() (*tls.Config, error) {
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return held.current() }}, nil
+}
+
+// HTTP returns a client of another daemon, over one connection for many calls. Each ends after the timeout; with 0 its context alone
+// ends it.
+func (id Identity) HTTP(timeout time.Duration) (*http.Client, error) {
+	settings, err := id.Client()
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Timeout: timeout,
+		Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}}, nil
 }
 
 func (id Identity) open() (*held, *x509.CertPool, error) {

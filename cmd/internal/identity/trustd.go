@@ -22,12 +22,11 @@ func OfDaemon(id Identity, url string, log *slog.Logger) (*Renewal, error) {
 	if url == "" {
 		return r, nil
 	}
-	settings, err := id.Client()
+	client, err := id.HTTP(0)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
-	r.Ask = AskTrustd(&http.Client{Transport: transport}, url)
+	r.Ask = AskTrustd(client, url)
 	return r, nil
 }
 
