@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -112,9 +111,9 @@ func (d *daemon) canUse(o registry.Order, e registry.Enrolment) error {
 	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(rest) != 0 {
 		return &registry.FieldError{Field: "csr", Remedy: "send one PKCS #10 request in PEM"}
 	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
+	request, err := readRequest(e.CSR)
 	if err != nil {
-		return &registry.FieldError{Field: "csr", Remedy: "send a PKCS #10 request: this one can't be read"}
+		return &registry.FieldError{Field: "csr", Remedy: err.Error()}
 	}
 	err = pki.CheckRequest(pki.PartnerClient, request, pki.Subject{Partner: o.Partner.ID, CommonName: clientName(o)})
 	var wrong *pki.RequestError

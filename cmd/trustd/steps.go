@@ -7,8 +7,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -143,19 +141,6 @@ func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *
 		return "", err
 	}
 	return d.remember(ctx, rec, issued, registry.ClientCertificate, "")
-}
-
-// requestOf reads the request in an enrolment, which was looked at before.
-func requestOf(e *registry.Enrolment) (*x509.CertificateRequest, error) {
-	block, _ := pem.Decode([]byte(e.CSR))
-	if block == nil {
-		return nil, errors.New("the office's certificate request is no PEM")
-	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("the office's certificate request: %w", err)
-	}
-	return request, nil
 }
 
 // heldBy lists the client certificates of an order's line that count, as the authority's inventory has them, newest

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/internal/problem"
+	"trustcore/pki"
+)
+
+// certifying is the body of a motion to certify an officer.
+type certifying struct {
+	Name string `json:"name"`
+	CSR  string `json:"csr"` // PEM
+}
+
+// propose takes a motion after its body was looked at: what can't be carried out is refused before anybody decides.
+func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
+	var in struct {
+		Kind registry.MotionKind `json:"kind"`
+		marking
+		certifying
+	}
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	switch in.Kind {
+	case registry.RevokeCertificates, registry.ReleaseCertificates:
+		if _, known := reasons[in.Reason]; in.Kind == registry.RevokeCertificates && !known {
+			return nil, problem.RefuseField(http.StatusUnprocessableEntity, "reason", "%q is not one of RFC 5280's: keyCompromise, "+
+				"affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", in.Reason)
+		}
+		if err := in.Which.which().Check(); err != nil {
+			return nil, ofAuthority(err)
+		}
+		return d.registry.Propose(r.Context(), who, in.Kind, in.Which.String(), in.marking)
+	}
+	request, err := requestIn(in.CSR)
+	if err != nil {
+		return nil, err
+	}
+	if err := pki.CheckRequest(pki.Officer, request, pki.Subject{CommonName: in.Name}); err != nil {
+		return nil, ofAuthority(err)
+	}
+	return d.registry.Propose(r.Context(), who, in.Kind, "officer "+in.Name, in.certifying)
+}
+
+func (d *daemon) listMotions(r *http.Request, _ audit.Actor) (any, error) {
+	return d.registry.Motions(r.Context())
+}
+
+// approveMotion decides, and carries the motion out.
+func (d *daemon) approveMotion(r *http.Request, who audit.Actor) (any, error) {
+	var in decision
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	return d.approveAndCarry(r.Context(), who, in.ID)
+}
+
+func (d *daemon) rejectMotion(r *http.Request, who audit.Actor) (any, error) {
+	var in decision
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	return d.registry.RejectMotion(r.Context(), who, in.ID, in.Reason)
+}
+
+// motionsEvery is how often motions that could not be carried out are tried again.
+const motionsEvery = 5 * time.Second
+
+// carryMotions carries out what was approved and not done: before a crash, or while the authority could not sign.
+func (d *daemon) carryMotions(ctx context.Context) error {
+	ticker := time.NewTicker(motionsEvery)
+	defer ticker.Stop()
+	for {
+		open, err := d.registry.ApprovedMotions(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.cfg.Logger.Error("reading motions", "error", err)
+		}
+		for _, m := range open {
+			d.carryMotion(ctx, m)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// carryMotion does what a motion asks; done twice it changes nothing more.
+func (d *daemon) carryMotion(ctx context.Context, m registry.Motion) {
+	outcome, err := d.doMotion(ctx, m)
+	if err != nil {
+		d.cfg.Logger.Error("a motion is not carried out", "motion", m.ID, "error", err)
+	}
+	if err := d.registry.MotionDone(ctx, m.ID, outcome, err); err != nil {
+		d.cfg.Logger.Error("a motion's outcome is not remembered", "motion", m.ID, "error", err)
+	}
+}
+
+func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error) {
+	actor := audit.Actor{Kind: "officer", ID: m.DecidedBy}
+	if m.Kind == registry.CertifyOfficer {
+		var body certifying
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			return "", err
+		}
+		request, err := requestIn(body.CSR)
+		if err != nil {
+			return "", err
+		}
+		c, err := d.ca.Issue(ctx, actor, pki.Officer, request, pki.Subject{CommonName: body.Name}, m.ID)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("certificate %x", c.SerialNumber), nil
+	}
+	var body marking
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		return "", err
+	}
+	var changed []pki.Certificate
+	var err error
+	if m.Kind == registry.ReleaseCertificates {
+		changed, err = d.ca.Release(ctx, actor, body.Which.which(), m.ID)
+	} else {
+		changed, err = d.ca.Revoke(ctx, actor, body.Which.which(), reasons[body.Reason], m.ID)
+	}
+	return fmt.Sprintf("%d certificates", len(changed)), err
+}
