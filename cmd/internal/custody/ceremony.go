@@ -71,10 +71,7 @@ func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	if plan.BaseURL != c.cfg.PKIURL {
 		return nil, fmt.Errorf("plan: base_url is %q; write pki_url of the configuration, %q", plan.BaseURL, c.cfg.PKIURL)
 	}
-	n := 2
-	for keys[numbered("issuing", n)] != "" {
-		n++
-	}
+	n := authorities(keys) + 1
 	root := ceremony.Authority{KeyID: keys["root"]}
 	if root.Certificate, err = ReadCertificate(c.pki(rootFile)); err != nil {
 		return nil, err

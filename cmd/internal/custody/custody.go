@@ -234,7 +234,7 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 
 // issuers are the issuing authorities, the first one first.
 func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pki.Issuer, err error) {
-	for n := 1; keys[numbered("issuing", n)] != ""; n++ {
+	for n := 1; n <= authorities(keys); n++ {
 		i := pki.Issuer{Name: numbered("issuing", n)}
 		if i.Certificate, err = ReadCertificate(c.pki(numbered("issuing", n) + ".pem")); err != nil {
 			return nil, err
@@ -247,9 +247,6 @@ func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pk
 		}
 		all = append(all, i)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("authority: %s names no issuing authority", keysFile)
-	}
 	return all, nil
 }
 
@@ -261,7 +258,15 @@ func numbered(name string, n int) string {
 	return fmt.Sprintf("%s-%d", name, n)
 }
 
-// keys reads which keys of the HSM have which role.
+// authorities is how many issuing authorities the ceremonies made.
+func authorities(keys map[string]string) (n int) {
+	for keys[numbered("issuing", n+1)] != "" {
+		n++
+	}
+	return n
+}
+
+// keys reads which keys of the HSM have which role; there is an issuing authority among them.
 func (c *Custody) keys() (map[string]string, error) {
 	text, err := os.ReadFile(c.pki(keysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -273,6 +278,9 @@ func (c *Custody) keys() (map[string]string, error) {
 	var keys map[string]string
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
+	}
+	if authorities(keys) == 0 {
+		return nil, fmt.Errorf("authority: %s names no issuing authority", keysFile)
 	}
 	return keys, nil
 }
@@ -292,11 +300,7 @@ func (c *Custody) Chain() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n := 1
-	for keys[numbered("issuing", n+1)] != "" {
-		n++
-	}
-	issuing, err := os.ReadFile(c.pki(numbered("issuing", n) + ".pem"))
+	issuing, err := os.ReadFile(c.pki(numbered("issuing", authorities(keys)) + ".pem"))
 	if err != nil {
 		return "", fmt.Errorf("authority: %w", err)
 	}
