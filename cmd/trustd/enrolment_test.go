@@ -68,3 +68,53 @@ func FuzzEnrolment(f *testing.F) {
 		}
 	})
 }
+
+// TestWrongTokensAreAnAddressesOwn refuses an address after ten wrong tokens, for a minute and with its remedy, and nobody else.
+func TestWrongTokensAreAnAddressesOwn(t *testing.T) {
+	door := enrolmentDoor(t)
+	try := func(address string) *httptest.ResponseRecorder {
+		body := `{"token":"guess","wireguard_public_key":"YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=","csr":""}`
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/enrolments", strings.NewReader(body))
+		r.RemoteAddr = address
+		answer := httptest.NewRecorder()
+		door.ServeHTTP(answer, r)
+		return answer
+	}
+	for range wrongTokens {
+		if a := try("192.0.2.1:1000"); a.Code != http.StatusConflict {
+			t.Fatalf("a wrong token: %d %s", a.Code, a.Body)
+		}
+	}
+	if a := try("192.0.2.1:1001"); a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") != "60" {
+		t.Errorf("one more: %d %s", a.Code, a.Body)
+	}
+	if a := try("192.0.2.2:1000"); a.Code != http.StatusConflict {
+		t.Errorf("another address: %d %s", a.Code, a.Body)
+	}
+}
+
+// TestStrangersAreForgotten gives an address its tries again after a minute, and all when too many are remembered or the clock went back.
+func TestStrangersAreForgotten(t *testing.T) {
+	now := time.Now()
+	spent := func() *strangers {
+		s := new(strangers)
+		s.patient("a", now)
+		for range wrongTokens {
+			s.missed("a")
+		}
+		return s
+	}
+	if spent().patient("a", now.Add(wrongWindow-time.Second)) {
+		t.Error("within the minute: it may try")
+	}
+	if !spent().patient("a", now.Add(wrongWindow)) || !spent().patient("a", now.Add(-time.Second)) {
+		t.Error("after the minute, or before it began: it may not try")
+	}
+	s := spent()
+	for i := range maxStrangers {
+		s.missed(fmt.Sprint(i))
+	}
+	if !s.patient("a", now) || len(s.wrong) != 0 {
+		t.Errorf("%d addresses are remembered", len(s.wrong))
+	}
+}

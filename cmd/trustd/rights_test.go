@@ -184,3 +184,24 @@ func (w *world) write(holder string, der []byte, key *ecdsa.PrivateKey) {
 	w.must(os.WriteFile(id.Certificate, append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), chain...), 0o600))
 	w.must(os.WriteFile(id.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
 }
+
+// TestRefusalsAreRecordedOnceAMinute keeps who is refused from filling the log, and the memory of it bounded.
+func TestRefusalsAreRecordedOnceAMinute(t *testing.T) {
+	now := time.Now()
+	f := new(refusals)
+	for _, c := range []struct {
+		key   string
+		after time.Duration
+		due   bool
+	}{{"a", 0, true}, {"a", refusalEvery - time.Second, false}, {"b", refusalEvery - time.Second, true}, {"a", refusalEvery, true}, {"a", -time.Hour, true}} {
+		if got := f.due(c.key, now.Add(c.after)); got != c.due {
+			t.Errorf("%s after %s: %v, want %v", c.key, c.after, got, c.due)
+		}
+	}
+	for i := range 3 * maxRefusals {
+		f.due(strings.Repeat("x", i%7)+big.NewInt(int64(i)).String(), now)
+	}
+	if len(f.last) > maxRefusals {
+		t.Errorf("%d refusals are remembered", len(f.last))
+	}
+}
