@@ -1,15 +1,10 @@
 package registry
 
 import (
-	"context"
-	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"trustcore/internal/audit"
-	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
 
@@ -20,27 +15,9 @@ func TestGateways(t *testing.T) {
 }
 
 func gatewaysOf(t *testing.T, url string) {
-	db, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	before := slices.IndexFunc(schema, func(s string) bool { return strings.HasPrefix(s, "CREATE TABLE gateways") })
-	if err := db.Migrate(t.Context(), "registry", schema[:before]); err != nil {
-		t.Fatal(err)
-	}
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close(context.Background())
+	db := openBefore(t, url, "CREATE TABLE gateways")
 	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
-	pool := netip.MustParsePrefix("10.64.0.0/24")
-	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: func() time.Time { return now }, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
-		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil }, CanUse: func(Order, Enrolment) error { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := openOver(t, db, func() time.Time { return now })
 	want := func(want ...Gateway) {
 		t.Helper()
 		if got, err := r.Gateways(t.Context()); err != nil || !slices.Equal(got, want) {

@@ -1,16 +1,11 @@
 package registry
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"net/netip"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"trustcore/internal/audit"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -22,21 +17,11 @@ func TestStateOfTheVersionBefore(t *testing.T) {
 }
 
 func stateBefore(t *testing.T, url string) {
-	db, err := store.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	before := slices.IndexFunc(schema, func(s string) bool {
-		return strings.HasPrefix(s, "ALTER TABLE orders ADD COLUMN line")
-	})
-	if err := db.Migrate(t.Context(), "registry", schema[:before]); err != nil {
-		t.Fatal(err)
-	}
+	db := openBefore(t, url, "ALTER TABLE orders ADD COLUMN line")
 	const order = `{"id":"ZU-1","kind":"activation","partner":{"id":"um","name":"Urząd"},"components":["B_HSM","P_VPN"],
 		"hsm_authorization":{"application":"ezd","keys":[{"name":"seal","algorithm":"P-256","mechanisms":["ECDSA-SHA256"]}],
 		"not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z"}}`
-	err = db.InTx(t.Context(), func(tx *sql.Tx) error {
+	err := db.InTx(t.Context(), func(tx *sql.Tx) error {
 		for _, s := range []string{
 			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
 			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_by, decided_at)
@@ -55,19 +40,7 @@ func stateBefore(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close(context.Background())
-	pool := netip.MustParsePrefix("10.64.0.0/24")
-	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: time.Now,
-		Pool:        AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
-		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil },
-		CanUse:      func(Order, Enrolment) error { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := openOver(t, db, time.Now)
 	on, err := r.switchedOn(t.Context(), "um")
 	if err != nil || len(on) != 2 || on[slot{NetworkHSM, "ezd"}] != "ZU-1" || on[slot{VPN, ""}] != "ZU-1" {
 		t.Errorf("on: %+v, %v", on, err)
