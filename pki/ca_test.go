@@ -30,6 +30,7 @@ import (
 	codes "golang.org/x/crypto/ocsp"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 	"trustcore/pki"
@@ -95,7 +96,7 @@ func open(t testing.TB, databaseURL string) *site {
 func (s *site) openLog(t testing.TB) {
 	t.Helper()
 	var err error
-	if s.log, err = audit.Open(t.Context(), audit.Config{Dir: t.TempDir()}); err != nil {
+	if s.log, err = audit.Open(t.Context(), audit.Config{Dir: audittest.Dir(t)}); err != nil {
 		t.Fatal(err)
 	}
 	s.closeLog = sync.OnceValue(func() error { return s.log.Close(context.Background()) })

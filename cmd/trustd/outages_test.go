@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 )
 
@@ -74,7 +75,7 @@ func TestDatabaseReplacedEndsTrustd(t *testing.T) {
 
 // TestEmptiedDatabaseStopsTheStart takes the database away from a state whose ceremony was held.
 func TestEmptiedDatabaseStopsTheStart(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: audittest.Dir(t)}
 	cfg := w.config()
 	if cfg.Check() != nil && strings.Contains(cfg.Check().Error(), "softhsm") {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")

@@ -21,6 +21,7 @@ import (
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/hsmtest"
+	"trustcore/internal/audit/audittest"
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
 )
@@ -52,7 +53,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	if _, err := os.Stat(hsmtest.SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: audittest.Dir(t)}
 	cfg := w.config()
 	if change != nil {
 		change(&cfg)

@@ -39,6 +39,7 @@ import (
 	"trustcore/hsm/remote"
 	"trustcore/hsm/seal"
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/problem"
 )
 
@@ -374,7 +375,7 @@ func TestMalformedRequests(t *testing.T) {
 // When the entry can't be written, nothing is signed.
 func TestNoSignatureWithoutAuditEntry(t *testing.T) {
 	h := build(t, func(c *gateway.Config) {
-		closed, err := audit.Open(context.Background(), audit.Config{Dir: t.TempDir()})
+		closed, err := audit.Open(context.Background(), audit.Config{Dir: audittest.Dir(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

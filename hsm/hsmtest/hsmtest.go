@@ -15,6 +15,7 @@ import (
 	"trustcore/hsm"
 	"trustcore/hsm/worker"
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -48,7 +49,7 @@ func Config(t testing.TB) hsm.Config {
 	if _, err := os.Stat(SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
-	dir := t.TempDir()
+	dir := audittest.Dir(t)
 	db, err := store.Open(context.Background(), storetest.SQLite(t))
 	if err != nil {
 		t.Fatal(err)

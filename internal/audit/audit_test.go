@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 )
 
 var noon = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
@@ -28,7 +29,7 @@ func entry(i int) audit.Entry {
 // write makes a closed log of n entries and returns its folder.
 func write(t *testing.T, n int) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := audittest.Dir(t)
 	l := open(t, dir)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -188,7 +189,7 @@ func TestCutOff(t *testing.T) {
 }
 
 func TestAppendRefuses(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := open(t, audittest.Dir(t))
 	defer func() { _ = l.Close(context.Background()) }()
 	for name, e := range map[string]audit.Entry{
 		"no time":    {Actor: audit.Actor{Kind: "daemon", ID: "x"}, Action: "a", Outcome: audit.Granted},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -26,7 +27,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	return &site{t, filepath.Join(t.TempDir(), "audit"), openDB(t, storetest.SQLite(t))}
+	return &site{t, filepath.Join(audittest.Dir(t), "audit"), openDB(t, storetest.SQLite(t))}
 }
 
 func openDB(t *testing.T, url string) *store.DB {
@@ -192,12 +193,12 @@ func TestLossIsFound(t *testing.T) {
 			return errors.Join(err, swap(s.dir), os.WriteFile(filepath.Join(s.dir, "checkpoint.key"), key, 0o600))
 		}, "are no pair", false, "checkpoint"},
 		"a new log": {func(s *site, _ []string) error {
-			other := &site{s.T, filepath.Join(s.TempDir(), "other"), nil}
+			other := &site{s.T, filepath.Join(audittest.Dir(s.T), "other"), nil}
 			other.run(700)
 			return restore(s.dir, other.dir)
 		}, "signs with another key", false, ""},
 		"other entries under the old key": {func(s *site, _ []string) error {
-			other := &site{s.T, filepath.Join(s.TempDir(), "other"), nil}
+			other := &site{s.T, filepath.Join(audittest.Dir(s.T), "other"), nil}
 			err := os.Mkdir(other.dir, 0o700)
 			for _, name := range []string{"checkpoint.key", "checkpoint.pub"} {
 				key, e := os.ReadFile(filepath.Join(s.dir, name))
@@ -214,7 +215,7 @@ func TestLossIsFound(t *testing.T) {
 		"a bit of the journal's head": {func(s *site, _ []string) error { return change(segment(s.T, s.dir), "origin", "oricin") }, "no head that can be read", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &site{t, filepath.Join(t.TempDir(), "audit"), nil}
+			s := &site{t, filepath.Join(audittest.Dir(t), "audit"), nil}
 			database := filepath.Join(t.TempDir(), "database")
 			if err := errors.Join(os.CopyFS(s.dir, os.DirFS(base.dir)), os.CopyFS(database, os.DirFS(filepath.Dir(file)))); err != nil {
 				t.Fatal(err)
@@ -330,7 +331,7 @@ func TestJournalOfAnotherLog(t *testing.T) {
 	}
 	refuses(t, s.config(), want)
 
-	named := &site{t, filepath.Join(t.TempDir(), "named"), nil}
+	named := &site{t, filepath.Join(audittest.Dir(t), "named"), nil}
 	cfg := named.config()
 	cfg.Origin = "trustcore/audit/node-2"
 	l, err := audit.Open(t.Context(), cfg)
@@ -366,7 +367,7 @@ func TestDatabaseTakenBack(t *testing.T) {
 
 // TestKeptCheckpoint holds a log against checkpoints that were kept elsewhere.
 func TestKeptCheckpoint(t *testing.T) {
-	s, other := newSite(t), &site{t, filepath.Join(t.TempDir(), "other"), nil}
+	s, other := newSite(t), &site{t, filepath.Join(audittest.Dir(t), "other"), nil}
 	s.run(3)
 	three, _, err := reader(t, s.dir).Checkpoint(t.Context())
 	if err != nil {

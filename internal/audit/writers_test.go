@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store/storetest"
 )
 
@@ -42,7 +43,7 @@ func TestTwoWritersOfOneOrigin(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			named := other.config()
-			named.Dir, named.Origin = t.TempDir(), "trustcore/audit/node-2"
+			named.Dir, named.Origin = audittest.Dir(t), "trustcore/audit/node-2"
 			second, err := audit.Open(t.Context(), named)
 			if err != nil {
 				t.Fatalf("a node of another name: %v", err)

@@ -14,6 +14,7 @@ import (
 	"trustcore/hsm"
 	"trustcore/hsm/hsmtest"
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
 )
@@ -29,7 +30,7 @@ func open(t *testing.T, ahead *atomic.Int64) *custody.Custody {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
 	cfg := custody.Defaults()
-	cfg.StateDir, cfg.PKIURL, cfg.Logger = filepath.Join(t.TempDir(), "trustd"), url, slog.New(slog.DiscardHandler)
+	cfg.StateDir, cfg.PKIURL, cfg.Logger = filepath.Join(audittest.Dir(t), "trustd"), url, slog.New(slog.DiscardHandler)
 	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	c, err := custody.Open(t.Context(), cfg, []string{"/proc/self/exe", "hsm-worker"})
 	if err != nil {
@@ -152,7 +153,7 @@ func TestClockSettingsAreChecked(t *testing.T) {
 		"tsa_policy": func(c *custody.Config) { c.TSAPolicy = "best effort" },
 	} {
 		cfg := custody.Defaults()
-		cfg.StateDir, cfg.PKIURL = t.TempDir(), url
+		cfg.StateDir, cfg.PKIURL = audittest.Dir(t), url
 		change(&cfg)
 		if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

@@ -9,6 +9,7 @@ import (
 
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -26,9 +27,7 @@ func newBench(t *testing.T, carry func(context.Context, registry.Order, map[stri
 	db, err := store.Open(t.Context(), storetest.SQLite(t))
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	must(t, err)
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
+	log := audittest.Open(t)
 	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: func() time.Time { return now }, CanCarryOut: carry, CanUse: use,
 		Pool: registry.AddressPool{Prefix: netip.MustParsePrefix("10.64.0.0/24"), Hub: netip.MustParseAddr("10.64.0.1")}})
 	must(t, err)

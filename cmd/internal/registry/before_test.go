@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 )
 
@@ -30,13 +30,8 @@ func openBefore(t *testing.T, url, step string) *store.DB {
 // openOver opens the registry of this version over a database.
 func openOver(t *testing.T, db *store.DB, now func() time.Time) *Registry {
 	t.Helper()
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
 	pool := netip.MustParsePrefix("10.64.0.0/24")
-	r, err := Open(t.Context(), Config{DB: db, Audit: log, Now: now, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
+	r, err := Open(t.Context(), Config{DB: db, Audit: audittest.Open(t), Now: now, Pool: AddressPool{Prefix: pool, Hub: pool.Addr().Next()},
 		CanCarryOut: func(context.Context, Order, map[string]string) error { return nil },
 		CanUse:      func(Order, Enrolment) error { return nil }})
 	if err != nil {

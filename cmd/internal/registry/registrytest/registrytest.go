@@ -9,6 +9,7 @@ import (
 
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
+	"trustcore/internal/audit/audittest"
 	"trustcore/internal/store"
 )
 
@@ -21,11 +22,7 @@ func Open(t testing.TB, url string, pool netip.Prefix, now func() time.Time) (*r
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close(context.Background()) })
+	log := audittest.Open(t)
 	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: now,
 		CanCarryOut: func(context.Context, registry.Order, map[string]string) error { return nil },
 		CanUse:      func(registry.Order, registry.Enrolment) error { return nil },
