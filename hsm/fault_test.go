@@ -406,6 +406,32 @@ func destroy(t *testing.T, p *hsm.Partition) string {
 	return err.Error()
 }
 
+// The token of the worker that answers counts, not that of the worker before it.
+func TestDestroyAsksTheTokenThatAnswers(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	tok := hsmtest.Start(t, cfg)
+	id := tok.Key(t, hsm.P256).Info().ID
+	s := &scene{tok: tok}
+	wrong, away, pid := s.another(t), cfg.TokenDir+".away", tok.WorkerPID()
+	tok.Stop(t)
+	must(t, os.Rename(cfg.TokenDir, away), os.Mkdir(cfg.TokenDir, 0o700), os.CopyFS(filepath.Join(cfg.TokenDir, "tokens"), os.DirFS(wrong)))
+	result := make(chan error)
+	go func() { result <- tok.Destroy(t.Context(), officer, id) }()
+	waitFor(t, "the destruction to begin", func() bool {
+		k, err := tok.Module.Key(t.Context(), id)
+		return err == nil && k.State == hsm.Suspended
+	})
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	if err := <-result; !errors.Is(err, hsm.ErrUnavailable) {
+		t.Errorf("destroyed in the wrong token: %v", err)
+	}
+	must(t, os.Rename(cfg.TokenDir, away+".wrong"), os.Rename(away, cfg.TokenDir))
+	waitFor(t, "the key's token", func() bool { return tok.Destroy(t.Context(), officer, id) == nil })
+	if n := len(objects(t, filepath.Join(cfg.TokenDir, "tokens"))); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
 // A destroyed key that came back with an old backup is found by the token's own list and destroyed again.
 func TestDestroyFindsWhatCameBack(t *testing.T) {
 	cfg := hsmtest.Config(t)

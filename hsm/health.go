@@ -20,7 +20,6 @@ type vitals struct {
 	used    atomic.Int64            // nanoseconds from started to the last answer that came from the token
 	failure atomic.Pointer[failure] // what the last look at the token failed with; nil when it was good
 	lost    atomic.Pointer[lostKeys]
-	whole   atomic.Bool // the present worker's token holds every active key, and no generation is left half done
 }
 
 type failure struct{ error }
@@ -135,8 +134,8 @@ func (m *Module) look(ctx context.Context, p *process) {
 	}
 	defer m.lookMu.Unlock()
 	err := m.ping(ctx, p)
-	if err == nil && !m.vitals.whole.Load() {
-		err = m.settle(ctx)
+	if err == nil && !p.whole.Load() {
+		err = m.settle(ctx, p)
 	}
 	if ctx.Err() != nil || m.current() != p {
 		return
@@ -195,7 +194,9 @@ func (m *Module) missed(ctx context.Context, id string) error {
 	if err != nil || k.State != Active {
 		return err
 	}
-	m.vitals.whole.Store(false)
+	if p := m.current(); p != nil {
+		p.whole.Store(false)
+	}
 	m.setLost(func(lost lostKeys) { lost[id] = true })
 	select {
 	case m.doubt <- struct{}{}:
@@ -214,19 +215,19 @@ func (m *Module) setLost(change func(lostKeys)) {
 	m.vitals.lost.Store(&changed)
 }
 
-// settle brings registry and token together: active keys are looked for, and, when all are there, a generation that a crash cut short is
+// settle brings registry and the worker's token together: active keys are looked for, and, when all are there, a generation that a crash cut short is
 // undone. Then the token is whole.
-func (m *Module) settle(ctx context.Context) error {
-	if lost := len(m.vitals.lostKeys()); lost > 0 || m.right() != nil { // the module may not see what came back unless it starts anew
+func (m *Module) settle(ctx context.Context, p *process) error {
+	if lost := len(m.vitals.lostKeys()); lost > 0 || m.right(p) != nil { // the module may not see what came back unless it starts anew
 		if lost < m.active() && time.Since(m.reopened) < reopenInterval {
 			return nil // others are being served, and wait meanwhile
 		}
 		m.reopened = time.Now()
-		if _, err := m.call(ctx, openTimeout, wire.Reopen, nil); err != nil {
-			return fmt.Errorf("opening the token anew: %w", err)
+		if err := m.reopen(ctx, p); err != nil {
+			return err
 		}
 	}
-	if err := m.inventory(ctx); err != nil {
+	if err := m.inventory(ctx, p); err != nil {
 		return err
 	}
 	if len(m.vitals.lostKeys()) > 0 {
@@ -241,18 +242,26 @@ func (m *Module) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.right(); err != nil {
+	if err := m.right(p); err != nil {
 		return err
 	}
-	m.vitals.whole.Store(true)
+	p.whole.Store(true)
+	return nil
+}
+
+// reopen has the worker find its token and open it anew, which fails unless it is the same one.
+func (m *Module) reopen(ctx context.Context, p *process) error {
+	if _, err := m.ask(ctx, p, openTimeout, wire.Reopen, nil); err != nil {
+		return fmt.Errorf("opening the token anew: %w", err)
+	}
 	return nil
 }
 
 // inventory holds the token's list of keys against the registry: active keys that it lacks are lost, keys in it that nobody knows are
 // reported.
-func (m *Module) inventory(ctx context.Context) error {
+func (m *Module) inventory(ctx context.Context, p *process) error {
 	before := m.snapshot()
-	held, err := m.held(ctx)
+	held, err := m.held(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -268,8 +277,8 @@ func (m *Module) inventory(ctx context.Context) error {
 	m.setLost(func(set lostKeys) { clear(set); maps.Copy(set, lost) })
 	for id := range held {
 		k, err := m.known(id)
-		if err == nil {
-			m.recognise()
+		if err == nil { // nobody else has that ID
+			p.recognised.Store(true)
 		}
 		if err != nil || k.State == Destroyed {
 			m.cfg.Logger.Warn("the token holds a key that the registry does not have or has as destroyed", "key", id)
@@ -278,27 +287,18 @@ func (m *Module) inventory(ctx context.Context) error {
 	return nil
 }
 
-// recognise notes that the token is the right one: it holds a key of the registry, whose ID nobody else has.
-func (m *Module) recognise() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.recognised = true
-}
-
-// right is nil when the token is known to be the one of the registry's keys, by its serial number or by a key in it.
-func (m *Module) right() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.recognised {
+// right is nil when the worker's token is known to be the one of the registry's keys, by its serial number or by a key in it.
+func (m *Module) right(p *process) error {
+	if p.recognised.Load() {
 		return nil
 	}
 	return fmt.Errorf("%w: wrong or lost token: neither is its serial number %s remembered, nor holds it any of the registered keys",
-		ErrUnavailable, m.token.Serial)
+		ErrUnavailable, m.Token().Serial)
 }
 
-// held is the token's own list of its keys.
-func (m *Module) held(ctx context.Context) (map[string]bool, error) {
-	f, err := m.call(ctx, openTimeout, wire.List, nil)
+// held is the own list of keys of the worker's token.
+func (m *Module) held(ctx context.Context, p *process) (map[string]bool, error) {
+	f, err := m.ask(ctx, p, openTimeout, wire.List, nil)
 	if err != nil {
 		return nil, fmt.Errorf("listing the token's keys: %w", err)
 	}

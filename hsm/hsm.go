@@ -112,15 +112,14 @@ type Module struct {
 	metrics *metrics
 	slots   chan struct{} // one for each signature that the worker may hold at a time
 
-	mu         sync.Mutex
-	worker     *process      // guarded by mu; nil between two workers
-	ready      chan struct{} // guarded by mu; closed while worker is there
-	token      Token         // guarded by mu
-	recognised bool          // guarded by mu; the token is known to be the one of the registry's keys
-	failure    error         // guarded by mu; why there is no worker
-	outage     bool          // guarded by mu; the worker after the last one did not start
-	refused    refusal       // guarded by mu
-	closed     bool          // guarded by mu
+	mu      sync.Mutex
+	worker  *process      // guarded by mu; nil between two workers
+	ready   chan struct{} // guarded by mu; closed while worker is there
+	token   Token         // guarded by mu
+	failure error         // guarded by mu; why there is no worker
+	outage  bool          // guarded by mu; the worker after the last one did not start
+	refused refusal       // guarded by mu
+	closed  bool          // guarded by mu
 
 	vitals vitals
 	doubt  chan struct{} // asks for a look at once; has room for one
@@ -169,7 +168,7 @@ func Start(ctx context.Context, cfg Config) (*Module, error) {
 	}
 	err = m.spawn(ctx)
 	if err == nil {
-		err = m.settle(ctx)
+		err = m.use(ctx, false, func(p *process) error { return m.settle(ctx, p) })
 	}
 	if err == nil {
 		err = m.Health()

@@ -159,7 +159,11 @@ func (m *Module) sign(ctx context.Context, k *Key, mech mechanism.Mechanism, dig
 		m.metrics.signs.WithLabelValues(string(mech), "overload").Inc()
 		return nil, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err())
 	}
-	f, err := m.call(ctx, m.cfg.SignTimeout, wire.Sign, wire.SignBody(k.id, mech, digest))
+	var f wire.Frame
+	err := m.use(ctx, false, func(p *process) (err error) {
+		f, err = m.ask(ctx, p, m.cfg.SignTimeout, wire.Sign, wire.SignBody(k.id, mech, digest))
+		return err
+	})
 	if errors.Is(err, errMissing) {
 		if err = errors.Join(m.missed(ctx, k.info.ID), m.Has(k.info.ID)); err == nil {
 			err = ErrUnavailable // it is there again already

@@ -32,7 +32,7 @@ func (m *Module) Generate(ctx context.Context, actor audit.Actor, spec KeySpec) 
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	if !m.vitals.whole.Load() {
+	if p := m.current(); p == nil || !p.whole.Load() { // known before anything is recorded
 		return KeyInfo{}, fmt.Errorf("generating key %q: %w", spec.Label, m.notWhole())
 	}
 	defer m.begin(k.ID)()
@@ -136,7 +136,14 @@ func (m *Module) generate(ctx context.Context, k KeyInfo) (KeyInfo, error) {
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	f, err := m.call(ctx, generateTimeout, wire.Generate, body)
+	var f wire.Frame
+	err = m.use(ctx, false, func(p *process) (err error) {
+		if !p.whole.Load() {
+			return m.notWhole()
+		}
+		f, err = m.ask(ctx, p, generateTimeout, wire.Generate, body)
+		return err
+	})
 	if err != nil {
 		return KeyInfo{}, err
 	}
@@ -187,20 +194,22 @@ func (m *Module) remove(ctx context.Context, k KeyInfo) error {
 }
 
 // erase destroys the key in the token, and is sure that it is gone: the worker searches for it afterwards. A key that is not there is fine
-// in a token that is known to be the right one; in another, its absence proves nothing.
+// in a token that is known to be the right one, and still there; in another, its absence proves nothing.
 func (m *Module) erase(ctx context.Context, id string) error {
 	raw, err := parseID(id)
 	if err != nil {
 		return err
 	}
-	if err := m.right(); err != nil {
+	return m.use(ctx, true, func(p *process) error {
+		if err := m.right(p); err != nil {
+			return err
+		}
+		_, err := m.ask(ctx, p, openTimeout, wire.Destroy, raw[:])
+		if errors.Is(err, errMissing) {
+			return m.reopen(ctx, p)
+		}
 		return err
-	}
-	_, err = m.call(ctx, openTimeout, wire.Destroy, raw[:])
-	if errors.Is(err, errMissing) {
-		return nil
-	}
-	return err
+	})
 }
 
 // Filter chooses keys; empty fields choose all.

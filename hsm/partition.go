@@ -150,7 +150,14 @@ func (p *Partition) gone(ctx context.Context, actor audit.Actor, keys []KeyInfo)
 	if len(keys) == 0 {
 		return nil
 	}
-	held, err := p.module.held(ctx)
+	var held map[string]bool
+	err := p.module.use(ctx, true, func(w *process) (err error) {
+		if err := p.module.right(w); err != nil {
+			return err
+		}
+		held, err = p.module.held(ctx, w)
+		return err
+	})
 	if err != nil {
 		return err
 	}

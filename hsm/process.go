@@ -37,6 +37,10 @@ type process struct {
 
 	killed atomic.Bool
 
+	// recognised: its token is known to be the one of the registry's keys. whole: that token holds every active key, and no generation is
+	// left half done. Another process may have opened another token, so neither outlives this one.
+	recognised, whole atomic.Bool
+
 	mu    sync.Mutex
 	next  uint64                     // guarded by mu
 	calls map[uint64]chan wire.Frame // guarded by mu; nil after the end

@@ -72,8 +72,7 @@ func (m *Module) lost(p *process) {
 	if m.worker != p {
 		return
 	}
-	m.worker, m.ready, m.failure, m.recognised = nil, make(chan struct{}), p.err, false
-	m.vitals.whole.Store(false)
+	m.worker, m.ready, m.failure = nil, make(chan struct{}), p.err
 	m.metrics.up.Set(0)
 	if !m.closed {
 		m.cfg.Logger.Error("HSM worker is gone", "pid", p.cmd.Process.Pid, "error", p.err)
@@ -131,7 +130,7 @@ func (m *Module) spawn(ctx context.Context) error {
 	}
 	m.worker, m.failure, m.outage, m.refused = p, nil, false, refusal{}
 	m.token = Token{Manufacturer: answer.Manufacturer, Model: answer.Model, Serial: answer.Serial, Label: answer.Label}
-	m.recognised = answer.Known
+	p.recognised.Store(answer.Known)
 	m.vitals.answered()
 	m.vitals.failure.Store(nil)
 	close(m.ready)
@@ -224,18 +223,19 @@ func (m *Module) pinRefused(body []byte, before refusal, pin os.FileInfo) error 
 	return fmt.Errorf("%w: %s", errPIN, answer.Reason)
 }
 
-// call makes one call to the worker. Without one it waits for the next, at most waitForWorker. A call that a worker's end cut short is made
-// again when it had not reached it, or when doing it twice is as good as once.
-func (m *Module) call(ctx context.Context, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
+// use does something with one worker. Without one it waits for the next, at most waitForWorker. What a worker's end cut short is done
+// again with the next one when it had not reached it, or when doing it twice is as good as once. What must hold of the worker's token is
+// for do to ask, of this worker: the one before may have had another token.
+func (m *Module) use(ctx context.Context, repeatable bool, do func(*process) error) error {
 	for try := 1; ; try++ {
 		p, err := m.await(ctx)
 		if err != nil {
-			return wire.Frame{}, err
+			return err
 		}
-		f, err := m.ask(ctx, p, timeout, kind, body)
-		again := errors.Is(err, errNotSent) || errors.Is(err, errGone) && kind != wire.Sign && kind != wire.Generate
+		err = do(p)
+		again := errors.Is(err, errNotSent) || errors.Is(err, errGone) && repeatable
 		if !again || try == sendTries {
-			return f, err
+			return err
 		}
 	}
 }
