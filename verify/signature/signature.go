@@ -86,6 +86,8 @@ type Signature struct {
 	Algorithms []AlgorithmUse
 
 	Timestamps []*Timestamp // content, signature, archive and further time-stamps, in document order
+	// EvidenceRecords are those that the signature carries or that cover it, in document order.
+	EvidenceRecords []*EvidenceRecord
 
 	// Evidence carried by the document for this signature, in any order, with repeats.
 	Certificates [][]byte // DER Certificate, Signer included
@@ -206,6 +208,35 @@ type Timestamp struct {
 	CoversSignature bool
 }
 
+// EvidenceRecord is one evidence record (RFC 4998, RFC 6283): a chain of archive time-stamps over hash trees.
+type EvidenceRecord struct {
+	ID   string             // unique in the document and stable
+	Type EvidenceRecordType //
+	// Structure is what makes the record ill-formed: its hash trees and chains included (RFC 4998 4.3, 5.3).
+	Structure []string
+	Unchecked string // which limit kept it from being checked to its end, or ""
+	// References are the data objects that the record is about: Found and Intact as of a signature's references. A
+	// record that names others than those at hand has a reference for each that is not Found.
+	References []Reference
+	// Timestamps are the archive time-stamps, oldest first. Each covers what it renews, its evidence included; the
+	// first one of the record, the data objects.
+	Timestamps []*Timestamp
+	Algorithms []AlgorithmUse // of the hash trees, purpose "evidence-record"
+	// Covers are SHA-256 digests of the objects that the record proves to have existed at the time of its first
+	// archive time-stamp, as Timestamp.Covers; CoversSignature as there.
+	Covers          [][32]byte
+	CoversSignature bool
+}
+
+// EvidenceRecordType is the syntax of an evidence record, named as DSS names it.
+type EvidenceRecordType string
+
+// The syntaxes of evidence records.
+const (
+	ASN1EvidenceRecord EvidenceRecordType = "ASN1_EVIDENCE_RECORD" // RFC 4998
+	XMLEvidenceRecord  EvidenceRecordType = "XML_EVIDENCE_RECORD"  // RFC 6283
+)
+
 // TimestampType is the kind of a time-stamp, named as DSS names it.
 type TimestampType string
 
@@ -218,7 +249,9 @@ const (
 	RefsOnlyTimestamp  TimestampType = "VALIDATION_DATA_REFSONLY_TIMESTAMP"
 	SigAndRefs         TimestampType = "VALIDATION_DATA_TIMESTAMP"
 	ArchiveTimestamp   TimestampType = "ARCHIVE_TIMESTAMP"
-	DocumentTimestamp  TimestampType = "DOCUMENT_TIMESTAMP"  // PDF
+	DocumentTimestamp  TimestampType = "DOCUMENT_TIMESTAMP" // PDF
+	VRITimestamp       TimestampType = "VRI_TIMESTAMP"      // PDF, in a validation-related information dictionary
+	RecordTimestamp    TimestampType = "EVIDENCE_RECORD_TIMESTAMP"
 	ContainerTimestamp TimestampType = "CONTAINER_TIMESTAMP" // ASiC with time assertion
 )
 
@@ -235,7 +268,9 @@ type Signatory struct {
 type Document struct {
 	Signatures []*Signature
 	Timestamps []*Timestamp // those that belong to no signature
-	Notes      []string     // remarks on the file that belong to no signature
+	// EvidenceRecords are those that belong to no signature.
+	EvidenceRecords []*EvidenceRecord
+	Notes           []string // remarks on the file that belong to no signature
 	// Unchecked says which limit kept the file from being read to its end, or "".
 	Unchecked string
 }
@@ -250,8 +285,11 @@ func (s *Signature) ReferencesIntact() bool {
 	return len(s.References) > 0
 }
 
-// Detached is one file that a detached signature may be about.
+// Detached is one file that a detached signature may be about: its content, or digests of it where the file itself
+// must not leave its office.
 type Detached struct {
 	Name    string // base name, compared with reference URIs and manifest names
 	Content []byte
+	// Digests of the content, by the registry name of verify/algorithm ("SHA-256"); Content is nil then.
+	Digests map[string][]byte
 }
