@@ -99,6 +99,7 @@ func agree(results []Qualified) Qualified {
 // when it is for another type of certificate.
 func qualify(cert *certificate.Certificate, p *Period, at time.Time) (Qualified, bool) {
 	q := fromCertificate(cert)
+	stated := q.Certificate
 	qualifiers := p.qualifiers(cert)
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(qualifiers, n) })
@@ -110,6 +111,7 @@ func qualify(cert *certificate.Certificate, p *Period, at time.Time) (Qualified,
 		q.set(true, "the list says that it is qualified")
 	}
 	switch {
+	case !stated: // the list names the use of what says itself that it is qualified
 	case has("QCForESig"):
 		q.Type = ForSignatures
 	case has("QCForESeal"):
