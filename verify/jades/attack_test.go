@@ -4,7 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/asn1"
+	"encoding/base64"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -81,7 +84,18 @@ func TestHeaders(t *testing.T) {
 		{name: "another certificate named", text: compact(t, id, object(`"alg":"ES256"`, thumb(other), chain(id))), want: "another signer"},
 		{name: "another certificate named, both there", text: compact(t, id, object(`"alg":"ES256"`, thumb(other),
 			`"x5c":["`+std64(id.Cert.Raw)+`","`+std64(other.Cert.Raw)+`"]`)), want: "changed: payload"},
-		{name: "two digests of different certificates", text: with(`"x5t":"` + url64(sha1Thumb[:19]) + `"`), want: "passes"},
+		{name: "two digests of different certificates", text: with(`"x5t":"` + url64(sha1Thumb[:19]) + `"`), want: "another signer"},
+		{name: "a list with another certificate first", text: compact(t, id, object(`"alg":"ES256"`, chain(id), claimed,
+			`"sigX5ts":[`+digestOf(other.Cert.Raw)+`,`+digestOf(id.Cert.Raw)+`]`)), want: "passes"},
+		{name: "a list of other certificates", text: compact(t, id, object(`"alg":"ES256"`, chain(id), claimed,
+			`"sigX5ts":[`+digestOf(other.Cert.Raw)+`]`)), want: "another signer"},
+		{name: "a list, and x5t#S256 of another", text: compact(t, id, object(`"alg":"ES256"`, chain(id), thumb(other), claimed,
+			`"sigX5ts":[`+digestOf(id.Cert.Raw)+`]`)), want: "another signer"},
+		{name: "sigX5ts of too many", text: compact(t, id, object(`"alg":"ES256"`, chain(id), claimed,
+			`"sigX5ts":[`+strings.Repeat(digestOf(id.Cert.Raw)+",", maxCertDigests)+digestOf(id.Cert.Raw)+`]`)), want: "more than 64 digests"},
+		{name: "a value with a zero before it", text: padded(good, "\x00", ""), want: "changed: payload"},
+		{name: "a value with a zero after it", text: padded(good, "", "\x00"), want: "changed: payload"},
+		{name: "a value in DER", text: inDER(good), want: "changed: payload"},
 		{name: "the key of the second certificate", text: compact(t, id, object(`"alg":"ES256"`,
 			`"x5c":["`+std64(other.Cert.Raw)+`","`+std64(id.Cert.Raw)+`"]`)), want: "changed: payload"},
 		{name: "a bare key", text: compact(t, id, object(`"alg":"ES256"`, `"jwk":{"kty":"EC"}`)), want: "no signer"},
@@ -92,6 +106,30 @@ func TestHeaders(t *testing.T) {
 	} {
 		r.run(t)
 	}
+}
+
+// padded puts octets around the value.
+func padded(text, before, after string) string {
+	i := strings.LastIndexByte(text, '.') + 1
+	val, err := base64.RawURLEncoding.DecodeString(text[i:])
+	if err != nil {
+		panic(err)
+	}
+	return text[:i] + url64([]byte(before+string(val)+after))
+}
+
+// inDER writes the value as CMS has it.
+func inDER(text string) string {
+	i := strings.LastIndexByte(text, '.') + 1
+	val, err := base64.RawURLEncoding.DecodeString(text[i:])
+	if err != nil {
+		panic(err)
+	}
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(val[:32]), new(big.Int).SetBytes(val[32:])})
+	if err != nil {
+		panic(err)
+	}
+	return text[:i] + url64(der)
 }
 
 // TestSerializations: the document around the signatures.

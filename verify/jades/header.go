@@ -169,6 +169,7 @@ func (s *signed) decode(what string, v *jws.Value) ([]byte, bool) {
 type certDigest struct {
 	hash  algorithm.Hash
 	value []byte
+	among bool // of a list, of which one entry names the signer's certificate
 }
 
 func (c certDigest) names(der []byte) bool {
@@ -181,30 +182,30 @@ const maxCertDigests = 64
 func (s *signed) readCertDigests() {
 	h := s.jws.Protected
 	if v := h.Member("x5t#S256"); v != nil {
-		s.addCertDigest(algorithm.SHA256, v)
+		s.addCertDigest(algorithm.SHA256, v, false)
 	}
 	if v := h.Member("x5t"); v != nil {
-		s.addCertDigest(algorithm.SHA1, v)
+		s.addCertDigest(algorithm.SHA1, v, false)
+	}
+	if v := h.Member("x5t#o"); v != nil {
+		s.addCertDigest(hashByName(v.Member("digAlg")), v.Member("digVal"), false)
 	}
 	list := h.Member("sigX5ts").Items()
 	if len(list) > maxCertDigests {
 		s.structure("sigX5ts holds more than %d digests", maxCertDigests)
 		return
 	}
-	if v := h.Member("x5t#o"); v != nil {
-		list = append([]*jws.Value{v}, list...)
-	}
 	for _, v := range list {
-		s.addCertDigest(hashByName(v.Member("digAlg")), v.Member("digVal"))
+		s.addCertDigest(hashByName(v.Member("digAlg")), v.Member("digVal"), true)
 	}
 }
 
-func (s *signed) addCertDigest(h algorithm.Hash, v *jws.Value) {
+func (s *signed) addCertDigest(h algorithm.Hash, v *jws.Value, among bool) {
 	value, err := jws.DecodeBase64URL(v.Text())
 	if err != nil || !h.Valid() {
 		s.note("a digest of the signer's certificate cannot be used")
 	}
-	s.names = append(s.names, certDigest{h, value})
+	s.names = append(s.names, certDigest{h, value, among})
 	if h.Valid() {
 		s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
 	}

@@ -270,6 +270,9 @@ func (s *signed) file(name string, names int) *signature.Detached {
 // verifies.
 func (s *signed) references() {
 	for _, ref := range s.payload.input {
+		if len(s.facts.Strays) > 0 && ref.Full && ref.Name == "payload" {
+			ref.Full, ref.Scope = false, "the payload, and not what stands beside it unsigned"
+		}
 		if ref.Found {
 			ref.Intact, ref.Unchecked = s.facts.Intact, s.payload.unchecked
 			if s.facts.Unsupported != "" {

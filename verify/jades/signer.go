@@ -186,17 +186,22 @@ func (s *signed) useOfSignature(alg string) {
 	s.facts.Algorithms = append(s.facts.Algorithms, use)
 }
 
-// bind tells whether the protected header names the signer's certificate: by digest, or else by x5c, which holds it.
+// bind tells whether the protected header names the signer's certificate: by digests, or else by x5c, which holds it.
+// Each digest that stands alone has to be that certificate's, and one of a list.
 func (s *signed) bind() {
-	switch {
-	case len(s.names) > 0:
-		s.facts.Binding = signature.BindingMismatch
-		for _, d := range s.names {
-			if s.facts.Signer != nil && d.names(s.facts.Signer) {
-				s.facts.Binding = signature.BindingMatches
-			}
+	if s.facts.Signer == nil || s.budget.Octets(len(s.names)*(perDigest+len(s.facts.Signer))) != nil {
+		return
+	}
+	s.facts.Binding = signature.BindingMatches // without a digest it was taken from x5c
+	listed, named := false, false
+	for _, d := range s.names {
+		names := d.names(s.facts.Signer)
+		if !d.among && !names {
+			s.facts.Binding = signature.BindingMismatch
 		}
-	case s.facts.Signer != nil:
-		s.facts.Binding = signature.BindingMatches // it was taken from x5c
+		listed, named = listed || d.among, named || d.among && names
+	}
+	if listed && !named {
+		s.facts.Binding = signature.BindingMismatch
 	}
 }

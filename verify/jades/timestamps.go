@@ -70,6 +70,7 @@ var tokenTypes = map[string]bool{"": true, "RFC3161": true, "http://uri.etsi.org
 // compare assembles what the time-stamp is about, compares the imprint and notes what it proves.
 func (s *signed) compare(token *timestamp.Token, container *jws.Value, kind signature.TimestampType, at int) {
 	in := &imprint{signed: s, at: at, canonAlg: string(container.Member("canonAlg").Text())}
+	in.part = container.Member("timeStamped") != nil && string(container.Member("timeStamped").Text()) != "all"
 	token.Compare(func(w io.Writer) error {
 		in.w = w
 		return in.assemble(kind)
@@ -93,11 +94,13 @@ type imprint struct {
 	w        io.Writer
 	at       int // the element of etsiU that the token stands in
 	canonAlg string
+	part     bool // it covers a part of what archive time-stamps do, which is not computed here
 	covers   [][32]byte
 }
 
 var (
 	errNoData = errors.New("what the time-stamp covers is not there")
+	errPart   = errors.New("the archive time-stamp covers a part: not supported")
 	errForm   = errors.New("etsiU is not of one form, or clear without a canonicalization that is known")
 )
 
@@ -146,6 +149,9 @@ func (in *imprint) value() error {
 // archive writes what arcTst covers (5.3.6.3.1): the data, the protected header, the value, each with a point after
 // it, and the elements of etsiU before the time-stamp.
 func (in *imprint) archive() error {
+	if in.part {
+		return errPart
+	}
 	if err := in.data(); err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (in *imprint) referenced(v *jws.Value) {
 		return
 	}
 	value, err := jws.DecodeBase64URL(v.Member("digVal").Text())
-	if d := (certDigest{hashByName(v.Member("digAlg")), value}); err == nil && d.hash.Valid() {
+	if d := (certDigest{hash: hashByName(v.Member("digAlg")), value: value}); err == nil && d.hash.Valid() {
 		for _, group := range [...][][]byte{in.facts.Certificates, in.facts.CRLs, in.facts.OCSPs} {
 			for _, der := range group {
 				if in.budget.Octets(perDigest+len(der)) != nil {

@@ -140,6 +140,11 @@ func TestLevels(t *testing.T) {
 			"signature_timestamp right, archive_timestamp right"},
 		{"an archive time-stamp first", func(s *stamper) *stamper { return s.arcTst().sigTst().add(rVals(crl)) }, "B-LTA",
 			"archive_timestamp right, signature_timestamp right"},
+		{"LTA of a part", func(s *stamper) *stamper {
+			archive(s)
+			s.properties[3] = strings.Replace(s.properties[3], `{"tst`, `{"timeStamped":"previousArcTst","tst`, 1)
+			return s
+		}, "B-LTA", "signature_timestamp right, archive_timestamp nothing"},
 		{"a time-stamp of another value", func(s *stamper) *stamper { return s.add(stampOf("sigTst", s.stamp("AAAA"))) }, "B-T", "signature_timestamp wrong"},
 		{"a time-stamp of the value's octets", func(s *stamper) *stamper {
 			return s.add(stampOf("sigTst", s.tsu.Stamp(s.t, only(s.t, s.text).Value[:], cmstest.Now)))

@@ -171,7 +171,7 @@ func (s *signed) checkPolicyStore() {
 		}
 		want, err := jws.DecodeBase64URL(policy.Member("digVal").Text())
 		document, ok := s.decode("sigPSt", stored)
-		if err != nil || ok && !(certDigest{h, want}).names(document) {
+		if err != nil || ok && !(certDigest{hash: h, value: want}).names(document) {
 			s.note("sigPSt holds another signature policy than the one that is signed")
 		}
 	}
