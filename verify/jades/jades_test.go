@@ -2,9 +2,13 @@ package jades
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +230,53 @@ func TestLooks(t *testing.T) {
 	} {
 		if got := Looks([]byte(text)); got != want {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// TestCurves: alg names the curve too, or a value could be passed off as one of another algorithm (RFC 7518, 3.4).
+func TestCurves(t *testing.T) {
+	id := cmstest.NewSigner(t, "p384", "officer-1")
+	h := head(id) // ES256
+	input := url64([]byte(h)) + "." + url64([]byte(content))
+	sum := sha256.Sum256([]byte(input))
+	der, err := id.Key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &v); err != nil {
+		t.Fatal(err)
+	}
+	val := append(v.R.FillBytes(make([]byte, 48)), v.S.FillBytes(make([]byte, 48))...)
+	if got := told(t, input+"."+url64(val)); got != "changed: payload" {
+		t.Errorf("a value of another curve: %q", got)
+	}
+}
+
+// TestKeysAreSpent: who chose the keys chose the cost.
+func TestKeysAreSpent(t *testing.T) {
+	id := cmstest.NewSigner(t, "rsa", "officer-1")
+	text := flat(t, id, strings.Replace(head(id), "ES256", "RS256", 1))
+	spent := func(text string) int64 {
+		b := budget.Of(t.Context(), 1<<40, 1<<30)
+		if _, err := Open(b, []byte(text), nil); err != nil {
+			t.Fatal(err)
+		}
+		return 1<<40 - b.Left()
+	}
+	none := strings.Replace(text, `"payload":"`+url64([]byte(content))+`",`, "", 1) // nothing to verify
+	if key, more := publicKey(id.Cert.Raw).Cost(), spent(text)-spent(none); more < key+perCertificate {
+		t.Errorf("what keys cost is not spent: %d for a key that takes %d", more, key)
+	}
+}
+
+// TestStraysAreNoWhole: what stands beside the payload unsigned keeps it from being called the whole.
+func TestStraysAreNoWhole(t *testing.T) {
+	id := officer(t)
+	for _, text := range []string{`{"kwota":999120,` + flat(t, id, head(id))[1:], flat(t, id, head(id), `"kwota":999120`)} {
+		if r := only(t, text).References[0]; r.Full || r.Scope == "the whole payload" {
+			t.Errorf("%q", r.Scope)
 		}
 	}
 }
