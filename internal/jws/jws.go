@@ -241,9 +241,9 @@ func (s *Signature) Critical(understood map[string]bool) (refused, misused []str
 		name := string(item.Text())
 		switch {
 		case !item.Is(String), !understood[name] && !neverCritical[name]:
-			return append(refused, fmt.Sprintf("crit lists %q, which is not understood (RFC 7515, 4.1.11)", shown(name))), misused
+			return []string{fmt.Sprintf("crit lists %q, which is not understood (RFC 7515, 4.1.11)", shown(name))}, misused
 		case seen[name]:
-			return append(refused, fmt.Sprintf("crit lists %q twice (RFC 7515, 4.1.11)", name)), misused
+			return []string{fmt.Sprintf("crit lists %q twice (RFC 7515, 4.1.11)", name)}, misused
 		case neverCritical[name]:
 			misused = append(misused, fmt.Sprintf("crit lists %q, which it must not (RFC 7515, 4.1.11)", name))
 		case s.Protected.Member(name) == nil && s.Unprotected.Member(name) == nil:

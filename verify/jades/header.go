@@ -135,7 +135,8 @@ func (s *signed) readRoles() {
 		for _, v := range attribute.Member("claimed").Member("qVals").Items() {
 			text := strings.Join(strings.Fields(string(v.Text())), " ")
 			if text != "" && len(s.facts.Signatory.Roles) < maxRoles {
-				s.facts.Signatory.Roles = append(s.facts.Signatory.Roles, strings.ToValidUTF8(text[:min(len(text), maxRoleText)], ""))
+				text = strings.ToValidUTF8(text[:min(len(text), maxRoleText)], "")
+				s.facts.Signatory.Roles = append(s.facts.Signatory.Roles, text)
 			}
 		}
 	}
@@ -207,7 +208,8 @@ func (s *signed) addCertDigest(h algorithm.Hash, v *jws.Value, among bool) {
 	}
 	s.names = append(s.names, certDigest{h, value, among})
 	if h.Valid() {
-		s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
+		use := signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()}
+		s.facts.Algorithms = append(s.facts.Algorithms, use)
 	}
 }
 

@@ -41,7 +41,8 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		r.read(d, s, nil)
 	}
 	if r.left > 0 {
-		r.out.Unchecked = fmt.Sprintf("%d signatures beyond the limit of %d, or of %d within each other", r.left, maxSignatures, maxNesting)
+		r.out.Unchecked = fmt.Sprintf("%d signatures beyond the limit of %d, or of %d within each other",
+			r.left, maxSignatures, maxNesting)
 	}
 	return &r.out, nil
 }
@@ -74,7 +75,8 @@ type signed struct {
 
 // read gathers the facts of one signature of a document, and those of its counter-signatures.
 func (r *reader) read(d *jws.Document, j *jws.Signature, parent *signed) {
-	s := &signed{reader: r, jws: j, parent: parent, facts: &signature.Signature{Format: signature.JWS, Value: sha256.Sum256(j.Value)}}
+	facts := &signature.Signature{Format: signature.JWS, Value: sha256.Sum256(j.Value)}
+	s := &signed{reader: r, jws: j, parent: parent, facts: facts}
 	if parent != nil {
 		s.facts.CounterSignatureOf, s.depth = parent.facts.ID, parent.depth+1
 	}
@@ -82,7 +84,8 @@ func (r *reader) read(d *jws.Document, j *jws.Signature, parent *signed) {
 	s.gather(d)
 	if err := r.budget.Err(); err != nil { // what is missing then is nobody's fault
 		s.facts = &signature.Signature{
-			Format: s.facts.Format, ID: s.facts.ID, Value: s.facts.Value, CounterSignatureOf: s.facts.CounterSignatureOf, Unchecked: err.Error(),
+			Format: facts.Format, ID: facts.ID, Value: facts.Value, CounterSignatureOf: facts.CounterSignatureOf,
+			Unchecked: err.Error(),
 		}
 	}
 	r.out.Signatures = append(r.out.Signatures, s.facts)
@@ -120,10 +123,6 @@ func (s *signed) structure(format string, args ...any) {
 
 func (s *signed) note(format string, args ...any) {
 	s.facts.Notes = append(s.facts.Notes, fmt.Sprintf(format, args...))
-}
-
-func (s *signed) constraint(format string, args ...any) {
-	s.facts.Constraints = append(s.facts.Constraints, fmt.Sprintf(format, args...))
 }
 
 // identify gives the signature an ID that no other has.

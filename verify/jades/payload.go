@@ -104,7 +104,8 @@ func (s *signed) readCountersigned(text []byte) {
 	if s.jws.Protected.Member("sigD") != nil {
 		s.structure("a counter-signature with sigD (TS 119 182-1, 5.3.2)")
 	}
-	s.one(signature.Reference{Name: "signature value", Type: "counter-signature", Scope: "the value of the signature " + s.parent.facts.ID}, p)
+	scope := "the value of the signature " + s.parent.facts.ID
+	s.one(signature.Reference{Name: "signature value", Type: "counter-signature", Scope: scope}, p)
 }
 
 // readDetached takes the only file at hand as the payload (RFC 7515, appendix F).

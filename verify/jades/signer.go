@@ -28,10 +28,12 @@ type method struct {
 // methods are those that a certificate's key can verify. EdDSA stands for two: the key decides.
 var methods = map[string]method{
 	"RS256": {uri: dsig01 + "rsa-sha256"}, "RS384": {uri: dsig01 + "rsa-sha384"}, "RS512": {uri: dsig01 + "rsa-sha512"},
-	"PS256": {uri: dsig07 + "sha256-rsa-MGF1"}, "PS384": {uri: dsig07 + "sha384-rsa-MGF1"}, "PS512": {uri: dsig07 + "sha512-rsa-MGF1"},
-	"ES256": {dsig01 + "ecdsa-sha256", "P-256"}, "ES384": {dsig01 + "ecdsa-sha384", "P-384"}, "ES512": {dsig01 + "ecdsa-sha512", "P-521"},
-	"ES256K": {dsig01 + "ecdsa-sha256", "secp256k1"},
-	"EdDSA":  {uri: dsig21 + "eddsa-ed25519"}, "Ed25519": {uri: dsig21 + "eddsa-ed25519"}, "Ed448": {uri: dsig21 + "eddsa-ed448"},
+	"PS256": {uri: dsig07 + "sha256-rsa-MGF1"}, "PS384": {uri: dsig07 + "sha384-rsa-MGF1"},
+	"PS512": {uri: dsig07 + "sha512-rsa-MGF1"},
+	"ES256": {dsig01 + "ecdsa-sha256", "P-256"}, "ES384": {dsig01 + "ecdsa-sha384", "P-384"},
+	"ES512": {dsig01 + "ecdsa-sha512", "P-521"}, "ES256K": {dsig01 + "ecdsa-sha256", "secp256k1"},
+	"EdDSA": {uri: dsig21 + "eddsa-ed25519"}, "Ed25519": {uri: dsig21 + "eddsa-ed25519"},
+	"Ed448": {uri: dsig21 + "eddsa-ed448"},
 }
 
 // proofless are values of alg that prove no signer: anybody who verifies could have made the value (RFC 7515, 8; RFC

@@ -27,8 +27,9 @@ const (
 
 // defined are the unsigned properties of TS 119 182-1, 5.3 and annex A, and their time-stamps.
 var defined = map[string]bool{
-	"cSig": true, "sigPSt": true, "sigTst": true, "xVals": true, "rVals": true, "axVals": true, "arVals": true, "anyValData": true,
-	"tstVD": true, "arcTst": true, "xRefs": true, "rRefs": true, "axRefs": true, "arRefs": true, "sigRTst": true, "rfsTst": true,
+	"cSig": true, "sigPSt": true, "sigTst": true, "xVals": true, "rVals": true, "axVals": true, "arVals": true,
+	"anyValData": true, "tstVD": true, "arcTst": true, "xRefs": true, "rRefs": true, "axRefs": true, "arRefs": true,
+	"sigRTst": true, "rfsTst": true,
 }
 
 // readUnsigned reads the elements of etsiU (TS 119 182-1, 5.3.1).
