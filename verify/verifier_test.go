@@ -86,7 +86,7 @@ func TestRecognise(t *testing.T) {
 		"JSON":               {[]byte(" {}"), containerJSON},
 		"JSON after a mark":  {[]byte("\xef\xbb\xbf{}"), containerJSON},
 		"a compact JWS":      {[]byte("eyJhbGciOiJFUzI1NiJ9.e30.AA"), containerJSON},
-		"JSON around a PDF":  {append([]byte("{"), emptyPDF()...), containerPDF},
+		"JSON around a PDF":  {append([]byte(`{"a":"`), emptyPDF()...), containerPDF},
 	} {
 		if got := recognise(c.data); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)

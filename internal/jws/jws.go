@@ -157,11 +157,7 @@ func readSignature(b *budget.Budget, v *Value, flat bool) *Signature {
 	if s.Unprotected != nil && !s.Unprotected.Is(Object) {
 		s.problem("the unprotected header is no object (RFC 7515, 7.2.1)")
 	}
-	for _, m := range s.Unprotected.Members() {
-		if s.Protected.Member(m.Name) != nil {
-			s.problem("%q stands in both headers (RFC 7515, 7.2.1)", shown(m.Name))
-		}
-	}
+	s.checkDisjoint()
 	s.readValue(v.Member("signature").Text())
 	for _, m := range v.Members() {
 		if !flat && !ofSignature[m.Name] && len(s.Strays) < maxStrays {
@@ -169,6 +165,20 @@ func readSignature(b *budget.Budget, v *Value, flat bool) *Signature {
 		}
 	}
 	return s
+}
+
+// checkDisjoint demands that no name stands in both headers (RFC 7515, 7.2.1).
+func (s *Signature) checkDisjoint() {
+	protected := map[string]bool{}
+	for _, m := range s.Protected.Members() {
+		protected[m.Name] = true
+	}
+	for _, m := range s.Unprotected.Members() {
+		if protected[m.Name] {
+			s.problem("%q stands in both headers (RFC 7515, 7.2.1)", shown(m.Name))
+			return
+		}
+	}
 }
 
 func (s *Signature) problem(format string, args ...any) {

@@ -95,6 +95,8 @@ func TestHeaders(t *testing.T) {
 			`"sigX5ts":[`+strings.Repeat(digestOf(id.Cert.Raw)+",", maxCertDigests)+digestOf(id.Cert.Raw)+`]`)), want: "more than 64 digests"},
 		{name: "a value with a zero before it", text: padded(good, "\x00", ""), want: "changed: payload"},
 		{name: "a value with a zero after it", text: padded(good, "", "\x00"), want: "changed: payload"},
+		{name: "a value of zeros", text: good[:strings.LastIndexByte(good, '.')+1] + url64(make([]byte, 64)), want: "changed: payload"},
+		{name: "a key in the header, and the certificate of another", text: compact(t, other, head(id, `"jwk":{"kty":"EC"}`)), want: "changed: payload"},
 		{name: "a value in DER", text: inDER(good), want: "changed: payload"},
 		{name: "the key of the second certificate", text: compact(t, id, object(`"alg":"ES256"`,
 			`"x5c":["`+std64(other.Cert.Raw)+`","`+std64(id.Cert.Raw)+`"]`)), want: "changed: payload"},

@@ -53,6 +53,7 @@ func TestCost(t *testing.T) {
 		"signatures over a large payload":       {text: strings.Replace(general(slices.Repeat([]string{text}, 200)...), url64([]byte(content)), strings.Repeat("AAAA", 250_000), 1)},
 		"one large file under many names":       {text: detachedBy(t, id, pars), files: []signature.Detached{{Name: "a.txt", Content: make([]byte, 1<<20)}}},
 		"unknown members":                       {text: `{` + unknown(60_000) + text[1:]},
+		"unknown header parameters in both":     {text: with(flat(t, id, head(id, unknown(30_000)+`"x":1`)), strings.ReplaceAll(unknown(30_000), "u", "v")+`"y":1`)},
 		"unknown header parameters":             {text: with(text, unknown(60_000)+`"x":1`)},
 		"a payload for an algorithm in a piece": {text: ed25519(t, 1<<20)},
 	} {

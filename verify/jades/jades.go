@@ -4,6 +4,7 @@
 package jades
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,9 +24,14 @@ const (
 	maxNesting    = 8   // counter-signatures within each other
 )
 
-// Looks tells whether the first octets of a document, blanks before them left out, may be those of a JSON signature.
+// Looks tells whether the first octets of a document, blanks before them left out, may be those of a JSON signature:
+// an object, which no RTF document is, or a compact JWS.
 func Looks(head []byte) bool {
-	return len(head) > 0 && head[0] == '{' || jws.LooksCompact(head)
+	if rest, ok := bytes.CutPrefix(head, []byte("{")); ok {
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		return len(rest) == 0 || rest[0] == '"' || rest[0] == '}'
+	}
+	return jws.LooksCompact(head)
 }
 
 // Open reads the signatures of a document. What a detached signature covers is looked for among detached. An error

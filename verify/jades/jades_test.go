@@ -225,7 +225,7 @@ func TestBudgetEnds(t *testing.T) {
 
 func TestLooks(t *testing.T) {
 	for text, want := range map[string]bool{
-		"{": true, `{"a"`: true, "eyJhbGciOiJub25lIn0": true, "ewogICJhbGc.AA.AA": true, "": false, "[": false, "MIIB": false, "<xml/>": false,
+		"{": true, `{"a"`: true, "{\r\n \"": true, "{}": true, `{\rtf1`: false, "{a": false, "eyJhbGciOiJub25lIn0": true, "ewogICJhbGc.AA.AA": true, "": false, "[": false, "MIIB": false, "<xml/>": false,
 		"eyJ hbGc": false, "estetyka": false, "e": false,
 	} {
 		if got := Looks([]byte(text)); got != want {
