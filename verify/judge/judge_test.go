@@ -138,6 +138,10 @@ func TestFreshness(t *testing.T) {
 			t.Errorf("level %d: notes %q", level, s.Notes)
 		}
 	}
+	w.policy.Freshness = judge.Ignore
+	if s := w.judge(t, w.signed(t, day), day.Add(time.Hour), w.ca.CRL(t, day.AddDate(0, -7, 0), nil)).Signatures[0]; s.Indication == judge.TotalPassed {
+		t.Error("evidence older than the certificate passes")
+	}
 }
 
 // TestKeyOfTheSigner: the strength of the signer's own key is the signature's, and comes after its certificate's (5.2.8).
