@@ -74,7 +74,7 @@ func TestTokenAlone(t *testing.T) {
 	}{
 		{"token", token, []signature.Detached{right}, true, true, 0},
 		{"token, other data", token, []signature.Detached{wrong}, true, false, 0},
-		{"token, second file", token, []signature.Detached{wrong, right}, true, true, 0},
+		{"token, second file", token, []signature.Detached{wrong, right}, true, true, 1},
 		{"token, no data", token, nil, false, false, 0},
 		{"response", response, []signature.Detached{right}, true, true, 0},
 		{"response, other data", response, []signature.Detached{wrong}, true, false, 0},
@@ -94,15 +94,37 @@ func TestTokenAlone(t *testing.T) {
 			t.Errorf("%s: %+v, notes %q", c.name, ts, doc.Notes)
 		}
 	}
-	if _, err := openAll(t, cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), right); err == nil || !strings.Contains(err.Error(), "brak czasu") {
-		t.Errorf("a refusal does not say why: %v", err)
-	}
 	for name, data := range map[string][]byte{
 		"empty sequences": {0x30, 2, 0x30, 0},
 		"certificate":     tsu.Cert.Raw,
 	} {
 		if doc, err := openAll(t, data, right); err == nil {
 			t.Errorf("%s: %+v", name, doc)
+		}
+	}
+}
+
+// TestResponsesRefused: an answer without a time-stamp says why, and what nobody can place is not passed over.
+func TestResponsesRefused(t *testing.T) {
+	token := cmstest.NewTSU(t, "p256", "TSU 1").Stamp(t, content, cmstest.Now)
+	response := cms.NewTimestampResponse(token)
+	granted := tlv(0x30, []byte{2, 1, 0})
+	for name, c := range map[string]struct {
+		data []byte
+		says string
+	}{
+		"refused":            {cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), `refused (status 2 "brak czasu")`},
+		"waiting":            {tlv(0x30, tlv(0x30, []byte{2, 1, 3})), "refused (status 3)"},
+		"granted nothing":    {tlv(0x30, granted), "holds no time-stamp, though it says granted"},
+		"octets after it":    {append(bytes.Clone(response), 1), "1 octets after the TimeStampResp"},
+		"a line after it":    {append(bytes.Clone(response), '\n'), "1 octets after the TimeStampResp"},
+		"a second one":       {append(bytes.Clone(response), response...), "after the TimeStampResp"},
+		"octets in it":       {tlv(0x30, granted, token, []byte{5, 0}), "2 octets after the TimeStampResp or its token"},
+		"octets in PEM":      {pem.EncodeToMemory(&pem.Block{Type: "TIMESTAMP", Bytes: append(bytes.Clone(response), 0)}), "1 octets after"},
+		"fields of a status": {tlv(0x30, tlv(0x30, []byte{2, 1, 0}, []byte{5, 0}), token), "unknown fields at the end"},
+	} {
+		if doc, err := openAll(t, c.data, signature.Detached{Content: content}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, %v; want %q", name, doc, err, c.says)
 		}
 	}
 }

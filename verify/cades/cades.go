@@ -42,7 +42,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		return openToken(b, sd, notes, detached)
 	}
 	if sd.Content.Present && len(detached) > 0 {
-		name, err := givenTwice(b, &sd.Content, detached)
+		name, err := givenTwice(b, signerinfo.Bytes(b, sd.Content.Segments...), detached)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writ
 	datum := signerinfo.NewContent(b, write)
 	switch {
 	case !sd.Content.Present:
-	case holds(&sd.Content, datum):
+	case holds(sd.Content.Segments, datum):
 		notes = append(notes, "the CMS carries what it is about, though it is in a container")
 	default:
 		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the container")
@@ -102,19 +102,37 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, *wrapping, error) {
 	return sd, w, nil
 }
 
-// givenTwice finds the detached file that is the attached content.
-func givenTwice(b *budget.Budget, attached *cms.Content, files []signature.Detached) (string, error) {
+// givenTwice finds the detached file that is the data that the signature carries.
+func givenTwice(b *budget.Budget, carried *signerinfo.Content, files []signature.Detached) (string, error) {
 	for _, f := range files {
-		if holds(attached, signerinfo.Bytes(b, f.Content)) {
+		given := signerinfo.Detached(b, f)
+		if given.DigestOnly() && sameDigests(carried, f.Digests) || !given.DigestOnly() && holds([][]byte{f.Content}, carried) {
 			return f.Name, b.Err()
 		}
 	}
 	return "", cmp.Or(b.Err(), ErrOtherData)
 }
 
-// holds tells whether data is the attached content.
-func holds(attached *cms.Content, data *signerinfo.Content) bool {
-	m := matcher{segments: attached.Segments}
+// sameDigests tells whether all digests that can be computed are the data's, and one of them is long enough that no
+// other data has it.
+func sameDigests(carried *signerinfo.Content, given map[string][]byte) bool {
+	strong := false
+	for h := algorithm.MD5; h.Valid(); h++ {
+		want, ok := given[h.Name()]
+		if !ok {
+			continue
+		}
+		if have, err := carried.Digest(h); err != nil || !bytes.Equal(have, want) {
+			return false
+		}
+		strong = strong || h.Size() >= algorithm.SHA256.Size()
+	}
+	return strong
+}
+
+// holds tells whether data is what the segments make up.
+func holds(segments [][]byte, data *signerinfo.Content) bool {
+	m := matcher{segments: segments}
 	return data.CopyTo(&m) == nil && m.done()
 }
 
@@ -169,7 +187,11 @@ func (d *document) candidates(files []signature.Detached) []content {
 func (d *document) detached(files []signature.Detached) []content {
 	list := make([]content, 0, len(files))
 	for _, f := range files {
-		list = append(list, content{signerinfo.Bytes(d.budget, f.Content), f.Name, "the whole file " + f.Name})
+		c := content{signerinfo.Detached(d.budget, f), f.Name, "the whole file " + f.Name}
+		if c.DigestOnly() {
+			c.scope += ", of which a digest alone was given"
+		}
+		list = append(list, c)
 	}
 	return list
 }

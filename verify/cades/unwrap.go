@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/cms"
 )
 
 // wrapping is what a file is beside its CMS.
@@ -36,8 +37,11 @@ func unwrap(b *budget.Budget, data []byte) (ber []byte, w *wrapping, err error) 
 	if body, ok := sequence(data); !ok || len(body) == 0 || body[0] != 0x30 {
 		return data, w, nil
 	}
-	token, refused, err := fromResponse(data)
-	w.notes = append(w.notes, refused...)
+	if err := b.Work(cms.ParseWork(len(data))); err != nil {
+		return nil, nil, err
+	}
+	token, notes, err := fromResponse(data)
+	w.notes = append(w.notes, notes...)
 	return token, w, err
 }
 

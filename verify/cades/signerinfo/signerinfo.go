@@ -155,6 +155,10 @@ func (c *checker) references() {
 // content compares the message digest.
 func (c *checker) content() {
 	c.DigestFound = c.Content.Present()
+	if c.DigestFound && c.SignerInfo.RawSignedAttributes == nil && c.Content.DigestOnly() {
+		c.DigestFound = false
+		c.note("without signed attributes the value is over the content itself, for which a digest can't stand in")
+	}
 	if !c.DigestFound || c.digestErr != nil || c.SignerInfo.RawSignedAttributes == nil {
 		return
 	}
