@@ -76,6 +76,9 @@ func TestRecognise(t *testing.T) {
 		"a PDF after text":   {append([]byte("0 junk\n"), emptyPDF()...), containerPDF},
 		"a PDF after 0x30":   {append([]byte("0\x82\x01\x01junk\n"), emptyPDF()...), containerPDF},
 		"one octet":          {[]byte("0"), containerCMS},
+		"a signed message":   {[]byte("From: a\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n"), containerCMS},
+		"an opaque message":  {[]byte("Received: by a\r\nContent-Type: application/x-pkcs7-mime\r\n\r\n"), containerCMS},
+		"a message":          {[]byte("From: a\r\n\r\nmultipart/signed"), containerUnknown},
 	} {
 		if got := recognise(c.data); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)

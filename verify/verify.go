@@ -80,7 +80,7 @@ func recognise(data []byte) container {
 		return containerPDF
 	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
 		return containerXML
-	case data[0] == 0x30, isEncodedCMS(text), bytes.HasPrefix(text, []byte("MIME-Version")), bytes.HasPrefix(text, []byte("Content-Type")):
+	case data[0] == 0x30, isEncodedCMS(text), cades.LooksLikeMail(data):
 		return containerCMS
 	}
 	return containerUnknown

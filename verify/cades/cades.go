@@ -22,8 +22,8 @@ import (
 // ErrOtherData tells that a file was given to a signature that carries its own data, and is another one.
 var ErrOtherData = errors.New("CMS: the signature carries the data that was signed, and no detached file that was given is that data")
 
-// Open reads a file that holds a CMS SignedData: DER or BER, PEM, base64, or an S/MIME wrapping of
-// it. Counter-signatures follow the signature that they are about as entries of their own. The error
+// Open reads a file that holds a CMS SignedData: DER or BER, PEM, base64, or an S/MIME message
+// (RFC 8551). Counter-signatures follow the signature that they are about as entries of their own. The error
 // says that data is no SignedData, is ErrOtherData, or is that of the budget; broken signatures are
 // facts, not errors.
 //
@@ -38,7 +38,10 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		return nil, err
 	}
 	notes := w.notes
-	if sd.Content.Type == cms.OIDTSTInfo {
+	switch {
+	case w.signed != nil:
+		return openMail(b, sd, w, detached)
+	case sd.Content.Type == cms.OIDTSTInfo:
 		return openToken(b, sd, notes, detached)
 	}
 	if sd.Content.Present && len(detached) > 0 {
@@ -63,21 +66,40 @@ func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writ
 	if err != nil {
 		return nil, err
 	}
-	d, notes := newDocument(b, sd, signature.CAdES), w.notes
+	datum := content{signerinfo.NewContent(b, write), name, "the whole file " + name}
+	if write == nil {
+		datum.name, datum.scope = "message digest", ""
+	}
+	return openAbout(b, sd, w, datum, "container")
+}
+
+// openMail reads the signature of a multipart/signed message, which is about the first part. A detached file that is
+// given must be that part.
+func openMail(b *budget.Budget, sd *cms.SignedData, w *wrapping, detached []signature.Detached) (*signature.Document, error) {
+	part := content{w.signed.content(b), "message", w.signed.scope()}
+	if len(detached) > 0 {
+		name, err := givenTwice(b, part.Content, detached)
+		if err != nil {
+			return nil, err
+		}
+		w.note(fmt.Sprintf("the detached file %q that was given is the signed part of the message", name))
+	}
+	return openAbout(b, sd, w, part, "message")
+}
+
+// openAbout reads a SignedData that is about the one datum that its surroundings say.
+func openAbout(b *budget.Budget, sd *cms.SignedData, w *wrapping, datum content, around string) (*signature.Document, error) {
+	d := newDocument(b, sd, signature.CAdES)
 	d.beside = w.beside
-	datum := signerinfo.NewContent(b, write)
 	switch {
 	case !sd.Content.Present:
-	case holds(sd.Content.Segments, datum):
-		notes = append(notes, "the CMS carries what it is about, though it is in a container")
+	case holds(sd.Content.Segments, datum.Content):
+		w.note("the CMS carries what it is about, though it is in a " + around)
 	default:
-		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the container")
+		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the "+around)
 	}
-	d.contents = []content{{datum, name, "the whole file " + name}}
-	if write == nil {
-		d.contents[0].name, d.contents[0].scope = "message digest", ""
-	}
-	return d.read(notes)
+	d.contents = []content{datum}
+	return d.read(w.notes)
 }
 
 // read takes the wrapping off and parses.
@@ -94,10 +116,10 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, *wrapping, error) {
 		return nil, nil, fmt.Errorf("CMS: %w", err)
 	}
 	if !blank(sd.Rest) {
-		w.beside = fmt.Sprintf("%d octets that follow the CMS", len(sd.Rest))
+		w.leaveOut(fmt.Sprintf("%d octets that follow the CMS", len(sd.Rest)))
 	}
 	if w.beside != "" {
-		w.notes = append(w.notes, "the file holds "+w.beside+": nobody signed that")
+		w.note("the file holds " + w.beside + ": nobody signed that")
 	}
 	return sd, w, nil
 }
