@@ -86,7 +86,7 @@ func (s *signer) extendedLevel() string {
 	values := s.carries(cms.OIDCertificateValues, cms.OIDRevocationValues) || s.hasRevocations()
 	references := s.carries(cms.OIDCertificateRefs) && s.carries(cms.OIDRevocationRefs)
 	switch {
-	case s.carries(cms.OIDArchiveTimestampV1) || s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+	case s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
 		return "A"
 	case references && s.stamped(cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp):
 		if values {

@@ -37,6 +37,9 @@ func (s *signer) timestamps() {
 	s.byValue = map[*byte]*stamp{}
 	s.open(s.info.SignedAttributes, true)
 	s.open(s.info.UnsignedAttributes, false)
+	if s.carries(cms.OIDArchiveTimestampV1) {
+		s.note("archive time-stamps of the first version (RFC 3126, 3.12.3) are not looked at")
+	}
 	for _, st := range s.stamps {
 		s.imprint(st)
 		s.Timestamps = append(s.Timestamps, st.Timestamp)
