@@ -16,6 +16,7 @@ import (
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
 
@@ -274,8 +275,10 @@ type signer struct {
 	content content          // what it turned out to be about
 	parent  *signer          // of a counter-signature
 	pool    *signerinfo.Pool // certificates of its own attributes
-	stamps  []*stamp
-	byValue map[*byte]*stamp // by the first octet of the attribute's value
+	// certificate is Signer, nil where there is none.
+	certificate *certificate.Certificate
+	stamps      []*stamp
+	byValue     map[*byte]*stamp // by the first octet of the attribute's value
 }
 
 // signer reads one SignerInfo of the SignedData.
@@ -345,6 +348,7 @@ func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) 
 
 // take copies the facts of the check.
 func (s *signer) take(f *signerinfo.Facts) {
+	s.certificate = f.Certificate
 	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
 	s.SigningTime, s.Algorithms = f.SigningTime, f.Algorithms
 	s.Structure = append(s.Structure, f.Structure...)

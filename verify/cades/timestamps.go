@@ -244,10 +244,10 @@ type span struct {
 	length int
 }
 
-// stamped tells whether a token of the attribute is there.
+// stamped tells whether a token of the attribute is there that can be read.
 func (s *signer) stamped(types ...cms.OID) bool {
 	for _, st := range s.stamps {
-		if slices.Contains(types, st.attribute.Type) {
+		if st.Info != nil && slices.Contains(types, st.attribute.Type) {
 			return true
 		}
 	}
