@@ -318,7 +318,7 @@ func (d *document) start(si *cms.SignerInfo) *signer {
 // the right digest.
 func (d *document) choose(s *signer) (content, *signerinfo.Facts) {
 	candidates := d.contents
-	if h, err := algorithm.HashByIdentifier(s.info.DigestAlgorithm); err == nil && len(candidates) > 1 {
+	if h, err := signerinfo.HashOf(s.info.DigestAlgorithm); err == nil && len(candidates) > 1 {
 		if want := s.info.MessageDigest(); want != nil {
 			candidates = candidates[:1]
 			for _, c := range d.contents {
