@@ -196,6 +196,9 @@ func TestArchiveTimestampV3(t *testing.T) {
 			}
 		}
 	}
+	if bare := last(only(t, addRaw(t, stamped, cms.NewAttribute(cms.OIDArchiveTimestampV3, tsu.Stamp(t, content, cmstest.Now))))); len(bare.Structure) != 1 || bare.Imprint {
+		t.Errorf("no index: %q, imprint %t", bare.Structure, bare.Imprint)
+	}
 	s := only(t, indexParts{typ: cms.OIDATSHashIndex, algorithm: sha1Identifier, certificates: certificates, hash: weak}.archive(t, stamped, tsu))
 	if !slices.Contains(last(s).Algorithms, signature.AlgorithmUse{Purpose: "ats-hash-index", Algorithm: "SHA-1"}) {
 		t.Errorf("the hash of the index is not judged: %v", last(s).Algorithms)
