@@ -38,24 +38,22 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	if err != nil {
 		return nil, err
 	}
-	notes := w.notes
 	switch {
 	case w.signed != nil:
 		return openMail(b, sd, w, detached)
 	case sd.Content.Type == cms.OIDTSTInfo:
-		return openToken(b, sd, notes, detached)
+		return openToken(b, sd, w.notes, detached)
 	}
 	if sd.Content.Present && len(detached) > 0 {
 		name, err := givenTwice(b, signerinfo.Bytes(b, sd.Content.Segments...), detached)
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
+		w.note(fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
 	}
 	d := newDocument(b, sd, signature.CAdES)
-	d.beside = w.beside
 	d.contents = d.candidates(detached)
-	return d.read(notes)
+	return d.read(w)
 }
 
 // OpenDetached reads the CMS of a container, which is about the one datum that the container says
@@ -66,6 +64,9 @@ func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writ
 	sd, w, err := read(b, data)
 	if err != nil {
 		return nil, err
+	}
+	if w.signed != nil {
+		return nil, errors.New("CMS: a signed message is about itself, not about a container")
 	}
 	datum := content{signerinfo.NewContent(b, write), name, "the whole file " + name}
 	if write == nil {
@@ -91,7 +92,6 @@ func openMail(b *budget.Budget, sd *cms.SignedData, w *wrapping, detached []sign
 // openAbout reads a SignedData that is about the one datum that its surroundings say.
 func openAbout(b *budget.Budget, sd *cms.SignedData, w *wrapping, datum content, around string) (*signature.Document, error) {
 	d := newDocument(b, sd, signature.CAdES)
-	d.beside = w.beside
 	switch {
 	case !sd.Content.Present:
 	case holds(sd.Content.Segments, datum.Content):
@@ -100,7 +100,7 @@ func openAbout(b *budget.Budget, sd *cms.SignedData, w *wrapping, datum content,
 		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the "+around)
 	}
 	d.contents = []content{datum}
-	return d.read(w.notes)
+	return d.read(w)
 }
 
 // read takes the wrapping off and parses.
@@ -242,11 +242,13 @@ func newDocument(b *budget.Budget, sd *cms.SignedData, format signature.Format) 
 }
 
 // read reads all signatures; beyond the budget none of them counts.
-func (d *document) read(notes []string) (*signature.Document, error) {
+func (d *document) read(w *wrapping) (*signature.Document, error) {
 	doc := &signature.Document{}
+	d.beside = w.beside
 	for _, si := range d.signed.Signers {
 		s := d.signer(si)
-		s.Signature.Notes = append(s.Signature.Notes, notes...)
+		s.Signature.Notes = append(s.Signature.Notes, w.notes...)
+		w.senders(d.budget, s.Signature)
 		s.Structure = append(s.Structure, d.illFormed...)
 		doc.Signatures = append(doc.Signatures, s.Signature)
 		doc.Signatures = append(doc.Signatures, d.counterSignatures(s, 1)...)

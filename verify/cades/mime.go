@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"net/mail"
 	"slices"
 	"strings"
 )
@@ -81,17 +82,26 @@ func (e *entity) add(line []byte) error {
 
 // sole returns the value of a field that may be there once; "" where it is not there.
 func (e *entity) sole(name string) (string, error) {
-	value, seen := "", false
-	for _, f := range e.fields {
-		if f.name != name {
-			continue
-		}
-		if seen {
-			return "", fmt.Errorf("the field %s is there twice", name)
-		}
-		value, seen = string(f.value), true
+	switch list := e.all(name); len(list) {
+	case 0:
+		return "", nil
+	case 1:
+		return string(list[0].value), nil
 	}
-	return value, nil
+	return "", fmt.Errorf("the field %s is there twice", name)
+}
+
+// all returns the fields of a name.
+func (e *entity) all(name string) []field {
+	return slices.DeleteFunc(slices.Clone(e.fields), func(f field) bool { return f.name != name })
+}
+
+// addresses tells whether the field holds mail addresses (RFC 5322, 3.4), each of which is a known one.
+func (f field) addresses(known []string) bool {
+	list, err := mail.ParseAddressList(string(f.value))
+	return err == nil && !slices.ContainsFunc(list, func(a *mail.Address) bool {
+		return !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, a.Address) })
+	})
 }
 
 // mediaType reads Content-Type (RFC 2045, 5.1): type and parameters, in lower case but for their values.

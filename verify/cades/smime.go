@@ -10,6 +10,8 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
 )
 
 // LooksLikeMail tells whether data begins with the header of a message that says that it is signed (RFC 8551, 3.4).
@@ -41,6 +43,7 @@ func (w *wrapping) fromMail(b *budget.Budget, text []byte) ([]byte, error) {
 	}
 	w.note("the CMS is wrapped in an S/MIME message")
 	w.leaveOut(message.unsignedFields())
+	w.from = message.all("from")
 	typ, parameters, err := message.mediaType()
 	if err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func (w *wrapping) signatureOf(b *budget.Budget, octets []byte, protocol string)
 	switch charset := strings.ToLower(parameters["charset"]); {
 	case err != nil:
 		return nil, fmt.Errorf("the message's signature: %w", err)
-	case !isSignatureType(typ) || strings.Replace(typ, "/x-", "/", 1) != strings.Replace(protocol, "/x-", "/", 1):
+	case strings.Replace(typ, "/x-", "/", 1) != strings.Replace(protocol, "/x-", "/", 1):
 		return nil, fmt.Errorf("the second part of the message is %s, not the signature that the protocol says", typ)
 	case charset != "" && charset != "us-ascii" && charset != "utf-8":
 		return nil, fmt.Errorf("the message's signature is in the character set %q", charset)
@@ -250,6 +253,30 @@ func (p *signedPart) content(b *budget.Budget) *signerinfo.Content {
 		return out.Flush()
 	})
 }
+
+// senders notes where the message says that it is from somebody else than the certificate's mail addresses: that has to
+// be said, and is no fault of the signature (RFC 8550, 3).
+func (w *wrapping) senders(b *budget.Budget, s *signature.Signature) {
+	if len(w.from) == 0 || s.Signer == nil || b.Work(senderWork*int64(len(s.Signer)+len(w.from[0].value))) != nil {
+		return
+	}
+	cert, err := certificate.Parse(s.Signer)
+	if err != nil {
+		return
+	}
+	known := cert.Subject.All(certificate.AttrEmail)
+	for _, n := range cert.SAN {
+		if n.Kind == certificate.EmailName {
+			known = append(known, string(n.Value))
+		}
+	}
+	if len(known) > 0 && !w.from[0].addresses(known) || len(w.from) > 1 {
+		s.Notes = append(s.Notes, "the message does not come from a mail address of the signer's certificate alone (RFC 8550, 3)")
+	}
+}
+
+// senderWork is what an octet of a certificate or of a field costs at most that is parsed.
+const senderWork = 100
 
 // scope says what the signature of the message is about.
 func (p *signedPart) scope() string {

@@ -2,13 +2,17 @@ package cades_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/verify/cades"
@@ -196,6 +200,15 @@ func TestMailAndFile(t *testing.T) {
 	}
 }
 
+// TestMailInAContainer: a message is no signature of another file.
+func TestMailInAContainer(t *testing.T) {
+	m := newMail(t, cmstest.NewSigner(t, "p256", "officer-1"))
+	write := func(w io.Writer) error { _, err := io.WriteString(w, signedText); return err }
+	if doc, err := cades.OpenDetached(budget.New(t.Context(), len(m.text())), m.text(), "a", write); err == nil || !strings.Contains(err.Error(), "about itself") {
+		t.Errorf("%v, %v", doc, err)
+	}
+}
+
 // TestMailWithin: a signed part that is signed itself is named, since nobody looked at that signature.
 func TestMailWithin(t *testing.T) {
 	id := cmstest.NewSigner(t, "p256", "officer-1")
@@ -227,4 +240,51 @@ func TestOpenSSLMail(t *testing.T) {
 	m := newMail(t, id)
 	cmstest.Write(t, file, m.text())
 	cmstest.OpenSSL(t, "cms", "-verify", "-in", file, "-CAfile", cert, "-purpose", "any", "-attime", cmstest.Unix, "-out", filepath.Join(dir, "out"))
+}
+
+// TestSenderOfAMail: who the message says that it is from need not be who signed it, and is told apart.
+func TestSenderOfAMail(t *testing.T) {
+	id := cmstest.NewSigner(t, "p256", "officer-1")
+	template := *id.Cert
+	template.EmailAddresses = []string{"urzad@example.test", "kancelaria@example.test"}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, id.Cert.PublicKey, id.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		header string
+		note   bool
+	}{
+		"its address":   {"From: Urzad <urzad@example.test>\r\n", false},
+		"another case":  {"From: Urzad@EXAMPLE.test\r\n", false},
+		"both":          {"From: urzad@example.test, kancelaria@example.test\r\n", false},
+		"none":          {"Subject: x\r\n", false},
+		"another":       {"From: mallory@example.test\r\n", true},
+		"one of two":    {"From: urzad@example.test, mallory@example.test\r\n", true},
+		"in the name":   {"From: \"urzad@example.test\" <mallory@example.test>\r\n", true},
+		"in a comment":  {"From: mallory@example.test (urzad@example.test)\r\n", true},
+		"unreadable":    {"From: urzad@example.test <\r\n", true},
+		"two fields":    {"From: urzad@example.test\r\nFrom: urzad@example.test\r\n", true},
+		"nothing in it": {"From:\r\n", true},
+	} {
+		m := newMail(t, id).with(sign(t, id, func(c *cms.SignConfig) {
+			detachedFrom([]byte(signedText))(c)
+			c.Certificate = der
+		}))
+		m.header = c.header
+		s := only(t, m.text())
+		if !s.Intact || !s.ReferencesIntact() || strings.Contains(strings.Join(s.Notes, "|"), "RFC 8550") != c.note {
+			t.Errorf("%s: notes %q", name, s.Notes)
+		}
+		opaque := sign(t, id, func(cfg *cms.SignConfig) { cfg.Certificate = der })
+		s = only(t, []byte(c.header+"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n"+lines(opaque)))
+		if !s.ReferencesIntact() || strings.Contains(strings.Join(s.Notes, "|"), "RFC 8550") != c.note {
+			t.Errorf("%s, opaque: notes %q", name, s.Notes)
+		}
+	}
+	m := newMail(t, id)
+	m.header = "From: mallory@example.test\r\n"
+	if s := only(t, m.text()); strings.Contains(strings.Join(s.Notes, "|"), "RFC 8550") {
+		t.Errorf("a certificate without an address: notes %q", s.Notes)
+	}
 }

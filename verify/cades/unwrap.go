@@ -16,6 +16,7 @@ type wrapping struct {
 	notes  []string
 	beside string      // what stands there and nobody signed, though a person may read it; or ""
 	signed *signedPart // of a message: what its CMS is about; or nil
+	from   []field     // of a message: its From fields, which nobody signed
 }
 
 func (w *wrapping) note(text string) { w.notes = append(w.notes, text) }
