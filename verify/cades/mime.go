@@ -130,11 +130,14 @@ func (e *entity) encoding() (string, error) {
 }
 
 // technical are the fields that say how the body is to be read, and nothing to a person.
-var technical = []string{"mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-language"}
+var technical = []string{
+	"mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-language",
+}
 
 // shown are the fields that programs show to a person, as they call them.
 var shown = []struct{ name, title string }{
-	{"from", "From"}, {"sender", "Sender"}, {"reply-to", "Reply-To"}, {"to", "To"}, {"cc", "Cc"}, {"date", "Date"}, {"subject", "Subject"},
+	{"from", "From"}, {"sender", "Sender"}, {"reply-to", "Reply-To"}, {"to", "To"}, {"cc", "Cc"}, {"date", "Date"},
+	{"subject", "Subject"},
 }
 
 // unsignedFields names the fields that say more than how the body is to be read; "" where there are none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"trustcore/internal/budget"
@@ -23,9 +24,10 @@ func LooksLikeMail(data []byte) bool {
 	for _, end := range []string{"\n\r\n", "\n\n"} {
 		header, _, _ = bytes.Cut(header, []byte(end))
 	}
-	header = bytes.ToLower(header)
-	return bytes.Contains(header, []byte("multipart/signed")) || bytes.Contains(header, []byte("pkcs7-mime")) || bytes.Contains(header, []byte("pkcs7-signature"))
+	return signedType.Match(header)
 }
+
+var signedType = regexp.MustCompile(`(?i)multipart/signed|pkcs7-(mime|signature)`)
 
 // signedPart is what a multipart/signed message is about, in its canonical form.
 type signedPart struct {

@@ -28,7 +28,8 @@ func (c *checker) pairing() {
 	switch {
 	case c.digestErr != nil:
 	case c.otherHash():
-		c.note("the content is digested with %s, the signed attributes with %s: RFC 8933, 3 asks for one algorithm", c.digest.Name(), c.scheme.Hash().Name())
+		c.note("the content is digested with %s, the signed attributes with %s: RFC 8933, 3 asks for one algorithm",
+			c.digest.Name(), c.scheme.Hash().Name())
 	case name == "Ed25519" && c.digest != algorithm.SHA512:
 		c.note("the content is digested with %s: Ed25519 goes with SHA-512 (RFC 8419, 3.1)", c.digest.Name())
 	case name == "Ed448" && c.digest != algorithm.SHAKE256:
