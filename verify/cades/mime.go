@@ -153,7 +153,7 @@ func (e *entity) unsignedFields() string {
 		}
 	}
 	if titles == nil {
-		return "the message's header fields"
+		return "the header fields"
 	}
-	return "the message's header fields (" + strings.Join(titles, ", ") + " among them)"
+	return "the header fields (" + strings.Join(titles, ", ") + ")"
 }

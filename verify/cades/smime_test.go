@@ -68,7 +68,7 @@ func TestSignedMail(t *testing.T) {
 		beside string // "" where all of the message that says something is signed
 		intact bool
 	}{
-		"as sent":               {func(m *mail) {}, "header fields (From, Subject among them)", true},
+		"as sent":               {func(m *mail) {}, "header fields (From, Subject)", true},
 		"without a header":      {func(m *mail) { m.header = "" }, "", true},
 		"technical fields":      {func(m *mail) { m.header = "MIME-Version: 1.0\r\nContent-Language: pl\r\n" }, "", true},
 		"an unknown field":      {func(m *mail) { m.header = "X-Pay: Mallory\r\n" }, "header fields", true},
