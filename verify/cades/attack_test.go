@@ -116,7 +116,7 @@ func TestResponsesRefused(t *testing.T) {
 		data []byte
 		says string
 	}{
-		"refused":            {cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), `refused (status 2 "brak czasu")`},
+		"refused":            {cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), "refused (status 2 “brak czasu”)"},
 		"waiting":            {tlv(0x30, tlv(0x30, []byte{2, 1, 3})), "refused (status 3)"},
 		"granted nothing":    {tlv(0x30, granted), "holds no time-stamp, though it says granted"},
 		"octets after it":    {append(bytes.Clone(response), 1), "1 octets after the TimeStampResp"},

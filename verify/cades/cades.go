@@ -17,6 +17,7 @@ import (
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/certificate"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -49,7 +50,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		if err != nil {
 			return nil, err
 		}
-		w.note(fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
+		w.note(fmt.Sprintf("the detached file %s that was given is the data that the signature carries", prose.Name(name)))
 	}
 	d := newDocument(b, sd, signature.CAdES)
 	d.contents = d.candidates(detached)
@@ -84,7 +85,7 @@ func openMail(b *budget.Budget, sd *cms.SignedData, w *wrapping, detached []sign
 		if err != nil {
 			return nil, err
 		}
-		w.note(fmt.Sprintf("the detached file %q that was given is the signed part of the message", name))
+		w.note(fmt.Sprintf("the detached file %s that was given is the signed part of the message", prose.Name(name)))
 	}
 	return openAbout(b, sd, w, part, "message")
 }

@@ -8,6 +8,8 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+
+	"trustcore/verify/prose"
 )
 
 // entity is a MIME entity (RFC 2045, 2.4): a header, an empty line, a body.
@@ -74,7 +76,7 @@ func (e *entity) add(line []byte) error {
 	}
 	name, value, found := bytes.Cut(line, []byte(":"))
 	if !found || !isFieldName(name) || len(e.fields) == maxFields {
-		return fmt.Errorf("%.40q in the header is no field", line)
+		return fmt.Errorf("%s in the header is no field", prose.Name(string(line)))
 	}
 	e.fields = append(e.fields, field{strings.ToLower(string(name)), bytes.Clone(bytes.TrimSpace(value))})
 	return nil

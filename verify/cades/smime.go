@@ -12,6 +12,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/certificate"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -53,23 +54,23 @@ func (w *wrapping) fromMail(b *budget.Budget, text []byte) ([]byte, error) {
 	switch typ {
 	case "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pkcs7-signature", "application/x-pkcs7-signature":
 		if kind := parameters["smime-type"]; kind != "" && !strings.EqualFold(kind, "signed-data") {
-			return nil, fmt.Errorf("the message holds %q, no signed data", kind)
+			return nil, fmt.Errorf("the message holds %s, no signed data", prose.Name(kind))
 		}
 		return message.decode(b)
 	case "multipart/signed":
 		return w.fromParts(b, message, parameters)
 	}
-	return nil, fmt.Errorf("the message is %s: what is signed within it is not the message", typ)
+	return nil, fmt.Errorf("the message is %s: what is signed within it is not the message", prose.Short(typ))
 }
 
 // fromParts reads multipart/signed.
 func (w *wrapping) fromParts(b *budget.Budget, message *entity, parameters map[string]string) ([]byte, error) {
 	if encoding, err := message.encoding(); err != nil || encoding != "7bit" && encoding != "8bit" && encoding != "binary" {
-		return nil, errors.Join(err, fmt.Errorf("multipart/signed in %s (RFC 2045, 6.4)", encoding))
+		return nil, errors.Join(err, fmt.Errorf("multipart/signed in %s (RFC 2045, 6.4)", prose.Name(encoding)))
 	}
 	protocol := strings.ToLower(parameters["protocol"])
 	if !isSignatureType(protocol) {
-		return nil, fmt.Errorf("multipart/signed with the protocol %q, not application/pkcs7-signature", protocol)
+		return nil, fmt.Errorf("multipart/signed with the protocol %s, not application/pkcs7-signature", prose.Name(protocol))
 	}
 	parts, err := split(message.body, parameters["boundary"])
 	if err != nil {
@@ -117,9 +118,9 @@ func (w *wrapping) signatureOf(b *budget.Budget, octets []byte, protocol string)
 	case err != nil:
 		return nil, fmt.Errorf("the message's signature: %w", err)
 	case strings.Replace(typ, "/x-", "/", 1) != strings.Replace(protocol, "/x-", "/", 1):
-		return nil, fmt.Errorf("the second part of the message is %s, not the signature that the protocol says", typ)
+		return nil, fmt.Errorf("the second part of the message is %s, not the signature that the protocol says", prose.Short(typ))
 	case charset != "" && charset != "us-ascii" && charset != "utf-8":
-		return nil, fmt.Errorf("the message's signature is in the character set %q", charset)
+		return nil, fmt.Errorf("the message's signature is in the character set %s", prose.Name(charset))
 	}
 	if part.unsignedFields() != "" {
 		w.leaveOut("the header fields of the signature's part")
@@ -134,7 +135,7 @@ func (e *entity) decode(b *budget.Budget) ([]byte, error) {
 		return nil, err
 	}
 	if encoding != "base64" {
-		return nil, fmt.Errorf("the message's CMS is in %s, not in base64", encoding)
+		return nil, fmt.Errorf("the message's CMS is in %s, not in base64", prose.Name(encoding))
 	}
 	if err := b.Hold(len(e.body)); err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ type parts struct{ preamble, signed, signature, epilogue []byte }
 // delimiter and goes on is one to some programs and text to others: it is refused wherever it stands.
 func split(body []byte, boundary string) (*parts, error) {
 	if !isBoundary(boundary) {
-		return nil, fmt.Errorf("the boundary %.80q is none (RFC 2046, 5.1.1)", boundary)
+		return nil, fmt.Errorf("the boundary %s is none (RFC 2046, 5.1.1)", prose.Name(boundary))
 	}
 	dashed := []byte("--" + boundary)
 	if bytes.Contains(body, append([]byte("\r"), dashed...)) {
@@ -285,5 +286,5 @@ func (p *signedPart) scope() string {
 	if p.typ == "" {
 		return "the signed part of the message"
 	}
-	return "the signed part of the message (" + p.typ + ")"
+	return "the signed part of the message (" + prose.Short(p.typ) + ")"
 }

@@ -123,9 +123,9 @@ func TestMailTricks(t *testing.T) {
 		"a delimiter that goes on":  {func(m *mail) { m.signed = strings.Replace(m.signed, "Pros", "x\r\n--bbx\r\nPros", 1) }, "begins as a delimiter and is none"},
 		"an end that goes on":       {func(m *mail) { m.epilogue = "--bb--x\r\n" }, "begins as a delimiter and is none"},
 		"a delimiter after a CR":    {func(m *mail) { m.signed = strings.Replace(m.signed, "Pros", "x\r--bb\r\nPros", 1) }, "carriage return that ends no line"},
-		"no boundary":               {func(m *mail) { m.typ = strings.Replace(m.typ, "; boundary=\"bb\"", "", 1) }, "the boundary \"\" is none"},
+		"no boundary":               {func(m *mail) { m.typ = strings.Replace(m.typ, "; boundary=\"bb\"", "", 1) }, "the boundary “” is none"},
 		"a long boundary":           {func(m *mail) { m.typ = strings.Replace(m.typ, "bb", strings.Repeat("b", 71), 1) }, "is none"},
-		"a boundary with a blank":   {func(m *mail) { m.typ = strings.Replace(m.typ, "bb", "bb ", 1) }, "the boundary \"bb \" is none"},
+		"a boundary with a blank":   {func(m *mail) { m.typ = strings.Replace(m.typ, "bb", "bb ", 1) }, "the boundary “bb ” is none"},
 		"a boundary with an escape": {func(m *mail) { m.typ = strings.Replace(m.typ, "bb", "b\\\\b", 1) }, "is none"},
 		"two boundaries":            {func(m *mail) { m.typ = strings.Replace(m.typ, "micalg=sha-256", "boundary=cc", 1) }, "duplicate parameter"},
 		"a boundary in pieces": {func(m *mail) {
@@ -133,19 +133,19 @@ func TestMailTricks(t *testing.T) {
 		}, "parameters in pieces"},
 		"two types":          {func(m *mail) { m.header += "Content-type: text/html\r\n" }, "content-type is there twice"},
 		"two encodings":      {func(m *mail) { m.header += "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n" }, "is there twice"},
-		"parts in base64":    {func(m *mail) { m.header += "Content-Transfer-Encoding: base64\r\n" }, "multipart/signed in base64"},
-		"PGP":                {func(m *mail) { m.typ = strings.Replace(m.typ, "pkcs7", "pgp", 1) }, "protocol \"application/pgp-signature\""},
-		"no protocol":        {func(m *mail) { m.typ = strings.Replace(m.typ, "protocol=\"application/pkcs7-signature\"; ", "", 1) }, "with the protocol \"\""},
+		"parts in base64":    {func(m *mail) { m.header += "Content-Transfer-Encoding: base64\r\n" }, "multipart/signed in “base64”"},
+		"PGP":                {func(m *mail) { m.typ = strings.Replace(m.typ, "pkcs7", "pgp", 1) }, "protocol “application/pgp-signature”"},
+		"no protocol":        {func(m *mail) { m.typ = strings.Replace(m.typ, "protocol=\"application/pkcs7-signature\"; ", "", 1) }, "with the protocol “”"},
 		"a signature of PGP": {func(m *mail) { m.signature = strings.Replace(m.signature, "pkcs7", "pgp", 1) }, "is application/pgp-signature, not the signature"},
 		"within multipart/mixed": {func(m *mail) {
 			m.typ = strings.Replace(m.typ, "multipart/signed", "multipart/mixed; x=\"multipart/signed\"", 1)
 		}, "the message is multipart/mixed"},
 		"within text": {func(m *mail) { m.header, m.typ = "X: multipart/signed\r\n", "" }, "the message is text/plain"},
-		"printable":   {func(m *mail) { m.signature = strings.Replace(m.signature, "base64", "quoted-printable", 1) }, "in quoted-printable, not in base64"},
+		"printable":   {func(m *mail) { m.signature = strings.Replace(m.signature, "base64", "quoted-printable", 1) }, "in “quoted-printable”, not in base64"},
 		"no encoding": {func(m *mail) {
 			m.signature = strings.Replace(m.signature, "Content-Transfer-Encoding: base64\r\n", "", 1)
-		}, "in 7bit, not in base64"},
-		"a character set":       {func(m *mail) { m.signature = strings.Replace(m.signature, "name=smime.p7s", "charset=utf-16", 1) }, "character set \"utf-16\""},
+		}, "in “7bit”, not in base64"},
+		"a character set":       {func(m *mail) { m.signature = strings.Replace(m.signature, "name=smime.p7s", "charset=utf-16", 1) }, "character set “utf-16”"},
 		"text in the base64":    {func(m *mail) { m.signature += "\r\n*pay*" }, "no base64 of a CMS"},
 		"a CR in the header":    {func(m *mail) { m.header = "X: y\rContent-Type: text/plain\r\n" }, "a control character"},
 		"a NUL in the header":   {func(m *mail) { m.header = "X: \x00\r\n" }, "a control character"},
@@ -153,8 +153,8 @@ func TestMailTricks(t *testing.T) {
 		"a blank in a name":     {func(m *mail) { m.header = "X: y\r\nContent-Type : text/plain\r\n" }, "is no field"},
 		"a long header":         {func(m *mail) { m.header = "X: " + strings.Repeat("y", 64<<10) + "\r\n" }, "no empty line ends the header"},
 		"many fields":           {func(m *mail) { m.header = strings.Repeat("X: y\r\n", 1001) }, "is no field"},
-		"encrypted":             {func(m *mail) { m.typ = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n" }, "holds \"enveloped-data\""},
-		"opaque, not in base64": {func(m *mail) { m.typ = "Content-Type: application/pkcs7-mime\r\n" }, "in 7bit, not in base64"},
+		"encrypted":             {func(m *mail) { m.typ = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n" }, "holds “enveloped-data”"},
+		"opaque, not in base64": {func(m *mail) { m.typ = "Content-Type: application/pkcs7-mime\r\n" }, "in “7bit”, not in base64"},
 		"no CMS":                {func(m *mail) { *m = m.with([]byte{0x30, 0, 0}) }, "CMS: "},
 	} {
 		m := newMail(t, id)

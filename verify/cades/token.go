@@ -7,6 +7,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -48,7 +49,7 @@ func fromResponse(data []byte) (token []byte, notes []string, err error) {
 	}
 	status := fmt.Sprintf("status %d", response.Status)
 	if response.Text != "" {
-		status += fmt.Sprintf(" %q", response.Text)
+		status += " " + prose.Name(response.Text)
 	}
 	switch {
 	case response.Granted():
@@ -71,11 +72,11 @@ func openToken(b *budget.Budget, sd *cms.SignedData, notes []string, detached []
 		}
 		digest, err := signerinfo.Detached(b, f).Digest(h)
 		if err != nil {
-			notes = append(notes, fmt.Sprintf("the file %q: %v", f.Name, err))
+			notes = append(notes, fmt.Sprintf("the file %s: %v", prose.Name(f.Name), err))
 			continue
 		}
 		if t.CompareDigest(digest); t.Imprint && len(detached) > 1 {
-			notes = append(notes, fmt.Sprintf("the time-stamp is about the file %q", f.Name))
+			notes = append(notes, fmt.Sprintf("the time-stamp is about the file %s", prose.Name(f.Name)))
 		}
 	}
 	if err := b.Err(); err != nil {
