@@ -163,13 +163,8 @@ func (m *SignatureMethod) read(e Node) error {
 		}
 		m.HMACOutputLength = bits
 	}
-	for c := range e.Elements() { // no specification has them yet; xmlsec's names end so
-		if strings.HasSuffix(c.Local(), "ContextString") {
-			var err error
-			if m.Context, err = c.Bytes(); err != nil || len(m.Context) > 255 {
-				return fmt.Errorf("%s is malformed", c.Name())
-			}
-		}
+	if err := m.readContext(e); err != nil {
+		return err
 	}
 	p := e.Child(NamespaceDSMore, "RSAPSSParams")
 	if p.IsZero() {
@@ -185,6 +180,23 @@ func (m *SignatureMethod) read(e Node) error {
 			return fmt.Errorf("SaltLength %q", n.Text())
 		}
 		m.PSS.SaltLength = salt
+	}
+	return nil
+}
+
+// readContext reads the context string. No specification has an element for it yet; xmlsec's names end so.
+func (m *SignatureMethod) readContext(e Node) error {
+	for c := range e.Elements() {
+		if !strings.HasSuffix(c.Local(), "ContextString") {
+			continue
+		}
+		if m.Context != nil {
+			return errors.New("ds:SignatureMethod with more than one context string")
+		}
+		var err error
+		if m.Context, err = c.Bytes(); err != nil {
+			return fmt.Errorf("%s: %w", c.Name(), err)
+		}
 	}
 	return nil
 }

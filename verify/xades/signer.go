@@ -2,7 +2,6 @@ package xades
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"strings"
 
@@ -32,9 +31,6 @@ func (s *signed) findSigner() {
 	digests := s.signingCertificates()
 	candidates := s.candidates(digests)
 	scheme, err := scheme(s.xml.Method)
-	if err == nil && s.xml.Method.Context != nil {
-		err = errors.New("signature method with a context string: not supported")
-	}
 	if err != nil {
 		s.note("%v", err)
 		s.facts.Unsupported = err.Error()
@@ -170,7 +166,11 @@ func scheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
 			pss.Salt = h.Size()
 		}
 	}
-	return algorithm.FromXML(m.URI, pss)
+	s, err := algorithm.FromXML(m.URI, pss)
+	if err != nil || m.Context == nil {
+		return s, err
+	}
+	return s.WithContext(m.Context)
 }
 
 func hashOr(uri string, fallback algorithm.Hash) (algorithm.Hash, error) {
