@@ -369,19 +369,6 @@ func TestObligations(t *testing.T) {
 	}
 }
 
-func TestSigningTime(t *testing.T) {
-	for text, want := range map[string]string{
-		"2026-03-01T24:00:00Z": "2026-03-02T00:00:00Z", "2026-12-31T24:00:00.000+01:00": "2026-12-31T23:00:00Z",
-		"2026-02-28T24:00:00": "2026-03-01T00:00:00Z", "2026-03-01T12:00:00.5+01:00": "2026-03-01T11:00:00Z",
-		"2026-03-01T24:00:01Z": "", "2026-03-01T24:01:00Z": "", "2026-03-01T24:00:00.1Z": "", "2026-03-01T25:00:00Z": "", "24:00:00": "",
-	} {
-		at, err := parseDateTime(text)
-		if err == nil != (want != "") || err == nil && at.Truncate(time.Second).Format(time.RFC3339) != want {
-			t.Errorf("%s: %v, %v", text, at, err)
-		}
-	}
-}
-
 // TestManifestNotAtHand: what to do with an entry whose data are not at hand is the application's matter.
 func TestManifestNotAtHand(t *testing.T) {
 	signer := officer(t)
