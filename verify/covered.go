@@ -17,6 +17,7 @@ const maxTold = 64
 func references(s *signature.Signature) verdict {
 	for _, ref := range s.References {
 		switch {
+		case ref.Optional:
 		case !ref.Found:
 			return unclear(SignedDataNotFound, "%s %q was not given", ref.Type, ref.Name)
 		case ref.Unchecked != "":
@@ -25,6 +26,9 @@ func references(s *signature.Signature) verdict {
 	}
 	content := false
 	for _, ref := range s.References {
+		if ref.Optional {
+			continue
+		}
 		if !ref.Intact {
 			return fail(HashFailure, "%s %q was changed after signing", ref.Type, ref.Name)
 		}
@@ -150,7 +154,7 @@ func (r *SignatureReport) describe(s *signature.Signature) {
 	told := map[Scope]bool{}
 	for _, ref := range s.References {
 		r.unknown = r.unknown || ref.Unchecked != ""
-		if ref.Scope == "" || !isContent(ref.Type) {
+		if ref.Scope == "" || ref.Optional || !isContent(ref.Type) {
 			continue
 		}
 		// What follows a whole revision of a PDF is told as changes; to call the revision a part would say it twice.

@@ -101,7 +101,7 @@ func (s *signed) checkPropertyReferences() {
 		p.covered = p.covered || covers
 		p.typed = p.typed || covers && typed
 		if typed && !covers && out.Found && !out.External && !(p.signed.IsZero() && s.isForeignProperties(out.Target)) {
-			s.structure("the reference to the signed properties names %s, which is not those of the signature", out.Target.Place())
+			s.constraint("the reference to the signed properties names %s, which is not those of the signature", out.Target.Place())
 		}
 	}
 }
