@@ -50,6 +50,9 @@ func (s *signed) findSigner() {
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]
 	}
+	if c, err := certificate.Parse(s.facts.Signer); err == nil {
+		s.notAfter = c.NotAfter
+	}
 	s.useOfSignature()
 	s.bind(digests)
 	s.compareNames()

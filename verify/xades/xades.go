@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
@@ -81,6 +82,7 @@ type signed struct {
 	// checked are the references that the facts tell of, the entries of manifests among them.
 	checked  []checked
 	scheme   algorithm.Scheme
+	notAfter time.Time            // of the signer's certificate
 	bareKey  *algorithm.PublicKey // that verifies the value where no certificate does
 	stamps   []stamped
 	valuesOf map[xmldsig.Node]values // by unsigned property
