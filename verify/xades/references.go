@@ -78,9 +78,6 @@ func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	c.kind, c.fact = kind, len(s.facts.References)
 	s.tell(&c)
 	optional := kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
-	if optional {
-		s.note("the manifest's entry %q is not at hand: it is not part of what is signed here", r.URI)
-	}
 	if r.DigestValue == nil {
 		s.note("the digest of the reference %q is no base64", r.URI)
 	}
