@@ -194,8 +194,11 @@ func (r *reader) describe(d *dictionary) {
 	s := d.signed
 	s.ID = r.unique(s.ID)
 	s.Structure = append(s.Structure, d.Problems...)
-	if !d.Time.IsZero() {
+	switch {
+	case !d.Time.IsZero():
 		s.SigningTime = d.Time // M is the claimed time; PAdES forbids the CMS attribute (EN 319 142-1 6.3)
+	case d.Dict["M"] != nil && !r.file.Sealed():
+		s.Notes = append(s.Notes, "the claimed time of the dictionary cannot be read: "+prose.Name(r.file.Text(d.Dict["M"])))
 	}
 	if d.Type != "" && d.Type != "Sig" {
 		s.Structure = append(s.Structure, "the signature dictionary is of type "+prose.Name(string(d.Type)))
