@@ -67,8 +67,10 @@ func date(s string) time.Time {
 	}
 	month, day := time.Month(field(2, 1)), field(3, 1)
 	t := time.Date(field(1, 0), month, day, field(4, 0), field(5, 0), field(6, 0), 0, time.UTC)
-	late := field(4, 0) > 23 || field(5, 0) > 59 || field(6, 0) > 59 || field(8, 0) > 23 || field(9, 0) > 59
-	if t.Month() != month || t.Day() != day || late {
+	if t.Month() != month || t.Day() != day || field(4, 0) > 23 || field(5, 0) > 59 || field(6, 0) > 59 {
+		return time.Time{}
+	}
+	if field(8, 0) > 23 || field(9, 0) > 59 {
 		return time.Time{}
 	}
 	zone := time.Duration(field(8, 0))*time.Hour + time.Duration(field(9, 0))*time.Minute
