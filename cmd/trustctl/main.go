@@ -58,7 +58,7 @@ trustctl expiring something that people must do now.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
-		configCommand(), consoleCommand(), benchCommand())
+		configCommand(), consoleCommand(), benchCommand(), policyCommand())
 	c.AddCommand(certificateCommand(), motionCommand(), officerCommand(), expiringCommand(), breakGlassCommand())
 	refuseUnknown(c)
 	return c

@@ -7,16 +7,18 @@ import (
 	"time"
 )
 
+// MaxFile is the largest policy file that is read, in octets; DSS's own has 27 KiB.
+const MaxFile = 256 << 10
+
 // Limits of what a policy file may hold.
 const (
-	maxFile        = 256 << 10 // octets; DSS's own has 27 KiB
-	maxValues      = 500       // of one constraint
-	maxValue       = 200       // characters of one
-	maxName        = 100       // characters of name and version
-	maxDescription = 2000      // characters
-	maxBits        = 1 << 20   // of a key: the longest of the registry has some thousands
-	maxDays        = 36_500    // of a period
-	minYear        = 1990      // of an end: before, nobody signed
+	maxValues      = 500     // of one constraint
+	maxValue       = 200     // characters of one
+	maxName        = 100     // characters of name and version
+	maxDescription = 2000    // characters
+	maxBits        = 1 << 20 // of a key: the longest of the registry has some thousands
+	maxDays        = 36_500  // of a period
+	minYear        = 1990    // of an end: before, nobody signed
 	maxYear        = 2100
 )
 

@@ -176,7 +176,7 @@ type Difference struct {
 
 // Diff is in what two policies differ, sorted by path.
 func Diff(a, b *Policy) []Difference {
-	var list []Difference
+	list := []Difference{}
 	before, after, paths := map[string]string{}, map[string]string{}, map[string]any{}
 	for _, s := range a.Settings() {
 		before[s.Path], paths[s.Path] = s.Value, nil

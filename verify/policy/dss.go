@@ -66,8 +66,8 @@ type xmlReader struct {
 }
 
 func readXML(data []byte) (*element, error) {
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%d bytes, at most %d are read", len(data), maxFile)
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%d bytes, at most %d are read", len(data), MaxFile)
 	}
 	r := &xmlReader{decoder: xml.NewDecoder(bytes.NewReader(data))}
 	for {

@@ -26,7 +26,7 @@ func FuzzParseDSS(f *testing.F) {
 }
 
 func fuzzRead(t *testing.T, data []byte, parse func([]byte) (*Policy, error)) {
-	if len(data) > maxFile+1 {
+	if len(data) > MaxFile+1 {
 		return
 	}
 	var p *Policy

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // Level is what follows where a constraint does not hold.
 type Level uint8
@@ -21,8 +18,14 @@ var levelNames = [...]string{Ignore: "IGNORE", Inform: "INFORM", Warn: "WARN", F
 // String is the level's name: FAIL, WARN, INFORM or IGNORE.
 func (l Level) String() string { return levelNames[l] }
 
-// MarshalJSON writes the level's name.
-func (l Level) MarshalJSON() ([]byte, error) { return json.Marshal(l.String()) }
+// MarshalText writes the level's name.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads a level by its name.
+func (l *Level) UnmarshalText(text []byte) (err error) {
+	*l, err = parseLevel(string(text))
+	return err
+}
 
 func parseLevel(text string) (Level, error) {
 	for l, name := range levelNames {

@@ -41,8 +41,8 @@ func newPolicy() *Policy {
 
 // readYAML gives the one document that the file holds.
 func readYAML(data []byte) (*yaml.Node, error) {
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%d bytes, at most %d are read", len(data), maxFile)
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%d bytes, at most %d are read", len(data), MaxFile)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node

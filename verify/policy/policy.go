@@ -95,7 +95,7 @@ type Remark struct {
 // Remarks are the constraints that the product judges otherwise than the policy's level says, sorted by path, and what
 // could not be taken over from DSS's form.
 func (p *Policy) Remarks() []Remark {
-	list := slices.Clone(p.imported)
+	list := append([]Remark{}, p.imported...)
 	for i := range rules {
 		r := &rules[i]
 		if text, laxer := r.differs(p.Constraint(r.context, r.name)); text != "" {

@@ -252,7 +252,7 @@ func TestForms(t *testing.T) {
 		"[a, b]":                         "write fields here",
 		"a: [":                           "policy: yaml",
 		minimal() + "---\nName: another": "goes on after the policy",
-		strings.Repeat("#", maxFile+1):   "at most 262144 are read",
+		strings.Repeat("#", MaxFile+1):   "at most 262144 are read",
 		"? {a: b}\n: c":                  "write one value here",
 		"SignatureConstraints: FAIL":     "SignatureConstraints: write fields here",
 	} {
