@@ -147,7 +147,6 @@ var (
 	inPDF      = []Context{Signature, Timestamp}
 	signed     = []Context{Signature, CounterSignature, Timestamp, Revocation}
 	signers    = []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner, RevocationSigner}
-	documents  = []Context{SignatureSigner, CounterSignatureSigner}
 	issuers    = []Context{SignatureCA, CounterSignatureCA, TimestampCA, RevocationCA}
 	chains     = slices.Concat(signers, issuers)
 )

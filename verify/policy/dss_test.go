@@ -77,11 +77,11 @@ func TestParseDSS(t *testing.T) {
 // TestDSSReports: what is known and not honoured is told by name.
 func TestDSSReports(t *testing.T) {
 	const at = "<SignatureConstraints>"
-	p, err := readDSS(t, at, at+`<FullScope Level="FAIL"/><SignedAttributes><SigningTime Level="INFORM"/></SignedAttributes>`)
+	_, err := readDSS(t, at, at+`<FullScope Level="FAIL"/><SignedAttributes><SigningTime Level="INFORM"/></SignedAttributes>`)
 	if err == nil {
 		t.Fatal("two elements SignedAttributes were read")
 	}
-	p, err = readDSS(t, at, at+`<FullScope Level="FAIL"/><AcceptablePolicies Level="FAIL"><Id>*</Id></AcceptablePolicies>`)
+	p, err := readDSS(t, at, at+`<FullScope Level="FAIL"/><AcceptablePolicies Level="FAIL"><Id>*</Id></AcceptablePolicies>`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -423,5 +424,28 @@ func TestDiff(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(list, func(x, y Difference) int { return strings.Compare(x.Path, y.Path) }) {
 		t.Error("the differences are not sorted")
+	}
+}
+
+// TestFloorsAreDocumented: administrators read in docs/policies.md what no policy can switch off.
+func TestFloorsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(doc), "\n")
+	for _, r := range rules {
+		want := []string{"`" + string(r.name) + "`", " " + r.floor.String() + " ", r.clause}
+		found := slices.ContainsFunc(lines, func(line string) bool {
+			return !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(line, w) })
+		})
+		if r.floor > Ignore && !found {
+			t.Errorf("docs/policies.md has no line with %q", want)
+		}
+	}
+	for _, c := range ceilings {
+		if want := c.until.Format(time.DateOnly); !strings.Contains(string(doc), want) {
+			t.Errorf("docs/policies.md does not say %s of %s", want, c.name)
+		}
 	}
 }
