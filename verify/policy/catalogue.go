@@ -5,8 +5,7 @@ import "slices"
 // Name is a constraint's name, as DSS's policy has it, or one of the product's own.
 type Name string
 
-// The constraints that the product judges by their level. What is not listed here is refused always, told always or not
-// judged: Honoured says which.
+// The constraints that the product judges by their level. All others are refused always, told always or not judged.
 const (
 	ManifestFilePresent           Name = "ManifestFilePresent"
 	PdfPageDifference             Name = "PdfPageDifference"
@@ -17,8 +16,6 @@ const (
 	UndefinedChanges              Name = "UndefinedChanges"
 	SigningCertificatePresent     Name = "SigningCertificatePresent"
 	TSAGeneralNameContentMatch    Name = "TSAGeneralNameContentMatch"
-	RevocationDataAvailable       Name = "RevocationDataAvailable"
-	RevocationFreshness           Name = "RevocationFreshness"
 	RevocationFreshnessNextUpdate Name = "RevocationFreshnessNextUpdate"
 
 	// SignerUse: the signing certificate's key usages are for documents, not for certificates, lists, answers or
@@ -42,12 +39,8 @@ const (
 	AlwaysTold                  // the report tells it, whatever the level
 	AlwaysFails                 // whoever does not meet it is not passed, whatever the level
 	ByLevel                     // the level decides
+	ByOther                     // the level that the constraint has in another context decides
 )
-
-var honouredNames = [...]string{NotJudged: "not judged", AlwaysTold: "always told", AlwaysFails: "always refused", ByLevel: "by its level"}
-
-// String says it in words.
-func (h Honoured) String() string { return honouredNames[h] }
 
 // kind is what a constraint has beside its level.
 type kind uint8
@@ -70,6 +63,8 @@ type rule struct {
 	clause string
 	// fixed are the values that the product judges by where it knows no others.
 	fixed []string
+	// other is the context whose level decides, where it is not this one's.
+	other Context
 }
 
 type key struct {
@@ -115,6 +110,7 @@ type row struct {
 	clause   string
 	fixed    []string
 	contexts []Context
+	other    Context
 }
 
 func catalogue() []rule {
@@ -126,7 +122,7 @@ func catalogue() []rule {
 					continue
 				}
 				for _, n := range r.names {
-					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.floor, r.clause, r.fixed})
+					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.floor, r.clause, r.fixed, r.other})
 				}
 			}
 		}
@@ -176,7 +172,9 @@ var sections = []section{
 		{names: []Name{"ProspectiveCertificateChain"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.6.4"},
 		{names: []Name{"ManifestEntryObjectIntact"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.7.4", contexts: stamped},
 		{names: []Name{"ReferenceDataNameMatch", "ManifestEntryObjectGroup", "ManifestEntryNameMatch", "PdfAnnotationOverlap", "SignatureValid"}},
-		{names: []Name{"ManifestEntryObjectExistence", "SignatureDuplicated"}, contexts: stamped},
+		{names: []Name{"ManifestEntryObjectExistence"}, judged: AlwaysTold, contexts: signatures},
+		{names: []Name{"ManifestEntryObjectExistence"}, contexts: []Context{Timestamp}},
+		{names: []Name{"SignatureDuplicated"}, contexts: stamped},
 		{names: []Name{"ByteRange"}, judged: AlwaysFails, floor: Fail, clause: "ISO 32000-2 12.8.1", contexts: inPDF},
 		{names: []Name{"SignerInformationStore", "ByteRangeCollision", "PdfSignatureDictionary"}, judged: AlwaysFails, contexts: inPDF},
 		{names: []Name{PdfPageDifference, PdfVisualDifference, DocMDP, FieldMDP, SigFieldLock, UndefinedChanges}, judged: ByLevel,
@@ -197,8 +195,12 @@ var sections = []section{
 			"QcLegislationCountryCodes", "QcCCLegislation", "SemanticsIdentifier", "PSD2QcTypeRolesOfPSP",
 			"PSD2QcCompetentAuthorityName", "PSD2QcCompetentAuthorityId"}, kind: values},
 		{names: []Name{"AcceptableRevocationDataFound"}, judged: AlwaysFails},
-		{names: []Name{RevocationFreshness}, kind: period, judged: ByLevel},
-		{names: []Name{RevocationFreshnessNextUpdate}, judged: ByLevel},
+		{names: []Name{"RevocationFreshness"}, kind: period},
+		{names: []Name{RevocationFreshnessNextUpdate}, judged: ByLevel, contexts: []Context{SignatureSigner, TimestampSigner}},
+		{names: []Name{RevocationFreshnessNextUpdate}, judged: ByOther, other: SignatureSigner,
+			contexts: []Context{SignatureCA, CounterSignatureSigner, CounterSignatureCA}},
+		{names: []Name{RevocationFreshnessNextUpdate}, judged: ByOther, other: TimestampSigner, contexts: []Context{TimestampCA}},
+		{names: []Name{RevocationFreshnessNextUpdate}, contexts: []Context{RevocationSigner, RevocationCA}},
 		{names: []Name{"AuthorityInfoAccessPresent", "RevocationInfoAccessPresent", "CRLNextUpdatePresent", "OCSPNextUpdatePresent",
 			"AuthorityKeyIdentifierPresent", "SubjectKeyIdentifierPresent", "NoRevAvail", "SerialNumberPresent", "SelfSigned",
 			"NotSelfSigned", "PolicyQualificationIds", "PolicySupportedByQSCDIds", "QcCompliance", "QcSSCD", "IssuedToNaturalPerson",
@@ -206,7 +208,7 @@ var sections = []section{
 	}},
 	{signers, groupNone, []row{
 		{names: []Name{"Recognition"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.3"},
-		{names: []Name{RevocationDataAvailable}, judged: ByLevel, floor: Warn, clause: "EN 319 102-1 5.2.6: a status that nobody knows is told"},
+		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails, floor: Warn, clause: "EN 319 102-1 5.2.6: a status that nobody knows is told"},
 		{names: []Name{"RevocationIssuerNotExpired"}, judged: AlwaysFails},
 		{names: []Name{"KeyUsage"}, kind: values},
 		{names: []Name{"ExtendedKeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 3161 2.3",
@@ -217,7 +219,7 @@ var sections = []section{
 		{names: []Name{"CA"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (k)"},
 		{names: []Name{"MaxPathLength"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (l), (m)"},
 		{names: []Name{"KeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (n)", fixed: []string{"keyCertSign"}},
-		{names: []Name{RevocationDataAvailable}, judged: ByLevel},
+		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails},
 		{names: []Name{"ExtendedKeyUsage"}, kind: values},
 	}},
 	{stamped, groupSigned, []row{

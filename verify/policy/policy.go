@@ -98,7 +98,7 @@ func (p *Policy) Remarks() []Remark {
 	list := append([]Remark{}, p.imported...)
 	for i := range rules {
 		r := &rules[i]
-		if text, laxer := r.differs(p.Constraint(r.context, r.name)); text != "" {
+		if text, laxer := r.differs(p); text != "" {
 			list = append(list, Remark{r.path, p.Level(r.context, r.name), text, laxer})
 		}
 	}
@@ -109,8 +109,13 @@ func (p *Policy) Remarks() []Remark {
 }
 
 // differs says how the product judges a constraint otherwise than by its level, "" where it does not.
-func (r *rule) differs(c Constraint) (text string, laxer bool) {
+func (r *rule) differs(p *Policy) (text string, laxer bool) {
+	c := p.constraints[key{r.context, r.name}]
 	switch {
+	case r.judged == ByOther:
+		if l := p.Level(r.other, r.name); l != c.Level {
+			return "judged as in " + r.other.String() + ", " + l.String(), l < c.Level
+		}
 	case c.Level > Ignore && r.fixed != nil && !slices.Equal(c.Values, r.fixed):
 		return "judged by other values, always the same", true
 	case r.judged == AlwaysFails && c.Level < Fail:

@@ -97,8 +97,8 @@ func TestLevels(t *testing.T) {
 		{Container, ManifestFilePresent, Inform, Fail},
 		{Timestamp, SigningCertificatePresent, Fail, Warn},
 		{Timestamp, TSAGeneralNameContentMatch, Fail, Warn},
-		{Signature.Signer(), RevocationDataAvailable, Fail, Fail},
-		{Timestamp.CA(), RevocationDataAvailable, Fail, Warn},
+		{Signature.Signer(), "RevocationDataAvailable", Fail, Fail},
+		{Timestamp.CA(), "RevocationDataAvailable", Fail, Warn},
 		{Signature.Signer(), RevocationFreshnessNextUpdate, Fail, Ignore},
 		{Timestamp.Signer(), RevocationFreshnessNextUpdate, Warn, Ignore},
 		{Product, SignerUse, Fail, Warn},
@@ -273,6 +273,22 @@ func TestAcknowledged(t *testing.T) {
 	}
 	if !slices.ContainsFunc(p.Remarks(), func(r Remark) bool { return r.Constraint == path && r.Level == Fail && r.Laxer }) {
 		t.Errorf("%s is not among the remarks", path)
+	}
+}
+
+// TestFollows: freshness is asked by one level a chain; a file that gives its CA certificates another one is told so.
+func TestFollows(t *testing.T) {
+	text := strings.Replace(minimal(), "SignatureConstraints: {BasicSignatureConstraints: {CACertificate: {",
+		"SignatureConstraints: {BasicSignatureConstraints: {CACertificate: {RevocationFreshnessNextUpdate: WARN, ", 1)
+	p, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Remarks(), func(r Remark) bool {
+		return strings.HasSuffix(r.Constraint, "CACertificate/RevocationFreshnessNextUpdate")
+	})
+	if i < 0 || !p.Remarks()[i].Laxer || !strings.Contains(p.Remarks()[i].Text, "judged as in SignatureConstraints/") {
+		t.Errorf("no remark: %v", p.Remarks())
 	}
 }
 
