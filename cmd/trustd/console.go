@@ -39,7 +39,7 @@ func (d *daemon) openConsole() (*console.Console, error) {
 		return nil, err
 	}
 	cfg := console.Config{
-		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger,
+		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger, Away: away,
 		Certificates: d.certificateViews, Keys: d.keyViews, Tunnels: d.tunnelViews,
 		Expiring: d.expiryViews, Motions: console.Motions{Waiting: d.motionViews, Approve: d.approveAndCarry},
 		EnrolmentURL: "https://" + d.cfg.Enrolment, EnrolmentPin: pin,

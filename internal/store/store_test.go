@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
@@ -213,5 +214,44 @@ func TestMigrated(t *testing.T) {
 		if there, err := db.Migrated(t.Context(), "b"); err != nil || there {
 			t.Errorf("%s: a schema that was never made: %v, %v", name, there, err)
 		}
+	}
+}
+
+// TestInTxIsBounded has another writer keep SQLite's lock: a transaction gives up, and says that it may succeed later.
+func TestInTxIsBounded(t *testing.T) {
+	url := storetest.SQLite(t)
+	db, other := open(t, url), open(t, url)
+	if err := db.Migrate(t.Context(), "things", steps); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	begun := time.Now()
+	if err := db.InTx(t.Context(), increment); !store.Unavailable(err) {
+		t.Errorf("a transaction under another's lock: %v", err)
+	}
+	if took := time.Since(begun); took > 12*time.Second {
+		t.Errorf("it gave up after %v", took)
+	}
+}
+
+// TestUnavailable tells what ends from what stays wrong.
+func TestUnavailable(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if err := db.Migrate(t.Context(), "things", steps); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{`INSERT INTO nowhere (id) VALUES ('x')`, `INSERT INTO thing (id, n) VALUES ('counter', 0)`, `NONSENSE`} {
+			if _, err := db.Exec(text); err == nil || store.Unavailable(err) {
+				t.Errorf("%s: Unavailable(%v) = true", text, err)
+			}
+		}
+	})
+	if store.Unavailable(nil) || store.Unavailable(sql.ErrNoRows) || !store.Unavailable(store.ErrDamaged) {
+		t.Error("no error, no row or damage")
 	}
 }

@@ -73,23 +73,53 @@ func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / 
 
 // WishVersion returns the epoch of this database and the revision of its wish. The epoch is random and made once.
 func (r *Registry) WishVersion(ctx context.Context) (epoch string, revision int64, err error) {
-	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
+	epoch, revision, err = wishVersion(ctx, r.db)
+	if errors.Is(err, errNoEpoch) {
+		err = r.db.InTx(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO revision (name, value) VALUES ('epoch', $1) ON CONFLICT DO NOTHING`, randomEpoch())
+			if err == nil {
+				epoch, revision, err = wishVersion(ctx, tx)
+			}
 			return err
-		}
-		var number int64
-		err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'epoch'`).Scan(&number)
-		if errors.Is(err, sql.ErrNoRows) {
-			number = randomEpoch()
-			_, err = tx.ExecContext(ctx, `INSERT INTO revision (name, value) VALUES ('epoch', $1)`, number)
-		}
-		epoch = epochText(number)
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return "", 0, fmt.Errorf("epoch of the wish: %w", err)
 	}
 	return epoch, revision, nil
+}
+
+var errNoEpoch = errors.New("the database has no epoch yet")
+
+// wishVersion only reads: it needs no lock that somebody else may hold.
+func wishVersion(ctx context.Context, from interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}) (epoch string, revision int64, err error) {
+	rows, err := from.QueryContext(ctx, `SELECT name, value FROM revision WHERE name IN ('wish', 'epoch')`)
+	if err != nil {
+		return "", 0, err
+	}
+	defer rows.Close()
+	found := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var value int64
+		if err := rows.Scan(&name, &value); err != nil {
+			return "", 0, err
+		}
+		found[name] = value
+	}
+	if err := rows.Err(); err != nil {
+		return "", 0, err
+	}
+	number, made := found["epoch"]
+	if _, there := found["wish"]; !there {
+		return "", 0, sql.ErrNoRows
+	}
+	if !made {
+		return "", 0, errNoEpoch
+	}
+	return epochText(number), found["wish"], nil
 }
 
 // NewEpoch gives the database another epoch, since it was found to be older than what a gateway has seen of the epoch
