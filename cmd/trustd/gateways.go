@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/internal/problem"
 	"trustcore/vpn"
 )
 
@@ -205,6 +207,8 @@ func (d *daemon) nextWish(ctx context.Context, name string, have vpn.Applied) (*
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-httpserver.Stopping(ctx):
+			return nil, problem.Refuse(http.StatusServiceUnavailable, "trustd stops: ask again in a moment")
 		case <-timer.C:
 			return d.answer(ctx, name, have)
 		case <-changed:

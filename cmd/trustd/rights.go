@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 	"trustcore/pki"
@@ -126,6 +127,8 @@ func (d *daemon) clients(r *http.Request, _ rights.Holder) (any, error) {
 		}
 		select {
 		case <-ctx.Done():
+			return nil, nil
+		case <-httpserver.Stopping(ctx):
 			return nil, nil
 		case <-ticker.C:
 		}
