@@ -46,6 +46,7 @@ type daemon struct {
 	servers   []httpserver.Server
 	refused   refusals
 	strangers strangers
+	counting  counting
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -81,6 +82,9 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	}
 	d.self = &identity.Renewal{Identity: d.cfg.Identity, Ask: d.renewSelf, Now: time.Now, Logger: d.cfg.Logger}
 	if d.page, err = d.openConsole(); err != nil {
+		return err
+	}
+	if err := errors.Join(metrics.Register(endings{d}), metrics.Register(d.self)); err != nil {
 		return err
 	}
 	return d.listen(ctx, metrics)

@@ -168,6 +168,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := metrics.Register(own); err != nil {
+		return err
+	}
 	servers, err := listen(ctx, cfg, j, own, known, metrics, log)
 	if err != nil {
 		return err
