@@ -144,15 +144,12 @@ func (e expiry) remedyWord() string {
 
 // motionViews lists the motions that wait, oldest first.
 func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
-	all, err := d.registry.Motions(ctx)
+	open, err := d.registry.OpenMotions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var views []console.Motion
-	for _, m := range slices.Backward(all) {
-		if m.State != registry.Submitted {
-			continue
-		}
+	for _, m := range open {
 		view, err := d.motionView(ctx, m)
 		if err != nil {
 			return nil, fmt.Errorf("motion %s: %w", m.ID, err)
@@ -165,7 +162,10 @@ func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
 // motionView shows what a motion is about: the key that it certifies, or the certificates that it changes.
 func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
 	view := console.Motion{Motion: m}
-	if m.Kind == registry.CertifyOfficer {
+	switch m.Kind {
+	case registry.StrikeGateway: // its subject names it
+		return view, nil
+	case registry.CertifyOfficer:
 		var body certifying
 		if err := json.Unmarshal(m.Body, &body); err != nil {
 			return view, err

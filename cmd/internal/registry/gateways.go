@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -20,11 +21,18 @@ type Gateway struct {
 	PublicKey string        // of its hub, "" before the first report
 	Lease     time.Duration // the longest that it may have been given and not given back
 	HeardAt   time.Time     // when it was answered last
+	Struck    bool          // two officers struck it off the list since; it is back when it is answered again
 }
 
-// Gateways returns all of them, by name.
+// Gateways returns those that were not struck off the list, by name.
 func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at FROM gateways ORDER BY name`)
+	all, err := r.EveryGateway(ctx)
+	return slices.DeleteFunc(all, func(g Gateway) bool { return g.Struck }), err
+}
+
+// EveryGateway returns all of them, by name.
+func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at, struck FROM gateways ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
 	}
@@ -33,11 +41,11 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 	for rows.Next() {
 		var g Gateway
 		var seconds int64
-		var heard string
-		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard); err != nil {
+		var heard, struck string
+		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard, &struck); err != nil {
 			return nil, fmt.Errorf("gateways: %w", err)
 		}
-		g.Lease, g.HeardAt = time.Duration(seconds)*time.Second, parseTime(heard)
+		g.Lease, g.HeardAt, g.Struck = time.Duration(seconds)*time.Second, parseTime(heard), struck != ""
 		all = append(all, g)
 	}
 	return all, rows.Err()
@@ -47,7 +55,7 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 // crash forgets no lease that somebody holds.
 func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.Duration) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, lease, heard_at) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO UPDATE SET heard_at = excluded.heard_at,
+		ON CONFLICT (name) DO UPDATE SET heard_at = excluded.heard_at, struck = '',
 		lease = CASE WHEN excluded.lease > gateways.lease THEN excluded.lease ELSE gateways.lease END`,
 		name, wholeSeconds(lease), r.stamp())
 	if err != nil {
@@ -61,11 +69,25 @@ func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.
 func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
-		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at`,
+		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at, struck = ''`,
 		g.Name, g.Epoch, g.Revision, g.Digest, g.PublicKey, wholeSeconds(g.Lease), r.stamp())
 	if err != nil {
 		return fmt.Errorf("gateway %s: %w", g.Name, err)
 	}
+	return nil
+}
+
+// Strike takes a gateway off the list, unless it was answered since it was looked at: how it was then is heardAt.
+func (r *Registry) Strike(ctx context.Context, name string, heardAt time.Time) error {
+	done, err := r.db.ExecContext(ctx, `UPDATE gateways SET struck = $1 WHERE name = $2 AND heard_at = $3 AND struck = ''`,
+		r.stamp(), name, heardAt.UTC().Format(timeFormat))
+	if err != nil {
+		return fmt.Errorf("gateway %s: %w", name, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, refuse("gateway %s was heard at this moment, or is not on the list", name))
+	}
+	r.announce()
 	return nil
 }
 
