@@ -136,6 +136,8 @@ func (e expiry) remedyWord() string {
 		return "officer"
 	case e.Kind == registry.EndOfToken:
 		return "token"
+	case e.Kind == endOfMechanism:
+		return "mechanism"
 	case e.Kind == registry.EndOfAuthorisation, e.Cut == string(pki.CutByAuthorisation):
 		return "authorisation"
 	}
