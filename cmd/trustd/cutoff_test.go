@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -24,15 +25,15 @@ import (
 
 // site is where a real vpnd runs: a network of its own, from which trustd is reached over one line.
 type site struct {
-	*outside
+	*world
 	space *namespace.Namespace
 	line  *line
 }
 
 // line carries connections to trustd until it is cut.
 type line struct {
-	listener net.Listener // inside
-	to       string
+	listener net.Listener  // inside
+	to       func() string // where trustd is now
 
 	mu    sync.Mutex
 	cut   bool       // guarded by mu
@@ -45,7 +46,7 @@ func (l *line) serve() {
 		if err != nil {
 			return
 		}
-		outer, err := net.Dial("tcp", l.to)
+		outer, err := net.Dial("tcp", l.to())
 		if err != nil || !l.keep(inner, outer) {
 			_ = inner.Close() // cut off
 			if err == nil {
@@ -76,44 +77,57 @@ func (l *line) set(cut bool) {
 	l.conns = nil
 }
 
-// newSite runs trustd, and vpnd as a process.
-func newSite(t *testing.T, lease time.Duration) *site {
-	t.Helper()
-	if err := namespace.Available(); err != nil {
-		t.Skip(err)
-	}
-	s := &site{outside: newWithoutGateway(t, func(c *Config) { c.Tunnel.Lease = lease })}
+// newSite runs vpnd as a process.
+func newSite(o *outside) *site {
+	o.t.Helper()
+	s := &site{world: o.world, line: &line{to: func() string { return o.port("admin") }}}
 	var err error
 	s.space, err = namespace.New(namespace.Link{})
 	s.must(err)
-	t.Cleanup(func() { s.must(s.space.Close()) })
-	s.line = &line{to: s.port("admin")}
+	s.t.Cleanup(func() { s.must(s.space.Close()) })
 	s.must(s.space.Do(func() (err error) {
 		s.line.listener, err = net.Listen("tcp", "127.0.0.1:0")
 		return err
 	}))
-	t.Cleanup(func() { _ = s.line.listener.Close(); s.line.set(true) })
+	s.t.Cleanup(func() { _ = s.line.listener.Close(); s.line.set(true) })
 	go s.line.serve()
 	s.startGateway()
 	return s
 }
 
-// startGateway runs the program vpnd, of TRUSTCORE_BIN or built now.
+var vpnd struct {
+	once    sync.Once
+	program string
+}
+
+// gatewayProgram is vpnd, of TRUSTCORE_BIN or built now.
+func gatewayProgram(t testing.TB) string {
+	t.Helper()
+	vpnd.once.Do(func() {
+		vpnd.program = filepath.Join(os.Getenv("TRUSTCORE_BIN"), "vpnd")
+		if os.Getenv("TRUSTCORE_BIN") != "" {
+			return
+		}
+		dir, err := os.MkdirTemp("", "vpnd-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		vpnd.program = filepath.Join(dir, "vpnd")
+		if out, err := exec.Command("go", "build", "-o", vpnd.program, "trustcore/cmd/vpnd").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+	return vpnd.program
+}
+
+// startGateway runs vpnd.
 func (s *site) startGateway() {
 	s.t.Helper()
-	program := filepath.Join(os.Getenv("TRUSTCORE_BIN"), "vpnd")
-	if os.Getenv("TRUSTCORE_BIN") == "" {
-		program = filepath.Join(s.dir, "vpnd")
-		out, err := exec.CommandContext(s.t.Context(), "go", "build", "-o", program, "trustcore/cmd/vpnd").CombinedOutput()
-		if err != nil {
-			s.t.Fatalf("%v\n%s", err, out)
-		}
-	}
 	id, file := s.identity("vpnd"), filepath.Join(s.dir, "vpnd.yaml")
 	s.must(os.WriteFile(file, fmt.Appendf(nil, "interface: tc-cut\nlisten_port: 51820\naddresses: [10.64.0.1/32]\nstate_dir: %s\n"+
 		"trustd: https://%s\noperations: 127.0.0.1:9104\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
 		filepath.Join(s.dir, "vpnd-state"), s.line.listener.Addr(), id.Certificate, id.Key, id.CA), 0o600))
-	cmd := exec.Command(program, "--config", file)
+	cmd := exec.Command(gatewayProgram(s.t), "--config", file)
 	log, err := os.Create(filepath.Join(s.dir, "vpnd.log"))
 	s.must(err)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -128,6 +142,19 @@ func (s *site) startGateway() {
 		}
 		_ = log.Close()
 	})
+}
+
+// firewall is what the kernel's firewall has there now.
+func (s *site) firewall() string {
+	s.t.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command("nft", "list", "ruleset")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	s.must(s.space.Start(cmd))
+	if err := cmd.Wait(); err != nil {
+		s.t.Fatalf("nft: %v %s", err, out.String())
+	}
+	return out.String()
 }
 
 // echo serves behind the tunnel, at an address that is there while the tunnel is.
@@ -186,25 +213,29 @@ func inside(ctx context.Context, tunnel *office.Tunnel, service netip.AddrPort) 
 func TestOrderOffWhileTheGatewayIsCutOff(t *testing.T) {
 	t.Parallel()
 	const lease = vpn.MinLease
-	s := newSite(t, lease)
+	if err := namespace.Available(); err != nil {
+		t.Skip(err)
+	}
+	o := newWithoutGateway(t, func(c *Config) { c.Tunnel.Lease = lease })
+	s := newSite(o)
 	service := s.cfg.Tunnel.Services[0].Addr
 	s.echo(service)
-	s.decide("ZU-1", activationOf("ZU-1", "", both, ezd, key("seal", ""), inYears(2)))
+	o.decide("ZU-1", activationOf("ZU-1", "", both, ezd, key("seal", ""), inYears(2)))
 	private, err := vpn.GeneratePrivateKey()
 	s.must(err)
-	tunnel := s.up(private, s.enrolWith(private, "um-nowe", "ZU-1"))
-	s.await("the tunnel", func() bool { return inside(t.Context(), tunnel, service) })
+	tunnel := s.up(private, o.enrolWith(private, "um-nowe", "ZU-1"))
+	o.await("the tunnel", func() bool { return inside(t.Context(), tunnel, service) })
 
 	s.line.set(true)
 	cut := time.Now()
-	s.takeAway("ZZ-1")
+	o.takeAway("ZZ-1")
 	if !inside(t.Context(), tunnel, service) {
 		t.Error("within its lease a gateway that is cut off lets nobody in")
 	}
 	var waiting string
 	refused := time.Duration(0)
-	s.await("the order's end", func() bool {
-		rec := s.order("ZZ-1") // before the probe: what is said of the order must be so afterwards
+	o.await("the order's end", func() bool {
+		rec := o.order("ZZ-1") // before the probe: what is said of the order must be so afterwards
 		done := rec.State == registry.CarriedOut
 		if rec.Waiting != "" {
 			waiting = rec.Waiting
@@ -230,7 +261,7 @@ func TestOrderOffWhileTheGatewayIsCutOff(t *testing.T) {
 	t.Logf("after the cut: refused at %v, carried out at %v", refused.Round(time.Second), carriedOut.Round(time.Second))
 
 	s.line.set(false)
-	s.await("a report", func() bool { return s.gateways.quiet(s.listed("vpnd")) < 5*time.Second })
+	o.await("a report", func() bool { return s.gateways.quiet(s.listed("vpnd")) < 5*time.Second })
 	if inside(t.Context(), tunnel, service) {
 		t.Error("the office gets in after the cut is mended")
 	}
