@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
-	"trustcore/verify/path"
+	"trustcore/verify/judge"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -20,7 +21,7 @@ import (
 type Config struct {
 	Lists    func() *trustlist.Snapshot // those in force; asked once a document
 	Gatherer *evidence.Gatherer         // fetches what documents lack; nil fetches nothing
-	Cache    *path.Cache                // nil remembers nothing
+	Cache    *cache.Cache               // nil remembers nothing
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
@@ -50,6 +51,7 @@ type Request struct {
 	Policy   *Policy              // nil is the Verifier's
 	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
 	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
+	Found    func(*Evidence)      // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
 // Fault is a mistake of ours that a document brought to light. It says nothing of what is inside; Stack is for
@@ -111,6 +113,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
 		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
 	}
+	if r.Found != nil {
+		r.Found(ev)
+	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
 	return Judge(b, doc, ev, policy, v.time(r))
 }
@@ -148,8 +153,8 @@ func (r *Report) unread(why string) {
 	if len(r.Signatures) > 0 {
 		return
 	}
-	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why}, Qualification: "N/A",
+	s := SignatureReport{Indication: Indeterminate, SubIndication: judge.Generic, Reasons: []string{why}, Qualification: "N/A",
 		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
-	s.Sentence = explain(&s)
+	s.Sentence = explain(&s, told{})
 	r.Signatures = append(r.Signatures, s)
 }

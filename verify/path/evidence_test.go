@@ -1,10 +1,7 @@
 package path_test
 
 import (
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/asn1"
-	"math/big"
 	"testing"
 	"time"
 
@@ -37,155 +34,17 @@ func says(t *testing.T, e, issuer *entity, status int, this, next, revoked time.
 	return response
 }
 
-// lists makes a CRL with times of its own; a zero next leaves nextUpdate out, which the library does not.
-func lists(t *testing.T, issuer *entity, this, next time.Time) *revocation.CRL {
-	t.Helper()
-	template := &x509.RevocationList{Number: big.NewInt(serial.Add(1)), ThisUpdate: this, NextUpdate: this.Add(time.Hour)}
-	if !next.IsZero() {
-		template.NextUpdate = next
-	}
-	der, err := x509.CreateRevocationList(rand.Reader, template, issuer.std, issuer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if next.IsZero() {
-		der = withoutNextUpdate(t, der, issuer)
-	}
-	crl, err := revocation.ParseCRL(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return crl
-}
-
-// withoutNextUpdate takes the field out and signs anew.
-func withoutNextUpdate(t *testing.T, der []byte, issuer *entity) []byte {
-	t.Helper()
-	var whole struct {
-		TBS struct {
-			Version    int
-			Algorithm  asn1.RawValue
-			Issuer     asn1.RawValue
-			ThisUpdate time.Time
-			NextUpdate time.Time     `asn1:"optional"`
-			Extensions asn1.RawValue `asn1:"optional,tag:0"`
-		}
-		Algorithm asn1.RawValue
-		Value     asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(der, &whole); err != nil {
-		t.Fatal(err)
-	}
-	tbs, err := asn1.Marshal(struct {
-		Version    int
-		Algorithm  asn1.RawValue
-		Issuer     asn1.RawValue
-		ThisUpdate time.Time
-		Extensions asn1.RawValue
-	}{whole.TBS.Version, whole.TBS.Algorithm, whole.TBS.Issuer, whole.TBS.ThisUpdate, whole.TBS.Extensions})
-	if err != nil {
-		t.Fatal(err)
-	}
-	value := sign(t, issuer, tbs)
-	der, err = asn1.Marshal(struct {
-		TBS       asn1.RawValue
-		Algorithm asn1.RawValue
-		Value     asn1.BitString
-	}{asn1.RawValue{FullBytes: tbs}, whole.Algorithm, asn1.BitString{Bytes: value, BitLength: 8 * len(value)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-// TestEvidenceReadInHindsight judges at a day of the past by what is known now.
-func TestEvidenceReadInHindsight(t *testing.T) {
-	root := mint(t, nil, "root", nil, ca)
-	leaf := mint(t, root, "leaf", nil)
-	at, never := now.AddDate(0, -1, 0), time.Time{}
-	hour, anyAge := time.Hour, revocation.AnyAge
-	good := func(this, next time.Time) []*revocation.Response {
-		return []*revocation.Response{says(t, leaf, root, ocsp.Good, this, next, never)}
-	}
-	revoked := func(when time.Time) []*revocation.Response {
-		return []*revocation.Response{says(t, leaf, root, ocsp.Revoked, now.Add(-time.Hour), now.Add(time.Hour), when)}
-	}
-	for _, test := range []struct {
-		name   string
-		answer []*revocation.Response
-		crl    *revocation.CRL
-		ask    func(*path.RevocationRule)
-		want   path.Code
-		code   revocation.Code
-	}{
-		{name: "from after it", answer: good(at.Add(time.Hour), at.Add(2*time.Hour))},
-		{name: "from before it, still serving", answer: good(at.Add(-time.Hour), at.Add(time.Hour))},
-		{name: "run out before it", answer: good(at.Add(-2*time.Hour), at.Add(-time.Hour)), want: path.RevocationUnknown, code: revocation.Stale},
-		{name: "without nextUpdate, of five seconds before", answer: good(at.Add(-5*time.Second), never)},
-		{name: "without nextUpdate, of a day before", answer: good(at.Add(-24*time.Hour), never)},
-		{name: "without nextUpdate, of more", answer: good(at.Add(-24*time.Hour-time.Second), never), want: path.RevocationUnknown, code: revocation.NoNextUpdate},
-		{name: "without nextUpdate, from after it", answer: good(at.Add(time.Second), never)},
-		{name: "without nextUpdate, the rule allows an hour", answer: good(at.Add(-time.Hour), never), ask: func(r *path.RevocationRule) { r.WithoutNextUpdate = hour }},
-		{name: "without nextUpdate, and no more", answer: good(at.Add(-time.Hour-time.Second), never), ask: func(r *path.RevocationRule) { r.WithoutNextUpdate = hour },
-			want: path.RevocationUnknown, code: revocation.NoNextUpdate},
-		{name: "list without nextUpdate", crl: lists(t, root, at.Add(-time.Hour), never)},
-		{name: "old list without nextUpdate", crl: lists(t, root, at.AddDate(0, 0, -2), never), want: path.RevocationUnknown, code: revocation.NoNextUpdate},
-		{name: "list that ran out", crl: lists(t, root, at.AddDate(0, 0, -2), at.AddDate(0, 0, -1)), want: path.RevocationUnknown, code: revocation.Stale},
-		{name: "not fresh, though still serving", answer: good(at.Add(-time.Hour), at.Add(time.Hour)), ask: func(r *path.RevocationRule) { r.Freshness = &hour },
-			want: path.RevocationUnknown, code: revocation.NotFresh},
-		{name: "of any age", answer: good(at.AddDate(0, -2, 0), at.AddDate(0, -1, -20)), ask: func(r *path.RevocationRule) { r.Freshness = &anyAge }},
-		{name: "revoked before it", answer: revoked(at), want: path.Revoked},
-		{name: "revoked after it", answer: revoked(at.Add(time.Second))},
-		{name: "revoked after it, in a weak answer", answer: revoked(at.Add(time.Second)), ask: refuseAll, want: path.WeakEvidence, code: revocation.WeakAlgorithm},
-		{name: "revoked before it, in a weak answer", answer: revoked(at), ask: refuseAll, want: path.Revoked},
-		{name: "weak", answer: good(at.Add(time.Hour), at.Add(2*time.Hour)), ask: refuseAll, want: path.WeakEvidence, code: revocation.WeakAlgorithm},
-		{name: "weak list", crl: lists(t, root, at.Add(time.Hour), at.Add(2*time.Hour)), ask: refuseAll, want: path.WeakEvidence, code: revocation.WeakAlgorithm},
-		{name: "run out and weak", answer: good(at.Add(-2*time.Hour), at.Add(-time.Hour)), ask: refuseAll, want: path.RevocationUnknown, code: revocation.Stale},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			rule := evidence(true, test.answer)
-			if test.crl != nil {
-				rule = evidence(true, nil, test.crl)
-			}
-			rule.KnownUntil = now
-			if test.ask != nil {
-				test.ask(rule)
-			}
-			r := validate(path.Request{Target: leaf.cert, Anchors: anchors(t, root), Time: at, Revocation: rule})
-			wantCode(t, r, test.want)
-			if got := r.Revocation[0]; test.code != "" && (got.Status != revocation.Invalid || got.Code != test.code) {
-				t.Errorf("%s %q %s", got.Status, got.Code, got.Detail)
-			}
-			if sub := r.Reason().SubIndication(); test.want == path.WeakEvidence && sub != "CRYPTO_CONSTRAINTS_FAILURE_NO_POE" {
-				t.Errorf("sub-indication %s", sub)
-			}
-		})
-	}
-}
-
-func refuseAll(r *path.RevocationRule) {
-	r.Acceptable = func(revocation.Use) (bool, string) { return false, "weak" }
-}
-
-// TestAlgorithmsOfEvidence are judged like those of certificates where the rule does not say otherwise, at the end of what is
-// known: nothing proves that the evidence is older.
+// TestAlgorithmsOfEvidence are judged like those of certificates where the rule does not say otherwise.
 func TestAlgorithmsOfEvidence(t *testing.T) {
 	root := mint(t, nil, "root", nil, ca)
 	leaf := mint(t, root, "leaf", nil)
-	at := now.AddDate(0, -1, 0)
-	end := at.AddDate(0, 0, 7) // of the algorithm
-	request := path.Request{Target: leaf.cert, Anchors: anchors(t, root), Time: at,
-		Algorithm: func(name string, bits int, t time.Time) (bool, string) { return !t.After(end), name }}
-	rule := evidence(true, nil, lists(t, root, at.Add(-time.Minute), at.Add(time.Hour)))
-	request.Revocation = rule
-	wantCode(t, validate(request), path.OK)
-	rule.KnownUntil = now
+	asked := 0
+	request := path.Request{Target: leaf.cert, Anchors: anchors(t, root), Revocation: evidence(true, nil, list(t, root, nil)),
+		Algorithm: func(name string, _ int, _ time.Time) (bool, string) { asked++; return asked < 3, name }} // certificate, key, then the list
 	wantCode(t, validate(request), path.WeakEvidence)
-	rule.KnownUntil = end
-	wantCode(t, validate(request), path.OK)
-	rule.KnownUntil = now
 	var object [32]byte
-	rule.Acceptable = func(u revocation.Use) (bool, string) { object = u.Object; return true, "" }
+	request.Revocation.Acceptable = func(u revocation.Use) (bool, string) { object = u.Object; return true, "" }
+	asked = 0
 	r := validate(request)
 	wantCode(t, r, path.OK)
 	if object == [32]byte{} || object != r.Revocation[0].Evidence[0] {
