@@ -255,3 +255,37 @@ func TestUnavailable(t *testing.T) {
 		t.Error("no error, no row or damage")
 	}
 }
+
+// TestNothingIsWrittenIntoADamagedFile damages the file so that the pages in memory still serve: a change would make it worse.
+func TestNothingIsWrittenIntoADamagedFile(t *testing.T) {
+	url := storetest.SQLite(t)
+	db := open(t, url)
+	if err := db.Migrate(t.Context(), "things", steps); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(url, "sqlite://")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- db.Watch(ctx) }()
+	// Of the last page, which is of a table that the change does not touch.
+	if err := os.WriteFile(path, append(good[:len(good)-4096:len(good)-4096], make([]byte, 4096)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for db.Writable() == nil {
+		<-time.After(10 * time.Millisecond)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := db.InTx(t.Context(), func(*sql.Tx) error { return nil }); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("written into a damaged file: %v", err)
+	}
+}
