@@ -128,9 +128,15 @@ func TestAuditAcceptLoss(t *testing.T) {
 // one that stayed behind is another log.
 func TestAuditOfAMovedState(t *testing.T) {
 	from, _ := auditState(t, 2)
-	for name, text := range map[string]string{"trustd.yaml": fmt.Sprintf("state_dir: %s\ndatabase: sqlite://%s\n", from+"/trustd", from+"/trustd/trustcore.db"),
-		"trustctl.yaml": fmt.Sprintf("version: %d\nfolder: %s\ntrustd: https://127.0.0.1:8440\nmode: netstack\nport_base: 8440\n", stateVersion, from)} {
-		if err := errors.Join(os.MkdirAll(filepath.Join(from, "config"), 0o700), os.WriteFile(filepath.Join(from, "config", name), []byte(text), 0o600)); err != nil {
+	if err := os.Mkdir(filepath.Join(from, "config"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"trustd.yaml": fmt.Sprintf("state_dir: %s/trustd\ndatabase: sqlite://%s/trustd/trustcore.db\n", from, from),
+		"trustctl.yaml": fmt.Sprintf("version: %d\nfolder: %s\ntrustd: https://127.0.0.1:8440\nmode: netstack\nport_base: 8440\n",
+			stateVersion, from),
+	} {
+		if err := os.WriteFile(filepath.Join(from, "config", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,8 @@ func motionCommand() *cobra.Command {
 	var f officerFlags
 	c := f.group("motion", "List, approve and reject what officers propose",
 		`A motion asks for something that two officers decide together: to revoke certificates, to release them from a
-suspension, to certify an officer, to strike a VPN gateway off the list that is gone for ever. It waits a week for another officer than the one who proposed it.
+suspension, to certify an officer, to strike a VPN gateway off the list that is gone for ever. It waits a week for another
+officer than the one who proposed it.
 
   trustctl motion list
   trustctl motion approve M-ABCDEFGHIJ --as officer-2

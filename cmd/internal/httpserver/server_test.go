@@ -291,11 +291,12 @@ func TestStopEndsWhatIsHeldOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Server{Name: "test", Listener: listener, Logger: slog.New(slog.DiscardHandler), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := Server{Name: "test", Listener: listener, Logger: slog.New(slog.DiscardHandler)}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(begun)
 		<-Stopping(r.Context())
 		w.WriteHeader(http.StatusNoContent)
-	})}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
