@@ -124,8 +124,8 @@ func gatewayProgram(t testing.TB) string {
 func (s *site) startGateway() {
 	s.t.Helper()
 	id, file := s.identity("vpnd"), filepath.Join(s.dir, "vpnd.yaml")
-	s.must(os.WriteFile(file, fmt.Appendf(nil, "interface: tc-cut\nlisten_port: 51820\naddresses: [10.64.0.1/32]\nstate_dir: %s\n"+
-		"trustd: https://%s\noperations: 127.0.0.1:9104\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
+	s.must(os.WriteFile(file, fmt.Appendf(nil, "interface: tc-cut\nlisten_port: 51820\naddresses: [10.64.0.1/32]\nstate_dir: %q\n"+
+		"trustd: https://%s\noperations: 127.0.0.1:9104\nreconcile: 1s\nidentity: {certificate: %q, key: %q, ca: %q}\n",
 		filepath.Join(s.dir, "vpnd-state"), s.line.listener.Addr(), id.Certificate, id.Key, id.CA), 0o600))
 	cmd := exec.Command(gatewayProgram(s.t), "--config", file)
 	log, err := os.Create(filepath.Join(s.dir, "vpnd.log"))
