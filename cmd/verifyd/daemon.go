@@ -168,6 +168,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := metrics.Register(own); err != nil {
+		return err
+	}
 	servers, err := listen(ctx, cfg, j, own, known, metrics, log)
 	if err != nil {
 		return err
@@ -216,10 +219,11 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: validation, Logger: log,
+	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Logger: log,
 		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
+	service.Handler = j.trust.protect(service.Door(), validation)
 	if known != nil {
-		service.Handler = known.protect(service, validation)
+		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j.trust, own, known, validation, metrics).Handler(about)
