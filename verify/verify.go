@@ -16,6 +16,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/asic"
 	"trustcore/verify/cades"
+	"trustcore/verify/ers"
 	"trustcore/verify/pades"
 	"trustcore/verify/signature"
 	"trustcore/verify/xades"
@@ -25,7 +26,7 @@ import (
 const MaxDocument = 256 << 20
 
 // ErrUnknownFormat tells that the content is of no format that can hold a signature.
-var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF or ASiC document: nothing in it can be verified")
+var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF, ASiC document or evidence record: nothing in it can be verified")
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
 // detached signature may be about; for one that is of no interest they are left unread.
@@ -46,6 +47,8 @@ func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signa
 		return doc, err
 	case containerCMS:
 		return cades.Open(b, data, detached)
+	case containerRecord:
+		return ers.Open(b, data, detached)
 	case containerEmpty:
 		return nil, errors.New("the file is empty")
 	}
@@ -61,6 +64,7 @@ const (
 	containerZIP
 	containerXML
 	containerCMS
+	containerRecord
 )
 
 // headerWindow is how far into a file the header of a PDF may stand (ISO 32000-1, annex H note 13).
@@ -76,6 +80,8 @@ func recognise(data []byte) container {
 		return containerZIP
 	case cades.Looks(head):
 		return containerCMS // also one that holds a PDF, whose header is allowed to stand somewhat later
+	case ers.Looks(head):
+		return containerRecord
 	case bytes.Contains(head, []byte("%PDF-")):
 		return containerPDF
 	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
