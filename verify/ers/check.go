@@ -164,10 +164,11 @@ func (c *checker) agree(chain *chain, a *archived, t *timestamp.Token) error {
 		return fmt.Errorf("a chain uses %s and %s", chain.hash, a.hash)
 	case imprint != a.hash:
 		return fmt.Errorf("a hash tree by %s is time-stamped by %s", a.hash, imprint)
-	case c.rec.listed != nil && !c.rec.listed[a.hash]:
-		return fmt.Errorf("%s is not among its digestAlgorithms (RFC 4998 3.1)", a.hash)
 	case uneven(a.tree, a.hash):
 		return fmt.Errorf("a hash tree has a value that is no digest by %s", a.hash)
+	}
+	if c.rec.listed != nil && !c.rec.listed[a.hash] {
+		c.fail(fmt.Errorf("%s is not among its digestAlgorithms (RFC 4998 3.1)", a.hash))
 	}
 	if a.tree == nil {
 		a.tree = [][][]byte{{t.Info.Imprint}}

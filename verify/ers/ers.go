@@ -109,7 +109,8 @@ func file(b *budget.Budget, f signature.Detached) (Object, error) {
 		if err != nil {
 			return Object{}, err
 		}
-		o.Digest, o.Canonical, o.Covers = content.Digest, canonical(b, f.Content), [][32]byte{[32]byte(sum)}
+		o.Digest, o.Covers = content.Digest, [][32]byte{[32]byte(sum)}
+		o.Canonical = CanonicalXML(b, func() ([]byte, error) { return f.Content, nil })
 		return o, nil
 	}
 	o.Digest = func(h algorithm.Hash) ([]byte, error) {
@@ -124,15 +125,19 @@ func file(b *budget.Budget, f signature.Detached) (Object, error) {
 	return o, nil
 }
 
-// canonical digests the canonical form of content, where that is XML.
-func canonical(b *budget.Budget, content []byte) func(algorithm.Hash, xmldsig.Canonicalization) ([]byte, error) {
+// CanonicalXML is an Object's Canonical for octets that may be XML; read is asked for them once.
+func CanonicalXML(b *budget.Budget, read func() ([]byte, error)) func(algorithm.Hash, xmldsig.Canonicalization) ([]byte, error) {
 	var doc *xmldsig.Document
+	var failed error
 	return func(h algorithm.Hash, m xmldsig.Canonicalization) ([]byte, error) {
-		if doc == nil {
-			var err error
-			if doc, err = xmldsig.Parse(content, xmldsig.Limits{Budget: b}); err != nil {
-				return nil, err
+		if doc == nil && failed == nil {
+			var content []byte
+			if content, failed = read(); failed == nil {
+				doc, failed = xmldsig.Parse(content, xmldsig.Limits{Budget: b})
 			}
+		}
+		if failed != nil {
+			return nil, failed
 		}
 		state := h.New()
 		if err := doc.WholeDocument().Canonical(signerinfo.Spending(b, state), m); err != nil {
