@@ -120,7 +120,7 @@ func TestRecords(t *testing.T) {
 			"alone ill-formed: " + ersManifest + `: "umowa.txt" is named twice umowa.txt=true/true umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=true/true.`},
 		{"manifest of a signature", "e", []entry{umowa, zalacz, ers, {"META-INF/ASiCManifest.xml", both.content}},
 			"alone orphan=false/false orphan=false/false."},
-		{"no record", "e", []entry{umowa, zalacz, {ersFile, "0\x01\x00"}, both}, "alone ill-formed: evidence record: no EvidenceRecord in DER, or octets follow it."},
+		{"no record", "e", []entry{umowa, zalacz, {ersFile, "0\x01\x00"}, both}, "alone ill-formed: evidence record: no version 1 with its digest algorithms."},
 		{"no data object", "e", []entry{ers, both}, "alone ill-formed: the container holds no data object umowa.txt=false/false " +
 			"za%C5%82%C4%85cznik%201.txt=false/false orphan=false/false orphan=false/false."},
 
