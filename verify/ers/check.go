@@ -276,30 +276,32 @@ func (c *checker) treeRenewal(chain *chain, a *archived, t *timestamp.Token) {
 		return
 	}
 	group := newGroup(a.tree[0])
-	if chain.form != nil { // RFC 6283 4.2.2: the sequence is a member of the group itself
-		t.Imprint = group.take(sequence)
+	// RFC 6283 4.2.2: the sequence is a member of the group itself.
+	inGroup := chain.form == nil || group.take(sequence)
+	switch some, all := c.renewed(chain, group, sequence); {
+	case !all || !inGroup:
+		t.Imprint = false
+	case !some:
+		t.Found, t.Imprint = false, false
+	case c.budget.Hold(sha256.Size*(len(c.out.Covers)+len(c.tokens))) == nil:
+		t.Covers, t.CoversSignature = slices.Concat(c.out.Covers, c.tokens), c.out.CoversSignature
 	}
-	t.Found = false
+}
+
+// renewed tells whether a group has some, and all, of the objects that the record is about.
+func (c *checker) renewed(chain *chain, group *group, sequence []byte) (some, all bool) {
+	all = true
 	for _, o := range c.objects {
 		if !o.intact {
 			continue
 		}
-		t.Found = true
 		sum, err := o.digest(chain, o.canonical)
 		if err == nil && chain.form == nil { // RFC 4998 5.2: each member is H(h(i) + ha(i)), in this order
 			sum = chain.hash.Sum(sum, sequence)
 		}
-		t.Imprint = t.Imprint && err == nil && group.take(sum)
+		some, all = true, all && err == nil && group.take(sum)
 	}
-	switch t.Found = t.Found || !t.Imprint; {
-	case !t.Found:
-		t.Imprint = false
-	case t.Imprint:
-		if c.budget.Hold(sha256.Size*(len(c.out.Covers)+len(c.tokens))) == nil {
-			t.Covers = slices.Concat(c.out.Covers, c.tokens)
-		}
-		t.CoversSignature = c.out.CoversSignature
-	}
+	return some, all
 }
 
 func (c *checker) digest(h algorithm.Hash, write func(io.Writer) error) ([]byte, error) {
@@ -322,7 +324,7 @@ func (c *checker) keep(a *archived, t *timestamp.Token) error {
 	t.Certificates = append(append(t.Certificates, a.certificates...), c.rec.certificates...)
 	t.CRLs = append(append(t.CRLs, a.crls...), c.rec.crls...)
 	t.OCSPs = append(append(t.OCSPs, a.ocsps...), c.rec.ocsps...)
-	return nil
+	return c.budget.Hold(sliceOctets * (len(t.Certificates) + len(t.CRLs) + len(t.OCSPs)))
 }
 
 // group is the first list of a hash tree.

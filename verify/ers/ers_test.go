@@ -2,9 +2,16 @@ package ers_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
+	"trustcore/internal/cms"
+	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/ers"
 	"trustcore/verify/signature"
@@ -102,5 +109,92 @@ func TestLooks(t *testing.T) {
 		if got := ers.Looks([]byte(text)); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+// TestCanonical: RFC 6283 digests XML in canonical form, and a renewal has to keep to the form.
+func TestCanonical(t *testing.T) {
+	plain, form := []byte("<?xml version='1.0'?>\n<a  b='1'/>"), []byte(`<a b="1"></a>`)
+	open := func(r *rec, content []byte) *signature.EvidenceRecord {
+		record := r.encode()
+		files := []signature.Detached{{Name: "a.xml", Content: content}}
+		doc, err := ers.Open(budget.New(t.Context(), len(record)), record, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc.EvidenceRecords[0]
+	}
+	for _, c := range []struct {
+		name    string
+		record  *rec
+		content []byte
+		want    string
+	}{
+		{"canonical form", newRecord(t, true).first(form), plain, ""},
+		{"octets", newRecord(t, true).first(plain), plain, ""},
+		{"RFC 4998 knows none", newRecord(t, false).first(form), plain, "a.xml not found"},
+		{"another document", newRecord(t, true).first(form), []byte("<a b='2'/>"), "a.xml not found"},
+		{"no XML", newRecord(t, true).first(form), []byte("<a"), "a.xml not found"},
+		{"renewed", newRecord(t, true).first(form).rehash(algorithm.SHA512, form), plain, ""},
+		{"renewed by its octets", newRecord(t, true).first(form).rehash(algorithm.SHA512, plain), plain, "time-stamp 1: imprint"},
+	} {
+		if f := fault(open(c.record, c.content)); f != c.want {
+			t.Errorf("%s: %q, want %q", c.name, f, c.want)
+		}
+	}
+}
+
+// TestObjects: an object that is absent, or can't be digested, accuses nobody and proves nothing.
+func TestObjects(t *testing.T) {
+	record := newRecord(t, true).first(contract).encode()
+	for text, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"absent":    {fmt.Errorf("here: %w", ers.ErrAbsent), "contract not found"},
+		"unchecked": {errors.New("no such algorithm"), "contract unchecked: no such algorithm"},
+	} {
+		failing := func(algorithm.Hash) ([]byte, error) { return nil, c.err }
+		byForm := func(algorithm.Hash, xmldsig.Canonicalization) ([]byte, error) { return nil, c.err }
+		for name, o := range map[string]ers.Object{"octets": {Digest: failing}, "form": {Canonical: byForm}} {
+			o.Name, o.Named, o.Covers, o.Signature = "contract", true, [][32]byte{{}}, true
+			r := ers.Parse(budget.New(t.Context(), len(record)), record, o)
+			if f := fault(r); f != c.want || proves(r) {
+				t.Errorf("%s, %s: %q, proves %v", text, name, f, proves(r))
+			}
+		}
+	}
+}
+
+// TestEvidence: certificates beside the chains find the signer of a token, but no time-stamp covers them; those in the
+// time-stamp of RFC 6283 are covered by its renewal.
+func TestEvidence(t *testing.T) {
+	r := newRecord(t, false)
+	r.bare = true
+	r.first(contract)
+	if f := fault(parse(r.encode(), contract)); !strings.HasPrefix(f, "time-stamp 0 is not intact") {
+		t.Errorf("without its certificate: %q", f)
+	}
+	r.renew()
+	r.infos = cms.NewAttribute(cms.OIDCertificateValues, derSequence(r.tsu.Cert.Raw)).Raw
+	got := parse(r.encode(), contract)
+	if f := fault(got); f != "" {
+		t.Fatalf("cryptoInfos: %s", f)
+	}
+	certificate := sha256.Sum256(r.tsu.Cert.Raw)
+	if slices.Contains(got.Timestamps[1].Covers, certificate) || len(got.Timestamps[1].Certificates) != 1 {
+		t.Error("cryptoInfos are covered, or not there")
+	}
+	x := newRecord(t, true)
+	x.bare = true
+	x.information = `<CryptographicInformationList><CryptographicInformation Order="1" Type="CERT">` +
+		base64.StdEncoding.EncodeToString(x.tsu.Cert.Raw) + `</CryptographicInformation></CryptographicInformationList>`
+	x.first(contract).renew()
+	got = parse(x.encode(), contract)
+	if f := fault(got); f != "" {
+		t.Fatalf("CryptographicInformation: %s", f)
+	}
+	if certificate = sha256.Sum256(x.tsu.Cert.Raw); !slices.Contains(got.Timestamps[1].Covers, certificate) {
+		t.Error("CryptographicInformation is not covered by the renewal")
 	}
 }

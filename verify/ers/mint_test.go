@@ -45,6 +45,10 @@ type rec struct {
 	listed []algorithm.Hash // digestAlgorithms
 	// orders are the Order attributes of chains, where they are not 1, 2, 3.
 	orders []int
+	bare   bool   // tokens without certificates
+	infos  []byte // an attribute of cryptoInfos
+	// information stands beside each token in XML.
+	information string
 }
 
 var start = time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -109,7 +113,7 @@ func (r *rec) stamp(h algorithm.Hash, a *ats) *ats {
 	}
 	token, err := cms.SignTimestamp(cms.TimestampConfig{
 		Signer: r.tsu.Key, Certificate: r.tsu.Cert.Raw, Hash: crypto.SHA256, Policy: cmstest.Policy,
-		HashAlgorithm: identifier(r.t, h), Imprint: root, Serial: big.NewInt(1), Time: a.at,
+		OmitCertificates: r.bare, HashAlgorithm: identifier(r.t, h), Imprint: root, Serial: big.NewInt(1), Time: a.at,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -144,7 +148,7 @@ func (r *rec) content(a *ats) []byte {
 	if !r.xml {
 		return a.token
 	}
-	return []byte(strings.Replace(timestampElement(a), "<TimeStamp>", `<TimeStamp xmlns="`+ers.Namespace+`">`, 1))
+	return []byte(strings.Replace(r.timestampElement(a), "<TimeStamp>", `<TimeStamp xmlns="`+ers.Namespace+`">`, 1))
 }
 
 // last is the newest time-stamp.
@@ -215,6 +219,9 @@ func (r *rec) encode() []byte {
 				b.AddBytes(identifier(r.t, h))
 			}
 		})
+		if r.infos != nil {
+			b.AddASN1(0xa0, func(b *cryptobyte.Builder) { b.AddBytes(r.infos) })
+		}
 		r.addSequence(b, len(r.chains))
 	})
 	return b.BytesOrPanic()
@@ -269,7 +276,7 @@ func (r *rec) sequenceElement(chains int) string {
 		fmt.Fprintf(&s, `<ArchiveTimeStampChain Order="%d"><DigestMethod Algorithm="%s"></DigestMethod>`, order, uris[r.hashes[i]])
 		fmt.Fprintf(&s, `<CanonicalizationMethod Algorithm="%s"></CanonicalizationMethod>`, c14n)
 		for j, a := range chain {
-			fmt.Fprintf(&s, `<ArchiveTimeStamp Order="%d">%s%s</ArchiveTimeStamp>`, j+1, treeElement(a), timestampElement(a))
+			fmt.Fprintf(&s, `<ArchiveTimeStamp Order="%d">%s%s</ArchiveTimeStamp>`, j+1, treeElement(a), r.timestampElement(a))
 		}
 		s.WriteString("</ArchiveTimeStampChain>")
 	}
@@ -293,8 +300,15 @@ func treeElement(a *ats) string {
 	return s.String() + "</HashTree>"
 }
 
-func timestampElement(a *ats) string {
-	return `<TimeStamp><TimeStampToken Type="RFC3161">` + base64.StdEncoding.EncodeToString(a.token) + `</TimeStampToken></TimeStamp>`
+func (r *rec) timestampElement(a *ats) string {
+	token := base64.StdEncoding.EncodeToString(a.token)
+	return `<TimeStamp><TimeStampToken Type="RFC3161">` + token + `</TimeStampToken>` + r.information + `</TimeStamp>`
+}
+
+func derSequence(content []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(content) })
+	return b.BytesOrPanic()
 }
 
 // object is data that the record claims to be about.
