@@ -118,6 +118,8 @@ var chainAttacks = []attack{
 		r.first(contract).open(algorithm.SHA512, &ats{tree: [][][]byte{r.group(algorithm.SHA512, 1, contract)}, at: start})
 	}, want: "renews one of"},
 	{name: "renewal of fewer objects", data: pair, make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, contract) }, want: "time-stamp 1: imprint"},
+	{name: "renewal of fewer objects of two", data: pair, make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, annex) },
+		want: "time-stamp 1: imprint"},
 	{name: "renewal of another object", make: func(r *rec) { r.first(contract).rehash(algorithm.SHA512, annex) }, want: "time-stamp 1: imprint"},
 	{name: "second renewal of fewer objects", data: pair, make: func(r *rec) {
 		r.first(contract, annex).rehash(algorithm.SHA512, contract, annex).rehash(algorithm.SHA256, contract)
@@ -214,6 +216,8 @@ var syntaxAttacks = []attack{
 	{name: "two time-stamps", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("<TimeStamp>", "<TimeStamp/><TimeStamp>"), want: "unexpected <TimeStamp>"},
 	{name: "a stranger's element", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
 		change: replace("<HashTree>", `<HashTree><x xmlns="urn:x"/>`), want: "unexpected <x>"},
+	{name: "an element of another namespace", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("<TimeStamp>", `<TimeStamp xmlns="urn:x">`), want: "unexpected <TimeStamp>"},
 	{name: "another namespace", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("ns:ers", "ns:sre"), want: "no EvidenceRecord"},
 	{name: "no base64", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("<DigestValue>", "<DigestValue>%"), want: "base64"},
 	{name: "unknown digest algorithm", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("xmlenc#sha256", "xmlenc#sha257"), want: "unchecked: "},

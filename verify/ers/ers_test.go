@@ -90,6 +90,15 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// TestCoversTheNewest: a renewal is about the time-stamp before it alone.
+func TestCoversTheNewest(t *testing.T) {
+	r := newRecord(t, false).first(contract).renew().renew()
+	got := parse(r.encode(), contract)
+	if first := sha256.Sum256(r.chains[0][0].token); slices.Contains(got.Timestamps[2].Covers, first) || fault(got) != "" {
+		t.Errorf("covers more than the time-stamp before it; %s", fault(got))
+	}
+}
+
 // TestLooks: what begins as a record is told from whatever else a file may be.
 func TestLooks(t *testing.T) {
 	for _, xml := range []bool{false, true} {
