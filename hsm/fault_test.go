@@ -432,6 +432,34 @@ func TestDestroyAsksTheTokenThatAnswers(t *testing.T) {
 	}
 }
 
+// No key is made in another token than the one that was looked through, however late the worker is another one.
+func TestGenerateAsksTheTokenThatAnswers(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	tok := hsmtest.Start(t, cfg)
+	tok.Key(t, hsm.P256)
+	wrong, pid := (&scene{tok: tok}).another(t), tok.WorkerPID()
+	release := hsm.HoldRegistry(tok.Module)
+	result := make(chan error)
+	go func() {
+		_, err := tok.Generate(t.Context(), officer, hsm.KeySpec{Label: "late", Algorithm: hsm.P256})
+		result <- err
+	}()
+	waitFor(t, "the generation to begin", func() bool {
+		entries, err := cfg.Audit.List(t.Context(), audit.Filter{Action: "hsm.key.generate"})
+		return err == nil && len(entries) == 2
+	})
+	tokens := filepath.Join(cfg.TokenDir, "tokens")
+	must(t, os.RemoveAll(tokens), os.CopyFS(tokens, os.DirFS(wrong)), os.Remove(filepath.Join(cfg.TokenDir, "token.serial")), syscall.Kill(pid, syscall.SIGKILL))
+	waitFor(t, "another worker", func() bool { return tok.WorkerPID() != 0 && tok.WorkerPID() != pid })
+	release()
+	if err := <-result; !errors.Is(err, hsm.ErrUnavailable) {
+		t.Errorf("generated in the wrong token: %v", err)
+	}
+	if n := len(objects(t, tokens)); n != 0 {
+		t.Errorf("%d objects in the wrong token", n)
+	}
+}
+
 // A destroyed key that came back with an old backup is found by the token's own list and destroyed again.
 func TestDestroyFindsWhatCameBack(t *testing.T) {
 	cfg := hsmtest.Config(t)

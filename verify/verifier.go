@@ -50,6 +50,7 @@ type Request struct {
 	Policy   *Policy              // nil is the Verifier's
 	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
 	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
+	Found    func(*Evidence)      // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
 // Fault is a mistake of ours that a document brought to light. It says nothing of what is inside; Stack is for
@@ -110,6 +111,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
 		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
+	}
+	if r.Found != nil {
+		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
 	return Judge(b, doc, ev, policy, v.time(r))

@@ -119,7 +119,7 @@ func TestBenchReadsDocumentsAndCases(t *testing.T) {
 	dir := t.TempDir()
 	signed, plain, junk, list := filepath.Join(dir, "signed.xml"), filepath.Join(dir, "plain.xml"), filepath.Join(dir, "junk"), filepath.Join(dir, "list")
 	for file, text := range map[string][]byte{signed: mix.documents[0].data, plain: []byte("<a/>"), junk: []byte("nothing"),
-		list: []byte(signed + "\n" + `{"file": "` + signed + `", "at": "2027-03-03T12:00:00Z"}` + "\n\n" + junk + "\n" + plain + "\n")} {
+		list: []byte("# of the corpus\n" + signed + "\n" + `{"file": "` + signed + `", "at": "2027-03-03T12:00:00Z"}` + "\n\n" + junk + "\n" + plain + "\n")} {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -124,7 +124,7 @@ func (s *benchSettings) mix(ctx context.Context) (*benchMix, error) {
 	return mix, err
 }
 
-// readList reads a path or a job a line.
+// readList reads a path or a job a line; lines that begin with # are comments.
 func readList(file string, at time.Time) (jobs []job, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -135,7 +135,7 @@ func readList(file string, at time.Time) (jobs []job, err error) {
 	for n := 1; lines.Scan(); n++ {
 		j := job{At: at}
 		switch text := strings.TrimSpace(lines.Text()); {
-		case text == "":
+		case text == "", strings.HasPrefix(text, "#"):
 			continue
 		case !strings.HasPrefix(text, "{"):
 			j.File = text

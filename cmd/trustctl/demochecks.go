@@ -257,7 +257,7 @@ func (d *demonstration) publicSample(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	o := (&verifier{judge}).one(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)})
+	o := (&verifier{Verifier: judge}).one(ctx, job{File: found[0], At: time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)})
 	if o.Error != nil {
 		return "", errors.New(*o.Error)
 	}

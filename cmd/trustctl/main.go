@@ -57,7 +57,7 @@ trustctl verify found a document that is not TOTAL-PASSED, trustctl chain a cert
 trustctl expiring something that people must do now.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.AddCommand(upCommand(), verifyCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
+	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
 		configCommand(), consoleCommand(), benchCommand())
 	c.AddCommand(certificateCommand(), motionCommand(), officerCommand(), expiringCommand(), breakGlassCommand())
 	refuseUnknown(c)

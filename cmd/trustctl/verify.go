@@ -50,6 +50,9 @@ type verifyOptions struct {
 	jobs          string
 	language      string
 	policy        string
+	bundle        string
+
+	withoutDocument bool
 }
 
 func verifyCommand() *cobra.Command {
@@ -70,7 +73,11 @@ are asked for where its certificates say. Private addresses are not asked, but f
   trustctl verify --trust-lists lists/ --lotl-signers signers/ contract.pdf
   trustctl verify --anchors ca.pem --detached data.bin signature.p7s
   trustctl verify --offline=false --trust-lists lists/ --lotl-signers signers/ contract.pdf
-  trustctl verify --json --jobs jobs.jsonl     a line is {"file", "detached": [FILE], "at": TIME}`,
+  trustctl verify --json --jobs jobs.jsonl     a line is {"file", "detached": [FILE], "at": TIME}
+
+With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
+
+  trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf`,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c.Context(), c.OutOrStdout(), files) },
 	}
 	f := c.Flags()
@@ -86,6 +93,8 @@ are asked for where its certificates say. Private addresses are not asked, but f
 	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
 	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, or dss-default as the Commission's DSS has it")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
+	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
+	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
 	return c
 }
 
@@ -105,13 +114,9 @@ type outcome struct {
 }
 
 func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
-	var at time.Time
-	if o.at != "" {
-		t, err := time.Parse(time.RFC3339, o.at)
-		if err != nil {
-			return fmt.Errorf("--at: %q: write a time such as 2026-03-03T12:00:00Z", o.at)
-		}
-		at = t
+	at, err := o.time(time.Time{})
+	if err != nil {
+		return err
 	}
 	if o.language != "pl" && o.language != "en" {
 		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
@@ -124,7 +129,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	lists, err := trustlist.Load(ctx, o.lists)
+	lists, kept, err := o.trust(ctx, jobs)
 	if err != nil {
 		return err
 	}
@@ -143,12 +148,24 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	v := &verifier{judge}
+	v := &verifier{judge, kept, policy.Name}
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
 	}
 	return o.print(ctx, jobs, v, out)
+}
+
+// time is that of --at, or another one where it is not given.
+func (o *verifyOptions) time(other time.Time) (time.Time, error) {
+	if o.at == "" {
+		return other, nil
+	}
+	at, err := time.Parse(time.RFC3339, o.at)
+	if err != nil {
+		return at, fmt.Errorf("--at: %q: write a time such as 2026-03-03T12:00:00Z", o.at)
+	}
+	return at, nil
 }
 
 // boundMemory makes the collector keep up with documents that make much garbage: beside what is there already, a
@@ -234,7 +251,11 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 }
 
 // verifier judges jobs by one set of lists.
-type verifier struct{ *verify.Verifier }
+type verifier struct {
+	*verify.Verifier
+	kept   *keeper // nil without --bundle
+	policy string
+}
 
 // all writes one line a job, in their order. The exit status is the worst of them.
 func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
@@ -336,13 +357,20 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	report, err = v.Verify(ctx, files.request(j))
+	request := files.request(j)
+	if v.kept != nil {
+		request.Found = v.kept.found
+	}
+	report, err = v.Verify(ctx, request)
 	if err != nil {
 		sum := sha256.Sum256(files[0].Octets())
 		o.SHA256 = hex.EncodeToString(sum[:])
 		return nil, v.fault(j.File, err)
 	}
 	o.SHA256 = report.SHA256
+	if v.kept != nil {
+		return report, v.kept.write(files, j, v.policy, report)
+	}
 	return report, nil
 }
 
@@ -408,21 +436,25 @@ func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out 
 	for _, j := range jobs {
 		r := v.one(ctx, j)
 		status = status.and(r.status())
-		if r.Error != nil {
-			fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), prose.Text(*r.Error))
-			continue
-		}
-		if len(r.Signatures) == 0 {
-			fmt.Fprintf(out, "%s: no signature\n", prose.Text(r.File))
-		}
-		for _, t := range r.Timestamps {
-			fmt.Fprintf(out, "%s: a time-stamp: %s %s\n", prose.Text(r.File), t.Indication, t.SubIndication)
-		}
-		for i := range r.Signatures {
-			o.printSignature(out, r.File, &r.Signatures[i])
-		}
+		o.printOutcome(out, &r)
 	}
 	return status.err()
+}
+
+func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
+	if r.Error != nil {
+		fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), prose.Text(*r.Error))
+		return
+	}
+	if len(r.Signatures) == 0 {
+		fmt.Fprintf(out, "%s: no signature\n", prose.Text(r.File))
+	}
+	for _, t := range r.Timestamps {
+		fmt.Fprintf(out, "%s: a time-stamp: %s %s\n", prose.Text(r.File), t.Indication, t.SubIndication)
+	}
+	for i := range r.Signatures {
+		o.printSignature(out, r.File, &r.Signatures[i])
+	}
 }
 
 func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.SignatureReport) {

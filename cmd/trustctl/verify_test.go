@@ -98,6 +98,40 @@ func TestVerifyRefusesWrongSettings(t *testing.T) {
 
 // TestVerifyFetchesOnlyWhenAsked has a document without revocation information, whose authority answers on loopback.
 func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
+	file, anchor, host := fetchable(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "INDETERMINATE"},
+		{[]string{"--offline=false"}, "INDETERMINATE"}, // the authority's address is private
+		{[]string{"--offline=false", "--fetch-allow", host}, "TOTAL-PASSED"},
+	} {
+		for _, files := range [][]string{{file}, {"--json", file}, {file, "none"}, {"--json", "none", file}} {
+			out, err := runVerify(t, append(append(c.args, "--anchors", anchor), files...)...)
+			if !strings.Contains(out, c.want) {
+				t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
+			}
+			var status exitCode
+			errors.As(err, &status)
+			want := exitCode(0)
+			switch {
+			case len(files) > 1 && slices.Contains(files, "none"):
+				want = 1
+			case c.want != "TOTAL-PASSED":
+				want = 3
+			}
+			if status != want {
+				t.Errorf("%q %q: %v, want status %d", c.args, files, err, want)
+			}
+		}
+	}
+}
+
+// fetchable writes a signed document without revocation information and its anchor, and returns where its authority, on
+// loopback, answers.
+func fetchable(t *testing.T) (file, anchor, host string) {
+	t.Helper()
 	ctx := t.Context()
 	a, err := openBenchAuthority(ctx, false)
 	if err != nil {
@@ -121,7 +155,7 @@ func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	file, anchor := filepath.Join(dir, "letter.p7m"), filepath.Join(dir, "root.pem")
+	file, anchor = filepath.Join(dir, "letter.p7m"), filepath.Join(dir, "root.pem")
 	if err := errors.Join(os.WriteFile(file, signed, 0o600), os.WriteFile(anchor, custody.PEM(a.root.Raw), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -129,33 +163,7 @@ func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{nil, "INDETERMINATE"},
-		{[]string{"--offline=false"}, "INDETERMINATE"}, // the authority's address is private
-		{[]string{"--offline=false", "--fetch-allow", base.Host}, "TOTAL-PASSED"},
-	} {
-		for _, files := range [][]string{{file}, {"--json", file}, {file, "none"}, {"--json", "none", file}} {
-			out, err := runVerify(t, append(append(c.args, "--anchors", anchor), files...)...)
-			if !strings.Contains(out, c.want) {
-				t.Errorf("%q: want %s:\n%s", c.args, c.want, out)
-			}
-			var status exitCode
-			errors.As(err, &status)
-			want := exitCode(0)
-			switch {
-			case len(files) > 1 && slices.Contains(files, "none"):
-				want = 1
-			case c.want != "TOTAL-PASSED":
-				want = 3
-			}
-			if status != want {
-				t.Errorf("%q %q: %v, want status %d", c.args, files, err, want)
-			}
-		}
-	}
+	return file, anchor, base.Host
 }
 
 // TestFileShortenedMeanwhile: a file that another program cuts off while it is judged is a fault of this document.

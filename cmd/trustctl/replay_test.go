@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trustcore/verify/bundle"
+)
+
+// runReplay runs trustctl replay in this process.
+func runReplay(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	c := replayCommand()
+	var out bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&out)
+	c.SetArgs(args)
+	c.SilenceUsage, c.SilenceErrors = true, true
+	err := c.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// TestReplay: the verdict on a document whose evidence was fetched is given again when nobody answers any more, with the
+// document in the bundle and beside it.
+func TestReplay(t *testing.T) {
+	file, anchor, host := fetchable(t)
+	whole, bare := filepath.Join(t.TempDir(), "whole.zip"), filepath.Join(t.TempDir(), "bare.zip")
+	settings := []string{"--json", "--anchors", anchor, "--offline=false", "--fetch-allow", host, "--bundle"}
+	said, err := runVerify(t, append(settings, whole, file)...)
+	if err != nil {
+		t.Fatal(err, said)
+	}
+	if said, err := runVerify(t, append(settings, bare, "--without-document", file)...); err != nil {
+		t.Fatal(err, said)
+	}
+	if err := os.Remove(anchor); err != nil {
+		t.Fatal(err)
+	}
+	again, err := runReplay(t, "--json", whole)
+	report := said[strings.Index(said, `"sha256"`):strings.LastIndex(said, "}")]
+	if err != nil || !strings.Contains(again, report) || !strings.Contains(again, `"identical":true`) {
+		t.Errorf("%v\n%s\n%s", err, said, again)
+	}
+	if again, err := runReplay(t, "--document", file, bare); err != nil || !strings.Contains(again, "the one that the bundle holds") {
+		t.Errorf("%v: %s", err, again)
+	}
+	var status exitCode
+	late := []string{"--json", "--at", "2090-01-01T00:00:00Z", "--policy", "dss-default", whole}
+	again, err = runReplay(t, late...)
+	if !errors.As(err, &status) || status != notPassed || !strings.Contains(again, "INDETERMINATE") || strings.Contains(again, "identical") ||
+		!strings.Contains(again, `"policy":"dss-default"`) {
+		t.Errorf("%v: %s", err, again)
+	}
+	for want, args := range map[string][]string{
+		"holds no document":         {bare},
+		"is another document":       {"--document", whole, bare},
+		"the bundle holds the docu": {"--document", file, whole},
+		"no bundle":                 {file},
+		"is there already":          nil,
+	} {
+		_, err := runReplay(t, args...)
+		if args == nil {
+			_, err = runVerify(t, append(settings, whole, file)...)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
+
+// TestReplayTellsAnotherReport: a report that the evidence does not give is said to differ, and where.
+func TestReplayTellsAnotherReport(t *testing.T) {
+	file, anchor, _ := fetchable(t)
+	kept := filepath.Join(t.TempDir(), "kept.zip")
+	if _, err := runVerify(t, "--anchors", anchor, "--bundle", kept, file); !errors.Is(err, exitCode(notPassed)) {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bundle.Read(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Report = bytes.Replace(b.Report, []byte(`"INDETERMINATE"`), []byte(`"TOTAL-PASSED"`), 1)
+	var packed bytes.Buffer
+	if err := errors.Join(b.Write(&packed), os.WriteFile(kept, packed.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runReplay(t, "--json", kept); err == nil || !strings.Contains(err.Error(), "it differs in [signatures[0].indication]") {
+		t.Errorf("%v", err)
+	}
+}
