@@ -26,3 +26,12 @@ func TestOpenRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenSealed: a record that is given beside a document is none of the files that its signature may be about.
+func TestOpenSealed(t *testing.T) {
+	record := signature.Detached{Name: "record", Content: []byte("0\x0b\x02\x01\x010\x060\x04\x06\x02*\x03")}
+	doc, err := verify.Open(budget.New(context.Background(), 100), []byte("<a/>"), record)
+	if err != nil || len(doc.EvidenceRecords) != 1 {
+		t.Errorf("%v, %v", doc, err)
+	}
+}

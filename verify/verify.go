@@ -26,15 +26,33 @@ import (
 const MaxDocument = 256 << 20
 
 // ErrUnknownFormat tells that the content is of no format that can hold a signature.
-var ErrUnknownFormat = errors.New("the file is no XML, CMS, PDF, ASiC document or evidence record: nothing in it can be verified")
+var ErrUnknownFormat = errors.New(
+	"the file is no XML, CMS, PDF or ASiC document and no evidence record: nothing in it can be verified")
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
-// detached signature may be about; for one that is of no interest they are left unread.
+// detached signature may be about; for one that is of no interest they are left unread. An evidence record among them
+// is one about the document, unless that is a record itself.
 func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signature.Document, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
 	}
-	switch recognise(data) {
+	kind := recognise(data)
+	if kind == containerRecord {
+		return ers.Open(b, data, detached)
+	}
+	records, detached := ers.Split(detached)
+	doc, err := open(b, kind, data, detached)
+	if err == nil && len(records) > 0 {
+		err = ers.Seal(b, doc, data, detached, records)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+func open(b *budget.Budget, kind container, data []byte, detached []signature.Detached) (*signature.Document, error) {
+	switch kind {
 	case containerPDF:
 		return pades.Open(b, data)
 	case containerZIP:
@@ -47,8 +65,6 @@ func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signa
 		return doc, err
 	case containerCMS:
 		return cades.Open(b, data, detached)
-	case containerRecord:
-		return ers.Open(b, data, detached)
 	case containerEmpty:
 		return nil, errors.New("the file is empty")
 	}

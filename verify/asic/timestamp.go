@@ -94,8 +94,8 @@ func (r *reader) manifestImprint(a *assertion) {
 	}
 }
 
-// complete demands that a time-stamp of signatures or time-stamps covers what those are about too (EN 319 162-1 A.7; DSS
-// names it ContainerSignedAndTimestampedFilesCovered): it must go on proving that when they no longer can.
+// complete demands that a time-stamp of signatures or time-stamps covers what those are about too (EN 319 162-1 A.7;
+// DSS names it ContainerSignedAndTimestampedFilesCovered): it must go on proving that when they no longer can.
 func (r *reader) complete(a *assertion, all map[*asic.Entry]*assertion) {
 	if a.manifest == nil {
 		return

@@ -33,15 +33,19 @@ type attack struct {
 var pair = [][]byte{contract, annex}
 
 var treeAttacks = []attack{
-	{name: "changed datum", data: [][]byte{[]byte("umowa!")}, make: func(r *rec) { r.first(contract) }, want: "contract changed"},
+	{name: "changed datum", data: [][]byte{[]byte("umowa!")}, make: func(r *rec) { r.first(contract) },
+		want: "contract changed"},
 	{name: "datum omitted", data: pair, make: func(r *rec) { r.first(annex) }, want: "contract changed"},
 	{name: "a part covered", data: pair, make: func(r *rec) { r.first(contract) }, want: "annex changed"},
-	{name: "hash as data", data: [][]byte{algorithm.SHA256.Sum(contract)}, make: func(r *rec) { r.first(contract) }, want: "contract changed"},
+	{name: "hash as data", data: [][]byte{algorithm.SHA256.Sum(contract)}, make: func(r *rec) { r.first(contract) },
+		want: "contract changed"},
 	{name: "datum in the second list", make: func(r *rec) {
 		r.open(algorithm.SHA256, &ats{tree: [][][]byte{leaves(algorithm.SHA256, other), leaves(algorithm.SHA256, contract)}})
 	}, want: "contract changed"},
-	{name: "swapped leaf", make: func(r *rec) { r.first(annex).last().tree[0] = leaves(algorithm.SHA256, contract) }, want: "time-stamp 0: imprint"},
-	{name: "swapped sibling", make: func(r *rec) { r.first(contract).last().tree[1] = leaves(algorithm.SHA256, annex) }, want: "time-stamp 0: imprint"},
+	{name: "swapped leaf", make: func(r *rec) { r.first(annex).last().tree[0] = leaves(algorithm.SHA256, contract) },
+		want: "time-stamp 0: imprint"},
+	{name: "swapped sibling", make: func(r *rec) { r.first(contract).last().tree[1] = leaves(algorithm.SHA256, annex) },
+		want: "time-stamp 0: imprint"},
 	{name: "added leaf", make: func(r *rec) {
 		a := r.first(annex).last()
 		a.tree[0] = append(a.tree[0], algorithm.SHA256.Sum(contract))
@@ -50,13 +54,16 @@ var treeAttacks = []attack{
 		a := r.first(contract, annex).last()
 		a.tree[0] = append(a.tree[0], a.tree[0][0])
 	}, data: pair, want: "time-stamp 0: imprint"},
-	{name: "duplicated list", make: func(r *rec) { a := r.first(contract).last(); a.tree = append(a.tree, a.tree[1]) }, want: "time-stamp 0: imprint"},
-	{name: "removed list", make: func(r *rec) { a := r.first(contract).last(); a.tree = a.tree[:1] }, want: "time-stamp 0: imprint"},
+	{name: "duplicated list", make: func(r *rec) { a := r.first(contract).last(); a.tree = append(a.tree, a.tree[1]) },
+		want: "time-stamp 0: imprint"},
+	{name: "removed list", make: func(r *rec) { a := r.first(contract).last(); a.tree = a.tree[:1] },
+		want: "time-stamp 0: imprint"},
 	{name: "tree taken away", make: func(r *rec) { r.first(contract).last().tree = nil }, want: "contract changed"},
 	{name: "tree before a bare time-stamp", make: func(r *rec) {
 		r.open(algorithm.SHA256, &ats{root: algorithm.SHA256.Sum(other)}).last().tree = [][][]byte{leaves(algorithm.SHA256, contract)}
 	}, want: "time-stamp 0: imprint"},
-	{name: "lists reordered", make: func(r *rec) { slices.Reverse(r.first(contract).last().tree) }, want: "contract changed"},
+	{name: "lists reordered", make: func(r *rec) { slices.Reverse(r.first(contract).last().tree) },
+		want: "contract changed"},
 	{name: "leaf in two pieces", make: func(r *rec) {
 		h := algorithm.SHA256.Sum(other)
 		r.open(algorithm.SHA256, &ats{tree: [][][]byte{{algorithm.SHA256.Sum(contract), h[:16], h[16:]}}})
@@ -79,17 +86,21 @@ var treeAttacks = []attack{
 		a.token = slices.Clone(a.token)
 		a.token[len(a.token)-1] ^= 1
 	}, want: "time-stamp 0 is not intact"},
-	{name: "no token", make: func(r *rec) { r.first(contract).last().token = []byte{0x30, 0} }, want: "time-stamp 0 is not intact"},
+	{name: "no token", make: func(r *rec) { r.first(contract).last().token = []byte{0x30, 0} },
+		want: "time-stamp 0 is not intact"},
 }
 
 var chainAttacks = []attack{
-	{name: "first time-stamp cut off", make: func(r *rec) { r.first(contract).renew(); r.chains[0] = r.chains[0][1:] }, want: "contract changed"},
+	{name: "first time-stamp cut off", make: func(r *rec) { r.first(contract).renew(); r.chains[0] = r.chains[0][1:] },
+		want: "contract changed"},
 	{name: "middle time-stamp cut out", make: func(r *rec) {
 		r.first(contract).renew().renew()
 		r.chains[0] = slices.Delete(r.chains[0], 1, 2)
 	}, want: "time-stamp 1: imprint"},
-	{name: "time-stamps swapped", make: func(r *rec) { r.first(contract).renew(); slices.Reverse(r.chains[0]) }, want: "renews one of"},
-	{name: "time-stamp twice", make: func(r *rec) { r.first(contract); r.chains[0] = append(r.chains[0], r.last()) }, want: "time-stamp 1: imprint"},
+	{name: "time-stamps swapped", make: func(r *rec) { r.first(contract).renew(); slices.Reverse(r.chains[0]) },
+		want: "renews one of"},
+	{name: "time-stamp twice", make: func(r *rec) { r.first(contract); r.chains[0] = append(r.chains[0], r.last()) },
+		want: "time-stamp 1: imprint"},
 	{name: "renewal of another record's token", make: func(r *rec) {
 		foreign := newRecord(r.t, r.xml).first(contract)
 		r.first(contract).add(&ats{tree: [][][]byte{{algorithm.SHA256.Sum(foreign.content(foreign.last()))}}})
@@ -101,7 +112,9 @@ var chainAttacks = []attack{
 		r.first(contract)
 		r.add(&ats{tree: [][][]byte{leaves(algorithm.SHA256, other), {algorithm.SHA256.Sum(r.content(r.last()))}}})
 	}, want: "time-stamp 1: imprint"},
-	{name: "bare renewal of another token", make: func(r *rec) { r.first(contract).add(&ats{root: algorithm.SHA256.Sum(other)}) }, want: "time-stamp 1: imprint"},
+	{name: "bare renewal of another token",
+		make: func(r *rec) { r.first(contract).add(&ats{root: algorithm.SHA256.Sum(other)}) },
+		want: "time-stamp 1: imprint"},
 	{name: "swapped leaf of a renewal", make: func(r *rec) {
 		r.first(contract).add(&ats{tree: [][][]byte{leaves(algorithm.SHA256, other)}})
 		r.last().tree[0][0] = algorithm.SHA256.Sum(r.content(r.chains[0][0]))
@@ -117,10 +130,14 @@ var chainAttacks = []attack{
 	{name: "hash-tree renewal in the past", make: func(r *rec) {
 		r.first(contract).open(algorithm.SHA512, &ats{tree: [][][]byte{r.group(algorithm.SHA512, 1, contract)}, at: start})
 	}, want: "renews one of"},
-	{name: "renewal of fewer objects", data: pair, make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, contract) }, want: "time-stamp 1: imprint"},
-	{name: "renewal of fewer objects of two", data: pair, make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, annex) },
+	{name: "renewal of fewer objects", data: pair,
+		make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, contract) },
 		want: "time-stamp 1: imprint"},
-	{name: "renewal of another object", make: func(r *rec) { r.first(contract).rehash(algorithm.SHA512, annex) }, want: "time-stamp 1: imprint"},
+	{name: "renewal of fewer objects of two", data: pair,
+		make: func(r *rec) { r.first(contract, annex).rehash(algorithm.SHA512, annex) },
+		want: "time-stamp 1: imprint"},
+	{name: "renewal of another object", make: func(r *rec) { r.first(contract).rehash(algorithm.SHA512, annex) },
+		want: "time-stamp 1: imprint"},
 	{name: "second renewal of fewer objects", data: pair, make: func(r *rec) {
 		r.first(contract, annex).rehash(algorithm.SHA512, contract, annex).rehash(algorithm.SHA256, contract)
 	}, want: "time-stamp 2: imprint"},
@@ -191,9 +208,12 @@ var syntaxAttacks = []attack{
 		b = bytes.Replace(b, []byte{2, 1, 1}, []byte{2, 1, 2}, 1)
 		return bytes.Replace(b, []byte(`Version="1.0"`), []byte(`Version="2.0"`), 1)
 	}, want: "no version 1", xml: "version 1.0"},
-	{name: "empty tree", make: func(r *rec) { r.first(contract).last().tree = [][][]byte{} }, want: "empty reducedHashtree", xml: "no Sequence"},
-	{name: "empty list", make: func(r *rec) { r.first(contract).last().tree[1] = nil }, want: "empty PartialHashtree", xml: "no DigestValue"},
-	{name: "empty chain", make: func(r *rec) { r.first(contract).chains[0] = nil }, want: "empty ArchiveTimeStampChain", xml: "no ArchiveTimeStamp in"},
+	{name: "empty tree", make: func(r *rec) { r.first(contract).last().tree = [][][]byte{} },
+		want: "empty reducedHashtree", xml: "no Sequence"},
+	{name: "empty list", make: func(r *rec) { r.first(contract).last().tree[1] = nil },
+		want: "empty PartialHashtree", xml: "no DigestValue"},
+	{name: "empty chain", make: func(r *rec) { r.first(contract).chains[0] = nil },
+		want: "empty ArchiveTimeStampChain", xml: "no ArchiveTimeStamp in"},
 	{name: "no chain", make: func(r *rec) { r.first(contract).chains = nil }, want: "no ArchiveTimeStampChain"},
 	{name: "chains out of order", syntax: xmlOnly, make: func(r *rec) {
 		r.first(contract).rehash(algorithm.SHA512, contract).orders = []int{2, 1}
@@ -212,17 +232,31 @@ var syntaxAttacks = []attack{
 	{name: "attribute added before a hash-tree renewal", syntax: xmlOnly,
 		make:   func(r *rec) { r.first(contract).rehash(algorithm.SHA512, contract) },
 		change: replace("</TimeStamp>", `</TimeStamp><Attributes/>`), want: "time-stamp 1: imprint"},
-	{name: "two trees", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("<HashTree>", "<HashTree/><HashTree>"), want: "unexpected <HashTree>"},
-	{name: "two time-stamps", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("<TimeStamp>", "<TimeStamp/><TimeStamp>"), want: "unexpected <TimeStamp>"},
+	{name: "two trees", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("<HashTree>", "<HashTree/><HashTree>"),
+		want:   "unexpected <HashTree>"},
+	{name: "two time-stamps", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("<TimeStamp>", "<TimeStamp/><TimeStamp>"),
+		want:   "unexpected <TimeStamp>"},
 	{name: "a stranger's element", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
 		change: replace("<HashTree>", `<HashTree><x xmlns="urn:x"/>`), want: "unexpected <x>"},
 	{name: "an element of another namespace", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
 		change: replace("<TimeStamp>", `<TimeStamp xmlns="urn:x">`), want: "unexpected <TimeStamp>"},
-	{name: "another namespace", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("ns:ers", "ns:sre"), want: "no EvidenceRecord"},
-	{name: "no base64", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("<DigestValue>", "<DigestValue>%"), want: "base64"},
-	{name: "unknown digest algorithm", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("xmlenc#sha256", "xmlenc#sha257"), want: "unchecked: "},
-	{name: "unknown canonicalisation", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace(c14n, "urn:c14n"), want: "unchecked: "},
-	{name: "another kind of token", syntax: xmlOnly, make: func(r *rec) { r.first(contract) }, change: replace("RFC3161", "XMLENTRUST"), want: "unchecked: "},
+	{name: "another namespace", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("ns:ers", "ns:sre"),
+		want:   "no EvidenceRecord"},
+	{name: "no base64", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("<DigestValue>", "<DigestValue>%"),
+		want:   "base64"},
+	{name: "unknown digest algorithm", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("xmlenc#sha256", "xmlenc#sha257"),
+		want:   "unchecked: "},
+	{name: "unknown canonicalisation", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace(c14n, "urn:c14n"),
+		want:   "unchecked: "},
+	{name: "another kind of token", syntax: xmlOnly, make: func(r *rec) { r.first(contract) },
+		change: replace("RFC3161", "XMLENTRUST"),
+		want:   "unchecked: "},
 	{name: "encrypted objects", make: func(r *rec) { r.first(contract) }, change: func(b []byte) []byte {
 		if b[0] == '<' {
 			return replace("<ArchiveTimeStampSequence>", "<EncryptionInformation/><ArchiveTimeStampSequence>")(b)

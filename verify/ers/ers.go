@@ -39,12 +39,15 @@ type Object struct {
 	Digest func(h algorithm.Hash) ([]byte, error)
 	// Canonical is the digest of the object's canonical form, or nil where there is none. It is asked of records of
 	// RFC 6283 alone (3.1.1, 3.3), after the octets did not match.
-	Canonical func(h algorithm.Hash, m xmldsig.Canonicalization) ([]byte, error)
+	Canonical CanonicalDigest
 	// Covers are SHA-256 digests of what the object holds, as signature.Timestamp.Covers.
 	Covers [][32]byte
 	// Signature is true where it holds the signature that carries the record.
 	Signature bool
 }
+
+// CanonicalDigest gives the digest of the canonical form of something.
+type CanonicalDigest func(h algorithm.Hash, m xmldsig.Canonicalization) ([]byte, error)
 
 // Looks tells whether a file begins as an evidence record: as an EvidenceRecord of RFC 4998, a SEQUENCE with version 1
 // and a list of digest algorithms, which is how nothing else begins that this program reads; or, among what is told
@@ -126,7 +129,7 @@ func file(b *budget.Budget, f signature.Detached) (Object, error) {
 }
 
 // CanonicalXML is an Object's Canonical for octets that may be XML; read is asked for them once.
-func CanonicalXML(b *budget.Budget, read func() ([]byte, error)) func(algorithm.Hash, xmldsig.Canonicalization) ([]byte, error) {
+func CanonicalXML(b *budget.Budget, read func() ([]byte, error)) CanonicalDigest {
 	var doc *xmldsig.Document
 	var failed error
 	return func(h algorithm.Hash, m xmldsig.Canonicalization) ([]byte, error) {
