@@ -1,35 +1,26 @@
 package verify
 
 import (
-	"slices"
 	"strings"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/judge"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
 
 // classify adds qualification (TS 119 615, 4.6) and the kind in the sense of Polish law.
-func (r *SignatureReport) classify(j *judge, s *signature.Signature, signer *certificate.Certificate, chain *chainVerdict) {
-	if signer == nil || chain == nil {
-		return
-	}
-	issuers := slices.Clone(chain.result.Chain[min(1, len(chain.result.Chain)):])
-	if a := chain.result.Anchor; a != nil && a.Certificate != nil {
-		issuers = append(issuers, a.Certificate)
-	}
-	issued := j.ev.Lists.Qualify(signer, issuers, signer.NotBefore)
-	signed := j.ev.Lists.Qualify(signer, issuers, r.BestSignatureTime)
-	r.Qualification = qualification(r.Indication, issued, signed)
-	r.Kind = kindOf(r, s, signer, signed)
+func (r *SignatureReport) classify(j *judge.Signature) {
+	r.Qualification = qualification(j.Indication, j.AtIssuance, j.AtSigning)
+	r.Kind = kindOf(j.Facts, j.Signer, j.AtSigning)
 	if r.Kind != KindTrusted {
 		return
 	}
-	if chain.result.Anchor == nil { // a certificate with the minister's name that nobody vouches for
+	if j.Chain.Path.Anchor == nil { // a certificate with the minister's name that nobody vouches for
 		r.Kind = KindSeal
 		return
 	}
-	r.Signer.GivenName, r.Signer.Surname = s.Signatory.GivenName, s.Signatory.FamilyName
+	r.Signer.GivenName, r.Signer.Surname = j.Facts.Signatory.GivenName, j.Facts.Signatory.FamilyName
 }
 
 // qualification names the level as DSS does, so that clients of either understand the same.
@@ -75,10 +66,10 @@ const (
 
 // kindOf tells the kind. Podpis zaufany needs the minister's seal and the citizen in the signed attributes:
 // a seal alone is the minister's own, data without the seal prove nothing.
-func kindOf(r *SignatureReport, s *signature.Signature, signer *certificate.Certificate, q trustlist.Qualified) Kind {
+func kindOf(s *signature.Signature, signer *certificate.Certificate, q trustlist.Qualified) Kind {
 	minister := signer.Subject.OrganizationIdentifier() == ministerID && strings.HasPrefix(signer.Subject.CommonName(), ministerPrefix)
 	switch {
-	case minister && s.Signatory.FamilyName != "" && r.ReferencesIntact && r.SignatureIntact:
+	case minister && s.Signatory.FamilyName != "" && s.ReferencesIntact() && s.Intact:
 		return KindTrusted
 	case signer.Issuer.CommonName() == personalIssuer && signer.Issuer.Country() == personalCountry:
 		return KindPersonal

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
-	"trustcore/verify/path"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -101,7 +101,7 @@ func corpusEvidence(t testing.TB, corpus, lists string) *Evidence {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := path.NewCache(path.CacheConfig{Certificates: 10_000, Verdicts: 50_000})
+	cache, err := cache.New(cache.Config{Certificates: 10_000, Verdicts: 50_000})
 	if err != nil {
 		t.Fatal(err)
 	}

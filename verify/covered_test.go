@@ -10,6 +10,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/verify/internal/mint"
+	"trustcore/verify/judge"
 	"trustcore/verify/signature"
 )
 
@@ -38,7 +39,7 @@ func TestCovered(t *testing.T) {
 	w := newWorld(t)
 	data := func(s *signature.Signature) *signature.Reference {
 		for i := range s.References {
-			if isContent(s.References[i].Type) {
+			if judge.IsContent(s.References[i].Type) {
 				return &s.References[i]
 			}
 		}
@@ -116,18 +117,6 @@ func TestPolicyTolerates(t *testing.T) {
 	}
 }
 
-// TestReferencesInOrder: what is missing is told before what was changed (EN 319 102-1, 5.2.7.4).
-func TestReferencesInOrder(t *testing.T) {
-	s := &signature.Signature{References: []signature.Reference{{Type: "data", Name: "a", Found: true}, {Type: "data", Name: "b"}}}
-	if v := references(s); v.sub != SignedDataNotFound {
-		t.Error(v)
-	}
-	s.References[1].Found, s.References[1].Intact = true, true
-	if v := references(s); v.indication != TotalFailed || v.sub != HashFailure {
-		t.Error(v)
-	}
-}
-
 func TestPolicyNamed(t *testing.T) {
 	for name, want := range map[string]string{"": "strict", "strict": "strict", "dss-default": "dss-default"} {
 		if p, err := PolicyNamed(name); err != nil || p.Name != want {
@@ -144,7 +133,7 @@ func TestConstrainedIsNeverWhole(t *testing.T) {
 	w := newWorld(t)
 	w.lists = load(t, mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1}.Sign(t, mint.Root(t, "Scheme operator")))
 	r := w.judged(t, DefaultPolicy(), func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} })
-	if r.SubIndication != NoCertificateChainFound || strings.Contains(r.Sentence["en"], unchanged) {
+	if r.SubIndication != judge.NoCertificateChainFound || strings.Contains(r.Sentence["en"], unchanged) {
 		t.Errorf("%s says that nothing was changed: %s", r.SubIndication, r.Sentence["en"])
 	}
 }
@@ -152,7 +141,7 @@ func TestConstrainedIsNeverWhole(t *testing.T) {
 // TestIllFormed: what is built otherwise than its standard says never passes (EN 319 102-1, 5.2.2).
 func TestIllFormed(t *testing.T) {
 	r := newWorld(t).judged(t, DefaultPolicy(), func(s *signature.Signature) { s.Structure = []string{"two of what there is one of"} })
-	if r.Indication != TotalFailed || r.SubIndication != FormatFailure {
+	if r.Indication != TotalFailed || r.SubIndication != judge.FormatFailure {
 		t.Errorf("%s %s, want TOTAL-FAILED FORMAT_FAILURE", r.Indication, r.SubIndication)
 	}
 }
@@ -178,7 +167,7 @@ func TestSignerUse(t *testing.T) {
 	} {
 		w.officer = w.ca.Issue(t, mint.Request{Subject: officerName("officer-1"), Extensions: []pkix.Extension{extension}})
 		strict, loose := w.judged(t, DefaultPolicy(), func(*signature.Signature) {}), w.judged(t, DSSPolicy(), func(*signature.Signature) {})
-		want := SigConstraintsFailure
+		want := judge.SigConstraintsFailure
 		if strings.HasPrefix(name, "control") {
 			want = ""
 		}
@@ -193,10 +182,10 @@ func TestManyChangesHideNone(t *testing.T) {
 	w := newWorld(t)
 	for _, rule := range []signature.Rule{signature.RuleNone, signature.RuleVisual} {
 		r := w.judged(t, DSSPolicy(), func(s *signature.Signature) {
-			s.Changes = slices.Repeat([]signature.Change{{Kind: signature.ChangeValidationData, Revision: 2, What: "a"}}, 2*maxTold)
+			s.Changes = slices.Repeat([]signature.Change{{Kind: signature.ChangeValidationData, Revision: 2, What: "a"}}, 2*judge.MaxTold)
 			s.Changes = append(s.Changes, signature.Change{Kind: signature.ChangeContent, Revision: 3, Page: 1, What: "b", Rule: rule})
 		})
-		if en := r.Sentence["en"]; !strings.Contains(en, "what a page shows or does was changed (page 1)") || len(r.Changes) != maxTold {
+		if en := r.Sentence["en"]; !strings.Contains(en, "what a page shows or does was changed (page 1)") || len(r.Changes) != judge.MaxTold {
 			t.Errorf("%q: %d told: %s", rule, len(r.Changes), en)
 		}
 	}

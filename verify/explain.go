@@ -13,6 +13,7 @@ import (
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 
+	"trustcore/verify/judge"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
@@ -39,8 +40,8 @@ var speakers = sync.OnceValue(func() map[string]*i18n.Localizer {
 })
 
 // explain returns the verdict in plain sentences a language: who signed, whether it holds, what it covers and
-// what was done since; and when it does not hold, why and what to do. It is made of the report alone.
-func explain(r *SignatureReport) map[string]string {
+// what was done since; and when it does not hold, why and what to do.
+func explain(r *SignatureReport, f told) map[string]string {
 	sentences := make(map[string]string, len(Languages))
 	for lang, speaker := range speakers() {
 		v := voice{speaker, lang}
@@ -49,22 +50,22 @@ func explain(r *SignatureReport) map[string]string {
 			who = v.quote(name)
 		}
 		data := map[string]any{"Who": who, "Kind": v.say("kind."+string(r.Kind), nil), "Time": warsaw(r.BestSignatureTime), "What": v.forbidden(r)}
-		parts := append([]string{v.say("verdict."+string(r.Indication), nil), v.say(reasonKey(r), data)}, v.covers(r)...)
+		parts := append([]string{v.say("verdict."+string(r.Indication), nil), v.say(reasonKey(r, f), data)}, v.covers(r, f)...)
 		sentences[lang] = strings.Join(parts, " ")
 	}
 	return sentences
 }
 
 // reasonKey chooses the message for what is wrong; sub-indications that ask for the same act share one.
-func reasonKey(r *SignatureReport) string {
+func reasonKey(r *SignatureReport, f told) string {
 	switch {
 	case r.Indication == TotalPassed:
 		return "reason.passed"
-	case r.SubIndication == FormatFailure && slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Forbidden != "" }) && r.ReferencesIntact:
+	case r.SubIndication == judge.FormatFailure && slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Forbidden != "" }) && r.ReferencesIntact:
 		return "reason.forbidden"
-	case r.SubIndication == SignedDataNotFound && r.ReferencesIntact:
+	case r.SubIndication == judge.SignedDataNotFound && r.ReferencesIntact:
 		return "reason.nothing"
-	case r.SubIndication == SignedDataNotFound && r.unknown, r.SubIndication == CryptoConstraintsNoPOE && r.unsupported:
+	case r.SubIndication == judge.SignedDataNotFound && f.unknown, r.SubIndication == judge.CryptoConstraintsNoPOE && f.unsupported:
 		return "reason.unknown"
 	}
 	if _, known := reasons[r.SubIndication]; known {
@@ -74,15 +75,15 @@ func reasonKey(r *SignatureReport) string {
 }
 
 var reasons = map[SubIndication]struct{}{
-	FormatFailure: {}, HashFailure: {}, SigCryptoFailure: {}, SignedDataNotFound: {}, NoSigningCertificateFound: {},
-	NoCertificateChainFound: {}, NoCertificateChainNoPOE: {}, OutOfBoundsNoPOE: {}, OutOfBoundsNotRevoked: {},
-	RevokedNoPOE: {}, RevokedCANoPOE: {}, TryLater: {}, ChainGeneralFailure: {}, RevocationOutOfBounds: {},
-	CryptoConstraintsNoPOE: {}, SigConstraintsFailure: {}, Generic: {},
+	judge.FormatFailure: {}, judge.HashFailure: {}, judge.SigCryptoFailure: {}, judge.SignedDataNotFound: {}, judge.NoSigningCertificateFound: {},
+	judge.NoCertificateChainFound: {}, judge.NoCertificateChainNoPOE: {}, judge.OutOfBoundsNoPOE: {}, judge.OutOfBoundsNotRevoked: {},
+	judge.RevokedNoPOE: {}, judge.RevokedCANoPOE: {}, judge.TryLater: {}, judge.ChainGeneralFailure: {}, judge.RevocationOutOfBounds: {},
+	judge.CryptoConstraintsNoPOE: {}, judge.SigConstraintsFailure: {}, judge.Generic: {},
 }
 
 // silent are the outcomes of which nothing is said about what is covered: it is not known, or of no use.
 var silent = map[SubIndication]bool{
-	FormatFailure: true, SigConstraintsFailure: true, SignedDataNotFound: true, NoSigningCertificateFound: true, Generic: true,
+	judge.FormatFailure: true, judge.SigConstraintsFailure: true, judge.SignedDataNotFound: true, judge.NoSigningCertificateFound: true, judge.Generic: true,
 }
 
 // voice speaks one language.
@@ -96,9 +97,9 @@ func (v voice) quote(text string) string { return prose.In(v.language, text) }
 
 // covers says what the signature speaks for. That nothing was changed is said only where everything is covered,
 // by this signature, and nothing came later.
-func (v voice) covers(r *SignatureReport) []string {
+func (v voice) covers(r *SignatureReport, f told) []string {
 	switch {
-	case !r.SignatureIntact || !r.ReferencesIntact || r.constrained || silent[r.SubIndication]:
+	case !r.SignatureIntact || !r.ReferencesIntact || f.constrained || silent[r.SubIndication]:
 		return nil
 	case r.CounterSignatureOf != nil:
 		return []string{v.say("covers.counter", nil)}
@@ -110,10 +111,10 @@ func (v voice) covers(r *SignatureReport) []string {
 	if len(r.Changes) > 0 {
 		list = append(list, v.changes(r.Changes))
 	}
-	if r.unsigned > 0 {
-		list = append(list, v.say("covers.unsigned", map[string]any{"Count": r.unsigned, "What": v.list(v.quoted(r.Unsigned), r.unsigned)}))
+	if f.unsigned > 0 {
+		list = append(list, v.say("covers.unsigned", map[string]any{"Count": f.unsigned, "What": v.list(v.quoted(r.Unsigned), f.unsigned)}))
 	}
-	if len(list) == 0 && len(r.Scopes) > 0 && !r.strays {
+	if len(list) == 0 && len(r.Scopes) > 0 && !f.strays {
 		list = append(list, v.say("covers.whole", nil))
 	}
 	return list
@@ -174,7 +175,7 @@ func (v voice) all(items []string) string { return v.list(items, len(items)) }
 
 // partial names what is signed where it is not the whole.
 func (s Scope) partial() string {
-	if !s.part {
+	if !s.Partial {
 		return ""
 	}
 	return s.Scope

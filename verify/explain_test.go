@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trustcore/verify/internal/mint"
+	"trustcore/verify/judge"
 )
 
 // jargon is what a clerk need not know. The Polish kinds are the words of the law and stay.
@@ -67,12 +68,12 @@ func TestSentences(t *testing.T) {
 	for sub := range reasons {
 		outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: sub, Kind: KindOther}, SignatureReport{Indication: TotalFailed, SubIndication: sub, Kind: KindSeal})
 	}
-	outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: NotYetValid, Kind: KindTrusted})
+	outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: judge.NotYetValid, Kind: KindTrusted})
 	for _, r := range outcomes {
 		r.BestSignatureTime = mint.Day.Add(time.Minute)
 		for _, signer := range []Signer{{}, {GivenName: "Anna", Surname: "Przykładowa"}, {Organization: "Urząd Miasta Przykładowo"}} {
 			r.Signer = signer
-			for lang, text := range explain(&r) {
+			for lang, text := range explain(&r, told{}) {
 				if strings.ContainsAny(text, "[{<") || len(text) < 30 || jargon.MatchString(text) {
 					t.Errorf("%s, %s %s: %s", lang, r.Indication, r.SubIndication, text)
 				}

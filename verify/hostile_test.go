@@ -19,6 +19,7 @@ import (
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
 	"trustcore/verify/internal/mint"
+	"trustcore/verify/judge"
 )
 
 // What a hostile document may cost: processor time and resident memory, the document itself included.
@@ -127,7 +128,7 @@ func TestHostileSmall(t *testing.T) {
 		}
 	}
 	bomb := pack(t, "mimetype", "application/vnd.etsi.asic-e+zip", "META-INF/signatures.xml", "<a>"+strings.Repeat(" ", 64<<20)+"</a>", "a", "b")
-	if r := judgeBytes(t, bomb, ev); r != nil && len(r.Signatures) > 0 && r.Signatures[0].SubIndication != FormatFailure {
+	if r := judgeBytes(t, bomb, ev); r != nil && len(r.Signatures) > 0 && r.Signatures[0].SubIndication != judge.FormatFailure {
 		t.Errorf("bomb: %+v", r.Signatures)
 	}
 }

@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/internal/mint"
-	"trustcore/verify/path"
+	"trustcore/verify/judge"
 	"trustcore/verify/trustlist"
 )
 
@@ -27,7 +28,7 @@ const letter = `<pismo><tresc>Urząd Miasta Przykładowo zawiadamia o wszczęciu
 type world struct {
 	ca, tsa, officer mint.Party
 	lists            *trustlist.Snapshot
-	cache            *path.Cache
+	cache            *cache.Cache
 }
 
 func newWorld(t testing.TB, periods ...mint.Period) *world {
@@ -45,7 +46,7 @@ func newWorld(t testing.TB, periods ...mint.Period) *world {
 	}}
 	w.lists = load(t, list.Sign(t, mint.Root(t, "Scheme operator")))
 	var err error
-	if w.cache, err = path.NewCache(path.CacheConfig{Certificates: 1000, Verdicts: 1000}); err != nil {
+	if w.cache, err = cache.New(cache.Config{Certificates: 1000, Verdicts: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -360,7 +361,7 @@ func TestWeakEvidence(t *testing.T) {
 	}
 	weak := DefaultPolicy()
 	weak.Acceptable = func(name string, _ int, _ time.Time) (bool, string) { return name != "ECDSA-SHA384", "broken" }
-	for policy, want := range map[*Policy]SubIndication{DefaultPolicy(): OutOfBoundsNotRevoked, weak: CryptoConstraintsNoPOE} {
+	for policy, want := range map[*Policy]SubIndication{DefaultPolicy(): judge.OutOfBoundsNotRevoked, weak: judge.CryptoConstraintsNoPOE} {
 		b := budget.New(t.Context(), len(document))
 		doc, err := Open(b, document)
 		if err != nil {

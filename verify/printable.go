@@ -29,7 +29,18 @@ func (r *SignatureReport) printable() {
 
 func (t *TimestampReport) printable() {
 	t.SignedBy = prose.Short(t.SignedBy)
-	for i := range t.Reasons {
-		t.Reasons[i] = prose.Text(t.Reasons[i])
+	for _, list := range [][]string{t.Reasons, t.Notes} {
+		for i := range list {
+			list[i] = prose.Text(list[i])
+		}
+	}
+}
+
+func (e *EvidenceRecordReport) printable() {
+	for i := range e.Reasons {
+		e.Reasons[i] = prose.Text(e.Reasons[i])
+	}
+	for i := range e.Scopes {
+		e.Scopes[i].Name, e.Scopes[i].Scope = prose.Text(e.Scopes[i].Name), prose.Text(e.Scopes[i].Scope)
 	}
 }

@@ -3,74 +3,53 @@ package verify
 import (
 	"encoding/json"
 	"time"
+
+	"trustcore/verify/judge"
 )
 
 // Indication is the status of a signature (EN 319 102-1, 5.1.3).
-type Indication string
+type Indication = judge.Indication
 
-// The indications of a signature, then those of a time-stamp.
+// SubIndication is the reason of an indication that is not passed, null in JSON for passed.
+type SubIndication = judge.SubIndication
+
+// The indications of a signature, then those of a time-stamp or an evidence record.
 const (
-	TotalPassed   Indication = "TOTAL-PASSED"
-	TotalFailed   Indication = "TOTAL-FAILED"
-	Indeterminate Indication = "INDETERMINATE"
+	TotalPassed   = judge.TotalPassed
+	TotalFailed   = judge.TotalFailed
+	Indeterminate = judge.Indeterminate
 
-	Passed Indication = "PASSED"
-	Failed Indication = "FAILED"
+	Passed = judge.Passed
+	Failed = judge.Failed
 )
 
-// SubIndication is the reason of an indication that is not passed (EN 319 102-1, tables 5 and 6); "" for passed.
-type SubIndication string
-
-// The sub-indications that Judge gives.
+// The sub-indications that callers tell apart; package judge has the whole list.
 const (
-	FormatFailure             SubIndication = "FORMAT_FAILURE"
-	HashFailure               SubIndication = "HASH_FAILURE"
-	SigCryptoFailure          SubIndication = "SIG_CRYPTO_FAILURE"
-	SignedDataNotFound        SubIndication = "SIGNED_DATA_NOT_FOUND"
-	NoSigningCertificateFound SubIndication = "NO_SIGNING_CERTIFICATE_FOUND"
-	NoCertificateChainFound   SubIndication = "NO_CERTIFICATE_CHAIN_FOUND"
-	NoCertificateChainNoPOE   SubIndication = "NO_CERTIFICATE_CHAIN_FOUND_NO_POE"
-	ChainGeneralFailure       SubIndication = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
-	ChainConstraintsFailure   SubIndication = "CHAIN_CONSTRAINTS_FAILURE"
-	SigConstraintsFailure     SubIndication = "SIG_CONSTRAINTS_FAILURE"
-	CryptoConstraintsNoPOE    SubIndication = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
-	OutOfBoundsNoPOE          SubIndication = "OUT_OF_BOUNDS_NO_POE"
-	OutOfBoundsNotRevoked     SubIndication = "OUT_OF_BOUNDS_NOT_REVOKED"
-	RevokedNoPOE              SubIndication = "REVOKED_NO_POE"
-	RevokedCANoPOE            SubIndication = "REVOKED_CA_NO_POE"
-	RevocationOutOfBounds     SubIndication = "REVOCATION_OUT_OF_BOUNDS_NO_POE"
-	TryLater                  SubIndication = "TRY_LATER"
-	NotYetValid               SubIndication = "NOT_YET_VALID"
-	TimestampOrderFailure     SubIndication = "TIMESTAMP_ORDER_FAILURE"
-	// Generic is any other reason (EN 319 102-1, table 6): the reasons say which.
-	Generic SubIndication = "GENERIC"
+	TryLater = judge.TryLater
+	Generic  = judge.Generic
 )
-
-// MarshalJSON writes null for none.
-func (s SubIndication) MarshalJSON() ([]byte, error) { return orNull(string(s)) }
 
 // Container is the name of the container that a signature lies in, null in JSON for none.
 type Container string
 
 // MarshalJSON writes null for none.
-func (c Container) MarshalJSON() ([]byte, error) { return orNull(string(c)) }
-
-func orNull(s string) ([]byte, error) {
-	if s == "" {
+func (c Container) MarshalJSON() ([]byte, error) {
+	if c == "" {
 		return []byte("null"), nil
 	}
-	return json.Marshal(s)
+	return json.Marshal(string(c))
 }
 
 // Report is what Judge says of a document. It is plain data, made to be kept.
 type Report struct {
-	SHA256          string            `json:"sha256"` // of the document, lower-case hex
-	Policy          string            `json:"policy"`
-	ValidationTime  time.Time         `json:"validation_time"`
-	Signatures      []SignatureReport `json:"signatures"`
-	Timestamps      []TimestampReport `json:"timestamps"` // those that belong to no signature
-	EvidenceRecords []struct{}        `json:"evidence_records"`
-	Notes           []string          `json:"notes,omitempty"` // remarks on the file as a whole
+	SHA256         string            `json:"sha256"` // of the document, lower-case hex
+	Policy         string            `json:"policy"`
+	ValidationTime time.Time         `json:"validation_time"`
+	Signatures     []SignatureReport `json:"signatures"`
+	Timestamps     []TimestampReport `json:"timestamps"` // those that belong to no signature
+	// EvidenceRecords are those that belong to no signature.
+	EvidenceRecords []EvidenceRecordReport `json:"evidence_records"`
+	Notes           []string               `json:"notes,omitempty"` // remarks on the file as a whole
 }
 
 // SignatureReport is the verdict on one signature.
@@ -98,19 +77,15 @@ type SignatureReport struct {
 	SigningTime        *time.Time        `json:"signing_time"`        // claimed by the signer
 	CounterSignatureOf *string           `json:"counter_signature_of"`
 	Timestamps         []TimestampReport `json:"timestamps"`
-	Scopes             []Scope           `json:"scopes"`
-	Changes            []Change          `json:"changes,omitempty"`  // what later revisions of a PDF did
-	Unsigned           []string          `json:"unsigned,omitempty"` // files of the container that are not signed
-	Chain              []Certificate     `json:"chain,omitempty"`
+	// EvidenceRecords are those that the signature carries or that cover it.
+	EvidenceRecords []EvidenceRecordReport `json:"evidence_records,omitempty"`
+	Scopes          []Scope                `json:"scopes"`
+	Changes         []Change               `json:"changes,omitempty"`  // what later revisions of a PDF did
+	Unsigned        []string               `json:"unsigned,omitempty"` // files of the container that are not signed
+	Chain           []Certificate          `json:"chain,omitempty"`
 
 	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
 	Sentence map[string]string `json:"sentence"`
-
-	constrained bool // it is not about what the document shows, whatever else the verdict says
-	strays      bool // something unsigned stands in it, which a reader may take for content
-	unknown     bool // the algorithm or transform of something that it covers
-	unsupported bool // the algorithm of the signature value, or its key
-	unsigned    int  // files, also those that Unsigned has no room for
 }
 
 // Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).
@@ -143,8 +118,8 @@ type Scope struct {
 	// Full is true where every octet of the named thing is covered, nothing follows, and no unsigned file stands
 	// beside it that a reader takes for a part of what was signed.
 	Full bool `json:"full"`
-
-	part bool // less than the named thing itself is covered
+	// Partial is true where less than the named thing itself is covered.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Change is one thing that a later revision of a PDF did to what was signed.
@@ -179,6 +154,17 @@ type TimestampReport struct {
 	Intact        bool          `json:"intact"`
 	SignedBy      string        `json:"signed_by,omitempty"`
 	Qualification string        `json:"qualification"` // "QTSA", "TSA" or "N/A", as the lists say
+	Notes         []string      `json:"notes,omitempty"`
+}
 
-	uncovered bool // the document has no evidence for its unit's chain
+// EvidenceRecordReport is the verdict on one evidence record.
+type EvidenceRecordReport struct {
+	ID            string            `json:"id"`
+	Type          string            `json:"type"` // as DSS names it
+	Indication    Indication        `json:"indication"`
+	SubIndication SubIndication     `json:"sub_indication"`
+	Reasons       []string          `json:"reasons,omitempty"`
+	Time          *time.Time        `json:"time"` // at which what it covers is proven to have existed; null where it is not
+	Timestamps    []TimestampReport `json:"timestamps"`
+	Scopes        []Scope           `json:"scopes"`
 }

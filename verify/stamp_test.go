@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/internal/mint"
-	"trustcore/verify/path"
+	"trustcore/verify/judge"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -70,7 +71,7 @@ func (w *stampWorld) judge(t *testing.T, policy *Policy, unit mint.Party, edit f
 		t.Fatal(err)
 	}
 	edit(doc.Signatures[0])
-	cache, err := path.NewCache(path.CacheConfig{Certificates: 100, Verdicts: 100})
+	cache, err := cache.New(cache.Config{Certificates: 100, Verdicts: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestStamps(t *testing.T) {
 		{"about other data", good, fact(func(s *signature.Timestamp) { s.Imprint = false }), "FAILED/HASH_FAILURE", false, "N/A"},
 		{"forged", good, fact(func(s *signature.Timestamp) { s.Intact = false }), "FAILED/SIG_CRYPTO_FAILURE", false, "N/A"},
 		{"of an unknown algorithm", good, fact(func(s *signature.Timestamp) { s.Intact, s.Unsupported = false, "urn:x" }), "INDETERMINATE/CRYPTO_CONSTRAINTS_FAILURE_NO_POE", false, "N/A"},
-		{"before its certificate", good, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(-11, 0, 0) }), "INDETERMINATE/NOT_YET_VALID", false, "N/A"},
+		{"before its certificate", good, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(-11, 0, 0) }), "FAILED/NOT_YET_VALID", false, "N/A"},
 		{"after its certificate", brief, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(1, 1, 0) }), "INDETERMINATE/OUT_OF_BOUNDS_NO_POE", false, "N/A"},
 		{"from the future", good, fact(func(s *signature.Timestamp) { s.Time = mint.Day.AddDate(3, 0, 0) }), "INDETERMINATE/TIMESTAMP_ORDER_FAILURE", false, "N/A"},
 	} {
@@ -157,7 +158,7 @@ func TestStampOrder(t *testing.T) {
 	w := newStampWorld(t)
 	unit := w.unit(t, w.tsa, true, stamping)
 	for _, kind := range []signature.TimestampType{signature.ContentTimestamp, signature.AllDataTimestamp, signature.IndividualData} {
-		for after, want := range map[time.Duration]SubIndication{-time.Hour: "", time.Hour: TimestampOrderFailure} {
+		for after, want := range map[time.Duration]SubIndication{-time.Hour: "", time.Hour: judge.TimestampOrderFailure} {
 			r := w.judge(t, DefaultPolicy(), unit, func(s *signature.Signature) {
 				content := *s.Timestamps[0]
 				content.Type, content.Time, content.Covers = kind, content.Time.Add(after), nil
@@ -183,7 +184,7 @@ func TestStampOfAnAnchorBeforeItself(t *testing.T) {
 	if w.lists, err = trustlist.Load(t.Context(), trustlist.Sources{Anchors: []string{anchor}}); err != nil {
 		t.Fatal(err)
 	}
-	for days, want := range map[int]SubIndication{0: "", -2: NotYetValid} {
+	for days, want := range map[int]SubIndication{0: "", -2: judge.NotYetValid} {
 		for _, policy := range []*Policy{DefaultPolicy(), DSSPolicy()} {
 			r := w.judge(t, policy, unit, func(s *signature.Signature) { s.Timestamps[0].Time = mint.Day.AddDate(0, 0, days) })
 			if r.Timestamps[0].SubIndication != want || (want == "") != r.BestSignatureTime.Equal(mint.Day) {

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
-	"trustcore/verify/path"
+	"trustcore/verify/judge"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -20,7 +21,7 @@ import (
 type Config struct {
 	Lists    func() *trustlist.Snapshot // those in force; asked once a document
 	Gatherer *evidence.Gatherer         // fetches what documents lack; nil fetches nothing
-	Cache    *path.Cache                // nil remembers nothing
+	Cache    *cache.Cache               // nil remembers nothing
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
@@ -152,8 +153,8 @@ func (r *Report) unread(why string) {
 	if len(r.Signatures) > 0 {
 		return
 	}
-	s := SignatureReport{Indication: Indeterminate, SubIndication: Generic, Reasons: []string{why}, Qualification: "N/A",
+	s := SignatureReport{Indication: Indeterminate, SubIndication: judge.Generic, Reasons: []string{why}, Qualification: "N/A",
 		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
-	s.Sentence = explain(&s)
+	s.Sentence = explain(&s, told{})
 	r.Signatures = append(r.Signatures, s)
 }

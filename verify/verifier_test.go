@@ -2,7 +2,14 @@ package verify
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/asn1"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +83,10 @@ func TestRecognise(t *testing.T) {
 		"a PDF after text":   {append([]byte("0 junk\n"), emptyPDF()...), containerPDF},
 		"a PDF after 0x30":   {append([]byte("0\x82\x01\x01junk\n"), emptyPDF()...), containerPDF},
 		"one octet":          {[]byte("0"), containerCMS},
+		"JSON":               {[]byte(" {}"), containerJSON},
+		"JSON after a mark":  {[]byte("\xef\xbb\xbf{}"), containerJSON},
+		"a compact JWS":      {[]byte("eyJhbGciOiJFUzI1NiJ9.e30.AA"), containerJSON},
+		"JSON around a PDF":  {append([]byte(`{"a":"`), emptyPDF()...), containerPDF},
 	} {
 		if got := recognise(c.data); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
@@ -120,5 +131,32 @@ func TestBudgetIsAReport(t *testing.T) {
 	r.unread("beyond the budget")
 	if s := r.Signatures[0]; s.Indication != Indeterminate || s.SubIndication != Generic || len(r.Notes) != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestJSON: JSON signatures are judged as all others; JSON without one holds nothing.
+func TestJSON(t *testing.T) {
+	w := newWorld(t)
+	encode := base64.RawURLEncoding.EncodeToString
+	der := w.officer.Cert.Raw
+	sum := sha256.Sum256(der)
+	header := fmt.Sprintf(`{"alg":"ES256","x5t#S256":%q,"x5c":[%q],"iat":%d}`, encode(sum[:]), base64.StdEncoding.EncodeToString(der), mint.Day.Unix())
+	input := encode([]byte(header)) + "." + encode([]byte(letter))
+	digest := sha256.Sum256([]byte(input))
+	value, err := w.officer.Key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(value, &v); err != nil {
+		t.Fatal(err)
+	}
+	raw := append(v.R.FillBytes(make([]byte, 32)), v.S.FillBytes(make([]byte, 32))...)
+	r := w.judge(t, []byte(input+"."+encode(raw)), mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil))
+	if s := r.Signatures[0]; s.Indication != TotalPassed || s.Format != "JAdES" || s.Level != "B-B" || s.Qualification != "QESig" || !s.Scopes[0].Full {
+		t.Errorf("%+v", s)
+	}
+	if r := w.judge(t, []byte(`{"pismo":"Urząd Miasta Przykładowo"}`), mint.Day); len(r.Signatures) != 0 {
+		t.Errorf("%+v", r.Signatures)
 	}
 }

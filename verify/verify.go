@@ -17,6 +17,7 @@ import (
 	"trustcore/verify/asic"
 	"trustcore/verify/cades"
 	"trustcore/verify/ers"
+	"trustcore/verify/jades"
 	"trustcore/verify/pades"
 	"trustcore/verify/signature"
 	"trustcore/verify/xades"
@@ -27,7 +28,7 @@ const MaxDocument = 256 << 20
 
 // ErrUnknownFormat tells that the content is of no format that can hold a signature.
 var ErrUnknownFormat = errors.New(
-	"the file is no XML, CMS, PDF or ASiC document and no evidence record: nothing in it can be verified")
+	"the file is no XML, JSON, CMS, PDF or ASiC document and no evidence record: nothing in it can be verified")
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
 // detached signature may be about; for one that is of no interest they are left unread. An evidence record among them
@@ -63,6 +64,12 @@ func open(b *budget.Budget, kind container, data []byte, detached []signature.De
 			return &signature.Document{}, nil // as of every other format: a report about nothing, no fault
 		}
 		return doc, err
+	case containerJSON:
+		doc, err := jades.Open(b, data, detached)
+		if errors.Is(err, jades.ErrNoSignature) {
+			return &signature.Document{}, nil
+		}
+		return doc, err
 	case containerCMS:
 		return cades.Open(b, data, detached)
 	case containerEmpty:
@@ -79,6 +86,7 @@ const (
 	containerPDF
 	containerZIP
 	containerXML
+	containerJSON
 	containerCMS
 	containerRecord
 )
@@ -102,6 +110,8 @@ func recognise(data []byte) container {
 		return containerPDF
 	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
 		return containerXML
+	case jades.Looks(text):
+		return containerJSON
 	case data[0] == 0x30, isEncodedCMS(text), bytes.HasPrefix(text, []byte("MIME-Version")), bytes.HasPrefix(text, []byte("Content-Type")):
 		return containerCMS
 	}

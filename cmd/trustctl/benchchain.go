@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/verify/algorithm"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 )
@@ -129,7 +130,7 @@ const (
 const cachedRepeat = 20
 
 func measureChains(ctx context.Context, s *benchSettings, cases []*benchChainCase, total time.Duration) ([]rate, error) {
-	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return nil, err
 	}

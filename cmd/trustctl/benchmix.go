@@ -27,7 +27,7 @@ import (
 	"trustcore/pki"
 	"trustcore/pki/ocsp"
 	"trustcore/verify"
-	"trustcore/verify/path"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -225,7 +225,7 @@ func (m *minting) gather(ctx context.Context) error {
 
 // check judges every document once: what is measured must be the way of a document that passes.
 func (mix *benchMix) check(ctx context.Context) error {
-	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return err
 	}

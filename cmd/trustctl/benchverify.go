@@ -16,7 +16,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/verify"
-	"trustcore/verify/path"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -120,7 +120,7 @@ func (s *benchSettings) mix(ctx context.Context) (*benchMix, error) {
 	if mix.evidence.Lists, err = trustlist.Load(ctx, s.verify.lists); err != nil {
 		return nil, err
 	}
-	mix.evidence.Cache, err = path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	mix.evidence.Cache, err = cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	return mix, err
 }
 
@@ -228,7 +228,7 @@ func (mix *benchMix) measure(ctx context.Context, s *benchSettings, documents []
 		coldWay: {name: "cold", do: func(ctx context.Context, n int) error {
 			ev := mix.evidence
 			var err error
-			if ev.Cache, err = path.NewCache(path.CacheConfig{Certificates: coldCertificates, Verdicts: coldVerdicts}); err != nil {
+			if ev.Cache, err = cache.New(cache.Config{Certificates: coldCertificates, Verdicts: coldVerdicts}); err != nil {
 				return err
 			}
 			return judge(ctx, documents[n], &ev)

@@ -18,7 +18,7 @@ import (
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/bundle"
-	"trustcore/verify/path"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -141,7 +141,7 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 		return nil, err
 	}
 	sayTrust(b)
-	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,8 @@ import (
 
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
+	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
-	"trustcore/verify/path"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -133,7 +133,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func boundMemory(jobs []job) {
 }
 
 // gatherer returns what fetches the evidence that documents lack.
-func (o *verifyOptions) gatherer(cache *path.Cache) (*evidence.Gatherer, error) {
+func (o *verifyOptions) gatherer(cache *cache.Cache) (*evidence.Gatherer, error) {
 	cfg := evidence.Config{Cache: cache, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
 	for _, text := range o.allow {
 		address, err := netip.ParseAddrPort(text)

@@ -19,9 +19,9 @@ import (
 	"trustcore/cmd/internal/identity"
 	"trustcore/verify"
 	"trustcore/verify/api"
+	"trustcore/verify/cache"
 	"trustcore/verify/chain"
 	"trustcore/verify/evidence"
-	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -36,7 +36,7 @@ const (
 type judge struct {
 	trust        *trust
 	verifier     *verify.Verifier
-	cache        *path.Cache
+	cache        *cache.Cache
 	gatherer     *evidence.Gatherer
 	policy       *verify.Policy
 	judged       *prometheus.CounterVec // signatures, by indication
@@ -50,7 +50,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	cache, err := path.NewCache(path.CacheConfig{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
 	if err != nil {
 		return nil, err
 	}

@@ -283,7 +283,7 @@ func productionTime(t *verify.TimestampReport) time.Time {
 
 // dssFormat joins format and level as DSS's SignatureLevel constants do in reports.
 func dssFormat(s *verify.SignatureReport) string {
-	format := map[string]string{"CMS": "PKCS7", "XMLDSig": "XML-NOT-ETSI", "PDF": "PDF-NOT-ETSI"}[s.Format]
+	format := map[string]string{"CMS": "PKCS7", "XMLDSig": "XML-NOT-ETSI", "PDF": "PDF-NOT-ETSI", "JWS": "JSON-NOT-ETSI"}[s.Format]
 	switch {
 	case format == "PKCS7" && s.Level != "":
 		return format + "-" + s.Level

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
+	"trustcore/verify/judge"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
@@ -61,7 +63,7 @@ type Question struct {
 
 	Policies   []certificate.OID // one of these must hold (RFC 5280 6.1.1 (c) and (e)); none: any
 	Acceptable func(name string, bits int, at time.Time) (ok bool, reason string)
-	Cache      *path.Cache // may be nil
+	Cache      *cache.Cache // may be nil
 }
 
 // Judge validates the certificate's path. A certificate that is not valid is a report; an error means that something is
@@ -108,12 +110,21 @@ func (q *Question) rule() *path.RevocationRule {
 		Required: q.Mode == Require, ShortTerm: true, AfterIssuance: true, Skew: skew, WithoutNextUpdate: withoutNextUpdate,
 	}
 	if q.Known.After(q.Time.Add(skew)) {
-		rule.KnownUntil = q.Known
+		rule.Check = judge.Hindsight{At: q.Time, Known: q.Known, WithoutNextUpdate: withoutNextUpdate}.Check
+		rule.Acceptable = q.acceptable
 	}
 	if q.Lists != nil {
 		rule.LocalResponder, rule.Responders = q.Lists.Responder, q.Lists.Responders()
 	}
 	return rule
+}
+
+// acceptable judges the signatures of evidence at the end of what is known: nothing proves that the evidence is older.
+func (q *Question) acceptable(u revocation.Use) (bool, string) {
+	if q.Acceptable == nil {
+		return true, ""
+	}
+	return q.Acceptable(u.Algorithm, u.Bits, q.Known)
 }
 
 // qualify asks the trusted lists (TS 119 615 4.4, 4.5).

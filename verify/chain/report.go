@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/judge"
 	"trustcore/verify/path"
 	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
@@ -118,7 +119,7 @@ var checkOf = map[path.Code]string{
 	path.NoPath: checkIssuer, path.NoAnchor: checkIssuer, path.Budget: checkIssuer,
 	path.BadSignature: checkSignature, path.UnsupportedAlgorithm: checkSignature, path.AlgorithmMismatch: checkSignature,
 	path.Expired: checkValidity, path.NotYetValid: checkValidity, path.AnchorOutOfTime: checkValidity,
-	path.WeakAlgorithm:   checkAlgorithm,
+	path.WeakAlgorithm: checkAlgorithm, path.WeakKey: checkAlgorithm,
 	path.UnknownCritical: checkForm, path.BadExtension: checkForm, path.BadVersion: checkForm, path.BadKey: checkForm, path.ProfileViolation: checkForm,
 	path.NotACA: checkCA, path.NotForCertSigning: checkCA, path.PathTooLong: checkCA,
 	path.NameMismatch: checkNames, path.NameNotPermitted: checkNames, path.NameExcluded: checkNames,
@@ -129,11 +130,11 @@ var checkOf = map[path.Code]string{
 }
 
 func report(q *Question, result *path.Result) *Report {
-	r := &Report{Valid: result.Valid, Indication: "PASSED", Time: q.Time.UTC(), Revocation: q.Mode, Reasons: []Reason{}, Policies: []string{},
+	r := &Report{Valid: result.Valid, Indication: string(judge.Passed), Time: q.Time.UTC(), Revocation: q.Mode, Reasons: []Reason{}, Policies: []string{},
 		Notes: result.Notes, AtIssuance: Qualification{Level: "N/A"}, AtValidation: Qualification{Level: "N/A"}}
 	if !result.Valid {
-		sub := result.Reason().SubIndication()
-		r.Indication, r.SubIndication = "INDETERMINATE", &sub
+		sub := string(judge.OfPath(result.Reason()))
+		r.Indication, r.SubIndication = string(judge.Indeterminate), &sub
 	}
 	for _, reason := range result.Reasons {
 		r.Reasons = append(r.Reasons, Reason{reason.Code.String(), reason.Position, reason.Clause, reason.Detail})

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 	"trustcore/verify/revocation"
 )
@@ -131,7 +132,10 @@ func (a *answer) live(came time.Time) {
 
 // answer looks for what is known about the certificate, and about a delegate who said it: the judge asks for both.
 func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Time) Found {
-	q.Verify = g.cfg.Cache.Verify
+	q.Budget = nil // what sources answer is bounded by its size, and judged with the document's budget
+	q.Verify = func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+		return g.cfg.Cache.Verify(scheme, key, message, signature, nil)
+	}
 	found, signers := g.about(ctx, q, at)
 	for _, delegate := range signers {
 		if delegate.OCSPNoCheck || delegate.ShortTerm() || !delegate.Issuer.Equal(q.IssuerName) {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/internal/fetch"
 	"trustcore/verify/path"
@@ -30,7 +31,7 @@ import (
 type Config struct {
 	Offline bool             // nothing is fetched: only the cache and the keep answer
 	Allow   []netip.AddrPort // private addresses that may be asked all the same: the own authority's
-	Cache   *path.Cache      // of parsed certificates and signature verdicts; may be nil
+	Cache   *cache.Cache     // of parsed certificates and signature verdicts; may be nil
 	Keep    *Keep            // of all evidence that was used; nil keeps nothing
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -188,10 +189,8 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
-		q, err := question(chain, i, anchor, pool)
-		within := q
-		within.Budget, within.Verify = r.budget, r.g.cfg.Cache.VerifyWithin(r.budget)
-		if err != nil || carried.answers(within, from) || len(r.questions) == maxQuestions {
+		q := r.question(ctx, chain, i, anchor, pool)
+		if q.IssuerKey == nil || carried.answers(q, from) || len(r.questions) == maxQuestions {
 			continue
 		}
 		r.seen[c.Fingerprint] = true
@@ -201,28 +200,13 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 
 // question asks about the i-th certificate. It is for choosing among evidence: whether a signer's own certificate may be
 // relied on, and what age serves, is for the judge to say.
-func question(chain []*certificate.Certificate, i int, anchor *path.Anchor, pool *path.Pool) (revocation.Question, error) {
+func (r *round) question(ctx context.Context, chain []*certificate.Certificate, i int, anchor *path.Anchor, pool *path.Pool) revocation.Question {
+	request := path.Request{Pool: pool, Budget: r.budget, Cache: r.g.cfg.Cache, Revocation: &path.RevocationRule{}}
+	q := request.Question(ctx, chain, anchor, i)
 	anyAge := revocation.AnyAge
-	q := revocation.Question{
-		Certificate: chain[i], IssuerName: anchor.Name, IssuerKey: anchor.Key, Issuer: anchor.Certificate,
-		Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge, Responders: pool.All(),
-		Trusted: func(*certificate.Certificate) error { return nil },
-	}
-	q.CRLIssuers = func(name certificate.Name) []*certificate.Certificate {
-		named := pool.Named(name)
-		if c := anchor.Certificate; c != nil && c.Subject.Equal(name) {
-			named = append(named[:len(named):len(named)], c)
-		}
-		return named
-	}
-	if i+1 < len(chain) {
-		key, err := chain[i+1].Key()
-		if err != nil {
-			return q, err
-		}
-		q.IssuerName, q.IssuerKey, q.Issuer = chain[i+1].Subject, key, chain[i+1]
-	}
-	return q, nil
+	q.Freshness, q.WithoutNextUpdate, q.DelegateRevoked = &anyAge, revocation.AnyAge, nil
+	q.Trusted = func(*certificate.Certificate) error { return nil }
+	return q
 }
 
 // chain returns the path to an anchor, valid or not: an expired certificate is asked about too.

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 )
@@ -199,7 +200,7 @@ func (w *world) wantAsked(path string, times int) {
 
 func (w *world) gatherer(change func(*Config)) *Gatherer {
 	w.t.Helper()
-	cache, err := path.NewCache(path.CacheConfig{Certificates: 100, Verdicts: 100})
+	cache, err := cache.New(cache.Config{Certificates: 100, Verdicts: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"testing"
 
+	"trustcore/verify/cache"
 	"trustcore/verify/path"
 )
 
@@ -57,7 +58,7 @@ func BenchmarkChain(b *testing.B) {
 }
 
 // benchFromBytes is one validation of a caller that has DER alone: digests, both caches and a pool of its own.
-func benchFromBytes(b *testing.B, cache *path.Cache, request path.Request, leaf, middle *entity) {
+func benchFromBytes(b *testing.B, cache *cache.Cache, request path.Request, leaf, middle *entity) {
 	target, err := cache.Parse(leaf.cert.Raw)
 	if err != nil {
 		b.Fatal(err)

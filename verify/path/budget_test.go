@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"trustcore/internal/budget"
-	"trustcore/verify/algorithm"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 )
@@ -160,40 +158,4 @@ func TestEvidenceIsPaidToo(t *testing.T) {
 	wantCode(t, validate(request), path.OK) // fills the cache, so that the look alone is paid
 	r, _ = spentOn(request, 200_000)
 	wantSpent(t, r, true)
-}
-
-// TestVerifyWithin spends for what the cache does not know, and verifies nothing beyond the budget.
-func TestVerifyWithin(t *testing.T) {
-	root := mint(t, nil, "root", nil, ca)
-	key, err := root.cert.Key()
-	if err != nil {
-		t.Fatal(err)
-	}
-	scheme, err := algorithm.FromCertificate(root.cert.SignatureAlgorithm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, cache := range map[string]*path.Cache{"cache": newCache(t), "none": nil} {
-		octets := budget.Octet * int64(len(root.cert.RawTBS))
-		b := budget.Of(context.Background(), key.Cost()+3*octets, 0)
-		verify := cache.VerifyWithin(b)
-		if _, err := verify(scheme, key, root.cert.RawTBS, root.cert.Signature); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		_, err := verify(scheme, key, root.cert.RawTBS, root.cert.Signature)
-		if again := errors.Is(err, budget.ErrExceeded); again != (cache == nil) {
-			t.Errorf("%s: the same again: %v", name, err)
-		}
-		if _, err = verify(scheme, key, root.cert.RawTBS[1:], root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
-			t.Errorf("%s: another message: %v", name, err)
-		}
-	}
-	cache := newCache(t)
-	if _, err := cache.Verify(scheme, key, root.cert.RawTBS, root.cert.Signature); err != nil {
-		t.Fatal(err)
-	}
-	few := budget.Of(context.Background(), budget.Octet*int64(len(root.cert.RawTBS))-1, 0)
-	if _, err := cache.VerifyWithin(few)(scheme, key, root.cert.RawTBS, root.cert.Signature); !errors.Is(err, budget.ErrExceeded) {
-		t.Errorf("the octets of a message that the cache knows: %v", err)
-	}
 }

@@ -280,8 +280,9 @@ func (b *builder) verify(child *certificate.Certificate, c candidate) (verdict, 
 	if v, ok := b.verdicts[at]; ok {
 		return v, true
 	}
-	v := b.request.Cache.verify(child, key, digest, func() bool { return b.pay(key) })
-	if errors.Is(v.err, errBudget) {
+	notes, err := b.request.Cache.VerifyIssued(child, key, digest, func() error { return b.allow(key) })
+	v := verdict{err, notes}
+	if errors.Is(err, errBudget) {
 		return v, false
 	}
 	if b.verdicts == nil {
@@ -301,6 +302,14 @@ func (b *builder) pay(key *algorithm.PublicKey) bool {
 	b.spent.Signatures++
 	b.spent.Work += int(cost)
 	return b.work(cost)
+}
+
+// allow is pay for who asks before a signature is verified.
+func (b *builder) allow(key *algorithm.PublicKey) error {
+	if !b.pay(key) {
+		return errBudget
+	}
+	return nil
 }
 
 // work spends of the document's budget, and gives the search up where nothing is left.

@@ -5,29 +5,30 @@ import (
 	"fmt"
 	"testing"
 
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 )
 
 // A caller keeps one cache and one set of anchors for its lifetime, and asks once per certificate.
 func ExampleValidate() {
-	cache, err := path.NewCache(path.CacheConfig{Certificates: 10_000, Verdicts: 100_000})
+	known, err := cache.New(cache.Config{Certificates: 10_000, Verdicts: 100_000})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ask := func(rootDER, middleDER, leafDER []byte) {
-		root, err := cache.Parse(rootDER)
+		root, err := known.Parse(rootDER)
 		if err != nil {
 			fmt.Println("root:", err)
 			return
 		}
-		middle, err := cache.Parse(middleDER)
+		middle, err := known.Parse(middleDER)
 		if err != nil {
 			fmt.Println("intermediate:", err)
 			return
 		}
-		leaf, err := cache.Parse(leafDER)
+		leaf, err := known.Parse(leafDER)
 		if err != nil {
 			fmt.Println("leaf:", err)
 			return
@@ -43,7 +44,7 @@ func ExampleValidate() {
 			return
 		}
 		result := path.Validate(context.Background(), path.Request{
-			Target: leaf, Pool: path.NewPool(middle), Anchors: anchors, Time: now, Cache: cache,
+			Target: leaf, Pool: path.NewPool(middle), Anchors: anchors, Time: now, Cache: known,
 			Purposes: []certificate.OID{certificate.PurposeClientAuth},
 		})
 		fmt.Printf("%v: %v\n", result.Valid, result.Reason().Code)

@@ -184,7 +184,7 @@ func (s *state) follow(i int, c *certificate.Certificate) {
 	s.key = full
 	if accept := s.b.request.Algorithm; accept != nil && i == 0 {
 		if ok, why := accept(key.Name(), full.Bits(), s.b.at); !ok {
-			s.fail(WeakAlgorithm, i, why)
+			s.fail(WeakKey, i, why)
 		}
 	}
 }

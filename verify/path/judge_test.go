@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
 )
@@ -36,13 +37,12 @@ func TestEveryReason(t *testing.T) {
 		ask          func(*path.Request)
 		want         path.Code
 		position     int
-		sub          string
 	}{
 		{name: "right", want: path.OK},
-		{name: "expired", leaf: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Second) }, want: path.Expired, sub: "OUT_OF_BOUNDS_NO_POE"},
+		{name: "expired", leaf: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Second) }, want: path.Expired},
 		{name: "last second", leaf: func(c *x509.Certificate) { c.NotAfter = now }, ask: func(r *path.Request) { r.Time = now.Add(900 * time.Millisecond) }, want: path.OK},
-		{name: "not yet", middle: func(c *x509.Certificate) { c.NotBefore = now.Add(time.Second) }, want: path.NotYetValid, position: 1, sub: "OUT_OF_BOUNDS_NO_POE"},
-		{name: "no CA", middle: func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = 0 }, want: path.NotACA, position: 1, sub: "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+		{name: "not yet", middle: func(c *x509.Certificate) { c.NotBefore = now.Add(time.Second) }, want: path.NotYetValid, position: 1},
+		{name: "no CA", middle: func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = 0 }, want: path.NotACA, position: 1},
 		{name: "no cert sign", middle: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }, want: path.NotForCertSigning, position: 1},
 		{name: "unknown critical", leaf: with([]int{1, 2, 3}, true, 5, 0), want: path.UnknownCritical},
 		{name: "unknown", leaf: with([]int{1, 2, 3}, false, 5, 0), want: path.OK},
@@ -53,18 +53,18 @@ func TestEveryReason(t *testing.T) {
 			with([]int{2, 5, 29, 33}, false, 0x30, 0x0d, 0x30, 0x0b, 6, 4, 0x55, 0x1d, 0x20, 0, 6, 3, 0x2a, 3, 4)(c)
 		}, want: path.BadPolicyMapping, position: 1},
 		{name: "purpose", leaf: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
-			ask: func(r *path.Request) { r.Purposes = []certificate.OID{certificate.PurposeServerAuth} }, want: path.PurposeMismatch, sub: "CHAIN_CONSTRAINTS_FAILURE"},
+			ask: func(r *path.Request) { r.Purposes = []certificate.OID{certificate.PurposeServerAuth} }, want: path.PurposeMismatch},
 		{name: "purpose of the CA", middle: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
 			ask: func(r *path.Request) { r.Purposes = []certificate.OID{certificate.PurposeServerAuth} }, want: path.PurposeMismatch, position: 1},
 		{name: "any purpose", leaf: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} },
 			ask: func(r *path.Request) { r.Purposes = []certificate.OID{certificate.PurposeServerAuth} }, want: path.OK},
-		{name: "policy required", ask: func(r *path.Request) { r.Policies.RequireExplicit = true }, want: path.PolicyMismatch, position: 1, sub: "CHAIN_CONSTRAINTS_FAILURE"},
+		{name: "policy required", ask: func(r *path.Request) { r.Policies.RequireExplicit = true }, want: path.PolicyMismatch, position: 1},
 		{name: "name", ask: func(r *path.Request) { r.Name = &path.ReferenceName{DNS: "a.example"} }, want: path.NameMismatch},
 		{name: "weak", ask: func(r *path.Request) {
 			r.Algorithm = func(name string, bits int, at time.Time) (bool, string) {
 				return bits > 256, fmt.Sprint(name, " ", bits)
 			}
-		}, want: path.WeakAlgorithm, position: 1, sub: "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
+		}, want: path.WeakAlgorithm, position: 1},
 		{name: "subtree with a minimum", middle: with([]int{2, 5, 29, 30}, true, 0x30, 12, 0xa0, 10, 0x30, 8, 0x82, 3, 'a', '.', 'b', 0x80, 1, 1),
 			want: path.BadExtension, position: 1},
 	} {
@@ -75,8 +75,8 @@ func TestEveryReason(t *testing.T) {
 			}
 			r := validate(request)
 			wantCode(t, r, test.want)
-			if got := r.Reason(); got.Position != test.position || test.sub != "" && got.SubIndication() != test.sub {
-				t.Errorf("%v at %d with %s", got, got.Position, got.SubIndication())
+			if got := r.Reason(); got.Position != test.position {
+				t.Errorf("%v at %d", got, got.Position)
 			}
 			if r.Reason().Code != path.OK && (r.Reason().Certificate != r.Chain[test.position] || r.Reason().Clause == "") {
 				t.Errorf("%v names no certificate or clause", r.Reason())
@@ -102,9 +102,9 @@ func TestABrokenSignatureIsFound(t *testing.T) {
 	}
 }
 
-func newCache(t testing.TB) *path.Cache {
+func newCache(t testing.TB) *cache.Cache {
 	t.Helper()
-	cache, err := path.NewCache(path.CacheConfig{Certificates: 100, Verdicts: 1000})
+	cache, err := cache.New(cache.Config{Certificates: 100, Verdicts: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
@@ -136,15 +135,4 @@ func wantCode(t testing.TB, r path.Result, want path.Code) {
 	if got := r.Reason().Code; got != want || r.Valid != (want == path.OK) {
 		t.Errorf("valid %v, reasons %v, want %v", r.Valid, r.Reasons, want)
 	}
-}
-
-// sign makes an ECDSA signature with SHA-256.
-func sign(t testing.TB, signer *entity, message []byte) []byte {
-	t.Helper()
-	digest := sha256.Sum256(message)
-	value, err := signer.key.Sign(rand.Reader, digest[:], crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return value
 }

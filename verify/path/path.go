@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/revocation"
 )
@@ -71,7 +72,7 @@ type Request struct {
 
 	Limits Limits         // zero fields take the default
 	Budget *budget.Budget // of the document, shared with what else is done for it; nil: the limits alone bound the work
-	Cache  *Cache         // nil: nothing is remembered
+	Cache  *cache.Cache   // nil: nothing is remembered
 }
 
 // A Result is the outcome of one validation.

@@ -141,7 +141,8 @@ func (l *linter) selfSigned() bool {
 	if err != nil {
 		return false
 	}
-	return l.b.request.Cache.verify(l.c, key, l.c.KeyFingerprint, func() bool { return l.b.pay(key) }).err == nil
+	_, err = l.b.request.Cache.VerifyIssued(l.c, key, l.c.KeyFingerprint, func() error { return l.b.allow(key) })
+	return err == nil
 }
 
 func (l *linter) keyIdentifiers() {

@@ -62,9 +62,6 @@ func TestWhatATimeStampingUnitMustSay(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				r := validate(request)
 				wantCode(t, r, want)
-				if sub := r.Reason().SubIndication(); !passes && sub != "CHAIN_CONSTRAINTS_FAILURE" {
-					t.Errorf("sub-indication %s", sub)
-				}
 				request.Anchors, request.DirectTrust = anchors(t, leaf), true
 				r = validate(request)
 				wantCode(t, r, want)
@@ -108,8 +105,8 @@ func TestADirectAnchorOutOfItsTime(t *testing.T) {
 	request := path.Request{Target: leaf.cert, Anchors: anchorSet(t, past), DirectTrust: true}
 	r := validate(request)
 	wantCode(t, r, path.AnchorOutOfTime)
-	if sub := r.Reason().SubIndication(); sub != "NO_CERTIFICATE_CHAIN_FOUND_NO_POE" || r.Anchor == nil {
-		t.Errorf("sub-indication %s, anchor %v", sub, r.Anchor)
+	if r.Anchor == nil {
+		t.Error("no anchor")
 	}
 	above, err := path.AnchorFrom(root.cert)
 	if err != nil {

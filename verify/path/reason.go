@@ -30,7 +30,8 @@ const (
 	NameNotPermitted  // RFC 5280 6.1.3 (b)
 	NameExcluded      // RFC 5280 6.1.3 (c)
 	PathTooLong       // path length constraint (RFC 5280 6.1.4 (l)) or the caller's depth
-	WeakAlgorithm     // the table of algorithms refuses it at this time
+	WeakKey           // the table of algorithms refuses the target's own key at this time
+	WeakAlgorithm     // it refuses a signature of the path
 	ProfileViolation  // a demand of the profile strict or server
 	NotACA            // RFC 5280 6.1.4 (k)
 	NotForCertSigning // RFC 5280 6.1.4 (n)
@@ -48,37 +49,38 @@ const (
 	Budget               // the search was given up: signatures, candidates, comparisons or time
 )
 
-// codes holds the name, the clause and the sub-indication of EN 319 102-1 5.1.4 of every Code.
-var codes = [...]struct{ name, clause, subIndication string }{
-	OK:                   {"ok", "", ""},
-	RevocationUnknown:    {"revocation status unknown", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
-	Revoked:              {"revoked", "RFC 5280 6.1.3 (a)(3)", "REVOKED_NO_POE"},
-	OnHold:               {"on hold", "RFC 5280 6.1.3 (a)(3)", "TRY_LATER"},
-	WeakEvidence:         {"algorithm of the revocation information too weak", "EN 319 102-1 5.5.4", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
-	Expired:              {"expired", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
-	NotYetValid:          {"not yet valid", "RFC 5280 6.1.3 (a)(2)", "OUT_OF_BOUNDS_NO_POE"},
-	AnchorOutOfTime:      {"trust anchor out of its time", "RFC 5280 6.1.1 (d)", "NO_CERTIFICATE_CHAIN_FOUND_NO_POE"},
-	NameMismatch:         {"name does not match", "RFC 6125 6", "CHAIN_CONSTRAINTS_FAILURE"},
-	PurposeMismatch:      {"purpose not allowed", "RFC 5280 4.2.1.12", "CHAIN_CONSTRAINTS_FAILURE"},
-	PolicyMismatch:       {"no acceptable policy", "RFC 5280 6.1.5 (g)", "CHAIN_CONSTRAINTS_FAILURE"},
-	NameNotPermitted:     {"name not permitted", "RFC 5280 6.1.3 (b)", "CHAIN_CONSTRAINTS_FAILURE"},
-	NameExcluded:         {"name excluded", "RFC 5280 6.1.3 (c)", "CHAIN_CONSTRAINTS_FAILURE"},
-	PathTooLong:          {"path too long", "RFC 5280 6.1.4 (l)", "CHAIN_CONSTRAINTS_FAILURE"},
-	WeakAlgorithm:        {"algorithm too weak", "TS 119 312", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
-	ProfileViolation:     {"profile violated", "RFC 5280 4", "CHAIN_CONSTRAINTS_FAILURE"},
-	NotACA:               {"issuer is no CA", "RFC 5280 6.1.4 (k)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	NotForCertSigning:    {"issuer may not sign certificates", "RFC 5280 6.1.4 (n)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	UnknownCritical:      {"unknown critical extension", "RFC 5280 6.1.4 (o)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	BadExtension:         {"malformed extension", "RFC 5280 4.2", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	BadPolicyMapping:     {"anyPolicy is mapped", "RFC 5280 6.1.4 (a)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	AlgorithmMismatch:    {"signature algorithms differ", "RFC 5280 4.1.1.2", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	BadVersion:           {"version does not fit", "RFC 5280 4.1.2.1", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	BadKey:               {"malformed public key", "RFC 5280 6.1.5 (c)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	UnsupportedAlgorithm: {"unsupported algorithm", "RFC 5280 6.1.3 (a)(1)", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
-	BadSignature:         {"signature does not verify", "RFC 5280 6.1.3 (a)(1)", "NO_CERTIFICATE_CHAIN_FOUND"},
-	NoPath:               {"issuer not found", "RFC 5280 6.1", "NO_CERTIFICATE_CHAIN_FOUND"},
-	NoAnchor:             {"no trust anchor", "RFC 5280 6.1.1 (d)", "NO_CERTIFICATE_CHAIN_FOUND"},
-	Budget:               {"search given up", "", "CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+// codes holds the name and the clause of every Code.
+var codes = [...]struct{ name, clause string }{
+	OK:                   {"ok", ""},
+	RevocationUnknown:    {"revocation status unknown", "RFC 5280 6.1.3 (a)(3)"},
+	Revoked:              {"revoked", "RFC 5280 6.1.3 (a)(3)"},
+	OnHold:               {"on hold", "RFC 5280 6.1.3 (a)(3)"},
+	WeakEvidence:         {"algorithm of the revocation information too weak", "EN 319 102-1 5.5.4"},
+	Expired:              {"expired", "RFC 5280 6.1.3 (a)(2)"},
+	NotYetValid:          {"not yet valid", "RFC 5280 6.1.3 (a)(2)"},
+	AnchorOutOfTime:      {"trust anchor out of its time", "RFC 5280 6.1.1 (d)"},
+	NameMismatch:         {"name does not match", "RFC 6125 6"},
+	PurposeMismatch:      {"purpose not allowed", "RFC 5280 4.2.1.12"},
+	PolicyMismatch:       {"no acceptable policy", "RFC 5280 6.1.5 (g)"},
+	NameNotPermitted:     {"name not permitted", "RFC 5280 6.1.3 (b)"},
+	NameExcluded:         {"name excluded", "RFC 5280 6.1.3 (c)"},
+	PathTooLong:          {"path too long", "RFC 5280 6.1.4 (l)"},
+	WeakKey:              {"key too weak", "TS 119 312"},
+	WeakAlgorithm:        {"algorithm too weak", "TS 119 312"},
+	ProfileViolation:     {"profile violated", "RFC 5280 4"},
+	NotACA:               {"issuer is no CA", "RFC 5280 6.1.4 (k)"},
+	NotForCertSigning:    {"issuer may not sign certificates", "RFC 5280 6.1.4 (n)"},
+	UnknownCritical:      {"unknown critical extension", "RFC 5280 6.1.4 (o)"},
+	BadExtension:         {"malformed extension", "RFC 5280 4.2"},
+	BadPolicyMapping:     {"anyPolicy is mapped", "RFC 5280 6.1.4 (a)"},
+	AlgorithmMismatch:    {"signature algorithms differ", "RFC 5280 4.1.1.2"},
+	BadVersion:           {"version does not fit", "RFC 5280 4.1.2.1"},
+	BadKey:               {"malformed public key", "RFC 5280 6.1.5 (c)"},
+	UnsupportedAlgorithm: {"unsupported algorithm", "RFC 5280 6.1.3 (a)(1)"},
+	BadSignature:         {"signature does not verify", "RFC 5280 6.1.3 (a)(1)"},
+	NoPath:               {"issuer not found", "RFC 5280 6.1"},
+	NoAnchor:             {"no trust anchor", "RFC 5280 6.1.1 (d)"},
+	Budget:               {"search given up", ""},
 }
 
 // String names the code in a few words.
@@ -106,12 +108,4 @@ func (r Reason) String() string {
 		s += " [" + r.Clause + "]"
 	}
 	return s
-}
-
-// SubIndication maps the reason to EN 319 102-1 5.1.4; empty for OK.
-func (r Reason) SubIndication() string {
-	if r.Code == Revoked && r.Position > 0 {
-		return "REVOKED_CA_NO_POE"
-	}
-	return codes[r.Code].subIndication
 }

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,14 +32,11 @@ type RevocationRule struct {
 	AfterIssuance     bool
 	Skew              time.Duration
 
-	// KnownUntil, where not zero, judges in hindsight: the newest evidence of until then decides, and is read for the
-	// validation time (EN 319 102-1 5.6.2.4): a revocation after it does not count, and evidence that had run out before it
-	// says nothing: by Freshness where that is set, else by nextUpdate, else by WithoutNextUpdate, whose 0 is a day here.
-	// MaxAge has no part in it.
-	KnownUntil time.Time
+	// Check answers a question from the evidence; nil is revocation.Check.
+	Check func(q revocation.Question, responses []*revocation.Response, crls []*revocation.CRL) revocation.Result
 
 	// Acceptable judges the algorithms that good evidence rests on, each at the time at which its object is proven to have
-	// existed; nil takes Request.Algorithm at the end of what is known.
+	// existed; nil takes Request.Algorithm at the validation time.
 	Acceptable func(u revocation.Use) (ok bool, reason string)
 
 	// LocalResponder says whether a responder is trusted by configuration, such as a trusted list's service; nil: none.
@@ -108,6 +106,13 @@ func describe(r revocation.Result) string {
 	return text
 }
 
+// Question is what Validate asks about the i-th certificate of a chain below the anchor: for whoever looks for evidence,
+// or wants to know of revocation though the path is not valid. Without an anchor the last certificate's issuer is not
+// known, and its IssuerKey is nil. It lives as long as the context and the request's budget.
+func (r Request) Question(ctx context.Context, chain []*certificate.Certificate, anchor *Anchor, i int) revocation.Question {
+	return newBuilder(ctx, &r).question(&outcome{chain: chain, anchor: anchor}, i)
+}
+
 // question asks about the i-th certificate of the path.
 func (b *builder) question(o *outcome, i int) revocation.Question {
 	rule := b.request.Revocation
@@ -120,17 +125,16 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 	if i+1 < len(o.chain) {
 		q.Issuer = o.chain[i+1]
 		q.IssuerName, q.IssuerKey = q.Issuer.Subject, b.workingKey(o, i+1)
-	} else {
+	} else if o.anchor != nil {
 		q.Issuer, q.IssuerName, q.IssuerKey = o.anchor.Certificate, o.anchor.Name, o.anchor.Key
 	}
 	q.CRLIssuers = func(name certificate.Name) []*certificate.Certificate {
 		named := b.request.Pool.Named(name)
-		if c := o.anchor.Certificate; c != nil && c.Subject.Equal(name) {
-			named = append(slices.Clip(named), c)
+		if o.anchor != nil && o.anchor.Certificate != nil && o.anchor.Certificate.Subject.Equal(name) {
+			named = append(slices.Clip(named), o.anchor.Certificate)
 		}
 		return named
 	}
-	rule.hindsight(&q)
 	q.Trusted = func(signer *certificate.Certificate) error { return b.authorise(o, i, signer) }
 	q.DelegateRevoked = b.delegateRevoked(q, maxDelegates)
 	return q
@@ -147,11 +151,7 @@ func (b *builder) acceptable() func(revocation.Use) (bool, string) {
 	if rule.Acceptable != nil || accept == nil {
 		return rule.Acceptable
 	}
-	known := b.request.Time
-	if rule.KnownUntil.After(known) {
-		known = rule.KnownUntil
-	}
-	return func(u revocation.Use) (bool, string) { return accept(u.Algorithm, u.Bits, known) }
+	return func(u revocation.Use) (bool, string) { return accept(u.Algorithm, u.Bits, b.request.Time) }
 }
 
 // maxDelegates bounds delegates that vouch for delegates: the last one's status must come from the issuer or a list.
@@ -177,24 +177,27 @@ func (b *builder) verifyEvidence(scheme algorithm.Scheme, key *algorithm.PublicK
 	if !b.work(budget.Octet * int64(len(message))) { // it is hashed to be found, too
 		return nil, errBudget
 	}
-	v := b.request.Cache.verifyMessage(scheme, key, message, signature, func() bool { return b.pay(key) })
-	return v.notes, v.err
+	return b.request.Cache.Verify(scheme, key, message, signature, func() error { return b.allow(key) })
 }
 
 func (b *builder) ask(q revocation.Question) revocation.Result {
-	responses, crls := b.request.Revocation.Evidence(&q)
-	result := revocation.Check(q, responses, crls)
-	b.work(0) // it gives up where the look through the evidence spent the rest
-	result = b.request.Revocation.asOf(result, b.request.Time)
-	if why := q.Refuses(result.Uses); result.Status == revocation.Good && why != "" {
-		result.Status, result.Code, result.Detail = revocation.Invalid, revocation.WeakAlgorithm, why // it revokes, but later
+	rule := b.request.Revocation
+	responses, crls := rule.Evidence(&q)
+	check := rule.Check
+	if check == nil {
+		check = revocation.Check
 	}
+	result := check(q, responses, crls)
+	b.work(0) // it gives up where the look through the evidence spent the rest
 	return result
 }
 
 // workingKey returns the key of the i-th certificate with the parameters that it may inherit.
 func (b *builder) workingKey(o *outcome, i int) *algorithm.PublicKey {
-	key := o.anchor.Key
+	var key *algorithm.PublicKey
+	if o.anchor != nil {
+		key = o.anchor.Key
+	}
 	for k := len(o.chain) - 1; k >= i; k-- {
 		own, err := o.chain[k].Key()
 		if err != nil {
@@ -213,6 +216,9 @@ func (b *builder) authorise(o *outcome, i int, signer *certificate.Certificate) 
 		if above.Fingerprint == signer.Fingerprint {
 			return nil // its path is part of this one and was judged before
 		}
+	}
+	if o.anchor == nil {
+		return errors.New("the path leads to no anchor")
 	}
 	if a := o.anchor.Certificate; a != nil && a.Fingerprint == signer.Fingerprint {
 		return nil

@@ -8,7 +8,7 @@ import "time"
 // Format is the signature format as reports name it.
 type Format string
 
-// The formats. The last three are the plain ones: no signing-certificate attribute that ETSI asks for.
+// The formats. The last four are the plain ones: no signing-certificate attribute that ETSI asks for.
 const (
 	XAdES   Format = "XAdES"
 	CAdES   Format = "CAdES"
@@ -17,6 +17,7 @@ const (
 	CMS     Format = "CMS"
 	XMLDSig Format = "XMLDSig"
 	PDF     Format = "PDF"
+	JWS     Format = "JWS"
 )
 
 // Container is the associated signature container of ETSI EN 319 162 that the signature lies in, or "".

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/verify/algorithm"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
-	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -154,7 +154,7 @@ func (o *options) question(ctx context.Context) (*chain.Question, error) {
 	if err := o.trust(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Cache, err = path.NewCache(path.CacheConfig{Certificates: 10_000, Verdicts: 100_000}); err != nil {
+	if q.Cache, err = cache.New(cache.Config{Certificates: 10_000, Verdicts: 100_000}); err != nil {
 		return nil, err
 	}
 	return q, o.evidence(q)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/judge"
 	"trustcore/verify/path"
 )
 
@@ -81,7 +82,7 @@ func judgeChain(line []byte) (any, error) {
 			reasons[i] = r.String()
 		}
 		result.Reason = strings.Join(reasons, "; ")
-		result.SubIndication = answer.Reason().SubIndication()
+		result.SubIndication = string(judge.OfPath(answer.Reason()))
 	}
 	result.AuthorityPolicies = policyNames(answer.AuthorityPolicies)
 	result.UserPolicies = policyNames(answer.UserPolicies)

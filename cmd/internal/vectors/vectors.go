@@ -61,7 +61,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
 			for line := range lines {
-				if err := results.write(judge(line)); err != nil {
+				if err := results.write(answer(line)); err != nil {
 					return err
 				}
 			}
@@ -104,8 +104,8 @@ func readLine(reader *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// judge answers one line.
-func judge(line []byte) any { return judgeWith(judges, line) }
+// answer answers one line.
+func answer(line []byte) any { return judgeWith(judges, line) }
 
 // judgeWith answers one line; a panic is that case's error.
 func judgeWith(judges map[string]func([]byte) (any, error), line []byte) (result any) {

@@ -1,0 +1,117 @@
+// Package judge validates what signed documents hold as ETSI EN 319 102-1 says, in its order: the building blocks of 5.2
+// and 5.3 for signatures, 5.4 for time-stamps, 5.5 with the time of proofs of existence, 5.6 with archive time-stamps and
+// evidence records. It is the one place that judges; clauses are those of EN 319 102-1 V1.4.1.
+//
+// Facts come from the readers (verify/signature), trust from the lists, demands from the policy. Judge is pure: it
+// neither fetches nor reads a clock, so that a validation can be repeated years later. What comes out is data: reports
+// are made of it elsewhere.
+package judge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"trustcore/internal/budget"
+	"trustcore/verify/cache"
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+)
+
+// Evidence is what is known beside the document. It is shared by many validations and not changed by them.
+type Evidence struct {
+	Lists        *trustlist.Snapshot // anchors and what they are entitled to
+	Certificates [][]byte            // DER, to build paths from
+	CRLs         [][]byte            // DER
+	OCSPs        [][]byte            // DER OCSPResponse
+	Cache        *cache.Cache        // of pure functions of bytes; nil remembers nothing
+}
+
+// Document holds the conclusions on everything that a document holds.
+type Document struct {
+	Signatures []*Signature                        // in the document's order
+	Timestamps map[*signature.Timestamp]*Timestamp // all: of the document, its signatures and evidence records
+	Records    map[*signature.EvidenceRecord]*EvidenceRecord
+}
+
+// Signature is what was concluded of one signature.
+type Signature struct {
+	Facts *signature.Signature
+	Conclusion
+	// BestSignatureTime is the earliest time at which the signature is proven to have existed (5.5.4).
+	BestSignatureTime time.Time
+	// Signer is nil where it is not known whose signature it is; Chain is nil then, too.
+	Signer *certificate.Certificate
+	Chain  *Chain
+	Level  string // what is left of the level that the signature has the form of
+	Notes  []string
+	// AtIssuance and AtSigning say whether the signer's certificate was qualified (TS 119 615 4.4).
+	AtIssuance, AtSigning trustlist.Qualified
+}
+
+// Judge validates the document at the time. The budget bounds the effort; the conclusions depend on the other arguments
+// alone. An error means that an argument is missing, or that the budget's context ended.
+func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Document, error) {
+	if b == nil || doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
+		return nil, errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
+	}
+	at = at.UTC()
+	v := &validator{budget: b, ev: ev, policy: policy, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache),
+		out: &Document{Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
+	v.proofs(doc)
+	for _, s := range doc.Signatures {
+		v.out.Signatures = append(v.out.Signatures, v.signature(s))
+	}
+	if err := b.Context().Err(); err != nil {
+		return nil, fmt.Errorf("judging was given up: %w", err)
+	}
+	return v.out, nil
+}
+
+// validator is the state of one call of Judge.
+type validator struct {
+	budget    *budget.Budget
+	ev        *Evidence
+	policy    *Policy
+	at        time.Time
+	existence *existence
+	parsed    *parsed
+	out       *Document
+}
+
+// signature validates one signature (5.3, 5.5, 5.6.3). The proofs of existence were judged before.
+func (v *validator) signature(s *signature.Signature) *Signature {
+	r := &Signature{Facts: s, BestSignatureTime: v.existence.earliest(s.Value), Level: s.Level}
+	signer, c := v.identify(s)
+	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
+	if signer != nil {
+		who := subject{certificate: signer, carried: carriedBy(s)}
+		r.Signer, r.Chain = signer, v.x509(who, r.BestSignatureTime)
+		r.Notes = append(r.Notes, r.Chain.Notes...)
+		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
+		if why := notForDocuments(signer); why != "" && v.policy.SignerUse {
+			c = c.then(func() Conclusion { return indeterminate(SigConstraintsFailure, "%s", why) })
+		} else if why != "" {
+			r.Notes = append(r.Notes, why)
+		}
+		r.Level = v.level(s, r.Chain)
+		v.qualify(r)
+	}
+	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return v.order(s) })
+	if err := v.budget.Err(); err != nil && c.Indication != TotalFailed {
+		c = indeterminate(Generic, "%v", err)
+	}
+	r.Conclusion = c
+	return r
+}
+
+func carriedBy(s *signature.Signature) carried { return carried{s.Certificates, s.CRLs, s.OCSPs} }
+
+// qualify asks the lists (TS 119 615 4.4, 4.5).
+func (v *validator) qualify(r *Signature) {
+	issuers := r.Chain.Certificates()
+	issuers = issuers[min(1, len(r.Chain.Path.Chain)):]
+	r.AtIssuance = v.ev.Lists.Qualify(r.Signer, issuers, r.Signer.NotBefore)
+	r.AtSigning = v.ev.Lists.Qualify(r.Signer, issuers, r.BestSignatureTime)
+}

@@ -1,0 +1,168 @@
+package judge
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+)
+
+// Timestamp is what was concluded of one time-stamp.
+type Timestamp struct {
+	Facts *signature.Timestamp
+	Conclusion
+	Unit    *certificate.Certificate // nil where it is not known whose it is
+	Service trustlist.Stamping       // what the lists say of the unit
+	Notes   []string
+
+	// covered is false where the document has no evidence for the unit's chain, or the time-stamp itself is broken.
+	covered bool
+}
+
+func (t *Timestamp) passed() bool { return t != nil && t.Conclusion.passed() }
+
+// proof is one time-stamp and where it stands.
+type proof struct {
+	stamp  *signature.Timestamp
+	owner  *signature.Signature      // nil for one of the document
+	record *signature.EvidenceRecord // nil for one that stands for itself
+}
+
+// proofs judges all time-stamps and evidence records, the latest first, so that a later one can prove the existence of
+// what an earlier one leans on (5.6.3.4).
+func (v *validator) proofs(doc *signature.Document) {
+	all := proofsOf(doc)
+	for _, p := range all {
+		r := v.timestamp(p)
+		v.out.Timestamps[p.stamp] = r
+		if p.record != nil {
+			v.renewal(p, r)
+		} else if r.passed() {
+			v.existence.prove(p.stamp.Time, p.stamp.Covers)
+		}
+	}
+	for _, e := range recordsOf(doc) {
+		if v.out.Records[e] == nil {
+			v.out.Records[e] = v.record(e)
+		}
+	}
+}
+
+// proofsOf are the time-stamps of a document, each once, the latest first.
+func proofsOf(doc *signature.Document) []proof {
+	var all []proof
+	seen := map[*signature.Timestamp]bool{}
+	add := func(stamps []*signature.Timestamp, owner *signature.Signature, e *signature.EvidenceRecord) {
+		for _, t := range stamps {
+			if !seen[t] {
+				seen[t] = true
+				all = append(all, proof{t, owner, e})
+			}
+		}
+	}
+	records := func(list []*signature.EvidenceRecord, owner *signature.Signature) {
+		for _, e := range list {
+			add(e.Timestamps, owner, e)
+		}
+	}
+	records(doc.EvidenceRecords, nil)
+	add(doc.Timestamps, nil, nil)
+	for _, s := range doc.Signatures {
+		records(s.EvidenceRecords, s)
+		add(s.Timestamps, s, nil)
+	}
+	slices.SortStableFunc(all, func(a, b proof) int { return b.stamp.Time.Compare(a.stamp.Time) })
+	return all
+}
+
+// carried is a time-stamp's own evidence and that of the signature that it hangs on.
+func (p proof) carried() carried {
+	c := carried{p.stamp.Certificates, p.stamp.CRLs, p.stamp.OCSPs}
+	if p.owner != nil {
+		c = c.with(carriedBy(p.owner))
+	}
+	return c
+}
+
+// timestamp validates one token at the time at which it is proven to have existed itself (5.4).
+func (v *validator) timestamp(p proof) *Timestamp {
+	t := p.stamp
+	r := &Timestamp{Facts: t, Service: trustlist.NoStamping}
+	r.Unit, r.Conclusion = v.unit(t)
+	if !r.passed() {
+		return r
+	}
+	proven := v.existence.earliest(token(t))
+	who := subject{r.Unit, p.carried(), true}
+	chain := v.x509(who, proven)
+	r.covered, r.Notes = chain.Covered, chain.Notes
+	if r.Conclusion = v.proven(who, chain, proven, true); r.passed() {
+		r.Service, r.Conclusion = v.stampService(chain, t.Time)
+	}
+	r.Conclusion = r.then(func() Conclusion { return v.algorithms(t.Algorithms, proven) })
+	return r
+}
+
+// token returns the digest by which a time-stamp itself is known to later ones.
+func token(t *signature.Timestamp) [32]byte { return sha256.Sum256(t.Token) }
+
+// unit checks what a token says by itself, and returns the certificate of its time-stamping unit. What a check
+// needs must be there: a token that names no certificate could be anybody's (RFC 3161, 2.4.2; RFC 5816).
+func (v *validator) unit(t *signature.Timestamp) (*certificate.Certificate, Conclusion) {
+	if len(t.Structure) > 0 {
+		return nil, Conclusion{TotalFailed, FormatFailure, slices.Clone(t.Structure)}
+	}
+	unit, c := v.signer(t.Signer, "the certificate of the time-stamping unit is missing")
+	switch {
+	case !c.passed():
+		return nil, c
+	case t.Binding == signature.BindingMismatch:
+		return nil, indeterminate(NoSigningCertificateFound, "the time-stamp names another certificate than the one whose key made it")
+	case t.Binding == signature.BindingAbsent && !v.policy.LooseStamps:
+		return unit, indeterminate(SigConstraintsFailure, "the time-stamp does not bind the certificate of its unit by a signed attribute (RFC 3161, 2.4.2)")
+	case len(t.Demands) > 0 && !v.policy.LooseStamps:
+		return unit, Conclusion{Indeterminate, SigConstraintsFailure, slices.Clone(t.Demands)}
+	}
+	return unit, v.imprint(t).then(func() Conclusion { return v.dated(t, unit) })
+}
+
+// imprint verifies what the token covers, then its value (5.2.7).
+func (v *validator) imprint(t *signature.Timestamp) Conclusion {
+	switch {
+	case !t.Found:
+		return indeterminate(SignedDataNotFound, "what the time-stamp covers was not found")
+	case !t.Imprint:
+		return failed(HashFailure, "the time-stamp is about other data")
+	case !t.Intact && t.Unsupported != "":
+		return indeterminate(CryptoConstraintsNoPOE, "the time-stamp's signature can't be checked: %s", t.Unsupported)
+	case !t.Intact:
+		return failed(SigCryptoFailure, "the time-stamp's signature does not verify")
+	}
+	return passed()
+}
+
+// dated holds the time-stamp's own time against its unit's certificate and the time of validation.
+func (v *validator) dated(t *signature.Timestamp, unit *certificate.Certificate) Conclusion {
+	switch {
+	case t.Time.Before(unit.NotBefore):
+		return failed(NotYetValid, "the time-stamp is from before the certificate of its unit, which begins on %s", unit.NotBefore.Format(time.RFC3339))
+	case t.Time.After(unit.NotAfter.Add(time.Second)): // the certificate's last second is in it
+		return indeterminate(OutOfBoundsNoPOE, "the time-stamp is from after the certificate of its unit, which ended on %s", unit.NotAfter.Format(time.RFC3339))
+	case t.Time.After(v.at):
+		return indeterminate(TimestampOrderFailure, "the time-stamp is later than the time of validation")
+	}
+	return passed()
+}
+
+// stampService says which time-stamping service of the lists stands behind the unit at the time. A list vouches
+// for a service as what it is: where the chain rests on a list, one that issues certificates proves no age.
+func (v *validator) stampService(chain *Chain, at time.Time) (trustlist.Stamping, Conclusion) {
+	listed, service := v.ev.Lists.TimeStamping(chain.Certificates(), at)
+	if listed && service == trustlist.NoStamping && !v.policy.LooseStamps {
+		return service, indeterminate(ChainConstraintsFailure, "no time-stamping service of the trusted lists stands behind the unit on %s", at.UTC().Format(time.RFC3339))
+	}
+	return service, passed()
+}

@@ -1,0 +1,119 @@
+package judge
+
+import (
+	"slices"
+
+	"trustcore/internal/budget"
+	"trustcore/verify/cache"
+	"trustcore/verify/certificate"
+	"trustcore/verify/path"
+	"trustcore/verify/revocation"
+)
+
+// carried is the evidence that travels with something signed, DER.
+type carried struct{ certificates, crls, ocsps [][]byte }
+
+// with joins the evidence of two things.
+func (c carried) with(o carried) carried {
+	return carried{slices.Concat(c.certificates, o.certificates), slices.Concat(c.crls, o.crls), slices.Concat(c.ocsps, o.ocsps)}
+}
+
+// validationData is what is known for one signed thing, parsed: what travels with it and what was gathered beside it.
+type validationData struct {
+	pool      *path.Pool
+	crls      []*revocation.CRL
+	responses []*revocation.Response
+	// The first ones of each are those that the document carries.
+	carriedCRLs, carriedResponses int
+}
+
+// ofDocument is what the document carries.
+func (d *validationData) ofDocument() *validationData {
+	return &validationData{pool: d.pool, crls: d.crls[:d.carriedCRLs], responses: d.responses[:d.carriedResponses]}
+}
+
+// maxCarried bounds the certificates, CRLs and OCSP responses, of each kind, that one signature may bring; archives
+// with many time-stamps have some dozens.
+const maxCarried = 2000
+
+// What it costs to read evidence, in units of the budget: measured on real ones.
+const (
+	poolCost        = 400    // to put a certificate into a pool
+	certificateCost = 15_000 // to parse one
+)
+
+func (v *validator) validationData(c carried) *validationData {
+	d := &validationData{}
+	own, further := v.parsed.certificatesOf(c.certificates), v.parsed.certificatesOf(v.ev.Certificates)
+	_ = v.budget.Work(poolCost * int64(len(own)+len(further))) // the budget stays spent, and whoever leans on the pool says so
+	d.pool = path.NewPool(append(own, further...)...)
+	v.parsed.read(d, c.crls, c.ocsps)
+	d.carriedCRLs, d.carriedResponses = len(d.crls), len(d.responses)
+	v.parsed.read(d, v.ev.CRLs, v.ev.OCSPs)
+	return d
+}
+
+// parsed keeps what one validation has parsed: signatures and time-stamps of a file share their evidence, and a list
+// may be large. What is parsed for the first time is spent of the budget; when that is over nothing is.
+type parsed struct {
+	budget       *budget.Budget
+	cache        *cache.Cache
+	certificates map[octets]*certificate.Certificate // nil where it can't be parsed
+	crls         map[octets]*revocation.CRL          // the same
+	responses    map[octets]*revocation.Response     // the same
+}
+
+// octets tell pieces of evidence apart by where they lie.
+type octets struct {
+	first *byte
+	size  int
+}
+
+func newParsed(b *budget.Budget, c *cache.Cache) *parsed {
+	return &parsed{b, c, map[octets]*certificate.Certificate{}, map[octets]*revocation.CRL{}, map[octets]*revocation.Response{}}
+}
+
+func (p *parsed) certificatesOf(list [][]byte) []*certificate.Certificate {
+	var certificates []*certificate.Certificate
+	for _, der := range limited(list) {
+		if c := once(p.budget, certificateCost, p.certificates, der, p.cache.Parse); c != nil {
+			certificates = append(certificates, c)
+		}
+	}
+	return certificates
+}
+
+// read adds what can be parsed.
+func (p *parsed) read(d *validationData, crls, responses [][]byte) {
+	for _, der := range limited(crls) {
+		if l := once(p.budget, revocation.OctetCost*int64(len(der)), p.crls, der, revocation.ParseCRL); l != nil {
+			d.crls = append(d.crls, l)
+		}
+	}
+	for _, der := range limited(responses) {
+		if r := once(p.budget, revocation.OctetCost*int64(len(der)), p.responses, der, revocation.ParseOCSP); r != nil {
+			d.responses = append(d.responses, r)
+		}
+	}
+}
+
+func once[T any](b *budget.Budget, cost int64, known map[octets]*T, der []byte, parse func([]byte) (*T, error)) *T {
+	if len(der) == 0 {
+		return nil
+	}
+	at := octets{&der[0], len(der)}
+	if v, ok := known[at]; ok {
+		return v
+	}
+	if b.Work(cost) != nil {
+		return nil
+	}
+	v, err := parse(der)
+	if err != nil {
+		v = nil
+	}
+	known[at] = v
+	return v
+}
+
+func limited(list [][]byte) [][]byte { return list[:min(len(list), maxCarried)] }

@@ -1,0 +1,87 @@
+package judge
+
+import (
+	"time"
+
+	"trustcore/verify/signature"
+)
+
+// withTime concludes on the signer's certificate by the time at which the signature is proven to have existed (5.5.4,
+// 5.6.2.4): what was valid and unrevoked then passes, and nothing else does. Where it does not pass, what is said is what
+// the certificate is worth now (5.3), unless that is good, or long term material was there and did not help (5.6.3.4).
+func (v *validator) withTime(who subject, s *signature.Signature, r *Signature) Conclusion {
+	c := v.proven(who, r.Chain, r.BestSignatureTime, longTerm(s))
+	return afterContent(c, r.Chain, v.content(s))
+}
+
+// proven is withTime for whatever is signed: chain is that of who at the proven time.
+func (v *validator) proven(who subject, chain *Chain, at time.Time, longTerm bool) Conclusion {
+	if chain.passed() || !at.Before(v.at) {
+		return chain.Conclusion
+	}
+	now := v.x509(who, v.at)
+	switch {
+	case chain.Path.Anchor != nil && at.Before(who.certificate.NotBefore):
+		return failed(NotYetValid, "it existed on %s already, before its certificate, which begins on %s",
+			at.UTC().Format(time.RFC3339), who.certificate.NotBefore.Format(time.RFC3339))
+	case now.passed() || longTerm && chain.SubIndication == RevocationOutOfBounds:
+		return chain.Conclusion
+	}
+	chain.revokedAt = now.revokedAt
+	return now.Conclusion
+}
+
+// longTerm reports whether there is material for long term availability: archive time-stamps or evidence records.
+func longTerm(s *signature.Signature) bool {
+	for _, t := range s.Timestamps {
+		if t.Type == signature.ArchiveTimestamp || t.Type == signature.DocumentTimestamp {
+			return true
+		}
+	}
+	return len(s.EvidenceRecords) > 0
+}
+
+// afterContent makes sure of what was only likely: what was signed after a content time-stamp, was signed after the
+// certificate's end or revocation, if that was earlier (5.3.4).
+func afterContent(c Conclusion, chain *Chain, content time.Time) Conclusion {
+	switch c.SubIndication {
+	case RevokedNoPOE:
+		if !content.IsZero() && !chain.revokedAt.IsZero() && content.After(chain.revokedAt) {
+			c.Indication, c.SubIndication = TotalFailed, Revoked
+		}
+	case OutOfBoundsNoPOE, OutOfBoundsNotRevoked:
+		if len(chain.Path.Chain) > 0 && content.After(chain.Path.Chain[0].NotAfter) {
+			c.Indication, c.SubIndication = TotalFailed, Expired
+		}
+	}
+	return c
+}
+
+// content is the time of the latest content time-stamp that passed: the signature was made after it. Zero for none.
+func (v *validator) content(s *signature.Signature) time.Time {
+	var latest time.Time
+	for _, t := range s.Timestamps {
+		if isContent(t) && v.out.Timestamps[t].passed() && t.Time.After(latest) {
+			latest = t.Time
+		}
+	}
+	return latest
+}
+
+func isContent(t *signature.Timestamp) bool {
+	return t.Type == signature.ContentTimestamp || t.Type == signature.AllDataTimestamp || t.Type == signature.IndividualData
+}
+
+// order checks that content time-stamps are not later than the signature's (5.5.4).
+func (v *validator) order(s *signature.Signature) Conclusion {
+	var earliest time.Time
+	for _, t := range s.Timestamps {
+		if t.Type == signature.SignatureTimestamp && v.out.Timestamps[t].passed() && (earliest.IsZero() || t.Time.Before(earliest)) {
+			earliest = t.Time
+		}
+	}
+	if !earliest.IsZero() && v.content(s).After(earliest) {
+		return indeterminate(TimestampOrderFailure, "a content time-stamp is later than the signature's")
+	}
+	return passed()
+}

@@ -1,0 +1,243 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"trustcore/verify/certificate"
+	"trustcore/verify/path"
+	"trustcore/verify/prose"
+	"trustcore/verify/revocation"
+)
+
+// Chain is the outcome of X.509 certificate validation of a signer or a time-stamping unit.
+type Chain struct {
+	Conclusion
+	Path  path.Result
+	Notes []string
+	// Covered is true where the document itself carries revocation information about every certificate below the anchor,
+	// as the levels from LT on ask for.
+	Covered bool
+
+	revokedAt time.Time // when the target was revoked, where that is why it did not pass
+}
+
+// subject is whose chain is asked for, and what is at hand for it.
+type subject struct {
+	certificate *certificate.Certificate
+	carried     carried
+	unit        bool // a time-stamping unit
+}
+
+// x509 validates the certificate's path at a time (EN 319 102-1 5.2.6): every certificate must have been valid then, and
+// not revoked before it as far as the newest evidence tells. Evidence and certificates count in whole seconds, so the
+// fraction of a time-stamp's is dropped: what was issued in the same second serves.
+func (v *validator) x509(s subject, at time.Time) *Chain {
+	data := v.validationData(s.carried)
+	request := path.Request{
+		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
+		Algorithm: v.policy.Acceptable, DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
+	}
+	freshness := v.policy.Freshness
+	if s.unit {
+		freshness = v.policy.StampFreshness
+		request.Purposes, request.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
+		if v.policy.LooseStamps {
+			request.PurposeRule = path.PurposeStated
+		}
+	}
+	if v.policy.Revocation {
+		request.Revocation = v.revocationRule(data, request.Time, freshness)
+	}
+	x := &x509{validator: v, data: data, request: request, result: path.Validate(v.budget.Context(), request)}
+	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
+	if x.result.Valid {
+		c.Conclusion = v.signersOfEvidence(x.result.Revocation)
+	} else {
+		c.Conclusion = x.conclude()
+	}
+	c.revokedAt = x.revokedAt
+	return c
+}
+
+// x509 is one path, the question that it answers and the evidence for it.
+type x509 struct {
+	*validator
+	data    *validationData
+	request path.Request
+	result  path.Result
+
+	revokedAt time.Time // when the target was revoked, once that is known
+}
+
+// notes are those of the path and of the evidence that was relied on.
+func (x *x509) notes() []string {
+	list := slices.Clone(x.result.Notes)
+	for _, r := range x.result.Revocation {
+		for _, n := range r.Notes {
+			if !slices.Contains(list, n) {
+				list = append(list, n)
+			}
+		}
+	}
+	return list
+}
+
+// signersOfEvidence checks that whoever signed the evidence had a valid certificate when the evidence is proven to have
+// existed: a key that has run out may have signed it afterwards. Trusted services count as long as their list says so.
+func (v *validator) signersOfEvidence(results []revocation.Result) Conclusion {
+	for _, r := range results {
+		for _, signer := range r.Signers {
+			if v.ev.Lists.Responder(signer) || len(r.Evidence) == 0 {
+				continue
+			}
+			if proven := v.existence.earliest(r.Evidence[0]); signer.NotAfter.Before(proven) {
+				return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, ended on %s, and nothing proves that the information is older",
+					prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
+			}
+		}
+	}
+	return passed()
+}
+
+// conclude turns the reasons of a path that is not valid into an indication. What leads to no anchor, or to one that is
+// not trusted at the time, comes first; then the certificates in turn, the signer's first.
+func (x *x509) conclude() Conclusion {
+	c := Conclusion{Indication: Indeterminate}
+	for _, r := range x.result.Reasons {
+		c.Reasons = append(c.Reasons, r.String())
+	}
+	first := x.result.Reason()
+	switch {
+	case x.result.Anchor == nil || first.Code >= path.BadKey:
+		c.SubIndication = OfPath(first)
+	case slices.ContainsFunc(x.result.Reasons, func(r path.Reason) bool { return r.Code == path.AnchorOutOfTime }):
+		c.SubIndication = NoCertificateChainNoPOE
+	default:
+		for i := range x.result.Chain {
+			if sub, why := x.weigh(i); sub != "" {
+				c.SubIndication = sub
+				if why != "" {
+					c.Reasons = append([]string{why}, c.Reasons...)
+				}
+				break
+			}
+		}
+	}
+	if c.SubIndication == "" {
+		c.SubIndication = ChainGeneralFailure
+	}
+	return c
+}
+
+// weigh says what is wrong with the i-th certificate of the path, in the order in which the checks are made: revocation,
+// constraints and algorithms, validity, the signer of the evidence, the strength of the target's own key, which is the
+// signature's (EN 319 102-1 5.2.6.4, 5.2.8). why is set where the path has no reason of its own.
+func (x *x509) weigh(i int) (sub SubIndication, why string) {
+	status := x.status(x.data, i)
+	if sub, why := x.revoked(i, status); sub != "" {
+		return sub, why
+	}
+	signers := x.signersOfEvidence([]revocation.Result{status})
+	expired, late, weak := false, false, false
+	for _, r := range x.result.Reasons {
+		switch {
+		case r.Position != i:
+		case r.Code == path.RevocationUnknown:
+			late = true
+		case r.Code == path.Expired || r.Code == path.NotYetValid:
+			expired = true
+		case r.Code == path.WeakKey:
+			weak = true
+		default:
+			return OfPath(r), ""
+		}
+	}
+	switch {
+	case expired && i == 0 && status.Status == revocation.Good && signers.passed():
+		return OutOfBoundsNotRevoked, ""
+	case expired:
+		return OutOfBoundsNoPOE, ""
+	case !signers.passed():
+		return signers.SubIndication, signers.Reasons[0]
+	case weak:
+		return CryptoConstraintsNoPOE, ""
+	case late:
+		return TryLater, ""
+	}
+	return "", ""
+}
+
+// revoked judges what the newest evidence says about the i-th certificate.
+func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why string) {
+	name := func() string { return prose.Name(x.result.Chain[i].Subject.String()) }
+	switch {
+	case status.Status == revocation.Revoked && !status.RevocationTime.After(x.request.Time):
+		if sub = RevokedCANoPOE; i == 0 {
+			sub, x.revokedAt = RevokedNoPOE, status.RevocationTime
+		}
+		return sub, fmt.Sprintf("%s was revoked on %s", name(), status.RevocationTime.UTC().Format(time.RFC3339))
+	case status.Status == revocation.Good || status.Status == revocation.Revoked:
+		return "", ""
+	case status.Code == revocation.WeakAlgorithm:
+		return CryptoConstraintsNoPOE, fmt.Sprintf("the revocation information for %s may not be relied on: %s", name(), status.Detail)
+	case status.Code.Outdated():
+		return "", ""
+	}
+	return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
+}
+
+// covered reports whether the document's own evidence says something about every certificate of the path below the anchor.
+func (x *x509) covered() bool {
+	own := x.data.ofDocument()
+	for i, c := range x.result.Chain {
+		if x.listed(c) || x.result.Anchor == nil && c.SelfIssued() {
+			break
+		}
+		if st := x.status(own, i); !st.Named && st.Status != revocation.Good {
+			return false
+		}
+	}
+	return true
+}
+
+// listed reports whether the certificate itself is that of a trust service, of whatever type.
+func (v *validator) listed(c *certificate.Certificate) bool { return len(v.ev.Lists.Holding(c)) > 0 }
+
+// evidenceCost is what it costs to ask one piece of evidence about one certificate, its signature aside.
+const evidenceCost = 2_000
+
+// status is what the newest of the evidence says about the i-th certificate of the path, of whatever age: the path asks
+// only where everything else holds. Certificates for which none is published are good.
+func (x *x509) status(d *validationData, i int) revocation.Result {
+	r := &x.result
+	if x.budget.Work(evidenceCost*int64(1+len(d.responses)+len(d.crls))) != nil {
+		return revocation.Result{}
+	}
+	if !x.policy.Revocation || r.Chain[i].ShortTerm() {
+		return revocation.Result{Status: revocation.Good}
+	}
+	if i < len(r.Revocation) && r.Revocation[i].Named && len(x.ev.CRLs)+len(x.ev.OCSPs) == 0 {
+		return r.Revocation[i]
+	}
+	if i+1 == len(r.Chain) && r.Anchor == nil {
+		return revocation.Result{} // who issued it is not known
+	}
+	request := x.request
+	request.Revocation = x.revocationRule(d, x.at, Ignore)
+	q := request.Question(x.budget.Context(), r.Chain, r.Anchor, i)
+	if q.IssuerKey == nil {
+		return revocation.Result{}
+	}
+	return request.Revocation.Check(q, d.responses, d.crls)
+}
+
+// Certificates is the path with its anchor, the target first.
+func (c *Chain) Certificates() []*certificate.Certificate {
+	list := slices.Clone(c.Path.Chain)
+	if a := c.Path.Anchor; a != nil && a.Certificate != nil {
+		list = append(list, a.Certificate)
+	}
+	return list
+}
