@@ -34,6 +34,10 @@ func qualification(indication Indication, issued, signed trustlist.Qualified) st
 		name = "AdESeal"
 	}
 	switch {
+	case signed.Type == trustlist.UnknownType && qualified && signed.Device:
+		name = "Unknown-QC-QSCD"
+	case signed.Type == trustlist.UnknownType && qualified:
+		name = "Unknown-QC"
 	case signed.Type == trustlist.UnknownType:
 		name = "Unknown"
 	case qualified && signed.Device:

@@ -27,6 +27,7 @@ func PolicyNamed(name string) (*Policy, error) {
 func DSSPolicy() *Policy {
 	p := DefaultPolicy()
 	p.Name, p.LooseStamps, p.Strays, p.Manifest, p.SignerUse = "dss-default", true, true, true, false
+	p.Freshness, p.StampFreshness = judge.Ignore, judge.Ignore
 	p.Tolerated = map[signature.Rule]bool{
 		signature.RuleVisual: true, signature.RuleDocMDP: true, signature.RuleFieldMDP: true,
 		signature.RuleLock: true, signature.RuleUndefined: true,
@@ -35,7 +36,8 @@ func DSSPolicy() *Policy {
 }
 
 // DefaultPolicy is what the product judges by: algorithms by TS 119 312 at the time of the proof of
-// existence, revocation known for every certificate below the anchor.
+// existence, revocation known for every certificate below the anchor, by evidence that had not run out for the signer's; for
+// time-stamping units it is told, else an archive would prove nothing once its newest time-stamp's evidence has run out.
 func DefaultPolicy() *Policy {
-	return &Policy{Name: "strict", SignerUse: true, Acceptable: algorithm.Acceptable, Revocation: true}
+	return &Policy{Name: "strict", SignerUse: true, Acceptable: algorithm.Acceptable, Revocation: true, StampFreshness: judge.Inform}
 }

@@ -90,7 +90,7 @@ func recognise(data []byte) container {
 		return containerXML
 	case jades.Looks(text):
 		return containerJSON
-	case data[0] == 0x30, isEncodedCMS(text), bytes.HasPrefix(text, []byte("MIME-Version")), bytes.HasPrefix(text, []byte("Content-Type")):
+	case data[0] == 0x30, isEncodedCMS(text), cades.LooksLikeMail(data):
 		return containerCMS
 	}
 	return containerUnknown

@@ -95,7 +95,7 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 		} else if why != "" {
 			r.Notes = append(r.Notes, why)
 		}
-		r.Level = v.level(s, r.Chain)
+		r.Level = v.level(s, r)
 		v.qualify(r)
 	}
 	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return v.order(s) })

@@ -18,7 +18,7 @@ type Timestamp struct {
 	Service trustlist.Stamping       // what the lists say of the unit
 	Notes   []string
 
-	// covered is false where the document has no evidence for the unit's chain, or the time-stamp itself is broken.
+	// covered is false where the document has no evidence for the unit's chain.
 	covered bool
 }
 
@@ -93,6 +93,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	r := &Timestamp{Facts: t, Service: trustlist.NoStamping}
 	r.Unit, r.Conclusion = v.unit(t)
 	if !r.passed() {
+		r.covered = v.knownUnit(p)
 		return r
 	}
 	proven := v.existence.earliest(token(t))
@@ -104,6 +105,13 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	}
 	r.Conclusion = r.then(func() Conclusion { return v.algorithms(t.Algorithms, proven) })
 	return r
+}
+
+// knownUnit is whether the document covers the chain of the unit of a time-stamp that did not pass by itself: it proves
+// nothing, and counts for the form of a level all the same.
+func (v *validator) knownUnit(p proof) bool {
+	c, read := v.signer(p.stamp.Signer, "")
+	return read.passed() && p.stamp.Type == signature.SignatureTimestamp && v.x509(subject{c, p.carried(), true}, v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.

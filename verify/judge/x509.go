@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -195,11 +196,24 @@ func (x *x509) covered() bool {
 		if x.listed(c) || x.result.Anchor == nil && c.SelfIssued() {
 			break
 		}
-		if st := x.status(own, i); !st.Named && st.Status != revocation.Good {
+		if st := x.status(own, i); !st.Named && st.Status != revocation.Good && !x.heardOf(own, i) {
 			return false
 		}
 	}
 	return true
+}
+
+// heardOf reports whether there is evidence about a last certificate whose issuer is not at hand, so that nobody can say
+// what it is worth.
+func (x *x509) heardOf(d *validationData, i int) bool {
+	c := x.result.Chain[i]
+	if i == 0 || i+1 < len(x.result.Chain) || x.result.Anchor != nil {
+		return false
+	}
+	return slices.ContainsFunc(d.crls, func(l *revocation.CRL) bool { return l.Issuer.Equal(c.Issuer) }) ||
+		slices.ContainsFunc(d.responses, func(r *revocation.Response) bool {
+			return slices.ContainsFunc(r.Singles, func(s revocation.Single) bool { return bytes.Equal(s.Serial, c.Serial) })
+		})
 }
 
 // listed reports whether the certificate itself is that of a trust service, of whatever type.

@@ -63,14 +63,14 @@ func (s *Snapshot) Qualify(cert *certificate.Certificate, issuers []*certificate
 		}
 	}
 	if found && len(results) == 0 {
-		return unqualified(cert, at)
+		return unqualified(cert)
 	}
 	return agree(results)
 }
 
 // unqualified is the answer where no service vouches for the certificate: its type is what it says itself.
-func unqualified(cert *certificate.Certificate, at time.Time) Qualified {
-	q := fromCertificate(cert, at)
+func unqualified(cert *certificate.Certificate) Qualified {
+	q := fromCertificate(cert)
 	return Qualified{Found: true, Type: q.Type, Because: []string{"no service that was granted then issued it as qualified"}}
 }
 
@@ -98,7 +98,8 @@ func agree(results []Qualified) Qualified {
 // qualify applies what the certificate says and what the list says over it. The service does not apply
 // when it is for another type of certificate.
 func qualify(cert *certificate.Certificate, p *Period, at time.Time) (Qualified, bool) {
-	q := fromCertificate(cert, at)
+	q := fromCertificate(cert)
+	stated := q.Certificate
 	qualifiers := p.qualifiers(cert)
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(qualifiers, n) })
@@ -110,6 +111,7 @@ func qualify(cert *certificate.Certificate, p *Period, at time.Time) (Qualified,
 		q.set(true, "the list says that it is qualified")
 	}
 	switch {
+	case !stated: // the list names the use of what says itself that it is qualified
 	case has("QCForESig"):
 		q.Type = ForSignatures
 	case has("QCForESeal"):
@@ -132,9 +134,9 @@ func (q *Qualified) set(qualified bool, why string) {
 	q.Because = append(q.Because, why)
 }
 
-// fromCertificate reads the QCStatements (EN 319 412-5) and, for certificates of before the regulation,
-// the policies QCP and QCP+ (TS 101 456).
-func fromCertificate(cert *certificate.Certificate, at time.Time) Qualified {
+// fromCertificate reads the QCStatements (EN 319 412-5) and, for certificates that were issued before the regulation,
+// whenever they are used, the policies QCP and QCP+ (TS 101 456; TS 119 615 4.4.4).
+func fromCertificate(cert *certificate.Certificate) Qualified {
 	var q Qualified
 	const qcp, qcpPlus = "0.4.0.1456.1.2", "0.4.0.1456.1.1"
 	policy := func(id string) bool {
@@ -147,7 +149,7 @@ func fromCertificate(cert *certificate.Certificate, at time.Time) Qualified {
 		q.Device = qc.SSCD
 		q.Type = typeOf(qc.Types)
 	}
-	if !at.After(regulation) && (policy(qcp) || policy(qcpPlus)) {
+	if !cert.NotBefore.After(regulation) && (policy(qcp) || policy(qcpPlus)) {
 		q.set(true, "the certificate has a policy for qualified certificates")
 		q.Device = q.Device || policy(qcpPlus)
 	}

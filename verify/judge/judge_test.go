@@ -1,0 +1,302 @@
+package judge_test
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"trustcore/internal/budget"
+	"trustcore/verify/algorithm"
+	"trustcore/verify/internal/mint"
+	"trustcore/verify/judge"
+	"trustcore/verify/signature"
+	"trustcore/verify/trustlist"
+	"trustcore/verify/xades"
+)
+
+const letter = `<pismo><tresc>Urząd Miasta Przykładowo zawiadamia.</tresc></pismo>`
+
+// world has a listed authority, an officer whose certificate is of the year around Day, and a listed time-stamping unit.
+type world struct {
+	ca, tsu, officer mint.Party
+	lists            *trustlist.Snapshot
+	policy           *judge.Policy
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{ca: mint.Root(t, "CA"), policy: &judge.Policy{Name: "test", Acceptable: algorithm.Acceptable, Revocation: true, StampFreshness: judge.Inform}}
+	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: mint.Day.AddDate(0, -6, 0), To: mint.Day.AddDate(0, 6, 0)})
+	w.tsu = mint.Root(t, "unused").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true, From: mint.Day.AddDate(-10, 0, 0), To: mint.Day.AddDate(10, 0, 0)})
+	since := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0), Additional: []string{mint.ForSignatures}}}
+	list := mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1, Services: []mint.Service{
+		{Name: "CA", Type: mint.CAQC, By: w.ca, Periods: since}, {Name: "TSA", Type: mint.QTST, By: w.tsu, Periods: since},
+	}}.Sign(t, mint.Root(t, "Scheme operator"))
+	file := filepath.Join(t.TempDir(), "list.xml")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.lists, err = trustlist.Load(t.Context(), trustlist.Sources{Extra: []string{file}}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// signed is a letter of the officer with a signature time-stamp of each of the times.
+func (w *world) signed(t *testing.T, stamps ...time.Time) *signature.Document {
+	t.Helper()
+	x := mint.XML{Signer: w.officer, At: mint.Day}
+	for _, at := range stamps {
+		x.Stamps = append(x.Stamps, mint.Stamp{By: w.tsu, At: at})
+	}
+	document := x.Sign(t, letter)
+	doc, err := xades.Open(budget.New(t.Context(), len(document)), document, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func (w *world) judge(t *testing.T, doc *signature.Document, at time.Time, crls ...[]byte) *judge.Document {
+	t.Helper()
+	found, err := judge.Judge(budget.New(t.Context(), 0), doc, &judge.Evidence{Lists: w.lists, CRLs: crls}, w.policy, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func wants(t *testing.T, c judge.Conclusion, want string) {
+	t.Helper()
+	if got := strings.TrimSpace(string(c.Indication) + " " + string(c.SubIndication)); got != want {
+		t.Errorf("got %s, want %s: %q", got, want, c.Reasons)
+	}
+}
+
+// TestWithTime reaches what proofs of existence and content time-stamps make of the state now (5.3.4, 5.5.4).
+func TestWithTime(t *testing.T) {
+	w := newWorld(t)
+	day, later := mint.Day, mint.Day.AddDate(1, 0, 0)
+	crl := w.ca.CRL(t, day.AddDate(0, 5, 0), nil)
+	revoked := w.ca.CRL(t, day.AddDate(0, 5, 0), map[*x509.Certificate]time.Time{w.officer.Cert: day})
+	content := func(s *signature.Signature) {
+		s.Timestamps[0].Type, s.Timestamps[0].Covers = signature.ContentTimestamp, nil
+	}
+	weak := func(s *signature.Signature) {
+		s.Algorithms[0] = signature.AlgorithmUse{Purpose: "signature", Algorithm: "SHA-1"}
+	}
+	for _, c := range []struct {
+		name  string
+		stamp time.Time
+		crl   []byte
+		edit  func(*signature.Signature)
+		want  string
+	}{
+		{"proven in time", day, crl, nil, "TOTAL-PASSED"},
+		{"proven before the certificate", day.AddDate(-1, 0, 0), crl, nil, "TOTAL-FAILED NOT_YET_VALID"},
+		{"proven after the certificate", day.AddDate(0, 7, 0), crl, nil, "INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED"},
+		{"content stamped in time", day, crl, content, "INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED"},
+		{"content stamped after the certificate", day.AddDate(0, 7, 0), crl, content, "TOTAL-FAILED EXPIRED"},
+		{"revoked", day.Add(time.Hour), revoked, nil, "INDETERMINATE REVOKED_NO_POE"},
+		{"proven before the revocation", day.Add(-time.Hour), revoked, nil, "TOTAL-PASSED"},
+		{"content stamped before the revocation", day.Add(-time.Hour), revoked, content, "INDETERMINATE REVOKED_NO_POE"},
+		{"content stamped after the revocation", day.Add(time.Hour), revoked, content, "TOTAL-FAILED REVOKED"},
+		{"weak", day, crl, weak, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			doc := w.signed(t, c.stamp)
+			if c.edit != nil {
+				c.edit(doc.Signatures[0])
+			}
+			wants(t, w.judge(t, doc, later, c.crl).Signatures[0].Conclusion, c.want)
+		})
+	}
+	doc := w.signed(t, day)
+	content(doc.Signatures[0])
+	weak(doc.Signatures[0])
+	wants(t, w.judge(t, doc, day.AddDate(0, 1, 0), w.ca.CRL(t, day.AddDate(0, 1, 0), nil)).Signatures[0].Conclusion, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE")
+}
+
+// TestFreshness: evidence that had run out before a signature's time says nothing of the signer, and is told of units.
+func TestFreshness(t *testing.T) {
+	w := newWorld(t)
+	day := mint.Day
+	old := w.ca.CRL(t, day.AddDate(0, -2, 0), nil)
+	for level, want := range map[judge.Level]string{judge.Fail: "INDETERMINATE TRY_LATER", judge.Inform: "TOTAL-PASSED", judge.Ignore: "TOTAL-PASSED"} {
+		w.policy.Freshness = level
+		s := w.judge(t, w.signed(t, day), day.Add(time.Hour), old).Signatures[0]
+		wants(t, s.Conclusion, want)
+		told := slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "nextUpdate has passed") })
+		if told != (level == judge.Inform) {
+			t.Errorf("level %d: notes %q", level, s.Notes)
+		}
+	}
+}
+
+// TestKeyOfTheSigner: the strength of the signer's own key is the signature's, and comes after its certificate's (5.2.8).
+func TestKeyOfTheSigner(t *testing.T) {
+	w := newWorld(t)
+	public, err := parsed(t, w.officer).Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.policy.Acceptable = func(name string, _ int, _ time.Time) (bool, string) { return name != public.Name(), "weak" }
+	crl := w.ca.CRL(t, mint.Day.AddDate(0, 5, 0), nil)
+	wants(t, w.judge(t, w.signed(t), mint.Day.AddDate(1, 0, 0), crl).Signatures[0].Conclusion, "INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED")
+	wants(t, w.judge(t, w.signed(t), mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)).Signatures[0].Conclusion, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
+}
+
+// TestWhoIsNotTheSigner: a certificate that the signature denies has no name, whatever else is wrong with the signature.
+func TestWhoIsNotTheSigner(t *testing.T) {
+	w := newWorld(t)
+	doc := w.signed(t, mint.Day)
+	s := doc.Signatures[0]
+	s.Binding, s.Structure = signature.BindingMismatch, []string{"ill-formed"}
+	s.Timestamps[0].Binding = signature.BindingMismatch
+	r := w.judge(t, doc, mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil))
+	wants(t, r.Signatures[0].Conclusion, "TOTAL-FAILED FORMAT_FAILURE")
+	if r.Signatures[0].Signer != nil || r.Signatures[0].AtSigning.Found || r.Timestamps[s.Timestamps[0]].Unit != nil {
+		t.Error("a certificate of somebody else is named")
+	}
+}
+
+// TestManifestEntries that are not at hand are left to the application in XML signatures (XMLDSig 5.1), and nowhere else.
+func TestManifestEntries(t *testing.T) {
+	w := newWorld(t)
+	entry := func(found, intact bool) signature.Reference {
+		return signature.Reference{Name: "umowa.pdf", Type: "manifest-entry", Found: found, Intact: intact}
+	}
+	for _, c := range []struct {
+		name   string
+		format signature.Format
+		entry  signature.Reference
+		want   string
+	}{
+		{"at hand", signature.XAdES, entry(true, true), "TOTAL-PASSED"},
+		{"not at hand", signature.XAdES, entry(false, false), "TOTAL-PASSED"},
+		{"changed", signature.XAdES, entry(true, false), "TOTAL-FAILED HASH_FAILURE"},
+		{"of a container", signature.CAdES, entry(false, false), "INDETERMINATE SIGNED_DATA_NOT_FOUND"},
+	} {
+		doc := w.signed(t)
+		s := doc.Signatures[0]
+		s.Format, s.References = c.format, append(s.References, c.entry)
+		r := w.judge(t, doc, mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)).Signatures[0]
+		t.Log(c.name)
+		wants(t, r.Conclusion, c.want)
+		if (len(judge.Absent(s)) > 0) != (c.name == "not at hand") {
+			t.Errorf("%s: absent %q", c.name, judge.Absent(s))
+		}
+	}
+	doc := w.signed(t)
+	doc.Signatures[0].References = []signature.Reference{{Type: "manifest", Found: true, Intact: true}, entry(false, false)}
+	wants(t, w.judge(t, doc, mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)).Signatures[0].Conclusion, "INDETERMINATE SIGNED_DATA_NOT_FOUND")
+}
+
+// TestReferencesInOrder: what is missing is told before what was changed (5.2.7.4).
+func TestReferencesInOrder(t *testing.T) {
+	w := newWorld(t)
+	doc := w.signed(t)
+	doc.Signatures[0].References = []signature.Reference{{Type: "data", Name: "a", Found: true}, {Type: "data", Name: "b"}}
+	at, crl := mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)
+	wants(t, w.judge(t, doc, at, crl).Signatures[0].Conclusion, "INDETERMINATE SIGNED_DATA_NOT_FOUND")
+	doc.Signatures[0].References[1] = signature.Reference{Type: "data", Name: "b", Found: true, Intact: true}
+	wants(t, w.judge(t, doc, at, crl).Signatures[0].Conclusion, "TOTAL-FAILED HASH_FAILURE")
+}
+
+// TestLevels: what keeps a signature from the level that it has the form of.
+func TestLevels(t *testing.T) {
+	w := newWorld(t)
+	day := mint.Day
+	for _, c := range []struct {
+		name, level, want string
+		stamp             time.Time
+		edit              func(*signature.Signature)
+	}{
+		{"whole", "B-LT", "B-LT", day, func(*signature.Signature) {}},
+		{"whole, archived", "B-LTA", "B-LTA", day, func(*signature.Signature) {}},
+		{"no evidence", "B-LTA", "B-T", day, func(s *signature.Signature) { s.CRLs = nil }},
+		{"stamped after the certificate", "B-LT", "B-B", day.AddDate(0, 7, 0), func(*signature.Signature) {}},
+		{"the same in a PDF", "B-LT", "B-LT", day.AddDate(0, 7, 0), func(s *signature.Signature) { s.Format = signature.PAdES }},
+		{"stamped by a stranger", "B-LT", "B-T", day, func(s *signature.Signature) { s.Timestamps[0].Signer = nil }},
+		{"stamp about other data", "B-LT", "B-LT", day, func(s *signature.Signature) { s.Timestamps[0].Imprint = false }},
+	} {
+		doc := w.signed(t, c.stamp)
+		s := doc.Signatures[0]
+		s.Level, s.CRLs = c.level, [][]byte{w.ca.CRL(t, day, nil)}
+		c.edit(s)
+		if got := w.judge(t, doc, day.AddDate(1, 0, 0)).Signatures[0].Level; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestEvidenceRecords: a record is worth what its form, what it is about and each of its time-stamps are worth; then it
+// proves the age of what it covers, else of nothing.
+func TestEvidenceRecords(t *testing.T) {
+	w := newWorld(t)
+	day, later := mint.Day, mint.Day.AddDate(2, 0, 0)
+	intact := signature.Reference{Name: "umowa.pdf", Type: "data", Found: true, Intact: true}
+	for _, c := range []struct {
+		name, want string
+		edit       func(*signature.EvidenceRecord)
+	}{
+		{"good", "TOTAL-PASSED", func(*signature.EvidenceRecord) {}},
+		{"about more than is at hand", "TOTAL-PASSED", func(e *signature.EvidenceRecord) {
+			e.References = append(e.References, signature.Reference{Type: "orphan"})
+		}},
+		{"about nothing at hand", "INDETERMINATE SIGNED_DATA_NOT_FOUND", func(e *signature.EvidenceRecord) { e.References = []signature.Reference{{Type: "orphan"}} }},
+		{"object missing", "INDETERMINATE SIGNED_DATA_NOT_FOUND", func(e *signature.EvidenceRecord) { e.References[0] = signature.Reference{Type: "data", Name: "a"} }},
+		{"object of an unknown transform", "INDETERMINATE SIGNED_DATA_NOT_FOUND", func(e *signature.EvidenceRecord) { e.References[0].Intact, e.References[0].Unchecked = false, "x" }},
+		{"object changed", "TOTAL-FAILED HASH_FAILURE", func(e *signature.EvidenceRecord) { e.References[0].Intact = false }},
+		{"ill-formed", "TOTAL-FAILED FORMAT_FAILURE", func(e *signature.EvidenceRecord) { e.Structure = []string{"x"} }},
+		{"not read to its end", "INDETERMINATE GENERIC", func(e *signature.EvidenceRecord) { e.Unchecked = "x" }},
+		{"without time-stamps", "TOTAL-FAILED FORMAT_FAILURE", func(e *signature.EvidenceRecord) { e.Timestamps = nil }},
+		{"out of order", "TOTAL-FAILED FORMAT_FAILURE", func(e *signature.EvidenceRecord) { slices.Reverse(e.Timestamps) }},
+		{"first time-stamp about other data", "TOTAL-FAILED HASH_FAILURE", func(e *signature.EvidenceRecord) { e.Timestamps[0].Imprint = false }},
+		{"renewal about other data", "TOTAL-FAILED HASH_FAILURE", func(e *signature.EvidenceRecord) { e.Timestamps[1].Imprint = false }},
+		{"renewal of what is not at hand", "INDETERMINATE SIGNED_DATA_NOT_FOUND", func(e *signature.EvidenceRecord) { e.Timestamps[1].Found = false }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			doc := w.signed(t, day, day.AddDate(0, 1, 0))
+			s := doc.Signatures[0]
+			first, renewal := s.Timestamps[0], s.Timestamps[1]
+			first.Covers, renewal.Covers = nil, [][32]byte{sha256.Sum256(first.Token)}
+			e := &signature.EvidenceRecord{ID: "E-1", Type: signature.XMLEvidenceRecord, References: []signature.Reference{intact},
+				Timestamps: []*signature.Timestamp{first, renewal}, Covers: [][32]byte{s.Value}}
+			s.Timestamps, s.EvidenceRecords = nil, []*signature.EvidenceRecord{e}
+			c.edit(e)
+			r := w.judge(t, doc, later, w.ca.CRL(t, day.AddDate(0, 5, 0), nil))
+			wants(t, r.Records[e].Conclusion, c.want)
+			proven := r.Signatures[0].BestSignatureTime.Equal(day)
+			if want := c.want == "TOTAL-PASSED"; proven != want || (r.Signatures[0].Indication == judge.TotalPassed) != want {
+				t.Errorf("proven at %s, %s %s", r.Signatures[0].BestSignatureTime, r.Signatures[0].Indication, r.Signatures[0].SubIndication)
+			}
+		})
+	}
+}
+
+// TestRenewalIsInTime: the algorithm of an older time-stamp counts at the time that the next one proves.
+func TestRenewalIsInTime(t *testing.T) {
+	w := newWorld(t)
+	day, end := mint.Day, mint.Day.AddDate(0, 2, 0)
+	w.policy.Acceptable = func(name string, _ int, at time.Time) (bool, string) {
+		return name != "SHA-224" || !at.After(end), "weak"
+	}
+	for months, want := range map[int]string{1: "TOTAL-PASSED", 3: "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE"} {
+		doc := w.signed(t, day, day.AddDate(0, months, 0))
+		s := doc.Signatures[0]
+		first, renewal := s.Timestamps[0], s.Timestamps[1]
+		first.Algorithms = append(first.Algorithms, signature.AlgorithmUse{Purpose: "timestamp-imprint", Algorithm: "SHA-224"})
+		renewal.Covers = [][32]byte{sha256.Sum256(first.Token)}
+		e := &signature.EvidenceRecord{References: []signature.Reference{{Type: "data", Found: true, Intact: true}}, Timestamps: []*signature.Timestamp{first, renewal}}
+		doc.EvidenceRecords, s.Timestamps = []*signature.EvidenceRecord{e}, nil
+		wants(t, w.judge(t, doc, day.AddDate(1, 0, 0)).Records[e].Conclusion, want)
+	}
+}
