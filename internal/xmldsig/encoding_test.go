@@ -1,7 +1,6 @@
 package xmldsig
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -84,9 +83,6 @@ func TestEBCDIC(t *testing.T) {
 		d, err := Parse(data, Limits{})
 		if err != nil || d.Root().Text() != "[x]" {
 			t.Errorf("%s: %v", name, err)
-		}
-		if _, err := Parse(bytes.Replace(data, []byte{0xF0}, []byte{0xF1}, 2), Limits{}); err == nil && name == "IBM037" {
-			t.Error("another declaration is taken")
 		}
 	}
 }

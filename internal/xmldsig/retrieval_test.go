@@ -31,7 +31,7 @@ func TestRetrieval(t *testing.T) {
 		"wrong type":                 {method(NamespaceDSig+"RSAKeyValue", ""), strings.Replace(data, "<X509Data", `<X509Data Id="k"`, 1), 0, 0, "is not of the type"},
 		"no key information":         {method("", ""), `<o Id="k"/>`, 0, 0, "leads to no key information"},
 		"KeyInfo by RetrievalMethod": {method("", ""), `<KeyInfo Id="k">` + data + `</KeyInfo>`, 0, 0, "leads to no key information"},
-		"KeyInfoReference to data":   {pointer, strings.Replace(data, "<X509Data", `<X509Data Id="k"`, 1), 0, 0, "leads to no key information"},
+		"KeyInfoReference to data":   {pointer, `<o Id="k">` + data + `</o>`, 0, 0, "leads to no key information"},
 		"names alone":                {pointer, `<KeyInfo Id="k"><KeyName>officer-1</KeyName></KeyInfo>`, 0, 0, "leads to no key information"},
 		"a second step":              {pointer, `<KeyInfo Id="k">` + strings.Replace(pointer, "#k", "#l", 1) + `</KeyInfo><KeyInfo Id="l">` + data + `</KeyInfo>`, 0, 0, "leads to no key information"},
 		"dangling":                   {pointer, ``, 0, 0, "no element has this Id"},
