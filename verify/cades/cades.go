@@ -282,6 +282,8 @@ type signer struct {
 	certificate *certificate.Certificate
 	stamps      []*stamp
 	byValue     map[*byte]*stamp // by the first octet of the attribute's value
+	// byRecord are the evidence records by the attribute that carries them.
+	byRecord map[*cms.Attribute][]*signature.EvidenceRecord
 }
 
 // signer reads one SignerInfo of the SignedData.
@@ -368,6 +370,7 @@ func (s *signer) take(f *signerinfo.Facts) {
 // finish reads the time-stamps and names the level, once the rest is known.
 func (s *signer) finish() {
 	s.timestamps()
+	s.records()
 	s.Format, s.Level = s.level()
 }
 
