@@ -125,3 +125,26 @@ func TestPolicyDiff(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
+
+// TestVerifyByAPolicyFile: an office's own policy judges, and its name, version and digest stand in the report.
+func TestVerifyByAPolicyFile(t *testing.T) {
+	strict := string(policy.ShippedSource(policy.Strict))
+	document := policyIn(t, "plain.xml", "<a/>")
+	file := policyIn(t, "office.yaml", strings.Replace(strict, "Name: strict", "Name: office", 1))
+	out, _ := runVerify(t, "--json", "--policy", file, document)
+	var got struct {
+		Policy  string
+		Version string `json:"policy_version"`
+		Digest  string `json:"policy_digest"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Policy != "office" || got.Version != "1" || len(got.Digest) != 64 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	_, err := runVerify(t, "--policy", policyIn(t, "lax.yaml", strings.Replace(strict, "NotRevoked: FAIL", "NotRevoked: WARN", 1)), document)
+	if err == nil || !strings.Contains(err.Error(), "NotRevoked: WARN is below FAIL") {
+		t.Errorf("a policy below a floor: %v", err)
+	}
+	if _, err := runVerify(t, "--policy", "lax", document); err == nil || !strings.Contains(err.Error(), "strict or dss-default") {
+		t.Errorf("an unknown policy: %v", err)
+	}
+}
