@@ -74,6 +74,35 @@ func (ca *CA) Certificates(ctx context.Context, filter Filter) ([]Certificate, e
 	return ca.read(ctx, ca.cfg.DB, fmt.Sprintf(`%s WHERE %s ORDER BY c.created DESC, c.serial LIMIT $%d`, columns, where, len(args)), args...)
 }
 
+// Version grows with every certificate that is completed, revoked, suspended or released, by whatever node; it costs one row. A list
+// that was made after a version was asked for has at least what that version has.
+func (ca *CA) Version(ctx context.Context) (version int64, err error) {
+	err = ca.cfg.DB.QueryRowContext(ctx, `SELECT SUM(value) FROM pki_counter WHERE name IN ('inventory', 'revocation')`).Scan(&version)
+	if err != nil {
+		return 0, fmt.Errorf("reading the inventory's version: %w", err)
+	}
+	return version, nil
+}
+
+// Valid calls do for every certificate that is valid now, however many there are, in a constant order, until it returns an error.
+func (ca *CA) Valid(ctx context.Context, do func(Certificate) error) error {
+	where, args := ca.where(Filter{State: Valid})
+	rows, err := ca.cfg.DB.QueryContext(ctx, columns+` WHERE `+where+` ORDER BY c.issuer, c.serial`, args...)
+	if err == nil {
+		err = each(rows, func() error {
+			c, err := ca.scan(rows)
+			if err != nil {
+				return err
+			}
+			return do(c)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("reading the inventory: %w", err)
+	}
+	return nil
+}
+
 // queryer is a database or a transaction.
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

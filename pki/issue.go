@@ -317,14 +317,23 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 	serial := hexSerial(certificate.SerialNumber)
 	ca.writing.Lock()
 	defer ca.writing.Unlock()
-	result, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
-		WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
-		certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
+	err := ca.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE pki_counter SET value = value + 1 WHERE name = 'inventory'`); err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
+			WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
+			certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
+		if err != nil {
+			return err
+		}
+		if count, err := result.RowsAffected(); err != nil || count != 1 {
+			return errors.Join(errors.New("its serial number is not reserved"), err)
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("storing certificate %s: %w", serial, err)
-	}
-	if count, err := result.RowsAffected(); err != nil || count != 1 {
-		return errors.Join(fmt.Errorf("storing certificate %s: its serial number is not reserved", serial), err)
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ type Filter struct {
 	Limit                  int // 0 means MaxCertificates
 }
 
-// MaxCertificates bounds one answer of Certificates.
+// MaxCertificates bounds one answer of Certificates; CA.Valid has no bound.
 const MaxCertificates = 10_000
 
 // Sentinels of the package. What a person has to change is a *RequestError.

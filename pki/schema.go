@@ -52,4 +52,6 @@ var schema = []string{
 	`CREATE INDEX pki_timestamp_gen_time ON pki_timestamp (gen_time)`,
 	`INSERT INTO pki_counter (name, value) SELECT 'clock', COALESCE(MAX(gen_time), 0) FROM pki_timestamp`,
 	`DROP INDEX pki_timestamp_gen_time`,
+	// How many certificates were completed; with the number of the newest revocation it tells one inventory from another.
+	`INSERT INTO pki_counter (name, value) VALUES ('inventory', 0)`,
 }

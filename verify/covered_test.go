@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/judge"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 )
 
@@ -117,14 +119,22 @@ func TestPolicyTolerates(t *testing.T) {
 	}
 }
 
-func TestPolicyNamed(t *testing.T) {
-	for name, want := range map[string]string{"": "strict", "strict": "strict", "dss-default": "dss-default"} {
-		if p, err := PolicyNamed(name); err != nil || p.Name != want {
-			t.Errorf("%q: %v %v", name, p, err)
-		}
+// DSSPolicy is the shipped policy with the levels of DSS.
+func DSSPolicy() *Policy {
+	p, err := policy.Named(policy.DSSDefault)
+	if err != nil {
+		panic(err)
 	}
-	if _, err := PolicyNamed("lax"); err == nil || !strings.Contains(err.Error(), "dss-default") {
-		t.Error("an unknown policy is taken, or the choices are not named:", err)
+	return p
+}
+
+// TestReportNamesThePolicy: which edition of which policy a verdict was given by must be known years later.
+func TestReportNamesThePolicy(t *testing.T) {
+	for _, p := range []*Policy{DefaultPolicy(), DSSPolicy()} {
+		r := newReport(p, mint.Day)
+		if r.Policy != p.Name() || r.PolicyVersion != p.Version() || r.PolicyDigest != p.Digest() {
+			t.Errorf("%q %q %q", r.Policy, r.PolicyVersion, r.PolicyDigest)
+		}
 	}
 }
 
@@ -151,7 +161,7 @@ func TestNoManifest(t *testing.T) {
 	w := newWorld(t)
 	for policy, want := range map[*Policy]Indication{DefaultPolicy(): TotalPassed, DSSPolicy(): TotalFailed} {
 		if r := w.judged(t, policy, func(s *signature.Signature) { s.NoManifest = true }); r.Indication != want {
-			t.Errorf("%s: %s %q", policy.Name, r.Indication, r.Reasons)
+			t.Errorf("%s: %s %q", policy.Name(), r.Indication, r.Reasons)
 		}
 	}
 }
@@ -199,7 +209,28 @@ func TestStraysInASignature(t *testing.T) {
 		r := w.judged(t, policy, func(s *signature.Signature) { s.Strays = []string{"text in /pismo/ds:Signature"} })
 		told := slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "text in /pismo/ds:Signature") })
 		if r.Indication != want || !told || strings.Contains(r.Sentence["en"], unchanged) {
-			t.Errorf("%s: %s, want %s; notes %q: %s", policy.Name, r.Indication, want, r.Notes, r.Sentence["en"])
+			t.Errorf("%s: %s, want %s; notes %q: %s", policy.Name(), r.Indication, want, r.Notes, r.Sentence["en"])
 		}
+	}
+}
+
+// TestWhatAPolicyWarnsOfIsTold: an algorithm past a forecast end, and a container without a manifest.
+func TestWhatAPolicyWarnsOfIsTold(t *testing.T) {
+	weak := func(s *signature.Signature) {
+		s.NoManifest = true
+		s.Algorithms = append(s.Algorithms, signature.AlgorithmUse{Purpose: "signature", Algorithm: "SHA-224"})
+	}
+	source := bytes.Replace(policy.ShippedSource(policy.DSSDefault), []byte("SHA224: 2029-01-01"), []byte("SHA224: 2025-01-01"), 1)
+	warns, err := policy.Parse(bytes.Replace(source, []byte("ManifestFilePresent: FAIL"), []byte("ManifestFilePresent: WARN"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newWorld(t).judged(t, warns, weak)
+	told := strings.Join(r.Notes, "\n")
+	if r.Indication != TotalPassed || !strings.Contains(told, "SHA224 could be relied on until 2025-01-01") || !strings.Contains(told, "no manifest") {
+		t.Errorf("%s %q, told: %q", r.Indication, r.Reasons, r.Notes)
+	}
+	if r := newWorld(t).judged(t, DefaultPolicy(), weak); r.Indication != TotalPassed {
+		t.Errorf("a forecast that has not come: %s %q", r.Indication, r.Reasons)
 	}
 }

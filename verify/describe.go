@@ -44,7 +44,8 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 }
 
 func newReport(policy *Policy, at time.Time) *Report {
-	return &Report{Policy: policy.Name, ValidationTime: at.UTC(), Signatures: []SignatureReport{},
+	return &Report{Policy: policy.Name(), PolicyVersion: policy.Version(), PolicyDigest: policy.Digest(),
+		ValidationTime: at.UTC(), Signatures: []SignatureReport{},
 		Timestamps: []TimestampReport{}, EvidenceRecords: []EvidenceRecordReport{}}
 }
 

@@ -19,6 +19,7 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/judge"
+	"trustcore/verify/policy"
 	"trustcore/verify/trustlist"
 )
 
@@ -359,15 +360,17 @@ func TestWeakEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weak := DefaultPolicy()
-	weak.Acceptable = func(name string, _ int, _ time.Time) (bool, string) { return name != "ECDSA-SHA384", "broken" }
-	for policy, want := range map[*Policy]SubIndication{DefaultPolicy(): judge.OutOfBoundsNotRevoked, weak: judge.CryptoConstraintsNoPOE} {
+	weak, err := policy.Parse(bytes.Replace(policy.ShippedSource(policy.Strict), []byte("SHA384: no end"), []byte("SHA384: 2020-01-01"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[*Policy]SubIndication{DefaultPolicy(): judge.OutOfBoundsNotRevoked, weak: judge.CryptoConstraintsNoPOE} {
 		b := budget.New(t.Context(), len(document))
 		doc, err := Open(b, document)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Judge(b, doc, w.evidence(crl), policy, mint.Day.AddDate(0, 0, 3))
+		r, err := Judge(b, doc, w.evidence(crl), p, mint.Day.AddDate(0, 0, 3))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,9 @@ func (c Container) MarshalJSON() ([]byte, error) {
 // Report is what Judge says of a document. It is plain data, made to be kept.
 type Report struct {
 	SHA256         string            `json:"sha256"` // of the document, lower-case hex
-	Policy         string            `json:"policy"`
+	Policy         string            `json:"policy"` // its name
+	PolicyVersion  string            `json:"policy_version"`
+	PolicyDigest   string            `json:"policy_digest"` // SHA-256 of its canonical data, lower-case hex
 	ValidationTime time.Time         `json:"validation_time"`
 	Signatures     []SignatureReport `json:"signatures"`
 	Timestamps     []TimestampReport `json:"timestamps"` // those that belong to no signature

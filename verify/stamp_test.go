@@ -188,7 +188,7 @@ func TestStampOfAnAnchorBeforeItself(t *testing.T) {
 		for _, policy := range []*Policy{DefaultPolicy(), DSSPolicy()} {
 			r := w.judge(t, policy, unit, func(s *signature.Signature) { s.Timestamps[0].Time = mint.Day.AddDate(0, 0, days) })
 			if r.Timestamps[0].SubIndication != want || (want == "") != r.BestSignatureTime.Equal(mint.Day) {
-				t.Errorf("%s, %d days: %s, proven at %s", policy.Name, days, r.Timestamps[0].SubIndication, r.BestSignatureTime)
+				t.Errorf("%s, %d days: %s, proven at %s", policy.Name(), days, r.Timestamps[0].SubIndication, r.BestSignatureTime)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/asic"
 	"trustcore/verify/cades"
+	"trustcore/verify/ers"
 	"trustcore/verify/jades"
 	"trustcore/verify/pades"
 	"trustcore/verify/signature"
@@ -26,15 +27,33 @@ import (
 const MaxDocument = 256 << 20
 
 // ErrUnknownFormat tells that the content is of no format that can hold a signature.
-var ErrUnknownFormat = errors.New("the file is no XML, JSON, CMS, PDF or ASiC document: nothing in it can be verified")
+var ErrUnknownFormat = errors.New(
+	"the file is no XML, JSON, CMS, PDF or ASiC document and no evidence record: nothing in it can be verified")
 
 // Open recognises the container by its content and returns what it holds. Detached are the files that a
-// detached signature may be about; for one that is of no interest they are left unread.
+// detached signature may be about; for one that is of no interest they are left unread. An evidence record among them
+// is one about the document, unless that is a record itself.
 func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signature.Document, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
 	}
-	switch recognise(data) {
+	kind := recognise(data)
+	if kind == containerRecord {
+		return ers.Open(b, data, detached)
+	}
+	records, detached := ers.Split(detached)
+	doc, err := open(b, kind, data, detached)
+	if err == nil && len(records) > 0 {
+		err = ers.Seal(b, doc, data, detached, records)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+func open(b *budget.Budget, kind container, data []byte, detached []signature.Detached) (*signature.Document, error) {
+	switch kind {
 	case containerPDF:
 		return pades.Open(b, data)
 	case containerZIP:
@@ -69,6 +88,7 @@ const (
 	containerXML
 	containerJSON
 	containerCMS
+	containerRecord
 )
 
 // headerWindow is how far into a file the header of a PDF may stand (ISO 32000-1, annex H note 13).
@@ -84,13 +104,15 @@ func recognise(data []byte) container {
 		return containerZIP
 	case cades.Looks(head):
 		return containerCMS // also one that holds a PDF, whose header is allowed to stand somewhat later
+	case ers.Looks(head):
+		return containerRecord
 	case bytes.Contains(head, []byte("%PDF-")):
 		return containerPDF
 	case text[0] == '<', bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.HasPrefix(head, []byte("\x00<")):
 		return containerXML
 	case jades.Looks(text):
 		return containerJSON
-	case data[0] == 0x30, isEncodedCMS(text), bytes.HasPrefix(text, []byte("MIME-Version")), bytes.HasPrefix(text, []byte("Content-Type")):
+	case data[0] == 0x30, isEncodedCMS(text), cades.LooksLikeMail(data):
 		return containerCMS
 	}
 	return containerUnknown

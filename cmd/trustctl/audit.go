@@ -52,7 +52,10 @@ func (p *auditPlace) load() (*custody.Config, error) {
 	if err := config.Load(file, &c); err != nil && (p.config != "" || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
-	return &c.Config, nil
+	if p.config == "" {
+		err = st.here(&c.Config)
+	}
+	return &c.Config, err
 }
 
 func (p *auditPlace) reader() (*audit.Reader, error) {

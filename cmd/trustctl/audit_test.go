@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -120,5 +121,42 @@ func TestAuditAcceptLoss(t *testing.T) {
 	}
 	if out, err := say(t, "audit", "verify", "--state", dir); err != nil {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// TestAuditOfAMovedState reads the log where the state lies now, though its files speak of the folder before until the next start; the
+// one that stayed behind is another log.
+func TestAuditOfAMovedState(t *testing.T) {
+	from, _ := auditState(t, 2)
+	if err := os.Mkdir(filepath.Join(from, "config"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"trustd.yaml": fmt.Sprintf("state_dir: %s/trustd\ndatabase: sqlite://%s/trustd/trustcore.db\n", from, from),
+		"trustctl.yaml": fmt.Sprintf("version: %d\nfolder: %s\ntrustd: https://127.0.0.1:8440\nmode: netstack\nport_base: 8440\n",
+			stateVersion, from),
+	} {
+		if err := os.WriteFile(filepath.Join(from, "config", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := filepath.Join(t.TempDir(), "moved")
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(to, "trustd", "audit", "journal")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := say(t, "audit", "verify", "--state", from); err != nil {
+		t.Errorf("the log that stayed: %q, %v", out, err)
+	}
+	if out, err := say(t, "audit", "verify", "--state", to); err == nil || !strings.Contains(err.Error(), "accept-loss") {
+		t.Errorf("the log that was moved, and lost something on the way: %q, %v", out, err)
+	}
+	if err := os.Rename(from, from+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := say(t, "audit", "verify", "--state", from+".away"); err != nil || !strings.Contains(out, "2 entries") {
+		t.Errorf("the state under another name: %q, %v", out, err)
 	}
 }

@@ -84,8 +84,9 @@ func (k *keeper) found(ev *verify.Evidence) {
 }
 
 // write writes the bundle, readable for its owner alone: it holds the document.
-func (k *keeper) write(files openFiles, j job, policy string, report *verify.Report) error {
-	k.At, k.Policy.Name, k.SHA256 = report.ValidationTime, policy, report.SHA256
+func (k *keeper) write(files openFiles, j job, policy *verify.Policy, report *verify.Report) error {
+	k.At, k.SHA256 = report.ValidationTime, report.SHA256
+	k.Policy.Name, k.Policy.File = policy.Name(), policy.Canonical()
 	k.Document.Name = filepath.Base(j.File)
 	if !k.without {
 		k.Document.Content = files[0].Octets()

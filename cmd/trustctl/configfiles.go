@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/identity"
 	"trustcore/internal/durable"
 )
@@ -156,11 +157,7 @@ func (s state) adopt(out io.Writer) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := l.Folder
-	if from == "" { // of version 1
-		from, _ = strings.CutSuffix(l.AuditLog, "/trustd/audit")
-	}
-	moved := from != s.dir && !sameFolder(from, s.dir)
+	from, moved := s.from(l)
 	if !moved && l.Version == stateVersion {
 		return l, nil
 	}
@@ -194,6 +191,33 @@ func (s state) adopt(out io.Writer) (*layout, error) {
 		return nil, err
 	}
 	return s.layout()
+}
+
+// from is the folder that the state's files speak of, and whether it is another than theirs.
+func (s state) from(l *layout) (folder string, moved bool) {
+	folder = l.Folder
+	if folder == "" { // of version 1
+		folder, _ = strings.CutSuffix(l.AuditLog, "/trustd/audit")
+	}
+	return folder, folder != s.dir && !sameFolder(folder, s.dir)
+}
+
+// here has settings of a state that was moved, and that nothing has adopted yet, speak of where it lies. A state as the ceremony leaves
+// it has no layout, and speaks of no folder.
+func (s state) here(c *custody.Config) error {
+	l, err := s.layout()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if from, moved := s.from(l); moved {
+		for _, path := range []*string{&c.StateDir, &c.Database, &c.HSM.PINFile} {
+			*path = followed(*path, from, s.dir)
+		}
+	}
+	return nil
 }
 
 // moveIdentities gives each daemon of a state of version 1 its folder, and all of them the root's certificate.
@@ -296,14 +320,19 @@ func follow(n *yaml.Node, from, to string) {
 	for _, inner := range n.Content {
 		follow(inner, from, to)
 	}
-	if n.Kind != yaml.ScalarNode {
-		return
+	if n.Kind == yaml.ScalarNode {
+		n.Value = followed(n.Value, from, to)
 	}
-	scheme, path := "", n.Value
+}
+
+// followed is a path, or the URL of a SQLite file, in the other folder; anything else as it is.
+func followed(text, from, to string) string {
+	scheme, path := "", text
 	if rest, is := strings.CutPrefix(path, "sqlite://"); is {
 		scheme, path = "sqlite://", rest
 	}
-	if path == from || strings.HasPrefix(path, from+"/") {
-		n.Value = scheme + to + strings.TrimPrefix(path, from)
+	if path != from && !strings.HasPrefix(path, from+"/") {
+		return text
 	}
+	return scheme + to + strings.TrimPrefix(path, from)
 }

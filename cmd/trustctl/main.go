@@ -57,8 +57,8 @@ trustctl verify found a document that is not TOTAL-PASSED, trustctl chain a cert
 trustctl expiring something that people must do now.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), chain.Command(), vectors.Command(), orderCommand(), auditCommand(), ceremonyCommand(),
-		configCommand(), consoleCommand(), benchCommand())
+	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), policyCommand(), chain.Command(), vectors.Command(), orderCommand(),
+		auditCommand(), ceremonyCommand(), configCommand(), consoleCommand(), benchCommand())
 	c.AddCommand(certificateCommand(), motionCommand(), officerCommand(), expiringCommand(), breakGlassCommand())
 	refuseUnknown(c)
 	return c

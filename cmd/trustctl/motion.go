@@ -16,10 +16,12 @@ func motionCommand() *cobra.Command {
 	var f officerFlags
 	c := f.group("motion", "List, approve and reject what officers propose",
 		`A motion asks for something that two officers decide together: to revoke certificates, to release them from a
-suspension, to certify an officer. It waits a week for another officer than the one who proposed it.
+suspension, to certify an officer, to strike a VPN gateway off the list that is gone for ever. It waits a week for another
+officer than the one who proposed it.
 
   trustctl motion list
   trustctl motion approve M-ABCDEFGHIJ --as officer-2
+  trustctl motion strike vpnd-2                                       a gateway that is gone for ever
   trustctl motion reject M-ABCDEFGHIJ --reason "the wrong office"    who proposed it may take it back so`)
 	var reason string
 	decide := func(path string) func(context.Context, *officer, []string) (any, error) {
@@ -37,6 +39,10 @@ suspension, to certify an officer. It waits a week for another officer than the 
 		}),
 		f.do("approve ID", "Approve what another officer proposed, and carry it out", cobra.ExactArgs(1), decide("/v1/motions/approve")),
 		reject,
+		f.do("strike GATEWAY", "Propose to strike a VPN gateway off the list that is gone for ever", cobra.ExactArgs(1),
+			func(ctx context.Context, o *officer, args []string) (any, error) {
+				return f.propose(ctx, o, map[string]any{"kind": registry.StrikeGateway, "name": args[0]})
+			}),
 	)
 	return c
 }
@@ -74,6 +80,8 @@ func (m *motion) asks() string {
 		return "revoke " + m.Subject + ", " + body.Reason
 	case registry.ReleaseCertificates:
 		return "release " + m.Subject
+	case registry.StrikeGateway:
+		return "strike " + m.Subject + " off the list"
 	}
 	key, err := keyOf([]byte(body.CSR))
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/bundle"
 	"trustcore/verify/cache"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -54,7 +55,7 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "the report as JSON, as trustctl verify writes it, with \"identical\"")
 	f.StringVar(&o.at, "at", "", "another time of validation, RFC 3339")
-	f.StringVar(&o.policy, "policy", "", "another policy: strict or dss-default")
+	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that the signature is about, for a bundle that holds digests alone")
@@ -122,19 +123,34 @@ func (o *replayOptions) complete(b *bundle.Bundle) error {
 	return nil
 }
 
+// policyOf is the policy of --policy, or that of the bundle.
+func (o *replayOptions) policyOf(b *bundle.Bundle) (*verify.Policy, error) {
+	if o.policy != "" {
+		p, err := policyOf(o.policy)
+		if err != nil {
+			return nil, fmt.Errorf("--policy: %w", err)
+		}
+		return p, nil
+	}
+	p, err := policy.Named(b.Policy.Name)
+	if b.Policy.File != nil {
+		p, err = policy.Read(b.Policy.File)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the policy of the bundle: %w", err)
+	}
+	return p, nil
+}
+
 // judge gives the verdict by what the bundle holds alone.
 func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Report, error) {
 	at, err := o.time(b.At)
 	if err != nil {
 		return nil, err
 	}
-	name := b.Policy.Name
-	if o.policy != "" {
-		name = o.policy
-	}
-	policy, err := verify.PolicyNamed(name)
+	policy, err := o.policyOf(b)
 	if err != nil {
-		return nil, fmt.Errorf("--policy: %w", err)
+		return nil, err
 	}
 	lists, err := loadFrom(ctx, b)
 	if err != nil {

@@ -91,7 +91,7 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 	f.StringArrayVar(&o.lists.Extra, "extra-list", nil, "trusted list `file` outside the list of the lists, taken with the signer in its own signature")
 	f.StringArrayVar(&o.lists.Anchors, "anchors", nil, "PEM `file` with further anchors, trusted at all times")
 	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
-	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, or dss-default as the Commission's DSS has it")
+	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, dss-default as the Commission's DSS has it, or a `file` (trustctl policy)")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
 	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
@@ -121,7 +121,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if o.language != "pl" && o.language != "en" {
 		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
 	}
-	policy, err := verify.PolicyNamed(o.policy)
+	policy, err := policyOf(o.policy)
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
 	}
@@ -148,7 +148,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	v := &verifier{judge, kept, policy.Name}
+	v := &verifier{judge, kept, policy}
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
@@ -254,7 +254,7 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 type verifier struct {
 	*verify.Verifier
 	kept   *keeper // nil without --bundle
-	policy string
+	policy *verify.Policy
 }
 
 // all writes one line a job, in their order. The exit status is the worst of them.

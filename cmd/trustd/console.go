@@ -39,7 +39,7 @@ func (d *daemon) openConsole() (*console.Console, error) {
 		return nil, err
 	}
 	cfg := console.Config{
-		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger,
+		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger, Away: away,
 		Certificates: d.certificateViews, Keys: d.keyViews, Tunnels: d.tunnelViews,
 		Expiring: d.expiryViews, Motions: console.Motions{Waiting: d.motionViews, Approve: d.approveAndCarry},
 		EnrolmentURL: "https://" + d.cfg.Enrolment, EnrolmentPin: pin,
@@ -136,6 +136,8 @@ func (e expiry) remedyWord() string {
 		return "officer"
 	case e.Kind == registry.EndOfToken:
 		return "token"
+	case e.Kind == endOfMechanism:
+		return "mechanism"
 	case e.Kind == registry.EndOfAuthorisation, e.Cut == string(pki.CutByAuthorisation):
 		return "authorisation"
 	}
@@ -144,15 +146,12 @@ func (e expiry) remedyWord() string {
 
 // motionViews lists the motions that wait, oldest first.
 func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
-	all, err := d.registry.Motions(ctx)
+	open, err := d.registry.OpenMotions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var views []console.Motion
-	for _, m := range slices.Backward(all) {
-		if m.State != registry.Submitted {
-			continue
-		}
+	for _, m := range open {
 		view, err := d.motionView(ctx, m)
 		if err != nil {
 			return nil, fmt.Errorf("motion %s: %w", m.ID, err)
@@ -165,7 +164,10 @@ func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
 // motionView shows what a motion is about: the key that it certifies, or the certificates that it changes.
 func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
 	view := console.Motion{Motion: m}
-	if m.Kind == registry.CertifyOfficer {
+	switch m.Kind {
+	case registry.StrikeGateway: // its subject names it
+		return view, nil
+	case registry.CertifyOfficer:
 		var body certifying
 		if err := json.Unmarshal(m.Body, &body); err != nil {
 			return view, err

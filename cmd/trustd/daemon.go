@@ -46,6 +46,7 @@ type daemon struct {
 	servers   []httpserver.Server
 	refused   refusals
 	strangers strangers
+	counting  counting
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -83,6 +84,9 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.page, err = d.openConsole(); err != nil {
 		return err
 	}
+	if err := errors.Join(metrics.Register(endings{d}), metrics.Register(d.self)); err != nil {
+		return err
+	}
 	return d.listen(ctx, metrics)
 }
 
@@ -118,7 +122,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 		if l, err = httpserver.Listen(ctx, s.name, s.address, s.free); err != nil {
 			return err
 		}
-		server := httpserver.Server{Name: s.name, Listener: l, TLS: s.tls, Body: s.body, Logger: d.cfg.Logger, HTTP2: s.name == "gateway"}
+		server := httpserver.Server{Name: s.name, Listener: l, TLS: s.tls, Body: s.body, Logger: d.cfg.Logger, HTTP2: s.name == "gateway", Away: away}
 		server.Handler = s.handler(server)
 		d.servers = append(d.servers, server)
 	}
@@ -158,7 +162,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.keepSeals(ctx) })
 	group.Go(func() error { return d.self.Run(ctx) })
 	group.Go(func() error { return d.announce(ctx) })
-	group.Go(func() error { return d.watchDatabase(ctx) })
+	group.Go(func() error { return d.custody.DB.Watch(ctx) })
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}

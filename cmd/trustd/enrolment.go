@@ -112,9 +112,13 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 			}
 			waiting = "no VPN gateway has reported yet"
 		}
+		notYet := problem.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute",
+			order, waiting)
 		select {
 		case <-ctx.Done():
-			return nil, problem.Refuse(http.StatusServiceUnavailable, "order %s is not carried out yet (%s): send the same request again in a minute", order, waiting)
+			return nil, notYet
+		case <-httpserver.Stopping(ctx):
+			return nil, notYet
 		case <-changed:
 		case <-reported:
 		case <-time.After(time.Second): // another node's change makes no noise here

@@ -9,13 +9,14 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
 	"trustcore/pki"
 )
 
 // expiry is one thing that ends, as people and programs read it.
 type expiry struct {
-	Kind     string    `json:"kind"` // a certificate's profile, "crl", "authorisation" or "enrolment-token"
+	Kind     string    `json:"kind"` // a certificate's profile, "crl", "authorisation", "mechanism" or "enrolment-token"
 	Subject  string    `json:"subject"`
 	Partner  string    `json:"partner,omitempty"`
 	Order    string    `json:"order,omitempty"`
@@ -57,7 +58,7 @@ func (d *daemon) expiring(ctx context.Context) ([]expiry, error) {
 		return nil, err
 	}
 	for _, e := range ends {
-		list = append(list, expiryOf(e))
+		list = append(append(list, expiryOf(e)), mechanismEnds(e)...)
 	}
 	slices.SortStableFunc(list, func(a, b expiry) int { return a.NotAfter.Compare(b.NotAfter) })
 	return list, nil
@@ -74,6 +75,32 @@ func expiryOf(e registry.End) expiry {
 		x.Remedy = "ask the office to enrol, or make a new token: trustctl order token"
 	}
 	return x
+}
+
+// endOfMechanism is the kind of a way of signing that is not relied on as long as an authorisation lets it be used.
+const endOfMechanism = "mechanism"
+
+// mechanismEnds lists the mechanisms of an authorisation that end before the keys which may use them.
+func mechanismEnds(e registry.End) (list []expiry) {
+	seen := map[string]bool{}
+	for _, k := range e.Keys {
+		for _, name := range k.Mechanisms {
+			until := e.At
+			if !k.NotAfter.IsZero() && k.NotAfter.Before(until) {
+				until = k.NotAfter
+			}
+			end, known := mechanism.Mechanism(name).End()
+			if !known || !end.Before(until) || seen[name] {
+				continue
+			}
+			seen[name] = true
+			list = append(list, expiry{Kind: endOfMechanism, Subject: e.Subject + " " + name, Partner: e.Partner, Order: e.Order, NotAfter: end,
+				Renewed: byPeople, Due: end.AddDate(0, 0, -announced),
+				Remedy: "have the office renew the order with keys of another mechanism: signatures of this one are not relied on after it (" +
+					mechanism.EndsSource + ")"})
+		}
+	}
+	return list
 }
 
 func (d *daemon) listExpiring(r *http.Request, _ audit.Actor) (any, error) {

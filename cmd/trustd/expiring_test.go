@@ -1,11 +1,14 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/registry"
+	"trustcore/hsm/mechanism"
 )
 
 // TestExpiryIsAnnounced holds what people are told against the time that is left.
@@ -42,5 +45,45 @@ func TestExpiryIsAnnounced(t *testing.T) {
 		if got := step(left); got != want {
 			t.Errorf("%s before the end: step %d, want %d", left, got, want)
 		}
+	}
+}
+
+// TestMechanismsThatEndAreAnnounced has an office sign by a mechanism that is relied on for less long than it may be used.
+func TestMechanismsThatEndAreAnnounced(t *testing.T) {
+	end, known := mechanism.RSAPKCS1SHA256.End()
+	if !known {
+		t.Skip("no mechanism has an end")
+	}
+	late, early := end.AddDate(1, 0, 0), end.AddDate(-1, 0, 0)
+	key := func(name string, notAfter time.Time) registry.HSMKey {
+		return registry.HSMKey{Name: name, Mechanisms: []string{name}, NotAfter: notAfter}
+	}
+	authorisation := registry.End{Kind: registry.EndOfAuthorisation, Subject: "um-nowe ezd", Partner: "um-nowe", Order: "ZU-1", At: late,
+		Keys: []registry.HSMKey{key("RSA-PKCS1-SHA256", time.Time{}), key("RSA-PSS-SHA256", time.Time{}), key("RSA-PKCS1-SHA512", early)}}
+	found := mechanismEnds(authorisation)
+	if len(found) != 1 || found[0].Kind != endOfMechanism || !found[0].NotAfter.Equal(end) || found[0].Subject != "um-nowe ezd RSA-PKCS1-SHA256" {
+		t.Fatalf("%+v", found)
+	}
+	for days, state := range map[int]string{61: "", 60: httpserver.Amber, 1: httpserver.Red} {
+		f, told := found[0].finding(end.AddDate(0, 0, -days))
+		if told != (state != "") || told && (f.State != state || !strings.Contains(f.Remedy, "another mechanism")) {
+			t.Errorf("%d days before: %v %+v, want %q", days, told, f, state)
+		}
+	}
+	authorisation.At = early
+	if found := mechanismEnds(authorisation); len(found) != 0 {
+		t.Errorf("an authorisation that ends before: %+v", found)
+	}
+}
+
+// TestMechanismsAreAmongWhatExpires orders keys for longer than they are relied on.
+func TestMechanismsAreAmongWhatExpires(t *testing.T) {
+	o := newInside(t, nil)
+	o.decide("ZU-1", activationOf("ZU-1", "", keysOnly, ezd,
+		"    - {name: seal, algorithm: RSA-3072, mechanisms: [RSA-PKCS1-SHA256]}\n", inYears(9)))
+	list, err := o.expiring(t.Context())
+	o.must(err)
+	if !slices.ContainsFunc(list, func(e expiry) bool { return e.Kind == endOfMechanism && e.Order == "ZU-1" }) {
+		t.Errorf("no mechanism among %+v", list)
 	}
 }

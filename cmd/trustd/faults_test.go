@@ -26,6 +26,7 @@ import (
 	"trustcore/hsm"
 	"trustcore/hsm/hsmtest"
 	"trustcore/vpn"
+	"trustcore/vpn/namespace"
 )
 
 // How a step of an order fails: before it does anything, after it did everything, that and the registry knows nothing of it, or
@@ -115,7 +116,8 @@ func (f *fault) in(s activation.Steps) activation.Steps {
 }
 
 // TestFaultsOfEveryStep brings an order and takes it away again while one of the real steps fails, or trustd dies there, in each
-// way. However it went, nothing is left in the end: no certificate that counts, no key that signs, no peer in the wish.
+// way. However it went, nothing is left in the end: no certificate that counts, no key that signs, no peer in the wish, no
+// element in a set of the firewall.
 func TestFaultsOfEveryStep(t *testing.T) {
 	if _, err := os.Stat(hsmtest.SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
@@ -127,6 +129,9 @@ func TestFaultsOfEveryStep(t *testing.T) {
 				o := newOutside(t, &fault{step: step, mode: mode, times: 2})
 				o.bring("ZU-1")
 				o.awaitState("ZU-1", registry.Active)
+				if o.site != nil {
+					o.await("the office in the firewall", o.inFirewall)
+				}
 				o.takeAway("ZZ-1")
 				o.awaitState("ZZ-1", registry.CarriedOut)
 				o.wantNothingLeft()
@@ -159,6 +164,7 @@ func TestChangeOrderOverAStuckActivation(t *testing.T) {
 type outside struct {
 	*world
 	fault *fault
+	site  *site             // of a real gateway; nil where none can run
 	ports map[string]string // guarded by mu
 	lives int               // of trustd; guarded by mu
 	mu    sync.Mutex
@@ -223,11 +229,31 @@ func newOutside(t *testing.T, f *fault) *outside {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { o.keep(ctx) })
-	running.Go(func() { o.gateway(ctx) })
+	if !canFilter() {
+		running.Go(func() { o.gateway(ctx) })
+	}
 	t.Cleanup(func() { stop(); running.Wait() })
 	o.await("trustd", func() bool { return o.port("admin") != "" })
+	if canFilter() {
+		o.site = newSite(o)
+	}
 	return o
 }
+
+// canFilter reports whether a real gateway can run here, with a firewall of its own that can be read.
+func canFilter() bool {
+	_, err := exec.LookPath("nft")
+	return err == nil && namespace.Available() == nil
+}
+
+// inFirewall reports whether the kernel lets an office's tunnel address in; false with a gateway that is none.
+func (o *outside) inFirewall() bool {
+	o.t.Helper()
+	return o.site != nil && strings.Contains(o.site.firewall(), officeAddress)
+}
+
+// officeAddress is the first that the pool of a new world gives.
+const officeAddress = "10.64.0.2"
 
 // keep starts trustd, and again whenever it dies; a fault that kills happens once in each of the first lives.
 func (o *outside) keep(ctx context.Context) {
@@ -479,6 +505,9 @@ func (o *outside) wantNothingLeft() {
 	var a vpn.Answer
 	if !o.gatewayCall(o.t.Context(), "GET", "/v1/vpn/wish?epoch=&revision=0&digest=", nil, &a) || a.Wish == nil || len(a.Wish.Peers) != 0 {
 		o.t.Errorf("left: a wish with %+v", a.Wish)
+	}
+	if o.inFirewall() {
+		o.t.Errorf("left: the office in the firewall: %s", o.site.firewall())
 	}
 	o.wantNoKeys()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
+	"trustcore/internal/audit"
+	"trustcore/internal/problem"
 	"trustcore/vpn"
 )
 
@@ -153,6 +156,54 @@ func (g *gateways) missing(listed []registry.Gateway, fit []vpn.Applied) (how, m
 	return strings.Join(proofs, "; "), ""
 }
 
+// forget drops what a gateway said that is not listed any more.
+func (g *gateways) forget(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.reports, name)
+	delete(g.silent, name)
+}
+
+// gone returns a listed gateway that may be struck off the list: one that has been silent for so long that it carries nothing.
+func (d *daemon) gone(ctx context.Context, name string) (registry.Gateway, error) {
+	listed, err := d.registry.Gateways(ctx)
+	if err != nil {
+		return registry.Gateway{}, err
+	}
+	i := slices.IndexFunc(listed, func(g registry.Gateway) bool { return g.Name == name })
+	if i < 0 {
+		return registry.Gateway{}, problem.RefuseField(http.StatusUnprocessableEntity, "name", "there is no VPN gateway %q on the list", name)
+	}
+	if left := outlasts(max(listed[i].Lease, d.gateways.lease)) - d.gateways.quiet(listed[i]); left > 0 {
+		return registry.Gateway{}, problem.RefuseField(http.StatusConflict, "name", "gateway %s may still carry tunnels: end it, and propose "+
+			"this when it has been silent for another %v", name, left.Round(time.Second))
+	}
+	return listed[i], nil
+}
+
+// strike takes a gateway off the list by a motion. One that was heard since is kept.
+func (d *daemon) strike(ctx context.Context, actor audit.Actor, name, motion string) (outcome string, err error) {
+	row, err := d.gone(ctx, name)
+	var no *problem.Problem
+	if errors.As(err, &no) {
+		return "not struck: " + no.Detail, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	entry := audit.Entry{Time: time.Now(), Actor: actor, Action: "gateway.strike", Subject: name, Order: motion, Outcome: audit.Granted}
+	if _, err := d.custody.Audit.Append(ctx, entry); err != nil {
+		return "", err
+	}
+	if err := d.registry.Strike(ctx, name, row.HeardAt); err != nil {
+		entry.Outcome, entry.Reason = audit.Failed, err.Error()
+		_, failed := d.custody.Audit.Append(context.WithoutCancel(ctx), entry)
+		return "", errors.Join(err, failed)
+	}
+	d.gateways.forget(name)
+	return "gateway " + name + " is off the list", nil
+}
+
 // awaitGone returns what proves that the tunnel of an order is gone. Each wish that was read here lacks the tunnel, and
 // an order's tunnel never comes back, so a report of any of them will do.
 func (d *daemon) awaitGone(ctx context.Context, order string) (how string, err error) {
@@ -205,6 +256,8 @@ func (d *daemon) nextWish(ctx context.Context, name string, have vpn.Applied) (*
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-httpserver.Stopping(ctx):
+			return nil, problem.Refuse(http.StatusServiceUnavailable, "trustd stops: ask again in a moment")
 		case <-timer.C:
 			return d.answer(ctx, name, have)
 		case <-changed:
@@ -336,8 +389,8 @@ func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
 func (d *daemon) hubKeys() (keys []vpn.Key, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), hubKeysTime)
 	defer cancel()
-	listed, err := d.registry.Gateways(ctx)
-	for _, row := range listed {
+	all, err := d.registry.EveryGateway(ctx)
+	for _, row := range all {
 		if key, err := vpn.ParseKey(row.PublicKey); err == nil {
 			keys = append(keys, key)
 		}
@@ -358,7 +411,7 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 	for _, row := range listed {
 		if quiet := d.gateways.quiet(row); quiet > reportLife {
 			amber(fmt.Sprintf("VPN gateway %s has been silent for %v: what it carries is not proven", row.Name, quiet.Round(time.Second)),
-				"see that vpnd runs there and reaches trustd; it drops all tunnels when its lease ends")
+				"see that vpnd runs there and reaches trustd; it drops all tunnels when its lease ends. One that is gone for ever: trustctl motion strike "+row.Name)
 		} else if !d.gateways.speaks(row.Name) {
 			amber("VPN gateway "+row.Name+" asks for the wish and does not report: what it carries is not proven", "see what its log says")
 		}

@@ -31,9 +31,9 @@ func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations 
 		return func(context.Context) error { return d.ca.Serves(service) }
 	}
 	return httpserver.Operations{Metrics: metrics, Findings: d.findings, Services: map[string]need{
-		"admin":     all(d.databaseReady, d.auditReady),
-		"console":   all(d.databaseReady, d.auditReady),
-		"enrolment": all(d.databaseReady, d.auditReady, func(context.Context) error { return d.custody.CanIssue() }),
+		"admin":     all(d.databaseWritable, d.auditReady),
+		"console":   all(d.databaseWritable, d.auditReady),
+		"enrolment": all(d.databaseWritable, d.auditReady, func(context.Context) error { return d.custody.CanIssue() }),
 		"gateway":   all(d.databaseReady, d.auditReady, func(context.Context) error { return d.custody.HSM.Health() }),
 		"ocsp":      authority("ocsp"), // answers that were signed before go on without token, log and database
 		"crl":       authority("crl"),
@@ -60,28 +60,29 @@ func (d *daemon) databaseReady(ctx context.Context) error {
 	return nil
 }
 
-// watchEvery is how often the database's file is looked at.
-const watchEvery = time.Second
-
-// watchDatabase ends trustd when its database was replaced, by a restored copy for instance: what it has in memory belongs to the old
-// one. Whoever keeps it running starts it again.
-func (d *daemon) watchDatabase(ctx context.Context) error {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for {
-		if err := d.custody.DB.Health(ctx); errors.Is(err, store.ErrReplaced) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+// databaseWritable: what changes something needs more than to read.
+func (d *daemon) databaseWritable(ctx context.Context) error {
+	if err := d.databaseReady(ctx); err != nil {
+		return err
 	}
+	return d.custody.DB.Writable()
 }
+
+// away tells clients of a database that can't be used now from what is a fault.
+func away(err error) string {
+	if store.Unavailable(err) {
+		return "the database can't be used now: ask again in a while; /health tells the operator why"
+	}
+	return ""
+}
+
+// findingsTime bounds what the database is asked for findings: that it does not answer is one that has to be told soon.
+const findingsTime = time.Second
 
 // findings is what people should know.
 func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
+	ctx, cancel := context.WithTimeout(ctx, findingsTime)
+	defer cancel()
 	found := d.expiryFindings(ctx, time.Now())
 	for _, f := range d.ca.Findings() {
 		state := httpserver.Amber

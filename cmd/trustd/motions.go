@@ -20,6 +20,11 @@ type certifying struct {
 	CSR  string `json:"csr"` // PEM
 }
 
+// striking is the body of a motion to strike a gateway off the list.
+type striking struct {
+	Name string `json:"name"`
+}
+
 // propose takes a motion after its body was looked at: what can't be carried out is refused before anybody decides.
 func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 	var in struct {
@@ -40,6 +45,12 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 			return nil, ofAuthority(err)
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, in.Which.String(), in.marking)
+	}
+	if in.Kind == registry.StrikeGateway {
+		if _, err := d.gone(r.Context(), in.Name); err != nil {
+			return nil, err
+		}
+		return d.registry.Propose(r.Context(), who, in.Kind, "gateway "+in.Name, striking{in.Name})
 	}
 	request, err := requestIn(in.CSR)
 	if err != nil {
@@ -108,6 +119,13 @@ func (d *daemon) carryMotion(ctx context.Context, m registry.Motion) {
 
 func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error) {
 	actor := audit.Actor{Kind: "officer", ID: m.DecidedBy}
+	if m.Kind == registry.StrikeGateway {
+		var body striking
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			return "", err
+		}
+		return d.strike(ctx, actor, body.Name, m.ID)
+	}
 	if m.Kind == registry.CertifyOfficer {
 		var body certifying
 		if err := json.Unmarshal(m.Body, &body); err != nil {

@@ -29,6 +29,16 @@ import (
 // newInside is an outside whose trustd runs in the test's own process.
 func newInside(t *testing.T, change func(*Config)) *outside {
 	t.Helper()
+	o := newWithoutGateway(t, change)
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { o.gateway(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	return o
+}
+
+func newWithoutGateway(t *testing.T, change func(*Config)) *outside {
+	t.Helper()
 	if _, err := os.Stat(hsmtest.SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
@@ -43,10 +53,6 @@ func newInside(t *testing.T, change func(*Config)) *outside {
 	for _, s := range o.servers {
 		o.ports[s.Name] = s.Listener.Addr().String()
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { o.gateway(ctx) })
-	t.Cleanup(func() { stop(); running.Wait() })
 	return o
 }
 
@@ -77,11 +83,17 @@ agreement: {number: UR/1/2026, signed: 2026-01-15}
 // enrolAs enrols an office for an order and keeps its key and certificate under the holder's name.
 func (o *outside) enrolAs(holder, order string) office.Enrolment {
 	o.t.Helper()
+	tunnel, err := vpn.GeneratePrivateKey()
+	o.must(err)
+	return o.enrolWith(tunnel, holder, order)
+}
+
+// enrolWith enrols with the office's key of its tunnel.
+func (o *outside) enrolWith(tunnel vpn.PrivateKey, holder, order string) office.Enrolment {
+	o.t.Helper()
 	var token struct{ Token string }
 	o.must(json.Unmarshal(o.try("officer-2", "POST", "admin", "/v1/orders/token", []byte(`{"id":"`+order+`"}`)).body,
 		&token))
-	tunnel, err := vpn.GeneratePrivateKey()
-	o.must(err)
 	private, csr := o.request("")
 	body, err := json.Marshal(enrolRequest{Token: token.Token, PublicKey: tunnel.Public().String(), CSR: csr})
 	o.must(err)

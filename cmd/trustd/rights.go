@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -104,51 +100,4 @@ func (d *daemon) recordRefusal(ctx context.Context, at rights.Listener, who righ
 		Partner: who.Partner, Order: who.Order, Outcome: audit.Refused, Reason: why, Details: map[string]string{"certificate": who.Serial}}); err != nil {
 		d.cfg.Logger.Error("a refusal is not in the audit log", "error", err, "refusal", why, "certificate", who.Serial)
 	}
-}
-
-// clientsEvery is how often the inventory is looked at while a daemon waits for a change.
-const clientsEvery = 250 * time.Millisecond
-
-// clients answers verifyd's long poll: whose certificates count, when that is not what it has, else 204.
-func (d *daemon) clients(r *http.Request, _ rights.Holder) (any, error) {
-	have := r.URL.Query().Get("have")
-	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
-	defer cancel()
-	ticker := time.NewTicker(clientsEvery)
-	defer ticker.Stop()
-	for {
-		list, err := d.counting(ctx)
-		if err != nil && ctx.Err() == nil {
-			return nil, err
-		}
-		if err == nil && list.Digest != have {
-			return list, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// counting lists the certificates that count now and open a door.
-func (d *daemon) counting(ctx context.Context) (rights.Clients, error) {
-	list := rights.Clients{Clients: []rights.Client{}}
-	found, err := d.ca.Certificates(ctx, pki.Filter{State: pki.Valid})
-	if err != nil {
-		return list, err
-	}
-	for _, c := range found {
-		if who := holder(c); who.Role() != "" {
-			list.Clients = append(list.Clients, rights.Client{Holder: who, Fingerprint: c.Fingerprint, NotAfter: c.NotAfter})
-		}
-	}
-	text, err := json.Marshal(list.Clients)
-	if err != nil {
-		return list, err
-	}
-	sum := sha256.Sum256(text)
-	list.Digest = hex.EncodeToString(sum[:])
-	return list, nil
 }

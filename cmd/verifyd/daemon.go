@@ -22,6 +22,7 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/chain"
 	"trustcore/verify/evidence"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -110,7 +111,7 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 		further = append(further, c.Raw)
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
-		Policies: q.Policies, Acceptable: j.policy.Acceptable, Cache: j.cache}
+		Policies: q.Policies, Acceptable: j.policy.Acceptor(policy.Signature.Signer()), Cache: j.cache}
 	var problems []string
 	if q.Mode != chain.None {
 		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
@@ -168,6 +169,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := metrics.Register(own); err != nil {
+		return err
+	}
 	servers, err := listen(ctx, cfg, j, own, known, metrics, log)
 	if err != nil {
 		return err
@@ -216,10 +220,11 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Handler: validation, Logger: log,
+	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Logger: log,
 		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
+	service.Handler = j.trust.protect(service.Door(), validation)
 	if known != nil {
-		service.Handler = known.protect(service, validation)
+		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j.trust, own, known, validation, metrics).Handler(about)

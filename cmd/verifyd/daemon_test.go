@@ -250,6 +250,7 @@ func (o *office) wait(what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			o.t.Fatalf("%s did not come", what)
 		}
+		<-time.After(10 * time.Millisecond)
 	}
 }
 

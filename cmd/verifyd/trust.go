@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"trustcore/internal/problem"
 	"trustcore/verify/evidence"
 	"trustcore/verify/trustlist"
 )
@@ -91,19 +97,74 @@ func (t *trust) poorer(lists *trustlist.Snapshot) error {
 	return nil
 }
 
-// run reloads every so often, and when the channel says so, until ctx ends.
+// How the files are looked at between the reloads. Reading them all is work, so what changes all the time is read again after so many
+// times as long as that took.
+const (
+	lookEvery   = time.Second
+	rereadTimes = 1
+)
+
+// run reloads every so often, when the channel says so, and when the files are others and stay so for two looks, until ctx ends.
 func (t *trust) run(ctx context.Context, every time.Duration, now <-chan os.Signal) error {
-	ticker := time.NewTicker(every)
+	ticker, look := time.NewTicker(every), time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	defer look.Stop()
+	loaded := t.files()
+	before := loaded
+	var next time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-now:
 		case <-ticker.C:
+		case <-look.C:
+			files, stays := t.files(), before
+			before = files
+			if files == loaded || files != stays || time.Now().Before(next) {
+				continue
+			}
 		}
+		loaded = t.files()
+		begun := time.Now()
 		if err := t.load(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			t.log.Error("the trusted lists were not reloaded, the last known good go on", "error", err)
 		}
+		next = time.Now().Add(rereadTimes * time.Since(begun))
 	}
+}
+
+// files tells one state of the sources' files from another by what their folders say of them.
+func (t *trust) files() string {
+	var all strings.Builder
+	note := func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			fmt.Fprintln(&all, path, err)
+			return nil
+		}
+		if info, err := d.Info(); err != nil {
+			fmt.Fprintln(&all, path, err)
+		} else if !d.IsDir() {
+			fmt.Fprintln(&all, path, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	}
+	for _, path := range slices.Concat([]string{t.sources.Dir, t.sources.LOTLSigners}, t.sources.Extra, t.sources.Anchors) {
+		if path != "" {
+			_ = filepath.WalkDir(path, note) // note gives no error
+		}
+	}
+	return all.String()
+}
+
+// protect refuses for now what would be judged without any of the configured lists: a stranger's signature and a good one look the
+// same then.
+func (t *trust) protect(door problem.Door, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := t.ready(); err != nil {
+			door.Fail(w, r, problem.Refuse(http.StatusServiceUnavailable, "no trusted list is in use, so nothing can be judged now: ask again later"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -85,7 +85,7 @@ func (g *gateway) run(ctx context.Context) error {
 		return err
 	}
 	metrics := httpserver.Metrics()
-	metrics.MustRegister(g)
+	metrics.MustRegister(g, g.own)
 	operations := httpserver.Server{Name: "operations", Listener: listener, Logger: g.log}
 	operations.Handler = httpserver.Operations{Metrics: metrics, Findings: g.findings,
 		Services: map[string]func(context.Context) error{"vpn": g.ready}}.Handler(operations)

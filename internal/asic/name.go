@@ -125,7 +125,7 @@ var plainNames = []string{"signatures.xml", "signature.p7s", "timestamp.tst", "e
 // isSimple tells the kind of a container that declares none: ASiC-S has one data object, and its signature, time-stamp
 // or evidence record by a plain name, or at least nothing that an ASiC-E container has.
 func (c *Container) isSimple() bool {
-	if len(c.Data()) != 1 || len(c.WithRole(SignatureManifest)) > 0 {
+	if len(c.Data()) != 1 || len(c.WithRole(SignatureManifest)) > 0 || len(c.WithRole(RecordManifest)) > 0 {
 		return false
 	}
 	return len(c.WithRole(PackageManifest)) == 0 ||

@@ -126,12 +126,14 @@ func (x *HashIndex) read() error {
 	if err != nil {
 		return err
 	}
-	x.HashAlgorithm = sha256Identifier
+	if x.Version == 1 {
+		x.HashAlgorithm = sha256Identifier // the one version that has a default
+	}
 	if len(fields) == 4 {
 		x.HashAlgorithm, fields = fields[0], fields[1:]
 	}
-	if len(fields) != 3 {
-		return fmt.Errorf("%d lists of digests", len(fields))
+	if len(fields) != 3 || x.Version > 1 && x.HashAlgorithm == nil {
+		return fmt.Errorf("%d lists of digests, or no hashIndAlgorithm", len(fields))
 	}
 	for i, list := range []*[][]byte{&x.Certificates, &x.Revocations, &x.Attributes} {
 		if *list, err = digests(fields[i]); err != nil {

@@ -283,7 +283,7 @@ type TimestampResponse struct {
 // Granted tells whether there is a token to be used.
 func (t *TimestampResponse) Granted() bool { return t.Status <= 1 && t.Status >= 0 && t.Token != nil }
 
-// ParseTimestampResponse reads a TimeStampResp. The token is not opened.
+// ParseTimestampResponse reads a TimeStampResp (RFC 3161, 2.4.2), which nothing may follow. The token is not opened.
 func ParseTimestampResponse(der []byte) (*TimestampResponse, error) {
 	outer := newReader(der)
 	r, _, err := outer.enter(tagSequence, "TimeStampResp")
@@ -308,6 +308,9 @@ func ParseTimestampResponse(der []byte) (*TimestampResponse, error) {
 		}
 		t.Token = token.Raw
 	}
+	if after := len(r.rest) + len(outer.rest); after > 0 {
+		return nil, fmt.Errorf("%d octets after the TimeStampResp or its token are no part of it", after)
+	}
 	return t, nil
 }
 
@@ -329,6 +332,9 @@ func (t *TimestampResponse) readReasons(status *reader) error {
 		}
 	}
 	bits, ok, err := status.optional(tagBitString, "failInfo")
+	if err == nil && !status.empty() {
+		err = errors.New("PKIStatusInfo: unknown fields at the end")
+	}
 	if err != nil || !ok {
 		return err
 	}

@@ -3,7 +3,6 @@ package pdf
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -42,11 +41,15 @@ type Change struct {
 	// Harmless tells of bytes that nobody takes for a part of the document.
 	Harmless bool
 	What     string // for a person
+	// Named is how the file itself names what was changed: a key, a field, a kind of annotation; "" for nothing. Whoever
+	// wrote the file chose it.
+	Named string
 }
 
 // ChangesSince compares the document as it was at revision i with the newest one and lists what is different in
 // whatever can be reached from the catalog, and what the bytes behind hold besides. It renders nothing: a change
-// that cannot be seen counts as well. The error is that of the budget.
+// that cannot be seen counts as well. The error is that of the budget, or
+// ErrPassword.
 func (d *Document) ChangesSince(i int) ([]Change, error) {
 	if i < 0 || i >= len(d.revisions) {
 		return nil, errors.New("pdf: no such revision")
@@ -58,6 +61,8 @@ func (d *Document) ChangesSince(i int) ([]Change, error) {
 	if c.from < d.Size() {
 		old, err := d.At(i)
 		switch {
+		case err == nil && old.Sealed():
+			return nil, ErrPassword // nobody can tell what was signed
 		case d.meter.Err() != nil:
 			return nil, d.meter.Err()
 		case errors.Is(err, errLimit):
@@ -236,7 +241,7 @@ func (c *comparison) catalog() {
 		if k == "OCProperties" {
 			kind = ChangeContent
 		}
-		change := Change{Kind: kind, Object: number, What: fmt.Sprintf("%s of the document", k)}
+		change := Change{Kind: kind, Object: number, What: "an entry of the document was changed", Named: string(k)}
 		if !c.same(was[k], now[k]) {
 			c.add(change)
 		}
@@ -259,7 +264,7 @@ func (c *comparison) permissions(number Ref, before, after Object) {
 			continue
 		}
 		if !c.same(was[k], now[k]) {
-			c.add(Change{Kind: ChangeOther, Object: number, What: fmt.Sprintf("the permission %s was changed", k)})
+			c.add(Change{Kind: ChangeOther, Object: number, What: "a permission was changed", Named: string(k)})
 		}
 		c.freeze(was[k], &reason{Change: Change{Kind: ChangeOther, What: "the permissions"}})
 	}
@@ -278,7 +283,7 @@ func (c *comparison) description() {
 		case "ModDate", "Producer", "CreationDate", "Creator", "Trapped":
 			kind = ChangeMetadata
 		}
-		c.add(Change{Kind: kind, Object: number, What: fmt.Sprintf("the document's %s was changed", k)})
+		c.add(Change{Kind: kind, Object: number, What: "the description of the document was changed", Named: string(k)})
 	}
 	before, after := c.old.Catalog()["Metadata"], c.new.Catalog()["Metadata"]
 	change := Change{Kind: ChangeMetadata, Object: c.rootNumber(), What: "the metadata of the document was changed"}

@@ -1,7 +1,5 @@
 package pdf
 
-import "fmt"
-
 // form compares the interactive form.
 func (c *comparison) form(before, after Object) {
 	was, now := c.old.Dict(before), c.new.Dict(after)
@@ -15,7 +13,7 @@ func (c *comparison) form(before, after Object) {
 	f := formChange{comparison: c, object: object, regenerates: c.old.Resolve(was["NeedAppearances"]) == true}
 	f.fields(c.old.array(was["Fields"]), c.new.array(now["Fields"]), fieldPath{})
 	for _, k := range c.keys(was, now) {
-		change := Change{Kind: ChangeOther, Object: object, What: fmt.Sprintf("%s of the form was changed", k)}
+		change := Change{Kind: ChangeOther, Object: object, What: "an entry of the form was changed", Named: string(k)}
 		switch k {
 		case "Fields":
 			continue
@@ -129,10 +127,7 @@ func (f *formChange) fields(before, after Array, path fieldPath) {
 }
 
 func (f *formChange) look(object Ref, path fieldPath, what string) Change {
-	if path.name != "" {
-		what += fmt.Sprintf(": %q", path.name)
-	}
-	return Change{Kind: ChangeLook, Object: object, Page: f.pageOf[object.Number], Field: path.name, What: what}
+	return Change{Kind: ChangeLook, Object: object, Page: f.pageOf[object.Number], Field: path.name, What: what, Named: path.name}
 }
 
 // down adds what a node of the tree says of itself.
@@ -261,7 +256,8 @@ func (f *formChange) fieldKey(r Ref, path fieldPath, k Name, was, now Dict) {
 			return
 		}
 	}
-	change := f.look(r, path, fmt.Sprintf("%s of a field was changed", k))
+	change := f.look(r, path, "an entry of a field was changed")
+	change.Named = string(k) + " of " + path.name
 	absolute := k == "AP" || k == "V" && path.fieldType != "Sig"
 	switch k {
 	case "V", "RV", "I", "AP", "AS", "MK", "Rect", "DA", "F", "BS", "Border":

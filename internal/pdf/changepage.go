@@ -150,7 +150,7 @@ func (c *comparison) page(leaf leaf, page int) {
 		}
 	}
 	for _, k := range c.keys(was, now) {
-		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: fmt.Sprintf("%s of a page was changed", k)}
+		change := Change{Kind: ChangeContent, Object: leaf.Ref, Page: page, What: "an entry of a page was changed", Named: string(k)}
 		switch k {
 		case "Annots":
 			c.listAnnotations(leaf.Ref, page, was[k], now[k])
@@ -242,7 +242,7 @@ func (c *comparison) annotation(r Ref) {
 				continue
 			}
 			change := annotationChange(r, page)
-			change.What += fmt.Sprintf(": %s", k)
+			change.Named = string(k)
 			c.add(change)
 		}
 		if !c.plain(r.Number) {
@@ -258,10 +258,10 @@ func (c *comparison) comments() {
 		if n.ref.Number != 0 && c.added[n.ref.Number] == 0 {
 			continue
 		}
-		what := fmt.Sprintf("an annotation was added (%s)", c.new.Name(n.annot["Subtype"]))
+		what := "an annotation was added"
 		if n.annot["A"] != nil || n.annot["AA"] != nil {
 			what += ", with an action"
 		}
-		c.add(Change{Kind: ChangeComment, Object: n.ref, Page: n.page, What: what})
+		c.add(Change{Kind: ChangeComment, Object: n.ref, Page: n.page, What: what, Named: string(c.new.Name(n.annot["Subtype"]))})
 	}
 }

@@ -6,12 +6,14 @@ func (c *comparison) structure(change *Change) {
 	words := c.words(change.Object.Number)
 	switch {
 	case words != "":
-		change.What = "the words that stand for what is shown were changed:" + words
+		change.What, change.Named = "the words that stand for what is shown were changed:"+words, ""
 	case !c.grew(change.Object.Number):
 	case c.worded:
-		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added, and has words for it"
+		change.Kind, change.Named = ChangeStructure, ""
+		change.What = "the structure of the document names what was added, and has words for it"
 	default:
-		change.Kind, change.What = ChangeStructure, "the structure of the document names what was added"
+		change.Kind, change.Named = ChangeStructure, ""
+		change.What = "the structure of the document names what was added"
 	}
 }
 

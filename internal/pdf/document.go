@@ -25,6 +25,7 @@ type Document struct {
 	repeated  map[int]bool            // objects with a dictionary that holds a key twice
 	objstms   map[int64]*objectStream // by offset
 	loading   map[int]bool
+	lost      bool              // a stream that was wanted cannot be deciphered
 	misplaced bool              // an object was not where the cross references say
 	views     map[int]*Document // revisions that At opened
 
@@ -38,12 +39,13 @@ func Open(data []byte) (*Document, error) {
 }
 
 // OpenWithin opens a file that may cost no more than a budget. Where that ends, what is asked of the document
-// afterwards is empty and the budget's Err tells why.
-func OpenWithin(b *budget.Budget, data []byte) (*Document, error) {
+// afterwards is empty and the budget's Err tells why. An encrypted document is deciphered with the empty password or
+// one of those given, the user's or the owner's; the error wraps ErrPassword where not even the catalog can be read.
+func OpenWithin(b *budget.Budget, data []byte, passwords ...string) (*Document, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("pdf: %d bytes are more than %d", len(data), MaxFileSize)
 	}
-	d, err := open(data, newMeter(b))
+	d, err := open(data, newMeter(b, passwords...))
 	if err != nil {
 		return nil, err
 	}
@@ -138,17 +140,30 @@ func (d *Document) Integer(o Object) (int64, bool) {
 // with a password are no text.
 func (d *Document) Text(o Object) string {
 	s, ok := d.Resolve(o).(String)
-	if !ok || d.sealed() {
+	if !ok || d.Sealed() {
 		return ""
 	}
 	return text(s.Value)
 }
 
-// sealed tells of strings that are encrypted and stay so.
-func (d *Document) sealed() bool { return d.Encrypted() && d.crypt == nil }
+// bytes resolves o to the octets of a string, or nil where they are not there or cannot be deciphered.
+func (d *Document) bytes(o Object) []byte {
+	s, ok := d.Resolve(o).(String)
+	if !ok || d.Sealed() {
+		return nil
+	}
+	return s.Value
+}
+
+// Sealed tells of a document that is encrypted and cannot be deciphered: strings and streams have no value, and what
+// lies in object streams is not there.
+func (d *Document) Sealed() bool { return d.Encrypted() && d.crypt == nil }
 
 // Catalog returns the document catalog or nil.
 func (d *Document) Catalog() Dict { return d.Dict(d.trailer["Root"]) }
+
+// Lost tells that something was looked for in streams that cannot be deciphered: there may be more than what was read.
+func (d *Document) Lost() bool { return d.lost }
 
 // object loads one indirect object through the cache.
 func (d *Document) object(r Ref) Object {
@@ -236,7 +251,7 @@ func (d *Document) objectAt(offset int64, decrypt bool) (o Object, r Ref, size i
 		o = &Stream{Dict: dict, start: offset + int64(p.endOfLine()), ref: r}
 	}
 	if decrypt && d.crypt != nil {
-		o = d.crypt.object(o, r, 0)
+		o = d.decipher(o, r)
 	}
 	return o, r, p.size(), nil
 }

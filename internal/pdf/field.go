@@ -231,19 +231,17 @@ func (d *Document) signature(dict Dict, repeated bool) *Signature {
 }
 
 func (d *Document) certificates(o Object) [][]byte {
-	switch o := d.Resolve(o).(type) {
-	case String:
-		return [][]byte{o.Value}
-	case Array:
-		var out [][]byte
-		for _, c := range o {
-			if s, ok := d.Resolve(c).(String); ok && len(out) < maxEvidence {
-				out = append(out, s.Value)
-			}
-		}
-		return out
+	list, ok := d.Resolve(o).(Array)
+	if !ok {
+		list = Array{o}
 	}
-	return nil
+	var out [][]byte
+	for _, c := range list {
+		if der := d.bytes(c); der != nil && len(out) < maxEvidence {
+			out = append(out, der)
+		}
+	}
+	return out
 }
 
 func (d *Document) reference(dict Dict) Reference {
@@ -255,9 +253,7 @@ func (d *Document) reference(dict Dict) Reference {
 		r.Permission = 0
 	}
 	r.Fields = d.texts(params["Fields"])
-	if v, ok := d.Resolve(dict["DigestValue"]).(String); ok {
-		r.DigestValue = v.Value
-	}
+	r.DigestValue = d.bytes(dict["DigestValue"])
 	return r
 }
 

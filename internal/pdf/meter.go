@@ -24,14 +24,27 @@ type meter struct {
 	views    int                // of maxViews
 	flate    io.ReadCloser      // used again for each stream
 	sections map[int64]*section // cross-reference sections already read, by offset
-	decoded  map[extent][]byte  // streams already decoded, by where their data lies
+	decoded  map[coded][]byte   // streams already decoded
+
+	passwords []string
+	crypts    map[encryption]*crypt // nil where no password opens the document
 }
 
 // extent is a piece of the file.
 type extent struct{ start, end int64 }
 
-func newMeter(b *budget.Budget) *meter {
-	return &meter{Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[extent][]byte{}}
+// coded is a stream as it stands in the file: where its data lies, and what they are enciphered with.
+type coded struct {
+	extent
+	ref   Ref
+	crypt *crypt
+}
+
+func newMeter(b *budget.Budget, passwords ...string) *meter {
+	return &meter{
+		Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[coded][]byte{},
+		passwords: passwords, crypts: map[encryption]*crypt{},
+	}
 }
 
 // parser reads from a piece of the file, or of a stream where base is -1.

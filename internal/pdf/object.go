@@ -28,8 +28,17 @@ type Name string
 type String struct {
 	Value []byte // decoded; decrypted where the document is encrypted and the string is not a signature's Contents
 	Hex   bool   // written as <...>
+	// Broken tells of an encrypted string that cannot be deciphered: Value is empty, and nobody knows what it says.
+	Broken bool
+	sealed sealed // what a broken string is made of
 	// Start and End are the extent in the file including the delimiters, -1 in object streams and new objects.
 	Start, End int64
+}
+
+// sealed is a text that cannot be deciphered, and the object that its key belongs to.
+type sealed struct {
+	text string
+	ref  Ref
 }
 
 // Array is an array object.

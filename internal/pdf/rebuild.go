@@ -9,7 +9,7 @@ import (
 // several objects with one number the last one counts.
 func (d *Document) rebuild(cause error) error {
 	d.problem("the cross references are broken (%v): objects were searched for", cause)
-	d.sections, d.trailer, d.rebuilt, d.base = nil, nil, map[int]entry{}, 0
+	d.sections, d.trailer, d.rebuilt, d.base, d.crypt = nil, nil, map[int]entry{}, 0, nil
 	clear(d.cache)
 	clear(d.loading)
 	clear(d.objstms)
@@ -27,13 +27,15 @@ func (d *Document) rebuild(cause error) error {
 	}
 	d.trailer = s.trailer
 	clear(d.cache)
-	if err := d.openEncryption(); err != nil {
-		d.problem("%v", err)
+	if err := d.openTrailer(); err != nil || !d.Encrypted() {
+		return err
 	}
-	if d.Catalog() == nil {
-		return errors.New("pdf: the catalog cannot be read")
+	clear(d.rebuilt) // object streams can be read as what they are only now
+	if err := s.run(); err != nil {
+		return err
 	}
-	return nil
+	d.trailer = s.trailer
+	return d.openTrailer()
 }
 
 // scanner finds what looks like an object.

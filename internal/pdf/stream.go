@@ -12,9 +12,8 @@ import (
 
 // Decode returns the data of a stream after its filters. Flate with predictors, ASCIIHex and ASCII85
 // are known: what cross references, object streams and security stores use.
-func (d *Document) Decode(s *Stream) ([]byte, error) { return d.decode(s, true) }
-
-func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
+// The error of a stream that cannot be deciphered is ErrPassword, or that of its cipher.
+func (d *Document) Decode(s *Stream) ([]byte, error) {
 	if s.fresh {
 		return s.data, nil
 	}
@@ -23,29 +22,28 @@ func (d *Document) decode(s *Stream, decrypt bool) ([]byte, error) {
 		return nil, err
 	}
 	fixed := !indirect(s.Dict["Filter"], s.Dict["F"], s.Dict["DecodeParms"], s.Dict["DP"])
-	if data, ok := d.meter.decoded[where]; ok && fixed {
+	key := coded{where, s.ref, d.crypt}
+	if data, ok := d.meter.decoded[key]; ok && fixed {
 		return data, nil
-	}
-	data := d.data[where.start:where.end:where.end]
-	if decrypt && d.crypt != nil && s.Dict["Type"] != Name("XRef") {
-		if err := d.hold(len(data)); err != nil {
-			return nil, err
-		}
-		if data, err = d.crypt.stream(s, data); err != nil {
-			return nil, err
-		}
 	}
 	filters, params, err := d.filters(s)
 	if err != nil {
 		return nil, err
 	}
+	data, err := d.streamData(s, filters, params, d.data[where.start:where.end:where.end])
+	if err != nil {
+		return nil, err
+	}
 	for i, f := range filters {
+		if f == "Crypt" && i > 0 {
+			return nil, errors.New("pdf: a Crypt filter is not the first")
+		}
 		if data, err = d.filter(f, params[i], data); err != nil {
 			return nil, err
 		}
 	}
 	if fixed {
-		d.meter.decoded[where] = data
+		d.meter.decoded[key] = data
 	}
 	return data, nil
 }

@@ -53,7 +53,7 @@ func textString(s string) String {
 }
 
 // date reads "D:YYYYMMDDHHmmSSOHH'mm" (ISO 32000-2 7.9.4), in UTC. What is missing at the end has its least value.
-// What is no such date is the zero time: half of it would be another date.
+// What is no such date is the zero time: half of it would be another date, as the month of "2026-03" is no zone.
 func date(s string) time.Time {
 	m := datePattern.FindStringSubmatch(s)
 	if m == nil {
@@ -70,6 +70,9 @@ func date(s string) time.Time {
 	if t.Month() != month || t.Day() != day || field(4, 0) > 23 || field(5, 0) > 59 || field(6, 0) > 59 {
 		return time.Time{}
 	}
+	if field(8, 0) > 23 || field(9, 0) > 59 {
+		return time.Time{}
+	}
 	zone := time.Duration(field(8, 0))*time.Hour + time.Duration(field(9, 0))*time.Minute
 	if m[7] == "+" {
 		zone = -zone
@@ -77,10 +80,10 @@ func date(s string) time.Time {
 	return t.Add(zone)
 }
 
-// datePattern has groups for year to second, then sign, hours and minutes of the zone. Some producers leave out the
-// prefix or the apostrophes.
-var datePattern = regexp.MustCompile(`^(?:D:)?([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2}))?)?)?)?)?` +
-	`(?:Z(?:00'?(?:00'?)?)?|([+-])([0-9]{2})'?(?:([0-9]{2})'?)?)?$`)
+// datePattern has groups for year to second, then sign, hours and minutes of the zone, which only a time has. Some
+// producers leave out the prefix or the apostrophes.
+var datePattern = regexp.MustCompile(`^(?:D:)?([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})([0-9]{2})?` +
+	`(?:Z(?:00'?(?:00'?)?)?|([+-])([0-9]{2})'?(?:([0-9]{2})'?)?)?)?)?)?)?$`)
 
 // dateString writes a date in UTC.
 func dateString(t time.Time) String {

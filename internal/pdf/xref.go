@@ -89,13 +89,23 @@ func (d *Document) readSections() error {
 	if d.trailer["Root"] == nil {
 		return errors.New("pdf: the trailer has no Root")
 	}
-	if err := d.openEncryption(); err != nil {
-		d.problem("%v", err)
+	return d.openTrailer()
+}
+
+// openTrailer opens what a trailer leads to: the encryption and the catalog. A document that cannot be deciphered is
+// open where its catalog lies open.
+func (d *Document) openTrailer() error {
+	sealed := d.openEncryption()
+	if sealed != nil {
+		d.problem("%v", sealed)
 	}
-	if d.Catalog() == nil {
-		return errors.New("pdf: the catalog cannot be read")
+	switch {
+	case d.Catalog() != nil:
+		return nil
+	case sealed != nil:
+		return sealed
 	}
-	return nil
+	return errors.New("pdf: the catalog cannot be read")
 }
 
 // trailerOffset reads an offset of a trailer. Some producers write it as a real number.
@@ -276,7 +286,7 @@ func (d *Document) readXrefStream(at int64) (*section, error) {
 	if !ok || stream.Dict["Type"] != Name("XRef") {
 		return nil, fmt.Errorf("pdf: no cross-reference section at %d", at)
 	}
-	rows, err := d.decode(stream, false)
+	rows, err := d.Decode(stream)
 	if err != nil {
 		return nil, err
 	}

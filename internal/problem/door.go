@@ -26,6 +26,10 @@ type Door struct {
 	Name   string // for the log, such as "gateway"
 	Logger *slog.Logger
 	Body   Body
+
+	// Away says in a sentence which part an error shows to be out of use for a while, "" for an error that does not: the client is to
+	// ask again. Optional.
+	Away func(error) string
 }
 
 // Fault is an inner error with the stack where it happened. The log has both; the client sees neither.
@@ -93,7 +97,7 @@ func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		p = Refuse(http.StatusServiceUnavailable, "the client has left")
 	default:
-		p = unexplained()
+		p = d.unexplained(err)
 		d.Fault(w, r, err)
 		p.Write(w)
 		return
@@ -101,6 +105,19 @@ func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	d.Logger.Info("refused", "server", d.Name, "request", ensureID(w, r), "method", r.Method, "path", where(r),
 		"status", p.Status, "field", p.Field, "detail", p.Detail)
 	p.Write(w)
+}
+
+// retryAway is when a client is to ask again for what a part that is out of use kept from being done, in seconds.
+const retryAway = 5
+
+// unexplained is what a client learns of an error that is no problem.
+func (d Door) unexplained(err error) *Problem {
+	if d.Away == nil || d.Away(err) == "" {
+		return unexplained()
+	}
+	p := Refuse(http.StatusServiceUnavailable, "%s", d.Away(err))
+	p.RetryAfter = retryAway
+	return p
 }
 
 // unexplained is all that a client learns of a fault.

@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 )
 
@@ -25,6 +27,9 @@ type DB struct {
 	dialect dialect
 	path    string      // of SQLite's file
 	file    os.FileInfo // as it was opened
+
+	committed atomic.Int64              // transactions of this process, so that it does not take its own for another's
+	seen      atomic.Pointer[condition] // by Watch; nil before
 }
 
 type dialect string
@@ -34,8 +39,8 @@ const (
 	postgresDialect dialect = "postgres"
 )
 
-// busyTimeout is how long a writer waits for another one before its transaction is tried again.
-const busyTimeout = 10 * time.Second
+// busyTimeout is how long a writer waits for a lock that another holds; a transaction that lost races is tried again as long.
+const busyTimeout = 5 * time.Second
 
 // maxTries bounds the repetitions of a transaction that lost a race.
 const maxTries = 20
@@ -63,6 +68,9 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		return nil, err
 	}
 	if err := db.PingContext(ctx); err != nil {
+		if damage(err) {
+			err = damaged(err.Error())
+		}
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
 	}
 	return db, nil
@@ -83,42 +91,48 @@ func openSQLite(path string) (*DB, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
+	db, err := connectSQLite(path, busyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{DB: db, dialect: sqliteDialect, path: path, file: info}, nil
+}
+
+// connectSQLite opens connections that wait so long for another writer.
+func connectSQLite(path string, wait time.Duration) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 	}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return &DB{DB: db, dialect: sqliteDialect, path: path, file: info}, nil
+	return db, nil
 }
+
+// Bounds of PostgreSQL's that hold unless the URL says others: a lock that an operator's program holds, a server that takes no
+// connections and one that does not answer must end a call, not hang it.
+var postgresBounds = map[string]string{"lock_timeout": "5s", "statement_timeout": "30s"}
+
+const connectTimeout = 5 * time.Second
 
 func openPostgres(rawURL string) (*DB, error) {
-	db, err := sql.Open("pgx", rawURL)
+	cfg, err := pgx.ParseConfig(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
+		return nil, fmt.Errorf("database URL: %w", err)
 	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	for name, value := range postgresBounds {
+		if _, set := cfg.RuntimeParams[name]; !set {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(16)
 	return &DB{DB: db, dialect: postgresDialect}, nil
-}
-
-// ErrReplaced tells that another file lies where SQLite's was opened: what is written goes into one that nobody will find. Who holds
-// the database has to open it anew.
-var ErrReplaced = errors.New("the database's file was replaced while it was open")
-
-// Health says why the database can't be used now; what is asked should be read after it, since a file that is damaged shows it then.
-func (db *DB) Health(ctx context.Context) error {
-	if db.dialect == postgresDialect {
-		return db.PingContext(ctx)
-	}
-	switch file, err := os.Stat(db.path); {
-	case err != nil:
-		return fmt.Errorf("database file: %w", err)
-	case !os.SameFile(file, db.file):
-		return ErrReplaced
-	}
-	return nil
 }
 
 // Blob is the engine's type for bytes, for use in CREATE TABLE.
@@ -190,15 +204,19 @@ func (db *DB) lockMigrations(ctx context.Context, tx *sql.Tx) error {
 // InTx runs do in one serialisable transaction: committed when do returns nil, rolled back otherwise.
 // A transaction that lost a race against another is run again, so do must have no effect outside tx.
 func (db *DB) InTx(ctx context.Context, do func(tx *sql.Tx) error) error {
+	begun := time.Now()
 	for try := 1; ; try++ {
 		err := db.once(ctx, do)
-		if err == nil || try == maxTries || !lostRace(err) || ctx.Err() != nil {
+		if err == nil || try == maxTries || !lostRace(err) || ctx.Err() != nil || time.Since(begun) >= busyTimeout {
 			return err
 		}
 	}
 }
 
 func (db *DB) once(ctx context.Context, do func(tx *sql.Tx) error) error {
+	if seen := db.seen.Load(); seen != nil && seen.read != nil {
+		return seen.read // what is written into a damaged file damages more
+	}
 	tx, err := db.BeginTx(ctx, db.txOptions())
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
@@ -212,6 +230,7 @@ func (db *DB) once(ctx context.Context, do func(tx *sql.Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
+	db.committed.Add(1)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
@@ -213,5 +214,78 @@ func TestMigrated(t *testing.T) {
 		if there, err := db.Migrated(t.Context(), "b"); err != nil || there {
 			t.Errorf("%s: a schema that was never made: %v, %v", name, there, err)
 		}
+	}
+}
+
+// TestInTxIsBounded has another writer keep SQLite's lock: a transaction gives up, and says that it may succeed later.
+func TestInTxIsBounded(t *testing.T) {
+	url := storetest.SQLite(t)
+	db, other := open(t, url), open(t, url)
+	if err := db.Migrate(t.Context(), "things", steps); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	begun := time.Now()
+	if err := db.InTx(t.Context(), increment); !store.Unavailable(err) {
+		t.Errorf("a transaction under another's lock: %v", err)
+	}
+	if took := time.Since(begun); took > 12*time.Second {
+		t.Errorf("it gave up after %v", took)
+	}
+}
+
+// TestUnavailable tells what ends from what stays wrong.
+func TestUnavailable(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if err := db.Migrate(t.Context(), "things", steps); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{`INSERT INTO nowhere (id) VALUES ('x')`, `INSERT INTO thing (id, n) VALUES ('counter', 0)`, `NONSENSE`} {
+			if _, err := db.Exec(text); err == nil || store.Unavailable(err) {
+				t.Errorf("%s: Unavailable(%v) = true", text, err)
+			}
+		}
+	})
+	if store.Unavailable(nil) || store.Unavailable(sql.ErrNoRows) || !store.Unavailable(store.ErrDamaged) {
+		t.Error("no error, no row or damage")
+	}
+}
+
+// TestNothingIsWrittenIntoADamagedFile damages the file so that the pages in memory still serve: a change would make it worse.
+func TestNothingIsWrittenIntoADamagedFile(t *testing.T) {
+	url := storetest.SQLite(t)
+	db := open(t, url)
+	if err := db.Migrate(t.Context(), "things", steps); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(url, "sqlite://")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- db.Watch(ctx) }()
+	// Of the last page, which is of a table that the change does not touch.
+	if err := os.WriteFile(path, append(good[:len(good)-4096:len(good)-4096], make([]byte, 4096)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for db.Writable() == nil {
+		<-time.After(10 * time.Millisecond)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := db.InTx(t.Context(), func(*sql.Tx) error { return nil }); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("written into a damaged file: %v", err)
 	}
 }

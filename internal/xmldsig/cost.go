@@ -16,6 +16,7 @@ const (
 	costFind        = 200   // a search for an Id
 	costCanonical   = 3_000 // what every canonical form takes, however short
 	costKeyedEntry  = 300   // an entry of a map
+	costDecode      = 10    // an octet of a document that is not in UTF-8
 	costBase64      = 4     // an octet that is decoded
 	costDigit       = 8     // an octet of a string that is read as a number
 	costText        = 6     // an octet of a string that a function looks at

@@ -16,6 +16,7 @@ type KeyInfo struct {
 	X509       []X509Data
 	Keys       []KeyValue
 	Retrievals []Retrieval // ds:RetrievalMethod and dsig11:KeyInfoReference
+	Retrieved  []X509Data  // what those of the document lead to; bare keys are among Keys
 	Problems   []string    // what could not be read
 }
 
@@ -54,8 +55,16 @@ type Retrieval struct {
 	Element   Node
 }
 
-// ReadKeyInfo reads a ds:KeyInfo. What cannot be read is listed in Problems, since a verifier may do without.
+// ReadKeyInfo reads a ds:KeyInfo and what it points to in its document. What cannot be read is listed in Problems, since
+// a verifier may do without.
 func ReadKeyInfo(e Node) *KeyInfo {
+	k := readKeyInfo(e)
+	k.retrieve()
+	return k
+}
+
+// readKeyInfo follows no pointers.
+func readKeyInfo(e Node) *KeyInfo {
 	k := &KeyInfo{Element: e}
 	for c := range e.Elements() {
 		if err := k.read(c); err != nil {

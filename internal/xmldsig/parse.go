@@ -46,6 +46,9 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 		return nil, err
 	}
 	src, copied, err := decode(data)
+	if copied && err == nil {
+		err = limits.Budget.Work(int64(costDecode * len(data)))
+	}
 	if err != nil {
 		return nil, err
 	}

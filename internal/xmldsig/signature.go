@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"trustcore/internal/budget"
 )
 
 // Signature is a ds:Signature (XML Signature 1.1, 4.1), read but not verified.
@@ -12,11 +14,12 @@ type Signature struct {
 	Element    Node
 	ID         string
 	SignedInfo Node
-	Form       Canonicalization // of SignedInfo
+	Form       Canonicalization // of SignedInfo, where FormError is nil
 	FormURI    string
+	FormError  error // why SignedInfo cannot be canonicalised: wraps ErrUnsupported
 	Method     SignatureMethod
-	Value      []byte
-	ValueNode  Node // ds:SignatureValue
+	Value      []byte // nil where ds:SignatureValue is no base64
+	ValueNode  Node   // ds:SignatureValue
 	References []*Reference
 	KeyInfo    *KeyInfo // nil when absent
 	Objects    []Node   // ds:Object
@@ -91,7 +94,7 @@ func (s *Signature) readChildren() error {
 		return errors.New("ds:SignedInfo and ds:SignatureValue are required")
 	}
 	var err error
-	if s.Value, err = s.ValueNode.Bytes(); err != nil {
+	if s.Value, err = s.ValueNode.Bytes(); errors.Is(err, budget.ErrExceeded) {
 		return fmt.Errorf("ds:SignatureValue: %w", err)
 	}
 	if !keyInfo.IsZero() {
@@ -145,9 +148,11 @@ func ReadCanonicalization(e Node) (Canonicalization, error) {
 
 func (s *Signature) readForm(e Node) error {
 	s.FormURI, _ = e.Attr("", "Algorithm")
-	var err error
-	s.Form, err = ReadCanonicalization(e)
-	return err
+	if s.FormURI == "" {
+		return errors.New("ds:CanonicalizationMethod names no algorithm")
+	}
+	s.Form, s.FormError = ReadCanonicalization(e)
+	return nil
 }
 
 func (m *SignatureMethod) read(e Node) error {
@@ -163,13 +168,8 @@ func (m *SignatureMethod) read(e Node) error {
 		}
 		m.HMACOutputLength = bits
 	}
-	for c := range e.Elements() { // no specification has them yet; xmlsec's names end so
-		if strings.HasSuffix(c.Local(), "ContextString") {
-			var err error
-			if m.Context, err = c.Bytes(); err != nil || len(m.Context) > 255 {
-				return fmt.Errorf("%s is malformed", c.Name())
-			}
-		}
+	if err := m.readContext(e); err != nil {
+		return err
 	}
 	p := e.Child(NamespaceDSMore, "RSAPSSParams")
 	if p.IsZero() {
@@ -189,8 +189,30 @@ func (m *SignatureMethod) read(e Node) error {
 	return nil
 }
 
+// readContext reads the context string. No specification has an element for it yet; xmlsec's names end so.
+func (m *SignatureMethod) readContext(e Node) error {
+	for c := range e.Elements() {
+		if !strings.HasSuffix(c.Local(), "ContextString") {
+			continue
+		}
+		if m.Context != nil {
+			return errors.New("ds:SignatureMethod with more than one context string")
+		}
+		var err error
+		if m.Context, err = c.Bytes(); err != nil {
+			return fmt.Errorf("%s: %w", c.Name(), err)
+		}
+	}
+	return nil
+}
+
 // CanonicalSignedInfo returns the octets that the signature value is about.
-func (s *Signature) CanonicalSignedInfo() ([]byte, error) { return s.SignedInfo.Canonical(s.Form) }
+func (s *Signature) CanonicalSignedInfo() ([]byte, error) {
+	if s.FormError != nil {
+		return nil, s.FormError
+	}
+	return s.SignedInfo.Canonical(s.Form)
+}
 
 // TrimECDSA takes surplus zero octets from the front of both halves of an ECDSA value r||s: some writers pad
 // the numbers to more than the size octets that XML Signature 1.1, 6.4.3 demands. The numbers stay the same.

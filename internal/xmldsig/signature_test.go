@@ -222,14 +222,33 @@ func TestMalformedSignature(t *testing.T) {
 		"stranger":       strings.Replace(good, "<SignatureValue>", "<x xmlns='urn:x'/><SignatureValue>", 1),
 		"no reference":   signed(),
 		"two methods":    strings.Replace(good, "<Reference", `<SignatureMethod Algorithm="x"/><Reference`, 1),
-		"form":           strings.Replace(good, exclusiveURI, "urn:form", 1),
-		"value":          strings.Replace(good, "<SignatureValue>", "<SignatureValue>!", 1),
+		"no form":        strings.Replace(good, `"`+exclusiveURI+`"`, `""`, 1),
 		"many transform": signed(reference("#x", strings.Split(strings.Repeat(c14nURI+" ", 17), " ")[:17]...)),
 		"no digest":      strings.Replace(good, "<DigestValue></DigestValue>", "", 1),
 	} {
 		if _, err := ReadSignature(mustParse(t, text).Root()); err == nil {
 			t.Errorf("%s: was read", name)
 		}
+	}
+}
+
+// TestUnusableSignature: what only keeps a value from being verified leaves the rest of the signature readable.
+func TestUnusableSignature(t *testing.T) {
+	good := signed(reference("#x"))
+	s, err := ReadSignature(mustParse(t, strings.Replace(good, exclusiveURI, "urn:form", 1)).Root())
+	if err != nil || !errors.Is(s.FormError, ErrUnsupported) {
+		t.Fatalf("unknown form: %v", err)
+	}
+	if _, err := s.CanonicalSignedInfo(); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("SignedInfo in an unknown form: %v", err)
+	}
+	s, err = ReadSignature(mustParse(t, strings.Replace(good, "<SignatureValue>", "<SignatureValue>!", 1)).Root())
+	if err != nil || s.Value != nil {
+		t.Errorf("a value that is no base64: %v", err)
+	}
+	s, err = ReadSignature(mustParse(t, strings.Replace(good, "<DigestValue>", "<DigestValue>!", 1)).Root())
+	if err != nil || s.References[0].DigestValue != nil {
+		t.Errorf("a digest that is no base64: %v", err)
 	}
 }
 

@@ -25,12 +25,12 @@ func (k *PublicKey) readEdwards(oid string, params []byte) error {
 	return nil
 }
 
-func verifyEd25519(key *PublicKey, message, signature []byte, preHash bool) error {
+func verifyEd25519(key *PublicKey, message, signature []byte, s Scheme) error {
 	if len(signature) != ed25519.SignatureSize {
 		return fmt.Errorf("%w: Ed25519 value of %d octets", ErrSignature, len(signature))
 	}
-	options := &ed25519.Options{}
-	if preHash {
+	options := &ed25519.Options{Context: s.context}
+	if s.preset {
 		sum := sha512.Sum512(message)
 		message, options.Hash = sum[:], crypto.SHA512
 	}
@@ -40,12 +40,12 @@ func verifyEd25519(key *PublicKey, message, signature []byte, preHash bool) erro
 	return nil
 }
 
-func verifyEd448(key *PublicKey, message, signature []byte, preHash bool) error {
+func verifyEd448(key *PublicKey, message, signature []byte, s Scheme) error {
 	verify := ed448.Verify
-	if preHash {
+	if s.preset {
 		verify = ed448.VerifyPh
 	}
-	if len(signature) != ed448.SignatureSize || !verify(key.bitString, message, signature, "") {
+	if len(signature) != ed448.SignatureSize || !verify(key.bitString, message, signature, s.context) {
 		return ErrSignature
 	}
 	return nil

@@ -64,15 +64,15 @@ func (k *PublicKey) readPostQuantum(oid, params []byte) error {
 	return nil
 }
 
-func verifyMLDSA(key *PublicKey, message, signature []byte) error {
-	if mldsa.Verify(key.pq.(*mldsa.PublicKey), message, signature, nil) != nil {
+func verifyMLDSA(key *PublicKey, message, signature []byte, context string) error {
+	if mldsa.Verify(key.pq.(*mldsa.PublicKey), message, signature, &mldsa.Options{Context: context}) != nil {
 		return ErrSignature
 	}
 	return nil
 }
 
-func verifySLHDSA(key *PublicKey, message, signature []byte) error {
-	if !slhdsa.Verify(key.pq.(*slhdsa.PublicKey), slhdsa.NewMessage(message), signature, nil) {
+func verifySLHDSA(key *PublicKey, message, signature []byte, context string) error {
+	if !slhdsa.Verify(key.pq.(*slhdsa.PublicKey), slhdsa.NewMessage(message), signature, []byte(context)) {
 		return ErrSignature
 	}
 	return nil

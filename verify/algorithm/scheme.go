@@ -32,7 +32,10 @@ type Scheme struct {
 	raw    bool // ECDSA, DSA: r||s of fixed length in place of a DER SEQUENCE
 	preset bool // EdDSA: the pre-hashed variant (RFC 8032 5.1)
 	set    uint8
-	note   string // a tolerance that was needed to read the identifier
+	named  bool // Ed25519: the variant with a context, which must not be empty (RFC 8032 5.1)
+	// context separates the uses of a key (RFC 8032 5, FIPS 204 5.2, FIPS 205 9.2); "" is none.
+	context string
+	note    string // a tolerance that was needed to read the identifier
 }
 
 // Name is the registry name: "RSA-PKCS1-SHA256", "RSA-PSS-SHA384", "ECDSA-SHA256", "DSA-SHA1",
@@ -48,6 +51,9 @@ func (s Scheme) Name() string {
 	case dsaFamily:
 		return "DSA-" + s.hash.suffix()
 	case ed25519Family:
+		if s.named {
+			return "Ed25519ctx"
+		}
 		return preHashName("Ed25519", s.preset)
 	case ed448Family:
 		return preHashName("Ed448", s.preset)
@@ -91,13 +97,13 @@ func (s Scheme) Verify(key *PublicKey, message, signature []byte) (notes []strin
 	}
 	switch s.family {
 	case ed25519Family:
-		return s.notes(verifyEd25519(key, message, signature, s.preset))
+		return s.notes(verifyEd25519(key, message, signature, s))
 	case ed448Family:
-		return s.notes(verifyEd448(key, message, signature, s.preset))
+		return s.notes(verifyEd448(key, message, signature, s))
 	case mldsaFamily:
-		return s.notes(verifyMLDSA(key, message, signature))
+		return s.notes(verifyMLDSA(key, message, signature, s.context))
 	case slhdsaFamily:
-		return s.notes(verifySLHDSA(key, message, signature))
+		return s.notes(verifySLHDSA(key, message, signature, s.context))
 	}
 	return s.verifyDigest(key, s.hash.Sum(message), signature)
 }
@@ -139,6 +145,22 @@ func (s Scheme) notes(err error) ([]string, error) {
 	return []string{s.note}, nil
 }
 
+// maxContext is the longest context in octets (RFC 8032 5, FIPS 204 5.2, FIPS 205 9.2).
+const maxContext = 255
+
+// WithContext is s for signatures that were made with that context. Errors: ErrUnsupported where s knows none, or none
+// so long.
+func (s Scheme) WithContext(context []byte) (Scheme, error) {
+	switch knows := s.family == ed448Family || s.family == mldsaFamily || s.family == slhdsaFamily || s.preset || s.named; {
+	case !knows:
+		return Scheme{}, fmt.Errorf("%w: %s with a context", ErrUnsupported, s.Name())
+	case len(context) > maxContext:
+		return Scheme{}, fmt.Errorf("%w: a context of %d octets", ErrUnsupported, len(context))
+	}
+	s.context = string(context)
+	return s, nil
+}
+
 // fits checks that key is of the kind that s needs and that its restrictions allow s.
 func (s Scheme) fits(key *PublicKey) error {
 	if key == nil {
@@ -164,6 +186,9 @@ func (s Scheme) fits(key *PublicKey) error {
 		ok = key.kind == KindSLHDSA && key.set == s.set
 	default:
 		return fmt.Errorf("%w: no scheme", ErrUnsupported)
+	}
+	if s.named && s.context == "" {
+		return fmt.Errorf("%w: Ed25519ctx without a context (RFC 8032 5.1)", ErrUnsupported)
 	}
 	if !ok {
 		return fmt.Errorf("%w: %s with a key of %s", ErrKeyMismatch, s.Name(), key.Name())

@@ -47,6 +47,7 @@ var xmlSchemes = map[string]Scheme{
 	dsigMore07 + "sha3-384-rsa-MGF1":  mgf1(SHA3_384),
 	dsigMore07 + "sha3-512-rsa-MGF1":  mgf1(SHA3_512),
 	dsigMore21 + "eddsa-ed25519":      {family: ed25519Family},
+	dsigMore21 + "eddsa-ed25519ctx":   {family: ed25519Family, named: true},
 	dsigMore21 + "eddsa-ed25519ph":    {family: ed25519Family, preset: true},
 	dsigMore21 + "eddsa-ed448":        {family: ed448Family},
 	dsigMore21 + "eddsa-ed448ph":      {family: ed448Family, preset: true},

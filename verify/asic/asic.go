@@ -1,5 +1,6 @@
 // Package asic reads associated signature containers (ETSI EN 319 162) and signed OpenDocument packages
-// into facts for the judgement: XAdES and CAdES signatures, manifests, and time assertions.
+// into facts for the judgement: XAdES and CAdES signatures, manifests, and time assertions, which are time-stamps and
+// evidence records.
 package asic
 
 import (
@@ -18,7 +19,7 @@ import (
 	"trustcore/verify/xades"
 )
 
-// maxSignatureFiles bounds the files with signatures or time-stamps.
+// maxSignatureFiles bounds the files with signatures, time-stamps or evidence records.
 const maxSignatureFiles = 1024
 
 // Open reads a container. The data objects are those inside; detached files beside a container mean
@@ -32,7 +33,8 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 	r := &reader{budget: b, container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{},
 		used: map[*asic.Entry]bool{}, digests: map[digestKey][]byte{}, methods: map[*asic.Entry][]string{},
 		files: map[*asic.Entry][]*signature.Signature{}, guessed: map[string]bool{}, objects: maxObjects,
-		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{},
+		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{}, abouts: map[*asic.Entry][]*asic.Entry{},
+		sealed: map[*asic.Entry]*sealed{},
 	}
 	if err := r.limit(); err != nil {
 		return nil, err
@@ -45,7 +47,7 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 	for _, e := range container.WithRole(asic.CAdESSignature) {
 		r.cades(e)
 	}
-	r.timestamps()
+	r.records(r.timestamps())
 	r.coverage()
 	if err := b.Err(); err != nil {
 		return nil, err
@@ -55,26 +57,29 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 
 // reader is the work on one container.
 type reader struct {
-	budget    *budget.Budget
-	container *asic.Container
-	targets   map[*asic.Entry][]*manifest // manifests by the signature or time-stamp that they name
-	files     map[*asic.Entry][]*signature.Signature
-	ids       map[string]int
-	covered   map[*asic.Entry]bool // data that some signature or time-stamp names
-	used      map[*asic.Entry]bool // files of META-INF that turned out to be what their names say
-	resolved  []*asic.Entry        // what was given to XML signatures and is kept
-	guessed   map[string]bool      // names that stand for the one file of an ASiC-S container
-	digests   map[digestKey][]byte
-	methods   map[*asic.Entry][]string // digest methods that manifests name
-	objects   int                      // what is left of maxObjects
-	sums      map[span][32]byte        // SHA-256 of evidence, which archive time-stamps name again
-	illFormed []string                 // what keeps the signatures and time-stamps of the container from counting
-	out       signature.Document
+	budget     *budget.Budget
+	container  *asic.Container
+	targets    map[*asic.Entry][]*manifest // manifests by the signature or time-stamp that they name
+	files      map[*asic.Entry][]*signature.Signature
+	ids        map[string]int
+	covered    map[*asic.Entry]bool // data that some signature or time-stamp names
+	used       map[*asic.Entry]bool // files of META-INF that turned out to be what their names say
+	resolved   []*asic.Entry        // what was given to XML signatures and is kept
+	guessed    map[string]bool      // names that stand for the one file of an ASiC-S container
+	digests    map[digestKey][]byte
+	methods    map[*asic.Entry][]string      // digest methods that manifests name
+	objects    int                           // what is left of maxObjects
+	sums       map[span][32]byte             // SHA-256 of evidence, which archive time-stamps name again
+	abouts     map[*asic.Entry][]*asic.Entry // what time-stamps and signatures are about, as complete asks for it
+	assertions map[*asic.Entry]*assertion
+	sealed     map[*asic.Entry]*sealed // evidence records
+	illFormed  []string                // what keeps the signatures and time-stamps of the container from counting
+	out        signature.Document
 }
 
 func (r *reader) limit() error {
 	n := 0
-	for _, role := range []asic.Role{asic.XAdESSignatures, asic.CAdESSignature, asic.TimestampToken} {
+	for _, role := range []asic.Role{asic.XAdESSignatures, asic.CAdESSignature, asic.TimestampToken, asic.EvidenceRecord} {
 		n += len(r.container.WithRole(role))
 	}
 	if n > maxSignatureFiles {
@@ -84,7 +89,7 @@ func (r *reader) limit() error {
 }
 
 // checkData demands data to be signed, and what makes an ASiC-S container: one data object in its root, and
-// either a signature or a time-stamp (EN 319 162-1 4.3.3). A second object would travel under the signature
+// either a signature or a time-stamp or an evidence record (EN 319 162-1 4.3.3). A second object would travel under the signature
 // without being signed.
 func (r *reader) checkData() {
 	data := r.container.Data()
@@ -106,9 +111,13 @@ func (r *reader) checkData() {
 	if n != 1 || len(data) != 1 {
 		r.illFormed = append(r.illFormed, fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(data)))
 	}
-	signed := len(r.container.WithRole(asic.XAdESSignatures)) + len(r.container.WithRole(asic.CAdESSignature))
-	if signed > 0 && r.container.Find("META-INF/timestamp.tst") != nil {
-		r.illFormed = append(r.illFormed, "an ASiC-S container has either a signature or a time-stamp of the data object, this one has both (EN 319 162-1 4.3.3)")
+	others := 0
+	for _, role := range []asic.Role{asic.XAdESSignatures, asic.CAdESSignature, asic.EvidenceRecord} {
+		others += len(r.container.WithRole(role))
+	}
+	if others > 0 && r.container.Find("META-INF/timestamp.tst") != nil {
+		r.illFormed = append(r.illFormed, "an ASiC-S container has either a signature or a time-stamp or an evidence record "+
+			"of the data object, this one has a time-stamp and another (EN 319 162-1 4.3.3)")
 	}
 }
 

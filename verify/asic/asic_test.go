@@ -199,6 +199,7 @@ func FuzzOpen(f *testing.F) {
 	s := newSigner(f, "officer-1")
 	manifest := entry{"META-INF/ASiCManifest.xml", manifestOf("META-INF/signature.p7s", umowa)}
 	f.Add(pack(f, "e", umowa, manifest, entry{"META-INF/signature.p7s", string(s.cades(f, []byte(manifest.content)))}))
+	f.Add(pack(f, "e", umowa, entry{ersManifest, manifestOf(ersFile, umowa)}, entry{ersFile, s.record(f, umowa)}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var doc *signature.Document
 		budgettest.Check(t, len(data), fuzzLimit, func() {

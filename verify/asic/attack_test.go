@@ -85,6 +85,7 @@ func TestAttacks(t *testing.T) {
 		{"manifest that names a data object as the signature", "e", edit(p7s, umowa.name), "ill-formed: no manifest"},
 		{"manifest under the name of an archive manifest, of another", "e", []entry{umowa, {"META-INF/ASiCArchiveManifest.xml", good}, sign(umowa.content)}, "changed: META-INF/ASiCArchiveManifest.xml"},
 		{"two manifests", "e", append(about(good), entry{"META-INF/ASiCManifest2.xml", manifestOf(p7s, inna)}, inna), "ill-formed: 2 manifests name"},
+		{"record manifest of a signature", "e", append(about(good), entry{ersManifest, good}), "good, unsigned: " + ersManifest},
 		{"two targets", "e", edit("<asic:Data", `<asic:SigReference URI="META-INF/x.p7s"/><asic:Data`), "ill-formed: " + manifest + ": 2 references"},
 		{"manifest that names itself", "e", about(manifestOf(p7s, umowa, entry{manifest, "x"})), "ill-formed: " + manifest + ": it names itself"},
 		{"manifest that names its signature", "e", about(manifestOf(p7s, umowa, entry{p7s, "x"})), "ill-formed: " + manifest + ": it names itself"},

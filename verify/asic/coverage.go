@@ -34,14 +34,19 @@ func (r *reader) coverage() {
 }
 
 // seen are the files that whoever opens the container sees: its data objects, and what lies in META-INF and is no
-// part of the container's own working.
+// part of the container's own working. A signature of an OpenDocument package covers all files but those of signatures
+// (ODF 1.2 part 3, 4.3): the manifest tells the type of each file there.
 func (r *reader) seen() []*asic.Entry {
 	var list []*asic.Entry
 	for _, e := range r.container.Entries {
 		switch e.Role() {
-		case asic.Folder, asic.MimetypeEntry:
+		case asic.Folder:
+		case asic.MimetypeEntry:
+			if r.container.Kind == asic.OpenDocument {
+				list = append(list, e)
+			}
 		case asic.PackageManifest:
-			if e.Name != packageManifest {
+			if e.Name != packageManifest || r.container.Kind == asic.OpenDocument {
 				list = append(list, e)
 			}
 		case asic.Data:

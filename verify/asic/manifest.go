@@ -18,12 +18,12 @@ import (
 	"trustcore/verify/signature"
 )
 
-// manifest is an ASiCManifest or ASiCArchiveManifest (EN 319 162-1 A.4): it names a signature or a
-// time-stamp, and the files that this is about by their digests.
+// manifest is an ASiCManifest, ASiCArchiveManifest or ASiCEvidenceRecordManifest (EN 319 162-1 A.4): it names a
+// signature, a time-stamp or an evidence record, and the files that this is about by their digests.
 type manifest struct {
 	entry    *asic.Entry
 	content  []byte
-	target   *asic.Entry // the signature or time-stamp
+	target   *asic.Entry // the signature, time-stamp or evidence record
 	objects  []object
 	problems []string // what makes it ill-formed
 }
@@ -53,7 +53,7 @@ var namespaces = []string{"http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.
 // readManifests reads all of them before it digests what they name: each file is read once for all methods.
 func (r *reader) readManifests() {
 	var list []*manifest
-	for _, role := range []asic.Role{asic.SignatureManifest, asic.ArchiveManifest} {
+	for _, role := range []asic.Role{asic.SignatureManifest, asic.ArchiveManifest, asic.RecordManifest} {
 		for _, e := range r.container.WithRole(role) {
 			content, err := r.container.Read(e)
 			if err != nil {
@@ -210,12 +210,22 @@ func (r *reader) manifestOf(e *asic.Entry) (*manifest, string) {
 	}
 }
 
-// findTarget finds the signature or time-stamp that a manifest names: from the root of the container, else, as some
-// producers write, from the folder of the manifest.
+// findTarget finds what a manifest is for, a signature or time-stamp or else an evidence record: from the root of the
+// container, else, as some producers write, from the folder of the manifest.
 func (r *reader) findTarget(uri string, manifest *asic.Entry) *asic.Entry {
 	for _, e := range []*asic.Entry{r.find(uri), r.find(path.Dir(manifest.Name) + "/" + uri)} {
-		if e != nil && (e.Role() == asic.CAdESSignature || e.Role() == asic.TimestampToken) {
-			return e
+		if e == nil {
+			continue
+		}
+		switch e.Role() {
+		case asic.CAdESSignature, asic.TimestampToken:
+			if manifest.Role() != asic.RecordManifest {
+				return e
+			}
+		case asic.EvidenceRecord:
+			if manifest.Role() == asic.RecordManifest {
+				return e
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 
 	"trustcore/internal/asic"
 	"trustcore/verify/signature"
@@ -19,7 +20,7 @@ type assertion struct {
 
 // timestamps opens the token files. Those whose manifest names a signature file belong to its
 // signatures; the others stand for themselves.
-func (r *reader) timestamps() {
+func (r *reader) timestamps() map[*asic.Entry]*assertion {
 	var list []*assertion
 	byEntry := map[*asic.Entry]*assertion{}
 	for _, e := range r.container.WithRole(asic.TimestampToken) {
@@ -41,12 +42,14 @@ func (r *reader) timestamps() {
 		byEntry[e] = a
 	}
 	for _, a := range list {
+		r.complete(a, byEntry)
 		r.cover(a, byEntry)
 		a.token.Structure = append(a.token.Structure, r.illFormed...)
 		if !r.attach(a) {
 			r.out.Timestamps = append(r.out.Timestamps, a.token.Timestamp)
 		}
 	}
+	return byEntry
 }
 
 func (a *assertion) illFormed(format string, args ...any) {
@@ -89,6 +92,61 @@ func (r *reader) manifestImprint(a *assertion) {
 	if !about {
 		a.illFormed("the time-stamp covers no data object of the container")
 	}
+}
+
+// complete demands that a time-stamp of signatures or time-stamps covers what those are about too (EN 319 162-1 A.7;
+// DSS names it ContainerSignedAndTimestampedFilesCovered): it must go on proving that when they no longer can.
+func (r *reader) complete(a *assertion, all map[*asic.Entry]*assertion) {
+	if a.manifest == nil {
+		return
+	}
+	named := map[*asic.Entry]bool{}
+	for _, o := range a.manifest.objects {
+		named[o.entry] = true
+	}
+	for _, o := range a.manifest.objects {
+		for _, e := range r.about(o.entry, all) {
+			if r.budget.Nodes(1) != nil {
+				return
+			}
+			if !named[e] {
+				a.illFormed("the time-stamp covers %q, but not %q, which that is about", o.entry.Name, e.Name)
+				return
+			}
+		}
+	}
+}
+
+// about lists the files of the container that a signature file or a time-stamp is about.
+func (r *reader) about(e *asic.Entry, all map[*asic.Entry]*assertion) []*asic.Entry {
+	if e == nil || len(r.files[e]) == 0 && all[e] == nil {
+		return nil
+	}
+	if len(r.targets[e]) == 0 && r.container.Kind == asic.Simple {
+		return r.container.Data()
+	}
+	if list, known := r.abouts[e]; known {
+		return list
+	}
+	list := []*asic.Entry{}
+	for _, m := range r.targets[e] {
+		for _, o := range m.objects {
+			list = append(list, o.entry)
+		}
+	}
+	for _, s := range r.files[e] {
+		for _, ref := range s.References {
+			if ref.Type == "data" && r.budget.Nodes(1) == nil {
+				list = append(list, r.find(ref.Name))
+			}
+		}
+	}
+	list = slices.DeleteFunc(list, func(e *asic.Entry) bool { return e == nil })
+	if r.budget.Hold(8*len(list)) != nil {
+		return nil
+	}
+	r.abouts[e] = list
+	return list
 }
 
 // cover lists what the token proves to have existed: the signatures and tokens that its manifest names

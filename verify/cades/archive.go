@@ -8,6 +8,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/signature"
 )
 
 // archiveV3 checks an archive-time-stamp-v3 (ETSI EN 319 122-1, 5.5.3): the hash index in the token
@@ -30,6 +31,7 @@ func (s *signer) archiveV3(st *stamp) {
 	}
 	digest, err := s.content.Digest(h)
 	if err != nil {
+		s.note("archive time-stamp %s: %v", st.ID, err)
 		return
 	}
 	st.Compare(func(w io.Writer) error { return s.writeV3(w, digest, index.Raw) })
@@ -54,13 +56,15 @@ func (s *signer) writeV3(w io.Writer, contentDigest, index []byte) error {
 }
 
 // matchIndex finds the object for each digest of the index; what is found is covered. A digest
-// without an object means that something that the time-stamp protected is gone. Beside the fields of
-// SignedData, evidence in attributes and in older tokens is looked through: signers list it too.
+// without an object makes the index invalid (EN 319 122-1, 5.5.2): something that the time-stamp protected is gone, and
+// nobody can tell whether it spoke against the signature. Beside the fields of SignedData, evidence in attributes and in
+// older tokens is looked through: signers list it too.
 func (s *signer) matchIndex(st *stamp, index *cms.HashIndex) error {
 	h, err := algorithm.HashByIdentifier(index.HashAlgorithm)
 	if err != nil {
 		return err
 	}
+	st.Algorithms = append(st.Algorithms, signature.AlgorithmUse{Purpose: "ats-hash-index", Algorithm: h.Name()})
 	certificates := s.doc.index(h, s.doc.signed.CertificateChoices, s.Certificates)
 	revocations := s.doc.index(h, s.doc.signed.RevocationInfos, s.CRLs, s.OCSPs)
 	for _, other := range s.stamps {

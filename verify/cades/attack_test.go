@@ -3,10 +3,13 @@ package cades_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/sha256"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/pem"
 	"errors"
 	"io"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +77,7 @@ func TestTokenAlone(t *testing.T) {
 	}{
 		{"token", token, []signature.Detached{right}, true, true, 0},
 		{"token, other data", token, []signature.Detached{wrong}, true, false, 0},
-		{"token, second file", token, []signature.Detached{wrong, right}, true, true, 0},
+		{"token, second file", token, []signature.Detached{wrong, right}, true, true, 1},
 		{"token, no data", token, nil, false, false, 0},
 		{"response", response, []signature.Detached{right}, true, true, 0},
 		{"response, other data", response, []signature.Detached{wrong}, true, false, 0},
@@ -94,15 +97,37 @@ func TestTokenAlone(t *testing.T) {
 			t.Errorf("%s: %+v, notes %q", c.name, ts, doc.Notes)
 		}
 	}
-	if _, err := openAll(t, cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), right); err == nil || !strings.Contains(err.Error(), "brak czasu") {
-		t.Errorf("a refusal does not say why: %v", err)
-	}
 	for name, data := range map[string][]byte{
 		"empty sequences": {0x30, 2, 0x30, 0},
 		"certificate":     tsu.Cert.Raw,
 	} {
 		if doc, err := openAll(t, data, right); err == nil {
 			t.Errorf("%s: %+v", name, doc)
+		}
+	}
+}
+
+// TestResponsesRefused: an answer without a time-stamp says why, and what nobody can place is not passed over.
+func TestResponsesRefused(t *testing.T) {
+	token := cmstest.NewTSU(t, "p256", "TSU 1").Stamp(t, content, cmstest.Now)
+	response := cms.NewTimestampResponse(token)
+	granted := tlv(0x30, []byte{2, 1, 0})
+	for name, c := range map[string]struct {
+		data []byte
+		says string
+	}{
+		"refused":            {cms.RefuseTimestamp(cms.TimeNotAvailable, "brak czasu"), "refused (status 2 “brak czasu”)"},
+		"waiting":            {tlv(0x30, tlv(0x30, []byte{2, 1, 3})), "refused (status 3)"},
+		"granted nothing":    {tlv(0x30, granted), "holds no time-stamp, though it says granted"},
+		"octets after it":    {append(bytes.Clone(response), 1), "1 octets after the TimeStampResp"},
+		"a line after it":    {append(bytes.Clone(response), '\n'), "1 octets after the TimeStampResp"},
+		"a second one":       {append(bytes.Clone(response), response...), "after the TimeStampResp"},
+		"octets in it":       {tlv(0x30, granted, token, []byte{5, 0}), "2 octets after the TimeStampResp or its token"},
+		"octets in PEM":      {pem.EncodeToMemory(&pem.Block{Type: "TIMESTAMP", Bytes: append(bytes.Clone(response), 0)}), "1 octets after"},
+		"fields of a status": {tlv(0x30, tlv(0x30, []byte{2, 1, 0}, []byte{5, 0}), token), "unknown fields at the end"},
+	} {
+		if doc, err := openAll(t, c.data, signature.Detached{Content: content}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, %v; want %q", name, doc, err, c.says)
 		}
 	}
 }
@@ -125,40 +150,69 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// TestTwoHashes: digestAlgorithm is for the content, the signature algorithm has its own hash for the attributes.
+// TestTwoHashes: digestAlgorithm is for the content, the signature algorithm has its own hash for the attributes. Without
+// attributes there is one digest, and nothing to tell two hashes apart.
 func TestTwoHashes(t *testing.T) {
 	id := cmstest.NewSigner(t, "rsa", "officer-1")
 	sd, err := cms.Parse(sign(t, id, func(c *cms.SignConfig) { c.Hash = crypto.SHA512 }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	resign := func(message []byte, fields func(value []byte) [][]byte) *signature.Signature {
-		sum := sha256.Sum256(message)
-		value, err := id.Key.Sign(nil, sum[:], crypto.SHA256)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return only(t, rebuild(t, sd, content, fields(tlv(0x04, value))))
-	}
 	si := sd.Signers[0]
-	sha256RSA := []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
-	attributes := resign(si.EncodedAttributes(), func(value []byte) [][]byte {
-		return [][]byte{si.RawVersion, si.RawIdentifier, si.DigestAlgorithm, si.RawSignedAttributes, sha256RSA, value}
-	})
-	if !attributes.Intact || !attributes.ReferencesIntact() || len(attributes.Structure) != 0 || len(attributes.Notes) != 1 {
-		t.Errorf("with attributes: %+v", attributes)
-	}
-	for _, want := range []string{"RSA-PKCS1-SHA256", "SHA-512"} { // both are judged
-		if !slices.ContainsFunc(attributes.Algorithms, func(u signature.AlgorithmUse) bool { return u.Algorithm == want }) {
-			t.Errorf("%s is not among %v", want, attributes.Algorithms)
+	sha3 := tlv(0x30, []byte("\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x0e"), []byte{5, 0}) // id-rsassa-pkcs1-v1-5-with-sha3-256
+	for name, c := range map[string]struct {
+		algorithm []byte
+		options   crypto.SignerOpts
+		use       string
+	}{
+		"RSA":            {[]byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00"), crypto.SHA256, "RSA-PKCS1-SHA256"},
+		"RSA with SHA-3": {sha3, crypto.SHA3_256, "RSA-PKCS1-SHA3-256"},
+		"RSA-PSS":        {pss(t, id), &rsa.PSSOptions{SaltLength: 32, Hash: crypto.SHA256}, "RSA-PSS-SHA256"},
+	} {
+		resign := func(message []byte, attributes ...[]byte) []byte {
+			h := c.options.HashFunc().New()
+			h.Write(message)
+			value, err := id.Key.Sign(rand.Reader, h.Sum(nil), c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields := append([][]byte{si.RawVersion, si.RawIdentifier, si.DigestAlgorithm}, attributes...)
+			return rebuild(t, sd, content, append(fields, c.algorithm, tlv(0x04, value)))
+		}
+		file := resign(si.EncodedAttributes(), si.RawSignedAttributes)
+		s := only(t, file)
+		if !s.Intact || !s.ReferencesIntact() || len(s.Structure) != 0 {
+			t.Errorf("%s, with attributes: %+v", name, s)
+		}
+		if !slices.ContainsFunc(s.Notes, func(n string) bool {
+			return strings.Contains(n, "digested with SHA-512") && strings.Contains(n, "RFC 8933")
+		}) {
+			t.Errorf("%s: notes %q", name, s.Notes)
+		}
+		for _, want := range []string{c.use, "SHA-512"} { // both are judged
+			if !slices.ContainsFunc(s.Algorithms, func(u signature.AlgorithmUse) bool { return u.Algorithm == want }) {
+				t.Errorf("%s: %s is not among %v", name, want, s.Algorithms)
+			}
+		}
+		if plain := only(t, resign(content)); plain.Intact {
+			t.Errorf("%s, without attributes: %+v", name, plain)
+		}
+		in := filepath.Join(t.TempDir(), "in")
+		cmstest.Write(t, in, file)
+		if cmstest.OpenSSL(t, "version"); exec.Command("openssl", "cms", "-verify", "-noverify", "-inform", "DER", "-in", in).Run() == nil {
+			t.Errorf("%s: openssl takes it; docs/conformance.md says that it does not", name)
 		}
 	}
-	plain := resign(content, func(value []byte) [][]byte {
-		return [][]byte{si.RawVersion, si.RawIdentifier, si.DigestAlgorithm, sha256RSA, value}
-	})
-	if plain.Intact {
-		t.Errorf("without attributes the value is over the digest by digestAlgorithm: %+v", plain)
+}
+
+// pss is the AlgorithmIdentifier of RSASSA-PSS with SHA-256.
+func pss(t *testing.T, id cmstest.Identity) []byte {
+	t.Helper()
+	sd, err := cms.Parse(sign(t, id, func(c *cms.SignConfig) { c.PSS = true }))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return sd.Signers[0].SignatureAlgorithm
 }
 
 // TestUnknownDigest: what can't be computed was not changed.

@@ -16,14 +16,16 @@ import (
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/certificate"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
 // ErrOtherData tells that a file was given to a signature that carries its own data, and is another one.
 var ErrOtherData = errors.New("CMS: the signature carries the data that was signed, and no detached file that was given is that data")
 
-// Open reads a file that holds a CMS SignedData: DER or BER, PEM, base64, or an S/MIME wrapping of
-// it. Counter-signatures follow the signature that they are about as entries of their own. The error
+// Open reads a file that holds a CMS SignedData: DER or BER, PEM, base64, or an S/MIME message
+// (RFC 8551). Counter-signatures follow the signature that they are about as entries of their own. The error
 // says that data is no SignedData, is ErrOtherData, or is that of the budget; broken signatures are
 // facts, not errors.
 //
@@ -37,21 +39,22 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	if err != nil {
 		return nil, err
 	}
-	notes := w.notes
-	if sd.Content.Type == cms.OIDTSTInfo {
-		return openToken(b, sd, notes, detached)
+	switch {
+	case w.signed != nil:
+		return openMail(b, sd, w, detached)
+	case sd.Content.Type == cms.OIDTSTInfo:
+		return openToken(b, sd, w.notes, detached)
 	}
 	if sd.Content.Present && len(detached) > 0 {
-		name, err := givenTwice(b, &sd.Content, detached)
+		name, err := givenTwice(b, signerinfo.Bytes(b, sd.Content.Segments...), detached)
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, fmt.Sprintf("the detached file %q that was given is the data that the signature carries", name))
+		w.note(fmt.Sprintf("the detached file %s that was given is the data that the signature carries", prose.Name(name)))
 	}
 	d := newDocument(b, sd, signature.CAdES)
-	d.beside = w.beside
 	d.contents = d.candidates(detached)
-	return d.read(notes)
+	return d.read(w)
 }
 
 // OpenDetached reads the CMS of a container, which is about the one datum that the container says
@@ -63,21 +66,42 @@ func OpenDetached(b *budget.Budget, data []byte, name string, write func(io.Writ
 	if err != nil {
 		return nil, err
 	}
-	d, notes := newDocument(b, sd, signature.CAdES), w.notes
-	d.beside = w.beside
-	datum := signerinfo.NewContent(b, write)
+	if w.signed != nil {
+		return nil, errors.New("CMS: a signed message is about itself, not about a container")
+	}
+	datum := content{signerinfo.NewContent(b, write), name, "the whole file " + name}
+	if write == nil {
+		datum.name, datum.scope = "message digest", ""
+	}
+	return openAbout(b, sd, w, datum, "container")
+}
+
+// openMail reads the signature of a multipart/signed message, which is about the first part. A detached file that is
+// given must be that part.
+func openMail(b *budget.Budget, sd *cms.SignedData, w *wrapping, detached []signature.Detached) (*signature.Document, error) {
+	part := content{w.signed.content(b), "message", w.signed.scope()}
+	if len(detached) > 0 {
+		name, err := givenTwice(b, part.Content, detached)
+		if err != nil {
+			return nil, err
+		}
+		w.note(fmt.Sprintf("the detached file %s that was given is the signed part of the message", prose.Name(name)))
+	}
+	return openAbout(b, sd, w, part, "message")
+}
+
+// openAbout reads a SignedData that is about the one datum that its surroundings say.
+func openAbout(b *budget.Budget, sd *cms.SignedData, w *wrapping, datum content, around string) (*signature.Document, error) {
+	d := newDocument(b, sd, signature.CAdES)
 	switch {
 	case !sd.Content.Present:
-	case holds(&sd.Content, datum):
-		notes = append(notes, "the CMS carries what it is about, though it is in a container")
+	case holds(sd.Content.Segments, datum.Content):
+		w.note("the CMS carries what it is about, though it is in a " + around)
 	default:
-		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the container")
+		d.illFormed = append(d.illFormed, "the CMS has a content of its own: it is about that, not about the "+around)
 	}
-	d.contents = []content{{datum, name, "the whole file " + name}}
-	if write == nil {
-		d.contents[0].name, d.contents[0].scope = "message digest", ""
-	}
-	return d.read(notes)
+	d.contents = []content{datum}
+	return d.read(w)
 }
 
 // read takes the wrapping off and parses.
@@ -94,27 +118,45 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, *wrapping, error) {
 		return nil, nil, fmt.Errorf("CMS: %w", err)
 	}
 	if !blank(sd.Rest) {
-		w.beside = fmt.Sprintf("%d octets that follow the CMS", len(sd.Rest))
+		w.leaveOut(fmt.Sprintf("%d octets that follow the CMS", len(sd.Rest)))
 	}
 	if w.beside != "" {
-		w.notes = append(w.notes, "the file holds "+w.beside+": nobody signed that")
+		w.note("the file holds " + w.beside + ": nobody signed that")
 	}
 	return sd, w, nil
 }
 
-// givenTwice finds the detached file that is the attached content.
-func givenTwice(b *budget.Budget, attached *cms.Content, files []signature.Detached) (string, error) {
+// givenTwice finds the detached file that is the data that the signature carries.
+func givenTwice(b *budget.Budget, carried *signerinfo.Content, files []signature.Detached) (string, error) {
 	for _, f := range files {
-		if holds(attached, signerinfo.Bytes(b, f.Content)) {
+		given := signerinfo.Detached(b, f)
+		if given.DigestOnly() && sameDigests(carried, f.Digests) || !given.DigestOnly() && holds([][]byte{f.Content}, carried) {
 			return f.Name, b.Err()
 		}
 	}
 	return "", cmp.Or(b.Err(), ErrOtherData)
 }
 
-// holds tells whether data is the attached content.
-func holds(attached *cms.Content, data *signerinfo.Content) bool {
-	m := matcher{segments: attached.Segments}
+// sameDigests tells whether all digests that can be computed are the data's, and one of them is long enough that no
+// other data has it.
+func sameDigests(carried *signerinfo.Content, given map[string][]byte) bool {
+	strong := false
+	for h := algorithm.MD5; h.Valid(); h++ {
+		want, ok := given[h.Name()]
+		if !ok {
+			continue
+		}
+		if have, err := carried.Digest(h); err != nil || !bytes.Equal(have, want) {
+			return false
+		}
+		strong = strong || h.Size() >= algorithm.SHA256.Size()
+	}
+	return strong
+}
+
+// holds tells whether data is what the segments make up.
+func holds(segments [][]byte, data *signerinfo.Content) bool {
+	m := matcher{segments: segments}
 	return data.CopyTo(&m) == nil && m.done()
 }
 
@@ -169,7 +211,11 @@ func (d *document) candidates(files []signature.Detached) []content {
 func (d *document) detached(files []signature.Detached) []content {
 	list := make([]content, 0, len(files))
 	for _, f := range files {
-		list = append(list, content{signerinfo.Bytes(d.budget, f.Content), f.Name, "the whole file " + f.Name})
+		c := content{signerinfo.Detached(d.budget, f), f.Name, "the whole file " + f.Name}
+		if c.DigestOnly() {
+			c.scope += ", of which a digest alone was given"
+		}
+		list = append(list, c)
 	}
 	return list
 }
@@ -197,11 +243,13 @@ func newDocument(b *budget.Budget, sd *cms.SignedData, format signature.Format) 
 }
 
 // read reads all signatures; beyond the budget none of them counts.
-func (d *document) read(notes []string) (*signature.Document, error) {
+func (d *document) read(w *wrapping) (*signature.Document, error) {
 	doc := &signature.Document{}
+	d.beside = w.beside
 	for _, si := range d.signed.Signers {
 		s := d.signer(si)
-		s.Signature.Notes = append(s.Signature.Notes, notes...)
+		s.Signature.Notes = append(s.Signature.Notes, w.notes...)
+		w.senders(d.budget, s.Signature)
 		s.Structure = append(s.Structure, d.illFormed...)
 		doc.Signatures = append(doc.Signatures, s.Signature)
 		doc.Signatures = append(doc.Signatures, d.counterSignatures(s, 1)...)
@@ -230,8 +278,12 @@ type signer struct {
 	content content          // what it turned out to be about
 	parent  *signer          // of a counter-signature
 	pool    *signerinfo.Pool // certificates of its own attributes
-	stamps  []*stamp
-	byValue map[*byte]*stamp // by the first octet of the attribute's value
+	// certificate is Signer, nil where there is none.
+	certificate *certificate.Certificate
+	stamps      []*stamp
+	byValue     map[*byte]*stamp // by the first octet of the attribute's value
+	// byRecord are the evidence records by the attribute that carries them.
+	byRecord map[*cms.Attribute][]*signature.EvidenceRecord
 }
 
 // signer reads one SignerInfo of the SignedData.
@@ -271,7 +323,7 @@ func (d *document) start(si *cms.SignerInfo) *signer {
 // the right digest.
 func (d *document) choose(s *signer) (content, *signerinfo.Facts) {
 	candidates := d.contents
-	if h, err := algorithm.HashByIdentifier(s.info.DigestAlgorithm); err == nil && len(candidates) > 1 {
+	if h, err := signerinfo.HashOf(s.info.DigestAlgorithm); err == nil && len(candidates) > 1 {
 		if want := s.info.MessageDigest(); want != nil {
 			candidates = candidates[:1]
 			for _, c := range d.contents {
@@ -301,6 +353,7 @@ func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) 
 
 // take copies the facts of the check.
 func (s *signer) take(f *signerinfo.Facts) {
+	s.certificate = f.Certificate
 	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
 	s.SigningTime, s.Algorithms = f.SigningTime, f.Algorithms
 	s.Structure = append(s.Structure, f.Structure...)
@@ -317,6 +370,7 @@ func (s *signer) take(f *signerinfo.Facts) {
 // finish reads the time-stamps and names the level, once the rest is known.
 func (s *signer) finish() {
 	s.timestamps()
+	s.records()
 	s.Format, s.Level = s.level()
 }
 

@@ -36,7 +36,9 @@ func fuzzDocument(t *testing.T) func(*signature.Document, error) {
 // FuzzOpen reads files. The seeds in testdata are of some hundred octets: a change there is likelier to reach a field
 // than one among certificates.
 func FuzzOpen(f *testing.F) {
-	f.Add(sign(f, cmstest.NewSigner(f, "p256", "officer-1"), nil))
+	id := cmstest.NewSigner(f, "p256", "officer-1")
+	f.Add(sign(f, id, nil))
+	f.Add(newMail(f, id).text())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files := []signature.Detached{{Name: "a", Content: content}, {Name: "b"}}[:len(data)%3]
 		budgettest.Check(t, len(data), fuzzLimit, func() {

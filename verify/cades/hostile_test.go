@@ -65,6 +65,9 @@ func TestCost(t *testing.T) {
 		{"levels in levels", bytes.Repeat([]byte{0x30, 0x80}, 500_000)},
 		{"base64 with blanks", bytes.Repeat([]byte("M "), 500_000)},
 		{"base64 of 40 MB", bytes.Repeat([]byte("MIII"), 10<<20)},
+		{"a message of 16 MB of line ends", h.message(bytes.Repeat([]byte("\n"), 16<<20))},
+		{"a message of what is nearly a delimiter", h.message(bytes.Repeat([]byte("\n--b"), 1<<20))},
+		{"a message with a header of 40 MB", append([]byte("Content-Type: multipart/signed\nX: "), bytes.Repeat([]byte("y\n "), 14<<20)...)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			outcome := ""
@@ -119,6 +122,13 @@ func newHostile(t *testing.T) *hostile {
 	h.sd = h.parse(h.der)
 	h.token = cmstest.NewTSU(t, "p256", "TSU 1").Stamp(t, h.sd.Signers[0].Signature, cmstest.Now)
 	return h
+}
+
+// message is a multipart/signed message about other data than was signed.
+func (h *hostile) message(part []byte) []byte {
+	m := newMail(h.t, h.id)
+	m.signed = string(part)
+	return m.text()
 }
 
 func times(value []byte, n int) [][]byte { return slices.Repeat([][]byte{value}, n) }

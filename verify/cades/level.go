@@ -1,6 +1,9 @@
 package cades
 
 import (
+	"bytes"
+	"slices"
+
 	"trustcore/internal/cms"
 	"trustcore/verify/signature"
 )
@@ -40,6 +43,10 @@ func (s *signer) baseline() bool {
 	if len(s.doc.signed.Certificates) == 0 || !s.has(cms.OIDMessageDigest) {
 		return false
 	}
+	// Requirement (a) of the row.
+	if s.Signer != nil && !slices.ContainsFunc(s.doc.signed.Certificates, func(c []byte) bool { return bytes.Equal(c, s.Signer) }) {
+		return false
+	}
 	if s.has(cms.OIDSigningCertificate) && s.has(cms.OIDSigningCertificateV2) {
 		return false
 	}
@@ -59,7 +66,7 @@ func (s *signer) baselineLevel() string {
 		cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp, cms.OIDArchiveTimestampV1, cms.OIDArchiveTimestampV2,
 		cms.OIDLongTermValidation):
 		return ""
-	case !s.stamped(cms.OIDSignatureTimestamp):
+	case !s.stampedInTime():
 		return "B-B"
 	case !s.hasRevocations():
 		return "B-T"
@@ -78,6 +85,15 @@ func (s *signer) evidenceRecord() bool {
 	return internal != external && internal == s.doc.signed.Content.Present
 }
 
+// stampedInTime tells whether there are signature time-stamps, none of them from after the signer's certificate
+// (EN 319 122-1, 6.3 (m); EN 319 122-2, 6.2 (f)).
+func (s *signer) stampedInTime() bool {
+	late := func(st *stamp) bool {
+		return st.attribute.Type == cms.OIDSignatureTimestamp && s.certificate != nil && st.Time.After(s.certificate.NotAfter)
+	}
+	return s.stamped(cms.OIDSignatureTimestamp) && !slices.ContainsFunc(s.stamps, late)
+}
+
 func (s *signer) hasRevocations() bool {
 	return len(s.doc.signed.CRLs)+len(s.doc.signed.OCSPs) > 0
 }
@@ -86,7 +102,7 @@ func (s *signer) extendedLevel() string {
 	values := s.carries(cms.OIDCertificateValues, cms.OIDRevocationValues) || s.hasRevocations()
 	references := s.carries(cms.OIDCertificateRefs) && s.carries(cms.OIDRevocationRefs)
 	switch {
-	case s.carries(cms.OIDArchiveTimestampV1) || s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
+	case s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
 		return "A"
 	case references && s.stamped(cms.OIDESCTimestamp, cms.OIDCertCRLTimestamp):
 		if values {
@@ -95,7 +111,7 @@ func (s *signer) extendedLevel() string {
 		return "X"
 	case references:
 		return "C"
-	case s.stamped(cms.OIDSignatureTimestamp):
+	case s.stampedInTime():
 		return "T"
 	case s.has(cms.OIDSignaturePolicy):
 		return "EPES"
@@ -108,9 +124,9 @@ func (s *signer) plainLevel() string {
 	switch {
 	case s.stamped(cms.OIDArchiveTimestampV2, cms.OIDArchiveTimestampV3):
 		return "LTA"
-	case s.stamped(cms.OIDSignatureTimestamp) && s.hasRevocations():
+	case s.stampedInTime() && s.hasRevocations():
 		return "LT"
-	case s.stamped(cms.OIDSignatureTimestamp):
+	case s.stampedInTime():
 		return "T"
 	}
 	return "B"

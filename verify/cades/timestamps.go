@@ -37,6 +37,9 @@ func (s *signer) timestamps() {
 	s.byValue = map[*byte]*stamp{}
 	s.open(s.info.SignedAttributes, true)
 	s.open(s.info.UnsignedAttributes, false)
+	if s.carries(cms.OIDArchiveTimestampV1) {
+		s.note("archive time-stamps of the first version (RFC 3126, 3.12.3) are not looked at")
+	}
 	for _, st := range s.stamps {
 		s.imprint(st)
 		s.Timestamps = append(s.Timestamps, st.Timestamp)
@@ -241,10 +244,10 @@ type span struct {
 	length int
 }
 
-// stamped tells whether a token of the attribute is there.
+// stamped tells whether a token of the attribute is there that can be read.
 func (s *signer) stamped(types ...cms.OID) bool {
 	for _, st := range s.stamps {
-		if slices.Contains(types, st.attribute.Type) {
+		if st.Info != nil && slices.Contains(types, st.attribute.Type) {
 			return true
 		}
 	}

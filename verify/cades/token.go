@@ -7,6 +7,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/cades/signerinfo"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -40,18 +41,25 @@ func sequence(data []byte) ([]byte, bool) {
 	return data[n:], true
 }
 
-// fromResponse gives the token of a TimeStampResp; data that is none comes back as it is.
-func fromResponse(data []byte) ([]byte, []string, error) {
+// fromResponse gives the token of a TimeStampResp. What the authority says there beside it is signed by nobody, and is a note.
+func fromResponse(data []byte) (token []byte, notes []string, err error) {
 	response, err := cms.ParseTimestampResponse(data)
-	switch {
-	case err != nil:
-		return data, nil, nil
-	case response.Token == nil:
-		return nil, nil, fmt.Errorf("the time-stamping authority refused: status %d %q", response.Status, response.Text)
-	case !response.Granted():
-		return response.Token, []string{fmt.Sprintf("the time-stamping authority's answer says that it refused (status %d)", response.Status)}, nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("CMS: neither SignedData nor the answer of a time-stamping authority: %w", err)
 	}
-	return response.Token, nil, nil
+	status := fmt.Sprintf("status %d", response.Status)
+	if response.Text != "" {
+		status += " " + prose.Name(response.Text)
+	}
+	switch {
+	case response.Granted():
+		return response.Token, nil, nil
+	case response.Token != nil:
+		return response.Token, []string{"the time-stamping authority's answer says that it refused (" + status + "), though a token is there"}, nil
+	case response.Status == 0 || response.Status == 1:
+		return nil, nil, fmt.Errorf("the time-stamping authority's answer holds no time-stamp, though it says granted (%s)", status)
+	}
+	return nil, nil, fmt.Errorf("the time-stamping authority refused (%s): the file holds no time-stamp", status)
 }
 
 // openToken is a time-stamp of one of the detached files: of the one whose digest it holds, else of none of them.
@@ -62,8 +70,13 @@ func openToken(b *budget.Budget, sd *cms.SignedData, notes []string, detached []
 		if !known || t.Imprint {
 			break
 		}
-		if digest, err := signerinfo.Bytes(b, f.Content).Digest(h); err == nil {
-			t.CompareDigest(digest)
+		digest, err := signerinfo.Detached(b, f).Digest(h)
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("the file %s: %v", prose.Name(f.Name), err))
+			continue
+		}
+		if t.CompareDigest(digest); t.Imprint && len(detached) > 1 {
+			notes = append(notes, fmt.Sprintf("the time-stamp is about the file %s", prose.Name(f.Name)))
 		}
 	}
 	if err := b.Err(); err != nil {

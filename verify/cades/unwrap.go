@@ -5,59 +5,72 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
-	"strings"
+	"fmt"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/cms"
 )
 
 // wrapping is what a file is beside its CMS.
 type wrapping struct {
 	notes  []string
-	beside string // what stands there and nobody signed, though a person may read it; or ""
+	beside string      // what stands there and nobody signed, though a person may read it; or ""
+	signed *signedPart // of a message: what its CMS is about; or nil
+	from   []field     // of a message: its From fields, which nobody signed
 }
 
-// unwrap returns the BER of a CMS file. Beside plain BER it takes PEM, bare base64 and the S/MIME
-// headers of a `.p7m` that a mail program saved (RFC 8551, 3.5), since offices send such files; and of a
-// TimeStampResp the token.
+func (w *wrapping) note(text string) { w.notes = append(w.notes, text) }
+
+// leaveOut names something that stands beside the CMS; "" is nothing.
+func (w *wrapping) leaveOut(what string) {
+	if w.beside != "" && what != "" {
+		w.beside += " and "
+	}
+	w.beside += what
+}
+
+// unwrap returns the BER of a CMS file. Beside plain BER it takes PEM, bare base64 and an S/MIME message that a mail
+// program saved (RFC 8551, 3.4), since offices send such files; and of a TimeStampResp the token.
 func unwrap(b *budget.Budget, data []byte) (ber []byte, w *wrapping, err error) {
 	w = &wrapping{}
 	if len(data) == 0 || data[0] != 0x30 {
-		// A text is held once more while it is undone, and costs as much as it is long.
-		if err := b.Hold(len(data)); err != nil {
-			return nil, nil, err
-		}
 		if err := b.Work(textWork * int64(len(data))); err != nil {
 			return nil, nil, err
 		}
-		if data, err = w.fromText(data); err != nil {
+		if data, err = w.fromText(b, data); err != nil {
 			return nil, nil, err
 		}
 	}
 	if body, ok := sequence(data); !ok || len(body) == 0 || body[0] != 0x30 {
 		return data, w, nil
 	}
-	token, refused, err := fromResponse(data)
-	w.notes = append(w.notes, refused...)
+	if err := b.Work(cms.ParseWork(len(data))); err != nil {
+		return nil, nil, err
+	}
+	token, notes, err := fromResponse(data)
+	w.notes = append(w.notes, notes...)
 	return token, w, err
 }
 
 // textWork is what an octet of text costs to decode, in units of the budget.
 const textWork = 8
 
-func (w *wrapping) fromText(data []byte) (ber []byte, err error) {
+func (w *wrapping) fromText(b *budget.Budget, data []byte) (ber []byte, err error) {
 	text := bytes.TrimLeft(data, "\ufeff\r\n\t ")
+	if !bytes.HasPrefix(text, pemBegin) && beginsAsHeader(text) {
+		if ber, err = w.fromMail(b, text); err != nil {
+			return nil, fmt.Errorf("S/MIME: %w", err)
+		}
+		return ber, nil
+	}
+	if err := b.Hold(len(data)); err != nil { // a text is held once more while it is undone
+		return nil, err
+	}
 	if bytes.HasPrefix(text, pemBegin) {
 		return w.fromPEM(text)
 	}
-	note := "the CMS is wrapped in base64"
-	if header, body, ok := smimeBody(text); ok {
-		text, note = body, "the CMS is wrapped in an S/MIME message"
-		if otherFields(header) {
-			w.beside = "the message's header fields"
-		}
-	}
 	if ber := decodeBase64(text); ber != nil {
-		w.notes = append(w.notes, note)
+		w.note("the CMS is wrapped in base64")
 		return ber, nil
 	}
 	return nil, errors.New("CMS: neither BER nor a text wrapping of it")
@@ -71,41 +84,11 @@ func (w *wrapping) fromPEM(text []byte) ([]byte, error) {
 	if block == nil {
 		return nil, errors.New("CMS: broken PEM")
 	}
-	w.notes = append(w.notes, "the CMS is wrapped in PEM")
+	w.note("the CMS is wrapped in PEM")
 	if read := text[:len(text)-len(rest)]; !blank(rest) || len(block.Headers) > 0 || bytes.Count(read, pemBegin) > 1 {
-		w.beside = "text around the CMS"
+		w.leaveOut("text around the CMS")
 	}
 	return block.Bytes, nil
-}
-
-// maxMIMEHeader bounds the header of an S/MIME message, in octets.
-const maxMIMEHeader = 8 << 10
-
-// smimeBody cuts the header off when there is one that says base64.
-func smimeBody(text []byte) (fields string, body []byte, ok bool) {
-	head := text[:min(len(text), maxMIMEHeader)]
-	for _, gap := range []string{"\r\n\r\n", "\n\n"} {
-		end := bytes.Index(head, []byte(gap))
-		if end < 0 {
-			continue
-		}
-		header := strings.ToLower(string(head[:end]))
-		if strings.Contains(header, "pkcs7-mime") && strings.Contains(header, "base64") {
-			return header, text[end+len(gap):], true
-		}
-	}
-	return "", nil, false
-}
-
-// otherFields tells whether a header has fields that say nothing about the encoding of the body: a mail program shows them.
-func otherFields(header string) bool {
-	for line := range strings.Lines(header) {
-		field := strings.TrimSpace(line)
-		if field != "" && line[0] != ' ' && line[0] != '\t' && !strings.HasPrefix(field, "mime-version:") && !strings.HasPrefix(field, "content-") {
-			return true
-		}
-	}
-	return false
 }
 
 // decodeBase64 decodes text with line breaks; nil when it is not base64 of a SEQUENCE, which always

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 )
 
@@ -22,9 +23,9 @@ func (v *validator) identify(s *signature.Signature) (*certificate.Certificate, 
 	switch {
 	case len(s.Structure) > 0:
 		return signer, Conclusion{TotalFailed, FormatFailure, slices.Clone(s.Structure)}
-	case s.NoManifest && v.policy.Manifest:
+	case s.NoManifest && v.refuses(policy.Container, policy.ManifestFilePresent):
 		return signer, failed(FormatFailure, "the container has no manifest that says which files belong to it (EN 319 162-1, 4.4)")
-	case c.passed() && s.Binding == signature.BindingAbsent && v.policy.SigningCertificate:
+	case c.passed() && s.Binding == signature.BindingAbsent && v.refuses(contextOf(s), policy.SigningCertificatePresent):
 		return signer, indeterminate(SigConstraintsFailure, "the signature does not bind the signing certificate")
 	}
 	return signer, c
@@ -112,7 +113,7 @@ const MaxTold = 64
 func (v *validator) changes(s *signature.Signature) Conclusion {
 	c := passed()
 	for _, change := range s.Changes {
-		if change.Rule == signature.RuleNone || v.policy.Tolerated[change.Rule] || len(c.Reasons) == MaxTold {
+		if change.Rule == signature.RuleNone || !v.refuses(policy.Signature, policy.Name(change.Rule)) || len(c.Reasons) == MaxTold {
 			continue
 		}
 		c.Indication, c.SubIndication = TotalFailed, FormatFailure
@@ -169,14 +170,14 @@ func notForDocuments(c *certificate.Certificate) string {
 
 // acceptance judges algorithms, references and properties (5.2.8), and what stands in the signature though nobody signed it.
 func (v *validator) acceptance(s *signature.Signature, best time.Time) Conclusion {
-	if c := v.algorithms(s.Algorithms, best); !c.passed() {
-		if content := v.content(s); !content.IsZero() && !v.algorithms(s.Algorithms, content).passed() {
+	if c := v.algorithms(contextOf(s), s.Algorithms, best); !c.passed() {
+		if content := v.content(s); !content.IsZero() && !v.algorithms(contextOf(s), s.Algorithms, content).passed() {
 			c.SubIndication = CryptoConstraints // it was too weak already when what was signed began to exist (5.3.4)
 		}
 		return c
 	}
 	list := slices.Clone(s.Constraints)
-	if !v.policy.Strays {
+	if v.refuses(policy.Product, policy.UnsignedContent) {
 		list = append(list, Strays(s)...)
 	}
 	if len(list) > 0 {
@@ -195,12 +196,12 @@ func Strays(s *signature.Signature) []string {
 }
 
 // algorithms judges every use of an algorithm at the proven time (5.2.8).
-func (v *validator) algorithms(uses []signature.AlgorithmUse, at time.Time) Conclusion {
+func (v *validator) algorithms(c policy.Context, uses []signature.AlgorithmUse, at time.Time) Conclusion {
 	for _, u := range uses {
 		if u.Purpose == "signing-certificate" {
 			continue // a digest inside the signed attributes: who could use its weakness would have to be the signer
 		}
-		if ok, why := v.policy.Acceptable(u.Algorithm, u.KeyBits, at); !ok {
+		if ok, why := v.policy.Acceptable(c, u.Algorithm, u.KeyBits, at); !ok {
 			return indeterminate(CryptoConstraintsNoPOE, "%s (%s): %s", u.Algorithm, u.Purpose, why)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -52,12 +53,12 @@ type Signature struct {
 
 // Judge validates the document at the time. The budget bounds the effort; the conclusions depend on the other arguments
 // alone. An error means that an argument is missing, or that the budget's context ended.
-func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Document, error) {
-	if b == nil || doc == nil || ev == nil || ev.Lists == nil || policy == nil || at.IsZero() {
+func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Policy, at time.Time) (*Document, error) {
+	if b == nil || doc == nil || ev == nil || ev.Lists == nil || p == nil || at.IsZero() {
 		return nil, errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
 	}
 	at = at.UTC()
-	v := &validator{budget: b, ev: ev, policy: policy, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache),
+	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache),
 		out: &Document{Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	v.proofs(doc)
 	for _, s := range doc.Signatures {
@@ -73,7 +74,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 type validator struct {
 	budget    *budget.Budget
 	ev        *Evidence
-	policy    *Policy
+	policy    *policy.Policy
 	at        time.Time
 	existence *existence
 	parsed    *parsed
@@ -83,16 +84,17 @@ type validator struct {
 // signature validates one signature (5.3, 5.5, 5.6.3). The proofs of existence were judged before.
 func (v *validator) signature(s *signature.Signature) *Signature {
 	r := &Signature{Facts: s, BestSignatureTime: v.existence.earliest(s.Value), Level: s.Level}
+	r.Notes = v.told(s, r.BestSignatureTime)
 	signer, c := v.identify(s)
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
-		who := subject{certificate: signer, carried: carriedBy(s)}
+		who := subject{signer, carriedBy(s), contextOf(s)}
 		r.Signer, r.Chain = signer, v.x509(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
-		if why := notForDocuments(signer); why != "" && v.policy.SignerUse {
+		if why := notForDocuments(signer); why != "" && v.refuses(policy.Product, policy.SignerUse) {
 			c = c.then(func() Conclusion { return indeterminate(SigConstraintsFailure, "%s", why) })
-		} else if why != "" {
+		} else if why != "" && v.tells(policy.Product, policy.SignerUse) {
 			r.Notes = append(r.Notes, why)
 		}
 		r.Level = v.level(s, r)

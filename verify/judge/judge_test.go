@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
-	"trustcore/verify/algorithm"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/judge"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 	"trustcore/verify/xades"
@@ -26,12 +26,12 @@ const letter = `<pismo><tresc>Urząd Miasta Przykładowo zawiadamia.</tresc></pi
 type world struct {
 	ca, tsu, officer mint.Party
 	lists            *trustlist.Snapshot
-	policy           *judge.Policy
+	policy           *policy.Policy
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{ca: mint.Root(t, "CA"), policy: &judge.Policy{Name: "test", Acceptable: algorithm.Acceptable, Revocation: true, StampFreshness: judge.Inform}}
+	w := &world{ca: mint.Root(t, "CA"), policy: strictBut(t)}
 	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: mint.Day.AddDate(0, -6, 0), To: mint.Day.AddDate(0, 6, 0)})
 	w.tsu = mint.Root(t, "unused").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true, From: mint.Day.AddDate(-10, 0, 0), To: mint.Day.AddDate(10, 0, 0)})
 	since := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0), Additional: []string{mint.ForSignatures}}}
@@ -47,6 +47,23 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// strictBut is the policy strict with replacements in its file, pairs of old and new.
+func strictBut(t *testing.T, replacements ...string) *policy.Policy {
+	t.Helper()
+	source := string(policy.ShippedSource(policy.Strict))
+	for i := 0; i+1 < len(replacements); i += 2 {
+		if !strings.Contains(source, replacements[i]) {
+			t.Fatalf("%q does not stand in the policy", replacements[i])
+		}
+		source = strings.Replace(source, replacements[i], replacements[i+1], 1)
+	}
+	p, err := policy.Parse([]byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // signed is a letter of the officer with a signature time-stamp of each of the times.
@@ -129,13 +146,14 @@ func TestFreshness(t *testing.T) {
 	w := newWorld(t)
 	day := mint.Day
 	old := w.ca.CRL(t, day.AddDate(0, -2, 0), nil)
-	for level, want := range map[judge.Level]string{judge.Fail: "INDETERMINATE TRY_LATER", judge.Inform: "TOTAL-PASSED", judge.Ignore: "TOTAL-PASSED"} {
-		w.policy.Freshness = level
+	for level, want := range map[policy.Level]string{policy.Fail: "INDETERMINATE TRY_LATER", policy.Warn: "TOTAL-PASSED", policy.Ignore: "TOTAL-PASSED"} {
+		of := []string{"RevocationFreshnessNextUpdate: FAIL", "RevocationFreshnessNextUpdate: " + level.String()}
+		w.policy = strictBut(t, slices.Concat(of, of, of, of)...) // of signatures and counter-signatures, signers and authorities
 		s := w.judge(t, w.signed(t, day), day.Add(time.Hour), old).Signatures[0]
 		wants(t, s.Conclusion, want)
 		told := slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "nextUpdate has passed") })
-		if told != (level == judge.Inform) {
-			t.Errorf("level %d: notes %q", level, s.Notes)
+		if told != (level == policy.Warn) {
+			t.Errorf("level %s: notes %q", level, s.Notes)
 		}
 	}
 	w.policy.Freshness = judge.Ignore
@@ -147,11 +165,10 @@ func TestFreshness(t *testing.T) {
 // TestKeyOfTheSigner: the strength of the signer's own key is the signature's, and comes after its certificate's (5.2.8).
 func TestKeyOfTheSigner(t *testing.T) {
 	w := newWorld(t)
-	public, err := parsed(t, w.officer).Key()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.policy.Acceptable = func(name string, _ int, _ time.Time) (bool, string) { return name != public.Name(), "weak" }
+	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, RSA: true, From: mint.Day.AddDate(0, -6, 0), To: mint.Day.AddDate(0, 6, 0)})
+	w.policy = strictBut(t, "SignatureConstraints:\n  BasicSignatureConstraints:\n",
+		"SignatureConstraints:\n  BasicSignatureConstraints:\n    Cryptographic: {Digests: {SHA256: no end}, Keys: {RSA: {2048: no end}}}\n",
+		"1900: 2029-01-01, 3000: 2029-01-01", "1900: 2020-01-01, 3000: 2029-01-01")
 	crl := w.ca.CRL(t, mint.Day.AddDate(0, 5, 0), nil)
 	wants(t, w.judge(t, w.signed(t), mint.Day.AddDate(1, 0, 0), crl).Signatures[0].Conclusion, "INDETERMINATE OUT_OF_BOUNDS_NOT_REVOKED")
 	wants(t, w.judge(t, w.signed(t), mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)).Signatures[0].Conclusion, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
@@ -290,9 +307,7 @@ func TestEvidenceRecords(t *testing.T) {
 func TestRenewalIsInTime(t *testing.T) {
 	w := newWorld(t)
 	day, end := mint.Day, mint.Day.AddDate(0, 2, 0)
-	w.policy.Acceptable = func(name string, _ int, at time.Time) (bool, string) {
-		return name != "SHA-224" || !at.After(end), "weak"
-	}
+	w.policy = strictBut(t, "SHA224: 2029-01-01", "SHA224: "+end.Format(time.DateOnly))
 	for months, want := range map[int]string{1: "TOTAL-PASSED", 3: "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE"} {
 		doc := w.signed(t, day, day.AddDate(0, months, 0))
 		s := doc.Signatures[0]

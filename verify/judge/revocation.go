@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 )
 
@@ -81,5 +82,5 @@ func (v *validator) revocationRule(d *validationData, at time.Time, freshness Le
 // acceptable judges an algorithm that evidence rests on at the time at which the evidence is proven to have existed
 // (EN 319 102-1 5.5.4).
 func (v *validator) acceptable(u revocation.Use) (bool, string) {
-	return v.policy.Acceptable(u.Algorithm, u.Bits, v.existence.earliest(u.Object))
+	return v.policy.Acceptable(policy.Revocation, u.Algorithm, u.Bits, v.existence.earliest(u.Object))
 }

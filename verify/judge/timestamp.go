@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
@@ -97,13 +98,13 @@ func (v *validator) timestamp(p proof) *Timestamp {
 		return r
 	}
 	proven := v.existence.earliest(token(t))
-	who := subject{r.Unit, p.carried(), true}
+	who := subject{r.Unit, p.carried(), policy.Timestamp}
 	chain := v.x509(who, proven)
-	r.covered, r.Notes = chain.Covered, chain.Notes
+	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)
 	if r.Conclusion = v.proven(who, chain, proven, true); r.passed() {
 		r.Service, r.Conclusion = v.stampService(chain, t.Time)
 	}
-	r.Conclusion = r.then(func() Conclusion { return v.algorithms(t.Algorithms, proven) })
+	r.Conclusion = r.then(func() Conclusion { return v.algorithms(policy.Timestamp, t.Algorithms, proven) })
 	return r
 }
 
@@ -111,7 +112,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 // nothing, and counts for the form of a level all the same.
 func (v *validator) knownUnit(p proof) bool {
 	c, read := v.signer(p.stamp.Signer, "")
-	return read.passed() && p.stamp.Type == signature.SignatureTimestamp && v.x509(subject{c, p.carried(), true}, v.at).Covered
+	return read.passed() && p.stamp.Type == signature.SignatureTimestamp && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.
@@ -129,9 +130,9 @@ func (v *validator) unit(t *signature.Timestamp) (*certificate.Certificate, Conc
 		return nil, c
 	case t.Binding == signature.BindingMismatch:
 		return nil, indeterminate(NoSigningCertificateFound, "the time-stamp names another certificate than the one whose key made it")
-	case t.Binding == signature.BindingAbsent && !v.policy.LooseStamps:
+	case t.Binding == signature.BindingAbsent && v.refuses(policy.Timestamp, policy.SigningCertificatePresent):
 		return unit, indeterminate(SigConstraintsFailure, "the time-stamp does not bind the certificate of its unit by a signed attribute (RFC 3161, 2.4.2)")
-	case len(t.Demands) > 0 && !v.policy.LooseStamps:
+	case len(t.Demands) > 0 && v.refuses(policy.Timestamp, policy.TSAGeneralNameContentMatch):
 		return unit, Conclusion{Indeterminate, SigConstraintsFailure, slices.Clone(t.Demands)}
 	}
 	return unit, v.imprint(t).then(func() Conclusion { return v.dated(t, unit) })
@@ -169,7 +170,7 @@ func (v *validator) dated(t *signature.Timestamp, unit *certificate.Certificate)
 // for a service as what it is: where the chain rests on a list, one that issues certificates proves no age.
 func (v *validator) stampService(chain *Chain, at time.Time) (trustlist.Stamping, Conclusion) {
 	listed, service := v.ev.Lists.TimeStamping(chain.Certificates(), at)
-	if listed && service == trustlist.NoStamping && !v.policy.LooseStamps {
+	if listed && service == trustlist.NoStamping && v.refuses(policy.Product, policy.TimestampServiceListed) {
 		return service, indeterminate(ChainConstraintsFailure, "no time-stamping service of the trusted lists stands behind the unit on %s", at.UTC().Format(time.RFC3339))
 	}
 	return service, passed()

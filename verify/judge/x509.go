@@ -8,6 +8,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
 )
@@ -28,7 +29,7 @@ type Chain struct {
 type subject struct {
 	certificate *certificate.Certificate
 	carried     carried
-	unit        bool // a time-stamping unit
+	context     policy.Context // of what is signed
 }
 
 // x509 validates the certificate's path at a time (EN 319 102-1 5.2.6): every certificate must have been valid then, and
@@ -38,19 +39,15 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	data := v.validationData(s.carried)
 	request := path.Request{
 		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
-		Algorithm: v.policy.Acceptable, DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
+		Algorithm: v.ofPath(s.context), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
 	}
-	freshness := v.policy.Freshness
-	if s.unit {
-		freshness = v.policy.StampFreshness
+	if s.context == policy.Timestamp {
 		request.Purposes, request.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
-		if v.policy.LooseStamps {
+		if !v.refuses(policy.Product, policy.TimestampUnitPurposeAlone) {
 			request.PurposeRule = path.PurposeStated
 		}
 	}
-	if v.policy.Revocation {
-		request.Revocation = v.revocationRule(data, request.Time, freshness)
-	}
+	request.Revocation = v.revocationRule(data, request.Time, v.freshness(s.context))
 	x := &x509{validator: v, data: data, request: request, result: path.Validate(v.budget.Context(), request)}
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
 	if x.result.Valid {
@@ -229,7 +226,7 @@ func (x *x509) status(d *validationData, i int) revocation.Result {
 	if x.budget.Work(evidenceCost*int64(1+len(d.responses)+len(d.crls))) != nil {
 		return revocation.Result{}
 	}
-	if !x.policy.Revocation || r.Chain[i].ShortTerm() {
+	if r.Chain[i].ShortTerm() {
 		return revocation.Result{Status: revocation.Good}
 	}
 	if i < len(r.Revocation) && r.Revocation[i].Named && len(x.ev.CRLs)+len(x.ev.OCSPs) == 0 {

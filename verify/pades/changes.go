@@ -7,6 +7,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/pdf"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -147,6 +148,9 @@ func (l *limits) judge(c pdf.Change) signature.Change {
 		v = meanings[pdf.ChangeOther]
 	}
 	out := signature.Change{Kind: v.kind, Revision: c.Revision + 1, Page: c.Page, What: c.What, Rule: v.rule}
+	if c.Named != "" {
+		out.What += ": " + prose.Name(c.Named)
+	}
 	if c.Object.Number != 0 {
 		out.Object = fmt.Sprintf("%d %d", c.Object.Number, c.Object.Generation)
 	}

@@ -680,7 +680,7 @@ func TestWordsOfTheStructure(t *testing.T) {
 	} {
 		s := first(t, update{objects: row.draft}.append(signed))
 		found := slices.ContainsFunc(s.Changes, func(c signature.Change) bool {
-			return c.Rule == row.rule && (c.What == row.what || row.what == "" && strings.Contains(c.What, "StructTreeRoot"))
+			return c.Rule == row.rule && (c.What == row.what || row.what == "" && strings.Contains(c.What, "“StructTreeRoot”"))
 		})
 		if !found || row.rule == "" && whys(s) != "" {
 			t.Errorf("%s: %v, want %q", name, s.Changes, row.what)

@@ -190,8 +190,14 @@ func (o office) signDraft(t testing.TB, d draft, reference string) []byte {
 // signUpdate appends an update that holds a signature dictionary and signs it.
 func (o office) signUpdate(t testing.TB, file []byte, u update, number int, reference string) []byte {
 	t.Helper()
+	return o.signPrepared(t, file, u, number, approval+reference)
+}
+
+// signPrepared is signUpdate for a dictionary with the given keys.
+func (o office) signPrepared(t testing.TB, file []byte, u update, number int, keys string) []byte {
+	t.Helper()
 	const hole = 1200
-	out, start, end := u.prepare(file, number, approval+reference, hole)
+	out, start, end := u.prepare(file, number, keys, hole)
 	h := sha256.New()
 	h.Write(out[:start])
 	h.Write(out[end:])

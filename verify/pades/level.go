@@ -1,6 +1,8 @@
 package pades
 
 import (
+	"slices"
+
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
 	"trustcore/verify/signature"
@@ -14,7 +16,7 @@ func (r *reader) level(d *dictionary) {
 		return
 	}
 	switch {
-	case d.SubFilter == pdf.SubFilterCAdES && bound(d.info):
+	case d.SubFilter == pdf.SubFilterCAdES && bound(d.info) && !d.committed():
 		s.Format, s.Level = signature.PAdES, r.padesLevel(d)
 	case (d.SubFilter == pdf.SubFilterPKCS7 || d.SubFilter == pdf.SubFilterPKCS7SHA) && d.isPKCS7():
 		s.Format, s.Level = signature.CMS, r.pkcs7Level(d)
@@ -26,6 +28,12 @@ func (r *reader) level(d *dictionary) {
 // bound tells whether a signing-certificate attribute is there.
 func bound(si *cms.SignerInfo) bool {
 	return si.Signed(cms.OIDSigningCertificate) != nil || si.Signed(cms.OIDSigningCertificateV2) != nil
+}
+
+// committed tells of a signature that gives its reason twice: in the dictionary, and as a commitment of the CMS. Neither
+// EN 319 142-1 6.3, requirement d, nor EN 319 142-2 5.3, requirement e, has a level for that.
+func (d *dictionary) committed() bool {
+	return d.Reason != "" && d.info.Signed(cms.OIDCommitmentType) != nil
 }
 
 // isPKCS7 tells whether the CMS is as ISO 32000-1 12.8.3.3 wants it: detached with signed attributes,
@@ -42,7 +50,7 @@ func (r *reader) padesLevel(d *dictionary) string {
 		switch {
 		case r.file.SecurityStore() != nil:
 			return "LTV"
-		case d.info.Signed(cms.OIDSignaturePolicy) != nil:
+		case d.info.Signed(cms.OIDSignaturePolicy) != nil && d.Reason == "": // EN 319 142-2 5.4
 			return "EPES"
 		}
 		return "BES"
@@ -50,7 +58,7 @@ func (r *reader) padesLevel(d *dictionary) string {
 	switch {
 	case !d.stamped():
 		return "B-B"
-	case !d.evident:
+	case !d.evident || !d.proved():
 		return "B-T"
 	case r.archived(d):
 		return "B-LTA"
@@ -63,14 +71,15 @@ func (d *dictionary) baseline() bool {
 	v1, v2 := d.info.Signed(cms.OIDSigningCertificate), d.info.Signed(cms.OIDSigningCertificateV2)
 	return len(d.cms.Certificates) > 0 && !d.Time.IsZero() && (v1 == nil) != (v2 == nil) &&
 		d.info.Signed(cms.OIDMessageDigest) != nil && d.info.Signed(cms.OIDSigningTime) == nil &&
-		!d.cms.Content.Present && d.info.ContentType() == cms.OIDData
+		!d.cms.Content.Present && d.info.ContentType() == cms.OIDData &&
+		(d.Reason == "" || d.info.Signed(cms.OIDSignaturePolicy) == nil)
 }
 
 func (r *reader) pkcs7Level(d *dictionary) string {
 	switch {
 	case !d.stamped():
 		return "B"
-	case !d.evident:
+	case !d.evident || !d.proved():
 		return "T"
 	case r.archived(d):
 		return "LTA"
@@ -86,6 +95,14 @@ func (d *dictionary) stamped() bool {
 		}
 	}
 	return false
+}
+
+// proved tells that no time-stamp of the signature is broken: what such a one carries is evidence of nothing, and what
+// the signature needs to be validated later is not all there.
+func (d *dictionary) proved() bool {
+	return !slices.ContainsFunc(d.signed.Timestamps, func(t *signature.Timestamp) bool {
+		return t.Type == signature.SignatureTimestamp && !(t.Intact && t.Found && t.Imprint)
+	})
 }
 
 // archived tells whether a document time-stamp covers the signature together with a security store.

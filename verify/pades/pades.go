@@ -14,6 +14,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/timestamp"
 )
@@ -22,10 +23,26 @@ import (
 // file and a public-key operation.
 const maxSignatures = 256
 
-// Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file
-// cannot be read as a PDF.
-func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
-	file, err := pdf.OpenWithin(b, data)
+// Option says how a file is to be read.
+type Option func(*options)
+
+type options struct{ passwords []string }
+
+// Password opens a document that is encrypted, as its user's or its owner's. Others are tried as well, the empty one
+// first.
+func Password(text string) Option {
+	return func(o *options) { o.passwords = append(o.passwords, text) }
+}
+
+// Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file cannot be read as a
+// PDF, or wraps pdf.ErrPassword where it is encrypted and cannot be opened at all. Where it can be opened but not
+// deciphered, its signatures are read, its names and evidence are not, and what came after a signature is unchecked.
+func Open(b *budget.Budget, data []byte, opts ...Option) (*signature.Document, error) {
+	var o options
+	for _, option := range opts {
+		option(&o)
+	}
+	file, err := pdf.OpenWithin(b, data, o.passwords...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +71,7 @@ func Open(b *budget.Budget, data []byte) (*signature.Document, error) {
 		r.changes(d)
 		doc.Signatures = append(doc.Signatures, d.signed)
 	}
+	r.sealed(doc)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
@@ -88,6 +106,17 @@ type dictionary struct {
 	evident bool             // the store of the document holds revocation data for the signer
 }
 
+// sealed tells what of an encrypted document could not be read.
+func (r *reader) sealed(doc *signature.Document) {
+	if !r.file.Sealed() {
+		return
+	}
+	doc.Notes = append(doc.Notes, "the document is encrypted and opens only with a password: what it says is not shown")
+	if r.file.Lost() {
+		doc.Unchecked = "the document is encrypted and opens only with a password: it may hold more signatures"
+	}
+}
+
 // collect lists the signature dictionaries once each, oldest revision first.
 func (r *reader) collect(fields []pdf.Field) error {
 	seen := map[*pdf.Signature]*dictionary{}
@@ -118,7 +147,7 @@ func (r *reader) names() {
 		if d.field == "" {
 			continue // of a document that cannot be deciphered, or without a name at all
 		}
-		problem := fmt.Sprintf("two fields have the same full name %q", d.field)
+		problem := "two fields have the same full name " + prose.Name(d.field)
 		switch {
 		case !taken[d.field]:
 		case d.signed != nil:
@@ -165,20 +194,23 @@ func (r *reader) describe(d *dictionary) {
 	s := d.signed
 	s.ID = r.unique(s.ID)
 	s.Structure = append(s.Structure, d.Problems...)
-	if !d.Time.IsZero() {
+	switch {
+	case !d.Time.IsZero():
 		s.SigningTime = d.Time // M is the claimed time; PAdES forbids the CMS attribute (EN 319 142-1 6.3)
+	case d.Dict["M"] != nil && !r.file.Sealed():
+		s.Notes = append(s.Notes, "the claimed time of the dictionary cannot be read: "+prose.Name(r.file.Text(d.Dict["M"])))
 	}
 	if d.Type != "" && d.Type != "Sig" {
-		s.Structure = append(s.Structure, fmt.Sprintf("the signature dictionary is of type %s", d.Type))
+		s.Structure = append(s.Structure, "the signature dictionary is of type "+prose.Name(string(d.Type)))
 	}
 	for _, p := range r.file.Problems() {
-		s.Notes = append(s.Notes, "PDF: "+p)
+		s.Notes = append(s.Notes, "PDF: "+prose.Text(p))
 	}
 	if d.Reason != "" {
-		s.Notes = append(s.Notes, "reason: "+d.Reason)
+		s.Notes = append(s.Notes, "reason: "+prose.Name(d.Reason))
 	}
 	if d.Location != "" {
-		s.Notes = append(s.Notes, "location: "+d.Location)
+		s.Notes = append(s.Notes, "location: "+prose.Name(d.Location))
 	}
 }
 

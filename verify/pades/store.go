@@ -2,6 +2,8 @@ package pades
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/pdf"
@@ -10,7 +12,16 @@ import (
 )
 
 // evidence is what a security store holds at one revision: for all signatures, and for one by its VRI.
-type evidence struct{ certificates, crls, ocsps [][]byte }
+type evidence struct {
+	certificates, crls, ocsps [][]byte
+	stamps                    []vriStamp
+}
+
+// vriStamp is the time-stamp token of the VRI dictionary with a key.
+type vriStamp struct {
+	key   string
+	token []byte
+}
 
 // storeAt reads the security store as it was at the end of a revision, flattened: what it holds for one
 // signature serves the others just as well.
@@ -61,10 +72,15 @@ func (e *evidence) add(s *pdf.SecurityStore, seen map[*byte]bool) {
 	add(&e.certificates, s.Certificates)
 	add(&e.crls, s.CRLs)
 	add(&e.ocsps, s.OCSPs)
-	for _, v := range s.VRI {
+	for _, key := range slices.Sorted(maps.Keys(s.VRI)) {
+		v := s.VRI[key]
 		add(&e.certificates, v.Certificates)
 		add(&e.crls, v.CRLs)
 		add(&e.ocsps, v.OCSPs)
+		if len(v.Timestamp) > 0 && !seen[&v.Timestamp[0]] {
+			seen[&v.Timestamp[0]] = true
+			e.stamps = append(e.stamps, vriStamp{key, v.Timestamp})
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ func (r *reader) coverage() {
 			d.evident = known.about(r.budget, d.signed.Signer)
 			covered.signature(d.signed)
 			all.give(r.budget, d.signed)
+			r.vriTimestamps(d)
 		case d.token != nil:
 			if d.Revision >= 0 {
 				covered.evidence(r.storeAt(d.Revision))
@@ -104,7 +105,12 @@ func (c *cover) objects(lists ...[][]byte) {
 	}
 }
 
-func (c *cover) evidence(e evidence) { c.objects(e.certificates, e.crls, e.ocsps) }
+func (c *cover) evidence(e evidence) {
+	c.objects(e.certificates, e.crls, e.ocsps)
+	for _, s := range e.stamps {
+		c.objects([][]byte{s.token})
+	}
+}
 
 // signature adds a signature as its CMS holds it, before it is given the store.
 func (c *cover) signature(s *signature.Signature) {

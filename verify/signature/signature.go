@@ -117,6 +117,9 @@ type Reference struct {
 	Type   string // "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature", "message-digest", "byte-range", "object"
 	Found  bool   // the data could be found
 	Intact bool   // the digest matches; false when not found
+	// Optional is true where the data are not found and need not be: an entry of a ds:Manifest, which XML Signature 1.1,
+	// 5.1 leaves to the application. It is no part of what is covered.
+	Optional bool
 	// Unchecked says why a digest could not be computed, such as a transform that is not supported, or "". The
 	// data may be what was signed: nobody is accused of a change.
 	Unchecked string
@@ -276,10 +279,10 @@ type Document struct {
 	Unchecked string
 }
 
-// ReferencesIntact is true when the signature has references and every one was found and matches.
+// ReferencesIntact is true when the signature has references and every one that is not Optional was found and matches.
 func (s *Signature) ReferencesIntact() bool {
 	for _, r := range s.References {
-		if !r.Intact {
+		if !r.Intact && !r.Optional {
 			return false
 		}
 	}

@@ -1,24 +1,26 @@
 package xades
 
 import (
+	"errors"
 	"net/url"
 	"path"
 	"strings"
 
 	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
 )
 
 // exact resolves the names of files: relative URIs, perhaps with percent-encoding.
 func exact(files []signature.Detached) xmldsig.Resolver {
-	byName := make(map[string][]byte, len(files))
+	byName := make(map[string]signature.Detached, len(files))
 	for _, f := range files {
-		byName[f.Name] = f.Content
+		byName[f.Name] = f
 	}
 	return func(name string) ([]byte, error) {
 		for _, candidate := range spellings(name) {
-			if content, ok := byName[candidate]; ok {
-				return content, nil
+			if f, ok := byName[candidate]; ok {
+				return content(f)
 			}
 		}
 		return nil, xmldsig.ErrNotFound
@@ -29,22 +31,36 @@ func exact(files []signature.Detached) xmldsig.Resolver {
 func lenient(files []signature.Detached) xmldsig.Resolver {
 	byName := exact(files)
 	return func(name string) ([]byte, error) {
-		if content, err := byName(name); err == nil {
-			return content, nil
+		if octets, err := byName(name); !errors.Is(err, xmldsig.ErrNotFound) {
+			return octets, err
 		}
 		for _, candidate := range spellings(name) {
 			base := path.Base(candidate)
 			for _, f := range files {
 				if path.Base(f.Name) == base {
-					return f.Content, nil
+					return content(f)
 				}
 			}
 		}
 		if len(files) == 1 {
-			return files[0].Content, nil
+			return content(files[0])
 		}
 		return nil, xmldsig.ErrNotFound
 	}
+}
+
+// content gives the octets of a file, or the digests that were handed in for them.
+func content(f signature.Detached) ([]byte, error) {
+	if f.Content != nil || len(f.Digests) == 0 {
+		return f.Content, nil
+	}
+	return nil, xmldsig.DigestOnly(func(method string) []byte {
+		h, err := algorithm.HashByURI(method)
+		if err != nil {
+			return nil
+		}
+		return f.Digests[h.Name()]
+	})
 }
 
 // spellings are the names that a URI may mean, the likeliest first.

@@ -2,6 +2,7 @@ package xades
 
 import (
 	"encoding/asn1"
+	"slices"
 
 	"trustcore/internal/xmldsig"
 )
@@ -12,7 +13,7 @@ const maxEvidence = 1024 // certificates, CRLs or OCSP answers of one signature;
 // trusted, so it does not matter what is signed.
 func (s *signed) evidence() {
 	if k := s.xml.KeyInfo; k != nil {
-		for _, x := range k.X509 {
+		for _, x := range slices.Concat(k.X509, k.Retrieved) {
 			s.facts.Certificates = append(s.facts.Certificates, x.Certificates...)
 			s.facts.CRLs = append(s.facts.CRLs, x.CRLs...)
 		}

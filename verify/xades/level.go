@@ -1,6 +1,7 @@
 package xades
 
 import (
+	"bytes"
 	"slices"
 
 	"trustcore/internal/xmldsig"
@@ -8,19 +9,77 @@ import (
 )
 
 // level names the level by the properties that are there, as the tables of EN 319 132-1 (baseline: B-B, B-T, B-LT,
-// B-LTA) and EN 319 132-2 and TS 101 903 (BES, EPES, T, C, X, XL, A) define them. It says nothing about whether they
-// are valid.
+// B-LTA) and EN 319 132-2 and TS 101 903 (BES, EPES, T, C, X, XL, A) define them, and with the minimal requirements that
+// DSS has. Whether time-stamps and evidence are valid, and serve for all, is not said.
 func (s *signed) level() string {
 	if s.facts.Format != signature.XAdES || !s.formatsResolve() || !s.bindsSigner() {
 		s.facts.Format = signature.XMLDSig
 		return ""
 	}
-	if s.baseline() {
-		if level := s.baselineLevel(); level != "" {
-			return level
+	baseline := s.baseline()
+	switch {
+	case !s.timely() && baseline:
+		return "B-B"
+	case !s.timely() && s.props.child("SignaturePolicyIdentifier") != (xmldsig.Node{}):
+		return "EPES"
+	case !s.timely():
+		return "BES"
+	}
+	baseline = baseline && s.singleTokens()
+	if level := s.longTermLevel(baseline); level != "" {
+		return level
+	}
+	if baseline {
+		return "B-T"
+	}
+	return "T"
+}
+
+// timely tells whether there is a time-stamp on the signature, and none later than the end of the signer's certificate
+// (EN 319 132-1, 6.3 (o)).
+func (s *signed) timely() bool {
+	some := false
+	for _, t := range s.stamps {
+		if t.fact.Type != signature.SignatureTimestamp || t.fact.Time.IsZero() {
+			continue
+		}
+		if some = true; !s.notAfter.IsZero() && t.fact.Time.After(s.notAfter) {
+			return false
 		}
 	}
-	return s.extendedLevel()
+	return some
+}
+
+// longTermLevel is a level with evidence or references to it, or "".
+func (s *signed) longTermLevel(baseline bool) string {
+	archived := s.has("ArchiveTimeStamp")
+	if s.hasRevocation() && baseline && s.baselineEvidence() {
+		switch {
+		case s.has("SealingEvidenceRecords"):
+			return "ERS"
+		case archived:
+			return "B-LTA"
+		}
+		return "B-LT"
+	}
+	values := s.has("CertificateValues") && s.has("RevocationValues")
+	references := s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2") && s.has("CompleteRevocationRefs")
+	stamped := s.has("SigAndRefsTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStamp", "RefsOnlyTimeStampV2")
+	switch {
+	case values && s.has("SealingEvidenceRecords"):
+		return "ERS"
+	case values && archived:
+		return "A"
+	case values && !references:
+		return "LT"
+	case !references:
+		return ""
+	case stamped && values:
+		return "XL"
+	case stamped:
+		return "X"
+	}
+	return "C"
 }
 
 // bindsSigner tells whether a signed property, or a signed ds:KeyInfo, names the signer's certificate: without that it
@@ -30,32 +89,52 @@ func (s *signed) bindsSigner() bool {
 	return named || s.facts.Binding == signature.BindingMatches || !s.props.covered
 }
 
-// has tells whether an unsigned property is there, in the namespace of the version or those of later additions.
-func (s *signed) has(locals ...string) bool {
+// count returns how many of the unsigned properties are there, in the namespace of the version or those of later
+// additions.
+func (s *signed) count(locals ...string) int {
+	n := 0
 	for e := range s.props.unsigned.Elements() {
-		if e.Space() != s.props.space && e.Space() != ns141 && e.Space() != ns19132 {
-			continue
-		}
-		for _, local := range locals {
-			if e.Local() == local {
-				return true
-			}
+		if space := e.Space(); (space == s.props.space || space == ns141 || space == ns19132) && slices.Contains(locals, e.Local()) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
-// baseline is the B-B row of EN 319 132-1, table 2.
+func (s *signed) has(locals ...string) bool { return s.count(locals...) > 0 }
+
+// baseline is the B-B row of EN 319 132-1, table 2, with its requirements (a), (i) and (k).
 func (s *signed) baseline() bool {
 	p := &s.props
-	if p.space == ns111 || !s.referencesProperties() || s.xml.KeyInfo == nil || !s.inKeyInfo() {
+	if p.space == ns111 || len(s.xml.References) < 2 || !s.referencesProperties() || !s.inKeyInfo() {
 		return false
 	}
-	has := func(local string) bool { return !p.signed.Path(p.space, "SignedSignatureProperties", local).IsZero() }
-	if !has("SigningTime") || has("SigningCertificate") == has("SigningCertificateV2") {
+	count := func(locals ...string) int {
+		n := 0
+		for e := range p.signed.Child(p.space, "SignedSignatureProperties").Elements() {
+			if e.Space() == p.space && slices.Contains(locals, e.Local()) {
+				n++
+			}
+		}
+		return n
+	}
+	switch {
+	case count("SigningTime") != 1 || count("SigningCertificate", "SigningCertificateV2") != 1,
+		count("SignerRole", "SignerRoleV2") > 1, count("SignatureProductionPlace", "SignatureProductionPlaceV2") > 1,
+		count("SignaturePolicyIdentifier") > 1, s.count("SignaturePolicyStore") > 1, s.namesByURI():
 		return false
 	}
 	return s.parent != nil || s.formatsGiven()
+}
+
+// namesByURI tells whether SigningCertificateV2 says where a certificate lies.
+func (s *signed) namesByURI() bool {
+	for _, cert := range s.props.child("SigningCertificateV2").All(s.props.space, "Cert") {
+		if _, ok := cert.Attr("", "URI"); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // referencesProperties tells whether a reference covers the signed properties, or says it does.
@@ -66,10 +145,14 @@ func (s *signed) referencesProperties() bool {
 	return slices.ContainsFunc(s.xml.References, func(r *xmldsig.Reference) bool { return typesSignedProperties[r.Type] })
 }
 
-// inKeyInfo tells whether ds:KeyInfo holds a certificate.
+// inKeyInfo tells whether ds:KeyInfo holds the signer's certificate. One that neither verifies the value nor is named by
+// the property is nobody's.
 func (s *signed) inKeyInfo() bool {
+	if s.xml.KeyInfo == nil || s.facts.Signer == nil || s.facts.Binding == signature.BindingMismatch && !s.facts.Intact {
+		return false
+	}
 	for _, x := range s.xml.KeyInfo.X509 {
-		if len(x.Certificates) > 0 {
+		if slices.ContainsFunc(x.Certificates, func(der []byte) bool { return bytes.Equal(der, s.facts.Signer) }) {
 			return true
 		}
 	}
@@ -116,23 +199,16 @@ func (s *signed) formatsGiven() bool {
 	return true
 }
 
-// baselineLevel is "" where properties that the baseline excludes make it an extended signature.
-func (s *signed) baselineLevel() string {
-	switch {
-	case !s.has("SignatureTimeStamp"):
-		return "B-B"
-	case s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefs",
-		"AttributeCertificateRefsV2", "AttributeRevocationRefs", "SigAndRefsTimeStamp", "SigAndRefsTimeStampV2",
-		"RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"), !s.singleTokens():
-		return ""
-	case !s.hasRevocation():
-		return "B-T"
-	case s.has("SealingEvidenceRecords"):
-		return "ERS"
-	case !s.has("ArchiveTimeStamp"):
-		return "B-LT"
+// baselineEvidence tells whether the unsigned properties are those that the B-LT row of EN 319 132-1, table 2 allows.
+func (s *signed) baselineEvidence() bool {
+	for _, once := range [...]string{"CertificateValues", "RevocationValues", "AttrAuthoritiesCertValues", "AttributeRevocationValues"} {
+		if s.count(once) > 1 {
+			return false
+		}
 	}
-	return "B-LTA"
+	return !s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefs",
+		"AttributeCertificateRefsV2", "AttributeRevocationRefs", "SigAndRefsTimeStamp", "SigAndRefsTimeStampV2",
+		"RefsOnlyTimeStamp", "RefsOnlyTimeStampV2")
 }
 
 // hasRevocation tells whether revocation data travel in the unsigned properties.
@@ -153,28 +229,4 @@ func (s *signed) singleTokens() bool {
 		}
 	}
 	return true
-}
-
-// extendedLevel is the highest level of the older tables whose properties are there.
-func (s *signed) extendedLevel() string {
-	certRefs := s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2")
-	refs := certRefs && s.has("CompleteRevocationRefs")
-	switch {
-	case !s.has("SignatureTimeStamp"):
-		if s.props.child("SignaturePolicyIdentifier") != (xmldsig.Node{}) {
-			return "EPES"
-		}
-		return "BES"
-	case !refs && s.has("CertificateValues") && s.has("RevocationValues"):
-		return "LT"
-	case !refs:
-		return "T"
-	case !s.has("SigAndRefsTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStamp", "RefsOnlyTimeStampV2"):
-		return "C"
-	case !s.has("CertificateValues") || !s.has("RevocationValues"):
-		return "X"
-	case !s.has("ArchiveTimeStamp"):
-		return "XL"
-	}
-	return "A"
 }

@@ -2,7 +2,6 @@ package xades
 
 import (
 	"strings"
-	"time"
 
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/signature"
@@ -102,7 +101,7 @@ func (s *signed) checkPropertyReferences() {
 		p.covered = p.covered || covers
 		p.typed = p.typed || covers && typed
 		if typed && !covers && out.Found && !out.External && !(p.signed.IsZero() && s.isForeignProperties(out.Target)) {
-			s.structure("the reference to the signed properties names %s, which is not those of the signature", out.Target.Place())
+			s.constraint("the reference to the signed properties names %s, which is not those of the signature", out.Target.Place())
 		}
 	}
 }
@@ -133,11 +132,7 @@ func (s *signed) checkTarget() {
 func (s *signed) readSigned() {
 	p := &s.props
 	if e := p.child("SigningTime"); !e.IsZero() {
-		at, err := parseDateTime(e.Text())
-		if err != nil {
-			s.structure("SigningTime %q is not a date and time", e.Text())
-		}
-		s.facts.SigningTime = at
+		s.readSigningTime(e.Text())
 	}
 	s.readPolicy(p.child("SignaturePolicyIdentifier"))
 	role := p.child("SignerRole")
@@ -145,6 +140,21 @@ func (s *signed) readSigned() {
 		role = p.child("SignerRoleV2")
 	}
 	s.readRoles(role.Child(p.space, "ClaimedRoles"))
+}
+
+func (s *signed) readSigningTime(text string) {
+	at, zone, err := parseDateTime(text)
+	switch {
+	case err != nil:
+		s.structure("SigningTime %q: %v", text, err)
+	case at.Year() < 1 || at.Year() > 9999: // RFC 3339, in which times are told, has no others
+		s.note("SigningTime %q lies beyond the years that can be told", text)
+	default:
+		s.facts.SigningTime = at
+		if !zone {
+			s.note("SigningTime %q names no time zone: it is taken as UTC", text)
+		}
+	}
 }
 
 func (s *signed) readPolicy(e xmldsig.Node) {
@@ -164,29 +174,4 @@ func (s *signed) readPolicy(e xmldsig.Node) {
 		}
 		s.facts.PolicyOID = id
 	}
-}
-
-// parseDateTime reads xs:dateTime; without a time zone UTC is meant. The hour 24 is the next day's first moment (XML
-// Schema part 2, 3.2.7.1).
-func parseDateTime(text string) (time.Time, error) {
-	text = strings.Trim(text, " \t\r\n")
-	day, clock, _ := strings.Cut(text, "T")
-	clock, late := strings.CutPrefix(clock, "24:00:00")
-	if late {
-		if fraction := strings.TrimLeft(strings.TrimPrefix(clock, "."), "0"); strings.HasPrefix(clock, ".") {
-			clock = fraction
-		}
-		text = day + "T00:00:00" + clock
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		at, err = time.Parse("2006-01-02T15:04:05.999999999", text)
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	if late {
-		at = at.AddDate(0, 0, 1)
-	}
-	return at.UTC(), nil
 }

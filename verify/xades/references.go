@@ -71,18 +71,18 @@ func (s *signed) checkManifest(m xmldsig.Node) {
 	}
 }
 
-// check digests one reference and records the outcome. An entry of a manifest whose data are not at hand is left
-// out: what to do with it is the application's matter (XML Signature 1.1, 5.1).
+// check digests one reference and records the outcome. An entry of a manifest whose data are not at hand is a matter of
+// the application (XML Signature 1.1, 5.1).
 func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	c := s.digest(r)
 	c.kind, c.fact = kind, len(s.facts.References)
 	s.tell(&c)
-	if kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous) {
-		s.note("the manifest's entry %q is not at hand: it is not part of what is signed here", r.URI)
-		return c
+	optional := kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
+	if r.DigestValue == nil {
+		s.note("the digest of the reference %q is no base64", r.URI)
 	}
 	s.facts.References = append(s.facts.References, signature.Reference{
-		Name: r.URI, Type: kind, Found: c.out.Found, Intact: c.out.Intact, Unchecked: c.unchecked(),
+		Name: r.URI, Type: kind, Found: c.out.Found, Intact: c.out.Intact, Optional: optional, Unchecked: c.unchecked(),
 	})
 	s.checked = append(s.checked, c)
 	return c
@@ -106,7 +106,8 @@ func (s *signed) tell(c *checked) {
 	}
 	if why := s.misnamed(c.kind, c.out); why != "" {
 		s.note("the reference %q names %s, %s", c.ref.URI, c.out.Target.Place(), why)
-		c.out.Found, c.out.Intact, c.out.Nodes = false, false, xmldsig.NodeSet{}
+		// What a counter-signature is about is there: it is another signature's value.
+		c.out.Found, c.out.Intact, c.out.Nodes = c.kind == "counter-signature", false, xmldsig.NodeSet{}
 	}
 	name := c.ref.DigestMethod
 	if h, err := algorithm.HashByURI(name); err == nil {

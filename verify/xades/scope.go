@@ -28,6 +28,7 @@ func (s *signed) scopes() {
 		c := &s.checked[i]
 		fact := &s.facts.References[c.fact]
 		switch {
+		case fact.Optional: // out of what is covered
 		case !c.out.Found && c.ref.SameDocument():
 			fact.Scope = "nothing that could be found"
 		case !c.out.Found:

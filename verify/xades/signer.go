@@ -2,7 +2,6 @@ package xades
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 const (
 	maxCandidates  = 64 // certificates whose key is tried on the signature value
 	maxCertDigests = 64 // entries of SigningCertificate
+	maxBareKeys    = 8  // keys in ds:KeyInfo without a certificate
 )
 
 // certDigest is one entry of xades:SigningCertificate or SigningCertificateV2.
@@ -27,13 +27,14 @@ func (c certDigest) names(der []byte) bool {
 	return c.hash.Valid() && bytes.Equal(c.hash.Sum(der), c.value)
 }
 
-// findSigner finds the certificate whose key verifies the signature value, and what binds it.
+// findSigner finds the certificate whose key verifies the signature value, and what binds it. Without any certificate a
+// bare key may tell that the value is intact: whose it is, nobody says.
 func (s *signed) findSigner() {
 	digests := s.signingCertificates()
 	candidates := s.candidates(digests)
 	scheme, err := scheme(s.xml.Method)
-	if err == nil && s.xml.Method.Context != nil {
-		err = errors.New("signature method with a context string: not supported")
+	if s.xml.FormError != nil {
+		err = s.xml.FormError
 	}
 	if err != nil {
 		s.note("%v", err)
@@ -49,9 +50,13 @@ func (s *signed) findSigner() {
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]
 	}
+	if c, err := certificate.Parse(s.facts.Signer); err == nil {
+		s.notAfter = c.NotAfter
+	}
 	s.useOfSignature()
 	s.bind(digests)
 	s.compareNames()
+	s.compareKeys()
 }
 
 // compareNames notes names in the key information that no certificate beside them has. Whoever wrote them, they are
@@ -66,6 +71,23 @@ func (s *signed) compareNames() {
 	for _, x := range s.xml.KeyInfo.X509 {
 		if !s.named(x.SubjectNames, append([][]byte{s.facts.Signer}, x.Certificates...)) {
 			s.note("ds:X509SubjectName gives another name than the certificates; it is not shown")
+		}
+	}
+}
+
+// compareKeys notes a bare key that is not the signer's: all that ds:KeyInfo holds should be about one key (XML Signature
+// 1.1, 4.5).
+func (s *signed) compareKeys() {
+	key := publicKey(s.facts.Signer)
+	if key == nil || s.xml.KeyInfo == nil {
+		return
+	}
+	for _, bare := range s.xml.KeyInfo.Keys[:min(len(s.xml.KeyInfo.Keys), maxBareKeys)] {
+		if s.budget.Work(int64(perCertificate)) != nil {
+			return
+		}
+		if other, err := algorithm.ParsePublicKey(bare.SPKI); err == nil && !other.Equal(key) {
+			s.note("ds:KeyInfo holds another key than that of the signer's certificate; it is not used")
 		}
 	}
 }
@@ -124,9 +146,11 @@ func (s *signed) signingCertificates() []certDigest {
 	return out
 }
 
-// candidates are the certificates at hand, those first that the property names, in its order, each once.
+// candidates are the certificates at hand, those first that the property names, in its order, then those that
+// dsig11:X509Digest names, each once.
 func (s *signed) candidates(digests []certDigest) [][]byte {
 	all := s.facts.Certificates
+	digests = append(slices.Clone(digests), s.keyInfoDigests()...)
 	var out [][]byte
 	add := func(der []byte) {
 		for _, o := range out {
@@ -154,6 +178,22 @@ func (s *signed) candidates(digests []certDigest) [][]byte {
 	return out
 }
 
+// keyInfoDigests reads dsig11:X509Digest: hints, which bind nothing.
+func (s *signed) keyInfoDigests() []certDigest {
+	if s.xml.KeyInfo == nil {
+		return nil
+	}
+	var out []certDigest
+	for _, x := range slices.Concat(s.xml.KeyInfo.X509, s.xml.KeyInfo.Retrieved) {
+		for _, d := range x.Digests[:min(len(x.Digests), maxCertDigests)] {
+			if h, err := algorithm.HashByURI(d.Method); err == nil && len(out) < maxCertDigests {
+				out = append(out, certDigest{h, d.Value})
+			}
+		}
+	}
+	return out
+}
+
 func scheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
 	var pss *algorithm.PSSParameters
 	if m.PSS != nil {
@@ -170,7 +210,11 @@ func scheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
 			pss.Salt = h.Size()
 		}
 	}
-	return algorithm.FromXML(m.URI, pss)
+	s, err := algorithm.FromXML(m.URI, pss)
+	if err != nil || m.Context == nil {
+		return s, err
+	}
+	return s.WithContext(m.Context)
 }
 
 func hashOr(uri string, fallback algorithm.Hash) (algorithm.Hash, error) {
@@ -180,47 +224,75 @@ func hashOr(uri string, fallback algorithm.Hash) (algorithm.Hash, error) {
 	return algorithm.HashByURI(uri)
 }
 
-// verify tries the keys of the candidates on the signature value.
+// verify tries the keys of the candidates on the signature value, or, where there are none, the bare ones. A bare key
+// beside certificates is not tried: who put it there may have put another's certificate there too.
 func (s *signed) verify(candidates [][]byte) {
 	info, err := s.xml.CanonicalSignedInfo()
 	if err != nil {
 		s.structure("SignedInfo: %v", err)
 		return
 	}
-	var digest []byte
+	v := &value{signed: s, info: info}
 	if s.scheme.SignsDigest() {
-		digest = s.scheme.Hash().Sum(info)
+		v.digest = s.scheme.Hash().Sum(info)
 	}
 	for _, der := range candidates {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return
 		}
-		key := publicKey(der)
-		if key == nil {
-			continue
-		}
-		if s.budget.Work(key.Cost()) != nil { // who chose the keys chose the cost
-			return
-		}
-		var notes []string
-		value := s.xml.Value
-		if key.Kind() == algorithm.KindEC {
-			value = xmldsig.TrimECDSA(value, (key.Bits()+7)/8)
-		}
-		if digest != nil {
-			notes, err = s.scheme.VerifyDigest(key, digest, value)
-		} else {
-			notes, err = s.scheme.Verify(key, info, value)
-		}
-		if err == nil {
-			s.facts.Signer, s.facts.Intact = der, true
-			if len(value) != len(s.xml.Value) {
-				s.note("the signature value is padded with zeros")
-			}
-			s.facts.Notes = append(s.facts.Notes, notes...)
+		if key := publicKey(der); key != nil && v.by(key) {
+			s.facts.Signer = der
 			return
 		}
 	}
+	if len(candidates) > 0 || s.xml.KeyInfo == nil {
+		return
+	}
+	for _, bare := range s.xml.KeyInfo.Keys[:min(len(s.xml.KeyInfo.Keys), maxBareKeys)] {
+		if s.budget.Work(int64(perCertificate)) != nil {
+			return
+		}
+		if key, err := algorithm.ParsePublicKey(bare.SPKI); err == nil && v.by(key) {
+			s.bareKey = key
+			s.note("the signature value verifies with a key in ds:KeyInfo that no certificate goes with")
+			return
+		}
+	}
+}
+
+// value is a signature value that is to be verified.
+type value struct {
+	*signed
+	info   []byte // canonical SignedInfo
+	digest []byte // of it, where that is what is signed
+}
+
+// by tells whether the key verifies the value, and notes that it is intact.
+func (v *value) by(key *algorithm.PublicKey) bool {
+	s := v.signed
+	if s.budget.Work(key.Cost()) != nil { // who chose the keys chose the cost
+		return false
+	}
+	octets := s.xml.Value
+	if key.Kind() == algorithm.KindEC {
+		octets = xmldsig.TrimECDSA(octets, (key.Bits()+7)/8)
+	}
+	var notes []string
+	var err error
+	if v.digest != nil {
+		notes, err = s.scheme.VerifyDigest(key, v.digest, octets)
+	} else {
+		notes, err = s.scheme.Verify(key, v.info, octets)
+	}
+	if err != nil {
+		return false
+	}
+	s.facts.Intact = true
+	if len(octets) != len(s.xml.Value) {
+		s.note("the signature value is padded with zeros")
+	}
+	s.facts.Notes = append(s.facts.Notes, notes...)
+	return true
 }
 
 func publicKey(der []byte) *algorithm.PublicKey {
@@ -243,6 +315,8 @@ func (s *signed) useOfSignature() {
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: name}
 	if key := publicKey(s.facts.Signer); key != nil {
 		use.KeyBits = key.Bits()
+	} else if s.bareKey != nil {
+		use.KeyBits = s.bareKey.Bits()
 	}
 	s.facts.Algorithms = append(s.facts.Algorithms, use)
 }

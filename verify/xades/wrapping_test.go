@@ -25,7 +25,7 @@ func outcome(s *signature.Signature) (word, why string) {
 	scopes := ""
 	full := true
 	for _, r := range s.References {
-		if data(r) && !r.Empty {
+		if data(r) && !r.Empty && !r.Optional {
 			scopes += r.Scope + "; "
 			full = full && r.Full
 		}
@@ -35,7 +35,7 @@ func outcome(s *signature.Signature) (word, why string) {
 		return "unchecked", s.Unchecked
 	case len(s.Structure) > 0:
 		return "format", strings.Join(s.Structure, "; ")
-	case which(func(r signature.Reference) bool { return !r.Found }):
+	case which(func(r signature.Reference) bool { return !r.Found && !r.Optional }):
 		return "missing", strings.Join(s.Notes, "; ")
 	case which(func(r signature.Reference) bool { return r.Unchecked != "" }):
 		return "can't be checked", fmt.Sprint(s.References)
@@ -134,10 +134,10 @@ func TestSignatureWrapping(t *testing.T) {
 		"the Id taken away": {strings.Replace(s.part, good, evil, 1), "missing", ""},
 
 		"properties elsewhere": {strings.Replace(swapProperties(s.part, "<x/>"), "<ds:Signature", "<hide>"+propertiesOf(s.part)+"</hide><ds:Signature", 1),
-			"format", "the reference to the signed properties names /doc/hide/xades:SignedProperties"},
-		"properties in another object": {inside(swapProperties(s.part, ""), "</ds:Signature>", "<ds:Object>"+propertiesOf(s.part)+"</ds:Object>"), "format", "which is not those of the signature"},
+			"constraint", "the reference to the signed properties names /doc/hide/xades:SignedProperties"},
+		"properties in another object": {inside(swapProperties(s.part, ""), "</ds:Signature>", "<ds:Object>"+propertiesOf(s.part)+"</ds:Object>"), "constraint", "which is not those of the signature"},
 		"a second SignedProperties":    {strings.Replace(s.part, "</xades:SignedProperties>", `</xades:SignedProperties><xades:SignedProperties Id="x"/>`, 1), "format", "holds another xades:SignedProperties"},
-		"a first SignedProperties":     {strings.Replace(s.part, "<xades:SignedProperties ", `<xades:SignedProperties Id="x"/><xades:SignedProperties `, 1), "format", "names /doc/ds:Signature/ds:Object/xades:QualifyingProperties/xades:SignedProperties[2]"},
+		"a first SignedProperties":     {strings.Replace(s.part, "<xades:SignedProperties ", `<xades:SignedProperties Id="x"/><xades:SignedProperties `, 1), "format", "holds another xades:SignedProperties"},
 		"a second QualifyingProperties": {inside(s.part, "</ds:Signature>", "<ds:Object>"+qualifying+"</xades:QualifyingProperties></ds:Object>"), "format",
 			"more than one QualifyingProperties"},
 		"one of another version": {inside(s.part, "</ds:Signature>", `<ds:Object><QualifyingProperties xmlns="urn:x"/></ds:Object>`), "format",

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
@@ -81,6 +82,8 @@ type signed struct {
 	// checked are the references that the facts tell of, the entries of manifests among them.
 	checked  []checked
 	scheme   algorithm.Scheme
+	notAfter time.Time            // of the signer's certificate
+	bareKey  *algorithm.PublicKey // that verifies the value where no certificate does
 	stamps   []stamped
 	valuesOf map[xmldsig.Node]values // by unsigned property
 }
@@ -115,7 +118,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 		return
 	}
 	s.xml = x
-	s.facts.Value = sha256.Sum256(x.Value)
+	s.facts.Value = s.digestOfValue()
 	s.checkReferences()
 	s.readProperties()
 	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {
@@ -128,6 +131,16 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 	s.checkCounterSignature()
 	s.readTimestamps()
 	s.facts.Level = s.level()
+}
+
+// digestOfValue is what proofs of existence know the signature by. A value that is no base64 goes by its text, lest all
+// such signatures be one.
+func (s *signed) digestOfValue() [32]byte {
+	if s.xml.Value == nil {
+		s.note("ds:SignatureValue is no base64")
+		return sha256.Sum256([]byte(s.xml.ValueNode.Text()))
+	}
+	return sha256.Sum256(s.xml.Value)
 }
 
 // What work here costs beside that of others, in units of internal/budget, or of octets for perDigest.
@@ -193,5 +206,7 @@ func (s *signed) checkCounterSignature() {
 			return
 		}
 	}
-	s.structure("the counter-signature does not sign the value of the signature that it stands in")
+	if !slices.ContainsFunc(s.xml.References, func(r *xmldsig.Reference) bool { return r.Type == typeCountersigned }) {
+		s.structure("the counter-signature does not sign the value of the signature that it stands in")
+	}
 }

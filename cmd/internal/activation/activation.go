@@ -67,7 +67,7 @@ type errWaits struct{ what string }
 func (e errWaits) Error() string { return e.what }
 
 // ErrNotEnrolled tells that an order waits for its office.
-var ErrNotEnrolled error = errWaits{"waits for the office to enrol with its token"}
+var ErrNotEnrolled error = errWaits{registry.WaitsForOffice}
 
 // Run carries out what is approved, now and whenever something changes.
 func (r *Runner) Run(ctx context.Context) error {

@@ -37,6 +37,8 @@ type Config struct {
 	EnrolmentURL string // https URL where offices enrol with their token
 	EnrolmentPin string // optional: SHA-256 of the CA certificate that the URL's server is known by, hex
 
+	Away func(error) string // see problem.Door; optional
+
 	Now    func() time.Time
 	Logger *slog.Logger
 }

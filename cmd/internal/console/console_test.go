@@ -469,6 +469,26 @@ func TestChangeOrder(t *testing.T) {
 	d.lacks(text, "--token")
 }
 
+// TestRenewalOrder shows what an order takes over, how long each key lives, and the way to a token when it waits for the
+// office all the same.
+func TestRenewalOrder(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	d.must(d.registry.Approve(t.Context(), two, "ZU-2026-001"))
+	d.must(d.registry.Finish(t.Context(), "ZU-2026-001", registry.Active))
+	b := d.login(two)
+	d.submit(one, strings.NewReplacer("id: ZU-2026-001", "id: ZU-2\nrenews: ZU-2026-001",
+		"RSA-PSS-SHA256]}", "RSA-PSS-SHA256], not_after: 2027-06-30T00:00:00Z}", "not_after: 2027-01-01", "not_after: 2028-01-01").Replace(orderYAML))
+	d.wants(b.page(), "renews order ZU-2026-001", "until <time", "2027-06-30")
+	b.post("/orders/approve", "order", "ZU-2")
+	d.lacks(b.page(), `action="orders/token"`)
+	d.must(d.registry.Waiting(t.Context(), "ZU-2", registry.WaitsForOffice))
+	d.wants(b.page(), `action="orders/token"`, "Waits for the office to enrol")
+
+	d.submit(one, "id: ZZ-1\nkind: change\npartner: {id: um-przykladowo}\ncomponents: [B_HSM]\napplication: ezd\n")
+	d.wants(b.page(), "for the system ezd alone")
+}
+
 func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	d := open(t)
 	d.submit(one, orderYAML)

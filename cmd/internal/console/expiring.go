@@ -7,7 +7,7 @@ import (
 
 // Expiry is one thing that ends.
 type Expiry struct {
-	Kind           string // a certificate's profile, "crl", "authorisation" or "enrolment-token"
+	Kind           string // a certificate's profile, "crl", "authorisation", "mechanism" or "enrolment-token"
 	Subject        string
 	Partner, Order string // "" for the data centre's own
 	NotAfter       time.Time

@@ -35,6 +35,11 @@ type motion struct {
 // Revokes reports whether certificates end for good.
 func (m motion) Revokes() bool { return m.Kind == registry.RevokeCertificates }
 
+// Touches reports whether the motion is about certificates that are there.
+func (m motion) Touches() bool {
+	return m.Kind == registry.RevokeCertificates || m.Kind == registry.ReleaseCertificates
+}
+
 // WholeKeys reports whether certificates beyond the chosen ones end: all of a compromised key do.
 func (m motion) WholeKeys() bool { return m.Reason == "keyCompromise" }
 

@@ -45,7 +45,7 @@ func (w *world) decorate(rec registry.Record, officer string) order {
 	if rec.Kind == registry.Activation && rec.State == registry.Submitted {
 		o.Partner.Name = rec.Partner.Name // as the order has it: that is what is decided
 	}
-	o.AwaitsToken = o.InProgress && rec.Kind == registry.Activation && rec.NeedsEnrolment() && !w.enrolled[rec.ID]
+	o.AwaitsToken = rec.AwaitsOffice(w.enrolled[rec.ID])
 	on := w.on[rec.Partner.ID]
 	for _, c := range rec.Components {
 		if o.Minus() {

@@ -58,5 +58,9 @@ func (c *Console) fault(w http.ResponseWriter, r *http.Request, err error) {
 	if place := r.PathValue("place"); place != "" {
 		back = "/s/" + place + "/"
 	}
-	c.render(w, r, v, http.StatusInternalServerError, "fault", faultPage{v, back, id})
+	status := http.StatusInternalServerError
+	if c.cfg.Away != nil && c.cfg.Away(err) != "" {
+		status = http.StatusServiceUnavailable
+	}
+	c.render(w, r, v, status, "fault", faultPage{v, back, id})
 }

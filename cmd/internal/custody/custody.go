@@ -116,7 +116,7 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	if c.DB, err = store.Open(ctx, c.cfg.DatabaseURL()); err != nil {
 		return err
 	}
-	if err := c.notEmptied(ctx); err != nil {
+	if err := errors.Join(c.DB.Check(ctx), c.notEmptied(ctx)); err != nil {
 		return err
 	}
 	log := c.cfg.AuditLog()

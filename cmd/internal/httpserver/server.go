@@ -40,6 +40,8 @@ type Server struct {
 
 	Body        problem.Body // what is asked of requests' bodies; the zero value has defaults
 	Connections int          // at once; 1024 when 0. One too many ends the one that has been silent longest
+
+	Away func(error) string // see problem.Door; optional
 }
 
 // Run serves until ctx ends, then lets requests in flight finish for at most ten seconds.
@@ -48,14 +50,16 @@ func (s Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server %s: Listener, Handler or Logger is missing", s.Name)
 	}
 	server := &http.Server{
-		Handler:           s.Door().Guard(s.Handler),
+		Handler:           s.Door().Guard(s.drained(s.Handler)),
 		TLSConfig:         s.TLS.Clone(), // net/http writes into it, and listeners share one
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		Protocols:         new(http.Protocols),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx.Done())
+		},
+		Protocols: new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(s.HTTP2)
@@ -72,6 +76,32 @@ func (s Server) Run(ctx context.Context) error {
 		return fmt.Errorf("server %s: %w", s.Name, err)
 	}
 	return <-stopped
+}
+
+// stoppingKey is where a request's context has what Stopping returns.
+type stoppingKey struct{}
+
+// Stopping is closed when the server begins to stop: a request that is only held open should end then, one that does something go on.
+// It is nil, and never closed, for the context of no request of a Server.
+func Stopping(ctx context.Context) <-chan struct{} {
+	stopping, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return stopping
+}
+
+// maxIdleBody bounds the body of a request whose method gives it no meaning (RFC 9110, 9.3.1), in bytes.
+const maxIdleBody = 64 << 10
+
+// drained reads the bodies that nobody asks for: net/http sees that a client has left only when it has read all of the request.
+func (s Server) drained(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Body != nil && r.Body != http.NoBody {
+			if _, err := ReadAll(r, maxIdleBody); err != nil {
+				s.Door().Fail(w, r, err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Serve returns Run for an errgroup.

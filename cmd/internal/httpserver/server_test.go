@@ -250,3 +250,68 @@ func TestDecode(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoLeavesIsNoticed holds a request open and leaves, with and without a body that nobody reads.
+func TestWhoLeavesIsNoticed(t *testing.T) {
+	begun, left := make(chan struct{}), make(chan struct{})
+	address := run(t, Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		<-r.Context().Done()
+		left <- struct{}{}
+	})})
+	for name, request := range map[string]string{
+		"no body": get,
+		"a body":  "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nnull",
+		"chunks":  "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnull\r\n0\r\n\r\n",
+	} {
+		conn := send(t, address, request)
+		<-begun
+		_ = conn.Close()
+		select {
+		case <-left:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s: nobody noticed that the client left", name)
+		}
+	}
+}
+
+// TestIdleBodiesAreBounded sends a body where none has a meaning.
+func TestIdleBodiesAreBounded(t *testing.T) {
+	address := run(t, Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was served") })})
+	conn := send(t, address, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 100000))
+	if code := status(t, conn); code != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d, want 413", code)
+	}
+}
+
+// TestStopEndsWhatIsHeldOpen stops a server whose client waits for something to happen.
+func TestStopEndsWhatIsHeldOpen(t *testing.T) {
+	begun := make(chan struct{})
+	listener, err := Listen(t.Context(), "test", "127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Server{Name: "test", Listener: listener, Logger: slog.New(slog.DiscardHandler)}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-Stopping(r.Context())
+		w.WriteHeader(http.StatusNoContent)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	conn := send(t, listener.Addr().String(), get)
+	<-begun
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the server waits for a client that waits for it")
+	}
+	if code := status(t, conn); code != http.StatusNoContent {
+		t.Errorf("status %d", code)
+	}
+}

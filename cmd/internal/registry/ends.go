@@ -16,6 +16,7 @@ const (
 type End struct {
 	Kind, Subject, Partner, Order string
 	At                            time.Time
+	Keys                          []HSMKey // of an authorisation
 }
 
 // Ends lists the authorisations that are in force and the enrolment tokens that wait.
@@ -32,7 +33,8 @@ func (r *Registry) Ends(ctx context.Context) ([]End, error) {
 		}
 		for _, c := range left {
 			if c == NetworkHSM && rec.HSMAuthorization != nil {
-				ends = append(ends, End{EndOfAuthorisation, rec.Partner.ID + " " + rec.HSMAuthorization.Application, rec.Partner.ID, rec.ID, rec.HSMAuthorization.NotAfter})
+				ends = append(ends, End{EndOfAuthorisation, rec.Partner.ID + " " + rec.HSMAuthorization.Application, rec.Partner.ID, rec.ID,
+					rec.HSMAuthorization.NotAfter, rec.HSMAuthorization.Keys})
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"trustcore/internal/audit"
@@ -60,6 +61,15 @@ func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string
 // NeedsEnrolment reports whether the order's components need something from the office at any rate. For an order that
 // renews another one it does not, as a rule.
 func (o Order) NeedsEnrolment() bool { return o.Renews == "" && o.concernsOffice() }
+
+// WaitsForOffice is what an order waits for whose office is to enrol, an order that renews another one too.
+const WaitsForOffice = "waits for the office to enrol with its token"
+
+// AwaitsOffice reports whether the order waits for an office that has not enrolled.
+func (rec *Record) AwaitsOffice(enrolled bool) bool {
+	return rec.Kind == Activation && rec.State == Approved && !enrolled &&
+		(rec.NeedsEnrolment() || strings.Contains(rec.Waiting, WaitsForOffice))
+}
 
 func (o Order) concernsOffice() bool { return o.Has(VPN) || o.Has(NetworkHSM) }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -20,11 +21,18 @@ type Gateway struct {
 	PublicKey string        // of its hub, "" before the first report
 	Lease     time.Duration // the longest that it may have been given and not given back
 	HeardAt   time.Time     // when it was answered last
+	Struck    bool          // two officers struck it off the list since; it is back when it is answered again
 }
 
-// Gateways returns all of them, by name.
+// Gateways returns those that were not struck off the list, by name.
 func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at FROM gateways ORDER BY name`)
+	all, err := r.EveryGateway(ctx)
+	return slices.DeleteFunc(all, func(g Gateway) bool { return g.Struck }), err
+}
+
+// EveryGateway returns all of them, by name.
+func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at, struck FROM gateways ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
 	}
@@ -33,11 +41,11 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 	for rows.Next() {
 		var g Gateway
 		var seconds int64
-		var heard string
-		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard); err != nil {
+		var heard, struck string
+		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard, &struck); err != nil {
 			return nil, fmt.Errorf("gateways: %w", err)
 		}
-		g.Lease, g.HeardAt = time.Duration(seconds)*time.Second, parseTime(heard)
+		g.Lease, g.HeardAt, g.Struck = time.Duration(seconds)*time.Second, parseTime(heard), struck != ""
 		all = append(all, g)
 	}
 	return all, rows.Err()
@@ -47,7 +55,7 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 // crash forgets no lease that somebody holds.
 func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.Duration) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, lease, heard_at) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO UPDATE SET heard_at = excluded.heard_at,
+		ON CONFLICT (name) DO UPDATE SET heard_at = excluded.heard_at, struck = '',
 		lease = CASE WHEN excluded.lease > gateways.lease THEN excluded.lease ELSE gateways.lease END`,
 		name, wholeSeconds(lease), r.stamp())
 	if err != nil {
@@ -61,7 +69,7 @@ func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.
 func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
-		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at`,
+		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at, struck = ''`,
 		g.Name, g.Epoch, g.Revision, g.Digest, g.PublicKey, wholeSeconds(g.Lease), r.stamp())
 	if err != nil {
 		return fmt.Errorf("gateway %s: %w", g.Name, err)
@@ -69,27 +77,71 @@ func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
 	return nil
 }
 
+// Strike takes a gateway off the list, unless it was answered since it was looked at: how it was then is heardAt.
+func (r *Registry) Strike(ctx context.Context, name string, heardAt time.Time) error {
+	done, err := r.db.ExecContext(ctx, `UPDATE gateways SET struck = $1 WHERE name = $2 AND heard_at = $3 AND struck = ''`,
+		r.stamp(), name, heardAt.UTC().Format(timeFormat))
+	if err != nil {
+		return fmt.Errorf("gateway %s: %w", name, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, refuse("gateway %s was heard at this moment, or is not on the list", name))
+	}
+	r.announce()
+	return nil
+}
+
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 // WishVersion returns the epoch of this database and the revision of its wish. The epoch is random and made once.
 func (r *Registry) WishVersion(ctx context.Context) (epoch string, revision int64, err error) {
-	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
+	epoch, revision, err = wishVersion(ctx, r.db)
+	if errors.Is(err, errNoEpoch) {
+		err = r.db.InTx(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO revision (name, value) VALUES ('epoch', $1) ON CONFLICT DO NOTHING`, randomEpoch())
+			if err == nil {
+				epoch, revision, err = wishVersion(ctx, tx)
+			}
 			return err
-		}
-		var number int64
-		err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'epoch'`).Scan(&number)
-		if errors.Is(err, sql.ErrNoRows) {
-			number = randomEpoch()
-			_, err = tx.ExecContext(ctx, `INSERT INTO revision (name, value) VALUES ('epoch', $1)`, number)
-		}
-		epoch = epochText(number)
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return "", 0, fmt.Errorf("epoch of the wish: %w", err)
 	}
 	return epoch, revision, nil
+}
+
+var errNoEpoch = errors.New("the database has no epoch yet")
+
+// wishVersion only reads: it needs no lock that somebody else may hold.
+func wishVersion(ctx context.Context, from interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}) (epoch string, revision int64, err error) {
+	rows, err := from.QueryContext(ctx, `SELECT name, value FROM revision WHERE name IN ('wish', 'epoch')`)
+	if err != nil {
+		return "", 0, err
+	}
+	defer rows.Close()
+	found := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var value int64
+		if err := rows.Scan(&name, &value); err != nil {
+			return "", 0, err
+		}
+		found[name] = value
+	}
+	if err := rows.Err(); err != nil {
+		return "", 0, err
+	}
+	number, made := found["epoch"]
+	if _, there := found["wish"]; !there {
+		return "", 0, sql.ErrNoRows
+	}
+	if !made {
+		return "", 0, errNoEpoch
+	}
+	return epochText(number), found["wish"], nil
 }
 
 // NewEpoch gives the database another epoch, since it was found to be older than what a gateway has seen of the epoch

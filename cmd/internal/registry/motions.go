@@ -22,9 +22,10 @@ const (
 	RevokeCertificates  MotionKind = "certificate.revoke"  // for good
 	ReleaseCertificates MotionKind = "certificate.release" // from a suspension, which one officer may order
 	CertifyOfficer      MotionKind = "officer.certify"     // a new officer, or a new key of one
+	StrikeGateway       MotionKind = "gateway.strike"      // a VPN gateway that is gone for ever
 )
 
-var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer}
+var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway}
 
 // motionLife is how long a motion waits for another officer.
 const motionLife = 7 * 24 * time.Hour
@@ -86,6 +87,15 @@ func (r *Registry) Motion(ctx context.Context, id string) (*Motion, error) {
 func (r *Registry) Motions(ctx context.Context) ([]Motion, error) {
 	return r.motions(ctx, `ORDER BY proposed_at DESC, id`)
 }
+
+// OpenMotions returns those that may still be approved, oldest first.
+func (r *Registry) OpenMotions(ctx context.Context) ([]Motion, error) {
+	found, err := r.motions(ctx, `WHERE state = $1 ORDER BY proposed_at, id`, string(Submitted))
+	return slices.DeleteFunc(found, func(m Motion) bool { return r.lapsed(&m) }), err
+}
+
+// lapsed reports whether a motion has waited for too long.
+func (r *Registry) lapsed(m *Motion) bool { return r.now().Sub(m.ProposedAt) > motionLife }
 
 // ApprovedMotions returns those that are still to be carried out, oldest first.
 func (r *Registry) ApprovedMotions(ctx context.Context) ([]Motion, error) {
@@ -158,7 +168,7 @@ func (r *Registry) motionDecidable(actor audit.Actor, m *Motion, to State) error
 		return refuse("motion %s is %s: nothing is left to decide", m.ID, m.State)
 	case to == Approved && m.ProposedBy == actor.ID:
 		return refuse("motion %s was proposed by %s: another officer must approve it", m.ID, actor.ID)
-	case to == Approved && r.now().Sub(m.ProposedAt) > motionLife:
+	case to == Approved && r.lapsed(m):
 		return refuse("motion %s is older than a week: propose it anew", m.ID)
 	}
 	return nil

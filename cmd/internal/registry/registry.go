@@ -89,6 +89,8 @@ var schema = []string{
 		PRIMARY KEY (order_id, name))`,
 	`INSERT INTO order_keys (order_id, name, id) SELECT order_id, name, id FROM keys`,
 	`DROP TABLE keys`,
+	// When two officers struck the gateway off the list; '' while it is on it. Its hub's key stays nobody else's.
+	`ALTER TABLE gateways ADD COLUMN struck TEXT NOT NULL DEFAULT ''`,
 }
 
 // Open brings the schema up to date and returns the registry.

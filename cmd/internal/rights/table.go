@@ -75,7 +75,7 @@ var Table = []Right{
 	{Admin, "POST /v1/certificates/suspend", []Role{Officer}, "suspend certificates at once"},
 	{Admin, "GET /v1/officers", []Role{Officer}, "read the officers' certificates"},
 	{Admin, "GET /v1/motions", []Role{Officer}, "read motions"},
-	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release or certify"},
+	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release, certify or strike"},
 	{Admin, "POST /v1/motions/approve", []Role{Officer}, "approve another officer's motion"},
 	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
 	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},

@@ -132,6 +132,9 @@ func (c *xmldsigCase) verify(s *xmldsig.Signature) error {
 		return c.verifyHMAC(s, info)
 	}
 	scheme, err := xmlScheme(s.Method)
+	if err == nil && s.Method.Context != nil {
+		scheme, err = scheme.WithContext(s.Method.Context)
+	}
 	if err != nil {
 		return err
 	}
@@ -154,9 +157,6 @@ func (c *xmldsigCase) verify(s *xmldsig.Signature) error {
 }
 
 func xmlScheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
-	if m.Context != nil {
-		return algorithm.Scheme{}, errors.New("context strings are not supported")
-	}
 	if m.PSS == nil {
 		return algorithm.FromXML(m.URI, nil)
 	}

@@ -186,30 +186,16 @@ func readCertificates(files []string) ([]*certificate.Certificate, error) {
 
 // x509Data collects the X509Data of KeyInfo and what its retrieval methods point to.
 func (c *xmldsigCase) x509Data(s *xmldsig.Signature) ([]xmldsig.X509Data, error) {
-	all := slices.Clone(s.KeyInfo.X509)
+	all := slices.Concat(s.KeyInfo.X509, s.KeyInfo.Retrieved)
 	for _, r := range s.KeyInfo.Retrievals {
-		switch {
-		case r.Type == xmldsig.NamespaceDSig+"rawX509Certificate":
-			der, err := c.resolve(r.URI)
-			if err != nil {
-				return nil, fmt.Errorf("retrieve %q: %w", r.URI, err)
-			}
-			all = append(all, xmldsig.X509Data{Certificates: [][]byte{der}})
-		case strings.HasPrefix(r.URI, "#"):
-			_, target, err := s.Element.Document().Select(r.URI)
-			if err != nil {
-				return nil, fmt.Errorf("retrieve %q: %w", r.URI, err)
-			}
-			if target.Is(xmldsig.NamespaceDSig, "X509Data") {
-				x, err := xmldsig.ReadX509Data(target)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, x)
-			} else if target.Is(xmldsig.NamespaceDSig, "KeyInfo") {
-				all = append(all, xmldsig.ReadKeyInfo(target).X509...)
-			}
+		if r.Type != xmldsig.NamespaceDSig+"rawX509Certificate" || strings.HasPrefix(r.URI, "#") {
+			continue
 		}
+		der, err := c.resolve(r.URI)
+		if err != nil {
+			return nil, fmt.Errorf("retrieve %q: %w", r.URI, err)
+		}
+		all = append(all, xmldsig.X509Data{Certificates: [][]byte{der}})
 	}
 	return all, nil
 }

@@ -2,21 +2,31 @@ package signerinfo
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/signature"
 )
 
 // Content is the signed data as a stream that can be written again and again: an attached content,
-// a detached file, the byte range of a PDF. Digests are computed once for each algorithm.
+// a detached file, the byte range of a PDF. Digests are computed once for each algorithm. Of data that must not
+// leave its office there may be digests alone.
 type Content struct {
-	write   func(io.Writer) error // spends of the budget
+	write   func(io.Writer) error // spends of the budget; nil where the data is not there
 	digests map[algorithm.Hash][]byte
+	given   map[string][]byte // digests in place of the data, by the name of their algorithm
 }
 
-// errAbsent is the answer to whoever reads a Content that is not Present.
-var errAbsent = errors.New("the signed data is absent")
+// The answers to whoever reads a Content that is not there.
+var (
+	errAbsent     = errors.New("the signed data is absent")
+	errDigestOnly = errors.New("of the signed data there are digests alone")
+)
 
 // NewContent takes the function that writes the data. A nil function stands for data that is not
 // there. The function must write the same octets each time; they are spent of the budget.
@@ -40,23 +50,41 @@ func Bytes(b *budget.Budget, parts ...[]byte) *Content {
 	})
 }
 
+// Detached is the Content of a file that was given: its octets, or digests in their place. A digest that has not the
+// size of its algorithm is none.
+func Detached(b *budget.Budget, file signature.Detached) *Content {
+	if file.Content != nil || len(file.Digests) == 0 {
+		return Bytes(b, file.Content)
+	}
+	return &Content{given: file.Digests}
+}
+
 func newContent(write func(io.Writer) error) *Content {
 	return &Content{write: write, digests: make(map[algorithm.Hash][]byte, 2)}
 }
 
-// Present tells whether there is data.
-func (c *Content) Present() bool { return c != nil && c.write != nil }
+// Present tells whether there is data, or a digest of it.
+func (c *Content) Present() bool { return c != nil && (c.write != nil || len(c.given) > 0) }
+
+// DigestOnly tells whether digests are all that is there.
+func (c *Content) DigestOnly() bool { return c.Present() && c.write == nil }
 
 // CopyTo writes the data; it fails when there is none, or more than the budget allows.
 func (c *Content) CopyTo(w io.Writer) error {
-	if !c.Present() {
+	switch {
+	case c.DigestOnly():
+		return errDigestOnly
+	case !c.Present():
 		return errAbsent
 	}
 	return c.write(w)
 }
 
-// Digest is the digest of the data.
+// Digest is the digest of the data; it fails where CopyTo does, but for an algorithm by which a digest was given.
 func (c *Content) Digest(h algorithm.Hash) ([]byte, error) {
+	if c.DigestOnly() {
+		return c.givenDigest(h)
+	}
 	if d, ok := c.digests[h]; ok {
 		return d, nil
 	}
@@ -66,6 +94,17 @@ func (c *Content) Digest(h algorithm.Hash) ([]byte, error) {
 	}
 	d := state.Sum(nil)
 	c.digests[h] = d
+	return d, nil
+}
+
+func (c *Content) givenDigest(h algorithm.Hash) ([]byte, error) {
+	d, ok := c.given[h.Name()]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("digests were given by %s, and none by %s", strings.Join(slices.Sorted(maps.Keys(c.given)), ", "), h.Name())
+	case len(d) != h.Size():
+		return nil, fmt.Errorf("the digest that was given has %d octets, one by %s has %d", len(d), h.Name(), h.Size())
+	}
 	return d, nil
 }
 

@@ -54,7 +54,7 @@ type Facts struct {
 func Check(in Input) *Facts {
 	c := checker{Input: in, Facts: &Facts{}}
 	c.scheme, c.schemeErr = algorithm.FromCMS(in.SignerInfo.SignatureAlgorithm, in.SignerInfo.DigestAlgorithm)
-	c.digest, c.digestErr = algorithm.HashByIdentifier(in.SignerInfo.DigestAlgorithm)
+	c.digest, c.digestErr = HashOf(in.SignerInfo.DigestAlgorithm)
 	if c.schemeErr != nil {
 		c.note("signature algorithm: %v", c.schemeErr)
 	}
@@ -155,6 +155,10 @@ func (c *checker) references() {
 // content compares the message digest.
 func (c *checker) content() {
 	c.DigestFound = c.Content.Present()
+	if c.DigestFound && c.SignerInfo.RawSignedAttributes == nil && c.Content.DigestOnly() {
+		c.DigestFound = false
+		c.note("without signed attributes the value is over the content itself, for which a digest can't stand in")
+	}
 	if !c.DigestFound || c.digestErr != nil || c.SignerInfo.RawSignedAttributes == nil {
 		return
 	}
@@ -237,8 +241,7 @@ func (c *checker) otherHash() bool {
 }
 
 // verifyAttributes takes the signed attributes in DER, however they are encoded (RFC 5652, 5.4). Their digest is by
-// the signature algorithm's hash, that of the content by digestAlgorithm: two hashes are tolerated, with the note that
-// algorithm.FromCMS gives (RFC 8933 wants one).
+// the signature algorithm's hash, that of the content by digestAlgorithm: two hashes are tolerated, with a note.
 func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 	if c.message == nil {
 		var err error
@@ -255,6 +258,7 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 		return err
 	}
 	c.Notes = append(c.Notes, notes...)
+	c.pairing()
 	if !bytes.Equal(c.message, c.SignerInfo.EncodedAttributes()) {
 		c.note("the signed attributes are not in DER; the value is over their DER encoding")
 	}
