@@ -155,6 +155,10 @@ func TestFreshness(t *testing.T) {
 		if told != (level == policy.Warn) {
 			t.Errorf("level %s: notes %q", level, s.Notes)
 		}
+		older := w.ca.CRL(t, day.AddDate(0, -7, 0), nil)
+		if s = w.judge(t, w.signed(t, day), day.Add(time.Hour), older).Signatures[0]; s.Indication == judge.TotalPassed {
+			t.Errorf("level %s: evidence older than the certificate passes", level)
+		}
 	}
 }
 

@@ -31,10 +31,11 @@ func (v *validator) proven(who subject, chain *Chain, at time.Time, longTerm boo
 	return now.Conclusion
 }
 
-// longTerm reports whether there is material for long term availability: archive time-stamps or evidence records.
+// longTerm reports whether there is material for long term availability: archive time-stamps, those of a PDF over its
+// evidence too, or evidence records.
 func longTerm(s *signature.Signature) bool {
 	for _, t := range s.Timestamps {
-		if t.Type == signature.ArchiveTimestamp || t.Type == signature.DocumentTimestamp {
+		if t.Type == signature.ArchiveTimestamp || t.Type == signature.DocumentTimestamp && s.Level == "B-LTA" {
 			return true
 		}
 	}
