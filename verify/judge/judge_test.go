@@ -141,6 +141,35 @@ func TestWithTime(t *testing.T) {
 	wants(t, w.judge(t, doc, day.AddDate(0, 1, 0), w.ca.CRL(t, day.AddDate(0, 1, 0), nil)).Signatures[0].Conclusion, "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE")
 }
 
+// TestSignersOfEvidence: whoever has a key that has run out may sign a list of before, so that a list counts only where
+// something proves that it is older.
+func TestSignersOfEvidence(t *testing.T) {
+	w := newWorld(t)
+	month := func(n int) time.Time { return mint.Day.AddDate(0, n, 0) }
+	other := w.ca.Issue(t, mint.Request{Subject: w.ca.Cert.Subject, CA: true, From: month(-12), To: month(3)}) // the authority's key for lists
+	crl := other.CRL(t, month(1), nil)
+	for _, c := range []struct {
+		name   string
+		at     time.Time
+		proven bool
+		want   string
+	}{
+		{"while the signer is valid", month(2), false, "TOTAL-PASSED"},
+		{"after the signer's end", month(5), false, "INDETERMINATE REVOCATION_OUT_OF_BOUNDS_NO_POE"},
+		{"proven before the signer's end", month(5), true, "TOTAL-PASSED"},
+	} {
+		doc := w.signed(t, mint.Day, month(1).AddDate(0, 0, 1))
+		s := doc.Signatures[0]
+		s.Certificates = append(s.Certificates, other.Cert.Raw)
+		archive := s.Timestamps[1]
+		archive.Type, archive.Covers = signature.ArchiveTimestamp, nil
+		if c.proven {
+			archive.Covers = [][32]byte{sha256.Sum256(crl)}
+		}
+		t.Run(c.name, func(t *testing.T) { wants(t, w.judge(t, doc, c.at, crl).Signatures[0].Conclusion, c.want) })
+	}
+}
+
 // TestFreshness: evidence that had run out before a signature's time says nothing of the signer, and is told of units.
 func TestFreshness(t *testing.T) {
 	w := newWorld(t)
