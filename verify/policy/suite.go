@@ -55,27 +55,34 @@ func (s *Suite) judgeDigest(digest string, at time.Time) (Level, string) {
 	if !ok {
 		return Fail, digest + " is not accepted"
 	}
-	return s.judgeEnd(digest, until, ceiling(digest, 0), at)
+	level, why := s.judgeEnd(until, ceiling(digest, 0), at)
+	if why != "" {
+		why = digest + why
+	}
+	return level, why
 }
 
 func (s *Suite) judgeKey(kind string, bits int, at time.Time) (Level, string) {
 	lines := s.keys[kind]
-	what := fmt.Sprintf("%s with %d bits", kind, bits)
 	above := slices.IndexFunc(lines, func(l Line) bool { return l.Bits > bits })
 	if above < 0 {
 		above = len(lines)
 	}
-	if above == 0 {
-		return Fail, what + " is not accepted"
+	level, why := Fail, " is not accepted"
+	if above > 0 {
+		level, why = s.judgeEnd(lines[above-1].Until, ceiling(kind, bits), at)
 	}
-	return s.judgeEnd(what, lines[above-1].Until, ceiling(kind, bits), at)
+	if why != "" {
+		why = fmt.Sprintf("%s with %d bits%s", kind, bits, why)
+	}
+	return level, why
 }
 
 // judgeEnd compares with the policy's end, whose day is its midnight as in DSS, and with the last day that any policy
-// may give.
-func (s *Suite) judgeEnd(what string, until, last, at time.Time) (Level, string) {
+// may give. What speaks against an algorithm follows its name.
+func (s *Suite) judgeEnd(until, last, at time.Time) (Level, string) {
 	if !last.IsZero() && at.After(last) {
-		return Fail, what + " could be relied on until " + last.Format(time.DateOnly) + " at most, under any policy"
+		return Fail, " could be relied on until " + last.Format(time.DateOnly) + " at most, under any policy"
 	}
 	if until.IsZero() || !at.After(until) {
 		return Ignore, ""
@@ -87,7 +94,7 @@ func (s *Suite) judgeEnd(what string, until, last, at time.Time) (Level, string)
 	if level == Ignore {
 		return Ignore, ""
 	}
-	reason := what + " could be relied on until " + until.Format(time.DateOnly)
+	reason := " could be relied on until " + until.Format(time.DateOnly)
 	if s.Source != "" {
 		reason += " (" + s.Source + ")"
 	}
