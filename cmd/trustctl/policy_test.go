@@ -17,13 +17,7 @@ import (
 // runPolicy runs trustctl policy in this process.
 func runPolicy(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	c := root()
-	var out bytes.Buffer
-	c.SetOut(&out)
-	c.SetErr(&out)
-	c.SetArgs(append([]string{"policy"}, args...))
-	err := c.ExecuteContext(t.Context())
-	return out.String(), err
+	return runCommand(t, root(), append([]string{"policy"}, args...)...)
 }
 
 func policyIn(t *testing.T, name, text string) string {

@@ -11,17 +11,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/bundle"
-	"trustcore/verify/cache"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
-	"trustcore/verify/trustlist"
 )
 
 // maxBundle is the largest bundle in bytes that is read.
@@ -34,7 +31,7 @@ type replayOptions struct {
 }
 
 func replayCommand() *cobra.Command {
-	var o replayOptions
+	o := replayOptions{verifyOptions: verifyOptions{offline: true}}
 	c := &cobra.Command{
 		Use:   "replay [flags] BUNDLE",
 		Short: "Give the verdict of a bundle again",
@@ -70,6 +67,9 @@ type replayed struct {
 }
 
 func (o *replayOptions) run(ctx context.Context, out io.Writer, file string) error {
+	if err := o.checkLanguage(); err != nil {
+		return err
+	}
 	packed, err := mapped.Open(file, maxBundle)
 	if err != nil {
 		return err
@@ -157,16 +157,11 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 		return nil, err
 	}
 	sayTrust(b)
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	v, err := o.verifier(lists, policy)
 	if err != nil {
 		return nil, err
 	}
-	v, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy,
-		Now: func() time.Time { return at }})
-	if err != nil {
-		return nil, err
-	}
-	r := verify.Request{Document: b.Document.Content, At: at, Policy: policy,
+	r := verify.Request{Document: b.Document.Content, At: at,
 		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs}}
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})

@@ -14,14 +14,7 @@ import (
 // runReplay runs trustctl replay in this process.
 func runReplay(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	c := replayCommand()
-	var out bytes.Buffer
-	c.SetOut(&out)
-	c.SetErr(&out)
-	c.SetArgs(args)
-	c.SilenceUsage, c.SilenceErrors = true, true
-	err := c.ExecuteContext(t.Context())
-	return out.String(), err
+	return runCommand(t, replayCommand(), args...)
 }
 
 // TestReplay: the verdict on a document whose evidence was fetched is given again when nobody answers any more, with the
@@ -60,6 +53,7 @@ func TestReplay(t *testing.T) {
 		"is another document":       {"--document", whole, bare},
 		"the bundle holds the docu": {"--document", file, whole},
 		"no bundle":                 {file},
+		"neither pl nor en":         {"--language", "de", whole},
 		"is there already":          nil,
 	} {
 		_, err := runReplay(t, args...)

@@ -118,8 +118,8 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	if o.language != "pl" && o.language != "en" {
-		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
+	if err := o.checkLanguage(); err != nil {
+		return err
 	}
 	policy, err := policyOf(o.policy)
 	if err != nil {
@@ -133,18 +133,8 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
-	if err != nil {
-		return err
-	}
 	warn(lists)
-	cfg := verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy, Now: time.Now, Complain: complain}
-	if !o.offline {
-		if cfg.Gatherer, err = o.gatherer(cache); err != nil {
-			return err
-		}
-	}
-	judge, err := verify.New(cfg)
+	judge, err := o.verifier(lists, policy)
 	if err != nil {
 		return err
 	}
@@ -154,6 +144,28 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return v.all(ctx, jobs, out)
 	}
 	return o.print(ctx, jobs, v, out)
+}
+
+// verifier judges by the lists and the policy; unless it is offline it fetches what documents lack.
+func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy) (*verify.Verifier, error) {
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	if err != nil {
+		return nil, err
+	}
+	cfg := verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy, Now: time.Now, Complain: complain}
+	if !o.offline {
+		if cfg.Gatherer, err = o.gatherer(cache); err != nil {
+			return nil, err
+		}
+	}
+	return verify.New(cfg)
+}
+
+func (o *verifyOptions) checkLanguage() error {
+	if o.language != "pl" && o.language != "en" {
+		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
+	}
+	return nil
 }
 
 // time is that of --at, or another one where it is not given.

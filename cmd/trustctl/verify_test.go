@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/mapped"
 	"trustcore/hsm/seal"
@@ -23,7 +25,12 @@ import (
 // runVerify runs trustctl verify in this process.
 func runVerify(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	c := verifyCommand()
+	return runCommand(t, verifyCommand(), args...)
+}
+
+// runCommand runs one command of trustctl in this process, and returns all that it wrote.
+func runCommand(t *testing.T, c *cobra.Command, args ...string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
 	c.SetOut(&out)
 	c.SetErr(&out)
