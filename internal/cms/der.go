@@ -129,6 +129,16 @@ func appendHeader(out []byte, tag byte, length int) []byte {
 	return out
 }
 
+// WholeOCSP wraps a bare BasicOCSPResponse, which begins with a SEQUENCE, into an OCSPResponse, which begins with an
+// ENUMERATED: some writers store the inner part alone. Anything else is returned as it is.
+func WholeOCSP(der []byte) []byte {
+	r := newReader(der)
+	if e, err := r.next(); err == nil && e.Tag == tagSequence && r.beginsWithSequence(e) {
+		return WrapBasicOCSP(der)
+	}
+	return der
+}
+
 // WrapBasicOCSP puts a BasicOCSPResponse into a successful OCSPResponse (RFC 6960, 4.2.1).
 func WrapBasicOCSP(basic []byte) []byte {
 	inner := element(tagOctetString, basic)

@@ -298,10 +298,7 @@ func (r reader) otherRevocation(choice Element) []byte {
 	}
 	switch format {
 	case oidOCSPResponse:
-		if r.beginsWithSequence(info) {
-			return WrapBasicOCSP(info.Raw) // Hungarian writers put the BasicOCSPResponse under the wrong name
-		}
-		return info.Raw
+		return WholeOCSP(info.Raw) // Hungarian writers put the BasicOCSPResponse under the wrong name
 	case oidOCSPBasic:
 		return WrapBasicOCSP(info.Raw)
 	}

@@ -89,5 +89,5 @@ func (s *signed) stampedInTime() bool {
 
 // hasRevocation tells whether revocation data travel in the unsigned properties.
 func (s *signed) hasRevocation() bool {
-	return slices.ContainsFunc(s.unsigned, func(it item) bool { return len(it.values.crls)+len(it.values.ocsps) > 0 })
+	return slices.ContainsFunc(s.unsigned, func(it item) bool { return len(it.values.CRLs)+len(it.values.OCSPs) > 0 })
 }

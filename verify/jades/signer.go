@@ -89,7 +89,7 @@ func (s *signed) verify(alg string, m method, candidates [][]byte) {
 		if s.budget.Work(perCertificate) != nil {
 			return
 		}
-		key := publicKey(der)
+		key := certificate.KeyOf(der)
 		if key == nil {
 			s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 			continue
@@ -163,25 +163,13 @@ func (m *whole) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func publicKey(der []byte) *algorithm.PublicKey {
-	c, err := certificate.Parse(der)
-	if err != nil {
-		return nil
-	}
-	key, err := c.Key()
-	if err != nil {
-		return nil
-	}
-	return key
-}
-
 func (s *signed) useOfSignature(alg string) {
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: alg}
 	if s.scheme != (algorithm.Scheme{}) {
 		use.Algorithm = s.scheme.Name()
 	}
 	if s.facts.Signer != nil && s.budget.Work(perCertificate) == nil {
-		if key := publicKey(s.facts.Signer); key != nil {
+		if key := certificate.KeyOf(s.facts.Signer); key != nil {
 			use.KeyBits = key.Bits()
 		}
 	}

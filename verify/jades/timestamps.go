@@ -10,10 +10,7 @@ import (
 	"trustcore/verify/timestamp"
 )
 
-const (
-	maxTimestamps = 256  // tokens of one signature
-	maxCovers     = 8192 // objects that one token is said to prove; real ones have some hundreds
-)
+const maxTimestamps = 256 // tokens of one signature
 
 // stamped is a token that was read, and where it stands in etsiU.
 type stamped struct {
@@ -75,16 +72,8 @@ func (s *signed) compare(token *timestamp.Token, container *jws.Value, kind sign
 		in.w = w
 		return in.assemble(kind)
 	})
-	if !token.Found || !token.Imprint {
-		return
-	}
-	if len(in.covers) > maxCovers {
-		s.note("%s covers more than %d objects", token.ID, maxCovers)
-		in.covers = in.covers[:maxCovers]
-	}
-	token.Covers = in.covers
-	for _, c := range in.covers {
-		token.CoversSignature = token.CoversSignature || c == s.facts.Value
+	if note := token.Proves(in.covers, s.facts.Value); note != "" {
+		s.note("%s", note)
 	}
 }
 
@@ -185,7 +174,7 @@ func (in *imprint) before(names map[string]bool) error {
 		if err := in.element(i); err != nil {
 			return err
 		}
-		in.prove(it.values.all()...)
+		in.prove(it.values.All()...)
 		if referring[it.name] {
 			in.referenced(it.value)
 		}
@@ -234,7 +223,7 @@ func (in *imprint) element(i int) error {
 // prove notes objects that the time-stamp proves to have existed.
 func (in *imprint) prove(objects ...[]byte) {
 	for _, der := range objects {
-		if len(in.covers) > maxCovers || in.budget.Octets(perDigest+len(der)) != nil {
+		if len(in.covers) > timestamp.MaxCovers || in.budget.Octets(perDigest+len(der)) != nil {
 			return
 		}
 		in.covers = append(in.covers, sha256.Sum256(der))

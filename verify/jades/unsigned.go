@@ -1,11 +1,9 @@
 package jades
 
 import (
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
 	"trustcore/internal/cms"
 	"trustcore/internal/jws"
+	"trustcore/verify/signature"
 )
 
 // item is one element of etsiU.
@@ -15,7 +13,7 @@ type item struct {
 	name  string
 	value *jws.Value
 	// values are what it holds for others to check certificates with.
-	values values
+	values signature.Values
 	// canonical is the form of a clear one that time-stamps cover, once it was asked for.
 	canonical []byte
 }
@@ -87,41 +85,26 @@ func (s *signed) readItem(v *jws.Value) (item, bool) {
 	return it, true
 }
 
-// values are the objects of a property.
-type values struct{ certificates, crls, ocsps [][]byte }
-
-func (v values) all() [][]byte {
-	out := append([][]byte{}, v.certificates...)
-	return append(append(out, v.crls...), v.ocsps...)
-}
-
 // evidence collects certificates and revocation data that travel with the signature. Nothing of it is trusted, so it
 // does not matter what is signed.
 func (s *signed) evidence() {
 	for i := range s.unsigned {
 		v := s.readValues(&s.unsigned[i])
-		s.facts.Certificates = append(s.facts.Certificates, v.certificates...)
-		s.facts.CRLs = append(s.facts.CRLs, v.crls...)
-		s.facts.OCSPs = append(s.facts.OCSPs, v.ocsps...)
+		s.facts.Carry(v)
 	}
-	for _, all := range [...]*[][]byte{&s.facts.Certificates, &s.facts.CRLs, &s.facts.OCSPs} {
-		if len(*all) > maxEvidence {
-			s.note("of %d certificates or revocation values only %d are looked at", len(*all), maxEvidence)
-			*all = (*all)[:maxEvidence]
-		}
-	}
+	s.facts.BoundEvidence(maxEvidence)
 }
 
 // readValues reads xVals, rVals and their kin (TS 119 182-1, 5.3.5). Other properties have none.
-func (s *signed) readValues(it *item) values {
-	var v values
+func (s *signed) readValues(it *item) signature.Values {
+	var v signature.Values
 	switch it.name {
 	case "xVals", "axVals":
-		v.certificates = s.certificateValues(it.value)
+		v.Certificates = s.certificateValues(it.value)
 	case "rVals", "arVals":
 		s.revocationValues(&v, it.value)
 	case "tstVD", "anyValData":
-		v.certificates = s.certificateValues(it.value.Member("xVals"))
+		v.Certificates = s.certificateValues(it.value.Member("xVals"))
 		s.revocationValues(&v, it.value.Member("rVals"))
 	}
 	it.values = v
@@ -138,27 +121,17 @@ func (s *signed) certificateValues(list *jws.Value) [][]byte {
 	return out
 }
 
-func (s *signed) revocationValues(v *values, from *jws.Value) {
+func (s *signed) revocationValues(v *signature.Values, from *jws.Value) {
 	for _, e := range from.Member("crlVals").Items() {
 		if der, ok := s.decode("a CRL value", e.Member("val")); ok {
-			v.crls = append(v.crls, der)
+			v.CRLs = append(v.CRLs, der)
 		}
 	}
 	for _, e := range from.Member("ocspVals").Items() {
 		if der, ok := s.decode("an OCSP value", e.Member("val")); ok {
-			v.ocsps = append(v.ocsps, wholeOCSP(der))
+			v.OCSPs = append(v.OCSPs, cms.WholeOCSP(der))
 		}
 	}
-}
-
-// wholeOCSP wraps a bare BasicOCSPResponse, which begins with a SEQUENCE, into an OCSPResponse (RFC 6960, 4.2.1).
-func wholeOCSP(der []byte) []byte {
-	input := cryptobyte.String(der)
-	var inner cryptobyte.String
-	if input.ReadASN1(&inner, asn1.SEQUENCE) && inner.PeekASN1Tag(asn1.SEQUENCE) {
-		return cms.WrapBasicOCSP(der)
-	}
-	return der
 }
 
 // checkPolicyStore notes where sigPSt holds another policy than the one whose digest is signed (TS 119 182-1, 5.3.3).

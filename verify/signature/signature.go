@@ -3,7 +3,11 @@
 // verify.Judge draws the conclusions. Nothing here knows a trust anchor, a clock or the network.
 package signature
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Format is the signature format as reports name it.
 type Format string
@@ -287,6 +291,29 @@ func (s *Signature) ReferencesIntact() bool {
 		}
 	}
 	return len(s.References) > 0
+}
+
+// Values are the certificates and revocation data that one property carries, as Signature has them.
+type Values struct{ Certificates, CRLs, OCSPs [][]byte }
+
+// All are the values of every kind.
+func (v Values) All() [][]byte { return slices.Concat(v.Certificates, v.CRLs, v.OCSPs) }
+
+// Carry adds values to those of the signature.
+func (s *Signature) Carry(v Values) {
+	s.Certificates = append(s.Certificates, v.Certificates...)
+	s.CRLs = append(s.CRLs, v.CRLs...)
+	s.OCSPs = append(s.OCSPs, v.OCSPs...)
+}
+
+// BoundEvidence leaves of each kind the first most that the signature carries, and notes what it left out.
+func (s *Signature) BoundEvidence(most int) {
+	for _, all := range [...]*[][]byte{&s.Certificates, &s.CRLs, &s.OCSPs} {
+		if len(*all) > most {
+			s.Notes = append(s.Notes, fmt.Sprintf("of %d certificates or revocation values only %d are looked at", len(*all), most))
+			*all = (*all)[:most]
+		}
+	}
 }
 
 // Detached is one file that a detached signature may be about: its content, or digests of it where the file itself

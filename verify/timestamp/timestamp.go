@@ -208,6 +208,23 @@ func (t *Token) Compare(write func(w io.Writer) error) {
 	t.CompareDigest(state.Sum(nil))
 }
 
+// MaxCovers bounds the objects that one token is said to prove; real ones have some hundreds.
+const MaxCovers = 8192
+
+// Proves fills Covers and CoversSignature, where the imprint matches: with the digests of the objects that the token is
+// about, and whether that of the signature value is among them. What is beyond MaxCovers is left out, and told.
+func (t *Token) Proves(objects [][32]byte, value [32]byte) (note string) {
+	if !t.Found || !t.Imprint {
+		return ""
+	}
+	if len(objects) > MaxCovers {
+		note = fmt.Sprintf("%s covers more than %d objects", t.ID, MaxCovers)
+		objects = objects[:MaxCovers]
+	}
+	t.Covers, t.CoversSignature = objects, slices.Contains(objects, value)
+	return note
+}
+
 // CompareDigest is Compare for data that was digested already with Hash.
 func (t *Token) CompareDigest(digest []byte) {
 	t.Found = true

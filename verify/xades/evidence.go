@@ -1,10 +1,11 @@
 package xades
 
 import (
-	"encoding/asn1"
 	"slices"
 
+	"trustcore/internal/cms"
 	"trustcore/internal/xmldsig"
+	"trustcore/verify/signature"
 )
 
 const maxEvidence = 1024 // certificates, CRLs or OCSP answers of one signature; real ones have some dozens
@@ -21,29 +22,14 @@ func (s *signed) evidence() {
 	}
 	for e := range s.props.unsigned.Elements() {
 		v := s.values(e)
-		s.facts.Certificates = append(s.facts.Certificates, v.certificates...)
-		s.facts.CRLs = append(s.facts.CRLs, v.crls...)
-		s.facts.OCSPs = append(s.facts.OCSPs, v.ocsps...)
+		s.facts.Carry(v)
 	}
-	for _, all := range [...]*[][]byte{&s.facts.Certificates, &s.facts.CRLs, &s.facts.OCSPs} {
-		if len(*all) > maxEvidence {
-			s.note("of %d certificates or revocation values only %d are looked at", len(*all), maxEvidence)
-			*all = (*all)[:maxEvidence]
-		}
-	}
-}
-
-// values are the objects of a property.
-type values struct{ certificates, crls, ocsps [][]byte }
-
-func (v values) all() [][]byte {
-	out := append([][]byte{}, v.certificates...)
-	return append(append(out, v.crls...), v.ocsps...)
+	s.facts.BoundEvidence(maxEvidence)
 }
 
 // values reads what CertificateValues, RevocationValues, their attribute kin and the validation data of
 // time-stamps hold. Other properties have none.
-func (s *signed) values(e xmldsig.Node) values {
+func (s *signed) values(e xmldsig.Node) signature.Values {
 	v, ok := s.valuesOf[e]
 	if !ok {
 		v = s.readValues(e)
@@ -52,8 +38,8 @@ func (s *signed) values(e xmldsig.Node) values {
 	return v
 }
 
-func (s *signed) readValues(e xmldsig.Node) values {
-	var v values
+func (s *signed) readValues(e xmldsig.Node) signature.Values {
+	var v signature.Values
 	switch e.Local() {
 	case "CertificateValues", "AttrAuthoritiesCertValues", "RevocationValues", "AttributeRevocationValues",
 		"TimeStampValidationData", "AnyValidationData":
@@ -67,9 +53,9 @@ func (s *signed) readValues(e xmldsig.Node) values {
 		local string
 		into  *[][]byte
 	}{
-		{"EncapsulatedX509Certificate", &v.certificates},
-		{"EncapsulatedCRLValue", &v.crls},
-		{"EncapsulatedOCSPValue", &v.ocsps},
+		{"EncapsulatedX509Certificate", &v.Certificates},
+		{"EncapsulatedCRLValue", &v.CRLs},
+		{"EncapsulatedOCSPValue", &v.OCSPs},
 	} {
 		for n := range e.Descendants(s.props.space, kind.local) {
 			der, err := n.Bytes()
@@ -81,32 +67,11 @@ func (s *signed) readValues(e xmldsig.Node) values {
 				s.note("more than %d values in %s", maxEvidence, e.Name())
 				break
 			}
-			if kind.into == &v.ocsps {
-				der = wholeOCSP(der)
+			if kind.into == &v.OCSPs {
+				der = cms.WholeOCSP(der)
 			}
 			*kind.into = append(*kind.into, der)
 		}
 	}
 	return v
-}
-
-// wholeOCSP wraps a bare BasicOCSPResponse into an OCSPResponse, as RFC 6960, 4.2.1 has it: some writers
-// store only the inner part.
-func wholeOCSP(der []byte) []byte {
-	var outer asn1.RawValue
-	if _, err := asn1.Unmarshal(der, &outer); err != nil || len(outer.Bytes) == 0 || outer.Bytes[0] == asn1.TagEnum {
-		return der
-	}
-	type responseBytes struct {
-		Type     asn1.ObjectIdentifier
-		Response []byte
-	}
-	wrapped, err := asn1.Marshal(struct {
-		Status asn1.Enumerated
-		Bytes  responseBytes `asn1:"explicit,tag:0"`
-	}{0, responseBytes{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}, der}})
-	if err != nil {
-		return der
-	}
-	return wrapped
 }

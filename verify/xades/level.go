@@ -214,7 +214,7 @@ func (s *signed) baselineEvidence() bool {
 // hasRevocation tells whether revocation data travel in the unsigned properties.
 func (s *signed) hasRevocation() bool {
 	for e := range s.props.unsigned.Elements() {
-		if v := s.values(e); len(v.crls)+len(v.ocsps) > 0 {
+		if v := s.values(e); len(v.CRLs)+len(v.OCSPs) > 0 {
 			return true
 		}
 	}

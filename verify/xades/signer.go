@@ -44,7 +44,7 @@ func (s *signed) findSigner() {
 	if err == nil {
 		s.verify(candidates)
 	}
-	if err == nil && !s.facts.Intact && len(candidates) > 0 && publicKey(candidates[0]) == nil {
+	if err == nil && !s.facts.Intact && len(candidates) > 0 && certificate.KeyOf(candidates[0]) == nil {
 		s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 	}
 	if s.facts.Signer == nil && len(candidates) > 0 {
@@ -78,7 +78,7 @@ func (s *signed) compareNames() {
 // compareKeys notes a bare key that is not the signer's: all that ds:KeyInfo holds should be about one key (XML Signature
 // 1.1, 4.5).
 func (s *signed) compareKeys() {
-	key := publicKey(s.facts.Signer)
+	key := certificate.KeyOf(s.facts.Signer)
 	if key == nil || s.xml.KeyInfo == nil {
 		return
 	}
@@ -240,7 +240,7 @@ func (s *signed) verify(candidates [][]byte) {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return
 		}
-		if key := publicKey(der); key != nil && v.by(key) {
+		if key := certificate.KeyOf(der); key != nil && v.by(key) {
 			s.facts.Signer = der
 			return
 		}
@@ -295,25 +295,13 @@ func (v *value) by(key *algorithm.PublicKey) bool {
 	return true
 }
 
-func publicKey(der []byte) *algorithm.PublicKey {
-	c, err := certificate.Parse(der)
-	if err != nil {
-		return nil
-	}
-	key, err := c.Key()
-	if err != nil {
-		return nil
-	}
-	return key
-}
-
 func (s *signed) useOfSignature() {
 	name := s.xml.Method.URI
 	if n := s.scheme.Name(); n != "" {
 		name = n
 	}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: name}
-	if key := publicKey(s.facts.Signer); key != nil {
+	if key := certificate.KeyOf(s.facts.Signer); key != nil {
 		use.KeyBits = key.Bits()
 	} else if s.bareKey != nil {
 		use.KeyBits = s.bareKey.Bits()

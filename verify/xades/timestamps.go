@@ -13,10 +13,7 @@ import (
 	"trustcore/verify/timestamp"
 )
 
-const (
-	maxTimestamps = 256  // tokens of one signature
-	maxCovers     = 8192 // objects that one token is said to prove; real ones have some hundreds
-)
+const maxTimestamps = 256 // tokens of one signature
 
 // stamped is a token that was read, and the element that holds it.
 type stamped struct {
@@ -90,16 +87,8 @@ func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *ti
 		in.w = paid{w, s.budget}
 		return in.assemble(kind)
 	})
-	if !token.Found || !token.Imprint {
-		return
-	}
-	if len(in.covers) > maxCovers {
-		s.note("%s covers more than %d objects", token.ID, maxCovers)
-		in.covers = in.covers[:maxCovers]
-	}
-	token.Covers = in.covers
-	for _, c := range in.covers {
-		token.CoversSignature = token.CoversSignature || c == s.facts.Value
+	if note := token.Proves(in.covers, s.facts.Value); note != "" {
+		s.note("%s", note)
 	}
 }
 
@@ -349,7 +338,7 @@ func (in *imprint) archive() error {
 			return err
 		}
 		in.tokens(e)
-		in.prove(in.signed.values(e).all()...)
+		in.prove(in.signed.values(e).All()...)
 		if err := in.element(e); err != nil {
 			return err
 		}
@@ -361,7 +350,7 @@ func (in *imprint) archive() error {
 // prove notes objects that the time-stamp proves to have existed.
 func (in *imprint) prove(objects ...[]byte) {
 	for _, der := range objects {
-		if len(in.covers) > maxCovers || in.budget.Octets(perDigest+len(der)) != nil {
+		if len(in.covers) > timestamp.MaxCovers || in.budget.Octets(perDigest+len(der)) != nil {
 			return
 		}
 		in.covers = append(in.covers, sha256.Sum256(der))

@@ -85,12 +85,12 @@ type signed struct {
 	notAfter time.Time            // of the signer's certificate
 	bareKey  *algorithm.PublicKey // that verifies the value where no certificate does
 	stamps   []stamped
-	valuesOf map[xmldsig.Node]values // by unsigned property
+	valuesOf map[xmldsig.Node]signature.Values // by unsigned property
 }
 
 // read gathers the facts of one ds:Signature.
 func (r *reader) read(e xmldsig.Node, known map[xmldsig.Node]*signed) *signed {
-	s := &signed{reader: r, valuesOf: map[xmldsig.Node]values{}, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
+	s := &signed{reader: r, valuesOf: map[xmldsig.Node]signature.Values{}, facts: &signature.Signature{Format: signature.XMLDSig, ID: e.ID()}}
 	s.gather(e, known)
 	if err := r.budget.Err(); err != nil { // what is missing then is nobody's fault
 		s.facts = &signature.Signature{
