@@ -60,8 +60,9 @@ func verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [flags] FILE...",
 		Short: "Verify signed documents",
-		Long: `Verifies signed documents (XAdES, CAdES, PAdES, ASiC) as ETSI EN 319 102-1 says and prints one verdict a
-signature. With --json one line of JSON a file; a file that can't be judged is that line's "error".
+		Long: `Verifies signed documents (XAdES, CAdES, PAdES, JAdES, ASiC), time-stamps and evidence records as
+ETSI EN 319 102-1 says and prints one verdict a signature. With --json one line of JSON a file; a file that
+can't be judged is that line's "error".
 
 Trust comes from --trust-lists (a folder with the Union's list of the lists and national lists, plain or
 gzip), with --lotl-signers (PEM certificates that may sign the list of the lists), from --extra-list, and
@@ -319,12 +320,15 @@ func (o *outcome) status() exitCode {
 	if o.Error != nil {
 		return notDone
 	}
-	passed := len(o.Signatures)+len(o.Timestamps) > 0
+	passed := len(o.Signatures)+len(o.Timestamps)+len(o.EvidenceRecords) > 0
 	for i := range o.Signatures {
 		passed = passed && o.Signatures[i].Indication == verify.TotalPassed
 	}
 	for i := range o.Timestamps {
 		passed = passed && o.Timestamps[i].Indication == verify.Passed
+	}
+	for i := range o.EvidenceRecords {
+		passed = passed && o.EvidenceRecords[i].Indication == verify.Passed
 	}
 	if !passed {
 		return notPassed
@@ -463,6 +467,9 @@ func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
 	}
 	for _, t := range r.Timestamps {
 		fmt.Fprintf(out, "%s: a time-stamp: %s %s\n", prose.Text(r.File), t.Indication, t.SubIndication)
+	}
+	for _, e := range r.EvidenceRecords {
+		fmt.Fprintf(out, "%s: an evidence record: %s %s\n", prose.Text(r.File), e.Indication, e.SubIndication)
 	}
 	for i := range r.Signatures {
 		o.printSignature(out, r.File, &r.Signatures[i])

@@ -213,10 +213,16 @@ func TestStatus(t *testing.T) {
 	stamp := func(i verify.Indication) *verify.Report {
 		return &verify.Report{Timestamps: []verify.TimestampReport{{Indication: i}}}
 	}
+	record := func(i verify.Indication) *verify.Report {
+		return &verify.Report{EvidenceRecords: []verify.EvidenceRecordReport{{Indication: i}}}
+	}
+	beside := signature(verify.TotalPassed)
+	beside.EvidenceRecords = record(verify.Failed).EvidenceRecords
 	for _, c := range []struct {
 		o    outcome
 		want exitCode
 	}{
+		{outcome{Report: record(verify.Passed)}, 0}, {outcome{Report: record(verify.Failed)}, 3}, {outcome{Report: beside}, 3},
 		{outcome{Report: signature(verify.TotalPassed)}, 0}, {outcome{Report: signature(verify.Indeterminate)}, 3}, {outcome{Report: signature(verify.TotalFailed)}, 3},
 		{outcome{Report: stamp(verify.Passed)}, 0}, {outcome{Report: stamp(verify.Failed)}, 3}, {outcome{Report: &verify.Report{}}, 3}, {outcome{Error: &broken}, 1},
 	} {
