@@ -129,7 +129,7 @@ func (o *replayOptions) complete(b *bundle.Bundle) error {
 // policyOf is the policy of --policy, or that of the bundle.
 func (o *replayOptions) policyOf(b *bundle.Bundle) (*verify.Policy, error) {
 	if o.policy != "" {
-		p, err := policyOf(o.policy)
+		p, err := policy.Open(o.policy)
 		if err != nil {
 			return nil, fmt.Errorf("--policy: %w", err)
 		}

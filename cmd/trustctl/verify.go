@@ -27,6 +27,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
+	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -153,7 +154,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err := o.checkLanguage(); err != nil {
 		return err
 	}
-	policy, err := policyOf(o.policy)
+	chosen, err := policy.Open(o.policy)
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
 	}
@@ -171,11 +172,11 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	warn(lists)
-	judge, err := o.verifier(lists, policy)
+	judge, err := o.verifier(lists, chosen)
 	if err != nil {
 		return err
 	}
-	v := &verifier{judge, kept, policy, passwords}
+	v := &verifier{judge, kept, chosen, passwords}
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
