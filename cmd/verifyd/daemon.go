@@ -22,7 +22,6 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/chain"
 	"trustcore/verify/evidence"
-	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -118,7 +117,7 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 		further = append(further, c.Raw)
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
-		Policies: q.Policies, Acceptable: j.policies.standard().Acceptor(policy.Signature.Signer()), Cache: j.cache}
+		Policies: q.Policies, Policy: j.policies.standard(), Cache: j.cache}
 	var problems []string
 	if q.Mode != chain.None {
 		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))

@@ -83,7 +83,7 @@ func TestPasswords(t *testing.T) {
 		field  string
 	}{
 		{parts: []string{"document=a", "password=" + secret, "password= " + secret}, status: http.StatusOK},
-		{parts: []string{"password=" + secret, "document=" + strings.Repeat("a", 3*inMemory), "password= " + secret}, status: http.StatusOK},
+		{parts: []string{"password=" + secret + "\r\n", "document=" + strings.Repeat("a", 3*inMemory), "password= " + secret}, status: http.StatusOK},
 		{parts: []string{"password=" + secret, "document=a", "password= " + secret}, fails: true, status: 422, field: "document"},
 		{parts: []string{"password=" + secret, "at=never", "document=a"}, status: 400, field: "at"},
 		{parts: []string{"password=" + secret, "other=a"}, status: 400, field: "other"},

@@ -155,8 +155,9 @@ func (f *parts) addText(name, text string) (err error) {
 	return err
 }
 
-// addPassword takes a password as it is, without anything that would trim it.
+// addPassword takes a password; the end of a line behind it, which a file has, is no part of it.
 func (f *parts) addPassword(content []byte) error {
+	content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
 	f.request.Passwords = append(f.request.Passwords, content)
 	if err := verify.CheckPasswords(f.request.Passwords); err != nil {
 		return refuse(http.StatusBadRequest, "password", "%v", err)
