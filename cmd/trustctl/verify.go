@@ -324,13 +324,15 @@ type verifier struct {
 // all writes one line a job, in their order. The exit status is the worst of them.
 func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
 	w := bufio.NewWriter(out)
-	lines := lines{encoder: json.NewEncoder(w), waiting: map[int]outcome{}}
+	lines := lines{encoder: json.NewEncoder(w), waiting: map[int]outcome{}, progress: progressOf(jobs, out)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.NumCPU())
 	for i, j := range jobs {
 		g.Go(func() error { return lines.add(i, v.one(ctx, j)) })
 	}
-	if err := errors.Join(g.Wait(), w.Flush()); err != nil {
+	err := g.Wait()
+	lines.progress.end()
+	if err := errors.Join(err, w.Flush()); err != nil {
 		return err
 	}
 	return lines.status.err()
@@ -343,12 +345,15 @@ type lines struct {
 	next    int
 	waiting map[int]outcome
 	status  exitCode
+
+	progress batchProgress
 }
 
 func (l *lines) add(i int, o outcome) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting[i] = o
+	l.progress.add(o.status(), time.Now())
 	for {
 		o, ready := l.waiting[l.next]
 		if !ready {
@@ -514,11 +519,14 @@ func (files openFiles) close() error {
 // print writes verdicts for people, with the exit status of the worst.
 func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out io.Writer) error {
 	var status exitCode
+	far := progressOf(jobs, out)
 	for _, j := range jobs {
 		r := v.one(ctx, j)
 		status = status.and(r.status())
 		o.printOutcome(out, &r)
+		far.add(r.status(), time.Now())
 	}
+	far.end()
 	return status.err()
 }
 
