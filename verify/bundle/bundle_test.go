@@ -141,6 +141,25 @@ func TestBundleUnpacksWithinItsBound(t *testing.T) {
 	}
 }
 
+// TestBundleUnpacksAsMuchAsItMay: a small bundle unpacks to little, all entries together.
+func TestBundleUnpacksAsMuchAsItMay(t *testing.T) {
+	b := sample()
+	b.Lists = nil
+	for range 5 {
+		b.Lists = append(b.Lists, bundle.File{Name: "list.xml", Content: make([]byte, 4<<20)})
+	}
+	if _, err := read(pack(t, b)); err == nil || !strings.Contains(err.Error(), "bytes unpacked") {
+		t.Errorf("20 MB in %d octets: %v", len(pack(t, b)), err)
+	}
+	b.Lists = b.Lists[:3]
+	b.Document.Content = make([]byte, 20<<20)
+	b.SHA256 = bundle.Digest(b.Document.Content)
+	b.Detached = []bundle.File{{Name: "data.bin", Content: b.Document.Content}}
+	if again, err := read(pack(t, b)); err != nil || again.SHA256 != b.SHA256 {
+		t.Errorf("documents of zeros: %v", err)
+	}
+}
+
 func zipOf(t *testing.T, names []string, contents map[string]string) []byte {
 	t.Helper()
 	var packed bytes.Buffer
