@@ -100,6 +100,10 @@ func TestReplayTellsAnotherReport(t *testing.T) {
 			b.Report = bytes.Replace(b.Report, []byte(`"INDETERMINATE"`), []byte(`"TOTAL-PASSED"`), 1)
 		},
 		"it differs in [policy_digest]": weaker,
+		"it differs in [everything]": func(b *bundle.Bundle) {
+			b.Report = append(append(bytes.TrimSuffix(b.Report, []byte("}")), `,"x":[{}`...), bytes.Repeat([]byte(",{}"), 1<<16)...)
+			b.Report = append(b.Report, "]}"...)
+		},
 		`says that its policy is "strict", and holds the policy "stricter"`: func(b *bundle.Bundle) {
 			b.Policy.File = bytes.Replace(b.Policy.File, []byte(`"Name":"strict"`), []byte(`"Name":"stricter"`), 1)
 		},

@@ -15,8 +15,8 @@ const (
 	maxEntries  = 10_000
 	maxManifest = 8 << 20                // octets of bundle.json, unpacked
 	maxOctets   = 2 * verify.MaxDocument // of all entries together, unpacked
-	freeOctets  = 16 << 20               // of those, whatever the size of the bundle
-	maxPacked   = 16                     // and for each of its octets so many: lists are packed to a sixth, documents are not
+	freeOctets  = 4 << 20                // of those, whatever the size of the bundle
+	maxPacked   = 8                      // and for each of its octets so many: lists are packed to a sixth, documents are not
 )
 
 // Read reads a bundle of size octets. Every entry must be named with its digest by bundle.json, once.
