@@ -225,6 +225,13 @@ func TestCovers(t *testing.T) {
 	if ts := wrong.open().Timestamps[0]; len(ts.Covers) > 0 || ts.CoversSignature {
 		t.Error("a time-stamp of something else proves something")
 	}
+	// An old value, and a header of today that names a certificate of today.
+	borrowed, new := newStamper(t), officer(t)
+	borrowed.text = strings.Replace(borrowed.text, url64([]byte(borrowed.header)), url64([]byte(head(new))), 1)
+	ts := borrowed.sigTst().open().Timestamps[0]
+	if !ts.Imprint || slices.Contains(ts.Covers, sum(new.Cert.Raw)) {
+		t.Error("a value that does not verify proves the age of a certificate")
+	}
 }
 
 // TestDataTimestamps: adoTst covers what is signed, and proves no signature.
