@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -265,6 +266,7 @@ func TestDetached(t *testing.T) {
 		{name: "an unknown mechanism", text: by("", sigD("Nieznany", both, "")), files: []signature.Detached{a, b}, want: "unknown mechanism"},
 		{name: "no mechanism", text: by("", `"sigD":{"pars":["a.txt"]},"crit":["sigD"]`), files: []signature.Detached{a}, want: "unknown mechanism"},
 		{name: "no names", text: by("", sigD("ObjectIdByURIHash", "", `,"hashM":"S256","hashV":[]`)), files: []signature.Detached{a}, want: "without a list"},
+		{name: "a name and a number", text: by(url64(a.Content), sigD("ObjectIdByURI", `"a.txt",1`, "")), files: []signature.Detached{a}, want: "without a list"},
 		{name: "names that are numbers", text: by("", sigD("ObjectIdByURI", "1", "")), files: []signature.Detached{a}, want: "without a list"},
 		{name: "sigD is a text", text: by("", `"sigD":"a.txt","crit":["sigD"]`), files: []signature.Detached{a}, want: "without a list"},
 	} {
@@ -273,6 +275,30 @@ func TestDetached(t *testing.T) {
 	s := only(t, by("pismozałącznik", unencoded), a, b)
 	if s.References[0].Full || s.References[1].Full {
 		t.Errorf("files that are joined: %+v", s.References)
+	}
+}
+
+// TestFileBesideThePayload: a file that is given beside a payload must be that payload; else the verdict would be read as
+// one about the file.
+func TestFileBesideThePayload(t *testing.T) {
+	id := officer(t)
+	plain := head(id, `"b64":false`, `"crit":["b64"]`)
+	texts := map[string]string{"compact": compact(t, id, head(id)), "general": general(flat(t, id, head(id))), "unencoded": unencoded(t, id, plain, content)}
+	digests := func(text string) signature.Detached {
+		return signature.Detached{Name: "x", Digests: map[string][]byte{"SHA-256": sha256Of(text)}}
+	}
+	for name, text := range texts {
+		for _, files := range [][]signature.Detached{{file("x", content)}, {file("y", "inne"), file("x", content)}, {digests(content)}} {
+			doc, err := open(t, text, files...)
+			if err != nil || len(doc.Notes) != 1 || !strings.Contains(doc.Notes[0], "“x” that was given is the payload") {
+				t.Errorf("%s, the payload: %+v, %v", name, doc, err)
+			}
+		}
+		for _, f := range []signature.Detached{file("x", "inne"), file("x", ""), file("x", content+"\n"), file("x", url64([]byte(content))), digests("inne"), {Name: "x"}} {
+			if doc, err := open(t, text, f); !errors.Is(err, ErrOtherData) {
+				t.Errorf("%s, another file: %+v, %v", name, doc, err)
+			}
+		}
 	}
 }
 
