@@ -143,11 +143,12 @@ func (o *replayOptions) policyOf(b *bundle.Bundle) (*verify.Policy, error) {
 		return nil, fmt.Errorf("the policy of the bundle: %w", err)
 	}
 	if kept.Name() != b.Policy.Name {
-		return nil, fmt.Errorf("the bundle says that its policy is %q, and holds the policy %q", b.Policy.Name, kept.Name())
+		return nil, fmt.Errorf("the bundle says that its policy is %q, and holds the policy %q",
+			b.Policy.Name, kept.Name())
 	}
 	if p != nil && p.Digest() != kept.Digest() {
-		fmt.Fprintf(os.Stderr, "trustctl: the policy %q of the bundle is not the one of that name that this program has: "+
-			"trustctl policy diff tells the difference\n", kept.Name())
+		fmt.Fprintf(os.Stderr, "trustctl: the policy %q of the bundle is not the one of that name that this program has\n",
+			kept.Name())
 	}
 	return kept, nil
 }

@@ -16,7 +16,7 @@ const (
 	maxManifest = 8 << 20                // octets of bundle.json, unpacked
 	maxOctets   = 2 * verify.MaxDocument // of all entries together, unpacked
 	freeOctets  = 4 << 20                // of those, whatever the size of the bundle
-	maxPacked   = 8                      // and for each of its octets so many: lists are packed to a sixth, documents are not
+	maxPacked   = 8                      // and so many an octet of it: lists are packed to a sixth, documents not at all
 )
 
 // Read reads a bundle of size octets. Every entry must be named with its digest by bundle.json, once.

@@ -15,7 +15,8 @@ import (
 )
 
 // ErrOtherData tells that a file was given to a signature that carries its own data, and is another one.
-var ErrOtherData = errors.New("jades: the signature carries the data that was signed, and no detached file that was given is that data")
+var ErrOtherData = errors.New(
+	"jades: the signature carries the data that was signed, and no detached file that was given is that data")
 
 // givenTwice says which of the files that were given is the payload that the document carries: one must be, or the
 // verdict would be read as one about the file.
@@ -34,9 +35,13 @@ func givenTwice(b *budget.Budget, d *jws.Document, files []signature.Detached) (
 		}
 	}
 	for _, f := range files {
-		content := signerinfo.Detached(b, f)
-		if content.DigestOnly() && signerinfo.Bytes(b, payload).HasDigests(f.Digests) || !content.DigestOnly() && bytes.Equal(f.Content, payload) {
-			return fmt.Sprintf("the detached file %s that was given is the payload that the signature carries", prose.Name(f.Name)), b.Err()
+		same := bytes.Equal(f.Content, payload)
+		if signerinfo.Detached(b, f).DigestOnly() {
+			same = signerinfo.Bytes(b, payload).HasDigests(f.Digests)
+		}
+		if same {
+			name := prose.Name(f.Name)
+			return fmt.Sprintf("the detached file %s that was given is the payload that the signature carries", name), b.Err()
 		}
 	}
 	return "", cmp.Or(b.Err(), ErrOtherData)

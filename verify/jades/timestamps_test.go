@@ -232,6 +232,11 @@ func TestCovers(t *testing.T) {
 	if !ts.Imprint || slices.Contains(ts.Covers, sum(new.Cert.Raw)) {
 		t.Error("a value that does not verify proves the age of a certificate")
 	}
+	denied, header := newStamper(t), head(new, `"x5t":"AAAA"`)
+	denied.text = flat(t, new, header)
+	if s := denied.sigTst().open(); !s.Intact || !s.Timestamps[0].Imprint || slices.Contains(s.Timestamps[0].Covers, sum(new.Cert.Raw)) {
+		t.Error("a header that denies a certificate proves its age")
+	}
 }
 
 // TestDataTimestamps: adoTst covers what is signed, and proves no signature.

@@ -109,8 +109,8 @@ func (c *Content) givenDigest(h algorithm.Hash) ([]byte, error) {
 	return d, nil
 }
 
-// HasDigests tells whether all digests, by the name of their algorithm, that can be computed are the data's, and one of them is
-// long enough that no other data has it.
+// HasDigests tells whether all digests, by the name of their algorithm, that can be computed are the data's, and one of
+// them is long enough that no other data has it.
 func (c *Content) HasDigests(digests map[string][]byte) bool {
 	strong := false
 	for h := algorithm.MD5; h.Valid(); h++ {
