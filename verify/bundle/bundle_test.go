@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,14 @@ func TestBundleIsWhole(t *testing.T) {
 		"names no validation": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"2026-03-03T12:00:00.000000123Z`, `"0001-01-01T00:00:00Z`, 1)
 		},
+		"validation_time or policy": func(e entries) {
+			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": "strict"`, `"policy": ""`, 1)
+		},
+		"2 policies": func(e entries) {
+			e["policy/0001"] = "{}"
+			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": [`,
+				`"policy": [{"entry": "policy/0001", "sha256": "`+bundle.Digest([]byte("{}"))+`"},`, 1)
+		},
 		"entry \"\" is missing": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"entry": "crls/0000",`, ``, 1)
 		},
@@ -116,6 +125,31 @@ func TestBundleIsWhole(t *testing.T) {
 	}
 	if _, err := read([]byte("%PDF-1.7")); !errors.Is(err, bundle.ErrNotABundle) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestNothingHalfIsWritten: a bundle that could not be read again, or that is about another document, is not written.
+func TestNothingHalfIsWritten(t *testing.T) {
+	for name, change := range map[string]func(*bundle.Bundle){
+		"no time":          func(b *bundle.Bundle) { b.At = time.Time{} },
+		"no policy":        func(b *bundle.Bundle) { b.Policy.Name = "" },
+		"no report":        func(b *bundle.Bundle) { b.Report = nil },
+		"no digest":        func(b *bundle.Bundle) { b.SHA256, b.Document.Content = "", nil },
+		"another document": func(b *bundle.Bundle) { b.SHA256 = bundle.Digest(nil) },
+	} {
+		b := sample()
+		change(b)
+		if err := b.Write(io.Discard); err == nil {
+			t.Errorf("%s: it is written", name)
+		}
+	}
+	entries := map[string]string{}
+	for i := range 10_001 {
+		entries[strconv.Itoa(i)] = ""
+	}
+	many := zipOf(t, slices.Sorted(maps.Keys(entries)), entries)
+	if _, err := read(many); err == nil || !strings.Contains(err.Error(), "more than 10000 entries") {
+		t.Errorf("10,001 entries: %v", err)
 	}
 }
 
