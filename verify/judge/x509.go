@@ -51,7 +51,7 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	x := &x509{validator: v, data: data, request: request, result: path.Validate(v.budget.Context(), request)}
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
 	if x.result.Valid {
-		c.Conclusion = v.signersOfEvidence(x.result.Revocation)
+		c.Conclusion = x.signersOfEvidence()
 	} else {
 		c.Conclusion = x.conclude()
 	}
@@ -82,18 +82,33 @@ func (x *x509) notes() []string {
 	return list
 }
 
-// signersOfEvidence checks that whoever signed the evidence had a valid certificate when the evidence is proven to have
-// existed: a key that has run out may have signed it afterwards. Trusted services count as long as their list says so.
-func (v *validator) signersOfEvidence(results []revocation.Result) Conclusion {
-	for _, r := range results {
-		for _, signer := range r.Signers {
-			if v.ev.Lists.Responder(signer) || len(r.Evidence) == 0 {
-				continue
-			}
-			if proven := v.existence.earliest(r.Evidence[0]); signer.NotAfter.Before(proven) {
-				return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, ended on %s, and nothing proves that the information is older",
-					prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
-			}
+// signersOfEvidence checks the signers of all evidence that a valid path rests on.
+func (x *x509) signersOfEvidence() Conclusion {
+	c := passed()
+	for i, r := range x.result.Revocation {
+		c = c.then(func() Conclusion { return x.signerOfEvidence(i, r) })
+	}
+	return c
+}
+
+// signerOfEvidence checks that whoever signed the evidence about the i-th certificate had a valid certificate when the
+// evidence is proven to have existed: a key that has run out may have signed it afterwards, the issuing key too
+// (5.2.6.4). Anchors and trusted responders count as long as their list says so.
+func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
+	signers, proven := slices.Clone(r.Signers), time.Time{}
+	if r.ByIssuer && i+1 < len(x.result.Chain) {
+		signers = append(signers, x.result.Chain[i+1])
+	}
+	for _, piece := range r.Evidence {
+		if t := x.existence.earliest(piece); t.After(proven) {
+			proven = t
+		}
+	}
+	for _, signer := range signers {
+		if signer.NotAfter.Before(proven) && !x.ev.Lists.Responder(signer) {
+			return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, "+
+				"ended on %s, and nothing proves that the information is older",
+				prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
 		}
 	}
 	return passed()
@@ -137,7 +152,7 @@ func (x *x509) weigh(i int) (sub SubIndication, why string) {
 	if sub, why := x.revoked(i, status); sub != "" {
 		return sub, why
 	}
-	signers := x.signersOfEvidence([]revocation.Result{status})
+	signers := x.signerOfEvidence(i, status)
 	expired, late, weak := false, false, false
 	for _, r := range x.result.Reasons {
 		switch {
