@@ -52,7 +52,7 @@ func (v *validator) proofs(doc *signature.Document) {
 	}
 }
 
-// proofsOf are the time-stamps of a document, each once, the latest first.
+// proofsOf are the time-stamps of a document, each once, in the order in which they are judged.
 func proofsOf(doc *signature.Document) []proof {
 	var all []proof
 	seen := map[*signature.Timestamp]bool{}
@@ -69,14 +69,13 @@ func proofsOf(doc *signature.Document) []proof {
 			add(e.Timestamps, owner, e)
 		}
 	}
-	records(doc.EvidenceRecords, nil)
-	add(doc.Timestamps, nil, nil)
 	for _, s := range doc.Signatures {
-		records(s.EvidenceRecords, s)
 		add(s.Timestamps, s, nil)
+		records(s.EvidenceRecords, s)
 	}
-	slices.SortStableFunc(all, func(a, b proof) int { return b.stamp.Time.Compare(a.stamp.Time) })
-	return all
+	add(doc.Timestamps, nil, nil)
+	records(doc.EvidenceRecords, nil)
+	return latestFirst(all)
 }
 
 // carried is a time-stamp's own evidence and that of the signature that it hangs on.
