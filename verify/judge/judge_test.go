@@ -297,33 +297,6 @@ func TestReferencesInOrder(t *testing.T) {
 	wants(t, w.judge(t, doc, at, crl).Signatures[0].Conclusion, "TOTAL-FAILED HASH_FAILURE")
 }
 
-// TestLevels: what keeps a signature from the level that it has the form of.
-func TestLevels(t *testing.T) {
-	w := newWorld(t)
-	day := mint.Day
-	for _, c := range []struct {
-		name, level, want string
-		stamp             time.Time
-		edit              func(*signature.Signature)
-	}{
-		{"whole", "B-LT", "B-LT", day, func(*signature.Signature) {}},
-		{"whole, archived", "B-LTA", "B-LTA", day, func(*signature.Signature) {}},
-		{"no evidence", "B-LTA", "B-T", day, func(s *signature.Signature) { s.CRLs = nil }},
-		{"stamped after the certificate", "B-LT", "B-B", day.AddDate(0, 7, 0), func(*signature.Signature) {}},
-		{"the same in a PDF", "B-LT", "B-LT", day.AddDate(0, 7, 0), func(s *signature.Signature) { s.Format = signature.PAdES }},
-		{"stamped by a stranger", "B-LT", "B-T", day, func(s *signature.Signature) { s.Timestamps[0].Signer = nil }},
-		{"stamp about other data", "B-LT", "B-LT", day, func(s *signature.Signature) { s.Timestamps[0].Imprint = false }},
-	} {
-		doc := w.signed(t, c.stamp)
-		s := doc.Signatures[0]
-		s.Level, s.CRLs = c.level, [][]byte{w.ca.CRL(t, day, nil)}
-		c.edit(s)
-		if got := w.judge(t, doc, day.AddDate(1, 0, 0)).Signatures[0].Level; got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
-	}
-}
-
 // TestEvidenceRecords: a record is worth what its form, what it is about and each of its time-stamps are worth; then it
 // proves the age of what it covers, else of nothing.
 func TestEvidenceRecords(t *testing.T) {

@@ -78,11 +78,17 @@ func proofsOf(doc *signature.Document) []proof {
 	return latestFirst(all)
 }
 
-// carried is a time-stamp's own evidence and that of the signature that it hangs on.
+// carried is a time-stamp's own evidence, and that of the signature that it hangs on with its other time-stamps.
 func (p proof) carried() carried {
 	c := carried{p.stamp.Certificates, p.stamp.CRLs, p.stamp.OCSPs}
-	if p.owner != nil {
-		c = c.with(carriedBy(p.owner))
+	if p.owner == nil {
+		return c
+	}
+	c = c.with(carriedBy(p.owner))
+	for _, t := range p.owner.Timestamps {
+		if t != p.stamp {
+			c = c.with(carried{t.Certificates, t.CRLs, t.OCSPs})
+		}
 	}
 	return c
 }
@@ -111,7 +117,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 // nothing, and counts for the form of a level all the same.
 func (v *validator) knownUnit(p proof) bool {
 	c, read := v.signer(p.stamp.Signer, "")
-	return read.passed() && p.stamp.Type == signature.SignatureTimestamp && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
+	return read.passed() && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.

@@ -201,18 +201,36 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 	return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
 }
 
-// covered reports whether the document's own evidence says something about every certificate of the path below the anchor.
+// covered reports whether the document's own evidence says something about every certificate of the path below the
+// anchor, and about whoever signed that evidence.
 func (x *x509) covered() bool {
 	own := x.data.ofDocument()
 	for i, c := range x.result.Chain {
 		if x.listed(c) || x.result.Anchor == nil && c.SelfIssued() {
 			break
 		}
-		if st := x.status(own, i); !st.Named && st.Status != revocation.Good && !x.heardOf(own, i) {
+		st := x.status(own, i)
+		switch {
+		case st.Status == revocation.Good:
+		case st.Named && x.delegateUnknown(own, i), !st.Named && !x.heardOf(own, i):
 			return false
 		}
 	}
 	return true
+}
+
+// delegateUnknown reports whether the evidence about the i-th certificate is of a responder whose own certificate needs
+// evidence (RFC 6960 4.2.2.2.1), and there is none about that.
+func (x *x509) delegateUnknown(d *validationData, i int) (unknown bool) {
+	q, rule := x.question(d, i)
+	about := q
+	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
+		about.Certificate = delegate
+		unknown = unknown || !rule.Check(about, d.responses, d.crls).Named
+		return nil
+	}
+	rule.Check(q, d.responses, d.crls)
+	return unknown
 }
 
 // heardOf reports whether there is evidence about a last certificate whose issuer is not at hand, so that nobody can say
@@ -250,13 +268,18 @@ func (x *x509) status(d *validationData, i int) revocation.Result {
 	if i+1 == len(r.Chain) && r.Anchor == nil {
 		return revocation.Result{} // who issued it is not known
 	}
-	request := x.request
-	request.Revocation = x.revocationRule(d, x.at, Ignore)
-	q := request.Question(x.budget.Context(), r.Chain, r.Anchor, i)
+	q, rule := x.question(d, i)
 	if q.IssuerKey == nil {
 		return revocation.Result{}
 	}
-	return request.Revocation.Check(q, d.responses, d.crls)
+	return rule.Check(q, d.responses, d.crls)
+}
+
+// question asks about the i-th certificate of the path, with evidence of whatever age.
+func (x *x509) question(d *validationData, i int) (revocation.Question, *path.RevocationRule) {
+	request := x.request
+	request.Revocation = x.revocationRule(d, x.at, Ignore)
+	return request.Question(x.budget.Context(), x.result.Chain, x.result.Anchor, i), request.Revocation
 }
 
 // Certificates is the path with its anchor, the target first.
