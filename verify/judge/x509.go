@@ -278,7 +278,7 @@ func (x *x509) status(d *validationData, i int) revocation.Result {
 // question asks about the i-th certificate of the path, with evidence of whatever age.
 func (x *x509) question(d *validationData, i int) (revocation.Question, *path.RevocationRule) {
 	request := x.request
-	request.Revocation = x.revocationRule(d, x.at, Ignore)
+	request.Revocation = x.revocationRule(d, x.at, policy.Ignore)
 	return request.Question(x.budget.Context(), x.result.Chain, x.result.Anchor, i), request.Revocation
 }
 

@@ -122,12 +122,20 @@ func catalogue() []rule {
 					continue
 				}
 				for _, n := range r.names {
-					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.floor, r.clause, r.fixed, r.other})
+					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.lowest(), r.clause, r.fixed, r.other})
 				}
 			}
 		}
 	}
 	return list
+}
+
+// lowest is the floor; without a clause there is none.
+func (r *row) lowest() Level {
+	if r.clause == "" {
+		return Ignore
+	}
+	return r.floor
 }
 
 func constraintPath(c Context, group string, n Name) string {

@@ -84,6 +84,16 @@ func TestStrictIsJudgedAsWritten(t *testing.T) {
 	}
 }
 
+// TestZeroLevel: who forgets to say what follows refuses; what a policy does not name is not asked.
+func TestZeroLevel(t *testing.T) {
+	if l := (Constraint{}).Level; l != Fail || !(Ignore < Inform && Inform < Warn && Warn < Fail) {
+		t.Errorf("the zero level is %v", l)
+	}
+	if l := named(t, Strict).Level(Timestamp, "TimestampValid"); l != Ignore {
+		t.Errorf("what is not named is %v", l)
+	}
+}
+
 // TestLevels looks up what judges ask.
 func TestLevels(t *testing.T) {
 	strict, dss := named(t, Strict), named(t, DSSDefault)
