@@ -48,7 +48,8 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		}
 	}
 	request.Revocation = v.revocationRule(data, request.Time, v.freshness(s.context))
-	x := &x509{validator: v, data: data, request: request, result: path.Validate(v.budget.Context(), request)}
+	x := &x509{validator: v, data: data, context: s.context, request: request, result: path.Validate(v.budget.Context(), request)}
+	x.withoutEvidence()
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
 	if x.result.Valid {
 		c.Conclusion = x.signersOfEvidence()
@@ -63,16 +64,21 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 type x509 struct {
 	*validator
 	data    *validationData
+	context policy.Context // of what is signed
 	request path.Request
 	result  path.Result
 
 	revokedAt time.Time // when the target was revoked, once that is known
 }
 
-// notes are those of the path and of the evidence that was relied on.
+// notes are those of the path and of the evidence that was relied on, and tell where there is none.
 func (x *x509) notes() []string {
 	list := slices.Clone(x.result.Notes)
-	for _, r := range x.result.Revocation {
+	for i, r := range x.result.Revocation {
+		if level := x.available(i); !r.Named && r.Code == revocation.NoEvidence && level > policy.Ignore && level < policy.Fail {
+			list = append(list, fmt.Sprintf("nothing is known of a revocation of %s: %s",
+				prose.Name(x.result.Chain[i].Subject.String()), r.Code))
+		}
 		for _, n := range r.Notes {
 			if !slices.Contains(list, n) {
 				list = append(list, n)
@@ -192,6 +198,8 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 		}
 		return sub, fmt.Sprintf("%s was revoked on %s", name(), status.RevocationTime.UTC().Format(time.RFC3339))
 	case status.Status == revocation.Good || status.Status == revocation.Revoked:
+		return "", ""
+	case !status.Named && x.available(i) < policy.Fail:
 		return "", ""
 	case status.Code == revocation.WeakAlgorithm:
 		return CryptoConstraintsNoPOE, fmt.Sprintf("the revocation information for %s may not be relied on: %s", name(), status.Detail)

@@ -17,6 +17,7 @@ const (
 	SigningCertificatePresent     Name = "SigningCertificatePresent"
 	TSAGeneralNameContentMatch    Name = "TSAGeneralNameContentMatch"
 	RevocationFreshnessNextUpdate Name = "RevocationFreshnessNextUpdate"
+	RevocationDataAvailable       Name = "RevocationDataAvailable"
 
 	// SignerUse: the signing certificate's key usages are for documents, not for certificates, lists, answers or
 	// time-stamps alone (RFC 5280 4.2.1.3, 4.2.1.12).
@@ -216,7 +217,12 @@ var sections = []section{
 	}},
 	{signers, groupNone, []row{
 		{names: []Name{"Recognition"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.3"},
-		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails, floor: Warn, clause: "EN 319 102-1 5.2.6: a status that nobody knows is told"},
+		{names: []Name{RevocationDataAvailable}, judged: ByLevel, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner}},
+		{names: []Name{RevocationDataAvailable}, judged: AlwaysFails, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{RevocationSigner}},
 		{names: []Name{"RevocationIssuerNotExpired"}, judged: AlwaysFails},
 		{names: []Name{"KeyUsage"}, kind: values},
 		{names: []Name{"ExtendedKeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 3161 2.3",
@@ -227,7 +233,10 @@ var sections = []section{
 		{names: []Name{"CA"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (k)"},
 		{names: []Name{"MaxPathLength"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (l), (m)"},
 		{names: []Name{"KeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (n)", fixed: []string{"keyCertSign"}},
-		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails},
+		{names: []Name{RevocationDataAvailable}, judged: ByLevel, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{SignatureCA, CounterSignatureCA, TimestampCA}},
+		{names: []Name{RevocationDataAvailable}, judged: AlwaysFails, contexts: []Context{RevocationCA}},
 		{names: []Name{"ExtendedKeyUsage"}, kind: values},
 	}},
 	{stamped, groupSigned, []row{
