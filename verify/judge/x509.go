@@ -52,7 +52,9 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	x.withoutEvidence()
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
 	if x.result.Valid {
-		c.Conclusion = x.signersOfEvidence()
+		asked, told := x.constraints()
+		c.Conclusion = x.signersOfEvidence().then(func() Conclusion { return asked })
+		c.Notes = append(c.Notes, told...)
 	} else {
 		c.Conclusion = x.conclude()
 	}

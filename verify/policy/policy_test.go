@@ -238,7 +238,7 @@ func TestRefusals(t *testing.T) {
 		{"tag", "Name: office", "Name: !!str office", "without anchors and tags"},
 		{"merge", "Name: office", "Name: office\n<<: {Version: '2'}", "<<: there is no constraint"},
 		{"not honoured, unknown", "Name: office", "Name: office\nNotHonoured: [Signature/X]", `"Signature/X" is no constraint`},
-		{"not judged at FAIL", "SignedAttributes: {", "SignedAttributes: {SigningTime: FAIL, ", "NotHonoured, CounterSignatureConstraints/SignedAttributes/SigningTime: it is FAIL"},
+		{"not judged at FAIL", "SignedAttributes: {", "SignedAttributes: {SignerLocation: FAIL, ", "NotHonoured, CounterSignatureConstraints/SignedAttributes/SignerLocation: it is FAIL"},
 		{"told at FAIL", "Name: office", "Name: office\nContainerConstraints: {AllFilesSigned: FAIL}", "NotHonoured, ContainerConstraints/AllFilesSigned"},
 		{"period without a length", "SigningCertificate: {", "SigningCertificate: {RevocationFreshness: FAIL, ", "RevocationFreshness: say how long"},
 		{"period of nothing", "SigningCertificate: {", "SigningCertificate: {RevocationFreshness: {Level: FAIL, Days: 0}, ", "RevocationFreshness: say how long"},
@@ -275,8 +275,8 @@ func TestForms(t *testing.T) {
 
 // TestAcknowledged: what is known not to be honoured is read, and told.
 func TestAcknowledged(t *testing.T) {
-	const path = "CounterSignatureConstraints/SignedAttributes/SigningTime"
-	text := strings.Replace(minimal(), "SignedAttributes: {", "SignedAttributes: {SigningTime: FAIL, ", 1) + "NotHonoured: [" + path + "]\n"
+	const path = "CounterSignatureConstraints/SignedAttributes/SignerLocation"
+	text := strings.Replace(minimal(), "SignedAttributes: {", "SignedAttributes: {SignerLocation: FAIL, ", 1) + "NotHonoured: [" + path + "]\n"
 	p, err := Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
