@@ -17,6 +17,8 @@ const (
 	typeCountersigned       = "http://uri.etsi.org/01903#CountersignedSignature"
 )
 
+const kindManifestEntry = "manifest-entry" // as signature.Reference.Type
+
 // typesSignedProperties are the reference types of the XAdES versions.
 var typesSignedProperties = map[string]bool{
 	"http://uri.etsi.org/01903#SignedProperties":        true,
@@ -67,7 +69,7 @@ func (s *signed) checkManifest(m xmldsig.Node) {
 		return
 	}
 	for _, r := range entries {
-		s.check(r, "manifest-entry")
+		s.check(r, kindManifestEntry)
 	}
 }
 
@@ -77,7 +79,7 @@ func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	c := s.digest(r)
 	c.kind, c.fact = kind, len(s.facts.References)
 	s.tell(&c)
-	optional := kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
+	optional := kind == kindManifestEntry && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
 	if r.DigestValue == nil {
 		s.note("the digest of the reference %q is no base64", r.URI)
 	}

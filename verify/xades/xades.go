@@ -47,7 +47,8 @@ func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*sig
 	}
 	r := &reader{
 		budget: b, doc: d, resolve: resolve, elements: elements, ids: map[string]bool{},
-		digests: map[string]checked{}, bares: map[xmldsig.Node]bool{}, alones: map[xmldsig.Node]bool{},
+		digests: map[string]checked{}, parts: map[partDigest][]byte{}, bares: map[xmldsig.Node]bool{},
+		alones: map[xmldsig.Node]bool{},
 	}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
@@ -65,8 +66,9 @@ type reader struct {
 	doc      *xmldsig.Document
 	resolve  xmldsig.Resolver
 	elements []xmldsig.Node
-	ids      map[string]bool
+	ids      map[string]bool       // of signatures, evidence records and their time-stamps
 	digests  map[string]checked    // references that were checked, by what makes their digest
+	parts    map[partDigest][]byte // what evidence records are about
 	bares    map[xmldsig.Node]bool // signatures without data of their own
 	alones   map[xmldsig.Node]bool // signatures that the document holds nothing beside
 }
@@ -172,11 +174,17 @@ func (s *signed) identify() {
 		sum := sha256.Sum256(s.facts.Value[:])
 		id = "S-" + hex.EncodeToString(sum[:12])
 	}
-	for n := 2; s.ids[id]; n++ {
-		id = fmt.Sprintf("%s (%d)", s.facts.ID, n)
+	s.facts.ID = s.unique(id)
+}
+
+// unique numbers the second and later ones of an ID.
+func (r *reader) unique(id string) string {
+	unique := id
+	for n := 2; r.ids[unique]; n++ {
+		unique = fmt.Sprintf("%s (%d)", id, n)
 	}
-	s.ids[id] = true
-	s.facts.ID = id
+	r.ids[unique] = true
+	return unique
 }
 
 // countersigned returns the signature in whose CounterSignature property e stands.
