@@ -56,9 +56,9 @@ func (t Transform) Relationships() func(Relationship) bool {
 	return func(r Relationship) bool { return ids[r.ID] || types[r.Type] }
 }
 
-// ReadRelationships reads a relationships part by its document element. Elements and attributes of other namespaces are left out where the part
-// says by mc:Ignorable that they may be; others a reader has to understand, and nobody knows what it makes of them
-// (ECMA-376 part 3, 9).
+// ReadRelationships reads a relationships part by its document element. Elements and attributes of other namespaces are
+// left out where the part says by mc:Ignorable that they may be; others a reader has to understand, and nobody knows
+// what it makes of them (ECMA-376 part 3, 9).
 func ReadRelationships(root Node) ([]Relationship, error) {
 	if !root.Is(namespaceRelationships, "Relationships") {
 		return nil, errors.New("the part holds no relationships")

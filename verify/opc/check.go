@@ -2,7 +2,6 @@ package opc
 
 import (
 	"fmt"
-	"path"
 	"strings"
 
 	"trustcore/internal/xmldsig"
@@ -52,7 +51,7 @@ func (c *checker) objects() {
 		}
 		r := c.xml.References[next]
 		next++
-		fact.Empty = true
+		fact.Empty, fact.Scope = true, ""
 		if !r.SameDocument() {
 			c.structure("the signature itself names %q, which is not within it (ECMA-376 part 2, 13.2.4)", r.URI)
 		}
@@ -138,12 +137,12 @@ func (c *checker) entry(fact *signature.Reference, r *xmldsig.Reference) {
 		c.signed[one] = chosen
 	}
 	if chosen != nil {
-		fact.Scope, fact.Empty = "relationships of "+path.Base(one.source), true
+		fact.Scope, fact.Empty = "relationships in "+one.name, true
 	}
 }
 
-// choice tells which relationships of a part are signed, nil for all of whatever it holds, and whether the transforms are
-// those that may be: a canonical form, and before it the choice of relationships.
+// choice tells which relationships of a part are signed, nil for all of whatever it holds, and whether the transforms
+// are those that may be: a canonical form, and before it the choice of relationships.
 func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) bool, ok bool) {
 	transforms := r.Transforms
 	if len(transforms) == 2 && transforms[0].Algorithm == xmldsig.TransformRelationship {
@@ -162,8 +161,8 @@ func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) 
 // heldAName is a name in a list of unsigned parts.
 const heldAName = 16
 
-// coverage tells what of the package is not signed. What describes the document is named; any other part or relationship
-// may be what a program shows.
+// coverage tells what of the package is not signed. What describes the document is named; any other part or
+// relationship may be what a program shows.
 func (c *checker) coverage() {
 	parts, relationships := 0, 0
 	first, firstOf := "", ""
@@ -196,7 +195,8 @@ func (c *checker) coverage() {
 		c.constraint("%d parts of the package are not signed, such as %q, and programs may show them", parts, first)
 	}
 	if relationships > 0 {
-		c.constraint("%d relationships of the package are not signed, such as %s, and programs may follow them", relationships, firstOf)
+		c.constraint("%d relationships of the package are not signed, such as %s, and programs may follow them",
+			relationships, firstOf)
 	}
 }
 

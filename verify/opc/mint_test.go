@@ -94,8 +94,10 @@ func chosen(name string, list ...string) item {
 	references, text := "", `<Relationships xmlns="`+nsRelationships+`">`
 	for _, one := range list {
 		f := strings.Fields(one)
-		references += `<m:RelationshipReference xmlns:m="` + xmldsig.NamespaceOPCSignature + `" SourceId="` + f[0] + `"></m:RelationshipReference>`
-		text += fmt.Sprintf(`<Relationship Id="%s" Target="%s" TargetMode="%s" Type="%s"></Relationship>`, f[0], f[2], f[3], f[1])
+		references += `<m:RelationshipReference xmlns:m="` + xmldsig.NamespaceOPCSignature +
+			`" SourceId="` + f[0] + `"></m:RelationshipReference>`
+		text += fmt.Sprintf(`<Relationship Id="%s" Target="%s" TargetMode="%s" Type="%s"></Relationship>`,
+			f[0], f[2], f[3], f[1])
 	}
 	transforms := transform(xmldsig.TransformRelationship, references) + transform(c14n, "")
 	return item{"/" + name + "?ContentType=" + typeRels, transforms, text + `</Relationships>`}
@@ -109,7 +111,8 @@ func transform(algorithm, content string) string {
 func items() []item {
 	return []item{
 		chosen(rootRels, "rId1 "+office+"officeDocument word/document.xml Internal"),
-		chosen(documentRels, "rId1 "+office+"styles styles.xml Internal", "rId2 "+office+"hyperlink http://example.org/ External"),
+		chosen(documentRels, "rId1 "+office+"styles styles.xml Internal",
+			"rId2 "+office+"hyperlink http://example.org/ External"),
 		whole("word/document.xml", typeMain, word()[2].content),
 		whole("word/styles.xml", typeStyles, word()[4].content),
 	}
@@ -138,37 +141,46 @@ func packageObject(list []item) string {
 		`<m:Value>2026-03-01T12:00:00Z</m:Value></m:SignatureTime></SignatureProperty></SignatureProperties></Object>`
 }
 
-const officeObject = `<Object Id="idOfficeObject"><SignatureProperties><SignatureProperty Id="idOfficeV1Details" Target="#idPackageSignature">` +
-	`<SignatureInfoV1 xmlns="http://schemas.microsoft.com/office/2006/digsig"><SignatureComments>ok</SignatureComments></SignatureInfoV1>` +
-	`</SignatureProperty></SignatureProperties></Object>`
+const officeObject = `<Object Id="idOfficeObject"><SignatureProperties><SignatureProperty Id="idOfficeV1Details" ` +
+	`Target="#idPackageSignature"><SignatureInfoV1 xmlns="http://schemas.microsoft.com/office/2006/digsig">` +
+	`<SignatureComments>ok</SignatureComments></SignatureInfoV1></SignatureProperty></SignatureProperties></Object>`
+
+// inherited is an object as it is digested, with the namespace that it inherits.
+func inherited(object string) string {
+	return strings.Replace(object, "<Object ", `<Object xmlns="`+nsDS+`" `, 1)
+}
 
 // objectReference is the reference to an object with an Id.
 func objectReference(id, object string) string {
-	return reference(`Type="`+nsDS+`Object" URI="#`+id+`"`, "", strings.Replace(object, "<Object ", `<Object xmlns="`+nsDS+`" `, 1))
+	return reference(`Type="`+nsDS+`Object" URI="#`+id+`"`, "", inherited(object))
 }
 
 // sign writes a signature part: the objects, and references to some things.
 func sign(t testing.TB, signer cmstest.Identity, references, objects string) string {
 	t.Helper()
 	info := `<SignedInfo xmlns="` + nsDS + `"><CanonicalizationMethod Algorithm="` + c14n + `"></CanonicalizationMethod>` +
-		`<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"></SignatureMethod>` + references + `</SignedInfo>`
+		`<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"></SignatureMethod>` +
+		references + `</SignedInfo>`
 	digest := sha256.Sum256([]byte(info))
 	r, v, err := ecdsa.Sign(rand.Reader, signer.Key.(*ecdsa.PrivateKey), digest[:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	value := append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...)
-	return `<Signature xmlns="` + nsDS + `" Id="idPackageSignature">` + info + `<SignatureValue>` + b64(value) + `</SignatureValue>` +
-		`<KeyInfo><X509Data><X509Certificate>` + b64(signer.Cert.Raw) + `</X509Certificate></X509Data></KeyInfo>` + objects + `</Signature>`
+	return `<Signature xmlns="` + nsDS + `" Id="idPackageSignature">` + info +
+		`<SignatureValue>` + b64(value) + `</SignatureValue>` +
+		`<KeyInfo><X509Data><X509Certificate>` + b64(signer.Cert.Raw) + `</X509Certificate></X509Data></KeyInfo>` +
+		objects + `</Signature>`
 }
 
 // signed is a signature part with a manifest, as Office writes it.
 func signed(t testing.TB, signer cmstest.Identity, list []item) string {
 	object := packageObject(list)
-	return sign(t, signer, objectReference("idPackageObject", object)+objectReference("idOfficeObject", officeObject), object+officeObject)
+	references := objectReference("idPackageObject", object) + objectReference("idOfficeObject", officeObject)
+	return sign(t, signer, references, object+officeObject)
 }
 
-// pack writes the ZIP file.
+// zipped writes the ZIP file.
 func zipped(t testing.TB, files []file) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -221,7 +233,6 @@ func without(files []file, name string) []file {
 	return slices.DeleteFunc(slices.Clone(files), func(f file) bool { return f.name == name })
 }
 
-// content of a file.
 func contentOf(files []file, name string) string {
 	for _, f := range files {
 		if f.name == name {

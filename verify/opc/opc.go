@@ -1,7 +1,7 @@
-// Package opc reads the signatures of packages of the Open Packaging Conventions (ECMA-376 part 2, 13.2), such as Office
-// Open XML documents, into facts for the judgement. What such a signature says is XML Signature or XAdES (verify/xades);
-// here it is found by the relationships of the package, and held against its parts: what a program would show and is
-// not signed keeps a signature from passing.
+// Package opc reads the signatures of packages of the Open Packaging Conventions (ECMA-376 part 2, 13.2), such as
+// Office Open XML documents, into facts for the judgement. What such a signature says is XML Signature or XAdES
+// (verify/xades); here it is found by the relationships of the package, and held against its parts: what a program
+// would show and is not signed keeps a signature from passing.
 package opc
 
 import (
@@ -19,8 +19,8 @@ import (
 // maxSignatures bounds the signature parts of a package.
 const maxSignatures = 256
 
-// Read reads the signatures of an open ZIP file. A broken signature is a fact; the error says that the package cannot be
-// read safely, or is that of the budget.
+// Read reads the signatures of an open ZIP file. A broken signature is a fact; the error says that the package cannot
+// be read safely, or is that of the budget.
 func Read(b *budget.Budget, c *asic.Container) (*signature.Document, error) {
 	p := &pack{budget: b, container: c, parts: map[string]*part{}, types: contentTypes{}}
 	for _, read := range []func() error{p.readParts, p.readContentTypes, p.readRelationships} {
@@ -127,7 +127,8 @@ func (p *pack) unique(id string) string {
 func (p *pack) broken(from *part, content []byte, problem error) {
 	value := sha256.Sum256(content)
 	p.add(from, []*signature.Signature{{
-		ID: "S-" + hex.EncodeToString(value[:12]), Format: signature.XMLDSig, Value: value, Structure: []string{problem.Error()},
+		ID: "S-" + hex.EncodeToString(value[:12]), Format: signature.XMLDSig, Value: value,
+		Structure: []string{problem.Error()},
 	}})
 }
 

@@ -52,10 +52,13 @@ func TestPackage(t *testing.T) {
 		t.Fatalf("%d signatures", len(doc.Signatures))
 	}
 	s := doc.Signatures[0]
-	if word, why := outcome(s); word != "good" || s.Format != signature.XMLDSig || s.Container != "" || s.Filename != sigName {
+	if word, why := outcome(s); word != "good" || s.Format != signature.XMLDSig {
 		t.Errorf("%s (%s): %+v", word, why, s)
 	}
-	if want := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC); !s.SigningTime.Equal(want) {
+	if s.Container != "" || s.Filename != sigName {
+		t.Errorf("container %q, file %q", s.Container, s.Filename)
+	}
+	if at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC); !s.SigningTime.Equal(at) {
 		t.Errorf("signing time %v", s.SigningTime)
 	}
 	if !slices.Equal(s.Unsigned, []string{"docProps/core.xml"}) {
@@ -63,11 +66,12 @@ func TestPackage(t *testing.T) {
 	}
 	var scopes []string
 	for _, r := range s.References {
-		if r.Type == manifestEntry && !r.Empty && r.Full && !r.Optional {
-			scopes = append(scopes, r.Name+": "+r.Scope)
+		if r.Scope != "" && r.Full && !r.Optional {
+			scopes = append(scopes, r.Scope)
 		}
 	}
-	want := []string{"/word/document.xml: the whole part /word/document.xml", "/word/styles.xml: the whole part /word/styles.xml"}
+	want := []string{"relationships in /_rels/.rels", "relationships in /word/_rels/document.xml.rels",
+		"the whole part /word/document.xml", "the whole part /word/styles.xml"}
 	if !slices.Equal(scopes, want) {
 		t.Errorf("scopes %q", scopes)
 	}
@@ -79,31 +83,35 @@ func TestForms(t *testing.T) {
 	good := append(word(), file{sigName, signed(t, signer, items())})
 	second := edit(t, good, "_xmlsignatures/_rels/origin.sigs.rels", "</Relationships>",
 		`<Relationship Id="rId2" Type="`+kindSignature+`" Target="/_xmlsignatures/sig2.xml"/></Relationships>`)
-	second = with(second, "[Content_Types].xml", types(`<Override PartName="/_XMLsignatures/sig2.xml" ContentType="`+typeSignature+`"/>`))
+	second = with(second, "[Content_Types].xml",
+		types(`<Override PartName="/_XMLsignatures/sig2.xml" ContentType="`+typeSignature+`"/>`))
 	canonical := items()
 	canonical[2].transforms = transform(c14n, "")
 	allRels := items()
 	allRels[1] = whole(documentRels, typeRels, contentOf(word(), documentRels))
 	group := items()
-	group[1].transforms = strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(group[1].transforms, "RelationshipReference", "RelationshipsGroupReference"),
-		`SourceId="rId1"`, `SourceType="`+office+`styles"`), `SourceId="rId2"`, `SourceType="`+office+`hyperlink"`)
+	group[1].transforms = strings.NewReplacer("RelationshipReference", "RelationshipsGroupReference",
+		`SourceId="rId1"`, `SourceType="`+office+`styles"`,
+		`SourceId="rId2"`, `SourceType="`+office+`hyperlink"`).Replace(group[1].transforms)
 	upper := items()
 	upper[2].uri = strings.Replace(upper[2].uri, "/word/document", "/WORD/Document", 1)
 	certificate := edit(t, good, "[Content_Types].xml", "</Types>", `<Default Extension="cer" `+
 		`ContentType="application/vnd.openxmlformats-package.digital-signature-certificate"/></Types>`)
 	certificate = append(certificate, file{"_xmlsignatures/a.cer", "x"},
 		file{"_xmlsignatures/_rels/sig1.xml.rels", rels("rId1 " + kindCertificate + " a.cer")})
+	core := `<Relationship Id="rId2" Type="` + coreKind + `" Target="docProps/core.xml"/>`
+	backwards := rels("rId2 "+office+"hyperlink http://example.org/ External", "rId1 "+office+"styles styles.xml")
 	for name, files := range map[string][]file{
-		"two signatures":       append(second, file{"_xmlsignatures/sig2.xml", signed(t, signer, items())}),
-		"canonical part":       append(word(), file{sigName, signed(t, signer, canonical)}),
-		"whole relationships":  append(word(), file{sigName, signed(t, signer, allRels)}),
-		"a group":              append(word(), file{sigName, signed(t, signer, group)}),
-		"name in capitals":     append(word(), file{sigName, signed(t, signer, upper)}),
-		"other metadata":       edit(t, good, "docProps/core.xml", "<core/>", "<core>Kowalski</core>"),
-		"no metadata":          without(edit(t, good, rootRels, `<Relationship Id="rId2" Type="`+coreKind+`" Target="docProps/core.xml"/>`, ""), "docProps/core.xml"),
-		"relationships sorted": edit(t, edit(t, good, documentRels, `Id="rId2"`, `TargetMode="External" Id="rId2"`), documentRels, ` TargetMode="External"/>`, "/>"),
-		"certificate part":     certificate,
-		"folders":              append(good, file{"word/", ""}),
+		"two signatures":      append(second, file{"_xmlsignatures/sig2.xml", signed(t, signer, items())}),
+		"canonical part":      append(word(), file{sigName, signed(t, signer, canonical)}),
+		"whole relationships": append(word(), file{sigName, signed(t, signer, allRels)}),
+		"a group":             append(word(), file{sigName, signed(t, signer, group)}),
+		"name in capitals":    append(word(), file{sigName, signed(t, signer, upper)}),
+		"other metadata":      edit(t, good, "docProps/core.xml", "<core/>", "<core>Kowalski</core>"),
+		"no metadata":         without(edit(t, good, rootRels, core, ""), "docProps/core.xml"),
+		"another order":       with(good, documentRels, backwards),
+		"certificate part":    certificate,
+		"folders":             append(good, file{"word/", ""}),
 	} {
 		doc := open(t, zipped(t, files))
 		ids := map[string]bool{}
@@ -135,7 +143,8 @@ func TestAttacks(t *testing.T) {
 	typesWith := func(more string) []file { return with(good, "[Content_Types].xml", types(more)) }
 	add := func(name, content string) []file { return append(slices.Clone(good), file{name, content}) }
 	relate := func(files []file, part, one string) []file {
-		return edit(t, files, part, "</Relationships>", strings.TrimPrefix(rels(one), `<Relationships xmlns="`+nsRelationships+`">`))
+		more := strings.TrimPrefix(rels(one), `<Relationships xmlns="`+nsRelationships+`">`)
+		return edit(t, files, part, "</Relationships>", more)
 	}
 	object := packageObject(items())
 	part := func(text string) []file { return append(word(), file{sigName, text}) }
@@ -145,8 +154,15 @@ func TestAttacks(t *testing.T) {
 	}
 	const evil = `<w:document xmlns:w="urn:w">Umowa nr 2</w:document>`
 	subtract := `<XPath xmlns="http://www.w3.org/2002/06/xmldsig-filter2" Filter="subtract">//text()</XPath>`
-	unreached := without(without(edit(t, good, rootRels, `<Relationship Id="rId3" Type="`+kindOrigin+`" Target="_xmlsignatures/origin.sigs"/>`, ""),
-		"_xmlsignatures/origin.sigs"), "_xmlsignatures/_rels/origin.sigs.rels")
+	origin := `<Relationship Id="rId3" Type="` + kindOrigin + `" Target="_xmlsignatures/origin.sigs"/>`
+	cut := edit(t, good, rootRels, origin, "")
+	unreached := without(without(cut, "_xmlsignatures/origin.sigs"), "_xmlsignatures/_rels/origin.sigs.rels")
+	certificate := func(files []file, target string) []file {
+		return append(files, file{"_xmlsignatures/_rels/sig1.xml.rels", rels("rId9 " + kindCertificate + " " + target)})
+	}
+	document := reference(`URI="/word/document.xml"`, "", word()[2].content)
+	filtered := reference(`URI="#idOfficeObject"`, transform(xmldsig.TransformXPathFilter, subtract), "")
+	macro := strings.Replace(types(""), typeMain, "application/vnd.ms-word.document.macroEnabled.main+xml", 1)
 	for _, c := range []struct {
 		name      string
 		files     []file
@@ -154,35 +170,62 @@ func TestAttacks(t *testing.T) {
 	}{
 		{"another document", with(good, "word/document.xml", evil), "changed", ""},
 		{"no document", without(good, "word/document.xml"), "missing", ""},
-		{"document in a part of another name", append(without(good, "word/document.xml"), file{"word/document2.xml", word()[2].content}), "missing", ""},
+		{"document in a part of another name",
+			append(without(good, "word/document.xml"), file{"word/document2.xml", word()[2].content}),
+			"missing", ""},
 
-		{"a part added", add("word/evil.xml", evil), "constraint", `1 parts of the package are not signed, such as "/word/evil.xml"`},
+		{"a part added", add("word/evil.xml", evil),
+			"constraint", `1 parts of the package are not signed, such as "/word/evil.xml"`},
 		{"a part without a type", add("word/evil", evil), "constraint", "/word/evil"},
-		{"a part by a relationship", relate(add("word/evil.xml", evil), documentRels, "rId9 "+office+"header evil.xml"), "constraint", `"rId9" of`},
-		{"a second document", relate(add("word/evil.xml", evil), rootRels, "rId0 "+office+"officeDocument word/evil.xml"), "constraint", `"rId0" of "/_rels/.rels"`},
-		{"a link added", relate(good, documentRels, "rId9 "+office+"hyperlink http://evil.example/ External"), "constraint", `"rId9" of`},
-		{"a link to a signed part", relate(good, documentRels, "rId9 "+office+"header document.xml"), "constraint", `"rId9" of`},
-		{"relationships of another part", add("word/_rels/styles.xml.rels", rels("rId1 "+office+"image http://evil.example/ External")), "constraint", `of "/word/_rels/styles.xml.rels"`},
-		{"metadata of a part", relate(add("word/evil.xml", evil), documentRels, "rId9 "+coreKind+" evil.xml"), "constraint", "1 parts"},
-		{"document as metadata", relate(less(2), rootRels, "rId9 "+coreKind+" word/document.xml"), "constraint", `"/word/document.xml"`},
-		{"document as a signature", relate(less(2), "_xmlsignatures/_rels/origin.sigs.rels", "rId9 "+kindSignature+" /word/document.xml"), "constraint", `"/word/document.xml"`},
-		{"document as a certificate", append(less(2), file{"_xmlsignatures/_rels/sig1.xml.rels", rels("rId9 " + kindCertificate + " ../word/document.xml")}), "constraint", `"/word/document.xml"`},
-		{"a part as a certificate", append(add("word/evil.xml", evil), file{"_xmlsignatures/_rels/sig1.xml.rels", rels("rId9 " + kindCertificate + " ../word/evil.xml")}), "constraint", `"/word/evil.xml"`},
-		{"relationships of the origin", relate(good, "_xmlsignatures/_rels/origin.sigs.rels", "rId9 "+office+"officeDocument /word/styles.xml"), "constraint", `"rId9" of`},
+		{"a part by a relationship", relate(add("word/evil.xml", evil), documentRels, "rId9 "+office+"header evil.xml"),
+			"constraint", `"rId9" of`},
+		{"a second document", relate(add("word/evil.xml", evil), rootRels, "rId0 "+office+"officeDocument word/evil.xml"),
+			"constraint", `"rId0" of "/_rels/.rels"`},
+		{"a link added", relate(good, documentRels, "rId9 "+office+"hyperlink http://evil.example/ External"),
+			"constraint", `"rId9" of`},
+		{"a link to a signed part", relate(good, documentRels, "rId9 "+office+"header document.xml"),
+			"constraint", `"rId9" of`},
+		{"relationships of another part",
+			add("word/_rels/styles.xml.rels", rels("rId1 "+office+"image http://evil.example/ External")),
+			"constraint", `of "/word/_rels/styles.xml.rels"`},
+		{"metadata of a part", relate(add("word/evil.xml", evil), documentRels, "rId9 "+coreKind+" evil.xml"),
+			"constraint", "1 parts"},
+		{"document as metadata", relate(less(2), rootRels, "rId9 "+coreKind+" word/document.xml"),
+			"constraint", `"/word/document.xml"`},
+		{"document as a signature",
+			relate(less(2), "_xmlsignatures/_rels/origin.sigs.rels", "rId9 "+kindSignature+" /word/document.xml"),
+			"constraint", `"/word/document.xml"`},
+		{"document as a certificate",
+			certificate(less(2), "../word/document.xml"),
+			"constraint", `"/word/document.xml"`},
+		{"a part as a certificate",
+			certificate(add("word/evil.xml", evil), "../word/evil.xml"),
+			"constraint", `"/word/evil.xml"`},
+		{"relationships of the origin",
+			relate(good, "_xmlsignatures/_rels/origin.sigs.rels", "rId9 "+office+"officeDocument /word/styles.xml"),
+			"constraint", `"rId9" of`},
 		{"a mimetype", add("mimetype", "application/x"), "constraint", "/mimetype"},
 		{"a file beside the signatures", add("_xmlsignatures/evil.xml", evil), "constraint", "/_xmlsignatures/evil.xml"},
 
 		{"target of a relationship", edit(t, good, documentRels, `Target="styles.xml"`, `Target="evil.xml"`), "changed", ""},
 		{"target of a link", edit(t, good, documentRels, "http://example.org/", "http://evil.example/"), "changed", ""},
-		{"mode of a relationship", edit(t, good, documentRels, `Target="styles.xml"`, `Target="styles.xml" TargetMode="External"`), "changed", ""},
+		{"mode of a relationship",
+			edit(t, good, documentRels, `Target="styles.xml"`, `Target="styles.xml" TargetMode="External"`),
+			"changed", ""},
 		{"Id twice", relate(good, documentRels, "rId1 "+office+"styles evil.xml"), "changed", ""},
 		{"no relationships", without(good, documentRels), "missing", ""},
-		{"foreign relationships", edit(t, good, documentRels, "</Relationships>", `<x xmlns="urn:x"/></Relationships>`), "format", "cannot be read"},
+		{"foreign relationships", edit(t, good, documentRels, "</Relationships>", `<x xmlns="urn:x"/></Relationships>`),
+			"format", "cannot be read"},
 		{"broken relationships", add("word/_rels/styles.xml.rels", "<x"), "format", "cannot be read"},
 
-		{"type of a part", with(good, "[Content_Types].xml", strings.Replace(types(""), typeMain, "application/vnd.ms-word.document.macroEnabled.main+xml", 1)), "changed", "was signed as"},
-		{"type taken away", with(good, "[Content_Types].xml", strings.Replace(types(""), "/word/document.xml", "/word/other.xml", 1)), "changed", "was signed as"},
-		{"type in the default", with(good, "[Content_Types].xml", strings.Replace(types(""), typeRels, "application/xml", 1)), "changed", "was signed as"},
+		{"type of a part",
+			with(good, "[Content_Types].xml", macro),
+			"changed", "was signed as"},
+		{"type taken away",
+			with(good, "[Content_Types].xml", strings.Replace(types(""), "/word/document.xml", "/word/other.xml", 1)),
+			"changed", "was signed as"},
+		{"type in the default", with(good, "[Content_Types].xml", strings.Replace(types(""), typeRels, "application/xml", 1)),
+			"changed", "was signed as"},
 		{"two types", typesWith(`<Override PartName="/Word/document.xml" ContentType="x"/>`), "format", "two content types"},
 		{"two defaults", typesWith(`<Default Extension="XML" ContentType="x"/>`), "format", "two content types"},
 		{"no types", with(good, "[Content_Types].xml", "<x/>"), "format", "content types"},
@@ -196,38 +239,50 @@ func TestAttacks(t *testing.T) {
 
 		{"no origin", unreached, "format", "no relationship of the package leads"},
 		{"two origins", relate(good, rootRels, "rId9 "+kindOrigin+" word/styles.xml"), "format", "2 signature origins"},
-		{"origin of a part", with(relate(edit(t, good, rootRels, `<Relationship Id="rId3" Type="`+kindOrigin+`" Target="_xmlsignatures/origin.sigs"/>`, ""),
-			documentRels, "rId3 "+kindOrigin+" /_xmlsignatures/origin.sigs"), "x.xml", ""), "format", "no relationship of the package leads"},
+		{"origin of a part", relate(cut, documentRels, "rId3 "+kindOrigin+" /_xmlsignatures/origin.sigs"),
+			"format", "no relationship of the package leads"},
 		{"a signature in a document", part(`<x>` + sig + `</x>`), "format", "document element"},
 
-		{"no manifest", part(sign(t, signer, objectReference("idOfficeObject", officeObject), officeObject)), "format", "0 manifests"},
-		{"an unsigned manifest", part(sign(t, signer, objectReference("idOfficeObject", officeObject), object+officeObject)), "format", "signs no manifest"},
-		{"two manifests", part(sign(t, signer, objectReference("idPackageObject", object), object+`<Object><Manifest/></Object>`)), "format", "2 manifests"},
+		{"no manifest", part(sign(t, signer, objectReference("idOfficeObject", officeObject), officeObject)),
+			"format", "0 manifests"},
+		{"an unsigned manifest", part(sign(t, signer, objectReference("idOfficeObject", officeObject), object+officeObject)),
+			"format", "signs no manifest"},
+		{"two manifests",
+			part(sign(t, signer, objectReference("idPackageObject", object), object+`<Object><Manifest/></Object>`)),
+			"format", "2 manifests"},
 		{"a manifest of nothing", list(func([]item) []item { return nil }), "format", "signs no manifest"},
 		{"a manifest of relationships", list(func(l []item) []item { return l[:2] }), "nothing", ""},
-		{"an unsigned object", part(strings.Replace(sig, "</Signature>", `<Object Id="x"><SignatureProperties/></Object></Signature>`, 1)), "format", "does not sign its object"},
+		{"an unsigned object",
+			part(strings.Replace(sig, "</Signature>", `<Object Id="x"><SignatureProperties/></Object></Signature>`, 1)),
+			"format", "does not sign its object"},
 		{"an object beside the properties", part(strings.Replace(sig, "</Signature>",
 			`<Object><QualifyingProperties/><x/></Object></Signature>`, 1)), "format", "does not sign its object"},
-		{"an object filtered", part(sign(t, signer, objectReference("idPackageObject", object)+reference(`URI="#idOfficeObject"`,
-			transform(xmldsig.TransformXPathFilter, subtract), ""), object+officeObject)), "format", "changes \"#idOfficeObject\""},
-		{"a part in SignedInfo", part(sign(t, signer, objectReference("idPackageObject", object)+reference(`URI="/word/document.xml"`, "", word()[2].content), object)), "format", "not within it"},
+		{"an object filtered",
+			part(sign(t, signer, objectReference("idPackageObject", object)+filtered, object+officeObject)),
+			"format", `changes "#idOfficeObject"`},
+		{"a part in SignedInfo",
+			part(sign(t, signer, objectReference("idPackageObject", object)+document, object)),
+			"format", "not within it"},
 		{"a manifest changed", part(strings.Replace(sig, "/word/styles.xml?", "/word/style.xml?", 1)), "missing", ""},
 
 		{"document not in the manifest", less(2), "constraint", `"/word/document.xml"`},
 		{"styles not in the manifest", less(3), "constraint", `"/word/styles.xml"`},
 		{"relationships not in the manifest", less(1), "constraint", "2 relationships"},
-		{"package relationships not in it", less(0), "constraint", `1 relationships of the package are not signed, such as "rId1"`},
+		{"package relationships not in it", less(0),
+			"constraint", `1 relationships of the package are not signed, such as "rId1"`},
 		{"a relationship not chosen", list(func(l []item) []item {
 			l[1] = chosen(documentRels, "rId1 "+office+"styles styles.xml Internal")
 			return l
 		}), "constraint", `"rId2" of "/word/_rels/document.xml.rels"`},
-		{"no type in the reference", list(func(l []item) []item { l[2].uri = "/word/document.xml"; return l }), "changed", "was signed as"},
+		{"no type in the reference", list(func(l []item) []item { l[2].uri = "/word/document.xml"; return l }),
+			"changed", "was signed as"},
 		{"a name without its root", list(func(l []item) []item { l[2].uri = l[2].uri[1:]; return l }), "missing", ""},
 		{"a part twice", list(func(l []item) []item { return append(l, l[2]) }), "format", "twice"},
 		{"the signature itself", list(func(l []item) []item {
-			return append(l, item{"#idOfficeObject", "", strings.Replace(officeObject, "<Object ", `<Object xmlns="`+nsDS+`" `, 1)})
+			return append(l, item{"#idOfficeObject", "", inherited(officeObject)})
 		}), "missing", ""},
-		{"the content types", list(func(l []item) []item { return append(l, whole("[Content_Types].xml", "", types(""))) }), "missing", ""},
+		{"the content types", list(func(l []item) []item { return append(l, whole("[Content_Types].xml", "", types(""))) }),
+			"missing", ""},
 		{"a part filtered", list(func(l []item) []item {
 			l[2].transforms = transform(xmldsig.TransformXPathFilter, subtract) + transform(c14n, "")
 			l[2].digested = `<w:document xmlns:w="urn:w"></w:document>`

@@ -34,8 +34,8 @@ const contentTypesName = "/[content_types].xml"
 // nameWork is what an octet of a name costs.
 const nameWork = 20
 
-// readParts finds the parts by their names, which are compared without regard to the case of ASCII letters (9.1.1.1). Of
-// two with one name a reader may take either; a part in pieces (10.2.4) is none for readers that know no pieces.
+// readParts finds the parts by their names, which are compared without regard to the case of ASCII letters (9.1.1.1).
+// Of two with one name a reader may take either; a part in pieces (10.2.4) is none for readers that know no pieces.
 func (p *pack) readParts() error {
 	for _, e := range p.container.Entries {
 		if err := p.budget.Work(int64(nameWork * len(e.Name))); err != nil {
@@ -60,7 +60,7 @@ func (p *pack) readParts() error {
 	return nil
 }
 
-// normal gives names of one part one form. In a ZIP file a name may be stored with percent-encoding or without (10.2.3).
+// normal gives names of one part one form. They may be stored with percent-encoding or without (10.2.3).
 func normal(name string) string {
 	if plain, err := url.PathUnescape(name); err == nil {
 		name = plain
