@@ -133,9 +133,7 @@ func (c *checker) entry(fact *signature.Reference, r *xmldsig.Reference) {
 		return
 	}
 	fact.Scope, fact.Full, fact.Empty = "the whole part "+one.name, true, false
-	if fact.Intact && transformed {
-		c.signed[one] = chosen
-	}
+	c.signed[one] = chosen // if it is not what was signed, the digest tells
 	if chosen != nil {
 		fact.Scope, fact.Empty = "relationships in "+one.name, true
 	}

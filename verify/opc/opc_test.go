@@ -204,6 +204,8 @@ func TestAttacks(t *testing.T) {
 		{"relationships of the origin",
 			relate(good, "_xmlsignatures/_rels/origin.sigs.rels", "rId9 "+office+"officeDocument /word/styles.xml"),
 			"constraint", `"rId9" of`},
+		{"relationships of a signature", append(slices.Clone(good), file{"_xmlsignatures/_rels/sig1.xml.rels",
+			rels("rId8 " + office + "image /word/styles.xml")}), "constraint", `such as "rId8"`},
 		{"a mimetype", add("mimetype", "application/x"), "constraint", "/mimetype"},
 		{"a file beside the signatures", add("_xmlsignatures/evil.xml", evil), "constraint", "/_xmlsignatures/evil.xml"},
 
@@ -276,6 +278,10 @@ func TestAttacks(t *testing.T) {
 		}), "constraint", `"rId2" of "/word/_rels/document.xml.rels"`},
 		{"no type in the reference", list(func(l []item) []item { l[2].uri = "/word/document.xml"; return l }),
 			"changed", "was signed as"},
+		{"no type on either side", with(list(func(l []item) []item {
+			l[2].uri = "/word/document.xml"
+			return l
+		}), "[Content_Types].xml", strings.Replace(types(""), `"`+typeMain+`"`, `""`, 1)), "changed", "was signed as"},
 		{"a name without its root", list(func(l []item) []item { l[2].uri = l[2].uri[1:]; return l }), "missing", ""},
 		{"a part twice", list(func(l []item) []item { return append(l, l[2]) }), "format", "twice"},
 		{"the signature itself", list(func(l []item) []item {
@@ -306,6 +312,23 @@ func TestAttacks(t *testing.T) {
 				t.Errorf("%s: %s (%s), want %s (%s)", c.name, word, why, c.want, c.why)
 			}
 		}
+	}
+}
+
+// TestNested: a signature within a signature is none of the package.
+func TestNested(t *testing.T) {
+	signer := cmstest.NewSigner(t, "p256", "officer-1")
+	inner := signed(t, signer, items())
+	outer := strings.Replace(inner, "</Signature>", `<Object Id="x">`+inner+`</Object></Signature>`, 1)
+	outer = strings.ReplaceAll(outer, `Id="x"`, `Id="y"`)
+	all := open(t, zipped(t, append(word(), file{sigName, outer}))).Signatures
+	for i, s := range all {
+		if word, why := outcome(s); word != "format" || i == 1 && !strings.Contains(why, "document element") {
+			t.Errorf("the nested signature, %d: %s (%s)", i, word, why)
+		}
+	}
+	if len(all) != 2 {
+		t.Errorf("%d signatures", len(all))
 	}
 }
 

@@ -507,6 +507,23 @@ func TestRecordAttacks(t *testing.T) {
 	}
 }
 
+// TestRecordNames: what has the names of records in another namespace is none.
+func TestRecordNames(t *testing.T) {
+	signer := officer(t)
+	text := complete(t, envelop(basic(signer)), nil, signer)
+	whole := whole(members(t, text, 0, nil))
+	xml := newArchive(t, false).about(whole).element()
+	der := strings.ReplaceAll(newArchive(t, true).about(whole).element(), "en:ASN1EvidenceRecord", "xades:ASN1EvidenceRecord")
+	for name, record := range map[string]string{
+		"EvidenceRecord":     strings.Replace(xml, `="`+ers.Namespace, `="urn:x`, 1),
+		"ASN1EvidenceRecord": der,
+	} {
+		if s := mustOpen(t, sealed(text, sealing(record)))[0]; len(s.EvidenceRecords) > 0 || len(s.Notes) == 0 {
+			t.Errorf("%s of another namespace: %q", name, words(s))
+		}
+	}
+}
+
 // renewedBefore is a record whose second renewal is about the first time-stamp once more.
 func renewedBefore(a *archive, parts [][]byte) string {
 	a.about(whole(parts)).renew()
