@@ -66,7 +66,7 @@ func TestPackage(t *testing.T) {
 	}
 	var scopes []string
 	for _, r := range s.References {
-		if r.Scope != "" && r.Full && !r.Optional {
+		if r.Scope != "" {
 			scopes = append(scopes, r.Scope)
 		}
 	}
@@ -206,6 +206,9 @@ func TestAttacks(t *testing.T) {
 			"constraint", `"rId9" of`},
 		{"relationships of a signature", append(slices.Clone(good), file{"_xmlsignatures/_rels/sig1.xml.rels",
 			rels("rId8 " + office + "image /word/styles.xml")}), "constraint", `such as "rId8"`},
+		{"a certificate that nothing leads to", append(typesWith(`<Override PartName="/word/evil.xml" `+
+			`ContentType="application/vnd.openxmlformats-package.digital-signature-certificate"/>`),
+			file{"word/evil.xml", evil}), "constraint", `"/word/evil.xml"`},
 		{"a mimetype", add("mimetype", "application/x"), "constraint", "/mimetype"},
 		{"a file beside the signatures", add("_xmlsignatures/evil.xml", evil), "constraint", "/_xmlsignatures/evil.xml"},
 

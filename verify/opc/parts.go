@@ -73,12 +73,13 @@ func normal(name string) string {
 	}, name)
 }
 
-// find gives the part with an absolute name, or nil. The stream of the content types is no part (10.2.6).
+// find gives the part with a name from the root, or nil. The stream of the content types is no part (10.2.6).
 func (p *pack) find(name string) *part {
-	if !strings.HasPrefix(name, "/") || normal(name) == contentTypesName {
+	key := normal(name)
+	if key == contentTypesName {
 		return nil
 	}
-	return p.parts[normal(name)]
+	return p.parts[key]
 }
 
 // splitURI parts the name from the content type in the reference of a manifest (13.2.4.17).
