@@ -387,7 +387,8 @@ func TestSealingRecordsOfOtherSignatures(t *testing.T) {
 
 	nodes := basic(signer)
 	nodes.references = []string{ref(`Id="S1-ref" URI=""`, xmldsig.TransformEnveloped)}
-	text = complete(t, envelop(nodes), nil, signer)
+	unused := strings.Replace(envelop(nodes), "<pismo ", `<pismo xmlns:u="urn:unused" `, 1)
+	text = complete(t, unused, nil, signer)
 	check("node-set", record(text, members(t, text, 0, nil)), "good")
 
 	counter := template{id: "S2", signer: witness, claimed: witness.Cert.Raw,
