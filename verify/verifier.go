@@ -76,7 +76,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	}()
 	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b := budget.New(ctx, r.size())
+	b := budget.New(cache.Within(ctx, v.cfg.Cache), r.size())
 	b.LetGo(r.LetGo)
 	policy := r.Policy
 	if policy == nil {

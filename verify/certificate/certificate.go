@@ -234,19 +234,6 @@ func (c *Certificate) Key() (*algorithm.PublicKey, error) {
 	return c.key, c.keyErr
 }
 
-// KeyOf returns the subject's public key of a certificate in DER, nil where either can't be read.
-func KeyOf(der []byte) *algorithm.PublicKey {
-	c, err := Parse(der)
-	if err != nil {
-		return nil
-	}
-	key, err := c.Key()
-	if err != nil {
-		return nil
-	}
-	return key
-}
-
 // SelfIssued reports whether subject and issuer are the same name (RFC 5280 6.1).
 func (c *Certificate) SelfIssued() bool { return c.Subject.Equal(c.Issuer) }
 

@@ -191,9 +191,10 @@ func (q *Question) responder(r *Response) signerVerdict {
 	if err != nil {
 		return failedSignature(err)
 	}
+	signed := Signed{r.Digest(), r.RawTBS, r.Signature}
 	verdict := signerVerdict{code: SignerNotFound, detail: "no certificate for the responder's identifier"}
 	if r.identifies(q.IssuerName, q.IssuerKey) {
-		notes, err := q.verify(scheme, q.IssuerKey, r.RawTBS, r.Signature)
+		notes, err := q.verify(scheme, q.IssuerKey, signed)
 		if err == nil {
 			return signerVerdict{key: q.IssuerKey, notes: notes}
 		}
@@ -214,7 +215,7 @@ func (q *Question) responder(r *Response) signerVerdict {
 		if tries++; tries > maxResponderTries {
 			break
 		}
-		notes, err := q.verify(scheme, key, r.RawTBS, r.Signature)
+		notes, err := q.verify(scheme, key, signed)
 		if err != nil {
 			if verdict.code == SignerNotFound {
 				verdict = failedSignature(err)
@@ -284,7 +285,8 @@ func (q *Question) delegate(r *Response, responder *certificate.Certificate) str
 	if err != nil {
 		return err.Error()
 	}
-	if _, err := q.verify(scheme, q.IssuerKey, responder.RawTBS, responder.Signature); err != nil {
+	signed := Signed{responder.Fingerprint, responder.RawTBS, responder.Signature}
+	if _, err := q.verify(scheme, q.IssuerKey, signed); err != nil {
 		return "not signed by the key that issued the certificate (RFC 6960 4.2.2.2)"
 	}
 	return ""
