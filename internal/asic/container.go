@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -55,7 +56,6 @@ type Container struct {
 	foreign  string // type of package that it is too, by its parts
 	byName   map[string]*Entry
 	contents map[*Entry][]byte
-	flate    io.ReadCloser // used again for each entry
 }
 
 // What inflating costs, in units of the budget: octets that are read, most of all.
@@ -184,15 +184,20 @@ func (c *Container) admit(e *Entry) error {
 }
 
 func (c *Container) inflate(w io.Writer, e *Entry) error {
-	packed := bytes.NewReader(c.packed(e))
-	if c.flate == nil {
-		c.flate = flate.NewReader(packed)
-	} else if err := c.flate.(flate.Resetter).Reset(packed, nil); err != nil {
+	r := inflaters.Get().(io.ReadCloser)
+	defer func() {
+		_ = r.(flate.Resetter).Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
+		inflaters.Put(r)
+	}()
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(c.packed(e)), nil); err != nil {
 		return err
 	}
-	_, err := io.Copy(w, io.LimitReader(c.flate, e.Size+1))
+	_, err := io.Copy(w, io.LimitReader(r, e.Size+1))
 	return err
 }
+
+// inflaters are decompressors to use again, each of some 40 kB.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
 
 // readMimetype reads the declaration of the kind. A name that only white space tells from
 // "mimetype" is the declaration for one reader and a data object for another.
