@@ -184,20 +184,30 @@ func (c *Container) admit(e *Entry) error {
 }
 
 func (c *Container) inflate(w io.Writer, e *Entry) error {
-	r := inflaters.Get().(io.ReadCloser)
+	f := inflaters.Get().(*inflater)
 	defer func() {
-		_ = r.(flate.Resetter).Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
-		inflaters.Put(r)
+		_ = f.Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
+		inflaters.Put(f)
 	}()
-	if err := r.(flate.Resetter).Reset(bytes.NewReader(c.packed(e)), nil); err != nil {
+	if err := f.Reset(bytes.NewReader(c.packed(e)), nil); err != nil {
 		return err
 	}
-	_, err := io.Copy(w, io.LimitReader(r, e.Size+1))
+	_, err := io.CopyBuffer(w, io.LimitReader(f, e.Size+1), f.buffer[:])
 	return err
 }
 
-// inflaters are decompressors to use again, each of some 40 kB.
-var inflaters = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
+// inflater is a decompressor with room for what comes out of it.
+type inflater struct {
+	io.Reader
+	flate.Resetter
+	buffer [32 << 10]byte
+}
+
+// inflaters are used again, each takes some 70 kB.
+var inflaters = sync.Pool{New: func() any {
+	r := flate.NewReader(bytes.NewReader(nil))
+	return &inflater{Reader: r, Resetter: r.(flate.Resetter)}
+}}
 
 // readMimetype reads the declaration of the kind. A name that only white space tells from
 // "mimetype" is the declaration for one reader and a data object for another.

@@ -41,7 +41,7 @@ func (t *transformer) relationships(s NodeSet, e Node) (Data, error) {
 	part = slices.DeleteFunc(part, func(r relationship) bool { return !ids[r.id] && !types[r.kind] })
 	slices.SortStableFunc(part, func(a, b relationship) int { return strings.Compare(a.id, b.id) })
 	w := &heldWriter{transformer: t}
-	out := newSink(w, sinkSize, t.limits.Budget)
+	out := newSink(w, t.limits.Budget)
 	writeRelationships(&out, part)
 	err = out.flush()
 	return OctetData(w.octets), err

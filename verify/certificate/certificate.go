@@ -77,6 +77,9 @@ type Certificate struct {
 
 	Findings []Finding // every laxness met, in order of the bytes
 
+	textOnce sync.Once
+	text     string // of Subject
+
 	keyOnce sync.Once
 	key     *algorithm.PublicKey
 	keyErr  error
@@ -232,6 +235,12 @@ type QCLimit struct {
 func (c *Certificate) Key() (*algorithm.PublicKey, error) {
 	c.keyOnce.Do(func() { c.key, c.keyErr = algorithm.ParsePublicKey(c.RawSPKI) })
 	return c.key, c.keyErr
+}
+
+// SubjectText is the subject as Name.String writes it, written once.
+func (c *Certificate) SubjectText() string {
+	c.textOnce.Do(func() { c.text = c.Subject.String() })
+	return c.text
 }
 
 // SelfIssued reports whether subject and issuer are the same name (RFC 5280 6.1).

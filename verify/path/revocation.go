@@ -142,7 +142,10 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 
 // responders are the certificates in which one may be found that is not in its answer.
 func (b *builder) responders() []*certificate.Certificate {
-	return append(slices.Clip(b.request.Pool.All()), b.request.Revocation.Responders...)
+	if b.mayRespond == nil {
+		b.mayRespond = append(slices.Clip(b.request.Pool.All()), b.request.Revocation.Responders...)
+	}
+	return b.mayRespond
 }
 
 // acceptable judges the signatures of evidence.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -201,7 +202,7 @@ func (q *Question) responder(r *Response) signerVerdict {
 		verdict = failedSignature(err)
 	}
 	tries := 0
-	for _, candidate := range slices.Concat(r.Certificates(), q.Responders) {
+	for candidate := range q.candidates(r) {
 		if q.work(candidateCost); q.spent() {
 			return signerVerdict{code: BudgetSpent}
 		}
@@ -230,6 +231,19 @@ func (q *Question) responder(r *Response) signerVerdict {
 		return signerVerdict{key: key, signer: candidate, notes: notes, uses: uses}
 	}
 	return verdict
+}
+
+// candidates are the certificates that may be the responder's: those of the response, then the further ones.
+func (q *Question) candidates(r *Response) iter.Seq[*certificate.Certificate] {
+	return func(yield func(*certificate.Certificate) bool) {
+		for _, list := range [...][]*certificate.Certificate{r.Certificates(), q.Responders} {
+			for _, c := range list {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // identifies reports whether the ResponderID is that of a name or key.
