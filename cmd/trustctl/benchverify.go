@@ -69,7 +69,9 @@ func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
 		}
 		m.Details[name] = map[string]any{"warm": rates[warmWay].figures(rates[bareWay]), "cold": rates[coldWay].figures(rates[bareColdWay])}
 	}
-	return m, nil
+	s.note("phases")
+	m.Details["phases_us"], err = mix.phases(ctx)
+	return m, err
 }
 
 // share divides the time: half for the headline, the other half for the parts.
