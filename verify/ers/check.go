@@ -231,6 +231,9 @@ func (c *checker) find(o *datum, chain *chain, group *group) signature.Reference
 	switch {
 	case o.intact:
 		ref.Found, ref.Intact, ref.Full, ref.Scope = true, true, true, o.Scope
+		if o.canonical && o.Digest != nil { // comments, say, are in the octets, and may be in no form of them
+			ref.Full, ref.Scope = false, "the canonical form of "+o.Name
+		}
 	case errors.Is(err, ErrAbsent):
 	case err != nil:
 		ref.Found, ref.Unchecked = true, err.Error()

@@ -61,6 +61,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache),
 		out: &Document{Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	v.proofs(doc)
+	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
 		v.out.Signatures = append(v.out.Signatures, v.signature(s))
 	}
@@ -79,6 +80,9 @@ type validator struct {
 	existence *existence
 	parsed    *parsed
 	out       *Document
+
+	copies        map[place]int   // of signatures
+	countersigned map[string]bool // by ID
 }
 
 // signature validates one signature (5.3, 5.5, 5.6.3). The proofs of existence were judged before.
@@ -86,10 +90,13 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 	r := &Signature{Facts: s, BestSignatureTime: v.existence.earliest(s.Value), Level: s.Level}
 	r.Notes = v.told(s, r.BestSignatureTime)
 	signer, c := v.identify(s)
+	r.Signer = signer
+	form, demanded := v.constraints(r)
+	c = c.then(func() Conclusion { return form })
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
 		who := subject{signer, carriedBy(s), contextOf(s)}
-		r.Signer, r.Chain = signer, v.x509(who, r.BestSignatureTime)
+		r.Chain = v.x509(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
 		if why := notForDocuments(signer); why != "" && v.refuses(policy.Product, policy.SignerUse) {
@@ -100,7 +107,8 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 		r.Level = v.level(s, r)
 		v.qualify(r)
 	}
-	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return v.order(s) })
+	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return demanded })
+	c = c.then(func() Conclusion { return v.order(s) })
 	if err := v.budget.Err(); err != nil && c.Indication != TotalFailed {
 		c = indeterminate(Generic, "%v", err)
 	}
