@@ -52,7 +52,7 @@ func (s *signed) timely() bool {
 
 // longTermLevel is a level with evidence or references to it, or "".
 func (s *signed) longTermLevel(baseline bool) string {
-	archived := s.has("ArchiveTimeStamp")
+	archived := s.archived()
 	if s.hasRevocation() && baseline && s.baselineEvidence() {
 		switch {
 		case s.sealed():
@@ -80,6 +80,13 @@ func (s *signed) longTermLevel(baseline bool) string {
 		return "X"
 	}
 	return "C"
+}
+
+// archived tells whether there is an archive time-stamp that could be read: anybody can add what is none.
+func (s *signed) archived() bool {
+	return slices.ContainsFunc(s.stamps, func(t stamped) bool {
+		return t.fact.Type == signature.ArchiveTimestamp && !t.fact.Time.IsZero()
+	})
 }
 
 // sealed tells whether evidence records are there, and the time of signing, as the level E-ERS demands (TS 119 132-3).

@@ -81,6 +81,7 @@ func TestSealedLevel(t *testing.T) {
 		{"beside a time-stamp", stamp + record, "", "B-T"},
 		{"beside evidence", all + record, "", "ERS"},
 		{"no record", all, "", "B-LT"},
+		{"an archive time-stamp that is none", all + strings.Replace(archived, "<xades:EncapsulatedTimeStamp>", "<xades:EncapsulatedTimeStamp>AAAA", 1), "", "B-LT"},
 		{"beside an archive time-stamp", all + record + archived, "", "ERS"},
 		{"in another namespace", all + strings.ReplaceAll(record, ns19132, ns132) + archived, "", "B-LTA"},
 		{"no baseline", all + record, mime, "ERS"},

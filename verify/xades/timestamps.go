@@ -153,9 +153,27 @@ func (in *imprint) value() error {
 
 func (in *imprint) proveValue() {
 	in.covers = append(in.covers, in.facts.Value)
-	if in.facts.Signer != nil && in.facts.Binding == signature.BindingMatches {
+	if in.namesSigner() {
 		in.covers = append(in.covers, sha256.Sum256(in.facts.Signer)) // named by digest within what was signed
 	}
+}
+
+// namesSigner reports whether the value verifies, and what it signs names the signer's certificate and is unchanged:
+// whoever has an old value could put any properties, and so any certificate, beside it.
+func (s *signed) namesSigner() bool {
+	if !s.facts.Intact || s.facts.Signer == nil || s.facts.Binding != signature.BindingMatches {
+		return false
+	}
+	named := false
+	for _, out := range s.covers {
+		properties := !s.props.signed.IsZero() && out.Nodes.Covers(s.props.signed)
+		if properties || s.xml.KeyInfo != nil && out.Nodes.Covers(s.xml.KeyInfo.Element) {
+			if named = true; !out.Intact {
+				return false
+			}
+		}
+	}
+	return named
 }
 
 // references writes the data of the chosen ds:Reference elements in their order (EN 319 132-1, 5.2.8.1).

@@ -2,6 +2,7 @@ package xades
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -321,6 +322,22 @@ func TestSignatureTimestamp(t *testing.T) {
 	}
 	if ts := mustOpen(t, text)[0].Timestamps[0]; ts.Intact || ts.Imprint {
 		t.Errorf("what is no token: %+v", ts)
+	}
+	names := func(s *signature.Signature) bool {
+		return s.Timestamps[0].Imprint && s.Binding == signature.BindingMatches && slices.Contains(s.Timestamps[0].Covers, sha256.Sum256(s.Signer))
+	}
+	if !names(s) {
+		t.Error("the time-stamp does not prove the age of the signer's certificate")
+	}
+	good := text
+	text = strings.Replace(good, "<ds:SignedInfo", `<ds:SignedInfo Id="I1"`, 1)
+	if s := stamped(value); s.Intact || names(s) {
+		t.Error("a value that does not verify proves the age of a certificate")
+	}
+	at := strings.Index(good, "<xades:SigningTime>") + len("<xades:SigningTime>")
+	text = good[:at] + "1" + good[at+1:] // properties of another day around the old value
+	if s := stamped(value); !s.Intact || names(s) {
+		t.Error("a value around whose signer other properties were put proves the age of a certificate")
 	}
 }
 
