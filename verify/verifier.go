@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+	"unicode/utf8"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
@@ -46,12 +47,34 @@ func New(cfg Config) (*Verifier, error) {
 // Request is one document to verify.
 type Request struct {
 	Document []byte
-	Detached []signature.Detached // files that a detached signature may be about
-	At       time.Time            // of validation; zero is now, when all evidence is at hand
-	Policy   *Policy              // nil is the Verifier's
-	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
-	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
-	Found    func(*Evidence)      // hears the evidence beside the document that the verdict rests on; nil hears nothing
+	Detached []signature.Detached // files that a detached signature may be about, or digests of them (Digests)
+	// Passwords for a PDF that is encrypted, UTF-8, at most MaxPasswords of MaxPassword octets. They are the caller's to
+	// wipe when Verify returns; neither report nor error says anything of them.
+	Passwords [][]byte
+	At        time.Time           // of validation; zero is now, when all evidence is at hand
+	Policy    *Policy             // nil is the Verifier's
+	LetGo     func(octets []byte) // hears what of Document and Detached was read through; nil hears nothing
+	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
+	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
+}
+
+// The limits of Request.Passwords: to try one takes some 20 ms in the newest PDFs.
+const (
+	MaxPasswords = 8
+	MaxPassword  = 512 // octets; PDF 2.0 looks at the first 127
+)
+
+// CheckPasswords refuses more or longer passwords than Verify takes, and empty ones: no error says what they are.
+func CheckPasswords(passwords [][]byte) error {
+	if len(passwords) > MaxPasswords {
+		return fmt.Errorf("at most %d passwords are tried", MaxPasswords)
+	}
+	for _, p := range passwords {
+		if len(p) == 0 || len(p) > MaxPassword || !utf8.Valid(p) {
+			return fmt.Errorf("a password has 1 to %d octets of UTF-8", MaxPassword)
+		}
+	}
+	return nil
 }
 
 // Fault is a mistake of ours that a document brought to light. It says nothing of what is inside; Stack is for
@@ -76,7 +99,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	}()
 	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b := budget.New(ctx, r.size())
+	b := budget.New(cache.Within(ctx, v.cfg.Cache), r.size())
 	b.LetGo(r.LetGo)
 	policy := r.Policy
 	if policy == nil {
@@ -92,12 +115,17 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case err != nil:
 		return nil, err
 	}
-	report.SHA256, err = r.digest(ctx)
+	if report.SHA256 == "" {
+		report.SHA256, err = r.digest(ctx)
+	}
 	return report, err
 }
 
 func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report, error) {
-	doc, err := Open(b, r.Document, r.Detached...)
+	if err := CheckPasswords(r.Passwords); err != nil {
+		return nil, err
+	}
+	doc, err := openWith(b, r.Document, r.Passwords, r.Detached)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +145,11 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	return Judge(b, doc, ev, policy, v.time(r))
+	report, err := Judge(b, doc, ev, policy, v.time(r))
+	if err == nil {
+		report.SHA256 = hex.EncodeToString(doc.SHA256)
+	}
+	return report, err
 }
 
 // digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.
