@@ -27,7 +27,7 @@ type meter struct {
 	decoded  map[coded][]byte   // streams already decoded
 	shared   map[int64]found    // objects that a view keeps, by offset
 
-	passwords []string
+	passwords [][]byte              // the caller's, who wipes them
 	crypts    map[encryption]*crypt // nil where no password opens the document
 }
 
@@ -41,7 +41,7 @@ type coded struct {
 	crypt *crypt
 }
 
-func newMeter(b *budget.Budget, passwords ...string) *meter {
+func newMeter(b *budget.Budget, passwords ...[]byte) *meter {
 	return &meter{
 		Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[coded][]byte{}, shared: map[int64]found{},
 		passwords: passwords, crypts: map[encryption]*crypt{},

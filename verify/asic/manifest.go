@@ -275,6 +275,8 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked, Full: o.found}
 		if o.found {
 			ref.Scope = "the whole file " + o.entry.Name
+		} else if digests := r.digestsOf(o.uri); digests != nil {
+			o.compareGiven(&ref, digests)
 		}
 		s.References = append(s.References, ref)
 	}
