@@ -16,8 +16,8 @@ import (
 // phaseRounds is how often each phase of each document is timed.
 const phaseRounds = 5
 
-// phases tells where the time of a document goes, warm, in microseconds: a pass of its own beside the measured turns, with
-// the median of each phase of each document. Hash and public key are those of the limit; what is hashed or verified
+// phases tells where the time of a document goes, warm, in microseconds: a pass of its own beside the measured turns,
+// with the median of each phase of each document. Hash and public key are those of the limit; what is hashed or verified
 // besides belongs to the phase that does it.
 func (mix *benchMix) phases(ctx context.Context) (map[string]any, error) {
 	sums := map[string]time.Duration{}
