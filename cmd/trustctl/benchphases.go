@@ -61,7 +61,11 @@ func (d *benchDocument) phases(ctx context.Context, mix *benchMix) (map[string][
 		limit := bare(doc, d.data, d.detached, mix.roots, &mix.evidence)
 		phase("hash", func() error { limit.hash(); return ctx.Err() })
 		phase("public_key", func() error { return limit.verify(limit.own) })
-		phase("judge", func() error { _, err := judge.Judge(b, doc, &mix.evidence, policy, d.at); return err })
+		judged := func() error { _, err := judge.Judge(b, doc, &mix.evidence, policy, d.at); return err }
+		if err := judged(); err != nil { // whoever is first waits for memory, and the report is a difference
+			return nil, err
+		}
+		phase("judge", judged)
 		phase("verdict", func() error { _, err := verify.Judge(b, doc, &mix.evidence, policy, d.at); return err })
 	}
 	return times, failure
