@@ -14,11 +14,12 @@ import (
 	"trustcore/verify/trustlist"
 )
 
-// TestCacheServesNoOtherQuestion: with a cache that other documents, evidence, times and policies filled, each report is
-// the one of a cache that nothing was asked before.
+// TestCacheServesNoOtherQuestion: with a cache that other documents, evidence, times and policies filled, each report
+// is the one of a cache that nothing was asked before.
 func TestCacheServesNoOtherQuestion(t *testing.T) {
 	w := newWorld(t)
-	revoked := w.ca.CRL(t, mint.Day.Add(time.Hour), map[*x509.Certificate]time.Time{w.officer.Cert: mint.Day.Add(-time.Hour)})
+	entries := map[*x509.Certificate]time.Time{w.officer.Cert: mint.Day.Add(-time.Hour)}
+	revoked := w.ca.CRL(t, mint.Day.Add(time.Hour), entries)
 	good := w.ca.CRL(t, mint.Day, nil)
 	changed := bytes.Clone(good)
 	changed[len(changed)-1] ^= 1 // of the signature

@@ -225,7 +225,9 @@ func (m *minting) gather(ctx context.Context) error {
 
 // check judges every document once: what is measured must be the way of a document that passes.
 func (mix *benchMix) check(ctx context.Context) error {
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
+	cache, err := cache.New(cache.Config{
+		Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence,
+	})
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ import (
 // phaseRounds is how often each phase of each document is timed.
 const phaseRounds = 5
 
-// phases tells where the time of a document goes, warm, in microseconds: a pass of its own beside the measured turns, with
-// the median of each phase of each document. Hash and public key are those of the limit; what is hashed or verified
+// phases tells where the time of a document goes, warm, in microseconds: a pass of its own beside the measured turns,
+// with the median of each phase of each document. Hash and public key are those of the limit; what is hashed or verified
 // besides belongs to the phase that does it.
 func (mix *benchMix) phases(ctx context.Context) (map[string]any, error) {
 	sums := map[string]time.Duration{}
@@ -61,7 +61,11 @@ func (d *benchDocument) phases(ctx context.Context, mix *benchMix) (map[string][
 		limit := bare(doc, d.data, d.detached, mix.roots, &mix.evidence)
 		phase("hash", func() error { limit.hash(); return ctx.Err() })
 		phase("public_key", func() error { return limit.verify(limit.own) })
-		phase("judge", func() error { _, err := judge.Judge(b, doc, &mix.evidence, policy, d.at); return err })
+		judged := func() error { _, err := judge.Judge(b, doc, &mix.evidence, policy, d.at); return err }
+		if err := judged(); err != nil { // whoever is first waits for memory, and the report is a difference
+			return nil, err
+		}
+		phase("judge", judged)
 		phase("verdict", func() error { _, err := verify.Judge(b, doc, &mix.evidence, policy, d.at); return err })
 	}
 	return times, failure

@@ -122,7 +122,9 @@ func (s *benchSettings) mix(ctx context.Context) (*benchMix, error) {
 	if mix.evidence.Lists, err = trustlist.Load(ctx, s.verify.lists); err != nil {
 		return nil, err
 	}
-	mix.evidence.Cache, err = cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
+	mix.evidence.Cache, err = cache.New(cache.Config{
+		Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence,
+	})
 	return mix, err
 }
 
@@ -231,7 +233,9 @@ func (mix *benchMix) measure(ctx context.Context, s *benchSettings, documents []
 		coldWay: {name: "cold", do: func(ctx context.Context, n int) error {
 			ev := mix.evidence
 			var err error
-			if ev.Cache, err = cache.New(cache.Config{Certificates: coldCertificates, Verdicts: coldVerdicts, Evidence: coldEvidence}); err != nil {
+			if ev.Cache, err = cache.New(cache.Config{
+				Certificates: coldCertificates, Verdicts: coldVerdicts, Evidence: coldEvidence,
+			}); err != nil {
 				return err
 			}
 			return judge(ctx, documents[n], &ev)

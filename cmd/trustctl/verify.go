@@ -94,7 +94,7 @@ whose signature (the octets of Contents) is given as a CMS.
   trustctl verify --anchors ca.pem --digest-list SHA256SUMS signature.p7s
 
 The password of an encrypted PDF stands alone in a file, without or with an end of line: it is taken from no argument and
-no environment, and kept nowhere. A document whose password is missing or wrong is INDETERMINATE, with a note.
+no environment, and kept nowhere. A document whose password is missing or wrong is ETERMINATE, with a note.
 
   trustctl verify --anchors ca.pem --password-file password.txt contract.pdf
 
@@ -187,7 +187,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 
 // verifier judges by the lists and the policy; unless it is offline it fetches what documents lack.
 func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy) (*verify.Verifier, error) {
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
+	cache, err := cache.New(cache.Config{
+		Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence,
+	})
 	if err != nil {
 		return nil, err
 	}

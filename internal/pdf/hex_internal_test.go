@@ -5,7 +5,8 @@ import "testing"
 // TestHex reads strings of digits with white space wherever it may stand.
 func TestHex(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", " \n": "", "4a4B": "JK", "4 a4b": "JK", "4a\r\n4b": "JK", " 4a4b ": "JK", "4": "@", "4a4": "J@", "4a4 ": "J@", "4a 4 b 4": "JK@",
+		"": "", " \n": "", "4a4B": "JK", "4 a4b": "JK", "4a\r\n4b": "JK", " 4a4b ": "JK",
+		"4": "@", "4a4": "J@", "4a4 ": "J@", "4a 4 b 4": "JK@",
 		"4a00000000 000000004b0": "J\x00\x00\x00\x00\x00\x00\x00\x00K\x00", "000000000": "\x00\x00\x00\x00\x00",
 	} {
 		if got, ok := decodeHex([]byte(text)); !ok || string(got) != want {

@@ -244,8 +244,8 @@ func decodeHex(digits []byte) ([]byte, bool) {
 	return out[:n], true
 }
 
-// hexPairs decodes pairs of digits into zeros, up to the first that is none, and tells whether there are no other digits.
-// The value of a signature has some ten thousand, most of them zeros behind its end: those are passed by eight.
+// hexPairs decodes pairs of digits into zeros, up to the first that is none, and tells whether it took all digits. The
+// value of a signature has some ten thousand, most of them zeros behind its end: those are passed by eight.
 func hexPairs(zeros, digits []byte) (pairs int, whole bool) {
 	const step, eight = 8, 0x3030303030303030
 	for i := 0; i+1 < len(digits); {

@@ -36,7 +36,7 @@ type verdict struct {
 // SHA-256 of the whole signed certificate, which covers the signed bytes, the signature and its algorithm.
 type linkKey struct{ issuer, object [32]byte }
 
-// Config bounds a Cache. A certificate takes about 6 kB, a verdict about 150 bytes.
+// Config bounds a Cache. A certificate takes about 6 kB, a verdict about 250 bytes.
 type Config struct {
 	Certificates int // parsed certificates kept, more than 0
 	Verdicts     int // signature verdicts kept, on certificates and on other objects each, more than 0
