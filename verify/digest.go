@@ -27,7 +27,8 @@ const (
 )
 
 // errNoDigest says how a digest is written.
-var errNoDigest = errors.New("write [NAME=]ALGORITHM:VALUE with the value in hexadecimal or base64, such as data.bin=SHA-256: and 64 hexadecimal digits")
+var errNoDigest = errors.New("write [NAME=]ALGORITHM:VALUE with the value in hexadecimal or base64, " +
+	"such as data.bin=SHA-256: and 64 hexadecimal digits")
 
 // Add adds a digest that is written as [NAME=]ALGORITHM:VALUE. NAME is that by which the signature refers to the file,
 // and may be left out where it is about one file; the algorithm is SHA-256, SHA256 or the like; the value is
@@ -71,7 +72,8 @@ func (d *Digests) AddValue(name string, h algorithm.Hash, value []byte) error {
 		i, d.files = len(d.files), append(d.files, signature.Detached{Name: name, Digests: map[string][]byte{}})
 	}
 	if d.files[i].Digests[h.Name()] != nil {
-		return fmt.Errorf("the file %.100q has two digests by %s: give each file its own name, NAME=%s:VALUE", name, h, h)
+		return fmt.Errorf("the file %.100q has two digests by %s: give each file its own name, NAME=%s:VALUE",
+			name, h, h)
 	}
 	d.files[i].Digests[h.Name()] = value
 	return nil
@@ -80,8 +82,8 @@ func (d *Digests) AddValue(name string, h algorithm.Hash, value []byte) error {
 // maxSumLine bounds a line of AddSums in octets.
 const maxSumLine = 8 << 10
 
-// AddSums adds what sha256sum(1), sha224sum, sha384sum and sha512sum write, one file a line: the digest, the algorithm of
-// which its length tells, and the name; or with --tag. Empty lines are passed over. The error names the line.
+// AddSums adds what sha256sum(1), sha224sum, sha384sum and sha512sum write, one file a line: the digest, whose length
+// tells the algorithm, and the name; or with --tag. Empty lines are passed over. The error names the line.
 func (d *Digests) AddSums(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxSumLine)
@@ -188,7 +190,8 @@ func digestValue(h algorithm.Hash, text string) ([]byte, error) {
 	}
 	value, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
 	if err != nil || len(value) != h.Size() {
-		return nil, fmt.Errorf("%.200q is no digest by %s: that has %d octets, %d hexadecimal digits", text, h, h.Size(), hex.EncodedLen(h.Size()))
+		return nil, fmt.Errorf("%.200q is no digest by %s: that has %d octets, %d hexadecimal digits",
+			text, h, h.Size(), hex.EncodedLen(h.Size()))
 	}
 	return value, nil
 }

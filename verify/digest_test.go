@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/cms"
 	"trustcore/internal/pdf"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/signature"
 )
@@ -221,5 +222,21 @@ func TestCostOfDigests(t *testing.T) {
 				t.Errorf("%s: %+v %v", name, r, err)
 			}
 		})
+	}
+}
+
+// TestDigestsAreTheirSize: programs that bring octets are held to the same.
+func TestDigestsAreTheirSize(t *testing.T) {
+	for size := range 65 {
+		var d Digests
+		if err := d.AddValue("a", algorithm.SHA256, make([]byte, size)); (err == nil) != (size == sha256.Size) {
+			t.Errorf("%d octets are taken: %v", size, err)
+		}
+	}
+	for _, h := range []algorithm.Hash{algorithm.NoHash, algorithm.MD5, algorithm.SHA1} {
+		var d Digests
+		if err := d.AddValue("a", h, make([]byte, h.Size())); err == nil {
+			t.Errorf("a digest by %s is taken", h)
+		}
 	}
 }

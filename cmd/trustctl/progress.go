@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// batchProgress tells on a terminal how far a run over many documents is. The zero value tells nothing. It is not safe for
-// concurrent use.
+// batchProgress tells on a terminal how far a run over many documents is. The zero value tells nothing. It is not
+// safe for concurrent use.
 type batchProgress struct {
 	out                     io.Writer // nil for none
 	total                   int
@@ -19,7 +19,7 @@ type batchProgress struct {
 // progressEvery is how often it tells.
 const progressEvery = 200 * time.Millisecond
 
-// progressOf tells of jobs on standard error, where that is a terminal and what is said of the documents goes elsewhere.
+// progressOf tells of jobs on standard error, where that is a terminal and the verdicts go elsewhere.
 func progressOf(jobs []job, out io.Writer) batchProgress {
 	if len(jobs) < 2 || os.Getenv("TERM") == "dumb" || !isTerminal(os.Stderr) || isTerminal(out) {
 		return batchProgress{}
@@ -57,7 +57,8 @@ func (p *batchProgress) add(status exitCode, now time.Time) {
 
 // tell writes over what it told before; a terminal that went away is no fault of the documents.
 func (p *batchProgress) tell() {
-	fmt.Fprintf(p.out, "\r%d of %d documents, %d did not pass, %d could not be judged\x1b[K", p.done, p.total, p.failing, p.unjudged)
+	fmt.Fprintf(p.out, "\r%d of %d documents, %d did not pass, %d could not be judged\x1b[K",
+		p.done, p.total, p.failing, p.unjudged)
 }
 
 // end leaves the last word on a line of its own.

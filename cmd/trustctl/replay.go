@@ -59,7 +59,8 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
-	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of the document, - for standard input; may be repeated")
+	f.StringArrayVar(&o.passwordFiles, "password-file", nil,
+		"`file` with the password of the document, - for standard input; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that the signature is about, for a bundle that holds digests alone")
 	return c
 }
@@ -205,7 +206,8 @@ func withDigests(files []signature.Detached, texts []string) ([]signature.Detach
 // passwords are those that the document may need once more.
 func (o *replayOptions) passwords(b *bundle.Bundle) (passwords, error) {
 	if b.Password && len(o.passwordFiles) == 0 {
-		return nil, errors.New("the verdict was given with the document's password, which a bundle does not keep: name a file with it")
+		return nil, errors.New("the verdict was given with the document's password, " +
+			"which a bundle does not keep: name a file with it")
 	}
 	return readPasswords(o.passwordFiles)
 }

@@ -82,19 +82,19 @@ are asked for where its certificates say. Private addresses are not asked, but f
   trustctl verify --offline=false --trust-lists lists/ --lotl-signers signers/ contract.pdf
   trustctl verify --json --jobs jobs.jsonl
 
-A line of --jobs is {"file", "detached": [FILE], "digests": [DIGEST], "password_files": [FILE], "at": TIME}, all but file may
-be left out. On a terminal, standard error tells how far it is.
+A line of --jobs is {"file", "detached": [FILE], "digests": [DIGEST], "password_files": [FILE], "at": TIME}, of which
+all but file may be left out. On a terminal, standard error tells how far it is.
 
 Of a file that must not leave its office a digest does: --detached-digest, or a list that sha256sum wrote. The report
-says so where it says what is covered. SHA-1 and its elders are refused, since two files can share such a digest. It stands in
-for a file beside the signature, for a data object that an ASiC-E container does not hold, and for the byte range of a PDF
-whose signature (the octets of Contents) is given as a CMS.
+says so where it says what is covered. SHA-1 and its elders are refused, since two files can share such a digest. It
+stands in for a file beside the signature, for a data object that an ASiC-E container does not hold, and for the byte
+range of a PDF whose signature (the octets of Contents) is given as a CMS.
 
   trustctl verify --anchors ca.pem --detached-digest data.bin=SHA-256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 signature.p7s
   trustctl verify --anchors ca.pem --digest-list SHA256SUMS signature.p7s
 
-The password of an encrypted PDF stands alone in a file, without or with an end of line: it is taken from no argument and
-no environment, and kept nowhere. A document whose password is missing or wrong is ETERMINATE, with a note.
+The password of an encrypted PDF stands alone in a file, without or with an end of line: it is taken from no argument
+and no environment, and kept nowhere. A document whose password is missing or wrong is INDETERMINATE, with a note.
 
   trustctl verify --anchors ca.pem --password-file password.txt contract.pdf
 
@@ -111,9 +111,11 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
 	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
-	f.StringArrayVar(&o.digests, "detached-digest", nil, "`[NAME=]ALGORITHM:VALUE`, a digest in place of such a file, hexadecimal or base64; may be repeated")
+	f.StringArrayVar(&o.digests, "detached-digest", nil,
+		"`[NAME=]ALGORITHM:VALUE`, a digest in place of such a file, hexadecimal or base64; may be repeated")
 	f.StringVar(&o.digestList, "digest-list", "", "`file` with digests in place of such files, as sha256sum writes it")
-	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of encrypted PDFs, - for standard input; may be repeated")
+	f.StringArrayVar(&o.passwordFiles, "password-file", nil,
+		"`file` with the password of encrypted PDFs, - for standard input; may be repeated")
 	f.StringVar(&o.at, "at", "", "time of validation, RFC 3339 (default now)")
 	f.StringVar(&o.lists.Dir, "trust-lists", "", "`folder` with trusted lists, told apart by content")
 	f.StringVar(&o.lists.LOTLSigners, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
@@ -187,9 +189,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 
 // verifier judges by the lists and the policy; unless it is offline it fetches what documents lack.
 func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy) (*verify.Verifier, error) {
-	cache, err := cache.New(cache.Config{
-		Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence,
-	})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	if err != nil {
 		return nil, err
 	}
@@ -303,7 +303,8 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 		}
 		j := job{At: at}
 		if err := json.Unmarshal(lines.Bytes(), &j); err != nil || j.File == "" {
-			return nil, fmt.Errorf("--jobs, line %d: not a job {\"file\", \"detached\", \"digests\", \"password_files\", \"at\"}: %v", n, err)
+			return nil, fmt.Errorf("--jobs, line %d: not a job "+
+				"{\"file\", \"detached\", \"digests\", \"password_files\", \"at\"}: %v", n, err)
 		}
 		for _, text := range j.Digests {
 			if err := j.digests.Add(text); err != nil {

@@ -208,7 +208,8 @@ func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Logger: log, MaxDocument: cfg.MaxDocument,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all,
+		Logger: log, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 

@@ -98,6 +98,7 @@ func (p *policies) findings() []httpserver.Finding {
 	if p.failed == nil {
 		return nil
 	}
-	return []httpserver.Finding{{State: httpserver.Amber, What: "the policies were not read again, the last known good go on: " + p.failed.Error(),
+	return []httpserver.Finding{{State: httpserver.Amber,
+		What:   "the policies were not read again, the last known good go on: " + p.failed.Error(),
 		Remedy: "put the file right (trustctl policy check), then send SIGHUP"}}
 }

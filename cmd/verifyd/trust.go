@@ -110,7 +110,8 @@ type watch struct {
 	now   <-chan os.Signal // at once
 }
 
-// run loads every so often, when the channel says so, and when the files are others and stay so for two looks, until ctx ends.
+// run loads every so often, when the channel says so, and when the files are others and stay so for two looks, until
+// ctx ends.
 func (w watch) run(ctx context.Context, state func() string, load func(context.Context)) error {
 	ticker, look := time.NewTicker(w.every), time.NewTicker(lookEvery)
 	defer ticker.Stop()

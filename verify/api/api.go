@@ -32,8 +32,8 @@ type Config struct {
 	Judge       Judge
 	Certificate JudgeCertificate
 	Logger      *slog.Logger
-	// Policies are those that callers may choose by their names; a request that names none has none (verify.Request.Policy).
-	// nil: the one that is the default.
+	// Policies are those that callers may choose by their names; a request that names none has none
+	// (verify.Request.Policy). nil: the one that is the default.
 	Policies    func() []*verify.Policy
 	MaxDocument int64  // bytes of one request; 0 means 100 MiB
 	Concurrency int    // requests judged at once; 0 means two a processor and at least four

@@ -27,11 +27,12 @@ var (
 	parameterAt = &huma.Param{Name: "at", In: "query", Description: "time of validation, RFC 3339; now when absent", Schema: &huma.Schema{Type: "string", Format: "date-time"}}
 
 	parameterPolicy = &huma.Param{Name: "policy", In: "query", Schema: &huma.Schema{Type: "string"},
-		Description: "name of a validation policy that can be chosen here, such as strict; the configured one when absent. The report names it"}
+		Description: "name of a validation policy that can be chosen here, such as strict; " +
+			"the configured one when absent. The report names it"}
 
 	docValidations = documentation{
-		summary: "Judge every signature of a document. With multipart/form-data detached contents, or digests of them, and " +
-			"passwords of an encrypted PDF are sent beside it.",
+		summary: "Judge every signature of a document. With multipart/form-data detached contents, " +
+			"or digests of them, and passwords of an encrypted PDF are sent beside it.",
 		parameters: []*huma.Param{parameterAt, parameterPolicy},
 		bodies:     map[string]reflect.Type{"application/octet-stream": nil, "multipart/form-data": reflect.TypeFor[documentForm]()},
 		answer:     reflect.TypeFor[verify.Report](),

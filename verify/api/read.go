@@ -56,7 +56,8 @@ func (s *Server) policyOf(name string) (*verify.Policy, error) {
 		}
 		names = append(names, p.Name())
 	}
-	return nil, refuse(http.StatusBadRequest, "policy", "%.100q is no policy that can be chosen here: choose one of %s, or none", name, strings.Join(names, ", "))
+	return nil, refuse(http.StatusBadRequest, "policy",
+		"%.100q is no policy that can be chosen here: choose one of %s, or none", name, strings.Join(names, ", "))
 }
 
 // parseTime reads a time; "" is the zero time.
@@ -109,7 +110,8 @@ func (f *parts) readParts(reader *multipart.Reader) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil: // which may repeat a line of it, and that be a password
-			return refuse(http.StatusBadRequest, "", "the request is no form that can be read: its parts don't stand between the boundary that Content-Type names")
+			return refuse(http.StatusBadRequest, "",
+				"the request is no form that can be read: its parts don't stand between the boundary that Content-Type names")
 		case n == maxParts:
 			return refuse(http.StatusBadRequest, "", "more than %d parts", maxParts)
 		}
@@ -125,7 +127,8 @@ func (f *parts) add(part *multipart.Part) error {
 		return refuse(http.StatusBadRequest, part.FormName(), "the request is broken: %v", err)
 	}
 	switch name := part.FormName(); {
-	case name == "document" && f.document, name == "at" && !f.request.At.IsZero(), name == "policy" && f.request.Policy != nil:
+	case name == "document" && f.document, name == "at" && !f.request.At.IsZero(),
+		name == "policy" && f.request.Policy != nil:
 		return refuse(http.StatusBadRequest, name, "%s is there twice", name)
 	case name == "document":
 		f.request.Document, f.document = content, true
@@ -150,7 +153,8 @@ func (f *parts) addText(name, text string) (err error) {
 			err = refuse(http.StatusBadRequest, name, "%v", err)
 		}
 	default:
-		err = refuse(http.StatusBadRequest, name, "the part %.100q is none of document, detached, digest, password, at, policy", name)
+		err = refuse(http.StatusBadRequest, name,
+			"the part %.100q is none of document, detached, digest, password, at, policy", name)
 	}
 	return err
 }

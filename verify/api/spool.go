@@ -36,8 +36,8 @@ func (q *quota) take(n int64) bool {
 func (q *quota) give(n int64) { q.used.Add(-n) }
 
 // spool keeps bodies until their turn, in files that have no name: what is left of a process that died is nothing. They
-// are enciphered with keys that are in memory alone, since what a disk once held may be read from it later: documents, and
-// passwords of documents. What a client has sent counts, not what it announced, so that promises take no room.
+// are enciphered with keys that are in memory alone, since what a disk once held may be read from it later: documents,
+// and passwords of documents. What a client has sent counts, not what it announced, so that promises take no room.
 type spool struct {
 	dir  string
 	room quota

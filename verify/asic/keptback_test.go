@@ -81,3 +81,22 @@ func TestKeptBack(t *testing.T) {
 		t.Error("a time-stamp is about a file that is not there")
 	}
 }
+
+// TestKeptBackDigests: what counts as a digest of a data object.
+func TestKeptBackDigests(t *testing.T) {
+	full, short := make([]byte, sha256.Size), make([]byte, 20)
+	const method = "http://www.w3.org/2001/04/xmlenc#sha256"
+	of := func(sum []byte) map[string][]byte { return map[string][]byte{"SHA-256": sum} }
+	if givenDigest(of(full), method) == nil || givenDigest(of(short), method) != nil ||
+		givenDigest(of(nil), method) != nil {
+		t.Error("a digest of another size is one")
+	}
+	files := []signature.Detached{{Name: "a", Content: []byte("a")}, {Digests: of(full)}, {Name: "b", Digests: of(full)}}
+	if given := keptBack(files); len(given) != 1 {
+		t.Errorf("a file beside the container, or a digest without a name, is taken: %v", given)
+	}
+	r := &reader{keptBack: map[string]map[string][]byte{"a b": of(full), "a%20b": of(full), "c d": of(full)}}
+	if r.digestsOf("a%20b") != nil || r.digestsOf("c%20d") == nil || r.digestsOf("e") != nil {
+		t.Error("a URI of two names has a digest, or one of one name has none")
+	}
+}

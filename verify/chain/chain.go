@@ -115,7 +115,8 @@ func (q *Question) rule() *path.RevocationRule {
 	}
 	freshness := q.Policy.Level(policy.Signature.Signer(), policy.RevocationFreshnessNextUpdate)
 	if freshness != policy.Fail || q.Known.After(q.Time.Add(skew)) {
-		rule.Check = judge.Hindsight{At: q.Time, Known: q.known(), Freshness: freshness, WithoutNextUpdate: withoutNextUpdate}.Check
+		rule.Check = judge.Hindsight{At: q.Time, Known: q.known(), Freshness: freshness,
+			WithoutNextUpdate: withoutNextUpdate}.Check
 	}
 	if q.Lists != nil {
 		rule.LocalResponder, rule.Responders = q.Lists.Responder, q.Lists.Responders()
@@ -131,8 +132,8 @@ func (q *Question) known() time.Time {
 	return q.Known
 }
 
-// ofPath judges the algorithms of the path, which does not say whether a certificate is the target or an authority's: both
-// contexts must accept.
+// ofPath judges the algorithms of the path, which does not say whether a certificate is the target or an authority's:
+// both contexts must accept.
 func (q *Question) ofPath(name string, bits int, at time.Time) (bool, string) {
 	if ok, why := q.Policy.Acceptable(policy.Signature.Signer(), name, bits, at); !ok {
 		return false, why

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,5 +137,23 @@ func TestWhatIsMissing(t *testing.T) {
 	cancel()
 	if _, err := Judge(ended, whole); err == nil {
 		t.Error("judged after the end")
+	}
+}
+
+// TestContextsOfAlgorithms: an algorithm of the path must be accepted as the target's and as the authorities'.
+func TestContextsOfAlgorithms(t *testing.T) {
+	strict := string(policy.ShippedSource(policy.Strict))
+	for name, block := range map[string]string{
+		"the target's": "    SigningCertificate:\n", "the authorities'": "    CACertificate:\n",
+	} {
+		own := block + "      Cryptographic: {Digests: {SHA512: no end}, Keys: {RSA: {3000: no end}}}\n"
+		p, err := policy.Read([]byte(strings.Replace(strict, block, own, 1)))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		q := Question{Policy: p}
+		if ok, _ := q.ofPath("ECDSA-SHA256", 256, time.Now()); ok {
+			t.Errorf("accepted though %s context refuses", name)
+		}
 	}
 }

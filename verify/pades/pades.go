@@ -39,7 +39,8 @@ func (o *options) locked() string {
 	if len(o.passwords) == 0 {
 		return "the document is encrypted and opens only with a password (verify it again and give the password)"
 	}
-	return "the document is encrypted and opens with none of the passwords that were given (verify it again with the right one)"
+	return "the document is encrypted and opens with none of the passwords that were given " +
+		"(verify it again with the right one)"
 }
 
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file cannot be read as a

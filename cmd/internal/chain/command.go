@@ -59,7 +59,8 @@ Trust comes from --anchors (PEM certificates trusted at all times) or from --tru
 the lists and national lists) with --lotl-signers; with lists it is also said what the certificate is qualified for.
 
 --policy is the validation policy, as of trustctl verify: until when an algorithm is relied on, and whether revocation
-information must be fresh. Policies of certificates, which are object identifiers, are asked for by --certificate-policy.
+information must be fresh. Policies of certificates, which are object identifiers, are asked for by
+--certificate-policy.
 
 Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason is on standard error.
 
@@ -80,8 +81,10 @@ Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason
 	f.StringArrayVar(&o.crls, "crl", nil, "CRL `file`, DER or PEM; may be repeated")
 	f.StringArrayVar(&o.ocsps, "ocsp", nil, "OCSP response `file`, DER; may be repeated")
 	f.StringVar(&o.revocation, "revocation", string(chain.IfAvailable), "none, if-available or require")
-	f.StringVar(&o.policy, "policy", policy.Strict, "validation policy: strict, dss-default, or a `file` (trustctl policy)")
-	f.StringArrayVar(&o.policies, "certificate-policy", nil, "policy `OID` that the path must be valid for; may be repeated, one suffices")
+	f.StringVar(&o.policy, "policy", policy.Strict,
+		"validation policy: strict, dss-default, or a `file` (trustctl policy)")
+	f.StringArrayVar(&o.policies, "certificate-policy", nil,
+		"policy `OID` that the path must be valid for; may be repeated, one suffices")
 	return c
 }
 
