@@ -171,6 +171,17 @@ func judgeSample(t testing.TB, corpus string, s sample, ev *Evidence, at time.Ti
 	return r
 }
 
+// openSample returns nil for a file that nothing can be read of.
+func openSample(t testing.TB, corpus string, s sample) *signature.Document {
+	t.Helper()
+	data, detached := readSample(t, corpus, s)
+	doc, err := Open(budget.New(t.Context(), len(data)), data, detached...)
+	if err != nil {
+		return nil
+	}
+	return doc
+}
+
 func readSample(t testing.TB, corpus string, s sample) ([]byte, []signature.Detached) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(corpus, "signatures", s.File))

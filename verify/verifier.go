@@ -14,6 +14,7 @@ import (
 	"trustcore/verify/evidence"
 	"trustcore/verify/judge"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
 )
 
@@ -51,6 +52,7 @@ type Request struct {
 	Policy   *Policy              // nil is the Verifier's
 	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
 	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
+	Trace    bool                 // asks for Report.Trace, which costs some time and memory
 	Found    func(*Evidence)      // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
@@ -89,6 +91,9 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case errors.Is(err, budget.ErrExceeded):
 		report = newReport(policy, v.time(r))
 		report.unread(err.Error())
+		if r.Trace {
+			report.Trace = &trace.Trace{ValidationTime: report.ValidationTime, Policy: tracePolicy(policy), Cut: err.Error()}
+		}
 	case err != nil:
 		return nil, err
 	}
@@ -117,6 +122,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
+	if r.Trace {
+		return JudgeTraced(b, doc, ev, policy, v.time(r))
+	}
 	return Judge(b, doc, ev, policy, v.time(r))
 }
 

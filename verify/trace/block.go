@@ -109,6 +109,8 @@ const (
 	NotAfterValidation = "NotAfterValidation"
 	// WithinCertificate: a time lies within the validity of a certificate.
 	WithinCertificate = "WithinCertificate"
+	// TrustedListReached: a service of a trusted list stands above the certificate.
+	TrustedListReached = "TrustedListReached"
 	// QualifiedCertificate and QualifiedDevice: steps of the qualification.
 	QualifiedCertificate = "QualifiedCertificate"
 	QualifiedDevice      = "QualifiedDevice"
