@@ -25,7 +25,7 @@ func TestTraceCorpus(t *testing.T) {
 	if corpus == "" {
 		t.Skip("set TRUSTCORE_CORPUS to the folder of public samples (make conformance CORPUS=DIR)")
 	}
-	run := leastAgreement[1]
+	run := trials[1]
 	ev := corpusEvidence(t, corpus, run.lists)
 	for _, s := range samples(t, corpus, run.oracle) {
 		doc := openSample(t, corpus, s)

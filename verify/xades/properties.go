@@ -162,6 +162,26 @@ func (s *signed) readSigningTime(text string) {
 	}
 }
 
+// readSignatureTime reads the SignatureTime of a signature in a package, which stands beside the manifest.
+func (s *signed) readSignatureTime() {
+	if !s.packaged || !s.facts.SigningTime.IsZero() {
+		return
+	}
+	for i := range s.covers {
+		object := s.covers[i].Target
+		if !s.isSignedObject(object, s.covers[i]) || object.Child(xmldsig.NamespaceDSig, "Manifest").IsZero() {
+			continue
+		}
+		property := object.Path(xmldsig.NamespaceDSig, "SignatureProperties", "SignatureProperty")
+		value := property.Path(xmldsig.NamespaceOPCSignature, "SignatureTime", "Value")
+		if at, _, err := parseDateTime(value.Text()); err == nil && at.Year() >= 1 && at.Year() <= 9999 {
+			s.facts.SigningTime = at
+		} else if !value.IsZero() {
+			s.note("SignatureTime %q is no date and time", value.Text())
+		}
+	}
+}
+
 func (s *signed) readPolicy(e xmldsig.Node) {
 	switch {
 	case e.IsZero():
