@@ -248,6 +248,17 @@ func judgeUnder(t testing.TB, corpus string, s sample, ev *Evidence, p *Policy, 
 	return r
 }
 
+// openSample returns nil for a file that nothing can be read of.
+func openSample(t testing.TB, corpus string, s sample) *signature.Document {
+	t.Helper()
+	data, detached := readSample(t, corpus, s)
+	doc, err := Open(budget.New(t.Context(), len(data)), data, detached...)
+	if err != nil {
+		return nil
+	}
+	return doc
+}
+
 // judgeBy is judgeSample under a policy.
 func judgeBy(t testing.TB, c *conformance, s sample, name string) *Report {
 	t.Helper()

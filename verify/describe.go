@@ -23,6 +23,21 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 	if err != nil {
 		return nil, err
 	}
+	return describe(doc, found, policy, at), nil
+}
+
+// JudgeTraced is Judge with Report.Trace.
+func JudgeTraced(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Report, error) {
+	found, err := judge.Traced(b, doc, ev, policy, at)
+	if err != nil {
+		return nil, err
+	}
+	r := describe(doc, found, policy, at)
+	r.Trace = traced(doc, found, ev, policy, r)
+	return r, nil
+}
+
+func describe(doc *signature.Document, found *judge.Document, policy *Policy, at time.Time) *Report {
 	r := newReport(policy, at)
 	d := describer{found}
 	for _, t := range doc.Timestamps {
@@ -40,7 +55,7 @@ func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Poli
 	if doc.Unchecked != "" {
 		r.unread(doc.Unchecked)
 	}
-	return r, nil
+	return r
 }
 
 func newReport(policy *Policy, at time.Time) *Report {

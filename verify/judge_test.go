@@ -85,6 +85,7 @@ func (w *world) judge(t testing.TB, document []byte, at time.Time, crls ...[]byt
 	if err != nil {
 		t.Fatal(err)
 	}
+	holds(t, doc, w.evidence(crls...), DefaultPolicy(), at)
 	return r
 }
 

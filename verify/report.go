@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"trustcore/verify/judge"
+	"trustcore/verify/trace"
 )
 
 // Indication is the status of a signature (EN 319 102-1, 5.1.3).
@@ -52,6 +53,8 @@ type Report struct {
 	// EvidenceRecords are those that belong to no signature.
 	EvidenceRecords []EvidenceRecordReport `json:"evidence_records"`
 	Notes           []string               `json:"notes,omitempty"` // remarks on the file as a whole
+	// Trace is the whole of what was found and concluded, nil where nobody asked for it.
+	Trace *trace.Trace `json:"trace,omitempty"`
 }
 
 // SignatureReport is the verdict on one signature.

@@ -15,6 +15,7 @@ import (
 	"trustcore/verify/evidence"
 	"trustcore/verify/judge"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
 )
 
@@ -55,6 +56,7 @@ type Request struct {
 	Policy    *Policy             // nil is the Verifier's
 	LetGo     func(octets []byte) // hears what of Document and Detached was read through; nil hears nothing
 	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
+	Trace     bool                // asks for Report.Trace, which costs some time and memory
 	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
@@ -112,6 +114,9 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case errors.Is(err, budget.ErrExceeded):
 		report = newReport(policy, v.time(r))
 		report.unread(err.Error())
+		if r.Trace {
+			report.Trace = &trace.Trace{ValidationTime: report.ValidationTime, Policy: tracePolicy(policy), Cut: err.Error()}
+		}
 	case err != nil:
 		return nil, err
 	}
@@ -145,7 +150,11 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	report, err := Judge(b, doc, ev, policy, v.time(r))
+	conclude := Judge
+	if r.Trace {
+		conclude = JudgeTraced
+	}
+	report, err := conclude(b, doc, ev, policy, v.time(r))
 	if err == nil {
 		report.SHA256 = hex.EncodeToString(doc.SHA256)
 	}

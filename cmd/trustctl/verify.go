@@ -46,6 +46,7 @@ const (
 // verifyOptions are the flags of trustctl verify.
 type verifyOptions struct {
 	json, offline bool
+	trace         bool
 	detached      []string
 	digests       []string
 	digestList    string
@@ -108,6 +109,7 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	}
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
+	f.BoolVar(&o.trace, "trace", false, "with --json, also how each verdict was come to: building blocks, constraints, what they rest on")
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
 	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
@@ -139,6 +141,7 @@ type job struct {
 	PasswordFiles []string `json:"password_files"`
 
 	digests verify.Digests
+	trace   bool
 }
 
 // outcome is one line of the answer.
@@ -157,6 +160,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err := o.checkLanguage(); err != nil {
 		return err
 	}
+	if o.trace && !o.json {
+		return errors.New("--trace is part of --json")
+	}
 	chosen, err := policy.Open(o.policy)
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
@@ -164,6 +170,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	jobs, err := o.read(files, at)
 	if err != nil {
 		return err
+	}
+	for i := range jobs {
+		jobs[i].trace = o.trace
 	}
 	passwords, err := readPasswords(o.passwordFiles)
 	defer passwords.wipe()
@@ -443,6 +452,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 		return nil, fmt.Errorf("password_files: %w", err)
 	}
 	request.Passwords = slices.Concat(v.passwords, own)
+	request.Trace = j.trace
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}

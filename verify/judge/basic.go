@@ -8,25 +8,67 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 )
 
 // identify checks the format and identifies the signing certificate (5.2.2, 5.2.3). The signer is nil where it is not
 // known whose signature it is: a certificate that the signature itself denies has no name here.
 func (v *validator) identify(s *signature.Signature) (*certificate.Certificate, Conclusion) {
+	format := v.block(trace.FormatChecking, time.Time{}, func() Conclusion { return v.format(s) })
 	if s.Unchecked != "" {
-		return nil, indeterminate(Generic, "the signature was not checked to its end: %s", s.Unchecked)
+		return nil, format
 	}
-	signer, c := v.signer(s.Signer, "the document holds no certificate of the signer")
-	if c.passed() && s.Binding == signature.BindingMismatch {
-		signer, c = nil, indeterminate(NoSigningCertificateFound, "the signed attribute names another certificate than the one whose key made the signature")
-	}
+	var signer *certificate.Certificate
+	identified := v.block(trace.SigningCertificate, time.Time{}, func() (c Conclusion) {
+		signer, c = v.bound(s)
+		return c
+	})
+	v.context()
+	return signer, format.then(func() Conclusion { return identified })
+}
+
+// context initializes the validation context (5.2.4): policies of signers are read and not processed.
+func (v *validator) context() {
+	v.block(trace.ValidationContext, time.Time{}, func() Conclusion {
+		v.steps.add(trace.Constraint{Name: string(policy.PolicyAvailable), Context: policy.Signature.String(), Status: trace.Ignored})
+		return passed()
+	})
+}
+
+// format checks the format (5.2.2).
+func (v *validator) format(s *signature.Signature) Conclusion {
+	c := contextOf(s)
 	switch {
+	case s.Unchecked != "":
+		return v.check(c, trace.CheckedToItsEnd, indeterminate(Generic, "the signature was not checked to its end: %s", s.Unchecked))
 	case len(s.Structure) > 0:
-		return signer, Conclusion{TotalFailed, FormatFailure, slices.Clone(s.Structure)}
-	case s.NoManifest && v.refuses(policy.Container, policy.ManifestFilePresent):
-		return signer, failed(FormatFailure, "the container has no manifest that says which files belong to it (EN 319 162-1, 4.4)")
-	case c.passed() && s.Binding == signature.BindingAbsent && v.refuses(contextOf(s), policy.SigningCertificatePresent):
-		return signer, indeterminate(SigConstraintsFailure, "the signature does not bind the signing certificate")
+		return v.check(c, trace.WellFormed, Conclusion{TotalFailed, FormatFailure, slices.Clone(s.Structure)})
+	}
+	v.check(c, trace.WellFormed, passed())
+	if s.Container != signature.ASiCE && !s.NoManifest {
+		return passed()
+	}
+	return v.demand(policy.Container, policy.ManifestFilePresent, !s.NoManifest, func() Conclusion {
+		return failed(FormatFailure, "the container has no manifest that says which files belong to it (EN 319 162-1, 4.4)")
+	})
+}
+
+// bound identifies the signing certificate (5.2.3).
+func (v *validator) bound(s *signature.Signature) (*certificate.Certificate, Conclusion) {
+	context := contextOf(s)
+	signer, c := v.signer(s.Signer, "the document holds no certificate of the signer")
+	if v.check(context.Signer(), policy.Recognition, c); !c.passed() {
+		return nil, c
+	}
+	c = v.demand(context, policy.SigningCertificatePresent, s.Binding != signature.BindingAbsent, func() Conclusion {
+		return indeterminate(SigConstraintsFailure, "the signature does not bind the signing certificate")
+	})
+	switch s.Binding {
+	case signature.BindingMatches:
+		v.check(context, policy.CertDigestMatch, passed())
+	case signature.BindingMismatch:
+		return nil, v.check(context, policy.CertDigestMatch, indeterminate(NoSigningCertificateFound,
+			"the signed attribute names another certificate than the one whose key made the signature"))
 	}
 	return signer, c
 }
@@ -45,9 +87,13 @@ func (v *validator) signer(der []byte, missing string) (*certificate.Certificate
 
 // cryptographic verifies what is covered, then the value (5.2.7).
 func (v *validator) cryptographic(s *signature.Signature) Conclusion {
-	if c := covered(s); !c.passed() {
-		return c
-	}
+	return v.block(trace.CryptographicVerification, time.Time{}, func() Conclusion {
+		return v.covered(s).then(func() Conclusion { return v.check(contextOf(s), policy.SignatureIntact, verified(s)) })
+	})
+}
+
+// verified judges the signature value.
+func verified(s *signature.Signature) Conclusion {
 	switch {
 	case !s.Intact && s.Unsupported != "":
 		return indeterminate(CryptoConstraintsNoPOE, "the signature value can't be checked: %s", s.Unsupported)
@@ -60,27 +106,64 @@ func (v *validator) cryptographic(s *signature.Signature) Conclusion {
 // covered judges what is signed (5.2.7.4): what could not be found or computed is missing, and accuses nobody; what was
 // found and differs was changed; and a signature that covers no octet of anything that a reader takes for content signs
 // nothing.
-func covered(s *signature.Signature) Conclusion {
+func (v *validator) covered(s *signature.Signature) Conclusion {
+	context := contextOf(s)
 	for _, ref := range s.References {
-		switch {
-		case !ref.Found && leftToApplication(s, ref):
-		case !ref.Found:
-			return indeterminate(SignedDataNotFound, "%s %q was not given", ref.Type, ref.Name)
-		case ref.Unchecked != "":
-			return indeterminate(SignedDataNotFound, "%s %q can't be checked: %s", ref.Type, ref.Name, ref.Unchecked)
+		if leftToApplication(s, ref) {
+			v.remark(context, existenceOf(ref), ref.Name, func() string { return "not at hand, and not checked (XMLDSig 5.1)" })
+		} else if c := v.checkOf(context, existenceOf(ref), ref.Name, found(ref)); !c.passed() {
+			return c
 		}
 	}
 	content := false
 	for _, ref := range s.References {
-		if !ref.Intact && !leftToApplication(s, ref) {
-			return failed(HashFailure, "%s %q was changed after signing", ref.Type, ref.Name)
+		if leftToApplication(s, ref) {
+			continue
 		}
-		content = content || ref.Intact && !ref.Empty && IsContent(ref.Type)
+		if c := v.checkOf(context, intactnessOf(ref), ref.Name, intact(ref)); !c.passed() {
+			return c
+		}
+		content = content || !ref.Empty && IsContent(ref.Type)
 	}
 	if !content {
-		return indeterminate(SignedDataNotFound, "the signature covers no data: nothing of the document is signed")
+		return v.check(context, trace.DataSigned,
+			indeterminate(SignedDataNotFound, "the signature covers no data: nothing of the document is signed"))
+	}
+	return v.check(context, trace.DataSigned, passed())
+}
+
+// found judges whether what a reference names is at hand and could be digested.
+func found(ref signature.Reference) Conclusion {
+	switch {
+	case !ref.Found:
+		return indeterminate(SignedDataNotFound, "%s %q was not given", ref.Type, ref.Name)
+	case ref.Unchecked != "":
+		return indeterminate(SignedDataNotFound, "%s %q can't be checked: %s", ref.Type, ref.Name, ref.Unchecked)
 	}
 	return passed()
+}
+
+// intact judges whether it is what was signed.
+func intact(ref signature.Reference) Conclusion {
+	if !ref.Intact {
+		return failed(HashFailure, "%s %q was changed after signing", ref.Type, ref.Name)
+	}
+	return passed()
+}
+
+// existenceOf and intactnessOf name the constraints that a reference has to meet.
+func existenceOf(ref signature.Reference) policy.Name {
+	if ref.Type == "manifest-entry" {
+		return policy.ManifestEntryObjectExistence
+	}
+	return policy.ReferenceDataExistence
+}
+
+func intactnessOf(ref signature.Reference) policy.Name {
+	if ref.Type == "manifest-entry" {
+		return policy.ManifestEntryObjectIntact
+	}
+	return policy.ReferenceDataIntact
 }
 
 // leftToApplication reports whether the reference is one of a ds:Manifest whose data are not at hand: XMLDSig 5.1 leaves
@@ -111,15 +194,25 @@ const MaxTold = 64
 
 // changes refuses what later revisions must not do, each with the constraint as DSS names it.
 func (v *validator) changes(s *signature.Signature) Conclusion {
-	c := passed()
-	for _, change := range s.Changes {
-		if change.Rule == signature.RuleNone || !v.refuses(policy.Signature, policy.Name(change.Rule)) || len(c.Reasons) == MaxTold {
-			continue
-		}
-		c.Indication, c.SubIndication = TotalFailed, FormatFailure
-		c.Reasons = append(c.Reasons, Tell(change))
+	if len(s.Changes) == 0 {
+		return passed()
 	}
-	return c
+	return v.block(trace.FormatChecking, time.Time{}, func() Conclusion {
+		c := passed()
+		for _, change := range s.Changes {
+			if change.Rule == signature.RuleNone || len(c.Reasons) == MaxTold {
+				continue
+			}
+			refused := v.demand(policy.Signature, policy.Name(change.Rule), false, func() Conclusion {
+				return Conclusion{TotalFailed, FormatFailure, []string{Tell(change)}}
+			})
+			if !refused.passed() {
+				c.Indication, c.SubIndication = refused.Indication, refused.SubIndication
+				c.Reasons = append(c.Reasons, refused.Reasons...)
+			}
+		}
+		return c
+	})
 }
 
 // Tell says in words, for experts, what a change of a PDF did, and what does not allow it.
@@ -170,20 +263,28 @@ func notForDocuments(c *certificate.Certificate) string {
 
 // acceptance judges algorithms, references and properties (5.2.8), and what stands in the signature though nobody signed it.
 func (v *validator) acceptance(s *signature.Signature, best time.Time) Conclusion {
-	if c := v.algorithms(contextOf(s), s.Algorithms, best); !c.passed() {
-		if content := v.content(s); !content.IsZero() && !v.algorithms(contextOf(s), s.Algorithms, content).passed() {
-			c.SubIndication = CryptoConstraints // it was too weak already when what was signed began to exist (5.3.4)
+	return v.block(trace.SignatureAcceptance, best, func() Conclusion {
+		context := contextOf(s)
+		if c := v.algorithms(context, s.Algorithms, best); !c.passed() {
+			weak := func(at time.Time) bool { return !v.algorithms(context, s.Algorithms, at).passed() }
+			if content := v.content(s); !content.IsZero() && silently(v.steps, func() bool { return weak(content) }) {
+				c.SubIndication = CryptoConstraints // it was too weak already when what was signed began to exist (5.3.4)
+			}
+			return c
+		}
+		c := passed()
+		if len(s.Constraints) > 0 {
+			c = v.check(context, trace.Acceptable, Conclusion{Indeterminate, SigConstraintsFailure, slices.Clone(s.Constraints)})
+		}
+		strays := v.demand(policy.Product, policy.UnsignedContent, len(s.Strays) == 0, func() Conclusion {
+			return Conclusion{Indeterminate, SigConstraintsFailure, Strays(s)}
+		})
+		if !strays.passed() {
+			strays.Reasons = append(c.Reasons, strays.Reasons...)
+			return strays
 		}
 		return c
-	}
-	list := slices.Clone(s.Constraints)
-	if v.refuses(policy.Product, policy.UnsignedContent) {
-		list = append(list, Strays(s)...)
-	}
-	if len(list) > 0 {
-		return Conclusion{Indeterminate, SigConstraintsFailure, list}
-	}
-	return passed()
+	})
 }
 
 // Strays tells what stands in the signature unsigned and is defined nowhere.
@@ -201,7 +302,8 @@ func (v *validator) algorithms(c policy.Context, uses []signature.AlgorithmUse, 
 		if u.Purpose == "signing-certificate" {
 			continue // a digest inside the signed attributes: who could use its weakness would have to be the signer
 		}
-		if ok, why := v.policy.Acceptable(c, u.Algorithm, u.KeyBits, at); !ok {
+		ok, why := v.policy.Acceptable(c, u.Algorithm, u.KeyBits, at)
+		if v.used(c, u, at, ok, why); !ok {
 			return indeterminate(CryptoConstraintsNoPOE, "%s (%s): %s", u.Algorithm, u.Purpose, why)
 		}
 	}

@@ -23,6 +23,7 @@ func (x *x509) constraints() (Conclusion, []string) {
 		if a := x.result.Anchor; a != nil && a.Certificate != nil && a.Certificate.Fingerprint == cert.Fingerprint {
 			continue
 		}
+		x.steps.link(cert)
 		of, list, l := x.context.CA(), ofCertificates, link{Certificate: cert}
 		if i == 0 {
 			of, list = x.context.Signer(), slices.Concat(ofCertificates, ofSigners)
@@ -49,6 +50,7 @@ func (x *x509) constraints() (Conclusion, []string) {
 			return passed()
 		})
 	}
+	x.steps.link(nil)
 	return c, notes
 }
 

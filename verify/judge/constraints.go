@@ -8,6 +8,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 )
 
 // constraint says what of a thing does not meet a constraint, "" where all does. Values and period are the policy's.
@@ -23,7 +24,9 @@ func hold[T any](v *validator, list []constraint[T], in policy.Context, thing T)
 		if asked.Level == policy.Ignore {
 			continue
 		}
-		switch why := c.unmet(thing, asked); {
+		why := c.unmet(thing, asked)
+		v.outcome(in, c.name, asked.Level, why)
+		switch {
 		case why == "":
 		case asked.Level == policy.Fail:
 			refused = append(refused, why)
@@ -45,19 +48,25 @@ type held struct {
 // constraints holds a signature against what the policy asks of its form (5.2.2), of its attributes and of its
 // time-stamps (5.2.8). What is told is noted.
 func (v *validator) constraints(r *Signature) (form, acceptance Conclusion) {
-	form, acceptance = passed(), passed()
 	s := held{r.Facts, v, r.Signer, r.BestSignatureTime}
 	of := contextOf(r.Facts)
-	refused, told := hold(v, formal, of, s)
-	if len(refused) > 0 {
-		form = Conclusion{TotalFailed, FormatFailure, refused}
-	}
-	a, b := hold(v, attributes, of, s)
-	c, d := hold(v, stamps, policy.Timestamp, s)
-	if refused = slices.Concat(a, c); len(refused) > 0 {
-		acceptance = Conclusion{Indeterminate, SigConstraintsFailure, refused}
-	}
-	r.Notes = slices.Concat(r.Notes, told, b, d)
+	form = v.block(trace.FormatChecking, time.Time{}, func() Conclusion {
+		refused, told := hold(v, formal, of, s)
+		r.Notes = append(r.Notes, told...)
+		if len(refused) > 0 {
+			return Conclusion{TotalFailed, FormatFailure, refused}
+		}
+		return passed()
+	})
+	acceptance = v.block(trace.SignatureAcceptance, r.BestSignatureTime, func() Conclusion {
+		a, b := hold(v, attributes, of, s)
+		c, d := hold(v, stamps, policy.Timestamp, s)
+		r.Notes = slices.Concat(r.Notes, b, d)
+		if refused := slices.Concat(a, c); len(refused) > 0 {
+			return Conclusion{Indeterminate, SigConstraintsFailure, refused}
+		}
+		return passed()
+	})
 	return form, acceptance
 }
 

@@ -17,6 +17,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
 )
 
@@ -34,6 +35,7 @@ type Document struct {
 	Signatures []*Signature                        // in the document's order
 	Timestamps map[*signature.Timestamp]*Timestamp // all: of the document, its signatures and evidence records
 	Records    map[*signature.EvidenceRecord]*EvidenceRecord
+	Steps      *Steps // nil where nobody asked for them
 }
 
 // Signature is what was concluded of one signature.
@@ -54,17 +56,32 @@ type Signature struct {
 // Judge validates the document at the time. The budget bounds the effort; the conclusions depend on the other arguments
 // alone. An error means that an argument is missing, or that the budget's context ended.
 func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Policy, at time.Time) (*Document, error) {
+	return judge(b, doc, ev, p, at, nil)
+}
+
+// Traced is Judge with the steps by which it came to the conclusions.
+func Traced(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Policy, at time.Time) (*Document, error) {
+	if doc == nil {
+		return nil, errMissing
+	}
+	return judge(b, doc, ev, p, at, newSteps(doc))
+}
+
+var errMissing = errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
+
+func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Policy, at time.Time, steps *Steps) (*Document, error) {
 	if b == nil || doc == nil || ev == nil || ev.Lists == nil || p == nil || at.IsZero() {
-		return nil, errors.New("judge: budget, document, evidence, its lists, policy or time is missing")
+		return nil, errMissing
 	}
 	at = at.UTC()
-	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache),
-		out: &Document{Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
+	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache), steps: steps,
+		out: &Document{Steps: steps, Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	v.proofs(doc)
 	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
 		v.out.Signatures = append(v.out.Signatures, v.signature(s))
 	}
+	steps.evidence(v.parsed)
 	if err := b.Context().Err(); err != nil {
 		return nil, fmt.Errorf("judging was given up: %w", err)
 	}
@@ -80,6 +97,7 @@ type validator struct {
 	existence *existence
 	parsed    *parsed
 	out       *Document
+	steps     *Steps // nil records nothing
 
 	copies        map[place]int   // of signatures
 	countersigned map[string]bool // by ID
@@ -87,6 +105,7 @@ type validator struct {
 
 // signature validates one signature (5.3, 5.5, 5.6.3). The proofs of existence were judged before.
 func (v *validator) signature(s *signature.Signature) *Signature {
+	v.steps.of(s)
 	r := &Signature{Facts: s, BestSignatureTime: v.existence.earliest(s.Value), Level: s.Level}
 	r.Notes = v.told(s, r.BestSignatureTime)
 	signer, c := v.identify(s)
@@ -96,24 +115,35 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
 		who := subject{signer, carriedBy(s), contextOf(s)}
-		r.Chain = v.x509(who, r.BestSignatureTime)
+		r.Chain = v.certificateValidation(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
-		if why := notForDocuments(signer); why != "" && v.refuses(policy.Product, policy.SignerUse) {
-			c = c.then(func() Conclusion { return indeterminate(SigConstraintsFailure, "%s", why) })
-		} else if why != "" && v.tells(policy.Product, policy.SignerUse) {
+		why := notForDocuments(signer)
+		if why != "" && v.tells(policy.Product, policy.SignerUse) {
 			r.Notes = append(r.Notes, why)
 		}
+		c = c.then(func() Conclusion { return v.signerUse(why) })
 		r.Level = v.level(s, r)
 		v.qualify(r)
 	}
 	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return demanded })
 	c = c.then(func() Conclusion { return v.order(s) })
 	if err := v.budget.Err(); err != nil && c.Indication != TotalFailed {
-		c = indeterminate(Generic, "%v", err)
+		c = v.block(trace.WithTime, v.at, func() Conclusion {
+			return v.check(contextOf(s), trace.CheckedToItsEnd, indeterminate(Generic, "%v", err))
+		})
 	}
 	r.Conclusion = c
 	return r
+}
+
+// signerUse refuses certificates that are for no signatures of documents; why is "" for those that are.
+func (v *validator) signerUse(why string) Conclusion {
+	return v.block(trace.SignatureAcceptance, v.at, func() Conclusion {
+		return v.demand(policy.Product, policy.SignerUse, why == "", func() Conclusion {
+			return indeterminate(SigConstraintsFailure, "%s", why)
+		})
+	})
 }
 
 func carriedBy(s *signature.Signature) carried { return carried{s.Certificates, s.CRLs, s.OCSPs} }

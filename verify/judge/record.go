@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 )
 
 // EvidenceRecord is what was concluded of one evidence record.
@@ -62,41 +64,54 @@ func whole(e *signature.EvidenceRecord) Conclusion {
 // record concludes on an evidence record: its form, what it covers, then its time-stamps, the latest first. Each was
 // judged at the time that the one after it proves, the algorithm of its hash tree too (RFC 4998 5.3).
 func (v *validator) record(e *signature.EvidenceRecord) *EvidenceRecord {
-	c := whole(e).then(func() Conclusion { return recorded(e.References) })
+	v.steps.of(e)
+	c := v.block(trace.FormatChecking, time.Time{}, func() Conclusion {
+		return v.check(policy.EvidenceRecord, trace.WellFormed, whole(e))
+	}).then(func() Conclusion {
+		return v.block(trace.CryptographicVerification, time.Time{}, func() Conclusion { return v.recorded(e.References) })
+	})
 	for _, t := range slices.Backward(e.Timestamps) {
-		c = c.then(func() Conclusion { return v.renewed(t) })
+		c = c.then(func() Conclusion {
+			return v.block(trace.EvidenceRecordValidation, v.at, func() Conclusion { return v.renewed(t) })
+		})
 	}
 	return &EvidenceRecord{Facts: e, Conclusion: c}
 }
 
 // renewed is the conclusion on a time-stamp of a record that was judged before.
 func (v *validator) renewed(t *signature.Timestamp) Conclusion {
+	c := indeterminate(Generic, "a time-stamp of the evidence record was not judged")
 	if r := v.out.Timestamps[t]; r != nil {
-		return r.Conclusion
+		c = r.Conclusion
 	}
-	return indeterminate(Generic, "a time-stamp of the evidence record was not judged")
+	v.conclusive(t, c)
+	return c
 }
 
 // orphan is the type of a hash of a record that no object at hand has: the record may be about more than was given.
 const orphan = "orphan"
 
 // recorded judges what the record is about.
-func recorded(references []signature.Reference) Conclusion {
-	intact := false
+func (v *validator) recorded(references []signature.Reference) Conclusion {
+	const c = policy.EvidenceRecord
+	about := false
 	for _, ref := range references {
-		switch {
-		case ref.Type == orphan:
-		case !ref.Found:
-			return indeterminate(SignedDataNotFound, "%s %q was not given", ref.Type, ref.Name)
-		case ref.Unchecked != "":
-			return indeterminate(SignedDataNotFound, "%s %q can't be checked: %s", ref.Type, ref.Name, ref.Unchecked)
-		case !ref.Intact:
-			return failed(HashFailure, "%s %q is not what the evidence record is about", ref.Type, ref.Name)
+		if ref.Type == orphan {
+			about = about || ref.Intact
+			continue
 		}
-		intact = intact || ref.Intact
+		if missing := v.checkOf(c, policy.DataObjectExistence, ref.Name, found(ref)); !missing.passed() {
+			return missing
+		}
+		if !ref.Intact {
+			return v.checkOf(c, policy.DataObjectIntact, ref.Name,
+				failed(HashFailure, "%s %q is not what the evidence record is about", ref.Type, ref.Name))
+		}
+		v.checkOf(c, policy.DataObjectIntact, ref.Name, passed())
+		about = true
 	}
-	if !intact {
-		return indeterminate(SignedDataNotFound, "nothing that the evidence record is about is at hand")
+	if !about {
+		return v.check(c, policy.DataObjectFound, indeterminate(SignedDataNotFound, "nothing that the evidence record is about is at hand"))
 	}
-	return passed()
+	return v.check(c, policy.DataObjectFound, passed())
 }

@@ -8,6 +8,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
 )
 
@@ -37,6 +38,8 @@ type proof struct {
 func (v *validator) proofs(doc *signature.Document) {
 	all := proofsOf(doc)
 	for _, p := range all {
+		v.steps.of(p.stamp)
+		v.proving(p.stamp)
 		r := v.timestamp(p)
 		v.out.Timestamps[p.stamp] = r
 		if p.record != nil {
@@ -104,12 +107,14 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	}
 	proven := v.existence.earliest(token(t))
 	who := subject{r.Unit, p.carried(), policy.Timestamp}
-	chain := v.x509(who, proven)
+	chain := v.certificateValidation(who, proven)
 	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)
 	if r.Conclusion = v.proven(who, chain, proven, true); r.passed() {
 		r.Service, r.Conclusion = v.stampService(chain, t.Time)
 	}
-	r.Conclusion = r.then(func() Conclusion { return v.algorithms(policy.Timestamp, t.Algorithms, proven) })
+	r.Conclusion = r.then(func() Conclusion {
+		return v.block(trace.SignatureAcceptance, proven, func() Conclusion { return v.algorithms(policy.Timestamp, t.Algorithms, proven) })
+	})
 	return r
 }
 
@@ -126,30 +131,64 @@ func token(t *signature.Timestamp) [32]byte { return sha256.Sum256(t.Token) }
 // unit checks what a token says by itself, and returns the certificate of its time-stamping unit. What a check
 // needs must be there: a token that names no certificate could be anybody's (RFC 3161, 2.4.2; RFC 5816).
 func (v *validator) unit(t *signature.Timestamp) (*certificate.Certificate, Conclusion) {
-	if len(t.Structure) > 0 {
-		return nil, Conclusion{TotalFailed, FormatFailure, slices.Clone(t.Structure)}
+	format := v.block(trace.FormatChecking, time.Time{}, func() Conclusion {
+		if len(t.Structure) > 0 {
+			return v.check(policy.Timestamp, trace.WellFormed, Conclusion{TotalFailed, FormatFailure, slices.Clone(t.Structure)})
+		}
+		return v.check(policy.Timestamp, trace.WellFormed, passed())
+	})
+	if !format.passed() {
+		return nil, format
 	}
+	var unit *certificate.Certificate
+	c := v.block(trace.SigningCertificate, time.Time{}, func() (c Conclusion) {
+		unit, c = v.boundUnit(t)
+		return c
+	})
+	return unit, c.then(func() Conclusion {
+		return v.block(trace.CryptographicVerification, time.Time{}, func() Conclusion { return v.imprint(t) })
+	}).then(func() Conclusion {
+		return v.block(trace.SignatureAcceptance, v.at, func() Conclusion { return v.dated(t, unit) })
+	})
+}
+
+// boundUnit identifies the certificate of the unit, and holds the token's own claims against it.
+func (v *validator) boundUnit(t *signature.Timestamp) (*certificate.Certificate, Conclusion) {
 	unit, c := v.signer(t.Signer, "the certificate of the time-stamping unit is missing")
-	switch {
-	case !c.passed():
+	if v.check(policy.TimestampSigner, policy.Recognition, c); !c.passed() {
 		return nil, c
-	case t.Binding == signature.BindingMismatch:
-		return nil, indeterminate(NoSigningCertificateFound, "the time-stamp names another certificate than the one whose key made it")
-	case t.Binding == signature.BindingAbsent && v.refuses(policy.Timestamp, policy.SigningCertificatePresent):
-		return unit, indeterminate(SigConstraintsFailure, "the time-stamp does not bind the certificate of its unit by a signed attribute (RFC 3161, 2.4.2)")
-	case len(t.Demands) > 0 && v.refuses(policy.Timestamp, policy.TSAGeneralNameContentMatch):
-		return unit, Conclusion{Indeterminate, SigConstraintsFailure, slices.Clone(t.Demands)}
 	}
-	return unit, v.imprint(t).then(func() Conclusion { return v.dated(t, unit) })
+	if t.Binding == signature.BindingMismatch {
+		return nil, v.check(policy.Timestamp, policy.CertDigestMatch,
+			indeterminate(NoSigningCertificateFound, "the time-stamp names another certificate than the one whose key made it"))
+	}
+	c = v.demand(policy.Timestamp, policy.SigningCertificatePresent, t.Binding != signature.BindingAbsent, func() Conclusion {
+		return indeterminate(SigConstraintsFailure, "the time-stamp does not bind the certificate of its unit by a signed attribute (RFC 3161, 2.4.2)")
+	})
+	return unit, c.then(func() Conclusion {
+		return v.demand(policy.Timestamp, policy.TSAGeneralNameContentMatch, len(t.Demands) == 0, func() Conclusion {
+			return Conclusion{Indeterminate, SigConstraintsFailure, slices.Clone(t.Demands)}
+		})
+	})
 }
 
 // imprint verifies what the token covers, then its value (5.2.7).
 func (v *validator) imprint(t *signature.Timestamp) Conclusion {
+	const c = policy.Timestamp
 	switch {
 	case !t.Found:
-		return indeterminate(SignedDataNotFound, "what the time-stamp covers was not found")
+		return v.check(c, policy.ReferenceDataExistence, indeterminate(SignedDataNotFound, "what the time-stamp covers was not found"))
 	case !t.Imprint:
-		return failed(HashFailure, "the time-stamp is about other data")
+		return v.check(c, policy.ReferenceDataIntact, failed(HashFailure, "the time-stamp is about other data"))
+	}
+	v.check(c, policy.ReferenceDataExistence, passed())
+	v.check(c, policy.ReferenceDataIntact, passed())
+	return v.check(c, policy.SignatureIntact, verifiedToken(t))
+}
+
+// verifiedToken judges the token's signature value.
+func verifiedToken(t *signature.Timestamp) Conclusion {
+	switch {
 	case !t.Intact && t.Unsupported != "":
 		return indeterminate(CryptoConstraintsNoPOE, "the time-stamp's signature can't be checked: %s", t.Unsupported)
 	case !t.Intact:
@@ -160,23 +199,30 @@ func (v *validator) imprint(t *signature.Timestamp) Conclusion {
 
 // dated holds the time-stamp's own time against its unit's certificate and the time of validation.
 func (v *validator) dated(t *signature.Timestamp, unit *certificate.Certificate) Conclusion {
+	const c = policy.Timestamp
 	switch {
 	case t.Time.Before(unit.NotBefore):
-		return failed(NotYetValid, "the time-stamp is from before the certificate of its unit, which begins on %s", unit.NotBefore.Format(time.RFC3339))
+		return v.check(c, trace.WithinCertificate, failed(NotYetValid,
+			"the time-stamp is from before the certificate of its unit, which begins on %s", unit.NotBefore.Format(time.RFC3339)))
 	case t.Time.After(unit.NotAfter.Add(time.Second)): // the certificate's last second is in it
-		return indeterminate(OutOfBoundsNoPOE, "the time-stamp is from after the certificate of its unit, which ended on %s", unit.NotAfter.Format(time.RFC3339))
-	case t.Time.After(v.at):
-		return indeterminate(TimestampOrderFailure, "the time-stamp is later than the time of validation")
+		return v.check(c, trace.WithinCertificate, indeterminate(OutOfBoundsNoPOE,
+			"the time-stamp is from after the certificate of its unit, which ended on %s", unit.NotAfter.Format(time.RFC3339)))
 	}
-	return passed()
+	v.check(c, trace.WithinCertificate, passed())
+	if t.Time.After(v.at) {
+		return v.check(c, trace.NotAfterValidation,
+			indeterminate(TimestampOrderFailure, "the time-stamp is later than the time of validation"))
+	}
+	return v.check(c, trace.NotAfterValidation, passed())
 }
 
 // stampService says which time-stamping service of the lists stands behind the unit at the time. A list vouches
 // for a service as what it is: where the chain rests on a list, one that issues certificates proves no age.
 func (v *validator) stampService(chain *Chain, at time.Time) (trustlist.Stamping, Conclusion) {
 	listed, service := v.ev.Lists.TimeStamping(chain.Certificates(), at)
-	if listed && service == trustlist.NoStamping && v.refuses(policy.Product, policy.TimestampServiceListed) {
-		return service, indeterminate(ChainConstraintsFailure, "no time-stamping service of the trusted lists stands behind the unit on %s", at.UTC().Format(time.RFC3339))
-	}
-	return service, passed()
+	return service, v.block(trace.SignatureAcceptance, v.at, func() Conclusion {
+		return v.demand(policy.Product, policy.TimestampServiceListed, !listed || service != trustlist.NoStamping, func() Conclusion {
+			return indeterminate(ChainConstraintsFailure, "no time-stamping service of the trusted lists stands behind the unit on %s", at.UTC().Format(time.RFC3339))
+		})
+	})
 }

@@ -3,15 +3,33 @@ package judge
 import (
 	"time"
 
+	"trustcore/verify/policy"
 	"trustcore/verify/signature"
+	"trustcore/verify/trace"
 )
 
 // withTime concludes on the signer's certificate by the time at which the signature is proven to have existed (5.5.4,
 // 5.6.2.4): what was valid and unrevoked then passes, and nothing else does. Where it does not pass, what is said is what
 // the certificate is worth now (5.3), unless that is good, or long term material was there and did not help (5.6.3.4).
 func (v *validator) withTime(who subject, s *signature.Signature, r *Signature) Conclusion {
-	c := v.proven(who, r.Chain, r.BestSignatureTime, longTerm(s))
-	return afterContent(c, r.Chain, v.content(s))
+	return v.block(trace.WithTime, r.BestSignatureTime, func() Conclusion {
+		c := v.proven(who, r.Chain, r.BestSignatureTime, longTerm(s))
+		c = afterContent(c, r.Chain, v.content(s))
+		return v.check(policy.Timestamp, timeConstraint(c.SubIndication), c)
+	})
+}
+
+// timeConstraint names what the proven time is held against.
+func timeConstraint(sub SubIndication) policy.Name {
+	switch sub {
+	case RevokedNoPOE, RevokedCANoPOE, Revoked:
+		return policy.RevocationTimeAgainstBestSignatureTime
+	case NotYetValid:
+		return trace.WithinCertificate
+	case OutOfBoundsNoPOE, OutOfBoundsNotRevoked, Expired, "":
+		return policy.BestSignatureTimeBeforeExpirationDateOfSigningCertificate
+	}
+	return trace.CertificateValid
 }
 
 // proven is withTime for whatever is signed: chain is that of who at the proven time.
@@ -19,7 +37,7 @@ func (v *validator) proven(who subject, chain *Chain, at time.Time, longTerm boo
 	if chain.passed() || !at.Before(v.at) {
 		return chain.Conclusion
 	}
-	now := v.x509(who, v.at)
+	now := v.certificateValidation(who, v.at)
 	switch {
 	case chain.Path.Anchor != nil && at.Before(who.certificate.NotBefore):
 		return failed(NotYetValid, "it existed on %s already, before its certificate, which begins on %s",
@@ -75,6 +93,12 @@ func isContent(t *signature.Timestamp) bool {
 
 // order checks that content time-stamps are not later than the signature's (5.5.4).
 func (v *validator) order(s *signature.Signature) Conclusion {
+	return v.block(trace.WithTime, time.Time{}, func() Conclusion {
+		return v.check(policy.Timestamp, policy.Coherence, v.ordered(s))
+	})
+}
+
+func (v *validator) ordered(s *signature.Signature) Conclusion {
 	var earliest time.Time
 	for _, t := range s.Timestamps {
 		if t.Type == signature.SignatureTimestamp && v.out.Timestamps[t].passed() && (earliest.IsZero() || t.Time.Before(earliest)) {

@@ -22,7 +22,12 @@ type Chain struct {
 	// as the levels from LT on ask for.
 	Covered bool
 
+	// Statuses are what evidence says of the certificates of the path, by position, where it was asked.
+	Statuses map[int]revocation.Result
+
 	revokedAt time.Time // when the target was revoked, where that is why it did not pass
+	at        time.Time // at which it was asked
+	decided   int       // the position of the certificate that did not pass, -1 for none
 }
 
 // subject is whose chain is asked for, and what is at hand for it.
@@ -48,9 +53,10 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		}
 	}
 	request.Revocation = v.revocationRule(data, request.Time, v.freshness(s.context))
-	x := &x509{validator: v, data: data, context: s.context, request: request, result: path.Validate(v.budget.Context(), request)}
+	x := &x509{validator: v, data: data, context: s.context, request: request, decided: -1,
+		result: path.Validate(v.budget.Context(), request)}
 	x.withoutEvidence()
-	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered()}
+	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered(), at: at}
 	if x.result.Valid {
 		asked, told := x.constraints()
 		c.Conclusion = x.signersOfEvidence().then(func() Conclusion { return asked })
@@ -58,7 +64,10 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	} else {
 		c.Conclusion = x.conclude()
 	}
-	c.revokedAt = x.revokedAt
+	c.revokedAt, c.decided, c.Statuses = x.revokedAt, x.decided, x.statuses
+	if v.steps != nil {
+		c.gathered()
+	}
 	return c
 }
 
@@ -71,6 +80,26 @@ type x509 struct {
 	result  path.Result
 
 	revokedAt time.Time // when the target was revoked, once that is known
+	decided   int       // see Chain
+	statuses  map[int]revocation.Result
+}
+
+// gathered adds what the path asked to the statuses.
+func (c *Chain) gathered() {
+	for i, r := range c.Path.Revocation {
+		if _, weighed := c.Statuses[i]; !weighed {
+			c.Statuses = with(c.Statuses, i, r)
+		}
+	}
+}
+
+// with adds to a map that may be nil.
+func with(m map[int]revocation.Result, i int, r revocation.Result) map[int]revocation.Result {
+	if m == nil {
+		m = map[int]revocation.Result{}
+	}
+	m[i] = r
+	return m
 }
 
 // notes are those of the path and of the evidence that was relied on, and tell where there is none.
@@ -94,7 +123,11 @@ func (x *x509) notes() []string {
 func (x *x509) signersOfEvidence() Conclusion {
 	c := passed()
 	for i, r := range x.result.Revocation {
-		c = c.then(func() Conclusion { return x.signerOfEvidence(i, r) })
+		if c.passed() {
+			if c = x.signerOfEvidence(i, r); !c.passed() {
+				x.decided = i
+			}
+		}
 	}
 	return c
 }
@@ -138,7 +171,7 @@ func (x *x509) conclude() Conclusion {
 	default:
 		for i := range x.result.Chain {
 			if sub, why := x.weigh(i); sub != "" {
-				c.SubIndication = sub
+				c.SubIndication, x.decided = sub, i
 				if why != "" {
 					c.Reasons = append([]string{why}, c.Reasons...)
 				}
@@ -157,6 +190,9 @@ func (x *x509) conclude() Conclusion {
 // signature's (EN 319 102-1 5.2.6.4, 5.2.8). why is set where the path has no reason of its own.
 func (x *x509) weigh(i int) (sub SubIndication, why string) {
 	status := x.status(x.data, i)
+	if x.steps != nil {
+		x.statuses = with(x.statuses, i, status)
+	}
 	if sub, why := x.revoked(i, status); sub != "" {
 		return sub, why
 	}

@@ -81,6 +81,41 @@ const (
 	TimestampServiceListed Name = "TimestampServiceListed"
 )
 
+// Constraints that are refused whatever their level, as traces name them.
+const (
+	ReferenceDataExistence                                    Name = "ReferenceDataExistence"
+	ReferenceDataIntact                                       Name = "ReferenceDataIntact"
+	ManifestEntryObjectExistence                              Name = "ManifestEntryObjectExistence"
+	ManifestEntryObjectIntact                                 Name = "ManifestEntryObjectIntact"
+	SignatureIntact                                           Name = "SignatureIntact"
+	ProspectiveCertificateChain                               Name = "ProspectiveCertificateChain"
+	CertificateSignature                                      Name = "Signature"
+	NotExpired                                                Name = "NotExpired"
+	NotRevoked                                                Name = "NotRevoked"
+	NotOnHold                                                 Name = "NotOnHold"
+	IssuerName                                                Name = "IssuerName"
+	SunsetDate                                                Name = "SunsetDate"
+	PolicyTree                                                Name = "PolicyTree"
+	NameConstraints                                           Name = "NameConstraints"
+	SupportedCriticalExtensions                               Name = "SupportedCriticalExtensions"
+	CA                                                        Name = "CA"
+	MaxPathLength                                             Name = "MaxPathLength"
+	Recognition                                               Name = "Recognition"
+	AcceptableRevocationDataFound                             Name = "AcceptableRevocationDataFound"
+	RevocationIssuerNotExpired                                Name = "RevocationIssuerNotExpired"
+	CertDigestMatch                                           Name = "CertDigestMatch"
+	Coherence                                                 Name = "Coherence"
+	RevocationTimeAgainstBestSignatureTime                    Name = "RevocationTimeAgainstBestSignatureTime"
+	BestSignatureTimeBeforeExpirationDateOfSigningCertificate Name = "BestSignatureTimeBeforeExpirationDateOfSigningCertificate"
+	DataObjectExistence                                       Name = "DataObjectExistence"
+	DataObjectIntact                                          Name = "DataObjectIntact"
+	DataObjectFound                                           Name = "DataObjectFound"
+	RevocationIssuerKnown                                     Name = "RevocationIssuerKnown"
+	PolicyAvailable                                           Name = "PolicyAvailable"
+	// Cryptographic is the table of algorithms.
+	Cryptographic Name = suiteElement
+)
+
 // Honoured says what the product makes of a constraint.
 type Honoured uint8
 

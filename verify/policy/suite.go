@@ -50,6 +50,19 @@ func (s *Suite) Judge(name string, bits int, at time.Time) (Level, string) {
 	return level, reason
 }
 
+// Until is the day until which an algorithm is relied on, of digest and key the earlier one; zero for one without an end,
+// or that is not accepted.
+func (s *Suite) Until(name string, bits int) time.Time {
+	kind, digest := split(name)
+	until := s.digests[digest]
+	for _, l := range s.keys[kind] {
+		if l.Bits <= bits && !l.Until.IsZero() && (until.IsZero() || l.Until.Before(until)) {
+			until = l.Until
+		}
+	}
+	return until
+}
+
 func (s *Suite) judgeDigest(digest string, at time.Time) (Level, string) {
 	until, ok := s.digests[digest]
 	if !ok {

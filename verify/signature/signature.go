@@ -101,6 +101,14 @@ type Signature struct {
 
 	// Value is the digest (SHA-256) of the signature value: what a proof of existence is about.
 	Value [32]byte
+	// SignatureValue is the value itself, nil where there is none; DataToBeSigned the digest of what it is over, where
+	// the reader computed one.
+	SignatureValue []byte
+	DataToBeSigned Digest
+	// CertificateDigests are those by which signed attributes name certificates, the signing one's first.
+	CertificateDigests []Digest
+	MimeType           string      // of the first data object that the signer gives one
+	Dictionary         *Dictionary // nil for what is no PDF signature
 
 	Signatory Signatory
 }
@@ -115,10 +123,25 @@ const (
 	BindingMismatch                // an attribute is there and names another certificate
 )
 
+// Digest is a digest with the name of its algorithm in the registry of verify/algorithm; the zero value is none.
+type Digest struct {
+	Algorithm string
+	Value     []byte
+}
+
+// Dictionary is the signature dictionary of a PDF (ISO 32000-2, table 255) as it stands there.
+type Dictionary struct {
+	Field                               string // the fully qualified name of its field
+	Type, Filter, SubFilter             string
+	Name, Reason, Location, ContactInfo string
+	ByteRange                           []int64
+}
+
 // Reference is one covered datum.
 type Reference struct {
 	Name   string // URI, file name, "message digest", "byte range"
 	Type   string // "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature", "message-digest", "byte-range", "object"
+	Digest Digest // as it stands in the signature
 	Found  bool   // the data could be found
 	Intact bool   // the digest matches; false when not found
 	// Optional is true where the data are not found and need not be: an entry of a ds:Manifest, which XML Signature 1.1,
@@ -191,6 +214,7 @@ type Timestamp struct {
 	Type      TimestampType
 	Token     []byte    // DER or BER of the ContentInfo
 	Time      time.Time // genTime, UTC
+	Digest    Digest    // messageImprint
 	Structure []string  // what makes the token ill-formed
 	// Demands are what RFC 3161 asks of the token beside that and is not met; a policy says whether they refuse.
 	// The certificate's purpose and the ESS attribute (Binding) are not repeated here.
@@ -220,6 +244,8 @@ type Timestamp struct {
 type EvidenceRecord struct {
 	ID   string             // unique in the document and stable
 	Type EvidenceRecordType //
+	// Digest is the SHA-256 of its octets.
+	Digest Digest
 	// Structure is what makes the record ill-formed: its hash trees and chains included (RFC 4998 4.3, 5.3).
 	Structure []string
 	Unchecked string // which limit kept it from being checked to its end, or ""

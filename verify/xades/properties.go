@@ -135,6 +135,11 @@ func (s *signed) readSigned() {
 		s.readSigningTime(e.Text())
 	}
 	s.readPolicy(p.child("SignaturePolicyIdentifier"))
+	for _, f := range s.dataObjectFormats() {
+		if s.facts.MimeType == "" {
+			s.facts.MimeType = f.Child(p.space, "MimeType").Text()
+		}
+	}
 	role := p.child("SignerRole")
 	if role.IsZero() {
 		role = p.child("SignerRoleV2")

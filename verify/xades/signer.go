@@ -238,6 +238,7 @@ func (s *signed) verify(candidates [][]byte) {
 	v := &value{signed: s, info: info}
 	if s.scheme.SignsDigest() {
 		v.digest = s.scheme.Hash().Sum(info)
+		s.facts.DataToBeSigned = signature.Digest{Algorithm: s.scheme.Hash().Name(), Value: v.digest}
 	}
 	for _, der := range candidates {
 		if s.budget.Work(int64(perCertificate)) != nil {
@@ -318,6 +319,8 @@ func (s *signed) bind(digests []certDigest) {
 	if len(digests) > 0 {
 		s.facts.Binding = signature.BindingMismatch
 		for _, d := range digests {
+			digest := signature.Digest{Algorithm: d.hash.Name(), Value: d.value}
+			s.facts.CertificateDigests = append(s.facts.CertificateDigests, digest)
 			if s.facts.Signer != nil && d.names(s.facts.Signer) {
 				s.facts.Binding = signature.BindingMatches
 			}

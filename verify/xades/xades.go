@@ -132,7 +132,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 		return
 	}
 	s.xml = x
-	s.facts.Value = s.digestOfValue()
+	s.facts.Value, s.facts.SignatureValue = s.digestOfValue(), x.Value
 	s.checkReferences()
 	s.readProperties()
 	s.readSignatureTime()

@@ -1,0 +1,338 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
+	"trustcore/verify/judge"
+	"trustcore/verify/prose"
+	"trustcore/verify/signature"
+	"trustcore/verify/trace"
+	"trustcore/verify/trustlist"
+)
+
+// tracer fills a trace from facts and conclusions. It judges nothing.
+type tracer struct {
+	*judge.Document
+	doc *signature.Document
+	ev  *Evidence
+	at  time.Time
+	out *trace.Trace
+
+	certificates, revocations, stamps map[string]int // places in the trace, by id
+	data                              map[string]bool
+	stampFacts                        []*signature.Timestamp      // of the time-stamps of the trace
+	recordFacts                       []*signature.EvidenceRecord // of its evidence records
+	sums                              map[certificateHash][]byte
+	carriers                          carriers
+	room                              int // for references between objects
+}
+
+// maxLinked bounds the references between objects that a trace names: what each carries and covers.
+const maxLinked = 100_000
+
+// traced is the whole of what was found and concluded. The report tells the qualification.
+func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report) *trace.Trace {
+	t := &tracer{Document: found, doc: doc, ev: ev, at: r.ValidationTime, certificates: map[string]int{},
+		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, sums: map[certificateHash][]byte{},
+		room: maxLinked,
+		out: &trace.Trace{ValidationTime: r.ValidationTime, Policy: tracePolicy(policy), Cut: found.Steps.Cut,
+			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
+			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
+	t.carriers = newCarriers(doc)
+	for i, s := range found.Signatures {
+		t.signature(s, &r.Signatures[i])
+	}
+	t.timestamps("", doc.Timestamps)
+	t.records("", doc.EvidenceRecords)
+	t.links()
+	t.lists()
+	if doc.Unchecked != "" {
+		t.out.Cut = prose.Text(doc.Unchecked)
+	}
+	return t.out
+}
+
+func tracePolicy(p *Policy) trace.Policy {
+	return trace.Policy{Name: p.Name(), Version: p.Version(), Digest: p.Digest(), Description: prose.Text(p.Description())}
+}
+
+// identifier is the id of what has the digest.
+func identifier(letter string, digest [32]byte) string {
+	return letter + strings.ToUpper(hex.EncodeToString(digest[:]))
+}
+
+func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
+	s := j.Facts
+	id := t.Steps.IDs[s]
+	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format, Container: string(s.Container),
+		Form: s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
+		References: t.references(s.References), Value: bytes.Clone(s.SignatureValue), DataToBeSigned: kept(s.DataToBeSigned),
+		Attributes: trace.Attributes{Roles: texts(s.Signatory.Roles), MimeType: prose.Short(s.MimeType)},
+		Basic:      basic(s.Algorithms, "signature", s.Intact, s.ReferencesIntact(), s.Unsupported),
+		Scopes:     t.scopes(s.References, len(s.Changes) > 0),
+		Conclusion: conclusion(j.Indication, j.SubIndication, j.Reasons),
+	}
+	if s.Container != "" {
+		t.out.Container = &trace.Container{Type: string(s.Container)}
+	}
+	if s.PolicyOID != "" {
+		out.Policy = &trace.SignaturePolicy{ID: prose.Text(s.PolicyOID)}
+	}
+	if s.CounterSignatureOf != "" {
+		out.Parent = t.parent(s.CounterSignatureOf)
+	}
+	if d := s.Dictionary; d != nil {
+		out.PDF = &trace.PDF{Fields: []string{prose.Text(d.Field)}, Type: prose.Short(d.Type), Filter: prose.Short(d.Filter),
+			SubFilter: prose.Short(d.SubFilter), SignerName: prose.Text(d.Name), Reason: prose.Text(d.Reason),
+			Location: prose.Text(d.Location), ContactInfo: prose.Text(d.ContactInfo), ByteRange: slices.Clone(d.ByteRange),
+			Changes: traceChanges(r.Changes)}
+	}
+	if j.Signer != nil {
+		out.SigningCertificate = judge.CertificateID(j.Signer)
+		out.SigningCertificateRefs = t.refs(s.CertificateDigests, j.Chain.Certificates())
+		out.Chain = t.chain(j.Chain)
+		t.qualification(&out, j, r)
+	} else {
+		out.Qualification.Value = r.Qualification
+	}
+	out.BestSignatureTime = t.existence(s.Value)
+	place := len(t.out.Signatures)
+	t.out.Signatures = append(t.out.Signatures, out)
+	stamps, records := t.timestamps(id, s.Timestamps), t.records(id, s.EvidenceRecords)
+	o := &t.out.Signatures[place]
+	o.Timestamps, o.EvidenceRecords = stamps, records
+	o.Blocks, o.Processes = t.processes(o, j)
+}
+
+// refs are digests of certificates, with those of the path that they name, the signer's first.
+func (t *tracer) refs(digests []signature.Digest, path []*certificate.Certificate) []trace.CertificateRef {
+	var list []trace.CertificateRef
+	for _, d := range digests {
+		ref := trace.CertificateRef{Digest: kept(d)}
+		for i, c := range path {
+			if sum := t.sum(d.Algorithm, c); sum != nil && bytes.Equal(sum, d.Value) {
+				ref.Certificate, ref.Matches = t.certificate(c), i == 0
+				break
+			}
+		}
+		list = append(list, ref)
+	}
+	return list
+}
+
+// certificateHash is a hash of a certificate.
+type certificateHash struct {
+	hash        string
+	certificate [32]byte
+}
+
+// sum is the digest of a certificate, computed once; nil for a hash that is not known.
+func (t *tracer) sum(hash string, c *certificate.Certificate) []byte {
+	key := certificateHash{hash, c.Fingerprint}
+	if _, known := t.sums[key]; !known {
+		if h, err := hashNamed(hash); err == nil {
+			t.sums[key] = h.Sum(c.Raw)
+		}
+	}
+	return t.sums[key]
+}
+
+// parent is the id of the signature with the name in the document.
+func (t *tracer) parent(name string) string {
+	for _, s := range t.doc.Signatures {
+		if s.ID == name {
+			return t.Steps.IDs[s]
+		}
+	}
+	return ""
+}
+
+// qualification fills in what the lists say of the signer.
+func (t *tracer) qualification(out *trace.Signature, j *judge.Signature, r *SignatureReport) {
+	out.Qualification = trace.Qualification{Value: r.Qualification,
+		AtIssuance: qualified(j.AtIssuance, j.Signer.NotBefore), AtSigning: qualified(j.AtSigning, j.BestSignatureTime)}
+}
+
+func qualified(q trustlist.Qualified, at time.Time) trace.CertificateQualification {
+	at = at.UTC()
+	return trace.CertificateQualification{Time: &at, Found: q.Found, Qualified: q.Certificate, Type: string(q.Type), Device: q.Device,
+		Conflict: q.Conflict, Provider: prose.Text(q.Provider), Because: texts(q.Because)}
+}
+
+func (t *tracer) timestamps(owner string, list []*signature.Timestamp) []string {
+	var ids []string
+	for _, s := range list {
+		id := t.Steps.IDs[s]
+		ids = append(ids, id)
+		if _, told := t.stamps[id]; told {
+			continue // one of the document that belongs to several signatures
+		}
+		t.stamps[id] = len(t.out.Timestamps)
+		t.stampFacts = append(t.stampFacts, s)
+		t.out.Timestamps = append(t.out.Timestamps, t.timestamp(id, owner, s))
+	}
+	return ids
+}
+
+func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Timestamp {
+	j, token := t.Timestamps[s], sha256.Sum256(s.Token)
+	out := trace.Timestamp{ID: id, Name: prose.Text(s.ID), Type: string(s.Type), Owner: owner, Time: moment(s.Time),
+		DER: bytes.Clone(s.Token), Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]}, Structure: texts(s.Structure),
+		References: []trace.Reference{{Type: "timestamp-imprint", Digest: imprint(s), Found: s.Found, Intact: s.Found && s.Imprint}},
+		Basic:      basic(s.Algorithms, "timestamp-signature", s.Intact, s.Imprint, s.Unsupported),
+		Existence:  t.existence(token), Qualification: string(j.Service),
+		Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons),
+	}
+	if j.Unit != nil {
+		out.SigningCertificate = t.certificate(j.Unit)
+		if c := t.Steps.Chains[id]; c != nil {
+			out.Chain = t.chain(c)
+		}
+	}
+	out.Blocks = t.blocks(id)
+	out.Processes = []trace.Block{process(id, trace.TimestampValidation, out.Blocks, nil, out.Conclusion)}
+	return out
+}
+
+// imprint is the digest that the token is about; of one whose imprint the reader left out, its algorithm.
+func imprint(s *signature.Timestamp) trace.Digest {
+	if d := kept(s.Digest); d.Algorithm != "" {
+		return d
+	}
+	for _, u := range s.Algorithms {
+		if u.Purpose == "timestamp-imprint" {
+			return trace.Digest{Algorithm: u.Algorithm}
+		}
+	}
+	return trace.Digest{}
+}
+
+func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []string {
+	var ids []string
+	for _, e := range list {
+		id, j := t.Steps.IDs[e], t.Records[e]
+		ids = append(ids, id)
+		if t.data[id] {
+			continue
+		}
+		t.data[id] = true
+		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest), Structure: texts(e.Structure),
+			References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
+			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
+		out.Timestamps = t.timestamps(id, e.Timestamps)
+		all := t.blocks(id)
+		out.Blocks = without(all, trace.EvidenceRecordValidation)
+		out.Processes = []trace.Block{process(id, trace.EvidenceRecordValidation, out.Blocks, named(all, trace.EvidenceRecordValidation), out.Conclusion)}
+		t.recordFacts = append(t.recordFacts, e)
+		t.out.EvidenceRecords = append(t.out.EvidenceRecords, out)
+	}
+	return ids
+}
+
+// references are digest matchers; those to content name a data object.
+func (t *tracer) references(list []signature.Reference) []trace.Reference {
+	out := []trace.Reference{}
+	for _, ref := range list {
+		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), Digest: kept(ref.Digest), Found: ref.Found,
+			Intact: ref.Found && ref.Intact, Optional: ref.Optional, Unchecked: prose.Text(ref.Unchecked)}
+		if judge.IsContent(ref.Type) && ref.Type != "orphan" {
+			r.SignedData = t.signedData(ref)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// signedData enters the data object of a reference, and returns its id.
+func (t *tracer) signedData(ref signature.Reference) string {
+	digest := sha256.Sum256([]byte(ref.Name + "\x00" + ref.Digest.Algorithm + "\x00" + string(ref.Digest.Value)))
+	id := identifier(trace.SignedDataID, digest)
+	if !t.data[id] {
+		t.data[id] = true
+		t.out.SignedData = append(t.out.SignedData, trace.SignedData{ID: id, Name: prose.Text(ref.Name), Digest: kept(ref.Digest)})
+	}
+	return id
+}
+
+// scopes are those that the compact report tells, with their data objects.
+func (t *tracer) scopes(list []signature.Reference, changed bool) []trace.Scope {
+	out, seen := []trace.Scope{}, map[trace.Scope]bool{}
+	for _, ref := range list {
+		if ref.Scope == "" || !judge.IsContent(ref.Type) {
+			continue
+		}
+		revision := changed && ref.Type == "byte-range"
+		s := trace.Scope{SignedData: t.signedData(ref), Name: prose.Text(ref.Name), Description: prose.Text(ref.Scope), Partial: !ref.Full && !revision}
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func traceChanges(list []Change) []trace.Change {
+	var out []trace.Change
+	for _, c := range list {
+		out = append(out, trace.Change{Kind: c.Kind, Revision: c.Revision, Page: c.Page, Object: c.Object, What: c.What, Forbidden: c.Forbidden})
+	}
+	return out
+}
+
+// basic is the cryptographic core of something signed whose algorithm has the purpose.
+func basic(uses []signature.AlgorithmUse, purpose string, intact, covered bool, unsupported string) trace.Basic {
+	b := trace.Basic{Intact: intact, Valid: intact && covered, Unsupported: prose.Text(unsupported)}
+	for _, u := range uses {
+		if u.Purpose == purpose {
+			b.KeyBits = u.KeyBits
+			b.Algorithm, b.Scheme, b.Digest = parts(u.Algorithm)
+			break
+		}
+	}
+	return b
+}
+
+// parts takes a registry name apart into scheme and digest.
+func parts(name string) (algorithmName, scheme, digest string) {
+	for h := algorithm.NoHash + 1; h.Valid(); h++ {
+		suffix := "-" + strings.ReplaceAll(strings.Replace(h.Name(), "SHA-", "SHA", 1), "/", "-")
+		if rest, ok := strings.CutSuffix(name, suffix); ok {
+			return name, strings.TrimSuffix(rest, "-PKCS1"), h.Name()
+		}
+	}
+	return name, name, ""
+}
+
+func conclusion(i Indication, sub SubIndication, reasons []string) trace.Conclusion {
+	return trace.Conclusion{Indication: string(i), SubIndication: string(sub), Reasons: texts(reasons)}
+}
+
+// texts are remarks that may hold names.
+func texts(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, prose.Text(s))
+	}
+	return out
+}
+
+// kept is a digest that outlives the document's octets, as all of a report does.
+func kept(d signature.Digest) trace.Digest {
+	return trace.Digest{Algorithm: d.Algorithm, Value: bytes.Clone(d.Value)}
+}
+
+// moment is a time as a trace has it, nil for none.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
