@@ -181,7 +181,7 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 			continue
 		}
 		t.data[id] = true
-		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Structure: texts(e.Structure),
+		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: trace.Digest(e.Digest), Structure: texts(e.Structure),
 			References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
 			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
 		out.Timestamps = t.timestamps(id, e.Timestamps)
