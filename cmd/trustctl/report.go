@@ -16,15 +16,15 @@ func (o *verifyOptions) checkReport(files []string) error {
 		return nil
 	case o.report != "etsi":
 		return fmt.Errorf("--report: %q is no form of a report: write etsi", o.report)
-	case o.json || o.jobs != "" || o.bundle != "" || len(files) != 1:
-		return errors.New("--report: name one file, without --json, --jobs and --bundle")
+	case o.json || o.jobs != "" || len(files) != 1:
+		return errors.New("--report: name one file, without --json and --jobs")
 	}
 	return nil
 }
 
 // write writes the report on one document as ETSI TS 119 102-2 has it, with the exit status of the verdict.
 func (v *verifier) write(ctx context.Context, j job, out io.Writer) error {
-	j.traced = true
+	j.trace = true
 	o := v.one(ctx, j)
 	if o.Error != nil {
 		return errors.New(*o.Error)

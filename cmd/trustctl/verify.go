@@ -105,8 +105,6 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 
 // job is one document to verify.
 type job struct {
-	traced bool // by a report that tells how its verdict was come to
-
 	File     string    `json:"file"`
 	Detached []string  `json:"detached"`
 	At       time.Time `json:"at"`
@@ -398,7 +396,6 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}
-	request.Trace = j.traced
 	report, err = v.Verify(ctx, request)
 	if err != nil {
 		sum := sha256.Sum256(files[0].Octets())
