@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/bundle"
 	"trustcore/verify/policy"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
 
@@ -39,6 +41,8 @@ func replayCommand() *cobra.Command {
 time in the bundle: nothing else is asked, no network, no clock. The report must be the one that the bundle holds;
 where it is not, the command says what differs and ends with status 1.
 
+A bundle holds no password: that of an encrypted document is asked for again (--password-file).
+
 With --policy or --at it is judged under another policy or at another time; then nothing is compared.
 
 Nobody signs a bundle: who made it chose its lists and anchors, which standard error names.
@@ -55,6 +59,7 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
 	f.StringVar(&o.language, "language", "pl", "language of sentences, reasons and notes: pl or en (with --json reasons and notes in English)")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
+	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of the document, - for standard input; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that the signature is about, for a bundle that holds digests alone")
 	return c
 }
@@ -97,8 +102,8 @@ func (o *replayOptions) run(ctx context.Context, out io.Writer, file string) err
 // complete adds to a bundle the document that it holds the digest of.
 func (o *replayOptions) complete(b *bundle.Bundle) error {
 	if b.Document.Content != nil {
-		if o.document != "" {
-			return errors.New("--document: the bundle holds the document")
+		if o.document != "" || len(o.detached) > 0 {
+			return errors.New("--document, --detached: the bundle holds the documents")
 		}
 		return nil
 	}
@@ -126,20 +131,29 @@ func (o *replayOptions) complete(b *bundle.Bundle) error {
 // policyOf is the policy of --policy, or that of the bundle.
 func (o *replayOptions) policyOf(b *bundle.Bundle) (*verify.Policy, error) {
 	if o.policy != "" {
-		p, err := policyOf(o.policy)
+		p, err := policy.Open(o.policy)
 		if err != nil {
 			return nil, fmt.Errorf("--policy: %w", err)
 		}
 		return p, nil
 	}
 	p, err := policy.Named(b.Policy.Name)
+	kept := p
 	if b.Policy.File != nil {
-		p, err = policy.Read(b.Policy.File)
+		kept, err = policy.Read(b.Policy.File)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the policy of the bundle: %w", err)
 	}
-	return p, nil
+	if kept.Name() != b.Policy.Name {
+		return nil, fmt.Errorf("the bundle says that its policy is %q, and holds the policy %q",
+			b.Policy.Name, kept.Name())
+	}
+	if p != nil && p.Digest() != kept.Digest() {
+		fmt.Fprintf(os.Stderr, "trustctl: the policy %q of the bundle is not the one of that name that this program has\n",
+			kept.Name())
+	}
+	return kept, nil
 }
 
 // judge gives the verdict by what the bundle holds alone.
@@ -170,7 +184,34 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})
 	}
+	if r.Detached, err = withDigests(r.Detached, b.Digests); err != nil {
+		return nil, fmt.Errorf("the digests of the bundle: %w", err)
+	}
+	passwords, err := o.passwords(b)
+	defer passwords.wipe()
+	if err != nil {
+		return nil, fmt.Errorf("--password-file: %w", err)
+	}
+	r.Passwords = passwords
 	return v.Verify(ctx, r)
+}
+
+func withDigests(files []signature.Detached, texts []string) ([]signature.Detached, error) {
+	var d verify.Digests
+	for _, text := range texts {
+		if err := d.Add(text); err != nil {
+			return nil, err
+		}
+	}
+	return d.Beside(files)
+}
+
+// passwords are those that the document may need once more.
+func (o *replayOptions) passwords(b *bundle.Bundle) (passwords, error) {
+	if b.Password && len(o.passwordFiles) == 0 {
+		return nil, errors.New("the verdict was given with the document's password, which a bundle does not keep: name a file with it")
+	}
+	return readPasswords(o.passwordFiles)
 }
 
 // sayTrust names what a bundle is judged by, since whoever made it chose that.
@@ -186,6 +227,9 @@ func (r *replayed) compare(kept json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if len(kept) > 2*len(again)+reportSlack { // whoever wrote it, it is another one
+		kept = json.RawMessage("null")
+	}
 	var before, now any
 	if err := errors.Join(json.Unmarshal(kept, &before), json.Unmarshal(again, &now)); err != nil {
 		return fmt.Errorf("the bundle's report: %w", err)
@@ -195,6 +239,9 @@ func (r *replayed) compare(kept json.RawMessage) error {
 	r.Identical = &same
 	return nil
 }
+
+// reportSlack is how much longer than twice the report the kept one may be that is compared field by field.
+const reportSlack = 64 << 10
 
 // differences names the fields of JSON values that are not the same.
 func differences(at string, a, b any) []string {
@@ -215,7 +262,7 @@ func differences(at string, a, b any) []string {
 	if reflect.DeepEqual(a, b) {
 		return nil
 	}
-	return []string{at}
+	return []string{cmp.Or(at, "everything")}
 }
 
 func inObjects(at string, a, b map[string]any) []string {
@@ -245,14 +292,24 @@ func (o *replayOptions) show(out io.Writer, r *replayed) error {
 			return err
 		}
 	} else {
+		r.File = prose.Name(r.File) // a stranger may have named it
 		r.Report = r.Report.In(o.language)
 		o.printOutcome(out, &r.outcome)
+		fmt.Fprintln(out, r.standing())
 	}
-	switch {
-	case len(r.Differs) > 0:
+	if len(r.Differs) > 0 {
 		return fmt.Errorf("the report is not the one that the bundle holds: it differs in %s", r.Differs)
-	case r.Identical != nil && !o.json:
-		fmt.Fprintln(out, "The report is the one that the bundle holds.")
 	}
 	return r.status().err()
+}
+
+// standing says what the report is beside the one that the bundle holds.
+func (r *replayed) standing() string {
+	switch {
+	case r.Identical == nil:
+		return "The report is not the one that the bundle holds: another policy or time was asked for."
+	case !*r.Identical:
+		return "The report is not the one that the bundle holds."
+	}
+	return "The report is the one that the bundle holds."
 }

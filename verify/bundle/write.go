@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Write writes the bundle as a ZIP file. The same bundle gives the same bytes.
@@ -18,6 +19,7 @@ func (b *Bundle) Write(w io.Writer) error {
 	}
 	z := zip.NewWriter(w)
 	m := manifest{Version: Version, At: b.At.UTC(), Policy: b.Policy.Name, Status: b.Status, Parts: map[string][]entry{}}
+	m.Digests, m.Password = b.Digests, b.Password
 	m.Document = entry{Name: b.Document.Name, SHA256: b.SHA256}
 	if b.Document.Content != nil {
 		written, err := write(z, documents, 0, b.Document)
@@ -52,8 +54,13 @@ func write(z *zip.Writer, folder string, i int, f File) (entry, error) {
 	return e, add(z, e.Entry, f.Content)
 }
 
+// add adds an entry. A document is not packed: how far one shrinks nobody knows, and Read bounds that.
 func add(z *zip.Writer, name string, content []byte) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+	method := zip.Deflate
+	if strings.HasPrefix(name, documents+"/") || strings.HasPrefix(name, detached+"/") {
+		method = zip.Store
+	}
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 	if err != nil {
 		return err
 	}

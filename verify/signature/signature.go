@@ -105,6 +105,10 @@ type Signature struct {
 	// the reader computed one.
 	SignatureValue []byte
 	DataToBeSigned Digest
+	// CertificateDigests are those by which signed attributes name certificates, the signing one's first.
+	CertificateDigests []Digest
+	MimeType           string      // of the first data object that the signer gives one
+	Dictionary         *Dictionary // nil for what is no PDF signature
 
 	Signatory Signatory
 }
@@ -123,6 +127,14 @@ const (
 type Digest struct {
 	Algorithm string
 	Value     []byte
+}
+
+// Dictionary is the signature dictionary of a PDF (ISO 32000-2, table 255) as it stands there.
+type Dictionary struct {
+	Field                               string // the fully qualified name of its field
+	Type, Filter, SubFilter             string
+	Name, Reason, Location, ContactInfo string
+	ByteRange                           []int64
 }
 
 // Reference is one covered datum.
@@ -338,3 +350,9 @@ type Detached struct {
 	// Digests of the content, by the registry name of verify/algorithm ("SHA-256"); Content is nil then.
 	Digests map[string][]byte
 }
+
+// DigestAlone ends the scope of what was compared by its digest: nobody saw the file itself.
+const DigestAlone = ", of which a digest alone was given"
+
+// DigestOnly tells whether digests are all that was given.
+func (d *Detached) DigestOnly() bool { return d.Content == nil && len(d.Digests) > 0 }
