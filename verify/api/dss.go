@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"trustcore/verify/ers"
 	"trustcore/verify/policy"
 	"trustcore/verify/report/dss"
+	"trustcore/verify/report/etsi"
 	"trustcore/verify/signature"
 )
 
@@ -70,6 +72,9 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	v := dss.Validation{Report: report, Name: in.SignedDocument.Name, Tokens: tokens}
+	if v.ETSI, err = etsi.Marshal(report); err != nil && !errors.Is(err, etsi.ErrNoTrace) {
+		return nil, err
+	}
 	if in.SignatureID != nil {
 		v.Signature = *in.SignatureID
 	}
