@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -68,7 +69,7 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	id := t.Steps.IDs[s]
 	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format, Container: string(s.Container),
 		Form: s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
-		References: t.references(s.References), Value: s.SignatureValue, DataToBeSigned: trace.Digest(s.DataToBeSigned),
+		References: t.references(s.References), Value: bytes.Clone(s.SignatureValue), DataToBeSigned: kept(s.DataToBeSigned),
 		Attributes: trace.Attributes{Roles: texts(s.Signatory.Roles)},
 		Basic:      basic(s.Algorithms, "signature", s.Intact, s.ReferencesIntact(), s.Unsupported),
 		Scopes:     t.scopes(s.References, len(s.Changes) > 0),
@@ -142,7 +143,7 @@ func (t *tracer) timestamps(owner string, list []*signature.Timestamp) []string 
 func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Timestamp {
 	j, token := t.Timestamps[s], sha256.Sum256(s.Token)
 	out := trace.Timestamp{ID: id, Name: prose.Text(s.ID), Type: string(s.Type), Owner: owner, Time: moment(s.Time),
-		DER: s.Token, Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]}, Structure: texts(s.Structure),
+		DER: bytes.Clone(s.Token), Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]}, Structure: texts(s.Structure),
 		References: []trace.Reference{{Type: "timestamp-imprint", Digest: imprint(s), Found: s.Found, Intact: s.Found && s.Imprint}},
 		Basic:      basic(s.Algorithms, "timestamp-signature", s.Intact, s.Imprint, s.Unsupported),
 		Existence:  t.existence(token), Qualification: string(j.Service),
@@ -161,7 +162,7 @@ func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Times
 
 // imprint is the digest that the token is about; of one whose imprint the reader left out, its algorithm.
 func imprint(s *signature.Timestamp) trace.Digest {
-	if d := trace.Digest(s.Digest); d.Algorithm != "" {
+	if d := kept(s.Digest); d.Algorithm != "" {
 		return d
 	}
 	for _, u := range s.Algorithms {
@@ -181,7 +182,7 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 			continue
 		}
 		t.data[id] = true
-		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Structure: texts(e.Structure),
+		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest), Structure: texts(e.Structure),
 			References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
 			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
 		out.Timestamps = t.timestamps(id, e.Timestamps)
@@ -198,7 +199,7 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 func (t *tracer) references(list []signature.Reference) []trace.Reference {
 	out := []trace.Reference{}
 	for _, ref := range list {
-		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), Digest: trace.Digest(ref.Digest), Found: ref.Found,
+		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), Digest: kept(ref.Digest), Found: ref.Found,
 			Intact: ref.Found && ref.Intact, Optional: ref.Optional, Unchecked: prose.Text(ref.Unchecked)}
 		if judge.IsContent(ref.Type) && ref.Type != "orphan" {
 			r.SignedData = t.signedData(ref)
@@ -214,7 +215,7 @@ func (t *tracer) signedData(ref signature.Reference) string {
 	id := identifier(trace.SignedDataID, digest)
 	if !t.data[id] {
 		t.data[id] = true
-		t.out.SignedData = append(t.out.SignedData, trace.SignedData{ID: id, Name: prose.Text(ref.Name), Digest: trace.Digest(ref.Digest)})
+		t.out.SignedData = append(t.out.SignedData, trace.SignedData{ID: id, Name: prose.Text(ref.Name), Digest: kept(ref.Digest)})
 	}
 	return id
 }
@@ -279,6 +280,11 @@ func texts(list []string) []string {
 		out = append(out, prose.Text(s))
 	}
 	return out
+}
+
+// kept is a digest that outlives the document's octets, as all of a report does.
+func kept(d signature.Digest) trace.Digest {
+	return trace.Digest{Algorithm: d.Algorithm, Value: bytes.Clone(d.Value)}
 }
 
 // moment is a time as a trace has it, nil for none.

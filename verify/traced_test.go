@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -245,7 +246,8 @@ func TestTrace(t *testing.T) {
 		}, crl, "FC/PdfPageDifference", false},
 		{"no signer", func(s *signature.Signature) { s.Signer = nil }, crl, "ISC/Recognition", false},
 		{"another signer", func(s *signature.Signature) { s.Binding = signature.BindingMismatch }, crl, "ISC/CertDigestMatch", false},
-		{"not bound", func(s *signature.Signature) { s.Binding = signature.BindingAbsent }, crl, "ISC/SigningCertificatePresent", true},
+		{"time-stamp that is not bound", func(s *signature.Signature) { s.Timestamps[0].Binding = signature.BindingAbsent }, crl,
+			"ISC/SigningCertificatePresent", false},
 		{"no data", func(s *signature.Signature) { s.References[0].Found = false }, crl, "CV/ReferenceDataExistence", false},
 		{"changed", func(s *signature.Signature) { s.References[0].Intact = false }, crl, "CV/ReferenceDataIntact", false},
 		{"nothing signed", func(s *signature.Signature) { s.References = s.References[1:] }, crl, "CV/DataSigned", false},
@@ -320,4 +322,138 @@ func TestTraceOfAPassedSignature(t *testing.T) {
 	if len(stamp.References[0].Digest.Value) == 0 {
 		t.Errorf("%+v", stamp.References)
 	}
+}
+
+// TestTraceIsBounded: a document that makes its trace long makes it no longer than the bounds, which the trace says, and
+// what did not hold is there.
+func TestTraceIsBounded(t *testing.T) {
+	w := newWorld(t)
+	document := mint.XML{Signer: w.officer, At: mint.Day}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := doc.Signatures[0]
+	last := s.References[0]
+	last.Name, last.Intact = "the last", false
+	for range 120_000 {
+		s.References = append(s.References, s.References[0])
+	}
+	s.References = append(s.References, last)
+	tr := judgeTraced(t, doc, w.evidence(), DefaultPolicy(), mint.Day).Trace
+	if tr.Cut == "" || toldOf(tr) == "" {
+		t.Errorf("cut: %q, told: %s", tr.Cut, toldOf(tr))
+	}
+	met := 0
+	for _, b := range allBlocks(tr) {
+		met += len(b.Constraints)
+	}
+	if met > 101_000 {
+		t.Errorf("%d constraints", met)
+	}
+	whole := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
+	if doc, err = Open(budget.New(t.Context(), len(whole)), whole); err != nil {
+		t.Fatal(err)
+	}
+	stamp := doc.Signatures[0].Timestamps[0]
+	for i := range 1_000 {
+		again := *stamp
+		again.Token = append(slices.Clone(stamp.Token), byte(i), byte(i>>8))
+		doc.Signatures[0].Timestamps = append(doc.Signatures[0].Timestamps, &again)
+	}
+	for _, other := range doc.Signatures[0].Timestamps {
+		for _, stamp := range doc.Signatures[0].Timestamps {
+			other.Covers = append(other.Covers, sha256.Sum256(stamp.Token))
+		}
+	}
+	tr = judgeTraced(t, doc, w.evidence(), DefaultPolicy(), mint.Day).Trace
+	covered := 0
+	for _, s := range tr.Timestamps {
+		covered += len(s.Covers)
+	}
+	if covered > maxLinked || tr.Cut == "" {
+		t.Errorf("%d links, cut: %q", covered, tr.Cut)
+	}
+}
+
+// TestTraceIsShown: what a document says of itself is fit to be shown wherever it stands in the trace.
+func TestTraceIsShown(t *testing.T) {
+	const evil = "a\x1b[31m\u202eb\x00c"
+	w := newWorld(t)
+	document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := doc.Signatures[0]
+	s.ID, s.Filename, s.PolicyOID, s.Structure = evil, evil, evil, []string{evil}
+	s.References[0].Name, s.References[0].Scope, s.References[0].Unchecked = evil, evil, evil
+	s.Signatory.Roles, s.Strays, s.Constraints, s.Unsupported = []string{evil}, []string{evil}, []string{evil}, evil
+	s.Timestamps[0].ID, s.Timestamps[0].Structure = evil, []string{evil}
+	s.EvidenceRecords = []*signature.EvidenceRecord{{ID: evil, Structure: []string{evil}, References: s.References}}
+	data, err := json.Marshal(judgeTraced(t, doc, w.evidence(), DefaultPolicy(), mint.Day).Trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mark := range []string{"\\u001b", "\u202e", "\\u0000"} {
+		if strings.Contains(string(data), mark) {
+			t.Errorf("the trace holds %q", mark)
+		}
+	}
+}
+
+// TestTraceOutlivesTheDocument: whoever reads a trace may have given back the document's octets.
+func TestTraceOutlivesTheDocument(t *testing.T) {
+	w := newWorld(t)
+	ev := w.evidence(w.ca.CRL(t, mint.Day.Add(time.Hour), nil))
+	for _, pdf := range []bool{false, true} {
+		document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
+		if pdf {
+			document = signedPDF(t, w)
+		}
+		doc, err := Open(budget.New(t.Context(), len(document)), document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := judgeTraced(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour)).Trace
+		before := fmt.Sprintf("%x", everything(tr))
+		clear(document)
+		for _, crl := range ev.CRLs {
+			clear(crl)
+		}
+		for _, s := range doc.Signatures {
+			clear(s.SignatureValue)
+			clear(s.DataToBeSigned.Value)
+			for _, r := range s.References {
+				clear(r.Digest.Value)
+			}
+			for _, t := range s.Timestamps {
+				clear(t.Token)
+			}
+		}
+		if fmt.Sprintf("%x", everything(tr)) != before {
+			t.Error("the trace holds octets of the document")
+		}
+	}
+}
+
+// everything are the octets of a trace, those that JSON leaves out too.
+func everything(tr *trace.Trace) [][]byte {
+	var all [][]byte
+	for _, s := range tr.Signatures {
+		all = append(all, s.Value, s.DataToBeSigned.Value)
+		for _, r := range s.References {
+			all = append(all, r.Digest.Value)
+		}
+	}
+	for _, s := range tr.Timestamps {
+		all = append(all, s.DER, s.References[0].Digest.Value)
+	}
+	for _, c := range tr.Certificates {
+		all = append(all, c.DER)
+	}
+	for _, r := range tr.Revocations {
+		all = append(all, r.DER)
+	}
+	return all
 }

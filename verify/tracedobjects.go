@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"math/big"
 	"slices"
@@ -135,7 +136,7 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 		return id
 	}
 	t.certificates[id] = len(t.out.Certificates)
-	out := trace.Certificate{ID: id, DER: c.Raw, Subject: prose.Text(c.Subject.String()), Issuer: prose.Text(c.Issuer.String()),
+	out := trace.Certificate{ID: id, DER: bytes.Clone(c.Raw), Subject: prose.Text(c.Subject.String()), Issuer: prose.Text(c.Issuer.String()),
 		Serial: decimal(c.Serial), CommonName: prose.Short(c.Subject.CommonName()), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		KeyID: identifier("", c.KeyFingerprint), KeyUsage: keyUsage(c), Sources: t.sources(c), Existence: t.existence(c.Fingerprint)}
 	for _, o := range c.EKU {
@@ -311,7 +312,7 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 		ofList(&out, l)
 		algorithmID = l.SignatureAlgorithm
 	} else if o := t.Steps.Responses[piece]; o != nil {
-		out.Kind, out.DER, out.ProducedAt, out.CertHash, out.CertHashMatches = "OCSP", o.Raw, moment(o.ProducedAt), r.Positive, r.Positive
+		out.Kind, out.DER, out.ProducedAt, out.CertHash, out.CertHashMatches = "OCSP", bytes.Clone(o.Raw), moment(o.ProducedAt), r.Positive, r.Positive
 		algorithmID = o.SignatureAlgorithm
 	} else {
 		return ""
@@ -331,7 +332,7 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 
 // ofList fills in what a CRL says of itself.
 func ofList(out *trace.Revocation, l *revocation.CRL) {
-	out.Kind, out.DER, out.ProducedAt, out.ThisUpdate, out.NextUpdate = "CRL", l.Raw, moment(l.ThisUpdate), moment(l.ThisUpdate), moment(l.NextUpdate)
+	out.Kind, out.DER, out.ProducedAt, out.ThisUpdate, out.NextUpdate = "CRL", bytes.Clone(l.Raw), moment(l.ThisUpdate), moment(l.ThisUpdate), moment(l.NextUpdate)
 	out.ExpiredCertsSince = moment(l.ExpiredCertsSince)
 	if l.Number != nil {
 		out.Number = l.Number.String()

@@ -161,7 +161,11 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 	if err != nil {
 		return nil, err
 	}
-	r := verify.Request{Document: b.Document.Content, At: at,
+	var kept struct{ Trace json.RawMessage }
+	if err := json.Unmarshal(b.Report, &kept); err != nil {
+		return nil, fmt.Errorf("the bundle's report: %w", err)
+	}
+	r := verify.Request{Document: b.Document.Content, At: at, Trace: kept.Trace != nil,
 		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs}}
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})

@@ -66,6 +66,24 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayGivesTheTrace: a bundle of a verdict with its trace gives both again, and without --json there is none.
+func TestReplayGivesTheTrace(t *testing.T) {
+	file, anchor, host := fetchable(t)
+	kept := filepath.Join(t.TempDir(), "kept.zip")
+	settings := []string{"--anchors", anchor, "--offline=false", "--fetch-allow", host, "--trace"}
+	if _, err := runVerify(t, append(settings, file)...); err == nil || !strings.Contains(err.Error(), "--json") {
+		t.Errorf("--trace without --json: %v", err)
+	}
+	said, err := runVerify(t, append(settings, "--json", "--bundle", kept, file)...)
+	if err != nil || !strings.Contains(said, `"kind":"SUB_XCV"`) {
+		t.Fatal(err, said)
+	}
+	again, err := runReplay(t, "--json", kept)
+	if err != nil || !strings.Contains(again, said[strings.Index(said, `"trace"`):strings.LastIndex(said, "}")]) || !strings.Contains(again, `"identical":true`) {
+		t.Errorf("%v\n%s\n%s", err, said, again)
+	}
+}
+
 // TestReplayTellsAnotherReport: a report that the evidence does not give is said to differ, and where.
 func TestReplayTellsAnotherReport(t *testing.T) {
 	file, anchor, _ := fetchable(t)

@@ -43,6 +43,7 @@ const (
 // verifyOptions are the flags of trustctl verify.
 type verifyOptions struct {
 	json, offline bool
+	trace         bool
 	detached      []string
 	allow         []string
 	at            string
@@ -83,6 +84,7 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 	}
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
+	f.BoolVar(&o.trace, "trace", false, "with --json, also how each verdict was come to: building blocks, constraints, what they rest on")
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
 	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
@@ -104,6 +106,8 @@ type job struct {
 	File     string    `json:"file"`
 	Detached []string  `json:"detached"`
 	At       time.Time `json:"at"`
+
+	trace bool
 }
 
 // outcome is one line of the answer.
@@ -122,6 +126,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err := o.checkLanguage(); err != nil {
 		return err
 	}
+	if o.trace && !o.json {
+		return errors.New("--trace is part of --json")
+	}
 	policy, err := policyOf(o.policy)
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
@@ -129,6 +136,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	jobs, err := o.read(files, at)
 	if err != nil {
 		return err
+	}
+	for i := range jobs {
+		jobs[i].trace = o.trace
 	}
 	lists, kept, err := o.trust(ctx, jobs)
 	if err != nil {
@@ -374,6 +384,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	request := files.request(j)
+	request.Trace = j.trace
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}

@@ -272,12 +272,21 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 		return
 	}
 	for _, o := range m.objects {
-		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked, Full: o.found}
+		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked, Full: o.found,
+			Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
 		if o.found {
 			ref.Scope = "the whole file " + o.entry.Name
 		}
 		s.References = append(s.References, ref)
 	}
+}
+
+// digestName is the registry's name of a digest method, the method itself where that has none.
+func digestName(method string) string {
+	if h, err := algorithm.HashByURI(method); err == nil {
+		return h.Name()
+	}
+	return method
 }
 
 // heldAReference is a reference of a signature in memory.

@@ -302,7 +302,7 @@ func (d *document) signer(si *cms.SignerInfo) *signer {
 func (s *signer) refer(kind string, facts *signerinfo.Facts) {
 	r := signature.Reference{
 		Name: s.content.name, Type: kind, Found: facts.DigestFound, Intact: facts.DigestFound && facts.DigestIntact,
-		Unchecked: facts.Unchecked, Scope: s.content.scope, Full: true,
+		Unchecked: facts.Unchecked, Scope: s.content.scope, Full: true, Digest: facts.MessageDigest,
 	}
 	if s.doc.beside != "" && s.parent == nil && r.Scope != "" {
 		r.Scope, r.Full = r.Scope+", but not "+s.doc.beside, false
@@ -313,7 +313,7 @@ func (s *signer) refer(kind string, facts *signerinfo.Facts) {
 func (d *document) start(si *cms.SignerInfo) *signer {
 	d.count++
 	value := sha256.Sum256(si.Signature)
-	s := &signer{Signature: &signature.Signature{ID: d.id(value), Format: d.format, Value: value}, doc: d, info: si}
+	s := &signer{Signature: &signature.Signature{ID: d.id(value), Format: d.format, Value: value, SignatureValue: si.Signature}, doc: d, info: si}
 	s.evidence()
 	s.pool = signerinfo.NewPool(d.budget, s.Certificates[len(d.signed.Certificates):])
 	return s
@@ -355,7 +355,7 @@ func (d *document) check(s *signer, contentType cms.OID, c *signerinfo.Content) 
 func (s *signer) take(f *signerinfo.Facts) {
 	s.certificate = f.Certificate
 	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
-	s.SigningTime, s.Algorithms = f.SigningTime, f.Algorithms
+	s.SigningTime, s.Algorithms, s.DataToBeSigned = f.SigningTime, f.Algorithms, f.DataToBeSigned
 	s.Structure = append(s.Structure, f.Structure...)
 	s.Notes = append(s.Notes, f.Notes...)
 	if a := s.info.Signed(cms.OIDSignaturePolicy); a != nil {

@@ -119,11 +119,13 @@ func openX509(b *budget.Budget, p PDF) (*signature.Signature, error) {
 		return nil, fmt.Errorf("PDF signature: %w", err)
 	}
 	sum := sha256.Sum256(value)
-	s := &signature.Signature{ID: fmt.Sprintf("S-%x", sum[:12]), Format: signature.PDF, Value: sum, Certificates: p.Certificates}
+	s := &signature.Signature{ID: fmt.Sprintf("S-%x", sum[:12]), Format: signature.PDF, Value: sum, SignatureValue: value, Certificates: p.Certificates}
 	r := signature.Reference{Name: "byte range", Type: "byte-range"}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: scheme.Name()}
 	digest, err := signerinfo.NewContent(b, p.ByteRange).Digest(scheme.Hash())
 	r.Found = err == nil
+	r.Digest = signature.Digest{Algorithm: scheme.Hash().Name(), Value: digest}
+	s.DataToBeSigned = r.Digest
 	if len(p.Certificates) > 0 {
 		s.Signer = p.Certificates[0]
 		bits, notes, err := verifyWith(b, s.Signer, scheme, digest, value)

@@ -29,15 +29,17 @@ type checker struct {
 // datum is an object and what is known of it.
 type datum struct {
 	Object
-	intact    bool // the first list of the record has its digest
-	canonical bool // it is that of its canonical form
+	intact    bool   // the first list of the record has its digest
+	canonical bool   // it is that of its canonical form
+	sum       []byte // the digest that was looked for last
 }
 
 // Reference.Type of a hash value that belongs to no object at hand.
 const orphan = "orphan"
 
 func newChecker(b *budget.Budget, kind signature.EvidenceRecordType, encoded []byte, objects []Object) *checker {
-	c := &checker{budget: b, ids: map[string]int{}, out: &signature.EvidenceRecord{ID: id(b, encoded), Type: kind}}
+	c := &checker{budget: b, ids: map[string]int{}, out: &signature.EvidenceRecord{Type: kind}}
+	c.out.ID, c.out.Digest = id(b, encoded)
 	for _, o := range objects {
 		if o.Type == "" {
 			o.Type = "data"
@@ -213,7 +215,7 @@ func (c *checker) initial(chain *chain, a *archived, t *timestamp.Token) {
 }
 
 // heldAReference is a reference in memory.
-const heldAReference = 160
+const heldAReference = 200
 
 // find looks for an object in the first list of the first tree: for its octets, then for its canonical form.
 func (c *checker) find(o *datum, chain *chain, group *group) signature.Reference {
@@ -231,6 +233,7 @@ func (c *checker) find(o *datum, chain *chain, group *group) signature.Reference
 	switch {
 	case o.intact:
 		ref.Found, ref.Intact, ref.Full, ref.Scope = true, true, true, o.Scope
+		ref.Digest = signature.Digest{Algorithm: chain.hash.Name(), Value: o.sum}
 	case errors.Is(err, ErrAbsent):
 	case err != nil:
 		ref.Found, ref.Unchecked = true, err.Error()
@@ -243,6 +246,7 @@ func (c *checker) find(o *datum, chain *chain, group *group) signature.Reference
 // in tells whether a group has the object in one of its forms.
 func (o *datum) in(group *group, chain *chain, canonical bool) (bool, error) {
 	sum, err := o.digest(chain, canonical)
+	o.sum = sum
 	return err == nil && group.take(sum), err
 }
 

@@ -174,10 +174,10 @@ func ParseNode(b *budget.Budget, element xmldsig.Node, objects ...Object) *signa
 }
 
 // id names a record by its content: "E-" and the beginning of its SHA-256.
-func id(b *budget.Budget, record []byte) string {
+func id(b *budget.Budget, record []byte) (string, signature.Digest) {
 	if b.Octets(len(record)) != nil {
-		return ""
+		return "", signature.Digest{}
 	}
 	sum := sha256.Sum256(record)
-	return "E-" + hex.EncodeToString(sum[:12])
+	return "E-" + hex.EncodeToString(sum[:12]), signature.Digest{Algorithm: algorithm.SHA256.Name(), Value: sum[:]}
 }

@@ -81,7 +81,7 @@ type signed struct {
 
 // read gathers the facts of one signature of a document, and those of its counter-signatures.
 func (r *reader) read(d *jws.Document, j *jws.Signature, parent *signed) {
-	facts := &signature.Signature{Format: signature.JWS, Value: sha256.Sum256(j.Value)}
+	facts := &signature.Signature{Format: signature.JWS, Value: sha256.Sum256(j.Value), SignatureValue: j.Value}
 	s := &signed{reader: r, jws: j, parent: parent, facts: facts}
 	if parent != nil {
 		s.facts.CounterSignatureOf, s.depth = parent.facts.ID, parent.depth+1

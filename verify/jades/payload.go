@@ -222,6 +222,10 @@ func (s *signed) readHashes(sigD *jws.Value, names []string) {
 func (s *signed) compareFile(ref *signature.Reference, f *signature.Detached, h algorithm.Hash, value string) {
 	ref.Found, ref.Full, ref.Empty = true, true, f.Digests == nil && len(f.Content) == 0
 	want, err := jws.DecodeBase64URL([]byte(value))
+	ref.Digest = signature.Digest{Value: want}
+	if h.Valid() {
+		ref.Digest.Algorithm = h.Name()
+	}
 	switch {
 	case err != nil:
 		s.structure("a digest in sigD: %v", err)
@@ -275,6 +279,7 @@ func (s *signed) references() {
 			ref.Full, ref.Scope = false, "the payload, and not what stands beside it unsigned"
 		}
 		if ref.Found {
+			ref.Digest = s.facts.DataToBeSigned
 			ref.Intact, ref.Unchecked = s.facts.Intact, s.payload.unchecked
 			if s.facts.Unsupported != "" {
 				ref.Unchecked = s.facts.Unsupported

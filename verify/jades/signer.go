@@ -136,7 +136,9 @@ func (s *signed) verifyWith(key *algorithm.PublicKey) ([]string, error) {
 	if err := s.writeInput(h); err != nil {
 		return nil, err
 	}
-	return s.scheme.VerifyDigest(key, h.Sum(nil), s.jws.Value)
+	digest := h.Sum(nil)
+	s.facts.DataToBeSigned = signature.Digest{Algorithm: s.scheme.Hash().Name(), Value: digest}
+	return s.scheme.VerifyDigest(key, digest, s.jws.Value)
 }
 
 func (s *signed) writeInput(w io.Writer) error {

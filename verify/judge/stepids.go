@@ -48,8 +48,11 @@ func (s *Steps) name(doc *signature.Document) {
 	records(doc.EvidenceRecords)
 }
 
-// recordDigest tells evidence records apart: by their time-stamps, which no two records share, or by name.
+// recordDigest tells evidence records apart: by their octets, else by their time-stamps or name.
 func recordDigest(e *signature.EvidenceRecord) [32]byte {
+	if len(e.Digest.Value) == sha256.Size {
+		return [32]byte(e.Digest.Value)
+	}
 	sum := sha256.New()
 	sum.Write([]byte(e.ID))
 	for _, t := range e.Timestamps {

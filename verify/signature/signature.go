@@ -232,6 +232,8 @@ type Timestamp struct {
 type EvidenceRecord struct {
 	ID   string             // unique in the document and stable
 	Type EvidenceRecordType //
+	// Digest is the SHA-256 of its octets.
+	Digest Digest
 	// Structure is what makes the record ill-formed: its hash trees and chains included (RFC 4998 4.3, 5.3).
 	Structure []string
 	Unchecked string // which limit kept it from being checked to its end, or ""

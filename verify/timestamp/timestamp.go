@@ -115,7 +115,7 @@ func (t *Token) readInfo() {
 		t.illFormed("%v", err)
 		return
 	}
-	t.Info, t.Time = info, info.Time
+	t.Info, t.Time, t.Digest = info, info.Time, signature.Digest{Value: info.Imprint}
 	if info.Version != 1 {
 		t.illFormed("TSTInfo of version %d", info.Version)
 	}
@@ -128,6 +128,7 @@ func (t *Token) readInfo() {
 		t.illFormed("imprint: %v", err)
 		return
 	}
+	t.Digest.Algorithm = t.hash.Name()
 	t.Algorithms = append(t.Algorithms, signature.AlgorithmUse{Purpose: "timestamp-imprint", Algorithm: t.hash.Name()})
 }
 

@@ -83,6 +83,7 @@ func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	}
 	s.facts.References = append(s.facts.References, signature.Reference{
 		Name: r.URI, Type: kind, Found: c.out.Found, Intact: c.out.Intact, Optional: optional, Unchecked: c.unchecked(),
+		Digest: signature.Digest{Algorithm: s.facts.Algorithms[len(s.facts.Algorithms)-1].Algorithm, Value: r.DigestValue},
 	})
 	s.checked = append(s.checked, c)
 	return c

@@ -235,6 +235,7 @@ func (s *signed) verify(candidates [][]byte) {
 	v := &value{signed: s, info: info}
 	if s.scheme.SignsDigest() {
 		v.digest = s.scheme.Hash().Sum(info)
+		s.facts.DataToBeSigned = signature.Digest{Algorithm: s.scheme.Hash().Name(), Value: v.digest}
 	}
 	for _, der := range candidates {
 		if s.budget.Work(int64(perCertificate)) != nil {

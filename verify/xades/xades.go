@@ -118,7 +118,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 		return
 	}
 	s.xml = x
-	s.facts.Value = s.digestOfValue()
+	s.facts.Value, s.facts.SignatureValue = s.digestOfValue(), x.Value
 	s.checkReferences()
 	s.readProperties()
 	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {

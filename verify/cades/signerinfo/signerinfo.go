@@ -41,6 +41,9 @@ type Facts struct {
 	// message-digest attribute's (or it is what the value signs, when there are no attributes).
 	DigestFound, DigestIntact bool
 
+	// MessageDigest is the digest of the content that is signed, DataToBeSigned that of what the value is over.
+	MessageDigest, DataToBeSigned signature.Digest
+
 	// Unchecked says why the content could not be digested, such as an algorithm that is not known, or "".
 	Unchecked string
 
@@ -169,6 +172,7 @@ func (c *checker) content() {
 		return
 	}
 	want := c.SignerInfo.MessageDigest()
+	c.MessageDigest = signature.Digest{Algorithm: c.digest.Name(), Value: want}
 	c.DigestIntact = want != nil && bytes.Equal(d, want)
 }
 
@@ -252,7 +256,14 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 	if err := c.Budget.Octets(2 * len(c.message)); err != nil {
 		return err
 	}
-	notes, err := c.scheme.Verify(key, c.message, c.SignerInfo.Signature)
+	var notes []string
+	var err error
+	if c.scheme.SignsDigest() {
+		c.DataToBeSigned = signature.Digest{Algorithm: c.scheme.Hash().Name(), Value: c.scheme.Hash().Sum(c.message)}
+		notes, err = c.scheme.VerifyDigest(key, c.DataToBeSigned.Value, c.SignerInfo.Signature)
+	} else {
+		notes, err = c.scheme.Verify(key, c.message, c.SignerInfo.Signature)
+	}
 	if err != nil {
 		c.tryAsEncoded(key)
 		return err
@@ -302,6 +313,8 @@ func (c *checker) verifyContent(key *algorithm.PublicKey) error {
 	if c.scheme.SignsDigest() {
 		var d []byte
 		if d, err = c.Content.Digest(c.scheme.Hash()); err == nil {
+			c.DataToBeSigned = signature.Digest{Algorithm: c.scheme.Hash().Name(), Value: d}
+			c.MessageDigest = c.DataToBeSigned
 			notes, err = c.scheme.VerifyDigest(key, d, c.SignerInfo.Signature)
 		}
 	} else {
