@@ -203,7 +203,7 @@ func TestDSSSamples(t *testing.T) {
 		t.Skip("the REST samples of DSS do not lie beside the corpus")
 	}
 	s := newService(t, func(c *Config) { c.MaxDocument = 1 << 20; c.Judge = judgeForReal })
-	for name, at := range map[string]string{"validate-doc": dssSignaturePath, "validate-cert": dssCertificatePath} {
+	for name, at := range map[string]string{"validate-doc": dssSignaturePath, "validate-digest-doc": dssSignaturePath, "validate-cert": dssCertificatePath} {
 		body, err := os.ReadFile(filepath.Join(folder, name+".request-body.txt"))
 		if err != nil {
 			t.Fatal(err)

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto"
+	"crypto/sha256"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"trustcore/internal/cms"
 	"trustcore/verify"
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/policy"
@@ -185,6 +193,71 @@ func TestReportsHonourTheRequest(t *testing.T) {
 	}
 }
 
+// TestReportsOfDigests: digests stand in for the document that a detached signature is about, and for one that an evidence
+// record is about. Of another document nothing passes.
+func TestReportsOfDigests(t *testing.T) {
+	w := newTown(t)
+	content, at := []byte("treść"), mint.Day.Add(time.Hour)
+	good, bad := sha256.Sum256(content), sha256.Sum256(nil)
+	detached, err := cms.Sign(cms.SignConfig{Signer: w.officer.Key, Certificate: w.officer.Cert.Raw, Hash: crypto.SHA256, Digest: good[:], SigningTime: mint.Day})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digested := func(sum [32]byte) string {
+		return fmt.Sprintf(`{"bytes":%q,"digestAlgorithm":"SHA256","name":"a"}`, base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	for sum, want := range map[[32]byte]any{good: "NO", bad: "HASH_FAILURE"} {
+		status, answer := w.validate(detached, at, `,"originalDocuments":[`+digested(sum)+`]`)
+		if status != http.StatusOK {
+			t.Fatalf("%d %v", status, answer)
+		}
+		coherent(t, "digest", answer)
+		sub := dig(t, answer, "SimpleReport", "signatureOrTimestampOrEvidenceRecord", 0, "Signature", "SubIndication")
+		intact := dig(t, answer, "DiagnosticData", "Signature", 0, "DigestMatcher", 0, "DataIntact")
+		if (sub == "HASH_FAILURE") != (want == "HASH_FAILURE") || intact != (want == "NO") {
+			t.Errorf("%v, intact %v", sub, intact)
+		}
+	}
+	record := base64.StdEncoding.EncodeToString(evidenceRecord(t, w.tsu.Stamp(t, content, mint.Day)))
+	for sum, want := range map[[32]byte]any{good: "PASSED", bad: "INDETERMINATE"} {
+		body := fmt.Sprintf(`{"signedDocument":%s,"evidenceRecords":[{"bytes":%q,"name":"er"}],"validationTime":%q}`, digested(sum), record, at.Format(time.RFC3339))
+		status, answer, _ := w.post(dssSignaturePath, "application/json", strings.NewReader(body))
+		if status != http.StatusOK {
+			t.Fatalf("%d %v", status, answer)
+		}
+		coherent(t, "record", answer)
+		if got := dig(t, answer, "SimpleReport", "signatureOrTimestampOrEvidenceRecord", 0, "EvidenceRecord", "Indication"); got != want {
+			t.Errorf("%v, want %v: %v", got, want, dig(t, answer, "SimpleReport"))
+		}
+	}
+	w.wantProblem(dssSignaturePath, "application/json", `{"signedDocument":`+digested(good)+`}`, 400, "signedDocument.digestAlgorithm")
+}
+
+// evidenceRecord is the smallest of RFC 4998: one time-stamp of one data object.
+func evidenceRecord(t *testing.T, token []byte) []byte {
+	t.Helper()
+	var b cryptobyte.Builder
+	sequence := func(b *cryptobyte.Builder, fill cryptobyte.BuilderContinuation) { b.AddASN1(cbasn1.SEQUENCE, fill) }
+	sequence(&b, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(1)
+		sequence(b, func(b *cryptobyte.Builder) {
+			sequence(b, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1})
+			})
+		})
+		sequence(b, func(b *cryptobyte.Builder) { // chains
+			sequence(b, func(b *cryptobyte.Builder) { // archive time-stamps
+				sequence(b, func(b *cryptobyte.Builder) { b.AddBytes(token) })
+			})
+		})
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
 // references are the members of DiagnosticData that hold ids of other objects there.
 var references = []string{"Certificate", "Revocation", "Timestamp", "EvidenceRecord", "Token", "SignerData", "TL", "LOTL", "parent", "Parent",
 	"ServiceDigitalIdentifier"}
@@ -320,6 +393,16 @@ func TestStockClient(t *testing.T) {
 	}
 }
 
+// scopes are what is covered, by name and words; these stand under a key.
+func scopes(t *testing.T, list any, words string) map[string]bool {
+	t.Helper()
+	set := map[string]bool{}
+	for _, s := range list.([]any) {
+		set[fmt.Sprint(dig(t, s, "name"), ": ", dig(t, s, words))] = true
+	}
+	return set
+}
+
 // agree compares the simple report with the compact one.
 func agree(t *testing.T, name string, answer, compact map[string]any) {
 	t.Helper()
@@ -333,7 +416,8 @@ func agree(t *testing.T, name string, answer, compact map[string]any) {
 		}
 		theirs, _ := simple["SubIndication"].(string)
 		if strings.ReplaceAll(dig(t, c, "indication").(string), "-", "_") != simple["Indication"] || sub != theirs ||
-			dig(t, c, "qualification") != dig(t, simple, "SignatureLevel", "value") || len(dig(t, c, "scopes").([]any)) != len(simple["SignatureScope"].([]any)) {
+			dig(t, c, "qualification") != dig(t, simple, "SignatureLevel", "value") ||
+			!maps.Equal(scopes(t, dig(t, c, "scopes"), "scope"), scopes(t, simple["SignatureScope"], "value")) {
 			t.Errorf("%s %d: %v; %v", name, i, c, simple)
 		}
 		stamps, _ := simple["Timestamps"].(map[string]any)

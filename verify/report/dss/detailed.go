@@ -287,23 +287,31 @@ func (w *writer) block(b *trace.Block, of context) Block {
 // conclusion is one of the trace with what the blocks that led to it object to.
 func (w *writer) conclusion(c trace.Conclusion, of context, blocks []trace.Block) Conclusion {
 	found := w.messagesOf(of, blocks)
-	d := Conclusion{Indication: indication(c.Indication), SubIndication: subIndication(c.SubIndication),
-		Errors: []Message{}, Warnings: list(found.Warnings), Infos: list(found.Infos)}
-	if strings.HasSuffix(d.Indication, "PASSED") {
-		return d
+	if strings.HasSuffix(c.Indication, "PASSED") {
+		found.Errors = nil
+	} else {
+		found.Errors = withReasons(found.Errors, c, of)
 	}
-	d.Errors = list(withReasons(found.Errors, c, of))
-	return d
+	return found.concluded(indication(c.Indication), subIndication(c.SubIndication))
 }
 
 // messages are those of a list of blocks and what they rest on, each text once.
 type messages struct {
 	Errors, Warnings, Infos []Message
-	visited                 map[string]bool
+	told                    map[told]bool
+	visited                 map[string]bool // blocks
 }
 
+// told is a text among the messages of one status.
+type told struct {
+	status trace.Status
+	text   string
+}
+
+func newMessages() *messages { return &messages{told: map[told]bool{}, visited: map[string]bool{}} }
+
 func (w *writer) messagesOf(of context, blocks []trace.Block) *messages {
-	m := &messages{visited: map[string]bool{}}
+	m := newMessages()
 	for i := range blocks {
 		if blocks[i].Kind != trace.QualificationProcess { // it has conclusions of its own
 			w.collect(m, &blocks[i], of)
@@ -318,25 +326,51 @@ func (w *writer) collect(m *messages, b *trace.Block, of context) {
 	}
 	m.visited[b.ID] = true
 	for _, c := range b.Constraints {
-		if next := w.blocks[c.Block]; c.Name == trace.Conclusive && next != nil {
-			if c.Status != trace.OK {
-				w.collect(m, next, w.contextOfID(next.Object, of))
-			}
-			continue
+		next := w.blocks[c.Block]
+		switch {
+		case c.Status == trace.OK || c.Status == trace.Ignored:
+		case c.Name == trace.Conclusive && next != nil:
+			w.collect(m, next, w.contextOfID(next.Object, of))
+		default:
+			m.constraint(w.constraint(c, b, of))
 		}
-		d := w.constraint(c, b, of)
-		m.Errors, m.Warnings, m.Infos = add(m.Errors, d.Error), add(m.Warnings, d.Warning), add(m.Infos, d.Info)
 	}
 	for i := range b.Blocks {
 		w.collect(m, &b.Blocks[i], of)
 	}
 }
 
-func add(to []Message, m *Message) []Message {
-	if m == nil || slices.ContainsFunc(to, func(o Message) bool { return o.Value == m.Value }) {
-		return to
+// constraint adds the message of a constraint that is not met.
+func (m *messages) constraint(c Constraint) {
+	add(m, &m.Errors, trace.NotOK, c.Error)
+	add(m, &m.Warnings, trace.Warning, c.Warning)
+	add(m, &m.Infos, trace.Information, c.Info)
+}
+
+// conclusion adds those of a conclusion.
+func (m *messages) conclusion(c *Conclusion) {
+	for i := range c.Errors {
+		add(m, &m.Errors, trace.NotOK, &c.Errors[i])
 	}
-	return append(to, *m)
+	for i := range c.Warnings {
+		add(m, &m.Warnings, trace.Warning, &c.Warnings[i])
+	}
+	for i := range c.Infos {
+		add(m, &m.Infos, trace.Information, &c.Infos[i])
+	}
+}
+
+func add(m *messages, to *[]Message, status trace.Status, text *Message) {
+	if text == nil || m.told[told{status, text.Value}] {
+		return
+	}
+	m.told[told{status, text.Value}] = true
+	*to = append(*to, *text)
+}
+
+// concluded is a conclusion with the messages.
+func (m *messages) concluded(indication string, sub *string) Conclusion {
+	return Conclusion{indication, sub, list(m.Errors), list(m.Warnings), list(m.Infos)}
 }
 
 // contextOfID tells what is validated by the id's kind; certificates have that of whose path they are in.
@@ -448,8 +482,8 @@ func (w *writer) buildingBlocks(o object) BuildingBlocks {
 		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{string(c.Source), c.Certificate})
 	}
 	aov := w.obsolescence(o)
-	d := BuildingBlocks{ID: o.id, Type: string(o.of), AOV: &aov, Conclusion: Conclusion{Indication: "PASSED", Errors: []Message{},
-		Warnings: []Message{}, Infos: []Message{}}}
+	d := BuildingBlocks{ID: o.id, Type: string(o.of), AOV: &aov}
+	whole := newWhole()
 	if len(o.chain) > 0 {
 		d.CertificateChain = &chain
 	}
@@ -483,26 +517,29 @@ func (w *writer) buildingBlocks(o object) BuildingBlocks {
 		default:
 			continue
 		}
-		d.Conclusion.include(&block.Conclusion)
+		whole.include(&block.Conclusion)
 	}
+	d.Conclusion = whole.conclusion()
 	return d
 }
 
-// include makes the conclusion of building blocks of that of each: the first that did not pass decides.
-func (c *Conclusion) include(block *Conclusion) {
-	if c.Indication == "PASSED" {
-		c.Indication, c.SubIndication = block.Indication, block.SubIndication
-	}
-	for _, m := range block.Errors {
-		c.Errors = add(c.Errors, &m)
-	}
-	for _, m := range block.Warnings {
-		c.Warnings = add(c.Warnings, &m)
-	}
-	for _, m := range block.Infos {
-		c.Infos = add(c.Infos, &m)
-	}
+// whole is the conclusion of several: the first that did not pass decides.
+type whole struct {
+	messages      *messages
+	indication    string
+	subIndication *string
 }
+
+func newWhole() *whole { return &whole{messages: newMessages(), indication: "PASSED"} }
+
+func (o *whole) include(part *Conclusion) {
+	if o.indication == "PASSED" {
+		o.indication, o.subIndication = part.Indication, part.SubIndication
+	}
+	o.messages.conclusion(part)
+}
+
+func (o *whole) conclusion() Conclusion { return o.messages.concluded(o.indication, o.subIndication) }
 
 func (w *writer) subBlocks(xcv *trace.Block, of context) []SubXCV {
 	list := []SubXCV{}
@@ -568,13 +605,13 @@ type Algorithm struct {
 // obsolescence gathers the constraints on algorithms of all blocks of an object. Of each group the use that fails first,
 // or the first, is described.
 func (w *writer) obsolescence(o object) AOV {
-	d := AOV{Block: Block{Constraint: []Constraint{}, Title: "Algorithm obsolescence validation", Conclusion: Conclusion{
-		Indication: "PASSED", Errors: []Message{}, Warnings: []Message{}, Infos: []Message{}}}}
+	d := AOV{Block: Block{Constraint: []Constraint{}, Title: "Algorithm obsolescence validation"}}
+	all := newWhole()
 	for _, c := range cryptography(o.blocks) {
 		asked := w.constraint(c, nil, o.of)
 		d.Constraint = append(d.Constraint, asked)
 		use := cryptographicValidation(c, o.id, asked)
-		d.Conclusion.include(&use.Conclusion)
+		all.include(&use.Conclusion)
 		switch c.Crypto.Purpose {
 		case "certificate":
 			if d.CertificateChainCryptographicValidation == nil {
@@ -591,6 +628,7 @@ func (w *writer) obsolescence(o object) AOV {
 			graver(&d.DigestMatchersValidation, use)
 		}
 	}
+	d.Conclusion = all.conclusion()
 	return d
 }
 
@@ -639,9 +677,12 @@ func cryptographicValidation(c trace.Constraint, id string, asked Constraint) Cr
 		size := strconv.Itoa(c.Crypto.KeyBits)
 		d.Algorithm.KeyLength = &size
 	}
-	d.Conclusion.Errors, d.Conclusion.Warnings = add(d.Conclusion.Errors, asked.Error), add(d.Conclusion.Warnings, asked.Warning)
+	found, indication := newMessages(), "PASSED"
+	found.constraint(asked)
+	var sub *string
 	if asked.Error != nil {
-		d.Conclusion.Indication, d.Conclusion.SubIndication = "INDETERMINATE", orNil("CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
+		indication, sub = "INDETERMINATE", orNil("CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
 	}
+	d.Conclusion = found.concluded(indication, sub)
 	return d
 }

@@ -671,13 +671,9 @@ func (w *writer) foundCertificates(f trace.Found, refs []trace.CertificateRef) F
 
 func (w *writer) foundRevocations(f trace.Found) FoundRevocations {
 	d := FoundRevocations{RelatedRevocation: []RelatedRevocation{}, OrphanRevocation: []struct{}{}}
-	kinds := map[string]string{}
-	for _, r := range w.trace.Revocations {
-		kinds[r.ID] = r.Kind
-	}
 	for _, id := range f.Revocations {
-		if kinds[id] != "" {
-			d.RelatedRevocation = append(d.RelatedRevocation, RelatedRevocation{kinds[id], []string{}, []struct{}{}, id})
+		if r := w.revocations[id]; r != nil {
+			d.RelatedRevocation = append(d.RelatedRevocation, RelatedRevocation{r.Kind, []string{}, []struct{}{}, id})
 		}
 	}
 	return d

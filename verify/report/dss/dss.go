@@ -91,6 +91,8 @@ type writer struct {
 	certificates map[string]*trace.Certificate
 	timestamps   map[string]*trace.Timestamp
 	records      map[string]*trace.EvidenceRecord
+	revocations  map[string]*trace.Revocation
+	data         map[string]*trace.SignedData
 	lists        map[string]*trace.TrustedList
 	blocks       map[string]*trace.Block
 }
@@ -99,6 +101,7 @@ func newWriter(v Validation) *writer {
 	v.Name = prose.Text(v.Name)
 	w := &writer{Validation: v, trace: complete(v.Report), compact: map[string]*verify.SignatureReport{}, byID: map[string]bool{},
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
+		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
 		records: map[string]*trace.EvidenceRecord{}, lists: map[string]*trace.TrustedList{}}
 	for i := range w.trace.Certificates {
 		index(w, w.certificates, w.trace.Certificates[i].ID, &w.trace.Certificates[i])
@@ -109,11 +112,11 @@ func newWriter(v Validation) *writer {
 	for i := range w.trace.EvidenceRecords {
 		index(w, w.records, w.trace.EvidenceRecords[i].ID, &w.trace.EvidenceRecords[i])
 	}
-	for _, r := range w.trace.Revocations {
-		w.byID[r.ID] = true
+	for i := range w.trace.Revocations {
+		index(w, w.revocations, w.trace.Revocations[i].ID, &w.trace.Revocations[i])
 	}
-	for _, d := range w.trace.SignedData {
-		w.byID[d.ID] = true
+	for i := range w.trace.SignedData {
+		index(w, w.data, w.trace.SignedData[i].ID, &w.trace.SignedData[i])
 	}
 	for i := range w.trace.Signatures {
 		s := &w.trace.Signatures[i]

@@ -48,15 +48,14 @@ func step(key, asks, no string, ok bool, otherwise trace.Status) Constraint {
 
 // concluded is a block of steps; it failed where one of them is not met.
 func concluded(title string, steps ...Constraint) Block {
-	b := Block{Constraint: steps, Title: title,
-		Conclusion: Conclusion{Indication: "PASSED", Errors: []Message{}, Warnings: []Message{}, Infos: []Message{}}}
+	found, indication := newMessages(), "PASSED"
 	for _, s := range steps {
-		b.Conclusion.Errors, b.Conclusion.Warnings = add(b.Conclusion.Errors, s.Error), add(b.Conclusion.Warnings, s.Warning)
+		found.constraint(s)
 	}
-	if len(b.Conclusion.Errors) > 0 {
-		b.Conclusion.Indication = "FAILED"
+	if len(found.Errors) > 0 {
+		indication = "FAILED"
 	}
-	return b
+	return Block{Constraint: steps, Title: title, Conclusion: found.concluded(indication, nil)}
 }
 
 func (w *writer) qualification(s *trace.Signature) *SignatureQualification {

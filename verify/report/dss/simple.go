@@ -227,8 +227,8 @@ var timestampLevels = map[string]string{
 // coveredData are the data objects among what a time-stamp covers.
 func (w *writer) coveredData(ids []string) []SimpleScope {
 	scopes := []SimpleScope{}
-	for _, d := range w.trace.SignedData {
-		if slices.Contains(ids, d.ID) {
+	for _, id := range ids {
+		if d := w.data[id]; d != nil {
 			scopes = append(scopes, SimpleScope{Value: "covered by the time-stamp", ID: d.ID, Name: d.Name, Scope: "FULL"})
 		}
 	}

@@ -174,7 +174,7 @@ func (w *world) documents(t testing.TB) map[string][]byte {
 	signed := w.xades(t, nil)
 	return map[string][]byte{
 		"XAdES": signed, "CAdES": w.officer.CMS(t, []byte(letter), day), "PAdES": w.pades(t), "JAdES": w.jades(t),
-		"ASiC-S": pack(t, "mimetype", "application/vnd.etsi.asic-s+zip", "pismo.xml", letter, "META-INF/signatures.xml", string(signed)),
+		"ASiC-S":     pack(t, "mimetype", "application/vnd.etsi.asic-s+zip", "pismo.xml", letter, "META-INF/signatures.xml", string(signed)),
 		"time-stamp": w.tsa.Stamp(t, []byte(letter), day), "evidence record": w.record(t), "no signature": []byte(letter),
 	}
 }
