@@ -191,6 +191,15 @@ func TestDSSCertificate(t *testing.T) {
 	s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},"certificateChain":[{}]}`, b64(a.leaf)), 422, "certificateChain[0].encodedCertificate")
 }
 
+// TestDSSCertificateHonoursTheRequest: what has no effect is refused by its name.
+func TestDSSCertificateHonoursTheRequest(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	for field, value := range map[string]string{"policy": `{"bytes":"eA=="}`, "cryptographicSuite": `{"bytes":"eA=="}`, "tokenExtractionStrategy": `"EXTRACT_ALL"`} {
+		s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},%q:%s}`, b64(a.leaf), field, value), 400, field)
+	}
+}
+
 // TestDSSSamples answers the samples of DSS's own documentation and compares the shape of the answers: every key of ours
 // is one of theirs, spelt alike, and what theirs always has is there.
 func TestDSSSamples(t *testing.T) {

@@ -188,7 +188,7 @@ func TestReportsHonourTheRequest(t *testing.T) {
 		"originalDocuments[0].bytes":           `"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"SHA256"}]`,
 	} {
 		if status, answer := w.validate(document, at, ","+more); status != http.StatusBadRequest || answer["field"] != field {
-			t.Errorf("%s: %d %v", more, status, answer)
+			t.Errorf("%s: %d about %v, want 400 about %s", more, status, answer["field"], field)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package dss
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,9 +296,14 @@ func (w *writer) conclusion(c trace.Conclusion, of context, blocks []trace.Block
 	return found.concluded(indication(c.Indication), subIndication(c.SubIndication))
 }
 
+// maxMessages bounds the messages of one status in a conclusion: every block above repeats them. All of them stand in the
+// constraints.
+const maxMessages = 100
+
 // messages are those of a list of blocks and what they rest on, each text once.
 type messages struct {
 	Errors, Warnings, Infos []Message
+	more                    int // left out
 	told                    map[told]bool
 	visited                 map[string]bool // blocks
 }
@@ -364,12 +370,19 @@ func add(m *messages, to *[]Message, status trace.Status, text *Message) {
 	if text == nil || m.told[told{status, text.Value}] {
 		return
 	}
+	if len(*to) == maxMessages {
+		m.more++
+		return
+	}
 	m.told[told{status, text.Value}] = true
 	*to = append(*to, *text)
 }
 
 // concluded is a conclusion with the messages.
 func (m *messages) concluded(indication string, sub *string) Conclusion {
+	if m.more > 0 {
+		m.Infos = append(m.Infos, Own(fmt.Sprintf("%d more messages stand in the constraints", m.more)))
+	}
 	return Conclusion{indication, sub, list(m.Errors), list(m.Warnings), list(m.Infos)}
 }
 
