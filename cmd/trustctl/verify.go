@@ -52,6 +52,7 @@ type verifyOptions struct {
 	language      string
 	policy        string
 	bundle        string
+	report        string
 
 	withoutDocument bool
 }
@@ -97,6 +98,7 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, dss-default as the Commission's DSS has it, or a `file` (trustctl policy)")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
+	f.StringVar(&o.report, "report", "", "the report as another `form` of it: etsi, XML of ETSI TS 119 102-2, not signed")
 	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
 	return c
 }
@@ -121,6 +123,9 @@ type outcome struct {
 func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
 	at, err := o.time(time.Time{})
 	if err != nil {
+		return err
+	}
+	if err := o.checkReport(files); err != nil {
 		return err
 	}
 	if err := o.checkLanguage(); err != nil {
@@ -153,6 +158,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
+	}
+	if o.report != "" {
+		return v.write(ctx, jobs[0], out)
 	}
 	return o.print(ctx, jobs, v, out)
 }

@@ -105,25 +105,39 @@ func tell(reasons []string, blocks []trace.Block) *messages {
 	return &m
 }
 
-// crypto is the algorithm that may not be relied on, or else that of the signature value (4.3.12.6).
+// crypto is the algorithm that may not be relied on, or else that of the value of what the blocks are about (4.3.12.6).
 func (w *writer) crypto(blocks []trace.Block) *crypto {
-	var found *crypto
+	var weak, value *crypto
 	each(blocks, func(b *trace.Block) {
 		for _, c := range b.Constraints {
-			if c.Crypto == nil || found != nil && (!found.Secure || c.Crypto.Secure) {
+			if c.Crypto == nil || c.Crypto.Algorithm == "" {
 				continue
 			}
-			object := w.reference(c.Object)
-			if object == nil {
-				object = w.reference(b.Object)
+			own := c.Object == "" || c.Object == b.Object
+			switch {
+			case weak == nil && !c.Crypto.Secure:
+				weak = w.use(&c, b.Object)
+			case value == nil && own && strings.HasSuffix(c.Crypto.Purpose, "signature"):
+				value = w.use(&c, b.Object)
 			}
-			if object == nil || c.Crypto.Algorithm == "" {
-				continue
-			}
-			found = &crypto{*object, algorithm(c.Crypto.Algorithm), c.Crypto.Secure, dateTime(c.Crypto.NotAfter)}
 		}
 	})
-	return found
+	if weak != nil {
+		return weak
+	}
+	return value
+}
+
+// use is the use of an algorithm that a constraint is about; nil where the report does not hold the object.
+func (w *writer) use(c *trace.Constraint, block string) *crypto {
+	object := w.reference(c.Object)
+	if object == nil {
+		object = w.reference(block)
+	}
+	if object == nil {
+		return nil
+	}
+	return &crypto{*object, algorithm(c.Crypto.Algorithm), c.Crypto.Secure, dateTime(c.Crypto.NotAfter)}
 }
 
 // revoked is the revocation that the blocks speak of (4.3.12.5).

@@ -103,7 +103,7 @@ var absolute = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:|[0-9]+(\.[0-9]+)*$
 
 // anyURI makes a URI of what a document gives for one.
 func anyURI(text string) string {
-	if u, err := url.Parse(text); err == nil && u.Host == u.Hostname() && absolute.MatchString(text) {
+	if _, err := url.Parse(text); err == nil && absolute.MatchString(text) {
 		return text
 	}
 	return url.QueryEscape(text)
