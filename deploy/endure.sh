@@ -104,7 +104,7 @@ administer() {
 
 # succeed holds the ceremony for a new issuing authority, while nothing runs; the old one goes on for its list and answers.
 succeed() {
-	"$bin/trustctl" ceremony succeed --print-plan >"$work/plan.yaml"
+	officer ceremony succeed --print-plan >"$work/plan.yaml"
 	officer ceremony succeed --plan "$work/plan.yaml" >"$work/ceremony.log" 2>&1 || fail "no succession: $(tail -n 1 "$work/ceremony.log")"
 	settled=$((day + 400)) succession=
 }

@@ -415,6 +415,51 @@ func TestRevokeRefusals(t *testing.T) {
 	}
 }
 
+// TestPreviewIsWhatHappens holds the preview of each word against what is changed.
+func TestPreviewIsWhatHappens(t *testing.T) {
+	s := open(t, storetest.SQLite(t))
+	first := s.issue(t, pki.PartnerClient, office)
+	s.issue(t, pki.PartnerClient, office)
+	all, one := pki.Selector{Partner: office.Partner}, pki.Selector{Serial: hexOf(first)}
+	say := func(which pki.Selector, reason pki.Reason) ([]pki.Certificate, error) {
+		switch reason {
+		case pki.CertificateHold:
+			return s.ca.Suspend(t.Context(), officer, which, "")
+		case pki.RemoveFromCRL:
+			return s.ca.Release(t.Context(), officer, which, "")
+		}
+		return s.ca.Revoke(t.Context(), officer, which, reason, "")
+	}
+	for i, c := range []struct {
+		which  pki.Selector
+		reason pki.Reason
+		want   int
+	}{
+		{all, pki.RemoveFromCRL, 0}, {one, pki.CertificateHold, 1}, {one, pki.CertificateHold, 0}, {all, pki.RemoveFromCRL, 1},
+		{one, pki.Superseded, 1}, {one, pki.Superseded, 0}, {all, pki.CertificateHold, 1}, {all, pki.CessationOfOperation, 1},
+		{one, pki.KeyCompromise, 1}, {all, pki.KeyCompromise, 1}, {all, pki.RemoveFromCRL, 0},
+	} {
+		before, err := s.ca.Preview(t.Context(), c.which, c.reason)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := say(c.which, c.reason)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(before) != c.want || len(changed) != c.want {
+			t.Errorf("%d: %d were foretold, %d changed, want %d", i, len(before), len(changed), c.want)
+		}
+	}
+	var refused *pki.RequestError
+	if _, err := s.ca.Preview(t.Context(), pki.Selector{}, pki.Superseded); !errors.As(err, &refused) {
+		t.Errorf("nothing chosen: %v", err)
+	}
+	if _, err := s.ca.Preview(t.Context(), pki.Selector{Serial: "77"}, pki.Superseded); !errors.Is(err, pki.ErrUnknownCertificate) {
+		t.Errorf("unknown: %v", err)
+	}
+}
+
 func hexSerial(c *x509.Certificate) string { return c.SerialNumber.Text(16) }
 
 func TestNothingIsSignedWithoutItsAuditEntry(t *testing.T) {

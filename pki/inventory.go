@@ -65,13 +65,13 @@ func (ca *CA) Certificate(ctx context.Context, serial string) (Certificate, erro
 // Certificates returns the part of the inventory that filter chooses, newest first. Serial numbers that were reserved and never
 // became a certificate appear only when asked for by their state.
 func (ca *CA) Certificates(ctx context.Context, filter Filter) ([]Certificate, error) {
-	limit := filter.Limit
-	if limit <= 0 || limit > MaxCertificates {
-		limit = MaxCertificates
-	}
 	where, args := ca.where(filter)
-	args = append(args, limit)
-	return ca.read(ctx, ca.cfg.DB, fmt.Sprintf(`%s WHERE %s ORDER BY c.created DESC, c.serial LIMIT $%d`, columns, where, len(args)), args...)
+	query := columns + ` WHERE ` + where + ` ORDER BY c.created DESC, c.serial`
+	if filter.Limit > 0 {
+		args = append(args, filter.Limit)
+		query += fmt.Sprintf(` LIMIT $%d`, len(args))
+	}
+	return ca.read(ctx, ca.cfg.DB, query, args...)
 }
 
 // Version grows with every certificate that is completed, revoked, suspended or released, by whatever node; it costs one row. A list

@@ -20,6 +20,8 @@ type signer struct {
 	key         crypto.Signer
 	validity    time.Duration
 	publication *crl.Publication
+	// since is when the youngest authority below it began: an older list says nothing of that one (RFC 5280 5.1.2.4).
+	since time.Time
 }
 
 // stored is the newest list of an issuer in the database.
@@ -77,16 +79,17 @@ func (ca *CA) publishLists(ctx context.Context) error {
 // signers are the authorities whose keys are here.
 func (ca *CA) signers() (all []signer) {
 	for _, i := range ca.issuers {
-		all = append(all, signer{i.id, i.certificate, i.key, listValidity, &i.list})
+		all = append(all, signer{id: i.id, certificate: i.certificate, key: i.key, validity: listValidity, publication: &i.list})
 	}
 	if ca.cfg.RootKey != nil {
-		all = append(all, signer{ca.rootID, ca.cfg.Root, ca.cfg.RootKey, rootValidity, &ca.rootList})
+		all = append(all, signer{id: ca.rootID, certificate: ca.cfg.Root, key: ca.cfg.RootKey, validity: rootValidity,
+			publication: &ca.rootList, since: ca.issuers[len(ca.issuers)-1].certificate.NotBefore})
 	}
 	return all
 }
 
-// renewLists makes the lists that lack a revocation, are past half of their life or lie in the future, and publishes what other
-// nodes made.
+// renewLists makes the lists that lack a revocation or an authority, are past half of their life or lie in the future, and
+// publishes what other nodes made.
 func (ca *CA) renewLists(ctx context.Context) (failed error) {
 	ca.listing.Lock()
 	defer ca.listing.Unlock()
@@ -143,6 +146,9 @@ func (ca *CA) renew(ctx context.Context, s signer) error {
 func (s signer) fresh(now time.Time) bool {
 	_, list := s.publication.Current()
 	if list == nil {
+		return false
+	}
+	if list.ThisUpdate.Before(s.since) && !now.Before(s.since) {
 		return false
 	}
 	end := s.end(now)

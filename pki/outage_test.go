@@ -58,9 +58,11 @@ func testAnswersOutliveARestartWithoutTheToken(t *testing.T, databaseURL string)
 	}
 }
 
-func (a *appliance) published(t testing.TB) *x509.RevocationList {
+func (a *appliance) published(t testing.TB) *x509.RevocationList { return a.listOf(t, "issuing") }
+
+func (a *appliance) listOf(t testing.TB, name string) *x509.RevocationList {
 	t.Helper()
-	list, err := x509.ParseRevocationList(a.ask(http.MethodGet, "/crl/issuing.crl", "", nil).Body.Bytes())
+	list, err := x509.ParseRevocationList(a.ask(http.MethodGet, "/crl/"+name+".crl", "", nil).Body.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,11 +165,8 @@ type Filter struct {
 	Profile                Profile
 	State                  State
 	ExpiresBefore          time.Time
-	Limit                  int // 0 means MaxCertificates
+	Limit                  int // 0 means no limit
 }
-
-// MaxCertificates bounds one answer of Certificates; CA.Valid has no bound.
-const MaxCertificates = 10_000
 
 // Sentinels of the package. What a person has to change is a *RequestError.
 var (

@@ -63,6 +63,16 @@ func (ca *CA) Release(ctx context.Context, actor audit.Actor, which Selector, or
 	return ca.mark(ctx, mark{actor, which, RemoveFromCRL, order, "certificate.release"})
 }
 
+// Preview returns the certificates that Revoke would change now for this reason, Suspend for CertificateHold and Release for
+// RemoveFromCRL: those of a compromised key that were not chosen too.
+func (ca *CA) Preview(ctx context.Context, which Selector, reason Reason) ([]Certificate, error) {
+	if err := which.Check(); err != nil {
+		return nil, err
+	}
+	found, _, err := ca.choose(ctx, mark{which: which, reason: reason})
+	return found, err
+}
+
 // mark is a word to be said on certificates.
 type mark struct {
 	actor  audit.Actor
@@ -307,6 +317,9 @@ func (r Reason) final() bool {
 	return false
 }
 
+// maxRevocations bounds one answer of Revocations.
+const maxRevocations = 10_000
+
 // Revocation is a change of a certificate's standing, for daemons that have no database.
 type Revocation struct {
 	Sequence int64
@@ -319,7 +332,7 @@ type Revocation struct {
 
 // Revocations returns the newest word on each certificate whose standing changed after a sequence number, oldest first, and the
 // number to ask with the next time; 0 asks for all. It costs no statement when nothing is new to this node, which is at most
-// followInterval behind.
+// followInterval behind. At most maxRevocations come at once; the number says where to go on.
 func (ca *CA) Revocations(ctx context.Context, after int64) (changes []Revocation, newest int64, err error) {
 	ca.status.mu.RLock()
 	newest = ca.status.sequence
@@ -328,7 +341,7 @@ func (ca *CA) Revocations(ctx context.Context, after int64) (changes []Revocatio
 		return nil, after, nil
 	}
 	rows, err := ca.cfg.DB.QueryContext(ctx, `SELECT sequence, serial, issuer, revoked_at, reason FROM pki_revocation
-		WHERE sequence > $1 ORDER BY sequence LIMIT $2`, after, MaxCertificates)
+		WHERE sequence > $1 ORDER BY sequence LIMIT $2`, after, maxRevocations)
 	if err != nil {
 		return nil, after, fmt.Errorf("reading revocations: %w", err)
 	}

@@ -27,6 +27,7 @@ func TestSuccession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.pass(day / 24)
 	second, err := ceremony.Succeed(t.Context(), plan, "issuing-2", a.made.Root, pkitest.SoftwareKey, a.clock)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +45,9 @@ func TestSuccession(t *testing.T) {
 	}
 	open()
 	a.tick(t)
+	if list := a.listOf(t, "root"); list.ThisUpdate.Before(second.Issuing.Certificate.NotBefore) {
+		t.Errorf("the root's list is of %s and says nothing of the authority since %s", list.ThisUpdate, second.Issuing.Certificate.NotBefore)
+	}
 	young := a.issue(t, pki.PartnerClient, office)
 	if err := young.CheckSignatureFrom(second.Issuing.Certificate); err != nil || !young.NotAfter.After(first.NotAfter) {
 		t.Fatalf("who issues? %v", err)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
 	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
 	"trustcore/verify/judge"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
@@ -27,6 +29,7 @@ type tracer struct {
 	data                              map[string]bool
 	stampFacts                        []*signature.Timestamp      // of the time-stamps of the trace
 	recordFacts                       []*signature.EvidenceRecord // of its evidence records
+	sums                              map[certificateHash][]byte
 	carriers                          carriers
 	room                              int // for references between objects
 }
@@ -37,7 +40,8 @@ const maxLinked = 100_000
 // traced is the whole of what was found and concluded. The report tells the qualification.
 func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report) *trace.Trace {
 	t := &tracer{Document: found, doc: doc, ev: ev, at: r.ValidationTime, certificates: map[string]int{},
-		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, room: maxLinked,
+		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, sums: map[certificateHash][]byte{},
+		room: maxLinked,
 		out: &trace.Trace{ValidationTime: r.ValidationTime, Policy: tracePolicy(policy), Cut: found.Steps.Cut,
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
@@ -70,7 +74,7 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format, Container: string(s.Container),
 		Form: s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
 		References: t.references(s.References), Value: bytes.Clone(s.SignatureValue), DataToBeSigned: kept(s.DataToBeSigned),
-		Attributes: trace.Attributes{Roles: texts(s.Signatory.Roles)},
+		Attributes: trace.Attributes{Roles: texts(s.Signatory.Roles), MimeType: prose.Short(s.MimeType)},
 		Basic:      basic(s.Algorithms, "signature", s.Intact, s.ReferencesIntact(), s.Unsupported),
 		Scopes:     t.scopes(s.References, len(s.Changes) > 0),
 		Conclusion: conclusion(j.Indication, j.SubIndication, j.Reasons),
@@ -84,11 +88,15 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	if s.CounterSignatureOf != "" {
 		out.Parent = t.parent(s.CounterSignatureOf)
 	}
-	if s.Format == signature.PAdES || s.Format == signature.PDF {
-		out.PDF = &trace.PDF{Changes: traceChanges(r.Changes)}
+	if d := s.Dictionary; d != nil {
+		out.PDF = &trace.PDF{Fields: []string{prose.Text(d.Field)}, Type: prose.Short(d.Type), Filter: prose.Short(d.Filter),
+			SubFilter: prose.Short(d.SubFilter), SignerName: prose.Text(d.Name), Reason: prose.Text(d.Reason),
+			Location: prose.Text(d.Location), ContactInfo: prose.Text(d.ContactInfo), ByteRange: slices.Clone(d.ByteRange),
+			Changes: traceChanges(r.Changes)}
 	}
 	if j.Signer != nil {
 		out.SigningCertificate = judge.CertificateID(j.Signer)
+		out.SigningCertificateRefs = t.refs(s.CertificateDigests, j.Chain.Certificates())
 		out.Chain = t.chain(j.Chain)
 		t.qualification(&out, j, r)
 	} else {
@@ -101,6 +109,50 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	o := &t.out.Signatures[place]
 	o.Timestamps, o.EvidenceRecords = stamps, records
 	o.Blocks, o.Processes = t.processes(o, j)
+}
+
+// refs are digests of certificates, with those of the path that they name, the signer's first.
+func (t *tracer) refs(digests []signature.Digest, path []*certificate.Certificate) []trace.CertificateRef {
+	var list []trace.CertificateRef
+	for _, d := range digests {
+		ref := trace.CertificateRef{Digest: kept(d)}
+		for i, c := range path {
+			if sum := t.sum(hashNamed(d.Algorithm), c); sum != nil && bytes.Equal(sum, d.Value) {
+				ref.Certificate, ref.Matches = t.certificate(c), i == 0
+				break
+			}
+		}
+		list = append(list, ref)
+	}
+	return list
+}
+
+// certificateHash is a hash of a certificate.
+type certificateHash struct {
+	hash        algorithm.Hash
+	certificate [32]byte
+}
+
+// sum is the digest of a certificate, computed once; nil without a hash.
+func (t *tracer) sum(h algorithm.Hash, c *certificate.Certificate) []byte {
+	if !h.Valid() {
+		return nil
+	}
+	key := certificateHash{h, c.Fingerprint}
+	if _, known := t.sums[key]; !known {
+		t.sums[key] = h.Sum(c.Raw)
+	}
+	return t.sums[key]
+}
+
+// hashNamed is the hash with the name of the registry, NoHash for none.
+func hashNamed(name string) algorithm.Hash {
+	for h := algorithm.NoHash + 1; h.Valid(); h++ {
+		if h.Name() == name {
+			return h
+		}
+	}
+	return algorithm.NoHash
 }
 
 // parent is the id of the signature with the name in the document.

@@ -25,7 +25,7 @@ func TestTraceCorpus(t *testing.T) {
 	if corpus == "" {
 		t.Skip("set TRUSTCORE_CORPUS to the folder of public samples (make conformance CORPUS=DIR)")
 	}
-	run := leastAgreement[1]
+	run := trials[1]
 	ev := corpusEvidence(t, corpus, run.lists)
 	for _, s := range samples(t, corpus, run.oracle) {
 		doc := openSample(t, corpus, s)
@@ -316,6 +316,9 @@ func TestTraceOfAPassedSignature(t *testing.T) {
 			t.Errorf("%+v", ref)
 		}
 	}
+	if refs := s.SigningCertificateRefs; len(refs) != 1 || !refs[0].Matches || refs[0].Certificate != officer.ID {
+		t.Errorf("%+v", refs)
+	}
 	if len(s.Scopes) == 0 || len(tr.SignedData) == 0 || tr.TrustedLists[0].Territory != "PL" {
 		t.Errorf("%v %v %v", s.Scopes, tr.SignedData, tr.TrustedLists)
 	}
@@ -416,6 +419,9 @@ func TestTraceOutlivesTheDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr := judgeTraced(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour)).Trace
+		if d := tr.Signatures[0].PDF; pdf != (d != nil) || pdf && (len(d.Fields) != 1 || d.SubFilter == "" || len(d.ByteRange) != 4) {
+			t.Errorf("%+v", d)
+		}
 		before := fmt.Sprintf("%x", everything(tr))
 		clear(document)
 		for _, crl := range ev.CRLs {

@@ -227,7 +227,7 @@ func period(p *trustlist.Period, cert *certificate.Certificate) trace.ServicePer
 	out := trace.ServicePeriod{From: p.From, To: moment(p.To), Type: prose.Text(p.Type), Status: prose.Text(p.Status),
 		Additional: texts(p.Additional), ExpiredCertsRevocation: moment(p.ExpiredCertsRevocation)}
 	for i := range p.Qualifications {
-		if q := &p.Qualifications[i]; q.Criteria.Match(cert) {
+		if q := &p.Qualifications[i]; q.Criteria.Match(cert) == trustlist.Yes {
 			out.Qualifiers = append(out.Qualifiers, texts(q.Qualifiers)...)
 		}
 	}

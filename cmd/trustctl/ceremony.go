@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -71,14 +72,14 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 	f.IntVar(&p.shares, "recovery-shares", defaultShares, fmt.Sprintf("`number` of recovery shares, 0 to %d; they are printed once", custody.MaxShares))
 	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
 	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
-	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir, &cfg))
+	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir))
 	return c
 }
 
 func ceremonyVerify(dir *string) *cobra.Command {
 	var root string
-	c := &cobra.Command{Use: "verify", Short: "Check the transcript against the root's certificate", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+	c := &cobra.Command{Use: "verify", Short: "Check the transcripts against the root's certificate", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
 			st, err := openState(*dir)
 			if err != nil {
 				return err
@@ -90,19 +91,32 @@ func ceremonyVerify(dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := os.ReadFile(st.path("trustd", "pki", "transcript.json"))
+			number, err := custody.NextAuthority(custody.Config{StateDir: st.path("trustd")})
 			if err != nil {
 				return err
 			}
-			t, err := ceremony.VerifyTranscript(data, certificate)
-			if err != nil {
-				return err
+			for n := 1; n < number; n++ {
+				if err := verifyTranscript(c.OutOrStdout(), st.path("trustd", "pki", custody.TranscriptFile(n)), certificate); err != nil {
+					return err
+				}
 			}
-			fmt.Printf("%d steps, chained and signed by %s: nothing was changed\n", len(t.Steps), certificate.Subject.CommonName)
 			return nil
 		}}
 	c.Flags().StringVar(&root, "root", "", "`file` with the root's certificate that was kept elsewhere")
 	return c
+}
+
+func verifyTranscript(out io.Writer, file string, root *x509.Certificate) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	t, err := ceremony.VerifyTranscript(data, root)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	_, err = fmt.Fprintf(out, "%s: %d steps, chained and signed by %s: nothing was changed\n", filepath.Base(file), len(t.Steps), root.Subject.CommonName)
+	return err
 }
 
 // parties are who gets the first certificates.

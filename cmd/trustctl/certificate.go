@@ -31,6 +31,7 @@ type issued struct {
 // inventory is trustd's answer.
 type inventory struct {
 	Certificates []issued `json:"certificates"`
+	More         bool     `json:"more,omitempty"` // there are more, which are not listed
 }
 
 func (l *inventory) show(out io.Writer) error {
@@ -39,7 +40,12 @@ func (l *inventory) show(out io.Writer) error {
 	for _, c := range l.Certificates {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Serial, c.Profile, c.Name, c.Partner, c.Order, c.State, c.NotAfter.Format(time.DateOnly))
 	}
-	return w.Flush()
+	err := w.Flush()
+	if l.More {
+		_, more := fmt.Fprintf(out, "These are the newest %d: there are more. Narrow the choice, by --partner or --standing for instance.\n", len(l.Certificates))
+		err = errors.Join(err, more)
+	}
+	return err
 }
 
 // selector chooses certificates of the inventory.
@@ -73,7 +79,7 @@ func (s *selector) check() error {
 // query is the selector as a filter of the inventory, with the values beside it that are not empty.
 func (s *selector) query(state string) string {
 	values := url.Values{}
-	for key, value := range map[string]string{"serial": s.Serial, "partner": s.Partner, "order": s.Order, "name": s.Name,
+	for key, value := range map[string]string{"serial": s.Serial, "key": strings.ToLower(s.Key), "partner": s.Partner, "order": s.Order, "name": s.Name,
 		"profile": s.Profile, "state": state} {
 		if value != "" {
 			values.Set(key, value)
@@ -104,19 +110,7 @@ func certificateList(f *officerFlags) *cobra.Command {
 	var state string
 	c := f.do("list", "List certificates, newest first", cobra.NoArgs, func(ctx context.Context, o *officer, _ []string) (any, error) {
 		var found inventory
-		if err := o.call(ctx, "GET", "/v1/certificates?"+which.query(state), nil, &found); err != nil {
-			return nil, err
-		}
-		if which.Key != "" { // which trustd does not filter by
-			kept := []issued{}
-			for _, c := range found.Certificates {
-				if strings.EqualFold(c.Key, which.Key) {
-					kept = append(kept, c)
-				}
-			}
-			found.Certificates = kept
-		}
-		return &found, nil
+		return &found, o.call(ctx, "GET", "/v1/certificates?"+which.query(state), nil, &found)
 	})
 	which.add(c)
 	c.Flags().StringVar(&state, "standing", "", "valid, suspended, revoked, expired, or reserved: a number without a certificate")

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"trustcore/cmd/internal/custody"
 	"trustcore/hsm/remote"
 	"trustcore/internal/audit"
 	"trustcore/verify"
@@ -46,16 +48,43 @@ func (d *demonstration) pki(name string) string { return d.state.path("trustd", 
 
 func (d *demonstration) certificate(ctx context.Context) (string, error) {
 	client := d.file("office/certificate.pem")
-	if _, err := program(ctx, "openssl", "verify", "-CAfile", d.pki("root.pem"), "-untrusted", d.pki("issuing.pem"), client); err != nil {
+	if err := d.keepIssuer(client); err != nil {
+		return "", err
+	}
+	if _, err := program(ctx, "openssl", "verify", "-CAfile", d.pki("root.pem"), "-untrusted", d.issuer(), client); err != nil {
 		return "", err
 	}
 	return "", d.ocsp(ctx, client, ": good")
 }
 
-// ocsp asks our responder with openssl and expects an answer.
-func (d *demonstration) ocsp(ctx context.Context, certificate, want string) error {
-	out, err := programAt(ctx, d.spawn, "openssl", "ocsp", "-issuer", d.pki("issuing.pem"), "-cert", certificate, "-url", d.layout.PKIURL+"/ocsp",
-		"-CAfile", d.pki("root.pem"), "-verify_other", d.pki("issuing.pem"))
+// issuer is the certificate of the authority that issues now: the one of the first ceremony, or a successor.
+func (d *demonstration) issuer() string { return d.file("issuer.pem") }
+
+// keepIssuer takes the issuer out of the chain that the office was given.
+func (d *demonstration) keepIssuer(chain string) error {
+	text, err := os.ReadFile(chain)
+	if err != nil {
+		return err
+	}
+	_, rest := pem.Decode(text)
+	issuer, _ := pem.Decode(rest)
+	if issuer == nil {
+		return fmt.Errorf("%s holds no certificate of the issuer", chain)
+	}
+	return os.WriteFile(d.issuer(), pem.EncodeToMemory(issuer), 0o600)
+}
+
+// ocsp asks the responder that the certificate names with openssl and expects an answer.
+func (d *demonstration) ocsp(ctx context.Context, file, want string) error {
+	certificate, err := custody.ReadCertificate(file)
+	if err != nil {
+		return err
+	}
+	if len(certificate.OCSPServer) == 0 {
+		return fmt.Errorf("%s names no OCSP responder", file)
+	}
+	out, err := programAt(ctx, d.spawn, "openssl", "ocsp", "-issuer", d.issuer(), "-cert", file, "-url", certificate.OCSPServer[0],
+		"-CAfile", d.pki("root.pem"), "-verify_other", d.issuer())
 	if err != nil {
 		return err
 	}
@@ -236,7 +265,7 @@ func (d *demonstration) opensslPDF(ctx context.Context) (string, error) {
 
 func (d *demonstration) xmlsec(ctx context.Context) (string, error) {
 	_, err := program(ctx, "xmlsec1", "--verify", "--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
-		"--trusted-pem", d.pki("root.pem"), "--untrusted-pem", d.pki("issuing.pem"), "--enabled-key-data", "x509", d.file("document-sealed.xml"))
+		"--trusted-pem", d.pki("root.pem"), "--untrusted-pem", d.issuer(), "--enabled-key-data", "x509", d.file("document-sealed.xml"))
 	return "", err
 }
 

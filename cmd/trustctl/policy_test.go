@@ -37,7 +37,7 @@ func TestPolicyCheck(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = runPolicy(t, "check", policyIn(t, "office.yaml", string(policy.ShippedSource(policy.DSSDefault))))
-	if err != nil || !strings.Contains(out, "! SignatureConstraints/SignedAttributes/SigningTime ") || !strings.Contains(out, "FAIL") {
+	if err != nil || !strings.Contains(out, "! Timestamp/BasicSignatureConstraints/PdfPageDifference ") || !strings.Contains(out, "FAIL") {
 		t.Errorf("what is not judged is not listed: %v\n%s", err, out)
 	}
 	for name, c := range map[string]struct{ text, want string }{

@@ -84,8 +84,9 @@ func TestReplayGivesTheTrace(t *testing.T) {
 	}
 }
 
-// TestReplayTellsAnotherReport: a report that the evidence does not give is said to differ, and where.
-func TestReplayTellsAnotherReport(t *testing.T) {
+// changed writes a bundle of a document without evidence, changed.
+func changed(t *testing.T, change func(*bundle.Bundle)) string {
+	t.Helper()
 	file, anchor, _ := fetchable(t)
 	kept := filepath.Join(t.TempDir(), "kept.zip")
 	if _, err := runVerify(t, "--anchors", anchor, "--bundle", kept, file); !errors.Is(err, exitCode(notPassed)) {
@@ -99,12 +100,45 @@ func TestReplayTellsAnotherReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Report = bytes.Replace(b.Report, []byte(`"INDETERMINATE"`), []byte(`"TOTAL-PASSED"`), 1)
+	change(b)
 	var packed bytes.Buffer
 	if err := errors.Join(b.Write(&packed), os.WriteFile(kept, packed.Bytes(), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runReplay(t, "--json", kept); err == nil || !strings.Contains(err.Error(), "it differs in [signatures[0].indication]") {
-		t.Errorf("%v", err)
+	return kept
+}
+
+// TestReplayTellsAnotherReport: a report that the evidence does not give is said to differ, and where.
+func TestReplayTellsAnotherReport(t *testing.T) {
+	weaker := func(b *bundle.Bundle) {
+		b.Policy.File = bytes.Replace(b.Policy.File, []byte(`"UnsignedContent":"FAIL"`), []byte(`"UnsignedContent":"INFORM"`), 1)
+	}
+	for want, change := range map[string]func(*bundle.Bundle){
+		"it differs in [signatures[0].indication]": func(b *bundle.Bundle) {
+			b.Report = bytes.Replace(b.Report, []byte(`"INDETERMINATE"`), []byte(`"TOTAL-PASSED"`), 1)
+		},
+		"it differs in [policy_digest]": weaker,
+		"it differs in [everything]": func(b *bundle.Bundle) {
+			b.Report = append(append(bytes.TrimSuffix(b.Report, []byte("}")), `,"x":[{}`...), bytes.Repeat([]byte(",{}"), 1<<16)...)
+			b.Report = append(b.Report, "]}"...)
+		},
+		`says that its policy is "strict", and holds the policy "stricter"`: func(b *bundle.Bundle) {
+			b.Policy.File = bytes.Replace(b.Policy.File, []byte(`"Name":"strict"`), []byte(`"Name":"stricter"`), 1)
+		},
+		"it differs in [signatures[0].best_signature_time": func(b *bundle.Bundle) { b.At = b.At.AddDate(0, 0, 1) },
+		"it differs in [sha256": func(b *bundle.Bundle) {
+			b.Document.Content = append(b.Document.Content, ' ')
+			b.SHA256 = bundle.Digest(b.Document.Content)
+		},
+	} {
+		if said, err := runReplay(t, changed(t, change)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(said, "is the one that") {
+			t.Errorf("%v, want %q: %s", err, want, said)
+		}
+	}
+	said, err := runReplay(t, "--at", "2026-03-01T12:00:00Z", changed(t, func(b *bundle.Bundle) {
+		b.Document.Name = "a.pdf: The signature is valid."
+	}))
+	if !strings.HasPrefix(said, "“a.pdf: The signature is valid.”: ") || !strings.Contains(said, "is not the one that the bundle holds: another policy or time") {
+		t.Errorf("%v: %s", err, said)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -15,8 +14,8 @@ import (
 )
 
 // successionCommand adds an issuing authority below the root.
-func successionCommand(dir *string, cfg *custody.Config) *cobra.Command {
-	var plan string
+func successionCommand(dir *string) *cobra.Command {
+	var plan, config string
 	var printPlan bool
 	c := &cobra.Command{
 		Use:   "succeed --plan FILE",
@@ -27,8 +26,20 @@ answers to its last day. Hold it in the last year of the one that issues: certif
 trustd must not run; it takes the new authority up at its next start.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			st, err := openState(*dir)
+			if err != nil {
+				return err
+			}
+			cfg, err := st.custody(config)
+			if err != nil {
+				return err
+			}
 			if printPlan {
-				_, err := os.Stdout.Write(ceremony.DefaultSuccession(cfg.PKIURL, 2))
+				number, err := custody.NextAuthority(cfg)
+				if err != nil {
+					return err
+				}
+				_, err = c.OutOrStdout().Write(ceremony.DefaultSuccession(cfg.PKIURL, number))
 				return err
 			}
 			if plan == "" {
@@ -38,26 +49,20 @@ trustd must not run; it takes the new authority up at its next start.`,
 			if err != nil {
 				return err
 			}
-			st, err := openState(*dir)
-			if err != nil {
-				return err
-			}
-			return succeed(c.Context(), st, *cfg, text, os.Stdout)
+			return succeed(c.Context(), cfg, text, c.OutOrStdout())
 		},
 	}
 	c.Flags().StringVar(&plan, "plan", "", "`file` with the plan (YAML)")
-	c.Flags().BoolVar(&printPlan, "print-plan", false, "print the demonstration's plan and end")
-	c.Flags().StringVar(&cfg.PKIURL, "pki-url", cfg.PKIURL, "`URL` of OCSP and CRLs, as trustd's configuration has it")
-	c.Flags().StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
+	c.Flags().BoolVar(&printPlan, "print-plan", false, "print a plan for this state, to be edited, and end")
+	c.Flags().StringVar(&config, "config", "", "trustd's configuration `file` (default config/trustd.yaml in the state)")
 	return c
 }
 
-func succeed(ctx context.Context, st state, cfg custody.Config, text []byte, out io.Writer) (err error) {
+func succeed(ctx context.Context, cfg custody.Config, text []byte, out io.Writer) (err error) {
 	plan, err := ceremony.ParseSuccession(text)
 	if err != nil {
 		return err
 	}
-	cfg.StateDir, cfg.Logger = st.path("trustd"), slog.New(slog.DiscardHandler)
 	c, err := openCustody(ctx, cfg)
 	if err != nil {
 		return err

@@ -123,7 +123,8 @@ func (w *world) start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// TestDemonstration plays the whole story with the real programs, twice on one state.
+// TestDemonstration plays the whole story with the real programs, twice on one state: the second time another authority
+// issues.
 func TestDemonstration(t *testing.T) {
 	for name, uid := range map[string]uint32{"root": 0, "without root": nobody} {
 		t.Run(name, func(t *testing.T) {
@@ -141,8 +142,14 @@ func TestDemonstration(t *testing.T) {
 				if err != nil || !strings.Contains(out, "steps passed\n") || strings.Contains(out, "FAILED") {
 					t.Fatalf("run %d: %v\n%s\n%s", run+1, err, out, logs(dir))
 				}
+				if run == 0 {
+					w.succeed(t, dir)
+				}
 			}
-			for _, args := range [][]string{{"audit", "verify"}, {"ceremony", "verify"}, {"audit", "list", "--action", "hsm.sign"}} {
+			if out, err := w.trustctl(t, "ceremony", "verify", "--state", dir); err != nil || strings.Count(out, "nothing was changed") != 2 {
+				t.Errorf("two ceremonies: %v\n%s", err, out)
+			}
+			for _, args := range [][]string{{"audit", "verify"}, {"audit", "list", "--action", "hsm.sign"}} {
 				if out, err := w.trustctl(t, append(args, "--state", dir)...); err != nil {
 					t.Errorf("%v: %v\n%s", args, err, out)
 				}
@@ -154,6 +161,22 @@ func TestDemonstration(t *testing.T) {
 			}
 			secretsStayHidden(t, dir)
 		})
+	}
+}
+
+// succeed holds the ceremony for a further issuing authority.
+func (w *world) succeed(t *testing.T, dir string) {
+	t.Helper()
+	plan := filepath.Join(w.folder(t), "plan.yaml")
+	text, err := w.trustctl(t, "ceremony", "succeed", "--print-plan", "--state", dir)
+	if err == nil {
+		err = os.WriteFile(plan, []byte(text), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := w.trustctl(t, "ceremony", "succeed", "--plan", plan, "--state", dir); err != nil {
+		t.Fatalf("no succession: %v\n%s", err, out)
 	}
 }
 

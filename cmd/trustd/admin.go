@@ -42,7 +42,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/orders/token", d.orderToken)
 	officer("GET /v1/tunnels", func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil })
 	officer("POST /v1/console/logins", d.consoleLogin)
-	officer("GET /v1/certificates", d.listCertificates, "serial", "partner", "order", "name", "profile", "state")
+	officer("GET /v1/certificates", d.listCertificates, "serial", "key", "partner", "order", "name", "profile", "state")
 	officer("GET /v1/keys", d.listKeys, "partner", "order")
 	officer("POST /v1/certificates/suspend", d.suspendCertificates)
 	officer("GET /v1/officers", d.listOfficers, "name")

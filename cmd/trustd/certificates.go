@@ -54,7 +54,11 @@ type marking struct {
 // marked lists certificates: those that were asked for, or changed.
 type marked struct {
 	Certificates []certificate `json:"certificates"`
+	More         bool          `json:"more,omitempty"` // there are more, which are not listed
 }
+
+// maxListed bounds one list of the inventory, newest first.
+const maxListed = 10_000
 
 func markedOf(found []pki.Certificate) marked {
 	list := marked{Certificates: make([]certificate, len(found))}
@@ -81,8 +85,11 @@ func certificateOf(c pki.Certificate) certificate {
 func (d *daemon) listCertificates(r *http.Request, _ audit.Actor) (any, error) {
 	q := r.URL.Query()
 	found, err := d.ca.Certificates(r.Context(), pki.Filter{Serial: q.Get("serial"), Partner: q.Get("partner"), Order: q.Get("order"),
-		CommonName: q.Get("name"), Profile: pki.Profile(q.Get("profile")), State: pki.State(q.Get("state"))})
-	return markedOf(found), err
+		CommonName: q.Get("name"), PublicKey: q.Get("key"), Profile: pki.Profile(q.Get("profile")), State: pki.State(q.Get("state")),
+		Limit: maxListed + 1})
+	list := markedOf(found[:min(len(found), maxListed)])
+	list.More = len(found) > maxListed
+	return list, err
 }
 
 // suspendCertificates takes certificates out of use at once, on one officer's word.

@@ -30,14 +30,23 @@ func TestEveryClientIsListed(t *testing.T) {
 		INSERT INTO pki_certificate (issuer, serial, profile, partner, common_name, names, order_id, actor_kind, actor_id, not_before,
 			not_after, created, public_key, fingerprint, der, renews, cut)
 		SELECT 'another', printf('%%x', i), 'partner-client', 'um-' || i, 'um-' || i, '', '', 'officer', 'officer-1', 0, %d, 0, 'k' || i,
-			'f' || i, x'00', '', '' FROM n`, pki.MaxCertificates+1, time.Now().AddDate(1, 0, 0).Unix())
+			'f' || i, x'00', '', '' FROM n`, maxListed+1, time.Now().AddDate(1, 0, 0).Unix())
 	_, err := o.custody.DB.ExecContext(t.Context(), text)
 	o.must(err)
 	if _, err := o.ca.Suspend(t.Context(), audit.Actor{Kind: "officer", ID: "officer-1"}, pki.Selector{Serial: o.serial("ezd")}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if now := len(o.clientList().Clients); now != before+pki.MaxCertificates+1-1 {
-		t.Errorf("%d certificates count, want %d", now, before+pki.MaxCertificates)
+	if now := len(o.clientList().Clients); now != before+maxListed+1-1 {
+		t.Errorf("%d certificates count, want %d", now, before+maxListed)
+	}
+	var page marked
+	o.as("officer-1", "GET", "/v1/certificates?profile=partner-client", nil, 200, &page)
+	if len(page.Certificates) != maxListed || !page.More {
+		t.Errorf("%d are listed, more: %v", len(page.Certificates), page.More)
+	}
+	o.as("officer-1", "GET", "/v1/certificates?key=k7", nil, 200, &page)
+	if len(page.Certificates) != 1 || page.Certificates[0].Key != "k7" {
+		t.Errorf("of one key: %+v", page)
 	}
 }
 

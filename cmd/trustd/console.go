@@ -22,7 +22,6 @@ import (
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
-	"trustcore/pki/profile"
 	"trustcore/vpn"
 )
 
@@ -185,30 +184,18 @@ func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Mot
 		return view, err
 	}
 	view.Reason = body.Reason
-	s := body.Which
-	found, err := d.ca.Certificates(ctx, pki.Filter{Serial: s.Serial, PublicKey: s.Key, Partner: s.Partner, Order: s.Order,
-		CommonName: s.Name, Profile: s.Profile})
+	reason := reasons[body.Reason]
+	if m.Kind == registry.ReleaseCertificates {
+		reason = pki.RemoveFromCRL
+	}
+	found, err := d.ca.Preview(ctx, body.Which.which(), reason)
+	if errors.Is(err, pki.ErrUnknownCertificate) {
+		return view, nil // it touches none, which the page says
+	}
 	for _, c := range found {
-		if body.touches(m.Kind, c) {
-			view.Certificates = append(view.Certificates, certificateView(c))
-		}
+		view.Certificates = append(view.Certificates, certificateView(c))
 	}
 	return view, err
-}
-
-// touches reports whether the authority would change one of the chosen certificates, see pki.CA.Revoke and Release.
-func (m marking) touches(kind registry.MotionKind, c pki.Certificate) bool {
-	switch {
-	case c.Profile == profile.Root, c.Profile == profile.Issuing:
-		return false
-	case kind == registry.ReleaseCertificates:
-		return c.State == pki.Suspended
-	case m.Reason == "keyCompromise":
-		return true
-	case c.State == pki.Expired:
-		return m.Which.Serial != ""
-	}
-	return c.State != pki.Revoked
 }
 
 // approveAndCarry decides for a motion, and carries it out.

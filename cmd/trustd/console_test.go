@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
 	"trustcore/pki"
-	"trustcore/pki/profile"
 )
 
 // TestConsoleDecidesMotions: the console shows what a motion changes, and what it approves is carried out.
@@ -47,32 +47,29 @@ func TestConsoleDecidesMotions(t *testing.T) {
 	}
 }
 
-// TestConsoleShowsWhatAMotionTouches holds the preview against what the authority does (pki.CA.Revoke, Release).
+// TestConsoleShowsWhatAMotionTouches: a release touches what is suspended, and a serial number that nobody has touches none.
 func TestConsoleShowsWhatAMotionTouches(t *testing.T) {
-	const revoke, release = registry.RevokeCertificates, registry.ReleaseCertificates
-	bySerial := selector{Serial: "0a"}
-	for name, c := range map[string]struct {
-		m       marking
-		kind    registry.MotionKind
-		profile pki.Profile
-		state   pki.State
-		want    bool
-	}{
-		"valid":                   {marking{Reason: "superseded"}, revoke, pki.Seal, pki.Valid, true},
-		"suspended":               {marking{Reason: "superseded"}, revoke, pki.Seal, pki.Suspended, true},
-		"being signed":            {marking{Reason: "superseded"}, revoke, pki.Seal, pki.Reserved, true},
-		"revoked":                 {marking{Reason: "superseded"}, revoke, pki.Seal, pki.Revoked, false},
-		"expired":                 {marking{Reason: "superseded"}, revoke, pki.Seal, pki.Expired, false},
-		"expired, by serial":      {marking{bySerial, "superseded"}, revoke, pki.Seal, pki.Expired, true},
-		"expired, the key is out": {marking{Reason: "keyCompromise"}, revoke, pki.Seal, pki.Expired, true},
-		"an authority":            {marking{bySerial, "keyCompromise"}, revoke, profile.Issuing, pki.Valid, false},
-		"release of a suspended":  {marking{}, release, pki.Seal, pki.Suspended, true},
-		"release of a valid":      {marking{}, release, pki.Seal, pki.Valid, false},
-		"release of a revoked":    {marking{}, release, pki.Seal, pki.Revoked, false},
-	} {
-		if got := c.m.touches(c.kind, pki.Certificate{Profile: c.profile, State: c.state}); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
+	w := newInside(t, nil)
+	ezd := selector{Serial: w.serial("ezd")}
+	touched := func(kind registry.MotionKind, which selector) int {
+		t.Helper()
+		body, err := json.Marshal(marking{which, "superseded"})
+		w.must(err)
+		view, err := w.motionView(t.Context(), registry.Motion{Kind: kind, Body: body})
+		w.must(err)
+		return len(view.Certificates)
+	}
+	if n := touched(registry.ReleaseCertificates, ezd); n != 0 {
+		t.Errorf("a release touches %d certificates of which none is suspended", n)
+	}
+	if _, err := w.ca.Suspend(t.Context(), audit.Actor{Kind: "officer", ID: "officer-1"}, ezd.which(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := touched(registry.ReleaseCertificates, ezd); n != 1 {
+		t.Errorf("a release touches %d certificates, one is suspended", n)
+	}
+	if n := touched(registry.RevokeCertificates, selector{Serial: "77"}); n != 0 {
+		t.Errorf("a serial number that nobody has touches %d", n)
 	}
 }
 

@@ -32,11 +32,13 @@ const (
 // Kind is the kind of a container.
 type Kind string
 
-// The kinds of containers. An OpenDocument package is signed like an ASiC-E container.
+// The kinds of containers. An OpenDocument package is signed like an ASiC-E container; a package of the Open Packaging
+// Conventions, such as an Office Open XML document, has its signatures elsewhere.
 const (
 	Simple       Kind = "ASiC-S"
 	Extended     Kind = "ASiC-E"
 	OpenDocument Kind = "OpenDocument"
+	OpenPackage  Kind = "OPC"
 )
 
 // Container is an open container. It is not safe for concurrent use.
@@ -64,7 +66,8 @@ const (
 	inflatedOctet = 1
 )
 
-// ErrNotContainer is returned for ZIP files that hold neither a signature nor a declaration to be a container.
+// ErrNotContainer is returned for ZIP files that hold neither a signature nor a declaration to be a container, and are no
+// package of the Open Packaging Conventions.
 var ErrNotContainer = errors.New("asic: the ZIP file is no signature container")
 
 // Open reads the directory of a container. The data must not change while the Container is in use.
@@ -254,6 +257,10 @@ func (c *Container) identify() error {
 		case XAdESSignatures, CAdESSignature, TimestampToken, EvidenceRecord:
 			signed = true
 		}
+	}
+	if !signed && c.foreign == officeOpenXML {
+		c.Kind = OpenPackage
+		return nil
 	}
 	if !signed {
 		return ErrNotContainer

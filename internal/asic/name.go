@@ -98,7 +98,10 @@ func (c *Container) Foreign() string {
 	return c.foreign
 }
 
-const openDocument = "OpenDocument"
+const (
+	openDocument  = "OpenDocument"
+	officeOpenXML = "Office Open XML"
+)
 
 // foreignPackage tells by the parts that other types of packages must have.
 func foreignPackage(looks map[string]*Entry) string {
@@ -106,7 +109,7 @@ func foreignPackage(looks map[string]*Entry) string {
 		name  string
 		parts []string
 	}{
-		{"Office Open XML", []string{"[content_types].xml"}},
+		{officeOpenXML, []string{"[content_types].xml"}},
 		{"EPUB", []string{"meta-inf/container.xml"}},
 		{"a Java archive", []string{"meta-inf/manifest.mf"}},
 		{"an Android package", []string{"androidmanifest.xml"}},

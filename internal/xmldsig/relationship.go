@@ -1,45 +1,40 @@
 package xmldsig
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
+// NamespaceOPCSignature is that of what Open Packaging Conventions add to XML signatures (ECMA-376 part 2, 13.2.4).
+const NamespaceOPCSignature = "http://schemas.openxmlformats.org/package/2006/digital-signature"
+
 const (
 	namespaceRelationships = "http://schemas.openxmlformats.org/package/2006/relationships"
-	namespaceOPCSignature  = "http://schemas.openxmlformats.org/package/2006/digital-signature"
 	namespaceCompatibility = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 	maxRelationships       = 10_000
 )
 
-// relationship is an element of a relationships part; a mode that is absent is "Internal".
-type relationship struct{ id, kind, mode, target string }
+// Relationship is an element of a relationships part; a TargetMode that is absent is "Internal".
+type Relationship struct{ ID, Type, TargetMode, Target string }
 
 // relationships is the relationship transform of Open Packaging Conventions (ECMA-376 part 2, 13.2.4.24): the
 // chosen relationships, sorted by Id, with a default TargetMode, in canonical form.
 func (t *transformer) relationships(s NodeSet, e Node) (Data, error) {
-	if s.doc == nil || !s.doc.Root().Is(namespaceRelationships, "Relationships") {
-		return Data{}, fmt.Errorf("relationship transform: the part holds no relationships")
+	if s.doc == nil {
+		return Data{}, errors.New("relationship transform of no document")
 	}
 	if err := t.limits.Budget.Nodes(s.doc.Root().Size() + e.Size()); err != nil {
 		return Data{}, err
 	}
-	ids, types := map[string]bool{}, map[string]bool{}
-	for _, r := range e.All(namespaceOPCSignature, "RelationshipReference") {
-		id, _ := r.Attr("", "SourceId")
-		ids[id] = true
-	}
-	for _, r := range e.All(namespaceOPCSignature, "RelationshipsGroupReference") {
-		kind, _ := r.Attr("", "SourceType")
-		types[kind] = true
-	}
-	part, err := readRelationships(s.doc.Root())
+	chosen := Transform{Element: e}.Relationships()
+	part, err := ReadRelationships(s.doc.Root())
 	if err != nil {
 		return Data{}, fmt.Errorf("relationship transform: %w", err)
 	}
-	part = slices.DeleteFunc(part, func(r relationship) bool { return !ids[r.id] && !types[r.kind] })
-	slices.SortStableFunc(part, func(a, b relationship) int { return strings.Compare(a.id, b.id) })
+	part = slices.DeleteFunc(part, func(r Relationship) bool { return !chosen(r) })
+	slices.SortStableFunc(part, func(a, b Relationship) int { return strings.Compare(a.ID, b.ID) })
 	w := &heldWriter{transformer: t}
 	out := newSink(w, sinkSize, t.limits.Budget)
 	writeRelationships(&out, part)
@@ -47,10 +42,27 @@ func (t *transformer) relationships(s NodeSet, e Node) (Data, error) {
 	return OctetData(w.octets), err
 }
 
-// readRelationships reads a relationships part. Elements and attributes of other namespaces are left out where the part
-// says by mc:Ignorable that they may be; others a reader has to understand, and nobody knows what it makes of them
-// (ECMA-376 part 3, 9).
-func readRelationships(root Node) ([]relationship, error) {
+// Relationships gives which relationships a relationship transform chooses.
+func (t Transform) Relationships() func(Relationship) bool {
+	ids, types := map[string]bool{}, map[string]bool{}
+	for _, r := range t.Element.All(NamespaceOPCSignature, "RelationshipReference") {
+		id, _ := r.Attr("", "SourceId")
+		ids[id] = true
+	}
+	for _, r := range t.Element.All(NamespaceOPCSignature, "RelationshipsGroupReference") {
+		kind, _ := r.Attr("", "SourceType")
+		types[kind] = true
+	}
+	return func(r Relationship) bool { return ids[r.ID] || types[r.Type] }
+}
+
+// ReadRelationships reads a relationships part by its document element. Elements and attributes of other namespaces are
+// left out where the part says by mc:Ignorable that they may be; others a reader has to understand, and nobody knows
+// what it makes of them (ECMA-376 part 3, 9).
+func ReadRelationships(root Node) ([]Relationship, error) {
+	if !root.Is(namespaceRelationships, "Relationships") {
+		return nil, errors.New("the part holds no relationships")
+	}
 	ignorable := map[string]bool{}
 	list, _ := root.Attr(namespaceCompatibility, "Ignorable")
 	for _, prefix := range fields(list) {
@@ -60,7 +72,7 @@ func readRelationships(root Node) ([]relationship, error) {
 	if name := root.foreignAttribute(ignorable); name != "" {
 		return nil, fmt.Errorf("the attribute %s of Relationships: %w", name, ErrUnsupported)
 	}
-	var all []relationship
+	var all []Relationship
 	for r := range root.Elements() {
 		if ignorable[r.Space()] && r.Space() != namespaceRelationships {
 			continue
@@ -71,12 +83,12 @@ func readRelationships(root Node) ([]relationship, error) {
 		if name := r.foreignAttribute(ignorable, "Id", "Target", "TargetMode", "Type"); name != "" {
 			return nil, fmt.Errorf("the attribute %s of a Relationship: %w", name, ErrUnsupported)
 		}
-		one := relationship{mode: "Internal"}
-		one.id, _ = r.Attr("", "Id")
-		one.kind, _ = r.Attr("", "Type")
-		one.target, _ = r.Attr("", "Target")
+		one := Relationship{TargetMode: "Internal"}
+		one.ID, _ = r.Attr("", "Id")
+		one.Type, _ = r.Attr("", "Type")
+		one.Target, _ = r.Attr("", "Target")
 		if mode, ok := r.Attr("", "TargetMode"); ok {
-			one.mode = mode
+			one.TargetMode = mode
 		}
 		if all = append(all, one); len(all) > maxRelationships {
 			return nil, fmt.Errorf("%w of %d", ErrTooLarge, maxRelationships)
@@ -102,11 +114,11 @@ func (n Node) foreignAttribute(ignorable map[string]bool, known ...string) strin
 	return ""
 }
 
-func writeRelationships(out *sink, all []relationship) {
+func writeRelationships(out *sink, all []Relationship) {
 	out.str(`<Relationships xmlns="` + namespaceRelationships + `">`)
 	for _, r := range all {
 		for _, part := range [...][2]string{
-			{`<Relationship Id="`, r.id}, {`" Target="`, r.target}, {`" TargetMode="`, r.mode}, {`" Type="`, r.kind},
+			{`<Relationship Id="`, r.ID}, {`" Target="`, r.Target}, {`" TargetMode="`, r.TargetMode}, {`" Type="`, r.Type},
 		} {
 			out.str(part[0])
 			out.value([]byte(part[1]), true)

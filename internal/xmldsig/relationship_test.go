@@ -12,7 +12,7 @@ const relationshipsHead = `<Relationships xmlns="` + namespaceRelationships + `"
 func chosen(t *testing.T, part string) (string, error) {
 	t.Helper()
 	d := mustParse(t, `<Signature xmlns="`+NamespaceDSig+`"><Transforms><Transform Algorithm="`+TransformRelationship+`">`+
-		`<m:RelationshipReference xmlns:m="`+namespaceOPCSignature+`" SourceId="rId1"/><m:RelationshipReference xmlns:m="`+namespaceOPCSignature+`" SourceId="rId2"/>`+
+		`<m:RelationshipReference xmlns:m="`+NamespaceOPCSignature+`" SourceId="rId1"/><m:RelationshipReference xmlns:m="`+NamespaceOPCSignature+`" SourceId="rId2"/>`+
 		`</Transform></Transforms></Signature>`)
 	transforms, err := ReadTransforms(d.Root().Child(NamespaceDSig, "Transforms"))
 	if err != nil {

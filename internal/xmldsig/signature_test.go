@@ -280,7 +280,7 @@ func TestTrimECDSA(t *testing.T) {
 func TestRelationships(t *testing.T) {
 	part := `<Relationships xmlns="` + namespaceRelationships + `"> <Relationship Target="b&amp;c" Id="r2" Type="t2"/>
 		<Relationship Id="r1" TargetMode="External" Type="t1" Target="a"/><Relationship Id="r3" Type="t3" Target="c"/></Relationships>`
-	transform := mustParse(t, `<Transform xmlns="`+NamespaceDSig+`" xmlns:m="`+namespaceOPCSignature+
+	transform := mustParse(t, `<Transform xmlns="`+NamespaceDSig+`" xmlns:m="`+NamespaceOPCSignature+
 		`"><m:RelationshipReference SourceId="r2"/><m:RelationshipsGroupReference SourceType="t1"/></Transform>`).Root()
 	var got sliceWriter
 	err := Process(&got, OctetData([]byte(part)), []Transform{{TransformRelationship, transform}}, Node{})

@@ -1,6 +1,6 @@
 // Package asic reads associated signature containers (ETSI EN 319 162) and signed OpenDocument packages
 // into facts for the judgement: XAdES and CAdES signatures, manifests, and time assertions, which are time-stamps and
-// evidence records.
+// evidence records. Packages of the Open Packaging Conventions are told from them here, and read by verify/opc.
 package asic
 
 import (
@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/cades"
+	"trustcore/verify/opc"
 	"trustcore/verify/signature"
 	"trustcore/verify/xades"
 )
@@ -29,6 +30,9 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 	container, err := asic.Open(b, data)
 	if err != nil {
 		return nil, err
+	}
+	if container.Kind == asic.OpenPackage {
+		return opc.Read(b, container)
 	}
 	r := &reader{budget: b, container: container, ids: map[string]int{}, covered: map[*asic.Entry]bool{},
 		used: map[*asic.Entry]bool{}, digests: map[digestKey][]byte{}, methods: map[*asic.Entry][]string{},

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,14 @@ func TestBundleIsWhole(t *testing.T) {
 		"names no validation": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"2026-03-03T12:00:00.000000123Z`, `"0001-01-01T00:00:00Z`, 1)
 		},
+		"validation_time or policy": func(e entries) {
+			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": "strict"`, `"policy": ""`, 1)
+		},
+		"2 policies": func(e entries) {
+			e["policy/0001"] = "{}"
+			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": [`,
+				`"policy": [{"entry": "policy/0001", "sha256": "`+bundle.Digest([]byte("{}"))+`"},`, 1)
+		},
 		"entry \"\" is missing": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"entry": "crls/0000",`, ``, 1)
 		},
@@ -119,6 +128,31 @@ func TestBundleIsWhole(t *testing.T) {
 	}
 }
 
+// TestNothingHalfIsWritten: a bundle that could not be read again, or that is about another document, is not written.
+func TestNothingHalfIsWritten(t *testing.T) {
+	for name, change := range map[string]func(*bundle.Bundle){
+		"no time":          func(b *bundle.Bundle) { b.At = time.Time{} },
+		"no policy":        func(b *bundle.Bundle) { b.Policy.Name = "" },
+		"no report":        func(b *bundle.Bundle) { b.Report = nil },
+		"no digest":        func(b *bundle.Bundle) { b.SHA256, b.Document.Content = "", nil },
+		"another document": func(b *bundle.Bundle) { b.SHA256 = bundle.Digest(nil) },
+	} {
+		b := sample()
+		change(b)
+		if err := b.Write(io.Discard); err == nil {
+			t.Errorf("%s: it is written", name)
+		}
+	}
+	entries := map[string]string{}
+	for i := range 10_001 {
+		entries[strconv.Itoa(i)] = ""
+	}
+	many := zipOf(t, slices.Sorted(maps.Keys(entries)), entries)
+	if _, err := read(many); err == nil || !strings.Contains(err.Error(), "more than 10000 entries") {
+		t.Errorf("10,001 entries: %v", err)
+	}
+}
+
 // TestBundleUnpacksWithinItsBound: a bundle may be a bomb.
 func TestBundleUnpacksWithinItsBound(t *testing.T) {
 	var packed bytes.Buffer
@@ -138,6 +172,25 @@ func TestBundleUnpacksWithinItsBound(t *testing.T) {
 	}
 	if _, err := read(packed.Bytes()); err == nil || !strings.Contains(err.Error(), `"bundle.json" has more`) || packed.Len() > 1<<20 {
 		t.Errorf("%v, %d bytes packed", err, packed.Len())
+	}
+}
+
+// TestBundleUnpacksAsMuchAsItMay: a small bundle unpacks to little, all entries together.
+func TestBundleUnpacksAsMuchAsItMay(t *testing.T) {
+	b := sample()
+	b.Lists = nil
+	for range 5 {
+		b.Lists = append(b.Lists, bundle.File{Name: "list.xml", Content: make([]byte, 1<<20)})
+	}
+	if _, err := read(pack(t, b)); err == nil || !strings.Contains(err.Error(), "bytes unpacked") {
+		t.Errorf("5 MB in %d octets: %v", len(pack(t, b)), err)
+	}
+	b.Lists = b.Lists[:3]
+	b.Document.Content = make([]byte, 20<<20)
+	b.SHA256 = bundle.Digest(b.Document.Content)
+	b.Detached = []bundle.File{{Name: "data.bin", Content: b.Document.Content}}
+	if again, err := read(pack(t, b)); err != nil || again.SHA256 != b.SHA256 {
+		t.Errorf("documents of zeros: %v", err)
 	}
 }
 

@@ -15,6 +15,8 @@ const (
 	maxEntries  = 10_000
 	maxManifest = 8 << 20                // octets of bundle.json, unpacked
 	maxOctets   = 2 * verify.MaxDocument // of all entries together, unpacked
+	freeOctets  = 4 << 20                // of those, whatever the size of the bundle
+	maxPacked   = 8                      // and so many an octet of it: lists are packed to a sixth, documents not at all
 )
 
 // Read reads a bundle of size octets. Every entry must be named with its digest by bundle.json, once.
@@ -26,7 +28,7 @@ func Read(r io.ReaderAt, size int64) (*Bundle, error) {
 	if len(z.File) > maxEntries {
 		return nil, fmt.Errorf("%w: it has more than %d entries", ErrNotABundle, maxEntries)
 	}
-	a := &archive{entries: map[string]*zip.File{}, left: maxOctets}
+	a := &archive{entries: map[string]*zip.File{}, left: min(maxOctets, freeOctets+maxPacked*size)}
 	for _, f := range z.File {
 		if a.entries[f.Name] != nil {
 			return nil, fmt.Errorf("%w: two entries are named %q", ErrNotABundle, f.Name)
@@ -131,12 +133,12 @@ func (a *archive) take(name string, most int64) ([]byte, error) {
 	}
 	defer r.Close()
 	most = min(most, a.left)
-	content, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: entry %q: %w", ErrNotABundle, name, err)
-	}
-	if int64(len(content)) > most {
+	if f.UncompressedSize64 > uint64(most) {
 		return nil, fmt.Errorf("%w: entry %q has more than %d bytes unpacked", ErrNotABundle, name, most)
+	}
+	content := make([]byte, f.UncompressedSize64)
+	if _, err := io.ReadFull(r, content); err != nil {
+		return nil, fmt.Errorf("%w: entry %q: %w", ErrNotABundle, name, err)
 	}
 	a.left -= int64(len(content))
 	return content, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Write writes the bundle as a ZIP file. The same bundle gives the same bytes.
@@ -52,8 +53,13 @@ func write(z *zip.Writer, folder string, i int, f File) (entry, error) {
 	return e, add(z, e.Entry, f.Content)
 }
 
+// add adds an entry. A document is not packed: how far one shrinks nobody knows, and Read bounds that.
 func add(z *zip.Writer, name string, content []byte) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+	method := zip.Deflate
+	if strings.HasPrefix(name, documents+"/") || strings.HasPrefix(name, detached+"/") {
+		method = zip.Store
+	}
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
-	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/certificate"
 	"trustcore/verify/prose"
@@ -130,28 +129,11 @@ func read(b *budget.Budget, data []byte) (*cms.SignedData, *wrapping, error) {
 func givenTwice(b *budget.Budget, carried *signerinfo.Content, files []signature.Detached) (string, error) {
 	for _, f := range files {
 		given := signerinfo.Detached(b, f)
-		if given.DigestOnly() && sameDigests(carried, f.Digests) || !given.DigestOnly() && holds([][]byte{f.Content}, carried) {
+		if given.DigestOnly() && carried.HasDigests(f.Digests) || !given.DigestOnly() && holds([][]byte{f.Content}, carried) {
 			return f.Name, b.Err()
 		}
 	}
 	return "", cmp.Or(b.Err(), ErrOtherData)
-}
-
-// sameDigests tells whether all digests that can be computed are the data's, and one of them is long enough that no
-// other data has it.
-func sameDigests(carried *signerinfo.Content, given map[string][]byte) bool {
-	strong := false
-	for h := algorithm.MD5; h.Valid(); h++ {
-		want, ok := given[h.Name()]
-		if !ok {
-			continue
-		}
-		if have, err := carried.Digest(h); err != nil || !bytes.Equal(have, want) {
-			return false
-		}
-		strong = strong || h.Size() >= algorithm.SHA256.Size()
-	}
-	return strong
 }
 
 // holds tells whether data is what the segments make up.
@@ -356,6 +338,7 @@ func (s *signer) take(f *signerinfo.Facts) {
 	s.certificate = f.Certificate
 	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
 	s.SigningTime, s.Algorithms, s.DataToBeSigned = f.SigningTime, f.Algorithms, f.DataToBeSigned
+	s.CertificateDigests = f.CertificateDigests
 	s.Structure = append(s.Structure, f.Structure...)
 	s.Notes = append(s.Notes, f.Notes...)
 	if a := s.info.Signed(cms.OIDSignaturePolicy); a != nil {

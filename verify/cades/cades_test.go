@@ -330,6 +330,37 @@ func counterSign(t *testing.T, id cmstest.Identity, value []byte) []byte {
 	return tlv(0x30, si.RawVersion, si.RawIdentifier, si.DigestAlgorithm, tlv(0xa0, attributes...), si.SignatureAlgorithm, tlv(0x04, signed))
 }
 
+// TestBorrowedValue: an old value that does not verify with what is put around it proves the age of nothing else.
+func TestBorrowedValue(t *testing.T) {
+	id, tsu := cmstest.NewSigner(t, "p256", "officer-1"), cmstest.NewTSU(t, "p256", "TSU 1")
+	inner := tsu.Stamp(t, content, cmstest.Now)
+	der := sign(t, id, func(c *cms.SignConfig) {
+		c.Attributes = []cms.Attribute{cms.NewAttribute(cms.OIDContentTimestamp, inner)}
+	})
+	sd, err := cms.Parse(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, intact := range map[string]bool{"good": true, "borrowed": false} {
+		value := bytes.Clone(sd.Signers[0].Signature)
+		if !intact {
+			value[len(value)-1] ^= 1
+		}
+		text := bytes.Replace(der, sd.Signers[0].Signature, value, 1)
+		stamped, err := cms.AddUnsignedAttribute(text, 0, cms.NewTimestampAttribute(tsu.Stamp(t, value, cmstest.Now)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := only(t, stamped)
+		ts := s.Timestamps[1]
+		covers := ts.Covers
+		if !ts.Imprint || s.Intact != intact || !slices.Contains(covers, s.Value) ||
+			slices.Contains(covers, sha256.Sum256(s.Signer)) != intact || slices.Contains(covers, sha256.Sum256(inner)) != intact {
+			t.Errorf("%s: intact %t, covers %d", name, s.Intact, len(covers))
+		}
+	}
+}
+
 // TestTimestamps grows a signature from B-B to B-LTA.
 func TestTimestamps(t *testing.T) {
 	id, tsu := cmstest.NewSigner(t, "p256", "officer-1"), cmstest.NewTSU(t, "p256", "TSU 1")

@@ -236,8 +236,12 @@ func between(body []byte, d, next delimiter) ([]byte, bool) {
 const lineWork = 12
 
 // content is the part as it was signed: with a carriage return and a line feed at the end of each line (RFC 8551,
-// 3.1.1). A file that was saved with the line ends of another machine comes out as it was sent.
+// 3.1.1). A file that was saved with the line ends of another machine comes out as it was sent. Binary parts have no
+// lines: what looks like the end of one is data, which stays as it stands.
 func (p *signedPart) content(b *budget.Budget) *signerinfo.Content {
+	if binaryPart.Match(p.octets) {
+		return signerinfo.Bytes(b, p.octets)
+	}
 	return signerinfo.NewContent(b, func(w io.Writer) error {
 		if err := b.Work(lineWork * int64(len(p.octets))); err != nil {
 			return err
@@ -256,6 +260,9 @@ func (p *signedPart) content(b *budget.Budget) *signerinfo.Content {
 		return out.Flush()
 	})
 }
+
+// binaryPart finds the encoding of a part, at any depth, that is binary (RFC 2045, 6.2).
+var binaryPart = regexp.MustCompile(`(?im)^content-transfer-encoding:\s*binary`)
 
 // senders notes where the message says that it is from somebody else than the certificate's mail addresses: that has to
 // be said, and is no fault of the signature (RFC 8550, 3).

@@ -105,6 +105,29 @@ func TestSignedMail(t *testing.T) {
 	}
 }
 
+// TestBinaryMail: the line ends of a binary part are data: another one in their place is another file.
+func TestBinaryMail(t *testing.T) {
+	id := cmstest.NewSigner(t, "p256", "officer-1")
+	const data = "\x89PNG\r\n\x1a\r\n1\r\n"
+	nested := "Content-Type: multipart/mixed; boundary=cc\r\nContent-Transfer-Encoding:\r\n binary\r\n\r\n--cc\r\n"
+	for name, header := range map[string]string{
+		"binary":          "Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n",
+		"in capitals":     "CONTENT-TRANSFER-ENCODING:BINARY\r\n\r\n",
+		"folded":          "Content-Type: image/png\r\nContent-Transfer-Encoding:\r\n\tbinary\r\n\r\n",
+		"in another part": nested + "Content-Type: image/png\r\n\r\n",
+	} {
+		m := newMail(t, id).with(sign(t, id, detachedFrom([]byte(header+data))))
+		m.signed = header + data
+		if s := only(t, m.text()); !s.ReferencesIntact() {
+			t.Errorf("%s: as sent: %+v", name, s.References)
+		}
+		m.signed = header + strings.Replace(data, "PNG\r\n", "PNG\n", 1)
+		if s := only(t, m.text()); s.ReferencesIntact() {
+			t.Errorf("%s: with another octet: intact", name)
+		}
+	}
+}
+
 // TestMailTricks: what programs read in different ways is refused, each time for its own reason.
 func TestMailTricks(t *testing.T) {
 	id := cmstest.NewSigner(t, "p256", "officer-1")

@@ -143,9 +143,13 @@ func (s *signer) writeReferences(w io.Writer) error {
 	return nil
 }
 
-// coverValue notes that the token covers the signature value and what is signed with it.
+// coverValue notes that the token covers the signature value and what is signed with it: nothing, where the value does
+// not verify. Whoever has an old value could put any certificate beside it.
 func (s *signer) coverValue(st *stamp) {
 	st.add(s.Value)
+	if !s.Intact {
+		return
+	}
 	if s.Signer != nil && s.Binding == signature.BindingMatches {
 		st.cover([][]byte{s.Signer})
 	}

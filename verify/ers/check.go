@@ -234,6 +234,9 @@ func (c *checker) find(o *datum, chain *chain, group *group) signature.Reference
 	case o.intact:
 		ref.Found, ref.Intact, ref.Full, ref.Scope = true, true, true, o.Scope
 		ref.Digest = signature.Digest{Algorithm: chain.hash.Name(), Value: o.sum}
+		if o.canonical && o.Digest != nil { // comments, say, are in the octets, and may be in no form of them
+			ref.Full, ref.Scope = false, "the canonical form of "+o.Name
+		}
 	case errors.Is(err, ErrAbsent):
 	case err != nil:
 		ref.Found, ref.Unchecked = true, err.Error()

@@ -143,12 +143,18 @@ func TestCanonical(t *testing.T) {
 		{"octets", newRecord(t, true).first(plain), plain, ""},
 		{"RFC 4998 knows none", newRecord(t, false).first(form), plain, "a.xml not found"},
 		{"another document", newRecord(t, true).first(form), []byte("<a b='2'/>"), "a.xml not found"},
+		{"other comments", newRecord(t, true).first(form), []byte("<!-- kwota 999 --><a b='1'/>"), ""},
 		{"no XML", newRecord(t, true).first(form), []byte("<a"), "a.xml not found"},
 		{"renewed", newRecord(t, true).first(form).rehash(algorithm.SHA512, form), plain, ""},
 		{"renewed by its octets", newRecord(t, true).first(form).rehash(algorithm.SHA512, plain), plain, "time-stamp 1: imprint"},
 	} {
-		if f := fault(open(c.record, c.content)); f != c.want {
+		record := open(c.record, c.content)
+		if f := fault(record); f != c.want {
 			t.Errorf("%s: %q, want %q", c.name, f, c.want)
+		}
+		whole := c.name == "octets"
+		if ref := record.References[0]; ref.Intact && (ref.Full != whole || strings.HasPrefix(ref.Scope, "the whole file") != whole) {
+			t.Errorf("%s: full %t, %q", c.name, ref.Full, ref.Scope)
 		}
 	}
 }

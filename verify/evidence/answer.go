@@ -43,6 +43,7 @@ type answer struct {
 	issuers  []*certificate.Certificate // of a caIssuers address
 	err      error
 
+	came  time.Time    // when it was fetched, or the source failed last
 	until time.Time    // it serves so long
 	due   atomic.Int64 // Unix time from which it is asked for again, if it was used
 	used  atomic.Bool  // since it came
@@ -126,8 +127,18 @@ func (a *answer) live(came time.Time) {
 		age = issuerAge
 	}
 	age = max(age, failureAge)
-	a.until = came.Add(age)
+	a.came, a.until = came, came.Add(age)
 	a.due.Store(came.Add(age*3/4 - rand.N(age/8)).Unix()) // spread, so that all caches do not ask at once
+}
+
+// serves reports whether the answer still stands for a certificate that began at the time: a list from before it says nothing of
+// it, and the source may have a newer one. One that had none when it was asked after that time is left alone for a while.
+func (a *answer) serves(began, now time.Time) bool {
+	if a.list == nil || !a.list.ThisUpdate.Before(began) {
+		return now.Before(a.until)
+	}
+	asked := !a.came.Before(began) || began.After(now)
+	return asked && now.Before(a.came.Add(failureAge))
 }
 
 // answer looks for what is known about the certificate, and about a delegate who said it: the judge asks for both.
@@ -160,7 +171,7 @@ func (g *Gatherer) about(ctx context.Context, q revocation.Question, at time.Tim
 	}
 	var heard []*answer
 	for _, s := range list {
-		a := g.ask(ctx, s)
+		a := g.ask(ctx, s, q.Certificate.NotBefore)
 		if a.err != nil {
 			found.Problems = append(found.Problems, fmt.Sprintf("%s %s: %v", s.kind, s.url, a.err))
 			continue
@@ -267,16 +278,16 @@ func (g *Gatherer) save(a *answer) error {
 	return nil
 }
 
-// ask returns the cached answer, or the kept one, or fetches it once for all who ask at the same time. It does not wait
-// longer than the context; the fetch goes on for the others.
-func (g *Gatherer) ask(ctx context.Context, s source) *answer {
+// ask returns the cached answer, or the kept one, or fetches it once for all who ask at the same time, about a certificate
+// that began at the time. It does not wait longer than the context; the fetch goes on for the others.
+func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
 	key := s.key()
-	if a, ok := g.answers.GetIfPresent(key); ok && g.cfg.Now().Before(a.until) {
+	if a, ok := g.answers.GetIfPresent(key); ok && a.serves(began, g.cfg.Now()) {
 		g.stats.cached.Add(1)
 		a.used.Store(true)
 		return a
 	}
-	flight := g.flights.DoChan(string(key[:]), func() (any, error) { return g.renew(context.WithoutCancel(ctx), s), nil })
+	flight := g.flights.DoChan(string(key[:]), func() (any, error) { return g.renew(context.WithoutCancel(ctx), s, began), nil })
 	select {
 	case r := <-flight:
 		return r.Val.(*answer)
@@ -286,7 +297,7 @@ func (g *Gatherer) ask(ctx context.Context, s source) *answer {
 }
 
 // renew fetches, and falls back on what is at hand when that fails. The result is cached either way.
-func (g *Gatherer) renew(ctx context.Context, s source) *answer {
+func (g *Gatherer) renew(ctx context.Context, s source, began time.Time) *answer {
 	now, key := g.cfg.Now(), s.key()
 	old, known := g.answers.GetIfPresent(key)
 	if !known || old.err != nil {
@@ -294,22 +305,23 @@ func (g *Gatherer) renew(ctx context.Context, s source) *answer {
 			old, known = kept, true
 		}
 	}
-	if known && old.err == nil && now.Before(old.until) && now.Unix() < old.due.Load() {
+	if known && old.err == nil && old.serves(began, now) && now.Unix() < old.due.Load() {
 		g.answers.Set(key, old) // from before the start
 		return old
 	}
 	a := g.fetch(ctx, s, now)
 	if a.err != nil && known && old.err == nil {
 		g.cfg.Logger.Info("a source did not answer again, its last answer goes on", "source", s.url, "error", a.err)
-		a = old.prolonged(now.Add(failureAge))
+		a = old.prolonged(now)
 	}
 	g.answers.Set(key, a)
 	return a
 }
 
-// prolonged is the same answer with another end.
-func (a *answer) prolonged(until time.Time) *answer {
-	p := &answer{source: a.source, der: a.der, response: a.response, list: a.list, issuers: a.issuers, until: maxTime(a.until, until)}
+// prolonged is the same answer when the source failed to give another.
+func (a *answer) prolonged(now time.Time) *answer {
+	until := now.Add(failureAge)
+	p := &answer{source: a.source, der: a.der, response: a.response, list: a.list, issuers: a.issuers, came: now, until: maxTime(a.until, until)}
 	p.due.Store(until.Unix())
 	p.saved.Store(a.saved.Load())
 	return p
@@ -320,7 +332,7 @@ func (g *Gatherer) fetch(ctx context.Context, s source, now time.Time) *answer {
 		if g.client != nil {
 			g.stats.failed.Add(1)
 		}
-		return &answer{source: s, err: err, until: now.Add(failureAge)}
+		return &answer{source: s, err: err, came: now, until: now.Add(failureAge)}
 	}
 	if g.client == nil {
 		return failed(errOffline)
@@ -376,7 +388,7 @@ func (g *Gatherer) refresh(ctx context.Context) {
 			continue
 		}
 		group.Go(func() error {
-			g.flights.Do(string(key[:]), func() (any, error) { return g.renew(ctx, a.source), nil })
+			g.flights.Do(string(key[:]), func() (any, error) { return g.renew(ctx, a.source, time.Time{}), nil })
 			return nil
 		})
 	}

@@ -205,6 +205,7 @@ func (r *round) question(ctx context.Context, chain []*certificate.Certificate, 
 	q := request.Question(ctx, chain, anchor, i)
 	anyAge := revocation.AnyAge
 	q.Freshness, q.WithoutNextUpdate, q.DelegateRevoked = &anyAge, revocation.AnyAge, nil
+	q.AfterIssuance = true // as it is judged
 	q.Trusted = func(*certificate.Certificate) error { return nil }
 	return q
 }

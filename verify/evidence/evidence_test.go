@@ -183,6 +183,20 @@ func TestEvidenceInTheDocument(t *testing.T) {
 	}
 }
 
+// TestAListInTheDocumentFromBeforeACertificate settles nothing: whoever sealed the document had an old one.
+func TestAListInTheDocumentFromBeforeACertificate(t *testing.T) {
+	w := newWorld(t)
+	old := w.list(w.ca)
+	w.pass(time.Minute)
+	young := w.mint(w.ca, "officer-2", func(c *x509.Certificate) {
+		c.NotBefore, c.CRLDistributionPoints = w.clock(), []string{w.url + "/crl"}
+	})
+	s := &signature.Signature{Signer: young.x.Raw, CRLs: [][]byte{old}}
+	f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), w.clock())
+	w.wantFound(f, 0, 1)
+	w.wantAsked("/crl", 1)
+}
+
 func TestADocumentHasItsTime(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
@@ -232,6 +246,43 @@ func TestTheLastAnswerGoesOnWhenTheSourceFails(t *testing.T) {
 	w.wantFound(w.gather(g, leaf), 1, 0)
 	w.wantFound(w.gather(g, leaf), 1, 0)
 	w.wantAsked("/ocsp", 2)
+}
+
+// TestAListFromBeforeACertificate: it says nothing of the certificate, so that the source is asked again, from memory and from
+// the keep, but not for each document.
+func TestAListFromBeforeACertificate(t *testing.T) {
+	w := newWorld(t)
+	young := func() *holder {
+		return w.mint(w.ca, "officer-2", func(c *x509.Certificate) {
+			c.NotBefore, c.CRLDistributionPoints = w.clock(), []string{w.url + "/crl"}
+		})
+	}
+	g, old := w.gatherer(nil), w.leaf("/crl")
+	w.wantFound(w.gather(g, old), 0, 1)
+	w.pass(failureAge / 2)
+	w.wantFound(w.gather(g, old), 0, 1)
+	w.wantAsked("/crl", 1)
+	found := w.gather(g, young())
+	w.wantFound(found, 0, 1)
+	w.wantAsked("/crl", 2)
+	if list, err := x509.ParseRevocationList(found.CRLs[0]); err != nil || !list.ThisUpdate.Equal(w.clock().Truncate(time.Second)) {
+		t.Errorf("an old list was found: %v", err)
+	}
+	w.pass(10 * time.Minute)
+	if found := w.gather(w.gatherer(nil), young()); len(found.Problems) > 0 {
+		t.Error(found.Problems)
+	}
+	w.wantAsked("/crl", 3)
+	stale := w.list(w.ca)
+	w.instead("/crl", func(out http.ResponseWriter, _ *http.Request) { w.write(out, stale) })
+	w.pass(10 * time.Minute)
+	for range 3 {
+		w.gather(g, young())
+	}
+	w.wantAsked("/crl", 4)
+	w.pass(failureAge)
+	w.gather(g, young())
+	w.wantAsked("/crl", 5)
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

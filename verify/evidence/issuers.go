@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"trustcore/internal/cms"
 	"trustcore/verify/certificate"
@@ -32,7 +33,7 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) [
 			continue
 		}
 		asked++
-		a := r.g.ask(ctx, source{kind: sourceIssuers, url: address})
+		a := r.g.ask(ctx, source{kind: sourceIssuers, url: address}, time.Time{})
 		if a.err != nil {
 			r.found.Problems = append(r.found.Problems, fmt.Sprintf("issuer %s: %v", address, a.err))
 			continue

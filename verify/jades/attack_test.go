@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -230,6 +231,7 @@ func TestDetached(t *testing.T) {
 	a, b := file("a.txt", "pismo"), file("b.txt", "załącznik")
 	hashes := `,"hashM":"S256","hashV":[` + sum(url64(a.Content)) + `,` + sum(url64(b.Content)) + `]`
 	both := `"a.txt","b.txt"`
+	unencoded := strings.Replace(sigD("ObjectIdByURI", both, ""), `["sigD"]`, `["sigD","b64"],"b64":false`, 1)
 	digest := signature.Detached{Name: "a.txt", Digests: map[string][]byte{"SHA-256": sha256Of("pismo")}}
 	byDigest := strings.Replace(sigD("ObjectIdByURIHash", `"a.txt"`, `,"hashM":"S256","hashV":[`+sum("pismo")+`]`), `["sigD"]`, `["sigD","b64"],"b64":false`, 1)
 	for _, r := range []row{
@@ -241,6 +243,12 @@ func TestDetached(t *testing.T) {
 		{name: "the file, unencoded", text: detachedPlain, files: []signature.Detached{a}, want: "passes"},
 		{name: "an empty file", text: url64([]byte(plain)) + ".." + value(t, id, plain, ""), files: []signature.Detached{file("x", "")}, want: "nothing signed"},
 		{name: "by URI", text: by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{b, a}, want: "passes"},
+		{name: "by URI, whole groups", text: by(url64([]byte("kwota 100 zł"+"dla Jana")), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{file("a.txt", "kwota 100"), file("b.txt", " złdla Jana")}, want: `constraint: where the file "a.txt" ends`},
+		{name: "by URI, an empty file before", text: by(url64(a.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{file("a.txt", ""), file("b.txt", "pismo")}, want: `constraint: where the file "a.txt" ends`},
+		{name: "by URI, unencoded", text: by("pismozałącznik", unencoded), files: []signature.Detached{file("a.txt", "pismozał"), file("b.txt", "ącznik")}, want: `constraint: where the file "a.txt" ends`},
+		{name: "by URI, two files of the name", text: by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{file("x/a.txt", "pismo"), file("y/a.txt", "inne"), b}, want: "not found: a.txt"},
+		{name: "by URI, one of the name and one of its last part", text: by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{file("y/a.txt", "inne"), a, b}, want: "passes"},
+		{name: "by hash, the same name twice", text: by("", sigD("ObjectIdByURIHash", both, hashes)), files: []signature.Detached{a, a, b}, want: "not found: a.txt"},
 		{name: "by URI, exchanged", text: by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{file("a.txt", "załącznik"), file("b.txt", "pismo")}, want: "changed: a.txt"},
 		{name: "by URI, one is missing", text: by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), files: []signature.Detached{a}, want: "not found: b.txt"},
 		{name: "by URI, escaped", text: by(url64(a.Content), sigD("ObjectIdByURI", `"https%3A//127.0.0.1/%61.txt"`, "")), files: []signature.Detached{b, a}, want: "passes"},
@@ -258,14 +266,39 @@ func TestDetached(t *testing.T) {
 		{name: "an unknown mechanism", text: by("", sigD("Nieznany", both, "")), files: []signature.Detached{a, b}, want: "unknown mechanism"},
 		{name: "no mechanism", text: by("", `"sigD":{"pars":["a.txt"]},"crit":["sigD"]`), files: []signature.Detached{a}, want: "unknown mechanism"},
 		{name: "no names", text: by("", sigD("ObjectIdByURIHash", "", `,"hashM":"S256","hashV":[]`)), files: []signature.Detached{a}, want: "without a list"},
+		{name: "a name and a number", text: by(url64(a.Content), sigD("ObjectIdByURI", `"a.txt",1`, "")), files: []signature.Detached{a}, want: "without a list"},
 		{name: "names that are numbers", text: by("", sigD("ObjectIdByURI", "1", "")), files: []signature.Detached{a}, want: "without a list"},
 		{name: "sigD is a text", text: by("", `"sigD":"a.txt","crit":["sigD"]`), files: []signature.Detached{a}, want: "without a list"},
 	} {
 		r.run(t)
 	}
-	s := only(t, by(url64(a.Content)+url64(b.Content), sigD("ObjectIdByURI", both, "")), a, b)
-	if s.References[0].Full || !strings.Contains(strings.Join(s.Notes, " "), "is not signed") {
-		t.Errorf("files that are joined: %+v, %q", s.References, s.Notes)
+	s := only(t, by("pismozałącznik", unencoded), a, b)
+	if s.References[0].Full || s.References[1].Full {
+		t.Errorf("files that are joined: %+v", s.References)
+	}
+}
+
+// TestFileBesideThePayload: a file that is given beside a payload must be that payload; else the verdict would be read as
+// one about the file.
+func TestFileBesideThePayload(t *testing.T) {
+	id := officer(t)
+	plain := head(id, `"b64":false`, `"crit":["b64"]`)
+	texts := map[string]string{"compact": compact(t, id, head(id)), "general": general(flat(t, id, head(id))), "unencoded": unencoded(t, id, plain, content)}
+	digests := func(text string) signature.Detached {
+		return signature.Detached{Name: "x", Digests: map[string][]byte{"SHA-256": sha256Of(text)}}
+	}
+	for name, text := range texts {
+		for _, files := range [][]signature.Detached{{file("x", content)}, {file("y", "inne"), file("x", content)}, {digests(content)}} {
+			doc, err := open(t, text, files...)
+			if err != nil || len(doc.Notes) != 1 || !strings.Contains(doc.Notes[0], "“x” that was given is the payload") {
+				t.Errorf("%s, the payload: %+v, %v", name, doc, err)
+			}
+		}
+		for _, f := range []signature.Detached{file("x", "inne"), file("x", ""), file("x", content+"\n"), file("x", url64([]byte(content))), digests("inne"), {Name: "x"}} {
+			if doc, err := open(t, text, f); !errors.Is(err, ErrOtherData) {
+				t.Errorf("%s, another file: %+v, %v", name, doc, err)
+			}
+		}
 	}
 }
 
@@ -301,6 +334,12 @@ func TestHTTPHeaders(t *testing.T) {
 		{name: "no body", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1 200 OK\r\nX-Nr: 7\r\n\r\n"), want: "passes"},
 		{name: "a folded field", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1 200 OK\r\nX-Nr: 7\r\n a: b\r\n\r\n"), want: "not found: HTTP message"},
 		{name: "a line feed in a field", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1 200 OK\r\nX-Nr: 7\nX: 8\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "another message in the first line", text: signed(`"(request-target)","x-nr"`, "(request-target): post /\nx-nr: 7"), files: with("POST / HTTP/1.1\nX-Nr:8\n\nkwota=999120\r\nX-Nr: 7\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "another message in the status", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1 200 OK\nX-Nr:8\n\nkwota=999120\r\nX-Nr: 7\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "a version that is none", text: signed(`"x-nr"`, "x-nr: 7"), files: with("POST / HTTP/kwota=999120\r\nX-Nr: 7\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "a NUL in a field", text: signed(`"x-nr"`, "x-nr: 7\x00"), files: with("HTTP/1.1 200 OK\r\nX-Nr: 7\x00\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "a name that is none", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1 200 OK\r\nX-Nr: 7\r\nHo\x0bst: 8\r\n\r\n"), want: "not found: HTTP message"},
+		{name: "no status", text: signed(`"x-nr"`, "x-nr: 7"), files: with("HTTP/1.1\r\nX-Nr: 7\r\n\r\n"), want: "not found: HTTP message"},
 		{name: "no message", text: all, files: with("pismo"), want: "not found: HTTP message"},
 	} {
 		r.run(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"trustcore/verify/algorithm"
@@ -102,6 +103,14 @@ func (m *httpMessage) line(name string) (string, bool) {
 	return name + ": " + strings.Join(values, ", "), ok
 }
 
+// The first line and the fields of a message (RFC 9112, 3 and 4; RFC 9110, 5.5 and 5.6.2). What else stands there is
+// read in different ways.
+var (
+	requestLine = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/[0-9](?:\\.[0-9])?$")
+	statusLine  = regexp.MustCompile(`^HTTP/[0-9](?:\.[0-9])? [0-9]{3}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?$`)
+	fieldLine   = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\\x00-\\x08\\x0a-\\x1f\\x7f]*)$")
+)
+
 // readHTTP reads a message, nil where it is none. Folded header fields are obsolete and none (RFC 9112, 5.2).
 func readHTTP(data []byte) *httpMessage {
 	head, body, ok := bytes.Cut(data, []byte("\r\n\r\n"))
@@ -114,20 +123,18 @@ func readHTTP(data []byte) *httpMessage {
 	}
 	lines := strings.Split(string(head), end)
 	m := &httpMessage{fields: map[string][]string{}, body: body}
-	first := strings.Split(lines[0], " ")
-	switch {
-	case len(first) == 3 && strings.HasPrefix(first[2], "HTTP/"):
-		m.target = strings.ToLower(first[0]) + " " + first[1]
-	case !strings.HasPrefix(lines[0], "HTTP/"):
+	if first := requestLine.FindStringSubmatch(lines[0]); first != nil {
+		m.target = strings.ToLower(first[1]) + " " + first[2]
+	} else if !statusLine.MatchString(lines[0]) {
 		return nil
 	}
 	for _, line := range lines[1:] {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
+		parts := fieldLine.FindStringSubmatch(line)
+		if parts == nil {
 			return nil
 		}
-		name = strings.ToLower(name)
-		m.fields[name] = append(m.fields[name], strings.Trim(value, " \t"))
+		name := strings.ToLower(parts[1])
+		m.fields[name] = append(m.fields[name], strings.Trim(parts[2], " \t"))
 	}
 	return m
 }

@@ -36,15 +36,23 @@ func Looks(head []byte) bool {
 
 // Open reads the signatures of a document. What a detached signature covers is looked for among detached. An error
 // means that the document cannot be read at all: it is no JSON, readers could differ about it, or it costs more than
-// the budget. Whatever is wrong with one signature stands in its facts.
+// the budget; or a file was given that is not the payload that the document carries (ErrOtherData). Whatever is wrong
+// with one signature stands in its facts.
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	d, err := jws.Read(b, data)
 	if err != nil {
 		return nil, fmt.Errorf("jades: %w", err)
 	}
+	note, err := givenTwice(b, d, detached)
+	if err != nil {
+		return nil, err
+	}
 	r := &reader{budget: b, files: detached, ids: map[string]bool{}}
 	for _, s := range d.Signatures {
 		r.read(d, s, nil)
+	}
+	if note != "" {
+		r.out.Notes = append(r.out.Notes, note)
 	}
 	if r.left > 0 {
 		r.out.Unchecked = fmt.Sprintf("%d signatures beyond the limit of %d, or of %d within each other",

@@ -20,11 +20,11 @@ func (s *signed) level() string {
 	}
 	s.facts.Format = signature.JAdES
 	switch {
-	case !s.has("sigTst") || !s.stampedInTime():
+	case !s.stamped(signature.SignatureTimestamp) || !s.stampedInTime():
 		return "B-B"
 	case s.has("xRefs", "axRefs", "rRefs", "arRefs", "sigRTst", "rfsTst") || !s.hasRevocation():
 		return "B-T"
-	case !s.has("arcTst"):
+	case !s.stamped(signature.ArchiveTimestamp):
 		return "B-LT"
 	}
 	return "B-LTA"
@@ -63,6 +63,11 @@ func (s *signed) policyStores() bool {
 // has tells whether one of the properties is there.
 func (s *signed) has(names ...string) bool {
 	return slices.ContainsFunc(s.unsigned, func(it item) bool { return slices.Contains(names, it.name) })
+}
+
+// stamped tells whether a token of the kind is there that can be read.
+func (s *signed) stamped(kind signature.TimestampType) bool {
+	return slices.ContainsFunc(s.stamps, func(t stamped) bool { return t.fact.Type == kind && !t.fact.Time.IsZero() })
 }
 
 // stampedInTime tells whether each sigTst holds one token, made before the signer's certificate ended (requirements c

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"trustcore/internal/budget"
@@ -29,6 +30,7 @@ type payload struct {
 	signed    []piece // as the signing input has them, one after the other
 	stamped   []piece // as time-stamps on the data have them
 	found     bool    // all that the signing input needs is there
+	movable   bool    // where one of the files ends is not signed
 	unchecked string  // why there is nothing to hold against the value though the data may be there, or ""
 	// input are the references of which the value itself speaks, digested those that a digest in the header speaks of.
 	input, digested []signature.Reference
@@ -163,25 +165,30 @@ func textsOf(v *jws.Value) ([]string, bool) {
 // readObjects joins the data objects to the payload (TS 119 182-1, 5.2.8.3).
 func (s *signed) readObjects(names []string) {
 	s.payload.found = true
-	for _, name := range names {
+	for i, name := range names {
 		ref := s.object(name)
 		if f := s.file(name, len(names)); f != nil {
 			ref.Found, ref.Full, ref.Empty = true, true, len(f.Content) == 0
-			s.payload.signed = append(s.payload.signed, piece{f.Content, !s.jws.Unencoded()})
+			p := piece{f.Content, !s.jws.Unencoded()}
+			s.payload.signed = append(s.payload.signed, p)
 			s.needsContent(f)
+			if i+1 < len(names) && p.movable() {
+				s.payload.movable = true
+				s.stray("where the file %q ends and the next one begins (TS 119 182-1, 5.2.8.3)", name)
+			}
 		}
 		s.payload.found = s.payload.found && ref.Found
 		s.payload.input = append(s.payload.input, ref)
 	}
 	s.payload.stamped = s.payload.signed
-	if len(names) == 1 {
-		return
-	}
-	s.note("where one file ends and the next begins is not signed (TS 119 182-1, 5.2.8.3)")
 	for i := range s.payload.input {
-		s.payload.input[i].Full = false
+		s.payload.input[i].Full = s.payload.input[i].Full && !s.payload.movable
 	}
 }
+
+// movable tells whether octets can go over from this piece to the one behind it, or back, and nothing else changes. An
+// encoding that does not end with a whole group of three octets shows its end: cut elsewhere, what follows is rubble.
+func (p piece) movable() bool { return !p.encode || len(p.octets)%3 == 0 }
 
 // object is the reference to a data object, not found yet.
 func (s *signed) object(name string) signature.Reference {
@@ -245,7 +252,8 @@ func (s *signed) compareFile(ref *signature.Reference, f *signature.Detached, h 
 	}
 }
 
-// file finds the file that a name of sigD means: by name, by base name, or the only file where there is but one name.
+// file finds the file that a name of sigD means: by name, by base name, or the only file where there is but one name. A
+// name that two files have means neither: the report could be read as one about the other.
 func (s *signed) file(name string, names int) *signature.Detached {
 	spellings := []string{name}
 	if decoded, err := url.PathUnescape(name); err == nil && decoded != name {
@@ -253,22 +261,37 @@ func (s *signed) file(name string, names int) *signature.Detached {
 	}
 	for _, base := range [...]bool{false, true} {
 		for _, spelling := range spellings {
-			spelling = strings.TrimPrefix(spelling, "./")
-			for i := range s.files {
-				own := s.files[i].Name
-				if base {
-					own, spelling = path.Base(own), path.Base(spelling)
-				}
-				if own == spelling {
-					return &s.files[i]
-				}
+			if found := s.called(strings.TrimPrefix(spelling, "./"), base); len(found) > 0 {
+				return alone(found)
 			}
 		}
 	}
-	if names == 1 && len(s.files) == 1 {
-		return &s.files[0]
+	if names == 1 {
+		return alone(s.all())
 	}
 	return nil
+}
+
+// called are the files of a name, or of its last part.
+func (s *signed) called(name string, base bool) []*signature.Detached {
+	return slices.DeleteFunc(s.all(), func(f *signature.Detached) bool {
+		return f.Name != name && (!base || path.Base(f.Name) != path.Base(name))
+	})
+}
+
+func (s *signed) all() []*signature.Detached {
+	list := make([]*signature.Detached, len(s.files))
+	for i := range s.files {
+		list[i] = &s.files[i]
+	}
+	return list
+}
+
+func alone(list []*signature.Detached) *signature.Detached {
+	if len(list) != 1 {
+		return nil
+	}
+	return list[0]
 }
 
 // references tells of everything that the signature covers. What stands in the signing input is intact where the value

@@ -126,10 +126,11 @@ func (in *imprint) data() error {
 	return in.writePieces(in.w, in.payload.stamped)
 }
 
-// value writes the signature value as it stands there (5.3.4): from then on the signature is proved to have existed.
+// value writes the signature value as it stands there (5.3.4): from then on the signature is proved to have existed, and
+// what is signed with it, where it verifies. Whoever has an old value could put any certificate beside it.
 func (in *imprint) value() error {
 	in.covers = append(in.covers, in.facts.Value)
-	if in.facts.Signer != nil && in.facts.Binding == signature.BindingMatches {
+	if in.facts.Signer != nil && in.facts.Intact && in.facts.Binding == signature.BindingMatches {
 		in.covers = append(in.covers, sha256.Sum256(in.facts.Signer)) // named within what was signed
 	}
 	return in.octets(in.jws.Text)

@@ -109,6 +109,8 @@ func TestLevels(t *testing.T) {
 		}, "B-B", "signature_timestamp right, signature_timestamp right"},
 		{"LT", func(s *stamper) *stamper { return s.sigTst().add(rVals(crl)) }, "B-LT", "signature_timestamp right"},
 		{"no time-stamp", func(s *stamper) *stamper { return s.add(rVals(crl)) }, "B-B", ""},
+		{"a time-stamp that cannot be read", func(s *stamper) *stamper { return s.add(stampOf("sigTst", []byte{0x30, 0})).add(rVals(crl)) }, "B-B", "signature_timestamp nothing broken"},
+		{"an archive time-stamp that cannot be read", func(s *stamper) *stamper { return s.sigTst().add(rVals(crl)).add(stampOf("arcTst", []byte{0x30, 0})) }, "B-LT", "signature_timestamp right, archive_timestamp nothing broken"},
 		{"certificates alone", func(s *stamper) *stamper { return s.sigTst().add(xVals(s.tsu.Cert.Raw)) }, "B-T", "signature_timestamp right"},
 		{"LTA", archive, "B-LTA", "signature_timestamp right, archive_timestamp right"},
 		{"LTA twice", func(s *stamper) *stamper { return archive(s).add(`{"tstVD":{"xVals":[],"rVals":{}}}`).arcTst() }, "B-LTA",
@@ -157,7 +159,7 @@ func TestLevels(t *testing.T) {
 		}, "B-T", "signature_timestamp right, validation_data_refsonly_timestamp right, validation_data_timestamp right"},
 		{"references that are not there", func(s *stamper) *stamper { return s.sigTst().add(stampOf("rfsTst", s.stamp(""))) }, "B-T",
 			"signature_timestamp right, validation_data_refsonly_timestamp nothing"},
-		{"no token", func(s *stamper) *stamper { return s.add(`{"sigTst":{"tstTokens":[{"val":"AAAA"}]}}`) }, "B-T", "signature_timestamp nothing broken"},
+		{"no token", func(s *stamper) *stamper { return s.add(`{"sigTst":{"tstTokens":[{"val":"AAAA"}]}}`) }, "B-B", "signature_timestamp nothing broken"},
 		{"a kind that is not known", func(s *stamper) *stamper {
 			return s.add(strings.Replace(stampOf("sigTst", s.stamp(valueOf(s.text))), `{"val"`, `{"type":"urn:x","val"`, 1))
 		}, "B-T", "signature_timestamp right broken"},
@@ -222,6 +224,18 @@ func TestCovers(t *testing.T) {
 	wrong.add(stampOf("sigTst", wrong.stamp("AAAA")))
 	if ts := wrong.open().Timestamps[0]; len(ts.Covers) > 0 || ts.CoversSignature {
 		t.Error("a time-stamp of something else proves something")
+	}
+	// An old value, and a header of today that names a certificate of today.
+	borrowed, new := newStamper(t), officer(t)
+	borrowed.text = strings.Replace(borrowed.text, url64([]byte(borrowed.header)), url64([]byte(head(new))), 1)
+	ts := borrowed.sigTst().open().Timestamps[0]
+	if !ts.Imprint || slices.Contains(ts.Covers, sum(new.Cert.Raw)) {
+		t.Error("a value that does not verify proves the age of a certificate")
+	}
+	denied, header := newStamper(t), head(new, `"x5t":"AAAA"`)
+	denied.text = flat(t, new, header)
+	if s := denied.sigTst().open(); !s.Intact || !s.Timestamps[0].Imprint || slices.Contains(s.Timestamps[0].Covers, sum(new.Cert.Raw)) {
+		t.Error("a header that denies a certificate proves its age")
 	}
 }
 

@@ -30,7 +30,7 @@ func (v *validator) identify(s *signature.Signature) (*certificate.Certificate, 
 // context initializes the validation context (5.2.4): policies of signers are read and not processed.
 func (v *validator) context() {
 	v.block(trace.ValidationContext, time.Time{}, func() Conclusion {
-		v.steps.add(trace.Constraint{Name: string(policy.AcceptablePolicies), Context: policy.Signature.String(), Status: trace.Ignored})
+		v.steps.add(trace.Constraint{Name: string(policy.PolicyAvailable), Context: policy.Signature.String(), Status: trace.Ignored})
 		return passed()
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/judge"
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 )
 
@@ -53,11 +54,11 @@ func TestHindsight(t *testing.T) {
 		{name: "from after it", answer: good(at.Add(hour), at.Add(2*hour))},
 		{name: "from before it, still serving", answer: good(at.Add(-hour), at.Add(hour))},
 		{name: "run out before it", answer: old, want: path.RevocationUnknown, code: revocation.Stale},
-		{name: "run out before it, told", answer: old, by: judge.Hindsight{Freshness: judge.Inform}},
-		{name: "run out before it, not asked", answer: old, by: judge.Hindsight{Freshness: judge.Ignore}},
-		{name: "from before the certificate, not asked", answer: good(now.AddDate(-1, 0, -1), never), by: judge.Hindsight{Freshness: judge.Ignore},
+		{name: "run out before it, told", answer: old, by: judge.Hindsight{Freshness: policy.Inform}},
+		{name: "run out before it, not asked", answer: old, by: judge.Hindsight{Freshness: policy.Ignore}},
+		{name: "from before the certificate, not asked", answer: good(now.AddDate(-1, 0, -1), never), by: judge.Hindsight{Freshness: policy.Ignore},
 			want: path.RevocationUnknown, code: revocation.BeforeIssuance},
-		{name: "from after what is known", answer: good(now.Add(hour), now.Add(2*hour)), by: judge.Hindsight{Freshness: judge.Ignore},
+		{name: "from after what is known", answer: good(now.Add(hour), now.Add(2*hour)), by: judge.Hindsight{Freshness: policy.Ignore},
 			want: path.RevocationUnknown, code: revocation.NotYetValid},
 		{name: "without nextUpdate, of a day before", answer: good(at.Add(-24*hour), never)},
 		{name: "without nextUpdate, of more", answer: good(at.Add(-24*hour-time.Second), never), want: path.RevocationUnknown, code: revocation.NoNextUpdate},
@@ -66,7 +67,7 @@ func TestHindsight(t *testing.T) {
 		{name: "without nextUpdate, and no more", answer: good(at.Add(-hour-time.Second), never), by: judge.Hindsight{WithoutNextUpdate: hour},
 			want: path.RevocationUnknown, code: revocation.NoNextUpdate},
 		{name: "revoked before it", answer: revoked(at), want: path.Revoked},
-		{name: "revoked before it, freshness not asked", answer: revoked(at), by: judge.Hindsight{Freshness: judge.Ignore}, want: path.Revoked},
+		{name: "revoked before it, freshness not asked", answer: revoked(at), by: judge.Hindsight{Freshness: policy.Ignore}, want: path.Revoked},
 		{name: "revoked after it", answer: revoked(at.Add(time.Second))},
 		{name: "revoked after it, in a weak answer", answer: revoked(at.Add(time.Second)), weak: true, want: path.WeakEvidence, code: revocation.WeakAlgorithm},
 		{name: "revoked before it, in a weak answer", answer: revoked(at), weak: true, want: path.Revoked},
@@ -98,7 +99,7 @@ func TestHindsight(t *testing.T) {
 			if got := r.Reason().Code; got != test.want {
 				t.Errorf("%v, want %v", r.Reasons, test.want)
 			}
-			if got := r.Revocation[0]; got.Code != test.code && test.code != "" || (len(got.Notes) > 0) != (test.by.Freshness == judge.Inform) {
+			if got := r.Revocation[0]; got.Code != test.code && test.code != "" || (len(got.Notes) > 0) != (test.by.Freshness == policy.Inform) {
 				t.Errorf("%s %q %s %q", got.Status, got.Code, got.Detail, got.Notes)
 			}
 		})

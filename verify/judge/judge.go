@@ -77,6 +77,7 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache), steps: steps,
 		out: &Document{Steps: steps, Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	v.proofs(doc)
+	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
 		v.out.Signatures = append(v.out.Signatures, v.signature(s))
 	}
@@ -97,6 +98,9 @@ type validator struct {
 	parsed    *parsed
 	out       *Document
 	steps     *Steps // nil records nothing
+
+	copies        map[place]int   // of signatures
+	countersigned map[string]bool // by ID
 }
 
 // signature validates one signature (5.3, 5.5, 5.6.3). The proofs of existence were judged before.
@@ -105,10 +109,13 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 	r := &Signature{Facts: s, BestSignatureTime: v.existence.earliest(s.Value), Level: s.Level}
 	r.Notes = v.told(s, r.BestSignatureTime)
 	signer, c := v.identify(s)
+	r.Signer = signer
+	form, demanded := v.constraints(r)
+	c = c.then(func() Conclusion { return form })
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
 		who := subject{signer, carriedBy(s), contextOf(s)}
-		r.Signer, r.Chain = signer, v.certificateValidation(who, r.BestSignatureTime)
+		r.Chain = v.certificateValidation(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
 		why := notForDocuments(signer)
@@ -119,7 +126,8 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 		r.Level = v.level(s, r)
 		v.qualify(r)
 	}
-	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return v.order(s) })
+	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return demanded })
+	c = c.then(func() Conclusion { return v.order(s) })
 	if err := v.budget.Err(); err != nil && c.Indication != TotalFailed {
 		c = v.block(trace.WithTime, v.at, func() Conclusion {
 			return v.check(contextOf(s), trace.CheckedToItsEnd, indeterminate(Generic, "%v", err))

@@ -31,7 +31,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{ca: mint.Root(t, "CA"), policy: strictBut(t)}
+	return newWorldUnder(t, mint.Root(t, "CA"))
+}
+
+// newWorldUnder is newWorld with another authority.
+func newWorldUnder(t *testing.T, ca mint.Party) *world {
+	t.Helper()
+	w := &world{ca: ca, policy: strictBut(t)}
 	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: mint.Day.AddDate(0, -6, 0), To: mint.Day.AddDate(0, 6, 0)})
 	w.tsu = mint.Root(t, "unused").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true, From: mint.Day.AddDate(-10, 0, 0), To: mint.Day.AddDate(10, 0, 0)})
 	since := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0), Additional: []string{mint.ForSignatures}}}
@@ -69,11 +75,17 @@ func strictBut(t *testing.T, replacements ...string) *policy.Policy {
 // signed is a letter of the officer with a signature time-stamp of each of the times.
 func (w *world) signed(t *testing.T, stamps ...time.Time) *signature.Document {
 	t.Helper()
-	x := mint.XML{Signer: w.officer, At: mint.Day}
+	var list []mint.Stamp
 	for _, at := range stamps {
-		x.Stamps = append(x.Stamps, mint.Stamp{By: w.tsu, At: at})
+		list = append(list, mint.Stamp{By: w.tsu, At: at})
 	}
-	document := x.Sign(t, letter)
+	return w.stamped(t, list...)
+}
+
+// stamped is a letter of the officer with the signature time-stamps.
+func (w *world) stamped(t *testing.T, stamps ...mint.Stamp) *signature.Document {
+	t.Helper()
+	document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: stamps}.Sign(t, letter)
 	doc, err := xades.Open(budget.New(t.Context(), len(document)), document, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -142,31 +154,56 @@ func TestWithTime(t *testing.T) {
 }
 
 // TestSignersOfEvidence: whoever has a key that has run out may sign a list of before, so that a list counts only where
-// something proves that it is older.
+// something proves that it is older, the issuing key's own too. An anchor counts as long as its list says so.
 func TestSignersOfEvidence(t *testing.T) {
-	w := newWorld(t)
 	month := func(n int) time.Time { return mint.Day.AddDate(0, n, 0) }
-	other := w.ca.Issue(t, mint.Request{Subject: w.ca.Cert.Subject, CA: true, From: month(-12), To: month(3)}) // the authority's key for lists
-	crl := other.CRL(t, month(1), nil)
+	short := func(from mint.Party) mint.Party {
+		return from.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "CA that ends"}, CA: true, From: month(-12), To: month(3)})
+	}
+	own := func(w *world) (issuer, signer mint.Party) {
+		return w.ca, w.ca.Issue(t, mint.Request{Subject: w.ca.Cert.Subject, CA: true, From: month(-12), To: month(3)})
+	}
+	below := func(w *world) (issuer, signer mint.Party) {
+		ca := short(w.ca)
+		return ca, ca
+	}
+	anchor := func(w *world) (issuer, signer mint.Party) { return w.ca, w.ca }
+	const runOut = "INDETERMINATE REVOCATION_OUT_OF_BOUNDS_NO_POE"
 	for _, c := range []struct {
-		name   string
-		at     time.Time
-		proven bool
-		want   string
+		name    string
+		root    mint.Party
+		parties func(*world) (issuer, signer mint.Party) // the officer's issuer, and who signs the list
+		at      time.Time
+		proven  bool
+		want    string
 	}{
-		{"while the signer is valid", month(2), false, "TOTAL-PASSED"},
-		{"after the signer's end", month(5), false, "INDETERMINATE REVOCATION_OUT_OF_BOUNDS_NO_POE"},
-		{"proven before the signer's end", month(5), true, "TOTAL-PASSED"},
+		{"another key, valid", mint.Root(t, "CA"), own, month(2), false, "TOTAL-PASSED"},
+		{"another key, run out", mint.Root(t, "CA"), own, month(5), false, runOut},
+		{"another key, proven before its end", mint.Root(t, "CA"), own, month(5), true, "TOTAL-PASSED"},
+		{"the issuing key, valid", mint.Root(t, "CA"), below, month(2), false, "TOTAL-PASSED"},
+		{"the issuing key, run out", mint.Root(t, "CA"), below, month(5), false, runOut},
+		{"the issuing key, proven before its end", mint.Root(t, "CA"), below, month(5), true, "TOTAL-PASSED"},
+		{"the issuing key of an anchor, run out", short(mint.Root(t, "Root")), anchor, month(5), false, "TOTAL-PASSED"},
 	} {
-		doc := w.signed(t, mint.Day, month(1).AddDate(0, 0, 1))
-		s := doc.Signatures[0]
-		s.Certificates = append(s.Certificates, other.Cert.Raw)
-		archive := s.Timestamps[1]
-		archive.Type, archive.Covers = signature.ArchiveTimestamp, nil
-		if c.proven {
-			archive.Covers = [][32]byte{sha256.Sum256(crl)}
-		}
-		t.Run(c.name, func(t *testing.T) { wants(t, w.judge(t, doc, c.at, crl).Signatures[0].Conclusion, c.want) })
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorldUnder(t, c.root)
+			issuer, signer := c.parties(w)
+			w.officer = issuer.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: month(-6), To: month(6)})
+			crl := signer.CRL(t, month(1), nil)
+			doc := w.signed(t, mint.Day, month(1).AddDate(0, 0, 1))
+			s := doc.Signatures[0]
+			s.Certificates = append(s.Certificates, signer.Cert.Raw, issuer.Cert.Raw)
+			archive := s.Timestamps[1]
+			archive.Type, archive.Covers = signature.ArchiveTimestamp, nil
+			if c.proven {
+				archive.Covers = [][32]byte{sha256.Sum256(crl)}
+			}
+			crls := [][]byte{crl}
+			if issuer != w.ca {
+				crls = append(crls, w.ca.CRL(t, month(2), nil)) // about the issuer
+			}
+			wants(t, w.judge(t, doc, c.at, crls...).Signatures[0].Conclusion, c.want)
+		})
 	}
 }
 
@@ -258,33 +295,6 @@ func TestReferencesInOrder(t *testing.T) {
 	wants(t, w.judge(t, doc, at, crl).Signatures[0].Conclusion, "INDETERMINATE SIGNED_DATA_NOT_FOUND")
 	doc.Signatures[0].References[1] = signature.Reference{Type: "data", Name: "b", Found: true, Intact: true}
 	wants(t, w.judge(t, doc, at, crl).Signatures[0].Conclusion, "TOTAL-FAILED HASH_FAILURE")
-}
-
-// TestLevels: what keeps a signature from the level that it has the form of.
-func TestLevels(t *testing.T) {
-	w := newWorld(t)
-	day := mint.Day
-	for _, c := range []struct {
-		name, level, want string
-		stamp             time.Time
-		edit              func(*signature.Signature)
-	}{
-		{"whole", "B-LT", "B-LT", day, func(*signature.Signature) {}},
-		{"whole, archived", "B-LTA", "B-LTA", day, func(*signature.Signature) {}},
-		{"no evidence", "B-LTA", "B-T", day, func(s *signature.Signature) { s.CRLs = nil }},
-		{"stamped after the certificate", "B-LT", "B-B", day.AddDate(0, 7, 0), func(*signature.Signature) {}},
-		{"the same in a PDF", "B-LT", "B-LT", day.AddDate(0, 7, 0), func(s *signature.Signature) { s.Format = signature.PAdES }},
-		{"stamped by a stranger", "B-LT", "B-T", day, func(s *signature.Signature) { s.Timestamps[0].Signer = nil }},
-		{"stamp about other data", "B-LT", "B-LT", day, func(s *signature.Signature) { s.Timestamps[0].Imprint = false }},
-	} {
-		doc := w.signed(t, c.stamp)
-		s := doc.Signatures[0]
-		s.Level, s.CRLs = c.level, [][]byte{w.ca.CRL(t, day, nil)}
-		c.edit(s)
-		if got := w.judge(t, doc, day.AddDate(1, 0, 0)).Signatures[0].Level; got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
-	}
 }
 
 // TestEvidenceRecords: a record is worth what its form, what it is about and each of its time-stamps are worth; then it

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"trustcore/verify/signature"
@@ -13,15 +14,32 @@ func (v *validator) level(s *signature.Signature, r *Signature) string {
 	if outOfTime(s, r.Signer.NotAfter) {
 		level = withoutTime(level)
 	}
-	if !r.Chain.Covered {
-		return withoutEvidence(level)
-	}
-	for _, t := range s.Timestamps {
-		if j := v.out.Timestamps[t]; t.Type == signature.SignatureTimestamp && !j.covered {
-			return withoutEvidence(level)
-		}
+	if !r.Chain.Covered || !v.stampsCovered(s) {
+		return withoutEvidence(level, s)
 	}
 	return level
+}
+
+// stampsCovered reports whether the document has evidence for the units of all time-stamps but the last archive
+// time-stamp, whose evidence comes with the next one.
+func (v *validator) stampsCovered(s *signature.Signature) bool {
+	last := -1
+	for i, t := range s.Timestamps {
+		if archives[t.Type] && (last < 0 || !t.Time.Before(s.Timestamps[last].Time)) {
+			last = i
+		}
+	}
+	for i, t := range s.Timestamps {
+		if i != last && !v.out.Timestamps[t].covered {
+			return false
+		}
+	}
+	return true
+}
+
+// archives are the types of time-stamps over what came before, evidence included.
+var archives = map[signature.TimestampType]bool{
+	signature.ArchiveTimestamp: true, signature.DocumentTimestamp: true, signature.ContainerTimestamp: true,
 }
 
 // outOfTime reports whether all signature time-stamps are from after the end of the signer's certificate (EN 319 132-1 6.3,
@@ -48,15 +66,25 @@ func withoutTime(level string) string {
 	return level
 }
 
-// withoutEvidence is the level that is left where the evidence does not reach up to the anchor.
-func withoutEvidence(level string) string {
+// withoutEvidence is the level that is left where the evidence does not reach up to the anchor: the time-stamp, and
+// above it references to evidence that have a time-stamp of their own.
+func withoutEvidence(level string, s *signature.Signature) string {
+	referring := slices.ContainsFunc(s.Timestamps, func(t *signature.Timestamp) bool {
+		return t.Type == signature.SigAndRefs || t.Type == signature.RefsOnlyTimestamp
+	})
 	switch level {
-	case "B-LT", "B-LTA":
+	case "A", "ERS", "XL":
+		if referring {
+			return "X"
+		}
+	}
+	switch level {
+	case "B-LT", "B-LTA", "ERS":
 		return "B-T"
-	case "LT", "LTA":
+	case "LT", "LTA", "A":
 		return "T"
 	case "XL":
-		return "X"
+		return "C"
 	}
 	return level
 }

@@ -8,25 +8,9 @@ import (
 	"trustcore/verify/signature"
 )
 
-// Level says what follows for evidence that is not fresh. The zero value refuses.
-type Level uint8
-
-// The levels.
-const (
-	Fail   Level = iota // not passed
-	Inform              // passed, and told
-	Ignore              // not asked
-)
-
 // freshness is what the policy asks of the evidence about the certificates of what is signed.
-func (v *validator) freshness(c policy.Context) Level {
-	switch v.policy.Level(asked(c).Signer(), policy.RevocationFreshnessNextUpdate) {
-	case policy.Fail:
-		return Fail
-	case policy.Ignore:
-		return Ignore
-	}
-	return Inform
+func (v *validator) freshness(c policy.Context) policy.Level {
+	return v.policy.Level(asked(c).Signer(), policy.RevocationFreshnessNextUpdate)
 }
 
 // asked is the context whose freshness counts: that of a signature for counter-signatures too.

@@ -15,7 +15,7 @@ type Hindsight struct {
 	Known time.Time // until which evidence counts
 	// Freshness is what follows for evidence that had run out before At: by its nextUpdate, else after WithoutNextUpdate,
 	// whose 0 is a day.
-	Freshness         Level
+	Freshness         policy.Level
 	WithoutNextUpdate time.Duration
 }
 
@@ -36,7 +36,7 @@ func (h Hindsight) Check(q revocation.Question, responses []*revocation.Response
 		if why := q.Refuses(found.Uses); why != "" { // what revokes counts however it is signed, what clears does not
 			found.Status, found.Code, found.Detail = revocation.Invalid, revocation.WeakAlgorithm, why
 		}
-	case good && h.Freshness != Ignore && found.ThisUpdate.Before(h.At):
+	case good && h.Freshness > policy.Ignore && found.ThisUpdate.Before(h.At):
 		h.age(&found)
 	}
 	return found
@@ -57,7 +57,7 @@ func (h Hindsight) age(found *revocation.Result) {
 		return
 	}
 	detail := "it is of " + found.ThisUpdate.Format(time.RFC3339)
-	if h.Freshness == Inform {
+	if h.Freshness < policy.Fail {
 		found.Notes = append(found.Notes, "revocation information: "+string(code)+": "+detail)
 		return
 	}
@@ -66,7 +66,7 @@ func (h Hindsight) age(found *revocation.Result) {
 
 // revocationRule judges by the newest evidence known at the validation time, read for a time: of proof of existence, or
 // of validation.
-func (v *validator) revocationRule(d *validationData, at time.Time, freshness Level) *path.RevocationRule {
+func (v *validator) revocationRule(d *validationData, at time.Time, freshness policy.Level) *path.RevocationRule {
 	return &path.RevocationRule{
 		Evidence:       func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return d.responses, d.crls },
 		Check:          Hindsight{At: at, Known: v.at, Freshness: freshness}.Check,

@@ -58,7 +58,7 @@ func (v *validator) path(b *trace.Block, c policy.Context, chain *Chain) {
 	}
 	v.check(c, policy.ProspectiveCertificateChain, passed())
 	for i := range r.Chain {
-		b.Blocks = append(b.Blocks, v.certificate(c, chain, i))
+		b.Blocks = append(b.Blocks, v.certificate(b, c, chain, i))
 	}
 	if a := r.Anchor.Certificate; a != nil && (len(r.Chain) == 0 || r.Chain[len(r.Chain)-1].Fingerprint != a.Fingerprint) {
 		b.Blocks = append(b.Blocks, v.anchor(c, chain, a))
@@ -66,7 +66,7 @@ func (v *validator) path(b *trace.Block, c policy.Context, chain *Chain) {
 }
 
 // certificate is the block of the i-th certificate of a path.
-func (v *validator) certificate(c policy.Context, chain *Chain, i int) trace.Block {
+func (v *validator) certificate(b *trace.Block, c policy.Context, chain *Chain, i int) trace.Block {
 	cert, r := chain.Path.Chain[i], &chain.Path
 	s := &sub{validator: v, context: c.CA(), block: v.steps.about(trace.SubCertificateValidation, cert)}
 	if i == 0 {
@@ -88,6 +88,9 @@ func (v *validator) certificate(c policy.Context, chain *Chain, i int) trace.Blo
 			s.not(name, chain.Reasons[0])
 		}
 	}
+	if held := s.heldAgainst(b); conclusion.passed() && !held.passed() {
+		conclusion = held
+	}
 	if !s.block.Anchor {
 		s.holding(cert, i, chain)
 		s.revocation(cert, chain, i)
@@ -95,6 +98,30 @@ func (v *validator) certificate(c policy.Context, chain *Chain, i int) trace.Blo
 	s.block.Conclusion = told(conclusion)
 	explained(&s.block)
 	return s.block
+}
+
+// heldAgainst takes over the constraints of policies that the path held the certificate against.
+func (s *sub) heldAgainst(b *trace.Block) Conclusion {
+	var rest []trace.Constraint
+	c := passed()
+	for _, t := range b.Constraints {
+		if t.Object != s.block.Object {
+			rest = append(rest, t)
+			continue
+		}
+		t.Object = ""
+		s.block.Constraints = append(s.block.Constraints, t)
+		general := slices.ContainsFunc(ofExtensions, func(e constraint[link]) bool { return string(e.name) == t.Name })
+		switch {
+		case t.Status != trace.NotOK:
+		case general:
+			c = Conclusion{Indeterminate, ChainGeneralFailure, []string{t.Message}}
+		case c.passed():
+			c = Conclusion{Indeterminate, ChainConstraintsFailure, []string{t.Message}}
+		}
+	}
+	b.Constraints = rest
+	return c
 }
 
 // anchor is the block of an anchor above a path.
@@ -133,13 +160,13 @@ func (s *sub) has(n policy.Name) bool {
 }
 
 func (s *sub) not(n policy.Name, why string) {
-	s.block.Constraints = append(s.block.Constraints, constraint(s.context, n, "", trace.NotOK, why))
+	s.block.Constraints = append(s.block.Constraints, entry(s.context, n, "", trace.NotOK, why))
 }
 
 func (s *sub) met(n policy.Name) {
 	if s.steps.room > 0 && !s.has(n) {
 		s.steps.room--
-		s.block.Constraints = append(s.block.Constraints, constraint(s.context, n, "", trace.OK, ""))
+		s.block.Constraints = append(s.block.Constraints, entry(s.context, n, "", trace.OK, ""))
 	}
 }
 
@@ -195,8 +222,13 @@ func (s *sub) revocation(cert *certificate.Certificate, chain *Chain, i int) {
 	if !asked {
 		return
 	}
-	if len(r.Evidence) > 0 {
+	switch {
+	case len(r.Evidence) > 0:
 		s.met(policy.RevocationDataAvailable)
+	case chain.Path.Valid:
+		status := statusOf(s.policy.Level(s.context, policy.RevocationDataAvailable))
+		s.block.Constraints = append(s.block.Constraints, entry(s.context, policy.RevocationDataAvailable, "", status, string(r.Code)))
+		return
 	}
 	if r.Status == revocation.Good {
 		s.met(policy.AcceptableRevocationDataFound)
@@ -210,7 +242,7 @@ func (s *sub) revocation(cert *certificate.Certificate, chain *Chain, i int) {
 func (s *sub) freshness(cert *certificate.Certificate, r revocation.Result, at time.Time) {
 	f := s.steps.about(trace.RevocationFreshness, cert)
 	f.Time = &at
-	t := constraint(s.context, policy.RevocationFreshnessNextUpdate, "", trace.OK, "")
+	t := entry(s.context, policy.RevocationFreshnessNextUpdate, "", trace.OK, "")
 	outcome := passed()
 	switch i := slices.IndexFunc(r.Notes, aged); {
 	case s.policy.Level(asked(s.context-s.context%3).Signer(), policy.RevocationFreshnessNextUpdate) == policy.Ignore:

@@ -30,6 +30,7 @@ type Steps struct {
 	Cut       string // see trace.Trace
 
 	object string         // the one that is judged
+	held   string         // the certificate that is held against constraints, "" for none
 	open   []*trace.Block // the innermost last
 	silent bool
 	room   int
@@ -117,8 +118,22 @@ func (s *Steps) add(c trace.Constraint) {
 	case c.Status != trace.NotOK:
 		s.room--
 	}
+	if s.held != "" {
+		c.Object = s.held
+	}
 	b := s.open[len(s.open)-1]
 	b.Constraints = append(b.Constraints, c)
+}
+
+// link says which certificate of a path the constraints to come are about; nil for none.
+func (s *Steps) link(c *certificate.Certificate) {
+	switch {
+	case s == nil:
+	case c == nil:
+		s.held = ""
+	default:
+		s.held = CertificateID(c)
+	}
 }
 
 // silently asks without leaving a trace: for what is asked beside the course of validation.
@@ -155,7 +170,7 @@ func (v *validator) checkOf(c policy.Context, n policy.Name, subject string, out
 		if !outcome.passed() {
 			status = trace.NotOK
 		}
-		v.steps.add(constraint(c, n, subject, status, strings.Join(outcome.Reasons, "; ")))
+		v.steps.add(entry(c, n, subject, status, strings.Join(outcome.Reasons, "; ")))
 	}
 	return outcome
 }
@@ -177,14 +192,35 @@ func (v *validator) remark(c policy.Context, n policy.Name, subject string, what
 	if v.steps == nil {
 		return
 	}
-	status := map[policy.Level]trace.Status{policy.Warn: trace.Warning, policy.Inform: trace.Information}[v.policy.Level(c, n)]
-	if status == "" {
-		status = trace.Ignored
-	}
-	v.steps.add(constraint(c, n, subject, status, what()))
+	v.steps.add(entry(c, n, subject, statusOf(v.policy.Level(c, n)), what()))
 }
 
-func constraint(c policy.Context, n policy.Name, subject string, status trace.Status, message string) trace.Constraint {
+// outcome enters what became of a constraint of a level; why says what does not meet it, "" where all does.
+func (v *validator) outcome(c policy.Context, n policy.Name, l policy.Level, why string) {
+	if v.steps == nil {
+		return
+	}
+	status := trace.OK
+	if why != "" {
+		status = statusOf(l)
+	}
+	v.steps.add(entry(c, n, "", status, why))
+}
+
+// statusOf is that of a constraint of a level that is not met.
+func statusOf(l policy.Level) trace.Status {
+	switch l {
+	case policy.Warn:
+		return trace.Warning
+	case policy.Inform:
+		return trace.Information
+	case policy.Ignore:
+		return trace.Ignored
+	}
+	return trace.NotOK
+}
+
+func entry(c policy.Context, n policy.Name, subject string, status trace.Status, message string) trace.Constraint {
 	t := trace.Constraint{Name: string(n), Context: c.String(), Status: status, Subject: prose.Text(subject)}
 	if status != trace.OK && status != trace.Ignored {
 		t.Message = prose.Text(message)
@@ -204,7 +240,7 @@ func (v *validator) used(c policy.Context, u signature.AlgorithmUse, at time.Tim
 	case why != "":
 		status = trace.Warning
 	}
-	t := constraint(c, policy.Cryptographic, u.Purpose, status, why)
+	t := entry(c, policy.Cryptographic, u.Purpose, status, why)
 	t.Crypto = v.crypto(c, u, at, ok)
 	v.steps.add(t)
 }
@@ -292,7 +328,7 @@ func (v *validator) conclusive(t *signature.Timestamp, c Conclusion) {
 	if !c.passed() {
 		status = trace.NotOK
 	}
-	entry := constraint(policy.Timestamp, trace.Conclusive, "", status, strings.Join(c.Reasons, "; "))
-	entry.Object = v.steps.IDs[t]
-	v.steps.add(entry)
+	e := entry(policy.Timestamp, trace.Conclusive, "", status, strings.Join(c.Reasons, "; "))
+	e.Object = v.steps.IDs[t]
+	v.steps.add(e)
 }

@@ -55,7 +55,7 @@ func (v *validator) proofs(doc *signature.Document) {
 	}
 }
 
-// proofsOf are the time-stamps of a document, each once, the latest first.
+// proofsOf are the time-stamps of a document, each once, in the order in which they are judged.
 func proofsOf(doc *signature.Document) []proof {
 	var all []proof
 	seen := map[*signature.Timestamp]bool{}
@@ -72,21 +72,26 @@ func proofsOf(doc *signature.Document) []proof {
 			add(e.Timestamps, owner, e)
 		}
 	}
-	records(doc.EvidenceRecords, nil)
-	add(doc.Timestamps, nil, nil)
 	for _, s := range doc.Signatures {
-		records(s.EvidenceRecords, s)
 		add(s.Timestamps, s, nil)
+		records(s.EvidenceRecords, s)
 	}
-	slices.SortStableFunc(all, func(a, b proof) int { return b.stamp.Time.Compare(a.stamp.Time) })
-	return all
+	add(doc.Timestamps, nil, nil)
+	records(doc.EvidenceRecords, nil)
+	return latestFirst(all)
 }
 
-// carried is a time-stamp's own evidence and that of the signature that it hangs on.
+// carried is a time-stamp's own evidence, and that of the signature that it hangs on with its other time-stamps.
 func (p proof) carried() carried {
 	c := carried{p.stamp.Certificates, p.stamp.CRLs, p.stamp.OCSPs}
-	if p.owner != nil {
-		c = c.with(carriedBy(p.owner))
+	if p.owner == nil {
+		return c
+	}
+	c = c.with(carriedBy(p.owner))
+	for _, t := range p.owner.Timestamps {
+		if t != p.stamp {
+			c = c.with(carried{t.Certificates, t.CRLs, t.OCSPs})
+		}
 	}
 	return c
 }
@@ -117,7 +122,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 // nothing, and counts for the form of a level all the same.
 func (v *validator) knownUnit(p proof) bool {
 	c, read := v.signer(p.stamp.Signer, "")
-	return read.passed() && p.stamp.Type == signature.SignatureTimestamp && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
+	return read.passed() && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.

@@ -53,10 +53,14 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		}
 	}
 	request.Revocation = v.revocationRule(data, request.Time, v.freshness(s.context))
-	x := &x509{validator: v, data: data, request: request, result: path.Validate(v.budget.Context(), request), decided: -1}
+	x := &x509{validator: v, data: data, context: s.context, request: request, decided: -1,
+		result: path.Validate(v.budget.Context(), request)}
+	x.withoutEvidence()
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered(), at: at}
 	if x.result.Valid {
-		c.Conclusion = v.signersOfEvidence(x.result.Revocation)
+		asked, told := x.constraints()
+		c.Conclusion = x.signersOfEvidence().then(func() Conclusion { return asked })
+		c.Notes = append(c.Notes, told...)
 	} else {
 		c.Conclusion = x.conclude()
 	}
@@ -71,6 +75,7 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 type x509 struct {
 	*validator
 	data    *validationData
+	context policy.Context // of what is signed
 	request path.Request
 	result  path.Result
 
@@ -97,10 +102,14 @@ func with(m map[int]revocation.Result, i int, r revocation.Result) map[int]revoc
 	return m
 }
 
-// notes are those of the path and of the evidence that was relied on.
+// notes are those of the path and of the evidence that was relied on, and tell where there is none.
 func (x *x509) notes() []string {
 	list := slices.Clone(x.result.Notes)
-	for _, r := range x.result.Revocation {
+	for i, r := range x.result.Revocation {
+		if level := x.available(i); !r.Named && r.Code == revocation.NoEvidence && level > policy.Ignore && level < policy.Fail {
+			list = append(list, fmt.Sprintf("nothing is known of a revocation of %s: %s",
+				prose.Name(x.result.Chain[i].Subject.String()), r.Code))
+		}
 		for _, n := range r.Notes {
 			if !slices.Contains(list, n) {
 				list = append(list, n)
@@ -110,18 +119,37 @@ func (x *x509) notes() []string {
 	return list
 }
 
-// signersOfEvidence checks that whoever signed the evidence had a valid certificate when the evidence is proven to have
-// existed: a key that has run out may have signed it afterwards. Trusted services count as long as their list says so.
-func (v *validator) signersOfEvidence(results []revocation.Result) Conclusion {
-	for _, r := range results {
-		for _, signer := range r.Signers {
-			if v.ev.Lists.Responder(signer) || len(r.Evidence) == 0 {
-				continue
+// signersOfEvidence checks the signers of all evidence that a valid path rests on.
+func (x *x509) signersOfEvidence() Conclusion {
+	c := passed()
+	for i, r := range x.result.Revocation {
+		if c.passed() {
+			if c = x.signerOfEvidence(i, r); !c.passed() {
+				x.decided = i
 			}
-			if proven := v.existence.earliest(r.Evidence[0]); signer.NotAfter.Before(proven) {
-				return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, ended on %s, and nothing proves that the information is older",
-					prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
-			}
+		}
+	}
+	return c
+}
+
+// signerOfEvidence checks that whoever signed the evidence about the i-th certificate had a valid certificate when the
+// evidence is proven to have existed: a key that has run out may have signed it afterwards, the issuing key too
+// (5.2.6.4). Anchors and trusted responders count as long as their list says so.
+func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
+	signers, proven := slices.Clone(r.Signers), time.Time{}
+	if r.ByIssuer && i+1 < len(x.result.Chain) {
+		signers = append(signers, x.result.Chain[i+1])
+	}
+	for _, piece := range r.Evidence {
+		if t := x.existence.earliest(piece); t.After(proven) {
+			proven = t
+		}
+	}
+	for _, signer := range signers {
+		if signer.NotAfter.Before(proven) && !x.ev.Lists.Responder(signer) {
+			return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, "+
+				"ended on %s, and nothing proves that the information is older",
+				prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
 		}
 	}
 	return passed()
@@ -168,7 +196,7 @@ func (x *x509) weigh(i int) (sub SubIndication, why string) {
 	if sub, why := x.revoked(i, status); sub != "" {
 		return sub, why
 	}
-	signers := x.signersOfEvidence([]revocation.Result{status})
+	signers := x.signerOfEvidence(i, status)
 	expired, late, weak := false, false, false
 	for _, r := range x.result.Reasons {
 		switch {
@@ -209,6 +237,8 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 		return sub, fmt.Sprintf("%s was revoked on %s", name(), status.RevocationTime.UTC().Format(time.RFC3339))
 	case status.Status == revocation.Good || status.Status == revocation.Revoked:
 		return "", ""
+	case !status.Named && x.available(i) < policy.Fail:
+		return "", ""
 	case status.Code == revocation.WeakAlgorithm:
 		return CryptoConstraintsNoPOE, fmt.Sprintf("the revocation information for %s may not be relied on: %s", name(), status.Detail)
 	case status.Code.Outdated():
@@ -217,18 +247,36 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 	return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
 }
 
-// covered reports whether the document's own evidence says something about every certificate of the path below the anchor.
+// covered reports whether the document's own evidence says something about every certificate of the path below the
+// anchor, and about whoever signed that evidence.
 func (x *x509) covered() bool {
 	own := x.data.ofDocument()
 	for i, c := range x.result.Chain {
 		if x.listed(c) || x.result.Anchor == nil && c.SelfIssued() {
 			break
 		}
-		if st := x.status(own, i); !st.Named && st.Status != revocation.Good && !x.heardOf(own, i) {
+		st := x.status(own, i)
+		switch {
+		case st.Status == revocation.Good:
+		case st.Named && x.delegateUnknown(own, i), !st.Named && !x.heardOf(own, i):
 			return false
 		}
 	}
 	return true
+}
+
+// delegateUnknown reports whether the evidence about the i-th certificate is of a responder whose own certificate needs
+// evidence (RFC 6960 4.2.2.2.1), and there is none about that.
+func (x *x509) delegateUnknown(d *validationData, i int) (unknown bool) {
+	q, rule := x.question(d, i)
+	about := q
+	q.DelegateRevoked = func(delegate *certificate.Certificate) error {
+		about.Certificate = delegate
+		unknown = unknown || !rule.Check(about, d.responses, d.crls).Named
+		return nil
+	}
+	rule.Check(q, d.responses, d.crls)
+	return unknown
 }
 
 // heardOf reports whether there is evidence about a last certificate whose issuer is not at hand, so that nobody can say
@@ -266,13 +314,18 @@ func (x *x509) status(d *validationData, i int) revocation.Result {
 	if i+1 == len(r.Chain) && r.Anchor == nil {
 		return revocation.Result{} // who issued it is not known
 	}
-	request := x.request
-	request.Revocation = x.revocationRule(d, x.at, Ignore)
-	q := request.Question(x.budget.Context(), r.Chain, r.Anchor, i)
+	q, rule := x.question(d, i)
 	if q.IssuerKey == nil {
 		return revocation.Result{}
 	}
-	return request.Revocation.Check(q, d.responses, d.crls)
+	return rule.Check(q, d.responses, d.crls)
+}
+
+// question asks about the i-th certificate of the path, with evidence of whatever age.
+func (x *x509) question(d *validationData, i int) (revocation.Question, *path.RevocationRule) {
+	request := x.request
+	request.Revocation = x.revocationRule(d, x.at, policy.Ignore)
+	return request.Question(x.budget.Context(), x.result.Chain, x.result.Anchor, i), request.Revocation
 }
 
 // Certificates is the path with its anchor, the target first.

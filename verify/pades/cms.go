@@ -6,6 +6,7 @@ import (
 
 	"trustcore/internal/cms"
 	"trustcore/verify/cades"
+	"trustcore/verify/signature"
 )
 
 // cmsSignature reads the Contents of a signature dictionary over its byte range.
@@ -22,6 +23,10 @@ func (r *reader) cmsSignature(d *dictionary) {
 		return
 	}
 	d.signed = s
+	s.Dictionary = &signature.Dictionary{
+		Field: d.field, Type: string(d.Type), Filter: string(d.Filter), SubFilter: string(d.SubFilter),
+		Name: d.Name, Reason: d.Reason, Location: d.Location, ContactInfo: d.ContactInfo, ByteRange: d.ByteRange,
+	}
 	if sd, err := cms.Parse(d.Contents); err == nil && len(sd.Signers) > 0 {
 		d.cms, d.info = sd, sd.Signers[0]
 	}

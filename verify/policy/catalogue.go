@@ -17,6 +17,57 @@ const (
 	SigningCertificatePresent     Name = "SigningCertificatePresent"
 	TSAGeneralNameContentMatch    Name = "TSAGeneralNameContentMatch"
 	RevocationFreshnessNextUpdate Name = "RevocationFreshnessNextUpdate"
+	RevocationDataAvailable       Name = "RevocationDataAvailable"
+
+	// Of a signature's form, attributes and time-stamps.
+	AcceptableFormats                 Name = "AcceptableFormats"
+	AcceptablePolicies                Name = "AcceptablePolicies"
+	FullScope                         Name = "FullScope"
+	SignatureDuplicated               Name = "SignatureDuplicated"
+	SigningTime                       Name = "SigningTime"
+	SigningTimeInCertRange            Name = "SigningTimeInCertRange"
+	SigningCertificateDigestAlgorithm Name = "SigningCertificateDigestAlgorithm"
+	ContentTimeStamp                  Name = "ContentTimeStamp"
+	CounterSignatureThere             Name = "CounterSignature"
+	SignatureTimeStamp                Name = "SignatureTimeStamp"
+	ValidationDataTimeStamp           Name = "ValidationDataTimeStamp"
+	ValidationDataRefsOnlyTimeStamp   Name = "ValidationDataRefsOnlyTimeStamp"
+	ArchiveTimeStamp                  Name = "ArchiveTimeStamp"
+	DocumentTimeStamp                 Name = "DocumentTimeStamp"
+	TLevelTimeStamp                   Name = "TLevelTimeStamp"
+	LTALevelTimeStamp                 Name = "LTALevelTimeStamp"
+	TimestampDelay                    Name = "TimestampDelay"
+	TimestampValid                    Name = "TimestampValid"
+
+	// Of the certificates of a path.
+	ForbiddenExtensions           Name = "ForbiddenExtensions"
+	NoRevAvail                    Name = "NoRevAvail"
+	AuthorityInfoAccessPresent    Name = "AuthorityInfoAccessPresent"
+	RevocationInfoAccessPresent   Name = "RevocationInfoAccessPresent"
+	CRLNextUpdatePresent          Name = "CRLNextUpdatePresent"
+	OCSPNextUpdatePresent         Name = "OCSPNextUpdatePresent"
+	AuthorityKeyIdentifierPresent Name = "AuthorityKeyIdentifierPresent"
+	SubjectKeyIdentifierPresent   Name = "SubjectKeyIdentifierPresent"
+	SerialNumberPresent           Name = "SerialNumberPresent"
+	SelfSigned                    Name = "SelfSigned"
+	NotSelfSigned                 Name = "NotSelfSigned"
+	UsePseudonym                  Name = "UsePseudonym"
+	QcCompliance                  Name = "QcCompliance"
+	QcSSCD                        Name = "QcSSCD"
+	KeyUsage                      Name = "KeyUsage"
+	ExtendedKeyUsage              Name = "ExtendedKeyUsage"
+	PolicyIDs                     Name = "PolicyIds"
+	QcType                        Name = "QcType"
+	QcLegislationCountryCodes     Name = "QcLegislationCountryCodes"
+	CommonName                    Name = "CommonName"
+	Country                       Name = "Country"
+	GivenName                     Name = "GivenName"
+	Surname                       Name = "Surname"
+	OrganizationName              Name = "OrganizationName"
+	OrganizationUnit              Name = "OrganizationUnit"
+	Pseudonym                     Name = "Pseudonym"
+	Title                         Name = "Title"
+	Email                         Name = "Email"
 
 	// SignerUse: the signing certificate's key usages are for documents, not for certificates, lists, answers or
 	// time-stamps alone (RFC 5280 4.2.1.3, 4.2.1.12).
@@ -49,10 +100,7 @@ const (
 	SupportedCriticalExtensions                               Name = "SupportedCriticalExtensions"
 	CA                                                        Name = "CA"
 	MaxPathLength                                             Name = "MaxPathLength"
-	KeyUsage                                                  Name = "KeyUsage"
-	ExtendedKeyUsage                                          Name = "ExtendedKeyUsage"
 	Recognition                                               Name = "Recognition"
-	RevocationDataAvailable                                   Name = "RevocationDataAvailable"
 	AcceptableRevocationDataFound                             Name = "AcceptableRevocationDataFound"
 	RevocationIssuerNotExpired                                Name = "RevocationIssuerNotExpired"
 	CertDigestMatch                                           Name = "CertDigestMatch"
@@ -62,8 +110,8 @@ const (
 	DataObjectExistence                                       Name = "DataObjectExistence"
 	DataObjectIntact                                          Name = "DataObjectIntact"
 	DataObjectFound                                           Name = "DataObjectFound"
-	AcceptablePolicies                                        Name = "AcceptablePolicies"
 	RevocationIssuerKnown                                     Name = "RevocationIssuerKnown"
+	PolicyAvailable                                           Name = "PolicyAvailable"
 	// Cryptographic is the table of algorithms.
 	Cryptographic Name = suiteElement
 )
@@ -160,12 +208,20 @@ func catalogue() []rule {
 					continue
 				}
 				for _, n := range r.names {
-					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.floor, r.clause, r.fixed, r.other})
+					list = append(list, rule{c, n, constraintPath(c, s.group, n), r.kind, r.judged, r.lowest(), r.clause, r.fixed, r.other})
 				}
 			}
 		}
 	}
 	return list
+}
+
+// lowest is the floor; without a clause there is none.
+func (r *row) lowest() Level {
+	if r.clause == "" {
+		return Ignore
+	}
+	return r.floor
 }
 
 func constraintPath(c Context, group string, n Name) string {
@@ -183,6 +239,17 @@ var (
 	signers    = []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner, RevocationSigner}
 	issuers    = []Context{SignatureCA, CounterSignatureCA, TimestampCA, RevocationCA}
 	chains     = slices.Concat(signers, issuers)
+	// paths are the certificates below whoever signed something that is signed itself; those of evidence are validated
+	// by RFC 5280 alone.
+	paths      = []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner, SignatureCA, CounterSignatureCA, TimestampCA}
+	ofEvidence = []Context{RevocationSigner, RevocationCA}
+
+	// heldLists and heldFacts are the constraints that every certificate of a path is held against.
+	heldLists = []Name{ForbiddenExtensions, PolicyIDs, CommonName, Country, GivenName, OrganizationName, OrganizationUnit, Pseudonym,
+		Surname, Title, Email, QcType, QcLegislationCountryCodes}
+	heldFacts = []Name{AuthorityInfoAccessPresent, RevocationInfoAccessPresent, CRLNextUpdatePresent, OCSPNextUpdatePresent,
+		AuthorityKeyIdentifierPresent, SubjectKeyIdentifierPresent, NoRevAvail, SerialNumberPresent, SelfSigned, NotSelfSigned,
+		QcCompliance, QcSSCD, UsePseudonym}
 )
 
 // sections is the catalogue, in the order of DSS's policy. A floor says below which level no policy may go: those
@@ -201,8 +268,9 @@ var sections = []section{
 		{names: []Name{"PDFACompliant"}},
 	}},
 	{signatures, groupNone, []row{
-		{names: []Name{"StructuralValidation", "PolicyAvailable", "SignaturePolicyStorePresent", "PolicyHashMatch", "FullScope"}},
-		{names: []Name{"AcceptablePolicies", "AcceptableFormats"}, kind: values},
+		{names: []Name{"StructuralValidation", "PolicyAvailable", "SignaturePolicyStorePresent", "PolicyHashMatch"}},
+		{names: []Name{FullScope}, judged: ByLevel},
+		{names: []Name{AcceptablePolicies, AcceptableFormats}, kind: values, judged: ByLevel},
 	}},
 	{signed, groupBasic, []row{
 		{names: []Name{"ReferenceDataExistence", "ReferenceDataIntact"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.7.4"},
@@ -212,7 +280,8 @@ var sections = []section{
 		{names: []Name{"ReferenceDataNameMatch", "ManifestEntryObjectGroup", "ManifestEntryNameMatch", "PdfAnnotationOverlap", "SignatureValid"}},
 		{names: []Name{"ManifestEntryObjectExistence"}, judged: AlwaysTold, contexts: signatures},
 		{names: []Name{"ManifestEntryObjectExistence"}, contexts: []Context{Timestamp}},
-		{names: []Name{"SignatureDuplicated"}, contexts: stamped},
+		{names: []Name{SignatureDuplicated}, judged: ByLevel, contexts: signatures},
+		{names: []Name{SignatureDuplicated}, contexts: []Context{Timestamp}},
 		{names: []Name{"ByteRange"}, judged: AlwaysFails, floor: Fail, clause: "ISO 32000-2 12.8.1", contexts: inPDF},
 		{names: []Name{"SignerInformationStore", "ByteRangeCollision", "PdfSignatureDictionary"}, judged: AlwaysFails, contexts: inPDF},
 		{names: []Name{PdfPageDifference, PdfVisualDifference, DocMDP, FieldMDP, SigFieldLock, UndefinedChanges}, judged: ByLevel,
@@ -228,9 +297,9 @@ var sections = []section{
 		{names: []Name{"IssuerName"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.3 (a)(4)"},
 		{names: []Name{"SunsetDate", "PolicyTree", "NameConstraints"}, judged: AlwaysFails},
 		{names: []Name{"SupportedCriticalExtensions"}, kind: values, judged: AlwaysFails},
-		{names: []Name{"ForbiddenExtensions", "PolicyIds", "CommonName", "Country", "GivenName", "OrganizationName", "OrganizationUnit",
-			"Pseudonym", "Surname", "Title", "Email", "RevocationDataSkip", "QcEuPDSLocation", "QcType",
-			"QcLegislationCountryCodes", "QcCCLegislation", "SemanticsIdentifier", "PSD2QcTypeRolesOfPSP",
+		{names: heldLists, kind: values, judged: ByLevel, contexts: paths},
+		{names: heldLists, kind: values, contexts: ofEvidence},
+		{names: []Name{"RevocationDataSkip", "QcEuPDSLocation", "QcCCLegislation", "SemanticsIdentifier", "PSD2QcTypeRolesOfPSP",
 			"PSD2QcCompetentAuthorityName", "PSD2QcCompetentAuthorityId"}, kind: values},
 		{names: []Name{"AcceptableRevocationDataFound"}, judged: AlwaysFails},
 		{names: []Name{"RevocationFreshness"}, kind: period},
@@ -239,50 +308,66 @@ var sections = []section{
 			contexts: []Context{SignatureCA, CounterSignatureSigner, CounterSignatureCA}},
 		{names: []Name{RevocationFreshnessNextUpdate}, judged: ByOther, other: TimestampSigner, contexts: []Context{TimestampCA}},
 		{names: []Name{RevocationFreshnessNextUpdate}, contexts: []Context{RevocationSigner, RevocationCA}},
-		{names: []Name{"AuthorityInfoAccessPresent", "RevocationInfoAccessPresent", "CRLNextUpdatePresent", "OCSPNextUpdatePresent",
-			"AuthorityKeyIdentifierPresent", "SubjectKeyIdentifierPresent", "NoRevAvail", "SerialNumberPresent", "SelfSigned",
-			"NotSelfSigned", "PolicyQualificationIds", "PolicySupportedByQSCDIds", "QcCompliance", "QcSSCD", "IssuedToNaturalPerson",
-			"IssuedToLegalPerson", "UsePseudonym"}},
+		{names: heldFacts, judged: ByLevel, contexts: paths},
+		{names: heldFacts, contexts: ofEvidence},
+		{names: []Name{"PolicyQualificationIds", "PolicySupportedByQSCDIds", "IssuedToNaturalPerson", "IssuedToLegalPerson"}},
 	}},
 	{signers, groupNone, []row{
 		{names: []Name{"Recognition"}, judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.2.3"},
-		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails, floor: Warn, clause: "EN 319 102-1 5.2.6: a status that nobody knows is told"},
+		{names: []Name{RevocationDataAvailable}, judged: ByLevel, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner}},
+		{names: []Name{RevocationDataAvailable}, judged: AlwaysFails, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{RevocationSigner}},
 		{names: []Name{"RevocationIssuerNotExpired"}, judged: AlwaysFails},
-		{names: []Name{"KeyUsage"}, kind: values},
-		{names: []Name{"ExtendedKeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 3161 2.3",
+		{names: []Name{KeyUsage}, kind: values, judged: ByLevel, contexts: []Context{SignatureSigner, CounterSignatureSigner, TimestampSigner}},
+		{names: []Name{KeyUsage, ExtendedKeyUsage}, kind: values, contexts: []Context{RevocationSigner}},
+		{names: []Name{ExtendedKeyUsage}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 3161 2.3",
 			fixed: []string{"timeStamping"}, contexts: []Context{TimestampSigner}},
-		{names: []Name{"ExtendedKeyUsage"}, kind: values, contexts: []Context{SignatureSigner, CounterSignatureSigner, RevocationSigner}},
+		{names: []Name{ExtendedKeyUsage}, kind: values, judged: ByLevel, contexts: []Context{SignatureSigner, CounterSignatureSigner}},
 	}},
 	{issuers, groupNone, []row{
 		{names: []Name{"CA"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (k)"},
 		{names: []Name{"MaxPathLength"}, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (l), (m)"},
-		{names: []Name{"KeyUsage"}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (n)", fixed: []string{"keyCertSign"}},
-		{names: []Name{"RevocationDataAvailable"}, judged: AlwaysFails},
-		{names: []Name{"ExtendedKeyUsage"}, kind: values},
+		{names: []Name{KeyUsage}, kind: values, judged: AlwaysFails, floor: Fail, clause: "RFC 5280 6.1.4 (n)", fixed: []string{"keyCertSign"}},
+		{names: []Name{RevocationDataAvailable}, judged: ByLevel, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{SignatureCA, CounterSignatureCA, TimestampCA}},
+		{names: []Name{RevocationDataAvailable}, judged: AlwaysFails, floor: Warn,
+			clause:   "EN 319 102-1 5.2.6: a status that nobody knows is told",
+			contexts: []Context{RevocationCA}},
+		{names: []Name{ExtendedKeyUsage}, kind: values, judged: ByLevel, contexts: []Context{SignatureCA, CounterSignatureCA, TimestampCA}},
+		{names: []Name{ExtendedKeyUsage}, kind: values, contexts: []Context{RevocationCA}},
 	}},
 	{stamped, groupSigned, []row{
 		{names: []Name{SigningCertificatePresent}, judged: ByLevel},
 		{names: []Name{"CertDigestMatch", "MessageDigestOrSignedPropertiesPresent"}, judged: AlwaysFails, floor: Fail,
 			clause: "EN 319 102-1 5.2.3, 5.2.8", contexts: signatures},
 		{names: []Name{"CertDigestMatch", "MessageDigestOrSignedPropertiesPresent"}, judged: AlwaysFails, contexts: []Context{Timestamp}},
+		{names: []Name{"CertDigestPresent"}, judged: AlwaysFails},
+		{names: []Name{SigningTime, SigningTimeInCertRange, SigningCertificateDigestAlgorithm, ContentTimeStamp}, judged: ByLevel,
+			contexts: signatures},
+		{names: []Name{SigningTime, SigningTimeInCertRange, SigningCertificateDigestAlgorithm, ContentTimeStamp},
+			contexts: []Context{Timestamp}},
 		{names: []Name{"UnicitySigningCertificate", "SigningCertificateRefersCertificateChain", "ReferencesToAllCertificateChainPresent",
-			"SigningCertificateDigestAlgorithm", "CertDigestPresent", "IssuerSerialMatch", "KeyIdentifierPresent", "KeyIdentifierMatch",
-			"SigningTime", "SigningTimeInCertRange", "EllipticCurveKeySize", "SignerLocation", "ContentTimeStamp"}},
+			"IssuerSerialMatch", "KeyIdentifierPresent", "KeyIdentifierMatch", "EllipticCurveKeySize", "SignerLocation"}},
 		{names: []Name{"ContentType", "ContentHints", "ContentIdentifier", "CommitmentTypeIndication", "ClaimedRoles", "CertifiedRoles"},
 			kind: values},
 	}},
 	{signatures, groupUnsigned, []row{
-		{names: []Name{"CounterSignature", "SignatureTimeStamp", "ValidationDataTimeStamp", "ValidationDataRefsOnlyTimeStamp",
-			"ArchiveTimeStamp", "DocumentTimeStamp", "TLevelTimeStamp", "LTALevelTimeStamp"}},
+		{names: []Name{CounterSignatureThere, SignatureTimeStamp, ValidationDataTimeStamp, ValidationDataRefsOnlyTimeStamp,
+			ArchiveTimeStamp, DocumentTimeStamp, TLevelTimeStamp, LTALevelTimeStamp}, judged: ByLevel},
 	}},
 	{[]Context{Timestamp}, groupNone, []row{
-		{names: []Name{"TimestampDelay"}, kind: period},
-		{names: []Name{"TimestampValid"}},
+		{names: []Name{TimestampDelay}, kind: period, judged: ByLevel},
+		{names: []Name{TimestampValid}, judged: ByLevel},
 		{names: []Name{"RevocationTimeAgainstBestSignatureTime", "BestSignatureTimeBeforeExpirationDateOfSigningCertificate"},
 			judged: AlwaysFails, floor: Fail, clause: "EN 319 102-1 5.5.4"},
 		{names: []Name{"Coherence"}, judged: AlwaysFails},
 		{names: []Name{TSAGeneralNameContentMatch}, judged: ByLevel},
-		{names: []Name{"TSAGeneralNamePresent", "TSAGeneralNameOrderMatch", "AtsHashIndex"}},
+		{names: []Name{"TSAGeneralNamePresent", "TSAGeneralNameOrderMatch"}},
+		{names: []Name{"AtsHashIndex"}, judged: AlwaysFails},
 		{names: []Name{"ContainerSignedAndTimestampedFilesCovered"}, judged: AlwaysFails},
 	}},
 	{[]Context{Revocation}, groupNone, []row{

@@ -81,7 +81,7 @@ func TestDSSReports(t *testing.T) {
 	if err == nil {
 		t.Fatal("two elements SignedAttributes were read")
 	}
-	p, err := readDSS(t, at, at+`<FullScope Level="FAIL"/><AcceptablePolicies Level="FAIL"><Id>*</Id></AcceptablePolicies>`)
+	p, err := readDSS(t, at, at+`<StructuralValidation Level="FAIL"/><AcceptablePolicies Level="FAIL"><Id>*</Id></AcceptablePolicies>`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +89,8 @@ func TestDSSReports(t *testing.T) {
 	for _, r := range p.Remarks() {
 		names[r.Constraint] = r.Laxer
 	}
-	if !names["SignatureConstraints/FullScope"] {
-		t.Error("FullScope at FAIL is not among the remarks")
+	if !names["SignatureConstraints/StructuralValidation"] {
+		t.Error("StructuralValidation at FAIL is not among the remarks")
 	}
 	if _, told := names["SignatureConstraints/AcceptablePolicies"]; told {
 		t.Error("a list that takes everything is among the remarks")

@@ -3,20 +3,21 @@ package policy
 import "fmt"
 
 // Level is what follows where a constraint does not hold.
-type Level uint8
+type Level int8
 
-// The levels, the mildest first, as DSS names them. The zero value is IGNORE: what a policy does not name is not asked.
+// The levels, the mildest first, as DSS names them. The zero value refuses: who forgets to say what follows lets nobody
+// pass.
 const (
-	Ignore Level = iota // the constraint is not judged
-	Inform              // a remark of the report
-	Warn                // a warning of the report
-	Fail                // the indication is not passed
+	Ignore Level = iota - 3 // the constraint is not judged
+	Inform                  // a remark of the report
+	Warn                    // a warning of the report
+	Fail                    // the indication is not passed
 )
 
-var levelNames = [...]string{Ignore: "IGNORE", Inform: "INFORM", Warn: "WARN", Fail: "FAIL"}
+var levelNames = [...]string{"IGNORE", "INFORM", "WARN", "FAIL"}
 
 // String is the level's name: FAIL, WARN, INFORM or IGNORE.
-func (l Level) String() string { return levelNames[l] }
+func (l Level) String() string { return levelNames[l-Ignore] }
 
 // MarshalText writes the level's name.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
@@ -30,10 +31,10 @@ func (l *Level) UnmarshalText(text []byte) (err error) {
 func parseLevel(text string) (Level, error) {
 	for l, name := range levelNames {
 		if name == text {
-			return Level(l), nil
+			return Ignore + Level(l), nil
 		}
 	}
-	return Ignore, fmt.Errorf("%q is no level: write FAIL, WARN, INFORM or IGNORE", brief(text))
+	return Fail, fmt.Errorf("%q is no level: write FAIL, WARN, INFORM or IGNORE", brief(text))
 }
 
 // maxQuoted bounds in octets how much of a wrong value a message repeats.

@@ -299,11 +299,11 @@ func date(n *yaml.Node, field string) (time.Time, error) {
 func level(n *yaml.Node, field string) (Level, error) {
 	value, err := text(n, field)
 	if err != nil {
-		return Ignore, err
+		return Fail, err
 	}
 	l, err := parseLevel(value)
 	if err != nil {
-		return Ignore, wrong(n, field, "%v", err)
+		return Fail, wrong(n, field, "%v", err)
 	}
 	return l, nil
 }

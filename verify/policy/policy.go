@@ -56,7 +56,10 @@ func (p *Policy) Constraint(c Context, n Name) Constraint {
 	if byKey[k] == nil {
 		return Constraint{Level: Fail}
 	}
-	return p.constraints[k]
+	if c, named := p.constraints[k]; named {
+		return c
+	}
+	return Constraint{Level: Ignore}
 }
 
 // Level is Constraint's level.
@@ -110,7 +113,7 @@ func (p *Policy) Remarks() []Remark {
 
 // differs says how the product judges a constraint otherwise than by its level, "" where it does not.
 func (r *rule) differs(p *Policy) (text string, laxer bool) {
-	c := p.constraints[key{r.context, r.name}]
+	c := p.Constraint(r.context, r.name)
 	switch {
 	case r.judged == ByOther:
 		if l := p.Level(r.other, r.name); l != c.Level {

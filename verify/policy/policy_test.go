@@ -84,6 +84,16 @@ func TestStrictIsJudgedAsWritten(t *testing.T) {
 	}
 }
 
+// TestZeroLevel: who forgets to say what follows refuses; what a policy does not name is not asked.
+func TestZeroLevel(t *testing.T) {
+	if l := (Constraint{}).Level; l != Fail || !(Ignore < Inform && Inform < Warn && Warn < Fail) {
+		t.Errorf("the zero level is %v", l)
+	}
+	if l := named(t, Strict).Level(Timestamp, "TimestampValid"); l != Ignore {
+		t.Errorf("what is not named is %v", l)
+	}
+}
+
 // TestLevels looks up what judges ask.
 func TestLevels(t *testing.T) {
 	strict, dss := named(t, Strict), named(t, DSSDefault)
@@ -228,7 +238,7 @@ func TestRefusals(t *testing.T) {
 		{"tag", "Name: office", "Name: !!str office", "without anchors and tags"},
 		{"merge", "Name: office", "Name: office\n<<: {Version: '2'}", "<<: there is no constraint"},
 		{"not honoured, unknown", "Name: office", "Name: office\nNotHonoured: [Signature/X]", `"Signature/X" is no constraint`},
-		{"not judged at FAIL", "SignedAttributes: {", "SignedAttributes: {SigningTime: FAIL, ", "NotHonoured, CounterSignatureConstraints/SignedAttributes/SigningTime: it is FAIL"},
+		{"not judged at FAIL", "SignedAttributes: {", "SignedAttributes: {SignerLocation: FAIL, ", "NotHonoured, CounterSignatureConstraints/SignedAttributes/SignerLocation: it is FAIL"},
 		{"told at FAIL", "Name: office", "Name: office\nContainerConstraints: {AllFilesSigned: FAIL}", "NotHonoured, ContainerConstraints/AllFilesSigned"},
 		{"period without a length", "SigningCertificate: {", "SigningCertificate: {RevocationFreshness: FAIL, ", "RevocationFreshness: say how long"},
 		{"period of nothing", "SigningCertificate: {", "SigningCertificate: {RevocationFreshness: {Level: FAIL, Days: 0}, ", "RevocationFreshness: say how long"},
@@ -265,8 +275,8 @@ func TestForms(t *testing.T) {
 
 // TestAcknowledged: what is known not to be honoured is read, and told.
 func TestAcknowledged(t *testing.T) {
-	const path = "CounterSignatureConstraints/SignedAttributes/SigningTime"
-	text := strings.Replace(minimal(), "SignedAttributes: {", "SignedAttributes: {SigningTime: FAIL, ", 1) + "NotHonoured: [" + path + "]\n"
+	const path = "CounterSignatureConstraints/SignedAttributes/SignerLocation"
+	text := strings.Replace(minimal(), "SignedAttributes: {", "SignedAttributes: {SignerLocation: FAIL, ", 1) + "NotHonoured: [" + path + "]\n"
 	p, err := Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)

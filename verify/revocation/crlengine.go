@@ -185,9 +185,7 @@ func (e *crlEngine) look(crl, delta *CRL, reasons certificate.ReasonFlags, signe
 		result.Evidence = append(result.Evidence, delta.Digest())
 		result.Uses = append(result.Uses, useOf(delta.SignatureAlgorithm, signer.key, delta.Digest()))
 	}
-	if signer.signer != nil {
-		result.Signers = []*certificate.Certificate{signer.signer}
-	}
+	result.signedBy(signer.signer)
 	if listed && entry.Reason != RemoveFromCRL {
 		result.RevocationTime, result.Reason, result.InvalidityDate = entry.RevocationDate, entry.Reason, entry.InvalidityDate
 		if entry.Reason == CertificateHold {
@@ -245,6 +243,7 @@ func (e *crlEngine) use(r Result) {
 	}
 	g.Evidence = append(g.Evidence, r.Evidence...)
 	g.Signers = append(g.Signers, r.Signers...)
+	g.ByIssuer = g.ByIssuer || r.ByIssuer
 	g.Notes = append(g.Notes, r.Notes...)
 	g.Uses = append(g.Uses, r.Uses...)
 }

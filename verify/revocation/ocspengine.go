@@ -56,9 +56,7 @@ func CheckOCSP(q Question, r *Response) Result {
 	}
 	result.Notes, result.Evidence = signer.notes, [][32]byte{r.Digest()}
 	result.Uses = append(signer.uses, useOf(r.SignatureAlgorithm, signer.key, r.Digest()))
-	if signer.signer != nil {
-		result.Signers = []*certificate.Certificate{signer.signer}
-	}
+	result.signedBy(signer.signer)
 	return q.answer(result, r, single)
 }
 

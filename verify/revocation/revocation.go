@@ -117,9 +117,17 @@ type Result struct {
 	Positive bool
 
 	Evidence [][sha256.Size]byte        // SHA-256 of the DER that decided
-	Signers  []*certificate.Certificate // who signed it; none where the issuing key itself did
+	Signers  []*certificate.Certificate // who signed it, the issuing key aside
+	ByIssuer bool                       // the issuing key itself signed some of it
 	Notes    []string                   // tolerated oddities
 	Uses     []Use                      // algorithms of the signatures relied on, those under delegates' certificates too
+}
+
+// signedBy enters who signed the evidence; nil is the issuing key.
+func (r *Result) signedBy(signer *certificate.Certificate) {
+	if r.ByIssuer = signer == nil; !r.ByIssuer {
+		r.Signers = []*certificate.Certificate{signer}
+	}
 }
 
 // Use is one use of a signature algorithm, to be judged at the time at which its object is proven to have existed

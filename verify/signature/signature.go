@@ -105,6 +105,10 @@ type Signature struct {
 	// the reader computed one.
 	SignatureValue []byte
 	DataToBeSigned Digest
+	// CertificateDigests are those by which signed attributes name certificates, the signing one's first.
+	CertificateDigests []Digest
+	MimeType           string      // of the first data object that the signer gives one
+	Dictionary         *Dictionary // nil for what is no PDF signature
 
 	Signatory Signatory
 }
@@ -123,6 +127,14 @@ const (
 type Digest struct {
 	Algorithm string
 	Value     []byte
+}
+
+// Dictionary is the signature dictionary of a PDF (ISO 32000-2, table 255) as it stands there.
+type Dictionary struct {
+	Field                               string // the fully qualified name of its field
+	Type, Filter, SubFilter             string
+	Name, Reason, Location, ContactInfo string
+	ByteRange                           []int64
 }
 
 // Reference is one covered datum.

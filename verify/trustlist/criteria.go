@@ -23,7 +23,7 @@ type Criteria struct {
 	EKU      [][]string
 	Subject  [][]string // attribute OIDs that the subject must have
 	Lists    []Criteria
-	// Unknown is set when a condition is of a kind that is not read; it is never met.
+	// Unknown is set when a condition is of a kind that is not read, or is missing: whether it is met, nobody can tell.
 	Unknown bool
 }
 
@@ -118,11 +118,28 @@ func oids(n xmldsig.Node, local string) []string {
 	return list
 }
 
-// Match reports whether the certificate meets the criteria.
-func (c *Criteria) Match(cert *certificate.Certificate) bool {
-	var results []bool
+// Met is what can be told of conditions.
+type Met uint8
+
+// The answers, from the least on.
+const (
+	No Met = iota
+	Untold
+	Yes
+)
+
+func met(is bool) Met {
+	if is {
+		return Yes
+	}
+	return No
+}
+
+// Match tells whether the certificate meets the criteria.
+func (c *Criteria) Match(cert *certificate.Certificate) Met {
+	var results []Met
 	for _, bits := range c.KeyUsage {
-		results = append(results, matchKeyUsage(cert, bits))
+		results = append(results, met(matchKeyUsage(cert, bits)))
 	}
 	for _, set := range c.Policies {
 		results = append(results, containsAll(set, func(id string) bool {
@@ -142,25 +159,22 @@ func (c *Criteria) Match(cert *certificate.Certificate) bool {
 	for i := range c.Lists {
 		results = append(results, c.Lists[i].Match(cert))
 	}
-	if c.Unknown {
-		results = append(results, false)
+	if c.Unknown || len(results) == 0 {
+		results = append(results, Untold)
 	}
 	return combine(c.Assert, results)
 }
 
-func combine(assert string, results []bool) bool {
-	if len(results) == 0 {
-		return false
-	}
+func combine(assert string, results []Met) Met {
 	switch assert {
 	case "all":
-		return !slices.Contains(results, false)
+		return slices.Min(results)
 	case "atLeastOne":
-		return slices.Contains(results, true)
+		return slices.Max(results)
 	case "none":
-		return !slices.Contains(results, true)
+		return Yes - slices.Max(results)
 	}
-	return false
+	return Untold
 }
 
 func matchKeyUsage(cert *certificate.Certificate, bits []KeyUsageBit) bool {
@@ -172,11 +186,9 @@ func matchKeyUsage(cert *certificate.Certificate, bits []KeyUsageBit) bool {
 	return cert.HasKeyUsage
 }
 
-func containsAll(set []string, has func(string) bool) bool {
-	for _, id := range set {
-		if !has(id) {
-			return false
-		}
+func containsAll(set []string, has func(string) bool) Met {
+	if len(set) == 0 {
+		return Untold
 	}
-	return len(set) > 0
+	return met(!slices.ContainsFunc(set, func(id string) bool { return !has(id) }))
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +72,8 @@ type Period struct {
 	Status         string // ServiceStatus
 	Additional     []string
 	Qualifications []Qualification
+	// Unknown is set where a critical extension is of a kind that is not read: nobody can tell what it takes away.
+	Unknown bool
 	// ExpiredCertsRevocation is since when revocation information covers expired certificates; zero when not said.
 	ExpiredCertsRevocation time.Time
 }
@@ -196,10 +199,23 @@ func readService(n xmldsig.Node) (*Service, error) {
 		if err != nil {
 			return nil, fmt.Errorf("service %s, history: %w", s.Name, err)
 		}
-		p.To = s.Periods[len(s.Periods)-1].From
 		s.Periods = append(s.Periods, p)
 	}
+	s.bound()
 	return s, nil
+}
+
+// bound ends each period of the history where a later one begins, in whatever order the list has them.
+func (s *Service) bound() {
+	history := s.Periods[1:]
+	slices.SortStableFunc(history, func(a, b Period) int { return b.From.Compare(a.From) })
+	end := s.Periods[0].From
+	for i := range history {
+		history[i].To = end
+		if history[i].From.Before(end) {
+			end = history[i].From
+		}
+	}
 }
 
 func readPeriod(n xmldsig.Node) (Period, error) {
@@ -212,6 +228,7 @@ func readPeriod(n xmldsig.Node) (Period, error) {
 		return p, fmt.Errorf("StatusStartingTime: %w", err)
 	}
 	for _, x := range n.Path(nsList, "ServiceInformationExtensions").All(nsList, "Extension") {
+		p.Unknown = p.Unknown || isCritical(x) && !isKnown(x)
 		if a := x.Child(nsList, "AdditionalServiceInformation"); !a.IsZero() {
 			p.Additional = append(p.Additional, strings.TrimSpace(a.Child(nsList, "URI").Text()))
 		}
@@ -225,6 +242,25 @@ func readPeriod(n xmldsig.Node) (Period, error) {
 		}
 	}
 	return p, nil
+}
+
+// isCritical tells whether the extension must not be passed over (TS 119 612, 5.5.9); only a false one may.
+func isCritical(extension xmldsig.Node) bool {
+	critical, _ := extension.Attr("", "Critical")
+	critical = strings.TrimSpace(critical)
+	return critical != "false" && critical != "0"
+}
+
+// isKnown tells whether all that the extension holds is of a kind that is read. Who took a service over does not change
+// what it was entitled to.
+func isKnown(extension xmldsig.Node) bool {
+	for x := range extension.Elements() {
+		if !x.Is(nsList, "AdditionalServiceInformation") && !x.Is(nsList, "ExpiredCertsRevocationInfo") &&
+			!x.Is(nsQualifications, "Qualifications") && !x.Is(nsAdditional, "TakenOverBy") {
+			return false
+		}
+	}
+	return true
 }
 
 // At returns the period that a time lies in, or nil.

@@ -199,7 +199,8 @@ func readFile(file string) ([]byte, error) {
 }
 
 // signerOf checks that the list has exactly one signature, that it verifies and covers the whole
-// document, and returns its signer (TS 119 612, 5.7).
+// document, and returns its signer (TS 119 612, 5.7). Nobody signs what stands within a signature: one that is not a
+// child of the root may have been moved to where something is read.
 func signerOf(list *xmldsig.Document) ([]byte, error) {
 	doc, err := xades.Read(budget.New(context.Background(), len(list.Source())), list, nil)
 	if err != nil {
@@ -210,6 +211,10 @@ func signerOf(list *xmldsig.Document) ([]byte, error) {
 	}
 	s := doc.Signatures[0]
 	switch {
+	case list.Root().Child(xmldsig.NamespaceDSig, "Signature").IsZero():
+		return nil, errors.New("the signature is no child of the list's root")
+	case s.Unchecked != "" || len(s.Structure) > 0:
+		return nil, fmt.Errorf("the signature is ill-formed: %s", strings.Join(append(s.Structure, s.Unchecked), " "))
 	case s.Signer == nil:
 		return nil, errors.New("the signature's certificate is missing")
 	case !s.ReferencesIntact():

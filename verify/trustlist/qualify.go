@@ -174,11 +174,24 @@ func typeOf(types []certificate.OID) Type {
 	return UnknownType
 }
 
+// restrict are the qualifiers that only take away.
+var restrict = []string{"NotQualified", "QCNoQSCD", "QCNoSSCD"}
+
+// qualifiers are what the list says over the certificate. Where nobody can tell whether it speaks of this one, what
+// takes away counts, and what gives does not.
 func (p *Period) qualifiers(cert *certificate.Certificate) []string {
 	var all []string
 	for i := range p.Qualifications {
-		if p.Qualifications[i].Criteria.Match(cert) {
-			all = append(all, p.Qualifications[i].Qualifiers...)
+		q := &p.Qualifications[i]
+		switch q.Criteria.Match(cert) {
+		case Yes:
+			all = append(all, q.Qualifiers...)
+		case Untold:
+			for _, name := range q.Qualifiers {
+				if slices.Contains(restrict, name) {
+					all = append(all, name)
+				}
+			}
 		}
 	}
 	return all

@@ -188,7 +188,7 @@ var granted = []string{
 	"undersupervision", "supervisionincessation", "accredited", "setbynationallaw",
 }
 
-// Granted reports whether the period's status entitles the service.
+// Granted reports whether the period's status entitles the service, and nothing in it may say otherwise.
 func (p *Period) Granted() bool {
-	return slices.Contains(granted, strings.ToLower(p.Status[strings.LastIndexByte(p.Status, '/')+1:]))
+	return !p.Unknown && slices.Contains(granted, strings.ToLower(p.Status[strings.LastIndexByte(p.Status, '/')+1:]))
 }

@@ -280,6 +280,9 @@ func TestQualify(t *testing.T) {
 	}
 	sign, both := []string{mint.ForSignatures}, []string{mint.ForSignatures, mint.ForSeals}
 	withPolicy := mint.Policy(policy)
+	const moon = `<q:Moon></q:Moon>`
+	keyCertSign := mint.KeyUsageBit("keyCertSign", true)
+	says := trustlist.Qualified{Certificate: true, Type: trustlist.ForSignatures, Device: true}
 	nested := `<q:CriteriaList assert="none">` + mint.KeyUsageBit("keyCertSign", true) + `</q:CriteriaList>`
 	cases := []struct {
 		name    string
@@ -305,8 +308,17 @@ func TestQualify(t *testing.T) {
 		{"one of two", signing, granted(sign, mint.Qualification("NotQualified", "atLeastOne", withPolicy+mint.KeyUsageBit("keyCertSign", true))), trustlist.Qualified{Type: trustlist.ForSignatures}},
 		{"none", signing, granted(sign, mint.Qualification("NotQualified", "none", mint.Policy("1.2.3"))), trustlist.Qualified{Type: trustlist.ForSignatures}},
 		{"a list in a list", signing, granted(sign, mint.Qualification("NotQualified", "all", withPolicy+nested)), trustlist.Qualified{Type: trustlist.ForSignatures}},
-		{"a condition of an unknown kind", signing, granted(sign, mint.Qualification("NotQualified", "all", withPolicy+`<q:Moon></q:Moon>`)), trustlist.Qualified{Certificate: true, Type: trustlist.ForSignatures, Device: true}},
-		{"no conditions", signing, granted(sign, mint.Qualification("NotQualified", "all", "")), trustlist.Qualified{Certificate: true, Type: trustlist.ForSignatures, Device: true}},
+		{"a condition of an unknown kind", signing, granted(sign, mint.Qualification("NotQualified", "all", withPolicy+moon)), trustlist.Qualified{Type: trustlist.ForSignatures}},
+		{"one of an unknown kind, and one that is not met", signing, granted(sign, mint.Qualification("NotQualified", "all", keyCertSign+moon)), says},
+		{"one of an unknown kind or one that is met", signing, granted(sign, mint.Qualification("NotQualified", "atLeastOne", withPolicy+moon)), trustlist.Qualified{Type: trustlist.ForSignatures}},
+		{"none of an unknown kind, given", bare, granted(sign, mint.Qualification("QCStatement", "none", moon)), trustlist.Qualified{}},
+		{"none of an unknown kind, in a list", bare, granted(sign, mint.Qualification("QCStatement", "all", `<q:CriteriaList assert="none">`+moon+`</q:CriteriaList>`)), trustlist.Qualified{}},
+		{"none of an unknown kind, taken away", signing, granted(sign, mint.Qualification("QCNoQSCD", "none", moon)), trustlist.Qualified{Certificate: true, Type: trustlist.ForSignatures}},
+		{"a key usage that is not known", bare, granted(sign, mint.Qualification("QCStatement", "none", mint.KeyUsageBit("moon", true))), trustlist.Qualified{}},
+		{"an unknown assertion", signing, granted(sign, mint.Qualification("NotQualified", "some", withPolicy)), trustlist.Qualified{Type: trustlist.ForSignatures}},
+		{"an unknown assertion, given", bare, granted(sign, mint.Qualification("QCStatement", "some", withPolicy)), trustlist.Qualified{}},
+		{"no conditions", signing, granted(sign, mint.Qualification("NotQualified", "all", "")), trustlist.Qualified{Type: trustlist.ForSignatures}},
+		{"no conditions, given", bare, granted(sign, mint.Qualification("QCStatement", "none", "")), trustlist.Qualified{}},
 	}
 	for _, c := range cases {
 		s := snapshot(t, mint.Service{Name: "CA", Type: mint.CAQC, By: ca, Periods: c.periods})

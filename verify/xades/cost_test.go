@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/internal/xmldsig"
+	"trustcore/verify/signature"
 )
 
 const (
@@ -329,6 +330,29 @@ func TestSlowKeysCost(t *testing.T) {
 			t.Errorf("256 slow keys were tried: %v", err)
 		}
 	})
+}
+
+// TestStampedOctetsCost: the octets that a time-stamp is about are paid for once.
+func TestStampedOctetsCost(t *testing.T) {
+	signer, tsu := officer(t), cmstest.NewTSU(t, "p256", "TSU 1")
+	file := []signature.Detached{{Name: "a", Content: bytes.Repeat([]byte("a"), 1<<20)}}
+	spent := func(data string) int64 {
+		m := basic(signer)
+		m.references, m.data = []string{ref(`Id="S1-ref" URI="a"`)}, data
+		text := complete(t, m.text(), exact(file), signer)
+		b := budget.New(t.Context(), len(text))
+		before := b.Left()
+		doc, err := Open(b, []byte(text), file)
+		if err != nil || data != "" && !doc.Signatures[0].Timestamps[0].Imprint {
+			t.Fatal(err, doc)
+		}
+		return before - b.Left()
+	}
+	stamp := `<xades:AllDataObjectsTimeStamp><xades:EncapsulatedTimeStamp>` + b64(tsu.Stamp(t, file[0].Content, cmstest.Now)) +
+		`</xades:EncapsulatedTimeStamp></xades:AllDataObjectsTimeStamp>`
+	if more := spent(stamp) - spent(""); more > budget.Octet*5<<20/4 {
+		t.Errorf("a time-stamp over a megabyte costs %d units", more)
+	}
 }
 
 // TestStampsCost: each archive time-stamp covers all that stands before it.

@@ -55,7 +55,7 @@ func (s *signed) longTermLevel(baseline bool) string {
 	archived := s.has("ArchiveTimeStamp")
 	if s.hasRevocation() && baseline && s.baselineEvidence() {
 		switch {
-		case s.has("SealingEvidenceRecords"):
+		case s.sealed():
 			return "ERS"
 		case archived:
 			return "B-LTA"
@@ -66,7 +66,7 @@ func (s *signed) longTermLevel(baseline bool) string {
 	references := s.has("CompleteCertificateRefs", "CompleteCertificateRefsV2") && s.has("CompleteRevocationRefs")
 	stamped := s.has("SigAndRefsTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStamp", "RefsOnlyTimeStampV2")
 	switch {
-	case values && s.has("SealingEvidenceRecords"):
+	case values && s.sealed():
 		return "ERS"
 	case values && archived:
 		return "A"
@@ -80,6 +80,12 @@ func (s *signed) longTermLevel(baseline bool) string {
 		return "X"
 	}
 	return "C"
+}
+
+// sealed tells whether evidence records are there, and the time of signing, as the level E-ERS demands (TS 119 132-3).
+func (s *signed) sealed() bool {
+	records := s.props.unsigned.All(ns19132, "SealingEvidenceRecords")
+	return len(records) > 0 && len(s.props.signedSignature.All(s.props.space, "SigningTime")) == 1
 }
 
 // bindsSigner tells whether a signed property, or a signed ds:KeyInfo, names the signer's certificate: without that it

@@ -62,6 +62,41 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
+// TestSealedLevel: evidence records make a level where evidence and a time-stamp are there, and the time of signing.
+func TestSealedLevel(t *testing.T) {
+	signer, tsu := officer(t), cmstest.NewTSU(t, "p256", "TSU 1")
+	record := sealing(newArchive(t, false).about(digestOf(false, nil)).element())
+	stamp := `<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>` + b64(tsu.Stamp(t, nil, cmstest.Now)) +
+		`</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>`
+	certificates := `<xades:CertificateValues><xades:EncapsulatedX509Certificate>` + b64(signer.Cert.Raw) +
+		`</xades:EncapsulatedX509Certificate></xades:CertificateValues>`
+	revocation := `<xades:RevocationValues><xades:CRLValues><xades:EncapsulatedCRLValue>MAA=` +
+		`</xades:EncapsulatedCRLValue></xades:CRLValues></xades:RevocationValues>`
+	all := stamp + certificates + revocation
+	archived := strings.ReplaceAll(stamp, "SignatureTimeStamp", "ArchiveTimeStamp")
+	const signingTime = `<xades:SigningTime>2026-11-23T12:00:00+01:00</xades:SigningTime>`
+	const mime = `<xades:MimeType>text/xml</xades:MimeType>`
+	for _, c := range []struct{ name, unsigned, without, want string }{
+		{"beside nothing", record, "", "B-B"},
+		{"beside a time-stamp", stamp + record, "", "B-T"},
+		{"beside evidence", all + record, "", "ERS"},
+		{"no record", all, "", "B-LT"},
+		{"beside an archive time-stamp", all + record + archived, "", "ERS"},
+		{"in another namespace", all + strings.ReplaceAll(record, ns19132, ns132) + archived, "", "B-LTA"},
+		{"no baseline", all + record, mime, "ERS"},
+		{"no baseline, no record", all, mime, "LT"},
+		{"no time of signing", all + record, signingTime, "LT"},
+		{"no time of signing, an archive time-stamp", all + record + archived, signingTime, "A"},
+	} {
+		m := basic(signer)
+		m.unsigned = c.unsigned
+		text := strings.Replace(envelop(m), c.without, "", 1)
+		if s := mustOpen(t, complete(t, text, nil, signer))[0]; s.Level != c.want || !s.Intact {
+			t.Errorf("%s: %s, want %s; intact %t", c.name, s.Level, c.want, s.Intact)
+		}
+	}
+}
+
 // TestNobodysCertificate: a certificate that neither verifies the value nor is named is not the signer's.
 func TestNobodysCertificate(t *testing.T) {
 	signer, other := officer(t), cmstest.NewSigner(t, "p256", "officer-2")

@@ -135,6 +135,11 @@ func (s *signed) readSigned() {
 		s.readSigningTime(e.Text())
 	}
 	s.readPolicy(p.child("SignaturePolicyIdentifier"))
+	for _, f := range s.dataObjectFormats() {
+		if s.facts.MimeType == "" {
+			s.facts.MimeType = f.Child(p.space, "MimeType").Text()
+		}
+	}
 	role := p.child("SignerRole")
 	if role.IsZero() {
 		role = p.child("SignerRoleV2")
@@ -153,6 +158,26 @@ func (s *signed) readSigningTime(text string) {
 		s.facts.SigningTime = at
 		if !zone {
 			s.note("SigningTime %q names no time zone: it is taken as UTC", text)
+		}
+	}
+}
+
+// readSignatureTime reads the SignatureTime of a signature in a package, which stands beside the manifest.
+func (s *signed) readSignatureTime() {
+	if !s.packaged || !s.facts.SigningTime.IsZero() {
+		return
+	}
+	for i := range s.covers {
+		object := s.covers[i].Target
+		if !s.isSignedObject(object, s.covers[i]) || object.Child(xmldsig.NamespaceDSig, "Manifest").IsZero() {
+			continue
+		}
+		property := object.Path(xmldsig.NamespaceDSig, "SignatureProperties", "SignatureProperty")
+		value := property.Path(xmldsig.NamespaceOPCSignature, "SignatureTime", "Value")
+		if at, _, err := parseDateTime(value.Text()); err == nil && at.Year() >= 1 && at.Year() <= 9999 {
+			s.facts.SigningTime = at
+		} else if !value.IsZero() {
+			s.note("SignatureTime %q is no date and time", value.Text())
 		}
 	}
 }

@@ -17,6 +17,8 @@ const (
 	typeCountersigned       = "http://uri.etsi.org/01903#CountersignedSignature"
 )
 
+const kindManifestEntry = "manifest-entry" // as signature.Reference.Type
+
 // typesSignedProperties are the reference types of the XAdES versions.
 var typesSignedProperties = map[string]bool{
 	"http://uri.etsi.org/01903#SignedProperties":        true,
@@ -39,10 +41,27 @@ func (s *signed) checkReferences() {
 	for _, r := range s.xml.References {
 		c := s.check(r, referenceType(r))
 		s.covers = append(s.covers, c.out)
-		if m := c.out.Target; r.Type == typeManifest && m.Is(xmldsig.NamespaceDSig, "Manifest") && c.out.Nodes.Covers(m) {
+		for _, m := range s.manifests(c) {
 			s.checkManifest(m)
 		}
 	}
+}
+
+// manifests are those that a reference makes part of what is signed: the one that it names and says to be one, in a
+// package those in an object that it names.
+func (s *signed) manifests(c checked) []xmldsig.Node {
+	target := c.out.Target
+	switch {
+	case c.ref.Type == typeManifest && target.Is(xmldsig.NamespaceDSig, "Manifest") && c.out.Nodes.Covers(target):
+		return []xmldsig.Node{target}
+	case s.packaged && s.isSignedObject(target, c.out):
+		return target.All(xmldsig.NamespaceDSig, "Manifest")
+	}
+	return nil
+}
+
+func (s *signed) isSignedObject(n xmldsig.Node, out xmldsig.Outcome) bool {
+	return n.Is(xmldsig.NamespaceDSig, "Object") && n.Parent() == s.xml.Element && out.Nodes.Covers(n)
 }
 
 func referenceType(r *xmldsig.Reference) string {
@@ -67,7 +86,7 @@ func (s *signed) checkManifest(m xmldsig.Node) {
 		return
 	}
 	for _, r := range entries {
-		s.check(r, "manifest-entry")
+		s.check(r, kindManifestEntry)
 	}
 }
 
@@ -77,7 +96,7 @@ func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	c := s.digest(r)
 	c.kind, c.fact = kind, len(s.facts.References)
 	s.tell(&c)
-	optional := kind == "manifest-entry" && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
+	optional := kind == kindManifestEntry && !c.out.Found && !errors.Is(c.err, xmldsig.ErrAmbiguous)
 	if r.DigestValue == nil {
 		s.note("the digest of the reference %q is no base64", r.URI)
 	}

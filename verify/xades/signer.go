@@ -316,6 +316,8 @@ func (s *signed) bind(digests []certDigest) {
 	if len(digests) > 0 {
 		s.facts.Binding = signature.BindingMismatch
 		for _, d := range digests {
+			digest := signature.Digest{Algorithm: d.hash.Name(), Value: d.value}
+			s.facts.CertificateDigests = append(s.facts.CertificateDigests, digest)
 			if s.facts.Signer != nil && d.names(s.facts.Signer) {
 				s.facts.Binding = signature.BindingMatches
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
@@ -33,7 +32,8 @@ var kinds = map[string]signature.TimestampType{
 	"ArchiveTimeStamp":               signature.ArchiveTimestamp,
 }
 
-// readTimestamps reads every token and compares its imprint with what its kind covers.
+// readTimestamps reads every token and compares its imprint with what its kind covers, and the evidence records among
+// them: what comes later covers what comes before.
 func (s *signed) readTimestamps() {
 	for e := range s.props.signedData.Elements() {
 		if kind, ok := kinds[e.Local()]; ok {
@@ -43,6 +43,9 @@ func (s *signed) readTimestamps() {
 	for e := range s.props.unsigned.Elements() {
 		if kind, ok := kinds[e.Local()]; ok {
 			s.readTimestamp(e, kind)
+		}
+		if e.Is(ns19132, "SealingEvidenceRecords") {
+			s.readRecords(e)
 		}
 	}
 }
@@ -84,7 +87,7 @@ func (s *signed) compare(e xmldsig.Node, kind signature.TimestampType, token *ti
 	}
 	in := &imprint{signed: s, form: form, property: e}
 	token.Compare(func(w io.Writer) error {
-		in.w = paid{w, s.budget}
+		in.w = w
 		return in.assemble(kind)
 	})
 	if note := token.Proves(in.covers, s.facts.Value); note != "" {
@@ -104,23 +107,10 @@ func (s *signed) stampForm(e xmldsig.Node) (xmldsig.Canonicalization, error) {
 // imprint assembles the octets that one time-stamp covers.
 type imprint struct {
 	*signed
-	w        io.Writer
+	w        io.Writer // spends for what it takes
 	form     xmldsig.Canonicalization
 	property xmldsig.Node
 	covers   [][32]byte
-}
-
-// paid spends for the octets that are hashed.
-type paid struct {
-	w      io.Writer
-	budget *budget.Budget
-}
-
-func (p paid) Write(b []byte) (int, error) {
-	if err := p.budget.Octets(len(b)); err != nil {
-		return 0, err
-	}
-	return p.w.Write(b)
 }
 
 var errNoData = errors.New("what the time-stamp covers is not there")
@@ -157,11 +147,15 @@ func (in *imprint) element(n xmldsig.Node) error {
 
 // value writes ds:SignatureValue: from then on the signature is proved to have existed.
 func (in *imprint) value() error {
+	in.proveValue()
+	return in.element(in.xml.ValueNode)
+}
+
+func (in *imprint) proveValue() {
 	in.covers = append(in.covers, in.facts.Value)
 	if in.facts.Signer != nil && in.facts.Binding == signature.BindingMatches {
 		in.covers = append(in.covers, sha256.Sum256(in.facts.Signer)) // named by digest within what was signed
 	}
-	return in.element(in.xml.ValueNode)
 }
 
 // references writes the data of the chosen ds:Reference elements in their order (EN 319 132-1, 5.2.8.1).
@@ -276,8 +270,8 @@ func (in *imprint) validationReferences(withStamps bool) error {
 }
 
 // passBy spends for a look at a property, and whether it holds one of the tokens.
-func (in *imprint) passBy() error {
-	return in.budget.Work(int64(perProperty + perEntry*len(in.stamps)))
+func (s *signed) passBy() error {
+	return s.budget.Work(int64(perProperty + perEntry*len(s.stamps)))
 }
 
 // tokens notes that the tokens in a property are covered.
@@ -313,21 +307,33 @@ func (in *imprint) referenced(e xmldsig.Node) {
 }
 
 // archive writes what an ArchiveTimeStamp covers, not distributed: that of 1.4.1 (EN 319 132-1, 5.5.2.2) and that
-// of 1.3.2 (TS 101 903, 8.2.1 of version 1.3.2), which leaves out objects that a reference names.
+// of 1.3.2 (TS 101 903, 8.2.1 of version 1.3.2).
 func (in *imprint) archive() error {
-	if err := in.references(func(*xmldsig.Reference) bool { return true }); err != nil {
+	parts, err := in.sealedBy(in.property)
+	if err != nil {
 		return err
 	}
-	if err := in.element(in.xml.SignedInfo); err != nil {
-		return err
-	}
-	if err := in.value(); err != nil {
-		return err
-	}
-	if k := in.xml.KeyInfo; k != nil {
-		if err := in.element(k.Element); err != nil {
+	for _, p := range parts {
+		if err := in.part(p); err != nil {
 			return err
 		}
+	}
+	return in.proveSealed()
+}
+
+// part writes a data object.
+func (in *imprint) part(p part) error {
+	if p.reference != nil {
+		return in.reference(p.reference.ref)
+	}
+	return in.element(p.element)
+}
+
+// proveSealed notes what a property that seals the signature proves to have existed: the signature, and what it and the
+// unsigned properties before that one carry.
+func (in *imprint) proveSealed() error {
+	in.proveValue()
+	if k := in.xml.KeyInfo; k != nil {
 		in.objects(k.X509)
 	}
 	for e := range in.props.unsigned.Elements() {
@@ -339,12 +345,9 @@ func (in *imprint) archive() error {
 		}
 		in.tokens(e)
 		in.prove(in.signed.values(e).All()...)
-		if err := in.element(e); err != nil {
-			return err
-		}
 	}
 	in.insideTokens()
-	return in.dsObjects()
+	return nil
 }
 
 // prove notes objects that the time-stamp proves to have existed.
@@ -373,25 +376,9 @@ func (in *imprint) insideTokens() {
 	}
 }
 
-// dsObjects writes the ds:Object elements but for the one with the qualifying properties.
-func (in *imprint) dsObjects() error {
-	for _, object := range in.xml.Objects {
-		if err := in.budget.Work(int64(perEntry * len(in.signed.covers))); err != nil {
-			return err
-		}
-		if object == in.props.object || in.property.Space() != ns141 && in.named(object) {
-			continue
-		}
-		if err := in.element(object); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// named tells whether a reference of the signature names the object.
-func (in *imprint) named(object xmldsig.Node) bool {
-	for _, out := range in.signed.covers {
+// refersTo tells whether a reference of the signature names the object.
+func (s *signed) refersTo(object xmldsig.Node) bool {
+	for _, out := range s.covers {
 		if out.Target == object {
 			return true
 		}

@@ -36,6 +36,17 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil. The document
 // should have been parsed within the same budget. Signatures that it does not suffice for are Unchecked.
 func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
+	return read(b, d, resolve, false)
+}
+
+// ReadPackage is Read for a signature part of a package of the Open Packaging Conventions: the manifest in an object that
+// a signature signs is followed, whatever the reference says of its type (ECMA-376 part 2, 13.2.4.16), and SignatureTime
+// beside it is the time of signing where XAdES tells none (13.2.4.19).
+func ReadPackage(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*signature.Document, error) {
+	return read(b, d, resolve, true)
+}
+
+func read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver, packaged bool) (*signature.Document, error) {
 	var elements []xmldsig.Node
 	for e := range d.Root().Descendants(xmldsig.NamespaceDSig, "Signature") {
 		if elements = append(elements, e); len(elements) > maxSignatures {
@@ -46,8 +57,9 @@ func Read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver) (*sig
 		return nil, fmt.Errorf("xades: %w", ErrNoSignature)
 	}
 	r := &reader{
-		budget: b, doc: d, resolve: resolve, elements: elements, ids: map[string]bool{},
-		digests: map[string]checked{}, bares: map[xmldsig.Node]bool{}, alones: map[xmldsig.Node]bool{},
+		budget: b, doc: d, resolve: resolve, packaged: packaged, elements: elements, ids: map[string]bool{},
+		digests: map[string]checked{}, parts: map[partDigest][]byte{}, bares: map[xmldsig.Node]bool{},
+		alones: map[xmldsig.Node]bool{},
 	}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
@@ -64,9 +76,11 @@ type reader struct {
 	budget   *budget.Budget
 	doc      *xmldsig.Document
 	resolve  xmldsig.Resolver
+	packaged bool // it is a part of a package
 	elements []xmldsig.Node
-	ids      map[string]bool
+	ids      map[string]bool       // of signatures, evidence records and their time-stamps
 	digests  map[string]checked    // references that were checked, by what makes their digest
+	parts    map[partDigest][]byte // what evidence records are about
 	bares    map[xmldsig.Node]bool // signatures without data of their own
 	alones   map[xmldsig.Node]bool // signatures that the document holds nothing beside
 }
@@ -121,6 +135,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 	s.facts.Value, s.facts.SignatureValue = s.digestOfValue(), x.Value
 	s.checkReferences()
 	s.readProperties()
+	s.readSignatureTime()
 	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {
 		return
 	}
@@ -172,11 +187,17 @@ func (s *signed) identify() {
 		sum := sha256.Sum256(s.facts.Value[:])
 		id = "S-" + hex.EncodeToString(sum[:12])
 	}
-	for n := 2; s.ids[id]; n++ {
-		id = fmt.Sprintf("%s (%d)", s.facts.ID, n)
+	s.facts.ID = s.unique(id)
+}
+
+// unique numbers the second and later ones of an ID.
+func (r *reader) unique(id string) string {
+	unique := id
+	for n := 2; r.ids[unique]; n++ {
+		unique = fmt.Sprintf("%s (%d)", id, n)
 	}
-	s.ids[id] = true
-	s.facts.ID = id
+	r.ids[unique] = true
+	return unique
 }
 
 // countersigned returns the signature in whose CounterSignature property e stands.

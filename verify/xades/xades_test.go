@@ -222,6 +222,54 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// TestManifestOfAnObject: the manifest in a signed object, and the time beside it, count in a package alone.
+func TestManifestOfAnObject(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.data = ""
+	m.references = []string{ref(`URI="#o"`, exclusiveURI)}
+	m.objects = `<ds:Object Id="o"><ds:Manifest>` + ref(`URI="a"`) + `</ds:Manifest><ds:SignatureProperties>` +
+		`<ds:SignatureProperty Target="#S1"><m:SignatureTime xmlns:m="` + xmldsig.NamespaceOPCSignature + `"><m:Value>` +
+		`2026-03-01T12:00:00Z</m:Value></m:SignatureTime></ds:SignatureProperty></ds:SignatureProperties></ds:Object>`
+	const claimed = `<xades:SigningTime>2026-11-23T12:00:00+01:00</xades:SigningTime>`
+	filtered := strings.Replace(filterRef("//ds:Manifest"), "intersect", "subtract", 1)
+	entries := func(text string, open func(*budget.Budget, *xmldsig.Document, xmldsig.Resolver) (*signature.Document, error)) (int, string) {
+		t.Helper()
+		text = complete(t, strings.Replace(text, "<ds:DigestValue></ds:DigestValue></ds:Reference></ds:Manifest>",
+			"<ds:DigestValue>AAAA</ds:DigestValue></ds:Reference></ds:Manifest>", 1), nil, signer)
+		b := budget.New(t.Context(), len(text))
+		d, err := xmldsig.Parse([]byte(text), xmldsig.Limits{Budget: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := open(b, d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, r := range doc.Signatures[0].References {
+			if r.Type == kindManifestEntry {
+				n++
+			}
+		}
+		return n, doc.Signatures[0].SigningTime.Format(time.DateOnly)
+	}
+	untold := strings.Replace(m.text(), claimed, "", 1)
+	if n, at := entries(untold, ReadPackage); n != 1 || at != "2026-03-01" {
+		t.Errorf("in a package: %d entries, of %s", n, at)
+	}
+	if n, at := entries(untold, Read); n != 0 || at != "0001-01-01" {
+		t.Errorf("%d entries of a manifest in an object, of %s", n, at)
+	}
+	if _, at := entries(m.text(), ReadPackage); at != "2026-11-23" {
+		t.Errorf("the time of XAdES is not told, but %s", at)
+	}
+	m.references = []string{strings.Replace(filtered, `URI=""`, `URI="#o"`, 1)}
+	if n, _ := entries(m.text(), ReadPackage); n != 0 {
+		t.Errorf("%d entries of a manifest that a filter left out", n)
+	}
+}
+
 func TestCounterSignature(t *testing.T) {
 	signer, witness := officer(t), cmstest.NewSigner(t, "p256", "officer-2")
 	counter := template{

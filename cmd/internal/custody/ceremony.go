@@ -105,7 +105,7 @@ func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root 
 	}
 	for name, content := range map[string][]byte{
 		numbered("issuing", n) + ".pem": PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
-		numbered("transcript", n) + ".json": transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
+		TranscriptFile(n): transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
 	} {
 		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
 			return nil, fmt.Errorf("ceremony: %w", err)

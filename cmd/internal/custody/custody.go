@@ -258,6 +258,15 @@ func numbered(name string, n int) string {
 	return fmt.Sprintf("%s-%d", name, n)
 }
 
+// NextAuthority is the number of the issuing authority that a succession would make: 2 after the first ceremony.
+func NextAuthority(cfg Config) (int, error) {
+	keys, err := (&Custody{dir: cfg.StateDir}).keys()
+	return authorities(keys) + 1, err
+}
+
+// TranscriptFile is the name of the transcript of the ceremony that made the issuing authority of a number.
+func TranscriptFile(n int) string { return numbered("transcript", n) + ".json" }
+
 // authorities is how many issuing authorities the ceremonies made.
 func authorities(keys map[string]string) (n int) {
 	for keys[numbered("issuing", n+1)] != "" {

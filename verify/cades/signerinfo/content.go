@@ -1,6 +1,7 @@
 package signerinfo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,23 @@ func (c *Content) givenDigest(h algorithm.Hash) ([]byte, error) {
 		return nil, fmt.Errorf("the digest that was given has %d octets, one by %s has %d", len(d), h.Name(), h.Size())
 	}
 	return d, nil
+}
+
+// HasDigests tells whether all digests, by the name of their algorithm, that can be computed are the data's, and one of
+// them is long enough that no other data has it.
+func (c *Content) HasDigests(digests map[string][]byte) bool {
+	strong := false
+	for h := algorithm.MD5; h.Valid(); h++ {
+		want, ok := digests[h.Name()]
+		if !ok {
+			continue
+		}
+		if have, err := c.Digest(h); err != nil || !bytes.Equal(have, want) {
+			return false
+		}
+		strong = strong || h.Size() >= algorithm.SHA256.Size()
+	}
+	return strong
 }
 
 // Spending gives a writer that spends for what goes through it, and fails where the budget ends.

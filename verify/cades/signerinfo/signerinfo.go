@@ -43,6 +43,8 @@ type Facts struct {
 
 	// MessageDigest is the digest of the content that is signed, DataToBeSigned that of what the value is over.
 	MessageDigest, DataToBeSigned signature.Digest
+	// CertificateDigests are those of the signing-certificate attributes; of very many the first.
+	CertificateDigests []signature.Digest
 
 	// Unchecked says why the content could not be digested, such as an algorithm that is not known, or "".
 	Unchecked string
@@ -330,6 +332,9 @@ func (c *checker) verifyContent(key *algorithm.PublicKey) error {
 	return err
 }
 
+// maxTold bounds the digests of certificates that are told.
+const maxTold = 64
+
 // uses lists the algorithms.
 func (c *checker) uses() {
 	if c.schemeErr == nil {
@@ -347,6 +352,11 @@ func (c *checker) uses() {
 	for _, refs := range [][]cms.CertificateRef{c.v2, c.v1} {
 		if len(refs) == 0 {
 			continue
+		}
+		for _, ref := range refs[:min(len(refs), maxTold)] {
+			if h, err := algorithm.HashByIdentifier(ref.HashAlgorithm); err == nil {
+				c.CertificateDigests = append(c.CertificateDigests, signature.Digest{Algorithm: h.Name(), Value: ref.Hash})
+			}
 		}
 		if h, err := algorithm.HashByIdentifier(refs[0].HashAlgorithm); err == nil {
 			c.Algorithms = append(c.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
