@@ -117,7 +117,7 @@ func (t *tracer) refs(digests []signature.Digest, path []*certificate.Certificat
 	for _, d := range digests {
 		ref := trace.CertificateRef{Digest: kept(d)}
 		for i, c := range path {
-			if sum := t.sum(hashNamed(d.Algorithm), c); sum != nil && bytes.Equal(sum, d.Value) {
+			if sum := t.sum(d.Algorithm, c); sum != nil && bytes.Equal(sum, d.Value) {
 				ref.Certificate, ref.Matches = t.certificate(c), i == 0
 				break
 			}
@@ -129,30 +129,19 @@ func (t *tracer) refs(digests []signature.Digest, path []*certificate.Certificat
 
 // certificateHash is a hash of a certificate.
 type certificateHash struct {
-	hash        algorithm.Hash
+	hash        string
 	certificate [32]byte
 }
 
-// sum is the digest of a certificate, computed once; nil without a hash.
-func (t *tracer) sum(h algorithm.Hash, c *certificate.Certificate) []byte {
-	if !h.Valid() {
-		return nil
-	}
-	key := certificateHash{h, c.Fingerprint}
+// sum is the digest of a certificate, computed once; nil for a hash that is not known.
+func (t *tracer) sum(hash string, c *certificate.Certificate) []byte {
+	key := certificateHash{hash, c.Fingerprint}
 	if _, known := t.sums[key]; !known {
-		t.sums[key] = h.Sum(c.Raw)
-	}
-	return t.sums[key]
-}
-
-// hashNamed is the hash with the name of the registry, NoHash for none.
-func hashNamed(name string) algorithm.Hash {
-	for h := algorithm.NoHash + 1; h.Valid(); h++ {
-		if h.Name() == name {
-			return h
+		if h, err := hashNamed(hash); err == nil {
+			t.sums[key] = h.Sum(c.Raw)
 		}
 	}
-	return algorithm.NoHash
+	return t.sums[key]
 }
 
 // parent is the id of the signature with the name in the document.

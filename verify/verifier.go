@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+	"unicode/utf8"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
@@ -47,13 +48,35 @@ func New(cfg Config) (*Verifier, error) {
 // Request is one document to verify.
 type Request struct {
 	Document []byte
-	Detached []signature.Detached // files that a detached signature may be about
-	At       time.Time            // of validation; zero is now, when all evidence is at hand
-	Policy   *Policy              // nil is the Verifier's
-	LetGo    func(octets []byte)  // hears what of Document and Detached was read through; nil hears nothing
-	Evidence *Evidence            // beside the document and what is gathered; its Lists and Cache do not count
-	Trace    bool                 // asks for Report.Trace, which costs some time and memory
-	Found    func(*Evidence)      // hears the evidence beside the document that the verdict rests on; nil hears nothing
+	Detached []signature.Detached // files that a detached signature may be about, or digests of them (Digests)
+	// Passwords for a PDF that is encrypted, UTF-8, at most MaxPasswords of MaxPassword octets. They are the caller's to
+	// wipe when Verify returns; neither report nor error says anything of them.
+	Passwords [][]byte
+	At        time.Time           // of validation; zero is now, when all evidence is at hand
+	Policy    *Policy             // nil is the Verifier's
+	LetGo     func(octets []byte) // hears what of Document and Detached was read through; nil hears nothing
+	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
+	Trace     bool                // asks for Report.Trace, which costs some time and memory
+	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
+}
+
+// The limits of Request.Passwords: to try one takes some 20 ms in the newest PDFs.
+const (
+	MaxPasswords = 8
+	MaxPassword  = 512 // octets; PDF 2.0 looks at the first 127
+)
+
+// CheckPasswords refuses more or longer passwords than Verify takes, and empty ones: no error says what they are.
+func CheckPasswords(passwords [][]byte) error {
+	if len(passwords) > MaxPasswords {
+		return fmt.Errorf("at most %d passwords are tried", MaxPasswords)
+	}
+	for _, p := range passwords {
+		if len(p) == 0 || len(p) > MaxPassword || !utf8.Valid(p) {
+			return fmt.Errorf("a password has 1 to %d octets of UTF-8", MaxPassword)
+		}
+	}
+	return nil
 }
 
 // Fault is a mistake of ours that a document brought to light. It says nothing of what is inside; Stack is for
@@ -102,7 +125,10 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 }
 
 func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report, error) {
-	doc, err := Open(b, r.Document, r.Detached...)
+	if err := CheckPasswords(r.Passwords); err != nil {
+		return nil, err
+	}
+	doc, err := openWith(b, r.Document, r.Passwords, r.Detached)
 	if err != nil {
 		return nil, err
 	}

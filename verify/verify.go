@@ -34,6 +34,11 @@ var ErrUnknownFormat = errors.New(
 // detached signature may be about; for one that is of no interest they are left unread. An evidence record among them
 // is one about the document, unless that is a record itself.
 func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signature.Document, error) {
+	return openWith(b, data, nil, detached)
+}
+
+// openWith is Open with passwords for a PDF.
+func openWith(b *budget.Budget, data []byte, passwords [][]byte, detached []signature.Detached) (*signature.Document, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the file has %d bytes, at most %d are read", len(data), MaxDocument)
 	}
@@ -42,7 +47,13 @@ func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signa
 		return ers.Open(b, data, detached)
 	}
 	records, detached := ers.Split(detached)
-	doc, err := open(b, kind, data, detached)
+	var doc *signature.Document
+	var err error
+	if kind == containerPDF {
+		doc, err = openPDF(b, data, passwords)
+	} else {
+		doc, err = open(b, kind, data, detached)
+	}
 	if err == nil && len(records) > 0 {
 		err = ers.Seal(b, doc, data, detached, records)
 	}
@@ -52,10 +63,16 @@ func Open(b *budget.Budget, data []byte, detached ...signature.Detached) (*signa
 	return doc, nil
 }
 
+func openPDF(b *budget.Budget, data []byte, passwords [][]byte) (*signature.Document, error) {
+	var options []pades.Option
+	for _, p := range passwords {
+		options = append(options, pades.Password(p))
+	}
+	return pades.Open(b, data, options...)
+}
+
 func open(b *budget.Budget, kind container, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	switch kind {
-	case containerPDF:
-		return pades.Open(b, data)
 	case containerZIP:
 		return asic.Open(b, data, detached)
 	case containerXML:

@@ -87,7 +87,7 @@ func (k *keeper) found(ev *verify.Evidence) {
 func (k *keeper) write(files openFiles, j job, policy *verify.Policy, report *verify.Report) error {
 	k.At, k.SHA256 = report.ValidationTime, report.SHA256
 	k.Policy.Name, k.Policy.File = policy.Name(), policy.Canonical()
-	k.Document.Name = filepath.Base(j.File)
+	k.Document.Name, k.Digests = filepath.Base(j.File), j.digests.Texts()
 	if !k.without {
 		k.Document.Content = files[0].Octets()
 		for i, f := range files[1:] {

@@ -3,12 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -43,7 +39,7 @@ Exit status: 0 it can be used; 1 it can't, the reason is on standard error.
   trustctl policy check constraint.xml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := policyFile(args[0])
+			p, err := policy.OpenFile(args[0])
 			if err != nil {
 				return err
 			}
@@ -85,7 +81,7 @@ the policy and what is judged otherwise than it says.
   trustctl policy show --source constraint.xml > office.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := policyOf(args[0])
+			p, err := policy.Open(args[0])
 			if err != nil {
 				return err
 			}
@@ -151,11 +147,11 @@ Exit status: 0 they say the same; 1 they differ, or one can't be read.
   trustctl policy diff strict office.yaml`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			a, err := policyOf(args[0])
+			a, err := policy.Open(args[0])
 			if err != nil {
 				return err
 			}
-			b, err := policyOf(args[1])
+			b, err := policy.Open(args[1])
 			if err != nil {
 				return err
 			}
@@ -196,34 +192,4 @@ func listDifferences(out io.Writer, list []policy.Difference) error {
 		}
 	}
 	return w.Flush()
-}
-
-// policyOf is the shipped policy of a name, or that of a file.
-func policyOf(name string) (*policy.Policy, error) {
-	if slices.Contains(policy.Names(), name) {
-		return policy.Named(name)
-	}
-	p, err := policyFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err = policy.Named(name)
-	}
-	return p, err
-}
-
-// policyFile reads a policy file, and no more of it than a policy may have.
-func policyFile(name string) (*policy.Policy, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	p, err := policy.Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return p, nil
 }

@@ -41,6 +41,8 @@ func replayCommand() *cobra.Command {
 time in the bundle: nothing else is asked, no network, no clock. The report must be the one that the bundle holds;
 where it is not, the command says what differs and ends with status 1.
 
+A bundle holds no password: that of an encrypted document is asked for again (--password-file).
+
 With --policy or --at it is judged under another policy or at another time; then nothing is compared.
 
 Nobody signs a bundle: who made it chose its lists and anchors, which standard error names.
@@ -57,6 +59,7 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
 	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
+	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of the document, - for standard input; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that the signature is about, for a bundle that holds digests alone")
 	return c
 }
@@ -128,7 +131,7 @@ func (o *replayOptions) complete(b *bundle.Bundle) error {
 // policyOf is the policy of --policy, or that of the bundle.
 func (o *replayOptions) policyOf(b *bundle.Bundle) (*verify.Policy, error) {
 	if o.policy != "" {
-		p, err := policyOf(o.policy)
+		p, err := policy.Open(o.policy)
 		if err != nil {
 			return nil, fmt.Errorf("--policy: %w", err)
 		}
@@ -181,7 +184,34 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})
 	}
+	if r.Detached, err = withDigests(r.Detached, b.Digests); err != nil {
+		return nil, fmt.Errorf("the digests of the bundle: %w", err)
+	}
+	passwords, err := o.passwords(b)
+	defer passwords.wipe()
+	if err != nil {
+		return nil, fmt.Errorf("--password-file: %w", err)
+	}
+	r.Passwords = passwords
 	return v.Verify(ctx, r)
+}
+
+func withDigests(files []signature.Detached, texts []string) ([]signature.Detached, error) {
+	var d verify.Digests
+	for _, text := range texts {
+		if err := d.Add(text); err != nil {
+			return nil, err
+		}
+	}
+	return d.Beside(files)
+}
+
+// passwords are those that the document may need once more.
+func (o *replayOptions) passwords(b *bundle.Bundle) (passwords, error) {
+	if b.Password && len(o.passwordFiles) == 0 {
+		return nil, errors.New("the verdict was given with the document's password, which a bundle does not keep: name a file with it")
+	}
+	return readPasswords(o.passwordFiles)
 }
 
 // sayTrust names what a bundle is judged by, since whoever made it chose that.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
+	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -45,6 +47,9 @@ type verifyOptions struct {
 	json, offline bool
 	trace         bool
 	detached      []string
+	digests       []string
+	digestList    string
+	passwordFiles []string
 	allow         []string
 	at            string
 	lists         trustlist.Sources
@@ -76,11 +81,30 @@ are asked for where its certificates say. Private addresses are not asked, but f
   trustctl verify --trust-lists lists/ --lotl-signers signers/ contract.pdf
   trustctl verify --anchors ca.pem --detached data.bin signature.p7s
   trustctl verify --offline=false --trust-lists lists/ --lotl-signers signers/ contract.pdf
-  trustctl verify --json --jobs jobs.jsonl     a line is {"file", "detached": [FILE], "at": TIME}
+  trustctl verify --json --jobs jobs.jsonl
+
+A line of --jobs is {"file", "detached": [FILE], "digests": [DIGEST], "password_files": [FILE], "at": TIME}, all but file may
+be left out. On a terminal, standard error tells how far it is.
+
+Of a file that must not leave its office a digest does: --detached-digest, or a list that sha256sum wrote. The report
+says so where it says what is covered. SHA-1 and its elders are refused, since two files can share such a digest. It stands in
+for a file beside the signature, for a data object that an ASiC-E container does not hold, and for the byte range of a PDF
+whose signature (the octets of Contents) is given as a CMS.
+
+  trustctl verify --anchors ca.pem --detached-digest data.bin=SHA-256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 signature.p7s
+  trustctl verify --anchors ca.pem --digest-list SHA256SUMS signature.p7s
+
+The password of an encrypted PDF stands alone in a file, without or with an end of line: it is taken from no argument and
+no environment, and kept nowhere. A document whose password is missing or wrong is INDETERMINATE, with a note.
+
+  trustctl verify --anchors ca.pem --password-file password.txt contract.pdf
 
 With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
 
-  trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf`,
+  trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf
+
+Exit status: 0 everything in every document passed; 3 something did not, or a document holds no signature; 1 a document
+could not be judged, or the command not be carried out: the reason is in the document's line, or on standard error.`,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c.Context(), c.OutOrStdout(), files) },
 	}
 	f := c.Flags()
@@ -89,6 +113,9 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
 	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
+	f.StringArrayVar(&o.digests, "detached-digest", nil, "`[NAME=]ALGORITHM:VALUE`, a digest in place of such a file, hexadecimal or base64; may be repeated")
+	f.StringVar(&o.digestList, "digest-list", "", "`file` with digests in place of such files, as sha256sum writes it")
+	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of encrypted PDFs, - for standard input; may be repeated")
 	f.StringVar(&o.at, "at", "", "time of validation, RFC 3339 (default now)")
 	f.StringVar(&o.lists.Dir, "trust-lists", "", "`folder` with trusted lists, told apart by content")
 	f.StringVar(&o.lists.LOTLSigners, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
@@ -109,7 +136,11 @@ type job struct {
 	Detached []string  `json:"detached"`
 	At       time.Time `json:"at"`
 
-	trace bool
+	Digests       []string `json:"digests"`
+	PasswordFiles []string `json:"password_files"`
+
+	digests verify.Digests
+	trace   bool
 }
 
 // outcome is one line of the answer.
@@ -134,7 +165,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if o.trace && !o.json {
 		return errors.New("--trace is part of --json")
 	}
-	policy, err := policyOf(o.policy)
+	chosen, err := policy.Open(o.policy)
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
 	}
@@ -145,16 +176,21 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	for i := range jobs {
 		jobs[i].trace = o.trace
 	}
+	passwords, err := readPasswords(o.passwordFiles)
+	defer passwords.wipe()
+	if err != nil {
+		return fmt.Errorf("--password-file: %w", err)
+	}
 	lists, kept, err := o.trust(ctx, jobs)
 	if err != nil {
 		return err
 	}
 	warn(lists)
-	judge, err := o.verifier(lists, policy)
+	judge, err := o.verifier(lists, chosen)
 	if err != nil {
 		return err
 	}
-	v := &verifier{judge, kept, policy}
+	v := &verifier{judge, kept, chosen, passwords}
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
@@ -242,14 +278,21 @@ func (o *verifyOptions) read(files []string, at time.Time) ([]job, error) {
 		if len(files) == 0 {
 			return nil, errors.New("verify: name at least one file, or --jobs")
 		}
+		digests, err := o.readDigests()
+		if err != nil {
+			return nil, err
+		}
 		var jobs []job
 		for _, f := range files {
-			jobs = append(jobs, job{File: f, Detached: o.detached, At: at})
+			jobs = append(jobs, job{File: f, Detached: o.detached, At: at, digests: digests})
 		}
 		return jobs, nil
 	}
-	if len(files) > 0 || len(o.detached) > 0 {
-		return nil, errors.New("verify: files and --detached stand in the jobs when --jobs is given")
+	switch {
+	case len(files) > 0 || len(o.detached) > 0 || len(o.digests) > 0 || o.digestList != "":
+		return nil, errors.New("verify: files, --detached and digests stand in the jobs when --jobs is given")
+	case o.jobs == "-" && slices.Contains(o.passwordFiles, "-"):
+		return nil, errors.New("verify: standard input has the jobs: name a file by --password-file")
 	}
 	in := os.Stdin
 	if o.jobs != "-" {
@@ -274,7 +317,12 @@ func readJobs(in io.Reader, at time.Time) ([]job, error) {
 		}
 		j := job{At: at}
 		if err := json.Unmarshal(lines.Bytes(), &j); err != nil || j.File == "" {
-			return nil, fmt.Errorf("--jobs, line %d: not a job {\"file\", \"detached\", \"at\"}: %v", n, err)
+			return nil, fmt.Errorf("--jobs, line %d: not a job {\"file\", \"detached\", \"digests\", \"password_files\", \"at\"}: %v", n, err)
+		}
+		for _, text := range j.Digests {
+			if err := j.digests.Add(text); err != nil {
+				return nil, fmt.Errorf("--jobs, line %d, digests: %w", n, err)
+			}
 		}
 		jobs = append(jobs, j)
 	}
@@ -286,18 +334,22 @@ type verifier struct {
 	*verify.Verifier
 	kept   *keeper // nil without --bundle
 	policy *verify.Policy
+
+	passwords passwords // for every document
 }
 
 // all writes one line a job, in their order. The exit status is the worst of them.
 func (v *verifier) all(ctx context.Context, jobs []job, out io.Writer) error {
 	w := bufio.NewWriter(out)
-	lines := lines{encoder: json.NewEncoder(w), waiting: map[int]outcome{}}
+	lines := lines{encoder: json.NewEncoder(w), waiting: map[int]outcome{}, progress: progressOf(jobs, out)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.NumCPU())
 	for i, j := range jobs {
 		g.Go(func() error { return lines.add(i, v.one(ctx, j)) })
 	}
-	if err := errors.Join(g.Wait(), w.Flush()); err != nil {
+	err := g.Wait()
+	lines.progress.end()
+	if err := errors.Join(err, w.Flush()); err != nil {
 		return err
 	}
 	return lines.status.err()
@@ -310,12 +362,15 @@ type lines struct {
 	next    int
 	waiting map[int]outcome
 	status  exitCode
+
+	progress batchProgress
 }
 
 func (l *lines) add(i int, o outcome) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting[i] = o
+	l.progress.add(o.status(), time.Now())
 	for {
 		o, ready := l.waiting[l.next]
 		if !ready {
@@ -391,7 +446,16 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	request := files.request(j)
+	request, err := files.request(j)
+	if err != nil {
+		return nil, err
+	}
+	own, err := readPasswords(j.PasswordFiles)
+	defer own.wipe()
+	if err != nil {
+		return nil, fmt.Errorf("password_files: %w", err)
+	}
+	request.Passwords = slices.Concat(v.passwords, own)
 	request.Trace = j.trace
 	if v.kept != nil {
 		request.Found = v.kept.found
@@ -404,6 +468,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	}
 	o.SHA256 = report.SHA256
 	if v.kept != nil {
+		v.kept.Password = len(request.Passwords) > 0
 		return report, v.kept.write(files, j, v.policy, report)
 	}
 	return report, nil
@@ -443,12 +508,16 @@ func (j job) open() (openFiles, error) {
 }
 
 // request is about the first file, with the others as its detached ones.
-func (files openFiles) request(j job) verify.Request {
+func (files openFiles) request(j job) (verify.Request, error) {
 	r := verify.Request{Document: files[0].Octets(), At: j.At, LetGo: files.letGo}
 	for i, f := range files[1:] {
 		r.Detached = append(r.Detached, signature.Detached{Name: filepath.Base(j.Detached[i]), Content: f.Octets()})
 	}
-	return r
+	var err error
+	if r.Detached, err = j.digests.Beside(r.Detached); err != nil {
+		err = fmt.Errorf("digests: %w", err)
+	}
+	return r, err
 }
 
 func (files openFiles) letGo(octets []byte) {
@@ -468,11 +537,14 @@ func (files openFiles) close() error {
 // print writes verdicts for people, with the exit status of the worst.
 func (o *verifyOptions) print(ctx context.Context, jobs []job, v *verifier, out io.Writer) error {
 	var status exitCode
+	far := progressOf(jobs, out)
 	for _, j := range jobs {
 		r := v.one(ctx, j)
 		status = status.and(r.status())
 		o.printOutcome(out, &r)
+		far.add(r.status(), time.Now())
 	}
+	far.end()
 	return status.err()
 }
 
@@ -492,6 +564,9 @@ func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
 	}
 	for i := range r.Signatures {
 		o.printSignature(out, r.File, &r.Signatures[i])
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(out, "%s: note: %s\n", prose.Text(r.File), prose.Text(note))
 	}
 }
 

@@ -139,6 +139,21 @@ func TestVerifyFetchesOnlyWhenAsked(t *testing.T) {
 // loopback, answers.
 func fetchable(t *testing.T) (file, anchor, host string) {
 	t.Helper()
+	m, anchor, host := newMinting(t)
+	signed, err := m.cades(t.Context(), m.ec, []byte("letter"), []byte("letter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "letter.p7m")
+	if err := os.WriteFile(file, signed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, anchor, host
+}
+
+// newMinting starts an authority on loopback, and returns it with the file of its anchor and its address.
+func newMinting(t *testing.T) (m *minting, anchor, host string) {
+	t.Helper()
 	ctx := t.Context()
 	a, err := openBenchAuthority(ctx, false)
 	if err != nil {
@@ -149,7 +164,7 @@ func fetchable(t *testing.T) (file, anchor, host string) {
 			t.Error(err)
 		}
 	})
-	m := &minting{benchAuthority: a}
+	m = &minting{benchAuthority: a}
 	if m.stamp, err = seal.NewTSA(a.base+"/tsa", http.DefaultClient); err != nil {
 		t.Fatal(err)
 	}
@@ -157,20 +172,15 @@ func fetchable(t *testing.T) (file, anchor, host string) {
 	if err := m.signers(ctx); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := m.cades(ctx, m.ec, []byte("letter"), []byte("letter"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file, anchor = filepath.Join(dir, "letter.p7m"), filepath.Join(dir, "root.pem")
-	if err := errors.Join(os.WriteFile(file, signed, 0o600), os.WriteFile(anchor, custody.PEM(a.root.Raw), 0o600)); err != nil {
+	anchor = filepath.Join(t.TempDir(), "root.pem")
+	if err := os.WriteFile(anchor, custody.PEM(a.root.Raw), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	base, err := url.Parse(a.base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file, anchor, base.Host
+	return m, anchor, base.Host
 }
 
 // TestFileShortenedMeanwhile: a file that another program cuts off while it is judged is a fault of this document.

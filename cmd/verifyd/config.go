@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"trustcore/cmd/internal/identity"
 	"trustcore/verify/api"
+	"trustcore/verify/policy"
 	"trustcore/verify/trustlist"
 )
 
@@ -29,6 +31,9 @@ type Config struct {
 	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists
 	ExtraLists  []string `koanf:"extra_lists"`  // trusted lists outside the list of the lists
 	Anchors     []string `koanf:"anchors"`      // PEM files with certificates that are trusted at all times
+
+	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or the absolute path of a file
+	Policies []string `koanf:"policies"` // those that callers may choose besides, written likewise; default strict and dss-default
 
 	Reload time.Duration `koanf:"reload"` // how often the files above are read again, default 1h; SIGHUP does it at once
 
@@ -57,7 +62,7 @@ const minClientsFor = time.Minute
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Clients: "none", ClientsFor: 24 * time.Hour, Operations: "127.0.0.1:9102", Reload: time.Hour,
+	return Config{Clients: "none", ClientsFor: 24 * time.Hour, Operations: "127.0.0.1:9102", Policy: policy.Strict, Reload: time.Hour,
 		MaxDocument: 100 << 20, MaxMemory: 1 << 30, MaxSpool: 2 << 30, MaxConnections: 1024}
 }
 
@@ -100,7 +105,20 @@ func (c *Config) Check() error {
 	case c.TrustLists == "" && len(c.ExtraLists) == 0 && len(c.Anchors) == 0:
 		return errors.New("trust_lists, extra_lists and anchors are all missing: nothing would be trusted")
 	}
+	for i, name := range c.policies() {
+		if key := [...]string{"policy", "policies"}[min(i, 1)]; !slices.Contains(policy.Names(), name) && !filepath.IsAbs(name) {
+			return fmt.Errorf("%s: %q is neither %s nor the absolute path of a policy file", key, name, strings.Join(policy.Names(), ", "))
+		}
+	}
 	return c.Identity.Check()
+}
+
+// policies are those of policy and policies; callers may always choose one that is shipped, unless policies says otherwise.
+func (c *Config) policies() []string {
+	if c.Policies == nil {
+		return append([]string{c.Policy}, policy.Names()...)
+	}
+	return append([]string{c.Policy}, c.Policies...)
 }
 
 func (c *Config) spoolDir() string {

@@ -22,7 +22,6 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/chain"
 	"trustcore/verify/evidence"
-	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -39,7 +38,7 @@ type judge struct {
 	verifier     *verify.Verifier
 	cache        *cache.Cache
 	gatherer     *evidence.Gatherer
-	policy       *verify.Policy
+	policies     *policies
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
 	took         prometheus.Histogram   // seconds
@@ -47,6 +46,10 @@ type judge struct {
 }
 
 func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, log *slog.Logger) (*judge, error) {
+	policies, err := newPolicies(cfg.policies(), log)
+	if err != nil {
+		return nil, err
+	}
 	trust, err := newTrust(ctx, cfg.sources(), log)
 	if err != nil {
 		return nil, err
@@ -63,7 +66,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policy: verify.DefaultPolicy(), log: log,
+	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -71,7 +74,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	}
 	j.verifier, err = verify.New(verify.Config{
 		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
-		Gatherer: gatherer, Cache: cache, Policy: j.policy, Now: time.Now, Complain: j.complain,
+		Gatherer: gatherer, Cache: cache, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
 	})
 	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
@@ -80,6 +83,9 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 func (j *judge) document(ctx context.Context, r verify.Request) (*verify.Report, error) {
 	started := time.Now()
 	defer func() { j.took.Observe(time.Since(started).Seconds()) }()
+	if r.Policy == nil {
+		r.Policy = j.policies.standard() // which may be another than at the start
+	}
 	report, err := j.verifier.Verify(ctx, r)
 	if err != nil {
 		return nil, err
@@ -111,7 +117,7 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 		further = append(further, c.Raw)
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
-		Policies: q.Policies, Acceptable: j.policy.Acceptor(policy.Signature.Signer()), Cache: j.cache}
+		Policies: q.Policies, Policy: j.policies.standard(), Cache: j.cache}
 	var problems []string
 	if q.Mode != chain.None {
 		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
@@ -149,9 +155,11 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 }
 
 func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
-	hangup := make(chan os.Signal, 1)
+	hangup, again := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anything else: unheard, it ends the process
 	defer signal.Stop(hangup)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
 	// The second line: what requests may take is counted before they are judged, what was left behind is collected in time.
 	debug.SetMemoryLimit(cfg.MaxMemory - memorySlack)
 	metrics := httpserver.Metrics()
@@ -184,7 +192,8 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 		group.Go(s.Serve(ctx))
 	}
 	group.Go(func() error { return own.Run(ctx) })
-	group.Go(func() error { return j.trust.run(ctx, cfg.Reload, hangup) })
+	group.Go(func() error { return j.trust.run(ctx, watch{cfg.Reload, hangup}) })
+	group.Go(func() error { return j.policies.run(ctx, watch{cfg.Reload, again}) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
 }
@@ -196,7 +205,7 @@ func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Logger: log, MaxDocument: cfg.MaxDocument,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Logger: log, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
@@ -227,6 +236,6 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
-	about.Handler = operations(j.trust, own, known, validation, metrics).Handler(about)
+	about.Handler = operations(j, own, known, validation, metrics).Handler(about)
 	return []httpserver.Server{service, about}, nil
 }

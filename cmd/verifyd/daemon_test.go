@@ -232,7 +232,7 @@ func TestDaemon(t *testing.T) {
 type health struct {
 	Status   string
 	Findings []httpserver.Finding
-	Details  lists
+	Details  details
 }
 
 func (o *office) hangup() {

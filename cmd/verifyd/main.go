@@ -38,7 +38,11 @@ func run(ctx context.Context, args []string) error {
 		_, err := fmt.Print(usage)
 		return err
 	case len(args) == 3 && args[0] == "--check" && args[1] == "--config":
-		return config.Load(args[2], &cfg)
+		if err := config.Load(args[2], &cfg); err != nil {
+			return err
+		}
+		_, err := openPolicies(cfg.policies())
+		return err
 	case len(args) == 2 && args[0] == "--config":
 		if err := config.Load(args[1], &cfg); err != nil {
 			return err

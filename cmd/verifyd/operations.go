@@ -16,6 +16,12 @@ import (
 	"trustcore/verify/trustlist"
 )
 
+// details is what /health tells.
+type details struct {
+	Policies []policyStatus `json:"policies"` // that callers may choose; the first is for who names none
+	lists
+}
+
 // lists is what /health tells of whom verifyd trusts.
 type lists struct {
 	Loaded   time.Time    `json:"lists_loaded"`
@@ -80,15 +86,16 @@ func (t *trust) ready() error {
 }
 
 // operations tells of the one service, verify.
-func operations(t *trust, own *identity.Renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+func operations(j *judge, own *identity.Renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
+	t := j.trust
 	return httpserver.Operations{Metrics: metrics,
 		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), own.Findings("verifyd"), known.findings())
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings())
 		},
-		Details: func() any { return t.details(time.Now()) },
+		Details: func() any { return details{j.policies.details(), t.details(time.Now())} },
 	}
 }
 

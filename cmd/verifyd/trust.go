@@ -104,38 +104,52 @@ const (
 	rereadTimes = 1
 )
 
-// run reloads every so often, when the channel says so, and when the files are others and stay so for two looks, until ctx ends.
-func (t *trust) run(ctx context.Context, every time.Duration, now <-chan os.Signal) error {
-	ticker, look := time.NewTicker(every), time.NewTicker(lookEvery)
+// watch says when files are read again.
+type watch struct {
+	every time.Duration
+	now   <-chan os.Signal // at once
+}
+
+// run loads every so often, when the channel says so, and when the files are others and stay so for two looks, until ctx ends.
+func (w watch) run(ctx context.Context, state func() string, load func(context.Context)) error {
+	ticker, look := time.NewTicker(w.every), time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	defer look.Stop()
-	loaded := t.files()
+	loaded := state()
 	before := loaded
 	var next time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-now:
+		case <-w.now:
 		case <-ticker.C:
 		case <-look.C:
-			files, stays := t.files(), before
+			files, stays := state(), before
 			before = files
 			if files == loaded || files != stays || time.Now().Before(next) {
 				continue
 			}
 		}
-		loaded = t.files()
+		loaded = state()
 		begun := time.Now()
-		if err := t.load(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.log.Error("the trusted lists were not reloaded, the last known good go on", "error", err)
-		}
+		load(ctx)
 		next = time.Now().Add(rereadTimes * time.Since(begun))
 	}
 }
 
-// files tells one state of the sources' files from another by what their folders say of them.
-func (t *trust) files() string {
+// run keeps the lists what the files are.
+func (t *trust) run(ctx context.Context, w watch) error {
+	paths := slices.Concat([]string{t.sources.Dir, t.sources.LOTLSigners}, t.sources.Extra, t.sources.Anchors)
+	return w.run(ctx, func() string { return stateOf(paths) }, func(ctx context.Context) {
+		if err := t.load(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.log.Error("the trusted lists were not reloaded, the last known good go on", "error", err)
+		}
+	})
+}
+
+// stateOf tells one state of files from another by what their folders say of them.
+func stateOf(paths []string) string {
 	var all strings.Builder
 	note := func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -149,7 +163,7 @@ func (t *trust) files() string {
 		}
 		return nil
 	}
-	for _, path := range slices.Concat([]string{t.sources.Dir, t.sources.LOTLSigners}, t.sources.Extra, t.sources.Anchors) {
+	for _, path := range paths {
 		if path != "" {
 			_ = filepath.WalkDir(path, note) // note gives no error
 		}

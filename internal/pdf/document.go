@@ -41,7 +41,7 @@ func Open(data []byte) (*Document, error) {
 // OpenWithin opens a file that may cost no more than a budget. Where that ends, what is asked of the document
 // afterwards is empty and the budget's Err tells why. An encrypted document is deciphered with the empty password or
 // one of those given, the user's or the owner's; the error wraps ErrPassword where not even the catalog can be read.
-func OpenWithin(b *budget.Budget, data []byte, passwords ...string) (*Document, error) {
+func OpenWithin(b *budget.Budget, data []byte, passwords ...[]byte) (*Document, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("pdf: %d bytes are more than %d", len(data), MaxFileSize)
 	}

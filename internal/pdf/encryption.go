@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
+	"slices"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/unicode/norm"
@@ -138,14 +139,27 @@ func (d *Document) cryptFilter(dict Dict, named Object, length int) (m method, k
 
 // unlock finds the key of the file with the empty password or one that was given, as the user's or the owner's.
 func (d *Document) unlock(e *encryption) *crypt {
-	for _, password := range append([]string{""}, d.meter.passwords...) {
-		for _, find := range []func([]byte) []byte{e.userKey, e.ownerKey} {
-			if d.meter.Work(unlockWork) != nil {
-				return nil
-			}
-			if key := find(e.prepare(password)); key != nil {
-				return &crypt{key: key, strings: e.strings, streams: e.streams, metadata: e.metadata}
-			}
+	for _, password := range append([][]byte{nil}, d.meter.passwords...) {
+		if key := d.try(e, password); key != nil {
+			return &crypt{key: key, strings: e.strings, streams: e.streams, metadata: e.metadata}
+		}
+	}
+	return nil
+}
+
+// try returns the key that a password leads to, or nil. What was made of the password is wiped.
+func (d *Document) try(e *encryption, password []byte) []byte {
+	if d.meter.Octets(len(password)) != nil {
+		return nil
+	}
+	prepared := e.prepare(password)
+	defer clear(prepared)
+	for _, find := range []func([]byte) []byte{e.userKey, e.ownerKey} {
+		if d.meter.Work(unlockWork) != nil {
+			return nil
+		}
+		if key := find(prepared); key != nil {
+			return key
 		}
 	}
 	return nil
@@ -155,17 +169,27 @@ func (d *Document) unlock(e *encryption) *crypt {
 const unlockWork = 20_000_000
 
 // prepare encodes a password: in PDFDocEncoding before revision 5, of which Latin-1 is the part that is known here, in
-// normalised UTF-8 since (ISO 32000-2 7.6.4.3.2, 7.6.4.3.3).
-func (e *encryption) prepare(password string) []byte {
+// normalised UTF-8 since (ISO 32000-2 7.6.4.3.2, 7.6.4.3.3). What it returns is the caller's to wipe.
+func (e *encryption) prepare(password []byte) []byte {
 	if e.revision >= 5 {
-		text := norm.NFKC.String(password)
-		return []byte(text[:min(len(text), 127)])
+		text := norm.NFKC.Append(make([]byte, 0, 2*len(password)), password...)
+		clear(text[min(len(text), maxUTF8):])
+		return text[:min(len(text), maxUTF8)]
 	}
-	if latin, err := charmap.ISO8859_1.NewEncoder().String(password); err == nil {
-		password = latin
+	latin, err := charmap.ISO8859_1.NewEncoder().Bytes(password)
+	if err != nil {
+		latin = password
 	}
-	return append([]byte(password), padding...)[:len(padding)]
+	out := make([]byte, len(padding))
+	copy(out[copy(out, latin):], padding)
+	if err == nil {
+		clear(latin)
+	}
+	return out
 }
+
+// maxUTF8 is how much of a password counts since revision 5, in octets.
+const maxUTF8 = 127
 
 // padding fills passwords up to 32 octets (ISO 32000-2 7.6.4.3.2).
 var padding = []byte("\x28\xBF\x4E\x5E\x4E\x75\x8A\x41\x64\x00\x4E\x56\xFF\xFA\x01\x08\x2E\x2E\x00\xB6\xD0\x68\x3E\x80\x2F\x0C\xA9\xFE\x64\x53\x69\x7A")
@@ -210,6 +234,7 @@ func (e *encryption) ownerKey(password []byte) []byte {
 	for i := e.rounds() - 1; i >= 0; i-- {
 		rc4Bytes(mixed(key, byte(i)), user)
 	}
+	defer clear(user)
 	return e.userKey(user)
 }
 
@@ -257,10 +282,14 @@ func (e *encryption) unwrap(password []byte, entry, user, wrapped string) []byte
 
 // hash is algorithm 2.B, or the plain hash of revision 5.
 func (e *encryption) hash(password []byte, salt, user string) []byte {
-	sum := sha256.Sum256([]byte(string(password) + salt + user))
+	first := slices.Concat(password, []byte(salt), []byte(user))
+	sum := sha256.Sum256(first)
+	clear(first)
 	k := sum[:]
 	for i := 0; e.revision >= 6; i++ {
-		data := bytes.Repeat([]byte(string(password)+string(k)+user), 64)
+		piece := slices.Concat(password, k, []byte(user))
+		data := bytes.Repeat(piece, 64) // which is enciphered where it stands
+		clear(piece)
 		block, err := aes.NewCipher(k[:16])
 		if err != nil {
 			return nil

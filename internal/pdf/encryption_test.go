@@ -15,7 +15,11 @@ import (
 
 func openWith(t *testing.T, data []byte, passwords ...string) (*Document, error) {
 	t.Helper()
-	return OpenWithin(budget.New(context.Background(), len(data)), data, passwords...)
+	var octets [][]byte
+	for _, p := range passwords {
+		octets = append(octets, []byte(p))
+	}
+	return OpenWithin(budget.New(context.Background(), len(data)), data, octets...)
 }
 
 // What qpdf encrypts in each way reads as it was, with the user's and the owner's password; without one nothing is shown.

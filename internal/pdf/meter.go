@@ -26,7 +26,7 @@ type meter struct {
 	sections map[int64]*section // cross-reference sections already read, by offset
 	decoded  map[coded][]byte   // streams already decoded
 
-	passwords []string
+	passwords [][]byte              // the caller's, who wipes them
 	crypts    map[encryption]*crypt // nil where no password opens the document
 }
 
@@ -40,7 +40,7 @@ type coded struct {
 	crypt *crypt
 }
 
-func newMeter(b *budget.Budget, passwords ...string) *meter {
+func newMeter(b *budget.Budget, passwords ...[]byte) *meter {
 	return &meter{
 		Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[coded][]byte{},
 		passwords: passwords, crypts: map[encryption]*crypt{},

@@ -55,6 +55,8 @@ type Outcome struct {
 	Octets   []byte  // outside the document: the octets before the transforms
 	Blank    bool    // no octet was digested but white space
 	Verbatim bool    // outside the document: what was digested are its octets, every one and no other
+
+	DigestOnly bool // outside the document: the digest was given, and nobody saw the octets
 }
 
 // ReadReference reads a ds:Reference.
@@ -147,7 +149,7 @@ func (r *Reference) Check(resolve Resolver) (Outcome, error) {
 
 // compare is Check where only digests are known: they serve where the octets themselves were digested.
 func (r *Reference) compare(digests DigestOnly) (Outcome, error) {
-	out := Outcome{External: true}
+	out := Outcome{External: true, DigestOnly: true}
 	h, err := HashByURI(r.DigestMethod)
 	switch {
 	case err != nil:

@@ -32,6 +32,9 @@ type Config struct {
 	Judge       Judge
 	Certificate JudgeCertificate
 	Logger      *slog.Logger
+	// Policies are those that callers may choose by their names; a request that names none has none (verify.Request.Policy).
+	// nil: the one that is the default.
+	Policies    func() []*verify.Policy
 	MaxDocument int64  // bytes of one request; 0 means 100 MiB
 	Concurrency int    // requests judged at once; 0 means two a processor and at least four
 	Waiting     int    // requests that wait for their turn; more are shed with 503; 0 means 64
@@ -75,6 +78,9 @@ func New(cfg Config) (*Server, error) {
 	cfg.Memory, cfg.Spool = cmp.Or(cfg.Memory, defaultMemory), cmp.Or(cfg.Spool, defaultSpool)
 	cfg.Concurrency = cmp.Or(cfg.Concurrency, max(minConcurrency, 2*runtime.NumCPU()))
 	cfg.SpoolDir = cmp.Or(cfg.SpoolDir, os.TempDir())
+	if cfg.Policies == nil {
+		cfg.Policies = func() []*verify.Policy { return []*verify.Policy{verify.DefaultPolicy()} }
+	}
 	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
 		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
 	}
@@ -122,7 +128,7 @@ type route struct {
 func (s *Server) routes() []route {
 	const dss = "/services/rest/"
 	return []route{
-		{"/v1/validations", s.cfg.MaxDocument, workDocument, []string{"at"}, s.validate, docValidations},
+		{"/v1/validations", s.cfg.MaxDocument, workDocument, []string{"at", "policy"}, s.validate, docValidations},
 		{"/v1/certificates/validations", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificate, docCertificates},
 		{dss + "validation/validateSignature", s.cfg.MaxDocument, workDocument, nil, s.dssSignature, docDSSSignature},
 		{dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, docDSSCertificate},
@@ -190,7 +196,12 @@ func (s *Server) answer(rt route, r *http.Request) ([]byte, error) {
 }
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
-	in, err := readDocument(c)
+	in, err := s.readDocument(c)
+	defer func() {
+		for _, password := range in.Passwords {
+			clear(password)
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}

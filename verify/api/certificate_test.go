@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/verify"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
 	"trustcore/verify/path"
@@ -85,7 +86,7 @@ func (a *authority) judge(ctx context.Context, q CertificateQuestion) (*chain.Re
 	if at.IsZero() {
 		at = time.Now()
 	}
-	return chain.Judge(ctx, chain.Question{Target: q.Target, Further: q.Further, Anchors: a.anchors, Time: at, Mode: q.Mode, Policies: q.Policies})
+	return chain.Judge(ctx, chain.Question{Target: q.Target, Further: q.Further, Anchors: a.anchors, Time: at, Mode: q.Mode, Policies: q.Policies, Policy: verify.DefaultPolicy()})
 }
 
 func (a *authority) pem(list ...*x509.Certificate) string {

@@ -2,10 +2,12 @@ package api
 
 import (
 	"mime"
+	"strings"
 	"testing"
 	"time"
 
 	"trustcore/internal/budget/budgettest"
+	"trustcore/verify"
 )
 
 // bodyCost is what reading a body may cost: some passes over it, and copies of what it holds.
@@ -14,16 +16,23 @@ var bodyCost = budgettest.Limit{Time: 100 * time.Millisecond, TimeAnOctet: 2 * t
 // FuzzForm: whatever comes as multipart/form-data is read at the cost of its size, and holds no more than was sent.
 func FuzzForm(f *testing.F) {
 	f.Add("multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=document; filename=a\r\n\r\nb\r\n--x--\r\n"))
+	f.Add("multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=document\r\n\r\nb\r\n--x\r\n"+
+		"Content-Disposition: form-data; name=digest\r\n\r\na=SHA-256:"+strings.Repeat("00", 32)+"\r\n--x\r\n"+
+		"Content-Disposition: form-data; name=password\r\n\r\nc\r\n--x--\r\n"))
+	s := &Server{cfg: Config{Policies: func() []*verify.Policy { return nil }}}
 	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
 		media, parameters, err := mime.ParseMediaType(contentType)
 		if err != nil || media != "multipart/form-data" {
 			return
 		}
 		budgettest.Check(t, len(contentType)+len(data), bodyCost, func() {
-			in, err := readDocument(&call{media: media, parameters: parameters, body: &body{size: int64(len(data)), memory: data}})
+			in, err := s.readDocument(&call{media: media, parameters: parameters, body: &body{size: int64(len(data)), memory: data}})
 			held := len(in.Document)
 			for _, d := range in.Detached {
 				held += len(d.Content)
+			}
+			for _, p := range in.Passwords {
+				held += len(p)
 			}
 			if err == nil && (held >= len(data) || len(in.Detached) > maxParts) {
 				t.Errorf("%d bytes hold %d in %d files", len(data), held, len(in.Detached))

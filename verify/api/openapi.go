@@ -27,9 +27,13 @@ type documentation struct {
 var (
 	parameterAt = &huma.Param{Name: "at", In: "query", Description: "time of validation, RFC 3339; now when absent", Schema: &huma.Schema{Type: "string", Format: "date-time"}}
 
+	parameterPolicy = &huma.Param{Name: "policy", In: "query", Schema: &huma.Schema{Type: "string"},
+		Description: "name of a validation policy that can be chosen here, such as strict; the configured one when absent. The report names it"}
+
 	docValidations = documentation{
-		summary:    "Judge every signature of a document. With multipart/form-data detached contents are sent beside it.",
-		parameters: []*huma.Param{parameterAt},
+		summary: "Judge every signature of a document. With multipart/form-data detached contents, or digests of them, and " +
+			"passwords of an encrypted PDF are sent beside it.",
+		parameters: []*huma.Param{parameterAt, parameterPolicy},
 		bodies:     map[string]reflect.Type{"application/octet-stream": nil, "multipart/form-data": reflect.TypeFor[documentForm]()},
 		answer:     reflect.TypeFor[verify.Report](),
 	}
@@ -57,7 +61,10 @@ var (
 type documentForm struct {
 	Document []byte   `json:"document" contentEncoding:"binary" doc:"the signed document"`
 	Detached [][]byte `json:"detached,omitempty" doc:"contents that a detached signature is about, with their file names"`
+	Digest   []string `json:"digest,omitempty" doc:"digests in place of such contents: [NAME=]ALGORITHM:VALUE, in hexadecimal or base64; SHA-256 or longer"`
+	Password []string `json:"password,omitempty" maxLength:"512" doc:"for a PDF that is encrypted; stands in no log and no report"`
 	At       string   `json:"at,omitempty" format:"date-time" doc:"time of validation"`
+	Policy   string   `json:"policy,omitempty" doc:"name of a validation policy, as the parameter"`
 }
 
 // Schema describes the time in huma's words.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"time"
 
 	"trustcore/internal/problem"
@@ -17,24 +18,45 @@ import (
 // maxParts bounds the files of one request.
 const maxParts = 1000
 
-// maxTime bounds the part of a form that names a time, in bytes.
-const maxTime = 100
+// maxText bounds the parts of a form that are no files, in bytes: a time, the name of a policy, a digest with its name.
+const maxText = 2 << 10
 
 // readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts document,
-// detached (any number) and at.
-func readDocument(c *call) (verify.Request, error) {
+// detached, digest and password (any number), at and policy. What it returns holds passwords also where it fails.
+func (s *Server) readDocument(c *call) (verify.Request, error) {
 	at, err := parseTime(c.query.Get("at"))
 	if err != nil {
 		return verify.Request{}, err
 	}
+	policy, err := s.policyOf(c.query.Get("policy"))
+	if err != nil {
+		return verify.Request{}, err
+	}
 	if c.media == "multipart/form-data" {
-		return readForm(c, at)
+		f := parts{server: s, request: verify.Request{At: at, Policy: policy}}
+		err := f.readForm(c)
+		return f.request, err
 	}
 	if c.body.size == 0 {
 		return verify.Request{}, refuse(http.StatusBadRequest, "document", "the body is empty: send the document as the body, or as multipart/form-data with a part named document")
 	}
 	data, err := c.body.bytes()
-	return verify.Request{Document: data, At: at}, err
+	return verify.Request{Document: data, At: at, Policy: policy}, err
+}
+
+// policyOf is the policy that a caller may choose by its name; "" is none, which leaves it to the judge.
+func (s *Server) policyOf(name string) (*verify.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	var names []string
+	for _, p := range s.cfg.Policies() {
+		if p.Name() == name {
+			return p, nil
+		}
+		names = append(names, p.Name())
+	}
+	return nil, refuse(http.StatusBadRequest, "policy", "%.100q is no policy that can be chosen here: choose one of %s, or none", name, strings.Join(names, ", "))
 }
 
 // parseTime reads a time; "" is the zero time.
@@ -52,31 +74,47 @@ func parseTime(text string) (time.Time, error) {
 // parts collects the parts of a multipart request. Their contents lie one behind the other in data, which is as large as the
 // request at the beginning, so that no content is copied while it grows.
 type parts struct {
+	server   *Server
 	request  verify.Request
 	document bool // there was one
+	digests  verify.Digests
 	data     []byte
 }
 
-func readForm(c *call, at time.Time) (verify.Request, error) {
-	f := parts{request: verify.Request{At: at}, data: make([]byte, 0, c.body.size)}
+// readForm reads the request. Where it has passwords they are left in it alone.
+func (f *parts) readForm(c *call) error {
 	if c.parameters["boundary"] == "" {
-		return f.request, refuse(http.StatusBadRequest, "Content-Type", "multipart/form-data without a boundary")
+		return refuse(http.StatusBadRequest, "Content-Type", "multipart/form-data without a boundary")
 	}
-	reader := multipart.NewReader(c.body.reader(), c.parameters["boundary"])
+	f.data = make([]byte, 0, c.body.size)
+	err := f.readParts(multipart.NewReader(c.body.reader(), c.parameters["boundary"]))
+	if len(f.request.Passwords) > 0 {
+		clear(c.body.memory)
+	}
+	if err != nil {
+		return err
+	}
+	if f.request.Detached, err = f.digests.Beside(f.request.Detached); err != nil {
+		return refuse(http.StatusBadRequest, "digest", "%v", err)
+	}
+	return nil
+}
+
+func (f *parts) readParts(reader *multipart.Reader) error {
 	for n := 0; ; n++ {
 		part, err := reader.NextPart()
 		switch {
 		case errors.Is(err, io.EOF) && !f.document:
-			return f.request, refuse(http.StatusBadRequest, "document", "there is no part named document")
+			return refuse(http.StatusBadRequest, "document", "there is no part named document")
 		case errors.Is(err, io.EOF):
-			return f.request, nil
-		case err != nil:
-			return f.request, refuse(http.StatusBadRequest, "", "the request is no form that can be read: %v", err)
+			return nil
+		case err != nil: // which may repeat a line of it, and that be a password
+			return refuse(http.StatusBadRequest, "", "the request is no form that can be read: its parts don't stand between the boundary that Content-Type names")
 		case n == maxParts:
-			return f.request, refuse(http.StatusBadRequest, "", "more than %d parts", maxParts)
+			return refuse(http.StatusBadRequest, "", "more than %d parts", maxParts)
 		}
 		if err := f.add(part); err != nil {
-			return f.request, err
+			return err
 		}
 	}
 }
@@ -87,18 +125,44 @@ func (f *parts) add(part *multipart.Part) error {
 		return refuse(http.StatusBadRequest, part.FormName(), "the request is broken: %v", err)
 	}
 	switch name := part.FormName(); {
-	case name == "document" && f.document, name == "at" && !f.request.At.IsZero():
+	case name == "document" && f.document, name == "at" && !f.request.At.IsZero(), name == "policy" && f.request.Policy != nil:
 		return refuse(http.StatusBadRequest, name, "%s is there twice", name)
 	case name == "document":
 		f.request.Document, f.document = content, true
 	case name == "detached":
 		f.request.Detached = append(f.request.Detached, signature.Detached{Name: part.FileName(), Content: content})
-	case name == "at":
-		f.request.At, err = parseTime(string(bytes.TrimSpace(content[:min(len(content), maxTime)])))
+	case name == "password":
+		err = f.addPassword(content)
 	default:
-		err = refuse(http.StatusBadRequest, name, "the part %.100q is none of document, detached, at", name)
+		err = f.addText(name, string(bytes.TrimSpace(content[:min(len(content), maxText)])))
 	}
 	return err
+}
+
+func (f *parts) addText(name, text string) (err error) {
+	switch name {
+	case "at":
+		f.request.At, err = parseTime(text)
+	case "policy":
+		f.request.Policy, err = f.server.policyOf(text)
+	case "digest":
+		if err = f.digests.Add(text); err != nil {
+			err = refuse(http.StatusBadRequest, name, "%v", err)
+		}
+	default:
+		err = refuse(http.StatusBadRequest, name, "the part %.100q is none of document, detached, digest, password, at, policy", name)
+	}
+	return err
+}
+
+// addPassword takes a password; the end of a line behind it, which a file has, is no part of it.
+func (f *parts) addPassword(content []byte) error {
+	content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
+	f.request.Passwords = append(f.request.Passwords, content)
+	if err := verify.CheckPasswords(f.request.Passwords); err != nil {
+		return refuse(http.StatusBadRequest, "password", "%v", err)
+	}
+	return nil
 }
 
 // read reads a part to its end.

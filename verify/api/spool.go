@@ -2,6 +2,9 @@ package api
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +35,9 @@ func (q *quota) take(n int64) bool {
 
 func (q *quota) give(n int64) { q.used.Add(-n) }
 
-// spool keeps bodies until their turn, in files that have no name: what is left of a process that died is nothing. What a
-// client has sent counts, not what it announced, so that promises take no room.
+// spool keeps bodies until their turn, in files that have no name: what is left of a process that died is nothing. They
+// are enciphered with keys that are in memory alone, since what a disk once held may be read from it later: documents, and
+// passwords of documents. What a client has sent counts, not what it announced, so that promises take no room.
 type spool struct {
 	dir  string
 	room quota
@@ -44,9 +48,25 @@ type spool struct {
 type body struct {
 	size   int64
 	memory []byte   // all of it, or nil
-	file   *os.File // all of it, or nil
+	file   *os.File // all of it, enciphered, or nil
+	key    cipher.Block
+	pen    cipher.Stream // enciphers what is written next
 	spool  *spool
 }
+
+// newKey makes the key of a body. Each has its own, so that all may begin with the same counter.
+func (b *body) newKey() error {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	var err error
+	if b.key, err = aes.NewCipher(key); err == nil {
+		b.pen = b.stream()
+	}
+	return err
+}
+
+// stream enciphers or deciphers the body from its beginning.
+func (b *body) stream() cipher.Stream { return cipher.NewCTR(b.key, make([]byte, aes.BlockSize)) }
 
 // receive reads a body to its end. One that the spool has no room for is refused with 503.
 func (s *spool) receive(r io.Reader) (_ *body, err error) {
@@ -63,6 +83,9 @@ func (s *spool) receive(r io.Reader) (_ *body, err error) {
 			b.close()
 		}
 	}()
+	if err = b.newKey(); err != nil {
+		return nil, err
+	}
 	if b.file, err = s.open(); err != nil {
 		return nil, err
 	}
@@ -100,11 +123,13 @@ func (s *spool) full(err error) error {
 		Detail: "there is no room for more requests that wait; try again in a moment", RetryAfter: 5}
 }
 
+// write takes p, which it enciphers where it stands.
 func (b *body) write(p []byte) error {
 	if !b.spool.room.take(int64(len(p))) {
 		return b.spool.full(fmt.Errorf("%d bytes wait already", b.spool.room.max))
 	}
 	b.size += int64(len(p))
+	b.pen.XORKeyStream(p, p)
 	if _, err := b.file.Write(p); err != nil {
 		return b.spool.full(err)
 	}
@@ -116,7 +141,7 @@ func (b *body) reader() io.Reader {
 	if b.file == nil {
 		return bytes.NewReader(b.memory)
 	}
-	return io.NewSectionReader(b.file, 0, b.size)
+	return cipher.StreamReader{S: b.stream(), R: io.NewSectionReader(b.file, 0, b.size)}
 }
 
 // bytes returns the body; one that waited in a file takes its size in memory, no more.

@@ -23,10 +23,10 @@ import (
 // maxSignatureFiles bounds the files with signatures, time-stamps or evidence records.
 const maxSignatureFiles = 1024
 
-// Open reads a container. The data objects are those inside; detached files beside a container mean
-// nothing. A broken signature is a fact, not an error; the error says that the file is no container
+// Open reads a container. The data objects are those inside; detached files beside a container mean nothing. A digest
+// stands in for a data object that was kept back, where a manifest or an XML signature names it. A broken signature is a fact, not an error; the error says that the file is no container
 // that can be read safely, or is that of the budget.
-func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Document, error) {
+func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	container, err := asic.Open(b, data)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func Open(b *budget.Budget, data []byte, _ []signature.Detached) (*signature.Doc
 		used: map[*asic.Entry]bool{}, digests: map[digestKey][]byte{}, methods: map[*asic.Entry][]string{},
 		files: map[*asic.Entry][]*signature.Signature{}, guessed: map[string]bool{}, objects: maxObjects,
 		targets: map[*asic.Entry][]*manifest{}, sums: map[span][32]byte{}, abouts: map[*asic.Entry][]*asic.Entry{},
-		sealed: map[*asic.Entry]*sealed{},
+		sealed: map[*asic.Entry]*sealed{}, keptBack: keptBack(detached),
 	}
 	if err := r.limit(); err != nil {
 		return nil, err
@@ -76,8 +76,9 @@ type reader struct {
 	sums       map[span][32]byte             // SHA-256 of evidence, which archive time-stamps name again
 	abouts     map[*asic.Entry][]*asic.Entry // what time-stamps and signatures are about, as complete asks for it
 	assertions map[*asic.Entry]*assertion
-	sealed     map[*asic.Entry]*sealed // evidence records
-	illFormed  []string                // what keeps the signatures and time-stamps of the container from counting
+	sealed     map[*asic.Entry]*sealed      // evidence records
+	keptBack   map[string]map[string][]byte // data objects of which digests were given, by name
+	illFormed  []string                     // what keeps the signatures and time-stamps of the container from counting
 	out        signature.Document
 }
 
@@ -97,7 +98,7 @@ func (r *reader) limit() error {
 // without being signed.
 func (r *reader) checkData() {
 	data := r.container.Data()
-	if len(data) == 0 {
+	if len(data) == 0 && len(r.keptBack) == 0 {
 		r.illFormed = append(r.illFormed, "the container holds no data object")
 	}
 	for _, f := range r.container.Faults {
@@ -159,6 +160,9 @@ const maxKept = 24 << 20
 // the name: a signature about another one is to be seen (disown).
 func (r *reader) resolve(uri string) ([]byte, error) {
 	e := r.find(uri)
+	if digests := r.digestsOf(uri); e == nil && digests != nil {
+		return nil, xmldsig.DigestOnly(func(method string) []byte { return givenDigest(digests, method) })
+	}
 	if data := r.container.Data(); e == nil && r.container.Kind == asic.Simple && len(data) == 1 {
 		r.guessed[uri] = true
 		e = data[0]

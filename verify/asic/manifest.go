@@ -276,6 +276,8 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 			Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
 		if o.found {
 			ref.Scope = "the whole file " + o.entry.Name
+		} else if digests := r.digestsOf(o.uri); digests != nil {
+			o.compareGiven(&ref, digests)
 		}
 		s.References = append(s.References, ref)
 	}

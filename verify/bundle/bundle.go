@@ -34,6 +34,8 @@ type Bundle struct {
 	Document File
 	SHA256   string // of the document, lower-case hex
 	Detached []File
+	Digests  []string  // of files that were not at hand, as verify.Digests.Add takes them
+	Password bool      // one was at hand that may have opened the document; it is not kept
 	At       time.Time // of validation
 	Policy   Policy
 
@@ -66,6 +68,8 @@ type manifest struct {
 	At       time.Time          `json:"validation_time"`
 	Policy   string             `json:"policy"`
 	Document entry              `json:"document"`
+	Digests  []string           `json:"digests,omitempty"`
+	Password bool               `json:"password,omitempty"`
 	Parts    map[string][]entry `json:"parts"` // by folder
 	Status   []trustlist.Status `json:"lists"`
 }

@@ -23,6 +23,7 @@ func sample() *bundle.Bundle {
 	file := func(name string) bundle.File { return bundle.File{Name: name, Content: []byte("content of " + name)} }
 	return &bundle.Bundle{
 		Document: file("../umowa.pdf"), SHA256: bundle.Digest(file("../umowa.pdf").Content), Detached: []bundle.File{file("a"), file("b")},
+		Digests: []string{"c=SHA-256:" + bundle.Digest([]byte("c"))}, Password: true,
 		At: time.Date(2026, 3, 3, 12, 0, 0, 123, time.UTC), Policy: bundle.Policy{Name: "strict", File: []byte("name: strict")},
 		Certificates: [][]byte{{1}, {2}}, CRLs: [][]byte{{3}}, OCSPs: [][]byte{{4}},
 		Lists: []bundle.File{file("pl.xml")}, LOTLSigners: []bundle.File{file("s.pem")}, Extra: []bundle.File{file("x.xml")},

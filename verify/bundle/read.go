@@ -61,7 +61,8 @@ func (a *archive) bundle() (*Bundle, error) {
 	if m.At.IsZero() || m.Policy == "" {
 		return nil, fmt.Errorf("%w: %s names no validation_time or policy", ErrNotABundle, manifestName)
 	}
-	b := &Bundle{At: m.At, Policy: Policy{Name: m.Policy}, Status: m.Status, SHA256: m.Document.SHA256}
+	b := &Bundle{At: m.At, Policy: Policy{Name: m.Policy}, Status: m.Status, SHA256: m.Document.SHA256,
+		Digests: m.Digests, Password: m.Password}
 	b.Document.Name = m.Document.Name
 	if m.Document.Entry != "" {
 		if b.Document, err = a.file(m.Document); err != nil {

@@ -19,6 +19,7 @@ func (b *Bundle) Write(w io.Writer) error {
 	}
 	z := zip.NewWriter(w)
 	m := manifest{Version: Version, At: b.At.UTC(), Policy: b.Policy.Name, Status: b.Status, Parts: map[string][]entry{}}
+	m.Digests, m.Password = b.Digests, b.Password
 	m.Document = entry{Name: b.Document.Name, SHA256: b.SHA256}
 	if b.Document.Content != nil {
 		written, err := write(z, documents, 0, b.Document)

@@ -195,7 +195,7 @@ func (d *document) detached(files []signature.Detached) []content {
 	for _, f := range files {
 		c := content{signerinfo.Detached(d.budget, f), f.Name, "the whole file " + f.Name}
 		if c.DigestOnly() {
-			c.scope += ", of which a digest alone was given"
+			c.scope += signature.DigestAlone
 		}
 		list = append(list, c)
 	}

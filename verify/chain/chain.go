@@ -15,6 +15,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/judge"
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -46,7 +47,7 @@ const (
 	withoutNextUpdate = time.Hour   // how long evidence serves that does not say so itself
 )
 
-// A Question is what Judge answers. Target, Anchors, Time and Mode are needed.
+// A Question is what Judge answers. Target, Anchors, Time, Mode and Policy are needed.
 type Question struct {
 	Target  *certificate.Certificate
 	Further []*certificate.Certificate // to build paths from, in any order
@@ -61,19 +62,21 @@ type Question struct {
 	CRLs  []*revocation.CRL
 	OCSPs []*revocation.Response
 
-	Policies   []certificate.OID // one of these must hold (RFC 5280 6.1.1 (c) and (e)); none: any
-	Acceptable func(name string, bits int, at time.Time) (ok bool, reason string)
-	Cache      *cache.Cache // may be nil
+	Policies []certificate.OID // one of these must hold (RFC 5280 6.1.1 (c) and (e)); none: any
+	// Policy is the validation policy. Its algorithms and its freshness of revocation information are asked, as of a
+	// signature's signer and the authorities above.
+	Policy *policy.Policy
+	Cache  *cache.Cache // may be nil
 }
 
 // Judge validates the certificate's path. A certificate that is not valid is a report; an error means that something is
 // missing in the question, or that the context ended.
 func Judge(ctx context.Context, q Question) (*Report, error) {
-	if q.Target == nil || q.Anchors == nil || q.Time.IsZero() || q.Mode == "" {
-		return nil, errors.New("chain: target, anchors, time or mode is missing")
+	if q.Target == nil || q.Anchors == nil || q.Time.IsZero() || q.Mode == "" || q.Policy == nil {
+		return nil, errors.New("chain: target, anchors, time, mode or policy is missing")
 	}
 	request := path.Request{
-		Target: q.Target, Pool: path.NewPool(q.Further...), Anchors: q.Anchors, Time: q.Time, Algorithm: q.Acceptable,
+		Target: q.Target, Pool: path.NewPool(q.Further...), Anchors: q.Anchors, Time: q.Time, Algorithm: q.ofPath,
 		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(), Budget: budget.New(ctx, q.size()),
 		Policies: path.Policies{Initial: q.Policies, RequireExplicit: len(q.Policies) > 0},
 	}
@@ -108,10 +111,10 @@ func (q *Question) rule() *path.RevocationRule {
 	rule := &path.RevocationRule{
 		Evidence: func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return q.OCSPs, q.CRLs },
 		Required: q.Mode == Require, ShortTerm: true, AfterIssuance: true, Skew: skew, WithoutNextUpdate: withoutNextUpdate,
+		Acceptable: q.acceptable,
 	}
-	if q.Known.After(q.Time.Add(skew)) {
-		rule.Check = judge.Hindsight{At: q.Time, Known: q.Known, WithoutNextUpdate: withoutNextUpdate}.Check
-		rule.Acceptable = q.acceptable
+	if freshness := q.freshness(); freshness != judge.Fail || q.Known.After(q.Time.Add(skew)) {
+		rule.Check = judge.Hindsight{At: q.Time, Known: q.known(), Freshness: freshness, WithoutNextUpdate: withoutNextUpdate}.Check
 	}
 	if q.Lists != nil {
 		rule.LocalResponder, rule.Responders = q.Lists.Responder, q.Lists.Responders()
@@ -119,12 +122,37 @@ func (q *Question) rule() *path.RevocationRule {
 	return rule
 }
 
+// known is until when evidence counts.
+func (q *Question) known() time.Time {
+	if q.Known.Before(q.Time) {
+		return q.Time
+	}
+	return q.Known
+}
+
+// freshness is what follows for evidence that had run out.
+func (q *Question) freshness() judge.Level {
+	switch q.Policy.Level(policy.Signature.Signer(), policy.RevocationFreshnessNextUpdate) {
+	case policy.Fail:
+		return judge.Fail
+	case policy.Ignore:
+		return judge.Ignore
+	}
+	return judge.Inform
+}
+
+// ofPath judges the algorithms of the path, which does not say whether a certificate is the target or an authority's: both
+// contexts must accept.
+func (q *Question) ofPath(name string, bits int, at time.Time) (bool, string) {
+	if ok, why := q.Policy.Acceptable(policy.Signature.Signer(), name, bits, at); !ok {
+		return false, why
+	}
+	return q.Policy.Acceptable(policy.Signature.CA(), name, bits, at)
+}
+
 // acceptable judges the signatures of evidence at the end of what is known: nothing proves that the evidence is older.
 func (q *Question) acceptable(u revocation.Use) (bool, string) {
-	if q.Acceptable == nil {
-		return true, ""
-	}
-	return q.Acceptable(u.Algorithm, u.Bits, q.Known)
+	return q.Policy.Acceptable(policy.Revocation, u.Algorithm, u.Bits, q.known())
 }
 
 // qualify asks the trusted lists (TS 119 615 4.4, 4.5).

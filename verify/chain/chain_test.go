@@ -16,6 +16,7 @@ import (
 
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/trustlist"
 )
 
@@ -111,10 +112,15 @@ func TestWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := Question{Target: c, Anchors: anchors, Time: time.Now(), Mode: Require}
+	strict, err := policy.Named(policy.Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := Question{Target: c, Anchors: anchors, Time: time.Now(), Mode: Require, Policy: strict}
 	for name, change := range map[string]func(*Question){
 		"target": func(q *Question) { q.Target = nil }, "anchors": func(q *Question) { q.Anchors = nil },
 		"time": func(q *Question) { q.Time = time.Time{} }, "mode": func(q *Question) { q.Mode = "" },
+		"policy": func(q *Question) { q.Policy = nil },
 	} {
 		q := whole
 		change(&q)

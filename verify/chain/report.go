@@ -21,6 +21,10 @@ type Report struct {
 	Time          time.Time `json:"validation_time"`
 	Revocation    Mode      `json:"revocation_mode"`
 
+	Policy        string `json:"policy"` // the validation policy's name
+	PolicyVersion string `json:"policy_version"`
+	PolicyDigest  string `json:"policy_digest"` // SHA-256 of its canonical data, lower-case hex
+
 	// Reasons say why the certificate is not valid, the weightiest first.
 	Reasons []Reason `json:"reasons"`
 	Notes   []string `json:"notes,omitempty"` // oddities that were tolerated
@@ -131,7 +135,8 @@ var checkOf = map[path.Code]string{
 
 func report(q *Question, result *path.Result) *Report {
 	r := &Report{Valid: result.Valid, Indication: string(judge.Passed), Time: q.Time.UTC(), Revocation: q.Mode, Reasons: []Reason{}, Policies: []string{},
-		Notes: result.Notes, AtIssuance: Qualification{Level: "N/A"}, AtValidation: Qualification{Level: "N/A"}}
+		Policy: q.Policy.Name(), PolicyVersion: q.Policy.Version(), PolicyDigest: q.Policy.Digest(),
+		Notes: notes(result), AtIssuance: Qualification{Level: "N/A"}, AtValidation: Qualification{Level: "N/A"}}
 	if !result.Valid {
 		sub := string(judge.OfPath(result.Reason()))
 		r.Indication, r.SubIndication = string(judge.Indeterminate), &sub
@@ -155,6 +160,19 @@ func report(q *Question, result *path.Result) *Report {
 	}
 	r.addAnchor(result)
 	return r
+}
+
+// notes are those of the path and of the evidence that was relied on.
+func notes(result *path.Result) []string {
+	list := slices.Clone(result.Notes)
+	for _, r := range result.Revocation {
+		for _, n := range r.Notes {
+			if !slices.Contains(list, n) {
+				list = append(list, n)
+			}
+		}
+	}
+	return list
 }
 
 // link describes the i-th certificate and its checks.

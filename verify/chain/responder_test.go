@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"trustcore/verify"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
 	"trustcore/verify/internal/mint"
@@ -58,7 +59,7 @@ func TestWhoOfAListMayAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := chain.Judge(t.Context(), chain.Question{Target: target, Anchors: lists.Anchors(), Lists: lists, Time: mint.Day, Known: now.Add(time.Minute),
-			Mode: chain.Require, OCSPs: []*revocation.Response{answer}})
+			Mode: chain.Require, Policy: verify.DefaultPolicy(), OCSPs: []*revocation.Response{answer}})
 		if err != nil {
 			t.Fatal(err)
 		}

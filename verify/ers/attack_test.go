@@ -350,6 +350,9 @@ func TestDetached(t *testing.T) {
 		if f := fault(got); !strings.HasPrefix(f, c.want) || (f == "") != (c.want == "") {
 			t.Errorf("%s: %q, want %q", c.name, f, c.want)
 		}
+		if scope := got.References[0].Scope; c.name == "digest" && !strings.HasSuffix(scope, signature.DigestAlone) {
+			t.Errorf("%s: the scope is %q", c.name, scope)
+		}
 		if proves(got) != (c.want == "") {
 			t.Errorf("%s: proves %v", c.name, proves(got))
 		}

@@ -116,6 +116,7 @@ func file(b *budget.Budget, f signature.Detached) (Object, error) {
 		o.Canonical = CanonicalXML(b, func() ([]byte, error) { return f.Content, nil })
 		return o, nil
 	}
+	o.Scope += signature.DigestAlone
 	o.Digest = func(h algorithm.Hash) ([]byte, error) {
 		if sum := f.Digests[h.Name()]; len(sum) > 0 {
 			return sum, nil

@@ -234,6 +234,10 @@ func TestDetached(t *testing.T) {
 	unencoded := strings.Replace(sigD("ObjectIdByURI", both, ""), `["sigD"]`, `["sigD","b64"],"b64":false`, 1)
 	digest := signature.Detached{Name: "a.txt", Digests: map[string][]byte{"SHA-256": sha256Of("pismo")}}
 	byDigest := strings.Replace(sigD("ObjectIdByURIHash", `"a.txt"`, `,"hashM":"S256","hashV":[`+sum("pismo")+`]`), `["sigD"]`, `["sigD","b64"],"b64":false`, 1)
+	refs := only(t, by("", byDigest), digest).References
+	if scope := refs[len(refs)-1].Scope; !strings.HasSuffix(scope, signature.DigestAlone) {
+		t.Errorf("a digest in place of the file: the scope is %q", scope)
+	}
 	for _, r := range []row{
 		{name: "the file", text: detached, files: []signature.Detached{file("x", "pismo")}, want: "passes"},
 		{name: "another file", text: detached, files: []signature.Detached{file("x", "Pismo")}, want: "changed: x"},

@@ -193,8 +193,11 @@ func (p piece) movable() bool { return !p.encode || len(p.octets)%3 == 0 }
 // object is the reference to a data object, not found yet.
 func (s *signed) object(name string) signature.Reference {
 	ref := signature.Reference{Name: name, Type: "data", Scope: fmt.Sprintf("the whole file %q", name)}
-	if s.file(name, len(s.jws.Protected.Member("sigD").Member("pars").Items())) == nil {
+	switch f := s.file(name, len(s.jws.Protected.Member("sigD").Member("pars").Items())); {
+	case f == nil:
 		ref.Scope = fmt.Sprintf("the file %q, which was not given", name)
+	case f.DigestOnly():
+		ref.Scope += signature.DigestAlone
 	}
 	return ref
 }

@@ -13,6 +13,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/budget/budgettest"
+	"trustcore/verify/signature"
 )
 
 // repeat writes text once for each number below n.
@@ -127,5 +128,47 @@ func TestCosts(t *testing.T) {
 			}
 			t.Logf("%d octets, %v: %v", len(data), time.Since(start).Round(time.Millisecond), err)
 		})
+	}
+}
+
+// locked is a file of n revisions, each encrypted by a dictionary of its own that no password fits.
+func locked(n int) []byte {
+	file := []byte("%PDF-2.0\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n")
+	prev := ""
+	for i := range n {
+		at := len(file)
+		file = fmt.Appendf(file, "9 0 obj<</Filter/Standard/V 5/R 6/Length 256/P -4/O<%x>/OE<%x>/U<%x>/UE<%x>"+
+			"/StmF/StdCF/StrF/StdCF/CF<</StdCF<</CFM/AESV3>>>>>>endobj\n", make([]byte, 48), make([]byte, 32), sum48(i), make([]byte, 32))
+		xref := len(file)
+		file = fmt.Appendf(file, "xref\n0 3\n0000000000 65535 f \n%010d 00000 n \n%010d 00000 n \n9 1\n%010d 00000 n \n",
+			bytes.Index(file, []byte("1 0 obj")), bytes.Index(file, []byte("2 0 obj")), at)
+		file = fmt.Appendf(file, "trailer<</Size 10/Root 1 0 R/Encrypt 9 0 R%s>>\nstartxref\n%d\n%%%%EOF\n", prev, xref)
+		prev = fmt.Sprintf("/Prev %d", xref)
+	}
+	return file
+}
+
+func sum48(i int) []byte { return append(sum256(fmt.Sprint(i)), make([]byte, 16)...) }
+
+// TestCostOfPasswords: to try passwords of the newest revision is dear, and is paid for. Where the budget ends nobody says
+// that a password is wrong.
+func TestCostOfPasswords(t *testing.T) {
+	var opts []Option
+	for i := range 8 {
+		opts = append(opts, Password(bytes.Repeat([]byte{byte('a' + i)}, 512)))
+	}
+	for revisions, want := range map[int]string{1: "opens with none of the passwords that were given", 60: "budget"} {
+		data := locked(revisions)
+		var doc *signature.Document
+		var err error
+		limit := budgettest.Limit{Time: 2 * time.Second, Alloc: 64 << 20}
+		budgettest.Check(t, len(data), limit, func() { doc, err = Open(budget.New(t.Context(), len(data)), data, opts...) })
+		said := fmt.Sprint(err)
+		if doc != nil {
+			said += " " + doc.Unchecked + fmt.Sprint(doc.Notes)
+		}
+		if !strings.Contains(said, want) || errors.Is(err, budget.ErrExceeded) != (want == "budget") {
+			t.Errorf("%d revisions: %s, want %q", revisions, said, want)
+		}
 	}
 }

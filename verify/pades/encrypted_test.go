@@ -237,7 +237,7 @@ func TestLockedDocument(t *testing.T) {
 			if s := doc.Signatures[0]; !strings.Contains(s.Unchecked, "password") || !s.Intact || len(doc.Notes) == 0 {
 				t.Errorf("%s, %s: unchecked %q, notes %v", kind, name, s.Unchecked, doc.Notes)
 			}
-			doc = openWith(t, updated, Password("nie to"), Password("tajne"))
+			doc = openWith(t, updated, Password([]byte("nie to")), Password([]byte("tajne")))
 			if s := doc.Signatures[0]; s.Unchecked != "" || !s.SigningTime.Equal(day) || !strings.Contains(fmt.Sprint(s.Notes), "tajny powod") {
 				t.Errorf("%s, %s: unchecked %q, time %v, notes %v", kind, name, s.Unchecked, s.SigningTime, s.Notes)
 			}

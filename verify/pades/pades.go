@@ -26,31 +26,44 @@ const maxSignatures = 256
 // Option says how a file is to be read.
 type Option func(*options)
 
-type options struct{ passwords []string }
+type options struct{ passwords [][]byte }
 
 // Password opens a document that is encrypted, as its user's or its owner's. Others are tried as well, the empty one
-// first.
-func Password(text string) Option {
+// first. The octets, UTF-8, are the caller's to wipe when the document was read; no copy of them is left.
+func Password(text []byte) Option {
 	return func(o *options) { o.passwords = append(o.passwords, text) }
 }
 
+// locked tells what to do about a document that opens with none of the passwords.
+func (o *options) locked() string {
+	if len(o.passwords) == 0 {
+		return "the document is encrypted and opens only with a password (verify it again and give the password)"
+	}
+	return "the document is encrypted and opens with none of the passwords that were given (verify it again with the right one)"
+}
+
 // Open reads a PDF file. A broken signature is a fact, not an error; the error says that the file cannot be read as a
-// PDF, or wraps pdf.ErrPassword where it is encrypted and cannot be opened at all. Where it can be opened but not
-// deciphered, its signatures are read, its names and evidence are not, and what came after a signature is unchecked.
+// PDF. Of one that is encrypted and that no password opens the signatures are read as far as they can be found, its
+// names and evidence are not, and what came after a signature is unchecked.
 func Open(b *budget.Budget, data []byte, opts ...Option) (*signature.Document, error) {
 	var o options
 	for _, option := range opts {
 		option(&o)
 	}
 	file, err := pdf.OpenWithin(b, data, o.passwords...)
-	if err != nil {
+	switch {
+	case b.Err() != nil:
+		return nil, b.Err() // also where the passwords took all of it: none of them is said to be wrong
+	case errors.Is(err, pdf.ErrPassword):
+		return &signature.Document{Unchecked: o.locked() + ": it may hold signatures"}, nil
+	case err != nil:
 		return nil, err
 	}
 	fields, err := file.Fields()
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{budget: b,
+	r := &reader{budget: b, locked: o.locked(),
 		file: file, fields: map[pdf.Ref]*dictionary{}, ids: map[string]int{}, stores: map[int]evidence{}, later: map[int][]pdf.Change{},
 		hashes: prefixes{budget: b, data: data, states: map[string][]prefix{}},
 	}
@@ -81,6 +94,7 @@ func Open(b *budget.Budget, data []byte, opts ...Option) (*signature.Document, e
 // reader is the work on one file.
 type reader struct {
 	budget       *budget.Budget
+	locked       string // what there is to say where no password opens the file
 	file         *pdf.Document
 	dictionaries []*dictionary
 	fields       map[pdf.Ref]*dictionary // by the object of the field
@@ -111,9 +125,9 @@ func (r *reader) sealed(doc *signature.Document) {
 	if !r.file.Sealed() {
 		return
 	}
-	doc.Notes = append(doc.Notes, "the document is encrypted and opens only with a password: what it says is not shown")
+	doc.Notes = append(doc.Notes, r.locked+": what it says is not shown")
 	if r.file.Lost() {
-		doc.Unchecked = "the document is encrypted and opens only with a password: it may hold more signatures"
+		doc.Unchecked = r.locked + ": it may hold more signatures"
 	}
 }
 

@@ -350,3 +350,9 @@ type Detached struct {
 	// Digests of the content, by the registry name of verify/algorithm ("SHA-256"); Content is nil then.
 	Digests map[string][]byte
 }
+
+// DigestAlone ends the scope of what was compared by its digest: nobody saw the file itself.
+const DigestAlone = ", of which a digest alone was given"
+
+// DigestOnly tells whether digests are all that was given.
+func (d *Detached) DigestOnly() bool { return d.Content == nil && len(d.Digests) > 0 }

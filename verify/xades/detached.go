@@ -29,17 +29,19 @@ func exact(files []signature.Detached) xmldsig.Resolver {
 
 // lenient resolves the files that a person hands in beside a detached signature.
 func lenient(files []signature.Detached) xmldsig.Resolver {
-	byName := exact(files)
+	byName, byBase := exact(files), map[string]signature.Detached{}
+	for _, f := range files {
+		if _, taken := byBase[path.Base(f.Name)]; !taken {
+			byBase[path.Base(f.Name)] = f
+		}
+	}
 	return func(name string) ([]byte, error) {
 		if octets, err := byName(name); !errors.Is(err, xmldsig.ErrNotFound) {
 			return octets, err
 		}
 		for _, candidate := range spellings(name) {
-			base := path.Base(candidate)
-			for _, f := range files {
-				if path.Base(f.Name) == base {
-					return content(f)
-				}
+			if f, ok := byBase[path.Base(candidate)]; ok {
+				return content(f)
 			}
 		}
 		if len(files) == 1 {

@@ -178,8 +178,12 @@ func TestDigestInPlaceOfFile(t *testing.T) {
 		"transforms":   {canonical, digests("SHA-256", whole[:]), "missing"},
 		"empty file":   {plain, signature.Detached{Name: "pismo.xml"}, "changed"},
 	} {
-		if word, why := outcome(mustOpen(t, c.text, c.file)[0]); word != c.want {
+		s := mustOpen(t, c.text, c.file)[0]
+		if word, why := outcome(s); word != c.want {
 			t.Errorf("%s: %s %s", name, word, why)
+		}
+		if scope := s.References[0].Scope; c.want == "whole" && !strings.HasSuffix(scope, signature.DigestAlone) {
+			t.Errorf("%s: the scope is %q", name, scope)
 		}
 	}
 }

@@ -51,6 +51,9 @@ func (s *signed) scopeOfFile(c *checked, fact *signature.Reference) {
 	if !fact.Full {
 		fact.Scope = fmt.Sprintf("a part of the file %q", c.ref.URI)
 	}
+	if c.out.DigestOnly {
+		fact.Scope += signature.DigestAlone
+	}
 }
 
 func (s *signed) scopeOfPart(c *checked, fact *signature.Reference) {

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"trustcore/verify/algorithm"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/trustlist"
 )
@@ -41,7 +41,8 @@ type options struct {
 	untrusted   []string
 	crls, ocsps []string
 	revocation  string
-	policies    []string
+	policy      string   // of validation
+	policies    []string // of certificates
 }
 
 // Command returns `chain`.
@@ -56,6 +57,9 @@ Nothing is fetched: CRLs and OCSP answers come from --crl and --ocsp.
 
 Trust comes from --anchors (PEM certificates trusted at all times) or from --trust-lists (a folder with the Union's list of
 the lists and national lists) with --lotl-signers; with lists it is also said what the certificate is qualified for.
+
+--policy is the validation policy, as of trustctl verify: until when an algorithm is relied on, and whether revocation
+information must be fresh. Policies of certificates, which are object identifiers, are asked for by --certificate-policy.
 
 Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason is on standard error.
 
@@ -76,7 +80,8 @@ Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason
 	f.StringArrayVar(&o.crls, "crl", nil, "CRL `file`, DER or PEM; may be repeated")
 	f.StringArrayVar(&o.ocsps, "ocsp", nil, "OCSP response `file`, DER; may be repeated")
 	f.StringVar(&o.revocation, "revocation", string(chain.IfAvailable), "none, if-available or require")
-	f.StringArrayVar(&o.policies, "policy", nil, "policy `OID` that the path must be valid for; may be repeated, one suffices")
+	f.StringVar(&o.policy, "policy", policy.Strict, "validation policy: strict, dss-default, or a `file` (trustctl policy)")
+	f.StringArrayVar(&o.policies, "certificate-policy", nil, "policy `OID` that the path must be valid for; may be repeated, one suffices")
 	return c
 }
 
@@ -134,8 +139,11 @@ func judge(ctx context.Context, q chain.Question, file string) (*chain.Report, e
 // question reads what all certificates are judged by.
 func (o *options) question(ctx context.Context) (*chain.Question, error) {
 	now := time.Now()
-	q := &chain.Question{Time: now, Known: now, Acceptable: algorithm.Acceptable}
+	q := &chain.Question{Time: now, Known: now}
 	var err error
+	if q.Policy, err = o.validationPolicy(); err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
 	if o.at != "" {
 		if q.Time, err = time.Parse(time.RFC3339, o.at); err != nil {
 			return nil, fmt.Errorf("--at: %q: write a time such as 2026-03-03T12:00:00Z", o.at)
@@ -147,7 +155,7 @@ func (o *options) question(ctx context.Context) (*chain.Question, error) {
 	for _, text := range o.policies {
 		id, err := certificate.ParseOID(text)
 		if err != nil {
-			return nil, fmt.Errorf("--policy: %q is no object identifier, such as 0.4.0.194112.1.2", text)
+			return nil, fmt.Errorf("--certificate-policy: %q is no object identifier, such as 0.4.0.194112.1.2", text)
 		}
 		q.Policies = append(q.Policies, id)
 	}
@@ -158,6 +166,13 @@ func (o *options) question(ctx context.Context) (*chain.Question, error) {
 		return nil, err
 	}
 	return q, o.evidence(q)
+}
+
+func (o *options) validationPolicy() (*policy.Policy, error) {
+	if _, err := certificate.ParseOID(o.policy); err == nil {
+		return nil, fmt.Errorf("%s is a policy of certificates: name it by --certificate-policy", o.policy)
+	}
+	return policy.Open(o.policy)
 }
 
 func (o *options) trust(ctx context.Context, q *chain.Question) error {

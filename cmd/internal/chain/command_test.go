@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"trustcore/verify/policy"
 )
 
 // now is a full minute, as OCSP responses have the real time in them.
@@ -137,7 +139,7 @@ func TestDrawing(t *testing.T) {
 		{"--anchors root.pem good.pem", false, []string{"NO_CERTIFICATE_CHAIN_FOUND", "FAIL  issuer found: issuer not found: “issued by CN=Office CA”", "-     validity: not checked"}},
 		{"--anchors root.pem --untrusted issuing.pem expired.pem", false, []string{"OUT_OF_BOUNDS_NO_POE", `officer-3\1b[2J`, "FAIL  validity: expired"}},
 		{"--anchors root.pem --untrusted issuing.pem --at " + now.AddDate(0, 0, -2).Format(time.RFC3339) + " expired.pem", true, []string{"valid at " + now.AddDate(0, 0, -2).Format(time.RFC3339)}},
-		{"--anchors root.pem --untrusted issuing.pem --policy 1.2.3 good.pem", false, []string{"FAIL  policies: no acceptable policy"}},
+		{"--anchors root.pem --untrusted issuing.pem --certificate-policy 1.2.3 good.pem", false, []string{"FAIL  policies: no acceptable policy"}},
 		{"--anchors root.pem root.pem", true, []string{"0  “CN=Office Root”  [trust anchor]"}},
 	} {
 		out, err := f.run(test.command)
@@ -174,6 +176,39 @@ func TestPastRevocation(t *testing.T) {
 	}
 }
 
+// TestPolicy: the validation policy says until when algorithms are relied on, and what follows for evidence that had run out.
+func TestPolicy(t *testing.T) {
+	f := newFolder(t)
+	strict := string(policy.ShippedSource(policy.Strict))
+	own := func(name, old, new string) {
+		t.Helper()
+		if !strings.Contains(strict, old) {
+			t.Fatalf("strict has no %q", old)
+		}
+		f.write(name, []byte(strings.ReplaceAll(strings.Replace(strict, "\nName: strict\n", "\nName: office\n", 1), old, new)))
+	}
+	own("told.yaml", "RevocationFreshnessNextUpdate: FAIL", "RevocationFreshnessNextUpdate: WARN")
+	own("curves.yaml", "256: no end", "256: 2020-01-01")
+	late := "--anchors root.pem --untrusted issuing.pem --crl issuing.crl --crl root.crl --revocation require --at " +
+		now.Add(2*time.Hour).Format(time.RFC3339) + " "
+	for command, want := range map[string]string{
+		late + "good.pem":                             "NOT VALID (TRY_LATER)|policy: “strict”|nextUpdate has passed",
+		late + "--policy strict good.pem":             "NOT VALID (TRY_LATER)",
+		late + "--policy dss-default good.pem":        "good.pem: valid at|policy: “dss-default” “6.4”",
+		late + "--policy told.yaml good.pem":          "good.pem: valid at|policy: “office”|note: revocation information: ",
+		late + "--policy dss-default revoked.pem":     "NOT VALID (REVOKED_NO_POE)",
+		late + "--policy curves.yaml good.pem":        "NOT VALID (CRYPTO_CONSTRAINTS_FAILURE_NO_POE)",
+		late + "--policy curves.yaml --json good.pem": `"policy":"office"`,
+	} {
+		out, err := f.run(command)
+		for _, part := range strings.Split(want, "|") {
+			if !strings.Contains(out, part) {
+				t.Errorf("%s: %v: no %q in\n%s", command, err, part, out)
+			}
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	f := newFolder(t)
 	out, err := f.run("--json --anchors root.pem --untrusted issuing.pem --crl issuing.crl --crl root.crl good.pem revoked.pem good.ocsp")
@@ -200,13 +235,16 @@ func TestWrongCalls(t *testing.T) {
 	for command, want := range map[string]string{
 		"good.pem":           "nothing is trusted",
 		"--anchors root.pem": "requires at least 1",
-		"--anchors root.pem --at yesterday good.pem":     "--at",
-		"--anchors root.pem --policy x good.pem":         "--policy",
-		"--anchors root.pem --revocation maybe good.pem": "--revocation",
-		"--anchors root.pem --crl good.pem good.pem":     "--crl",
-		"--anchors root.pem --ocsp good.pem good.pem":    "--ocsp",
-		"--anchors root.pem --untrusted none good.pem":   "--untrusted",
-		"--anchors root.pem nowhere.pem":                 "nowhere.pem",
+		"--anchors root.pem --at yesterday good.pem":         "--at",
+		"--anchors root.pem --policy x good.pem":             "--policy: \"x\" is no policy",
+		"--anchors root.pem --policy 1.2.3 good.pem":         "name it by --certificate-policy",
+		"--anchors root.pem --policy good.pem good.pem":      "--policy: ",
+		"--anchors root.pem --certificate-policy x good.pem": "--certificate-policy: \"x\" is no object identifier",
+		"--anchors root.pem --revocation maybe good.pem":     "--revocation",
+		"--anchors root.pem --crl good.pem good.pem":         "--crl",
+		"--anchors root.pem --ocsp good.pem good.pem":        "--ocsp",
+		"--anchors root.pem --untrusted none good.pem":       "--untrusted",
+		"--anchors root.pem nowhere.pem":                     "nowhere.pem",
 	} {
 		if _, err := f.run(command); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", command, err)

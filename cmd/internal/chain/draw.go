@@ -51,6 +51,7 @@ func (d *drawing) report(file string, r *chain.Report) error {
 		}
 	}
 	fmt.Fprintf(&b, "%s: %s at %s\n", prose.Text(file), verdict, r.Time.Format(time.RFC3339))
+	fmt.Fprintf(&b, "  policy: %s %s\n", prose.Name(r.Policy), prose.Name(r.PolicyVersion))
 	if r.AtValidation.Level != "N/A" || r.AtIssuance.Level != "N/A" {
 		fmt.Fprintf(&b, "  qualification: %s, when issued: %s", r.AtValidation.Level, r.AtIssuance.Level)
 		if r.AtValidation.Provider != "" {
