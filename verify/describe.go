@@ -251,7 +251,7 @@ func describeChain(chain *judge.Chain) []Certificate {
 }
 
 func describeCertificate(c *certificate.Certificate) Certificate {
-	return Certificate{SHA256: hex.EncodeToString(c.Fingerprint[:]), Subject: c.Subject.String(), NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+	return Certificate{SHA256: hex.EncodeToString(c.Fingerprint[:]), Subject: c.SubjectText(), NotBefore: c.NotBefore, NotAfter: c.NotAfter}
 }
 
 func describeSigner(c *certificate.Certificate) Signer {

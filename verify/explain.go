@@ -194,7 +194,23 @@ func unique[T any](items []T, name func(T) string) []string {
 	return list
 }
 
+// constant are the messages without places to fill in that were said before, by language and key.
+var constant sync.Map
+
 func (v voice) say(id string, data map[string]any) string {
+	if data != nil {
+		return v.localize(id, data)
+	}
+	type key struct{ language, id string }
+	if text, ok := constant.Load(key{v.language, id}); ok {
+		return text.(string)
+	}
+	text := v.localize(id, nil)
+	constant.Store(key{v.language, id}, text)
+	return text
+}
+
+func (v voice) localize(id string, data map[string]any) string {
 	text, err := v.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
 	if err != nil {
 		return fmt.Sprintf("[%s]", id)

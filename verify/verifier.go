@@ -101,7 +101,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	}()
 	// A file that another program shortens while it is mapped is a fault of this document, not the end of all.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b := budget.New(ctx, r.size())
+	b := budget.New(cache.Within(ctx, v.cfg.Cache), r.size())
 	b.LetGo(r.LetGo)
 	policy := r.Policy
 	if policy == nil {
@@ -120,7 +120,9 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case err != nil:
 		return nil, err
 	}
-	report.SHA256, err = r.digest(ctx)
+	if report.SHA256 == "" {
+		report.SHA256, err = r.digest(ctx)
+	}
 	return report, err
 }
 
@@ -148,10 +150,15 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
+	judge := Judge
 	if r.Trace {
-		return JudgeTraced(b, doc, ev, policy, v.time(r))
+		judge = JudgeTraced
 	}
-	return Judge(b, doc, ev, policy, v.time(r))
+	report, err := judge(b, doc, ev, policy, v.time(r))
+	if err == nil {
+		report.SHA256 = hex.EncodeToString(doc.SHA256)
+	}
+	return report, err
 }
 
 // digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.

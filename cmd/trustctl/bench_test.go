@@ -57,7 +57,7 @@ func bench(t *testing.T, args ...string) []byte {
 func TestBench(t *testing.T) {
 	left := temporary(t)
 	for what, details := range map[string][]string{
-		"verify": {"cold", "XAdES", "PAdES", "CAdES", "ASiC"},
+		"verify": {"cold", "phases_us", "XAdES", "PAdES", "CAdES", "ASiC"},
 		"chain":  {"cold", "cached", "from_der", "crypto_x509"},
 		"api":    {"clients_1", "clients_8", "clients_64"},
 		"vpn":    {"no_op", "one_change", "full"},

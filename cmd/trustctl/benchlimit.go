@@ -33,19 +33,22 @@ type bareWork struct {
 
 // do does the work; cold includes what stands around the document.
 func (w *bareWork) do(cold bool) error {
+	w.hash()
+	if err := w.verify(w.own); err != nil || !cold {
+		return err
+	}
+	return w.verify(w.others)
+}
+
+func (w *bareWork) hash() {
 	for _, h := range w.hashes {
 		h.Sum(w.data...)
 	}
-	for i := range w.own {
-		if err := w.own[i].do(); err != nil {
-			return err
-		}
-	}
-	for i := range w.others {
-		if !cold {
-			break
-		}
-		if err := w.others[i].do(); err != nil {
+}
+
+func (w *bareWork) verify(operations []keyOperation) error {
+	for i := range operations {
+		if err := operations[i].do(); err != nil {
 			return err
 		}
 	}

@@ -225,7 +225,7 @@ func (m *minting) gather(ctx context.Context) error {
 
 // check judges every document once: what is measured must be the way of a document that passes.
 func (mix *benchMix) check(ctx context.Context) error {
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	if err != nil {
 		return err
 	}

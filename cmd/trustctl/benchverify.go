@@ -69,7 +69,9 @@ func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
 		}
 		m.Details[name] = map[string]any{"warm": rates[warmWay].figures(rates[bareWay]), "cold": rates[coldWay].figures(rates[bareColdWay])}
 	}
-	return m, nil
+	s.note("phases")
+	m.Details["phases_us"], err = mix.phases(ctx)
+	return m, err
 }
 
 // share divides the time: half for the headline, the other half for the parts.
@@ -120,7 +122,7 @@ func (s *benchSettings) mix(ctx context.Context) (*benchMix, error) {
 	if mix.evidence.Lists, err = trustlist.Load(ctx, s.verify.lists); err != nil {
 		return nil, err
 	}
-	mix.evidence.Cache, err = cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	mix.evidence.Cache, err = cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	return mix, err
 }
 
@@ -205,6 +207,7 @@ const (
 const (
 	coldCertificates = 1_000
 	coldVerdicts     = 1_000
+	coldEvidence     = 32 << 20
 )
 
 // measure lets the ways take turns on documents.
@@ -228,7 +231,7 @@ func (mix *benchMix) measure(ctx context.Context, s *benchSettings, documents []
 		coldWay: {name: "cold", do: func(ctx context.Context, n int) error {
 			ev := mix.evidence
 			var err error
-			if ev.Cache, err = cache.New(cache.Config{Certificates: coldCertificates, Verdicts: coldVerdicts}); err != nil {
+			if ev.Cache, err = cache.New(cache.Config{Certificates: coldCertificates, Verdicts: coldVerdicts, Evidence: coldEvidence}); err != nil {
 				return err
 			}
 			return judge(ctx, documents[n], &ev)

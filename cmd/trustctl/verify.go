@@ -40,6 +40,7 @@ const judgeTimeout = time.Minute
 const (
 	cachedCertificates = 20_000
 	cachedVerdicts     = 200_000
+	cachedEvidence     = 32 << 20
 )
 
 // verifyOptions are the flags of trustctl verify.
@@ -203,7 +204,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 
 // verifier judges by the lists and the policy; unless it is offline it fetches what documents lack.
 func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy) (*verify.Verifier, error) {
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	if err != nil {
 		return nil, err
 	}

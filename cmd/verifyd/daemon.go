@@ -30,6 +30,7 @@ import (
 const (
 	cachedCertificates = 20_000
 	cachedVerdicts     = 500_000
+	cachedEvidence     = 32 << 20
 )
 
 // judge is what verifyd judges by. It is safe for concurrent use.
@@ -54,7 +55,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts})
+	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	if err != nil {
 		return nil, err
 	}

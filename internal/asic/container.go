@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -57,7 +58,6 @@ type Container struct {
 	foreign  string // type of package that it is too, by its parts
 	byName   map[string]*Entry
 	contents map[*Entry][]byte
-	flate    io.ReadCloser // used again for each entry
 }
 
 // What inflating costs, in units of the budget: octets that are read, most of all.
@@ -187,15 +187,30 @@ func (c *Container) admit(e *Entry) error {
 }
 
 func (c *Container) inflate(w io.Writer, e *Entry) error {
-	packed := bytes.NewReader(c.packed(e))
-	if c.flate == nil {
-		c.flate = flate.NewReader(packed)
-	} else if err := c.flate.(flate.Resetter).Reset(packed, nil); err != nil {
+	f := inflaters.Get().(*inflater)
+	defer func() {
+		_ = f.Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
+		inflaters.Put(f)
+	}()
+	if err := f.Reset(bytes.NewReader(c.packed(e)), nil); err != nil {
 		return err
 	}
-	_, err := io.Copy(w, io.LimitReader(c.flate, e.Size+1))
+	_, err := io.CopyBuffer(w, io.LimitReader(f, e.Size+1), f.buffer[:])
 	return err
 }
+
+// inflater is a decompressor with room for what comes out of it.
+type inflater struct {
+	io.Reader
+	flate.Resetter
+	buffer [32 << 10]byte
+}
+
+// inflaters are used again, each takes some 70 kB.
+var inflaters = sync.Pool{New: func() any {
+	r := flate.NewReader(bytes.NewReader(nil))
+	return &inflater{Reader: r, Resetter: r.(flate.Resetter)}
+}}
 
 // readMimetype reads the declaration of the kind. A name that only white space tells from
 // "mimetype" is the declaration for one reader and a data object for another.

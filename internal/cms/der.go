@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"errors"
+	"math/bits"
 	"slices"
 )
 
@@ -20,6 +21,33 @@ func toDER(data []byte, sorted bool) ([]byte, error) {
 // ToDER rewrites one BER element with definite lengths and primitive strings. Members of sets keep
 // their order: archive time-stamps are about the order that was there.
 func ToDER(ber []byte) ([]byte, error) { return toDER(ber, false) }
+
+// IsDER tells whether ToDER gives back the element as it stands.
+func IsDER(ber []byte) bool {
+	r := newReader(ber)
+	e, err := r.next()
+	return err == nil && r.empty() && r.isDER(e)
+}
+
+func (r reader) isDER(e Element) bool {
+	if e.Indefinite || e.Tag&0x1f == 0x1f || len(e.Raw)-len(e.Content) != headerSize(len(e.Content)) {
+		return false
+	}
+	if !e.Constructed() {
+		return true
+	}
+	in, err := r.inside(e)
+	if err != nil || e.kind() == tagOctetString {
+		return false
+	}
+	for !in.empty() {
+		child, err := in.next()
+		if err != nil || !in.isDER(child) {
+			return false
+		}
+	}
+	return true
+}
 
 // appendDER recurses at most maxDepth levels deep: inside refuses to go further. Members are written where they
 // belong; only sets that are to be sorted remember where each begins.
@@ -111,6 +139,15 @@ func setOf(tag byte, members [][]byte) []byte {
 	sorted := slices.Clone(members)
 	slices.SortFunc(sorted, bytes.Compare)
 	return element(tag, sorted...)
+}
+
+// headerSize is how many octets identifier and length take.
+func headerSize(length int) int {
+	size := 2
+	if length >= 0x80 {
+		size += (bits.Len(uint(length)) + 7) / 8
+	}
+	return size
 }
 
 func appendHeader(out []byte, tag byte, length int) []byte {

@@ -68,11 +68,11 @@ func (d *Document) array(o Object) Array {
 		if cached, ok := d.cache[r.Number]; ok || !there {
 			o = cached
 		} else {
-			var size int
-			if o, size = d.load(r.Number, e); d.meter.Hold(size) != nil {
+			at := d.load(r.Number, e)
+			if o = at.Object; d.meter.Hold(at.size) != nil {
 				return nil
 			}
-			defer d.meter.Release(size)
+			defer d.meter.Release(at.size)
 		}
 	}
 	a, _ := d.Resolve(o).(Array)

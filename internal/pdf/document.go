@@ -178,13 +178,14 @@ func (d *Document) object(r Ref) Object {
 		return nil
 	}
 	d.loading[r.Number] = true
-	o, size := d.load(r.Number, e)
+	found := d.load(r.Number, e)
 	delete(d.loading, r.Number)
-	if d.meter.Hold(size) != nil {
+	if d.meter.Hold(found.size) != nil {
 		return nil
 	}
-	d.cache[r.Number] = o
-	return o
+	d.cache[r.Number] = found.Object
+	d.share(e, found)
+	return found.Object
 }
 
 // peek loads an object without keeping it.
@@ -196,27 +197,43 @@ func (d *Document) peek(number int) Object {
 	if !ok || d.loading[number] {
 		return nil
 	}
-	o, _ := d.load(number, e)
-	return o
+	return d.load(number, e).Object
 }
 
-// load reads the object that a cross-reference entry names. The size is what it takes in memory, about.
-func (d *Document) load(number int, e entry) (o Object, size int) {
+// found is an object of the file.
+type found struct {
+	Object
+	ref      Ref
+	size     int   // in memory, about, in octets; 0 where nothing was found
+	seen     int64 // offset behind all that was looked at, where every view that reaches so far finds the same; else 0
+	repeated bool  // a dictionary in it holds a key twice
+}
+
+// load reads the object that a cross-reference entry names.
+func (d *Document) load(number int, e entry) found {
 	switch e.kind {
 	case entryOffset:
-		o, n, size, err := d.objectAt(e.offset, true)
-		if err != nil || n.Number != number {
+		o, err := d.objectAt(e.offset, true)
+		if err != nil || o.ref.Number != number {
 			if d.rebuilt == nil {
 				d.misplaced = true
 				d.problem("object %d is not where the cross references say", number)
 			}
-			return nil, 0
+			return found{}
 		}
-		return o, size
+		return o
 	case entryCompressed:
-		return d.compressed(e, number)
+		o, size := d.compressed(e, number)
+		return found{Object: o, size: size}
 	}
-	return nil, 0
+	return found{}
+}
+
+// share lets other views of the file find an object that this one keeps.
+func (d *Document) share(e entry, o found) {
+	if e.kind == entryOffset && o.seen > 0 && o.seen <= int64(len(d.data)) {
+		d.meter.shared[e.offset] = o
+	}
 }
 
 // header reads "n g obj".
@@ -227,33 +244,50 @@ func (p *parser) header() (Ref, bool) {
 }
 
 // objectAt reads "n g obj ..." at an offset of the file. Streams are located when their length is wanted.
-func (d *Document) objectAt(offset int64, decrypt bool) (o Object, r Ref, size int, err error) {
+func (d *Document) objectAt(offset int64, decrypt bool) (found, error) {
 	if offset < 0 || offset >= int64(len(d.data)) {
-		return nil, Ref{}, 0, errSyntax
+		return found{}, errSyntax
 	}
+	o, known := d.meter.shared[offset]
+	if !known || o.seen > int64(len(d.data)) || d.Encrypted() {
+		var err error
+		if o, err = d.parseAt(offset); err != nil {
+			return o, err
+		}
+	}
+	if o.repeated {
+		d.repeated[o.ref.Number] = true
+	}
+	if decrypt && d.crypt != nil {
+		o.Object, o.seen = d.decipher(o.Object, o.ref), 0
+	}
+	return o, nil
+}
+
+func (d *Document) parseAt(offset int64) (found, error) {
 	p := d.parser(d.data[offset:], offset)
 	r, ok := p.header()
+	o, err := Object(nil), errSyntax
 	if ok {
 		o, err = p.object(0)
-	} else {
-		err = errSyntax
 	}
 	if spent := d.meter.spend(p); spent != nil {
 		err = spent
 	}
 	if err != nil {
-		return nil, r, 0, err
+		return found{ref: r}, err
 	}
-	if p.repeated {
-		d.repeated[r.Number] = true
+	at := found{Object: o, ref: r, repeated: p.repeated}
+	if dict, ok := o.(Dict); ok {
+		if p.keyword("stream") {
+			at.Object = &Stream{Dict: dict, start: offset + int64(p.endOfLine()), ref: r}
+		}
+		if !d.Encrypted() { // behind the brackets of a dictionary no more than a word, and an end of line, is looked at
+			at.seen = offset + int64(p.pos+len(p.word())+1)
+		}
 	}
-	if dict, ok := o.(Dict); ok && p.keyword("stream") {
-		o = &Stream{Dict: dict, start: offset + int64(p.endOfLine()), ref: r}
-	}
-	if decrypt && d.crypt != nil {
-		o = d.decipher(o, r)
-	}
-	return o, r, p.size(), nil
+	at.size = p.size()
+	return at, nil
 }
 
 // endOfLine passes the end of line after the keyword "stream" and returns the position.

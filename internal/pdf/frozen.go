@@ -150,8 +150,8 @@ func (c *comparison) equal(number int, before, after entry, there, still bool) b
 
 // read loads what an entry names; false where nothing can be read there.
 func (d *Document) read(number int, e entry) (Object, bool) {
-	o, size := d.load(number, e)
-	return o, size > 0
+	o := d.load(number, e)
+	return o.Object, o.size > 0
 }
 
 // same compares values. References are the same when they name the same object, or objects that say the same.

@@ -25,6 +25,7 @@ type meter struct {
 	flate    io.ReadCloser      // used again for each stream
 	sections map[int64]*section // cross-reference sections already read, by offset
 	decoded  map[coded][]byte   // streams already decoded
+	shared   map[int64]found    // objects that a view keeps, by offset
 
 	passwords [][]byte              // the caller's, who wipes them
 	crypts    map[encryption]*crypt // nil where no password opens the document
@@ -42,7 +43,7 @@ type coded struct {
 
 func newMeter(b *budget.Budget, passwords ...[]byte) *meter {
 	return &meter{
-		Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[coded][]byte{},
+		Budget: b, views: maxViews, sections: map[int64]*section{}, decoded: map[coded][]byte{}, shared: map[int64]found{},
 		passwords: passwords, crypts: map[encryption]*crypt{},
 	}
 }

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -206,24 +207,9 @@ func (p *parser) hex() (Object, error) {
 	}
 	digits := p.data[p.pos+1 : p.pos+end]
 	p.text += len(digits) / 2
-	out := make([]byte, 0, len(digits)/2+1)
-	half, have := 0, false
-	for _, c := range digits {
-		d := unhex(c)
-		switch {
-		case d < 0 && isSpace(c):
-			continue
-		case d < 0:
-			return nil, errSyntax
-		case have:
-			out = append(out, byte(half<<4|d))
-			have = false
-		default:
-			half, have = d, true
-		}
-	}
-	if have {
-		out = append(out, byte(half<<4))
+	out, ok := decodeHex(digits)
+	if !ok {
+		return nil, errSyntax
 	}
 	p.pos += end + 1
 	s := String{Value: out, Hex: true}
@@ -231,14 +217,77 @@ func (p *parser) hex() (Object, error) {
 	return s, nil
 }
 
+// decodeHex gives what the digits say, white space between them left out; an odd one at the end stands for itself and 0
+// (ISO 32000-2 7.3.4.3).
+func decodeHex(digits []byte) ([]byte, bool) {
+	out := make([]byte, len(digits)/2+1)
+	n := 0
+	for len(digits) > 0 {
+		pairs, ok := hexPairs(out[n:], digits)
+		n, digits = n+pairs, digits[2*pairs:]
+		if ok {
+			continue
+		}
+		if digits = trimSpace(digits); len(digits) == 0 {
+			break
+		}
+		rest := trimSpace(digits[1:])
+		hi, lo := nibbles[digits[0]], byte(0)
+		if len(rest) > 0 {
+			lo, rest = nibbles[rest[0]], rest[1:]
+		}
+		if hi|lo > 15 {
+			return nil, false
+		}
+		out[n], n, digits = hi<<4|lo, n+1, rest
+	}
+	return out[:n], true
+}
+
+// hexPairs decodes pairs of digits into zeros, up to the first that is none, and tells whether there are no other digits.
+// The value of a signature has some ten thousand, most of them zeros behind its end: those are passed by eight.
+func hexPairs(zeros, digits []byte) (pairs int, whole bool) {
+	const step, eight = 8, 0x3030303030303030
+	for i := 0; i+1 < len(digits); {
+		if i+step <= len(digits) && binary.LittleEndian.Uint64(digits[i:]) == eight {
+			i += step
+			continue
+		}
+		for end := min(i+step, len(digits)-1); i < end; i += 2 {
+			hi, lo := nibbles[digits[i]], nibbles[digits[i+1]]
+			if hi|lo > 15 {
+				return i / 2, false
+			}
+			zeros[i/2] = hi<<4 | lo
+		}
+	}
+	return len(digits) / 2, len(digits)%2 == 0
+}
+
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+// nibbles are the values of hexadecimal digits, 255 for what is none.
+var nibbles = func() (t [256]byte) {
+	for c := range t {
+		t[c] = 255
+	}
+	for i := range byte(10) {
+		t['0'+i] = i
+	}
+	for i := range byte(6) {
+		t['a'+i], t['A'+i] = 10+i, 10+i
+	}
+	return t
+}()
+
 func unhex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
+	if n := nibbles[c]; n < 16 {
+		return int(n)
 	}
 	return -1
 }

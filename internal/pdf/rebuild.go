@@ -117,8 +117,8 @@ func (s *scanner) look(number, start, at int) {
 	case bytes.Contains(head, []byte("/ObjStm")):
 		s.objectStream(number, start)
 	case bytes.Contains(head, []byte("/XRef")) && bytes.Contains(head, []byte("/Root")):
-		if o, _, _, err := s.d.objectAt(int64(start), false); err == nil {
-			if stream, ok := o.(*Stream); ok && stream.Dict["Root"] != nil {
+		if o, err := s.d.objectAt(int64(start), false); err == nil {
+			if stream, ok := o.Object.(*Stream); ok && stream.Dict["Root"] != nil {
 				s.trailer = stream.Dict
 			}
 		}
@@ -128,8 +128,8 @@ func (s *scanner) look(number, start, at int) {
 }
 
 func (s *scanner) objectStream(number, start int) {
-	o, _, _, err := s.d.objectAt(int64(start), false)
-	stream, ok := o.(*Stream)
+	o, err := s.d.objectAt(int64(start), false)
+	stream, ok := o.Object.(*Stream)
 	if err != nil || !ok {
 		return
 	}

@@ -80,8 +80,8 @@ func (c *comparison) supersedes(number int, start int64) bool {
 // a cross-reference stream the catalog that it names.
 func (c *comparison) brings(number int, start int64, last map[int]int64) {
 	d := c.new
-	o, _, _, err := d.objectAt(start, false)
-	stream, ok := o.(*Stream)
+	o, err := d.objectAt(start, false)
+	stream, ok := o.Object.(*Stream)
 	if err != nil || !ok || d.isSection(start) {
 		return
 	}

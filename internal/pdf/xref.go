@@ -278,11 +278,11 @@ func (s *section) sort() error {
 
 // readXrefStream reads a cross-reference stream (ISO 32000-2 7.5.8).
 func (d *Document) readXrefStream(at int64) (*section, error) {
-	o, _, _, err := d.objectAt(at, false)
+	o, err := d.objectAt(at, false)
 	if err != nil {
 		return nil, fmt.Errorf("pdf: no cross-reference section at %d: %w", at, err)
 	}
-	stream, ok := o.(*Stream)
+	stream, ok := o.Object.(*Stream)
 	if !ok || stream.Dict["Type"] != Name("XRef") {
 		return nil, fmt.Errorf("pdf: no cross-reference section at %d", at)
 	}

@@ -1,23 +1,37 @@
 package xmldsig
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 )
 
 // DecodeBase64 reads base64 as XML documents carry it: with white space, without it mattering where.
 func DecodeBase64(s []byte) ([]byte, error) {
-	clean := make([]byte, 0, len(s))
-	for _, c := range s {
-		if class[c]&classSpace == 0 {
-			clean = append(clean, c)
-		}
-	}
+	clean := withoutSpace(make([]byte, 0, len(s)), s)
 	n, err := base64.StdEncoding.Decode(clean, clean) // decoding in place is safe: the output is behind the input
 	if err != nil {
 		return nil, fmt.Errorf("base64: %w", err)
 	}
 	return clean[:n], nil
+}
+
+// withoutSpace appends what is no white space: whole lines where there is none within.
+func withoutSpace(clean, s []byte) []byte {
+	for len(s) > 0 {
+		line, rest, _ := bytes.Cut(s, []byte("\n"))
+		s = rest
+		if bytes.IndexByte(line, ' ') < 0 && bytes.IndexByte(line, '\t') < 0 && bytes.IndexByte(line, '\r') < 0 {
+			clean = append(clean, line...)
+			continue
+		}
+		for _, c := range line {
+			if class[c]&classSpace == 0 {
+				clean = append(clean, c)
+			}
+		}
+	}
+	return clean
 }
 
 // Bytes returns the base64 text of an element, decoded. What it returns counts as held from then on.

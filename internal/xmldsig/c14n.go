@@ -120,11 +120,7 @@ type outAttribute struct {
 }
 
 func newCanonicalizer(s NodeSet, m Canonicalization, w io.Writer) *canonicalizer {
-	size := len(s.doc.src)
-	if x := &s.doc.nodes[s.from]; x.kind == ElementNode {
-		size = int(x.len)
-	}
-	c := &canonicalizer{set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, size, s.doc.budget)}
+	c := &canonicalizer{set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, s.doc.budget)}
 	c.meter.budget = s.doc.budget
 	c.inScope = make([]int32, s.doc.prefixes)
 	c.rendered = make([]int32, s.doc.prefixes)

@@ -36,7 +36,7 @@ func (t *transformer) relationships(s NodeSet, e Node) (Data, error) {
 	part = slices.DeleteFunc(part, func(r Relationship) bool { return !chosen(r) })
 	slices.SortStableFunc(part, func(a, b Relationship) int { return strings.Compare(a.ID, b.ID) })
 	w := &heldWriter{transformer: t}
-	out := newSink(w, sinkSize, t.limits.Budget)
+	out := newSink(w, t.limits.Budget)
 	writeRelationships(&out, part)
 	err = out.flush()
 	return OctetData(w.octets), err

@@ -2,6 +2,7 @@ package xmldsig
 
 import (
 	"io"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -16,9 +17,11 @@ type sink struct {
 
 const sinkSize = 32 << 10
 
-// newSink makes a sink for about so many octets.
-func newSink(w io.Writer, size int, b *budget.Budget) sink {
-	return sink{w: w, buf: make([]byte, 0, min(max(size, 256), sinkSize)), budget: b}
+// buffers are those of sinks that were flushed.
+var buffers = sync.Pool{New: func() any { return new([sinkSize]byte) }}
+
+func newSink(w io.Writer, b *budget.Budget) sink {
+	return sink{w: w, buf: buffers.Get().(*[sinkSize]byte)[:0], budget: b}
 }
 
 func (s *sink) str(b string) {
@@ -58,8 +61,11 @@ func (s *sink) out(b []byte) {
 	}
 }
 
+// flush ends the sink: nothing is written to it any more.
 func (s *sink) flush() error {
 	s.empty()
+	buffers.Put((*[sinkSize]byte)(s.buf[:sinkSize]))
+	s.buf = nil
 	return s.err
 }
 

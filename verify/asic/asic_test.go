@@ -82,6 +82,19 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
+// TestOpenPackage: an Office Open XML document has its signatures where its relationships lead.
+func TestOpenPackage(t *testing.T) {
+	const to = `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="a" ` +
+		`Type="http://schemas.openxmlformats.org/package/2006/relationships/digital-signature/`
+	doc := open(t, pack(t, "x",
+		entry{"[Content_Types].xml", `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>`},
+		entry{"_rels/.rels", to + `origin" Target="s/origin"/></Relationships>`}, entry{"s/origin", ""},
+		entry{"s/_rels/origin.rels", to + `signature" Target="1.xml"/></Relationships>`}, entry{"s/1.xml", "<x/>"}))
+	if len(doc.Signatures) != 1 || doc.Signatures[0].Filename != "s/1.xml" || doc.Signatures[0].Container != "" {
+		t.Errorf("a package: %+v", doc.Signatures)
+	}
+}
+
 // TestSimpleHoldsOneFile puts more or less than one data object into the root of an ASiC-S container.
 func TestSimpleHoldsOneFile(t *testing.T) {
 	s := newSigner(t, "officer-1")

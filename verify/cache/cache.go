@@ -5,23 +5,25 @@ package cache
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/maypok86/otter/v2"
 
-	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
+	"trustcore/verify/revocation"
 )
 
-// A Cache holds parsed certificates by the digest of their DER, and the verdict on a signature by the key and the
-// signed object. Both are bounded. It is safe for concurrent use. A nil *Cache works and remembers nothing.
+// A Cache holds parsed certificates, CRLs and OCSP responses by the digest of their DER, and the verdict on a signature
+// by the key and the signed object. All are bounded. It is safe for concurrent use. A nil *Cache works and remembers
+// nothing.
 type Cache struct {
 	certificates *otter.Cache[[32]byte, *certificate.Certificate]
+	evidence     *otter.Cache[[32]byte, evidence] // nil keeps none
+	maxEvidence  uint32                           // weight of the largest piece that is kept
 	links        *otter.Cache[linkKey, verdict]
-	messages     *otter.Cache[messageKey, verdict]
+	objects      *otter.Cache[objectKey, verdict]
 }
 
 // A verdict is what came of verifying one signature.
@@ -38,6 +40,7 @@ type linkKey struct{ issuer, object [32]byte }
 type Config struct {
 	Certificates int // parsed certificates kept, more than 0
 	Verdicts     int // signature verdicts kept, on certificates and on other objects each, more than 0
+	Evidence     int // octets that parsed CRLs and OCSP responses take, about; 0 keeps none
 }
 
 // New makes an empty cache.
@@ -53,11 +56,12 @@ func New(config Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of verdicts: %w", err)
 	}
-	messages, err := otter.New(&otter.Options[messageKey, verdict]{MaximumSize: config.Verdicts})
+	objects, err := otter.New(&otter.Options[objectKey, verdict]{MaximumSize: config.Verdicts})
 	if err != nil {
 		return nil, fmt.Errorf("cache of verdicts: %w", err)
 	}
-	return &Cache{certificates, links, messages}, nil
+	c := &Cache{certificates: certificates, links: links, objects: objects}
+	return c, c.keepEvidence(config.Evidence)
 }
 
 // Parse reads a certificate, or returns the one that was read from the same bytes before. The bytes are kept.
@@ -76,6 +80,19 @@ func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
 		c.certificates.Set(digest, parsed)
 	}
 	return parsed, err
+}
+
+// KeyOf is the public key of a certificate, nil when it or its key cannot be read.
+func (c *Cache) KeyOf(der []byte) *algorithm.PublicKey {
+	parsed, err := c.Parse(der)
+	if err != nil {
+		return nil
+	}
+	key, err := parsed.Key()
+	if err != nil {
+		return nil
+	}
+	return key
 }
 
 // VerifyIssued checks a certificate's signature with its issuer's key; digest is the SHA-256 of the key's
@@ -109,21 +126,23 @@ func (c *Cache) VerifyIssued(child *certificate.Certificate, key *algorithm.Publ
 	return notes, err
 }
 
-// A messageKey names one signature over any bytes: the scheme with its parameters, and the SHA-256 of key, signature and
-// message, each with its length before it.
-type messageKey struct {
-	scheme algorithm.Scheme
-	digest [sha256.Size]byte
+// An objectKey names one signature of a CRL, an OCSP response or another object that is no certificate on a path: the
+// scheme with its parameters, the SHA-256 of the SubjectPublicKeyInfo, and that of the whole object.
+type objectKey struct {
+	scheme      algorithm.Scheme
+	key, object [sha256.Size]byte
 }
 
 // Verify is scheme.Verify with a memory, for CRLs, OCSP responses and other objects than certificates. Before a
 // public-key operation allowed is asked, and an error of it is returned as it is; nil allows all.
-func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte, allowed func() error) ([]string, error) {
+func (c *Cache) Verify(
+	scheme algorithm.Scheme, key *algorithm.PublicKey, signed revocation.Signed, allowed func() error,
+) ([]string, error) {
 	cached := c != nil && key != nil && key.SPKI() != nil
-	var id messageKey
+	var id objectKey
 	if cached {
-		id = messageID(scheme, key, message, signature)
-		if v, ok := c.messages.GetIfPresent(id); ok {
+		id = objectKey{scheme, sha256.Sum256(key.SPKI()), signed.Object}
+		if v, ok := c.objects.GetIfPresent(id); ok {
 			return v.notes, v.err
 		}
 	}
@@ -132,33 +151,9 @@ func (c *Cache) Verify(scheme algorithm.Scheme, key *algorithm.PublicKey, messag
 			return nil, err
 		}
 	}
-	notes, err := scheme.Verify(key, message, signature)
+	notes, err := scheme.Verify(key, signed.Message, signed.Signature)
 	if cached && !errors.Is(err, algorithm.ErrNeedsParameters) {
-		c.messages.Set(id, verdict{notes, err})
+		c.objects.Set(id, verdict{notes, err})
 	}
 	return notes, err
-}
-
-// VerifyWithin returns Verify that spends of a document's budget: for the octets, and for the key where the cache does not
-// answer. Nothing verifies beyond the budget.
-func (c *Cache) VerifyWithin(b *budget.Budget) func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
-	return func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-		if err := b.Octets(len(message)); err != nil {
-			return nil, err
-		}
-		return c.Verify(scheme, key, message, signature, func() error { return b.Work(key.Cost()) })
-	}
-}
-
-func messageID(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) messageKey {
-	id := messageKey{scheme: scheme}
-	h := sha256.New()
-	for _, part := range [][]byte{key.SPKI(), signature, message} {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write(part)
-	}
-	h.Sum(id.digest[:0])
-	return id
 }

@@ -2,12 +2,10 @@ package cache_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509/pkix"
 	"errors"
 	"testing"
 
-	"trustcore/internal/budget"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
@@ -16,7 +14,7 @@ import (
 
 func newCache(t *testing.T) *cache.Cache {
 	t.Helper()
-	c, err := cache.New(cache.Config{Certificates: 100, Verdicts: 1000})
+	c, err := cache.New(cache.Config{Certificates: 100, Verdicts: 1000, Evidence: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,43 +67,5 @@ func TestVerifyIssued(t *testing.T) {
 	}
 	if err := verify(mint.Root(t, "other"), nil); !errors.Is(err, algorithm.ErrSignature) {
 		t.Errorf("another key: %v", err)
-	}
-}
-
-// TestVerifyWithin spends for what the cache does not know, and verifies nothing beyond the budget.
-func TestVerifyWithin(t *testing.T) {
-	root, err := certificate.Parse(mint.Root(t, "root").Cert.Raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := root.Key()
-	if err != nil {
-		t.Fatal(err)
-	}
-	scheme, err := algorithm.FromCertificate(root.SignatureAlgorithm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	octets := budget.Octet * int64(len(root.RawTBS))
-	for name, c := range map[string]*cache.Cache{"cache": newCache(t), "none": nil} {
-		verify := c.VerifyWithin(budget.Of(context.Background(), key.Cost()+3*octets, 0))
-		if _, err := verify(scheme, key, root.RawTBS, root.Signature); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		_, err := verify(scheme, key, root.RawTBS, root.Signature)
-		if again := errors.Is(err, budget.ErrExceeded); again != (c == nil) {
-			t.Errorf("%s: the same again: %v", name, err)
-		}
-		if _, err = verify(scheme, key, root.RawTBS[1:], root.Signature); !errors.Is(err, budget.ErrExceeded) {
-			t.Errorf("%s: another message: %v", name, err)
-		}
-	}
-	c := newCache(t)
-	if _, err := c.Verify(scheme, key, root.RawTBS, root.Signature, nil); err != nil {
-		t.Fatal(err)
-	}
-	few := budget.Of(context.Background(), octets-1, 0)
-	if _, err := c.VerifyWithin(few)(scheme, key, root.RawTBS, root.Signature); !errors.Is(err, budget.ErrExceeded) {
-		t.Errorf("the octets of a message that the cache knows: %v", err)
 	}
 }

@@ -1,9 +1,9 @@
 package cades
 
 import (
-	"bytes"
 	"errors"
 	"io"
+	"sync"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
@@ -190,10 +190,10 @@ var formsV2 = [...]formV2{{}, {der: true}, {bare: true}, {der: true, bare: true}
 // then: later unsigned attributes are left out by their time.
 func (s *signer) archiveV2(st *stamp) {
 	earlier := s.attributesBefore(st)
-	plain := s.isDER(earlier)
+	plain := sync.OnceValue(func() bool { return s.isDER(earlier) })
 	for i := range formsV2 {
 		n := (s.doc.form + i) % len(formsV2)
-		if formsV2[n].der && plain {
+		if formsV2[n].der && plain() {
 			continue
 		}
 		st.Compare(func(w io.Writer) error { return s.writeV2(w, earlier, formsV2[n]) })
@@ -211,8 +211,7 @@ func (s *signer) isDER(earlier []*cms.Attribute) bool {
 		return false
 	}
 	for _, part := range s.partsV2(earlier, formV2{}) {
-		der, err := s.doc.toDER(part)
-		if err != nil || !bytes.Equal(der, part) {
+		if s.doc.budget.Work(derWork*int64(len(part))) != nil || !cms.IsDER(part) {
 			return false
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/cache"
 	"trustcore/verify/cades/signerinfo"
-	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
 
@@ -138,7 +138,7 @@ func openX509(b *budget.Budget, p PDF) (*signature.Signature, error) {
 }
 
 func verifyWith(b *budget.Budget, der []byte, scheme algorithm.Scheme, digest, value []byte) (bits int, notes []string, err error) {
-	cert, err := certificate.Parse(der)
+	cert, err := cache.Of(b.Context()).Parse(der)
 	if err != nil {
 		return 0, nil, err
 	}

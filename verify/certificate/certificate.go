@@ -77,6 +77,9 @@ type Certificate struct {
 
 	Findings []Finding // every laxness met, in order of the bytes
 
+	textOnce sync.Once
+	text     string // of Subject
+
 	keyOnce sync.Once
 	key     *algorithm.PublicKey
 	keyErr  error
@@ -234,17 +237,10 @@ func (c *Certificate) Key() (*algorithm.PublicKey, error) {
 	return c.key, c.keyErr
 }
 
-// KeyOf returns the subject's public key of a certificate in DER, nil where either can't be read.
-func KeyOf(der []byte) *algorithm.PublicKey {
-	c, err := Parse(der)
-	if err != nil {
-		return nil
-	}
-	key, err := c.Key()
-	if err != nil {
-		return nil
-	}
-	return key
+// SubjectText is the subject as Name.String writes it, written once.
+func (c *Certificate) SubjectText() string {
+	c.textOnce.Do(func() { c.text = c.Subject.String() })
+	return c.text
 }
 
 // SelfIssued reports whether subject and issuer are the same name (RFC 5280 6.1).

@@ -113,7 +113,8 @@ func (q *Question) rule() *path.RevocationRule {
 		Required: q.Mode == Require, ShortTerm: true, AfterIssuance: true, Skew: skew, WithoutNextUpdate: withoutNextUpdate,
 		Acceptable: q.acceptable,
 	}
-	if freshness := q.freshness(); freshness != judge.Fail || q.Known.After(q.Time.Add(skew)) {
+	freshness := q.Policy.Level(policy.Signature.Signer(), policy.RevocationFreshnessNextUpdate)
+	if freshness != policy.Fail || q.Known.After(q.Time.Add(skew)) {
 		rule.Check = judge.Hindsight{At: q.Time, Known: q.known(), Freshness: freshness, WithoutNextUpdate: withoutNextUpdate}.Check
 	}
 	if q.Lists != nil {
@@ -128,17 +129,6 @@ func (q *Question) known() time.Time {
 		return q.Time
 	}
 	return q.Known
-}
-
-// freshness is what follows for evidence that had run out.
-func (q *Question) freshness() judge.Level {
-	switch q.Policy.Level(policy.Signature.Signer(), policy.RevocationFreshnessNextUpdate) {
-	case policy.Fail:
-		return judge.Fail
-	case policy.Ignore:
-		return judge.Ignore
-	}
-	return judge.Inform
 }
 
 // ofPath judges the algorithms of the path, which does not say whether a certificate is the target or an authority's: both

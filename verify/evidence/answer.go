@@ -144,8 +144,8 @@ func (a *answer) serves(began, now time.Time) bool {
 // answer looks for what is known about the certificate, and about a delegate who said it: the judge asks for both.
 func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Time) Found {
 	q.Budget = nil // what sources answer is bounded by its size, and judged with the document's budget
-	q.Verify = func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-		return g.cfg.Cache.Verify(scheme, key, message, signature, nil)
+	q.Verify = func(scheme algorithm.Scheme, key *algorithm.PublicKey, signed revocation.Signed) ([]string, error) {
+		return g.cfg.Cache.Verify(scheme, key, signed, nil)
 	}
 	found, signers := g.about(ctx, q, at)
 	for _, delegate := range signers {

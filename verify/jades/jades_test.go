@@ -16,7 +16,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms/cmstest"
-	"trustcore/verify/certificate"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 )
 
@@ -268,7 +268,7 @@ func TestKeysAreSpent(t *testing.T) {
 		return 1<<40 - b.Left()
 	}
 	none := strings.Replace(text, `"payload":"`+url64([]byte(content))+`",`, "", 1) // nothing to verify
-	if key, more := certificate.KeyOf(id.Cert.Raw).Cost(), spent(text)-spent(none); more < key+perCertificate {
+	if key, more := cache.Of(t.Context()).KeyOf(id.Cert.Raw).Cost(), spent(text)-spent(none); more < key+perCertificate {
 		t.Errorf("what keys cost is not spent: %d for a key that takes %d", more, key)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"trustcore/internal/jws"
-	"trustcore/verify/certificate"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 )
 
@@ -75,7 +75,7 @@ func (s *signed) stamped(kind signature.TimestampType) bool {
 func (s *signed) stampedInTime() bool {
 	var end time.Time
 	if s.facts.Signer != nil && s.budget.Work(perCertificate) == nil {
-		if c, err := certificate.Parse(s.facts.Signer); err == nil {
+		if c, err := cache.Of(s.budget.Context()).Parse(s.facts.Signer); err == nil {
 			end = c.NotAfter
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"trustcore/verify/algorithm"
-	"trustcore/verify/certificate"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 )
 
@@ -89,7 +89,7 @@ func (s *signed) verify(alg string, m method, candidates [][]byte) {
 		if s.budget.Work(perCertificate) != nil {
 			return
 		}
-		key := certificate.KeyOf(der)
+		key := cache.Of(s.budget.Context()).KeyOf(der)
 		if key == nil {
 			s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 			continue
@@ -171,7 +171,7 @@ func (s *signed) useOfSignature(alg string) {
 		use.Algorithm = s.scheme.Name()
 	}
 	if s.facts.Signer != nil && s.budget.Work(perCertificate) == nil {
-		if key := certificate.KeyOf(s.facts.Signer); key != nil {
+		if key := cache.Of(s.budget.Context()).KeyOf(s.facts.Signer); key != nil {
 			use.KeyBits = key.Bits()
 		}
 	}

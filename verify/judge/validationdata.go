@@ -86,12 +86,12 @@ func (p *parsed) certificatesOf(list [][]byte) []*certificate.Certificate {
 // read adds what can be parsed.
 func (p *parsed) read(d *validationData, crls, responses [][]byte) {
 	for _, der := range limited(crls) {
-		if l := once(p.budget, revocation.OctetCost*int64(len(der)), p.crls, der, revocation.ParseCRL); l != nil {
+		if l := once(p.budget, revocation.OctetCost*int64(len(der)), p.crls, der, p.cache.ParseCRL); l != nil {
 			d.crls = append(d.crls, l)
 		}
 	}
 	for _, der := range limited(responses) {
-		if r := once(p.budget, revocation.OctetCost*int64(len(der)), p.responses, der, revocation.ParseOCSP); r != nil {
+		if r := once(p.budget, revocation.OctetCost*int64(len(der)), p.responses, der, p.cache.ParseOCSP); r != nil {
 			d.responses = append(d.responses, r)
 		}
 	}

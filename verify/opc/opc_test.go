@@ -411,7 +411,7 @@ func FuzzRead(f *testing.F) {
 		var files []file
 		for _, one := range strings.Split(text, "\x00") {
 			name, content, _ := strings.Cut(one, "\n")
-			if name != "" && len(name) < 1000 && len(files) < 100 {
+			if name != "" && !strings.HasSuffix(name, "/") && len(name) < 1000 && len(files) < 100 {
 				files = append(files, file{name, content})
 			}
 		}

@@ -1,10 +1,13 @@
 package pades
 
 import (
+	"crypto/sha256"
 	"encoding"
+	"errors"
 	"io"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/cades/signerinfo"
 )
 
 // prefixes keeps the states of hashes at the beginnings of the file that were hashed before. The byte
@@ -35,6 +38,7 @@ const maxStates = 2 * maxSignatures
 // write hashes a byte range: the first so many bytes of the file, and the rest after the hole.
 func (p *prefixes) write(w io.Writer, before int, after []byte) error {
 	done := 0
+	w = signerinfo.Unspent(w) // what is not hashed again is not spent
 	h, saves := w.(hasher)
 	var key string
 	if saves {
@@ -65,6 +69,30 @@ func (p *prefixes) write(w io.Writer, before int, after []byte) error {
 	}
 	_, err := w.Write(after)
 	return err
+}
+
+// digest is the SHA-256 of the whole file. It is no part of what the document's budget is for.
+func (p *prefixes) digest() ([]byte, error) {
+	w := sha256.New()
+	h, ok := w.(hasher)
+	if !ok {
+		return nil, errors.New("the state of SHA-256 cannot be saved")
+	}
+	fresh, err := h.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	done := p.longest(string(fresh), len(p.data))
+	if done.length > 0 {
+		if err := h.UnmarshalBinary(done.state); err != nil {
+			return nil, err
+		}
+	}
+	rest := p.data[done.length:]
+	if err := budget.New(p.budget.Context(), len(rest)).Write(w, rest); err != nil {
+		return nil, err
+	}
+	return w.Sum(nil), nil
 }
 
 // longest finds the longest known beginning that is not too long.

@@ -76,6 +76,9 @@ func Open(b *budget.Budget, data []byte, opts ...Option) (*signature.Document, e
 	r.names()
 	r.coverage()
 	doc := &signature.Document{Timestamps: r.loose}
+	if doc.SHA256, err = r.hashes.digest(); err != nil {
+		return nil, err
+	}
 	for _, d := range r.dictionaries {
 		if d.signed == nil {
 			continue

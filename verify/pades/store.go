@@ -7,7 +7,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/pdf"
-	"trustcore/verify/certificate"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 )
 
@@ -98,7 +98,7 @@ func (e evidence) give(b *budget.Budget, s *signature.Signature) {
 // about tells whether there is revocation data that seems to be about a certificate: a list of its
 // issuer, or an OCSP response that names its serial number. It decides the level's name, no more.
 func (e evidence) about(b *budget.Budget, signer []byte) bool {
-	cert, err := certificate.Parse(signer)
+	cert, err := cache.Of(b.Context()).Parse(signer)
 	if err != nil {
 		return false
 	}

@@ -24,6 +24,8 @@ type builder struct {
 	verdicts map[link]verdict
 	signers  *signers
 
+	mayRespond []*certificate.Certificate // once they were asked for
+
 	valid *outcome
 	best  failure
 	stop  bool

@@ -142,7 +142,10 @@ func (b *builder) question(o *outcome, i int) revocation.Question {
 
 // responders are the certificates in which one may be found that is not in its answer.
 func (b *builder) responders() []*certificate.Certificate {
-	return append(slices.Clip(b.request.Pool.All()), b.request.Revocation.Responders...)
+	if b.mayRespond == nil {
+		b.mayRespond = append(slices.Clip(b.request.Pool.All()), b.request.Revocation.Responders...)
+	}
+	return b.mayRespond
 }
 
 // acceptable judges the signatures of evidence.
@@ -173,11 +176,13 @@ func (b *builder) delegateRevoked(q revocation.Question, more int) func(*certifi
 }
 
 // verifyEvidence verifies a signature over a CRL or an OCSP response, within the budgets and with the cache.
-func (b *builder) verifyEvidence(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
-	if !b.work(budget.Octet * int64(len(message))) { // it is hashed to be found, too
+func (b *builder) verifyEvidence(
+	scheme algorithm.Scheme, key *algorithm.PublicKey, signed revocation.Signed,
+) ([]string, error) {
+	if !b.work(budget.Octet * int64(len(signed.Message))) { // it is hashed to be found, too
 		return nil, errBudget
 	}
-	return b.request.Cache.Verify(scheme, key, message, signature, func() error { return b.allow(key) })
+	return b.request.Cache.Verify(scheme, key, signed, func() error { return b.allow(key) })
 }
 
 func (b *builder) ask(q revocation.Question) revocation.Result {

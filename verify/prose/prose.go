@@ -43,6 +43,9 @@ func Text(text string) string { return bounded(text, maxText) }
 // Printable makes text safe to show: what moves the cursor of a terminal, begins a line of its own, turns the
 // direction of writing or cannot be seen at all becomes U+FFFD, white space a space.
 func Printable(text string) string {
+	if plain(text) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case strings.ContainsRune("\u115f\u1160\u3164\uffa0\u2800\u034f", r): // letters and marks that show nothing
@@ -55,8 +58,21 @@ func Printable(text string) string {
 	}, text)
 }
 
+// plain tells of text that is printable ASCII alone, as most is.
+func plain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // bounded is Printable up to a length in characters; an ellipsis stands for the rest.
 func bounded(text string, limit int) string {
+	if len(text) <= limit {
+		return Printable(text)
+	}
 	n := 0
 	for i := range text {
 		if n == limit {

@@ -392,7 +392,7 @@ func (e *crlEngine) verify(crl *CRL, key *algorithm.PublicKey) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	return e.q.verify(scheme, key, crl.RawTBS, crl.Signature)
+	return e.q.verify(scheme, key, Signed{crl.Digest(), crl.RawTBS, crl.Signature})
 }
 
 // signerOf finds who signed a list: the issuing key of the certificate, or a certificate of the list's issuer with cRLSign and

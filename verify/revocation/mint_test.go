@@ -455,10 +455,10 @@ func (a answer) response(t testing.TB, signer *holder) *Response {
 }
 
 // countVerify counts the signatures that are checked.
-func countVerify(n *int) func(algorithm.Scheme, *algorithm.PublicKey, []byte, []byte) ([]string, error) {
-	return func(s algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+func countVerify(n *int) func(algorithm.Scheme, *algorithm.PublicKey, Signed) ([]string, error) {
+	return func(s algorithm.Scheme, key *algorithm.PublicKey, signed Signed) ([]string, error) {
 		*n++
-		return s.Verify(key, message, signature)
+		return s.Verify(key, signed.Message, signed.Signature)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -189,16 +190,17 @@ func (q *Question) responder(r *Response) signerVerdict {
 	if err != nil {
 		return failedSignature(err)
 	}
+	signed := Signed{r.Digest(), r.RawTBS, r.Signature}
 	verdict := signerVerdict{code: SignerNotFound, detail: "no certificate for the responder's identifier"}
 	if r.identifies(q.IssuerName, q.IssuerKey) {
-		notes, err := q.verify(scheme, q.IssuerKey, r.RawTBS, r.Signature)
+		notes, err := q.verify(scheme, q.IssuerKey, signed)
 		if err == nil {
 			return signerVerdict{key: q.IssuerKey, notes: notes}
 		}
 		verdict = failedSignature(err)
 	}
 	tries := 0
-	for _, candidate := range slices.Concat(r.Certificates(), q.Responders) {
+	for candidate := range q.candidates(r) {
 		if q.work(candidateCost); q.spent() {
 			return signerVerdict{code: BudgetSpent}
 		}
@@ -212,7 +214,7 @@ func (q *Question) responder(r *Response) signerVerdict {
 		if tries++; tries > maxResponderTries {
 			break
 		}
-		notes, err := q.verify(scheme, key, r.RawTBS, r.Signature)
+		notes, err := q.verify(scheme, key, signed)
 		if err != nil {
 			if verdict.code == SignerNotFound {
 				verdict = failedSignature(err)
@@ -227,6 +229,19 @@ func (q *Question) responder(r *Response) signerVerdict {
 		return signerVerdict{key: key, signer: candidate, notes: notes, uses: uses}
 	}
 	return verdict
+}
+
+// candidates are the certificates that may be the responder's: those of the response, then the further ones.
+func (q *Question) candidates(r *Response) iter.Seq[*certificate.Certificate] {
+	return func(yield func(*certificate.Certificate) bool) {
+		for _, list := range [...][]*certificate.Certificate{r.Certificates(), q.Responders} {
+			for _, c := range list {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // identifies reports whether the ResponderID is that of a name or key.
@@ -282,7 +297,8 @@ func (q *Question) delegate(r *Response, responder *certificate.Certificate) str
 	if err != nil {
 		return err.Error()
 	}
-	if _, err := q.verify(scheme, q.IssuerKey, responder.RawTBS, responder.Signature); err != nil {
+	signed := Signed{responder.Fingerprint, responder.RawTBS, responder.Signature}
+	if _, err := q.verify(scheme, q.IssuerKey, signed); err != nil {
 		return "not signed by the key that issued the certificate (RFC 6960 4.2.2.2)"
 	}
 	return ""

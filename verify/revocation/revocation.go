@@ -199,7 +199,13 @@ type Question struct {
 	// Budget, where not nil, is spent for looking through evidence. Signatures are for Verify to spend for.
 	Budget *budget.Budget
 	// Verify checks signatures, perhaps with a cache; nil computes.
-	Verify func(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error)
+	Verify func(scheme algorithm.Scheme, key *algorithm.PublicKey, signed Signed) ([]string, error)
+}
+
+// Signed is an object with a signature over a part of it.
+type Signed struct {
+	Object             [sha256.Size]byte // SHA-256 of the DER that Message and Signature are parts of
+	Message, Signature []byte
 }
 
 // maxResponseTries bounds the OCSP responses about one certificate whose signatures are checked: each may cost several public-key
@@ -348,9 +354,9 @@ func (q *Question) work(units int64) {
 func (q *Question) spent() bool { return q.Budget != nil && q.Budget.Err() != nil }
 
 // verify checks a signature with the caller's function or without.
-func (q *Question) verify(scheme algorithm.Scheme, key *algorithm.PublicKey, message, signature []byte) ([]string, error) {
+func (q *Question) verify(scheme algorithm.Scheme, key *algorithm.PublicKey, signed Signed) ([]string, error) {
 	if q.Verify != nil {
-		return q.Verify(scheme, key, message, signature)
+		return q.Verify(scheme, key, signed)
 	}
-	return scheme.Verify(key, message, signature)
+	return scheme.Verify(key, signed.Message, signed.Signature)
 }

@@ -300,6 +300,7 @@ type Signatory struct {
 
 // Document is everything that one reader found in one file.
 type Document struct {
+	SHA256     []byte // of the octets, where they were hashed while they were read; else nil
 	Signatures []*Signature
 	Timestamps []*Timestamp // those that belong to no signature
 	// EvidenceRecords are those that belong to no signature.

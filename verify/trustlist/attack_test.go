@@ -50,6 +50,7 @@ func TestSignatureWithinAService(t *testing.T) {
 func TestSignatureOfAList(t *testing.T) {
 	for _, c := range []struct{ name, old, put, want string }{
 		{"another target of the properties", `Target="#sig"`, `Target="#other"`, "the signature is ill-formed"},
+		{"another value", `<ds:SignatureValue xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`, `<ds:SignatureValue xmlns:ds="http://www.w3.org/2000/09/xmldsig#">AAAA`, "the signature value is wrong"},
 		{"an unsigned object", "</ds:Signature>", "<ds:Object>7</ds:Object></ds:Signature>", "does not cover the whole list"},
 	} {
 		u := newUnion(t)

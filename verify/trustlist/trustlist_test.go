@@ -91,7 +91,7 @@ func TestNationalList(t *testing.T) {
 		}, 0, "no XML signature"},
 		{"two signatures", func(t *testing.T, u *union) map[string][]byte {
 			return map[string][]byte{"pl.xml": mint.XML{Signer: u.national, At: mint.Day}.Sign(t, string(u.poland(t, 7, u.national)))}
-		}, 0, "signature"},
+		}, 0, "2 signatures, one is demanded"},
 		{"an error page", func(*testing.T, *union) map[string][]byte {
 			return map[string][]byte{"pl.xml": []byte("<!DOCTYPE html><html><p>404")}
 		}, 0, "trusted list"},
@@ -168,6 +168,10 @@ func TestPivots(t *testing.T) {
 	u.lotl(t, "old.xml", 13, u.operator)
 	if s, err = u.load(t); err != nil || newest(s) != 12 {
 		t.Errorf("a signer that was taken out: LOTL %d, %v", newest(s), err)
+	}
+	u.lotl(t, "old.xml", 13, u.national)
+	if s, err = u.load(t); err != nil || newest(s) != 12 {
+		t.Errorf("the signer of a national list: LOTL %d, %v", newest(s), err)
 	}
 	write(t, u.dir, "z.xml", mint.List{Type: mint.TypeLOTL, Territory: "EU", Sequence: 12, Pointers: []mint.Pointer{
 		{Type: mint.TypeList, Territory: "PL", Signers: []mint.Party{u.national}}}}.Sign(t, third))
@@ -311,6 +315,7 @@ func TestQualify(t *testing.T) {
 		{"a condition of an unknown kind", signing, granted(sign, mint.Qualification("NotQualified", "all", withPolicy+moon)), trustlist.Qualified{Type: trustlist.ForSignatures}},
 		{"one of an unknown kind, and one that is not met", signing, granted(sign, mint.Qualification("NotQualified", "all", keyCertSign+moon)), says},
 		{"one of an unknown kind or one that is met", signing, granted(sign, mint.Qualification("NotQualified", "atLeastOne", withPolicy+moon)), trustlist.Qualified{Type: trustlist.ForSignatures}},
+		{"one that is met and one of an unknown kind, given", bare, granted(sign, mint.Qualification("QCStatement", "all", withPolicy+moon)), trustlist.Qualified{}},
 		{"none of an unknown kind, given", bare, granted(sign, mint.Qualification("QCStatement", "none", moon)), trustlist.Qualified{}},
 		{"none of an unknown kind, in a list", bare, granted(sign, mint.Qualification("QCStatement", "all", `<q:CriteriaList assert="none">`+moon+`</q:CriteriaList>`)), trustlist.Qualified{}},
 		{"none of an unknown kind, taken away", signing, granted(sign, mint.Qualification("QCNoQSCD", "none", moon)), trustlist.Qualified{Certificate: true, Type: trustlist.ForSignatures}},

@@ -7,7 +7,7 @@ import (
 
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
-	"trustcore/verify/certificate"
+	"trustcore/verify/cache"
 	"trustcore/verify/signature"
 )
 
@@ -44,13 +44,13 @@ func (s *signed) findSigner() {
 	if err == nil {
 		s.verify(candidates)
 	}
-	if err == nil && !s.facts.Intact && len(candidates) > 0 && certificate.KeyOf(candidates[0]) == nil {
+	if err == nil && !s.facts.Intact && len(candidates) > 0 && s.cache().KeyOf(candidates[0]) == nil {
 		s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 	}
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]
 	}
-	if c, err := certificate.Parse(s.facts.Signer); err == nil {
+	if c, err := s.cache().Parse(s.facts.Signer); err == nil {
 		s.notAfter = c.NotAfter
 	}
 	s.useOfSignature()
@@ -58,6 +58,9 @@ func (s *signed) findSigner() {
 	s.compareNames()
 	s.compareKeys()
 }
+
+// cache remembers the certificates that were read before; it may be nil.
+func (s *signed) cache() *cache.Cache { return cache.Of(s.budget.Context()) }
 
 // compareNames notes names in the key information that no certificate beside them has. Whoever wrote them, they are
 // hints (XML Signature 1.1, 4.5), shown nowhere: the signer is who the certificate says.
@@ -78,7 +81,7 @@ func (s *signed) compareNames() {
 // compareKeys notes a bare key that is not the signer's: all that ds:KeyInfo holds should be about one key (XML Signature
 // 1.1, 4.5).
 func (s *signed) compareKeys() {
-	key := certificate.KeyOf(s.facts.Signer)
+	key := s.cache().KeyOf(s.facts.Signer)
 	if key == nil || s.xml.KeyInfo == nil {
 		return
 	}
@@ -102,7 +105,7 @@ func (s *signed) named(names []string, certificates [][]byte) bool {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return true
 		}
-		if c, err := certificate.Parse(der); err == nil {
+		if c, err := s.cache().Parse(der); err == nil {
 			common = append(common, strings.ToLower(c.Subject.CommonName()))
 		}
 	}
@@ -241,7 +244,7 @@ func (s *signed) verify(candidates [][]byte) {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return
 		}
-		if key := certificate.KeyOf(der); key != nil && v.by(key) {
+		if key := s.cache().KeyOf(der); key != nil && v.by(key) {
 			s.facts.Signer = der
 			return
 		}
@@ -302,7 +305,7 @@ func (s *signed) useOfSignature() {
 		name = n
 	}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: name}
-	if key := certificate.KeyOf(s.facts.Signer); key != nil {
+	if key := s.cache().KeyOf(s.facts.Signer); key != nil {
 		use.KeyBits = key.Bits()
 	} else if s.bareKey != nil {
 		use.KeyBits = s.bareKey.Bits()

@@ -376,6 +376,9 @@ func FuzzOpen(f *testing.F) {
 	m.unsigned = `<xades:ArchiveTimeStamp xmlns:xades="` + ns141 + `"><x:EncapsulatedTimeStamp xmlns:x="` + ns132 + `">` +
 		b64(tsu.Stamp(f, []byte("x"), cmstest.Now)) + `</x:EncapsulatedTimeStamp></xades:ArchiveTimeStamp>`
 	f.Add([]byte(complete(f, envelop(m), nil, signer)))
+	about := [][]byte{digestOf(false, nil)}
+	m.unsigned = sealing(newArchive(f, false).about(about...).element(), newArchive(f, true).about(about...).element())
+	f.Add([]byte(m.text()))
 	m.references = []string{ref(`URI="a"`), ref(`Type="` + typeManifest + `" URI="#m"`)}
 	m.objects = `<ds:Object><ds:Manifest Id="m">` + ref(`URI="b"`) + `</ds:Manifest></ds:Object>`
 	f.Add([]byte(m.text()))

@@ -8,6 +8,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
@@ -157,12 +158,12 @@ func serialKey(serial []byte) string  { return "n" + string(trimInteger(serial))
 func keyKey(identifier []byte) string { return "k" + string(identifier) }
 
 func (p *Pool) parse(list [][]byte) []*certificate.Certificate {
-	parsed := make([]*certificate.Certificate, 0, len(list))
+	parsed, known := make([]*certificate.Certificate, 0, len(list)), cache.Of(p.budget.Context())
 	for _, der := range list {
 		if p.budget.Work(parseWork+parseOctetWork*int64(len(der))) != nil || p.budget.Hold(heldACertificate+len(der)) != nil {
 			break
 		}
-		if cert, err := certificate.Parse(der); err == nil {
+		if cert, err := known.Parse(der); err == nil {
 			parsed = append(parsed, cert)
 		}
 	}

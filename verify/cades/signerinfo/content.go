@@ -141,6 +141,14 @@ func (s *spending) Write(p []byte) (int, error) {
 	return s.Writer.Write(p)
 }
 
+// Unspent is the writer behind one of Spending, for whoever spends for what goes through it; any other stays as it is.
+func Unspent(w io.Writer) io.Writer {
+	if s, ok := w.(*spending); ok {
+		return s.Writer
+	}
+	return w
+}
+
 // maxHead is how much of the data Head keeps: more than any set of signed attributes takes.
 const maxHead = 64 << 10
 
