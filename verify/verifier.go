@@ -150,11 +150,11 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	judge := Judge
+	conclude := Judge
 	if r.Trace {
-		judge = JudgeTraced
+		conclude = JudgeTraced
 	}
-	report, err := judge(b, doc, ev, policy, v.time(r))
+	report, err := conclude(b, doc, ev, policy, v.time(r))
 	if err == nil {
 		report.SHA256 = hex.EncodeToString(doc.SHA256)
 	}

@@ -57,7 +57,7 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f.BoolVar(&o.json, "json", false, "the report as JSON, as trustctl verify writes it, with \"identical\"")
 	f.StringVar(&o.at, "at", "", "another time of validation, RFC 3339")
 	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
-	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
+	f.StringVar(&o.language, "language", "pl", "language of sentences, reasons and notes: pl or en (with --json reasons and notes in English)")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
 	f.StringArrayVar(&o.passwordFiles, "password-file", nil, "`file` with the password of the document, - for standard input; may be repeated")
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that the signature is about, for a bundle that holds digests alone")
@@ -293,6 +293,7 @@ func (o *replayOptions) show(out io.Writer, r *replayed) error {
 		}
 	} else {
 		r.File = prose.Name(r.File) // a stranger may have named it
+		r.Report = r.Report.In(o.language)
 		o.printOutcome(out, &r.outcome)
 		fmt.Fprintln(out, r.standing())
 	}

@@ -24,7 +24,7 @@ func (o *verifyOptions) checkReport(files []string) error {
 
 // write writes the report on one document as ETSI TS 119 102-2 has it, with the exit status of the verdict.
 func (v *verifier) write(ctx context.Context, j job, out io.Writer) error {
-	j.trace = true
+	j.trace, j.language = true, ""
 	o := v.one(ctx, j)
 	if o.Error != nil {
 		return errors.New(*o.Error)

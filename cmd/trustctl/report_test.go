@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -34,3 +35,36 @@ func TestVerifyReport(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyLanguage: people read reasons in Polish, or in the language they ask for; programs get them as they are
+// written unless they ask.
+func TestVerifyLanguage(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bare.xml")
+	if err := os.WriteFile(file, []byte(unsigned), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const english, polish = "the document holds no certificate of the signer", "w dokumencie nie ma certyfikatu podpisującego"
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, polish}, {[]string{"--language", "en"}, english}, {[]string{"--language", "pl"}, polish},
+		{[]string{"--json"}, english}, {[]string{"--json", "--language", "pl"}, polish}, {[]string{"--report", "etsi"}, english},
+	} {
+		out, _ := runVerify(t, append(c.args, file)...)
+		if !strings.Contains(out, c.want) || c.want == english && strings.Contains(out, polish) {
+			t.Errorf("%q:\n%s", c.args, out)
+		}
+	}
+	if out, err := runVerify(t, "--language", "de", file); err == nil {
+		t.Errorf("German:\n%s", out)
+	}
+}
+
+// unsigned is an XML signature that no certificate goes with.
+const unsigned = `<a><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="s"><ds:SignedInfo>` +
+	`<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>` +
+	`<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/><ds:Reference URI="">` +
+	`<ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/></ds:Transforms>` +
+	`<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>AAAA</ds:DigestValue></ds:Reference>` +
+	`</ds:SignedInfo><ds:SignatureValue>AAAA</ds:SignatureValue></ds:Signature></a>`

@@ -124,7 +124,7 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.StringArrayVar(&o.lists.Anchors, "anchors", nil, "PEM `file` with further anchors, trusted at all times")
 	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
 	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, dss-default as the Commission's DSS has it, or a `file` (trustctl policy)")
-	f.StringVar(&o.language, "language", "pl", "language of the sentences: pl or en")
+	f.StringVar(&o.language, "language", "", "language of sentences, reasons and notes: pl or en (default pl; with --json reasons and notes in English)")
 	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
 	f.StringVar(&o.report, "report", "", "the report as another `form` of it: etsi, XML of ETSI TS 119 102-2, not signed")
 	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
@@ -140,8 +140,9 @@ type job struct {
 	Digests       []string `json:"digests"`
 	PasswordFiles []string `json:"password_files"`
 
-	digests verify.Digests
-	trace   bool
+	digests  verify.Digests
+	trace    bool
+	language string // of reasons and notes, "" as they are written
 }
 
 // outcome is one line of the answer.
@@ -175,7 +176,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	for i := range jobs {
-		jobs[i].trace = o.trace
+		jobs[i].trace, jobs[i].language = o.trace, o.language
 	}
 	passwords, err := readPasswords(o.passwordFiles)
 	defer passwords.wipe()
@@ -218,7 +219,10 @@ func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Polic
 }
 
 func (o *verifyOptions) checkLanguage() error {
-	if o.language != "pl" && o.language != "en" {
+	if o.language == "" && !o.json {
+		o.language = verify.Languages[0] // what people read; programs get it as it is written
+	}
+	if o.language != "" && o.language != "pl" && o.language != "en" {
 		return fmt.Errorf("--language: %q is neither pl nor en", o.language)
 	}
 	return nil
@@ -435,7 +439,7 @@ func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 		o.Error = &text
 		return o
 	}
-	o.Report = report
+	o.Report = report.In(j.language)
 	return o
 }
 
@@ -592,7 +596,7 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 		row("covers", name(scope.Scope))
 	}
 	for _, warning := range s.Warnings() {
-		row("beware", warning)
+		row("beware", verify.Wording(o.language, warning))
 	}
 	for _, note := range s.Notes {
 		row("note", note)

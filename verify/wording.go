@@ -1,0 +1,181 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Reasons and notes are written in English where they arise. In another language a message has that English text for
+// its key, with verbs of package fmt for what differs: messages/reasons.LANGUAGE.json. What has no message there stays
+// English: it says the same.
+
+// maxNested bounds how deep a message may stand within another one.
+const maxNested = 6
+
+// message is one key, cut at its verbs, with what says it in another language.
+type message struct {
+	literals    []string // one more than verbs
+	verbs       []byte   // 'q': a quoted text, 'd': a number, 's': anything, which may be a message itself
+	translation string   // verbs with the number of the argument: %[1]s
+	weight      int      // octets of the literals: the message that says most about a text is tried first
+}
+
+// wordings are the messages of each language but English.
+var wordings = sync.OnceValue(func() map[string][]message {
+	table := map[string][]message{}
+	for _, lang := range Languages {
+		data, err := messages.ReadFile("messages/reasons." + lang + ".json")
+		if err != nil {
+			continue
+		}
+		var list map[string]string
+		if err := json.Unmarshal(data, &list); err != nil {
+			panic(err) // the file is a part of the program
+		}
+		for key, translation := range list {
+			table[lang] = append(table[lang], newMessage(key, translation))
+		}
+		slices.SortFunc(table[lang], func(a, b message) int {
+			if a.weight != b.weight {
+				return b.weight - a.weight
+			}
+			return slices.Compare(a.literals, b.literals)
+		})
+	}
+	return table
+})
+
+func newMessage(key, translation string) message {
+	m := message{translation: translation}
+	for {
+		i := strings.IndexByte(key, '%')
+		if i < 0 || i+1 == len(key) {
+			break
+		}
+		m.literals, m.verbs, key = append(m.literals, key[:i]), append(m.verbs, key[i+1]), key[i+2:]
+	}
+	m.literals = append(m.literals, key)
+	m.weight = len(strings.Join(m.literals, ""))
+	return m
+}
+
+// Wording says a reason, note or warning of a report in a language of Languages, as far as there are words for it.
+func Wording(language, text string) string { return wording(wordings()[language], text, maxNested) }
+
+func wording(list []message, text string, depth int) string {
+	if depth == 0 {
+		return text
+	}
+	for i := range list {
+		m := &list[i]
+		args, ok := m.match(text)
+		if !ok {
+			continue
+		}
+		values := make([]any, len(args))
+		for i, a := range args {
+			values[i] = a
+			if inner, ok := strings.CutPrefix(a, "“"); ok && strings.Index(inner, "”") == len(inner)-len("”") {
+				values[i] = "„" + inner // a name is no message, whatever it says
+			} else if m.verbs[i] == 's' {
+				values[i] = wording(list, a, depth-1)
+			}
+		}
+		return fmt.Sprintf(m.translation, values...)
+	}
+	return text
+}
+
+// match returns what stands in the text for the verbs, each as short as it can be.
+func (m *message) match(text string) (args []string, ok bool) {
+	last := m.literals[len(m.literals)-1]
+	if !strings.HasPrefix(text, m.literals[0]) || !strings.HasSuffix(text, last) {
+		return nil, false
+	}
+	text = text[len(m.literals[0]):]
+	for i, verb := range m.verbs {
+		next := m.literals[i+1]
+		n := argument(verb, text, next, i+1 == len(m.verbs))
+		if n <= 0 || !strings.HasPrefix(text[n:], next) {
+			return nil, false
+		}
+		args, text = append(args, text[:n]), text[n+len(next):]
+	}
+	return args, text == ""
+}
+
+// argument is the length of what stands for a verb before the next literal; 0 where nothing does.
+func argument(verb byte, text, next string, last bool) int {
+	switch verb {
+	case 'q':
+		prefix, err := strconv.QuotedPrefix(text)
+		if err != nil {
+			return 0
+		}
+		return len(prefix)
+	case 'd':
+		return len(text) - len(strings.TrimLeft(text, "0123456789"))
+	}
+	if last {
+		return len(text) - len(next)
+	}
+	start := 0
+	if strings.HasPrefix(text, "“") { // a name: no mark within can end it
+		start = max(0, strings.Index(text, "”"))
+	}
+	if i := strings.Index(text[start:], next); i >= 0 {
+		return start + i
+	}
+	return 0
+}
+
+// In is the report with its reasons, notes and changes in a language of Languages; all else is as it was. In English,
+// or in none, it is the report itself. The trace stays English.
+func (r *Report) In(language string) *Report {
+	list := wordings()[language]
+	if list == nil {
+		return r
+	}
+	say := func(texts []string) []string {
+		out := slices.Clone(texts)
+		for i := range out {
+			out[i] = wording(list, out[i], maxNested)
+		}
+		return out
+	}
+	out := *r
+	out.Notes = say(r.Notes)
+	out.Timestamps = stampsIn(r.Timestamps, say)
+	out.EvidenceRecords = recordsIn(r.EvidenceRecords, say)
+	out.Signatures = slices.Clone(r.Signatures)
+	for i := range out.Signatures {
+		s := &out.Signatures[i]
+		s.Reasons, s.Notes = say(s.Reasons), say(s.Notes)
+		s.Timestamps, s.EvidenceRecords = stampsIn(s.Timestamps, say), recordsIn(s.EvidenceRecords, say)
+		s.Changes = slices.Clone(s.Changes)
+		for i := range s.Changes {
+			s.Changes[i].What = wording(list, s.Changes[i].What, maxNested)
+		}
+	}
+	return &out
+}
+
+func stampsIn(list []TimestampReport, say func([]string) []string) []TimestampReport {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Reasons, out[i].Notes = say(out[i].Reasons), say(out[i].Notes)
+	}
+	return out
+}
+
+func recordsIn(list []EvidenceRecordReport, say func([]string) []string) []EvidenceRecordReport {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Reasons, out[i].Timestamps = say(out[i].Reasons), stampsIn(out[i].Timestamps, say)
+	}
+	return out
+}
