@@ -47,7 +47,8 @@ func (t *dssTime) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, &t.Time); err != nil {
-		return refuse(http.StatusBadRequest, "validationTime", "%.40q is no time: write one such as 2026-03-03T12:00:00Z", data)
+		return refuse(http.StatusBadRequest, "validationTime",
+			"%.40q is no time: write one such as 2026-03-03T12:00:00Z", data)
 	}
 	return nil
 }
@@ -80,7 +81,8 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	}
 	reports := dss.New(v)
 	if reports == nil {
-		return nil, refuse(http.StatusBadRequest, "signatureId", "the document has no signature with the id %.100q", v.Signature)
+		return nil, refuse(http.StatusBadRequest, "signatureId",
+			"the document has no signature with the id %.100q", v.Signature)
 	}
 	return reports, nil
 }
@@ -89,7 +91,8 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 func (in *dssRequest) request() (req verify.Request, err error) {
 	switch {
 	case in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0:
-		return req, refuse(http.StatusBadRequest, "signedDocument.bytes", "the document is missing: send its bytes in base64")
+		return req, refuse(http.StatusBadRequest, "signedDocument.bytes",
+			"the document is missing: send its bytes in base64")
 	case len(in.OriginalDocuments)+len(in.EvidenceRecords) > maxParts:
 		return req, refuse(http.StatusBadRequest, "originalDocuments", "more than %d documents", maxParts)
 	case in.CryptographicSuite != nil && len(in.CryptographicSuite.Bytes) > 0:
@@ -146,9 +149,11 @@ func (d *dssDocument) detached(at string) (signature.Detached, error) {
 	h, known := dss.Hash(*d.DigestAlgorithm)
 	switch {
 	case !known:
-		return file, refuse(http.StatusBadRequest, at+".digestAlgorithm", "%.40q is no digest algorithm that is known", *d.DigestAlgorithm)
+		return file, refuse(http.StatusBadRequest, at+".digestAlgorithm",
+			"%.40q is no digest algorithm that is known", *d.DigestAlgorithm)
 	case len(d.Bytes) != h.Size():
-		return file, refuse(http.StatusBadRequest, at+".bytes", "a digest by %s has %d bytes, not %d", h, h.Size(), len(d.Bytes))
+		return file, refuse(http.StatusBadRequest, at+".bytes", "a digest by %s has %d bytes, not %d", h, h.Size(),
+			len(d.Bytes))
 	}
 	file.Content, file.Digests = nil, map[string][]byte{h.Name(): d.Bytes}
 	return file, nil
@@ -174,7 +179,8 @@ func (in *dssRequest) tokens() (dss.Tokens, error) {
 	t, ok := dss.ExtractionStrategy(*in.TokenExtractionStrategy)
 	if !ok {
 		return t, refuse(http.StatusBadRequest, "tokenExtractionStrategy",
-			"%.80q is none of DSS's strategies, or asks for the octets of evidence records, which are not given", *in.TokenExtractionStrategy)
+			"%.80q is none of DSS's strategies, or asks for the octets of evidence records, which are not given",
+			*in.TokenExtractionStrategy)
 	}
 	return t, nil
 }

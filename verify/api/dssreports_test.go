@@ -56,12 +56,16 @@ type town struct {
 func newTown(t *testing.T) *town {
 	t.Helper()
 	w := &town{ca: mint.Root(t, "Kwalifikowany Urząd Testowy")}
-	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer-1", Country: []string{"PL"}}, Extensions: []pkix.Extension{mint.Qualified(t)}})
-	w.tsu = mint.Root(t, "Urząd Znakowania Czasem").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit-1"}, TSU: true,
+	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer-1", Country: []string{"PL"}},
+		Extensions: []pkix.Extension{mint.Qualified(t)}})
+	w.tsu = mint.Root(t, "Urząd Znakowania Czasem").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit-1"},
+		TSU:  true,
 		From: mint.Day.AddDate(-10, 0, 0), To: mint.Day.AddDate(10, 0, 0)})
-	granted := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0), Additional: []string{mint.ForSignatures}}}
+	granted := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0),
+		Additional: []string{mint.ForSignatures}}}
 	list := mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1, Services: []mint.Service{
-		{Name: "CA/QC", Type: mint.CAQC, By: w.ca, Periods: granted}, {Name: "QTST", Type: mint.QTST, By: w.tsu, Periods: granted}}}
+		{Name: "CA/QC", Type: mint.CAQC, By: w.ca, Periods: granted}, {Name: "QTST", Type: mint.QTST, By: w.tsu,
+			Periods: granted}}}
 	file := filepath.Join(t.TempDir(), "list.xml")
 	if err := os.WriteFile(file, list.Sign(t, mint.Root(t, "Scheme operator")), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +78,8 @@ const letter = `<letter xmlns="urn:letter"><p>Zażalenie</p></letter>`
 
 func (w *town) letter(t *testing.T) []byte {
 	t.Helper()
-	return mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsu, At: mint.Day}}, CRLs: [][]byte{w.ca.CRL(t, mint.Day, nil)}}.Sign(t, letter)
+	return mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsu, At: mint.Day}},
+		CRLs: [][]byte{w.ca.CRL(t, mint.Day, nil)}}.Sign(t, letter)
 }
 
 // validate asks for the reports of a document; more are further members of the request.
@@ -121,11 +126,13 @@ func TestReports(t *testing.T) {
 	for _, c := range []struct{ got, want any }{
 		{dig(t, simple, "Indication"), "TOTAL_PASSED"},
 		{dig(t, simple, "SignatureFormat"), dig(t, data, "SignatureFormat")},
-		{dig(t, simple, "SignatureLevel", "value"), dig(t, detailed, "ValidationSignatureQualification", "SignatureQualification")},
+		{dig(t, simple, "SignatureLevel", "value"), dig(t, detailed, "ValidationSignatureQualification",
+			"SignatureQualification")},
 		{dig(t, simple, "Timestamps", "Timestamp", 0, "Indication"), "PASSED"},
 		{dig(t, simple, "Timestamps", "Timestamp", 0, "Id"), dig(t, detailed, "Timestamp", 0, "Id")},
 		{dig(t, detailed, "ValidationProcessBasicSignature", "Conclusion", "Indication"), "PASSED"},
-		{dig(t, detailed, "ValidationProcessLongTermData", "ProofOfExistence", "TimestampId"), dig(t, data, "FoundTimestamp", 0, "Timestamp")},
+		{dig(t, detailed, "ValidationProcessLongTermData", "ProofOfExistence", "TimestampId"), dig(t, data,
+			"FoundTimestamp", 0, "Timestamp")},
 		{dig(t, data, "DigestMatcher", 0, "DataIntact"), true},
 		{dig(t, data, "BasicSignature", "EncryptionAlgoUsedToSignThisToken"), "ECDSA"},
 		{dig(t, data, "SignatureFilename"), "letter.xml"},
@@ -140,7 +147,8 @@ func TestReports(t *testing.T) {
 // TestReportsOfAForgedLetter: what is wrong stands under DSS's key in both reports.
 func TestReportsOfAForgedLetter(t *testing.T) {
 	w := newTown(t)
-	status, answer := w.validate(bytes.Replace(w.letter(t), []byte("Zażalenie"), []byte("Uchwałami"), 1), mint.Day.Add(time.Hour), "")
+	status, answer := w.validate(bytes.Replace(w.letter(t), []byte("Zażalenie"), []byte("Uchwałami"), 1),
+		mint.Day.Add(time.Hour), "")
 	if status != http.StatusOK {
 		t.Fatalf("%d %v", status, answer)
 	}
@@ -149,7 +157,8 @@ func TestReportsOfAForgedLetter(t *testing.T) {
 	cv := dig(t, answer, "DetailedReport", "BasicBuildingBlocks", 0, "CV")
 	if dig(t, simple, "Indication") != "TOTAL_FAILED" || dig(t, simple, "SubIndication") != "HASH_FAILURE" ||
 		dig(t, simple, "AdESValidationDetails", "Error", 0, "Key") != "BBB_CV_IRDOI_ANS" ||
-		dig(t, cv, "Conclusion", "Errors", 0, "Key") != "BBB_CV_IRDOI_ANS" || dig(t, cv, "Conclusion", "Indication") != "FAILED" {
+		dig(t, cv, "Conclusion", "Errors", 0, "Key") != "BBB_CV_IRDOI_ANS" || dig(t, cv, "Conclusion",
+		"Indication") != "FAILED" {
 		t.Errorf("%v %v", simple, cv)
 	}
 }
@@ -163,7 +172,8 @@ func TestReportsHonourTheRequest(t *testing.T) {
 	_, answer := w.validate(document, at, `,"tokenExtractionStrategy":"EXTRACT_CERTIFICATES_AND_TIMESTAMPS"`)
 	data := dig(t, answer, "DiagnosticData")
 	if der, _ := dig(t, data, "Certificate", 0, "Base64Encoded").(string); der != encoded(w.officer.Cert.Raw) ||
-		dig(t, data, "Certificate", 0, "DigestAlgoAndValue") != nil || dig(t, data, "Timestamp", 0, "Base64Encoded") == nil ||
+		dig(t, data, "Certificate", 0, "DigestAlgoAndValue") != nil || dig(t, data, "Timestamp", 0,
+		"Base64Encoded") == nil ||
 		dig(t, data, "Revocation", 0, "Base64Encoded") != nil {
 		t.Errorf("the octets that were asked for, and no others: %v", data)
 	}
@@ -187,7 +197,8 @@ func TestReportsHonourTheRequest(t *testing.T) {
 		"originalDocuments[0].digestAlgorithm": `"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"CRC32"}]`,
 		"originalDocuments[0].bytes":           `"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"SHA256"}]`,
 	} {
-		if status, answer := w.validate(document, at, ","+more); status != http.StatusBadRequest || answer["field"] != field {
+		if status, answer := w.validate(document, at, ","+more); status != http.StatusBadRequest ||
+			answer["field"] != field {
 			t.Errorf("%s: %d about %v, want 400 about %s", more, status, answer["field"], field)
 		}
 	}
@@ -199,7 +210,8 @@ func TestReportsOfDigests(t *testing.T) {
 	w := newTown(t)
 	content, at := []byte("treść"), mint.Day.Add(time.Hour)
 	good, bad := sha256.Sum256(content), sha256.Sum256(nil)
-	detached, err := cms.Sign(cms.SignConfig{Signer: w.officer.Key, Certificate: w.officer.Cert.Raw, Hash: crypto.SHA256, Digest: good[:], SigningTime: mint.Day})
+	detached, err := cms.Sign(cms.SignConfig{Signer: w.officer.Key, Certificate: w.officer.Cert.Raw,
+		Hash: crypto.SHA256, Digest: good[:], SigningTime: mint.Day})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +238,8 @@ func TestReportsOfDigests(t *testing.T) {
 			t.Fatalf("%d %v", status, answer)
 		}
 		coherent(t, "record", answer)
-		if got := dig(t, answer, "SimpleReport", "signatureOrTimestampOrEvidenceRecord", 0, "EvidenceRecord", "Indication"); got != want {
+		if got := dig(t, answer, "SimpleReport", "signatureOrTimestampOrEvidenceRecord", 0, "EvidenceRecord",
+			"Indication"); got != want {
 			t.Errorf("%v, want %v: %v", got, want, dig(t, answer, "SimpleReport"))
 		}
 	}
@@ -259,7 +272,8 @@ func evidenceRecord(t *testing.T, token []byte) []byte {
 }
 
 // references are the members of DiagnosticData that hold ids of other objects there.
-var references = []string{"Certificate", "Revocation", "Timestamp", "EvidenceRecord", "Token", "SignerData", "TL", "LOTL", "parent", "Parent",
+var references = []string{"Certificate", "Revocation", "Timestamp", "EvidenceRecord", "Token", "SignerData", "TL",
+	"LOTL", "parent", "Parent",
 	"ServiceDigitalIdentifier"}
 
 // coherent checks that the reports name no object that is not there, and that they agree about each.
@@ -267,7 +281,8 @@ func coherent(t *testing.T, name string, answer map[string]any) {
 	t.Helper()
 	ids := map[string]bool{}
 	data := dig(t, answer, "DiagnosticData").(map[string]any)
-	for _, list := range []string{"Signature", "EvidenceRecord", "Certificate", "Revocation", "Timestamp", "SignerData", "TrustedList"} {
+	for _, list := range []string{"Signature", "EvidenceRecord", "Certificate", "Revocation", "Timestamp",
+		"SignerData", "TrustedList"} {
 		for _, o := range data[list].([]any) {
 			id := dig(t, o, "Id").(string)
 			if ids[id] {
@@ -284,7 +299,8 @@ func coherent(t *testing.T, name string, answer map[string]any) {
 	for _, report := range []string{"SimpleReport", "DetailedReport"} {
 		walk(answer[report], func(key string, value any) {
 			id, is := value.(string)
-			if object, _, _ := strings.Cut(id, "-"); is && key == "Id" && len(object) == 1 && !ids[id] && !within(ids, id) {
+			if object, _, _ := strings.Cut(id, "-"); is && key == "Id" && len(object) == 1 && !ids[id] &&
+				!within(ids, id) {
 				t.Errorf("%s: %s names %q, which DiagnosticData does not have", name, report, id)
 			}
 		})
@@ -327,8 +343,9 @@ func realCourt(t *testing.T) (s *service, corpus string, at time.Time) {
 		t.Fatal(err)
 	}
 	return court(t, trustlist.Sources{Dir: filepath.Join(corpus, "trustlists", "eu-2023-10"),
-		LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers"),
-		Extra:       []string{filepath.Join(corpus, "trustlists", "test", "EE_T.xml.gz")}}, p), corpus, time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)
+			LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers"),
+			Extra:       []string{filepath.Join(corpus, "trustlists", "test", "EE_T.xml.gz")}}, p), corpus,
+		time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)
 }
 
 // realDocuments are all files of the public samples.
@@ -355,7 +372,8 @@ func TestReportsOfRealDocuments(t *testing.T) {
 			continue // of no format that is read, as the compact report says, too
 		}
 		coherent(t, name, answer)
-		_, compact, _ := s.post(validations+"?at="+at.Format(time.RFC3339), "application/octet-stream", bytes.NewReader(document))
+		_, compact, _ := s.post(validations+"?at="+at.Format(time.RFC3339), "application/octet-stream",
+			bytes.NewReader(document))
 		agree(t, name, answer, compact)
 	}
 }

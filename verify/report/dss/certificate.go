@@ -116,12 +116,16 @@ type LangAndValue struct {
 func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 	d := DiagnosticCertificate{
 		ID: c.ID, SubjectDistinguishedName: []DistinguishedName{{c.Subject, "RFC2253"}},
-		IssuerDistinguishedName: []DistinguishedName{{c.Issuer, "RFC2253"}}, SerialNumber: json.Number(c.Serial), CommonName: orNil(c.CommonName),
-		Source: []string{}, NotAfter: moment(c.NotAfter), NotBefore: moment(c.NotBefore), PublicKeySize: c.KeyBits,
-		PublicKeyEncryptionAlgo: keyAlgorithm(c.KeyAlgorithm), EntityKey: entityKey + c.KeyID, BasicSignature: basic(c.Basic),
-		ChainItem: w.chain(c.Chain), Trusted: Trusted{c.Trusted, momentOrNil(c.From), momentOrNil(c.Until)}, SelfSigned: c.SelfSigned,
-		Extensions: []map[string]any{}, TrustServiceProvider: w.providers(c.Services), CertificateRevocation: []CertificateRevocation{},
-		Token: token(c.DER, idDigest(c.ID), w.Tokens.Certificates),
+		IssuerDistinguishedName: []DistinguishedName{{c.Issuer, "RFC2253"}}, SerialNumber: json.Number(c.Serial),
+		CommonName: orNil(c.CommonName),
+		Source:     []string{}, NotAfter: moment(c.NotAfter), NotBefore: moment(c.NotBefore), PublicKeySize: c.KeyBits,
+		PublicKeyEncryptionAlgo: keyAlgorithm(c.KeyAlgorithm), EntityKey: entityKey + c.KeyID,
+		BasicSignature: basic(c.Basic),
+		ChainItem:      w.chain(c.Chain), Trusted: Trusted{c.Trusted, momentOrNil(c.From), momentOrNil(c.Until)},
+		SelfSigned: c.SelfSigned,
+		Extensions: []map[string]any{}, TrustServiceProvider: w.providers(c.Services),
+		CertificateRevocation: []CertificateRevocation{},
+		Token:                 token(c.DER, idDigest(c.ID), w.Tokens.Certificates),
 	}
 	for _, s := range c.Sources {
 		d.Source = append(d.Source, string(s))
@@ -136,7 +140,8 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 	for _, r := range c.Revocations {
 		if w.byID[r.Revocation] {
 			d.CertificateRevocation = append(d.CertificateRevocation,
-				CertificateRevocation{statuses[r.Status], reason(r.Reason), momentOrNil(r.RevocationTime), r.Revocation})
+				CertificateRevocation{statuses[r.Status], reason(r.Reason), momentOrNil(r.RevocationTime),
+					r.Revocation})
 		}
 	}
 	if parsed, err := certificate.Parse(c.DER); err == nil {
@@ -166,8 +171,9 @@ func (w *writer) providers(services []trace.TrustService) []TrustServiceProvider
 		p := TrustServiceProvider{TSPName: []LangAndValue{{s.Provider, "en"}}, TSPTradeName: []LangAndValue{},
 			TSPRegistrationIdentifier: []string{}, TL: s.List}
 		for _, at := range s.Periods {
-			t := TrustService{ServiceName: []LangAndValue{{s.Name, "en"}}, ServiceType: at.Type, Status: at.Status, StartDate: moment(at.From),
-				EndDate: momentOrNil(at.To), Qualifier: []Qualifier{}, AdditionalServiceInfoURI: list(at.Additional),
+			t := TrustService{ServiceName: []LangAndValue{{s.Name, "en"}}, ServiceType: at.Type, Status: at.Status,
+				StartDate: moment(at.From),
+				EndDate:   momentOrNil(at.To), Qualifier: []Qualifier{}, AdditionalServiceInfoURI: list(at.Additional),
 				ExpiredCertsRevocation: momentOrNil(at.ExpiredCertsRevocation), ServiceDigitalIdentifier: s.Certificate}
 			for _, q := range at.Qualifiers {
 				t.Qualifier = append(t.Qualifier, Qualifier{Value: q})
@@ -182,10 +188,14 @@ func (w *writer) providers(services []trace.TrustService) []TrustServiceProvider
 // describe adds what stands in the certificate itself.
 func (d *DiagnosticCertificate) describe(c *certificate.Certificate) {
 	attribute := func(t certificate.OID) *string { return orNil(prose.Text(c.Subject.First(t))) }
-	d.SubjectSerialNumber, d.Locality, d.State = attribute(certificate.AttrSerialNumber), attribute(certificate.AttrLocality), attribute(certificate.AttrProvince)
-	d.CountryName, d.OrganizationIdentifier = attribute(certificate.AttrCountry), attribute(certificate.AttrOrganizationIdentifier)
-	d.OrganizationName, d.OrganizationalUnit = attribute(certificate.AttrOrganization), attribute(certificate.AttrOrganizationalUnit)
-	d.Title, d.GivenName, d.Surname = attribute(certificate.AttrTitle), attribute(certificate.AttrGivenName), attribute(certificate.AttrSurname)
+	d.SubjectSerialNumber, d.Locality, d.State = attribute(certificate.AttrSerialNumber),
+		attribute(certificate.AttrLocality), attribute(certificate.AttrProvince)
+	d.CountryName, d.OrganizationIdentifier = attribute(certificate.AttrCountry),
+		attribute(certificate.AttrOrganizationIdentifier)
+	d.OrganizationName, d.OrganizationalUnit = attribute(certificate.AttrOrganization),
+		attribute(certificate.AttrOrganizationalUnit)
+	d.Title, d.GivenName, d.Surname = attribute(certificate.AttrTitle), attribute(certificate.AttrGivenName),
+		attribute(certificate.AttrSurname)
 	d.Pseudonym, d.Email = attribute(certificate.AttrPseudonym), attribute(certificate.AttrEmail)
 	for i := range c.Extensions {
 		name, value := extension(c, &c.Extensions[i])
@@ -213,26 +223,54 @@ var extensions = map[certificate.OID]struct {
 	name string
 	fill func(*certificate.Certificate, fields)
 }{
-	certificate.ExtKeyUsage:              {"KeyUsages", func(c *certificate.Certificate, f fields) { f["keyUsageBit"] = keyUsage(c) }},
-	certificate.ExtExtendedKeyUsage:      {"ExtendedKeyUsages", func(c *certificate.Certificate, f fields) { f["extendedKeyUsageOid"] = oids(c.EKU) }},
-	certificate.ExtCertificatePolicies:   {"CertificatePolicies", policies},
-	certificate.ExtSubjectAltName:        {"SubjectAlternativeNames", alternativeNames},
-	certificate.ExtBasicConstraints:      {"BasicConstraints", basicConstraints},
-	certificate.ExtPolicyConstraints:     {"PolicyConstraints", policyConstraints},
-	certificate.ExtInhibitAnyPolicy:      {"InhibitAnyPolicy", func(c *certificate.Certificate, f fields) { f["value"] = c.InhibitAnyPolicy }},
-	certificate.ExtNameConstraints:       {"NameConstraints", nameConstraints},
-	certificate.ExtCRLDistributionPoints: {"CRLDistributionPoints", func(c *certificate.Certificate, f fields) { f["crlUrl"] = crlURLs(c.CRLDistributionPoints) }},
-	certificate.ExtFreshestCRL:           {"FreshestCRL", func(c *certificate.Certificate, f fields) { f["crlUrl"] = crlURLs(c.FreshestCRL) }},
-	certificate.ExtAuthorityKeyID:        {"AuthorityKeyIdentifier", func(c *certificate.Certificate, f fields) { f["keyIdentifier"] = c.AKI.KeyID }},
-	certificate.ExtSubjectKeyID:          {"SubjectKeyIdentifier", func(c *certificate.Certificate, f fields) { f["ski"] = c.SKI }},
-	certificate.ExtAuthorityInfoAccess:   {"AuthorityInformationAccess", informationAccess},
-	certificate.ExtOCSPNoCheck:           {"IdPkixOcspNoCheck", func(c *certificate.Certificate, f fields) { f["present"] = c.OCSPNoCheck }},
-	certificate.ExtValidityAssured:       {"ValAssuredShortTermCertificate", func(c *certificate.Certificate, f fields) { f["present"] = c.ValidityAssured }},
-	certificate.ExtQCStatements:          {"QcStatements", qcStatements},
+	certificate.ExtKeyUsage: {"KeyUsages", func(c *certificate.Certificate,
+		f fields) {
+		f["keyUsageBit"] = keyUsage(c)
+	}},
+	certificate.ExtExtendedKeyUsage: {"ExtendedKeyUsages", func(c *certificate.Certificate,
+		f fields) {
+		f["extendedKeyUsageOid"] = oids(c.EKU)
+	}},
+	certificate.ExtCertificatePolicies: {"CertificatePolicies", policies},
+	certificate.ExtSubjectAltName:      {"SubjectAlternativeNames", alternativeNames},
+	certificate.ExtBasicConstraints:    {"BasicConstraints", basicConstraints},
+	certificate.ExtPolicyConstraints:   {"PolicyConstraints", policyConstraints},
+	certificate.ExtInhibitAnyPolicy: {"InhibitAnyPolicy", func(c *certificate.Certificate,
+		f fields) {
+		f["value"] = c.InhibitAnyPolicy
+	}},
+	certificate.ExtNameConstraints: {"NameConstraints", nameConstraints},
+	certificate.ExtCRLDistributionPoints: {"CRLDistributionPoints", func(c *certificate.Certificate,
+		f fields) {
+		f["crlUrl"] = crlURLs(c.CRLDistributionPoints)
+	}},
+	certificate.ExtFreshestCRL: {"FreshestCRL", func(c *certificate.Certificate,
+		f fields) {
+		f["crlUrl"] = crlURLs(c.FreshestCRL)
+	}},
+	certificate.ExtAuthorityKeyID: {"AuthorityKeyIdentifier", func(c *certificate.Certificate,
+		f fields) {
+		f["keyIdentifier"] = c.AKI.KeyID
+	}},
+	certificate.ExtSubjectKeyID: {"SubjectKeyIdentifier", func(c *certificate.Certificate,
+		f fields) {
+		f["ski"] = c.SKI
+	}},
+	certificate.ExtAuthorityInfoAccess: {"AuthorityInformationAccess", informationAccess},
+	certificate.ExtOCSPNoCheck: {"IdPkixOcspNoCheck", func(c *certificate.Certificate,
+		f fields) {
+		f["present"] = c.OCSPNoCheck
+	}},
+	certificate.ExtValidityAssured: {"ValAssuredShortTermCertificate", func(c *certificate.Certificate,
+		f fields) {
+		f["present"] = c.ValidityAssured
+	}},
+	certificate.ExtQCStatements: {"QcStatements", qcStatements},
 }
 
 // keyUsages are the bits by their names (RFC 5280 4.2.1.3), the lowest first.
-var keyUsages = [...]string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign",
+var keyUsages = [...]string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment",
+	"keyAgreement", "keyCertSign",
 	"crlSign", "encipherOnly", "decipherOnly"}
 
 func keyUsage(c *certificate.Certificate) []string {
@@ -286,7 +324,8 @@ func generalName(n certificate.GeneralName) fields {
 	if int(n.Kind) < len(nameKinds) {
 		f["type"] = nameKinds[n.Kind]
 	}
-	if text := n.Value; (n.Kind == certificate.EmailName || n.Kind == certificate.DNSName || n.Kind == certificate.URIName) && utf8.Valid(text) {
+	if text := n.Value; (n.Kind == certificate.EmailName || n.Kind == certificate.DNSName ||
+		n.Kind == certificate.URIName) && utf8.Valid(text) {
 		f["value"] = prose.Text(string(text))
 	}
 	return f
@@ -316,7 +355,8 @@ func nameConstraints(c *certificate.Certificate, f fields) {
 		}
 		return l
 	}
-	f["PermittedSubtree"], f["ExcludedSubtree"] = subtrees(c.NameConstraints.Permitted), subtrees(c.NameConstraints.Excluded)
+	f["PermittedSubtree"], f["ExcludedSubtree"] = subtrees(c.NameConstraints.Permitted),
+		subtrees(c.NameConstraints.Excluded)
 }
 
 func crlURLs(points []certificate.DistributionPoint) []string {
@@ -350,7 +390,8 @@ func informationAccess(c *certificate.Certificate, f fields) {
 
 func qcStatements(c *certificate.Certificate, f fields) {
 	q := c.QC
-	f["QcCompliance"], f["QcSSCD"], f["QcType"] = fields{"present": q.Compliance}, fields{"present": q.SSCD}, oids(q.Types)
+	f["QcCompliance"], f["QcSSCD"], f["QcType"] = fields{"present": q.Compliance}, fields{"present": q.SSCD},
+		oids(q.Types)
 	links := []LangAndValue{}
 	for _, p := range q.PDS {
 		links = append(links, LangAndValue{prose.Text(p.URL), prose.Text(p.Language)})
@@ -360,7 +401,8 @@ func qcStatements(c *certificate.Certificate, f fields) {
 		f["QcEuRetentionPeriod"] = q.Retention
 	}
 	if q.Limit != nil {
-		f["QcEuLimitValue"] = fields{"currency": prose.Text(q.Limit.Currency), "amount": q.Limit.Amount, "exponent": q.Limit.Exponent}
+		f["QcEuLimitValue"] = fields{"currency": prose.Text(q.Limit.Currency), "amount": q.Limit.Amount,
+			"exponent": q.Limit.Exponent}
 	}
 	if q.SemanticsID != "" {
 		f["SemanticsIdentifier"] = oid(q.SemanticsID)

@@ -148,7 +148,8 @@ func (w *writer) detailedReport() *DetailedReport {
 	}
 	for _, r := range w.trace.Revocations {
 		if len(r.Blocks) > 0 {
-			d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{r.ID, aboutRevocation, r.Chain, r.Blocks}))
+			d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{r.ID, aboutRevocation, r.Chain,
+				r.Blocks}))
 		}
 	}
 	return d
@@ -181,7 +182,8 @@ func (w *writer) indexBlocks(lists ...[]trace.Block) {
 }
 
 func (w *writer) signature(s *trace.Signature) *Signature {
-	d := &Signature{ID: s.ID, CounterSignature: trueOrNil(s.Parent != ""), Timestamp: w.detailedTimestamps(s.Timestamps),
+	d := &Signature{ID: s.ID, CounterSignature: trueOrNil(s.Parent != ""),
+		Timestamp:      w.detailedTimestamps(s.Timestamps),
 		EvidenceRecord: []EvidenceRecord{}, ValidationSignatureQualification: w.qualification(s),
 		Conclusion: w.conclusion(s.Conclusion, contextOf(s), slices.Concat(s.Blocks, s.Processes))}
 	proof := proofOf(s.BestSignatureTime)
@@ -221,8 +223,9 @@ func (w *writer) detailedTimestamps(ids []string) []Timestamp {
 }
 
 func (w *writer) timestamp(t *trace.Timestamp) Timestamp {
-	d := Timestamp{ID: t.ID, EvidenceRecord: []EvidenceRecord{}, ValidationTimestampQualification: w.timestampQualification(t),
-		Conclusion: w.conclusion(t.Conclusion, aboutTimestamp, slices.Concat(t.Blocks, t.Processes))}
+	d := Timestamp{ID: t.ID, EvidenceRecord: []EvidenceRecord{},
+		ValidationTimestampQualification: w.timestampQualification(t),
+		Conclusion:                       w.conclusion(t.Conclusion, aboutTimestamp, slices.Concat(t.Blocks, t.Processes))}
 	// Where the token can't be read, there was no process: its conclusion stands for it.
 	d.ValidationProcessBasicTimestamp = TimestampProcess{Type: t.Type, ProductionTime: productionTime(t),
 		Block: Block{[]Constraint{}, d.Conclusion, titles[trace.TimestampValidation]}}
@@ -240,7 +243,8 @@ func (w *writer) timestamp(t *trace.Timestamp) Timestamp {
 func (w *writer) record(e *trace.EvidenceRecord) EvidenceRecord {
 	d := EvidenceRecord{ID: e.ID, Timestamp: w.detailedTimestamps(e.Timestamps),
 		Conclusion: w.conclusion(e.Conclusion, aboutRecord, slices.Concat(e.Blocks, e.Processes))}
-	d.ValidationProcessEvidenceRecord.Block = Block{[]Constraint{}, d.Conclusion, titles[trace.EvidenceRecordValidation]}
+	d.ValidationProcessEvidenceRecord.Block = Block{[]Constraint{}, d.Conclusion,
+		titles[trace.EvidenceRecordValidation]}
 	for i := range e.Processes {
 		if b := &e.Processes[i]; b.Kind == trace.EvidenceRecordValidation {
 			d.ValidationProcessEvidenceRecord.Block = w.block(b, aboutRecord)
@@ -274,7 +278,8 @@ var titles = map[trace.Kind]string{
 }
 
 func (w *writer) block(b *trace.Block, of context) Block {
-	d := Block{Constraint: []Constraint{}, Title: titles[b.Kind], Conclusion: w.conclusion(b.Conclusion, of, []trace.Block{*b})}
+	d := Block{Constraint: []Constraint{}, Title: titles[b.Kind], Conclusion: w.conclusion(b.Conclusion, of,
+		[]trace.Block{*b})}
 	// DSS keeps the indications of signatures for its last word on them: processes have those of blocks.
 	d.Conclusion.Indication = strings.TrimPrefix(d.Conclusion.Indication, "TOTAL_")
 	for _, c := range b.Constraints {
@@ -680,9 +685,10 @@ func graver(at **CryptographicValidation, use CryptographicValidation) {
 }
 
 func cryptographicValidation(c trace.Constraint, id string, asked Constraint) CryptographicValidation {
-	d := CryptographicValidation{TokenID: id, NotAfter: momentOrNil(c.Crypto.NotAfter), ConcernedMaterialDescription: orNil(c.Subject),
-		Algorithm:  Algorithm{Name: algorithmName(c.Crypto.Algorithm), URI: uris[c.Crypto.Algorithm]},
-		Conclusion: Conclusion{Indication: "PASSED", Errors: []Message{}, Warnings: []Message{}, Infos: []Message{}}}
+	d := CryptographicValidation{TokenID: id, NotAfter: momentOrNil(c.Crypto.NotAfter),
+		ConcernedMaterialDescription: orNil(c.Subject),
+		Algorithm:                    Algorithm{Name: algorithmName(c.Crypto.Algorithm), URI: uris[c.Crypto.Algorithm]},
+		Conclusion:                   Conclusion{Indication: "PASSED", Errors: []Message{}, Warnings: []Message{}, Infos: []Message{}}}
 	if c.Object != "" {
 		d.TokenID = c.Object
 	}

@@ -389,8 +389,10 @@ type TrustedList struct {
 
 func (w *writer) diagnosticData() *DiagnosticData {
 	d := &DiagnosticData{DocumentName: w.Name, ValidationDate: moment(w.trace.ValidationTime),
-		Signatures: []DiagnosticSignature{}, EvidenceRecords: []DiagnosticEvidenceRecord{}, Certificates: []DiagnosticCertificate{},
-		Revocations: []DiagnosticRevocation{}, Timestamps: []DiagnosticTimestamp{}, SignerData: []SignerData{}, TrustedLists: []TrustedList{}}
+		Signatures: []DiagnosticSignature{}, EvidenceRecords: []DiagnosticEvidenceRecord{},
+		Certificates: []DiagnosticCertificate{},
+		Revocations:  []DiagnosticRevocation{}, Timestamps: []DiagnosticTimestamp{}, SignerData: []SignerData{},
+		TrustedLists: []TrustedList{}}
 	if c := container(w.trace.Container); c != nil {
 		d.ContainerInfo = &ContainerInfo{ContainerType: c, ManifestFile: []struct{}{}, ContentFile: []struct{}{}}
 	}
@@ -410,7 +412,8 @@ func (w *writer) diagnosticData() *DiagnosticData {
 		d.Timestamps = append(d.Timestamps, w.diagnosticTimestamp(&w.trace.Timestamps[i]))
 	}
 	for _, s := range w.trace.SignedData {
-		d.SignerData = append(d.SignerData, SignerData{ID: s.ID, ReferencedName: orNil(s.Name), Digest: digest(s.Digest)})
+		d.SignerData = append(d.SignerData, SignerData{ID: s.ID, ReferencedName: orNil(s.Name),
+			Digest: digest(s.Digest)})
 	}
 	for i := range w.trace.TrustedLists {
 		if l := w.lists[w.trace.TrustedLists[i].ID]; l != nil {
@@ -422,15 +425,22 @@ func (w *writer) diagnosticData() *DiagnosticData {
 
 func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 	d := DiagnosticSignature{
-		ID: s.ID, DAIdentifier: identifier(s), SignatureFilename: s.Filename, ClaimedSigningTime: momentOrNil(s.SigningTime),
-		SignatureFormat: format(s), StructuralValidation: structure(s.Structure), DigestMatchers: matchers(s.References),
-		BasicSignature: basic(s.Basic), SigningCertificate: w.certificateID(s.SigningCertificate), ChainItem: w.chain(s.Chain),
-		ContentType: orNil(s.Attributes.ContentType), MimeType: orNil(s.Attributes.MimeType), SignatureProductionPlace: place(s.Attributes.Place),
-		CommitmentTypeIndication: []Commitment{}, SignerRole: []SignerRole{}, Policy: signaturePolicy(s.Policy), PDFRevision: revision(s.PDF),
+		ID: s.ID, DAIdentifier: identifier(s), SignatureFilename: s.Filename,
+		ClaimedSigningTime: momentOrNil(s.SigningTime),
+		SignatureFormat:    format(s), StructuralValidation: structure(s.Structure),
+		DigestMatchers: matchers(s.References),
+		BasicSignature: basic(s.Basic), SigningCertificate: w.certificateID(s.SigningCertificate),
+		ChainItem:   w.chain(s.Chain),
+		ContentType: orNil(s.Attributes.ContentType), MimeType: orNil(s.Attributes.MimeType),
+		SignatureProductionPlace: place(s.Attributes.Place),
+		CommitmentTypeIndication: []Commitment{}, SignerRole: []SignerRole{}, Policy: signaturePolicy(s.Policy),
+		PDFRevision:       revision(s.PDF),
 		Representations:   &Representations{s.HashOnly, s.HashOnly},
-		FoundCertificates: w.foundCertificates(s.Found, s.SigningCertificateRefs), FoundRevocations: w.foundRevocations(s.Found),
-		SignerInfo: []struct{}{}, FoundTimestamp: w.foundTimestamps(s.Timestamps), FoundEvidenceRecord: []FoundRecord{},
-		SignatureScope: diagnosticScopes(s.Scopes, s.Parent != ""), SignatureDigestReference: reference(s.ID), SignatureValue: s.Value,
+		FoundCertificates: w.foundCertificates(s.Found, s.SigningCertificateRefs),
+		FoundRevocations:  w.foundRevocations(s.Found),
+		SignerInfo:        []struct{}{}, FoundTimestamp: w.foundTimestamps(s.Timestamps), FoundEvidenceRecord: []FoundRecord{},
+		SignatureScope: diagnosticScopes(s.Scopes, s.Parent != ""), SignatureDigestReference: reference(s.ID),
+		SignatureValue:   s.Value,
 		CounterSignature: trueOrNil(s.Parent != ""),
 	}
 	if d.SignatureFilename == "" {
@@ -444,7 +454,8 @@ func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 		d.Parent = &s.Parent
 	}
 	for _, c := range s.Attributes.Commitments {
-		d.CommitmentTypeIndication = append(d.CommitmentTypeIndication, Commitment{Identifier: c, DocumentationReference: []struct{}{}})
+		d.CommitmentTypeIndication = append(d.CommitmentTypeIndication, Commitment{Identifier: c,
+			DocumentationReference: []struct{}{}})
 	}
 	for _, r := range s.Attributes.Roles {
 		d.SignerRole = append(d.SignerRole, SignerRole{Role: r, Category: "claimed"})
@@ -473,24 +484,30 @@ func reference(id string) DigestReference {
 }
 
 func (w *writer) diagnosticTimestamp(t *trace.Timestamp) DiagnosticTimestamp {
-	d := DiagnosticTimestamp{ID: t.ID, Type: t.Type, ProductionTime: productionTime(t), DigestMatchers: matchers(t.References),
-		BasicSignature: basic(t.Basic), SigningCertificate: w.certificateID(t.SigningCertificate), ChainItem: w.chain(t.Chain),
+	d := DiagnosticTimestamp{ID: t.ID, Type: t.Type, ProductionTime: productionTime(t),
+		DigestMatchers: matchers(t.References),
+		BasicSignature: basic(t.Basic), SigningCertificate: w.certificateID(t.SigningCertificate),
+		ChainItem:         w.chain(t.Chain),
 		FoundCertificates: w.foundCertificates(t.Found, nil), FoundRevocations: w.foundRevocations(t.Found),
-		SignerInfo: []struct{}{}, FoundEvidenceRecord: []FoundRecord{}, TimestampedObject: w.timestamped(t.Covers), TimestampScope: []DiagnosticScope{}, Token: token(t.DER, t.Digest, w.Tokens.Timestamps)}
+		SignerInfo: []struct{}{}, FoundEvidenceRecord: []FoundRecord{}, TimestampedObject: w.timestamped(t.Covers),
+		TimestampScope: []DiagnosticScope{}, Token: token(t.DER, t.Digest, w.Tokens.Timestamps)}
 	if len(d.DigestMatchers) == 0 { // DSS's schema has one at least: the imprint, which could not be read
 		d.DigestMatchers = []DigestMatcher{{Type: "MESSAGE_IMPRINT"}}
 	}
 	for _, s := range w.coveredData(t.Covers) {
-		d.TimestampScope = append(d.TimestampScope, DiagnosticScope{Scope: s.Scope, Name: s.Name, Description: s.Value, SignerData: s.ID})
+		d.TimestampScope = append(d.TimestampScope, DiagnosticScope{Scope: s.Scope, Name: s.Name,
+			Description: s.Value, SignerData: s.ID})
 	}
 	return d
 }
 
 func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRecord {
-	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: "EXTERNAL", StructuralValidation: structure(e.Structure),
-		DigestMatchers: matchers(e.References), FoundTimestamp: w.foundTimestamps(e.Timestamps),
+	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: "EXTERNAL",
+		StructuralValidation: structure(e.Structure),
+		DigestMatchers:       matchers(e.References), FoundTimestamp: w.foundTimestamps(e.Timestamps),
 		FoundCertificates: w.foundCertificates(trace.Found{}, nil), FoundRevocations: w.foundRevocations(trace.Found{}),
-		TimestampedObject: w.timestamped(e.Covers), SignatureScope: diagnosticScopes(e.Scopes, false), Token: token(nil, e.Digest, false)}
+		TimestampedObject: w.timestamped(e.Covers), SignatureScope: diagnosticScopes(e.Scopes, false),
+		Token: token(nil, e.Digest, false)}
 	if e.Type == "XML_EVIDENCE_RECORD" {
 		d.Type = "XML Evidence Record"
 	}
@@ -506,11 +523,14 @@ func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRec
 }
 
 func (w *writer) revocation(r *trace.Revocation) DiagnosticRevocation {
-	d := DiagnosticRevocation{ID: r.ID, Type: r.Kind, Origin: "INPUT_DOCUMENT", ProductionDate: momentOrNil(r.ProducedAt),
-		ThisUpdate: momentOrNil(r.ThisUpdate), NextUpdate: momentOrNil(r.NextUpdate),
-		ExpiredCertsOnCRL: momentOrNil(r.ExpiredCertsSince), ArchiveCutOff: momentOrNil(r.ArchiveCutoff), BasicSignature: basic(r.Basic),
+	d := DiagnosticRevocation{ID: r.ID, Type: r.Kind, Origin: "INPUT_DOCUMENT",
+		ProductionDate: momentOrNil(r.ProducedAt),
+		ThisUpdate:     momentOrNil(r.ThisUpdate), NextUpdate: momentOrNil(r.NextUpdate),
+		ExpiredCertsOnCRL: momentOrNil(r.ExpiredCertsSince), ArchiveCutOff: momentOrNil(r.ArchiveCutoff),
+		BasicSignature:     basic(r.Basic),
 		SigningCertificate: w.certificateID(r.SigningCertificate), ChainItem: w.chain(r.Chain),
-		FoundCertificates: w.foundCertificates(trace.Found{}, nil), Token: token(r.DER, idDigest(r.ID), w.Tokens.Revocations)}
+		FoundCertificates: w.foundCertificates(trace.Found{}, nil), Token: token(r.DER, idDigest(r.ID),
+			w.Tokens.Revocations)}
 	if number := json.Number(r.Number); number != "" {
 		d.CRLNumber = &number
 	}
@@ -524,7 +544,8 @@ func (w *writer) revocation(r *trace.Revocation) DiagnosticRevocation {
 }
 
 func trustedList(l *trace.TrustedList) TrustedList {
-	d := TrustedList{ID: l.ID, CountryCode: orNil(l.Territory), URL: listURL(l), TSLType: orNil(l.Type), IssueDate: momentOrNil(&l.Issued),
+	d := TrustedList{ID: l.ID, CountryCode: orNil(l.Territory), URL: listURL(l), TSLType: orNil(l.Type),
+		IssueDate:  momentOrNil(&l.Issued),
 		NextUpdate: momentOrNil(&l.NextUpdate), WellSigned: l.WellSigned, LOTL: trueOrNil(l.Role == "lotl")}
 	if l.Sequence > 0 {
 		d.SequenceNumber = &l.Sequence
@@ -560,7 +581,8 @@ func digest(d trace.Digest) Digest {
 }
 
 func basic(b trace.Basic) BasicSignature {
-	d := BasicSignature{EncryptionAlgo: orNil(schemes[b.Scheme]), DigestAlgo: orNil(digests[b.Digest]), SignatureIntact: b.Intact, SignatureValid: b.Valid}
+	d := BasicSignature{EncryptionAlgo: orNil(schemes[b.Scheme]), DigestAlgo: orNil(digests[b.Digest]),
+		SignatureIntact: b.Intact, SignatureValid: b.Valid}
 	if b.KeyBits > 0 {
 		size := strconv.Itoa(b.KeyBits)
 		d.KeyLength = &size
@@ -576,7 +598,8 @@ func structure(faults []string) *Structure {
 var matcherTypes = map[string]string{
 	"data": "REFERENCE", "signed-properties": "SIGNED_PROPERTIES", "key-info": "KEY_INFO", "manifest": "MANIFEST",
 	"manifest-entry": "MANIFEST_ENTRY", "counter-signature": "COUNTER_SIGNATURE", "message-digest": "MESSAGE_DIGEST",
-	"byte-range": "MESSAGE_DIGEST", "object": "OBJECT", "orphan": "EVIDENCE_RECORD_ORPHAN_REFERENCE", "timestamp-imprint": "MESSAGE_IMPRINT",
+	"byte-range": "MESSAGE_DIGEST", "object": "OBJECT", "orphan": "EVIDENCE_RECORD_ORPHAN_REFERENCE",
+	"timestamp-imprint": "MESSAGE_IMPRINT",
 }
 
 func matchers(references []trace.Reference) []DigestMatcher {
@@ -586,8 +609,9 @@ func matchers(references []trace.Reference) []DigestMatcher {
 		if kind == "" {
 			kind = "REFERENCE"
 		}
-		matchers = append(matchers, DigestMatcher{DataFound: r.Found, DataIntact: r.Intact, DigestMethod: orNil(digests[r.Digest.Algorithm]),
-			DigestValue: r.Digest.Value, Type: kind, URI: orNil(r.Name)})
+		matchers = append(matchers, DigestMatcher{DataFound: r.Found, DataIntact: r.Intact,
+			DigestMethod: orNil(digests[r.Digest.Algorithm]),
+			DigestValue:  r.Digest.Value, Type: kind, URI: orNil(r.Name)})
 	}
 	return matchers
 }
@@ -613,7 +637,8 @@ func place(p *trace.Place) *Place {
 	if p == nil {
 		return nil
 	}
-	return &Place{PostalAddress: list(p.Address), City: orNil(p.City), StateOrProvince: orNil(p.State), PostalCode: orNil(p.Postal),
+	return &Place{PostalAddress: list(p.Address), City: orNil(p.City), StateOrProvince: orNil(p.State),
+		PostalCode:  orNil(p.Postal),
 		CountryName: orNil(p.Country)}
 }
 
@@ -635,8 +660,10 @@ func revision(p *trace.PDF) *PDFRevision {
 	if p == nil || len(p.Fields) == 0 {
 		return nil
 	}
-	d := &PDFRevision{PDFSignatureDictionary: SignatureDictionary{SignerName: orNil(p.SignerName), Type: orNil(p.Type), Filter: orNil(p.Filter),
-		SubFilter: orNil(p.SubFilter), ContactInfo: orNil(p.ContactInfo), Location: orNil(p.Location), Reason: orNil(p.Reason), Consistent: true}}
+	d := &PDFRevision{PDFSignatureDictionary: SignatureDictionary{SignerName: orNil(p.SignerName),
+		Type: orNil(p.Type), Filter: orNil(p.Filter),
+		SubFilter: orNil(p.SubFilter), ContactInfo: orNil(p.ContactInfo), Location: orNil(p.Location),
+		Reason: orNil(p.Reason), Consistent: true}}
 	for _, f := range p.Fields {
 		d.SignatureField = append(d.SignatureField, SignatureField{Name: f})
 	}
@@ -692,7 +719,8 @@ func (w *writer) foundTimestamps(ids []string) []FoundTimestamp {
 func diagnosticScopes(scopes []trace.Scope, counter bool) []DiagnosticScope {
 	d := []DiagnosticScope{}
 	for _, s := range scopes {
-		d = append(d, DiagnosticScope{Scope: scopeType(s, counter), Name: s.Name, Description: s.Description, SignerData: s.SignedData})
+		d = append(d, DiagnosticScope{Scope: scopeType(s, counter), Name: s.Name, Description: s.Description,
+			SignerData: s.SignedData})
 	}
 	return d
 }

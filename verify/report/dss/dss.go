@@ -99,7 +99,8 @@ type writer struct {
 
 func newWriter(v Validation) *writer {
 	v.Name = prose.Text(v.Name)
-	w := &writer{Validation: v, trace: complete(v.Report), compact: map[string]*verify.SignatureReport{}, byID: map[string]bool{},
+	w := &writer{Validation: v, trace: complete(v.Report), compact: map[string]*verify.SignatureReport{},
+		byID:         map[string]bool{},
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
 		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
 		records: map[string]*trace.EvidenceRecord{}, lists: map[string]*trace.TrustedList{}}
@@ -154,7 +155,8 @@ func (w *writer) chooseLists() {
 // complete is the trace of the report with an entry for each of the compact report's signatures: where a limit kept the
 // document from being read, that report alone has one.
 func complete(r *verify.Report) *trace.Trace {
-	t := trace.Trace{ValidationTime: r.ValidationTime, Policy: trace.Policy{Name: r.Policy, Version: r.PolicyVersion, Digest: r.PolicyDigest}}
+	t := trace.Trace{ValidationTime: r.ValidationTime, Policy: trace.Policy{Name: r.Policy,
+		Version: r.PolicyVersion, Digest: r.PolicyDigest}}
 	if r.Trace != nil {
 		t = *r.Trace
 	}
@@ -164,9 +166,12 @@ func complete(r *verify.Report) *trace.Trace {
 	t.Signatures = slices.Clone(t.Signatures)
 	for i, s := range r.Signatures[len(t.Signatures):] {
 		t.Signatures = append(t.Signatures, trace.Signature{
-			ID: fmt.Sprintf("%s%s-%d", trace.SignatureID, strings.ToUpper(r.SHA256), i+1), Name: s.ID, Format: s.Format, Level: s.Level,
-			BestSignatureTime: trace.Proof{Time: s.BestSignatureTime}, Qualification: trace.Qualification{Value: s.Qualification},
-			Conclusion: trace.Conclusion{Indication: string(s.Indication), SubIndication: string(s.SubIndication), Reasons: s.Reasons},
+			ID: fmt.Sprintf("%s%s-%d", trace.SignatureID, strings.ToUpper(r.SHA256), i+1), Name: s.ID,
+			Format: s.Format, Level: s.Level,
+			BestSignatureTime: trace.Proof{Time: s.BestSignatureTime},
+			Qualification:     trace.Qualification{Value: s.Qualification},
+			Conclusion: trace.Conclusion{Indication: string(s.Indication), SubIndication: string(s.SubIndication),
+				Reasons: s.Reasons},
 		})
 	}
 	return &t

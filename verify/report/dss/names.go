@@ -39,9 +39,12 @@ func trueOrNil(b bool) *bool {
 
 // hashes are the digest algorithms that DSS has names for. A stock client fails on any other name.
 var hashes = map[algorithm.Hash]string{
-	algorithm.MD5: "MD5", algorithm.SHA1: "SHA1", algorithm.SHA224: "SHA224", algorithm.SHA256: "SHA256", algorithm.SHA384: "SHA384",
-	algorithm.SHA512: "SHA512", algorithm.SHA3_224: "SHA3_224", algorithm.SHA3_256: "SHA3_256", algorithm.SHA3_384: "SHA3_384",
-	algorithm.SHA3_512: "SHA3_512", algorithm.RIPEMD160: "RIPEMD160", algorithm.SHAKE128: "SHAKE128", algorithm.SHAKE256: "SHAKE256",
+	algorithm.MD5: "MD5", algorithm.SHA1: "SHA1", algorithm.SHA224: "SHA224", algorithm.SHA256: "SHA256",
+	algorithm.SHA384: "SHA384",
+	algorithm.SHA512: "SHA512", algorithm.SHA3_224: "SHA3_224", algorithm.SHA3_256: "SHA3_256",
+	algorithm.SHA3_384: "SHA3_384",
+	algorithm.SHA3_512: "SHA3_512", algorithm.RIPEMD160: "RIPEMD160", algorithm.SHAKE128: "SHAKE128",
+	algorithm.SHAKE256: "SHAKE256",
 }
 
 // digests are their names by those of verify/algorithm.
@@ -143,12 +146,15 @@ func subIndication(s string) *string {
 
 // formats are DSS's constants of format and level; UNKNOWN stands for whatever it has none for.
 var formats = newSet(
-	"XML-NOT-ETSI", "XAdES-BES", "XAdES-EPES", "XAdES-T", "XAdES-LT", "XAdES-C", "XAdES-X", "XAdES-XL", "XAdES-A", "XAdES-ERS",
+	"XML-NOT-ETSI", "XAdES-BES", "XAdES-EPES", "XAdES-T", "XAdES-LT", "XAdES-C", "XAdES-X", "XAdES-XL", "XAdES-A",
+	"XAdES-ERS",
 	"XAdES-BASELINE-LTA", "XAdES-BASELINE-LT", "XAdES-BASELINE-T", "XAdES-BASELINE-B",
-	"CMS-NOT-ETSI", "CAdES-BES", "CAdES-EPES", "CAdES-T", "CAdES-LT", "CAdES-C", "CAdES-X", "CAdES-XL", "CAdES-A", "CAdES-ERS",
+	"CMS-NOT-ETSI", "CAdES-BES", "CAdES-EPES", "CAdES-T", "CAdES-LT", "CAdES-C", "CAdES-X", "CAdES-XL", "CAdES-A",
+	"CAdES-ERS",
 	"CAdES-BASELINE-LTA", "CAdES-BASELINE-LT", "CAdES-BASELINE-T", "CAdES-BASELINE-B",
 	"PDF-NOT-ETSI", "PAdES-BES", "PAdES-EPES", "PAdES-LTV",
-	"PAdES-BASELINE-LTA", "PAdES-BASELINE-LT", "PAdES-BASELINE-T", "PAdES-BASELINE-B", "PKCS7-B", "PKCS7-T", "PKCS7-LT", "PKCS7-LTA",
+	"PAdES-BASELINE-LTA", "PAdES-BASELINE-LT", "PAdES-BASELINE-T", "PAdES-BASELINE-B", "PKCS7-B", "PKCS7-T",
+	"PKCS7-LT", "PKCS7-LTA",
 	"JSON-NOT-ETSI", "JAdES-BASELINE-B", "JAdES-BASELINE-T", "JAdES-BASELINE-LT", "JAdES-BASELINE-LTA")
 
 func newSet(names ...string) map[string]bool {
@@ -178,7 +184,8 @@ func format(s *trace.Signature) string {
 	return "UNKNOWN"
 }
 
-var plainFormats = map[string]string{"CMS": "CMS-NOT-ETSI", "XMLDSig": "XML-NOT-ETSI", "PDF": "PDF-NOT-ETSI", "JWS": "JSON-NOT-ETSI"}
+var plainFormats = map[string]string{"CMS": "CMS-NOT-ETSI", "XMLDSig": "XML-NOT-ETSI", "PDF": "PDF-NOT-ETSI",
+	"JWS": "JSON-NOT-ETSI"}
 
 // container is one of DSS's two, or nil.
 func container(c *trace.Container) *string {

@@ -69,14 +69,17 @@ func (w *writer) qualification(s *trace.Signature) *SignatureQualification {
 		steps = append(steps,
 			step("QUAL_QC_AT_ST", "Is the certificate qualified at the best-signature-time?",
 				"The certificate is not qualified at the best-signature-time.", signed.Qualified, trace.Warning),
-			step("QUAL_CERT_TYPE_AT_ST", "Is its type known then?", "Whether the certificate is for signatures or seals is not known.",
+			step("QUAL_CERT_TYPE_AT_ST", "Is its type known then?",
+				"Whether the certificate is for signatures or seals is not known.",
 				signed.Type != "", trace.Warning),
-			step("QUAL_QC_AT_CC", "Was it qualified when it was issued?", "The certificate was not qualified when it was issued.",
+			step("QUAL_QC_AT_CC", "Was it qualified when it was issued?",
+				"The certificate was not qualified when it was issued.",
 				q.AtIssuance.Qualified, trace.Warning),
 			step("QUAL_QSCD_AT_ST", "Does its key lie in a qualified device at the best-signature-time?",
 				"The private key is not known to lie in a qualified device.", signed.Device, trace.Warning))
 	}
-	d := &SignatureQualification{SignatureQualification: q.Value, Block: concluded("Qualification of the signature", steps...),
+	d := &SignatureQualification{SignatureQualification: q.Value,
+		Block:                              concluded("Qualification of the signature", steps...),
 		ValidationCertificateQualification: []CertificateQualification{}}
 	for _, at := range [...]struct {
 		name string
@@ -91,7 +94,8 @@ func (w *writer) qualification(s *trace.Signature) *SignatureQualification {
 }
 
 func listReached(ok bool) Constraint {
-	return step("QUAL_CERT_TRUSTED_LIST_REACHED", "Does the path lead to a trusted list?", "The path leads to no trusted list.", ok, trace.NotOK)
+	return step("QUAL_CERT_TRUSTED_LIST_REACHED", "Does the path lead to a trusted list?",
+		"The path leads to no trusted list.", ok, trace.NotOK)
 }
 
 // isAdES asks whether the signature is an AdES signature at all.
@@ -103,7 +107,8 @@ func (w *writer) isAdES(s *trace.Signature) Constraint {
 	case "TOTAL-FAILED":
 		return newConstraint(key, key+"_INV", asks, trace.Warning, "The signature failed.")
 	}
-	return newConstraint(key, key+"_IND", asks, trace.Warning, "Whether the signature is valid could not be determined.")
+	return newConstraint(key, key+"_IND", asks, trace.Warning,
+		"Whether the signature is valid could not be determined.")
 }
 
 func certificateQualification(id, name string, q trace.CertificateQualification) CertificateQualification {
@@ -112,10 +117,14 @@ func certificateQualification(id, name string, q trace.CertificateQualification)
 		kind = "ST"
 	}
 	steps := []Constraint{
-		step("QUAL_TL_SERV_CONS", "Do the services agree?", "Services of the trusted lists contradict each other.", !q.Conflict, trace.Warning),
-		step("QUAL_QC_AT_"+kind, "Is the certificate qualified?", "The certificate is not qualified.", q.Qualified, trace.Warning),
-		step("QUAL_CERT_TYPE_AT_"+kind, "Is its type known?", "The certificate's type is not known.", q.Type != "", trace.Warning),
-		step("QUAL_QSCD_AT_"+kind, "Does its key lie in a qualified device?", "The key is not known to lie in a qualified device.",
+		step("QUAL_TL_SERV_CONS", "Do the services agree?", "Services of the trusted lists contradict each other.",
+			!q.Conflict, trace.Warning),
+		step("QUAL_QC_AT_"+kind, "Is the certificate qualified?", "The certificate is not qualified.", q.Qualified,
+			trace.Warning),
+		step("QUAL_CERT_TYPE_AT_"+kind, "Is its type known?", "The certificate's type is not known.", q.Type != "",
+			trace.Warning),
+		step("QUAL_QSCD_AT_"+kind, "Does its key lie in a qualified device?",
+			"The key is not known to lie in a qualified device.",
 			q.Device, trace.Warning),
 	}
 	if q.Conflict {
@@ -162,9 +171,11 @@ func (w *writer) listAnalysis() []TLAnalysis {
 		if l == nil {
 			continue
 		}
-		steps := []Constraint{step("QUAL_TL_WS", entries["TLWellSigned"].asks, "The trusted list does not count: "+l.Error, l.WellSigned, trace.NotOK)}
+		steps := []Constraint{step("QUAL_TL_WS", entries["TLWellSigned"].asks,
+			"The trusted list does not count: "+l.Error, l.WellSigned, trace.NotOK)}
 		if !l.NextUpdate.IsZero() {
-			steps = append(steps, step("QUAL_TL_EXP", entries["TLNotExpired"].asks, "The trusted list's next update is past.",
+			steps = append(steps, step("QUAL_TL_EXP", entries["TLNotExpired"].asks,
+				"The trusted list's next update is past.",
 				l.NextUpdate.After(w.trace.ValidationTime), trace.Warning))
 		}
 		analyses = append(analyses, TLAnalysis{ID: l.ID, URL: listURL(l), CountryCode: orNil(l.Territory),

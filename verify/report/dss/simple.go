@@ -145,8 +145,10 @@ const policyDescription = "Signatures by ETSI EN 319 102-1, algorithms by TS 119
 
 func (w *writer) simpleReport(detailed *DetailedReport) *SimpleReport {
 	p := w.trace.Policy
-	d := &SimpleReport{ValidationPolicy: SimplePolicy{p.Name, p.Description}, DocumentName: w.Name, SignaturesCount: len(w.signatures),
-		ContainerType: container(w.trace.Container), Tokens: []SimpleToken{}, ValidationTime: moment(w.trace.ValidationTime)}
+	d := &SimpleReport{ValidationPolicy: SimplePolicy{p.Name, p.Description}, DocumentName: w.Name,
+		SignaturesCount: len(w.signatures),
+		ContainerType:   container(w.trace.Container), Tokens: []SimpleToken{},
+		ValidationTime: moment(w.trace.ValidationTime)}
 	if p.Description == "" {
 		d.ValidationPolicy.PolicyDescription = policyDescription
 	}
@@ -176,8 +178,10 @@ func (w *writer) simpleReport(detailed *DetailedReport) *SimpleReport {
 
 func (w *writer) simpleSignature(s *trace.Signature, detailed *Signature) *SimpleSignature {
 	d := &SimpleSignature{
-		SigningTime: momentOrNil(s.SigningTime), BestSignatureTime: moment(s.BestSignatureTime.Time), SignedBy: w.commonName(s.SigningCertificate),
-		SignatureLevel: SimpleLevel{Value: s.Qualification.Value}, SignatureScope: simpleScopes(s.Scopes, s.Parent != ""),
+		SigningTime: momentOrNil(s.SigningTime), BestSignatureTime: moment(s.BestSignatureTime.Time),
+		SignedBy:       w.commonName(s.SigningCertificate),
+		SignatureLevel: SimpleLevel{Value: s.Qualification.Value}, SignatureScope: simpleScopes(s.Scopes,
+			s.Parent != ""),
 		Timestamps: w.simpleTimestamps(s.Timestamps), EvidenceRecords: w.simpleRecords(s.EvidenceRecords),
 		simpleVerdict:    w.verdict(s.ID, s.Conclusion, s.Chain),
 		CounterSignature: trueOrNil(s.Parent != ""), ParentID: orNil(s.Parent), SignatureFormat: format(s),
@@ -185,7 +189,8 @@ func (w *writer) simpleSignature(s *trace.Signature, detailed *Signature) *Simpl
 	d.Filename = orNil(s.Filename)
 	d.AdESValidationDetails = w.details(contextOf(s), s.Conclusion, s.Blocks, s.Processes)
 	if q := detailed.ValidationSignatureQualification; q != nil {
-		d.QualificationDetails = &Details{list(q.Conclusion.Errors), list(q.Conclusion.Warnings), list(q.Conclusion.Infos)}
+		d.QualificationDetails = &Details{list(q.Conclusion.Errors), list(q.Conclusion.Warnings),
+			list(q.Conclusion.Infos)}
 	}
 	if c := w.compact[s.ID]; c != nil {
 		d.SignatureLevel.Description = c.Sentence["en"]
@@ -214,8 +219,9 @@ func (w *writer) simpleTimestamps(ids []string) *SimpleTimes {
 
 func (w *writer) simpleTimestamp(t *trace.Timestamp) SimpleTimestamp {
 	d := SimpleTimestamp{ProductionTime: productionTime(t), ProducedBy: w.commonName(t.SigningCertificate),
-		TimestampLevel: SimpleLevel{t.Qualification, timestampLevels[t.Qualification]}, TimestampScope: w.coveredData(t.Covers),
-		simpleVerdict: w.verdict(t.ID, t.Conclusion, t.Chain)}
+		TimestampLevel: SimpleLevel{t.Qualification, timestampLevels[t.Qualification]},
+		TimestampScope: w.coveredData(t.Covers),
+		simpleVerdict:  w.verdict(t.ID, t.Conclusion, t.Chain)}
 	d.AdESValidationDetails = w.details(aboutTimestamp, t.Conclusion, t.Blocks, t.Processes)
 	return d
 }
@@ -229,7 +235,8 @@ func (w *writer) coveredData(ids []string) []SimpleScope {
 	scopes := []SimpleScope{}
 	for _, id := range ids {
 		if d := w.data[id]; d != nil {
-			scopes = append(scopes, SimpleScope{Value: "covered by the time-stamp", ID: d.ID, Name: d.Name, Scope: "FULL"})
+			scopes = append(scopes, SimpleScope{Value: "covered by the time-stamp", ID: d.ID, Name: d.Name,
+				Scope: "FULL"})
 		}
 	}
 	return scopes
@@ -250,7 +257,8 @@ func (w *writer) simpleRecords(ids []string) *SimpleEvidences {
 
 func (w *writer) simpleRecord(e *trace.EvidenceRecord) SimpleEvidenceRecord {
 	d := SimpleEvidenceRecord{POETime: w.existence(e), EvidenceRecordScope: simpleScopes(e.Scopes, false),
-		Timestamps: w.simpleTimestamps(e.Timestamps), simpleVerdict: w.verdict(e.ID, e.Conclusion, nil), ParentID: orNil(e.Owner)}
+		Timestamps: w.simpleTimestamps(e.Timestamps), simpleVerdict: w.verdict(e.ID, e.Conclusion, nil),
+		ParentID: orNil(e.Owner)}
 	d.AdESValidationDetails = w.details(aboutRecord, e.Conclusion, e.Blocks, e.Processes)
 	return d
 }
@@ -286,14 +294,16 @@ func (w *writer) verdict(id string, c trace.Conclusion, chain []trace.ChainItem)
 }
 
 func (w *writer) simpleCertificate(c *trace.Certificate) SimpleCertificate {
-	d := SimpleCertificate{QualifiedName: c.CommonName, ID: c.ID, Trusted: trueOrNil(c.Trusted), SunsetDate: momentOrNil(c.Until)}
+	d := SimpleCertificate{QualifiedName: c.CommonName, ID: c.ID, Trusted: trueOrNil(c.Trusted),
+		SunsetDate: momentOrNil(c.Until)}
 	if c.CommonName == "" {
 		d.QualifiedName = c.Subject
 	}
 	var anchors TrustAnchors
 	for _, s := range c.Services {
 		if s.Certificate == c.ID {
-			a := TrustAnchor{TrustServiceProvider: s.Provider, TrustServiceName: []string{s.Name}, CountryCode: orNil(s.Territory)}
+			a := TrustAnchor{TrustServiceProvider: s.Provider, TrustServiceName: []string{s.Name},
+				CountryCode: orNil(s.Territory)}
 			if l := w.lists[s.List]; l != nil {
 				a.TSLType = orNil(l.Type)
 			}
@@ -320,7 +330,8 @@ func (w *writer) commonName(id string) *string {
 func simpleScopes(scopes []trace.Scope, counter bool) []SimpleScope {
 	list := []SimpleScope{}
 	for _, s := range scopes {
-		list = append(list, SimpleScope{Value: s.Description, ID: s.SignedData, Name: s.Name, Scope: scopeType(s, counter)})
+		list = append(list, SimpleScope{Value: s.Description, ID: s.SignedData, Name: s.Name, Scope: scopeType(s,
+			counter)})
 	}
 	return list
 }
