@@ -307,8 +307,8 @@ func TestDSSSignature(t *testing.T) {
 		}
 	}
 	doc := `{"signedDocument":{"bytes":"eA==","digestAlgorithm":%s,"name":"a"}%s}`
-	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `"SHA256"`, ""), 400, "signedDocument.digestAlgorithm")
-	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"SHA256"}]`), 400, "originalDocuments[0].digestAlgorithm")
+	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `"SHA9"`, ""), 400, "signedDocument.digestAlgorithm")
+	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"originalDocuments":[{"bytes":"eA==","digestAlgorithm":"SHA256"}]`), 400, "originalDocuments[0].bytes")
 	s.wantProblem(dssSignaturePath, "application/json", fmt.Sprintf(doc, `null`, `,"validationTime":"soon"`), 400, "validationTime")
 	for _, body := range []string{"", "{", "[]", "null", "{}", `{"signedDocument":{"bytes":"%%%"}}`, `{"signedDocument":{"bytes":""}}`, "{} {}", strings.Repeat("[", 9000)} {
 		status, _, _ := s.post(dssSignaturePath, "application/json", strings.NewReader(body))

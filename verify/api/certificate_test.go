@@ -192,6 +192,15 @@ func TestDSSCertificate(t *testing.T) {
 	s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},"certificateChain":[{}]}`, b64(a.leaf)), 422, "certificateChain[0].encodedCertificate")
 }
 
+// TestDSSCertificateHonoursTheRequest: what has no effect is refused by its name.
+func TestDSSCertificateHonoursTheRequest(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	for field, value := range map[string]string{"policy": `{"bytes":"eA=="}`, "cryptographicSuite": `{"bytes":"eA=="}`, "tokenExtractionStrategy": `"EXTRACT_ALL"`} {
+		s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},%q:%s}`, b64(a.leaf), field, value), 400, field)
+	}
+}
+
 // TestDSSSamples answers the samples of DSS's own documentation and compares the shape of the answers: every key of ours
 // is one of theirs, spelt alike, and what theirs always has is there.
 func TestDSSSamples(t *testing.T) {
@@ -204,7 +213,7 @@ func TestDSSSamples(t *testing.T) {
 		t.Skip("the REST samples of DSS do not lie beside the corpus")
 	}
 	s := newService(t, func(c *Config) { c.MaxDocument = 1 << 20; c.Judge = judgeForReal })
-	for name, at := range map[string]string{"validate-doc": dssSignaturePath, "validate-cert": dssCertificatePath} {
+	for name, at := range map[string]string{"validate-doc": dssSignaturePath, "validate-digest-doc": dssSignaturePath, "validate-cert": dssCertificatePath} {
 		body, err := os.ReadFile(filepath.Join(folder, name+".request-body.txt"))
 		if err != nil {
 			t.Fatal(err)

@@ -2,45 +2,34 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"trustcore/verify"
+	"trustcore/verify/ers"
+	"trustcore/verify/policy"
+	"trustcore/verify/report/dss"
+	"trustcore/verify/report/etsi"
 	"trustcore/verify/signature"
 )
 
-// The request and the answer of DSS's validateSignature (DataToValidateDTO, WSReportsDTO). Of the four
-// reports the simple one is given; the others are null, as DSS's schema allows.
+// dssRequest is the request of DSS's validateSignature and getOriginalDocuments (DataToValidateDTO).
 type dssRequest struct {
-	SignedDocument    *dssDocument  `json:"signedDocument"`
-	OriginalDocuments []dssDocument `json:"originalDocuments"`
-	ValidationTime    dssTime       `json:"validationTime"`
-
-	// Of DSS; accepted without effect.
-	Policy                  dssIgnored `json:"policy"`
-	CryptographicSuite      dssIgnored `json:"cryptographicSuite"`
-	EvidenceRecords         dssIgnored `json:"evidenceRecords"`
-	TokenExtractionStrategy dssIgnored `json:"tokenExtractionStrategy"`
-	SignatureID             dssIgnored `json:"signatureId"`
+	SignedDocument          *dssDocument  `json:"signedDocument"`
+	OriginalDocuments       []dssDocument `json:"originalDocuments"`
+	Policy                  *dssDocument  `json:"policy"`
+	CryptographicSuite      *dssDocument  `json:"cryptographicSuite"`
+	ValidationTime          dssTime       `json:"validationTime"`
+	EvidenceRecords         []dssDocument `json:"evidenceRecords"`
+	TokenExtractionStrategy *string       `json:"tokenExtractionStrategy"`
+	SignatureID             *string       `json:"signatureId"`
 }
 
-// dssIgnored is any value, of which nothing is kept.
-type dssIgnored struct{}
-
-// UnmarshalJSON keeps nothing.
-func (dssIgnored) UnmarshalJSON([]byte) error { return nil }
-
-// Schema describes any value in huma's words.
-func (dssIgnored) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Description: "has no effect"}
-}
-
+// dssDocument is a document, or its digest where an algorithm is named (RemoteDocument).
 type dssDocument struct {
 	Bytes           []byte  `json:"bytes"`
 	DigestAlgorithm *string `json:"digestAlgorithm"`
@@ -58,109 +47,10 @@ func (t *dssTime) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, &t.Time); err != nil {
-		return refuse(http.StatusBadRequest, "validationTime", "%.40q is no time: write one such as 2026-03-03T12:00:00Z", data)
+		return refuse(http.StatusBadRequest, "validationTime",
+			"%.40q is no time: write one such as 2026-03-03T12:00:00Z", data)
 	}
 	return nil
-}
-
-type dssAnswer struct {
-	SimpleReport                *dssSimpleReport `json:"SimpleReport"`
-	DetailedReport              *struct{}        `json:"DetailedReport"`
-	DiagnosticData              *struct{}        `json:"DiagnosticData"`
-	ValidationReportDataHandler *string          `json:"validationReportDataHandler"`
-}
-
-type dssSimpleReport struct {
-	ValidationPolicy     dssPolicy  `json:"ValidationPolicy"`
-	DocumentName         string     `json:"DocumentName"`
-	ValidSignaturesCount int        `json:"ValidSignaturesCount"`
-	SignaturesCount      int        `json:"SignaturesCount"`
-	ContainerType        *string    `json:"ContainerType"`
-	PDFAInfo             *struct{}  `json:"PDFAInfo"`
-	Tokens               []dssToken `json:"signatureOrTimestampOrEvidenceRecord"`
-	Semantic             *struct{}  `json:"Semantic"`
-	ValidationTime       time.Time  `json:"ValidationTime"`
-}
-
-type dssPolicy struct {
-	PolicyName        string `json:"PolicyName"`
-	PolicyDescription string `json:"PolicyDescription"`
-}
-
-// dssToken holds one of the two.
-type dssToken struct {
-	Signature *dssSignature `json:"Signature,omitempty"`
-	Timestamp *dssTimestamp `json:"Timestamp,omitempty"`
-}
-
-type dssSignature struct {
-	ID                    string         `json:"Id"`
-	Filename              *string        `json:"Filename"`
-	SigningTime           *time.Time     `json:"SigningTime"`
-	BestSignatureTime     time.Time      `json:"BestSignatureTime"`
-	SignedBy              string         `json:"SignedBy"`
-	SignatureLevel        dssLevel       `json:"SignatureLevel"`
-	SignatureScope        []dssScope     `json:"SignatureScope"`
-	Timestamps            *dssTimestamps `json:"Timestamps"`
-	EvidenceRecords       *struct{}      `json:"EvidenceRecords"`
-	CertificateChain      dssChain       `json:"CertificateChain"`
-	Indication            string         `json:"Indication"`
-	SubIndication         *string        `json:"SubIndication"`
-	AdESValidationDetails dssDetails     `json:"AdESValidationDetails"`
-	QualificationDetails  dssDetails     `json:"QualificationDetails"`
-	ExtensionPeriodMin    *time.Time     `json:"ExtensionPeriodMin"`
-	ExtensionPeriodMax    *time.Time     `json:"ExtensionPeriodMax"`
-	CounterSignature      *bool          `json:"CounterSignature"`
-	ParentID              *string        `json:"ParentId"`
-	SignatureFormat       string         `json:"SignatureFormat"`
-}
-
-type dssLevel struct {
-	Value       string `json:"value"`
-	Description string `json:"description"`
-}
-
-type dssScope struct {
-	Value string `json:"value"`
-	ID    string `json:"Id"`
-	Name  string `json:"name"`
-	Scope string `json:"scope"`
-}
-
-type dssTimestamps struct {
-	Timestamp []dssTimestamp `json:"Timestamp"`
-}
-
-type dssTimestamp struct {
-	ID                    string     `json:"Id"`
-	ProductionTime        time.Time  `json:"ProductionTime"`
-	ProducedBy            string     `json:"ProducedBy"`
-	Indication            string     `json:"Indication"`
-	SubIndication         *string    `json:"SubIndication"`
-	AdESValidationDetails dssDetails `json:"AdESValidationDetails"`
-}
-
-type dssChain struct {
-	Certificate []dssCertificate `json:"Certificate"`
-}
-
-type dssCertificate struct {
-	ID            string    `json:"Id"`
-	QualifiedName string    `json:"QualifiedName"`
-	TrustAnchors  *struct{} `json:"TrustAnchors"`
-	Trusted       *bool     `json:"trusted"`
-	SunsetDate    *struct{} `json:"sunsetDate"`
-}
-
-type dssDetails struct {
-	Error   []dssMessage `json:"Error"`
-	Warning []dssMessage `json:"Warning"`
-	Info    []dssMessage `json:"Info"`
-}
-
-type dssMessage struct {
-	Value string `json:"value"`
-	Key   string `json:"Key"`
 }
 
 // dssSignature answers DSS's validateSignature.
@@ -173,149 +63,124 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := in.tokens()
+	if err != nil {
+		return nil, err
+	}
+	req.Trace = true
 	report, err := s.judge(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return dssAnswer{SimpleReport: simpleReport(in.SignedDocument.Name, report)}, nil
+	v := dss.Validation{Report: report, Name: in.SignedDocument.Name, Tokens: tokens}
+	if v.ETSI, err = etsi.Marshal(report); err != nil && !errors.Is(err, etsi.ErrNoTrace) {
+		return nil, err
+	}
+	if in.SignatureID != nil {
+		v.Signature = *in.SignatureID
+	}
+	reports := dss.New(v)
+	if reports == nil {
+		return nil, refuse(http.StatusBadRequest, "signatureId",
+			"the document has no signature with the id %.100q", v.Signature)
+	}
+	return reports, nil
 }
 
+// request is what is to be judged. What the judge can't honour is refused by its name.
 func (in *dssRequest) request() (req verify.Request, err error) {
 	switch {
 	case in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0:
-		return req, refuse(http.StatusBadRequest, "signedDocument.bytes", "the document is missing: send its bytes in base64")
-	case in.SignedDocument.DigestAlgorithm != nil:
-		return req, refuse(http.StatusBadRequest, "signedDocument.digestAlgorithm", "the signed document itself is needed, not its digest")
-	case len(in.OriginalDocuments) > maxParts:
+		return req, refuse(http.StatusBadRequest, "signedDocument.bytes",
+			"the document is missing: send its bytes in base64")
+	case len(in.OriginalDocuments)+len(in.EvidenceRecords) > maxParts:
 		return req, refuse(http.StatusBadRequest, "originalDocuments", "more than %d documents", maxParts)
+	case in.CryptographicSuite != nil && len(in.CryptographicSuite.Bytes) > 0:
+		return req, refuse(http.StatusBadRequest, "cryptographicSuite",
+			"algorithms are judged by the policy alone: put the cryptographic constraints into it")
 	}
-	req = verify.Request{Document: in.SignedDocument.Bytes, At: in.ValidationTime.Time}
+	req.At = in.ValidationTime.Time
+	if req.Policy, err = in.policy(); err != nil {
+		return req, err
+	}
 	for i, d := range in.OriginalDocuments {
-		if d.DigestAlgorithm != nil {
-			return req, refuse(http.StatusBadRequest, fmt.Sprintf("originalDocuments[%d].digestAlgorithm", i), "the document itself is needed, not its digest")
+		file, err := d.detached(fmt.Sprintf("originalDocuments[%d]", i))
+		if err != nil {
+			return req, err
 		}
-		req.Detached = append(req.Detached, signature.Detached{Name: d.Name, Content: d.Bytes})
+		req.Detached = append(req.Detached, file)
 	}
-	return req, nil
+	return req, in.document(&req)
 }
 
-func simpleReport(name string, r *verify.Report) *dssSimpleReport {
-	d := &dssSimpleReport{
-		ValidationPolicy: dssPolicy{r.Policy, "Validates electronic signatures by ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."},
-		DocumentName:     name, ValidationTime: r.ValidationTime, SignaturesCount: len(r.Signatures), Tokens: []dssToken{},
+// document fills in what is judged first: the signed document, or where its digest alone is sent, the evidence record
+// about it.
+func (in *dssRequest) document(req *verify.Request) error {
+	signed, err := in.SignedDocument.detached("signedDocument")
+	if err != nil {
+		return err
 	}
-	for i := range r.Signatures {
-		sig := &r.Signatures[i]
-		if sig.Indication == verify.TotalPassed {
-			d.ValidSignaturesCount++
+	var records []signature.Detached
+	for i, d := range in.EvidenceRecords {
+		at := fmt.Sprintf("evidenceRecords[%d]", i)
+		if d.DigestAlgorithm != nil || !ers.Looks(d.Bytes) {
+			return refuse(http.StatusBadRequest, at, "it is no evidence record of RFC 4998 or RFC 6283")
 		}
-		if sig.Container != "" && d.ContainerType == nil {
-			d.ContainerType = new(string)
-			*d.ContainerType = string(sig.Container)
-		}
-		d.Tokens = append(d.Tokens, dssToken{Signature: dssSignatureOf(sig)})
+		records = append(records, signature.Detached{Name: d.Name, Content: d.Bytes})
 	}
-	for i := range r.Timestamps {
-		t := dssTimestampOf(&r.Timestamps[i])
-		d.Tokens = append(d.Tokens, dssToken{Timestamp: &t})
-	}
-	return d
-}
-
-func dssSignatureOf(s *verify.SignatureReport) *dssSignature {
-	d := &dssSignature{
-		ID: s.ID, Filename: orNil(s.Filename), SigningTime: s.SigningTime, BestSignatureTime: s.BestSignatureTime, SignedBy: s.Signer.CommonName,
-		SignatureLevel:  dssLevel{s.Qualification, s.Sentence["en"]},
-		Indication:      underscore(s.Indication),
-		SubIndication:   subIndication(s.SubIndication),
-		ParentID:        s.CounterSignatureOf,
-		SignatureFormat: dssFormat(s), AdESValidationDetails: details(s.Reasons, s.Warnings(), s.Notes), QualificationDetails: details(nil, nil, nil),
-		CertificateChain: dssChain{Certificate: []dssCertificate{}}, SignatureScope: []dssScope{},
-	}
-	if s.CounterSignatureOf != nil {
-		counter := true
-		d.CounterSignature = &counter
-	}
-	for _, c := range s.Chain {
-		cert := dssCertificate{ID: "C-" + strings.ToUpper(c.SHA256), QualifiedName: c.Subject}
-		if c.Anchor {
-			cert.Trusted = &c.Anchor
-		}
-		d.CertificateChain.Certificate = append(d.CertificateChain.Certificate, cert)
-	}
-	for _, sc := range s.Scopes {
-		scope := "PARTIAL"
-		if sc.Full {
-			scope = "FULL"
-		}
-		id := "D-" + base64.RawURLEncoding.EncodeToString([]byte(sc.Name))
-		d.SignatureScope = append(d.SignatureScope, dssScope{Value: sc.Scope, ID: id, Name: sc.Name, Scope: scope})
-	}
-	if len(s.Timestamps) > 0 {
-		d.Timestamps = &dssTimestamps{}
-		for i := range s.Timestamps {
-			d.Timestamps.Timestamp = append(d.Timestamps.Timestamp, dssTimestampOf(&s.Timestamps[i]))
-		}
-	}
-	return d
-}
-
-func dssTimestampOf(t *verify.TimestampReport) dssTimestamp {
-	return dssTimestamp{ID: t.ID, ProductionTime: productionTime(t), ProducedBy: t.SignedBy, Indication: underscore(t.Indication),
-		SubIndication: subIndication(t.SubIndication), AdESValidationDetails: details(t.Reasons, nil, nil)}
-}
-
-// subIndication is one of DSS's own, so that its clients can read it: they have no GENERIC of EN 319 102-1.
-func subIndication(s verify.SubIndication) *string {
-	if s == verify.Generic {
-		s = "UNEXPECTED_ERROR"
-	}
-	return orNil(string(s))
-}
-
-// productionTime is zero where the token can't be read: DSS's field is mandatory.
-func productionTime(t *verify.TimestampReport) time.Time {
-	if t.Time == nil {
-		return time.Time{}
-	}
-	return *t.Time
-}
-
-// dssFormat joins format and level as DSS's SignatureLevel constants do in reports.
-func dssFormat(s *verify.SignatureReport) string {
-	format := map[string]string{"CMS": "PKCS7", "XMLDSig": "XML-NOT-ETSI", "PDF": "PDF-NOT-ETSI", "JWS": "JSON-NOT-ETSI"}[s.Format]
 	switch {
-	case format == "PKCS7" && s.Level != "":
-		return format + "-" + s.Level
-	case format != "":
-		return format
-	case strings.HasPrefix(s.Level, "B-"):
-		return s.Format + "-BASELINE-" + strings.TrimPrefix(s.Level, "B-")
-	case s.Level == "":
-		return s.Format
+	case signed.Digests == nil:
+		req.Document, req.Detached = signed.Content, slices.Concat(req.Detached, records)
+	case len(records) == 1:
+		req.Document, req.Detached = records[0].Content, append(req.Detached, signed)
+	default:
+		return refuse(http.StatusBadRequest, "signedDocument.digestAlgorithm",
+			"of a document that is sent as its digest nothing but one evidence record about it can be judged, in evidenceRecords")
 	}
-	return s.Format + "-" + s.Level
+	return nil
 }
 
-func details(errors, warnings, infos []string) dssDetails {
-	d := dssDetails{Error: []dssMessage{}, Warning: []dssMessage{}, Info: []dssMessage{}}
-	for _, e := range errors {
-		d.Error = append(d.Error, dssMessage{Value: e, Key: "TRUSTCORE"})
+// detached is the document as a file, or as its digest.
+func (d *dssDocument) detached(at string) (signature.Detached, error) {
+	file := signature.Detached{Name: d.Name, Content: d.Bytes}
+	if d.DigestAlgorithm == nil {
+		return file, nil
 	}
-	for _, w := range warnings {
-		d.Warning = append(d.Warning, dssMessage{Value: w, Key: "TRUSTCORE"})
+	h, known := dss.Hash(*d.DigestAlgorithm)
+	switch {
+	case !known:
+		return file, refuse(http.StatusBadRequest, at+".digestAlgorithm",
+			"%.40q is no digest algorithm that is known", *d.DigestAlgorithm)
+	case len(d.Bytes) != h.Size():
+		return file, refuse(http.StatusBadRequest, at+".bytes", "a digest by %s has %d bytes, not %d", h, h.Size(),
+			len(d.Bytes))
 	}
-	for _, i := range infos {
-		d.Info = append(d.Info, dssMessage{Value: i, Key: "TRUSTCORE"})
-	}
-	return d
+	file.Content, file.Digests = nil, map[string][]byte{h.Name(): d.Bytes}
+	return file, nil
 }
 
-func underscore(i verify.Indication) string { return strings.ReplaceAll(string(i), "-", "_") }
-
-func orNil(s string) *string {
-	if s == "" {
-		return nil
+// policy is the one that the request brings, or nil: DSS's XML, or ours.
+func (in *dssRequest) policy() (*verify.Policy, error) {
+	if in.Policy == nil || len(in.Policy.Bytes) == 0 {
+		return nil, nil
 	}
-	return &s
+	p, err := policy.Read(in.Policy.Bytes)
+	if err != nil || in.Policy.DigestAlgorithm != nil {
+		return nil, refuse(http.StatusBadRequest, "policy", "it is no validation policy that can be read: %v", err)
+	}
+	return p, nil
+}
+
+// tokens reads DSS's tokenExtractionStrategy. The octets of evidence records can't be given.
+func (in *dssRequest) tokens() (dss.Tokens, error) {
+	if in.TokenExtractionStrategy == nil {
+		return dss.Tokens{}, nil
+	}
+	t, ok := dss.ExtractionStrategy(*in.TokenExtractionStrategy)
+	if !ok {
+		return t, refuse(http.StatusBadRequest, "tokenExtractionStrategy",
+			"%.80q is none of DSS's strategies, or asks for the octets of evidence records, which are not given",
+			*in.TokenExtractionStrategy)
+	}
+	return t, nil
 }

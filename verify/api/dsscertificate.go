@@ -10,6 +10,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
 	"trustcore/verify/prose"
+	"trustcore/verify/report/dss"
 )
 
 // The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Of the three
@@ -19,10 +20,9 @@ type dssCertificateRequest struct {
 	CertificateChain []dssEncoded `json:"certificateChain"`
 	ValidationTime   dssTime      `json:"validationTime"`
 
-	// Of DSS; accepted without effect.
-	Policy                  dssIgnored `json:"policy"`
-	CryptographicSuite      dssIgnored `json:"cryptographicSuite"`
-	TokenExtractionStrategy dssIgnored `json:"tokenExtractionStrategy"`
+	Policy                  *dssDocument `json:"policy"`
+	CryptographicSuite      *dssDocument `json:"cryptographicSuite"`
+	TokenExtractionStrategy *string      `json:"tokenExtractionStrategy"`
 }
 
 type dssEncoded struct {
@@ -36,10 +36,10 @@ type dssCertificateAnswer struct {
 }
 
 type dssSimpleCertificateRep struct {
-	ValidationPolicy  dssPolicy       `json:"ValidationPolicy"`
-	Certificate       dssTargetReport `json:"Certificate"`
-	ConnectionDetails *struct{}       `json:"ConnectionDetails"`
-	ValidationTime    time.Time       `json:"ValidationTime"`
+	ValidationPolicy  dss.SimplePolicy `json:"ValidationPolicy"`
+	Certificate       dssTargetReport  `json:"Certificate"`
+	ConnectionDetails *struct{}        `json:"ConnectionDetails"`
+	ValidationTime    time.Time        `json:"ValidationTime"`
 }
 
 // dssTargetReport is the target with the certificates above it.
@@ -63,9 +63,9 @@ type dssChainItem struct {
 	CPSURL                           []string      `json:"cpsUrl"`
 	PDSURL                           []string      `json:"pdsUrl"`
 	QualificationAtIssuance          *string       `json:"qualificationAtIssuance"`
-	QualificationDetailsAtIssuance   *dssDetails   `json:"qualificationDetailsAtIssuance"`
+	QualificationDetailsAtIssuance   *dss.Details  `json:"qualificationDetailsAtIssuance"`
 	QualificationAtValidation        *string       `json:"qualificationAtValidation"`
-	QualificationDetailsAtValidation *dssDetails   `json:"qualificationDetailsAtValidation"`
+	QualificationDetailsAtValidation *dss.Details  `json:"qualificationDetailsAtValidation"`
 	QWACProfile                      *string       `json:"qwacProfile"`
 	QWACDetails                      *struct{}     `json:"qwacDetails"`
 	EnactedMRA                       *bool         `json:"enactedMRA"`
@@ -75,7 +75,7 @@ type dssChainItem struct {
 	TrustSunsetDate                  *time.Time    `json:"trustSunsetDate"`
 	Indication                       string        `json:"Indication"`
 	SubIndication                    *string       `json:"SubIndication"`
-	X509ValidationDetails            dssDetails    `json:"X509ValidationDetails"`
+	X509ValidationDetails            dss.Details   `json:"X509ValidationDetails"`
 }
 
 type dssSubject struct {
@@ -115,6 +115,9 @@ func (s *Server) dssCertificate(ctx context.Context, c *call) (any, error) {
 }
 
 func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
+	if err := in.honoured(); err != nil {
+		return nil, err
+	}
 	if in.Certificate == nil || len(in.Certificate.EncodedCertificate) == 0 {
 		return nil, refuse(http.StatusBadRequest, "certificate.encodedCertificate", "the certificate is missing: send its DER in base64")
 	}
@@ -136,8 +139,24 @@ func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
 	return q, nil
 }
 
+// honoured refuses what has no effect.
+func (in *dssCertificateRequest) honoured() error {
+	field := ""
+	switch {
+	case in.Policy != nil && len(in.Policy.Bytes) > 0:
+		field = "policy"
+	case in.CryptographicSuite != nil && len(in.CryptographicSuite.Bytes) > 0:
+		field = "cryptographicSuite"
+	case in.TokenExtractionStrategy != nil && *in.TokenExtractionStrategy != "NONE":
+		field = "tokenExtractionStrategy"
+	default:
+		return nil
+	}
+	return refuse(http.StatusBadRequest, field, "a certificate is judged by the policy of this service, and the simple report alone is given: leave it out")
+}
+
 func simpleCertificateReport(r *chain.Report) *dssSimpleCertificateRep {
-	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dssPolicy{"strict", "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
+	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dss.SimplePolicy{PolicyName: "strict", PolicyDescription: "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
 	items := make([]dssChainItem, len(r.Chain))
 	for i := range r.Chain {
 		items[i] = chainItem(r, i)
@@ -159,7 +178,7 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 		id := dssID(&r.Chain[i+1])
 		item.IssuerID = &id
 	}
-	var errors []string
+	found := dss.Details{Error: []dss.Message{}, Warning: []dss.Message{}, Info: []dss.Message{}}
 	for _, reason := range r.Reasons {
 		if reason.Position >= i {
 			item.Indication, item.SubIndication = r.Indication, r.SubIndication
@@ -169,10 +188,10 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 			if reason.Detail != "" {
 				text += ": " + prose.Detail(reason.Detail)
 			}
-			errors = append(errors, text)
+			found.Error = append(found.Error, dss.Own(text))
 		}
 	}
-	item.X509ValidationDetails = details(errors, nil, nil)
+	item.X509ValidationDetails = found
 	if s := l.Status; s != nil {
 		item.Revocation = dssRevocation{s.ThisUpdate, s.RevokedAt, orNil(s.Reason)}
 	}
@@ -188,6 +207,13 @@ func subject(c *certificate.Certificate) dssSubject {
 	return dssSubject{first(certificate.AttrCommonName), first(certificate.AttrSurname), first(certificate.AttrGivenName),
 		first(certificate.AttrPseudonym), first(certificate.AttrOrganization), first(certificate.AttrOrganizationalUnit),
 		first(certificate.AttrEmail), first(certificate.AttrLocality), first(certificate.AttrProvince), first(certificate.AttrCountry)}
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // keyUsages are the bits of keyUsage in their order, as DSS names them.

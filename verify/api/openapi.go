@@ -12,6 +12,7 @@ import (
 	"trustcore/internal/problem"
 	"trustcore/verify"
 	"trustcore/verify/chain"
+	"trustcore/verify/report/dss"
 )
 
 // documentation describes a route in OpenAPI 3.1. Documents travel outside of huma's own handlers (a megabyte of base64
@@ -46,9 +47,9 @@ var (
 		answer: reflect.TypeFor[chain.Report](),
 	}
 	docDSSSignature = documentation{
-		summary: "DSS-compatible validateSignature: the simple report; the other reports are null.",
+		summary: "DSS-compatible validateSignature: SimpleReport, DetailedReport, DiagnosticData and the ETSI validation report.",
 		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
-		answer:  reflect.TypeFor[dssAnswer](),
+		answer:  reflect.TypeFor[dss.Reports](),
 	}
 	docDSSCertificate = documentation{
 		summary: "DSS-compatible validateCertificate: the simple report; the other reports are null.",
@@ -100,7 +101,11 @@ func describe(routes []route) ([]byte, error) {
 
 // schemaName keeps types of one name in several packages apart.
 func schemaName(t reflect.Type, hint string) string {
-	pkg := path.Base(t.PkgPath())
+	named := t
+	for named.Kind() == reflect.Pointer || named.Kind() == reflect.Slice {
+		named = named.Elem()
+	}
+	pkg := path.Base(named.PkgPath())
 	return strings.ToUpper(pkg[:min(1, len(pkg))]) + pkg[min(1, len(pkg)):] + huma.DefaultSchemaNamer(t, hint)
 }
 

@@ -109,10 +109,10 @@ func anyURI(text string) string {
 	return url.QueryEscape(text)
 }
 
-// dateTime is xs:dateTime, "" for a time that it has no form for.
+// dateTime is xs:dateTime, "" for a time that it has no form for. It is to the second: DSS's client reads no fractions.
 func dateTime(t *time.Time) string {
 	if t == nil || t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.999Z")
+	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
