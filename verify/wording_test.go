@@ -85,7 +85,7 @@ func TestWordingCorpus(t *testing.T) {
 	if corpus == "" {
 		t.Skip("set TRUSTCORE_CORPUS to the folder of public samples (make conformance CORPUS=DIR)")
 	}
-	run := leastAgreement[0]
+	run := trials[0]
 	ev := corpusEvidence(t, corpus, run.lists)
 	said, silent := 0, map[string]int{}
 	for _, s := range samples(t, corpus, run.oracle) {
