@@ -251,7 +251,7 @@ func TestCurves(t *testing.T) {
 		t.Fatal(err)
 	}
 	val := append(v.R.FillBytes(make([]byte, 48)), v.S.FillBytes(make([]byte, 48))...)
-	if got := told(t, input+"."+url64(val)); got != "changed: payload" {
+	if got := told(t, input+"."+url64(val)); !strings.HasPrefix(got, "not checked: alg is") {
 		t.Errorf("a value of another curve: %q", got)
 	}
 }

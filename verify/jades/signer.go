@@ -2,6 +2,7 @@ package jades
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -96,7 +97,7 @@ func (s *signed) verify(alg string, m method, candidates [][]byte) {
 		}
 		scheme, err := schemeFor(alg, m, key)
 		if err != nil {
-			s.note("%v", err)
+			s.facts.Unsupported = err.Error()
 			continue
 		}
 		s.scheme = scheme
@@ -108,6 +109,9 @@ func (s *signed) verify(alg string, m method, candidates [][]byte) {
 			s.facts.Signer, s.facts.Intact, s.facts.Unsupported = der, s.budget.Err() == nil, ""
 			s.facts.Notes = append(s.facts.Notes, notes...)
 			return
+		}
+		if errors.Is(err, algorithm.ErrKeyMismatch) { // which says nothing of the payload
+			s.facts.Unsupported = err.Error()
 		}
 	}
 }

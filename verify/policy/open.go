@@ -21,7 +21,8 @@ func Open(name string) (*Policy, error) {
 	return p, err
 }
 
-// OpenFile reads a policy file, and no more of it than a policy may have.
+// OpenFile reads a policy file, and no more of it than a policy may have. What a shipped policy is named is not taken by
+// another one.
 func OpenFile(name string) (*Policy, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -33,8 +34,22 @@ func OpenFile(name string) (*Policy, error) {
 		return nil, err
 	}
 	p, err := Read(data)
+	if err == nil {
+		err = p.ownName()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return p, nil
+}
+
+// ownName refuses another policy under the name of a shipped one: reports name a policy, and people read the name alone.
+func (p *Policy) ownName() error {
+	if !slices.Contains(Names(), p.Name()) {
+		return nil
+	}
+	if shipped, err := Named(p.Name()); err != nil || shipped.Digest() == p.Digest() {
+		return err
+	}
+	return fmt.Errorf("name: %s is the policy that is shipped, and this is another one; give it a name of its own", p.Name())
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -472,6 +473,33 @@ func TestFloorsAreDocumented(t *testing.T) {
 	for _, c := range ceilings {
 		if want := c.until.Format(time.DateOnly); !strings.Contains(string(doc), want) {
 			t.Errorf("docs/policies.md does not say %s of %s", want, c.name)
+		}
+	}
+}
+
+// TestOpenFile: a file may be named as a shipped policy only where it is that policy.
+func TestOpenFile(t *testing.T) {
+	shipped, err := os.ReadFile("strict.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(shipped)
+	weaker := strings.Replace(text, "UnsignedContent: FAIL", "UnsignedContent: IGNORE", 1)
+	if weaker == text {
+		t.Fatal("the test changes nothing")
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"a copy":                 {text, ""},
+		"a weaker one":           {weaker, "give it a name of its own"},
+		"of another version":     {strings.Replace(text, `Version: "1"`, `Version: "2"`, 1), "give it a name of its own"},
+		"a weaker one by a name": {strings.Replace(weaker, "Name: strict", "Name: ours", 1), ""},
+	} {
+		file := filepath.Join(t.TempDir(), "policy.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenFile(file); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }
