@@ -79,6 +79,26 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
+// TestLockedIsNotRemembered: while objects are searched for, a stream may be read before it is known to be enciphered.
+func TestLockedIsNotRemembered(t *testing.T) {
+	d, err := openWith(t, variant(t, "--encrypt", "tajne", "tajne", "256", "--"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, ok := d.Resolve(firstPage(d)["Contents"]).(*Stream)
+	if !ok {
+		t.Fatal("the page has no content")
+	}
+	where, err := d.locate(stream.start, stream.Dict["Length"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.meter.decoded[coded{where, stream.ref, nil}] = []byte("what the cipher looks like, inflated")
+	if _, err := d.Decode(stream); !errors.Is(err, ErrPassword) {
+		t.Errorf("a locked stream was read: %v", err)
+	}
+}
+
 func firstPage(d *Document) Dict {
 	kids := d.Array(d.Dict(d.Catalog()["Pages"])["Kids"])
 	if len(kids) == 0 {

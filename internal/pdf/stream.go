@@ -23,7 +23,9 @@ func (d *Document) Decode(s *Stream) ([]byte, error) {
 	}
 	fixed := !indirect(s.Dict["Filter"], s.Dict["F"], s.Dict["DecodeParms"], s.Dict["DP"])
 	key := coded{where, s.ref, d.crypt}
-	if data, ok := d.meter.decoded[key]; ok && fixed {
+	// What was read before it was known that the file is enciphered is nothing that the file says.
+	locked := d.Encrypted() && d.crypt == nil
+	if data, ok := d.meter.decoded[key]; ok && fixed && !locked {
 		return data, nil
 	}
 	filters, params, err := d.filters(s)
