@@ -1,5 +1,5 @@
 // Package api is the HTTP interface of validation: of documents and of single certificates, our own compact answers, and
-// the simple reports of the Commission's DSS for clients that were written for it. Documents are not stored.
+// the reports of the Commission's DSS for clients that were written for it. Documents are not stored.
 //
 // A request is received completely before it gets a turn: in memory when it is small, else in a file without a name. A turn
 // is given when the memory that judging may take is free. So neither many nor large nor slow requests take more than Config
@@ -140,6 +140,7 @@ type call struct {
 	media      string // of the body, without its parameters
 	parameters map[string]string
 	query      url.Values
+	language   string // of reasons and notes, see languageOf
 	body       *body
 }
 
@@ -161,7 +162,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 // answer receives the request, waits for its turn and has it judged. What it returns is written after the turn: a client that
 // reads slowly holds none.
 func (s *Server) answer(rt route, r *http.Request) ([]byte, error) {
-	c := &call{}
+	c := &call{language: languageOf(r.Header.Get("Accept-Language"))}
 	var err error
 	if c.query, err = problem.Query(r, rt.query...); err != nil {
 		return nil, err
@@ -205,7 +206,11 @@ func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.judge(ctx, in)
+	report, err := s.judge(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return report.In(c.language), nil
 }
 
 func (s *Server) judge(ctx context.Context, in verify.Request) (*verify.Report, error) {
