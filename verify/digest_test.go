@@ -165,9 +165,11 @@ func TestDigestInPlaceOfTheFile(t *testing.T) {
 			}
 		}
 	}
-	r, err := v.Verify(t.Context(), Request{Document: signed, At: mint.Day.AddDate(0, 0, 1), Evidence: evidence})
-	if err != nil || r.Signatures[0].Indication != TotalPassed {
-		t.Errorf("%+v %v", r, err)
+	for _, beside := range [][]signature.Detached{nil, {{Name: "evil.pdf", Content: []byte("x")}}} {
+		r, err := v.Verify(t.Context(), Request{Document: signed, Detached: beside, At: mint.Day.AddDate(0, 0, 1), Evidence: evidence})
+		if err != nil || r.Signatures[0].Indication != TotalPassed || slices.Contains(r.Notes, signature.NotAbout) != (beside != nil) {
+			t.Errorf("%+v %v", r, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/asic"
@@ -54,6 +55,10 @@ func openWith(b *budget.Budget, data []byte, passwords [][]byte, detached []sign
 	} else {
 		doc, err = open(b, kind, data, detached)
 	}
+	if err == nil && carriesAll(kind) && len(doc.Signatures) > 0 &&
+		slices.ContainsFunc(detached, func(f signature.Detached) bool { return kind == containerPDF || !f.DigestOnly() }) {
+		doc.Notes = append(doc.Notes, signature.NotAbout)
+	}
 	if err == nil && len(records) > 0 {
 		err = ers.Seal(b, doc, data, detached, records)
 	}
@@ -62,6 +67,10 @@ func openWith(b *budget.Budget, data []byte, passwords [][]byte, detached []sign
 	}
 	return doc, nil
 }
+
+// carriesAll tells whether documents of the kind hold all that their signatures are about, but for data objects of a
+// container that a digest stands in for. Readers of the others tell which files they looked at.
+func carriesAll(kind container) bool { return kind == containerPDF || kind == containerZIP }
 
 func openPDF(b *budget.Budget, data []byte, passwords [][]byte) (*signature.Document, error) {
 	var options []pades.Option

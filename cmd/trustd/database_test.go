@@ -225,6 +225,17 @@ func (w *world) spoil(file, how string) {
 	w.must(exec.CommandContext(w.t.Context(), "sh", "-c", command, file).Run())
 }
 
+// damageShows reports whether the watch has seen the damage, which takes it a second, and waits five for it.
+func (w *world) damageShows(db *store.DB) bool {
+	w.t.Helper()
+	for last := time.Now().Add(5 * time.Second); time.Now().Before(last); <-time.After(10 * time.Millisecond) {
+		if db.Writable() != nil {
+			return true
+		}
+	}
+	return db.Check(w.t.Context()) != nil
+}
+
 var damages = []string{"overwritten", "its beginning", "a part of its middle", "cut", "emptied"}
 
 // settle writes what SQLite keeps beside the file into it, so that a damage of the file is one of the database.
@@ -260,7 +271,10 @@ func TestDatabaseDamaged(t *testing.T) {
 			w.settle(d.custody.DB)
 			w.must(exec.CommandContext(t.Context(), "cp", file, good).Run())
 			begun := time.Now()
-			w.spoil(file, how)
+			for w.spoil(file, how); !w.damageShows(d.custody.DB); begun = time.Now() {
+				w.settle(d.custody.DB) // a write at that very moment had the page whole in the log beside the file
+				w.spoil(file, how)
+			}
 			for _, service := range append(changing, "gateway") {
 				w.awaitReadiness(service, http.StatusServiceUnavailable)
 			}

@@ -343,6 +343,10 @@ func (s *Signature) BoundEvidence(most int) {
 	}
 }
 
+// NotAbout is the note on files that were given beside a document and are what no signature in it is about: a verdict on
+// the document says nothing of them.
+const NotAbout = "no signature of the document is about a file that was given beside it"
+
 // Detached is one file that a detached signature may be about: its content, or digests of it where the file itself
 // must not leave its office.
 type Detached struct {

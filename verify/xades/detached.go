@@ -30,17 +30,17 @@ func exact(files []signature.Detached) xmldsig.Resolver {
 // lenient resolves the files that a person hands in beside a detached signature.
 func lenient(files []signature.Detached) xmldsig.Resolver {
 	byName, byBase := exact(files), map[string]signature.Detached{}
+	bases := map[string]int{}
 	for _, f := range files {
-		if _, taken := byBase[path.Base(f.Name)]; !taken {
-			byBase[path.Base(f.Name)] = f
-		}
+		byBase[path.Base(f.Name)] = f
+		bases[path.Base(f.Name)]++
 	}
 	return func(name string) ([]byte, error) {
 		if octets, err := byName(name); !errors.Is(err, xmldsig.ErrNotFound) {
 			return octets, err
 		}
 		for _, candidate := range spellings(name) {
-			if f, ok := byBase[path.Base(candidate)]; ok {
+			if f, ok := byBase[path.Base(candidate)]; ok && bases[path.Base(candidate)] == 1 { // a name of two means neither
 				return content(f)
 			}
 		}
@@ -48,6 +48,15 @@ func lenient(files []signature.Detached) xmldsig.Resolver {
 			return content(files[0])
 		}
 		return nil, xmldsig.ErrNotFound
+	}
+}
+
+// noting resolves as resolve does, and notes whether it ever found anything.
+func noting(resolve xmldsig.Resolver, found *bool) xmldsig.Resolver {
+	return func(name string) ([]byte, error) {
+		octets, err := resolve(name)
+		*found = *found || !errors.Is(err, xmldsig.ErrNotFound)
+		return octets, err
 	}
 }
 

@@ -30,7 +30,12 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	if err != nil {
 		return nil, fmt.Errorf("xades: %w", err)
 	}
-	return Read(b, d, lenient(detached))
+	about := len(detached) == 0
+	doc, err := Read(b, d, noting(lenient(detached), &about))
+	if err == nil && !about && len(doc.Signatures) > 0 {
+		doc.Notes = append(doc.Notes, signature.NotAbout)
+	}
+	return doc, err
 }
 
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil. The document

@@ -504,3 +504,27 @@ func TestUnknownMethods(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesOfNobody: who hands in a file is told when no signature is about it, and a base name of two files means neither.
+func TestFilesOfNobody(t *testing.T) {
+	text := complete(t, envelop(basic(officer(t))), nil, officer(t))
+	for _, c := range []struct {
+		files []signature.Detached
+		told  bool
+	}{{nil, false}, {[]signature.Detached{{Name: "evil.xml", Content: []byte("<a/>")}}, true}} {
+		doc, err := Open(budget.New(t.Context(), len(text)), []byte(text), c.files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := slices.Contains(doc.Notes, signature.NotAbout); told != c.told {
+			t.Errorf("%d files: told %t", len(c.files), told)
+		}
+	}
+	resolve := lenient([]signature.Detached{{Name: "a/pismo.xml", Content: []byte("1")}, {Name: "b/pismo.xml", Content: []byte("2")}})
+	if _, err := resolve("pismo.xml"); !errors.Is(err, xmldsig.ErrNotFound) {
+		t.Errorf("a name that two files have: %v", err)
+	}
+	if octets, err := resolve("b/pismo.xml"); err != nil || string(octets) != "2" {
+		t.Errorf("the whole name: %q %v", octets, err)
+	}
+}
