@@ -164,7 +164,7 @@ func (in *dssRequest) policy() (*verify.Policy, error) {
 	if in.Policy == nil || len(in.Policy.Bytes) == 0 {
 		return nil, nil
 	}
-	p, err := policy.Read(in.Policy.Bytes)
+	p, err := policy.ReadGiven(in.Policy.Bytes)
 	if err != nil || in.Policy.DigestAlgorithm != nil {
 		return nil, refuse(http.StatusBadRequest, "policy", "it is no validation policy that can be read: %v", err)
 	}

@@ -21,8 +21,7 @@ func Open(name string) (*Policy, error) {
 	return p, err
 }
 
-// OpenFile reads a policy file, and no more of it than a policy may have. What a shipped policy is named is not taken by
-// another one.
+// OpenFile reads a policy file as ReadGiven does, and no more of it than a policy may have.
 func OpenFile(name string) (*Policy, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -33,12 +32,21 @@ func OpenFile(name string) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := ReadGiven(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// ReadGiven reads, as Read does, a policy that somebody gives: what a shipped policy is named is not taken by another one.
+func ReadGiven(data []byte) (*Policy, error) {
 	p, err := Read(data)
 	if err == nil {
 		err = p.ownName()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	return p, nil
 }
