@@ -132,6 +132,9 @@ func (o up) carry(ctx context.Context, tunnel *office.Tunnel, e office.Enrolment
 		if err := o.await(ctx, tunnel); err != nil || ctx.Err() != nil {
 			return err
 		}
+		if err := o.note(tunnel, forwards); err != nil { // who waits for the announcement may ask trustlink status next
+			return err
+		}
 		return o.announce(tunnel.Mode(), e, forwards)
 	})
 	return group.Wait()
@@ -168,20 +171,25 @@ func (o up) announce(mode vpn.Mode, e office.Enrolment, forwards []forward) erro
 	return nil
 }
 
-// report writes status.json for trustlink status.
+// note writes status.json for trustlink status.
+func (o up) note(tunnel *office.Tunnel, forwards []forward) error {
+	status, err := tunnel.Status(time.Now())
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(runtime{PID: os.Getpid(), Updated: time.Now().UTC(), Mode: tunnel.Mode(), Forwards: forwards, Tunnel: status})
+	if err != nil {
+		return err
+	}
+	return o.state.write(runtimeFile, data)
+}
+
+// report keeps status.json fresh.
 func (o up) report(ctx context.Context, tunnel *office.Tunnel, forwards []forward) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	for {
-		status, err := tunnel.Status(time.Now())
-		if err != nil {
-			return err
-		}
-		data, err := json.Marshal(runtime{PID: os.Getpid(), Updated: time.Now().UTC(), Mode: tunnel.Mode(), Forwards: forwards, Tunnel: status})
-		if err == nil {
-			err = o.state.write(runtimeFile, data)
-		}
-		if err != nil {
+		if err := o.note(tunnel, forwards); err != nil {
 			return err
 		}
 		select {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -117,21 +118,29 @@ func TestPoliciesOfTheConfiguration(t *testing.T) {
 		"policies: []\n":        "strict",
 		"policies: [" + o.path("office.yaml") + "]\n":                                        "strict office",
 		"policy: " + o.path("office.yaml") + "\npolicies: [" + o.path("office.yaml") + "]\n": "office",
-		"policy: office\n":                        "!policy: \"office\" is neither strict, dss-default nor the absolute path",
-		"policies: [strict, ./office.yaml]\n":     "!policies: \"./office.yaml\" is neither",
-		"policy: " + o.path("none.yaml") + "\n":   "!policy: ",
-		"policy: " + o.path("root.pem") + "\n":    "!root.pem: ",
-		"policies: [" + o.path("copy.yaml") + "]": "!copy.yaml: another policy is named \"strict\" too",
+		"policy: office\n":                                                       "!policy: \"office\" is neither strict, dss-default nor the absolute path",
+		"policies: [strict, ./office.yaml]\n":                                    "!policies: \"./office.yaml\" is neither",
+		"policy: " + o.path("none.yaml") + "\n":                                  "!policy: ",
+		"policy: " + o.path("root.pem") + "\n":                                   "!root.pem: ",
+		"policies: [" + o.path("copy.yaml") + "]":                                "!copy.yaml: name: strict is the policy that is shipped",
+		"policies: [" + o.path("office.yaml") + ", " + o.path("twin.yaml") + "]": "!twin.yaml: another policy is named \"office\" too",
 	} {
 		copied := strings.Replace(string(policy.ShippedSource(policy.Strict)), "\nVersion: ", "\nVersion: 9", 1)
 		if err := os.WriteFile(o.path("copy.yaml"), []byte(copied), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		office, err := os.ReadFile(o.path("office.yaml"))
+		if err == nil {
+			err = os.WriteFile(o.path("twin.yaml"), bytes.Replace(office, []byte("ersion: "), []byte("ersion: 9"), 1), 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(o.path("verifyd.yaml"), append(slices.Clone(file), text...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		cfg, got := Defaults(), ""
-		err := config.Load(o.path("verifyd.yaml"), &cfg)
+		err = config.Load(o.path("verifyd.yaml"), &cfg)
 		if err == nil {
 			var p *policies
 			if p, err = newPolicies(cfg.policies(), quiet); err == nil {

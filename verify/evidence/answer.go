@@ -137,7 +137,7 @@ func (a *answer) serves(began, now time.Time) bool {
 	if a.list == nil || !a.list.ThisUpdate.Before(began) {
 		return now.Before(a.until)
 	}
-	asked := !a.came.Before(began) || began.After(now)
+	asked := !a.came.Before(began.Add(time.Second)) || began.After(now) // certificates begin at whole seconds
 	return asked && now.Before(a.came.Add(failureAge))
 }
 
@@ -287,12 +287,18 @@ func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
 		a.used.Store(true)
 		return a
 	}
-	flight := g.flights.DoChan(string(key[:]), func() (any, error) { return g.renew(context.WithoutCancel(ctx), s, began), nil })
-	select {
-	case r := <-flight:
-		return r.Val.(*answer)
-	case <-ctx.Done():
-		return &answer{source: s, err: fmt.Errorf("the time for this document is over: %w", ctx.Err())}
+	for again := true; ; again = false {
+		flight := g.flights.DoChan(string(key[:]), func() (any, error) { return g.renew(context.WithoutCancel(ctx), s, began), nil })
+		select {
+		case r := <-flight:
+			a := r.Val.(*answer)
+			if again && r.Shared && a.err == nil && !a.serves(began, g.cfg.Now()) {
+				continue // it was asked for about an older certificate
+			}
+			return a
+		case <-ctx.Done():
+			return &answer{source: s, err: fmt.Errorf("the time for this document is over: %w", ctx.Err())}
+		}
 	}
 }
 

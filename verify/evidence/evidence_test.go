@@ -183,6 +183,29 @@ func TestEvidenceInTheDocument(t *testing.T) {
 	}
 }
 
+// TestAListThatOthersWaitFor: who waits with others for a list, which serves them, may need a newer one.
+func TestAListThatOthersWaitFor(t *testing.T) {
+	w := newWorld(t)
+	g, old := w.gatherer(nil), w.leaf("/crl")
+	w.wantFound(w.gather(g, old), 0, 1)
+	w.pass(time.Minute)
+	young := w.mint(w.ca, "officer-2", func(c *x509.Certificate) {
+		c.NotBefore, c.CRLDistributionPoints = w.clock(), []string{w.url + "/crl"}
+	})
+	key := source{kind: sourceCRL, url: w.url + "/crl"}.key()
+	kept, _ := g.answers.GetIfPresent(key)
+	flying, land := make(chan struct{}), make(chan struct{})
+	go g.flights.Do(string(key[:]), func() (any, error) {
+		close(flying)
+		<-land
+		return kept, nil
+	})
+	<-flying
+	time.AfterFunc(50*time.Millisecond, func() { close(land) }) // whoever comes later asks by itself, and all is well too
+	w.wantFound(w.gather(g, young), 0, 1)
+	w.wantAsked("/crl", 2)
+}
+
 // TestAListInTheDocumentFromBeforeACertificate settles nothing: whoever sealed the document had an old one.
 func TestAListInTheDocumentFromBeforeACertificate(t *testing.T) {
 	w := newWorld(t)
@@ -276,12 +299,14 @@ func TestAListFromBeforeACertificate(t *testing.T) {
 	stale := w.list(w.ca)
 	w.instead("/crl", func(out http.ResponseWriter, _ *http.Request) { w.write(out, stale) })
 	w.pass(10 * time.Minute)
+	last := young()
+	w.pass(time.Second)
 	for range 3 {
-		w.gather(g, young())
+		w.gather(g, last)
 	}
 	w.wantAsked("/crl", 4)
 	w.pass(failureAge)
-	w.gather(g, young())
+	w.gather(g, last)
 	w.wantAsked("/crl", 5)
 }
 
