@@ -147,16 +147,19 @@ func (d *dssDocument) detached(at string) (signature.Detached, error) {
 		return file, nil
 	}
 	h, known := dss.Hash(*d.DigestAlgorithm)
-	switch {
-	case !known:
+	if !known {
 		return file, refuse(http.StatusBadRequest, at+".digestAlgorithm",
 			"%.40q is no digest algorithm that is known", *d.DigestAlgorithm)
-	case len(d.Bytes) != h.Size():
-		return file, refuse(http.StatusBadRequest, at+".bytes", "a digest by %s has %d bytes, not %d", h, h.Size(),
-			len(d.Bytes))
 	}
-	file.Content, file.Digests = nil, map[string][]byte{h.Name(): d.Bytes}
-	return file, nil
+	var digests verify.Digests
+	if err := digests.AddValue(d.Name, h, d.Bytes); err != nil {
+		return file, refuse(http.StatusBadRequest, at+".bytes", "%v", err)
+	}
+	files, err := digests.Beside(nil)
+	if err != nil {
+		return file, err
+	}
+	return files[0], nil
 }
 
 // policy is the one that the request brings, or nil: DSS's XML, or ours.

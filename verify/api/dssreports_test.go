@@ -202,6 +202,10 @@ func TestReportsHonourTheRequest(t *testing.T) {
 			t.Errorf("%s: %d about %v, want 400 about %s", more, status, answer["field"], field)
 		}
 	}
+	weak := fmt.Sprintf(`,"originalDocuments":[{"bytes":%q,"digestAlgorithm":"SHA1"}]`, encoded(make([]byte, 20)))
+	if status, answer := w.validate(document, at, weak); status != http.StatusBadRequest {
+		t.Errorf("a digest that two files may share: %d %v", status, answer["detail"])
+	}
 	weaker := bytes.Replace(policy.ShippedSource(policy.Strict), []byte("UnsignedContent: FAIL"), []byte("UnsignedContent: IGNORE"), 1)
 	if status, answer := w.validate(document, at, fmt.Sprintf(`,"policy":{"bytes":%q}`, encoded(weaker))); status != http.StatusBadRequest {
 		t.Errorf("a weaker policy by the name of the shipped one: %d %v", status, answer["detail"])

@@ -81,11 +81,6 @@ func (p *Policy) Acceptable(c Context, name string, bits int, at time.Time) (ok 
 	return level != Fail, reason
 }
 
-// Acceptor is Acceptable in one context.
-func (p *Policy) Acceptor(c Context) func(name string, bits int, at time.Time) (ok bool, reason string) {
-	return func(name string, bits int, at time.Time) (bool, string) { return p.Acceptable(c, name, bits, at) }
-}
-
 // Remark is a constraint that is judged otherwise than its level says.
 type Remark struct {
 	Constraint string `json:"constraint"` // its path

@@ -429,7 +429,7 @@ func TestSuiteOfAContext(t *testing.T) {
 		{Timestamp, "RSA-PKCS1-SHA512", 3072, true}, {Timestamp, "ECDSA-SHA256", 256, false},
 		{Timestamp.Signer(), "ECDSA-SHA256", 256, true}, {Signature, "RSA-PKCS1-SHA512", 3072, false},
 	} {
-		if ok, why := p.Acceptor(c.context)(c.name, c.bits, at); ok != c.want {
+		if ok, why := p.Acceptable(c.context, c.name, c.bits, at); ok != c.want {
 			t.Errorf("%v: %s: %v (%s)", c.context, c.name, ok, why)
 		}
 	}
