@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -33,6 +34,11 @@ func (db *DB) Health(ctx context.Context) error {
 	if db.dialect == postgresDialect {
 		return db.PingContext(ctx)
 	}
+	return db.whole()
+}
+
+// whole says why SQLite's file is not what was opened: what Watch found, and what shows at once.
+func (db *DB) whole() error {
 	if err := db.sameFile(); err != nil {
 		return err
 	}
@@ -80,8 +86,9 @@ func (db *DB) Watch(ctx context.Context) error {
 	for {
 		was := seen.read
 		if begun := time.Now(); !begun.Before(next) {
-			seen.read = db.Check(ctx)
-			next = time.Now().Add(readTimes * time.Since(begun))
+			if read, err := db.check(ctx); read {
+				seen.read, next = err, time.Now().Add(readTimes*time.Since(begun))
+			}
 		}
 		if err := db.sameFile(); errors.Is(err, ErrDamaged) {
 			seen.read = err
@@ -107,27 +114,33 @@ func (db *DB) Watch(ctx context.Context) error {
 // Check reads all of SQLite's file, on a connection of its own, which has no pages in memory: ErrDamaged when it is not whole. It
 // takes about a second for each GB. A value that was changed within its row does not show. PostgreSQL looks after itself.
 func (db *DB) Check(ctx context.Context) error {
+	_, err := db.check(ctx)
+	return err
+}
+
+// check is Check; read is false where a lock or an absent file let nobody look, of which others tell.
+func (db *DB) check(ctx context.Context) (read bool, err error) {
 	if db.dialect == postgresDialect {
-		return nil
+		return true, nil
 	}
 	if err := db.sameFile(); errors.Is(err, ErrDamaged) {
-		return err // opened, an empty file becomes a database
+		return true, err // opened, an empty file becomes a database
 	}
 	fresh, err := connectSQLite(db.path, lockedAfter)
 	if err != nil {
-		return err
+		return true, err
 	}
 	defer fresh.Close()
 	var found string
 	switch err := fresh.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); {
 	case damage(err):
-		return damaged(err.Error())
+		return true, damaged(err.Error())
 	case err != nil:
-		return nil // a lock, or a file that is gone: others say so
+		return false, nil
 	case found != "ok":
-		return damaged(firstLine(found))
+		return true, damaged(firstLine(found))
 	}
-	return nil
+	return true, nil
 }
 
 func damaged(how string) error {
@@ -246,5 +259,7 @@ func Unavailable(err error) bool {
 	}
 	var refused *pgconn.ConnectError
 	var network net.Error
-	return errors.Is(err, ErrDamaged) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.As(err, &refused) || errors.As(err, &network)
+	var file *fs.PathError
+	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrReplaced) || errors.As(err, &file) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.As(err, &refused) || errors.As(err, &network)
 }

@@ -214,8 +214,8 @@ func (db *DB) InTx(ctx context.Context, do func(tx *sql.Tx) error) error {
 }
 
 func (db *DB) once(ctx context.Context, do func(tx *sql.Tx) error) error {
-	if seen := db.seen.Load(); seen != nil && seen.read != nil {
-		return seen.read // what is written into a damaged file damages more
+	if err := db.whole(); err != nil {
+		return err // what is written into a damaged file damages more, into one that was moved away is lost
 	}
 	tx, err := db.BeginTx(ctx, db.txOptions())
 	if err != nil {

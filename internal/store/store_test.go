@@ -173,10 +173,16 @@ func TestHealthOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	if err := db.Migrate(t.Context(), "things", steps); err != nil {
+		t.Fatal(err)
+	}
 	check := func(step string, want error) {
 		t.Helper()
 		if err := db.Health(t.Context()); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", step, err, want)
+		}
+		if err := db.InTx(t.Context(), increment); !errors.Is(err, want) || err != nil && !store.Unavailable(err) {
+			t.Errorf("%s: a change: %v, want %v", step, err, want)
 		}
 	}
 	move := func(from, to string) {
@@ -194,6 +200,26 @@ func TestHealthOfTheFile(t *testing.T) {
 	check("another in its place", store.ErrReplaced)
 	move(path+".away", path)
 	check("back", nil)
+	watched(t, db)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	check("emptied", store.ErrDamaged) // at once, not when somebody looks next
+}
+
+// watched has Watch look at the database.
+func watched(t *testing.T, db *store.DB) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- db.Watch(ctx) }()
+	for !db.Watched() {
+		<-time.After(time.Millisecond)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestMigrated(t *testing.T) {
