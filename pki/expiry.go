@@ -71,6 +71,9 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 		NotAfter: c.NotAfter, Cut: c.Cut, Failure: ca.failing.of(c.Serial)}
 	switch c.Profile {
 	case profile.Root, profile.Issuing:
+		if c.Profile == profile.Issuing && ca.active().certificate.NotAfter.Sub(c.NotAfter) > MinimumLife {
+			return endsByItself(e), true // its successor issues
+		}
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
 		e.Remedy = "hold a ceremony for a new " + string(c.Profile) + " authority; certificates that are issued until then end with this one"
 		return e, true
@@ -94,6 +97,12 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 	return e, true
 }
 
+// endsByItself is of what has a successor already, or needs none.
+func endsByItself(e Expiry) Expiry {
+	e.Renewal, e.Due, e.Remedy = ByAuthority, e.NotAfter, ""
+	return e
+}
+
 // outlivesIssuer reports whether a certificate that was cut to its issuer's end would be renewed by an authority that lives longer.
 func (ca *CA) outlivesIssuer(c Certificate) bool {
 	return c.Cut == CutByIssuer && ca.active().certificate.NotAfter.Sub(c.NotAfter) > MinimumLife
@@ -114,7 +123,7 @@ func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
 			e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
 			e.Remedy = "hold a ceremony for a new issuing authority"
 		case by.certificate.NotAfter.Sub(e.NotAfter) <= MinimumLife:
-			e.Remedy = "" // an earlier authority's responder ends with it
+			e = endsByItself(e) // with the earlier authority that it answers for
 		}
 		return e, true
 	}

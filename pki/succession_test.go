@@ -67,6 +67,7 @@ func TestSuccession(t *testing.T) {
 		open()
 		a.tick(t)
 		a.allServe(t, old)
+		a.nobodyIsAsked(t)
 		if status := a.statusBy(t, gone, second.Issuing.Certificate); status != codes.Revoked {
 			t.Errorf("on %s: status %d", a.clock(), status)
 		}
@@ -105,4 +106,19 @@ func (a *appliance) statusBy(t testing.TB, leaf, issuer *x509.Certificate) int {
 		t.Fatal(err)
 	}
 	return answer.Status
+}
+
+// nobodyIsAsked wants all that ends to be seen to: what renews itself is not late, and no ceremony is asked for that was held.
+func (a *appliance) nobodyIsAsked(t *testing.T) {
+	t.Helper()
+	found, err := a.ca.Expiring(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range found {
+		late := e.Renewal == pki.ByAuthority && a.clock().After(e.Due.Add(3*day))
+		if ceremony := strings.Contains(e.Remedy, "issuing authority") && !a.clock().Before(e.Due); late || ceremony {
+			t.Errorf("on %s: %+v", a.clock(), e)
+		}
+	}
 }
