@@ -19,9 +19,9 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/fetch"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
-	"trustcore/verify/internal/fetch"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
