@@ -44,6 +44,11 @@ type Status struct {
 	Failing time.Time `json:"failing,omitzero"`
 }
 
+// RanOut tells whether the list's next update has passed.
+func (s *Status) RanOut(now time.Time) bool {
+	return !s.NextUpdate.IsZero() && s.NextUpdate.Before(now)
+}
+
 // maxFiles bounds a folder of lists; the Union has 31 and some pivots.
 const maxFiles = 1000
 
@@ -89,6 +94,7 @@ func Load(ctx context.Context, src Sources) (*Snapshot, error) {
 type builder struct {
 	statuses []*Status
 	lists    []*List
+	files    []string // Status.File of each list
 	fixed    [][]byte // DER of anchors at all times
 }
 
@@ -100,7 +106,7 @@ func (b *builder) add(l *List, status *Status, role string) {
 	}
 	if role != "lotl" && role != "pivot" {
 		status.Services = len(l.Services)
-		b.lists = append(b.lists, l)
+		b.lists, b.files = append(b.lists, l), append(b.files, status.File)
 	}
 }
 
