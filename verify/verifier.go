@@ -157,6 +157,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	report, err := conclude(b, doc, ev, policy, v.time(r))
 	if err == nil {
 		report.SHA256 = hex.EncodeToString(doc.SHA256)
+		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
 	}
 	return report, err
 }
