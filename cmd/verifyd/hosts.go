@@ -18,7 +18,7 @@ func hostFindings(g *evidence.Gatherer) (list []httpserver.Finding) {
 			break
 		}
 		list = append(list, httpserver.Finding{State: httpserver.Amber,
-			What: fmt.Sprintf("%s gives no evidence (%s): %d failures in a row, the last: %s", h.Name, h.Use, h.Failures, h.Error),
+			What: fmt.Sprintf("%s gives no %s: %d failures in a row, the last: %s", h.Name, h.Use, h.Failures, h.Error),
 			Remedy: fmt.Sprintf("it is asked again from %s; if it fails everywhere, look at the proxy and the network",
 				h.Until.UTC().Format(time.RFC3339))})
 	}

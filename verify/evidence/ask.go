@@ -47,7 +47,7 @@ type asker interface {
 // room is what is asked for one kind of thing, and how.
 type room struct {
 	asker asker
-	hosts *hosts // issuers have their own: addresses in strangers' certificates must not close a responder
+	hosts *hosts // of this kind: a host whose responder fails may have lists, and a stranger names issuers of his choice
 	limit time.Duration
 	slots chan struct{} // nil for no bound but the overall one
 }
@@ -56,21 +56,22 @@ func (g *Gatherer) openRooms() {
 	client := func(limit time.Duration, octets int64) asker {
 		return fetch.New(fetch.Config{Allow: g.cfg.Allow, Timeout: limit, MaxBytes: octets})
 	}
-	responders, issuers := newHosts(g.cfg.Now), newHosts(g.cfg.Now)
 	g.overall = make(chan struct{}, overall)
 	g.rooms = map[kind]*room{
-		sourceOCSP:    {asker: client(ocspTime, maxAnswer), hosts: responders, limit: ocspTime},
-		sourceCRL:     {asker: client(listTime, 0), hosts: responders, limit: listTime, slots: make(chan struct{}, listsAtOnce)},
-		sourceIssuers: {asker: client(issuersTime, maxAnswer), hosts: issuers, limit: issuersTime},
+		sourceOCSP:    {asker: client(ocspTime, maxAnswer), hosts: newHosts(g.cfg.Now), limit: ocspTime},
+		sourceCRL:     {asker: client(listTime, 0), hosts: newHosts(g.cfg.Now), limit: listTime, slots: make(chan struct{}, listsAtOnce)},
+		sourceIssuers: {asker: client(issuersTime, maxAnswer), hosts: newHosts(g.cfg.Now), limit: issuersTime},
 	}
 }
 
-// Hosts are those that failed and are left alone, or are probed again, in the order of their names.
-func (g *Gatherer) Hosts() []Host {
-	if g.rooms == nil {
-		return nil
+// Hosts are those that failed and are left alone, or are probed again, by what they are asked for and by name.
+func (g *Gatherer) Hosts() (list []Host) {
+	for _, k := range []kind{sourceOCSP, sourceCRL, sourceIssuers} {
+		if r := g.rooms[k]; r != nil {
+			list = append(list, r.hosts.open(string(k))...)
+		}
 	}
-	return append(g.rooms[sourceOCSP].hosts.open("revocation"), g.rooms[sourceIssuers].hosts.open("issuers")...)
+	return list
 }
 
 // cached returns the answer that serves without asking, nil for none.
@@ -280,13 +281,13 @@ func (a *answer) wanted(now time.Time) bool {
 	if a.err != nil || !a.proven.Load() || now.Unix() < a.due.Load() {
 		return false
 	}
-	if a.list == nil {
-		return a.used.Load() >= oftenUsed
+	used, lately := a.used.Load(), now.Sub(time.Unix(a.last.Load(), 0)) < inUse
+	switch {
+	case a.list == nil:
+		return used >= oftenUsed
+	case used > 0 || !lately:
+		return lately
 	}
-	if a.used.Load() > 0 {
-		return true
-	}
-	lately := now.Sub(time.Unix(a.last.Load(), 0)) < inUse
 	next := a.list.NextUpdate
-	return lately && now.Before(next) && now.After(next.Add(-min(listAge, next.Sub(a.list.ThisUpdate)/4)))
+	return now.Before(next) && now.After(next.Add(-min(listAge, next.Sub(a.list.ThisUpdate)/4)))
 }

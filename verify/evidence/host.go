@@ -170,7 +170,7 @@ func (h *hosts) exit(at *host, outcome error, probe bool) {
 // Host is what is known of a host that fails.
 type Host struct {
 	Name     string // with its port
-	Use      string // "revocation" or "issuers"
+	Use      string // "OCSP", "CRL" or "issuers"
 	State    string // "open": it is left alone; "half-open": the next request probes it, or does so already
 	Failures int    // in a row
 	Error    string // the last failure
