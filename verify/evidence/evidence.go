@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/fetch"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"trustcore/verify/internal/fetch"
+	"trustcore/internal/fetch"
 )
 
 // nameServer answers each question for an address with the next of its answers, the last one for ever.

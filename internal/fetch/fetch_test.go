@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"trustcore/verify/internal/fetch"
+	"trustcore/internal/fetch"
 )
 
 // serve starts a server on loopback and returns its URL and a client that may reach it alone.
