@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"trustcore/verify/internal/fetch"
+	"trustcore/internal/fetch"
 )
 
 // What all hosts together are asked at once, and how long and how much one may answer. Who waits for a document's verdict
@@ -54,7 +54,7 @@ type room struct {
 
 func (g *Gatherer) openRooms() {
 	client := func(limit time.Duration, octets int64) asker {
-		return fetch.New(fetch.Config{Allow: g.cfg.Allow, Timeout: limit, MaxBytes: octets})
+		return fetch.New(fetch.Config{Allow: g.cfg.Allow, Proxy: g.cfg.Proxy, Timeout: limit, MaxBytes: octets})
 	}
 	g.overall = make(chan struct{}, overall)
 	g.rooms = map[kind]*room{

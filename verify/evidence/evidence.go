@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/internal/budget"
-	"trustcore/internal/fetch"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
@@ -29,6 +29,7 @@ import (
 type Config struct {
 	Offline bool             // nothing is fetched: only the cache and the keep answer
 	Allow   []netip.AddrPort // private addresses that may be asked all the same: the own authority's
+	Proxy   *url.URL         // http or https, through which all else is asked; nil asks straight
 	Cache   *cache.Cache     // of parsed certificates and signature verdicts; may be nil
 	Keep    *Keep            // of all evidence that was used; nil keeps nothing
 	Now     func() time.Time
