@@ -8,12 +8,22 @@ import (
 
 // DecodeBase64 reads base64 as XML documents carry it: with white space, without it mattering where.
 func DecodeBase64(s []byte) ([]byte, error) {
-	clean := withoutSpace(make([]byte, 0, len(s)), s)
-	n, err := base64.StdEncoding.Decode(clean, clean) // decoding in place is safe: the output is behind the input
+	return appendBase64(nil, s)
+}
+
+// appendBase64 writes what s stands for into the room of into, or into new room.
+func appendBase64(into, s []byte) ([]byte, error) {
+	if bytes.IndexByte(s, ' ') >= 0 || bytes.IndexByte(s, '\t') >= 0 { // the decoder passes over ends of lines by itself
+		s = withoutSpace(make([]byte, 0, len(s)), s)
+	}
+	if n := base64.StdEncoding.DecodedLen(len(s)); into == nil || cap(into) < n {
+		into = make([]byte, n)
+	}
+	n, err := base64.StdEncoding.Decode(into[:cap(into)], s)
 	if err != nil {
 		return nil, fmt.Errorf("base64: %w", err)
 	}
-	return clean[:n], nil
+	return into[:n], nil
 }
 
 // withoutSpace appends what is no white space: whole lines where there is none within.

@@ -13,6 +13,21 @@ func (p *parser) text() error {
 		}
 		return nil
 	}
+	if p.clean {
+		if n := bytes.IndexByte(p.src[p.pos:], '<'); n > 0 {
+			body := p.src[p.pos : p.pos+n]
+			if bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '\r') < 0 && bytes.IndexByte(body, '>') < 0 {
+				_, err := p.add(TextNode, p.pos, n, 0)
+				p.pos += n
+				return err
+			}
+		}
+	}
+	return p.carefulText()
+}
+
+// carefulText reads text octet by octet.
+func (p *parser) carefulText() error {
 	start, flags := p.pos, uint8(0)
 	src, i := p.src, p.pos
 	for i < len(src) {
@@ -32,6 +47,7 @@ func (p *parser) text() error {
 				return p.fail("']]>' in text")
 			}
 			flags |= flagEscape
+			p.inexact()
 			i++
 		case c == ']':
 			i++
@@ -68,13 +84,18 @@ func (p *parser) slowText(start int) error {
 		case class[c]&classText != 0 || c == ']':
 			side = append(side, c)
 		case c == '&':
+			begun := p.pos
 			r, err := p.reference()
 			if err != nil {
 				return err
 			}
+			if string(p.src[begun:p.pos]) != textReference(r) {
+				p.inexact()
+			}
 			side = utf8.AppendRune(side, r)
 			continue
 		case c == '\r':
+			p.inexact()
 			if p.pos+1 >= len(p.src) || p.src[p.pos+1] != '\n' {
 				side = append(side, '\n')
 			}
@@ -82,6 +103,7 @@ func (p *parser) slowText(start int) error {
 			if p.pos-start >= 2 && p.src[p.pos-1] == ']' && p.src[p.pos-2] == ']' {
 				return p.fail("']]>' in text")
 			}
+			p.inexact()
 			side = append(side, c)
 		default:
 			return p.fail("control character %#x", c)
@@ -95,6 +117,7 @@ func (p *parser) slowText(start int) error {
 
 // raw adds a node of content that holds no references, from start to end, with line ends normalised.
 func (p *parser) raw(kind Kind, start, end int, flags uint8) (int32, error) {
+	p.inexact()
 	body := p.src[start:end]
 	for i, c := range body {
 		if c < 0x20 && class[c]&classSpace == 0 {
@@ -139,6 +162,7 @@ func (p *parser) cdata() error {
 	if len(p.open) == 0 {
 		return p.fail("CDATA outside the document element")
 	}
+	p.inexact()
 	start := p.pos + len("<![CDATA[")
 	n := bytes.Index(p.src[start:], []byte("]]>"))
 	if n < 0 {

@@ -116,7 +116,7 @@ func decode(data []byte) (text []byte, copied bool, err error) {
 }
 
 func decodeUTF8(data []byte, declared string) ([]byte, error) {
-	if !utf8.Valid(data) {
+	if !validUTF8(data) {
 		return nil, fmt.Errorf("the document is not valid UTF-8")
 	}
 	if strings.HasSuffix(declared, "ASCII") {

@@ -45,14 +45,16 @@ type node struct {
 	ns     int32 // first namespace declaration
 	nattr  uint16
 	nns    uint16
-	depth  uint16
+	tag    uint16 // element with flagInclusive or flagExclusive: length of the start tag
 	kind   Kind
 	flags  uint8
 }
 
 const (
-	flagSide   = 1 << iota // the content lies in Document.side, not in the source
-	flagEscape             // the content has bytes that canonical XML writes as references
+	flagSide      = 1 << iota // the content lies in Document.side, not in the source
+	flagEscape                // the content has bytes that canonical XML writes as references
+	flagInclusive             // element: what its tags enclose is canonical as it stands (exact.go)
+	flagExclusive             // the same of Exclusive XML Canonicalization
 )
 
 type attribute struct {

@@ -290,3 +290,15 @@ func TestRelationships(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
+
+// TestDecodeBase64: white space does not matter, wherever it stands; nothing stands for nothing, which is no error.
+func TestDecodeBase64(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " \n": "", "QUJD": "ABC", "QU\r\nJ\tD\n": "ABC", "Q Q = =": "A", "QQ\n=\n=": "A", "QQ=\n": "!", "QQ==QQ==": "!", "Q": "!", "QQ==\nQ": "!", "QUJD\x00": "!", "QUJD-": "!", "=": "!",
+	} {
+		got, err := DecodeBase64([]byte(text))
+		if (err == nil) != (want != "!") || err == nil && (got == nil || string(got) != want) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
