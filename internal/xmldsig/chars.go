@@ -79,6 +79,8 @@ const (
 	utf8ED
 	utf8F0 // three, of which the first is not overlong, or not beyond U+10FFFF
 	utf8F4
+
+	utf8State = 63 // what of a number is the state
 )
 
 var utf8Steps = func() (table [256]uint64) {
@@ -111,21 +113,21 @@ func validUTF8(b []byte) bool {
 	state := uint64(utf8Good)
 	for ; len(b) >= 8; b = b[8:] {
 		word := binary.LittleEndian.Uint64(b)
-		if word&highs == 0 && state == utf8Good {
+		if word&highs == 0 && state&utf8State == utf8Good {
 			continue
 		}
 		for range 8 {
-			state = utf8Steps[byte(word)] >> (state & 63) & 63
+			state = utf8Steps[byte(word)] >> (state & utf8State)
 			word >>= 8
 		}
-		if state == utf8Bad {
+		if state&utf8State == utf8Bad {
 			return false
 		}
 	}
 	for _, c := range b {
-		state = utf8Steps[c] >> (state & 63) & 63
+		state = utf8Steps[c] >> (state & utf8State)
 	}
-	return state == utf8Good
+	return state&utf8State == utf8Good
 }
 
 // holdsSpecial tells whether there is an octet that an attribute value between quotation marks does not hold as it is
