@@ -1,9 +1,7 @@
 package xmldsig
 
 import (
-	"bytes"
-	"encoding/base64"
-	"fmt"
+	"errors"
 	"sync"
 )
 
@@ -12,37 +10,86 @@ func DecodeBase64(s []byte) ([]byte, error) {
 	return appendBase64(nil, s)
 }
 
+// sextets are the values of four octets of base64 by their place, to be joined. An octet that has none is beyond them.
+var sextets = func() (table [4][256]uint32) {
+	for place := range table {
+		for c := range 256 {
+			table[place][c] = noSextet
+		}
+		for value, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
+			table[place][c] = uint32(value) << (18 - 6*place)
+		}
+	}
+	return table
+}()
+
+const noSextet = 1 << 24
+
+var errBase64 = errors.New("base64: malformed")
+
 // appendBase64 writes what s stands for into the room of into where that suffices, else into new room.
 func appendBase64(into, s []byte) ([]byte, error) {
-	if bytes.IndexByte(s, ' ') >= 0 || bytes.IndexByte(s, '\t') >= 0 { // the decoder passes over ends of lines by itself
-		s = withoutSpace(make([]byte, 0, len(s)), s)
+	out := into[:0]
+	if most := (len(s)/4 + 1) * 3; out == nil || cap(out) < most {
+		out = make([]byte, 0, most)
 	}
-	if n := base64.StdEncoding.DecodedLen(len(s)); into == nil || cap(into) < n {
-		into = make([]byte, n)
+	for {
+		out, s = wholeGroups(out, s)
+		var group [4]byte
+		n, rest := nextGroup(&group, s)
+		switch x := sextets[0][group[0]] | sextets[1][group[1]] | sextets[2][group[2]] | sextets[3][group[3]]; {
+		case n == 0 && len(rest) == 0:
+			return out, nil
+		case n == 4 && x < noSextet:
+			out = append(out, byte(x>>16), byte(x>>8), byte(x))
+			s = rest
+		default:
+			return lastGroup(out, group, rest)
+		}
 	}
-	n, err := base64.StdEncoding.Decode(into[:cap(into)], s)
-	if err != nil {
-		return nil, fmt.Errorf("base64: %w", err)
-	}
-	return into[:n], nil
 }
 
-// withoutSpace appends what is no white space: whole lines where there is none within.
-func withoutSpace(clean, s []byte) []byte {
-	for len(s) > 0 {
-		line, rest, _ := bytes.Cut(s, []byte("\n"))
-		s = rest
-		if bytes.IndexByte(line, ' ') < 0 && bytes.IndexByte(line, '\t') < 0 && bytes.IndexByte(line, '\r') < 0 {
-			clean = append(clean, line...)
+// wholeGroups reads groups of four octets of the alphabet as long as there are any.
+func wholeGroups(out, s []byte) (done, rest []byte) {
+	n := len(out)
+	out = out[:cap(out)]
+	for len(s) >= 4 && len(out)-n >= 3 {
+		x := sextets[0][s[0]] | sextets[1][s[1]] | sextets[2][s[2]] | sextets[3][s[3]]
+		if x >= noSextet {
+			break
+		}
+		to := out[n : n+3]
+		to[0], to[1], to[2] = byte(x>>16), byte(x>>8), byte(x)
+		n, s = n+3, s[4:]
+	}
+	return out[:n], s
+}
+
+// nextGroup takes four octets that are no white space.
+func nextGroup(group *[4]byte, s []byte) (n int, rest []byte) {
+	for i, c := range s {
+		if class[c]&classSpace != 0 {
 			continue
 		}
-		for _, c := range line {
-			if class[c]&classSpace == 0 {
-				clean = append(clean, c)
-			}
+		group[n] = c
+		if n++; n == len(group) {
+			return n, s[i+1:]
 		}
 	}
-	return clean
+	return n, nil
+}
+
+// lastGroup reads a group with padding (RFC 4648, 4), after which nothing but white space may come.
+func lastGroup(out []byte, group [4]byte, rest []byte) ([]byte, error) {
+	octets := 2
+	if group[2] == '=' {
+		octets, group[2] = 1, 'A'
+	}
+	x := sextets[0][group[0]] | sextets[1][group[1]] | sextets[2][group[2]]
+	if group[3] != '=' || x >= noSextet || !blank(rest) {
+		return nil, errBase64
+	}
+	return append(out, byte(x>>16), byte(x>>8))[:len(out)+octets], nil
 }
 
 // decoded are the values of long base64 texts that were asked for, by node.

@@ -2,6 +2,7 @@ package xmldsig
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -48,25 +49,6 @@ func below(word, n uint64) uint64 { return (word - ones*n) &^ word & highs }
 // equal marks octets that are c, and perhaps octets behind such a one.
 func equal(word uint64, c byte) uint64 { return below(word^ones*uint64(c), 1) }
 
-// holdsControl tells whether there is a control character that is no white space.
-func holdsControl(b []byte) bool {
-	for ; len(b) >= 8; b = b[8:] {
-		if below(binary.LittleEndian.Uint64(b), 0x20) != 0 && anyControl(b[:8]) {
-			return true
-		}
-	}
-	return anyControl(b)
-}
-
-func anyControl(b []byte) bool {
-	for _, c := range b {
-		if c < 0x20 && class[c]&classSpace == 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // The automaton of UTF-8 (Unicode 15, table 3-7). A state is the number of its bits in the entries of the table: the
 // entry of an octet holds for each state the one that follows (Vognsen: Shift-based DFA).
 const (
@@ -108,26 +90,47 @@ var utf8Steps = func() (table [256]uint64) {
 	return table
 }()
 
-// validUTF8 is utf8.Valid, and faster where characters of several octets are frequent.
-func validUTF8(b []byte) bool {
+// look is what a document is made of.
+type look struct {
+	valid   bool // in UTF-8
+	control bool // with control characters other than white space
+	returns bool // with carriage returns
+}
+
+// inspect looks at every octet of a document, at eight together where these are characters of ASCII.
+func inspect(b []byte) (found look) {
 	state := uint64(utf8Good)
 	for ; len(b) >= 8; b = b[8:] {
 		word := binary.LittleEndian.Uint64(b)
 		if word&highs == 0 && state&utf8State == utf8Good {
+			// Octets below 0x80: the sum leaves the high bit of those below 0x20 alone.
+			for marks := ^(word + ones*(0x80-0x20)) & highs; marks != 0; marks &= marks - 1 {
+				found.see(byte(word >> (bits.TrailingZeros64(marks) - 7)))
+			}
 			continue
 		}
 		for range 8 {
 			state = utf8Steps[byte(word)] >> (state & utf8State)
+			found.see(byte(word))
 			word >>= 8
 		}
 		if state&utf8State == utf8Bad {
-			return false
+			return look{}
 		}
 	}
 	for _, c := range b {
 		state = utf8Steps[c] >> (state & utf8State)
+		found.see(c)
 	}
-	return state&utf8State == utf8Good
+	found.valid = state&utf8State == utf8Good
+	return found
+}
+
+func (l *look) see(c byte) {
+	if c < 0x20 {
+		l.returns = l.returns || c == '\r'
+		l.control = l.control || class[c]&classSpace == 0
+	}
 }
 
 // holdsSpecial tells whether there is an octet that an attribute value between quotation marks does not hold as it is

@@ -13,10 +13,10 @@ func (p *parser) text() error {
 		}
 		return nil
 	}
-	if p.clean {
+	if !p.seen.control {
 		if n := bytes.IndexByte(p.src[p.pos:], '<'); n > 0 {
 			body := p.src[p.pos : p.pos+n]
-			if bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '\r') < 0 && bytes.IndexByte(body, '>') < 0 {
+			if bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '>') < 0 && !(p.seen.returns && bytes.IndexByte(body, '\r') >= 0) {
 				_, err := p.add(TextNode, p.pos, n, 0)
 				p.pos += n
 				return err

@@ -3,6 +3,7 @@ package xmldsig
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -55,7 +56,11 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 	if len(src) > math.MaxInt32-1 {
 		return nil, fmt.Errorf("XML document of %d bytes in UTF-8: %w", len(src), ErrTooLarge)
 	}
-	p := newParser(src, limits)
+	seen := inspect(src)
+	if !seen.valid {
+		return nil, errors.New("the document is not valid UTF-8")
+	}
+	p := newParser(src, limits, seen)
 	if copied {
 		p.unheld = len(src)
 	}
@@ -82,7 +87,7 @@ type parser struct {
 	nameOf []int32 // by atom: index of names, or -1
 	open   []frame // elements that are not closed yet
 	exact  bool    // the start tag that is being read is canonical but for its namespaces
-	clean  bool    // the document has no control characters but white space
+	seen   look    // of the whole document
 	rooted bool    // the document element has begun
 	meter  meter
 	unheld int // bytes of the arena that are not told to the budget yet
@@ -92,9 +97,9 @@ type parser struct {
 	scope int      // declarations in scope
 }
 
-func newParser(src []byte, limits Limits) *parser {
+func newParser(src []byte, limits Limits, seen look) *parser {
 	nodes := min(estimateNodes(src)+1, limits.Nodes+1)
-	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32), clean: !holdsControl(src), meter: meter{budget: limits.Budget}}
+	p := &parser{src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32), meter: meter{budget: limits.Budget}}
 	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48)}
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
 	attributes := min(bytes.Count(src, []byte{'='}), maxAllAttributes)
@@ -103,7 +108,7 @@ func newParser(src []byte, limits Limits) *parser {
 	}
 	p.doc.attrs = make([]attribute, 0, attributes)
 	if len(src) > largeDocument {
-		if bytes.IndexByte(src, '\r') >= 0 { // every text is copied
+		if seen.returns { // every text is copied
 			p.doc.side = make([]byte, 0, len(src))
 		}
 	}
