@@ -95,20 +95,21 @@ type look struct {
 	valid   bool // in UTF-8
 	control bool // with control characters other than white space
 	returns bool // with carriage returns
+
+	noncharacters bool // perhaps with U+FFFE or U+FFFF
 }
 
 // inspect looks at every octet of a document, at eight together where these are characters of ASCII.
 func inspect(b []byte) (found look) {
 	state := uint64(utf8Good)
-	for ; len(b) >= 8; b = b[8:] {
-		word := binary.LittleEndian.Uint64(b)
-		if word&highs == 0 && state&utf8State == utf8Good {
-			// Octets below 0x80: the sum leaves the high bit of those below 0x20 alone.
-			for marks := ^(word + ones*(0x80-0x20)) & highs; marks != 0; marks &= marks - 1 {
-				found.see(byte(word >> (bits.TrailingZeros64(marks) - 7)))
-			}
-			continue
+	for len(b) >= 8 {
+		if state&utf8State == utf8Good {
+			b = found.ascii(b)
 		}
+		if len(b) < 8 {
+			break
+		}
+		word := binary.LittleEndian.Uint64(b)
 		for range 8 {
 			state = utf8Steps[byte(word)] >> (state & utf8State)
 			found.see(byte(word))
@@ -117,6 +118,7 @@ func inspect(b []byte) (found look) {
 		if state&utf8State == utf8Bad {
 			return look{}
 		}
+		b = b[8:]
 	}
 	for _, c := range b {
 		state = utf8Steps[c] >> (state & utf8State)
@@ -126,12 +128,44 @@ func inspect(b []byte) (found look) {
 	return found
 }
 
-func (l *look) see(c byte) {
-	if c < 0x20 {
-		l.returns = l.returns || c == '\r'
-		l.control = l.control || class[c]&classSpace == 0
+// ascii looks at words of nothing but ASCII, and returns what comes after them.
+func (l *look) ascii(b []byte) []byte {
+	for len(b) >= 16 {
+		one, two := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		if (one|two)&highs != 0 {
+			break
+		}
+		// The sum leaves the high bit of those octets alone that are below 0x20.
+		const above = ones * (0x80 - 0x20)
+		if (one+above)&(two+above)&highs != highs {
+			l.controls(one, ^(one+above)&highs)
+			l.controls(two, ^(two+above)&highs)
+		}
+		b = b[16:]
+	}
+	return b
+}
+
+// controls looks at the octets of a word that are marked by their high bit.
+func (l *look) controls(word, marks uint64) {
+	for ; marks != 0; marks &= marks - 1 {
+		l.see(byte(word >> (bits.TrailingZeros64(marks) - 7)))
 	}
 }
+
+func (l *look) see(c byte) {
+	switch {
+	case c >= 0x20:
+		l.noncharacters = l.noncharacters || c == firstOfNoncharacters
+	case c == '\r':
+		l.returns = true
+	case class[c]&classSpace == 0:
+		l.control = true
+	}
+}
+
+// firstOfNoncharacters is the first octet of U+FFFE and U+FFFF, and of other characters.
+const firstOfNoncharacters = 0xEF
 
 // holdsSpecial tells whether there is an octet that an attribute value between quotation marks does not hold as it is
 // in canonical XML.

@@ -32,7 +32,7 @@ type internTable struct {
 const (
 	fewSlots    = 256
 	textRoom    = 2 << 10 // octets of strings that are allocated together
-	recentNames = 64
+	recentNames = 256
 )
 
 // tables are intern tables of documents that were read: the strings went with the document.
@@ -41,7 +41,7 @@ var tables = sync.Pool{New: func() any { return &internTable{seed: maphash.MakeS
 // newInternTable returns a table with the common atoms. Its strings are the caller's, the rest goes back by release.
 func newInternTable() *internTable {
 	t := tables.Get().(*internTable)
-	t.strings = make([]string, 0, 2*recentNames)
+	t.strings = make([]string, 0, fewSlots/2)
 	for _, s := range commonAtoms {
 		h := maphash.String(t.seed, s)
 		_, slot, _ := t.find([]byte(s), h)
@@ -119,7 +119,8 @@ func (p *parser) name(q []byte) (int32, bool) {
 		return 0, false
 	}
 	// Most names are those of a tag not far away. Whoever makes others collide here takes the longer way.
-	recent := &p.atoms.recent[(int(q[len(q)-1])+int(q[len(q)/2])+3*len(q))%recentNames]
+	mixed := uint32(q[0]) | uint32(q[len(q)/2])<<8 | uint32(q[len(q)-1])<<16 | uint32(len(q))<<24
+	recent := &p.atoms.recent[mixed*0x9E3779B1>>24%recentNames]
 	if n := *recent - 1; n >= 0 && p.nameString(n) == string(q) {
 		return n, true
 	}

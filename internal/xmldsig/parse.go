@@ -154,9 +154,11 @@ func (p *parser) fail(format string, args ...any) error {
 }
 
 func (p *parser) document() error {
-	if i := forbiddenChar(p.src); i >= 0 {
-		p.pos = i
-		return p.fail("U+FFFE and U+FFFF are not characters of XML")
+	if p.seen.noncharacters {
+		if i := forbiddenChar(p.src); i >= 0 {
+			p.pos = i
+			return p.fail("U+FFFE and U+FFFF are not characters of XML")
+		}
 	}
 	if bytes.HasPrefix(p.src, []byte("<?xml")) && len(p.src) > 5 && class[p.src[5]]&classSpace != 0 {
 		if err := p.declaration(); err != nil {
@@ -185,14 +187,9 @@ func (p *parser) document() error {
 }
 
 func forbiddenChar(src []byte) int {
-	const first = 0xEF // octet of both
-	at := bytes.IndexByte(src, first)
-	if at < 0 {
-		return -1
-	}
 	for _, c := range [...]string{"\xEF\xBF\xBE", "\xEF\xBF\xBF"} {
-		if i := bytes.Index(src[at:], []byte(c)); i >= 0 {
-			return at + i
+		if i := bytes.Index(src, []byte(c)); i >= 0 {
+			return i
 		}
 	}
 	return -1

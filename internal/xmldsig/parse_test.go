@@ -261,7 +261,9 @@ func TestInspect(t *testing.T) {
 		for at := range 20 {
 			text := []byte("0123456789abcdéfghijklm")
 			text[at] = byte(c)
-			want := look{utf8.Valid(text), c < 0x20 && !strings.Contains("\t\r\n", string(rune(c))), c == '\r'}
+			want := look{
+				valid: utf8.Valid(text), control: c < 0x20 && !strings.Contains("\t\r\n", string(rune(c))), returns: c == '\r',
+			}
 			if !want.valid {
 				want = look{}
 			}
