@@ -44,6 +44,14 @@ func (s *Server) dssOriginals(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, unjudged(ctx, "signedDocument", err)
 	}
+	return remotes(documents)
+}
+
+// maxOriginals bounds the bytes of one answer's documents: in base64 they are what the answers may take together.
+const maxOriginals = maxAnswers / 3 * 2
+
+// remotes are the documents of an answer.
+func remotes(documents []original.Document) ([]remoteDocument, error) {
 	answer, octets := []remoteDocument{}, 0
 	for _, d := range documents {
 		if octets += len(d.Content); octets > maxOriginals {
@@ -54,9 +62,6 @@ func (s *Server) dssOriginals(ctx context.Context, c *call) (any, error) {
 	}
 	return answer, nil
 }
-
-// maxOriginals bounds the bytes of one answer's documents: in base64 they are what the answers may take together.
-const maxOriginals = maxAnswers / 3 * 2
 
 // signature is the one that is asked for, by its id or its name in the document; nil where there is none at all.
 func (in *dssRequest) signature(t *trace.Trace) (*trace.Signature, error) {

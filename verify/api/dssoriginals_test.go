@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/verify/internal/mint"
+	"trustcore/verify/original"
 )
 
 const dssOriginalsPath = "/services/rest/validation/getOriginalDocuments"
@@ -62,6 +63,20 @@ func TestOriginals(t *testing.T) {
 	}
 	if status, _, problem := w.originals(letter, `,"signatureId":"another"`); status != http.StatusBadRequest || problem["field"] != "signatureId" {
 		t.Errorf("another id: %d %v", status, problem)
+	}
+}
+
+// TestOriginalsAreBounded: what would never fit into the answers is refused, not put off for ever; a digest takes the
+// place of a file that was not given.
+func TestOriginalsAreBounded(t *testing.T) {
+	half := make([]byte, maxOriginals/2+1)
+	if _, err := remotes([]original.Document{{Content: half}, {Content: half}}); err == nil {
+		t.Error("more than fits is answered")
+	}
+	digests := map[string][]byte{"SHA-256": make([]byte, 32), "SHA-512": make([]byte, 64)}
+	list, err := remotes([]original.Document{{Content: half}, {Name: "a", Digests: digests}})
+	if err != nil || len(list) != 2 || len(list[1].Bytes) != 64 || *list[1].DigestAlgorithm != "SHA512" {
+		t.Errorf("%v %v", list, err)
 	}
 }
 

@@ -40,9 +40,10 @@ func (c *checker) aside(one *part) bool {
 	return false
 }
 
-// stored tells whether a part is custom XML of the signed text document, to which the signature knows it to belong.
+// stored tells whether a part is custom XML of the signed text document. A relationship to it that is not signed refuses
+// by itself.
 func (c *checker) stored(one *part) bool {
-	return one.leads(func(l link) bool { return customXML[l.kind] && c.isText(l.from.source) && c.signsLink(l.from, one) })
+	return one.leads(func(l link) bool { return customXML[l.kind] && c.isText(l.from.source) })
 }
 
 func (c *checker) isStored(name string) bool {
@@ -65,17 +66,6 @@ func (c *checker) isText(name string) bool {
 	chosen, signed := c.signed[one]
 	kind := strings.ToLower(c.types.of(one))
 	return signed && chosen == nil && (kind == typesText+"document.main+xml" || kind == typesText+"template.main+xml")
-}
-
-// signsLink tells whether the signature signs every relationship of a relationships part that leads to a part.
-func (c *checker) signsLink(from, to *part) bool {
-	chosen, signed := c.signed[from]
-	for _, r := range from.relationships {
-		if c.target(from, r) == to && (!signed || chosen != nil && !chosen(r)) {
-			return false
-		}
-	}
-	return true
 }
 
 // shows tells whether something signed may show stored data. It is asked once.
