@@ -93,6 +93,8 @@ type canonicalizer struct {
 	out  sink
 	open []open
 
+	passed int // what is before that in the source was let go
+
 	active   []int32 // declarations in scope, outermost first, shadowed ones included
 	inScope  []int32 // by atom of a prefix: declaration + 1, or 0
 	shadow   []int32 // by active: what inScope held before
@@ -211,6 +213,10 @@ func (c *canonicalizer) run() error {
 		x := &c.doc.nodes[i]
 		if err := c.meter.spend(budget.Node); err != nil {
 			return err
+		}
+		if x.flags&flagSide == 0 && int(x.off)-c.passed >= windowSize {
+			c.doc.budget.Passed(c.doc.src[c.passed:x.off])
+			c.passed = int(x.off)
 		}
 		visible := x.kind != DocumentNode && (c.set.fine == nil || c.set.fine.nodes.has(i))
 		switch x.kind {

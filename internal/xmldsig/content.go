@@ -83,6 +83,7 @@ func (p *parser) slowText(start int) error {
 		flags |= flagEscape
 	}
 	for p.pos < len(p.src) && p.src[p.pos] != '<' {
+		p.letGo()
 		n := ordinary(p.src[p.pos:])
 		side = append(side, p.src[p.pos:p.pos+n]...)
 		p.pos += n

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
+
+	"trustcore/internal/budget"
 )
 
 func mustParse(t testing.TB, text string) *Document {
@@ -239,12 +242,12 @@ func TestInspect(t *testing.T) {
 	sequence := make([]byte, utf8.UTFMax)
 	var try func(place int)
 	try = func(place int) {
-		if got, want := inspect(sequence[:place]).valid, utf8.Valid(sequence[:place]); got != want {
+		if got, want := inspectWhole(sequence[:place]).valid, utf8.Valid(sequence[:place]); got != want {
 			t.Fatalf("% x: %v", sequence[:place], got)
 		}
 		for before := range 8 { // across the borders of words
 			text := append([]byte("abcdefgh")[:before], sequence[:place]...)
-			if text = append(text, "abcdefgh"...); inspect(text).valid != utf8.Valid(text) {
+			if text = append(text, "abcdefgh"...); inspectWhole(text).valid != utf8.Valid(text) {
 				t.Fatalf("% x: %v", text, !utf8.Valid(text))
 			}
 		}
@@ -267,14 +270,42 @@ func TestInspect(t *testing.T) {
 			if !want.valid {
 				want = look{}
 			}
-			if got := inspect(text); got.valid != want.valid || got.valid && got != want {
+			if got := inspectWhole(text); got.valid != want.valid || got.valid && got != want {
 				t.Errorf("%q: %+v", text, got)
 			}
 		}
 	}
 	for c := range 1 << 16 {
-		if text := []byte{byte(c >> 8), byte(c)}; inspect(text).valid != utf8.Valid(text) {
+		if text := []byte{byte(c >> 8), byte(c)}; inspectWhole(text).valid != utf8.Valid(text) {
 			t.Fatalf("% x: %v", text, !utf8.Valid(text))
+		}
+	}
+}
+
+func inspectWhole(b []byte) look { return inspect(b, func([]byte) {}) }
+
+// TestLetGo: of a large document that lies in the file in canonical form no more than some windows are in use at once,
+// whether it is read or digested, and all of it was told to be read through.
+func TestLetGo(t *testing.T) {
+	row := "<Wiersz lp=\"1\"><Opis>Usługa</Opis></Wiersz>\n"
+	for name, text := range map[string]string{
+		"canonical": "<a>" + strings.Repeat(row, 8<<20/len(row)) + "</a>", "not": "<a>" + strings.Repeat(row+"<b/>", 8<<20/len(row)) + "</a>",
+		"a text": "<a>" + strings.Repeat("0123456789abcde\n", 8<<16) + "</a>",
+	} {
+		b := budget.New(t.Context(), len(text))
+		told := 0
+		b.LetGo(func(octets []byte) { told += len(octets) })
+		data := []byte(text)
+		d, err := Parse(data, Limits{Budget: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told < 2*len(data)-3*windowSize {
+			t.Errorf("%s: parsed, %d of %d octets were let go", name, told, len(data))
+		}
+		told = 0
+		if err := d.WholeDocument().Canonical(io.Discard, Canonicalization{Form: Exclusive}); err != nil || told < len(data)-3*windowSize {
+			t.Errorf("%s: digested, %d of %d octets were let go, %v", name, told, len(data), err)
 		}
 	}
 }
