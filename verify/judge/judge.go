@@ -98,6 +98,7 @@ type validator struct {
 	parsed    *parsed
 	out       *Document
 	steps     *Steps // nil records nothing
+	basis     *basis // of the chain that is asked for, nil where it is not to be remembered
 
 	copies        map[place]int   // of signatures
 	countersigned map[string]bool // by ID
