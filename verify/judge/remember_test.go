@@ -164,8 +164,8 @@ func TestRememberedIssuer(t *testing.T) {
 	times = append(times, backwards...)
 	c, outcomes := memory(t), map[string]bool{}
 	for _, ocsps := range [][][]byte{{answer}, {unbounded}, {answer, unbounded}, {}} {
-		for _, at := range times {
-			for i, doc := range docs {
+		for i, doc := range docs {
+			for _, at := range times {
 				a := asked{doc: doc, lists: w.lists, policy: w.policy, at: at, crls: [][]byte{ofRoot}, ocsps: ocsps, certs: [][]byte{ca.Cert.Raw}}
 				got, _ := a.judge(t, c)
 				want, _ := a.judge(t, nil)
@@ -244,6 +244,61 @@ func TestRememberedSigner(t *testing.T) {
 		if want, _ := a.judge(t, nil); got != want {
 			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
 		}
+	}
+}
+
+// TestRememberedEvidence: a list of as many revoked certificates that says something else is heard at once.
+func TestRememberedEvidence(t *testing.T) {
+	w, c := newWorld(t), memory(t)
+	doc := w.signed(t, mint.Day)
+	revoked := func(p mint.Party) []byte {
+		return w.ca.CRL(t, mint.Day, map[*x509.Certificate]time.Time{p.Cert: mint.Day.Add(-time.Hour)})
+	}
+	for _, crl := range [][]byte{revoked(w.tsu), revoked(w.officer), revoked(w.tsu)} {
+		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), crls: [][]byte{crl}}
+		got, _ := a.judge(t, c)
+		if want, _ := a.judge(t, nil); got != want {
+			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
+		}
+	}
+}
+
+// TestRememberedAlgorithm: what evidence rests on is relied on until a day of the policy, which no octet names.
+func TestRememberedAlgorithm(t *testing.T) {
+	w, c, outcomes := newWorld(t), memory(t), map[string]bool{}
+	doc, limited := w.signed(t, mint.Day), strictBut(t, "SHA256: no end", "SHA256: 2026-03-05")
+	crls := [][]byte{w.ca.CRL(t, mint.Day, nil)}
+	for _, at := range []time.Time{mint.Day.AddDate(0, 0, 3), mint.Day.AddDate(0, 0, 6), mint.Day.AddDate(0, 0, 3)} {
+		a := asked{doc: doc, lists: w.lists, policy: limited, at: at, crls: crls}
+		got, _ := a.judge(t, c)
+		want, _ := a.judge(t, nil)
+		if got != want {
+			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
+		}
+		outcomes[want] = true
+	}
+	if len(outcomes) != 2 {
+		t.Error("the day makes no difference:", outcomes)
+	}
+}
+
+// TestRememberedAnchor: an anchor counts since its service was granted, which no certificate names.
+func TestRememberedAnchor(t *testing.T) {
+	w, c, outcomes := newWorld(t), memory(t), map[string]bool{}
+	since := mint.Day.AddDate(-5, 0, 0)
+	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: since.AddDate(-1, 0, 0), To: mint.Day})
+	doc, crls := w.signed(t), [][]byte{w.ca.CRL(t, since.AddDate(0, 0, -3), nil)}
+	for _, at := range []time.Time{since.Add(-time.Hour), since.Add(time.Hour), since.Add(-time.Hour)} {
+		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: at, crls: crls}
+		got, _ := a.judge(t, c)
+		want, _ := a.judge(t, nil)
+		if got != want {
+			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
+		}
+		outcomes[want] = true
+	}
+	if len(outcomes) != 2 {
+		t.Error("the service makes no difference:", outcomes)
 	}
 }
 
