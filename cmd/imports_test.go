@@ -33,6 +33,14 @@ var rules = []struct{ From, Never, Why string }{
 	{"cmd/verifyd", "hsm vpn pki cmd/internal/registry internal/audit internal/store", "who parses strangers' documents holds no key"},
 	{"cmd/vpnd", "hsm pki verify cmd/internal/registry", "who holds CAP_NET_ADMIN holds nothing else"},
 	{"cmd/trustd", "verify", "who holds the HSM session parses no documents"},
+	{"cmd/trustd", "vpn/hub vpn/tunnel vpn/internal vpn/namespace", "who holds the HSM session carries no tunnel"},
+}
+
+// Programs that must not lean on a foreign library, straight or through our own packages.
+var without = []struct{ Program, Never, Why string }{
+	{"cmd/trustd", "golang.zx2c4.com/ gvisor.dev/ github.com/google/nftables github.com/vishvananda/",
+		"who holds the HSM session carries no tunnel"},
+	{"cmd/trustlink", "github.com/google/nftables", "an office has no fence"},
 }
 
 // A foreign library has one home, because its faults and its next major version are then one package's business.
@@ -43,6 +51,7 @@ var homes = map[string]string{
 	"go.step.sm/":                         "pki",
 	"github.com/digitorus/":               "pki",
 	"golang.zx2c4.com/":                   "vpn",
+	"gvisor.dev/":                         "vpn",
 	"github.com/vishvananda/":             "vpn",
 	"github.com/google/nftables":          "vpn",
 	"modernc.org/sqlite":                  "internal/store",
@@ -90,6 +99,23 @@ func TestForeignLibrariesHaveOneHome(t *testing.T) {
 			for library, home := range homes {
 				if strings.HasPrefix(dep, library) && !slices.ContainsFunc(strings.Fields(home), func(h string) bool { return under(pkg, h) }) {
 					t.Errorf("%s imports %s, whose home is %s", pkg, dep, home)
+				}
+			}
+		}
+	}
+}
+
+func TestProgramsDoWithout(t *testing.T) {
+	imports := readImports(t, "..")
+	for _, w := range without {
+		reached := reachable(imports, w.Program)
+		reached[w.Program] = true
+		for pkg := range reached {
+			for _, dep := range imports[pkg] {
+				for never := range strings.FieldsSeq(w.Never) {
+					if strings.HasPrefix(dep, never) {
+						t.Errorf("%s reaches %s through %s: %s", w.Program, dep, pkg, w.Why)
+					}
 				}
 			}
 		}

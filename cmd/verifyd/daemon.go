@@ -125,10 +125,9 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
 		Policies: q.Policies, Policy: j.policies.standard(), Cache: j.cache}
-	var problems []string
+	var found evidence.Found
 	if q.Mode != chain.None {
-		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
-		problems = found.Problems
+		found = j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
 		j.add(&question, found)
 	}
 	question.Time, question.Known = orNow(q.At), time.Now()
@@ -136,9 +135,10 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 	if err != nil {
 		return nil, err
 	}
-	report.Problems = problems
+	report.Problems = found.Problems
 	report.Notes = append(report.Notes, listNotes(report, lists.Snapshot)...)
-	j.complain(problems)
+	report.Wait(found.Later)
+	j.complain(found.Problems)
 	j.certificates.WithLabelValues(report.Indication).Inc()
 	return report, nil
 }

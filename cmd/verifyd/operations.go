@@ -125,7 +125,7 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings())
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
 		},
 		Details: func() any { return details{j.policies.details(), t.details(time.Now())} },
 	}
@@ -146,6 +146,7 @@ var (
 	descFetch    = describe("fetch_failures", "How often in a row a trusted list could not be fetched.")
 	descFailed   = prometheus.NewDesc("verify_trustlists_failed", "Files among the trusted lists that are not used.", nil, nil)
 	descReload   = prometheus.NewDesc("verify_trustlists_reload_failed", "1 when the last reload failed and the last known good go on.", nil, nil)
+	descHosts    = prometheus.NewDesc("verify_evidence_hosts_open", "Hosts that are left alone since they gave no evidence.", nil, nil)
 	descEvidence = prometheus.NewDesc("verify_evidence_total", "Answers of sources of evidence, by where they came from.", []string{"from"}, nil)
 )
 
@@ -156,7 +157,8 @@ func describe(name, help string) *prometheus.Desc {
 
 // Describe is part of prometheus.Collector.
 func (f figures) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAge, descNext, descSequence, descIssued, descAsked, descFetch, descFailed, descReload, descEvidence} {
+	for _, d := range []*prometheus.Desc{descAge, descNext, descSequence, descIssued, descAsked, descFetch, descFailed, descReload,
+		descHosts, descEvidence} {
 		out <- d
 	}
 }
@@ -202,6 +204,7 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 	}
 	f.trust.mu.Unlock()
 	gauge(descReload, reload)
+	gauge(descHosts, float64(len(f.gatherer.Hosts())))
 	stats := f.gatherer.Stats()
 	for from, n := range map[string]uint64{"cache": stats.Cached, "keep": stats.Kept, "network": stats.Fetched, "failed": stats.Failed} {
 		out <- prometheus.MustNewConstMetric(descEvidence, prometheus.CounterValue, float64(n), from)

@@ -27,7 +27,10 @@ type Evidence struct {
 	Certificates [][]byte            // DER, to build paths from
 	CRLs         [][]byte            // DER
 	OCSPs        [][]byte            // DER OCSPResponse
-	Cache        *cache.Cache        // of pure functions of bytes; nil remembers nothing
+	// Later says of certificates, by the SHA-256 of their DER, of which the sources of evidence tell nothing that serves now, when
+	// asking them again may help.
+	Later map[[32]byte]time.Time
+	Cache *cache.Cache // of pure functions of bytes; nil remembers nothing
 }
 
 // Document holds the conclusions on everything that a document holds.

@@ -1,4 +1,4 @@
-package vpn_test
+package hub_test
 
 import (
 	"bufio"
@@ -19,6 +19,7 @@ import (
 	"trustcore/vpn"
 	"trustcore/vpn/namespace"
 	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 const (
@@ -95,7 +96,7 @@ func echo(s site, wait time.Duration) error {
 
 // localSite is an office in this process.
 type localSite struct {
-	tunnel *office.Tunnel
+	tunnel *tunnel.Tunnel
 	held   net.Conn
 }
 
@@ -172,7 +173,7 @@ type script struct {
 func playOffice() {
 	in := json.NewDecoder(bufio.NewReader(os.Stdin))
 	var s script
-	tunnel, err := func() (*office.Tunnel, error) {
+	tunnel, err := func() (*tunnel.Tunnel, error) {
 		if err := in.Decode(&s); err != nil {
 			return nil, err
 		}
@@ -180,7 +181,7 @@ func playOffice() {
 		if err != nil {
 			return nil, err
 		}
-		return office.Up(context.Background(), office.Config{Mode: s.Mode, Interface: "tc-office", PrivateKey: key, Enrolment: s.Enrolment, Log: slog.New(slog.DiscardHandler)})
+		return tunnel.Up(context.Background(), tunnel.Config{Mode: s.Mode, Interface: "tc-office", PrivateKey: key, Enrolment: s.Enrolment, Log: slog.New(slog.DiscardHandler)})
 	}()
 	answer(err)
 	if err != nil {

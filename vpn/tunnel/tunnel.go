@@ -1,4 +1,5 @@
-package office
+// Package tunnel brings up the office's end of a tunnel and keeps it.
+package tunnel
 
 import (
 	"context"
@@ -15,12 +16,12 @@ import (
 
 	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
-	"trustcore/vpn/internal/fence"
 	"trustcore/vpn/internal/lock"
+	"trustcore/vpn/internal/splice"
+	"trustcore/vpn/office"
 )
 
 const (
-	keepalive     = 25 * time.Second      // keeps the mapping of a NAT router open; also starts the first handshake
 	dialTimeout   = 10 * time.Second      // a program on loopback waits no longer for its service
 	handshakePoll = 20 * time.Millisecond // WireGuard tells nobody that a handshake is done
 )
@@ -30,7 +31,7 @@ type Config struct {
 	Mode       vpn.Mode // "" is auto
 	Interface  string   // name of the tunnel interface, at most 15 bytes; not used by netstack
 	PrivateKey vpn.PrivateKey
-	Enrolment  Enrolment
+	Enrolment  office.Enrolment
 	Log        *slog.Logger
 }
 
@@ -47,7 +48,7 @@ type Tunnel struct {
 // and the services and to nothing else. It does not wait for the handshake.
 func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if cfg.PrivateKey.IsZero() || cfg.Log == nil || cfg.Interface == "" || len(cfg.Interface) > 15 {
-		return nil, errors.New("office: a private key, a logger and an interface name of 1 to 15 bytes are required")
+		return nil, errors.New("tunnel: a private key, a logger and an interface name of 1 to 15 bytes are required")
 	}
 	if err := cfg.Enrolment.Validate(); err != nil {
 		return nil, err
@@ -129,46 +130,11 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 		t.device, t.stack, err = device.OpenNetstack(options)
 		return err
 	}
-	if len(t.locks) < 2 { // the other mode was tried
-		if err := t.lock("interface " + t.cfg.Interface); err != nil {
-			return err
-		}
-	}
-	var link *device.Link
-	if mode == vpn.ModeKernel {
-		t.device, link, err = device.OpenKernel(options)
-	} else {
-		t.device, link, err = device.OpenUserspace(options)
-	}
-	if err != nil {
-		return err
-	}
-	t.lookAround()
-	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
-	if err == nil && len(failed) > 0 {
-		err = errors.New(failed[0])
-	}
-	if err != nil {
-		return errors.Join(err, t.device.Close())
-	}
-	return nil
-}
-
-// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and
-// does no harm; one to the very address stays, and leads the office's packets elsewhere.
-func (t *Tunnel) lookAround() {
-	host, err := device.LookAtHost()
-	if err != nil {
-		t.cfg.Log.Warn("the host's addresses and routes can't be read", "error", err)
-		return
-	}
-	for _, met := range host.Conflicts(t.cfg.Interface, t.cfg.Enrolment.Reachable()) {
-		t.cfg.Log.Info("an address of the tunnel is the host's own, too", "met", met)
-	}
+	return t.onInterface(options)
 }
 
 func (t *Tunnel) addHub(endpoint netip.AddrPort) error {
-	every, preshared := keepalive, device.Key(t.cfg.Enrolment.Hub.PresharedKey)
+	every, preshared := office.Keepalive, device.Key(t.cfg.Enrolment.Hub.PresharedKey)
 	return t.device.Write(device.Change{Peers: []device.PeerChange{{
 		PublicKey: device.Key(t.cfg.Enrolment.Hub.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
 		Keepalive: &every, ReplaceAllowedIPs: true, AllowedIPs: t.cfg.Enrolment.Reachable(),
@@ -276,7 +242,7 @@ func (t *Tunnel) carry(ctx context.Context, local net.Conn, to netip.AddrPort) {
 	}
 	stop := context.AfterFunc(ctx, func() { local.Close(); remote.Close() })
 	defer stop()
-	fence.Splice(local, remote)
+	splice.Both(local, remote)
 }
 
 // Close takes the tunnel down.

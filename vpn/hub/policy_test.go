@@ -1,4 +1,4 @@
-package vpn_test
+package hub_test
 
 import (
 	"net/netip"

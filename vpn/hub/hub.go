@@ -1,4 +1,12 @@
-package vpn
+// Package hub makes one WireGuard device, its firewall and its routes agree with a wish, and keeps them so:
+//
+//	wish -> read device, firewall, routes -> differences -> apply -> read again
+//
+// It denies by default. A partner reaches the services named in its wish and nothing else: not the hub itself, not
+// another partner. Three ways carry the tunnel, behind one face: WireGuard of the kernel, wireguard-go on a TUN
+// interface (both guarded by nftables), and wireguard-go on a TCP/IP stack inside the process for hosts where we are
+// not root (guarded by which listeners exist).
+package hub
 
 import (
 	"errors"
@@ -11,13 +19,11 @@ import (
 	"sync"
 	"time"
 
+	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
 	"trustcore/vpn/internal/lock"
 )
-
-// DefaultMTU leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes.
-const DefaultMTU = 1420
 
 // hubKeepalive lets the hub, too, start handshakes. Together with the remembered endpoints
 // it makes traffic flow again milliseconds after a restart; without it an office notices
@@ -44,14 +50,14 @@ var (
 	ErrDeviceGone = device.ErrDeviceGone
 )
 
-// HubConfig says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
-type HubConfig struct {
-	Mode       Mode           // "" is auto
+// Config says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
+type Config struct {
+	Mode       vpn.Mode       // "" is auto
 	Interface  string         // name of the tunnel interface, at most 15 bytes
-	PrivateKey PrivateKey     // see [LoadOrCreateKey]
+	PrivateKey vpn.PrivateKey // see [vpn.LoadOrCreateKey]
 	ListenPort uint16         // UDP; 0 is one that is free
 	Addresses  []netip.Prefix // the hub's own tunnel addresses, /32 or /128
-	MTU        int            // bytes; 0 is DefaultMTU
+	MTU        int            // bytes; 0 is [vpn.DefaultMTU]
 	StateDir   string         // folder for the endpoints that offices had last
 	Log        *slog.Logger
 
@@ -63,9 +69,9 @@ type HubConfig struct {
 // Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
 // it. One hub lives in a network namespace. Its methods may be called at the same time.
 type Hub struct {
-	cfg       HubConfig
-	publicKey Key // of cfg.PrivateKey
-	mode      Mode
+	cfg       Config
+	publicKey vpn.Key // of cfg.PrivateKey
+	mode      vpn.Mode
 	endpoints *endpoints
 
 	mu     sync.Mutex // guards all below: there is one writer of device and fence
@@ -78,32 +84,32 @@ type Hub struct {
 	let    bool         // somebody was let in: what appears on the host from then on shuts nobody out
 	closed string       // why every peer was shut out, "" while the fence stands
 
-	wish    Wish
-	inForce Applied      // the last wish that was carried out
+	wish    vpn.Wish
+	inForce vpn.Applied  // the last wish that was carried out
 	wished  bool         // a wish came, so that peers which are not in it are to go
 	policy  fence.Policy // this and the next three are derived from wish
-	peers   map[Key]*PeerWish
+	peers   map[vpn.Key]*vpn.PeerWish
 	routes  []netip.Prefix
-	refused []Refusal
+	refused []vpn.Refusal
 	unled   []string // addresses of offices to which the host has no way
 }
 
-// OpenHub builds the firewall, verifies it, and only then brings the tunnel up, with no
+// Open builds the firewall, verifies it, and only then brings the tunnel up, with no
 // peer yet. When it fails nothing is left up.
-func OpenHub(cfg HubConfig) (*Hub, error) {
+func Open(cfg Config) (*Hub, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	if cfg.MTU == 0 {
-		cfg.MTU = DefaultMTU
+		cfg.MTU = vpn.DefaultMTU
 	}
 	remembered, err := loadEndpoints(cfg.StateDir)
 	if err != nil {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered}
-	modes := []Mode{cfg.Mode}
-	if cfg.Mode == ModeAuto || cfg.Mode == "" {
+	modes := []vpn.Mode{cfg.Mode}
+	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
 	}
 	var refused []error
@@ -120,7 +126,7 @@ func OpenHub(cfg HubConfig) (*Hub, error) {
 	return nil, errors.Join(refused...)
 }
 
-func (c HubConfig) check() error {
+func (c Config) check() error {
 	switch {
 	case c.Interface == "" || len(c.Interface) > 15:
 		return fmt.Errorf("vpn: interface name %q has not 1 to 15 bytes", c.Interface)
@@ -136,7 +142,7 @@ func (c HubConfig) check() error {
 		return fmt.Errorf("vpn: MTU %d is not within 1280 to 9000", c.MTU)
 	}
 	for _, a := range c.Addresses {
-		if problem := addressProblem(a); problem != "" {
+		if problem := vpn.AddressProblem(a); problem != "" {
 			return errors.New("vpn: the hub's tunnel address " + problem)
 		}
 	}
@@ -145,20 +151,20 @@ func (c HubConfig) check() error {
 
 // preference is the order in which auto tries: what needs no privilege comes last, and
 // only when there is no privilege.
-func (h *Hub) preference() []Mode {
+func (h *Hub) preference() []vpn.Mode {
 	if !device.MayAdminister() {
-		return []Mode{ModeNetstack}
+		return []vpn.Mode{vpn.ModeNetstack}
 	}
-	return []Mode{ModeKernel, ModeUserspace}
+	return []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace}
 }
 
 // open makes fence and device, in this order.
-func (h *Hub) open(mode Mode) (err error) {
+func (h *Hub) open(mode vpn.Mode) (err error) {
 	options := device.Options{
 		Name: h.cfg.Interface, MTU: h.cfg.MTU, PrivateKey: h.cfg.PrivateKey.Reveal(),
 		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log,
 	}
-	if mode == ModeNetstack {
+	if mode == vpn.ModeNetstack {
 		d, stack, err := device.OpenNetstack(options)
 		if err != nil {
 			return err
@@ -170,7 +176,7 @@ func (h *Hub) open(mode Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	if mode == ModeKernel {
+	if mode == vpn.ModeKernel {
 		h.device, h.link, err = device.OpenKernel(options)
 	} else {
 		h.device, h.link, err = device.OpenUserspace(options)
@@ -212,15 +218,15 @@ func (h *Hub) hosts() []netip.Addr {
 }
 
 // Mode is how the tunnel is carried.
-func (h *Hub) Mode() Mode { return h.mode }
+func (h *Hub) Mode() vpn.Mode { return h.mode }
 
 // PublicKey is the key that offices know the hub by.
-func (h *Hub) PublicKey() Key { return h.publicKey }
+func (h *Hub) PublicKey() vpn.Key { return h.publicKey }
 
 // Apply makes the wish the wanted state and reconciles once. What of it can't be granted is refused alone, see
 // [Status]; what it does not hold goes in any case. An error is about the whole: a wish that is older than the
 // present one of its epoch, which changes nothing, or a host that does not do what it is told.
-func (h *Hub) Apply(w Wish) (Changes, error) {
+func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 	if err := w.Validate(); err != nil {
 		return Changes{}, err
 	}
@@ -237,7 +243,7 @@ func (h *Hub) Apply(w Wish) (Changes, error) {
 func (h *Hub) Withdraw() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.adopt(Wish{})
+	h.adopt(vpn.Wish{})
 	return h.reconcile()
 }
 
@@ -257,9 +263,9 @@ func (h *Hub) Reconcile() (Changes, error) {
 }
 
 // cannotCarry says why the hub's mode cannot offer a service, or "".
-func (h *Hub) cannotCarry(s Service) string {
+func (h *Hub) cannotCarry(s vpn.Service) string {
 	switch {
-	case h.mode != ModeNetstack:
+	case h.mode != vpn.ModeNetstack:
 		return ""
 	case s.Proto != "tcp":
 		return "mode netstack carries TCP alone: start the hub as root"

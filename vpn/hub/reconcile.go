@@ -1,4 +1,4 @@
-package vpn
+package hub
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
 )
@@ -49,7 +50,7 @@ func (h *Hub) reconcile() (Changes, error) {
 		}
 		if !changed {
 			h.let = h.let || len(h.peers) > 0
-			h.closed, h.inForce = "", Applied{h.wish.Epoch, h.wish.Revision, h.wish.Digest}
+			h.closed, h.inForce = "", vpn.Applied{Epoch: h.wish.Epoch, Revision: h.wish.Revision, Digest: h.wish.Digest}
 			return total, h.shut()
 		}
 	}
@@ -127,15 +128,15 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 }
 
 // renounce leaves a peer out that the device alone of all does not take, until the next wish.
-func (h *Hub) renounce(key Key, cause error) {
+func (h *Hub) renounce(key vpn.Key, cause error) {
 	peer := h.peers[key]
-	h.refused = append(h.refused, peer.refusal("peer", "the device does not take it: "+cause.Error()))
+	h.refused = append(h.refused, peer.Refusal("peer", "the device does not take it: "+cause.Error()))
 	delete(h.peers, key)
 	for _, a := range peer.Addresses {
 		delete(h.policy.Sources, a.Addr())
 		h.routes = without(h.routes, []netip.Prefix{a})
 		for _, s := range peer.Services {
-			delete(h.policy.Flows, s.from(a.Addr()))
+			delete(h.policy.Flows, flow(s, a.Addr()))
 		}
 	}
 }
@@ -149,7 +150,7 @@ type plan struct {
 
 func (h *Hub) plan(state device.State) (p plan) {
 	for key, peer := range state.Peers {
-		if _, wanted := h.peers[Key(key)]; !wanted {
+		if _, wanted := h.peers[vpn.Key(key)]; !wanted {
 			p.restrict = append(p.restrict, device.PeerChange{PublicKey: key, Remove: true})
 			p.lose(peer.AllowedIPs)
 			p.removed++
@@ -173,7 +174,7 @@ func (p *plan) lose(addresses []netip.Prefix) {
 
 // add provisions a peer that is not there, with the endpoint that it had last. Without one
 // there is nowhere to send keepalives to.
-func (p *plan) add(want *PeerWish, endpoint netip.AddrPort) {
+func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
 	keepalive, preshared := hubKeepalive, device.Key(want.PresharedKey)
 	if !endpoint.IsValid() {
 		keepalive = 0
@@ -186,7 +187,7 @@ func (p *plan) add(want *PeerWish, endpoint netip.AddrPort) {
 }
 
 // change writes what differs and nothing else, so that the session lives on.
-func (p *plan) change(want *PeerWish, have device.Peer) {
+func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 	update := device.PeerChange{PublicKey: device.Key(want.PublicKey), UpdateOnly: true}
 	differs := false
 	if surplus := without(have.AllowedIPs, want.Addresses); len(surplus) > 0 {
@@ -227,15 +228,15 @@ func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 
 // write changes peers by parts. Where a part fails each of its peers is tried alone, and the others go on, so that no
 // peer keeps another from coming or going. It returns which peers failed, and the last reason.
-func (h *Hub) write(changes []device.PeerChange) (failed map[Key]error, last error) {
-	failed = make(map[Key]error)
+func (h *Hub) write(changes []device.PeerChange) (failed map[vpn.Key]error, last error) {
+	failed = make(map[vpn.Key]error)
 	for part := range slices.Chunk(changes, peersPerCall) {
 		if h.device.Write(device.Change{Peers: part}) == nil {
 			continue
 		}
 		for _, one := range part {
 			if err := h.device.Write(device.Change{Peers: []device.PeerChange{one}}); err != nil {
-				failed[one.PublicKey], last = err, fmt.Errorf("peer %v: %w", Key(one.PublicKey), err)
+				failed[one.PublicKey], last = err, fmt.Errorf("peer %v: %w", vpn.Key(one.PublicKey), err)
 			}
 		}
 	}
@@ -324,20 +325,20 @@ func (h *Hub) ranges() []netip.Prefix {
 }
 
 // adopt makes w the wish.
-func (h *Hub) adopt(w Wish) {
+func (h *Hub) adopt(w vpn.Wish) {
 	h.wish, h.wished, h.met = w, true, nil
 	h.derive()
 }
 
 // derive makes of the wish what each pass needs of it.
 func (h *Hub) derive() {
-	granted, refused := h.wish.Divide([]Key{h.publicKey}, h.hosts())
+	granted, refused := h.wish.Divide([]vpn.Key{h.publicKey}, h.hosts())
 	if h.shut() != nil {
 		granted = nil
 	}
 	h.refused = refused
 	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
-	h.peers = make(map[Key]*PeerWish, len(granted))
+	h.peers = make(map[vpn.Key]*vpn.PeerWish, len(granted))
 	h.routes = nil
 	for i := range granted {
 		peer := &granted[i]
@@ -348,7 +349,7 @@ func (h *Hub) derive() {
 		}
 		for j, s := range peer.Services {
 			if problem := h.cannotCarry(s); problem != "" {
-				h.refused = append(h.refused, peer.refusal(fmt.Sprintf("services[%d]", j), problem))
+				h.refused = append(h.refused, peer.Refusal(fmt.Sprintf("services[%d]", j), problem))
 				continue
 			}
 			h.permit(peer, s)
@@ -356,15 +357,15 @@ func (h *Hub) derive() {
 	}
 }
 
-func (h *Hub) permit(peer *PeerWish, s Service) {
+func (h *Hub) permit(peer *vpn.PeerWish, s vpn.Service) {
 	for _, a := range peer.Addresses {
 		if a.Addr().Is4() == s.Addr.Addr().Is4() {
-			h.policy.Flows[s.from(a.Addr())] = s.Backend
+			h.policy.Flows[flow(s, a.Addr())] = s.Backend
 		}
 	}
 }
 
-func (s Service) from(source netip.Addr) fence.Flow {
+func flow(s vpn.Service, source netip.Addr) fence.Flow {
 	proto := uint8(fence.TCP)
 	if s.Proto == "udp" {
 		proto = fence.UDP

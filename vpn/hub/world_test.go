@@ -1,4 +1,4 @@
-package vpn_test
+package hub_test
 
 import (
 	"context"
@@ -12,16 +12,18 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 	"trustcore/vpn/namespace"
 	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 // world is a hub, its gateway service, and offices, in one of the modes.
 type world struct {
 	t       *testing.T
 	mode    vpn.Mode
-	cfg     vpn.HubConfig
-	hub     *vpn.Hub
+	cfg     hub.Config
+	hub     *hub.Hub
 	port    uint16            // UDP port of the hub
 	gateway [2]netip.AddrPort // through the tunnel, IPv4 and IPv6
 	backend netip.AddrPort    // of the gateway, on loopback, in mode netstack
@@ -43,8 +45,8 @@ type plannedSite struct {
 var hubAddresses = []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32"), netip.MustParsePrefix("fd64::1/128")}
 
 // newConfig is a hub of mode auto at any port.
-func newConfig(key vpn.PrivateKey, dir string) vpn.HubConfig {
-	return vpn.HubConfig{Interface: "tc-hub", PrivateKey: key, Addresses: hubAddresses, StateDir: dir, Log: slog.New(slog.DiscardHandler)}
+func newConfig(key vpn.PrivateKey, dir string) hub.Config {
+	return hub.Config{Interface: "tc-hub", PrivateKey: key, Addresses: hubAddresses, StateDir: dir, Log: slog.New(slog.DiscardHandler)}
 }
 
 // newWorld opens a hub with no peers and starts the gateway behind it.
@@ -80,11 +82,11 @@ func newWorld(t *testing.T, mode vpn.Mode) *world {
 func (w *world) open() {
 	w.t.Helper()
 	w.cfg.ListenPort = w.port
-	hub, err := vpn.OpenHub(w.cfg)
+	h, err := hub.Open(w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.hub = hub
+	w.hub = h
 }
 
 func (w *world) serve(address string) netip.AddrPort {
@@ -164,7 +166,7 @@ func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 	}
 	if w.mode == vpn.ModeNetstack {
 		enrolment.Hub.Endpoint = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), w.port).String()
-		tunnel, err := office.Up(context.Background(), office.Config{Mode: w.mode, Interface: "none", PrivateKey: p.key, Enrolment: enrolment, Log: slog.New(slog.DiscardHandler)})
+		tunnel, err := tunnel.Up(context.Background(), tunnel.Config{Mode: w.mode, Interface: "none", PrivateKey: p.key, Enrolment: enrolment, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -201,5 +203,22 @@ func everyMode(t *testing.T, test func(t *testing.T, mode vpn.Mode)) {
 			exec.Command("ip", "link", "del", "tc-probe").Run()
 			test(t, mode)
 		})
+	}
+}
+
+// somePeer is a valid peer with the given number.
+func somePeer(t testing.TB, n int) vpn.PeerWish {
+	t.Helper()
+	key, err := vpn.GeneratePrivateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vpn.PeerWish{
+		Partner: fmt.Sprintf("partner-%d", n), Site: "main", PublicKey: key.Public(),
+		Addresses: []netip.Prefix{
+			netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, byte(1 + n>>8), byte(n)}), 32),
+			netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x64, 13: 1, 14: byte(n >> 8), 15: byte(n)}), 128),
+		},
+		Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: netip.MustParseAddrPort("10.64.0.1:9443")}},
 	}
 }

@@ -1,14 +1,13 @@
-package vpn
+package hub
 
 import (
-	"crypto/ecdh"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
 
+	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
 	"trustcore/vpn/internal/fence"
 )
@@ -27,20 +26,20 @@ func (f *faultyFence) Restrict(p fence.Policy) (int, error) {
 }
 
 func TestHubWithoutFenceShutsEveryoneOut(t *testing.T) {
-	key, err := GeneratePrivateKey()
+	key, err := vpn.GeneratePrivateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub, err := OpenHub(HubConfig{Mode: ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	hub, err := Open(Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer hub.Close()
-	peerKey, err := GeneratePrivateKey()
+	peerKey, err := vpn.GeneratePrivateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wish := Wish{Revision: 1, Peers: []PeerWish{{Partner: "p", Site: "s", PublicKey: peerKey.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}}}}
+	wish := vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{{Partner: "p", Site: "s", PublicKey: peerKey.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}}}}
 	if _, err := hub.Apply(wish); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +77,7 @@ func TestHubWithoutFenceShutsEveryoneOut(t *testing.T) {
 // pickyDevice is a real device that does not take one key.
 type pickyDevice struct {
 	device.Device
-	not Key
+	not vpn.Key
 }
 
 func (d *pickyDevice) Write(c device.Change) error {
@@ -92,29 +91,29 @@ func (d *pickyDevice) Write(c device.Change) error {
 
 // TestPeerThatTheDeviceRefuses comes in one call with others, and with a revocation.
 func TestPeerThatTheDeviceRefuses(t *testing.T) {
-	key, err := GeneratePrivateKey()
+	key, err := vpn.GeneratePrivateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub, err := OpenHub(HubConfig{Mode: ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	hub, err := Open(Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer hub.Close()
-	var peers []PeerWish
+	var peers []vpn.PeerWish
 	for i := range 4 {
-		key, err := GeneratePrivateKey()
+		key, err := vpn.GeneratePrivateKey()
 		if err != nil {
 			t.Fatal(err)
 		}
 		address := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, 1, byte(i + 2)}), 32)
-		peers = append(peers, PeerWish{Partner: string(rune('a' + i)), Site: "s", PublicKey: key.Public(), Addresses: []netip.Prefix{address}})
+		peers = append(peers, vpn.PeerWish{Partner: string(rune('a' + i)), Site: "s", PublicKey: key.Public(), Addresses: []netip.Prefix{address}})
 	}
-	if _, err := hub.Apply(Wish{Revision: 1, Peers: peers[:1]}); err != nil {
+	if _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: peers[:1]}); err != nil {
 		t.Fatal(err)
 	}
 	hub.device = &pickyDevice{hub.device, peers[2].PublicKey}
-	if _, err := hub.Apply(Wish{Revision: 2, Peers: peers[1:]}); err != nil {
+	if _, err := hub.Apply(vpn.Wish{Revision: 2, Peers: peers[1:]}); err != nil {
 		t.Fatal(err)
 	}
 	state, err := hub.device.Read()
@@ -132,25 +131,5 @@ func TestPeerThatTheDeviceRefuses(t *testing.T) {
 	}
 	if changes, err := hub.Reconcile(); err != nil || !changes.IsZero() {
 		t.Errorf("not settled: %+v, %v", changes, err)
-	}
-}
-
-// TestLowOrderPoints asks the standard library about each point of the table.
-func TestLowOrderPoints(t *testing.T) {
-	key, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, point := range lowOrder {
-		if !canonical(point) {
-			t.Errorf("%x is not canonical", point)
-		}
-		public, err := ecdh.X25519().NewPublicKey(point[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := key.ECDH(public); err == nil {
-			t.Errorf("%x is not of low order", point)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package vpn_test
+package hub_test
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 )
 
 // hostState is what of the host an administrator sees: interfaces, addresses, routes, firewall. What the kernel counts is
@@ -25,12 +26,12 @@ func hostState(t *testing.T) string {
 }
 
 // refusedHub opens a hub and wants it refused, with a host that stays as it is.
-func refusedHub(t *testing.T, cfg vpn.HubConfig, want error, part string) {
+func refusedHub(t *testing.T, cfg hub.Config, want error, part string) {
 	t.Helper()
 	before := hostState(t)
-	hub, err := vpn.OpenHub(cfg)
+	h, err := hub.Open(cfg)
 	if err == nil {
-		hub.Close()
+		h.Close()
 	}
 	if !errors.Is(err, want) || !strings.Contains(err.Error(), part) {
 		t.Errorf("mode %s: got %v, want %v with %q", cfg.Mode, err, want, part)
@@ -54,7 +55,7 @@ func changed(before, after string) (gone, come string) {
 	return lines(before, after), lines(after, before)
 }
 
-func anyHub(t *testing.T, mode vpn.Mode) vpn.HubConfig {
+func anyHub(t *testing.T, mode vpn.Mode) hub.Config {
 	t.Helper()
 	key, err := vpn.GeneratePrivateKey()
 	if err != nil {
@@ -94,7 +95,7 @@ func TestForeignInterfaceStays(t *testing.T) {
 			}
 			t.Cleanup(func() { tool(t, "ip link del tc-hub") })
 			for _, mode := range []vpn.Mode{vpn.ModeAuto, vpn.ModeKernel, vpn.ModeUserspace} {
-				refusedHub(t, anyHub(t, mode), vpn.ErrNameTaken, "choose another name")
+				refusedHub(t, anyHub(t, mode), hub.ErrNameTaken, "choose another name")
 			}
 		})
 	}
@@ -102,11 +103,11 @@ func TestForeignInterfaceStays(t *testing.T) {
 
 // TestForeignInterfaceInOurPlace has somebody put an interface of his own where the hub's was.
 func TestForeignInterfaceInOurPlace(t *testing.T) {
-	hub, err := vpn.OpenHub(anyHub(t, interfaceMode(t)))
+	h, err := hub.Open(anyHub(t, interfaceMode(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hub.Apply(vpn.Wish{Revision: 1}); err != nil {
+	if _, err := h.Apply(vpn.Wish{Revision: 1}); err != nil {
 		t.Fatal(err)
 	}
 	tool(t, "ip link del tc-hub")
@@ -116,10 +117,10 @@ func TestForeignInterfaceInOurPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hub.Reconcile(); !errors.Is(err, vpn.ErrDeviceGone) {
+	if _, err := h.Reconcile(); !errors.Is(err, hub.ErrDeviceGone) {
 		t.Errorf("with another interface in its place: %v", err)
 	}
-	if err := hub.Close(); err != nil {
+	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
 	if after, err := exec.Command("ip", "-d", "addr", "show", "tc-hub").CombinedOutput(); err != nil || string(after) != string(before) {
@@ -132,7 +133,7 @@ func TestForeignTableStays(t *testing.T) {
 	mode := interfaceMode(t)
 	for _, table := range []string{"", "chain inward { counter accept ; } ;", "set allowed4 { type ipv4_addr ; } ; set partners4 { type ipv4_addr ; } ;"} {
 		tool(t, "nft add table inet trustcore-tc-hub { "+table+" }")
-		refusedHub(t, anyHub(t, mode), vpn.ErrTableTaken, "inet trustcore-tc-hub")
+		refusedHub(t, anyHub(t, mode), hub.ErrTableTaken, "inet trustcore-tc-hub")
 		tool(t, "nft delete table inet trustcore-tc-hub")
 	}
 }
@@ -152,17 +153,17 @@ func TestRangeOfTheHostIsRefused(t *testing.T) {
 		if strings.Contains(c.does, "fd64") { // the kernel makes an IPv6 address's own route a moment later
 			eventually(t, "the address has its routes", func() bool { return strings.Contains(hostState(t), "local fd64::9 dev lan") })
 		}
-		refusedHub(t, anyHub(t, mode), vpn.ErrRange, c.named)
+		refusedHub(t, anyHub(t, mode), hub.ErrRange, c.named)
 		tool(t, c.undoes)
 	}
 	for _, harmless := range []string{"ip route add default dev lan", "ip route add blackhole 10.0.0.0/8", "ip addr add 10.65.0.1/16 dev lan"} {
 		tool(t, harmless)
 	}
-	hub, err := vpn.OpenHub(anyHub(t, mode))
+	h, err := hub.Open(anyHub(t, mode))
 	if err != nil {
 		t.Fatalf("a default route, one that discards, and addresses elsewhere: %v", err)
 	}
-	if err := hub.Close(); err != nil {
+	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
 	tool(t, "ip route del blackhole 10.0.0.0/8")
@@ -188,7 +189,7 @@ func TestPoolOfTheHostIsRefused(t *testing.T) {
 		before := route()
 		wish := vpn.Wish{Revision: w.wish.Revision + 1, Digest: "d", Pool: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/16")}, Peers: []vpn.PeerWish{w.peer(a)}}
 		w.wish = wish
-		if _, err := w.hub.Apply(wish); !errors.Is(err, vpn.ErrRange) || !strings.Contains(err.Error(), "by lan") {
+		if _, err := w.hub.Apply(wish); !errors.Is(err, hub.ErrRange) || !strings.Contains(err.Error(), "by lan") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if s := w.status(); len(s.Peers) != 0 || !strings.Contains(s.Problem, "by lan") || s.Revision != wish.Revision {
@@ -248,20 +249,20 @@ func TestTwoHubsBesideEachOther(t *testing.T) {
 	w, a, _ := twoOffices(t, interfaceMode(t))
 	cfg := anyHub(t, w.mode)
 	cfg.Interface, cfg.Addresses = "tc-test", []netip.Prefix{netip.MustParsePrefix("10.96.0.1/32")}
-	hub, err := vpn.OpenHub(cfg)
+	h, err := hub.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := somePeer(t, 9)
 	other.Addresses = []netip.Prefix{netip.MustParsePrefix("10.96.1.2/32")}
 	other.Services[0].Addr = netip.AddrPortFrom(w.secret.Addr(), w.secret.Port()) // what is permitted there is not here
-	if _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{other}}); err != nil {
+	if _, err := h.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{other}}); err != nil {
 		t.Fatal(err)
 	}
 	settled := func(when string) {
 		t.Helper()
-		for name, h := range map[string]*vpn.Hub{"first": w.hub, "second": hub} {
-			if changes, err := h.Reconcile(); err != nil || !changes.IsZero() {
+		for name, each := range map[string]*hub.Hub{"first": w.hub, "second": h} {
+			if changes, err := each.Reconcile(); err != nil || !changes.IsZero() {
 				t.Errorf("%s: the %s hub repaired %+v, %v", when, name, changes, err)
 			}
 		}
@@ -273,7 +274,7 @@ func TestTwoHubsBesideEachOther(t *testing.T) {
 		}
 	}
 	settled("both open")
-	if err := hub.Close(); err != nil {
+	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
@@ -293,7 +294,7 @@ func TestSecondHubSaysWhoIsTheFirst(t *testing.T) {
 	for _, mode := range []vpn.Mode{vpn.ModeAuto, vpn.ModeKernel, vpn.ModeUserspace} {
 		cfg := w.cfg
 		cfg.Mode, cfg.StateDir = mode, t.TempDir()
-		refusedHub(t, cfg, vpn.ErrHeld, fmt.Sprintf("process %d (", os.Getpid()))
+		refusedHub(t, cfg, hub.ErrHeld, fmt.Sprintf("process %d (", os.Getpid()))
 	}
 	if err := echo(a, patience); err != nil {
 		t.Errorf("the first hub lost a flow: %v", err)

@@ -1,4 +1,4 @@
-package vpn
+package hub
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"trustcore/internal/durable"
+	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
 )
 
@@ -26,13 +27,13 @@ type endpoints struct {
 	file string
 
 	mu    sync.Mutex
-	known map[Key]netip.AddrPort // guarded by mu
+	known map[vpn.Key]netip.AddrPort // guarded by mu
 }
 
 // loadEndpoints reads the file in dir. A damaged file costs some seconds of traffic, not
 // the start: it is treated as empty.
 func loadEndpoints(dir string) (*endpoints, error) {
-	e := &endpoints{file: filepath.Join(dir, endpointsFile), known: make(map[Key]netip.AddrPort)}
+	e := &endpoints{file: filepath.Join(dir, endpointsFile), known: make(map[vpn.Key]netip.AddrPort)}
 	info, err := os.Stat(e.file)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() > maxEndpointsBytes {
 		return e, nil
@@ -41,7 +42,7 @@ func loadEndpoints(dir string) (*endpoints, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the endpoints of offices: %w", err)
 	}
-	known := make(map[Key]netip.AddrPort)
+	known := make(map[vpn.Key]netip.AddrPort)
 	if json.Unmarshal(data, &known) == nil {
 		e.known = known
 	}
@@ -49,7 +50,7 @@ func loadEndpoints(dir string) (*endpoints, error) {
 }
 
 // last is the endpoint that the peer had, or the invalid one.
-func (e *endpoints) last(key Key) netip.AddrPort {
+func (e *endpoints) last(key vpn.Key) netip.AddrPort {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.known[key]
@@ -60,7 +61,7 @@ func (e *endpoints) last(key Key) netip.AddrPort {
 func (e *endpoints) remember(peers map[device.Key]device.Peer) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := make(map[Key]netip.AddrPort, len(peers))
+	now := make(map[vpn.Key]netip.AddrPort, len(peers))
 	for key, peer := range peers {
 		if peer.Endpoint.IsValid() {
 			now[key] = peer.Endpoint

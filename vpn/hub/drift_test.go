@@ -1,4 +1,4 @@
-package vpn_test
+package hub_test
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 )
 
 // interfaceMode is the mode in which the host's tools can tamper with the tunnel.
@@ -51,40 +51,40 @@ func TestDriftIsRepaired(t *testing.T) {
 		name   string
 		tamper string
 		open   bool // the tampering lets A reach what it must not, so the test can see the repair
-		mended func(vpn.Changes) bool
+		mended func(hub.Changes) bool
 	}{
 		{"foreign peer that steals an address", "wg set tc-hub peer " + stranger.Public().String() + " allowed-ips " + addressOfA.String(), false,
-			func(c vpn.Changes) bool { return c.PeersRemoved == 1 && c.PeersChanged == 1 }},
+			func(c hub.Changes) bool { return c.PeersRemoved == 1 && c.PeersChanged == 1 }},
 		{"known peer that steals an address", "wg set tc-hub peer " + b.key.Public().String() + " allowed-ips " + strings.Join([]string{addressOfA.String(), b.tunnel[0].String(), b.tunnel[1].String()}, ","), false,
-			func(c vpn.Changes) bool { return c.PeersChanged == 2 }},
+			func(c hub.Changes) bool { return c.PeersChanged == 2 }},
 		{"peer removed", "wg set tc-hub peer " + b.key.Public().String() + " remove", false,
-			func(c vpn.Changes) bool { return c.PeersAdded == 1 }},
+			func(c hub.Changes) bool { return c.PeersAdded == 1 }},
 		{"listen port", "wg set tc-hub listen-port 0", false,
-			func(c vpn.Changes) bool { return c.Device == 1 }},
+			func(c hub.Changes) bool { return c.Device == 1 }},
 		{"table deleted", "nft delete table inet trustcore-tc-hub", true,
-			func(c vpn.Changes) bool { return c.Fence > 1 }},
+			func(c hub.Changes) bool { return c.Fence > 1 }},
 		{"rules inserted", "nft insert rule inet trustcore-tc-hub inward accept ; insert rule inet trustcore-tc-hub outward accept", true,
-			func(c vpn.Changes) bool { return c.Fence > 1 }},
+			func(c hub.Changes) bool { return c.Fence > 1 }},
 		{"chains emptied", "nft flush chain inet trustcore-tc-hub inward ; flush chain inet trustcore-tc-hub outward", true,
-			func(c vpn.Changes) bool { return c.Fence > 1 }},
+			func(c hub.Changes) bool { return c.Fence > 1 }},
 		{"table asleep", "nft add table inet trustcore-tc-hub { flags dormant ; }", true,
-			func(c vpn.Changes) bool { return c.Fence > 1 }},
+			func(c hub.Changes) bool { return c.Fence > 1 }},
 		{"permission added", "nft add element inet trustcore-tc-hub allowed4 " + opened, true,
-			func(c vpn.Changes) bool { return c.Fence == 1 }},
+			func(c hub.Changes) bool { return c.Fence == 1 }},
 		{"permissions deleted", "nft flush set inet trustcore-tc-hub allowed4", false,
-			func(c vpn.Changes) bool { return c.Fence == 2 }},
+			func(c hub.Changes) bool { return c.Fence == 2 }},
 		{"MTU", "ip link set tc-hub mtu 1300", false,
-			func(c vpn.Changes) bool { return c.Device == 1 }},
+			func(c hub.Changes) bool { return c.Device == 1 }},
 		{"mark of the packets", "wg set tc-hub fwmark 7", false,
-			func(c vpn.Changes) bool { return c.Device == 1 }},
+			func(c hub.Changes) bool { return c.Device == 1 }},
 		{"alias", "ip link set tc-hub alias mine", false,
-			func(c vpn.Changes) bool { return c.Device == 1 }},
+			func(c hub.Changes) bool { return c.Device == 1 }},
 		{"address deleted", "ip addr del " + hubAddresses[0].String() + " dev tc-hub", false,
-			func(c vpn.Changes) bool { return c.Device == 1 }},
+			func(c hub.Changes) bool { return c.Device == 1 }},
 		{"route deleted", "ip route del " + addressOfA.String() + " dev tc-hub", false,
-			func(c vpn.Changes) bool { return c.Routes == 1 }},
+			func(c hub.Changes) bool { return c.Routes == 1 }},
 		{"interface taken down", "ip link set tc-hub down", false,
-			func(c vpn.Changes) bool { return c.Routes > 0 }},
+			func(c hub.Changes) bool { return c.Routes > 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tool(t, c.tamper)
@@ -110,7 +110,7 @@ func TestDriftIsRepaired(t *testing.T) {
 		})
 	}
 	tool(t, "ip link del tc-hub")
-	if _, err := w.hub.Reconcile(); !errors.Is(err, vpn.ErrDeviceGone) {
+	if _, err := w.hub.Reconcile(); !errors.Is(err, hub.ErrDeviceGone) {
 		t.Errorf("after the interface was deleted: %v", err)
 	}
 }
@@ -199,16 +199,16 @@ func TestWithoutPrivilege(t *testing.T) {
 	cfg := newConfig(key, t.TempDir())
 	for _, mode := range []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace} {
 		cfg.Mode = mode
-		if _, err := vpn.OpenHub(cfg); !errors.Is(err, vpn.ErrFirewall) || !strings.Contains(err.Error(), "start as root") {
+		if _, err := hub.Open(cfg); !errors.Is(err, hub.ErrFirewall) || !strings.Contains(err.Error(), "start as root") {
 			t.Errorf("mode %s: %v", mode, err)
 		}
 	}
 	cfg.Mode = vpn.ModeAuto
-	hub, err := vpn.OpenHub(cfg)
-	if err != nil || hub.Mode() != vpn.ModeNetstack {
+	h, err := hub.Open(cfg)
+	if err != nil || h.Mode() != vpn.ModeNetstack {
 		t.Fatalf("auto: %v", err)
 	}
-	if err := hub.Close(); err != nil {
+	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
 }
@@ -221,14 +221,14 @@ func TestUserWithTheCapability(t *testing.T) {
 	if dir := os.Getenv(role); dir != "" {
 		cfg := anyHub(t, vpn.ModeAuto)
 		cfg.Interface, cfg.StateDir = "tc-capable", dir
-		hub, err := vpn.OpenHub(cfg)
-		if err != nil || hub.Mode() == vpn.ModeNetstack || os.Geteuid() == 0 {
+		h, err := hub.Open(cfg)
+		if err != nil || h.Mode() == vpn.ModeNetstack || os.Geteuid() == 0 {
 			t.Fatalf("as user %d: %v", os.Geteuid(), err)
 		}
-		if _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2)}}); err != nil {
+		if _, err := h.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{somePeer(t, 2)}}); err != nil {
 			t.Error(err)
 		}
-		if err := hub.Close(); err != nil {
+		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
 		return
@@ -258,7 +258,7 @@ func TestTakenPortAndName(t *testing.T) {
 		w := newWorld(t, mode)
 		cfg := w.cfg
 		cfg.Mode, cfg.ListenPort, cfg.StateDir = vpn.ModeNetstack, w.port, t.TempDir()
-		if _, err := vpn.OpenHub(cfg); !errors.Is(err, vpn.ErrPortTaken) {
+		if _, err := hub.Open(cfg); !errors.Is(err, hub.ErrPortTaken) {
 			t.Errorf("taken port: %v", err)
 		}
 	})
@@ -274,23 +274,11 @@ func TestSecondHubOfAName(t *testing.T) {
 	}
 	cfg := newConfig(key, t.TempDir())
 	cfg.Mode, cfg.Interface = mode, "tc-busy"
-	if _, err := vpn.OpenHub(cfg); !errors.Is(err, vpn.ErrNameTaken) {
+	if _, err := hub.Open(cfg); !errors.Is(err, hub.ErrNameTaken) {
 		t.Errorf("taken name: %v", err)
 	}
 	if exec.Command("nft", "list", "table", "inet", "trustcore-tc-busy").Run() == nil {
 		t.Error("a hub that did not open left its firewall behind")
-	}
-}
-
-func TestStateOfATunnel(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for age, want := range map[time.Duration]vpn.State{0: vpn.StateUp, 180 * time.Second: vpn.StateUp, 181 * time.Second: vpn.StateStale, 275 * time.Second: vpn.StateStale, time.Hour: vpn.StateDown} {
-		if got := vpn.StateAt(now.Add(-age), now); got != want {
-			t.Errorf("after %v: %s, want %s", age, got, want)
-		}
-	}
-	if got := vpn.StateAt(time.Time{}, now); got != vpn.StateNever {
-		t.Errorf("without a handshake: %s", got)
 	}
 }
 
