@@ -180,7 +180,7 @@ func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, problemIn(response, data)
+		return nil, problemIn("verifyd", response, data)
 	}
 	var r verify.Report
 	return &r, json.Unmarshal(data, &r)
