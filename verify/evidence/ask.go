@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -203,10 +206,19 @@ func outcome(s source, err error, took time.Duration) error {
 		return errNothing
 	case errors.As(err, &responder) && !responder.ofHost():
 		return nil
+	case s.kind == sourceIssuers && !unreachable(err):
+		return nil // a stranger chose what was asked for there
 	case err == nil && s.kind == sourceOCSP && took > slowOCSP:
 		return fmt.Errorf("its answer took %s", took.Round(time.Millisecond))
 	}
 	return err
+}
+
+// unreachable reports whether a host did not answer, or not to the end.
+func unreachable(err error) bool {
+	var request *url.Error
+	var transport net.Error
+	return errors.As(err, &request) || errors.As(err, &transport) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // get makes the request when there is a place for it at the host, among those of its kind and among all. Where the host was
