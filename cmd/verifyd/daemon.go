@@ -161,11 +161,7 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 			q.Further = append(q.Further, c)
 		}
 	}
-	for _, der := range found.CRLs {
-		if l, err := revocation.ParseCRL(der); err == nil {
-			q.CRLs = append(q.CRLs, l)
-		}
-	}
+	q.CRLs = append(q.CRLs, found.Parsed...)
 	for _, der := range found.OCSPs {
 		if r, err := revocation.ParseOCSP(der); err == nil {
 			q.OCSPs = append(q.OCSPs, r)
