@@ -33,7 +33,7 @@ const hubKeepalive = 25 * time.Second
 // GCPercent is how much a process that holds a large hub may let its memory grow before it collects (debug.SetGCPercent).
 // A carried device keeps some 20 kB for each peer, all of it long-lived, and there is little else: with the usual 100 the
 // process would take twice that.
-const GCPercent = 20
+const GCPercent = 10
 
 // The reasons for which a hub cannot open. The message of the error is one sentence that
 // says what to do.

@@ -75,13 +75,14 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}) (changed int, failed [
 	if _, err := l.find(); err != nil {
 		return 0, nil, err
 	}
-	present := make(map[netip.Prefix]struct{}, len(want))
+	found := 0
+	var last netip.Prefix // the kernel lists the routes to one destination one after another
 	var surplus [][]byte
 	err = readRoutes(l.route, func(r route, told []byte) {
 		switch {
 		case !l.isOurs(r):
-		case contains(want, r.to):
-			present[r.to] = struct{}{}
+		case contains(want, r.to) && r.to != last:
+			found, last = found+1, r.to
 		default:
 			surplus = append(surplus, slices.Clone(told))
 		}
@@ -89,7 +90,15 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}) (changed int, failed [
 	if err != nil {
 		return 0, nil, err
 	}
-	if changed, err = l.unlead(surplus); err != nil || len(present) == len(want) {
+	if changed, err = l.unlead(surplus); err != nil || found == len(want) {
+		return changed, nil, err
+	}
+	present := make(map[netip.Prefix]struct{}, found)
+	if err := readRoutes(l.route, func(r route, _ []byte) {
+		if l.isOurs(r) {
+			present[r.to] = struct{}{}
+		}
+	}); err != nil {
 		return changed, nil, err
 	}
 	added, failed, err := l.AddRoutes(func(yield func(netip.Prefix) bool) {
