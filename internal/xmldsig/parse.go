@@ -109,8 +109,13 @@ func newParser(src []byte, limits Limits, seen look, size extent) *parser {
 		size = estimate(src)
 	}
 	nodes := min(size.nodes+1, limits.Nodes+1)
-	p := &parser{src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32), meter: meter{budget: limits.Budget}}
-	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48)}
+	p := &parser{
+		src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32),
+		meter: meter{budget: limits.Budget},
+	}
+	p.doc = &Document{
+		src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48),
+	}
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
 	p.doc.attrs = make([]attribute, 0, min(size.attributes, maxAllAttributes))
 	if len(src) > largeDocument && seen.returns { // every text is copied

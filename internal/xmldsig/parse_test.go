@@ -238,7 +238,8 @@ func TestTruncated(t *testing.T) {
 
 // TestInspect holds every octet in every place of a sequence against the standard library.
 func TestInspect(t *testing.T) {
-	interesting := []byte{0, 'a', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF}
+	interesting := []byte{0, 'a', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED,
+		0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF}
 	sequence := make([]byte, utf8.UTFMax)
 	var try func(place int)
 	try = func(place int) {
@@ -289,8 +290,9 @@ func inspectWhole(b []byte) look { return inspect(b, func([]byte) {}) }
 func TestLetGo(t *testing.T) {
 	row := "<Wiersz lp=\"1\"><Opis>Usługa</Opis></Wiersz>\n"
 	for name, text := range map[string]string{
-		"canonical": "<a>" + strings.Repeat(row, 8<<20/len(row)) + "</a>", "not": "<a>" + strings.Repeat(row+"<b/>", 8<<20/len(row)) + "</a>",
-		"a text": "<a>" + strings.Repeat("0123456789abcde\n", 8<<16) + "</a>",
+		"canonical": "<a>" + strings.Repeat(row, 8<<20/len(row)) + "</a>",
+		"not":       "<a>" + strings.Repeat(row+"<b/>", 8<<20/len(row)) + "</a>",
+		"a text":    "<a>" + strings.Repeat("0123456789abcde\n", 8<<16) + "</a>",
 	} {
 		b := budget.New(t.Context(), len(text))
 		told := 0
@@ -304,7 +306,8 @@ func TestLetGo(t *testing.T) {
 			t.Errorf("%s: parsed, %d of %d octets were let go", name, told, len(data))
 		}
 		told = 0
-		if err := d.WholeDocument().Canonical(io.Discard, Canonicalization{Form: Exclusive}); err != nil || told < len(data)-3*windowSize {
+		err = d.WholeDocument().Canonical(io.Discard, Canonicalization{Form: Exclusive})
+		if err != nil || told < len(data)-3*windowSize {
 			t.Errorf("%s: digested, %d of %d octets were let go, %v", name, told, len(data), err)
 		}
 	}
