@@ -262,8 +262,8 @@ func TestInspect(t *testing.T) {
 	}
 	try(0)
 	for c := range 1 << 8 {
-		for at := range 20 {
-			text := []byte("0123456789abcdéfghijklm")
+		for at := range 33 {
+			text := []byte("0123456789abcdefghijklmnopqrstuvwé")
 			text[at] = byte(c)
 			want := look{
 				valid: utf8.Valid(text), control: c < 0x20 && !strings.Contains("\t\r\n", string(rune(c))), returns: c == '\r',
