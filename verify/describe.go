@@ -101,6 +101,7 @@ func (d describer) signature(j *judge.Signature) SignatureReport {
 	r.Notes = append(r.Notes, j.Notes...)
 	if j.Signer != nil {
 		r.Chain, r.Signer = describeChain(j.Chain), describeSigner(j.Signer)
+		r.TryAgain = tryAgain(j)
 		r.classify(j)
 	}
 	r.printable()
@@ -222,6 +223,14 @@ func (d describer) record(e *signature.EvidenceRecord) EvidenceRecordReport {
 	r.Scopes = scopes(e.References, func(signature.Reference) bool { return false }, true)
 	r.printable()
 	return r
+}
+
+func tryAgain(j *judge.Signature) *time.Time {
+	waits := j.SubIndication == judge.TryLater || j.SubIndication == judge.NoCertificateChainFound
+	if !waits || j.Chain.TryAgain.IsZero() {
+		return nil
+	}
+	return &j.Chain.TryAgain
 }
 
 func describeChain(chain *judge.Chain) []Certificate {

@@ -45,5 +45,5 @@ func durations(sorted []time.Duration) rate {
 		sum += d
 	}
 	n := len(sorted)
-	return rate{float64(n) / sum.Seconds(), sorted[n/2], sorted[n*99/100], n}
+	return rate{perSecond: float64(n) / sum.Seconds(), p50: sorted[n/2], p99: sorted[n*99/100], count: n}
 }

@@ -23,6 +23,7 @@ type checker struct {
 	last    time.Time  // of the time-stamp before
 	tokens  [][32]byte // digests of all tokens so far, each with its evidence
 	newest  int        // where those of the newest one begin
+	absent  bool       // the first time-stamp is about the data itself, which is not at hand
 	ids     map[string]int
 }
 
@@ -38,7 +39,8 @@ type datum struct {
 const orphan = "orphan"
 
 func newChecker(b *budget.Budget, kind signature.EvidenceRecordType, encoded []byte, objects []Object) *checker {
-	c := &checker{budget: b, ids: map[string]int{}, out: &signature.EvidenceRecord{Type: kind}}
+	c := &checker{budget: b, ids: map[string]int{},
+		out: &signature.EvidenceRecord{Type: kind, Origin: signature.RecordInSignature}}
 	c.out.ID, c.out.Digest = id(b, encoded)
 	for _, o := range objects {
 		if o.Type == "" {
@@ -88,8 +90,8 @@ func (c *checker) holds() bool {
 			return false
 		}
 	}
-	for _, t := range c.out.Timestamps {
-		if !t.Imprint || !t.Intact {
+	for i, t := range c.out.Timestamps {
+		if absent := i == 0 && c.absent; !t.Imprint && !absent || !t.Intact {
 			return false
 		}
 	}
@@ -173,7 +175,7 @@ func (c *checker) agree(chain *chain, a *archived, t *timestamp.Token) error {
 		c.fail(fmt.Errorf("%s is not among its digestAlgorithms (RFC 4998 3.1)", a.hash))
 	}
 	if a.tree == nil {
-		a.tree = [][][]byte{{t.Info.Imprint}}
+		a.tree, a.bare = [][][]byte{{t.Info.Imprint}}, true
 	}
 	if a == &chain.stamps[0] {
 		use := signature.AlgorithmUse{Purpose: "evidence-record", Algorithm: a.hash.Name()}
@@ -212,6 +214,22 @@ func (c *checker) initial(chain *chain, a *archived, t *timestamp.Token) {
 		c.out.References = append(c.out.References, signature.Reference{Type: orphan})
 	}
 	c.out.Covers, c.out.CoversSignature = t.Covers, t.CoversSignature
+	if a.bare {
+		c.direct(t)
+	}
+}
+
+// direct looks at a time-stamp without a hash tree, whose imprint is the digest of the one data object (RFC 4998 4.2,
+// RFC 6283 3.2.1): where no object has it, the time-stamp is of something else, or of what is not at hand.
+func (c *checker) direct(t *timestamp.Token) {
+	other := false
+	for _, ref := range c.out.References {
+		if ref.Intact {
+			return
+		}
+		other = other || ref.Found && ref.Unchecked == ""
+	}
+	t.Found, t.Imprint, c.absent = other, false, !other
 }
 
 // heldAReference is a reference in memory.
@@ -328,9 +346,11 @@ func (c *checker) keep(a *archived, t *timestamp.Token) error {
 			c.tokens = append(c.tokens, sha256.Sum256(o))
 		}
 	}
-	t.Certificates = append(append(t.Certificates, a.certificates...), c.rec.certificates...)
-	t.CRLs = append(append(t.CRLs, a.crls...), c.rec.crls...)
-	t.OCSPs = append(append(t.OCSPs, a.ocsps...), c.rec.ocsps...)
+	for _, v := range []signature.Values{{Certificates: a.certificates, CRLs: a.crls, OCSPs: a.ocsps},
+		{Certificates: c.rec.certificates, CRLs: c.rec.crls, OCSPs: c.rec.ocsps}} {
+		v.Origin = signature.InEvidenceRecord
+		t.Carry(v)
+	}
 	return c.budget.Hold(sliceOctets * (len(t.Certificates) + len(t.CRLs) + len(t.OCSPs)))
 }
 

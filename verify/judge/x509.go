@@ -25,6 +25,9 @@ type Chain struct {
 	// Statuses are what evidence says of the certificates of the path, by position, where it was asked.
 	Statuses map[int]revocation.Result
 
+	// TryAgain is when evidence that is missing may be had at the earliest; zero where waiting does not help.
+	TryAgain time.Time
+
 	revokedAt time.Time // when the target was revoked, where that is why it did not pass
 	at        time.Time // at which it was asked
 	decided   int       // the position of the certificate that did not pass, -1 for none
@@ -44,8 +47,9 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	data := v.validationData(s.carried)
 	request := path.Request{
 		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
-		Algorithm: v.ofPath(s.context), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
+		Algorithm: v.basis.judged(v.ofPath(s.context)), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
 	}
+	v.basis.begin(data, s.certificate, request.Anchors, request.Time, v.at)
 	if s.context == policy.Timestamp {
 		request.Purposes, request.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
 		if !v.refuses(policy.Product, policy.TimestampUnitPurposeAlone) {
@@ -65,6 +69,11 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		c.Conclusion = x.conclude()
 	}
 	c.revokedAt, c.decided, c.Statuses = x.revokedAt, x.decided, x.statuses
+	for _, of := range x.result.Chain {
+		if t := x.ev.Later[of.Fingerprint]; t.After(c.TryAgain) {
+			c.TryAgain = t
+		}
+	}
 	if v.steps != nil {
 		c.gathered()
 	}
@@ -141,6 +150,7 @@ func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 		signers = append(signers, x.result.Chain[i+1])
 	}
 	for _, piece := range r.Evidence {
+		x.basis.proven(piece, x.existence.proven[piece])
 		if t := x.existence.earliest(piece); t.After(proven) {
 			proven = t
 		}
@@ -244,7 +254,10 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 	case status.Code.Outdated():
 		return "", ""
 	}
-	return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
+	if sub = ChainGeneralFailure; !x.ev.Later[x.result.Chain[i].Fingerprint].IsZero() {
+		sub = TryLater // its sources may tell it yet (5.1.3)
+	}
+	return sub, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
 }
 
 // covered reports whether the document's own evidence says something about every certificate of the path below the

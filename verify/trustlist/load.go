@@ -22,11 +22,12 @@ import (
 
 // Sources tells Load where lists and anchors lie. All files may be gzip-compressed.
 type Sources struct {
-	Dir         string   // folder with a LOTL, its pivots and national lists, told apart by content; "" for none
-	LOTLSigners string   // folder of PEM files: who may sign the LOTL; "" for those that are shipped (Journal)
-	Set         *Set     // lists that were taken already, in place of a folder; nil for none
-	Extra       []string // lists outside the LOTL, each taken with the signer in its own signature
-	Anchors     []string // PEM files with certificates that are trusted at all times
+	Dir         string               // folder with a LOTL, its pivots and national lists, told apart by content; "" for none
+	LOTLSigners string               // folder of PEM files: who may sign the LOTL; "" for those that are shipped (Journal)
+	Set         *Set                 // lists that were taken already, in place of a folder; nil for none
+	Failing     map[string]time.Time // since when lists of the set can't be fetched, by Member.Key
+	Extra       []string             // lists outside the LOTL, each taken with the signer in its own signature
+	Anchors     []string             // PEM files with certificates that are trusted at all times
 }
 
 // Status says what became of one file.
@@ -39,6 +40,13 @@ type Status struct {
 	Services   int       `json:"services,omitempty"`
 	Role       string    `json:"role,omitempty"` // "lotl", "pivot", "national", "extra"
 	Error      string    `json:"error,omitempty"`
+	// Failing is since when the list could not be fetched again; zero where it could, or nobody fetches it.
+	Failing time.Time `json:"failing,omitzero"`
+}
+
+// RanOut tells whether the list's next update has passed.
+func (s *Status) RanOut(now time.Time) bool {
+	return !s.NextUpdate.IsZero() && s.NextUpdate.Before(now)
 }
 
 // maxFiles bounds a folder of lists; the Union has 31 and some pivots.
@@ -60,7 +68,7 @@ func Load(ctx context.Context, src Sources) (*Snapshot, error) {
 		}
 	}
 	if src.Set != nil {
-		b.addSet(src.Set)
+		b.addSet(src.Set, src.Failing)
 	}
 	for _, file := range src.Extra {
 		c, err := readCandidate(ctx, file)
@@ -86,6 +94,7 @@ func Load(ctx context.Context, src Sources) (*Snapshot, error) {
 type builder struct {
 	statuses []*Status
 	lists    []*List
+	files    []string // Status.File of each list
 	fixed    [][]byte // DER of anchors at all times
 }
 
@@ -97,20 +106,32 @@ func (b *builder) add(l *List, status *Status, role string) {
 	}
 	if role != "lotl" && role != "pivot" {
 		status.Services = len(l.Services)
-		b.lists = append(b.lists, l)
+		b.lists, b.files = append(b.lists, l), append(b.files, status.File)
 	}
 }
 
-func (b *builder) addSet(set *Set) {
+func (b *builder) addSet(set *Set, failing map[string]time.Time) {
 	for _, m := range set.Members() {
-		status := statusOf(m.List, cmp.Or(m.Name, m.Territory+" "+strconv.Itoa(m.Sequence)))
+		status := StatusOf(m)
+		status.Failing = failing[m.Key()]
 		if m.Unused != nil {
-			status.Role, status.Error = m.Role, m.Unused.Error()
-			b.statuses = append(b.statuses, status)
+			b.statuses = append(b.statuses, &status)
 			continue
 		}
-		b.add(m.List, status, m.Role)
+		b.add(m.List, &status, m.Role)
 	}
+}
+
+// StatusOf is what there is to say of a list of a set. Its file is the list's name.
+func StatusOf(m Member) Status {
+	s := *statusOf(m.List, cmp.Or(m.Name, m.Territory+" "+strconv.Itoa(m.Sequence)))
+	s.Role = m.Role
+	if m.Unused != nil {
+		s.Error = m.Unused.Error()
+	} else if m.Role == "national" || m.Role == "extra" {
+		s.Services = len(m.Services)
+	}
+	return s
 }
 
 func statusOf(l *List, file string) *Status {
@@ -131,7 +152,7 @@ func (b *builder) loadDir(ctx context.Context, src Sources) error {
 		b.statuses = append(b.statuses, c.status)
 	}
 	candidates = slices.DeleteFunc(candidates, func(c *candidate) bool { return c.Checked == nil })
-	inOrder(candidates, func(c *candidate) *Checked { return c.Checked })
+	slices.SortStableFunc(candidates, func(a, b *candidate) int { return Order(a.Checked, b.Checked) })
 	set, from := NewSet(signers), map[*Checked]*Status{}
 	for _, c := range candidates {
 		before := set.national[c.Territory]
@@ -160,7 +181,7 @@ func readDir(ctx context.Context, dir string) ([]*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || !mayBeList(e.Name()) })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || !MayBeList(e.Name()) })
 	if len(entries) > maxFiles {
 		return nil, fmt.Errorf("%s holds more than %d files", dir, maxFiles)
 	}
@@ -177,8 +198,8 @@ func readDir(ctx context.Context, dir string) ([]*candidate, error) {
 	return candidates, g.Wait()
 }
 
-// mayBeList leaves out what stands beside lists in folders of them: tables, indexes, what is hidden.
-func mayBeList(name string) bool {
+// MayBeList leaves out what stands beside lists in folders of them, by its name: tables, indexes, what is hidden.
+func MayBeList(name string) bool {
 	return !strings.HasPrefix(name, ".") && !slices.Contains([]string{".tsv", ".json", ".parsed", ".sha2"}, filepath.Ext(name))
 }
 
@@ -216,6 +237,11 @@ func readFile(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Unpack(data)
+}
+
+// Unpack returns the content of what may be gzip-compressed, within MaxSize.
+func Unpack(data []byte) ([]byte, error) {
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(bytes.NewReader(data))
 		if err != nil {

@@ -179,6 +179,21 @@ type Member struct {
 	Unused error
 }
 
+// Key is what the list's place in the set is known by: "EU" for the list of the lists in force, the territory of a national
+// list, the name of an extra one, and nothing for a pivot.
+func (m Member) Key() string {
+	switch m.Role {
+	case "lotl":
+		return KeyLOTL
+	case "pivot":
+		return ""
+	}
+	return cmp.Or(m.Name, m.Territory)
+}
+
+// KeyLOTL is the key of the list of the lists.
+const KeyLOTL = "EU"
+
 // Members are the lists of the set: the chain from the oldest on, then territories in their order, so that a verdict can
 // be repeated to the byte, then the extra ones.
 func (s *Set) Members() []Member {
@@ -202,16 +217,24 @@ func (s *Set) Members() []Member {
 	return all
 }
 
-// inOrder sorts lists so that each may follow the ones before it: lists of the lists first, older ones before newer.
-func inOrder[T any](list []T, of func(T) *Checked) {
-	slices.SortStableFunc(list, func(x, y T) int {
-		a, b := of(x), of(y)
-		if a.LOTL() != b.LOTL() {
-			if a.LOTL() {
-				return -1
-			}
-			return 1
+// Order sorts lists so that each may follow the ones before it: lists of the lists first, older ones before newer.
+func Order(a, b *Checked) int {
+	if a.LOTL() != b.LOTL() {
+		if a.LOTL() {
+			return -1
 		}
-		return cmp.Compare(a.Sequence, b.Sequence)
-	})
+		return 1
+	}
+	return cmp.Compare(a.Sequence, b.Sequence)
 }
+
+// Clone returns a set with the same lists.
+func (s *Set) Clone() *Set {
+	return &Set{signers: s.signers, chain: slices.Clone(s.chain), national: maps.Clone(s.national), extra: maps.Clone(s.extra)}
+}
+
+// National is the list of a territory, nil where there is none.
+func (s *Set) National(territory string) *Checked { return s.national[territory] }
+
+// Extra is the extra list of a name, nil where there is none.
+func (s *Set) Extra(name string) *Checked { return s.extra[name] }
