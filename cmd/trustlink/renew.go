@@ -42,7 +42,8 @@ func (o up) renewAlone(ctx context.Context, e office.Enrolment) error {
 		err = json.NewEncoder(o.out).Encode(readiness{Ready: true, Partner: e.Partner, Services: e.Services,
 			Forwards: []forward{}})
 	} else {
-		_, err = fmt.Fprintf(o.out, "partner %s: no tunnel is brought up here; the certificate is renewed by itself\n", e.Partner)
+		_, err = fmt.Fprintf(o.out, "partner %s: no tunnel is brought up here; the certificate is renewed by itself\n",
+			e.Partner)
 	}
 	if err != nil {
 		return err

@@ -49,7 +49,8 @@ func upCommand(dir *string) *cobra.Command {
 	flags.StringVar(&mode, "mode", "auto", "kernel, userspace, netstack or auto")
 	flags.StringVar(&o.ifname, "interface", "tc-office", "`name` of the tunnel interface")
 	flags.StringArrayVar(&o.forwards, "forward", nil, "`LOCAL=REMOTE`: carry a loopback address to a service, given by name or address; may be repeated (default without root: every service at a free port)")
-	flags.BoolVar(&o.renewOnly, "renew-only", false, "bring nothing up: another program carries the tunnel, renew the certificate through it")
+	flags.BoolVar(&o.renewOnly, "renew-only", false,
+		"bring nothing up: another program carries the tunnel, renew the certificate through it")
 	flags.BoolVar(&o.json, "json", false, "print the ready line as JSON")
 	return command
 }
