@@ -452,13 +452,6 @@ func byName(s *nftables.Set) *nftables.Set {
 	return &named
 }
 
-func suffix(a netip.Addr) string {
-	if a.Is4() {
-		return "4"
-	}
-	return "6"
-}
-
 func open() (*nftables.Conn, error) {
 	c, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
 		return errors.Join(c.SetWriteBuffer(socketBuffer), c.SetReadBuffer(socketBuffer))
