@@ -194,20 +194,36 @@ func unique[T any](items []T, name func(T) string) []string {
 	return list
 }
 
-// constant are the messages without places to fill in that were said before, by language and key.
-var constant sync.Map
+// patterns are the messages that were said before, by language and key: texts, and between them the names of what
+// stands there.
+var patterns sync.Map
+
+// place is what marks a name in a pattern; no message has it.
+const place = "\x00"
 
 func (v voice) say(id string, data map[string]any) string {
-	if data != nil {
-		return v.localize(id, data)
-	}
 	type key struct{ language, id string }
-	if text, ok := constant.Load(key{v.language, id}); ok {
-		return text.(string)
+	known, ok := patterns.Load(key{v.language, id})
+	if !ok {
+		marks := make(map[string]any, len(data))
+		for name := range data {
+			marks[name] = place + name + place
+		}
+		known, _ = patterns.LoadOrStore(key{v.language, id}, strings.Split(v.localize(id, marks), place))
 	}
-	text := v.localize(id, nil)
-	constant.Store(key{v.language, id}, text)
-	return text
+	pattern, _ := known.([]string)
+	if len(pattern) == 1 {
+		return pattern[0]
+	}
+	var text strings.Builder
+	for i, part := range pattern {
+		if i%2 == 0 {
+			text.WriteString(part)
+		} else {
+			fmt.Fprint(&text, data[part])
+		}
+	}
+	return text.String()
 }
 
 func (v voice) localize(id string, data map[string]any) string {

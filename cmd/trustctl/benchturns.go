@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type rate struct {
 	perSecond float64
 	p50, p99  time.Duration
 	count     int
+	samples   *samples // nil where they are not kept
 }
 
 // turns is how often the ways of one measurement take turns, so that a busy moment of the machine hits all alike.
@@ -67,6 +69,7 @@ func alternate(ctx context.Context, total time.Duration, concurrency, subjects i
 	rates := make([]rate, len(ways))
 	for i := range ways {
 		rates[i] = taken[i].bySubject(concurrency)
+		rates[i].samples = &taken[i]
 	}
 	return rates, nil
 }
@@ -102,7 +105,8 @@ type samples struct {
 	times [][]time.Duration // of each subject
 	turns []float64         // rate of each turn
 	acts  int
-	last  int // subjects of the latest turn
+	last  int           // subjects of the latest turn
+	spent time.Duration // of all processors, by the whole process: what collects garbage included
 }
 
 // work runs one turn. take hands out subjects until it says no.
@@ -115,7 +119,7 @@ func (s *samples) work(ctx context.Context, concurrency int, take func() (int, b
 	var failure error
 	s.last = 0
 	var workers sync.WaitGroup
-	begun := time.Now()
+	begun, before := time.Now(), processorTime()
 	for range concurrency {
 		workers.Go(func() {
 			own := make([][]time.Duration, subjects)
@@ -146,6 +150,7 @@ func (s *samples) work(ctx context.Context, concurrency int, take func() (int, b
 		})
 	}
 	workers.Wait()
+	s.spent += processorTime() - before
 	s.acts += s.last * repeat
 	s.turns = append(s.turns, float64(s.last*repeat)/time.Since(begun).Seconds())
 	if ctx.Err() != nil {
@@ -174,6 +179,33 @@ func (s *samples) bySubject(concurrency int) rate {
 	return r
 }
 
+// processorTime is what this process has taken so far of all processors.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// processorRatio compares the processor time for the same acts: other programs of a busy machine do not change it.
+func processorRatio(r, limit rate) float64 {
+	if r.samples.spent == 0 {
+		return 0
+	}
+	return float64(limit.samples.spent) / float64(r.samples.spent)
+}
+
+// of is the rate on some of the subjects.
+func (r rate) of(subjects []int, concurrency int) rate {
+	var some samples
+	for _, n := range subjects {
+		some.times = append(some.times, r.samples.times[n])
+		some.acts += len(r.samples.times[n])
+	}
+	return some.bySubject(concurrency)
+}
+
 // byTurn is the rate of the turn in the middle.
 func (s *samples) byTurn() rate {
 	r := s.percentiles()
@@ -192,8 +224,12 @@ func (s *samples) percentiles() rate {
 }
 
 // largestResident is how much memory this process held at its largest, in MB (10^6 octets).
-func largestResident() (float64, error) {
-	status, err := os.ReadFile("/proc/self/status")
+func largestResident() (float64, error) { return residentOf("self") }
+
+// residentOf is largestResident of a process that runs, by its number.
+func residentOf(process string) (float64, error) {
+	file := "/proc/" + process + "/status"
+	status, err := os.ReadFile(file)
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory in use: %w", err)
 	}
@@ -203,5 +239,5 @@ func largestResident() (float64, error) {
 			return kib * 1024 / 1e6, err
 		}
 	}
-	return 0, errors.New("reading the memory in use: no VmHWM in /proc/self/status")
+	return 0, fmt.Errorf("reading the memory in use: no VmHWM in %s", file)
 }

@@ -236,12 +236,12 @@ func TestEnrolUpReach(t *testing.T) {
 }
 
 // bringUp runs trustlink up until stop is called.
-func bringUp(t *testing.T, dir string) (ready readiness, stop func()) {
+func bringUp(t *testing.T, dir string, more ...string) (ready readiness, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()
 	command := newCommand()
-	command.SetArgs([]string{"up", "--state", dir, "--mode", "netstack", "--json"})
+	command.SetArgs(append([]string{"up", "--state", dir, "--mode", "netstack", "--json"}, more...))
 	command.SetOut(write)
 	command.SetErr(io.Discard)
 	done := make(chan error, 1)
@@ -355,6 +355,19 @@ func TestUpWithoutATunnel(t *testing.T) {
 	}
 }
 
+// TestUpBesideAnApplication leaves the tunnel to another program.
+func TestUpBesideAnApplication(t *testing.T) {
+	c, dir := startCore(t), t.TempDir()
+	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right"); err != nil {
+		t.Fatal(err)
+	}
+	ready, stop := bringUp(t, dir, "--renew-only")
+	defer stop()
+	if !ready.Ready || ready.Mode != "" || len(ready.Services) != 1 || len(ready.Forwards) != 0 {
+		t.Errorf("%+v", ready)
+	}
+}
+
 func TestShow(t *testing.T) {
 	c, dir := startCore(t), t.TempDir()
 	if _, err := trustlink(t.Context(), "show", "--state", dir); err == nil || !strings.Contains(err.Error(), "trustlink enrol") {
@@ -375,6 +388,18 @@ func TestShow(t *testing.T) {
 	full, err := trustlink(t.Context(), "show", "--state", dir, "--with-private-key")
 	if err != nil || !strings.Contains(full, "PrivateKey = "+private) {
 		t.Errorf("conf with the key: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "tc-office.conf")
+	if _, err := trustlink(t.Context(), "show", "--state", dir, "--with-private-key", "--out", file); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || read(t, filepath.Dir(file), "tc-office.conf") != full {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	for _, bad := range []string{"tc office.conf", "tunnel", "a-name-that-is-too-long.conf", ".conf"} {
+		if _, err := trustlink(t.Context(), "show", "--state", dir, "--out", filepath.Join(t.TempDir(), bad)); err == nil {
+			t.Errorf("%q was taken as a tunnel's name", bad)
+		}
 	}
 	code, err := trustlink(t.Context(), "show", "--state", dir, "--qr")
 	if err != nil || strings.Count(code, "\n") < 20 || strings.Contains(code, "PrivateKey") {

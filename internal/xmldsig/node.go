@@ -47,7 +47,7 @@ type node struct {
 	ns     int32 // first namespace declaration
 	nattr  uint16
 	nns    uint16
-	tag    uint16 // element with flagInclusive or flagExclusive: length of the start tag
+	tag    uint16 // element with flagInclusive, flagExclusive or flagTag: length of the start tag
 	kind   Kind
 	flags  uint8
 }
@@ -57,6 +57,7 @@ const (
 	flagEscape                // the content has bytes that canonical XML writes as references
 	flagInclusive             // element: what its tags enclose is canonical as it stands (exact.go)
 	flagExclusive             // the same of Exclusive XML Canonicalization
+	flagTag                   // element without declarations: its start tag is canonical where no others are due
 )
 
 type attribute struct {
@@ -286,11 +287,12 @@ func (n Node) Attr(space, local string) (string, bool) {
 // identifiers are the names of algorithms and kinds of references that signatures are full of.
 var identifiers = sync.OnceValue(func() map[string]string {
 	m := map[string]string{}
-	for _, uri := range slices.Concat(slices.Collect(maps.Keys(digests)), slices.Collect(maps.Keys(canonicalizations)), []string{
+	algorithms := slices.Concat(slices.Collect(maps.Keys(digests)), slices.Collect(maps.Keys(canonicalizations)))
+	for _, uri := range append(algorithms,
 		TransformEnveloped, TransformBase64, TransformXPath, TransformXPathFilter, TransformXSLT, TransformRelationship,
-		NamespaceDSig + "Object", NamespaceDSig + "Manifest", "http://uri.etsi.org/01903#SignedProperties",
-		NamespaceDSig + "rsa-sha1", namespaceDSMore2001 + "rsa-sha256", namespaceDSMore2001 + "rsa-sha512", namespaceDSMore2001 + "ecdsa-sha256",
-	}) {
+		NamespaceDSig+"Object", NamespaceDSig+"Manifest", "http://uri.etsi.org/01903#SignedProperties",
+		NamespaceDSig+"rsa-sha1", namespaceDSMore2001+"rsa-sha256", namespaceDSMore2001+"rsa-sha512",
+		namespaceDSMore2001+"ecdsa-sha256") {
 		m[uri] = uri
 	}
 	return m

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trustcore/internal/fetch"
 )
 
 // stoodClock is a clock that a test moves.
@@ -122,6 +124,38 @@ func TestWhatTellsNothingOfAHost(t *testing.T) {
 	}
 }
 
+// TestWhatARequestTellsOfAHost: what is not the host's doing neither opens its breaker nor closes it.
+func TestWhatARequestTellsOfAHost(t *testing.T) {
+	responder, list := source{kind: sourceOCSP}, source{kind: sourceCRL}
+	for name, test := range map[string]struct {
+		source source
+		err    error
+		took   time.Duration
+		want   string // "good", "nothing" or "bad"
+	}{
+		"answer":                     {responder, nil, time.Second, "good"},
+		"slow answer":                {responder, nil, 2 * slowOCSP, "bad"},
+		"large list":                 {list, nil, 2 * slowOCSP, "good"},
+		"time that went by waiting":  {responder, context.DeadlineExceeded, time.Second, "nothing"},
+		"no answer in time":          {responder, context.DeadlineExceeded, ocspTime, "bad"},
+		"nobody waits any more":      {list, context.Canceled, time.Second, "nothing"},
+		"no place for the request":   {list, errBusy, 0, "nothing"},
+		"an address that is refused": {list, fetch.ErrForbidden, 0, "nothing"},
+		"anything else":              {list, errDown, 0, "bad"},
+	} {
+		got := "bad"
+		switch err := outcome(test.source, test.err, test.took); {
+		case err == nil:
+			got = "good"
+		case errors.Is(err, errNothing):
+			got = "nothing"
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
 // TestSlotsOfAHost: who finds no slot waits no longer than his context, and a host that failed meanwhile is not asked.
 func TestSlotsOfAHost(t *testing.T) {
 	h, _ := newHostsAt()
@@ -156,6 +190,25 @@ func TestSlotsOfAHost(t *testing.T) {
 	var r *resting
 	if err := <-late; !errors.As(err, &r) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestWaitersOfAHostAreBounded: a slow host gathers no crowd.
+func TestWaitersOfAHostAreBounded(t *testing.T) {
+	h, _ := newHostsAt()
+	leave, err := h.enter(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	h.known["a"].inside = maxInside
+	h.mu.Unlock()
+	if _, err := h.enter(t.Context(), "a"); !errors.Is(err, errBusy) {
+		t.Errorf("got %v, want %v", err, errBusy)
+	}
+	leave(nil)
+	if _, err := h.enter(t.Context(), "a"); err != nil {
+		t.Error(err)
 	}
 }
 
