@@ -44,7 +44,7 @@ func TestBehindAProxy(t *testing.T) {
 	c := fetch.New(fetch.Config{Proxy: u})
 	for _, address := range []string{
 		"http://127.0.0.1/", "http://[::1]/", "http://10.0.0.1/", "http://8.8.8.8/", "http://[2606:4700::1111]/", "http://2130706433/", "http://0x7f.1/",
-		"http://0177.0.0.1/", "http://127.1/", "http://a.0x7f000001/", "http://1.99999999999999999999999/", "http://intranet/", "http://intranet./", "http://localhost/",
+		"http://0177.0.0.1/", "http://127.1/", "http://a.0x7f000001/", "http://1.99999999999999999999999/", "http://intranet/", "http://intranet./", "http://erp/", "https://erp:8443/", "http://localhost/",
 		"http://a.localhost/", "http://a.localhost./", "http://printer.local/", "http://metadata.google.internal/", "http://router.home.arpa/", "http://dc.corp/",
 		"http://A.LOCAL/", "http://host.lan/", "https://intranet/", "https://10.0.0.1/", "http://[fe80::1%25lo]/", "http://.../", "http://crl.example.pl/inside", "http://crl.example.pl/name",
 	} {
