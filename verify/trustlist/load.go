@@ -32,6 +32,7 @@ type Sources struct {
 	LOTLSigners string   // folder of PEM files: who may sign the LOTL (Official Journal)
 	Extra       []string // lists outside the LOTL, each taken with the signer in its own signature
 	Anchors     []string // PEM files with certificates that are trusted at all times
+	National    []National
 }
 
 // Status says what became of one file.
@@ -80,6 +81,7 @@ func Load(ctx context.Context, src Sources) (*Snapshot, error) {
 			return nil, fmt.Errorf("anchors: %w", err)
 		}
 	}
+	b.national = src.National
 	return b.snapshot()
 }
 
@@ -88,6 +90,7 @@ type builder struct {
 	statuses []*Status
 	lists    []*List
 	fixed    [][]byte // DER of anchors at all times
+	national []National
 }
 
 func (b *builder) accept(c *candidate, role string) {
