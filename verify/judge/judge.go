@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
+	"trustcore/verify/poland"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
@@ -28,6 +29,7 @@ type Evidence struct {
 	CRLs         [][]byte            // DER
 	OCSPs        [][]byte            // DER OCSPResponse
 	Cache        *cache.Cache        // of pure functions of bytes; nil remembers nothing
+	Pins         *poland.Pins        // of keys that Polish law publishes; nil for those that are shipped
 }
 
 // Document holds the conclusions on everything that a document holds.
