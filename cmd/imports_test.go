@@ -33,6 +33,14 @@ var rules = []struct{ From, Never, Why string }{
 	{"cmd/verifyd", "hsm vpn pki cmd/internal/registry internal/audit internal/store", "who parses strangers' documents holds no key"},
 	{"cmd/vpnd", "hsm pki verify cmd/internal/registry", "who holds CAP_NET_ADMIN holds nothing else"},
 	{"cmd/trustd", "verify", "who holds the HSM session parses no documents"},
+	{"cmd/trustd", "vpn/hub vpn/tunnel vpn/internal vpn/namespace", "who holds the HSM session carries no tunnel"},
+}
+
+// Programs that must not lean on a foreign library, straight or through our own packages.
+var without = []struct{ Program, Never, Why string }{
+	{"cmd/trustd", "golang.zx2c4.com/ gvisor.dev/ github.com/google/nftables github.com/vishvananda/",
+		"who holds the HSM session carries no tunnel"},
+	{"cmd/trustlink", "github.com/google/nftables", "an office has no fence"},
 }
 
 // A foreign library has one home, because its faults and its next major version are then one package's business.
@@ -43,6 +51,7 @@ var homes = map[string]string{
 	"go.step.sm/":                         "pki",
 	"github.com/digitorus/":               "pki",
 	"golang.zx2c4.com/":                   "vpn",
+	"gvisor.dev/":                         "vpn",
 	"github.com/vishvananda/":             "vpn",
 	"github.com/google/nftables":          "vpn",
 	"modernc.org/sqlite":                  "internal/store",
@@ -58,7 +67,7 @@ var homes = map[string]string{
 }
 
 // Requests to the outside world leave through one door; the others talk to the appliance's own daemons or office ends.
-const outside = "verify/internal/fetch"
+const outside = "internal/fetch"
 
 func TestImports(t *testing.T) {
 	imports := readImports(t, "..")
@@ -96,10 +105,28 @@ func TestForeignLibrariesHaveOneHome(t *testing.T) {
 	}
 }
 
-// TestVerifyLeavesThroughOneDoor keeps the judging packages off the network.
+func TestProgramsDoWithout(t *testing.T) {
+	imports := readImports(t, "..")
+	for _, w := range without {
+		reached := reachable(imports, w.Program)
+		reached[w.Program] = true
+		for pkg := range reached {
+			for _, dep := range imports[pkg] {
+				for never := range strings.FieldsSeq(w.Never) {
+					if strings.HasPrefix(dep, never) {
+						t.Errorf("%s reaches %s through %s: %s", w.Program, dep, pkg, w.Why)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestVerifyLeavesThroughOneDoor keeps the judging packages, and the floor that carries them, off the network.
 func TestVerifyLeavesThroughOneDoor(t *testing.T) {
+	serve := []string{outside, "verify/api", "internal/problem"}
 	for pkg, deps := range readImports(t, "..") {
-		if under(pkg, "verify") && pkg != outside && pkg != "verify/api" && slices.Contains(deps, "net/http") {
+		if (under(pkg, "verify") || under(pkg, "internal")) && !slices.Contains(serve, pkg) && slices.Contains(deps, "net/http") {
 			t.Errorf("%s imports net/http: requests leave through %s", pkg, outside)
 		}
 	}

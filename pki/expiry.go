@@ -137,13 +137,20 @@ func (ca *CA) expiryOfLists() (found []Expiry) {
 		signers = append(signers, signer{id: ca.rootID, certificate: ca.cfg.Root, publication: &ca.rootList})
 	}
 	for _, s := range signers {
+		if ca.cfg.Now().After(s.certificate.NotAfter) {
+			continue // nobody asks for the lists of an authority that has ended
+		}
 		e := Expiry{Kind: "crl", Subject: s.certificate.Subject.CommonName, Renewal: ByAuthority, Failure: ca.failing.of(listOf(s.id))}
-		if _, list := s.publication.Current(); list != nil {
+		_, list := s.publication.Current()
+		if list != nil {
 			e.NotAfter, e.Due = list.NextUpdate, list.NextUpdate.Add(-s.validity/2)
 		}
 		if s.key == nil {
 			e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceCertificate)
 			e.Remedy = "bring a new list of the root: its key is not here"
+		}
+		if list != nil && !list.NextUpdate.Before(s.certificate.NotAfter) {
+			e = endsByItself(e) // the last one
 		}
 		found = append(found, e)
 	}

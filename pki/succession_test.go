@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	codes "golang.org/x/crypto/ocsp"
 
@@ -73,9 +74,12 @@ func TestSuccession(t *testing.T) {
 		}
 		a.pass(23 * day)
 	}
-	a.set(first.NotAfter.Add(day))
-	open()
-	a.tick(t)
+	for _, last := range []time.Duration{-day / 24, day, 5 * day} {
+		a.set(first.NotAfter.Add(last))
+		open()
+		a.tick(t)
+		a.nobodyIsAsked(t)
+	}
 	if err := a.stamped(); err != nil {
 		t.Errorf("behind the first one's end: %v", err)
 	}
@@ -116,7 +120,8 @@ func (a *appliance) nobodyIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range found {
-		late := e.Renewal == pki.ByAuthority && a.clock().After(e.Due.Add(3*day))
+		late := e.Renewal == pki.ByAuthority && a.clock().After(e.Due.Add(3*day)) ||
+			e.Kind == "crl" && e.Due.Before(e.NotAfter) && e.NotAfter.Sub(a.clock()) < day // the last list of an authority
 		if ceremony := strings.Contains(e.Remedy, "issuing authority") && !a.clock().Before(e.Due); late || ceremony {
 			t.Errorf("on %s: %+v", a.clock(), e)
 		}

@@ -65,7 +65,8 @@ func describe(doc *signature.Document, found *judge.Document, ev *Evidence, poli
 		r.Signatures = append(r.Signatures, d.signature(s))
 	}
 	for _, n := range doc.Notes {
-		r.Notes = append(r.Notes, d.show(prose.Text(n)))
+		n = d.show(n)
+		r.Notes = append(r.Notes, prose.Text(n))
 	}
 	d.receipt(r, doc, ev.Lists)
 	r.summarize()
@@ -132,6 +133,7 @@ func (d describer) signature(j *judge.Signature) SignatureReport {
 	r.Notes = append(r.Notes, j.Notes...)
 	if j.Signer != nil {
 		r.Chain, r.Signer = describeChain(j.Chain), describeSigner(j.Signer)
+		r.TryAgain = tryAgain(j)
 		d.classify(&r, j)
 	}
 	r.printable(d.show)
@@ -265,6 +267,14 @@ func (d describer) record(e *signature.EvidenceRecord) EvidenceRecordReport {
 	r.Scopes = scopes(e.References, func(signature.Reference) bool { return false }, true)
 	r.printable(d.show)
 	return r
+}
+
+func tryAgain(j *judge.Signature) *time.Time {
+	waits := j.SubIndication == judge.TryLater || j.SubIndication == judge.NoCertificateChainFound
+	if !waits || j.Chain.TryAgain.IsZero() {
+		return nil
+	}
+	return &j.Chain.TryAgain
 }
 
 func describeChain(chain *judge.Chain) []Certificate {

@@ -126,10 +126,11 @@ func (v voice) sentence(r *SignatureReport, f told, covers []string) string {
 }
 
 func (v voice) who(r *SignatureReport) string {
+	who := v.say("unknown-signer")
 	if name := nameOf(r.Signer); name != "" {
-		return v.quote(name)
+		who = v.quote(name)
 	}
-	return v.say("unknown-signer")
+	return who
 }
 
 // kindKey names the kind as sentences and rows tell it: the law gives some of the report's kinds more than one name.

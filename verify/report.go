@@ -107,6 +107,10 @@ type SignatureReport struct {
 	Unsigned        []string               `json:"unsigned,omitempty"` // files of the container that are not signed
 	Chain           []Certificate          `json:"chain,omitempty"`
 
+	// TryAgain is the earliest time at which asking again may give another verdict, where evidence was not to be had: of
+	// TRY_LATER, and of a chain whose missing issuer did not come. Null where waiting does not help.
+	TryAgain *time.Time `json:"try_again,omitempty"`
+
 	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en"); Rows are the five
 	// things that they ask, Next is what is to be done, empty where nothing is.
 	Sentence map[string]string `json:"sentence"`

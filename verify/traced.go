@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +31,7 @@ type tracer struct {
 	sums                              map[certificateHash][]byte
 	carriers                          carriers
 	room                              int // for references between objects
+	orphaned                          int // octets of orphans so far
 }
 
 // maxLinked bounds the references between objects that a trace names: what each carries and covers.
@@ -74,7 +74,7 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format, Container: string(s.Container),
 		Form: s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
 		References: t.references(s.References), Value: bytes.Clone(s.SignatureValue), DataToBeSigned: kept(s.DataToBeSigned),
-		Attributes: trace.Attributes{Roles: texts(s.Signatory.Roles), MimeType: prose.Short(s.MimeType)},
+		Attributes: attributes(s),
 		Basic:      basic(s.Algorithms, "signature", s.Intact, s.ReferencesIntact(), s.Unsupported),
 		Scopes:     t.scopes(s.References, len(s.Changes) > 0),
 		Conclusion: conclusion(j.Indication, j.SubIndication, j.Reasons),
@@ -82,17 +82,12 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	if s.Container != "" {
 		t.out.Container = &trace.Container{Type: string(s.Container)}
 	}
-	if s.PolicyOID != "" {
-		out.Policy = &trace.SignaturePolicy{ID: prose.Text(s.PolicyOID)}
-	}
+	out.Policy = signaturePolicy(s)
 	if s.CounterSignatureOf != "" {
 		out.Parent = t.parent(s.CounterSignatureOf)
 	}
-	if d := s.Dictionary; d != nil {
-		out.PDF = &trace.PDF{Fields: []string{prose.Text(d.Field)}, Type: prose.Short(d.Type), Filter: prose.Short(d.Filter),
-			SubFilter: prose.Short(d.SubFilter), SignerName: prose.Text(d.Name), Reason: prose.Text(d.Reason),
-			Location: prose.Text(d.Location), ContactInfo: prose.Text(d.ContactInfo), ByteRange: slices.Clone(d.ByteRange),
-			Changes: traceChanges(r.Changes)}
+	if out.PDF = dictionary(s.Dictionary); out.PDF != nil {
+		out.PDF.Changes = traceChanges(r.Changes)
 	}
 	if j.Signer != nil {
 		out.SigningCertificate = judge.CertificateID(j.Signer)
@@ -223,8 +218,8 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 			continue
 		}
 		t.data[id] = true
-		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest), Structure: texts(e.Structure),
-			References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
+		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest),
+			Origin: string(e.Origin), Filename: prose.Text(e.Filename), Structure: texts(e.Structure), References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
 			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
 		out.Timestamps = t.timestamps(id, e.Timestamps)
 		all := t.blocks(id)

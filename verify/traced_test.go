@@ -463,3 +463,37 @@ func everything(tr *trace.Trace) [][]byte {
 	}
 	return all
 }
+
+// TestTraceCarried: what a document carries is named with the part that holds it, what no conclusion rests on is an orphan.
+func TestTraceCarried(t *testing.T) {
+	w := newWorld(t)
+	crl, stranger := w.ca.CRL(t, mint.Day.Add(time.Hour), nil), mint.Root(t, "Cudzy urząd")
+	other := stranger.CRL(t, mint.Day, nil)
+	document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}},
+		Certificates: [][]byte{w.ca.Cert.Raw, stranger.Cert.Raw}, CRLs: [][]byte{crl, other}}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := holds(t, doc, w.evidence(), DefaultPolicy(), mint.Day.Add(2*time.Hour))
+	id := func(letter string, der []byte) string { return identifier(letter, sha256.Sum256(der)) }
+	found := tr.Signatures[0].Found
+	want := map[string][]trace.Origin{
+		id(trace.CertificateID, w.officer.Cert.Raw): {"KEY_INFO"}, id(trace.CertificateID, w.ca.Cert.Raw): {"CERTIFICATE_VALUES"},
+		id(trace.CertificateID, stranger.Cert.Raw): {"CERTIFICATE_VALUES"}, id(trace.RevocationID, crl): {"REVOCATION_VALUES"},
+		id(trace.RevocationID, other): {"REVOCATION_VALUES"}}
+	got := map[string][]trace.Origin{}
+	for _, c := range slices.Concat(found.Certificates, found.Revocations) {
+		got[c.Object] = c.Origins
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if len(tr.Orphans) != 2 || tr.Orphans[0].ID != id(trace.CertificateID, stranger.Cert.Raw) || tr.Orphans[0].Kind != "certificate" ||
+		tr.Orphans[1].ID != id(trace.RevocationID, other) || tr.Orphans[1].Kind != "CRL" {
+		t.Errorf("%+v", tr.Orphans)
+	}
+	if c := tr.Timestamps[0].Found.Certificates; len(c) == 0 || !slices.Equal(c[0].Origins, []trace.Origin{"SIGNED_DATA"}) {
+		t.Errorf("%+v", c)
+	}
+}

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"math/big"
 	"slices"
-	"strconv"
-	"strings"
 
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
@@ -373,82 +371,4 @@ func reliedOn(id string) []trace.Block {
 	}
 	return []trace.Block{block(trace.SigningCertificate, policy.RevocationIssuerKnown),
 		block(trace.CryptographicVerification, policy.SignatureIntact), block(trace.SignatureAcceptance, policy.Cryptographic)}
-}
-
-// links fills in what each object carries and covers, once all are known.
-func (t *tracer) links() {
-	known := t.known()
-	for i, j := range t.Signatures {
-		t.out.Signatures[i].Found = t.found(known, j.Facts.Certificates, j.Facts.CRLs, j.Facts.OCSPs)
-	}
-	for i, s := range t.stampFacts {
-		t.out.Timestamps[i].Covers = t.covered(known, s.Covers)
-		t.out.Timestamps[i].Found = t.found(known, s.Certificates, s.CRLs, s.OCSPs)
-	}
-	for i, e := range t.recordFacts {
-		t.out.EvidenceRecords[i].Covers = t.covered(known, e.Covers)
-	}
-	if t.room == 0 {
-		t.out.Cut = strings.TrimPrefix(t.out.Cut+"; links between objects, beyond the first "+strconv.Itoa(maxLinked), "; ")
-	}
-}
-
-// known are the ids of what the trace holds, by SHA-256.
-func (t *tracer) known() map[[32]byte]string {
-	known := map[[32]byte]string{}
-	enter := func(digest [32]byte, id string) {
-		if known[digest] == "" {
-			known[digest] = id
-		}
-	}
-	for _, j := range t.Signatures {
-		enter(j.Facts.Value, t.Steps.IDs[j.Facts])
-	}
-	for _, c := range t.out.Certificates {
-		enter(sha256.Sum256(c.DER), c.ID)
-	}
-	for _, r := range t.out.Revocations {
-		enter(sha256.Sum256(r.DER), r.ID)
-	}
-	for _, s := range t.out.Timestamps {
-		enter([32]byte(s.Digest.Value), s.ID)
-	}
-	return known
-}
-
-// covered are the ids of what is covered, each once.
-func (t *tracer) covered(known map[[32]byte]string, objects [][32]byte) []string {
-	var ids []string
-	seen := map[string]bool{"": true}
-	for _, o := range objects {
-		if id := known[o]; !seen[id] && t.room > 0 {
-			t.room--
-			seen[id] = true
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// found are the ids of the evidence that something carries.
-func (t *tracer) found(known map[[32]byte]string, certificates, crls, ocsps [][]byte) trace.Found {
-	var f trace.Found
-	f.Certificates = t.carried(known, certificates, &f.Orphans)
-	f.Revocations = append(t.carried(known, crls, &f.Orphans), t.carried(known, ocsps, &f.Orphans)...)
-	return f
-}
-
-// carried are the ids of pieces of evidence, each once; those that are not in the trace are counted.
-func (t *tracer) carried(known map[[32]byte]string, list [][]byte, orphans *int) []string {
-	objects := make([][32]byte, 0, len(list))
-	seen := map[[32]byte]bool{}
-	for _, der := range list {
-		digest := t.carriers.digest(der)
-		if known[digest] == "" && !seen[digest] {
-			*orphans++
-		}
-		seen[digest] = true
-		objects = append(objects, digest)
-	}
-	return t.covered(known, objects)
 }

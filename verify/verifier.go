@@ -140,6 +140,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
 	if r.Evidence != nil {
 		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
+		ev.Later = r.Evidence.Later
 	}
 	if v.cfg.Gatherer != nil {
 		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
@@ -148,6 +149,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
 		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
+		ev.Later = found.Later
 	}
 	if r.Found != nil {
 		r.Found(ev)
@@ -156,6 +158,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	report, err := conclude(b, doc, ev, policy, v.time(r), form{trace: r.Trace, numbers: r.Numbers})
 	if err == nil {
 		report.SHA256 = hex.EncodeToString(doc.SHA256)
+		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
 	}
 	return report, err
 }

@@ -163,7 +163,8 @@ func (k PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // LoadOrCreateKey reads the private key in file (base64, one line, mode 0600), or makes
-// one there when the file does not exist. A file that others can read is refused.
+// one there when the file does not exist. A file that others can read is refused; on Windows,
+// where the mode says nothing, the folder's access control list has to see to it.
 func LoadOrCreateKey(file string) (PrivateKey, error) {
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -172,7 +173,7 @@ func LoadOrCreateKey(file string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("read the WireGuard key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if exposed(info) {
 		return PrivateKey{}, fmt.Errorf("the WireGuard key %s can be read by others: run chmod 600 on it", file)
 	}
 	text, err := os.ReadFile(file)

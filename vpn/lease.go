@@ -3,8 +3,6 @@ package vpn
 import (
 	"fmt"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Limits of a lease: how long a gateway may carry tunnels without an answer of the core. They bound how long a
@@ -21,16 +19,6 @@ func CheckLease(d time.Duration) error {
 		return fmt.Errorf("%v is not within %v to %v", d, MinLease, MaxLease)
 	}
 	return nil
-}
-
-// BootTime is how long the machine has been up, suspension included (clock_gettime(2), CLOCK_BOOTTIME). Nobody sets
-// it, so a lease is counted on it.
-func BootTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic(err) // cannot be: every kernel since 2.6.39 has it
-	}
-	return time.Duration(t.Nano())
 }
 
 // Answer is what the core answers to a gateway, to its question for the wish and to its report alike. Each answer

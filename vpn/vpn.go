@@ -1,18 +1,8 @@
-// Package vpn is the pillar that owns the tunnels of partner offices.
+// Package vpn holds the words in which the core, its gateways and the partners' offices speak of tunnels: keys, wishes,
+// leases, states. A [Wish] says which offices exist, which addresses are theirs and which services they may reach.
 //
-// A [Wish] says which offices exist, which addresses are theirs and which services
-// they may reach. A [Hub] makes one WireGuard device agree with the wish, and keeps it so:
-//
-//	wish -> read device, firewall, routes -> differences -> apply -> read again
-//
-// The hub denies by default. A partner reaches the services named in its wish and nothing
-// else: not the hub itself, not another partner. Three ways carry the tunnel, behind one
-// face: WireGuard of the kernel, wireguard-go on a TUN interface (both guarded by
-// nftables), and wireguard-go on a TCP/IP stack inside the process for hosts where we are
-// not root (guarded by which listeners exist).
-//
-// The office's end is in the package office, namespaces for machines that play both ends
-// in namespace.
+// Whoever knows the words links no tunnel: a wish is carried out by the package hub, the office's end is in the packages
+// office (its words) and tunnel, and namespaces for machines that play both ends are in namespace.
 package vpn
 
 import "fmt"
@@ -38,3 +28,6 @@ func ParseMode(s string) (Mode, error) {
 	}
 	return "", fmt.Errorf("mode %q is none of auto, kernel, userspace, netstack", s)
 }
+
+// DefaultMTU leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes.
+const DefaultMTU = 1420

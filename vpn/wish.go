@@ -157,7 +157,8 @@ func refusal(partner, site, key, field, problem string) Refusal {
 	return Refusal{Partner: printable(partner), Site: printable(site), PublicKey: printable(key), Field: field, Problem: printable(problem)}
 }
 
-func (p PeerWish) refusal(field, problem string) Refusal {
+// Refusal is why the peer, or what the field names of it, is not granted.
+func (p PeerWish) Refusal(field, problem string) Refusal {
 	return refusal(p.Partner, p.Site, p.PublicKey.String(), field, problem)
 }
 
@@ -205,11 +206,11 @@ func (w Wish) Divide(hubs []Key, own []netip.Addr) (granted []PeerWish, refused 
 	}
 	for _, p := range w.Peers {
 		if len(granted) == MaxPeers {
-			refused = append(refused, p.refusal("peer", fmt.Sprintf("the hub has %d peers, which is the limit", MaxPeers)))
+			refused = append(refused, p.Refusal("peer", fmt.Sprintf("the hub has %d peers, which is the limit", MaxPeers)))
 			continue
 		}
 		if no := d.take(p); no != nil {
-			refused = append(refused, p.refusal(no.Field, no.Problem))
+			refused = append(refused, p.Refusal(no.Field, no.Problem))
 			continue
 		}
 		var without []Refusal
@@ -268,7 +269,7 @@ func (p PeerWish) validate(hubs []Key) *FieldError {
 		return &FieldError{"addresses", fmt.Sprintf("%d of them, a peer has 1 to %d", n, MaxAddressesOfPeer)}
 	}
 	for j, a := range p.Addresses {
-		if problem := addressProblem(a); problem != "" {
+		if problem := AddressProblem(a); problem != "" {
 			return &FieldError{fmt.Sprintf("addresses[%d]", j), problem}
 		}
 	}
@@ -282,7 +283,7 @@ func (p PeerWish) validate(hubs []Key) *FieldError {
 func (p PeerWish) permissible() (services []Service, refused []Refusal) {
 	for j, s := range p.Services {
 		if err := s.validate(fmt.Sprintf("services[%d]", j)); err != nil {
-			refused = append(refused, p.refusal(err.Field, err.Problem))
+			refused = append(refused, p.Refusal(err.Field, err.Problem))
 			continue
 		}
 		services = append(services, s)
@@ -290,8 +291,8 @@ func (p PeerWish) permissible() (services []Service, refused []Refusal) {
 	return services, refused
 }
 
-// addressProblem says why a prefix cannot be the tunnel address of an office, or "".
-func addressProblem(p netip.Prefix) string {
+// AddressProblem says why a prefix cannot be the tunnel address of an office, or "".
+func AddressProblem(p netip.Prefix) string {
 	switch a := p.Addr(); {
 	case !p.IsValid():
 		return "is not an address"
@@ -317,7 +318,7 @@ func (s Service) validate(at string) *FieldError {
 	if s.Addr.Port() == 0 {
 		return &FieldError{at + ".addr", "has no port"}
 	}
-	if problem := addressProblem(netip.PrefixFrom(s.Addr.Addr(), s.Addr.Addr().BitLen())); problem != "" {
+	if problem := AddressProblem(netip.PrefixFrom(s.Addr.Addr(), s.Addr.Addr().BitLen())); problem != "" {
 		return &FieldError{at + ".addr", problem}
 	}
 	if s.Backend.IsValid() && (s.Backend.Port() == 0 || !s.Backend.Addr().IsLoopback()) {

@@ -112,7 +112,7 @@ of --pins, which takes its place (docs/pins.md). With --service the outcome is t
 card accepts: accepted, a formal defect (brak formalny, art. 64 § 2 k.p.a.) with the text of the summons, or open.
 Personal numbers are hidden but for their last digits, unless --personal-numbers asks for them.
 
-  trustctl verify --pins pins.json --service-cards cards.yaml --service podatki letter.xml
+  trustctl verify --pins pins.json --service-cards cards.yaml --service podatki FILE
 
 With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
 
@@ -434,12 +434,12 @@ const notDone exitCode = 1
 
 // status is what the exit status says of one document: everything in it passed, something did not, or nobody knows.
 func (o *outcome) status() exitCode {
-	switch {
-	case o.Error != nil:
+	if o.Error != nil {
 		return notDone
-	case o.Service != nil && o.Service.Accepted:
+	}
+	if s := o.Service; s != nil && s.Accepted {
 		return 0
-	case o.Service != nil:
+	} else if s != nil {
 		return notPassed
 	}
 	passed := len(o.Signatures)+len(o.Timestamps)+len(o.EvidenceRecords) > 0
@@ -635,34 +635,35 @@ func (o *verifyOptions) printSignature(out io.Writer, r *outcome, s *verify.Sign
 	}
 	fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), head[o.language])
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
+	row := func(head, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %s\t%s\n", name, value)
+			fmt.Fprintf(w, "  %s\t%s\n", o.word(head), value)
 		}
 	}
+	name := o.name
 	told := s.Rows[o.language]
-	row(o.word("integrity"), told.Integrity)
-	row(o.word("signatory"), told.Signatory)
-	row(o.word("kind"), told.Kind)
-	row(o.word("time"), told.Time)
-	row(o.word("trust"), told.Trust)
-	row(o.word("indication"), strings.TrimSpace(string(s.Indication)+" "+string(s.SubIndication)))
-	row(o.word("signer"), o.name(s.Signer.CommonName))
-	row(o.word("issuer"), o.name(s.Signer.Issuer))
-	row(o.word("format"), strings.TrimSpace(s.Format+" "+s.Level))
-	row(o.word("qualification"), s.Qualification)
-	row(o.word("proven at"), s.BestSignatureTime.Format(time.RFC3339))
+	row("integrity", told.Integrity)
+	row("signatory", told.Signatory)
+	row("kind", told.Kind)
+	row("time", told.Time)
+	row("trust", told.Trust)
+	row("indication", strings.TrimSpace(string(s.Indication)+" "+string(s.SubIndication)))
+	row("signer", name(s.Signer.CommonName))
+	row("issuer", name(s.Signer.Issuer))
+	row("format", strings.TrimSpace(s.Format+" "+s.Level))
+	row("qualification", s.Qualification)
+	row("proven at", s.BestSignatureTime.Format(time.RFC3339))
 	for _, reason := range s.Reasons {
-		row(o.word("because"), reason)
+		row("because", reason)
 	}
 	for _, scope := range s.Scopes {
-		row(o.word("covers"), o.name(scope.Scope))
+		row("covers", name(scope.Scope))
 	}
 	for _, warning := range s.Warnings() {
-		row(o.word("beware"), verify.Wording(o.language, warning))
+		row("beware", verify.Wording(o.language, warning))
 	}
 	for _, note := range s.Notes {
-		row(o.word("note"), note)
+		row("note", note)
 	}
 	_ = w.Flush() // to a terminal or file that already took the line above
 }

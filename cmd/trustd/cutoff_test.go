@@ -21,6 +21,7 @@ import (
 	"trustcore/vpn"
 	"trustcore/vpn/namespace"
 	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 // site is where a real vpnd runs: a network of its own, from which trustd is reached over one line.
@@ -178,20 +179,20 @@ func (s *site) echo(at netip.AddrPort) {
 }
 
 // up brings an office's end up.
-func (s *site) up(key vpn.PrivateKey, e office.Enrolment) *office.Tunnel {
+func (s *site) up(key vpn.PrivateKey, e office.Enrolment) *tunnel.Tunnel {
 	s.t.Helper()
-	var tunnel *office.Tunnel
+	var end *tunnel.Tunnel
 	s.must(s.space.Do(func() (err error) {
-		tunnel, err = office.Up(s.t.Context(), office.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key,
+		end, err = tunnel.Up(s.t.Context(), tunnel.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key,
 			Log: slog.New(slog.DiscardHandler), Enrolment: e})
 		return err
 	}))
-	s.t.Cleanup(func() { _ = tunnel.Close() })
-	return tunnel
+	s.t.Cleanup(func() { _ = end.Close() })
+	return end
 }
 
 // inside reports whether the office reaches the service through the tunnel.
-func inside(ctx context.Context, tunnel *office.Tunnel, service netip.AddrPort) bool {
+func inside(ctx context.Context, tunnel *tunnel.Tunnel, service netip.AddrPort) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	conn, err := tunnel.Dial(ctx, service)

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"os"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 // newCommand is the whole command line. A new command is added here.
 func newCommand() *cobra.Command {
@@ -23,16 +19,6 @@ func newCommand() *cobra.Command {
 		keysCommand(dir),
 		sealCommand(dir),
 	)
+	addService(root, dir)
 	return root
-}
-
-// defaultState is where a service keeps its state (FHS), or a user's own folder.
-func defaultState() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/trustlink"
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return home + "/.local/state/trustlink"
-	}
-	return "trustlink"
 }

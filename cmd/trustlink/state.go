@@ -49,6 +49,9 @@ func (s state) prepare() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("the state folder: %w (choose another with --state)", err)
 	}
+	if err := protect(s.dir); err != nil {
+		return fmt.Errorf("keep others out of the state folder %s: %w", s.dir, err)
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 	"trustcore/vpn/office"
 )
 
@@ -37,7 +38,7 @@ const patience = 20 * time.Second
 // and repetitions with the same keys.
 type core struct {
 	server  *httptest.Server
-	hub     *vpn.Hub
+	hub     *hub.Hub
 	port    int
 	service netip.AddrPort // in the tunnel
 	backend netip.AddrPort
@@ -67,7 +68,7 @@ func startCore(t *testing.T) *core {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.hub, err = vpn.OpenHub(vpn.HubConfig{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: hubKey, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	c.hub, err = hub.Open(hub.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: hubKey, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

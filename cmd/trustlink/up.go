@@ -18,6 +18,7 @@ import (
 
 	"trustcore/vpn"
 	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 const (
@@ -89,7 +90,7 @@ type runtime struct {
 	Updated  time.Time     `json:"updated"`
 	Mode     vpn.Mode      `json:"mode"`
 	Forwards []forward     `json:"forwards"`
-	Tunnel   office.Status `json:"tunnel"`
+	Tunnel   tunnel.Status `json:"tunnel"`
 }
 
 func (o up) run(ctx context.Context) error {
@@ -104,17 +105,17 @@ func (o up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tunnel, err := office.Up(ctx, office.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, Log: o.log})
+	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, Log: o.log})
 	if err != nil {
 		return err
 	}
 	defer func() { os.Remove(o.state.path(runtimeFile)) }()
-	return errors.Join(o.carry(ctx, tunnel, r.Enrolment), tunnel.Close())
+	return errors.Join(o.carry(ctx, end, r.Enrolment), end.Close())
 }
 
 // carry works until ctx ends or the tunnel is gone.
-func (o up) carry(ctx context.Context, tunnel *office.Tunnel, e office.Enrolment) error {
-	forwards, err := o.listen(tunnel.Mode(), e)
+func (o up) carry(ctx context.Context, end *tunnel.Tunnel, e office.Enrolment) error {
+	forwards, err := o.listen(end.Mode(), e)
 	if err != nil {
 		return err
 	}
@@ -125,26 +126,26 @@ func (o up) carry(ctx context.Context, tunnel *office.Tunnel, e office.Enrolment
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return renewal.Run(ctx) })
 	for _, f := range forwards {
-		group.Go(func() error { return tunnel.Forward(ctx, f.listener, f.Remote) })
+		group.Go(func() error { return end.Forward(ctx, f.listener, f.Remote) })
 	}
-	group.Go(func() error { return o.report(ctx, tunnel, forwards) })
+	group.Go(func() error { return o.report(ctx, end, forwards) })
 	group.Go(func() error {
-		if err := o.await(ctx, tunnel); err != nil || ctx.Err() != nil {
+		if err := o.await(ctx, end); err != nil || ctx.Err() != nil {
 			return err
 		}
-		if err := o.note(tunnel, forwards); err != nil { // who waits for the announcement may ask trustlink status next
+		if err := o.note(end, forwards); err != nil { // who waits for the announcement may ask trustlink status next
 			return err
 		}
-		return o.announce(tunnel.Mode(), e, forwards)
+		return o.announce(end.Mode(), e, forwards)
 	})
 	return group.Wait()
 }
 
 // await returns after the first handshake, and hints at what may be wrong while there is none.
-func (o up) await(ctx context.Context, tunnel *office.Tunnel) error {
+func (o up) await(ctx context.Context, end *tunnel.Tunnel) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, hintAfter)
-		err := tunnel.WaitHandshake(attempt)
+		err := end.WaitHandshake(attempt)
 		cancel()
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -172,12 +173,12 @@ func (o up) announce(mode vpn.Mode, e office.Enrolment, forwards []forward) erro
 }
 
 // note writes status.json for trustlink status.
-func (o up) note(tunnel *office.Tunnel, forwards []forward) error {
-	status, err := tunnel.Status(time.Now())
+func (o up) note(end *tunnel.Tunnel, forwards []forward) error {
+	status, err := end.Status(time.Now())
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(runtime{PID: os.Getpid(), Updated: time.Now().UTC(), Mode: tunnel.Mode(), Forwards: forwards, Tunnel: status})
+	data, err := json.Marshal(runtime{PID: os.Getpid(), Updated: time.Now().UTC(), Mode: end.Mode(), Forwards: forwards, Tunnel: status})
 	if err != nil {
 		return err
 	}
@@ -185,11 +186,11 @@ func (o up) note(tunnel *office.Tunnel, forwards []forward) error {
 }
 
 // report keeps status.json fresh.
-func (o up) report(ctx context.Context, tunnel *office.Tunnel, forwards []forward) error {
+func (o up) report(ctx context.Context, end *tunnel.Tunnel, forwards []forward) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	for {
-		if err := o.note(tunnel, forwards); err != nil {
+		if err := o.note(end, forwards); err != nil {
 			return err
 		}
 		select {

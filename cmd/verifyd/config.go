@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"trustcore/verify/api"
 	"trustcore/verify/policy"
 	"trustcore/verify/trustlist"
+	"trustcore/verify/trustlist/upkeep"
 )
 
 // Config is the configuration of verifyd. What has no default is required.
@@ -27,8 +30,9 @@ type Config struct {
 	Operations string            `koanf:"operations"`  // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
 	StateDir   string            `koanf:"state_dir"`   // absolute folder of verifyd: evidence that verdicts leaned on is kept in it for good
 
-	TrustLists  string   `koanf:"trust_lists"`  // folder with trusted lists, told apart by content
-	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists
+	Lists       Lists    `koanf:"lists"`        // that verifyd keeps itself in state_dir
+	TrustLists  string   `koanf:"trust_lists"`  // in their place a folder that somebody else tends, told apart by content
+	LOTLSigners string   `koanf:"lotl_signers"` // folder with PEM certificates that may sign the list of the lists, default those shipped
 	ExtraLists  []string `koanf:"extra_lists"`  // trusted lists outside the list of the lists
 	Anchors     []string `koanf:"anchors"`      // PEM files with certificates that are trusted at all times
 
@@ -39,6 +43,7 @@ type Config struct {
 
 	Offline    bool             `koanf:"offline"`     // fetch nothing: evidence comes from documents and from the state folder
 	FetchAllow []netip.AddrPort `koanf:"fetch_allow"` // private addresses that may be asked all the same: the own authority's
+	Proxy      string           `koanf:"proxy"`       // http or https URL of the proxy through which all else is asked
 
 	MaxDocument    int64  `koanf:"max_document"`    // bytes of one request, default 100 MiB
 	MaxMemory      int64  `koanf:"max_memory"`      // bytes that verifyd takes as a whole, default 1 GiB
@@ -49,6 +54,24 @@ type Config struct {
 
 	LogLevel slog.Level `koanf:"log_level"` // DEBUG, INFO (default), WARN, ERROR
 }
+
+// Lists says how verifyd keeps trusted lists.
+type Lists struct {
+	Fetch     bool              `koanf:"fetch"`     // ask for them; else they come by `trustctl trust import` alone
+	LOTL      string            `koanf:"lotl"`      // address of the list of the lists, default the Commission's
+	Addresses map[string]string `koanf:"addresses"` // by territory, in place of those that the list of the lists names
+	Every     time.Duration     `koanf:"every"`     // between two questions, default 4h
+	Extra     []ExtraList       `koanf:"extra"`     // lists outside the list of the lists
+}
+
+// ExtraList is a list that the list of the lists does not name.
+type ExtraList struct {
+	Address string `koanf:"address"`
+	Signers string `koanf:"signers"` // PEM file with the certificates of who may sign it
+}
+
+// minEvery is how often publishers may be asked.
+const minEvery = 10 * time.Minute
 
 // baseMemory is what verifyd takes beside requests, in bytes: the program, caches at their largest 195 MB, the Union's lists
 // and their next reading, 1,024 connections 50 MB, answers that were not taken yet 64 MB.
@@ -63,7 +86,7 @@ const minClientsFor = time.Minute
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
 	return Config{Clients: "none", ClientsFor: 24 * time.Hour, Operations: "127.0.0.1:9102",
-		Policy: policy.Strict, Reload: time.Hour,
+		Policy: policy.Strict, Reload: time.Hour, Lists: Lists{LOTL: upkeep.DefaultLOTL, Every: 4 * time.Hour},
 		MaxDocument: 100 << 20, MaxMemory: 1 << 30, MaxSpool: 2 << 30, MaxConnections: 1024}
 }
 
@@ -101,10 +124,11 @@ func (c *Config) Check() error {
 			c.MaxMemory, c.MaxDocument, baseMemory+api.MemoryFor(c.MaxDocument))
 	case c.Reload < minReload:
 		return fmt.Errorf("reload: %s is too often: at least %s", c.Reload, minReload)
-	case c.TrustLists != "" && c.LOTLSigners == "":
-		return errors.New("lotl_signers is missing: the folder with the certificates that may sign the list of the lists")
-	case c.TrustLists == "" && len(c.ExtraLists) == 0 && len(c.Anchors) == 0:
-		return errors.New("trust_lists, extra_lists and anchors are all missing: nothing would be trusted")
+	case c.TrustLists != "" && (c.Lists.Fetch || len(c.Lists.Extra) > 0):
+		return errors.New("trust_lists: either somebody else tends that folder or verifyd keeps lists: leave this out, or lists")
+	}
+	if err := c.checkLists(); err != nil {
+		return err
 	}
 	for i, name := range c.policies() {
 		key := [...]string{"policy", "policies"}[min(i, 1)]
@@ -126,6 +150,36 @@ func (c *Config) policies() []string {
 
 func (c *Config) spoolDir() string {
 	return cmp.Or(c.SpoolDir, filepath.Join(c.StateDir, "spool"))
+}
+
+// checkLists looks at what has to do with fetching.
+func (c *Config) checkLists() error {
+	addresses := map[string]string{"lists.lotl": c.Lists.LOTL}
+	if c.Proxy != "" {
+		addresses["proxy"] = c.Proxy
+	}
+	for territory, address := range c.Lists.Addresses {
+		addresses["lists.addresses."+territory] = address
+	}
+	for _, e := range c.Lists.Extra {
+		addresses["lists.extra.address"] = e.Address
+		if e.Signers == "" {
+			return fmt.Errorf("lists.extra.signers: the file with the certificates of who signs %s is missing", e.Address)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(addresses)) {
+		u, err := url.Parse(addresses[key])
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			return fmt.Errorf("%s: this is not an http or https URL", key) // which may hold a password
+		}
+	}
+	switch {
+	case c.Lists.Every < minEvery:
+		return fmt.Errorf("lists.every: %s is too often: at least %s", c.Lists.Every, minEvery)
+	case c.Lists.Fetch && c.Offline:
+		return errors.New("offline: nothing is fetched then: leave this out, or lists.fetch")
+	}
+	return nil
 }
 
 func (c *Config) sources() trustlist.Sources {

@@ -51,7 +51,11 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	trust, err := newTrust(ctx, cfg.sources(), log)
+	keep, err := cfg.keep(log)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := newTrust(ctx, cfg.sources(), keep, log)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +65,11 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	keep, err := evidence.OpenKeep(filepath.Join(cfg.StateDir, "evidence"))
+	kept, err := evidence.OpenKeep(filepath.Join(cfg.StateDir, "evidence"))
 	if err != nil {
 		return nil, err
 	}
-	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Cache: cache, Keep: keep, Now: time.Now, Logger: log})
+	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Cache: cache, Keep: kept, Now: time.Now, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +125,9 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
 		Policies: q.Policies, Policy: j.policies.standard(), Cache: j.cache}
-	var problems []string
+	var found evidence.Found
 	if q.Mode != chain.None {
-		found := j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
-		problems = found.Problems
+		found = j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
 		j.add(&question, found)
 	}
 	question.Time, question.Known = orNow(q.At), time.Now()
@@ -132,8 +135,9 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 	if err != nil {
 		return nil, err
 	}
-	report.Problems = problems
-	j.complain(problems)
+	report.Problems = found.Problems
+	report.Wait(found.Later)
+	j.complain(found.Problems)
 	j.certificates.WithLabelValues(report.Indication).Inc()
 	return report, nil
 }
@@ -157,7 +161,7 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 	}
 }
 
-func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
+func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	hangup, again := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anything else: unheard, it ends the process
 	defer signal.Stop(hangup)
@@ -170,6 +174,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, j.trust.close()) }()
 	var known *clients
 	if cfg.Clients == "certificate" {
 		if known, err = newClients(cfg.Trustd, cfg.Identity, cfg.ClientsFor, log); err != nil {
@@ -196,6 +201,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	group.Go(func() error { return own.Run(ctx) })
 	group.Go(func() error { return j.trust.run(ctx, watch{cfg.Reload, hangup}) })
+	if j.trust.keeper != nil {
+		group.Go(func() error { return j.trust.keeper.Run(ctx) })
+	}
 	group.Go(func() error { return j.policies.run(ctx, watch{cfg.Reload, again}) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
@@ -235,7 +243,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	}
 	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Logger: log,
 		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
-	service.Handler = j.trust.protect(service.Door(), validation)
+	service.Handler = j.trust.handler(service, j.trust.protect(service.Door(), validation))
 	if known != nil {
 		service.Handler = known.protect(service, service.Handler)
 	}

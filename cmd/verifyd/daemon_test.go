@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,7 +176,8 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("%+v", ready)
 	}
 	var health health
-	if !get(client, "http://"+cfg.Operations+"/health", &health) || health.Status != httpserver.OK || health.Details.Age == "" {
+	if !get(client, "http://"+cfg.Operations+"/health", &health) || health.Details.Age == "" || len(health.Findings) != 1 ||
+		!health.says("no trusted list is loaded") || !strings.Contains(health.Findings[0].Remedy, "trustctl trust import FOLDER") {
 		t.Errorf("%+v", health)
 	}
 
@@ -215,7 +217,7 @@ func TestDaemon(t *testing.T) {
 	}
 	o.hangup()
 	o.wait("a reload that fails", func() bool {
-		return get(client, "http://"+cfg.Operations+"/health", &health) && health.Status == httpserver.Amber && strings.Contains(health.Findings[0].What, "root.pem")
+		return get(client, "http://"+cfg.Operations+"/health", &health) && health.Status == httpserver.Amber && health.says("root.pem")
 	})
 	if valid, sub := ask(good); !valid {
 		t.Errorf("with the last known good anchors: %s", sub)
@@ -223,7 +225,7 @@ func TestDaemon(t *testing.T) {
 	o.writePEM("root.pem", "CERTIFICATE", o.root.Raw)
 	o.hangup()
 	o.wait("a reload that works", func() bool {
-		return get(client, "http://"+cfg.Operations+"/health", &health) && health.Status == httpserver.OK
+		return get(client, "http://"+cfg.Operations+"/health", &health) && !health.says("root.pem")
 	})
 	o.wantMetrics(client, cfg, `verify_certificates_total{indication="PASSED"} 2`, `verify_evidence_total{from="network"} 2`, "verify_trustlists_reload_failed 0")
 }
@@ -233,6 +235,11 @@ type health struct {
 	Status   string
 	Findings []httpserver.Finding
 	Details  details
+}
+
+// says tells whether a finding has a text in it.
+func (h *health) says(text string) bool {
+	return slices.ContainsFunc(h.Findings, func(f httpserver.Finding) bool { return strings.Contains(f.What, text) })
 }
 
 func (o *office) hangup() {
@@ -291,10 +298,15 @@ func TestConfig(t *testing.T) {
 	for key, change := range map[string]func(*Config){
 		"listen": func(c *Config) { c.Listen = "" }, "operations": func(c *Config) { c.Operations = "0.0.0.0:1" },
 		"clients": func(c *Config) { c.Listen = "10.0.0.1:8444" }, "state_dir": func(c *Config) { c.StateDir = "state" },
-		"reload": func(c *Config) { c.Reload = 0 }, "lotl_signers": func(c *Config) { c.TrustLists = "lists" },
+		"reload": func(c *Config) { c.Reload = 0 }, "trust_lists": func(c *Config) { c.TrustLists, c.Lists.Fetch = "lists", true },
+		"lists.lotl": func(c *Config) { c.Lists.LOTL = "ftp://example.org/lotl.xml" }, "lists.every": func(c *Config) { c.Lists.Every = time.Second },
+		"lists.addresses.PL":  func(c *Config) { c.Lists.Addresses = map[string]string{"PL": "pl.xml"} },
+		"lists.extra.address": func(c *Config) { c.Lists.Extra = []ExtraList{{"list.xml", "signer.pem"}} },
+		"lists.extra.signers": func(c *Config) { c.Lists.Extra = []ExtraList{{"https://example.org/list.xml", ""}} },
+		"proxy":               func(c *Config) { c.Proxy = "proxy:3128" }, "offline": func(c *Config) { c.Lists.Fetch, c.Offline = true, true },
 		"spool_dir": func(c *Config) { c.SpoolDir = "spool" }, "max_spool": func(c *Config) { c.MaxSpool = 1 << 20 },
 		"max_memory": func(c *Config) { c.MaxMemory = 512 << 20 }, "max_connections": func(c *Config) { c.MaxConnections = 0 },
-		"anchors": func(c *Config) { c.Anchors = nil }, "identity.key": func(c *Config) { c.Identity.Key = "" },
+		"identity.key": func(c *Config) { c.Identity.Key = "" },
 	} {
 		c := good
 		change(&c)
@@ -314,7 +326,7 @@ func TestListsThatArePoorerAreNotTaken(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(corpus, "trustlists", "eu-2023-10"))); err != nil {
 		t.Fatal(err)
 	}
-	trust, err := newTrust(t.Context(), trustlist.Sources{Dir: dir, LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers")}, quiet)
+	trust, err := newTrust(t.Context(), trustlist.Sources{Dir: dir, LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers")}, nil, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +364,7 @@ func TestListsThatArePoorerAreNotTaken(t *testing.T) {
 // there are none to miss.
 func TestReadyNeedsALoadedList(t *testing.T) {
 	o := newOffice(t)
-	trust, err := newTrust(t.Context(), trustlist.Sources{Anchors: []string{o.path("root.pem")}}, quiet)
+	trust, err := newTrust(t.Context(), trustlist.Sources{Anchors: []string{o.path("root.pem")}}, nil, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +376,7 @@ func TestReadyNeedsALoadedList(t *testing.T) {
 		t.Skip("TRUSTCORE_CORPUS is not set: there is no list of lists")
 	}
 	sources := trustlist.Sources{Dir: filepath.Join(corpus, "trustlists", "eu-2023-10"), LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers")}
-	if trust, err = newTrust(t.Context(), sources, quiet); err != nil {
+	if trust, err = newTrust(t.Context(), sources, nil, quiet); err != nil {
 		t.Fatal(err)
 	}
 	if err := trust.ready(); err != nil {
@@ -383,7 +395,7 @@ func TestReadyNeedsALoadedList(t *testing.T) {
 		}
 	}
 	sources.Dir = dir
-	if trust, err = newTrust(t.Context(), sources, quiet); err != nil {
+	if trust, err = newTrust(t.Context(), sources, nil, quiet); err != nil {
 		t.Fatal(err)
 	}
 	if err := trust.ready(); err == nil {

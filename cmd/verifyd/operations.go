@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"trustcore/cmd/internal/identity"
 	"trustcore/verify/api"
 	"trustcore/verify/evidence"
-	"trustcore/verify/trustlist"
+	"trustcore/verify/trustlist/upkeep"
 )
 
 // details is what /health tells.
@@ -31,17 +32,18 @@ type lists struct {
 }
 
 type listStatus struct {
-	trustlist.Status
+	upkeep.Status
 	Age   string `json:"age,omitempty"` // since the list was issued
 	Stale bool   `json:"stale,omitempty"`
 }
 
-// details says how old the lists are and which failed.
+// details says how old the lists are and which failed. What changed in each, GET /v1/trust/status tells.
 func (t *trust) details(now time.Time) lists {
 	s := t.current.Load()
 	d := lists{Loaded: s.loaded.UTC(), Age: now.Sub(s.loaded).Round(time.Second).String(), Services: s.Services(), Lists: []listStatus{}}
-	for _, l := range s.Status() {
-		st := listStatus{Status: l, Stale: l.Role != "pivot" && !l.NextUpdate.IsZero() && l.NextUpdate.Before(now)}
+	for _, l := range t.lists(now) {
+		l.Changes = nil
+		st := listStatus{Status: l, Stale: l.PastNext}
 		if !l.Issued.IsZero() {
 			st.Age = now.Sub(l.Issued).Round(time.Hour).String()
 		}
@@ -54,33 +56,63 @@ func (t *trust) details(now time.Time) lists {
 // signatures of the others are judged all the same.
 func (t *trust) findings(now time.Time) []httpserver.Finding {
 	var found []httpserver.Finding
-	t.mu.Lock()
-	if t.failed != nil {
-		found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the trusted lists were not read again, the last known good go on: " + t.failed.Error(),
-			Remedy: "put the files right, then send SIGHUP"})
+	amber := func(remedy, what string, args ...any) {
+		found = append(found, httpserver.Finding{State: httpserver.Amber, What: fmt.Sprintf(what, args...), Remedy: remedy})
 	}
+	t.mu.Lock()
+	failed := t.failed
 	t.mu.Unlock()
-	for _, l := range t.details(now).Lists {
+	if failed != nil {
+		amber("put the files right, then send SIGHUP", "the trusted lists were not read again, the last known good go on: %v", failed)
+	}
+	if t.keeper != nil && t.keeper.Trouble() != "" {
+		amber("look at the folder lists of state_dir and its disk", "the kept trusted lists can't be kept or read: %s", t.keeper.Trouble())
+	}
+	all := t.lists(now)
+	if len(all) == 0 {
+		amber(t.remedy("fetch"), "no trusted list is loaded: no signature is found to be qualified, and only what the configured anchors issued is trusted")
+	}
+	for _, l := range all {
 		name := strings.TrimSpace(l.Territory + " " + l.File)
 		switch {
 		case l.Error != "":
-			found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the list " + name + " is not used: " + l.Error, Remedy: "fetch it again, then send SIGHUP"})
-		case l.Stale:
-			found = append(found, httpserver.Finding{State: httpserver.Amber, What: "the list " + name + " has run out", Remedy: "fetch its successor, then send SIGHUP"})
+			amber(t.remedy("fetch it again"), "the list %s is not used: %s", name, l.Error)
+		case l.PastNext:
+			amber(t.remedy("fetch its successor"), "the list %s has run out: its next update was due on %s", name, l.NextUpdate.Format(time.DateOnly))
+		}
+		if l.Reason != "" {
+			amber(t.remedy("fetch it"), "the list %s could not be fetched since %s (%d times): %s", name, l.Failing.UTC().Format(time.RFC3339), l.Failures, l.Reason)
+		}
+		if l.Remark != "" {
+			amber("tell its publisher; the list itself is well signed and in use", "the list %s: %s", name, l.Remark)
 		}
 	}
 	return found
+}
+
+// remedy says what to do about lists: what is done by itself is only to be looked after.
+func (t *trust) remedy(what string) string {
+	switch {
+	case t.keeper == nil:
+		return what + " into the folder trust_lists, then send SIGHUP"
+	case t.fetches:
+		return "it is asked for by itself: look whether its address, and the proxy, is reached; or carry it in: trustctl trust import FOLDER"
+	}
+	return "carry it in: trustctl trust import FOLDER; or let verifyd fetch: lists.fetch in its configuration"
 }
 
 // ready says why nobody can be served by the lists. That lists fail is for /health, but when lists are configured and none
 // of them names a service, every signature would be judged as a stranger's: another verifyd should be asked. With anchors
 // alone there are no lists to miss.
 func (t *trust) ready() error {
-	if t.sources.Dir == "" && len(t.sources.Extra) == 0 {
+	if t.current.Load().Services() > 0 {
 		return nil
 	}
-	if s := t.current.Load(); s.Services() == 0 {
-		return errors.New("none of the configured trusted lists is in use: fetch them again, then send SIGHUP; /health says why")
+	switch {
+	case t.sources.Dir != "" || len(t.sources.Extra) > 0, t.fetches, t.keeper != nil && len(t.keeper.Status()) > 0:
+		return errors.New("none of the configured trusted lists is in use: " + t.remedy("fetch them again") + "; /health says why")
+	case len(t.sources.Anchors) == 0:
+		return errors.New("neither a trusted list nor an anchor is there, so nothing can be trusted: " + t.remedy("fetch lists"))
 	}
 	return nil
 }
@@ -93,7 +125,7 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings())
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
 		},
 		Details: func() any { return details{j.policies.details(), t.details(time.Now())} },
 	}
@@ -107,15 +139,26 @@ type figures struct {
 
 var (
 	descAge      = prometheus.NewDesc("verify_trustlists_loaded_timestamp_seconds", "When the trusted lists in use were read.", nil, nil)
-	descNext     = prometheus.NewDesc("verify_trustlist_next_update_timestamp_seconds", "When a trusted list in use runs out.", []string{"territory"}, nil)
+	descNext     = describe("next_update_timestamp_seconds", "When a trusted list in use runs out.")
+	descSequence = describe("sequence", "Sequence number of a trusted list in use.")
+	descIssued   = describe("age_seconds", "Time since a trusted list in use was issued.")
+	descAsked    = describe("confirmed_timestamp_seconds", "When the source of a trusted list last said that it is the newest.")
+	descFetch    = describe("fetch_failures", "How often in a row a trusted list could not be fetched.")
 	descFailed   = prometheus.NewDesc("verify_trustlists_failed", "Files among the trusted lists that are not used.", nil, nil)
 	descReload   = prometheus.NewDesc("verify_trustlists_reload_failed", "1 when the last reload failed and the last known good go on.", nil, nil)
+	descHosts    = prometheus.NewDesc("verify_evidence_hosts_open", "Hosts that are left alone since they gave no evidence.", nil, nil)
 	descEvidence = prometheus.NewDesc("verify_evidence_total", "Answers of sources of evidence, by where they came from.", []string{"from"}, nil)
 )
 
+// describe is a figure of each list. Of extra lists there may be several a territory, so that these have their file's name.
+func describe(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("verify_trustlist_"+name, help, []string{"territory"}, nil)
+}
+
 // Describe is part of prometheus.Collector.
 func (f figures) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAge, descNext, descFailed, descReload, descEvidence} {
+	for _, d := range []*prometheus.Desc{descAge, descNext, descSequence, descIssued, descAsked, descFetch, descFailed, descReload,
+		descHosts, descEvidence} {
 		out <- d
 	}
 }
@@ -125,18 +168,32 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	s := f.trust.current.Load()
-	failed, next := 0, map[string]time.Time{}
-	for _, l := range s.Status() {
-		switch {
-		case l.Error != "":
-			failed++
-		case l.Role != "pivot" && !l.NextUpdate.IsZero():
-			next[l.Territory] = l.NextUpdate
+	now, s, failed, seen := time.Now(), f.trust.current.Load(), 0, map[string]bool{}
+	for _, l := range f.trust.lists(now) {
+		name := l.Territory
+		if l.Role == "extra" {
+			name = l.File
 		}
-	}
-	for territory, at := range next {
-		gauge(descNext, float64(at.Unix()), territory)
+		if l.Error != "" {
+			failed++
+		}
+		if l.Role == "pivot" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if l.Error == "" {
+			gauge(descSequence, float64(l.Sequence), name)
+			gauge(descIssued, now.Sub(l.Issued).Seconds(), name)
+			if !l.NextUpdate.IsZero() {
+				gauge(descNext, float64(l.NextUpdate.Unix()), name)
+			}
+		}
+		if f.trust.fetches {
+			gauge(descFetch, float64(l.Failures), name)
+			if !l.Confirmed.IsZero() {
+				gauge(descAsked, float64(l.Confirmed.Unix()), name)
+			}
+		}
 	}
 	gauge(descAge, float64(s.loaded.Unix()))
 	gauge(descFailed, float64(failed))
@@ -147,6 +204,7 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 	}
 	f.trust.mu.Unlock()
 	gauge(descReload, reload)
+	gauge(descHosts, float64(len(f.gatherer.Hosts())))
 	stats := f.gatherer.Stats()
 	for from, n := range map[string]uint64{"cache": stats.Cached, "keep": stats.Kept, "network": stats.Fetched, "failed": stats.Failed} {
 		out <- prometheus.MustNewConstMetric(descEvidence, prometheus.CounterValue, float64(n), from)

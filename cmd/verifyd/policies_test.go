@@ -96,7 +96,7 @@ func TestPolicyOfTheDaemon(t *testing.T) {
 	o.hangup()
 	o.wait("a file that can't be used", func() bool {
 		shown()
-		return health.Status == httpserver.Amber && strings.Contains(health.Findings[0].What, "office.yaml")
+		return health.Status == httpserver.Amber && health.says("office.yaml")
 	})
 	if _, by, _ := ask(""); by != "office 2" {
 		t.Errorf("judged by %s, not by the last known good", by)

@@ -18,18 +18,24 @@ import (
 	"trustcore/internal/problem"
 	"trustcore/verify/evidence"
 	"trustcore/verify/trustlist"
+	"trustcore/verify/trustlist/upkeep"
 )
 
 // trust is whom verifyd trusts: an immutable snapshot that a reload replaces as a whole. Requests under way end with the
 // one that they began with.
 type trust struct {
 	sources trustlist.Sources
+	keeper  *upkeep.Keeper // nil where somebody else tends the lists
+	fetches bool           // the keeper asks for lists
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
 
-	mu     sync.Mutex
-	failed error     // of the last reload; guarded by mu
-	tried  time.Time // when it was; guarded by mu
+	loading sync.Mutex // held by the reload under way
+
+	mu        sync.Mutex
+	failed    error     // of the last reload; guarded by mu
+	tried     time.Time // when it was; guarded by mu
+	refreshed time.Time // when somebody last asked for a refresh; guarded by mu
 }
 
 type snapshot struct {
@@ -41,14 +47,51 @@ func (s *snapshot) trust() evidence.Trust {
 	return evidence.Trust{Anchors: s.Anchors(), Hosts: s.Hosts()}
 }
 
-func newTrust(ctx context.Context, sources trustlist.Sources, log *slog.Logger) (*trust, error) {
+// newTrust loads what the sources hold, and where keep is given what is kept by it.
+func newTrust(ctx context.Context, sources trustlist.Sources, keep *upkeep.Config, log *slog.Logger) (*trust, error) {
 	t := &trust{sources: sources, log: log}
-	return t, t.load(ctx)
+	if keep != nil {
+		cfg := *keep
+		cfg.Changed = t.changed
+		keeper, err := upkeep.Open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		t.keeper, t.fetches = keeper, cfg.Fetch != nil
+	}
+	if err := t.load(ctx); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// close lets go of the folder of kept lists.
+func (t *trust) close() error {
+	if t.keeper == nil {
+		return nil
+	}
+	return t.keeper.Close()
+}
+
+// changed is told by the keeper that its lists, or what is known of them, are others.
+func (t *trust) changed() {
+	if t.current.Load() == nil {
+		return // the start loads them
+	}
+	if err := t.load(context.Background()); err != nil {
+		t.log.Error("the trusted lists that were taken are not in use", "error", err)
+	}
 }
 
 // load reads the sources again. What fails, or is poorer than what is in use, is not taken: the last known good goes on.
 func (t *trust) load(ctx context.Context) error {
-	lists, err := trustlist.Load(ctx, t.sources)
+	t.loading.Lock()
+	defer t.loading.Unlock()
+	sources := t.sources
+	if t.keeper != nil {
+		sources.Set, sources.Failing = t.keeper.Set(), t.keeper.Failing()
+	}
+	lists, err := trustlist.Load(ctx, sources)
 	if err == nil {
 		err = t.poorer(lists)
 	}
@@ -69,8 +112,8 @@ func (t *trust) load(ctx context.Context) error {
 	return nil
 }
 
-// poorer refuses lists among which one is missing or older that was in use: half a download, or an attack. Who means it
-// starts verifyd anew.
+// poorer refuses lists among which one is missing or older that was in use: half a copy, or an attack. Who means it
+// starts verifyd anew. Lists that are kept were held against each other before.
 func (t *trust) poorer(lists *trustlist.Snapshot) error {
 	old := t.current.Load()
 	if old == nil {
@@ -83,7 +126,7 @@ func (t *trust) poorer(lists *trustlist.Snapshot) error {
 		}
 	}
 	for _, s := range old.Status() {
-		if s.Error != "" || s.Role == "pivot" {
+		if s.Error != "" || s.Role == "pivot" || t.keeper != nil && s.Role != "extra" {
 			continue
 		}
 		sequence, ok := sequences[s.Role+" "+s.Territory]

@@ -15,6 +15,7 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/identity"
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 )
 
 const (
@@ -31,7 +32,7 @@ type gateway struct {
 	cfg    Config
 	log    *slog.Logger
 	trustd *trustd
-	hub    vpn.HubConfig
+	hub    hub.Config
 	clock  func() time.Duration // since the machine started
 	memory lastWish
 	own    *identity.Renewal // of the gateway's certificate
@@ -66,7 +67,7 @@ func (w *wishInHand) name() vpn.Applied {
 // repair is a change by somebody else that was undone.
 type repair struct {
 	at      time.Duration
-	changes vpn.Changes
+	changes hub.Changes
 }
 
 // Run works until ctx ends. A host on which no safe hub can be opened is no reason to end:
@@ -117,7 +118,7 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 		return nil, err
 	}
 	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, own: own}
-	g.hub = vpn.HubConfig{
+	g.hub = hub.Config{
 		Mode: vpn.Mode(cfg.Mode), Interface: cfg.Interface, PrivateKey: key, ListenPort: cfg.ListenPort,
 		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log, Lease: g.left,
 	}
@@ -136,17 +137,17 @@ func (g *gateway) left() time.Duration {
 func (g *gateway) keep(ctx context.Context) error {
 	g.recall()
 	for ctx.Err() == nil {
-		hub, err := vpn.OpenHub(g.hub)
+		opened, err := hub.Open(g.hub)
 		g.noteHub(err)
 		if err != nil {
 			g.log.Error("the tunnel stays down", "error", err)
 			pause(ctx, reopenAfter)
 			continue
 		}
-		g.log.Info("the hub is open", "mode", hub.Mode(), "public_key", hub.PublicKey().String())
-		err = g.tend(ctx, hub)
+		g.log.Info("the hub is open", "mode", opened.Mode(), "public_key", opened.PublicKey().String())
+		err = g.tend(ctx, opened)
 		g.forget()
-		if err := errors.Join(err, hub.Close()); err != nil {
+		if err := errors.Join(err, opened.Close()); err != nil {
 			g.log.Error("the hub was closed", "error", err)
 		}
 	}
@@ -174,23 +175,23 @@ func (g *gateway) recall() {
 }
 
 // tend follows trustd and works until ctx ends or the device is gone.
-func (g *gateway) tend(ctx context.Context, hub *vpn.Hub) error {
+func (g *gateway) tend(ctx context.Context, h *hub.Hub) error {
 	ctx, cancel := context.WithCancel(ctx)
 	wishes := make(chan wishInHand)
 	var group errgroup.Group
 	group.Go(func() error { return g.follow(ctx, wishes) })
-	err := g.work(ctx, hub, wishes)
+	err := g.work(ctx, h, wishes)
 	cancel()
 	return errors.Join(err, group.Wait())
 }
 
 // work applies wishes as they come, looks for drift between them, and lets nobody in when the lease has ended.
-func (g *gateway) work(ctx context.Context, hub *vpn.Hub, wishes <-chan wishInHand) error {
-	g.expire(hub) // a hub may take long to open
+func (g *gateway) work(ctx context.Context, h *hub.Hub, wishes <-chan wishInHand) error {
+	g.expire(h) // a hub may take long to open
 	if held := g.wishHeld(); held != nil {
-		g.apply(hub, held.Wish)
+		g.apply(h, held.Wish)
 	}
-	if err := g.tell(ctx, hub); err != nil { // trustd needs key and port before any office enrols
+	if err := g.tell(ctx, h); err != nil { // trustd needs key and port before any office enrols
 		return err
 	}
 	tick, look := time.NewTicker(g.cfg.Reconcile), time.NewTicker(lookEvery)
@@ -201,16 +202,16 @@ func (g *gateway) work(ctx context.Context, hub *vpn.Hub, wishes <-chan wishInHa
 		case <-ctx.Done():
 			return nil
 		case wish := <-wishes:
-			g.apply(hub, wish.Wish)
+			g.apply(h, wish.Wish)
 			g.write(&wish)
 		case <-tick.C:
-			g.repair(hub)
+			g.repair(h)
 		case <-look.C:
-			if !g.expire(hub) {
+			if !g.expire(h) {
 				continue
 			}
 		}
-		if err := g.tell(ctx, hub); err != nil {
+		if err := g.tell(ctx, h); err != nil {
 			return err
 		}
 	}
@@ -271,7 +272,7 @@ func (g *gateway) write(w *wishInHand) {
 
 // expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on
 // disk and in the firewall, a twentieth of it behind at most.
-func (g *gateway) expire(hub *vpn.Hub) bool {
+func (g *gateway) expire(h *hub.Hub) bool {
 	g.mu.Lock()
 	held, wish, written := g.lease, g.held, g.written
 	over := wish != nil && held.left(g.clock()) == 0
@@ -283,7 +284,7 @@ func (g *gateway) expire(hub *vpn.Hub) bool {
 		return false
 	}
 	if over {
-		changes, err := hub.Withdraw()
+		changes, err := h.Withdraw()
 		g.log.Error("trustd was silent for longer than its lease: nobody is let in", "lease", held.length.String(), "changes", changes, "error", err)
 		if err := g.memory.forget(); err != nil {
 			g.log.Warn("the last wish can't be taken from disk", "error", err)
@@ -291,7 +292,7 @@ func (g *gateway) expire(hub *vpn.Hub) bool {
 		return true
 	}
 	if held.until-written > held.length/20 {
-		if err := errors.Join(hub.Extend(), g.memory.extend(sum(wish.raw), held)); err != nil {
+		if err := errors.Join(h.Extend(), g.memory.extend(sum(wish.raw), held)); err != nil {
 			g.log.Warn("the lease can't be kept in the firewall and on disk", "error", err)
 		}
 		g.mu.Lock()
@@ -301,9 +302,9 @@ func (g *gateway) expire(hub *vpn.Hub) bool {
 	return false
 }
 
-func (g *gateway) apply(hub *vpn.Hub, wish vpn.Wish) {
+func (g *gateway) apply(h *hub.Hub, wish vpn.Wish) {
 	started := time.Now()
-	changes, err := hub.Apply(wish)
+	changes, err := h.Apply(wish)
 	g.noteWish(err, err == nil)
 	if err != nil {
 		g.log.Error("the wish is not in force", "wish", wish, "error", err)
@@ -312,7 +313,7 @@ func (g *gateway) apply(hub *vpn.Hub, wish vpn.Wish) {
 	g.log.Info("the wish is in force", "wish", wish, "changes", changes, "took", time.Since(started).String())
 }
 
-func (g *gateway) repair(hub *vpn.Hub) {
+func (g *gateway) repair(h *hub.Hub) {
 	g.mu.Lock()
 	unsaved := g.held
 	if !g.unsaved {
@@ -322,7 +323,7 @@ func (g *gateway) repair(hub *vpn.Hub) {
 	if unsaved != nil {
 		g.write(unsaved)
 	}
-	changes, err := hub.Reconcile()
+	changes, err := h.Reconcile()
 	if err != nil {
 		g.noteWish(err, false)
 		g.log.Error("the gateway differs from the wish and could not be repaired", "error", err)
@@ -336,9 +337,9 @@ func (g *gateway) repair(hub *vpn.Hub) {
 
 // tell reads the hub, keeps the reading for the operations pages, and reports it. It fails
 // only when the hub has to be opened anew.
-func (g *gateway) tell(ctx context.Context, hub *vpn.Hub) error {
-	status, err := hub.Status(time.Now())
-	if errors.Is(err, vpn.ErrDeviceGone) {
+func (g *gateway) tell(ctx context.Context, h *hub.Hub) error {
+	status, err := h.Status(time.Now())
+	if errors.Is(err, hub.ErrDeviceGone) {
 		return err
 	}
 	if err != nil {
@@ -454,7 +455,7 @@ func (g *gateway) noteWish(err error, applied bool) {
 
 // healed clears a failure of the apparatus; a wish that was refused stays noted until a
 // better one comes.
-func (g *gateway) healed(changes vpn.Changes) {
+func (g *gateway) healed(changes hub.Changes) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !changes.IsZero() {

@@ -15,7 +15,7 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/vpn"
 	"trustcore/vpn/namespace"
-	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 const daemonRole = "TRUSTCORE_TEST_VPND" // set: this process is vpnd itself
@@ -63,7 +63,7 @@ func TestKilledGatewayComesBack(t *testing.T) {
 	if mode := c.report().Mode; mode == vpn.ModeNetstack {
 		t.Fatalf("mode %s as root", mode)
 	}
-	var tunnel *office.Tunnel
+	var tunnel *tunnel.Tunnel
 	inside(func() error { tunnel = bringUp(t, key, c.report(), peer); return nil })
 	conn := dialTunnel(t, tunnel, service)
 	ping(t, conn)
@@ -128,7 +128,7 @@ func echoBehindTheTunnel(t *testing.T, at netip.AddrPort) error {
 	return nil
 }
 
-func dialTunnel(t *testing.T, tunnel *office.Tunnel, to netip.AddrPort) net.Conn {
+func dialTunnel(t *testing.T, tunnel *tunnel.Tunnel, to netip.AddrPort) net.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

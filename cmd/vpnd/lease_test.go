@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
-	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 // shifted is a clock that a test sets forward.
@@ -62,7 +62,7 @@ type leased struct {
 	stop   func()
 	wish   vpn.Wish
 	probe  func(wait time.Duration) error // through the tunnel
-	tunnel *office.Tunnel
+	tunnel *tunnel.Tunnel
 }
 
 func newLeased(t *testing.T) *leased {

@@ -29,6 +29,7 @@ import (
 	"trustcore/cmd/internal/identity"
 	"trustcore/vpn"
 	"trustcore/vpn/office"
+	"trustcore/vpn/tunnel"
 )
 
 const patience = 20 * time.Second
@@ -316,9 +317,9 @@ func checkKeyFile(t *testing.T, cfg Config, logs string) {
 	}
 }
 
-func bringUp(t *testing.T, key vpn.PrivateKey, hub vpn.Status, peer vpn.PeerWish) *office.Tunnel {
+func bringUp(t *testing.T, key vpn.PrivateKey, hub vpn.Status, peer vpn.PeerWish) *tunnel.Tunnel {
 	t.Helper()
-	tunnel, err := office.Up(t.Context(), office.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key, Log: slog.New(slog.DiscardHandler), Enrolment: office.Enrolment{
+	tunnel, err := tunnel.Up(t.Context(), tunnel.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key, Log: slog.New(slog.DiscardHandler), Enrolment: office.Enrolment{
 		Partner: peer.Partner, Site: peer.Site, Address: peer.Addresses,
 		Hub:      office.Hub{PublicKey: hub.PublicKey, PresharedKey: peer.PresharedKey, Addresses: hub.Addresses, Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(hub.ListenPort)).String()},
 		Services: []office.Service{{Name: "gateway", Addr: peer.Services[0].Addr}},

@@ -49,14 +49,15 @@ const (
 	OIDEvidenceInternal     OID = smimeAttribute + "\x31" // RFC 4998 internal evidence record
 	OIDEvidenceExternal     OID = smimeAttribute + "\x32" // RFC 4998 external evidence record
 
-	OIDMIMEType           OID = "\x04\x00\x8d\x45\x02\x01"             // 0.4.0.1733.2.1
-	OIDLongTermValidation OID = "\x04\x00\x8d\x45\x02\x02"             // 0.4.0.1733.2.2
-	OIDArchiveTimestampV3 OID = "\x04\x00\x8d\x45\x02\x04"             // 0.4.0.1733.2.4
-	OIDATSHashIndex       OID = "\x04\x00\x8d\x45\x02\x05"             // 0.4.0.1733.2.5
-	OIDSignerAttributesV2 OID = "\x04\x00\x81\x95\x32\x01\x01"         // 0.4.0.19122.1.1
-	OIDATSHashIndexV2     OID = "\x04\x00\x81\x95\x32\x01\x04"         // 0.4.0.19122.1.4
-	OIDATSHashIndexV3     OID = "\x04\x00\x81\x95\x32\x01\x05"         // 0.4.0.19122.1.5
-	OIDRevocationArchival OID = "\x2a\x86\x48\x86\xf7\x2f\x01\x01\x08" // 1.2.840.113583.1.1.8, ISO 32000
+	OIDMIMEType             OID = "\x04\x00\x8d\x45\x02\x01"             // 0.4.0.1733.2.1
+	OIDLongTermValidation   OID = "\x04\x00\x8d\x45\x02\x02"             // 0.4.0.1733.2.2
+	OIDArchiveTimestampV3   OID = "\x04\x00\x8d\x45\x02\x04"             // 0.4.0.1733.2.4
+	OIDATSHashIndex         OID = "\x04\x00\x8d\x45\x02\x05"             // 0.4.0.1733.2.5
+	OIDSignerAttributesV2   OID = "\x04\x00\x81\x95\x32\x01\x01"         // 0.4.0.19122.1.1
+	OIDSignaturePolicyStore OID = "\x04\x00\x81\x95\x32\x01\x03"         // 0.4.0.19122.1.3
+	OIDATSHashIndexV2       OID = "\x04\x00\x81\x95\x32\x01\x04"         // 0.4.0.19122.1.4
+	OIDATSHashIndexV3       OID = "\x04\x00\x81\x95\x32\x01\x05"         // 0.4.0.19122.1.5
+	OIDRevocationArchival   OID = "\x2a\x86\x48\x86\xf7\x2f\x01\x01\x08" // 1.2.840.113583.1.1.8, ISO 32000
 
 	oidOCSPResponse OID = "\x2b\x06\x01\x05\x05\x07\x10\x02"     // 1.3.6.1.5.5.7.16.2, RFC 5940
 	oidOCSPBasic    OID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x01" // 1.3.6.1.5.5.7.48.1.1
@@ -70,7 +71,7 @@ var known = internOIDs(
 	OIDRevocationRefs, OIDCertificateValues, OIDRevocationValues, OIDESCTimestamp, OIDCertCRLTimestamp,
 	OIDArchiveTimestampV1, OIDAttrCertificateRefs, OIDAttrRevocationRefs, OIDSigningCertificateV2,
 	OIDArchiveTimestampV2, OIDEvidenceInternal, OIDEvidenceExternal, OIDMIMEType, OIDLongTermValidation,
-	OIDArchiveTimestampV3, OIDATSHashIndex, OIDSignerAttributesV2, OIDATSHashIndexV2, OIDATSHashIndexV3,
+	OIDArchiveTimestampV3, OIDATSHashIndex, OIDSignerAttributesV2, OIDSignaturePolicyStore, OIDATSHashIndexV2, OIDATSHashIndexV3,
 	OIDRevocationArchival, oidOCSPResponse, oidOCSPBasic,
 )
 

@@ -69,12 +69,3 @@ func Remove(path string) error {
 	}
 	return SyncFolder(filepath.Dir(path))
 }
-
-// SyncFolder makes the names in a folder durable.
-func SyncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,38 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkUndisturbed says of short documents what the fastest tenth of the turns take, which other work on the machine
+// disturbs little.
+func BenchmarkUndisturbed(b *testing.B) {
+	data := invoices(100_000)
+	for name, act := range map[string]func(*Document) error{
+		"parse": func(*Document) error { return nil },
+		"exclusive": func(d *Document) error {
+			return d.WholeDocument().Canonical(io.Discard, Canonicalization{Form: Exclusive})
+		},
+		"c14n10": func(d *Document) error { return d.WholeDocument().Canonical(io.Discard, Canonicalization{}) },
+		"sha256": func(d *Document) error { return d.WholeDocument().Canonical(sha256.New(), Canonicalization{}) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			var turns []time.Duration
+			for b.Loop() {
+				begun := time.Now()
+				d, err := Parse(data, Limits{})
+				if err == nil {
+					err = act(d)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				turns = append(turns, time.Since(begun))
+			}
+			slices.Sort(turns)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(len(data))/1e6/turns[len(turns)/10].Seconds(), "MB/s-undisturbed")
+		})
+	}
 }
 
 // invoices is a document of markup and Polish text, about as dense as electronic invoices are.

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -57,6 +58,7 @@ func (s NodeSet) Canonical(w io.Writer, m Canonicalization) error {
 		return err
 	}
 	c := newCanonicalizer(s, m, w)
+	defer c.release()
 	if err := c.run(); err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ type canonicalizer struct {
 	root int32 // the document element
 	m    Canonicalization
 	out  sink
-	open []frame
+	open []open
 
 	active   []int32 // declarations in scope, outermost first, shadowed ones included
 	inScope  []int32 // by atom of a prefix: declaration + 1, or 0
@@ -98,17 +100,19 @@ type canonicalizer struct {
 	undo     []declaration
 	listed   []bool // by atom of a prefix: in the PrefixList
 	meter    meter
+	exact    uint8 // the flag of elements whose content may be taken from the source, 0 for none
 
 	decls []declaration // of the element in hand
 	attrs []outAttribute
 	last  []declaration // slow path: namespace nodes of the nearest output ancestor
 }
 
-// frame is an element that is being written, or passed over, whose end is not reached.
-type frame struct {
+// open is an element that is being written, or passed over, whose end is not reached.
+type open struct {
 	node    int32
 	visible bool
-	active  int // lengths to go back to
+	stale   bool // a prefix stands for something else in the output than in the source
+	active  int  // lengths to go back to
 	undo    int
 	last    []declaration
 }
@@ -119,11 +123,44 @@ type outAttribute struct {
 	escape            bool
 }
 
+// canonicalizers are those whose work is done; their lists have room for the next.
+var canonicalizers = sync.Pool{New: func() any { return &canonicalizer{} }}
+
+// release makes c ready for another document. What an unusual one took is not kept.
+func (c *canonicalizer) release() {
+	if c.doc.prefixes > usualPrefixes || cap(c.active) > usualPrefixes || cap(c.attrs) > usualPrefixes {
+		return
+	}
+	c.set, c.doc, c.out, c.meter, c.listed, c.last = NodeSet{}, nil, sink{}, meter{}, nil, nil
+	clear(c.open[:cap(c.open)])
+	clear(c.attrs[:cap(c.attrs)])
+	canonicalizers.Put(c)
+}
+
+const usualPrefixes = 256
+
+// cleared returns n zeros, in the old list where it is long enough.
+func cleared(old []int32, n int) []int32 {
+	if n > cap(old) {
+		return make([]int32, n, 2*n)
+	}
+	old = old[:n]
+	clear(old)
+	return old
+}
+
 func newCanonicalizer(s NodeSet, m Canonicalization, w io.Writer) *canonicalizer {
-	c := &canonicalizer{set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, s.doc.budget)}
-	c.meter.budget = s.doc.budget
-	c.inScope = make([]int32, s.doc.prefixes)
-	c.rendered = make([]int32, s.doc.prefixes)
+	c := canonicalizers.Get().(*canonicalizer)
+	*c = canonicalizer{
+		set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, s.doc.budget), meter: meter{budget: s.doc.budget},
+		open: c.open[:0], active: c.active[:0], shadow: c.shadow[:0], undo: c.undo[:0], decls: c.decls[:0], attrs: c.attrs[:0],
+		inScope: cleared(c.inScope, s.doc.prefixes), rendered: cleared(c.rendered, s.doc.prefixes),
+	}
+	if s.fine == nil && m.Form != Exclusive {
+		c.exact = flagInclusive
+	} else if s.fine == nil && len(m.Prefixes) == 0 {
+		c.exact = flagExclusive
+	}
 	if m.Form == Exclusive && len(m.Prefixes) > 0 {
 		c.listed = make([]bool, s.doc.prefixes)
 		wanted := make(map[string]bool, len(m.Prefixes))
@@ -181,6 +218,13 @@ func (c *canonicalizer) run() error {
 			if err := c.element(i, x, visible); err != nil {
 				return err
 			}
+			if x.flags&c.exact != 0 && (len(cut) == 0 || cut[0].from >= x.end) && !c.open[len(c.open)-1].stale {
+				if err := c.copy(i, x); err != nil {
+					return err
+				}
+				i = x.end
+				continue
+			}
 		case TextNode:
 			if visible {
 				c.out.text(c.doc.content(x), x.flags&flagEscape != 0)
@@ -199,6 +243,16 @@ func (c *canonicalizer) run() error {
 	for len(c.open) > 0 {
 		c.leave()
 	}
+	return c.out.err
+}
+
+// copy writes what the tags of element i enclose from the source, where that is its canonical form.
+func (c *canonicalizer) copy(i int32, x *node) error {
+	if err := c.meter.spend(budget.Node * int(x.end-i-1)); err != nil || x.end == i+1 {
+		return err
+	}
+	end := int(x.off+x.len) - len("</>") - len(c.doc.atoms[c.doc.names[x.name].qname])
+	c.out.write(c.doc.src[int(x.off)+int(x.tag) : end])
 	return c.out.err
 }
 
@@ -242,7 +296,8 @@ func (c *canonicalizer) leave() {
 
 func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 	orphan := len(c.open) == 0 || !c.open[len(c.open)-1].visible
-	c.open = append(c.open, frame{i, visible, len(c.active), len(c.undo), c.last})
+	stale := len(c.open) > 0 && c.open[len(c.open)-1].stale
+	c.open = append(c.open, open{i, visible, stale, len(c.active), len(c.undo), c.last})
 	c.enter(x)
 	c.decls, c.attrs = c.decls[:0], c.attrs[:0]
 	if c.set.fine != nil && !c.set.fine.follow {
@@ -255,7 +310,19 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 	if err := c.meter.spend(toSort(len(c.attrs)) + toSort(len(c.decls))); err != nil {
 		return err
 	}
+	c.compareScope(x)
 	return c.tag(x, visible)
+}
+
+// compareScope notes where an element declares a prefix anew without writing that, while an element above has written
+// another declaration of it.
+func (c *canonicalizer) compareScope(x *node) {
+	for k := x.ns; k < x.ns+int32(x.nns); k++ {
+		d := c.doc.decls[k]
+		if written := c.rendered[d.prefix]; written != atomEmpty && written != d.uri {
+			c.open[len(c.open)-1].stale = true
+		}
+	}
 }
 
 // toSort is what it costs to bring n attributes or declarations into their order.
@@ -307,7 +374,7 @@ func (c *canonicalizer) namespace(d declaration) error {
 		c.out.str(c.doc.atoms[d.prefix])
 	}
 	c.out.str(`="`)
-	c.out.value([]byte(uri), true)
+	c.out.name(uri)
 	c.out.str(`"`)
 	return nil
 }

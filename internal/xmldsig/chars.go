@@ -1,6 +1,10 @@
 package xmldsig
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // Classes of bytes, for the parser's inner loops.
 const (
@@ -31,6 +35,154 @@ var class = func() (table [256]uint8) {
 	table['\n'] |= classText
 	return table
 }()
+
+// A word of eight octets, for looks at all of them at once (Lamport: Multiple byte processing with full-word
+// instructions, 1975).
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// below marks octets below n, which is at most 0x80, and perhaps octets behind such a one.
+func below(word, n uint64) uint64 { return (word - ones*n) &^ word & highs }
+
+// equal marks octets that are c, and perhaps octets behind such a one.
+func equal(word uint64, c byte) uint64 { return below(word^ones*uint64(c), 1) }
+
+// The automaton of UTF-8 (Unicode 15, table 3-7). A state is the number of its bits in the entries of the table: the
+// entry of an octet holds for each state the one that follows (Vognsen: Shift-based DFA).
+const (
+	utf8Bad  = 6 * iota // remains
+	utf8Good            // between two characters
+	utf8One             // one, two, three octets of continuation are to come
+	utf8Two
+	utf8Three
+	utf8E0 // two, of which the first is not overlong, or no surrogate
+	utf8ED
+	utf8F0 // three, of which the first is not overlong, or not beyond U+10FFFF
+	utf8F4
+
+	utf8State = 63 // what of a number is the state
+)
+
+var utf8Steps = func() (table [256]uint64) {
+	step := func(from, to byte, state, next uint64) {
+		for c := int(from); c <= int(to); c++ {
+			table[c] |= next << state
+		}
+	}
+	step(0x00, 0x7F, utf8Good, utf8Good)
+	step(0xC2, 0xDF, utf8Good, utf8One)
+	step(0xE0, 0xE0, utf8Good, utf8E0)
+	step(0xE1, 0xEC, utf8Good, utf8Two)
+	step(0xED, 0xED, utf8Good, utf8ED)
+	step(0xEE, 0xEF, utf8Good, utf8Two)
+	step(0xF0, 0xF0, utf8Good, utf8F0)
+	step(0xF1, 0xF3, utf8Good, utf8Three)
+	step(0xF4, 0xF4, utf8Good, utf8F4)
+	step(0x80, 0xBF, utf8One, utf8Good)
+	step(0x80, 0xBF, utf8Two, utf8One)
+	step(0x80, 0xBF, utf8Three, utf8Two)
+	step(0xA0, 0xBF, utf8E0, utf8One)
+	step(0x80, 0x9F, utf8ED, utf8One)
+	step(0x90, 0xBF, utf8F0, utf8Two)
+	step(0x80, 0x8F, utf8F4, utf8Two)
+	return table
+}()
+
+// look is what a document is made of.
+type look struct {
+	valid   bool // in UTF-8
+	control bool // with control characters other than white space
+	returns bool // with carriage returns
+
+	noncharacters bool // perhaps with U+FFFE or U+FFFF
+}
+
+// inspect looks at every octet of a document, at eight together where these are characters of ASCII.
+func inspect(b []byte) (found look) {
+	state := uint64(utf8Good)
+	for len(b) >= 8 {
+		if state&utf8State == utf8Good {
+			b = found.ascii(b)
+		}
+		if len(b) < 8 {
+			break
+		}
+		word := binary.LittleEndian.Uint64(b)
+		for range 8 {
+			state = utf8Steps[byte(word)] >> (state & utf8State)
+			found.see(byte(word))
+			word >>= 8
+		}
+		if state&utf8State == utf8Bad {
+			return look{}
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		state = utf8Steps[c] >> (state & utf8State)
+		found.see(c)
+	}
+	found.valid = state&utf8State == utf8Good
+	return found
+}
+
+// ascii looks at words of nothing but ASCII, and returns what comes after them.
+func (l *look) ascii(b []byte) []byte {
+	for len(b) >= 16 {
+		one, two := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		if (one|two)&highs != 0 {
+			break
+		}
+		// The sum leaves the high bit of those octets alone that are below 0x20.
+		const above = ones * (0x80 - 0x20)
+		if (one+above)&(two+above)&highs != highs {
+			l.controls(one, ^(one+above)&highs)
+			l.controls(two, ^(two+above)&highs)
+		}
+		b = b[16:]
+	}
+	return b
+}
+
+// controls looks at the octets of a word that are marked by their high bit.
+func (l *look) controls(word, marks uint64) {
+	for ; marks != 0; marks &= marks - 1 {
+		l.see(byte(word >> (bits.TrailingZeros64(marks) - 7)))
+	}
+}
+
+func (l *look) see(c byte) {
+	switch {
+	case c >= 0x20:
+		l.noncharacters = l.noncharacters || c == firstOfNoncharacters
+	case c == '\r':
+		l.returns = true
+	case class[c]&classSpace == 0:
+		l.control = true
+	}
+}
+
+// firstOfNoncharacters is the first octet of U+FFFE and U+FFFF, and of other characters.
+const firstOfNoncharacters = 0xEF
+
+// holdsSpecial tells whether there is an octet that an attribute value between quotation marks does not hold as it is
+// in canonical XML.
+func holdsSpecial(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		word := binary.LittleEndian.Uint64(b)
+		if below(word, 0x20)|equal(word, '<')|equal(word, '&')|equal(word, '"') != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if class[c]&classValue == 0 && c != '\'' {
+			return true
+		}
+	}
+	return false
+}
 
 // isNCName tells whether s is a name without a colon (XML Namespaces 1.0, production 4).
 func isNCName(s []byte) bool {

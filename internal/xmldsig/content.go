@@ -13,6 +13,21 @@ func (p *parser) text() error {
 		}
 		return nil
 	}
+	if !p.seen.control {
+		if n := bytes.IndexByte(p.src[p.pos:], '<'); n > 0 {
+			body := p.src[p.pos : p.pos+n]
+			if bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '>') < 0 && !(p.seen.returns && bytes.IndexByte(body, '\r') >= 0) {
+				_, err := p.add(TextNode, p.pos, n, 0)
+				p.pos += n
+				return err
+			}
+		}
+	}
+	return p.carefulText()
+}
+
+// carefulText reads text octet by octet.
+func (p *parser) carefulText() error {
 	start, flags := p.pos, uint8(0)
 	src, i := p.src, p.pos
 	for i < len(src) {
@@ -32,6 +47,7 @@ func (p *parser) text() error {
 				return p.fail("']]>' in text")
 			}
 			flags |= flagEscape
+			p.inexact()
 			i++
 		case c == ']':
 			i++
@@ -62,41 +78,76 @@ func (p *parser) slowText(start int) error {
 		}
 	}
 	side = append(side, p.src[start:p.pos]...)
+	flags := uint8(flagSide)
+	if bytes.IndexByte(p.src[start:p.pos], '>') >= 0 {
+		flags |= flagEscape
+	}
 	for p.pos < len(p.src) && p.src[p.pos] != '<' {
-		c := p.src[p.pos]
-		switch {
-		case class[c]&classText != 0 || c == ']':
-			side = append(side, c)
-		case c == '&':
-			r, err := p.reference()
-			if err != nil {
-				return err
-			}
-			side = utf8.AppendRune(side, r)
-			continue
-		case c == '\r':
-			if p.pos+1 >= len(p.src) || p.src[p.pos+1] != '\n' {
-				side = append(side, '\n')
-			}
-		case c == '>':
-			if p.pos-start >= 2 && p.src[p.pos-1] == ']' && p.src[p.pos-2] == ']' {
-				return p.fail("']]>' in text")
-			}
-			side = append(side, c)
-		default:
-			return p.fail("control character %#x", c)
+		n := ordinary(p.src[p.pos:])
+		side = append(side, p.src[p.pos:p.pos+n]...)
+		p.pos += n
+		if p.pos == len(p.src) || p.src[p.pos] == '<' {
+			break
 		}
-		p.pos++
+		r, err := p.unusual(start)
+		if err != nil {
+			return err
+		}
+		if textReference(r) != "" {
+			flags |= flagEscape
+		}
+		side = utf8.AppendRune(side, r)
 	}
 	p.doc.side = side
-	_, err := p.add(TextNode, begin, len(side)-begin, flagSide|flagEscape)
+	_, err := p.add(TextNode, begin, len(side)-begin, flags)
 	return err
+}
+
+// ordinary counts the octets that text has as they are in the source.
+func ordinary(b []byte) int {
+	for i, c := range b {
+		if class[c]&classText == 0 && c != ']' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// unusual reads a character of the text from start on that is not ordinary.
+func (p *parser) unusual(start int) (rune, error) {
+	begun := p.pos
+	switch c := p.src[p.pos]; {
+	case c == '&':
+		r, err := p.reference()
+		if err == nil && string(p.src[begun:p.pos]) != textReference(r) {
+			p.inexact()
+		}
+		return r, err
+	case c == '\r':
+		p.inexact()
+		if p.pos++; p.pos < len(p.src) && p.src[p.pos] == '\n' {
+			p.pos++
+		}
+		return '\n', nil
+	case c == '>' && p.pos-start >= 2 && p.src[p.pos-1] == ']' && p.src[p.pos-2] == ']':
+		return 0, p.fail("']]>' in text")
+	case c == '>':
+		p.inexact()
+		p.pos++
+		return '>', nil
+	default:
+		return 0, p.fail("control character %#x", c)
+	}
 }
 
 // raw adds a node of content that holds no references, from start to end, with line ends normalised.
 func (p *parser) raw(kind Kind, start, end int, flags uint8) (int32, error) {
+	p.inexact()
 	body := p.src[start:end]
 	for i, c := range body {
+		if !p.seen.control {
+			break
+		}
 		if c < 0x20 && class[c]&classSpace == 0 {
 			p.pos = start + i
 			return 0, p.fail("control character %#x", c)
@@ -139,6 +190,7 @@ func (p *parser) cdata() error {
 	if len(p.open) == 0 {
 		return p.fail("CDATA outside the document element")
 	}
+	p.inexact()
 	start := p.pos + len("<![CDATA[")
 	n := bytes.Index(p.src[start:], []byte("]]>"))
 	if n < 0 {

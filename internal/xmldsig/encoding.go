@@ -80,15 +80,13 @@ func isEBCDIC(e encoding.Encoding) bool {
 // ebcdicXML is "<?xml" in EBCDIC (XML 1.0, appendix F).
 var ebcdicXML = []byte{0x4C, 0x6F, 0xA7, 0x94, 0x93}
 
-// decode returns the document in UTF-8 without a byte order mark: data itself where it is UTF-8 already, else a copy. A
+// decode returns the document in UTF-8 without a byte order mark: data itself, not looked at, where that is to be UTF-8
+// already, else a copy. A
 // byte order mark and the encoding declaration must agree (XML 1.0, 4.3.3): readers differ in which of them they believe.
 func decode(data []byte) (text []byte, copied bool, err error) {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xEF, 0xBB, 0xBF}):
-		if text, err = decodeUTF8(data[3:], "UTF-8"); err == nil {
-			err = agrees(text, "UTF-8")
-		}
-		return text, false, err
+		return data[3:], false, agrees(data[3:], "UTF-8")
 	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
 		text, err = decodeUTF16(data[2:], true)
 		return text, true, err
@@ -107,26 +105,22 @@ func decode(data []byte) (text []byte, copied bool, err error) {
 	}
 	declared := declaredEncoding(data)
 	switch name := strings.ToUpper(declared); name {
-	case "", "UTF-8", "UTF8", "US-ASCII", "ASCII":
-		text, err = decodeUTF8(data, name)
-		return text, false, err
+	case "", "UTF-8", "UTF8":
+		return data, false, nil
+	case "US-ASCII", "ASCII":
+		return data, false, isASCII(data, name)
 	}
 	text, err = decodeOctets(data, declared)
 	return text, true, err
 }
 
-func decodeUTF8(data []byte, declared string) ([]byte, error) {
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("the document is not valid UTF-8")
-	}
-	if strings.HasSuffix(declared, "ASCII") {
-		for _, c := range data {
-			if c >= utf8.RuneSelf {
-				return nil, fmt.Errorf("the document holds an octet that has no meaning in %s", declared)
-			}
+func isASCII(data []byte, declared string) error {
+	for _, c := range data {
+		if c >= utf8.RuneSelf {
+			return fmt.Errorf("the document holds an octet that has no meaning in %s", declared)
 		}
 	}
-	return data, nil
+	return nil
 }
 
 // agrees tells that the declaration of a document names none of the encodings that it is not in.

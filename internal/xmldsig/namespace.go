@@ -27,6 +27,7 @@ func (p *parser) declare(prefix int32, uri []byte) error {
 		return p.fail("the prefix %s is declared without a namespace", p.atoms.strings[prefix])
 	}
 	x := &p.doc.nodes[len(p.doc.nodes)-1]
+	p.exact = p.exact && p.declaresInOrder(x, prefix, u)
 	for int(prefix) >= len(p.bound) {
 		p.bound = append(p.bound, make([]int32, int(prefix)+1-len(p.bound))...)
 	}
@@ -39,18 +40,31 @@ func (p *parser) declare(prefix int32, uri []byte) error {
 		return fmt.Errorf("more than %d XML namespaces in scope: %w", p.limits.Namespaces, ErrTooLarge)
 	}
 	p.doc.decls = append(p.doc.decls, declaration{prefix, u})
-	p.shade = append(p.shade, before)
+	p.shade = append(p.shade, shadow{before, int32(p.scope - 1)})
 	p.bound[prefix] = int32(len(p.doc.decls))
 	return p.take(declarationBytes, costDeclaration)
 }
 
-// lookup returns the namespace that a prefix stands for now.
-func (p *parser) lookup(prefix int32) (int32, bool) {
+// declaresInOrder tells whether a declaration stands where canonical XML has it, and says something new there.
+func (p *parser) declaresInOrder(x *node, prefix, uri int32) bool {
+	if prefix == atomXML || uri == atomEmpty || len(p.doc.attrs) > int(x.attr) || !hasScheme(p.atoms.strings[uri]) {
+		return false
+	}
+	if int(prefix) < len(p.bound) && p.bound[prefix] > 0 && p.doc.decls[p.bound[prefix]-1].uri == uri {
+		return false
+	}
+	n := len(p.doc.decls)
+	return n == int(x.ns) || p.atoms.strings[p.doc.decls[n-1].prefix] < p.atoms.strings[prefix]
+}
+
+// lookup returns the namespace that a prefix stands for now, and notes that f makes use of its declaration.
+func (p *parser) lookup(prefix int32, f *frame) (int32, bool) {
 	if prefix == atomXML {
 		return atomSpaceXML, true
 	}
 	if int(prefix) < len(p.bound) {
 		if k := p.bound[prefix]; k > 0 {
+			f.use(p.shade[k-1].place)
 			return p.doc.decls[k-1].uri, true
 		}
 	}
@@ -58,11 +72,11 @@ func (p *parser) lookup(prefix int32) (int32, bool) {
 }
 
 // resolve finds the namespaces of an element and its attributes and refuses repeated attributes.
-func (p *parser) resolve(x *node) error {
+func (p *parser) resolve(x *node, f *frame) error {
 	x.nns = uint16(len(p.doc.decls) - int(x.ns))
 	x.nattr = uint16(len(p.doc.attrs) - int(x.attr))
 	n := p.doc.names[x.name]
-	uri, ok := p.lookup(n.prefix)
+	uri, ok := p.lookup(n.prefix, f)
 	if !ok || n.prefix == atomXMLNS {
 		return p.fail("the prefix of <%s> is not declared", p.nameString(x.name))
 	}
@@ -73,7 +87,7 @@ func (p *parser) resolve(x *node) error {
 		if prefix == atomEmpty {
 			continue
 		}
-		if own[i].uri, ok = p.lookup(prefix); !ok {
+		if own[i].uri, ok = p.lookup(prefix, f); !ok {
 			return p.fail("the prefix of attribute %s is not declared", p.nameString(own[i].name))
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -45,14 +47,16 @@ type node struct {
 	ns     int32 // first namespace declaration
 	nattr  uint16
 	nns    uint16
-	depth  uint16
+	tag    uint16 // element with flagInclusive or flagExclusive: length of the start tag
 	kind   Kind
 	flags  uint8
 }
 
 const (
-	flagSide   = 1 << iota // the content lies in Document.side, not in the source
-	flagEscape             // the content has bytes that canonical XML writes as references
+	flagSide      = 1 << iota // the content lies in Document.side, not in the source
+	flagEscape                // the content has bytes that canonical XML writes as references
+	flagInclusive             // element: what its tags enclose is canonical as it stands (exact.go)
+	flagExclusive             // the same of Exclusive XML Canonicalization
 )
 
 type attribute struct {
@@ -75,8 +79,8 @@ type name struct {
 	qname  int32 // atom of prefix:local as written
 }
 
-// Document is a parsed document. It is immutable but for its index of Ids and its budget, and safe for concurrent
-// use.
+// Document is a parsed document. It is immutable but for its budget, its index of Ids and what was decoded of it, and
+// safe for concurrent use.
 type Document struct {
 	src    []byte // UTF-8
 	side   []byte // content that differs from the source: references resolved, line ends normalised
@@ -89,6 +93,7 @@ type Document struct {
 	// prefixes is above the atom of every prefix that names a namespace: room for tables by prefix.
 	prefixes int
 	ids      idIndex
+	decoded  decoded
 	budget   *budget.Budget // documents that transforms make of this one share it
 	held     int            // octets that the budget was told of
 }
@@ -207,6 +212,15 @@ func (n Node) Elements() iter.Seq[Node] {
 	}
 }
 
+// Children counts the child elements.
+func (n Node) Children() int {
+	count := 0
+	for range n.Elements() {
+		count++
+	}
+	return count
+}
+
 // Descendants yields the elements of that expanded name in the subtree, the node itself included.
 func (n Node) Descendants(space, local string) iter.Seq[Node] {
 	return func(yield func(Node) bool) {
@@ -263,10 +277,33 @@ func (n Node) Attr(space, local string) (string, bool) {
 			if len(v) > longCopy && n.d.budget.Octets(len(v)) != nil {
 				return "", false
 			}
-			return string(v), true
+			return known(v), true
 		}
 	}
 	return "", false
+}
+
+// identifiers are the names of algorithms and kinds of references that signatures are full of.
+var identifiers = sync.OnceValue(func() map[string]string {
+	m := map[string]string{}
+	for _, uri := range slices.Concat(slices.Collect(maps.Keys(digests)), slices.Collect(maps.Keys(canonicalizations)), []string{
+		TransformEnveloped, TransformBase64, TransformXPath, TransformXPathFilter, TransformXSLT, TransformRelationship,
+		NamespaceDSig + "Object", NamespaceDSig + "Manifest", "http://uri.etsi.org/01903#SignedProperties",
+		NamespaceDSig + "rsa-sha1", namespaceDSMore2001 + "rsa-sha256", namespaceDSMore2001 + "rsa-sha512", namespaceDSMore2001 + "ecdsa-sha256",
+	}) {
+		m[uri] = uri
+	}
+	return m
+})
+
+// known is v as a string, without a copy where it is one of identifiers.
+func known(v []byte) string {
+	if bytes.HasPrefix(v, []byte("http://")) {
+		if s, ok := identifiers()[string(v)]; ok {
+			return s
+		}
+	}
+	return string(v)
 }
 
 // longCopy is from how many octets on a copy is paid for by itself; shorter ones are part of the visit.

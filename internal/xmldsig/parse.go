@@ -3,6 +3,7 @@ package xmldsig
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -55,7 +56,11 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 	if len(src) > math.MaxInt32-1 {
 		return nil, fmt.Errorf("XML document of %d bytes in UTF-8: %w", len(src), ErrTooLarge)
 	}
-	p := newParser(src, limits)
+	seen := inspect(src)
+	if !seen.valid {
+		return nil, errors.New("the document is not valid UTF-8")
+	}
+	p := newParser(src, limits, seen)
 	if copied {
 		p.unheld = len(src)
 	}
@@ -69,6 +74,7 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 	}
 	p.doc.atoms = p.atoms.strings
 	p.doc.prefixes = max(len(p.bound), int(atomSpaceXMLNS)+1)
+	p.atoms.release()
 	return p.doc, nil
 }
 
@@ -79,28 +85,45 @@ type parser struct {
 	limits Limits
 	atoms  *internTable
 	nameOf []int32 // by atom: index of names, or -1
-	open   []int32 // elements that are not closed yet
+	open   []frame // elements that are not closed yet
+	exact  bool    // the start tag that is being read is canonical but for its namespaces
+	seen   look    // of the whole document
 	rooted bool    // the document element has begun
 	meter  meter
 	unheld int // bytes of the arena that are not told to the budget yet
 
-	bound []int32 // by atom of a prefix: index of decls + 1, or 0
-	shade []int32 // by declaration: what bound held before
-	scope int     // declarations in scope
+	bound []int32  // by atom of a prefix: index of decls + 1, or 0
+	shade []shadow // by declaration
+	scope int      // declarations in scope
 }
 
-func newParser(src []byte, limits Limits) *parser {
-	nodes := min(countNodes(src)+1, limits.Nodes+1)
-	p := &parser{src: src, limits: limits, atoms: newInternTable(), open: make([]int32, 0, 32), meter: meter{budget: limits.Budget}}
-	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2))}
+func newParser(src []byte, limits Limits, seen look) *parser {
+	nodes := min(estimateNodes(src)+1, limits.Nodes+1)
+	p := &parser{src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32), meter: meter{budget: limits.Budget}}
+	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48)}
 	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
+	attributes := min(bytes.Count(src, []byte{'='}), maxAllAttributes)
+	if len(src) <= largeDocument {
+		attributes = min(attributes, nodes) // the sign stands in texts too
+	}
+	p.doc.attrs = make([]attribute, 0, attributes)
 	if len(src) > largeDocument {
-		p.doc.attrs = make([]attribute, 0, min(bytes.Count(src, []byte{'='}), maxAllAttributes))
-		if bytes.IndexByte(src, '\r') >= 0 { // every text is copied
+		if seen.returns { // every text is copied
 			p.doc.side = make([]byte, 0, len(src))
 		}
 	}
 	return p
+}
+
+// estimateNodes returns about how many nodes a document has. Of a large one that counts; where few are too many or some
+// have to be moved, it does not.
+func estimateNodes(src []byte) int {
+	if len(src) > largeDocument {
+		return countNodes(src)
+	}
+	head := src[:min(len(src), 16<<10)]
+	found, marks := countNodes(head), max(1, bytes.Count(head, []byte{'<'}))
+	return found * bytes.Count(src, []byte{'<'}) / marks * 17 / 16
 }
 
 // countNodes returns about how many nodes a document has, hardly ever too few: room for too many would make the
@@ -131,9 +154,11 @@ func (p *parser) fail(format string, args ...any) error {
 }
 
 func (p *parser) document() error {
-	if i := forbiddenChar(p.src); i >= 0 {
-		p.pos = i
-		return p.fail("U+FFFE and U+FFFF are not characters of XML")
+	if p.seen.noncharacters {
+		if i := forbiddenChar(p.src); i >= 0 {
+			p.pos = i
+			return p.fail("U+FFFE and U+FFFF are not characters of XML")
+		}
 	}
 	if bytes.HasPrefix(p.src, []byte("<?xml")) && len(p.src) > 5 && class[p.src[5]]&classSpace != 0 {
 		if err := p.declaration(); err != nil {
@@ -153,7 +178,7 @@ func (p *parser) document() error {
 	}
 	switch {
 	case len(p.open) > 0:
-		return p.fail("the element <%s> is not closed", p.nameString(p.doc.nodes[p.open[len(p.open)-1]].name))
+		return p.fail("the element <%s> is not closed", p.nameString(p.doc.nodes[p.open[len(p.open)-1].node].name))
 	case !p.rooted:
 		return p.fail("there is no document element")
 	}
@@ -255,12 +280,12 @@ func (p *parser) add(kind Kind, off, n int, flags uint8) (int32, error) {
 	if err := p.take(nodeBytes, budget.Node); err != nil {
 		return 0, err
 	}
-	parent, depth := int32(0), len(p.open)
-	if depth > 0 {
-		parent = p.open[depth-1]
+	parent := int32(0)
+	if depth := len(p.open); depth > 0 {
+		parent = p.open[depth-1].node
 	}
 	p.doc.nodes = append(p.doc.nodes, node{
-		kind: kind, flags: flags, parent: parent, depth: uint16(depth + 1), end: int32(i) + 1, off: int32(off), len: int32(n),
+		kind: kind, flags: flags, parent: parent, end: int32(i) + 1, off: int32(off), len: int32(n),
 	})
 	return int32(i), nil
 }
@@ -338,6 +363,7 @@ func (p *parser) startTag() error {
 		return fmt.Errorf("XML elements nested deeper than %d: %w", p.limits.Depth, ErrTooLarge)
 	}
 	p.pos++
+	p.exact = true
 	q, err := p.readName()
 	if err != nil {
 		return err
@@ -353,10 +379,11 @@ func (p *parser) startTag() error {
 	if err != nil {
 		return err
 	}
-	if err := p.resolve(x); err != nil {
+	f := frame{node: i}
+	if err := p.resolve(x, &f); err != nil {
 		return err
 	}
-	p.open = append(p.open, i)
+	p.begin(x, f, empty)
 	if empty {
 		p.close()
 	}
@@ -366,12 +393,14 @@ func (p *parser) startTag() error {
 // attributes reads up to the end of a start tag and tells whether it is an empty-element tag.
 func (p *parser) attributes() (empty bool, err error) {
 	for count := 0; ; count++ {
+		before := p.pos
 		spaced := p.skipSpace()
 		rest := p.src[p.pos:]
 		switch {
 		case len(rest) == 0:
 			return false, p.fail("a start tag does not end")
 		case rest[0] == '>':
+			p.exact = p.exact && !spaced
 			p.pos++
 			return false, nil
 		case rest[0] == '/':
@@ -387,6 +416,7 @@ func (p *parser) attributes() (empty bool, err error) {
 		case len(p.doc.attrs)+len(p.doc.decls) >= maxAllAttributes:
 			return false, fmt.Errorf("XML document of more than %d attributes: %w", maxAllAttributes, ErrTooLarge)
 		}
+		p.exact = p.exact && p.pos == before+1 && p.src[before] == ' '
 		if err := p.attribute(); err != nil {
 			return false, err
 		}
@@ -398,12 +428,12 @@ func (p *parser) attribute() error {
 	if err != nil {
 		return err
 	}
-	p.skipSpace()
+	spaced := p.skipSpace()
 	if p.pos >= len(p.src) || p.src[p.pos] != '=' {
 		return p.fail("attribute %s has no value", p.nameString(q))
 	}
 	p.pos++
-	p.skipSpace()
+	p.exact = !p.skipSpace() && !spaced && p.exact
 	a, err := p.value(q)
 	if err != nil {
 		return err
@@ -425,27 +455,23 @@ func (p *parser) value(q int32) (attribute, error) {
 	}
 	quote := p.src[p.pos]
 	p.pos++
-	start := p.pos
-	a := attribute{name: q, off: int32(start)}
-	for p.pos < len(p.src) {
-		c := p.src[p.pos]
-		switch {
-		case class[c]&classValue != 0:
-			p.pos++
-		case c == quote:
-			a.len = int32(p.pos - start)
-			p.pos++
-			return a, nil
-		case c == '"':
-			a.flags |= flagEscape
-			p.pos++
-		case c == '\'':
-			p.pos++
-		default:
-			return p.slowValue(a, quote)
-		}
+	a := attribute{name: q, off: int32(p.pos)}
+	n := bytes.IndexByte(p.src[p.pos:], quote)
+	if n < 0 {
+		return p.slowValue(a, quote)
 	}
-	return a, p.fail("the value of attribute %s does not end", p.nameString(q))
+	if body := p.src[p.pos : p.pos+n]; holdsSpecial(body) {
+		for _, c := range body {
+			if class[c]&classValue == 0 && c != '"' {
+				return p.slowValue(a, quote)
+			}
+		}
+		a.flags |= flagEscape // a quotation mark between apostrophes
+	}
+	p.exact = p.exact && quote == '"'
+	a.len = int32(n)
+	p.pos += n + 1
+	return a, nil
 }
 
 // slowValue goes on with a value that must be changed: it is copied.
@@ -453,6 +479,7 @@ func (p *parser) slowValue(a attribute, quote byte) (attribute, error) {
 	side := append(p.doc.side, p.src[a.off:p.pos]...)
 	begin := len(p.doc.side)
 	a.flags |= flagSide | flagEscape
+	p.exact = p.exact && quote == '"'
 	for p.pos < len(p.src) {
 		c := p.src[p.pos]
 		switch {
@@ -464,14 +491,18 @@ func (p *parser) slowValue(a attribute, quote byte) (attribute, error) {
 		case c == '<':
 			return a, p.fail("'<' in an attribute value")
 		case c == '&':
+			begun := p.pos
 			r, err := p.reference()
 			if err != nil {
 				return a, err
 			}
+			p.exact = p.exact && string(p.src[begun:p.pos]) == valueReference(r)
 			side = utf8.AppendRune(side, r)
 			continue
 		case c == '\r' && p.pos+1 < len(p.src) && p.src[p.pos+1] == '\n':
+			p.exact = false
 		case c == '\r', c == '\n', c == '\t':
+			p.exact = false
 			side = append(side, ' ')
 		case c < 0x20:
 			return a, p.fail("control character %#x", c)
@@ -553,14 +584,17 @@ func (p *parser) endTag() error {
 	if len(p.open) == 0 {
 		return p.fail("an end tag without a start tag")
 	}
-	want := p.nameString(p.doc.nodes[p.open[len(p.open)-1]].name)
+	f := &p.open[len(p.open)-1]
+	want := p.nameString(p.doc.nodes[f.node].name)
 	p.pos += 2
 	rest := p.src[p.pos:]
 	if !(len(rest) > len(want) && string(rest[:len(want)]) == want) || class[rest[len(want)]]&className != 0 {
 		return p.fail("the end tag does not match <%s>", want)
 	}
 	p.pos += len(want)
-	p.skipSpace()
+	if p.skipSpace() {
+		f.exact, f.tags = 0, 0
+	}
 	if p.pos >= len(p.src) || p.src[p.pos] != '>' {
 		return p.fail("malformed end tag </%s", want)
 	}
@@ -572,12 +606,17 @@ func (p *parser) endTag() error {
 // close ends the innermost element: its extent is known, its declarations go out of scope.
 func (p *parser) close() {
 	last := len(p.open) - 1
-	x := &p.doc.nodes[p.open[last]]
+	f := &p.open[last]
+	x := &p.doc.nodes[f.node]
 	p.open = p.open[:last]
 	x.end = int32(len(p.doc.nodes))
 	x.len = int32(p.pos) - x.off
 	for k := int(x.ns) + int(x.nns) - 1; k >= int(x.ns); k-- {
-		p.bound[p.doc.decls[k].prefix] = p.shade[k]
+		p.bound[p.doc.decls[k].prefix] = p.shade[k].before
 	}
 	p.scope -= int(x.nns)
+	x.flags |= f.content()
+	if last > 0 {
+		p.open[last-1].enclose(f)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
@@ -228,6 +229,52 @@ func TestTruncated(t *testing.T) {
 	for n := range whole {
 		if _, err := Parse(bytes.Clone(whole[:n]), Limits{}); err == nil {
 			t.Errorf("%q was read", whole[:n])
+		}
+	}
+}
+
+// TestInspect holds every octet in every place of a sequence against the standard library.
+func TestInspect(t *testing.T) {
+	interesting := []byte{0, 'a', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF}
+	sequence := make([]byte, utf8.UTFMax)
+	var try func(place int)
+	try = func(place int) {
+		if got, want := inspect(sequence[:place]).valid, utf8.Valid(sequence[:place]); got != want {
+			t.Fatalf("% x: %v", sequence[:place], got)
+		}
+		for before := range 8 { // across the borders of words
+			text := append([]byte("abcdefgh")[:before], sequence[:place]...)
+			if text = append(text, "abcdefgh"...); inspect(text).valid != utf8.Valid(text) {
+				t.Fatalf("% x: %v", text, !utf8.Valid(text))
+			}
+		}
+		if place == len(sequence) {
+			return
+		}
+		for _, c := range interesting {
+			sequence[place] = c
+			try(place + 1)
+		}
+	}
+	try(0)
+	for c := range 1 << 8 {
+		for at := range 20 {
+			text := []byte("0123456789abcdéfghijklm")
+			text[at] = byte(c)
+			want := look{
+				valid: utf8.Valid(text), control: c < 0x20 && !strings.Contains("\t\r\n", string(rune(c))), returns: c == '\r',
+			}
+			if !want.valid {
+				want = look{}
+			}
+			if got := inspect(text); got.valid != want.valid || got.valid && got != want {
+				t.Errorf("%q: %+v", text, got)
+			}
+		}
+	}
+	for c := range 1 << 16 {
+		if text := []byte{byte(c >> 8), byte(c)}; inspect(text).valid != utf8.Valid(text) {
+			t.Fatalf("% x: %v", text, !utf8.Valid(text))
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -288,5 +290,35 @@ func TestRelationships(t *testing.T) {
 		`<Relationship Id="r2" Target="b&amp;c" TargetMode="Internal" Type="t2"></Relationship></Relationships>`
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+// TestDecodeBase64: white space does not matter, wherever it stands; nothing stands for nothing, which is no error.
+func TestDecodeBase64(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " \n": "", "QUJD": "ABC", "QU\r\nJ\tD\n": "ABC", "Q Q = =": "A", "QQ\n=\n=": "A", "QQ=\n": "!", "QQ==QQ==": "!", "Q": "!", "QQ==\nQ": "!", "QUJD\x00": "!", "QUJD-": "!", "=": "!",
+	} {
+		got, err := DecodeBase64([]byte(text))
+		if (err == nil) != (want != "!") || err == nil && (got == nil || string(got) != want) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
+// TestBase64LikeTheStandardLibrary: what is made of pieces of base64 is read as the standard library reads it, which
+// knows no white space but ends of lines.
+func TestBase64LikeTheStandardLibrary(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	pieces := []string{"QUJD", "/+9z", "Q", "Qz", "=", "==", "\n", "\r\n", "-", "\x00", "é", "QQ==", "QUI=", "QUJDREVGR0hJ"}
+	for range 100_000 {
+		text := ""
+		for range random.IntN(7) {
+			text += pieces[random.IntN(len(pieces))]
+		}
+		want, wrong := base64.StdEncoding.DecodeString(text)
+		got, err := DecodeBase64([]byte(text))
+		if (err == nil) != (wrong == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%q: %q, %v; want %q, %v", text, got, err, want, wrong)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package xmldsig
 
 import (
 	"io"
+	"slices"
+	"strings"
 	"sync"
 
 	"trustcore/internal/budget"
@@ -15,7 +17,10 @@ type sink struct {
 	budget *budget.Budget
 }
 
-const sinkSize = 32 << 10
+const (
+	sinkSize = 32 << 10
+	maxPiece = 1 << 20
+)
 
 // buffers are those of sinks that were flushed.
 var buffers = sync.Pool{New: func() any { return new([sinkSize]byte) }}
@@ -52,12 +57,15 @@ func (s *sink) empty() {
 	s.buf = s.buf[:0]
 }
 
+// out writes in pieces, so that it ends within one when the budget or the context is over.
 func (s *sink) out(b []byte) {
-	if s.err == nil {
-		s.err = s.budget.Octets(len(b))
-	}
-	if s.err == nil {
-		_, s.err = s.w.Write(b)
+	for piece := range slices.Chunk(b, maxPiece) {
+		if s.err == nil {
+			s.err = s.budget.Octets(len(piece))
+		}
+		if s.err == nil {
+			_, s.err = s.w.Write(piece)
+		}
 	}
 }
 
@@ -95,6 +103,15 @@ func (s *sink) text(b []byte, escape bool) {
 		from = i + 1
 	}
 	s.write(b[from:])
+}
+
+// name writes a namespace name as an attribute value.
+func (s *sink) name(uri string) {
+	if strings.ContainsAny(uri, "&<\"\t\n\r") {
+		s.value([]byte(uri), true)
+		return
+	}
+	s.str(uri)
 }
 
 // value writes an attribute value.

@@ -81,7 +81,16 @@ CryptographicInformationList: CryptographicInformation=base64
 `
 
 // attributes without a namespace that those specifications define, for references, algorithms and numbers.
-const attributes = " Id ID id Algorithm URI Type Encoding MimeType Target Order Version VersionNumber URN Value ValueType EncodingType PrefixList uri referencedData Recipient "
+var attributes = words("Id ID id Algorithm URI Type Encoding MimeType Target Order Version VersionNumber URN Value " +
+	"ValueType EncodingType PrefixList uri referencedData Recipient")
+
+func words(list string) map[string]bool {
+	m := map[string]bool{}
+	for _, word := range strings.Fields(list) {
+		m[word] = true
+	}
+	return m
+}
 
 // namespaces are those of the elements of the grammar: XML Signature and what it and XAdES take along.
 var namespaces = map[string]bool{
@@ -128,6 +137,7 @@ func (n Node) Strays(signed func(Node) bool) []string {
 type strays struct {
 	signed func(Node) bool
 	found  []string
+	room   []byte // for values that are decoded to see whether they are some
 }
 
 func (w *strays) tell(n Node, format string) {
@@ -155,7 +165,7 @@ func (w *strays) element(n Node, kind string) {
 			w.tell(n, "a processing instruction in %s")
 		}
 	}
-	if text && (elements || !n.holds(kind)) {
+	if text && (elements || !w.holds(n, kind)) {
 		w.tell(n, "text in %s")
 	}
 }
@@ -177,7 +187,7 @@ func (w *strays) attributes(n Node) {
 		switch at := &n.d.attrs[a]; n.d.atoms[at.uri] {
 		case NamespaceXML, namespaceXSI, namespaceWSU:
 		case "":
-			if !strings.Contains(attributes, " "+n.d.atoms[n.d.names[at.name].local]+" ") {
+			if !attributes[n.d.atoms[n.d.names[at.name].local]] {
 				w.tell(n, "an attribute of %s")
 			}
 		default:
@@ -186,15 +196,21 @@ func (w *strays) attributes(n Node) {
 	}
 }
 
-// holds tells whether the text of an element is what its kind says.
-func (n Node) holds(kind string) bool {
+// holds tells whether the text of an element is what its kind says. Objects are decoded for good: they are read later.
+func (w *strays) holds(n Node, kind string) bool {
 	switch kind {
 	case "text":
 		_, octets := n.textSize()
 		return octets <= maxName
-	case "base64", "der":
-		value, err := n.decode()
-		return err == nil && (kind == "base64" || isSequence(value))
+	case "base64":
+		value, err := n.decode(w.room)
+		if err == nil {
+			w.room = value
+		}
+		return err == nil
+	case "der":
+		value, err := n.Bytes()
+		return err == nil && isSequence(value)
 	}
 	return false
 }

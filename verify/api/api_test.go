@@ -173,6 +173,10 @@ func TestValidationsRefused(t *testing.T) {
 	s.wantProblem(validations, "application/octet-stream", "", 400, "document")
 	s.wantProblem(validations+"?at=yesterday", "application/octet-stream", "x", 400, "at")
 	s.wantProblem(validations, "multipart/form-data; boundary=x", "--x\r\nno end", 400, "")
+	media, body := form(t, "document:a.p7s=signature", "detached:a.txt=what it signs")
+	for cut, field := range map[string]string{"Content-Disposition: form-data; name=\"detached\"": "", "what it signs": "detached", "--\r\n": ""} {
+		s.wantProblem(validations, media, body.String()[:strings.LastIndex(body.String(), cut)], 400, field) // never as a document alone
+	}
 	for field, parts := range map[string][]string{"document": {"detached:a=b"}, "file": {"file:a=b"}, "at": {"document:a=b", "at=never"}, "": {"=a"}} {
 		media, body := form(t, parts...)
 		s.wantProblem(validations, media, body.String(), 400, field)
@@ -182,7 +186,7 @@ func TestValidationsRefused(t *testing.T) {
 		many = append(many, "detached=")
 	}
 	large := newService(t, func(c *Config) { c.MaxDocument = 1 << 20 })
-	media, body := form(t, many...)
+	media, body = form(t, many...)
 	large.wantProblem(validations, media, body.String(), 400, "")
 
 	s.do = func(context.Context) (*verify.Report, error) { return nil, errors.New("no format that is known") }

@@ -88,7 +88,7 @@ func (f *parts) readForm(c *call) error {
 		return refuse(http.StatusBadRequest, "Content-Type", "multipart/form-data without a boundary")
 	}
 	f.data = make([]byte, 0, c.body.size)
-	err := f.readParts(multipart.NewReader(c.body.reader(), c.parameters["boundary"]))
+	err := f.readParts(problem.NewForm(c.body.reader(), c.parameters["boundary"]))
 	if len(f.request.Passwords) > 0 {
 		clear(c.body.memory)
 	}
@@ -101,9 +101,9 @@ func (f *parts) readForm(c *call) error {
 	return nil
 }
 
-func (f *parts) readParts(reader *multipart.Reader) error {
+func (f *parts) readParts(form *problem.Form) error {
 	for n := 0; ; n++ {
-		part, err := reader.NextPart()
+		part, err := form.Next()
 		switch {
 		case errors.Is(err, io.EOF) && !f.document:
 			return refuse(http.StatusBadRequest, "document", "there is no part named document")

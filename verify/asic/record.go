@@ -36,7 +36,7 @@ func (r *reader) record(e *asic.Entry) *sealed {
 	content, err := r.container.Read(e)
 	if err != nil {
 		s.record = &signature.EvidenceRecord{ID: "E-" + e.Name, Structure: []string{err.Error()}}
-		r.addRecord(s, nil)
+		r.addRecord(e, s, nil)
 		return s
 	}
 	r.used[e] = true
@@ -46,7 +46,7 @@ func (r *reader) record(e *asic.Entry) *sealed {
 	if problem != "" {
 		s.record.Structure = append(s.record.Structure, problem)
 	}
-	r.addRecord(s, about)
+	r.addRecord(e, s, about)
 	return s
 }
 
@@ -99,8 +99,8 @@ func (r *reader) aboutRecord(e *asic.Entry) ([]object, string) {
 }
 
 // addRecord hands the record to the signatures that it seals, or puts it into the document.
-func (r *reader) addRecord(s *sealed, about []object) {
-	s.record.ID = r.unique(s.record.ID)
+func (r *reader) addRecord(e *asic.Entry, s *sealed, about []object) {
+	s.record.ID, s.record.Origin, s.record.Filename = r.unique(s.record.ID), signature.RecordInContainer, e.Name
 	for _, t := range s.record.Timestamps {
 		t.ID = r.unique(t.ID)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"trustcore/internal/budget"
 	"trustcore/internal/cms"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/cades/signerinfo"
 	"trustcore/verify/certificate"
 	"trustcore/verify/prose"
@@ -347,7 +348,11 @@ func (s *signer) take(f *signerinfo.Facts) {
 			s.note("signature policy: %v", err)
 		}
 		s.PolicyOID = policy
+		var by algorithm.Hash
+		s.Policy, by = policyDetails(a)
+		s.comparePolicy(by)
 	}
+	s.readClaims()
 }
 
 // finish reads the time-stamps and names the level, once the rest is known.
@@ -367,6 +372,7 @@ func (s *signer) evidence() {
 	sd := s.doc.signed
 	// Clipped, so that appending for one signer leaves the others' alone.
 	s.Certificates, s.CRLs, s.OCSPs = slices.Clip(sd.Certificates), slices.Clip(sd.CRLs), slices.Clip(sd.OCSPs)
+	s.Carried = []signature.Values{{Origin: signature.SignedData, Certificates: sd.Certificates, CRLs: sd.CRLs, OCSPs: sd.OCSPs}}
 	for _, list := range [][]cms.Attribute{s.info.SignedAttributes, s.info.UnsignedAttributes} {
 		for i := range list {
 			s.attributeEvidence(&list[i])
@@ -394,6 +400,7 @@ func (s *signer) attributeEvidence(a *cms.Attribute) {
 		s.note("%v", err)
 	}
 	s.Certificates, s.CRLs, s.OCSPs = s.join(s.Certificates, certs), s.join(s.CRLs, crls), s.join(s.OCSPs, ocsps)
+	s.Carried = append(s.Carried, signature.Values{Origin: origins[a.Type], Certificates: certs, CRLs: crls, OCSPs: ocsps})
 }
 
 // heldAnObject is an object in a list, with what a list that grows leaves behind; signers that add to the lists of

@@ -119,7 +119,8 @@ func openX509(b *budget.Budget, p PDF) (*signature.Signature, error) {
 		return nil, fmt.Errorf("PDF signature: %w", err)
 	}
 	sum := sha256.Sum256(value)
-	s := &signature.Signature{ID: fmt.Sprintf("S-%x", sum[:12]), Format: signature.PDF, Value: sum, SignatureValue: value, Certificates: p.Certificates}
+	s := &signature.Signature{ID: fmt.Sprintf("S-%x", sum[:12]), Format: signature.PDF, Value: sum, SignatureValue: value}
+	s.Carry(signature.Values{Origin: signature.SignedData, Certificates: p.Certificates})
 	r := signature.Reference{Name: "byte range", Type: "byte-range"}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: scheme.Name()}
 	digest, err := signerinfo.NewContent(b, p.ByteRange).Digest(scheme.Hash())

@@ -39,6 +39,22 @@ type Report struct {
 
 	// Problems say which sources of evidence did not answer; the caller fills them in.
 	Problems []string `json:"problems,omitempty"`
+	// TryAgain is the earliest time at which asking again may give another verdict, see Wait; null where waiting does not help.
+	TryAgain *time.Time `json:"try_again,omitempty"`
+}
+
+// Wait fills in TryAgain where evidence was not to be had. Later says of certificates, by the SHA-256 of their DER, when their
+// sources may be asked again.
+func (r *Report) Wait(later map[[32]byte]time.Time) {
+	if r.SubIndication == nil || *r.SubIndication != string(judge.TryLater) && *r.SubIndication != string(judge.NoCertificateChainFound) {
+		return
+	}
+	for fingerprint, t := range later {
+		named := func(l Link) bool { return l.SHA256 == hex.EncodeToString(fingerprint[:]) }
+		if slices.ContainsFunc(r.Chain, named) && (r.TryAgain == nil || t.After(*r.TryAgain)) {
+			r.TryAgain = &t
+		}
+	}
 }
 
 // Reason is one thing that is wrong.

@@ -38,7 +38,8 @@ type datum struct {
 const orphan = "orphan"
 
 func newChecker(b *budget.Budget, kind signature.EvidenceRecordType, encoded []byte, objects []Object) *checker {
-	c := &checker{budget: b, ids: map[string]int{}, out: &signature.EvidenceRecord{Type: kind}}
+	c := &checker{budget: b, ids: map[string]int{},
+		out: &signature.EvidenceRecord{Type: kind, Origin: signature.RecordInSignature}}
 	c.out.ID, c.out.Digest = id(b, encoded)
 	for _, o := range objects {
 		if o.Type == "" {
@@ -328,9 +329,11 @@ func (c *checker) keep(a *archived, t *timestamp.Token) error {
 			c.tokens = append(c.tokens, sha256.Sum256(o))
 		}
 	}
-	t.Certificates = append(append(t.Certificates, a.certificates...), c.rec.certificates...)
-	t.CRLs = append(append(t.CRLs, a.crls...), c.rec.crls...)
-	t.OCSPs = append(append(t.OCSPs, a.ocsps...), c.rec.ocsps...)
+	for _, v := range []signature.Values{{Certificates: a.certificates, CRLs: a.crls, OCSPs: a.ocsps},
+		{Certificates: c.rec.certificates, CRLs: c.rec.crls, OCSPs: c.rec.ocsps}} {
+		v.Origin = signature.InEvidenceRecord
+		t.Carry(v)
+	}
 	return c.budget.Hold(sliceOctets * (len(t.Certificates) + len(t.CRLs) + len(t.OCSPs)))
 }
 

@@ -97,6 +97,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		objects[i] = o
 	}
 	record := Parse(b, data, objects...)
+	record.Origin = signature.RecordOutside
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func CanonicalXML(b *budget.Budget, read func() ([]byte, error)) CanonicalDigest
 }
 
 // Parse checks an encoded record, of either syntax, that is about objects. It never fails: what is wrong with the
-// record stands in it, and where the budget ends b.Err tells. The slices of what is returned point into record.
+// record stands in it, and where the budget ends b.Err tells. Its Origin is a signature: others say so themselves. The slices of what is returned point into record.
 func Parse(b *budget.Budget, record []byte, objects ...Object) *signature.EvidenceRecord {
 	if _, isDER := contents(record, tagSequence); isDER {
 		c := newChecker(b, signature.ASN1EvidenceRecord, record, objects)

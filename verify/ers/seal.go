@@ -44,6 +44,7 @@ func Seal(b *budget.Budget, doc *signature.Document, data []byte, detached, reco
 			}
 			record = Parse(b, f.Content, group...)
 		}
+		record.Origin, record.Filename = signature.RecordOutside, f.Name
 		if !about || len(doc.Signatures) == 0 {
 			doc.EvidenceRecords = append(doc.EvidenceRecords, record)
 			continue

@@ -1,16 +1,13 @@
 package evidence
 
 import (
-	"context"
-	"crypto/sha256"
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
@@ -22,17 +19,15 @@ const (
 	ocspAge    = time.Minute      // an OCSP answer: a revocation must be seen soon, and asking again is cheap
 	listAge    = time.Hour        // a CRL, or half of what its nextUpdate leaves
 	issuerAge  = 24 * time.Hour   // a CA's certificate
-	failureAge = 30 * time.Second // a source that failed is left alone for so long
+	failureAge = 30 * time.Second // a source that failed, or said nothing that is of use, is left alone for so long
 	presence   = time.Minute      // times of validation closer to now than this are now
 )
 
-// The refreshing of answers that are in use.
-const (
-	refreshEvery  = 5 * time.Second
-	refreshAtOnce = 4
-)
+// errAnothers tells of a replay.
+var errAnothers = errors.New("the answer was made for another request, some time ago: it has a nonce (RFC 9654)")
 
-var errOffline = errors.New("nothing is fetched offline")
+// nonceAge is how old an answer with a nonce may be: none was sent, so it was made for this request or for another one.
+const nonceAge = 5 * time.Minute
 
 // answer is what a source said, or that it failed. What it holds of evidence is immutable.
 type answer struct {
@@ -42,69 +37,119 @@ type answer struct {
 	list     *revocation.CRL            // of a distribution point
 	issuers  []*certificate.Certificate // of a caIssuers address
 	err      error
+	again    error // why the source gave no other, of an answer that goes on for it
 
 	came  time.Time    // when it was fetched, or the source failed last
 	until time.Time    // it serves so long
-	due   atomic.Int64 // Unix time from which it is asked for again, if it was used
-	used  atomic.Bool  // since it came
+	due   atomic.Int64 // Unix time from which it is asked for again, if it is in use
+	used  atomic.Int64 // how often since it came
+	last  atomic.Int64 // Unix time of the last use, of those before it too
 	saved atomic.Bool  // in the keep
+
+	// proven is true once it has settled something: an authority's key signed it. Until then anybody may have made it, so it
+	// serves shortly, and the last one that was proven is before it.
+	proven atomic.Bool
+	before atomic.Pointer[answer]
+	signer atomic.Pointer[algorithm.PublicKey] // of a proven list
 }
 
 func (a *answer) weight() uint32 {
 	const overhead = 1000 // bytes of an entry beside its answer
-	factor := 1
+	n := overhead + len(a.der)
 	if a.list != nil {
-		factor = 2 // its index
+		n += len(a.der) // its index
 	}
-	return uint32(min(len(a.der)*factor+overhead, 1<<31))
+	if b := a.before.Load(); b != nil {
+		n += int(b.weight())
+	}
+	return uint32(min(n, 1<<31))
 }
 
 // of is the time that the answer speaks of.
 func (a *answer) of() time.Time {
-	if a.list != nil {
+	switch {
+	case a.list != nil:
 		return a.list.ThisUpdate
+	case a.response == nil:
+		return a.came
 	}
 	var newest time.Time
 	for i := range a.response.Singles {
-		newest = maxTime(newest, a.response.Singles[i].ThisUpdate)
+		newest = later(newest, a.response.Singles[i].ThisUpdate)
 	}
 	return newest
 }
 
-func maxTime(a, b time.Time) time.Time {
+func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
 	return a
 }
 
-// check says what the answer knows about the certificate at the time.
-func (a *answer) check(q revocation.Question, at time.Time) revocation.Result {
-	q.Time = at
-	switch {
-	case a.response != nil:
-		return revocation.CheckOCSP(q, a.response)
-	case a.list != nil:
-		return revocation.CheckCRL(q, []*revocation.CRL{a.list})
+// raw is the evidence in DER, and digest its SHA-256.
+func (a *answer) raw() []byte {
+	if a.list != nil {
+		return a.list.Raw
 	}
-	return revocation.Result{Code: revocation.NoEvidence}
+	return a.response.Raw
+}
+
+func (a *answer) digest() [32]byte {
+	if a.list != nil {
+		return a.list.Digest()
+	}
+	return a.response.Digest()
+}
+
+// check says what the answer knows about the certificate at the time of the question.
+func (a *answer) check(q revocation.Question) revocation.Result {
+	if a.response != nil {
+		return revocation.CheckOCSP(q, a.response)
+	}
+	return revocation.CheckCRL(q, []*revocation.CRL{a.list})
 }
 
 // read parses what came.
-func read(s source, der []byte) (*answer, error) {
+func (g *Gatherer) read(s source, der []byte, now time.Time) (*answer, error) {
 	a := &answer{source: s, der: der}
 	var err error
 	switch s.kind {
 	case sourceOCSP:
-		if a.response, err = revocation.ParseOCSP(der); err == nil && a.response.Status != 0 {
-			err = fmt.Errorf("it answered %s", a.response.Status)
+		if a.response, err = revocation.ParseOCSP(der); err == nil {
+			err = a.usable(now)
 		}
 	case sourceCRL:
 		a.list, err = revocation.ParseCRL(der)
 	case sourceIssuers:
-		a.issuers, err = readIssuers(der)
+		a.issuers, err = readIssuers(der, g.cfg.Cache.Parse)
 	}
 	return a, err
+}
+
+// usable refuses what is no answer to this request.
+func (a *answer) usable(now time.Time) error {
+	switch r := a.response; {
+	case r.Status != 0:
+		return responderError(r.Status)
+	case r.HasNonce && r.ProducedAt.Before(now.Add(-nonceAge)):
+		return errAnothers
+	}
+	return nil
+}
+
+// responderError is the status of a responder that gives no answer (RFC 6960 4.2.1).
+type responderError revocation.ResponseStatus
+
+// Error says which.
+func (e responderError) Error() string {
+	return fmt.Sprintf("it answered %s", revocation.ResponseStatus(e))
+}
+
+// ofHost reports whether the responder is at fault; else it does not like the request.
+func (e responderError) ofHost() bool {
+	const internalError, tryLater = 2, 3
+	return e == internalError || e == tryLater
 }
 
 // live sets how long the answer serves, counted from when it came.
@@ -131,122 +176,111 @@ func (a *answer) live(came time.Time) {
 	a.due.Store(came.Add(age*3/4 - rand.N(age/8)).Unix()) // spread, so that all caches do not ask at once
 }
 
+// ends is when the source is asked anew.
+func (a *answer) ends() time.Time {
+	if short := a.came.Add(failureAge); a.err == nil && !a.proven.Load() && short.Before(a.until) {
+		return short
+	}
+	return a.until
+}
+
 // serves reports whether the answer still stands for a certificate that began at the time: a list from before it says nothing of
 // it, and the source may have a newer one. One that had none when it was asked after that time is left alone for a while.
 func (a *answer) serves(began, now time.Time) bool {
 	if a.list == nil || !a.list.ThisUpdate.Before(began) {
-		return now.Before(a.until)
+		return now.Before(a.ends())
 	}
 	asked := !a.came.Before(began.Add(time.Second)) || began.After(now) // certificates begin at whole seconds
 	return asked && now.Before(a.came.Add(failureAge))
 }
 
-// answer looks for what is known about the certificate, and about a delegate who said it: the judge asks for both.
-func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Time) Found {
-	q.Budget = nil // what sources answer is bounded by its size, and judged with the document's budget
-	q.Verify = func(scheme algorithm.Scheme, key *algorithm.PublicKey, signed revocation.Signed) ([]string, error) {
-		return g.cfg.Cache.Verify(scheme, key, signed, nil)
-	}
-	found, signers := g.about(ctx, q, at)
-	for _, delegate := range signers {
-		if delegate.OCSPNoCheck || delegate.ShortTerm() || !delegate.Issuer.Equal(q.IssuerName) {
-			continue
-		}
-		q.Certificate = delegate
-		more, _ := g.about(ctx, q, at)
-		found.CRLs, found.OCSPs = append(found.CRLs, more.CRLs...), append(found.OCSPs, more.OCSPs...)
-		found.Problems = append(found.Problems, more.Problems...)
-	}
-	return found
+// use counts a use.
+func (a *answer) use(now time.Time) {
+	a.used.Add(1)
+	a.last.Store(now.Unix())
 }
 
-// about asks the certificate's OCSP responders first, then its CRL distribution points, until one says something about it.
-func (g *Gatherer) about(ctx context.Context, q revocation.Question, at time.Time) (found Found, signers []*certificate.Certificate) {
-	list := sources(q)
-	if at.Before(g.cfg.Now().Add(-presence)) {
-		if a, signers := g.past(list, q, at); a != nil {
-			found.add(a)
-			return found, signers
-		}
+// prove notes that the answer, which the key signed, settled something: what was before it is done with. The key is nil where
+// it does not matter.
+func (a *answer) prove(key *algorithm.PublicKey) {
+	if a.signer.Store(key); !a.proven.Swap(true) {
+		a.before.Store(nil)
 	}
-	var heard []*answer
-	for _, s := range list {
-		a := g.ask(ctx, s, q.Certificate.NotBefore)
-		if a.err != nil {
-			found.Problems = append(found.Problems, fmt.Sprintf("%s %s: %v", s.kind, s.url, a.err))
-			continue
-		}
-		heard = append(heard, a)
-		r := check(q, a, heard)
-		if r.Status != revocation.Good && r.Status != revocation.Revoked {
-			found.Problems = append(found.Problems, fmt.Sprintf("%s %s: %s %s", s.kind, s.url, r.Code, r.Detail))
-			continue
-		}
-		for _, h := range heard {
-			if slices.Contains(r.Evidence, sha256.Sum256(h.der)) {
-				found.add(h)
-				found.complain(g.save(h))
-			}
-		}
-		return found, r.Signers
-	}
-	for _, h := range heard {
-		found.add(h) // it settles nothing, but the report can say why
-	}
-	return found, nil
 }
 
-// check says what an answer knows about the certificate, of whatever time; lists of some reasons only count together with
-// those that were heard before.
-func check(q revocation.Question, a *answer, heard []*answer) revocation.Result {
-	if a.response != nil {
-		return a.check(q, farFuture)
+// succeeds reports whether a list is the next one of the same scope under the same key, so that it needs no other proof.
+func (g *Gatherer) succeeds(last, a *answer) bool {
+	key := last.signer.Load()
+	if key == nil || a.list == nil || a.list.Delta() || !a.list.Issuer.Equal(last.list.Issuer) || !sameScope(a.list, last.list) ||
+		a.list.ThisUpdate.Before(last.list.ThisUpdate) || a.list.ThisUpdate.After(a.came) {
+		return false
 	}
-	q.Time = farFuture
-	var lists []*revocation.CRL
-	for _, h := range heard {
-		if h.list != nil {
-			lists = append(lists, h.list)
-		}
-	}
-	return revocation.CheckCRL(q, lists)
-}
-
-func (f *Found) complain(err error) {
+	scheme, err := algorithm.FromCertificate(a.list.SignatureAlgorithm)
 	if err != nil {
-		f.Problems = append(f.Problems, err.Error())
+		return false
 	}
+	_, err = g.cfg.Cache.Verify(scheme, key, revocation.Signed{Object: a.list.Digest(), Message: a.list.RawTBS, Signature: a.list.Signature}, nil)
+	return err == nil
 }
 
-func (f *Found) add(a *answer) {
-	if a.list != nil {
-		f.CRLs = append(f.CRLs, a.der)
-	} else {
-		f.OCSPs = append(f.OCSPs, a.der)
+func sameScope(a, b *revocation.CRL) bool {
+	if a.IssuingPoint == nil || b.IssuingPoint == nil {
+		return a.IssuingPoint == b.IssuingPoint
 	}
+	return bytes.Equal(a.IssuingPoint.Raw, b.IssuingPoint.Raw)
 }
 
-// past returns the newest kept evidence that served at a time in the past, and who signed it; what is published today is too
-// late for it.
-func (g *Gatherer) past(list []source, q revocation.Question, at time.Time) (best *answer, signers []*certificate.Certificate) {
-	q.Freshness = nil
-	for _, s := range list {
-		a := g.fromKeep(s, at)
-		if a == nil {
-			continue
-		}
-		r := a.check(q, at)
-		if r.Status != revocation.Good && r.Status != revocation.Revoked {
-			continue
-		}
-		if best == nil || a.of().After(best.of()) {
-			best, signers = a, r.Signers
-		}
+// lastProven is the answer, or the one before it, whichever was proven.
+func (a *answer) lastProven() *answer {
+	switch {
+	case a == nil:
+		return nil
+	case a.proven.Load():
+		return a
 	}
-	return best, signers
+	return a.before.Load()
 }
 
-// fromKeep returns what the source said last until the time, nil for nothing.
+// follow is what is known of the source after it gave this answer, where old was known before: what was proven goes on where
+// the source failed, and until another has proven itself.
+func (g *Gatherer) follow(a, old *answer) *answer {
+	last := old.lastProven()
+	switch {
+	case last == nil:
+		return a
+	case a.err != nil:
+		return last.goesOn(a)
+	case bytes.Equal(a.der, last.der):
+		a.prove(last.signer.Load())
+		a.saved.Store(last.saved.Load())
+	case g.succeeds(last, a):
+		a.prove(last.signer.Load())
+	default:
+		a.before.Store(last)
+	}
+	a.last.Store(last.last.Load())
+	return a
+}
+
+// goesOn is the same answer when the source failed to give another.
+func (a *answer) goesOn(failure *answer) *answer {
+	p := &answer{source: a.source, der: a.der, response: a.response, list: a.list, issuers: a.issuers,
+		again: failure.err, came: failure.came, until: later(a.until, failure.until)}
+	p.due.Store(failure.until.Unix())
+	p.last.Store(a.last.Load())
+	p.saved.Store(a.saved.Load())
+	p.prove(a.signer.Load())
+	return p
+}
+
+// renewed is the same answer, given again.
+func (a *answer) renewed(now time.Time) *answer {
+	r := &answer{source: a.source, der: a.der, response: a.response, list: a.list, issuers: a.issuers}
+	r.live(now)
+	return r
+}
+
+// fromKeep returns what the source said last until the time, nil for nothing. What is kept was relied on.
 func (g *Gatherer) fromKeep(s source, until time.Time) *answer {
 	if g.cfg.Keep == nil {
 		return nil
@@ -255,12 +289,13 @@ func (g *Gatherer) fromKeep(s source, until time.Time) *answer {
 	if !ok {
 		return nil
 	}
-	a, err := read(s, kept.DER)
+	a, err := g.read(s, kept.DER, kept.Fetched)
 	if err != nil {
 		return nil
 	}
 	a.live(kept.Fetched)
 	a.saved.Store(true)
+	a.prove(nil)
 	g.stats.kept.Add(1)
 	return a
 }
@@ -278,125 +313,12 @@ func (g *Gatherer) save(a *answer) error {
 	return nil
 }
 
-// ask returns the cached answer, or the kept one, or fetches it once for all who ask at the same time, about a certificate
-// that began at the time. It does not wait longer than the context; the fetch goes on for the others.
-func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
-	key := s.key()
-	if a, ok := g.answers.GetIfPresent(key); ok && a.serves(began, g.cfg.Now()) {
-		g.stats.cached.Add(1)
-		a.used.Store(true)
-		return a
-	}
-	for again := true; ; again = false {
-		flight := g.flights.DoChan(string(key[:]), func() (any, error) { return g.renew(context.WithoutCancel(ctx), s, began), nil })
-		select {
-		case r := <-flight:
-			a := r.Val.(*answer)
-			if again && r.Shared && a.err == nil && !a.serves(began, g.cfg.Now()) {
-				continue // it was asked for about an older certificate
-			}
-			return a
-		case <-ctx.Done():
-			return &answer{source: s, err: fmt.Errorf("the time for this document is over: %w", ctx.Err())}
+// distinct leaves out repeats.
+func distinct(list [][]byte) (once [][]byte) {
+	for _, der := range list {
+		if !slices.ContainsFunc(once, func(o []byte) bool { return bytes.Equal(o, der) }) {
+			once = append(once, der)
 		}
 	}
-}
-
-// renew fetches, and falls back on what is at hand when that fails. The result is cached either way.
-func (g *Gatherer) renew(ctx context.Context, s source, began time.Time) *answer {
-	now, key := g.cfg.Now(), s.key()
-	old, known := g.answers.GetIfPresent(key)
-	if !known || old.err != nil {
-		if kept := g.fromKeep(s, now); kept != nil {
-			old, known = kept, true
-		}
-	}
-	if known && old.err == nil && old.serves(began, now) && now.Unix() < old.due.Load() {
-		g.answers.Set(key, old) // from before the start
-		return old
-	}
-	a := g.fetch(ctx, s, now)
-	if a.err != nil && known && old.err == nil {
-		g.cfg.Logger.Info("a source did not answer again, its last answer goes on", "source", s.url, "error", a.err)
-		a = old.prolonged(now)
-	}
-	g.answers.Set(key, a)
-	return a
-}
-
-// prolonged is the same answer when the source failed to give another.
-func (a *answer) prolonged(now time.Time) *answer {
-	until := now.Add(failureAge)
-	p := &answer{source: a.source, der: a.der, response: a.response, list: a.list, issuers: a.issuers, came: now, until: maxTime(a.until, until)}
-	p.due.Store(until.Unix())
-	p.saved.Store(a.saved.Load())
-	return p
-}
-
-func (g *Gatherer) fetch(ctx context.Context, s source, now time.Time) *answer {
-	failed := func(err error) *answer {
-		if g.client != nil {
-			g.stats.failed.Add(1)
-		}
-		return &answer{source: s, err: err, came: now, until: now.Add(failureAge)}
-	}
-	if g.client == nil {
-		return failed(errOffline)
-	}
-	var der []byte
-	var err error
-	if s.kind == sourceOCSP {
-		der, err = g.client.Post(ctx, s.url, "application/ocsp-request", s.request)
-	} else {
-		der, err = g.client.Get(ctx, s.url)
-	}
-	if err != nil {
-		return failed(err)
-	}
-	a, err := read(s, der)
-	if err != nil {
-		return failed(err)
-	}
-	a.live(now)
-	g.stats.fetched.Add(1)
-	return a
-}
-
-// Run renews what is in use before it runs out, so that nobody waits for it, until ctx ends. An answer that nobody used
-// since it came is left to run out.
-func (g *Gatherer) Run(ctx context.Context) error {
-	if g.client == nil {
-		<-ctx.Done()
-		return nil
-	}
-	ticker := time.NewTicker(refreshEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			g.refresh(ctx)
-		}
-	}
-}
-
-// refresh asks again for what is due.
-func (g *Gatherer) refresh(ctx context.Context) {
-	var group errgroup.Group
-	group.SetLimit(refreshAtOnce)
-	now := g.cfg.Now()
-	for key, a := range g.answers.All() {
-		if ctx.Err() != nil {
-			break
-		}
-		if a.err != nil || !a.used.Load() || now.Unix() < a.due.Load() {
-			continue
-		}
-		group.Go(func() error {
-			g.flights.Do(string(key[:]), func() (any, error) { return g.renew(ctx, a.source, time.Time{}), nil })
-			return nil
-		})
-	}
-	_ = group.Wait() // what failed is logged where it failed
+	return once
 }

@@ -6,22 +6,20 @@ package evidence
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
-	"trustcore/verify/internal/fetch"
 	"trustcore/verify/path"
 	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
@@ -31,21 +29,22 @@ import (
 type Config struct {
 	Offline bool             // nothing is fetched: only the cache and the keep answer
 	Allow   []netip.AddrPort // private addresses that may be asked all the same: the own authority's
+	Proxy   *url.URL         // http or https, through which all else is asked; nil asks straight
 	Cache   *cache.Cache     // of parsed certificates and signature verdicts; may be nil
 	Keep    *Keep            // of all evidence that was used; nil keeps nothing
 	Now     func() time.Time
 	Logger  *slog.Logger
 
 	MaxBytes uint64        // bounds the memory for answers; 0 means 256 MiB
-	Wait     time.Duration // for all sources of one document together; 0 means 8 s
+	Wait     time.Duration // for all sources of one document together; 0 means 4 s
 }
 
 // Budgets. Who sends a document can make us do at most this.
 const (
 	defaultMaxBytes = 256 << 20
-	defaultWait     = 8 * time.Second
-	maxSources      = 4   // of one kind that are tried for one certificate
-	maxQuestions    = 100 // certificates of one document that are asked about
+	defaultWait     = 4 * time.Second // so that a verdict is there within 5
+	maxSources      = 4               // of one kind that are tried for one certificate
+	maxQuestions    = 100             // certificates of one document that are asked about
 	maxPool         = 2000
 	asksAtOnce      = 8 // for one document
 
@@ -57,9 +56,10 @@ const (
 // Gatherer is safe for concurrent use.
 type Gatherer struct {
 	cfg     Config
-	client  *fetch.Client // nil offline
+	rooms   map[kind]*room // nil offline
+	overall chan struct{}  // one for each request that is under way
 	answers *otter.Cache[[32]byte, *answer]
-	flights singleflight.Group
+	flights flights
 	stats   counters
 }
 
@@ -93,7 +93,7 @@ func New(cfg Config) (*Gatherer, error) {
 	}
 	g := &Gatherer{cfg: cfg, answers: answers}
 	if !cfg.Offline {
-		g.client = fetch.New(fetch.Config{Allow: cfg.Allow})
+		g.openRooms()
 	}
 	return g, nil
 }
@@ -116,6 +116,45 @@ type Found struct {
 	CRLs, OCSPs, Certificates [][]byte
 	// Problems say which sources did not answer; the verdict will be INDETERMINATE where nothing else served.
 	Problems []string
+	// Later says of certificates, by the SHA-256 of their DER, whose status or issuer no source told now, when asking again may
+	// help at the earliest: when a source that failed is asked anew, when a list ends, or when evidence begins. It holds none
+	// where waiting does not help, and none offline.
+	Later map[[32]byte]time.Time
+}
+
+func (f *Found) complain(err error) {
+	if err != nil {
+		f.Problems = append(f.Problems, err.Error())
+	}
+}
+
+func (f *Found) add(a *answer) {
+	if a.list != nil {
+		f.CRLs = append(f.CRLs, a.raw())
+	} else {
+		f.OCSPs = append(f.OCSPs, a.raw())
+	}
+}
+
+// postpone notes that asking again about a certificate does not help before the time.
+func (f *Found) postpone(c *certificate.Certificate, t time.Time) {
+	if f.Later == nil {
+		f.Later = map[[32]byte]time.Time{}
+	}
+	f.Later[c.Fingerprint] = later(f.Later[c.Fingerprint], t.UTC())
+}
+
+// join adds what was found besides.
+func (f *Found) join(o Found) {
+	f.CRLs, f.OCSPs = append(f.CRLs, o.CRLs...), append(f.OCSPs, o.OCSPs...)
+	f.Certificates, f.Problems = append(f.Certificates, o.Certificates...), append(f.Problems, o.Problems...)
+	if f.Later == nil {
+		f.Later = o.Later
+		return
+	}
+	for c, t := range o.Later {
+		f.Later[c] = later(f.Later[c], t)
+	}
 }
 
 // bundle is what came with one signer.
@@ -132,7 +171,7 @@ func (b bundle) with(o bundle) bundle {
 func (g *Gatherer) Gather(b *budget.Budget, doc *signature.Document, trust Trust, at time.Time) Found {
 	ctx, cancel := context.WithTimeout(b.Context(), g.cfg.Wait)
 	defer cancel()
-	r := &round{g: g, budget: b, trust: trust, at: at, seen: map[[32]byte]bool{}}
+	r := g.round(b, trust, at)
 	for _, s := range doc.Signatures {
 		own := bundle{s.Certificates, s.CRLs, s.OCSPs}
 		proofs := append(s.Timestamps[:len(s.Timestamps):len(s.Timestamps)], doc.Timestamps...)
@@ -162,7 +201,7 @@ func proven(stamps []*signature.Timestamp, after, at time.Time) time.Time {
 func (g *Gatherer) GatherFor(ctx context.Context, target []byte, further [][]byte, trust Trust, at time.Time) Found {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Wait)
 	defer cancel()
-	r := &round{g: g, budget: budget.New(ctx, 0), trust: trust, at: at, seen: map[[32]byte]bool{}}
+	r := g.round(budget.New(ctx, 0), trust, at)
 	r.about(ctx, target, bundle{certificates: further}, at)
 	return r.answer(ctx)
 }
@@ -173,9 +212,15 @@ type round struct {
 	budget    *budget.Budget
 	trust     Trust
 	at        time.Time
+	search    time.Time // until when missing issuers are looked for: revocation needs its time too
+	requests  int       // for issuers
 	seen      map[[32]byte]bool
 	questions []revocation.Question
 	found     Found
+}
+
+func (g *Gatherer) round(b *budget.Budget, trust Trust, at time.Time) *round {
+	return &round{g: g, budget: b, trust: trust, at: at, search: time.Now().Add(g.cfg.Wait / 2), seen: map[[32]byte]bool{}}
 }
 
 // about notes the questions about one signer and the issuers above; from is since when what was signed is proven.
@@ -226,18 +271,23 @@ func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*cer
 			certificates = append(certificates, c)
 		}
 	}
+	var lent []*answer
 	for missing := 0; ; missing++ {
 		pool := path.NewPool(certificates...)
 		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at, DirectTrust: true,
 			Budget: r.budget, Cache: r.g.cfg.Cache})
-		if result.Anchor != nil || missing == maxMissing {
+		if result.Anchor != nil {
+			r.relyOn(lent)
 			return result.Chain, result.Anchor, pool
 		}
-		issuers := r.issuers(ctx, result.Chain)
+		if missing == maxMissing {
+			return result.Chain, nil, pool
+		}
+		a, issuers := r.issuers(ctx, result.Chain)
 		if len(issuers) == 0 {
 			return result.Chain, nil, pool
 		}
-		certificates = append(certificates, issuers...)
+		lent, certificates = append(lent, a), append(certificates, issuers...)
 	}
 }
 
@@ -254,23 +304,10 @@ func (r *round) answer(ctx context.Context) Found {
 	}
 	_ = group.Wait() // the parts hold what went wrong
 	for _, p := range parts {
-		r.found.CRLs, r.found.OCSPs = append(r.found.CRLs, p.CRLs...), append(r.found.OCSPs, p.OCSPs...)
-		r.found.Problems = append(r.found.Problems, p.Problems...)
+		r.found.join(p)
 	}
 	r.found.CRLs, r.found.OCSPs = distinct(r.found.CRLs), distinct(r.found.OCSPs)
 	return r.found
-}
-
-func distinct(list [][]byte) [][]byte {
-	seen := make(map[[32]byte]bool, len(list))
-	var once [][]byte
-	for _, der := range list {
-		if digest := sha256.Sum256(der); !seen[digest] {
-			seen[digest] = true
-			once = append(once, der)
-		}
-	}
-	return once
 }
 
 // carried is the evidence in the document.

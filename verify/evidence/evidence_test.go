@@ -195,10 +195,10 @@ func TestAListThatOthersWaitFor(t *testing.T) {
 	key := source{kind: sourceCRL, url: w.url + "/crl"}.key()
 	kept, _ := g.answers.GetIfPresent(key)
 	flying, land := make(chan struct{}), make(chan struct{})
-	go g.flights.Do(string(key[:]), func() (any, error) {
+	go g.flights.wait(t.Context(), key, time.Minute, func(context.Context) *answer {
 		close(flying)
 		<-land
-		return kept, nil
+		return kept
 	})
 	<-flying
 	time.AfterFunc(50*time.Millisecond, func() { close(land) }) // whoever comes later asks by itself, and all is well too
@@ -247,14 +247,16 @@ func TestWhatIsInUseIsRenewedInTime(t *testing.T) {
 	g := w.gatherer(nil)
 	once, often := w.leaf("/ocsp/once"), w.leaf("/ocsp/often")
 	w.gather(g, once)
-	w.gather(g, often)
-	w.gather(g, often)
+	for range oftenUsed + 1 {
+		w.gather(g, often)
+	}
 	g.refresh(t.Context())
 	w.wantAsked("/ocsp/often", 1) // not due
 	w.pass(ocspAge * 3 / 4)
 	g.refresh(t.Context())
 	w.wantAsked("/ocsp/often", 2)
 	w.wantAsked("/ocsp/once", 1)
+	w.gather(g, often)
 	w.pass(ocspAge / 2) // the first answer would have run out
 	w.gather(g, often)
 	w.wantAsked("/ocsp/often", 2)

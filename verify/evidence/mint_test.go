@@ -59,7 +59,10 @@ func newWorld(t testing.TB) *world {
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	})
 	server := httptest.NewServer(w)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // of fetches that go on for who comes back
+		server.Close()
+	})
 	w.url, w.server = server.URL, netip.MustParseAddrPort(server.Listener.Addr().String())
 	return w
 }

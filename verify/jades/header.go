@@ -78,6 +78,7 @@ func (s *signed) readHeader() {
 	s.readSigningTime()
 	s.readPolicy()
 	s.readRoles()
+	s.readClaims()
 	s.readCertificates()
 	s.readCertDigests()
 }
@@ -113,15 +114,12 @@ func (s *signed) readPolicy() {
 	if policy == nil {
 		return
 	}
-	id := string(policy.Member("id").Member("id").Text())
-	if oid, ok := strings.CutPrefix(strings.ToLower(id), "urn:oid:"); ok {
-		id = oid
-	}
+	id := objectIdentifier(policy.Member("id"))
 	if id == "" {
 		s.structure("sigPId without an identifier (TS 119 182-1, 5.2.7)")
 		id = "unreadable"
 	}
-	s.facts.PolicyOID = id
+	s.facts.PolicyOID, s.facts.Policy = id, policyDetails(policy)
 }
 
 const (
@@ -149,7 +147,7 @@ func (s *signed) readCertificates() {
 			s.chain = append(s.chain, der)
 		}
 	}
-	s.facts.Certificates = append(s.facts.Certificates, s.chain...)
+	s.facts.Carry(signature.Values{Origin: signature.KeyInfo, Certificates: s.chain})
 }
 
 // decode reads base64 of RFC 4648, 4.

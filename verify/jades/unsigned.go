@@ -97,7 +97,7 @@ func (s *signed) evidence() {
 
 // readValues reads xVals, rVals and their kin (TS 119 182-1, 5.3.5). Other properties have none.
 func (s *signed) readValues(it *item) signature.Values {
-	var v signature.Values
+	v := signature.Values{Origin: origins[it.name]}
 	switch it.name {
 	case "xVals", "axVals":
 		v.Certificates = s.certificateValues(it.value)
@@ -134,6 +134,13 @@ func (s *signed) revocationValues(v *signature.Values, from *jws.Value) {
 	}
 }
 
+// origins are the names of traces for properties that carry evidence.
+var origins = map[string]signature.Origin{
+	"xVals": signature.CertificateValues, "axVals": signature.AttributeCertificates, "rVals": signature.RevocationValues,
+	"arVals": signature.AttributeRevocations, "tstVD": signature.TimestampValidationData,
+	"anyValData": signature.AnyValidationData,
+}
+
 // checkPolicyStore notes where sigPSt holds another policy than the one whose digest is signed (TS 119 182-1, 5.3.3).
 func (s *signed) checkPolicyStore() {
 	policy := s.jws.Protected.Member("sigPId")
@@ -145,7 +152,11 @@ func (s *signed) checkPolicyStore() {
 		}
 		want, err := jws.DecodeBase64URL(policy.Member("digVal").Text())
 		document, ok := s.decode("sigPSt", stored)
-		if err != nil || ok && !(certDigest{hash: h, value: want}).names(document) {
+		matches := err == nil && ok && (certDigest{hash: h, value: want}).names(document)
+		if s.facts.Policy != nil && ok {
+			s.facts.Policy.Stored, s.facts.Policy.Matches = true, matches
+		}
+		if err != nil || ok && !matches {
 			s.note("sigPSt holds another signature policy than the one that is signed")
 		}
 	}

@@ -28,8 +28,11 @@ type Evidence struct {
 	Certificates [][]byte            // DER, to build paths from
 	CRLs         [][]byte            // DER
 	OCSPs        [][]byte            // DER OCSPResponse
-	Cache        *cache.Cache        // of pure functions of bytes; nil remembers nothing
-	Pins         *poland.Pins        // of keys that Polish law publishes; nil for those that are shipped
+	// Later says of certificates, by the SHA-256 of their DER, of which the sources of evidence tell nothing that serves now, when
+	// asking them again may help.
+	Later map[[32]byte]time.Time
+	Cache *cache.Cache // of pure functions of bytes; nil remembers nothing
+	Pins  *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
 }
 
 // Document holds the conclusions on everything that a document holds.

@@ -25,6 +25,9 @@ type Chain struct {
 	// Statuses are what evidence says of the certificates of the path, by position, where it was asked.
 	Statuses map[int]revocation.Result
 
+	// TryAgain is when evidence that is missing may be had at the earliest; zero where waiting does not help.
+	TryAgain time.Time
+
 	revokedAt time.Time // when the target was revoked, where that is why it did not pass
 	at        time.Time // at which it was asked
 	decided   int       // the position of the certificate that did not pass, -1 for none
@@ -65,6 +68,11 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		c.Conclusion = x.conclude()
 	}
 	c.revokedAt, c.decided, c.Statuses = x.revokedAt, x.decided, x.statuses
+	for _, of := range x.result.Chain {
+		if t := x.ev.Later[of.Fingerprint]; t.After(c.TryAgain) {
+			c.TryAgain = t
+		}
+	}
 	if v.steps != nil {
 		c.gathered()
 	}
@@ -244,7 +252,10 @@ func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why 
 	case status.Code.Outdated():
 		return "", ""
 	}
-	return ChainGeneralFailure, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
+	if sub = ChainGeneralFailure; !x.ev.Later[x.result.Chain[i].Fingerprint].IsZero() {
+		sub = TryLater // its sources may tell it yet (5.1.3)
+	}
+	return sub, fmt.Sprintf("no revocation information that serves is at hand for %s: %s", name(), status.Code)
 }
 
 // covered reports whether the document's own evidence says something about every certificate of the path below the

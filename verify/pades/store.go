@@ -14,6 +14,8 @@ import (
 // evidence is what a security store holds at one revision: for all signatures, and for one by its VRI.
 type evidence struct {
 	certificates, crls, ocsps [][]byte
+	vri                       signature.Values // what VRI dictionaries name of them, each once
+	named                     map[*byte]bool   // what is in vri
 	stamps                    []vriStamp
 }
 
@@ -61,7 +63,10 @@ func (e *evidence) add(s *pdf.SecurityStore, seen map[*byte]bool) {
 	if s == nil {
 		return
 	}
-	add := func(to *[][]byte, from [][]byte) {
+	if e.named == nil {
+		e.named, e.vri.Origin = map[*byte]bool{}, signature.VRIDictionary
+	}
+	add := func(to *[][]byte, from [][]byte, seen map[*byte]bool) {
 		for _, b := range from {
 			if !seen[&b[0]] {
 				seen[&b[0]] = true
@@ -69,14 +74,17 @@ func (e *evidence) add(s *pdf.SecurityStore, seen map[*byte]bool) {
 			}
 		}
 	}
-	add(&e.certificates, s.Certificates)
-	add(&e.crls, s.CRLs)
-	add(&e.ocsps, s.OCSPs)
+	add(&e.certificates, s.Certificates, seen)
+	add(&e.crls, s.CRLs, seen)
+	add(&e.ocsps, s.OCSPs, seen)
 	for _, key := range slices.Sorted(maps.Keys(s.VRI)) {
 		v := s.VRI[key]
-		add(&e.certificates, v.Certificates)
-		add(&e.crls, v.CRLs)
-		add(&e.ocsps, v.OCSPs)
+		add(&e.certificates, v.Certificates, seen)
+		add(&e.crls, v.CRLs, seen)
+		add(&e.ocsps, v.OCSPs, seen)
+		add(&e.vri.Certificates, v.Certificates, e.named)
+		add(&e.vri.CRLs, v.CRLs, e.named)
+		add(&e.vri.OCSPs, v.OCSPs, e.named)
 		if len(v.Timestamp) > 0 && !seen[&v.Timestamp[0]] {
 			seen[&v.Timestamp[0]] = true
 			e.stamps = append(e.stamps, vriStamp{key, v.Timestamp})
@@ -90,9 +98,8 @@ func (e evidence) give(b *budget.Budget, s *signature.Signature) {
 	if b.Hold(2*slice*(len(e.certificates)+len(e.crls)+len(e.ocsps))) != nil {
 		return
 	}
-	s.Certificates = append(s.Certificates, e.certificates...)
-	s.CRLs = append(s.CRLs, e.crls...)
-	s.OCSPs = append(s.OCSPs, e.ocsps...)
+	s.Carry(signature.Values{Origin: signature.DSSDictionary, Certificates: e.certificates, CRLs: e.crls, OCSPs: e.ocsps})
+	s.Carried = append(s.Carried, e.vri)
 }
 
 // about tells whether there is revocation data that seems to be about a certificate: a list of its

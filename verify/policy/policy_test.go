@@ -383,6 +383,24 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestUntil: the end that is told is the one that the key is judged by, that of the longest of which it has the length.
+func TestUntil(t *testing.T) {
+	s := named(t, DSSDefault).Suite(Signature)
+	for _, c := range []struct {
+		name string
+		bits int
+		want time.Time
+	}{
+		{"RSA-PKCS1-SHA256", 2048, day(2029, 1, 1)}, {"RSA-PKCS1-SHA256", 1024, day(2019, 10, 1)},
+		{"RSA-PKCS1-SHA1", 4096, day(2012, 8, 1)}, {"RSA-PKCS1-SHA256", 0, time.Time{}}, {"RSA-PSS-SHA256", 4096, time.Time{}},
+		{"SHA-1", 0, day(2012, 8, 1)}, {"whatever", 256, time.Time{}},
+	} {
+		if got := s.Until(c.name, c.bits); !got.Equal(c.want) {
+			t.Errorf("%s with %d bits: %v, want %v", c.name, c.bits, got, c.want)
+		}
+	}
+}
+
 // TestCeilings: where a policy only warns of ends, what is broken in public fails all the same.
 func TestCeilings(t *testing.T) {
 	text := strings.Replace(minimal(), "{Digests: {SHA256: no end}, Keys: {ECDSA: {256: no end}}}",

@@ -55,12 +55,22 @@ func (s *Suite) Judge(name string, bits int, at time.Time) (Level, string) {
 func (s *Suite) Until(name string, bits int) time.Time {
 	kind, digest := split(name)
 	until := s.digests[digest]
-	for _, l := range s.keys[kind] {
-		if l.Bits <= bits && !l.Until.IsZero() && (until.IsZero() || l.Until.Before(until)) {
-			until = l.Until
-		}
+	if l, ok := s.line(kind, bits); ok && !l.Until.IsZero() && (until.IsZero() || l.Until.Before(until)) {
+		return l.Until
 	}
 	return until
+}
+
+// line is the one that keys of so many bits are judged by: that of the longest of which they have the length.
+func (s *Suite) line(kind string, bits int) (Line, bool) {
+	var longest Line
+	found := false
+	for _, l := range s.keys[kind] { // the shortest first
+		if l.Bits <= bits {
+			longest, found = l, true
+		}
+	}
+	return longest, found
 }
 
 func (s *Suite) judgeDigest(digest string, at time.Time) (Level, string) {
@@ -76,14 +86,9 @@ func (s *Suite) judgeDigest(digest string, at time.Time) (Level, string) {
 }
 
 func (s *Suite) judgeKey(kind string, bits int, at time.Time) (Level, string) {
-	lines := s.keys[kind]
-	above := slices.IndexFunc(lines, func(l Line) bool { return l.Bits > bits })
-	if above < 0 {
-		above = len(lines)
-	}
 	level, why := Fail, " is not accepted"
-	if above > 0 {
-		level, why = s.judgeEnd(lines[above-1].Until, ceiling(kind, bits), at)
+	if l, ok := s.line(kind, bits); ok {
+		level, why = s.judgeEnd(l.Until, ceiling(kind, bits), at)
 	}
 	if why != "" {
 		why = fmt.Sprintf("%s with %d bits%s", kind, bits, why)

@@ -61,6 +61,10 @@ type Signature struct {
 
 	SigningTime time.Time // claimed by the signer, UTC; zero where absent
 	PolicyOID   string    // explicit signature policy (EPES), "implied", or ""
+	// Policy is what the signer says of that policy beside its identifier; nil where nothing is.
+	Policy *Policy
+	// Claims are further signed attributes: nobody has checked what they say.
+	Claims Claims
 
 	// Signer is the DER of the signing certificate: the one that the signing-certificate attribute or
 	// the signer identifier names and whose key verifies the value; nil when none was found.
@@ -98,6 +102,8 @@ type Signature struct {
 	Certificates [][]byte // DER Certificate, Signer included
 	CRLs         [][]byte // DER CertificateList
 	OCSPs        [][]byte // DER OCSPResponse (a bare BasicOCSPResponse is wrapped by the reader)
+	// Carried tells which part carries what of them, for a trace; what the reader could not tell is in none.
+	Carried []Values
 
 	// Value is the digest (SHA-256) of the signature value: what a proof of existence is about.
 	Value [32]byte
@@ -127,6 +133,43 @@ const (
 type Digest struct {
 	Algorithm string
 	Value     []byte
+}
+
+// Policy is what a signer says of the signature policy that he names (EN 319 122-1 5.2.9, EN 319 132-1 5.2.9, TS 119 182-1
+// 5.2.7). Nothing of it is fetched.
+type Policy struct {
+	Description   string
+	Documentation []string // URIs
+	URL           string   // of the policy document
+	Notice        string   // what a reader is to be told
+	Digest        Digest   // of the policy document, zero for none
+	// Stored is true where the signature itself carries a policy document that could be digested, and Matches, where that
+	// is the one whose digest is signed.
+	Stored, Matches bool
+}
+
+// Claims are signed attributes that say what the signature is meant for and where it was made.
+type Claims struct {
+	ContentType string // OID
+	Commitments []Commitment
+	Place       *Place // nil for none
+}
+
+// Commitment is one commitment type (EN 319 122-1 5.2.3).
+type Commitment struct {
+	ID          string // OID or URI
+	Description string
+	// Documentation are URIs of what describes it, Objects those of the references that it is about; none for all.
+	Documentation, Objects []string
+}
+
+// MaxClaims bounds the entries of a list of claims that a reader takes; real ones have one or two.
+const MaxClaims = 64
+
+// Place is where the signature is claimed to have been made (EN 319 122-1 5.2.5).
+type Place struct {
+	Address                              []string // lines of a postal address
+	Street, City, State, Postal, Country string
 }
 
 // Dictionary is the signature dictionary of a PDF (ISO 32000-2, table 255) as it stands there.
@@ -234,6 +277,7 @@ type Timestamp struct {
 	Certificates [][]byte
 	CRLs         [][]byte
 	OCSPs        [][]byte
+	Carried      []Values // as Signature.Carried
 
 	// Covers are SHA-256 digests of the objects that the token proves to have existed at Time:
 	// signature values (Signature.Value), certificates, CRLs, OCSP responses, other tokens.
@@ -247,7 +291,9 @@ type EvidenceRecord struct {
 	ID   string             // unique in the document and stable
 	Type EvidenceRecordType //
 	// Digest is the SHA-256 of its octets.
-	Digest Digest
+	Digest   Digest
+	Origin   RecordOrigin // where it lies
+	Filename string       // the container's entry or the file that holds it, or ""
 	// Structure is what makes the record ill-formed: its hash trees and chains included (RFC 4998 4.3, 5.3).
 	Structure []string
 	Unchecked string // which limit kept it from being checked to its end, or ""
@@ -263,6 +309,16 @@ type EvidenceRecord struct {
 	Covers          [][32]byte
 	CoversSignature bool
 }
+
+// RecordOrigin is where an evidence record lies, named as DSS names it.
+type RecordOrigin string
+
+// The places of evidence records.
+const (
+	RecordOutside     RecordOrigin = "EXTERNAL"  // a file beside the document, or of its own
+	RecordInContainer RecordOrigin = "CONTAINER" // a file of META-INF
+	RecordInSignature RecordOrigin = "SIGNATURE" // an unsigned attribute
+)
 
 // EvidenceRecordType is the syntax of an evidence record, named as DSS names it.
 type EvidenceRecordType string
@@ -339,17 +395,55 @@ func (s *Signature) ReferencesIntact() bool {
 	return len(s.References) > 0
 }
 
-// Values are the certificates and revocation data that one property carries, as Signature has them.
-type Values struct{ Certificates, CRLs, OCSPs [][]byte }
+// Values are the certificates and revocation data that one part of a document carries, as Signature has them.
+type Values struct {
+	Origin                    Origin
+	Certificates, CRLs, OCSPs [][]byte
+}
+
+// Origin is a part of a document that carries certificates and revocation data, named as DSS names those of certificates.
+type Origin string
+
+// The origins.
+const (
+	KeyInfo                 Origin = "KEY_INFO"           // ds:KeyInfo, x5c
+	SignedData              Origin = "SIGNED_DATA"        // the sets of a CMS SignedData (RFC 5652 5.1)
+	CertificateValues       Origin = "CERTIFICATE_VALUES" // and their kin of JAdES and CAdES
+	AttributeCertificates   Origin = "ATTR_AUTHORITIES_CERT_VALUES"
+	RevocationValues        Origin = "REVOCATION_VALUES"
+	AttributeRevocations    Origin = "ATTRIBUTE_REVOCATION_VALUES"
+	TimestampValidationData Origin = "TIMESTAMP_VALIDATION_DATA"
+	AnyValidationData       Origin = "ANY_VALIDATION_DATA"
+	DSSDictionary           Origin = "DSS_DICTIONARY" // of a PDF (ISO 32000-2 12.8.4.3)
+	VRIDictionary           Origin = "VRI_DICTIONARY"
+	RevocationArchival      Origin = "ADBE_REVOCATION_INFO_ARCHIVAL" // of Adobe, in signed attributes
+	InEvidenceRecord        Origin = "EVIDENCE_RECORD"
+)
 
 // All are the values of every kind.
 func (v Values) All() [][]byte { return slices.Concat(v.Certificates, v.CRLs, v.OCSPs) }
+
+// Any tells whether there is a value of some kind.
+func (v Values) Any() bool { return len(v.Certificates)+len(v.CRLs)+len(v.OCSPs) > 0 }
 
 // Carry adds values to those of the signature.
 func (s *Signature) Carry(v Values) {
 	s.Certificates = append(s.Certificates, v.Certificates...)
 	s.CRLs = append(s.CRLs, v.CRLs...)
 	s.OCSPs = append(s.OCSPs, v.OCSPs...)
+	if v.Any() {
+		s.Carried = append(s.Carried, v)
+	}
+}
+
+// Carry adds values to those of the time-stamp.
+func (t *Timestamp) Carry(v Values) {
+	t.Certificates = append(t.Certificates, v.Certificates...)
+	t.CRLs = append(t.CRLs, v.CRLs...)
+	t.OCSPs = append(t.OCSPs, v.OCSPs...)
+	if v.Any() {
+		t.Carried = append(t.Carried, v)
+	}
 }
 
 // BoundEvidence leaves of each kind the first most that the signature carries, and notes what it left out.

@@ -79,21 +79,18 @@ func (t *Token) illFormed(format string, args ...any) {
 // evidence collects certificates and revocation data of the token.
 func (t *Token) evidence() {
 	sd := t.SignedData
-	t.Certificates = append(t.Certificates, sd.Certificates...)
-	t.CRLs = append(t.CRLs, sd.CRLs...)
-	t.OCSPs = append(t.OCSPs, sd.OCSPs...)
+	t.Carry(signature.Values{Origin: signature.SignedData, Certificates: sd.Certificates, CRLs: sd.CRLs, OCSPs: sd.OCSPs})
 	for _, si := range sd.Signers {
 		for i := range si.UnsignedAttributes {
 			a := &si.UnsignedAttributes[i]
 			switch a.Type {
 			case cms.OIDCertificateValues:
 				if certs, err := a.Certificates(); err == nil {
-					t.Certificates = append(t.Certificates, certs...)
+					t.Carry(signature.Values{Origin: signature.CertificateValues, Certificates: certs})
 				}
 			case cms.OIDRevocationValues, cms.OIDRevocationArchival:
 				if crls, ocsps, err := a.Revocations(); err == nil {
-					t.CRLs = append(t.CRLs, crls...)
-					t.OCSPs = append(t.OCSPs, ocsps...)
+					t.Carry(signature.Values{Origin: signature.RevocationValues, CRLs: crls, OCSPs: ocsps})
 				}
 			}
 		}

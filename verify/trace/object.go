@@ -62,27 +62,44 @@ type Signature struct {
 
 // Attributes are claims of the signer beside the signing time.
 type Attributes struct {
-	ContentType string   `json:"content_type,omitempty"` // OID or URI
-	MimeType    string   `json:"mime_type,omitempty"`
-	Roles       []string `json:"roles,omitempty"`       // claimed
-	Commitments []string `json:"commitments,omitempty"` // OIDs or URIs
-	Place       *Place   `json:"place,omitempty"`
+	ContentType string       `json:"content_type,omitempty"` // OID
+	MimeType    string       `json:"mime_type,omitempty"`
+	Roles       []string     `json:"roles,omitempty"` // claimed
+	Commitments []Commitment `json:"commitments,omitempty"`
+	Place       *Place       `json:"place,omitempty"`
+}
+
+// Commitment is a commitment type that the signer gives.
+type Commitment struct {
+	ID            string   `json:"id"` // OID or URI
+	Description   string   `json:"description,omitempty"`
+	Documentation []string `json:"documentation,omitempty"` // URIs
+	// References are the URIs of the references that it is about; none where it is about all.
+	References []string `json:"references,omitempty"`
 }
 
 // Place is where the signature is claimed to have been made.
 type Place struct {
-	Address []string `json:"address,omitempty"`
+	Address []string `json:"address,omitempty"` // lines
+	Street  string   `json:"street,omitempty"`
 	City    string   `json:"city,omitempty"`
 	State   string   `json:"state,omitempty"`
 	Postal  string   `json:"postal_code,omitempty"`
 	Country string   `json:"country,omitempty"`
 }
 
-// SignaturePolicy is the policy that the signer names.
+// SignaturePolicy is the policy that the signer names. Nothing of it is fetched.
 type SignaturePolicy struct {
-	ID     string `json:"id"` // OID or URI, "implied" where the signer says so
-	URL    string `json:"url,omitempty"`
-	Digest Digest `json:"digest,omitzero"`
+	ID            string   `json:"id"` // OID or URI, "implied" where the signer says so
+	Description   string   `json:"description,omitempty"`
+	Documentation []string `json:"documentation,omitempty"` // URIs
+	URL           string   `json:"url,omitempty"`
+	Notice        string   `json:"notice,omitempty"`
+	Digest        Digest   `json:"digest,omitzero"`
+	// Checked is whether the digest was compared with a policy document that the signature carries; Matches, that it is
+	// that document's.
+	Checked bool `json:"checked"`
+	Matches bool `json:"matches"`
 }
 
 // PDF is where a signature or time-stamp stands in a PDF document.
@@ -181,12 +198,27 @@ const (
 	FromOutside        Source = "OTHER"           // gathered beside the document, or given with it
 )
 
-// Found are the ids of the evidence that something carries, as far as the trace holds them.
+// Found is the evidence that something carries.
 type Found struct {
-	Certificates []string `json:"certificates,omitempty"`
-	Revocations  []string `json:"revocations,omitempty"`
-	// Orphans counts certificates and revocation data that it carries and no conclusion rests on.
-	Orphans int `json:"orphans,omitempty"`
+	Certificates []Carried `json:"certificates,omitempty"`
+	Revocations  []Carried `json:"revocations,omitempty"`
+}
+
+// Carried is a certificate or revocation datum that something carries, with the parts that hold it.
+type Carried struct {
+	Object  string   `json:"object"`            // id of a certificate, a revocation datum or an orphan
+	Origins []Origin `json:"origins,omitempty"` // none where that is not known
+}
+
+// Origin is a part of a document that carries evidence, named as DSS names those of certificates: "KEY_INFO",
+// "CERTIFICATE_VALUES", "DSS_DICTIONARY", ... (package signature lists them).
+type Origin string
+
+// Orphan is a certificate or revocation datum in the document on which no conclusion rests.
+type Orphan struct {
+	ID   string `json:"id"`   // C- or R- and its SHA-256
+	Kind string `json:"kind"` // "certificate", "CRL" or "OCSP"
+	DER  []byte `json:"-"`    // nil where there is too much of it
 }
 
 // Timestamp is one RFC 3161 token.
@@ -227,6 +259,8 @@ type EvidenceRecord struct {
 	Name       string      `json:"name,omitempty"`
 	Type       string      `json:"type"`            // "ASN1_EVIDENCE_RECORD" or "XML_EVIDENCE_RECORD"
 	Owner      string      `json:"owner,omitempty"` // id of the signature that it belongs to
+	Origin     string      `json:"origin"`          // "SIGNATURE", "CONTAINER" or "EXTERNAL": where it lies
+	Filename   string      `json:"filename,omitempty"`
 	Digest     Digest      `json:"digest,omitzero"` // of the record's octets, where known
 	Structure  []string    `json:"structure,omitempty"`
 	References []Reference `json:"references"`

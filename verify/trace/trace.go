@@ -26,6 +26,8 @@ type Trace struct {
 	// signed it, in the order in which they were met.
 	Certificates []Certificate `json:"certificates"`
 	Revocations  []Revocation  `json:"revocations"`
+	// Orphans are certificates and revocation data of the document on which none rests.
+	Orphans []Orphan `json:"orphans,omitempty"`
 	// SignedData are the data objects that signatures, time-stamps and evidence records are about.
 	SignedData   []SignedData  `json:"signed_data"`
 	TrustedLists []TrustedList `json:"trusted_lists"`

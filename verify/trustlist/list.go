@@ -41,6 +41,8 @@ type List struct {
 	Pointers   []Pointer
 	Services   []*Service
 	Digest     [32]byte // SHA-256 of the bytes
+	// Pivots are addresses of earlier lists of the lists that lead to this one, as its SchemeInformationURI has them.
+	Pivots []string
 }
 
 // LOTL reports whether the list is the list of the lists.
@@ -51,6 +53,7 @@ type Pointer struct {
 	Territory string
 	Type      string
 	Location  string
+	MIME      string   // of what is there: the list itself, or a PDF of it
 	Signers   [][]byte // DER certificates
 }
 
@@ -84,6 +87,7 @@ const (
 	maxServices = 20_000
 	maxPointers = 500
 	maxHistory  = 500
+	maxPivots   = 32
 )
 
 // Parse reads a list.
@@ -142,6 +146,7 @@ func (l *List) readScheme(scheme xmldsig.Node) error {
 		}
 	}
 	l.Type, l.Territory = text("TSLType"), text("SchemeTerritory")
+	l.readPivots(scheme)
 	pointers := scheme.Path(nsList, "PointersToOtherTSL").All(nsList, "OtherTSLPointer")
 	if len(pointers) > maxPointers {
 		return fmt.Errorf("more than %d pointers", maxPointers)
@@ -150,6 +155,17 @@ func (l *List) readScheme(scheme xmldsig.Node) error {
 		l.Pointers = append(l.Pointers, readPointer(p))
 	}
 	return nil
+}
+
+// readPivots finds the pivots among a list's addresses of information: by their names, as there is no other mark.
+func (l *List) readPivots(scheme xmldsig.Node) {
+	for _, n := range scheme.Child(nsList, "SchemeInformationURI").All(nsList, "URI") {
+		uri := strings.TrimSpace(n.Text())
+		name := strings.ToLower(uri[strings.LastIndexByte(uri, '/')+1:])
+		if strings.Contains(name, "pivot-") && strings.HasSuffix(name, ".xml") && len(l.Pivots) < maxPivots && !slices.Contains(l.Pivots, uri) {
+			l.Pivots = append(l.Pivots, uri)
+		}
+	}
 }
 
 func readPointer(n xmldsig.Node) Pointer {
@@ -165,6 +181,9 @@ func readPointer(n xmldsig.Node) Pointer {
 		}
 		if t := info.Child(nsList, "SchemeTerritory"); !t.IsZero() {
 			p.Territory = strings.TrimSpace(t.Text())
+		}
+		if t := info.Child(nsAdditional, "MimeType"); !t.IsZero() {
+			p.MIME = strings.TrimSpace(t.Text())
 		}
 	}
 	return p

@@ -22,6 +22,7 @@ type Snapshot struct {
 
 	responders []*certificate.Certificate
 	hosts      map[string]bool
+	files      map[*Service]string // Status.File of the list that a service is from
 }
 
 // Anchor is a certificate that may end a path, with the service that makes it one.
@@ -39,7 +40,7 @@ type National struct {
 }
 
 func (b *builder) snapshot() (*Snapshot, error) {
-	s := &Snapshot{lists: b.lists, bySubject: map[string][]int{}, byDigest: map[[32]byte][]int{}}
+	s := &Snapshot{lists: b.lists, bySubject: map[string][]int{}, byDigest: map[[32]byte][]int{}, files: map[*Service]string{}}
 	for _, st := range b.statuses {
 		s.statuses = append(s.statuses, *st)
 	}
@@ -56,8 +57,9 @@ func (b *builder) snapshot() (*Snapshot, error) {
 	for _, n := range b.national {
 		s.add(Anchor{Certificate: n.Certificate, From: n.From, Until: n.Until})
 	}
-	for _, l := range b.lists {
+	for i, l := range b.lists {
 		for _, svc := range l.Services {
+			s.files[svc] = b.files[i]
 			for _, c := range svc.Certificates {
 				s.add(Anchor{Certificate: c, Service: svc})
 			}
@@ -84,6 +86,9 @@ func (s *Snapshot) add(a Anchor) {
 
 // Status returns what became of every file, by territory.
 func (s *Snapshot) Status() []Status { return s.statuses }
+
+// Lists returns the lists whose services are in the snapshot, for reading.
+func (s *Snapshot) Lists() []*List { return s.lists }
 
 // Services returns the number of services.
 func (s *Snapshot) Services() int {
@@ -174,6 +179,20 @@ func (s *Snapshot) Named(name certificate.Name) []Anchor {
 // Holding returns the anchors, of all times, whose certificate is c.
 func (s *Snapshot) Holding(c *certificate.Certificate) []Anchor {
 	return s.pick(s.byDigest[c.Fingerprint])
+}
+
+// FilesHolding returns the files (Status.File) of the lists that hold the certificate of a SHA-256, each once.
+func (s *Snapshot) FilesHolding(fingerprint []byte) []string {
+	if len(fingerprint) != 32 {
+		return nil
+	}
+	var files []string
+	for _, a := range s.pick(s.byDigest[[32]byte(fingerprint)]) {
+		if file := s.files[a.Service]; a.Service != nil && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 func (s *Snapshot) pick(indexes []int) []Anchor {

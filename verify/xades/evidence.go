@@ -15,8 +15,7 @@ const maxEvidence = 1024 // certificates, CRLs or OCSP answers of one signature;
 func (s *signed) evidence() {
 	if k := s.xml.KeyInfo; k != nil {
 		for _, x := range slices.Concat(k.X509, k.Retrieved) {
-			s.facts.Certificates = append(s.facts.Certificates, x.Certificates...)
-			s.facts.CRLs = append(s.facts.CRLs, x.CRLs...)
+			s.facts.Carry(signature.Values{Origin: signature.KeyInfo, Certificates: x.Certificates, CRLs: x.CRLs})
 		}
 		s.facts.Notes = append(s.facts.Notes, k.Problems...)
 	}
@@ -39,7 +38,7 @@ func (s *signed) values(e xmldsig.Node) signature.Values {
 }
 
 func (s *signed) readValues(e xmldsig.Node) signature.Values {
-	var v signature.Values
+	v := signature.Values{Origin: origins[e.Local()]}
 	switch e.Local() {
 	case "CertificateValues", "AttrAuthoritiesCertValues", "RevocationValues", "AttributeRevocationValues",
 		"TimeStampValidationData", "AnyValidationData":

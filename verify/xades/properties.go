@@ -145,6 +145,7 @@ func (s *signed) readSigned() {
 		role = p.child("SignerRoleV2")
 	}
 	s.readRoles(role.Child(p.space, "ClaimedRoles"))
+	s.readClaims()
 }
 
 func (s *signed) readSigningTime(text string) {
@@ -188,11 +189,7 @@ func (s *signed) readPolicy(e xmldsig.Node) {
 	case !e.Child(s.props.space, "SignaturePolicyImplied").IsZero():
 		s.facts.PolicyOID = "implied"
 	default:
-		id := e.Path(s.props.space, "SignaturePolicyId", "SigPolicyId", "Identifier").Text()
-		id = strings.Trim(id, " \t\r\n")
-		if rest, ok := strings.CutPrefix(strings.ToLower(id), "urn:oid:"); ok {
-			id = rest
-		}
+		id := objectIdentifier(e.Path(s.props.space, "SignaturePolicyId", "SigPolicyId", "Identifier").Text())
 		if id == "" {
 			s.structure("SignaturePolicyId without an identifier")
 			id = "unreadable"

@@ -650,7 +650,7 @@ func TestRecordsShareDigests(t *testing.T) {
 		return before - b.Left()
 	}
 	one, ten := spent(record), spent(slices.Repeat([]string{record}, 10)...)
-	if ten > one+one/10 {
+	if ten > one+one/5 {
 		t.Errorf("one record costs %d, ten %d", one, ten)
 	}
 }

@@ -3,7 +3,7 @@ package xades
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"strconv"
 
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
@@ -182,12 +182,15 @@ func (s *signed) digest(r *xmldsig.Reference) checked {
 // digestKey is the same for references that must yield the same digest; false where that depends on more than on
 // the names of the transforms, such as where an XPath expression stands.
 func (s *signed) digestKey(r *xmldsig.Reference) (string, bool) {
-	b := fmt.Appendf(nil, "%d %t %q %q", s.xml.Element.Order(), r.HasURI, r.URI, r.DigestMethod)
+	const end = "\x00" // no character of XML
+	b := strconv.AppendInt(make([]byte, 0, 256), int64(s.xml.Element.Order()), 10)
+	b = append(append(strconv.AppendBool(b, r.HasURI), r.URI...), end...)
+	b = append(append(b, r.DigestMethod...), end...)
 	for _, t := range r.Transforms {
 		if !t.Plain() {
 			return "", false
 		}
-		b = fmt.Appendf(b, " %q", t.Algorithm)
+		b = append(append(b, t.Algorithm...), end...)
 	}
 	return string(b), true
 }

@@ -8,6 +8,7 @@ import (
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 	"trustcore/verify/cache"
+	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
 
@@ -44,13 +45,13 @@ func (s *signed) findSigner() {
 	if err == nil {
 		s.verify(candidates)
 	}
-	if err == nil && !s.facts.Intact && len(candidates) > 0 && s.cache().KeyOf(candidates[0]) == nil {
+	if err == nil && !s.facts.Intact && len(candidates) > 0 && s.keyOf(candidates[0]) == nil {
 		s.facts.Unsupported = "the key of the signer's certificate is of no known kind"
 	}
 	if s.facts.Signer == nil && len(candidates) > 0 {
 		s.facts.Signer = candidates[0]
 	}
-	if c, err := s.cache().Parse(s.facts.Signer); err == nil {
+	if c := s.certificate(s.facts.Signer); c != nil {
 		s.notAfter = c.NotAfter
 	}
 	s.useOfSignature()
@@ -59,8 +60,30 @@ func (s *signed) findSigner() {
 	s.compareKeys()
 }
 
-// cache remembers the certificates that were read before; it may be nil.
-func (s *signed) cache() *cache.Cache { return cache.Of(s.budget.Context()) }
+// certificate reads one that the document carries, nil where it can't be read.
+func (r *reader) certificate(der []byte) *certificate.Certificate {
+	c, ok := r.certificates[extentOf(der)]
+	if !ok {
+		if parsed, err := cache.Of(r.budget.Context()).Parse(der); err == nil {
+			c = parsed
+		}
+		r.certificates[extentOf(der)] = c
+	}
+	return c
+}
+
+// keyOf is the public key of a certificate, nil where it or its key can't be read.
+func (r *reader) keyOf(der []byte) *algorithm.PublicKey {
+	c := r.certificate(der)
+	if c == nil {
+		return nil
+	}
+	key, err := c.Key()
+	if err != nil {
+		return nil
+	}
+	return key
+}
 
 // compareNames notes names in the key information that no certificate beside them has. Whoever wrote them, they are
 // hints (XML Signature 1.1, 4.5), shown nowhere: the signer is who the certificate says.
@@ -81,7 +104,7 @@ func (s *signed) compareNames() {
 // compareKeys notes a bare key that is not the signer's: all that ds:KeyInfo holds should be about one key (XML Signature
 // 1.1, 4.5).
 func (s *signed) compareKeys() {
-	key := s.cache().KeyOf(s.facts.Signer)
+	key := s.keyOf(s.facts.Signer)
 	if key == nil || s.xml.KeyInfo == nil {
 		return
 	}
@@ -105,7 +128,7 @@ func (s *signed) named(names []string, certificates [][]byte) bool {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return true
 		}
-		if c, err := s.cache().Parse(der); err == nil {
+		if c := s.certificate(der); c != nil {
 			common = append(common, strings.ToLower(c.Subject.CommonName()))
 		}
 	}
@@ -244,7 +267,7 @@ func (s *signed) verify(candidates [][]byte) {
 		if s.budget.Work(int64(perCertificate)) != nil {
 			return
 		}
-		if key := s.cache().KeyOf(der); key != nil && v.by(key) {
+		if key := s.keyOf(der); key != nil && v.by(key) {
 			s.facts.Signer = der
 			return
 		}
@@ -305,7 +328,7 @@ func (s *signed) useOfSignature() {
 		name = n
 	}
 	use := signature.AlgorithmUse{Purpose: "signature", Algorithm: name}
-	if key := s.cache().KeyOf(s.facts.Signer); key != nil {
+	if key := s.keyOf(s.facts.Signer); key != nil {
 		use.KeyBits = key.Bits()
 	} else if s.bareKey != nil {
 		use.KeyBits = s.bareKey.Bits()

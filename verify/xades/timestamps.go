@@ -154,7 +154,7 @@ func (in *imprint) value() error {
 func (in *imprint) proveValue() {
 	in.covers = append(in.covers, in.facts.Value)
 	if in.namesSigner() {
-		in.covers = append(in.covers, sha256.Sum256(in.facts.Signer)) // named by digest within what was signed
+		in.covers = append(in.covers, in.sum(in.facts.Signer)) // named by digest within what was signed
 	}
 }
 
@@ -296,7 +296,7 @@ func (s *signed) passBy() error {
 func (in *imprint) tokens(e xmldsig.Node) {
 	for _, t := range in.stamps {
 		if t.element == e {
-			in.covers = append(in.covers, sha256.Sum256(t.fact.Token))
+			in.covers = append(in.covers, in.sum(t.fact.Token))
 		}
 	}
 }
@@ -374,8 +374,18 @@ func (in *imprint) prove(objects ...[]byte) {
 		if len(in.covers) > timestamp.MaxCovers || in.budget.Octets(perDigest+len(der)) != nil {
 			return
 		}
-		in.covers = append(in.covers, sha256.Sum256(der))
+		in.covers = append(in.covers, in.sum(der))
 	}
+}
+
+// sum is the SHA-256 of an object that the document carries. Each archive time-stamp proves what all before it did.
+func (r *reader) sum(der []byte) [32]byte {
+	sum, ok := r.sums[extentOf(der)]
+	if !ok {
+		sum = sha256.Sum256(der)
+		r.sums[extentOf(der)] = sum
+	}
+	return sum
 }
 
 func (in *imprint) objects(all []xmldsig.X509Data) {

@@ -14,6 +14,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
+	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 )
 
@@ -86,7 +87,7 @@ func read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver, packa
 	r := &reader{
 		budget: b, doc: d, resolve: resolve, packaged: packaged, elements: elements, ids: map[string]bool{},
 		digests: map[string]checked{}, parts: map[partDigest][]byte{}, bares: map[xmldsig.Node]bool{},
-		alones: map[xmldsig.Node]bool{},
+		alones: map[xmldsig.Node]bool{}, certificates: map[extent]*certificate.Certificate{}, sums: map[extent][32]byte{},
 	}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
@@ -110,6 +111,24 @@ type reader struct {
 	parts    map[partDigest][]byte // what evidence records are about
 	bares    map[xmldsig.Node]bool // signatures without data of their own
 	alones   map[xmldsig.Node]bool // signatures that the document holds nothing beside
+
+	// What was made of objects that the document carries, by where they lie in memory.
+	certificates map[extent]*certificate.Certificate // nil for what is none
+	sums         map[extent][32]byte                 // SHA-256
+}
+
+// extent is where octets lie that nobody changes.
+type extent struct {
+	first  *byte
+	length int
+}
+
+// extentOf returns the extent of octets; all that are none are the same.
+func extentOf(octets []byte) extent {
+	if len(octets) == 0 {
+		return extent{}
+	}
+	return extent{&octets[0], len(octets)}
 }
 
 // signed is one signature while its facts are gathered.
@@ -163,7 +182,7 @@ func (s *signed) gather(e xmldsig.Node, known map[xmldsig.Node]*signed) {
 	s.checkReferences()
 	s.readProperties()
 	s.readSignatureTime()
-	if s.budget.Work(int64(perProperty*len(slices.Collect(s.props.unsigned.Elements())))) != nil {
+	if s.budget.Work(int64(perProperty*s.props.unsigned.Children())) != nil {
 		return
 	}
 	s.findStrays()

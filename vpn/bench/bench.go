@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 	"trustcore/vpn/namespace"
 )
 
@@ -64,7 +65,7 @@ type run struct {
 	budget time.Duration // for each of the repeated measurements
 	dir    string
 	key    vpn.PrivateKey
-	hub    *vpn.Hub
+	hub    *hub.Hub
 	wish   vpn.Wish
 }
 
@@ -91,7 +92,7 @@ func (r *run) measure(ctx context.Context) (err error) {
 	r.OneChange, err = r.repeat(ctx, func(n int) error {
 		r.change(n)
 		changes, err := r.hub.Apply(r.wish)
-		if err == nil && changes != (vpn.Changes{PeersChanged: 1}) {
+		if err == nil && changes != (hub.Changes{PeersChanged: 1}) {
 			err = fmt.Errorf("bench: not one change but %+v", changes)
 		}
 		return err
@@ -108,7 +109,7 @@ func (r *run) prepare() (err error) {
 		return err
 	}
 	hubAddress := netip.MustParseAddr("10.64.0.1")
-	r.hub, err = vpn.OpenHub(vpn.HubConfig{
+	r.hub, err = hub.Open(hub.Config{
 		Interface: ifname, PrivateKey: r.key, Addresses: []netip.Prefix{netip.PrefixFrom(hubAddress, 32)}, StateDir: r.dir, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

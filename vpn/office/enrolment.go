@@ -1,4 +1,5 @@
-// Package office is the partner's end of a tunnel. Its keys are born there and stay there.
+// Package office holds the words about the partner's end of a tunnel: what the core answers to an office that enrols,
+// and the files that other programs read it from. Its keys are born there and stay there.
 package office
 
 import (
@@ -6,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"trustcore/vpn"
 )
@@ -36,6 +38,9 @@ type Service struct {
 	Name string         `json:"name"`
 	Addr netip.AddrPort `json:"addr"`
 }
+
+// Keepalive keeps the mapping of a NAT router open; it also starts the first handshake.
+const Keepalive = 25 * time.Second
 
 // Limits of an enrolment, far above need.
 const (
@@ -110,7 +115,7 @@ func (e Enrolment) Conf(privateKey string) string {
 		text, _ := e.Hub.PresharedKey.MarshalText() // never fails
 		fmt.Fprintf(&b, "PresharedKey = %s\n", text)
 	}
-	fmt.Fprintf(&b, "Endpoint = %s\nAllowedIPs = %s\nPersistentKeepalive = %d\n", oneLine(e.Hub.Endpoint), join(e.Reachable()), int(keepalive.Seconds()))
+	fmt.Fprintf(&b, "Endpoint = %s\nAllowedIPs = %s\nPersistentKeepalive = %d\n", oneLine(e.Hub.Endpoint), join(e.Reachable()), int(Keepalive.Seconds()))
 	return b.String()
 }
 

@@ -2,8 +2,6 @@ package office_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -90,32 +88,5 @@ func TestConfIsReadByTheTools(t *testing.T) {
 	out, err := exec.Command("wg-quick", "strip", file).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "PublicKey = "+e.Hub.PublicKey.String()) || strings.Contains(string(out), "Address") {
 		t.Errorf("wg-quick: %v\n%s", err, out)
-	}
-}
-
-// TestOneTunnelOfAKey brings the same office up a second time: the first one would lose its session to it.
-func TestOneTunnelOfAKey(t *testing.T) {
-	key, err := vpn.GeneratePrivateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := office.Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: key, Enrolment: sample(t), Log: slog.New(slog.DiscardHandler)}
-	cfg.Enrolment.Hub.Endpoint = "192.0.2.1:51820"
-	first, err := office.Up(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := office.Up(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("by process %d (", os.Getpid())) {
-		t.Errorf("a second time: %v", err)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := office.Up(t.Context(), cfg)
-	if err != nil {
-		t.Fatalf("after the first one ended: %v", err)
-	}
-	if err := again.Close(); err != nil {
-		t.Error(err)
 	}
 }

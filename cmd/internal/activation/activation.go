@@ -146,7 +146,7 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 	if slices.Contains(left, registry.NetworkHSM) {
 		steps = append(steps, step{"partition", func() (string, error) { return r.cfg.Steps.Partition(ctx, rec) }})
 	}
-	if needsCertificate(left) {
+	if registry.Connects(left) {
 		steps = append(steps, step{"certificate", func() (string, error) {
 			return r.enrolled(ctx, rec, left, r.cfg.Steps.Certificate)
 		}})
@@ -212,9 +212,9 @@ func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 				return "removed", r.cfg.Steps.TunnelGone(ctx, order)
 			}})
 		}
-		if needsCertificate(cs) {
+		if registry.Connects(cs) {
 			certificates = append(certificates, step{"certificates of " + order, func() (string, error) {
-				return "revoked", r.cfg.Steps.Revoke(ctx, order, cs, !needsCertificate(left), rec.ID)
+				return "revoked", r.cfg.Steps.Revoke(ctx, order, cs, !registry.Connects(left), rec.ID)
 			}})
 		}
 		if slices.Contains(cs, registry.NetworkHSM) {
@@ -227,10 +227,6 @@ func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 		return err
 	}
 	return r.finish(ctx, rec, registry.CarriedOut)
-}
-
-func needsCertificate(cs []registry.Component) bool {
-	return slices.Contains(cs, registry.NetworkHSM) || slices.Contains(cs, registry.VPN)
 }
 
 // do walks the steps that are not remembered as done.

@@ -489,6 +489,32 @@ func TestRenewalOrder(t *testing.T) {
 	d.wants(b.page(), "for the system ezd alone")
 }
 
+// TestChangeOfOneApplication shows that another application keeps what is its own, and that what a renewed order brought goes too.
+func TestChangeOfOneApplication(t *testing.T) {
+	d := open(t)
+	active := func(order string) {
+		id := strings.Fields(order)[1]
+		d.submit(one, order)
+		d.must(d.registry.Approve(t.Context(), two, id))
+		d.must(d.registry.Finish(t.Context(), id, registry.Active))
+	}
+	active(orderYAML)
+	active(strings.NewReplacer("id: ZU-2026-001", "id: ZU-2\nrenews: ZU-2026-001").Replace(orderYAML))
+	active(strings.NewReplacer("id: ZU-2026-001", "id: ZU-3", "components: [B_HSM, P_VPN]", "components: [B_HSM]",
+		"application: ezd", "application: peup", "vpn_request: {site: main}\n", "", "name: seal", "name: other").Replace(orderYAML))
+	for order, name := range map[string]string{"ZU-2026-001": "first", "ZU-3": "other"} {
+		d.keys = append(d.keys, console.Key{ID: strings.Repeat("0f", 16), Label: name + "-key", Order: order, Partner: "um-przykladowo", State: "active"})
+		for _, profile := range []string{"seal", "partner-client"} {
+			d.certificates = append(d.certificates, console.Certificate{Serial: order + profile, Subject: name + " " + profile, Profile: profile, Order: order,
+				State: "valid", NotAfter: d.clock().Add(9000 * time.Hour)})
+		}
+	}
+	d.submit(one, "id: ZZ-1\nkind: change\npartner: {id: um-przykladowo}\ncomponents: [B_HSM]\napplication: ezd\n")
+	text := d.login(two).page()
+	d.wants(text, "for the system ezd alone", "key first-key", "certificate “first seal”: revoked", "by order ZU-2<", "by order ZU-3<", "for the system peup")
+	d.lacks(text, "key other-key (", "“other seal”: revoked", "“other partner-client”: revoked", "“first partner-client”: revoked")
+}
+
 func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	d := open(t)
 	d.submit(one, orderYAML)

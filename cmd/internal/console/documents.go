@@ -83,7 +83,7 @@ func (c *Console) verifyDocuments(w http.ResponseWriter, r *http.Request, v view
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-	parts, err := r.MultipartReader()
+	parts, err := problem.FormOf(r)
 	if err != nil {
 		c.render(w, r, v, http.StatusBadRequest, "verdicts", verdictsPage{v, []verdict{{Problem: "document-none"}}})
 		return
@@ -191,7 +191,7 @@ var errTooManyFiles = errors.New("too many files")
 
 // upload walks through the files of a form as they come in: a document, what it signs, the next document.
 type upload struct {
-	parts   *multipart.Reader
+	parts   *problem.Form
 	waiting *multipart.Part // the document that is next
 	turned  bool            // waiting is the document after the one that was asked about
 	files   int
@@ -244,7 +244,7 @@ func (u *upload) next() (*File, error) {
 // part returns the next part that holds a file; nil after the last. A field left empty has no file name.
 func (u *upload) part() (*multipart.Part, error) {
 	for {
-		p, err := u.parts.NextPart()
+		p, err := u.parts.Next()
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -24,6 +25,19 @@ type line struct {
 	Change    string // "on", "off" or "stays"
 	Component registry.Component
 	By        string // the order that switched it on; "" for "on"
+
+	Application string // of B_HSM that is on
+}
+
+// service is a component that is on for a partner: B_HSM once for each application.
+type service struct {
+	component   registry.Component
+	application string
+	order       string // that switched it on
+}
+
+func (s service) endsBy(e registry.Ending) bool {
+	return e.Order == s.order && slices.Contains(e.Components, s.component)
 }
 
 // consequence is what a change order takes away.
@@ -46,51 +60,53 @@ func (w *world) decorate(rec registry.Record, officer string) order {
 		o.Partner.Name = rec.Partner.Name // as the order has it: that is what is decided
 	}
 	o.AwaitsToken = rec.AwaitsOffice(w.enrolled[rec.ID])
-	on := w.on[rec.Partner.ID]
-	for _, c := range rec.Components {
-		if o.Minus() {
-			o.Lines = append(o.Lines, line{"off", c, on[c]})
-		} else {
-			o.Lines = append(o.Lines, line{"on", c, ""})
-		}
-	}
-	for _, c := range w.componentsOf(rec.Partner.ID) {
-		if !rec.Has(c) {
-			o.Lines = append(o.Lines, line{"stays", c, on[c]})
-		}
-	}
 	if o.Minus() && rec.State == registry.Submitted {
-		o.Consequence = w.consequence(rec, on)
+		o.Consequence = w.consequence(w.ending[rec.ID])
 	}
+	o.Lines = w.lines(rec)
 	return o
 }
 
+// lines tells of each component what the order changes.
+func (w *world) lines(rec registry.Record) (lines []line) {
+	if rec.Kind == registry.Activation {
+		for _, c := range rec.Components {
+			lines = append(lines, line{Change: "on", Component: c})
+		}
+	}
+	for _, s := range w.on[rec.Partner.ID] {
+		change := "stays"
+		if slices.ContainsFunc(w.ending[rec.ID], s.endsBy) {
+			change = "off"
+		} else if rec.Kind == registry.Activation && s.order == rec.Renews && rec.Has(s.component) {
+			continue // the new one takes its place
+		}
+		lines = append(lines, line{change, s.component, s.order, s.application})
+	}
+	return lines
+}
+
 // consequence finds what the orders brought whose components end.
-func (w *world) consequence(rec registry.Record, on map[registry.Component]string) consequence {
-	var c consequence
-	ends := func(component registry.Component, order string) bool {
-		return rec.Has(component) && on[component] == order && order != ""
-	}
-	for _, t := range w.tunnels {
-		if ends(registry.VPN, t.Order) {
-			c.Tunnels = append(c.Tunnels, t)
+func (w *world) consequence(endings []registry.Ending) (c consequence) {
+	for _, e := range endings {
+		ends := func(component registry.Component, order string) bool {
+			return slices.Contains(e.Components, component) && slices.Contains(e.Line, order)
 		}
-	}
-	for _, k := range w.keys {
-		if k.State == "active" && ends(registry.NetworkHSM, k.Order) {
-			c.Keys = append(c.Keys, k)
+		for _, t := range w.tunnels {
+			if ends(registry.VPN, t.Order) {
+				c.Tunnels = append(c.Tunnels, t)
+			}
 		}
-	}
-	for _, x := range w.certificates {
-		if x.State != "valid" || x.Order == "" {
-			continue
+		for _, k := range w.keys {
+			if k.State == "active" && ends(registry.NetworkHSM, k.Order) {
+				c.Keys = append(c.Keys, k)
+			}
 		}
-		// The client certificate goes when nothing is left of the order that needs it.
-		keepsHSM := on[registry.NetworkHSM] == x.Order && !rec.Has(registry.NetworkHSM)
-		keepsVPN := on[registry.VPN] == x.Order && !rec.Has(registry.VPN)
-		touched := ends(registry.NetworkHSM, x.Order) || ends(registry.VPN, x.Order)
-		if x.Profile == "seal" && ends(registry.NetworkHSM, x.Order) || touched && !keepsHSM && !keepsVPN {
-			c.Certificates = append(c.Certificates, x)
+		for _, x := range w.certificates {
+			seal := x.Profile == "seal" && ends(registry.NetworkHSM, x.Order)
+			if x.State == "valid" && (seal || slices.Contains(e.Line, x.Order) && !registry.Connects(e.Left)) {
+				c.Certificates = append(c.Certificates, x)
+			}
 		}
 	}
 	return c
@@ -165,9 +181,9 @@ func (c *Console) refused(w http.ResponseWriter, r *http.Request, v view, id str
 	c.tell(w, r, v, n)
 }
 
-// switchedOn returns which components are on for each partner, and by which order.
-func (c *Console) switchedOn(ctx context.Context, records []registry.Record) (map[string]map[registry.Component]string, error) {
-	on := map[string]map[registry.Component]string{}
+// switchedOn returns what is on for each partner, in alphabetical order.
+func (c *Console) switchedOn(ctx context.Context, records []registry.Record) (map[string][]service, error) {
+	on := map[string][]service{}
 	for _, rec := range records {
 		if rec.Kind != registry.Activation || rec.State != registry.Approved && rec.State != registry.Active {
 			continue
@@ -177,21 +193,42 @@ func (c *Console) switchedOn(ctx context.Context, records []registry.Record) (ma
 			return nil, err
 		}
 		for _, component := range left {
-			if on[rec.Partner.ID] == nil {
-				on[rec.Partner.ID] = map[registry.Component]string{}
+			s := service{component: component, order: rec.ID}
+			if component == registry.NetworkHSM {
+				s.application = rec.HSMAuthorization.Application
 			}
-			on[rec.Partner.ID][component] = rec.ID
+			on[rec.Partner.ID] = append(on[rec.Partner.ID], s)
 		}
+	}
+	for _, all := range on {
+		slices.SortFunc(all, func(a, b service) int {
+			return cmp.Or(cmp.Compare(a.component, b.component), cmp.Compare(a.application, b.application), cmp.Compare(a.order, b.order))
+		})
 	}
 	return on, nil
 }
 
-// componentsOf returns what is on for a partner, in alphabetical order.
-func (w *world) componentsOf(partner string) []registry.Component {
-	var all []registry.Component
-	for component := range w.on[partner] {
-		all = append(all, component)
+// endings returns what each change order that waits for a decision would end.
+func (c *Console) endings(ctx context.Context, records []registry.Record) (map[string][]registry.Ending, error) {
+	ending := map[string][]registry.Ending{}
+	for _, rec := range records {
+		if rec.Kind != registry.Change || rec.State != registry.Submitted {
+			continue
+		}
+		var err error
+		if ending[rec.ID], err = c.cfg.Registry.Ending(ctx, rec.Order); err != nil {
+			return nil, err
+		}
 	}
-	slices.Sort(all)
+	return ending, nil
+}
+
+// componentsOf returns what is on for a partner, each once.
+func (w *world) componentsOf(partner string) (all []registry.Component) {
+	for _, s := range w.on[partner] {
+		if !slices.Contains(all, s.component) {
+			all = append(all, s.component)
+		}
+	}
 	return all
 }

@@ -28,8 +28,9 @@ const (
 type world struct {
 	records      []registry.Record
 	partners     []registry.Partner
-	on           map[string]map[registry.Component]string // by partner
-	enrolled     map[string]bool                          // orders whose office has enrolled
+	on           map[string][]service         // by partner
+	ending       map[string][]registry.Ending // by the change order that would end it
+	enrolled     map[string]bool              // orders whose office has enrolled
 	tunnels      []Tunnel
 	keys         []Key
 	certificates []Certificate
@@ -187,6 +188,9 @@ func (c *Console) read(ctx context.Context) (*world, error) {
 		return nil, err
 	}
 	if w.on, err = c.switchedOn(ctx, w.records); err != nil {
+		return nil, err
+	}
+	if w.ending, err = c.endings(ctx, w.records); err != nil {
 		return nil, err
 	}
 	for _, rec := range w.records {

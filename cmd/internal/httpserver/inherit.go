@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // firstInherited is the first descriptor that is handed over (SD_LISTEN_FDS_START).
@@ -55,7 +53,7 @@ func inherited(what, address string) (net.Listener, error) {
 func KeepInherited() {
 	names, _ := handedOver() // Listen tells the error
 	for i := range names {
-		unix.CloseOnExec(firstInherited + i)
+		closeOnExec(firstInherited + i)
 	}
 }
 
@@ -73,11 +71,11 @@ func handedOver() ([]string, error) {
 
 // socketListener works on a copy: the descriptor stays open, so that its number means nothing else later.
 func socketListener(fd int) (net.Listener, error) {
-	duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	copied, err := duplicate(fd)
 	if err != nil {
 		return nil, err
 	}
-	file := os.NewFile(uintptr(duplicate), "socket")
+	file := os.NewFile(copied, "socket")
 	defer file.Close()
 	l, err := net.FileListener(file)
 	if err != nil {

@@ -142,7 +142,7 @@ func Listen(ctx context.Context, what, address string, freebind bool) (net.Liste
 func bindFree(_, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {
-		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_FREEBIND, 1)
+		failed = setFreebind(fd)
 	})
 	return errors.Join(err, failed)
 }

@@ -274,17 +274,23 @@ func insertComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 // endComponents switches off what a change order names, of an order that is under way to renew another one too.
 func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 	for _, c := range o.Components {
-		application := ""
-		if c == NetworkHSM {
-			application = o.Application
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE partner = $2 AND component = $3
-			AND ended_by = ''
-			AND ($4 = '' OR application = $5)`, o.ID, o.Partner.ID, string(c), application, application); err != nil {
+		where, args := o.named(c, 2)
+		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE `+where,
+			append([]any{o.ID}, args...)...); err != nil {
 			return fmt.Errorf("component %s: %w", c, err)
 		}
 	}
 	return nil
+}
+
+// named chooses the rows of components that a change order means by one of its components; first is the number of the first of args.
+func (o Order) named(c Component, first int) (where string, args []any) {
+	application := ""
+	if c == NetworkHSM {
+		application = o.Application
+	}
+	return fmt.Sprintf(`partner = $%d AND component = $%d AND ended_by = '' AND ($%d = '' OR application = $%d)`,
+		first, first+1, first+2, first+3), []any{o.Partner.ID, string(c), application, application}
 }
 
 // Order returns one order with what became of it.

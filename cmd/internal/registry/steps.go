@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 
 	"trustcore/internal/store"
 )
@@ -93,22 +95,84 @@ func (r *Registry) finish(ctx context.Context, o Order, to State) error {
 	return nil
 }
 
+// Ending is an activation order of which a change order takes components away.
+type Ending struct {
+	Order      string
+	Line       []string // the order with all that it renewed and that renewed it
+	Components []Component
+	Left       []Component // what stays on through the line
+}
+
+// Connects reports whether an office needs a client certificate for one of these components.
+func Connects(cs []Component) bool {
+	return slices.Contains(cs, NetworkHSM) || slices.Contains(cs, VPN)
+}
+
+// Ending tells what a change order that is not decided yet would end, by the rule that its approval follows.
+func (r *Registry) Ending(ctx context.Context, change Order) ([]Ending, error) {
+	ended := map[string][]Component{}
+	for _, c := range change.Components {
+		where, args := change.named(c, 1)
+		if err := r.components(ctx, ended, where, args...); err != nil {
+			return nil, fmt.Errorf("order %s: %w", change.ID, err)
+		}
+	}
+	var endings []Ending
+	for _, order := range slices.Sorted(maps.Keys(ended)) {
+		line, err := r.Line(ctx, order)
+		if err != nil {
+			return nil, err
+		}
+		endings = append(endings, Ending{Order: order, Line: line, Components: ended[order]})
+	}
+	for i := range endings {
+		if err := r.stays(ctx, &endings[i], ended); err != nil {
+			return nil, err
+		}
+	}
+	return endings, nil
+}
+
+// stays fills in what is left of an ending's line when all of ended is off.
+func (r *Registry) stays(ctx context.Context, e *Ending, ended map[string][]Component) error {
+	for _, order := range e.Line {
+		on, err := r.Left(ctx, order)
+		if err != nil {
+			return err
+		}
+		for _, c := range on {
+			if !slices.Contains(ended[order], c) && !slices.Contains(e.Left, c) {
+				e.Left = append(e.Left, c)
+			}
+		}
+	}
+	return nil
+}
+
 // EndedBy returns, for a change order, the activation orders whose components it ended, with those components.
 func (r *Registry) EndedBy(ctx context.Context, change string) (map[string][]Component, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT order_id, component FROM components WHERE ended_by = $1`, change)
-	if err != nil {
+	ended := map[string][]Component{}
+	if err := r.components(ctx, ended, `ended_by = $1`, change); err != nil {
 		return nil, fmt.Errorf("order %s: %w", change, err)
 	}
+	return ended, nil
+}
+
+// components adds the chosen rows' components to those of their orders.
+func (r *Registry) components(ctx context.Context, of map[string][]Component, where string, args ...any) error {
+	rows, err := r.db.QueryContext(ctx, `SELECT order_id, component FROM components WHERE `+where, args...)
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
-	ended := map[string][]Component{}
 	for rows.Next() {
 		var order, c string
 		if err := rows.Scan(&order, &c); err != nil {
-			return nil, fmt.Errorf("order %s: %w", change, err)
+			return err
 		}
-		ended[order] = append(ended[order], Component(c))
+		of[order] = append(of[order], Component(c))
 	}
-	return ended, rows.Err()
+	return rows.Err()
 }
 
 // Left returns the components of an activation order that are on, or will be when it is carried out.

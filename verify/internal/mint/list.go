@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"time"
@@ -30,12 +31,16 @@ type List struct {
 	Sequence        int
 	Pointers        []Pointer
 	Services        []Service
+	Issued, Next    time.Time // zero: Day, and half a year after it
+	Information     []string  // addresses of SchemeInformationURI
 }
 
 // Pointer names another list and its signers.
 type Pointer struct {
 	Type, Territory string
 	Signers         []Party
+	Location        string // zero: one at example.org
+	MIME            string // zero: not said
 }
 
 // Service is a trust service with its periods, the newest first.
@@ -79,6 +84,13 @@ func (l List) Sign(t testing.TB, signer Party) []byte {
 func (l List) Text() string {
 	text := `<TrustServiceStatusList xmlns="` + nsList + `" TSLTag="http://uri.etsi.org/19612/TSLTag"><SchemeInformation><TSLVersionIdentifier>5</TSLVersionIdentifier>` +
 		fmt.Sprintf(`<TSLSequenceNumber>%d</TSLSequenceNumber><TSLType>%s</TSLType><SchemeTerritory>%s</SchemeTerritory>`, l.Sequence, l.Type, l.Territory)
+	if len(l.Information) > 0 {
+		text += `<SchemeInformationURI>`
+		for _, uri := range l.Information {
+			text += `<URI xml:lang="en">` + uri + `</URI>`
+		}
+		text += `</SchemeInformationURI>`
+	}
 	if len(l.Pointers) > 0 {
 		text += `<PointersToOtherTSL>`
 		for _, p := range l.Pointers {
@@ -86,7 +98,8 @@ func (l List) Text() string {
 		}
 		text += `</PointersToOtherTSL>`
 	}
-	text += `<ListIssueDateTime>` + Day.Format(time.RFC3339) + `</ListIssueDateTime><NextUpdate><dateTime>` + Day.AddDate(0, 6, 0).Format(time.RFC3339) + `</dateTime></NextUpdate></SchemeInformation>`
+	text += `<ListIssueDateTime>` + or(l.Issued, Day).Format(time.RFC3339) + `</ListIssueDateTime><NextUpdate><dateTime>` +
+		or(l.Next, Day.AddDate(0, 6, 0)).Format(time.RFC3339) + `</dateTime></NextUpdate></SchemeInformation>`
 	if len(l.Services) > 0 {
 		text += `<TrustServiceProviderList><TrustServiceProvider><TSPInformation><TSPName><Name xml:lang="en">Test Provider</Name></TSPName></TSPInformation><TSPServices>`
 		for _, s := range l.Services {
@@ -97,12 +110,23 @@ func (l List) Text() string {
 	return text + `</TrustServiceStatusList>`
 }
 
+func or(t, other time.Time) time.Time {
+	if t.IsZero() {
+		return other
+	}
+	return t
+}
+
 func (p Pointer) text() string {
 	text := `<OtherTSLPointer><ServiceDigitalIdentities>`
 	for _, s := range p.Signers {
 		text += `<ServiceDigitalIdentity><DigitalId><X509Certificate>` + b64(s.Cert.Raw) + `</X509Certificate></DigitalId></ServiceDigitalIdentity>`
 	}
-	return text + `</ServiceDigitalIdentities><TSLLocation>https://example.org/tl.xml</TSLLocation><AdditionalInformation>` +
+	mime := ""
+	if p.MIME != "" {
+		mime = `<OtherInformation><x:MimeType xmlns:x="http://uri.etsi.org/02231/v2/additionaltypes#">` + p.MIME + `</x:MimeType></OtherInformation>`
+	}
+	return text + `</ServiceDigitalIdentities><TSLLocation>` + cmp.Or(p.Location, "https://example.org/tl.xml") + `</TSLLocation><AdditionalInformation>` + mime +
 		`<OtherInformation><TSLType>` + p.Type + `</TSLType></OtherInformation><OtherInformation><SchemeTerritory>` + p.Territory + `</SchemeTerritory></OtherInformation>` +
 		`</AdditionalInformation></OtherTSLPointer>`
 }

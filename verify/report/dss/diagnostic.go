@@ -24,7 +24,7 @@ type DiagnosticData struct {
 	Certificates    []DiagnosticCertificate    `json:"Certificate"`
 	Revocations     []DiagnosticRevocation     `json:"Revocation"`
 	Timestamps      []DiagnosticTimestamp      `json:"Timestamp"`
-	OrphanTokens    none                       `json:"OrphanTokens"`
+	OrphanTokens    *OrphanTokens              `json:"OrphanTokens"`
 	SignerData      []SignerData               `json:"SignerData"`
 	TrustedLists    []TrustedList              `json:"TrustedList"`
 }
@@ -109,7 +109,7 @@ type DiagnosticTimestamp struct {
 // DiagnosticEvidenceRecord is what one evidence record holds.
 type DiagnosticEvidenceRecord struct {
 	ID                   string              `json:"Id"`
-	DocumentName         none                `json:"DocumentName"`
+	DocumentName         *string             `json:"DocumentName"`
 	Type                 string              `json:"Type"`
 	Origin               string              `json:"Origin"`
 	IncorporationType    none                `json:"IncorporationType"`
@@ -122,7 +122,7 @@ type DiagnosticEvidenceRecord struct {
 	SignatureScope       []DiagnosticScope   `json:"SignatureScope"`
 	Token
 	Duplicated *bool   `json:"Duplicated"`
-	Embedded   none    `json:"Embedded"`
+	Embedded   *bool   `json:"Embedded"`
 	Parent     *string `json:"Parent"`
 }
 
@@ -217,16 +217,16 @@ type Place struct {
 	PostOfficeBoxNumber none     `json:"PostOfficeBoxNumber"`
 	PostalCode          *string  `json:"PostalCode"`
 	CountryName         *string  `json:"CountryName"`
-	StreetAddress       none     `json:"StreetAddress"`
+	StreetAddress       *string  `json:"StreetAddress"`
 }
 
 // Commitment is a commitment type.
 type Commitment struct {
-	Identifier             string     `json:"Identifier"`
-	Description            none       `json:"Description"`
-	DocumentationReference []struct{} `json:"DocumentationReference"`
-	ObjectReference        none       `json:"ObjectReference"`
-	AllDataSignedObjects   none       `json:"AllDataSignedObjects"`
+	Identifier             string   `json:"Identifier"`
+	Description            *string  `json:"Description"`
+	DocumentationReference []string `json:"DocumentationReference"`
+	ObjectReference        []string `json:"ObjectReference"`
+	AllDataSignedObjects   *bool    `json:"AllDataSignedObjects"`
 }
 
 // SignerRole is a role that the signer claims.
@@ -241,15 +241,22 @@ type SignerRole struct {
 type SignaturePolicy struct {
 	ID                     string        `json:"Id"`
 	URL                    *string       `json:"Url"`
-	UserNotice             none          `json:"UserNotice"`
+	UserNotice             *UserNotice   `json:"UserNotice"`
 	DocSpecification       none          `json:"DocSpecification"`
-	Description            none          `json:"Description"`
-	Identified             none          `json:"Identified"`
-	Asn1Processable        none          `json:"Asn1Processable"`
+	Description            *string       `json:"Description"`
+	Identified             *bool         `json:"Identified"`
+	Asn1Processable        *bool         `json:"Asn1Processable"`
 	Transformation         []struct{}    `json:"Transformation"`
-	DocumentationReference []struct{}    `json:"DocumentationReference"`
-	ProcessingError        none          `json:"ProcessingError"`
+	DocumentationReference []string      `json:"DocumentationReference"`
+	ProcessingError        *string       `json:"ProcessingError"`
 	Digest                 *PolicyDigest `json:"DigestAlgoAndValue"`
+}
+
+// UserNotice is what a reader of a signature policy is to be told.
+type UserNotice struct {
+	Organization  none    `json:"Organization"`
+	NoticeNumbers none    `json:"NoticeNumbers"`
+	ExplicitText  *string `json:"ExplicitText"`
 }
 
 // PolicyDigest is the digest that the signer gives of the policy.
@@ -297,42 +304,6 @@ type ByteRange struct {
 type Representations struct {
 	HashOnly    bool `json:"HashOnly"`
 	DocHashOnly bool `json:"DocHashOnly"`
-}
-
-// FoundCertificates are the certificates that something carries.
-type FoundCertificates struct {
-	RelatedCertificate []RelatedCertificate `json:"RelatedCertificate"`
-	OrphanCertificate  []struct{}           `json:"OrphanCertificate"`
-}
-
-// RelatedCertificate is one that conclusions rest on.
-type RelatedCertificate struct {
-	Origin         []string         `json:"Origin"`
-	CertificateRef []CertificateRef `json:"CertificateRef"`
-	Certificate    string           `json:"Certificate"`
-}
-
-// CertificateRef names a certificate by its digest.
-type CertificateRef struct {
-	Origin       string `json:"Origin"`
-	IssuerSerial none   `json:"IssuerSerial"`
-	Digest       Digest `json:"DigestAlgoAndValue"`
-	SerialInfo   none   `json:"SerialInfo"`
-	X509URL      none   `json:"X509Url"`
-}
-
-// FoundRevocations are the revocation data that something carries.
-type FoundRevocations struct {
-	RelatedRevocation []RelatedRevocation `json:"RelatedRevocation"`
-	OrphanRevocation  []struct{}          `json:"OrphanRevocation"`
-}
-
-// RelatedRevocation is one that conclusions rest on.
-type RelatedRevocation struct {
-	Type          string     `json:"Type"`
-	Origin        []string   `json:"Origin"`
-	RevocationRef []struct{} `json:"RevocationRef"`
-	Revocation    string     `json:"Revocation"`
 }
 
 // FoundTimestamp refers to a time-stamp.
@@ -420,6 +391,7 @@ func (w *writer) diagnosticData() *DiagnosticData {
 			d.TrustedLists = append(d.TrustedLists, trustedList(l))
 		}
 	}
+	d.OrphanTokens = w.orphanTokens()
 	return d
 }
 
@@ -454,8 +426,7 @@ func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 		d.Parent = &s.Parent
 	}
 	for _, c := range s.Attributes.Commitments {
-		d.CommitmentTypeIndication = append(d.CommitmentTypeIndication, Commitment{Identifier: c,
-			DocumentationReference: []struct{}{}})
+		d.CommitmentTypeIndication = append(d.CommitmentTypeIndication, commitment(c))
 	}
 	for _, r := range s.Attributes.Roles {
 		d.SignerRole = append(d.SignerRole, SignerRole{Role: r, Category: "claimed"})
@@ -502,7 +473,7 @@ func (w *writer) diagnosticTimestamp(t *trace.Timestamp) DiagnosticTimestamp {
 }
 
 func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRecord {
-	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: "EXTERNAL",
+	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: e.Origin, DocumentName: orNil(e.Filename),
 		StructuralValidation: structure(e.Structure),
 		DigestMatchers:       matchers(e.References), FoundTimestamp: w.foundTimestamps(e.Timestamps),
 		FoundCertificates: w.foundCertificates(trace.Found{}, nil), FoundRevocations: w.foundRevocations(trace.Found{}),
@@ -517,7 +488,7 @@ func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRec
 		}
 	}
 	if w.byID[e.Owner] {
-		d.Parent, d.Origin = &e.Owner, "SIGNATURE"
+		d.Parent, d.Embedded = &e.Owner, trueOrNil(e.Origin == "SIGNATURE")
 	}
 	return d
 }
@@ -638,22 +609,34 @@ func place(p *trace.Place) *Place {
 		return nil
 	}
 	return &Place{PostalAddress: list(p.Address), City: orNil(p.City), StateOrProvince: orNil(p.State),
-		PostalCode:  orNil(p.Postal),
-		CountryName: orNil(p.Country)}
+		PostalCode: orNil(p.Postal), CountryName: orNil(p.Country), StreetAddress: orNil(p.Street)}
 }
 
 func signaturePolicy(p *trace.SignaturePolicy) *SignaturePolicy {
 	if p == nil {
 		return nil
 	}
-	d := &SignaturePolicy{ID: p.ID, URL: orNil(p.URL)}
 	if p.ID == "implied" {
-		d.ID = "IMPLICIT_POLICY"
+		return &SignaturePolicy{ID: "IMPLICIT_POLICY", Transformation: []struct{}{}, DocumentationReference: []string{}}
+	}
+	d := &SignaturePolicy{ID: p.ID, URL: orNil(p.URL), Description: orNil(p.Description), Identified: &p.Checked,
+		Transformation: []struct{}{}, DocumentationReference: list(p.Documentation)}
+	if p.Notice != "" {
+		d.UserNotice = &UserNotice{ExplicitText: &p.Notice}
 	}
 	if p.Digest.Value != nil {
 		d.Digest = &PolicyDigest{Digest: digest(p.Digest)}
+		d.Digest.Match = &p.Matches
+	}
+	if !p.Checked {
+		d.ProcessingError = orNil("the policy document is not at hand: its digest was compared with nothing")
 	}
 	return d
+}
+
+func commitment(c trace.Commitment) Commitment {
+	return Commitment{Identifier: c.ID, Description: orNil(c.Description), DocumentationReference: list(c.Documentation),
+		ObjectReference: c.References, AllDataSignedObjects: trueOrNil(len(c.References) == 0)}
 }
 
 func revision(p *trace.PDF) *PDFRevision {
@@ -669,39 +652,6 @@ func revision(p *trace.PDF) *PDFRevision {
 	}
 	if len(p.ByteRange) > 0 {
 		d.PDFSignatureDictionary.SignatureByteRange = &ByteRange{p.ByteRange, true}
-	}
-	return d
-}
-
-func (w *writer) foundCertificates(f trace.Found, refs []trace.CertificateRef) FoundCertificates {
-	d := FoundCertificates{RelatedCertificate: []RelatedCertificate{}, OrphanCertificate: []struct{}{}}
-	named := map[string][]CertificateRef{}
-	for _, r := range refs {
-		ref := CertificateRef{Origin: "SIGNING_CERTIFICATE", Digest: digest(r.Digest)}
-		ref.Digest.Match = &r.Matches
-		named[r.Certificate] = append(named[r.Certificate], ref)
-	}
-	for _, id := range f.Certificates {
-		if w.certificates[id] != nil {
-			d.RelatedCertificate = append(d.RelatedCertificate, RelatedCertificate{[]string{}, list(named[id]), id})
-			delete(named, id)
-		}
-	}
-	for _, r := range refs {
-		if more := named[r.Certificate]; w.certificates[r.Certificate] != nil && more != nil {
-			d.RelatedCertificate = append(d.RelatedCertificate, RelatedCertificate{[]string{}, more, r.Certificate})
-			delete(named, r.Certificate)
-		}
-	}
-	return d
-}
-
-func (w *writer) foundRevocations(f trace.Found) FoundRevocations {
-	d := FoundRevocations{RelatedRevocation: []RelatedRevocation{}, OrphanRevocation: []struct{}{}}
-	for _, id := range f.Revocations {
-		if r := w.revocations[id]; r != nil {
-			d.RelatedRevocation = append(d.RelatedRevocation, RelatedRevocation{r.Kind, []string{}, []struct{}{}, id})
-		}
 	}
 	return d
 }
@@ -731,10 +681,19 @@ var categories = map[string]string{
 	trace.CertificateID: "CERTIFICATE", trace.RevocationID: "REVOCATION", trace.SignedDataID: "SIGNED_DATA",
 }
 
+// orphanCategories are those of orphans.
+var orphanCategories = map[string]string{
+	trace.CertificateID: "ORPHAN_CERTIFICATE", trace.RevocationID: "ORPHAN_REVOCATION",
+}
+
 func (w *writer) timestamped(ids []string) []TimestampedObject {
 	objects := []TimestampedObject{}
 	for _, id := range w.known(ids) {
-		if category := categories[id[:min(2, len(id))]]; category != "" {
+		names := categories
+		if w.orphans[id] != nil {
+			names = orphanCategories
+		}
+		if category := names[id[:min(2, len(id))]]; category != "" {
 			objects = append(objects, TimestampedObject{id, category})
 		}
 	}

@@ -92,6 +92,7 @@ type writer struct {
 	timestamps   map[string]*trace.Timestamp
 	records      map[string]*trace.EvidenceRecord
 	revocations  map[string]*trace.Revocation
+	orphans      map[string]*trace.Orphan
 	data         map[string]*trace.SignedData
 	lists        map[string]*trace.TrustedList
 	blocks       map[string]*trace.Block
@@ -103,7 +104,7 @@ func newWriter(v Validation) *writer {
 		byID:         map[string]bool{},
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
 		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
-		records: map[string]*trace.EvidenceRecord{}, lists: map[string]*trace.TrustedList{}}
+		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{}, lists: map[string]*trace.TrustedList{}}
 	for i := range w.trace.Certificates {
 		index(w, w.certificates, w.trace.Certificates[i].ID, &w.trace.Certificates[i])
 	}
@@ -115,6 +116,9 @@ func newWriter(v Validation) *writer {
 	}
 	for i := range w.trace.Revocations {
 		index(w, w.revocations, w.trace.Revocations[i].ID, &w.trace.Revocations[i])
+	}
+	for i := range w.trace.Orphans {
+		index(w, w.orphans, w.trace.Orphans[i].ID, &w.trace.Orphans[i])
 	}
 	for i := range w.trace.SignedData {
 		index(w, w.data, w.trace.SignedData[i].ID, &w.trace.SignedData[i])

@@ -2,6 +2,7 @@ package etsi
 
 import (
 	"crypto/sha256"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ func (w *writer) attributes(s *trace.Signature) *attributes {
 		}
 	}
 	for _, c := range s.Attributes.Commitments {
-		a.Commitments = append(a.Commitments, commitmentAttribute{attribute{Signed: true}, anyURI(c)})
+		a.Commitments = append(a.Commitments, commitmentAttribute{attribute{Signed: true}, anyURI(c.ID)})
 	}
 	if s.Policy != nil {
 		a.Policy = &policyAttribute{attribute{Signed: true}, anyURI(s.Policy.ID)}
@@ -43,18 +44,12 @@ func (w *writer) attributes(s *trace.Signature) *attributes {
 			a.stamp(t)
 		}
 	}
+	w.carried(a, s.Found)
 	a.pdf(s.PDF)
-	if a.empty() {
+	if reflect.ValueOf(*a).IsZero() {
 		return nil
 	}
 	return a
-}
-
-func (a *attributes) empty() bool {
-	return a.SigningTime == nil && a.Certificate == nil && a.Format == nil && a.Commitments == nil && a.AllData == nil &&
-		a.IndividualData == nil && a.Policy == nil && a.Place == nil && a.Role == nil && a.Counter == nil && a.Signature == nil &&
-		a.SigAndRefs == nil && a.RefsOnly == nil && a.Archive == nil && a.Digest == nil && a.VRI == nil && a.Document == nil &&
-		a.Reason == nil && a.Name == nil && a.Contact == nil && a.SubFilter == nil && a.ByteRange == "" && a.Filter == nil
 }
 
 // signingCertificate is the attribute that names the certificate (A.3): the object where the report has it.
@@ -81,7 +76,7 @@ func placeOf(s *trace.Signature) *placeAttribute {
 		}
 	}
 	if p := s.Attributes.Place; p != nil {
-		for _, line := range append(p.Address[:len(p.Address):len(p.Address)], p.City, p.State, p.Postal, p.Country) {
+		for _, line := range append(p.Address[:len(p.Address):len(p.Address)], p.Street, p.City, p.State, p.Postal, p.Country) {
 			add(line)
 		}
 	}
@@ -128,7 +123,7 @@ func (a *attributes) stamp(t *trace.Timestamp) {
 	case "DOCUMENT_TIMESTAMP":
 		a.Document = append(a.Document, one)
 	case "VRI_TIMESTAMP":
-		a.VRI = append(a.VRI, vriAttribute{one})
+		a.VRI = append(a.VRI, storeAttribute{Stamp: &one})
 	}
 }
 

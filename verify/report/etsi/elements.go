@@ -163,9 +163,15 @@ type attributes struct {
 	Signature      []stampAttribute      `xml:"SignatureTimeStamp"`
 	SigAndRefs     []stampAttribute      `xml:"SigAndRefsTimeStamp"`
 	RefsOnly       []stampAttribute      `xml:"RefsOnlyTimeStamp"`
+	Certificates   *attribute            `xml:"CertificateValues"`
+	Revocations    *attribute            `xml:"RevocationValues"`
+	Attribute      *attribute            `xml:"AttrAuthoritiesCertValues"`
+	AttributeRevs  *attribute            `xml:"AttributeRevocationValues"`
+	StampData      *attribute            `xml:"TimeStampValidationData"`
 	Archive        []stampAttribute      `xml:"ArchiveTimeStamp"`
 	Digest         *digestAttribute      `xml:"MessageDigest"`
-	VRI            []vriAttribute        `xml:"VRI"`
+	DSS            *storeAttribute       `xml:"DSS"`
+	VRI            []storeAttribute      `xml:"VRI"`
 	Document       []stampAttribute      `xml:"DocTimeStamp"`
 	Reason         *reasonAttribute      `xml:"Reason"`
 	Name           *nameAttribute        `xml:"Name"`
@@ -207,8 +213,13 @@ type stampAttribute struct {
 	Time string `xml:"TimeStampValue"`
 }
 
-type vriAttribute struct {
-	Stamp stampAttribute `xml:"TS"`
+// storeAttribute is a DSS or VRI dictionary; only the latter has a time-stamp.
+type storeAttribute struct {
+	attribute
+	Certificates *reference      `xml:"Certs"`
+	CRLs         *reference      `xml:"CRLs"`
+	OCSPs        *reference      `xml:"OCSPs"`
+	Stamp        *stampAttribute `xml:"TS"`
 }
 
 type policyAttribute struct {

@@ -63,13 +63,14 @@ type writer struct {
 	data         map[string]*trace.SignedData
 	counters     map[string][]*trace.Signature // that countersign the signature of the id
 	known        map[string]bool               // whatever an attribute of the type IDREF may name
+	kinds        map[string]string             // "CRL" or "OCSP", of revocation data
 	proven       map[string]trace.Proof        // of what has no proof of its own in the trace
 }
 
 func newWriter(t *trace.Trace) *writer {
 	w := &writer{Trace: t, signatures: map[string]*trace.Signature{}, certificates: map[string]*trace.Certificate{},
 		stamps: map[string]*trace.Timestamp{}, data: map[string]*trace.SignedData{}, counters: map[string][]*trace.Signature{},
-		known: map[string]bool{}, proven: map[string]trace.Proof{}}
+		known: map[string]bool{}, kinds: map[string]string{}, proven: map[string]trace.Proof{}}
 	for i := range t.Signatures {
 		s := &t.Signatures[i]
 		w.signatures[s.ID], w.known[s.ID] = s, true
@@ -96,7 +97,10 @@ func newWriter(t *trace.Trace) *writer {
 		}
 	}
 	for _, r := range t.Revocations {
-		w.known[r.ID] = true
+		w.known[r.ID], w.kinds[r.ID] = true, r.Kind
+	}
+	for _, o := range t.Orphans {
+		w.known[o.ID], w.kinds[o.ID] = true, o.Kind
 	}
 	for i := range t.SignedData {
 		d := &t.SignedData[i]

@@ -51,7 +51,7 @@ func hostile(text string, at time.Time) *verify.Report {
 	r.Trace = &trace.Trace{ValidationTime: at, Policy: trace.Policy{Name: text, Version: text, Digest: text},
 		Signatures: []trace.Signature{{
 			ID: s, Name: text, Format: "XAdES", Parent: s, SigningTime: &at, Policy: &trace.SignaturePolicy{ID: text}, Value: []byte(text),
-			Attributes: trace.Attributes{ContentType: text, MimeType: text, Roles: []string{text}, Commitments: []string{text}, Place: &trace.Place{City: text}},
+			Attributes: trace.Attributes{ContentType: text, MimeType: text, Roles: []string{text}, Commitments: []trace.Commitment{{ID: text}}, Place: &trace.Place{City: text}},
 			PDF: &trace.PDF{Fields: []string{text}, SignerName: text, Filter: text, SubFilter: text, ContactInfo: text, Location: text, Reason: text,
 				ByteRange: []int64{0, 1, -5, 9}},
 			References:             []trace.Reference{{Type: "message-digest", Name: text, Digest: trace.Digest{Algorithm: text, Value: []byte(text)}}},

@@ -24,6 +24,10 @@ func (w *writer) objects() *objectList {
 	for i := range w.Revocations {
 		l.List = append(l.List, w.revocation(&w.Revocations[i]))
 	}
+	for _, o := range w.Orphans {
+		l.List = append(l.List, object{ID: o.ID, Type: objectURI + objectTypes[o.Kind], Representation: byID(o.ID),
+			POE: w.poe(w.existence(o.ID))})
+	}
 	for i := range w.SignedData {
 		d := &w.SignedData[i]
 		l.List = append(l.List, object{ID: d.ID, Type: objectURI + "signedData", Representation: byDigest(d.Digest, d.Name), POE: w.poe(w.existence(d.ID))})
@@ -33,6 +37,9 @@ func (w *writer) objects() *objectList {
 	}
 	return &l
 }
+
+// objectTypes are the last parts of the URIs of certificates and revocation data.
+var objectTypes = map[string]string{"certificate": "certificate", "CRL": "CRL", "OCSP": "OCSPResponse"}
 
 // stamp is a time-stamp with its own report (4.4.8).
 func (w *writer) stamp(t *trace.Timestamp) object {
@@ -67,10 +74,7 @@ func (w *writer) record(e *trace.EvidenceRecord) object {
 // revocation is an OCSP response or a CRL. Its report is there where it was judged: the first block that did not pass
 // says what it came to.
 func (w *writer) revocation(r *trace.Revocation) object {
-	o := object{ID: r.ID, Type: objectURI + "CRL", Representation: byID(r.ID), POE: w.poe(r.Existence)}
-	if r.Kind == "OCSP" {
-		o.Type = objectURI + "OCSPResponse"
-	}
+	o := object{ID: r.ID, Type: objectURI + objectTypes[r.Kind], Representation: byID(r.ID), POE: w.poe(r.Existence)}
 	if len(r.Blocks) == 0 {
 		return o
 	}

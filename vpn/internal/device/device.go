@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Key is a WireGuard key of any kind.
@@ -84,17 +82,6 @@ var (
 	ErrNameTaken  = errors.New("somebody else has an interface of this name (choose another name, or delete it)")
 	ErrDeviceGone = errors.New("the device is gone")
 )
-
-// MayAdminister says whether this process may have interfaces, routes and a firewall: whoever it is, it needs
-// CAP_NET_ADMIN (capabilities(7)).
-func MayAdminister() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
-	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return false
-	}
-	return sets[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
-}
 
 func portError(port int, err error) error {
 	return fmt.Errorf("listen on UDP port %d: %w: %w", port, ErrPortTaken, err)

@@ -9,10 +9,8 @@ import (
 	"net/netip"
 	"syscall"
 
-	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
-	"golang.zx2c4.com/wireguard/ipc"
 	"golang.zx2c4.com/wireguard/tun"
 	"golang.zx2c4.com/wireguard/tun/netstack"
 )
@@ -23,40 +21,6 @@ import (
 type embedded struct {
 	engine *device.Device
 	socket net.Listener // for the wg tool; nil where it cannot be
-}
-
-// OpenUserspace makes a TUN interface and a WireGuard device on it, gives it the addresses
-// and takes it up. The caller's firewall must stand before.
-func OpenUserspace(o Options) (Device, *Link, error) {
-	if err := unix.Faccessat(unix.AT_FDCWD, "/dev/net/tun", unix.W_OK, unix.AT_EACCESS); err != nil {
-		return nil, nil, fmt.Errorf("open /dev/net/tun: %w: %w", ErrPrivilege, err)
-	}
-	awaitRelease(o.Name)
-	if _, err := net.InterfaceByName(o.Name); err == nil {
-		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrNameTaken)
-	}
-	tunnel, err := tun.CreateTUN(o.Name, o.MTU)
-	switch {
-	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES):
-		return nil, nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrPrivilege, err)
-	case errors.Is(err, syscall.EBUSY):
-		return nil, nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrNameTaken, err)
-	case err != nil:
-		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, err)
-	}
-	d, err := start(tunnel, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	link, err := openLink(o)
-	if err == nil {
-		_, err = link.Ensure(o.Addresses)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, d.Close())
-	}
-	d.serve(o)
-	return d, link, nil
 }
 
 // OpenNetstack makes a WireGuard device on a TCP/IP stack in this process, which needs no
@@ -133,43 +97,6 @@ func (d *embedded) Close() error {
 	}
 	d.engine.Close()
 	return nil
-}
-
-// serve opens the socket through which the wg tool sees the device. An operator's
-// convenience: where it cannot be (another network namespace that shares our files has a device
-// of this name) we do without.
-func (d *embedded) serve(o Options) {
-	socket, err := openSocket(o.Name)
-	if err != nil {
-		o.Log.Info("the wg tool will not see the device", "interface", o.Name, "error", err)
-		return
-	}
-	d.socket = socket
-	go func() { // ends when Close closes the socket
-		for {
-			c, err := socket.Accept()
-			if err != nil {
-				return
-			}
-			go d.engine.IpcHandle(c)
-		}
-	}()
-}
-
-// openSocket does without [ipc.UAPIListen], which looks for the socket's file from threads that
-// may be in another mount namespace.
-func openSocket(name string) (net.Listener, error) {
-	file, err := ipc.UAPIOpen(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() // the listener has its own copy
-	socket, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
-	}
-	socket.(*net.UnixListener).SetUnlinkOnClose(true)
-	return socket, nil
 }
 
 func publicKey(private Key) Key {

@@ -2,9 +2,7 @@ package fence
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -12,6 +10,8 @@ import (
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun/netstack"
+
+	"trustcore/vpn/internal/splice"
 )
 
 const (
@@ -172,7 +172,7 @@ func (p *Proxy) carry(conn net.Conn, flow Flow, backend netip.AddrPort) {
 		p.log.Warn("a service behind the tunnel does not answer", "service", flow.Dest, "backend", backend, "error", err)
 		return
 	}
-	p.count(flow, Splice(conn, service))
+	p.count(flow, splice.Both(conn, service))
 }
 
 func (p *Proxy) release(conn net.Conn, flow Flow) {
@@ -211,31 +211,4 @@ func (p *Proxy) Close() error {
 	_, err := p.Restrict(Policy{})
 	p.done.Wait()
 	return err
-}
-
-// Splice copies between a and b until both directions have ended or one has failed, closes
-// both, and gives the bytes copied. The end of one direction is passed on (half-close).
-func Splice(a, b net.Conn) (bytes int64) {
-	defer a.Close()
-	defer b.Close()
-	back := make(chan int64, 1)
-	go func() { back <- pump(a, b) }()
-	bytes = pump(b, a)
-	return bytes + <-back
-}
-
-// pump copies one direction. After a failure it closes both, so that the other direction ends too.
-func pump(to, from net.Conn) int64 {
-	n, err := io.Copy(to, from)
-	half, can := to.(interface{ CloseWrite() error })
-	if err == nil && can {
-		err = half.CloseWrite()
-	} else if err == nil {
-		err = errors.ErrUnsupported
-	}
-	if err != nil {
-		to.Close()
-		from.Close()
-	}
-	return n
 }

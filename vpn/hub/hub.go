@@ -1,0 +1,297 @@
+// Package hub makes one WireGuard device, its firewall and its routes agree with a wish, and keeps them so:
+//
+//	wish -> read device, firewall, routes -> differences -> apply -> read again
+//
+// It denies by default. A partner reaches the services named in its wish and nothing else: not the hub itself, not
+// another partner. Three ways carry the tunnel, behind one face: WireGuard of the kernel, wireguard-go on a TUN
+// interface (both guarded by nftables), and wireguard-go on a TCP/IP stack inside the process for hosts where we are
+// not root (guarded by which listeners exist).
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"trustcore/vpn"
+	"trustcore/vpn/internal/device"
+	"trustcore/vpn/internal/fence"
+	"trustcore/vpn/internal/lock"
+)
+
+// hubKeepalive lets the hub, too, start handshakes. Together with the remembered endpoints
+// it makes traffic flow again milliseconds after a restart; without it an office notices
+// only after 15 s (WireGuard's KEEPALIVE_TIMEOUT + REKEY_TIMEOUT).
+const hubKeepalive = 25 * time.Second
+
+// The reasons for which a hub cannot open. The message of the error is one sentence that
+// says what to do.
+var (
+	ErrPrivilege  = device.ErrPrivilege
+	ErrFirewall   = fence.ErrPrivilege
+	ErrNoNftables = fence.ErrNoNftables
+	ErrPortTaken  = device.ErrPortTaken
+	ErrNameTaken  = device.ErrNameTaken
+	ErrTableTaken = fence.ErrTableTaken
+	ErrNoKernel   = device.ErrNoKernel
+	ErrHeld       = lock.ErrHeld // another process tends an interface of this name
+
+	// ErrRange says that addresses of the tunnel are the host's own already: another range is needed, or what is named
+	// has to go.
+	ErrRange = errors.New("the tunnel's addresses meet the host's own")
+
+	// ErrDeviceGone says that somebody deleted the interface: close the hub and open it again.
+	ErrDeviceGone = device.ErrDeviceGone
+)
+
+// Config says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
+type Config struct {
+	Mode       vpn.Mode       // "" is auto
+	Interface  string         // name of the tunnel interface, at most 15 bytes
+	PrivateKey vpn.PrivateKey // see [vpn.LoadOrCreateKey]
+	ListenPort uint16         // UDP; 0 is one that is free
+	Addresses  []netip.Prefix // the hub's own tunnel addresses, /32 or /128
+	MTU        int            // bytes; 0 is [vpn.DefaultMTU]
+	StateDir   string         // folder for the endpoints that offices had last
+	Log        *slog.Logger
+
+	// Lease says how much longer offices may be let in, for a firewall in the kernel to end it when this process does
+	// not live to call Withdraw. It is asked at each reconciliation; nil stands for no end.
+	Lease func() time.Duration
+}
+
+// Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
+// it. One hub lives in a network namespace. Its methods may be called at the same time.
+type Hub struct {
+	cfg       Config
+	publicKey vpn.Key // of cfg.PrivateKey
+	mode      vpn.Mode
+	endpoints *endpoints
+
+	mu     sync.Mutex // guards all below: there is one writer of device and fence
+	lock   io.Closer  // of the interface's name; nil in mode netstack
+	device device.Device
+	link   *device.Link // nil in mode netstack
+	fence  fence.Fence
+	host   *device.Host // as it was at the last pass; nil in mode netstack
+	met    []string     // what of the host's own meets the tunnel's addresses
+	let    bool         // somebody was let in: what appears on the host from then on shuts nobody out
+	closed string       // why every peer was shut out, "" while the fence stands
+
+	wish    vpn.Wish
+	inForce vpn.Applied  // the last wish that was carried out
+	wished  bool         // a wish came, so that peers which are not in it are to go
+	policy  fence.Policy // this and the next three are derived from wish
+	peers   map[vpn.Key]*vpn.PeerWish
+	routes  []netip.Prefix
+	refused []vpn.Refusal
+	unled   []string // addresses of offices to which the host has no way
+}
+
+// Open builds the firewall, verifies it, and only then brings the tunnel up, with no
+// peer yet. When it fails nothing is left up.
+func Open(cfg Config) (*Hub, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = vpn.DefaultMTU
+	}
+	remembered, err := loadEndpoints(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered}
+	modes := []vpn.Mode{cfg.Mode}
+	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
+		modes = h.preference()
+	}
+	var refused []error
+	for _, mode := range modes {
+		if err = h.open(mode); err == nil {
+			h.mode = mode
+			return h, nil
+		}
+		refused = append(refused, fmt.Errorf("mode %s: %w", mode, err))
+		if !errors.Is(err, ErrNoKernel) {
+			break // another way would not heal a taken port or a firewall that does not stand
+		}
+	}
+	return nil, errors.Join(refused...)
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Interface == "" || len(c.Interface) > 15:
+		return fmt.Errorf("vpn: interface name %q has not 1 to 15 bytes", c.Interface)
+	case c.PrivateKey.IsZero():
+		return errors.New("vpn: the hub needs a private key")
+	case len(c.Addresses) == 0:
+		return errors.New("vpn: the hub needs a tunnel address")
+	case c.StateDir == "":
+		return errors.New("vpn: the hub needs a state folder")
+	case c.Log == nil:
+		return errors.New("vpn: the hub needs a logger")
+	case c.MTU != 0 && (c.MTU < 1280 || c.MTU > 9000):
+		return fmt.Errorf("vpn: MTU %d is not within 1280 to 9000", c.MTU)
+	}
+	for _, a := range c.Addresses {
+		if problem := vpn.AddressProblem(a); problem != "" {
+			return errors.New("vpn: the hub's tunnel address " + problem)
+		}
+	}
+	return nil
+}
+
+// preference is the order in which auto tries: what needs no privilege comes last, and
+// only when there is no privilege.
+func (h *Hub) preference() []vpn.Mode {
+	if !device.MayAdminister() {
+		return []vpn.Mode{vpn.ModeNetstack}
+	}
+	return []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace}
+}
+
+// open makes fence and device, in this order.
+func (h *Hub) open(mode vpn.Mode) (err error) {
+	options := device.Options{
+		Name: h.cfg.Interface, MTU: h.cfg.MTU, PrivateKey: h.cfg.PrivateKey.Reveal(),
+		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log,
+	}
+	if mode == vpn.ModeNetstack {
+		d, stack, err := device.OpenNetstack(options)
+		if err != nil {
+			return err
+		}
+		h.device, h.fence = d, fence.OpenProxy(stack, h.cfg.Log)
+		return nil
+	}
+	firewall, err := h.guard()
+	if err != nil {
+		return err
+	}
+	if mode == vpn.ModeKernel {
+		h.device, h.link, err = device.OpenKernel(options)
+	} else {
+		h.device, h.link, err = device.OpenUserspace(options)
+	}
+	if err != nil {
+		return errors.Join(err, firewall.Close(), h.lock.Close())
+	}
+	h.fence = firewall
+	return nil
+}
+
+// guard looks at the host before anything of it is taken: whose is the name, whose are the addresses. Then it builds
+// the firewall.
+func (h *Hub) guard() (firewall *fence.Nftables, err error) {
+	if h.lock, err = lock.Take("interface " + h.cfg.Interface); err != nil {
+		return nil, err
+	}
+	host, err := device.LookAtHost()
+	if err == nil {
+		if met := host.Conflicts(h.cfg.Interface, h.cfg.Addresses); len(met) > 0 {
+			err = fmt.Errorf("%w: %s", ErrRange, strings.Join(met, "; "))
+		}
+	}
+	if err == nil {
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts(), h.cfg.Lease)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.lock.Close())
+	}
+	return firewall, nil
+}
+
+func (h *Hub) hosts() []netip.Addr {
+	hosts := make([]netip.Addr, 0, len(h.cfg.Addresses))
+	for _, p := range h.cfg.Addresses {
+		hosts = append(hosts, p.Addr())
+	}
+	return hosts
+}
+
+// Mode is how the tunnel is carried.
+func (h *Hub) Mode() vpn.Mode { return h.mode }
+
+// PublicKey is the key that offices know the hub by.
+func (h *Hub) PublicKey() vpn.Key { return h.publicKey }
+
+// Apply makes the wish the wanted state and reconciles once. What of it can't be granted is refused alone, see
+// [Status]; what it does not hold goes in any case. An error is about the whole: a wish that is older than the
+// present one of its epoch, which changes nothing, or a host that does not do what it is told.
+func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
+	if err := w.Validate(); err != nil {
+		return Changes{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.Epoch == h.wish.Epoch && w.Revision < h.wish.Revision {
+		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
+	}
+	h.adopt(w)
+	return h.reconcile()
+}
+
+// Withdraw lets nobody in any more, since there is no wish that holds: every peer goes.
+func (h *Hub) Withdraw() (Changes, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopt(vpn.Wish{})
+	return h.reconcile()
+}
+
+// Extend tells the firewall that the lease was renewed, for who reconciles less often than that.
+func (h *Hub) Extend() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fence.Extend()
+}
+
+// Reconcile compares the present state with the last wish and repairs what differs. Call
+// it every few seconds: whatever it finds then was changed by somebody else.
+func (h *Hub) Reconcile() (Changes, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reconcile()
+}
+
+// cannotCarry says why the hub's mode cannot offer a service, or "".
+func (h *Hub) cannotCarry(s vpn.Service) string {
+	switch {
+	case h.mode != vpn.ModeNetstack:
+		return ""
+	case s.Proto != "tcp":
+		return "mode netstack carries TCP alone: start the hub as root"
+	case !s.Backend.IsValid():
+		return "mode netstack needs the service's backend on loopback"
+	case !slices.Contains(h.hosts(), s.Addr.Addr()):
+		return "mode netstack offers services at the hub's own addresses alone"
+	}
+	return ""
+}
+
+// Close remembers the endpoints, takes the tunnel down and the fence away after it.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	state, err := h.device.Read()
+	switch {
+	case errors.Is(err, ErrDeviceGone):
+		err = nil // somebody was faster
+	case err == nil && h.wished:
+		err = h.endpoints.remember(state.Peers)
+	}
+	_, restrictErr := h.fence.Restrict(fence.Policy{})
+	err = errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Close())
+	}
+	return err
+}

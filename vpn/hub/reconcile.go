@@ -1,0 +1,374 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"trustcore/vpn"
+	"trustcore/vpn/internal/device"
+	"trustcore/vpn/internal/fence"
+)
+
+// peersPerCall bounds one call to the device: with more, the kernel's client sends one
+// message a peer and repeats the device's own fields in each.
+const peersPerCall = 32
+
+// maxPasses bounds how often one reconciliation reads the device again to see that it holds what
+// was written. Two suffice when nobody else writes.
+const maxPasses = 3
+
+// Changes counts what a reconciliation found different and changed.
+type Changes struct {
+	PeersAdded   int `json:"peers_added"`
+	PeersRemoved int `json:"peers_removed"`
+	PeersChanged int `json:"peers_changed"` // addresses or pre-shared key
+	Fence        int `json:"fence"`         // permissions, firewall rules
+	Routes       int `json:"routes"`
+	Device       int `json:"device"` // key, port, mark of packets; the interface's addresses, MTU, mark, state
+}
+
+// IsZero says that the state was as wished.
+func (c Changes) IsZero() bool { return c == Changes{} }
+
+// LogValue is a group of the counts.
+func (c Changes) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("peers_added", c.PeersAdded), slog.Int("peers_removed", c.PeersRemoved), slog.Int("peers_changed", c.PeersChanged),
+		slog.Int("fence", c.Fence), slog.Int("routes", c.Routes), slog.Int("device", c.Device))
+}
+
+// reconcile works until a reading shows nothing to do. The caller holds h.mu.
+func (h *Hub) reconcile() (Changes, error) {
+	var total Changes
+	for range maxPasses {
+		changed, err := h.pass(&total)
+		if err != nil {
+			return total, h.failClosed(err)
+		}
+		if !changed {
+			h.let = h.let || len(h.peers) > 0
+			h.closed, h.inForce = "", vpn.Applied{Epoch: h.wish.Epoch, Revision: h.wish.Revision, Digest: h.wish.Digest}
+			return total, h.shut()
+		}
+	}
+	return total, fmt.Errorf("vpn: the device did not settle in %d passes: somebody else writes to it", maxPasses)
+}
+
+// failClosed shuts every peer out when the fence cannot be trusted. The next
+// reconciliation lets them in again if it succeeds.
+func (h *Hub) failClosed(cause error) error {
+	if !errors.As(cause, new(*fenceError)) {
+		return cause
+	}
+	h.closed = cause.Error()
+	state, err := h.device.Read()
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	var all []device.PeerChange
+	for key := range state.Peers {
+		all = append(all, device.PeerChange{PublicKey: key, Remove: true})
+	}
+	_, err = h.write(all)
+	return errors.Join(cause, err)
+}
+
+// fenceError is a failure of the fence: what is let through is not known.
+type fenceError struct{ error }
+
+func (e *fenceError) Unwrap() error { return e.error }
+
+// pass reads, compares and applies the differences once: access is taken away before anything
+// else is done; the firewall closes before the peer goes and opens before the peer comes.
+func (h *Hub) pass(total *Changes) (changed bool, err error) {
+	before := *total
+	blind := h.lookAround() // what is seen decides who comes, not who goes
+	n, err := h.fence.Restrict(h.policy)
+	total.Fence += n
+	if err != nil {
+		return false, &fenceError{err}
+	}
+	state, err := h.device.Read()
+	if err != nil {
+		return false, err
+	}
+	var plan plan
+	if h.wished { // else peers that an earlier process left keep their sessions, behind a closed fence
+		plan = h.plan(state)
+	}
+	total.PeersAdded += plan.added
+	total.PeersRemoved += plan.removed
+	total.PeersChanged += plan.changed
+	_, err = h.write(plan.restrict)
+	if err = errors.Join(err, h.forget(plan.lost), blind); err != nil {
+		return false, err
+	}
+	if err := h.repairDevice(state, total); err != nil || !h.wished {
+		return false, err
+	}
+	n, err = h.fence.Permit(h.policy)
+	total.Fence += n
+	if err != nil {
+		return false, &fenceError{err}
+	}
+	if err := h.syncRoutes(total); err != nil {
+		return false, err
+	}
+	failed, err := h.write(plan.permit)
+	if err != nil && len(failed) == len(plan.permit) {
+		return false, err
+	}
+	for key, err := range failed {
+		h.renounce(key, err)
+	}
+	return *total != before, nil
+}
+
+// renounce leaves a peer out that the device alone of all does not take, until the next wish.
+func (h *Hub) renounce(key vpn.Key, cause error) {
+	peer := h.peers[key]
+	h.refused = append(h.refused, peer.Refusal("peer", "the device does not take it: "+cause.Error()))
+	delete(h.peers, key)
+	for _, a := range peer.Addresses {
+		delete(h.policy.Sources, a.Addr())
+		h.routes = without(h.routes, []netip.Prefix{a})
+		for _, s := range peer.Services {
+			delete(h.policy.Flows, flow(s, a.Addr()))
+		}
+	}
+}
+
+// plan is what the peers of the device need: first restrict, then permit.
+type plan struct {
+	restrict, permit        []device.PeerChange
+	lost                    []netip.Addr // addresses that went away from their holder
+	added, removed, changed int
+}
+
+func (h *Hub) plan(state device.State) (p plan) {
+	for key, peer := range state.Peers {
+		if _, wanted := h.peers[vpn.Key(key)]; !wanted {
+			p.restrict = append(p.restrict, device.PeerChange{PublicKey: key, Remove: true})
+			p.lose(peer.AllowedIPs)
+			p.removed++
+		}
+	}
+	for key, want := range h.peers {
+		if have, present := state.Peers[key]; present {
+			p.change(want, have)
+		} else {
+			p.add(want, h.endpoints.last(key))
+		}
+	}
+	return p
+}
+
+func (p *plan) lose(addresses []netip.Prefix) {
+	for _, a := range addresses {
+		p.lost = append(p.lost, a.Addr())
+	}
+}
+
+// add provisions a peer that is not there, with the endpoint that it had last. Without one
+// there is nowhere to send keepalives to.
+func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
+	keepalive, preshared := hubKeepalive, device.Key(want.PresharedKey)
+	if !endpoint.IsValid() {
+		keepalive = 0
+	}
+	p.permit = append(p.permit, device.PeerChange{
+		PublicKey: device.Key(want.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
+		Keepalive: &keepalive, ReplaceAllowedIPs: true, AllowedIPs: want.Addresses,
+	})
+	p.added++
+}
+
+// change writes what differs and nothing else, so that the session lives on.
+func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
+	update := device.PeerChange{PublicKey: device.Key(want.PublicKey), UpdateOnly: true}
+	differs := false
+	if surplus := without(have.AllowedIPs, want.Addresses); len(surplus) > 0 {
+		p.restrict = append(p.restrict, device.PeerChange{
+			PublicKey: device.Key(want.PublicKey), UpdateOnly: true,
+			ReplaceAllowedIPs: true, AllowedIPs: without(have.AllowedIPs, surplus),
+		})
+		p.lose(surplus)
+		differs = true
+	}
+	if missing := without(want.Addresses, have.AllowedIPs); len(missing) > 0 {
+		update.AllowedIPs = missing
+	}
+	if preshared := device.Key(want.PresharedKey); preshared != have.PresharedKey {
+		update.PresharedKey = &preshared
+	}
+	differs = differs || update.AllowedIPs != nil || update.PresharedKey != nil
+	if keepalive := hubKeepalive; keepalive != have.Keepalive && have.Endpoint.IsValid() {
+		update.Keepalive = &keepalive // the office was heard for the first time: that is no difference
+	}
+	if update.AllowedIPs != nil || update.PresharedKey != nil || update.Keepalive != nil {
+		p.permit = append(p.permit, update)
+	}
+	if differs {
+		p.changed++
+	}
+}
+
+// without gives the prefixes of a that are not in b, which is short (MaxAddressesOfPeer).
+func without(a, b []netip.Prefix) (rest []netip.Prefix) {
+	for _, p := range a {
+		if !slices.Contains(b, p) {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}
+
+// write changes peers by parts. Where a part fails each of its peers is tried alone, and the others go on, so that no
+// peer keeps another from coming or going. It returns which peers failed, and the last reason.
+func (h *Hub) write(changes []device.PeerChange) (failed map[vpn.Key]error, last error) {
+	failed = make(map[vpn.Key]error)
+	for part := range slices.Chunk(changes, peersPerCall) {
+		if h.device.Write(device.Change{Peers: part}) == nil {
+			continue
+		}
+		for _, one := range part {
+			if err := h.device.Write(device.Change{Peers: []device.PeerChange{one}}); err != nil {
+				failed[one.PublicKey], last = err, fmt.Errorf("peer %v: %w", vpn.Key(one.PublicKey), err)
+			}
+		}
+	}
+	return failed, last
+}
+
+// repairDevice puts key and port back when somebody changed them. Port 0 of the
+// configuration means that any port is right.
+func (h *Hub) repairDevice(state device.State, total *Changes) error {
+	var change device.Change
+	if state.PublicKey != device.Key(h.PublicKey()) {
+		secret := h.cfg.PrivateKey.Reveal()
+		change.PrivateKey = &secret
+	}
+	if port := int(h.cfg.ListenPort); port != 0 && state.ListenPort != port {
+		change.ListenPort = &port
+	}
+	if none := 0; state.FirewallMark != none {
+		change.FirewallMark = &none
+	}
+	if change.PrivateKey == nil && change.ListenPort == nil && change.FirewallMark == nil {
+		return nil
+	}
+	total.Device++
+	return h.device.Write(change)
+}
+
+func (h *Hub) forget(lost []netip.Addr) error {
+	if h.link == nil || len(lost) == 0 {
+		return nil
+	}
+	return h.link.Forget(lost)
+}
+
+// syncRoutes keeps the interface up with its addresses, and a route to each office on it.
+func (h *Hub) syncRoutes(total *Changes) error {
+	if h.link == nil {
+		return nil
+	}
+	n, err := h.link.Ensure(h.cfg.Addresses)
+	total.Device += n
+	if err != nil {
+		return err
+	}
+	n, h.unled, err = h.link.SyncRoutes(h.routes)
+	total.Routes += n
+	return err
+}
+
+// lookAround looks at what the host has of its own. What meets the addresses of the tunnel shuts everybody out before
+// anybody was let in; what appears later is for people to see.
+func (h *Hub) lookAround() (err error) {
+	if h.link == nil {
+		return nil
+	}
+	if h.host, err = device.LookAtHost(); err != nil {
+		return err
+	}
+	shut := len(h.met) > 0
+	h.met = h.host.Conflicts(h.cfg.Interface, h.ranges())
+	if !h.let && shut != (len(h.met) > 0) {
+		h.derive()
+	}
+	return nil
+}
+
+// shut says why nobody was let in yet.
+func (h *Hub) shut() error {
+	if h.let || len(h.met) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrRange, strings.Join(h.met, "; "))
+}
+
+// ranges is where the addresses of the tunnel lie.
+func (h *Hub) ranges() []netip.Prefix {
+	all := slices.Concat(h.cfg.Addresses, h.wish.Pool)
+	for _, p := range h.wish.Peers {
+		for _, a := range p.Addresses {
+			if !slices.ContainsFunc(h.wish.Pool, func(pool netip.Prefix) bool { return pool.Contains(a.Addr()) }) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// adopt makes w the wish.
+func (h *Hub) adopt(w vpn.Wish) {
+	h.wish, h.wished, h.met = w, true, nil
+	h.derive()
+}
+
+// derive makes of the wish what each pass needs of it.
+func (h *Hub) derive() {
+	granted, refused := h.wish.Divide([]vpn.Key{h.publicKey}, h.hosts())
+	if h.shut() != nil {
+		granted = nil
+	}
+	h.refused = refused
+	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
+	h.peers = make(map[vpn.Key]*vpn.PeerWish, len(granted))
+	h.routes = nil
+	for i := range granted {
+		peer := &granted[i]
+		h.peers[peer.PublicKey] = peer
+		h.routes = append(h.routes, peer.Addresses...)
+		for _, a := range peer.Addresses {
+			h.policy.Sources[a.Addr()] = struct{}{}
+		}
+		for j, s := range peer.Services {
+			if problem := h.cannotCarry(s); problem != "" {
+				h.refused = append(h.refused, peer.Refusal(fmt.Sprintf("services[%d]", j), problem))
+				continue
+			}
+			h.permit(peer, s)
+		}
+	}
+}
+
+func (h *Hub) permit(peer *vpn.PeerWish, s vpn.Service) {
+	for _, a := range peer.Addresses {
+		if a.Addr().Is4() == s.Addr.Addr().Is4() {
+			h.policy.Flows[flow(s, a.Addr())] = s.Backend
+		}
+	}
+}
+
+func flow(s vpn.Service, source netip.Addr) fence.Flow {
+	proto := uint8(fence.TCP)
+	if s.Proto == "udp" {
+		proto = fence.UDP
+	}
+	return fence.Flow{Source: source, Dest: s.Addr, Proto: proto}
+}

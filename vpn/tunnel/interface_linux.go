@@ -1,0 +1,48 @@
+package tunnel
+
+import (
+	"errors"
+
+	"trustcore/vpn"
+	"trustcore/vpn/internal/device"
+)
+
+// onInterface carries the tunnel by an interface of this host, in the mode that is set.
+func (t *Tunnel) onInterface(options device.Options) (err error) {
+	if len(t.locks) < 2 { // the other mode was tried
+		if err := t.lock("interface " + t.cfg.Interface); err != nil {
+			return err
+		}
+	}
+	var link *device.Link
+	if t.mode == vpn.ModeKernel {
+		t.device, link, err = device.OpenKernel(options)
+	} else {
+		t.device, link, err = device.OpenUserspace(options)
+	}
+	if err != nil {
+		return err
+	}
+	t.lookAround()
+	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
+	if err == nil && len(failed) > 0 {
+		err = errors.New(failed[0])
+	}
+	if err != nil {
+		return errors.Join(err, t.device.Close())
+	}
+	return nil
+}
+
+// lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and
+// does no harm; one to the very address stays, and leads the office's packets elsewhere.
+func (t *Tunnel) lookAround() {
+	host, err := device.LookAtHost()
+	if err != nil {
+		t.cfg.Log.Warn("the host's addresses and routes can't be read", "error", err)
+		return
+	}
+	for _, met := range host.Conflicts(t.cfg.Interface, t.cfg.Enrolment.Reachable()) {
+		t.cfg.Log.Info("an address of the tunnel is the host's own, too", "met", met)
+	}
+}
