@@ -104,25 +104,31 @@ type Rows struct {
 func (r *SignatureReport) explain(f told) {
 	r.Sentence, r.Rows, r.Next = map[string]string{}, map[string]Rows{}, map[string]string{}
 	for _, v := range voices() {
-		covers := v.covers(r, f)
-		r.Sentence[v.language] = v.sentence(r, f, covers)
-		r.Rows[v.language] = v.rows(r, f, covers)
+		t := telling{who: v.who(r), proven: v.warsaw(r.BestSignatureTime), covers: v.covers(r, f)}
+		r.Sentence[v.language] = v.sentence(r, f, t)
+		r.Rows[v.language] = v.rows(r, f, t)
 		if key := nextKey(r, f); key != "" {
 			r.Next[v.language] = capital(v.say(key)) + "."
 		}
 	}
 }
 
+// telling are the parts that sentence and rows share.
+type telling struct {
+	who, proven string
+	covers      []string
+}
+
 // sentence says who signed and what it covers, or why it does not hold and what to do.
-func (v voice) sentence(r *SignatureReport, f told, covers []string) string {
-	who := v.who(r)
-	parts := []string{v.say("passed."+kindKey(r), "Who", who, "Time", v.warsaw(r.BestSignatureTime))}
-	if r.Indication != TotalPassed {
-		reason := v.say(reasonKey(r, f), "Who", who, "What", v.forbidden(r))
-		parts = []string{v.say("verdict."+string(r.Indication)) + ": " + reason}
-		parts = append(parts, v.say(nextKey(r, f)))
+func (v voice) sentence(r *SignatureReport, f told, t telling) string {
+	var parts []string
+	if r.Indication == TotalPassed {
+		parts = append(parts, v.say("passed."+kindKey(r), "Who", t.who, "Time", t.proven))
+	} else {
+		reason := v.say(reasonKey(r, f), "Who", t.who, "What", v.forbidden(r))
+		parts = append(parts, v.say("verdict."+string(r.Indication))+": "+reason, v.say(nextKey(r, f)))
 	}
-	return strings.Join(append(parts, covers...), "; ") + "."
+	return strings.Join(append(parts, t.covers...), "; ") + "."
 }
 
 func (v voice) who(r *SignatureReport) string {
@@ -183,9 +189,9 @@ var reasons = map[SubIndication]struct{}{
 }
 
 // rows answers the five questions, each by itself: none repeats the verdict.
-func (v voice) rows(r *SignatureReport, f told, covers []string) Rows {
+func (v voice) rows(r *SignatureReport, f told, t telling) Rows {
 	return Rows{
-		Integrity: v.integrity(r, f, covers), Signatory: v.signatory(r), Kind: v.kind(r), Time: v.time(r),
+		Integrity: v.integrity(r, f, t.covers), Signatory: v.signatory(r, t.who), Kind: v.kind(r), Time: v.time(r, t.proven),
 		Trust: v.say("trust."+trustKey(r.TrustSource), "Issuer", v.quote(r.Signer.Issuer)),
 	}
 }
@@ -205,8 +211,7 @@ func (v voice) integrity(r *SignatureReport, f told, covers []string) string {
 	return v.say("integrity.unproven")
 }
 
-func (v voice) signatory(r *SignatureReport) string {
-	who := v.who(r)
+func (v voice) signatory(r *SignatureReport, who string) string {
 	if id := r.Signer.Identifier; id != nil {
 		who += " (" + id.Type + " " + id.Masked + ")"
 	}
@@ -224,11 +229,11 @@ func (v voice) kind(r *SignatureReport) string {
 	return capital(kind)
 }
 
-func (v voice) time(r *SignatureReport) string {
+func (v voice) time(r *SignatureReport, proven string) string {
 	if r.SigningTime == nil {
-		return v.say("time.proven", "Time", v.warsaw(r.BestSignatureTime))
+		return v.say("time.proven", "Time", proven)
 	}
-	return v.say("time.both", "Time", v.warsaw(r.BestSignatureTime), "Claimed", v.warsaw(*r.SigningTime))
+	return v.say("time.both", "Time", proven, "Claimed", v.warsaw(*r.SigningTime))
 }
 
 func trustKey(s poland.Source) string {
@@ -256,7 +261,7 @@ func (v voice) covers(r *SignatureReport, f told) []string {
 		return []string{v.say("covers.counter")}
 	}
 	var list []string
-	if parts := unique(r.Scopes, func(s Scope) string { return Wording(v.language, s.partial()) }); len(parts) > 0 {
+	if parts := unique(r.Scopes, func(s Scope) string { return s.partial(v.language) }); len(parts) > 0 {
 		list = append(list, v.say("covers.part", "What", v.all(v.quoted(parts))))
 	}
 	if len(r.Changes) > 0 {
@@ -325,11 +330,11 @@ func (v voice) quoted(items []string) []string {
 func (v voice) all(items []string) string { return v.list(items, len(items)) }
 
 // partial names what is signed where it is not the whole.
-func (s Scope) partial() string {
+func (s Scope) partial(language string) string {
 	if !s.Partial {
 		return ""
 	}
-	return s.Scope
+	return Wording(language, s.Scope)
 }
 
 // unique returns what name gives for the items, in order, without repeats and empty ones.
