@@ -14,14 +14,31 @@ import (
 // maxListsNamed bounds the territories that one note names.
 const maxListsNamed = 8
 
-// listNotes say by which trusted lists the signatures were judged and how old they are, and what may be missing because a
-// list has run out, could not be fetched, or none is loaded. At the time of validation they are as old as they were then.
+// listNotes are ListNotes for the signatures of a report.
 func (r *Report) listNotes(lists *trustlist.Snapshot, at time.Time) []string {
+	var anchors []string
+	lost := false
+	for i := range r.Signatures {
+		anchored := false
+		for _, c := range r.Signatures[i].Chain {
+			if c.Anchor {
+				anchors, anchored = append(anchors, c.SHA256), true
+			}
+		}
+		lost = lost || !anchored
+	}
+	return ListNotes(lists, anchors, lost, at)
+}
+
+// ListNotes say by which trusted lists something was judged and how old they were at the time of validation, and what may be
+// missing because a list has run out, could not be fetched, or none is loaded. anchors are the certificates that the
+// chains end at, SHA-256 in lower-case hex; lost tells that a chain ends nowhere.
+func ListNotes(lists *trustlist.Snapshot, anchors []string, lost bool, at time.Time) []string {
 	loaded := slices.DeleteFunc(slices.Clone(lists.Status()), func(s trustlist.Status) bool { return s.Error != "" })
 	if len(loaded) == 0 {
 		return []string{"no trusted list is loaded, so no list can tell whether a signature is qualified"}
 	}
-	used, lost := r.listsUsed(lists)
+	used := filesHolding(lists, anchors)
 	var notes []string
 	for _, s := range loaded {
 		switch {
@@ -30,17 +47,22 @@ func (r *Report) listNotes(lists *trustlist.Snapshot, at time.Time) []string {
 				s.Sequence, s.NextUpdate.Format(time.DateOnly)))
 		case used[s.File]:
 			notes = append(notes, ageOf(s, at))
-		default:
-			continue
-		}
-		if !s.Failing.IsZero() {
-			notes = append(notes, fmt.Sprintf("the trusted list of %s could not be fetched again since %s",
-				prose.Short(s.Territory), s.Failing.UTC().Format(time.RFC3339)))
+			if !s.Failing.IsZero() {
+				notes = append(notes, fmt.Sprintf("the trusted list of %s could not be fetched again since %s",
+					prose.Short(s.Territory), s.Failing.UTC().Format(time.RFC3339)))
+			}
 		}
 	}
-	if old := ranOut(loaded, at); lost && len(old) > 0 {
+	if !lost {
+		return notes
+	}
+	if old := territories(loaded, func(s trustlist.Status) bool { return s.RanOut(at) }); len(old) > 0 {
 		notes = append(notes, fmt.Sprintf("%d trusted lists are past their next update, so that an issuer that is new may be missing: %s",
 			len(old), strings.Join(old[:min(len(old), maxListsNamed)], ", ")))
+	}
+	if stuck := territories(loaded, func(s trustlist.Status) bool { return !s.Failing.IsZero() }); len(stuck) > 0 {
+		notes = append(notes, fmt.Sprintf("%d trusted lists could not be fetched again, so that an issuer that is new may be missing: %s",
+			len(stuck), strings.Join(stuck[:min(len(stuck), maxListsNamed)], ", ")))
 	}
 	return notes
 }
@@ -58,34 +80,26 @@ func ageOf(s trustlist.Status, at time.Time) string {
 	return text + ": its next update is due on " + s.NextUpdate.Format(time.DateOnly)
 }
 
-// ranOut are the territories of lists whose next update has passed.
-func ranOut(lists []trustlist.Status, at time.Time) []string {
-	var old []string
+// territories are those of the lists of which something is so.
+func territories(lists []trustlist.Status, is func(trustlist.Status) bool) []string {
+	var all []string
 	for _, s := range lists {
-		if s.Role != "pivot" && s.RanOut(at) {
-			old = append(old, prose.Short(s.Territory))
+		if s.Role != "pivot" && is(s) {
+			all = append(all, prose.Short(s.Territory))
 		}
 	}
-	return old
+	return all
 }
 
-// listsUsed are the files of the lists that the chains of the signatures end at. lost tells that one ends nowhere.
-func (r *Report) listsUsed(lists *trustlist.Snapshot) (used map[string]bool, lost bool) {
-	used = map[string]bool{}
-	for i := range r.Signatures {
-		anchored := false
-		for _, c := range r.Signatures[i].Chain {
-			if !c.Anchor {
-				continue
-			}
-			anchored = true
-			if sum, err := hex.DecodeString(c.SHA256); err == nil {
-				for _, file := range lists.FilesHolding(sum) {
-					used[file] = true
-				}
+// filesHolding are the files of the lists that the anchors are from.
+func filesHolding(lists *trustlist.Snapshot, anchors []string) map[string]bool {
+	used := map[string]bool{}
+	for _, anchor := range anchors {
+		if sum, err := hex.DecodeString(anchor); err == nil {
+			for _, file := range lists.FilesHolding(sum) {
+				used[file] = true
 			}
 		}
-		lost = lost || !anchored
 	}
-	return used, lost
+	return used
 }

@@ -600,6 +600,30 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
+// TestReceiptsNeedTheWhole: who signed a part of a receipt stands not behind all of it.
+func TestReceiptsNeedTheWhole(t *testing.T) {
+	p := newPolish(t, nil)
+	seal := p.listed.Issue(t, mint.Request{Subject: officerName("UPO"), Extensions: []pkix.Extension{mint.QualifiedSeal(t)}})
+	b := budget.New(t.Context(), 0)
+	doc, err := Open(b, mint.XML{Signer: seal, At: mint.Day}.Sign(t, letter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := &Evidence{Lists: p.lists, CRLs: [][]byte{p.listed.CRL(t, mint.Day, nil)}, Pins: p.pins}
+	found, err := judge.Judge(b, doc, ev, DefaultPolicy(), mint.Day.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []poland.IssuerStanding{poland.IssuerGranted, poland.IssuerNone} {
+		if got := p.pins.IssuerOf(poland.KSeFReceipt, factsOf(found.Signatures[0]), p.lists); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		for i := range doc.Signatures[0].References {
+			doc.Signatures[0].References[i].Full = false
+		}
+	}
+}
+
 // TestUnsignedIsSaid: a file without a signature is an outcome, and for a service a formal defect with its summons.
 func TestUnsignedIsSaid(t *testing.T) {
 	p := newPolish(t, nil)

@@ -180,9 +180,10 @@ func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Times
 	j, token := t.Timestamps[s], sha256.Sum256(s.Token)
 	out := trace.Timestamp{ID: id, Name: prose.Text(s.ID), Type: string(s.Type), Owner: owner, Time: moment(s.Time),
 		DER: bytes.Clone(s.Token), Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]}, Structure: texts(s.Structure),
-		References: []trace.Reference{{Type: "timestamp-imprint", Digest: imprint(s), Found: s.Found, Intact: s.Found && s.Imprint}},
-		Basic:      basic(s.Algorithms, "timestamp-signature", s.Intact, s.Imprint, s.Unsupported),
-		Existence:  t.existence(token), Qualification: string(j.Service),
+		References: append([]trace.Reference{{Type: "timestamp-imprint", Digest: imprint(s), Found: s.Found,
+			Intact: s.Found && s.Imprint}}, t.references(s.References)...),
+		Basic:     basic(s.Algorithms, "timestamp-signature", s.Intact, s.Imprint, s.Unsupported),
+		Existence: t.existence(token), Qualification: string(j.Service),
 		Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons),
 	}
 	if j.Unit != nil {

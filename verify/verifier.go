@@ -149,7 +149,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
 		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
-		ev.Later = found.Later
+		ev.Parsed, ev.Later = found.Parsed, found.Later
 	}
 	if r.Found != nil {
 		r.Found(ev)

@@ -56,8 +56,15 @@ type Status struct {
 
 	// Findings is what people should look at while the tunnels go on, refusals among it.
 	Findings     []Finding    `json:"findings,omitempty"`
+	Drift        Drift        `json:"drift,omitzero"`
 	LeaseSeconds int64        `json:"lease_seconds"` // the lease that the gateway was given last; set by who holds it
 	Peers        []PeerStatus `json:"peers"`         // sorted by partner and site
+}
+
+// Drift is what others did to a gateway, which undid it.
+type Drift struct {
+	Count int64  `json:"count"` // since the gateway's daemon started
+	What  string `json:"what"`  // was different the last time
 }
 
 // Finding is one thing that is not as it should be.

@@ -214,11 +214,14 @@ func (w Wish) Divide(hubs []Key, own []netip.Addr) (granted []PeerWish, refused 
 			continue
 		}
 		var without []Refusal
-		p.Services, without = p.permissible()
+		p.Services, without = p.Permissible()
 		granted, refused = append(granted, p), append(refused, without...)
 	}
 	return granted, refused
 }
+
+// Unreadable are the peers that could not be read.
+func (w Wish) Unreadable() []Refusal { return w.refused }
 
 // divider knows what is taken already, and by whom.
 type divider struct {
@@ -229,7 +232,7 @@ type divider struct {
 
 // take gives the peer its key and addresses, or says why it can't have them.
 func (d divider) take(p PeerWish) *FieldError {
-	if err := p.validate(d.hubs); err != nil {
+	if err := p.Check(d.hubs...); err != nil {
 		return err
 	}
 	if other, taken := d.keys[p.PublicKey]; taken {
@@ -255,7 +258,8 @@ func (d divider) take(p PeerWish) *FieldError {
 
 func (p PeerWish) label() string { return fmt.Sprintf("site %q of partner %q", p.Site, p.Partner) }
 
-func (p PeerWish) validate(hubs []Key) *FieldError {
+// Check says why the peer can't be granted by hubs of these keys, whatever else is in the wish; nil when it can.
+func (p PeerWish) Check(hubs ...Key) *FieldError {
 	if err := validateName("partner", p.Partner); err != nil {
 		return err
 	}
@@ -279,8 +283,8 @@ func (p PeerWish) validate(hubs []Key) *FieldError {
 	return nil
 }
 
-// permissible are the services that can be permitted at all, and why the others can't.
-func (p PeerWish) permissible() (services []Service, refused []Refusal) {
+// Permissible are the services that can be permitted at all, and why the others can't.
+func (p PeerWish) Permissible() (services []Service, refused []Refusal) {
 	for j, s := range p.Services {
 		if err := s.validate(fmt.Sprintf("services[%d]", j)); err != nil {
 			refused = append(refused, p.Refusal(err.Field, err.Problem))

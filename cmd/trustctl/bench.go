@@ -32,6 +32,7 @@ type benchSettings struct {
 	cases       string // chain
 	peers       int    // vpn
 	files       string // verify
+	megabytes   int    // verify
 	verify      verifyOptions
 }
 
@@ -124,6 +125,7 @@ is removed; only loopback addresses are used.
 
   trustctl bench verify                              a mix of documents made for the run
   trustctl bench verify --files LIST --at TIME       files of one's own; LIST has a path or a job a line
+  trustctl bench verify --megabytes 100              documents of that size, each in a process of its own
   trustctl bench hsm --json --seconds 10 --concurrency 32`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

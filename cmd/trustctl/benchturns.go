@@ -19,6 +19,7 @@ type rate struct {
 	perSecond float64
 	p50, p99  time.Duration
 	count     int
+	samples   *samples // nil where they are not kept
 }
 
 // turns is how often the ways of one measurement take turns, so that a busy moment of the machine hits all alike.
@@ -67,6 +68,7 @@ func alternate(ctx context.Context, total time.Duration, concurrency, subjects i
 	rates := make([]rate, len(ways))
 	for i := range ways {
 		rates[i] = taken[i].bySubject(concurrency)
+		rates[i].samples = &taken[i]
 	}
 	return rates, nil
 }
@@ -174,6 +176,16 @@ func (s *samples) bySubject(concurrency int) rate {
 	return r
 }
 
+// of is the rate on some of the subjects.
+func (r rate) of(subjects []int, concurrency int) rate {
+	var some samples
+	for _, n := range subjects {
+		some.times = append(some.times, r.samples.times[n])
+		some.acts += len(r.samples.times[n])
+	}
+	return some.bySubject(concurrency)
+}
+
 // byTurn is the rate of the turn in the middle.
 func (s *samples) byTurn() rate {
 	r := s.percentiles()
@@ -192,8 +204,12 @@ func (s *samples) percentiles() rate {
 }
 
 // largestResident is how much memory this process held at its largest, in MB (10^6 octets).
-func largestResident() (float64, error) {
-	status, err := os.ReadFile("/proc/self/status")
+func largestResident() (float64, error) { return residentOf("self") }
+
+// residentOf is largestResident of a process that runs, by its number.
+func residentOf(process string) (float64, error) {
+	file := "/proc/" + process + "/status"
+	status, err := os.ReadFile(file)
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory in use: %w", err)
 	}
@@ -203,5 +219,5 @@ func largestResident() (float64, error) {
 			return kib * 1024 / 1e6, err
 		}
 	}
-	return 0, errors.New("reading the memory in use: no VmHWM in /proc/self/status")
+	return 0, fmt.Errorf("reading the memory in use: no VmHWM in %s", file)
 }

@@ -24,6 +24,7 @@ import (
 func verifyFlags(c *cobra.Command, s *benchSettings) {
 	f := c.Flags()
 	f.StringVar(&s.files, "files", "", "`list` of documents: a path or a job of trustctl verify a line (default: a mix made for the run)")
+	f.IntVar(&s.megabytes, "megabytes", 0, "judge documents of this size instead, each in a process of its own, and tell the memory that it takes")
 	f.StringVar(&s.verify.at, "at", "", "time of validation of --files, RFC 3339 (default now)")
 	f.StringVar(&s.verify.lists.Dir, "trust-lists", "", "`folder` with trusted lists for --files")
 	f.StringVar(&s.verify.lists.LOTLSigners, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
@@ -33,6 +34,9 @@ func verifyFlags(c *cobra.Command, s *benchSettings) {
 
 // benchVerify measures documents with a warm cache and a cold one against their bare cryptography.
 func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
+	if s.megabytes != 0 {
+		return benchLarge(ctx, s)
+	}
 	s.note("preparing documents")
 	mix, err := s.mix(ctx)
 	if err != nil {
@@ -61,6 +65,11 @@ func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
 	}
 	m.set(rates[warmWay], "the public-key operations and hashes of the same documents", rates[bareWay])
 	m.Details["cold"] = rates[coldWay].figures(rates[bareColdWay])
+	for name, subjects := range mix.bySize() {
+		of := func(way int) rate { return rates[way].of(subjects, s.workers(1)) }
+		m.Details[name] = map[string]any{"documents": len(subjects),
+			"warm": of(warmWay).figures(of(bareWay)), "cold": of(coldWay).figures(of(bareColdWay))}
+	}
 	for _, name := range sortedKeys(formats) {
 		s.note(name)
 		rates, err := mix.measure(ctx, s, formats[name], share(s.duration(), true, len(formats)))
@@ -195,6 +204,38 @@ func (mix *benchMix) byFormat() map[string][]*benchDocument {
 		formats[d.format] = append(formats[d.format], d)
 	}
 	return formats
+}
+
+// sizeClasses are bounds of what is read for a document, in octets, with the class of what is less.
+var sizeClasses = []struct {
+	below int
+	name  string
+}{{10_000, "below_10_kB"}, {100_000, "10_to_100_kB"}, {1_000_000, "100_kB_to_1_MB"}}
+
+// bySize are the documents of each class, and those of all classes below 1 MB, by their places.
+func (mix *benchMix) bySize() map[string][]int {
+	classes := map[string][]int{}
+	for i, d := range mix.documents {
+		size, class := d.size(), "1_MB_and_more"
+		for _, c := range slices.Backward(sizeClasses) {
+			if size < c.below {
+				class = c.name
+			}
+		}
+		classes[class] = append(classes[class], i)
+		if size < 1_000_000 {
+			classes["below_1_MB"] = append(classes["below_1_MB"], i)
+		}
+	}
+	return classes
+}
+
+func (d *benchDocument) size() int {
+	n := len(d.data)
+	for _, f := range d.detached {
+		n += len(f.Content)
+	}
+	return n
 }
 
 // The ways of verification, the slowest first.

@@ -19,8 +19,9 @@ import (
 	"trustcore/internal/problem"
 )
 
-// officer speaks to trustd as one officer.
+// officer speaks to trustd, or another daemon, as one officer.
 type officer struct {
+	daemon   string
 	identity identity.Identity
 	url      string
 	client   *http.Client
@@ -95,7 +96,7 @@ func newOfficer(url string, id identity.Identity) (*officer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--as: %w", err)
 	}
-	return &officer{identity: id, url: strings.TrimSuffix(url, "/"), client: client}, nil
+	return &officer{daemon: "trustd", identity: id, url: strings.TrimSuffix(url, "/"), client: client}, nil
 }
 
 // maxAnswer bounds an answer of trustd in bytes.
@@ -121,15 +122,15 @@ func (o *officer) call(ctx context.Context, method, path string, in, out any) er
 	}
 	response, err := o.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("trustd does not answer: %w", err)
+		return fmt.Errorf("%s does not answer: %w", o.daemon, err)
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("trustd's answer: %w", err)
+		return fmt.Errorf("%s's answer: %w", o.daemon, err)
 	}
 	if response.StatusCode/100 != 2 {
-		return problemIn(response, data)
+		return problemIn(o.daemon, response, data)
 	}
 	if out == nil || len(data) == 0 {
 		return nil
@@ -137,10 +138,10 @@ func (o *officer) call(ctx context.Context, method, path string, in, out any) er
 	return json.Unmarshal(data, out)
 }
 
-func problemIn(response *http.Response, data []byte) error {
+func problemIn(daemon string, response *http.Response, data []byte) error {
 	var p problem.Problem
 	if err := json.Unmarshal(data, &p); err != nil || p.Title == "" {
-		return fmt.Errorf("trustd answered %s", response.Status)
+		return fmt.Errorf("%s answered %s", daemon, response.Status)
 	}
 	if p.Field != "" {
 		p.Detail = p.Field + ": " + p.Detail

@@ -125,15 +125,21 @@ func (d *demonstration) sealXML(ctx context.Context) (string, error) {
 }
 
 // demoPDF is a page with one line of text.
-func demoPDF() []byte {
+func demoPDF() []byte { return pdfOf(demoObjects()) }
+
+func demoObjects() []string {
 	const text = "BT /F1 18 Tf 72 770 Td (Demonstration document) Tj ET"
-	objects := []string{
+	return []string{
 		"<< /Type /Catalog /Pages 2 0 R >>",
 		"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
 		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
 		fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(text), text),
 		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
 	}
+}
+
+// pdfOf is a PDF of objects, the catalog first.
+func pdfOf(objects []string) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
 	offsets := make([]int, len(objects))
@@ -174,7 +180,7 @@ func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, problemIn(response, data)
+		return nil, problemIn("verifyd", response, data)
 	}
 	var r verify.Report
 	return &r, json.Unmarshal(data, &r)

@@ -84,6 +84,19 @@ func TestReplayGivesTheTrace(t *testing.T) {
 	}
 }
 
+// TestReplayOfWhatWasNotToBeHad: a verdict for which evidence did not come is the same again, with the time to ask again.
+func TestReplayOfWhatWasNotToBeHad(t *testing.T) {
+	file, anchor, _ := fetchable(t) // whose host may not be asked
+	kept := filepath.Join(t.TempDir(), "kept.zip")
+	said, err := runVerify(t, "--anchors", anchor, "--offline=false", "--json", "--bundle", kept, file)
+	if !errors.Is(err, exitCode(notPassed)) || !strings.Contains(said, `"TRY_LATER"`) || !strings.Contains(said, `"try_again":"`) {
+		t.Fatal(err, said)
+	}
+	if again, _ := runReplay(t, "--json", kept); !strings.Contains(again, `"identical":true`) {
+		t.Error(again)
+	}
+}
+
 // changed writes a bundle of a document without evidence, changed.
 func changed(t *testing.T, change func(*bundle.Bundle)) string {
 	t.Helper()

@@ -77,6 +77,19 @@ func (g *gateways) put(name string, status vpn.Status) {
 	g.changed = make(chan struct{})
 }
 
+// drifted says what others did to a gateway since its last report, "" when nothing. A gateway that started anew counts
+// from nothing, as does the first report after a start of trustd.
+func (g *gateways) drifted(name string, drift vpn.Drift) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.reports[name].status.Drift
+	if drift.Count == 0 || drift == before {
+		return ""
+	}
+	return fmt.Sprintf("somebody else changed gateway %s, %d times since vpnd started there; the last time it undid %.200q",
+		name, drift.Count, drift.What)
+}
+
 // reported returns a channel that is closed at the next report.
 func (g *gateways) reported() <-chan struct{} {
 	g.mu.Lock()
@@ -295,6 +308,11 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 	})
 	if err != nil {
 		return nil, err
+	}
+	if what := d.gateways.drifted(name, status.Drift); what != "" {
+		if err := d.audited(ctx, "vpn.drift", what, "", ""); err != nil {
+			return nil, err
+		}
 	}
 	d.gateways.put(name, status)
 	return &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}, nil

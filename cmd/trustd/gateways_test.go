@@ -329,6 +329,31 @@ func TestWishOfAnotherDatabase(t *testing.T) {
 	}
 }
 
+// TestDriftIsOnRecord has a gateway that others change, once before its first report and once after.
+func TestDriftIsOnRecord(t *testing.T) {
+	url, _ := databaseFile(t)
+	c := newCore(t, url)
+	for _, count := range []int64{0, 1, 1, 2, 0, 1} { // the fifth is of a vpnd that started anew
+		status := vpn.Status{PublicKey: officeKey(t), Drift: vpn.Drift{Count: count}}
+		if count > 0 {
+			status.Drift.What = "a route"
+		}
+		_, err := c.report(t.Context(), "vpnd", status)
+		c.must(err)
+	}
+	c.must(c.custody.Audit.Close(t.Context()))
+	entries, err := c.custody.Audit.List(t.Context(), audit.Filter{})
+	said := 0
+	for _, e := range entries {
+		if e.Action == "vpn.drift" && strings.Contains(e.Subject, `vpnd, `) && strings.Contains(e.Subject, `"a route"`) {
+			said++
+		}
+	}
+	if err != nil || said != 3 {
+		t.Errorf("it is on record %d times, %v", said, err)
+	}
+}
+
 // TestServicesBelongToTheWish restarts trustd with another configuration.
 func TestServicesBelongToTheWish(t *testing.T) {
 	url, _ := databaseFile(t)

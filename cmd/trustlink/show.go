@@ -5,26 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"rsc.io/qr"
 
+	"trustcore/internal/durable"
 	"trustcore/vpn/office"
 )
 
 func showCommand(dir *string) *cobra.Command {
 	var asQR, asConf, withKey bool
+	var out string
 	command := &cobra.Command{
 		Use:   "show",
 		Short: "Show the tunnel as a WireGuard configuration or a QR code",
 		Long: "Shows the tunnel for a router or a WireGuard application. The private key stays out, a placeholder stands\n" +
-			"for it, unless --with-private-key is given.",
+			"for it, unless --with-private-key is given. On Windows and macOS the official application carries the tunnel:\n" +
+			"trustlink show --with-private-key --out tc-office.conf, and import the file there.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := configuration(state{*dir}, withKey)
 			if err != nil {
 				return err
+			}
+			if out != "" {
+				return keepConf(out, conf)
 			}
 			if asQR {
 				return drawQR(c.OutOrStdout(), conf)
@@ -37,7 +45,10 @@ func showCommand(dir *string) *cobra.Command {
 	flags.BoolVar(&asConf, "conf", false, "as a file for wg-quick (default)")
 	flags.BoolVar(&asQR, "qr", false, "as a QR code")
 	flags.BoolVar(&withKey, "with-private-key", false, "with the private key: keep the output secret")
+	flags.StringVar(&out, "out", "", "write the configuration to this `file`, readable by its owner alone; the WireGuard\n"+
+		"application names the tunnel after it")
 	command.MarkFlagsMutuallyExclusive("conf", "qr")
+	command.MarkFlagsMutuallyExclusive("out", "qr")
 	return command
 }
 
@@ -59,6 +70,18 @@ func configuration(s state, withKey bool) (string, error) {
 		text = base64.StdEncoding.EncodeToString(secret[:])
 	}
 	return r.Enrolment.Conf(text), nil
+}
+
+// tunnelName is what all applications take as the name of a tunnel, which is that of the file: Linux has room for 15
+// bytes.
+var tunnelName = regexp.MustCompile(`^[a-zA-Z0-9_=+.-]{1,15}$`)
+
+func keepConf(file, conf string) error {
+	name, is := strings.CutSuffix(filepath.Base(file), ".conf")
+	if !is || !tunnelName.MatchString(name) {
+		return fmt.Errorf("--out: %s is not named as a tunnel: 1 to 15 letters, digits or _=+.- and then .conf", filepath.Base(file))
+	}
+	return durable.WriteFile(file, []byte(conf), 0o600)
 }
 
 // quietZone is the margin that readers need, in modules (ISO/IEC 18004).

@@ -376,6 +376,18 @@ func TestShow(t *testing.T) {
 	if err != nil || !strings.Contains(full, "PrivateKey = "+private) {
 		t.Errorf("conf with the key: %v", err)
 	}
+	file := filepath.Join(t.TempDir(), "tc-office.conf")
+	if _, err := trustlink(t.Context(), "show", "--state", dir, "--with-private-key", "--out", file); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || read(t, filepath.Dir(file), "tc-office.conf") != full {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	for _, bad := range []string{"tc office.conf", "tunnel", "a-name-that-is-too-long.conf", ".conf"} {
+		if _, err := trustlink(t.Context(), "show", "--state", dir, "--out", filepath.Join(t.TempDir(), bad)); err == nil {
+			t.Errorf("%q was taken as a tunnel's name", bad)
+		}
+	}
 	code, err := trustlink(t.Context(), "show", "--state", dir, "--qr")
 	if err != nil || strings.Count(code, "\n") < 20 || strings.Contains(code, "PrivateKey") {
 		t.Errorf("QR code: %q, %v", code, err)

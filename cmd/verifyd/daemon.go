@@ -136,10 +136,22 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 		return nil, err
 	}
 	report.Problems = found.Problems
+	report.Notes = append(report.Notes, listNotes(report, lists.Snapshot)...)
 	report.Wait(found.Later)
 	j.complain(found.Problems)
 	j.certificates.WithLabelValues(report.Indication).Inc()
 	return report, nil
+}
+
+// listNotes say how old the list is that a certificate was judged by.
+func listNotes(r *chain.Report, lists *trustlist.Snapshot) []string {
+	var anchors []string
+	for _, link := range r.Chain {
+		if link.Anchor {
+			anchors = append(anchors, link.SHA256)
+		}
+	}
+	return verify.ListNotes(lists, anchors, len(anchors) == 0, r.Time)
 }
 
 // add puts what was gathered into the question; what can't be read was left out before.
@@ -149,11 +161,7 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 			q.Further = append(q.Further, c)
 		}
 	}
-	for _, der := range found.CRLs {
-		if l, err := revocation.ParseCRL(der); err == nil {
-			q.CRLs = append(q.CRLs, l)
-		}
-	}
+	q.CRLs = append(q.CRLs, found.Parsed...)
 	for _, der := range found.OCSPs {
 		if r, err := revocation.ParseOCSP(der); err == nil {
 			q.OCSPs = append(q.OCSPs, r)

@@ -23,6 +23,13 @@ const (
 	repairShown = time.Hour       // how long a change by somebody else is shown after it was repaired
 )
 
+// pollEvery is how often somebody else's changes are looked for that raise no event, quiet how long events wait after
+// others were looked at: a host that changes all the time is looked at that often and no more.
+const (
+	pollEvery = 2 * time.Second
+	quiet     = 100 * time.Millisecond
+)
+
 // lookEvery is how often the end of the lease is looked for. The timers of a process stand still while the machine is
 // suspended, the lease does not.
 const lookEvery = time.Second
@@ -48,7 +55,7 @@ type gateway struct {
 	unsaved  bool          // the wish in hand is not on disk
 	unkept   error         // why a restart would bring back an older wish
 	repaired *repair       // the last time that somebody else changed the gateway
-	repairs  int           // how often that was
+	repairs  int64         // how often that was
 }
 
 // wishInHand is a wish as it came, and read.
@@ -194,22 +201,37 @@ func (g *gateway) work(ctx context.Context, h *hub.Hub, wishes <-chan wishInHand
 	if err := g.tell(ctx, h); err != nil { // trustd needs key and port before any office enrols
 		return err
 	}
-	tick, look := time.NewTicker(g.cfg.Reconcile), time.NewTicker(lookEvery)
+	tick, look, poll := time.NewTicker(g.cfg.Reconcile), time.NewTicker(lookEvery), time.NewTicker(pollEvery)
 	defer tick.Stop()
 	defer look.Stop()
+	defer poll.Stop()
+	disturbed, resume := h.Disturbed(), (<-chan time.Time)(nil)
 	for {
+		told := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case wish := <-wishes:
+			g.repair(h.Look) // so that the repair is not taken for the wish's
 			g.apply(h, wish.Wish)
 			g.write(&wish)
+			told = true
 		case <-tick.C:
-			g.repair(h)
+			g.save()
+			g.repair(h.Reconcile)
+			told = true
 		case <-look.C:
-			if !g.expire(h) {
-				continue
-			}
+			told = g.expire(h)
+		case <-poll.C:
+			told = g.repair(h.Look)
+		case <-disturbed:
+			told = g.repair(h.Look)
+			disturbed, resume = nil, time.After(quiet)
+		case <-resume:
+			disturbed, resume = h.Disturbed(), nil
+		}
+		if !told {
+			continue
 		}
 		if err := g.tell(ctx, h); err != nil {
 			return err
@@ -313,7 +335,8 @@ func (g *gateway) apply(h *hub.Hub, wish vpn.Wish) {
 	g.log.Info("the wish is in force", "wish", wish, "changes", changes, "took", time.Since(started).String())
 }
 
-func (g *gateway) repair(h *hub.Hub) {
+// save tries again to keep the wish on disk.
+func (g *gateway) save() {
 	g.mu.Lock()
 	unsaved := g.held
 	if !g.unsaved {
@@ -323,16 +346,21 @@ func (g *gateway) repair(h *hub.Hub) {
 	if unsaved != nil {
 		g.write(unsaved)
 	}
-	changes, err := h.Reconcile()
+}
+
+// repair has the hub look for changes by others and undo them, and says whether there is something to tell of it.
+func (g *gateway) repair(look func() (hub.Changes, error)) bool {
+	changes, err := look()
 	if err != nil {
 		g.noteWish(err, false)
 		g.log.Error("the gateway differs from the wish and could not be repaired", "error", err)
-		return
+		return true
 	}
 	if !changes.IsZero() {
 		g.log.Warn("somebody else changed the gateway; it was repaired", "changes", changes)
 	}
 	g.healed(changes)
+	return !changes.IsZero()
 }
 
 // tell reads the hub, keeps the reading for the operations pages, and reports it. It fails
@@ -372,6 +400,9 @@ func (g *gateway) complete(status *vpn.Status, now time.Duration) {
 	}
 	if g.unkept != nil {
 		status.Applied = vpn.Applied{}
+	}
+	if r := g.repaired; r != nil {
+		status.Drift = vpn.Drift{Count: g.repairs, What: fmt.Sprintf("%+v", r.changes)}
 	}
 	if r := g.repaired; r != nil && now-r.at < repairShown {
 		status.Findings = append(status.Findings, vpn.Finding{What: fmt.Sprintf("somebody else changed the gateway (%+v); it was repaired", r.changes),

@@ -12,9 +12,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"trustcore/cmd/internal/config"
+	"trustcore/vpn/hub"
 )
 
 func main() {
@@ -41,6 +43,9 @@ func run(ctx context.Context, args []string, logs io.Writer) error {
 	}
 	if *check {
 		return nil
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(hub.GCPercent)
 	}
 	handler := slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})
 	return Run(ctx, cfg, slog.New(handler).With("daemon", "vpnd"))

@@ -298,8 +298,19 @@ func (c *canonicalizer) element(i int32, x *node, visible bool) error {
 	orphan := len(c.open) == 0 || !c.open[len(c.open)-1].visible
 	stale := len(c.open) > 0 && c.open[len(c.open)-1].stale
 	c.open = append(c.open, open{i, visible, stale, len(c.active), len(c.undo), c.last})
-	c.enter(x)
 	c.decls, c.attrs = c.decls[:0], c.attrs[:0]
+	if c.exact != 0 && x.flags&flagTag != 0 && !orphan {
+		if c.m.Form == Exclusive {
+			c.utilized(x)
+		}
+		if len(c.decls) == 0 {
+			c.out.write(c.doc.src[x.off : x.off+int32(x.tag)])
+			return nil
+		}
+		c.allAttributes(i, x, false)
+		return c.tag(x, true)
+	}
+	c.enter(x)
 	if c.set.fine != nil && !c.set.fine.follow {
 		c.pickAttributes(i, x, visible && orphan)
 		c.pickNamespaces(i, x, visible)

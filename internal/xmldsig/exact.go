@@ -45,6 +45,9 @@ func (p *parser) begin(x *node, f frame, empty bool) {
 		if p.scope <= maxPlaces && f.declared&^f.used == 0 {
 			f.tags |= flagExclusive
 		}
+		if x.nns == 0 && f.exact != 0 {
+			x.flags |= flagTag
+		}
 	}
 	p.open = append(p.open, f)
 }

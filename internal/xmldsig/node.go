@@ -47,7 +47,7 @@ type node struct {
 	ns     int32 // first namespace declaration
 	nattr  uint16
 	nns    uint16
-	tag    uint16 // element with flagInclusive or flagExclusive: length of the start tag
+	tag    uint16 // element with flagInclusive, flagExclusive or flagTag: length of the start tag
 	kind   Kind
 	flags  uint8
 }
@@ -57,6 +57,7 @@ const (
 	flagEscape                // the content has bytes that canonical XML writes as references
 	flagInclusive             // element: what its tags enclose is canonical as it stands (exact.go)
 	flagExclusive             // the same of Exclusive XML Canonicalization
+	flagTag                   // element without declarations: its start tag is canonical where no others are due
 )
 
 type attribute struct {

@@ -131,6 +131,7 @@ func (s *Server) routes() []route {
 		{"/v1/validations", s.cfg.MaxDocument, workDocument, []string{"at", "policy"}, s.validate, docValidations},
 		{"/v1/certificates/validations", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificate, docCertificates},
 		{dss + "validation/validateSignature", s.cfg.MaxDocument, workDocument, nil, s.dssSignature, docDSSSignature},
+		{dss + "validation/getOriginalDocuments", s.cfg.MaxDocument, workDocument, nil, s.dssOriginals, docDSSOriginals},
 		{dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, docDSSCertificate},
 	}
 }

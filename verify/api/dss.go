@@ -59,7 +59,7 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	if err := decode(c.body, &in); err != nil {
 		return nil, err
 	}
-	req, err := in.request()
+	req, err := in.request(s.cfg.Policies())
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +87,9 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	return reports, nil
 }
 
-// request is what is to be judged. What the judge can't honour is refused by its name.
-func (in *dssRequest) request() (req verify.Request, err error) {
+// request is what is to be judged. What the judge can't honour is refused by its name; offered are the policies that
+// callers may choose.
+func (in *dssRequest) request(offered []*verify.Policy) (req verify.Request, err error) {
 	switch {
 	case in.SignedDocument == nil || len(in.SignedDocument.Bytes) == 0:
 		return req, refuse(http.StatusBadRequest, "signedDocument.bytes",
@@ -100,7 +101,7 @@ func (in *dssRequest) request() (req verify.Request, err error) {
 			"algorithms are judged by the policy alone: put the cryptographic constraints into it")
 	}
 	req.At = in.ValidationTime.Time
-	if req.Policy, err = in.policy(); err != nil {
+	if req.Policy, err = in.policy(offered); err != nil {
 		return req, err
 	}
 	for i, d := range in.OriginalDocuments {
@@ -162,14 +163,19 @@ func (d *dssDocument) detached(at string) (signature.Detached, error) {
 	return files[0], nil
 }
 
-// policy is the one that the request brings, or nil: DSS's XML, or ours.
-func (in *dssRequest) policy() (*verify.Policy, error) {
+// policy is the one that the request brings, or nil: DSS's XML, or ours. Where callers have no choice of policies, they
+// can't bring one either, but for the one that is judged by anyway.
+func (in *dssRequest) policy(offered []*verify.Policy) (*verify.Policy, error) {
 	if in.Policy == nil || len(in.Policy.Bytes) == 0 {
 		return nil, nil
 	}
 	p, err := policy.ReadGiven(in.Policy.Bytes)
 	if err != nil || in.Policy.DigestAlgorithm != nil {
 		return nil, refuse(http.StatusBadRequest, "policy", "it is no validation policy that can be read: %v", err)
+	}
+	if len(offered) < 2 && !slices.ContainsFunc(offered, func(o *verify.Policy) bool { return o.Digest() == p.Digest() }) {
+		return nil, refuse(http.StatusBadRequest, "policy",
+			"callers have no choice of policies here, so %.100q can't be brought: leave the policy out", p.Name())
 	}
 	return p, nil
 }

@@ -41,8 +41,10 @@ func court(t *testing.T, sources trustlist.Sources, p *verify.Policy) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shipped := []*verify.Policy{p, verify.DefaultPolicy()}
 	return newService(t, func(c *Config) {
 		c.MaxDocument = 32 << 20
+		c.Policies = func() []*verify.Policy { return shipped }
 		c.Judge = func(ctx context.Context, r verify.Request) (*verify.Report, error) { return v.Verify(ctx, r) }
 	})
 }
@@ -209,6 +211,36 @@ func TestReportsHonourTheRequest(t *testing.T) {
 	weaker := bytes.Replace(policy.ShippedSource(policy.Strict), []byte("UnsignedContent: FAIL"), []byte("UnsignedContent: IGNORE"), 1)
 	if status, answer := w.validate(document, at, fmt.Sprintf(`,"policy":{"bytes":%q}`, encoded(weaker))); status != http.StatusBadRequest {
 		t.Errorf("a weaker policy by the name of the shipped one: %d %v", status, answer["detail"])
+	}
+}
+
+// TestNoChoiceOfPolicies: where callers may choose none by its name, they can bring none either; the one that is judged
+// by anyway is no choice.
+func TestNoChoiceOfPolicies(t *testing.T) {
+	strict, err := policy.Named(policy.Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(policy.ShippedSource(policy.Strict), []byte("Name: strict"), []byte("Name: office"), 1)
+	for name, c := range map[string]struct {
+		offered []*verify.Policy
+		brought []byte
+		status  int
+	}{
+		"another":       {[]*verify.Policy{strict}, policy.ShippedSource(policy.DSSDefault), http.StatusBadRequest},
+		"the same":      {[]*verify.Policy{strict}, policy.ShippedSource(policy.Strict), http.StatusOK},
+		"of other name": {[]*verify.Policy{strict}, other, http.StatusBadRequest},
+		"none at all":   {nil, policy.ShippedSource(policy.Strict), http.StatusBadRequest},
+		"nothing":       {[]*verify.Policy{strict}, nil, http.StatusOK},
+	} {
+		s := newService(t, func(cfg *Config) {
+			cfg.MaxDocument, cfg.Policies = 1<<20, func() []*verify.Policy { return c.offered }
+		})
+		body := fmt.Sprintf(`{"signedDocument":{"bytes":"YQ=="},"policy":{"bytes":%q}}`, base64.StdEncoding.EncodeToString(c.brought))
+		status, answer, _ := s.post(dssSignaturePath, "application/json", strings.NewReader(body))
+		if status != c.status || status == http.StatusBadRequest && answer["field"] != "policy" {
+			t.Errorf("%s: %d about %v: %v, want %d", name, status, answer["field"], answer["detail"], c.status)
+		}
 	}
 }
 

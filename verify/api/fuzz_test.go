@@ -50,7 +50,7 @@ func FuzzDocumentJSON(f *testing.F) {
 			if decode(&body{size: int64(len(data)), memory: data}, &in) != nil {
 				return
 			}
-			req, err := in.request()
+			req, err := in.request(nil)
 			held := len(req.Document)
 			for _, d := range req.Detached {
 				held += len(d.Content)

@@ -51,6 +51,11 @@ var (
 		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
 		answer:  reflect.TypeFor[dss.Reports](),
 	}
+	docDSSOriginals = documentation{
+		summary: "DSS-compatible getOriginalDocuments: what the signature with the id, or the first one, is about.",
+		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
+		answer:  reflect.TypeFor[[]remoteDocument](),
+	}
 	docDSSCertificate = documentation{
 		summary: "DSS-compatible validateCertificate: the simple report; the other reports are null.",
 		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssCertificateRequest]()},

@@ -76,9 +76,9 @@ type reader struct {
 	sums       map[span][32]byte             // SHA-256 of evidence, which archive time-stamps name again
 	abouts     map[*asic.Entry][]*asic.Entry // what time-stamps and signatures are about, as complete asks for it
 	assertions map[*asic.Entry]*assertion
-	sealed     map[*asic.Entry]*sealed      // evidence records
-	keptBack   map[string]map[string][]byte // data objects of which digests were given, by name
-	illFormed  []string                     // what keeps the signatures and time-stamps of the container from counting
+	sealed     map[*asic.Entry]*sealed        // evidence records
+	keptBack   map[string]*signature.Detached // data objects of which digests were given, by name
+	illFormed  []string                       // what keeps the signatures and time-stamps of the container from counting
 	out        signature.Document
 }
 
@@ -160,8 +160,8 @@ const maxKept = 24 << 20
 // the name: a signature about another one is to be seen (disown).
 func (r *reader) resolve(uri string) ([]byte, error) {
 	e := r.find(uri)
-	if digests := r.digestsOf(uri); e == nil && digests != nil {
-		return nil, xmldsig.DigestOnly(func(method string) []byte { return givenDigest(digests, method) })
+	if file := r.given(uri); e == nil && file != nil {
+		return nil, xmldsig.DigestOnly(file.DigestBy)
 	}
 	if data := r.container.Data(); e == nil && r.container.Kind == asic.Simple && len(data) == 1 {
 		r.guessed[uri] = true

@@ -2,11 +2,15 @@ package asic
 
 import (
 	"crypto"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"trustcore/internal/budget"
 	"trustcore/internal/cms"
 	"trustcore/verify/signature"
 )
@@ -211,5 +215,54 @@ func TestTimestampAttacks(t *testing.T) {
 	doc := open(t, pack(t, "e", append([]entry{umowa, zalacz}, over(manifest, tst, umowa)...)...))
 	if !slices.ContainsFunc(doc.Notes, func(n string) bool { return strings.Contains(n, zalacz.name) }) {
 		t.Errorf("a file that no time-stamp covers is not named: %q", doc.Notes)
+	}
+}
+
+// TestTimestampOfAbsent: what a manifest names and is not there leaves open what the time-stamp is about; what is there
+// and is another file, breaks it. A digest stands in for a file that was kept back.
+func TestTimestampOfAbsent(t *testing.T) {
+	tsu := newSigner(t, "time-stamping unit", x509.ExtKeyUsageTimeStamping)
+	const tst = "META-INF/timestamp.tst"
+	inna := entry{"inna.txt", "umowa nr 2"}
+	of := func(content string) []signature.Detached {
+		sum := sha256.Sum256([]byte(content))
+		return []signature.Detached{{Name: inna.name, Digests: map[string][]byte{"SHA-256": sum[:]}}}
+	}
+	long := sha512.Sum512([]byte(inna.content))
+	another := []signature.Detached{{Name: inna.name, Digests: map[string][]byte{"SHA-512": long[:]}}}
+	for _, c := range []struct {
+		name     string
+		manifest string
+		change   func(manifest string) string
+		files    []entry
+		given    []signature.Detached
+		want     string // found/imprint
+	}{
+		{"all there", "ASiCManifest", nil, []entry{umowa, inna}, nil, "true/true"},
+		{"one absent", "ASiCManifest", nil, []entry{umowa}, nil, "false/false"},
+		{"one absent, archive manifest", "ASiCArchiveManifest", nil, []entry{umowa}, nil, "false/false"},
+		{"one changed", "ASiCManifest", nil, []entry{umowa, {inna.name, "x"}}, nil, "true/false"},
+		{"one absent, one changed", "ASiCManifest", nil, []entry{{umowa.name, "x"}}, nil, "true/false"},
+		{"one by an unknown digest", "ASiCManifest", func(m string) string { return strings.Replace(m, "xmlenc#sha256", "xmlenc#sha257", 1) },
+			[]entry{umowa, inna}, nil, "false/false"},
+		{"another case of the name", "ASiCManifest", nil, []entry{umowa, {strings.ToUpper(inna.name), inna.content}}, nil, "false/false"},
+		{"in a folder", "ASiCManifest", nil, []entry{umowa, {"x/" + inna.name, inna.content}}, nil, "false/false"},
+		{"kept back", "ASiCManifest", nil, []entry{umowa}, of(inna.content), "true/true"},
+		{"kept back, another", "ASiCManifest", nil, []entry{umowa}, of("x"), "true/false"},
+		{"kept back, by another algorithm", "ASiCManifest", nil, []entry{umowa}, another, "false/false"},
+	} {
+		m := manifestOf(tst, umowa, inna)
+		if c.change != nil {
+			m = c.change(m)
+		}
+		data := pack(t, "e", append(c.files, entry{"META-INF/" + c.manifest + ".xml", m}, entry{tst, string(tsu.stamp(t, []byte(m)))})...)
+		doc, err := Open(budget.New(t.Context(), len(data)), data, c.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := doc.Timestamps[0]
+		if got := fmt.Sprint(s.Found, "/", s.Imprint); got != c.want || len(s.References) != 2 {
+			t.Errorf("%s: %s with %v, want %s", c.name, got, s.References, c.want)
+		}
 	}
 }

@@ -71,7 +71,7 @@ func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 		}
 		e := r.find(ref.Name)
 		switch {
-		case e == nil && r.digestsOf(ref.Name) != nil: // it is no part of the container, and content all the same
+		case e == nil && r.given(ref.Name) != nil: // it is no part of the container, and content all the same
 		case e == nil:
 			ref.Empty = ref.Empty || !r.guessed[ref.Name]
 		case e.Role() != asic.Data:

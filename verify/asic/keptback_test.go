@@ -87,16 +87,16 @@ func TestKeptBackDigests(t *testing.T) {
 	full, short := make([]byte, sha256.Size), make([]byte, 20)
 	const method = "http://www.w3.org/2001/04/xmlenc#sha256"
 	of := func(sum []byte) map[string][]byte { return map[string][]byte{"SHA-256": sum} }
-	if givenDigest(of(full), method) == nil || givenDigest(of(short), method) != nil ||
-		givenDigest(of(nil), method) != nil {
+	by := func(sum []byte) []byte { return (&signature.Detached{Digests: of(sum)}).DigestBy(method) }
+	if by(full) == nil || by(short) != nil || by(nil) != nil {
 		t.Error("a digest of another size is one")
 	}
 	files := []signature.Detached{{Name: "a", Content: []byte("a")}, {Digests: of(full)}, {Name: "b", Digests: of(full)}}
 	if given := keptBack(files); len(given) != 1 {
 		t.Errorf("a file beside the container, or a digest without a name, is taken: %v", given)
 	}
-	r := &reader{keptBack: map[string]map[string][]byte{"a b": of(full), "a%20b": of(full), "c d": of(full)}}
-	if r.digestsOf("a%20b") != nil || r.digestsOf("c%20d") == nil || r.digestsOf("e") != nil {
+	r := &reader{keptBack: map[string]*signature.Detached{"a b": {}, "a%20b": {}, "c d": {}}}
+	if r.given("a%20b") != nil || r.given("c%20d") == nil || r.given("e") != nil {
 		t.Error("a URI of two names has a digest, or one of one name has none")
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net/url"
 	"path"
 	"slices"
-	"strings"
 
 	"trustcore/internal/asic"
 	"trustcore/internal/xmldsig"
@@ -235,7 +233,7 @@ func (r *reader) findTarget(uri string, manifest *asic.Entry) *asic.Entry {
 // percent-encoding undone. It finds nothing where these are two entries, since readers differ.
 func (r *reader) find(uri string) *asic.Entry {
 	var found *asic.Entry
-	for _, name := range spellings(uri) {
+	for _, name := range signature.Spellings(uri) {
 		e := r.container.Find(name)
 		if e != nil && found != nil && e != found {
 			return nil
@@ -243,21 +241,6 @@ func (r *reader) find(uri string) *asic.Entry {
 		found = cmp.Or(found, e)
 	}
 	return found
-}
-
-func spellings(uri string) []string {
-	name := strings.TrimPrefix(strings.TrimPrefix(uri, "./"), "/")
-	if name == "" || strings.HasPrefix(uri, "#") {
-		return nil
-	}
-	list := []string{name}
-	if decoded, err := url.PathUnescape(name); err == nil && decoded != name {
-		list = append(list, decoded)
-	}
-	if decoded, err := url.QueryUnescape(name); err == nil && strings.Contains(name, "+") {
-		list = append(list, decoded)
-	}
-	return list
 }
 
 // describe makes the message digest of a CMS the statement about the manifest that it is, and adds the files that
@@ -272,15 +255,20 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 		return
 	}
 	for _, o := range m.objects {
-		ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked, Full: o.found,
-			Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
-		if o.found {
-			ref.Scope = "the whole file " + o.entry.Name
-		} else if digests := r.digestsOf(o.uri); digests != nil {
-			o.compareGiven(&ref, digests)
-		}
-		s.References = append(s.References, ref)
+		s.References = append(s.References, r.reference(o))
 	}
+}
+
+// reference is an object of a manifest as what signs or time-stamps the manifest covers it.
+func (r *reader) reference(o object) signature.Reference {
+	ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked,
+		Full: o.found, Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
+	if o.found {
+		ref.Scope = "the whole file " + o.entry.Name
+	} else if file := r.given(o.uri); file != nil {
+		o.compareGiven(&ref, file)
+	}
+	return ref
 }
 
 // digestName is the registry's name of a digest method, the method itself where that has none.

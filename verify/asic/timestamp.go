@@ -56,8 +56,10 @@ func (a *assertion) illFormed(format string, args ...any) {
 	a.token.Structure = append(a.token.Structure, fmt.Sprintf(format, args...))
 }
 
-// imprint compares the token with its manifest, or with the one data object of an ASiC-S container. A
-// manifest that says something false about a file of the container proves nothing.
+// imprint compares the token with its manifest, or with the one data object of an ASiC-S container. A manifest that
+// says something false about a file of the container proves nothing, and one that names a file which is not there leaves
+// open what it is about (EN 319 162-1 A.4; DSS says so by ManifestEntryObjectExistence). A digest stands in for a file
+// that was kept back.
 func (r *reader) imprint(a *assertion) {
 	data := r.container.Data()
 	switch {
@@ -73,22 +75,27 @@ func (r *reader) imprint(a *assertion) {
 
 func (r *reader) manifestImprint(a *assertion) {
 	m := a.manifest
-	r.used[m.entry] = true
+	if r.used[m.entry] = true; r.budget.Hold(heldAReference*len(m.objects)) != nil {
+		return
+	}
 	a.token.Structure = append(a.token.Structure, m.problems...)
 	a.token.Compare(func(w io.Writer) error {
 		_, err := w.Write(m.content)
 		return err
 	})
-	about := false
+	about, absent, broken := false, false, false
 	for _, o := range m.objects {
-		if o.found && !o.intact {
-			a.token.Imprint = false
-		}
+		ref := r.reference(o)
+		a.token.References = append(a.token.References, ref)
+		unseen := !ref.Found || ref.Unchecked != ""
+		absent, broken = absent || unseen, broken || !unseen && !ref.Intact
 		if o.found {
 			r.covered[o.entry] = true
 			about = about || o.entry.Role() == asic.Data
 		}
 	}
+	a.token.Found = a.token.Found && (broken || !absent)
+	a.token.Imprint = a.token.Imprint && !broken && !absent
 	if !about {
 		a.illFormed("the time-stamp covers no data object of the container")
 	}

@@ -41,6 +41,8 @@ type Bundle struct {
 
 	// Certificates, CRLs and OCSPs are what was gathered beside the document, in DER.
 	Certificates, CRLs, OCSPs [][]byte
+	// Later says of certificates, by the SHA-256 of their DER, when what could not be gathered might have been.
+	Later map[[sha256.Size]byte]time.Time
 
 	// The sources of trust, as trustlist.Sources has them.
 	Lists, LOTLSigners, Extra, Anchors []File
@@ -72,7 +74,9 @@ type manifest struct {
 	Digests  []string           `json:"digests,omitempty"`
 	Password bool               `json:"password,omitempty"`
 	Parts    map[string][]entry `json:"parts"` // by folder
-	Status   []trustlist.Status `json:"lists"`
+
+	Later  map[string]time.Time `json:"later,omitempty"` // by the SHA-256 of a certificate, lower-case hex
+	Status []trustlist.Status   `json:"lists"`
 }
 
 // entry names one entry of the ZIP file; Entry is "" where only the digest is kept.

@@ -26,6 +26,7 @@ func sample() *bundle.Bundle {
 		Digests: []string{"c=SHA-256:" + bundle.Digest([]byte("c"))}, Password: true,
 		At: time.Date(2026, 3, 3, 12, 0, 0, 123, time.UTC), Policy: bundle.Policy{Name: "strict", File: []byte("name: strict")},
 		Certificates: [][]byte{{1}, {2}}, CRLs: [][]byte{{3}}, OCSPs: [][]byte{{4}},
+		Later: map[[32]byte]time.Time{{5}: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
 		Lists: []bundle.File{file("pl.xml")}, LOTLSigners: []bundle.File{file("s.pem")}, Extra: []bundle.File{file("x.xml")},
 		Anchors: []bundle.File{file("ca.pem")}, Status: []trustlist.Status{{File: "pl.xml", Territory: "PL", Sequence: 7}},
 		Report: json.RawMessage(`{"signatures":[]}`),
@@ -93,6 +94,9 @@ func TestBundleIsWhole(t *testing.T) {
 			e["policy/0001"] = "{}"
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": [`,
 				`"policy": [{"entry": "policy/0001", "sha256": "`+bundle.Digest([]byte("{}"))+`"},`, 1)
+		},
+		"is no SHA-256 of a certificate": func(e entries) {
+			e["bundle.json"] = strings.Replace(e["bundle.json"], `"0500`, `"05`, 1)
 		},
 		"entry \"\" is missing": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"entry": "crls/0000",`, ``, 1)

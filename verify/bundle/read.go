@@ -3,9 +3,12 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"trustcore/verify"
 )
@@ -44,6 +47,21 @@ type archive struct {
 	left    int64                // octets that may still be unpacked
 }
 
+// postpone takes what could not be gathered.
+func (b *Bundle) postpone(later map[string]time.Time) error {
+	for certificate, t := range later {
+		digest, err := hex.DecodeString(certificate)
+		if err != nil || len(digest) != sha256.Size {
+			return fmt.Errorf("%w: %s: %q is no SHA-256 of a certificate", ErrNotABundle, manifestName, certificate)
+		}
+		if b.Later == nil {
+			b.Later = map[[sha256.Size]byte]time.Time{}
+		}
+		b.Later[[sha256.Size]byte(digest)] = t
+	}
+	return nil
+}
+
 func (a *archive) bundle() (*Bundle, error) {
 	text, err := a.take(manifestName, maxManifest)
 	if err != nil {
@@ -70,6 +88,9 @@ func (a *archive) bundle() (*Bundle, error) {
 		}
 	}
 	if err := b.fill(a, m.Parts); err != nil {
+		return nil, err
+	}
+	if err := b.postpone(m.Later); err != nil {
 		return nil, err
 	}
 	for name := range a.entries {

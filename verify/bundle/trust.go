@@ -16,6 +16,11 @@ func (b *Bundle) Keep(src trustlist.Sources) (err error) {
 	if b.LOTLSigners, err = folder(src.LOTLSigners); err != nil {
 		return err
 	}
+	if src.Dir != "" && src.LOTLSigners == "" { // those of this version of the program
+		for _, s := range trustlist.Journal() {
+			b.LOTLSigners = append(b.LOTLSigners, File{s.File, s.PEM()})
+		}
+	}
 	if b.Extra, err = read(src.Extra); err != nil {
 		return err
 	}
@@ -33,7 +38,7 @@ func folder(dir string) ([]File, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Type().IsRegular() {
+		if e.Type().IsRegular() && trustlist.MayBeList(e.Name()) {
 			names = append(names, filepath.Join(dir, e.Name()))
 		}
 	}

@@ -2,11 +2,13 @@ package bundle
 
 import (
 	"archive/zip"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Write writes the bundle as a ZIP file. The same bundle gives the same bytes.
@@ -20,6 +22,12 @@ func (b *Bundle) Write(w io.Writer) error {
 	z := zip.NewWriter(w)
 	m := manifest{Version: Version, At: b.At.UTC(), Policy: b.Policy.Name, Status: b.Status, Parts: map[string][]entry{}}
 	m.Digests, m.Password = b.Digests, b.Password
+	for certificate, t := range b.Later {
+		if m.Later == nil {
+			m.Later = map[string]time.Time{}
+		}
+		m.Later[hex.EncodeToString(certificate[:])] = t.UTC()
+	}
 	m.Document = entry{Name: b.Document.Name, SHA256: b.SHA256}
 	if b.Document.Content != nil {
 		written, err := write(z, documents, 0, b.Document)

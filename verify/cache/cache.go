@@ -1,5 +1,5 @@
-// Package cache remembers pure functions of bytes: what was parsed from them, and whether a key signed them. What it
-// answers is what computing anew would give, so no verdict depends on it.
+// Package cache remembers pure functions of bytes: what was parsed from them, whether a key signed them, and what was
+// concluded of them under one trust. What it answers is what computing anew would give, so no verdict depends on it.
 package cache
 
 import (
@@ -24,6 +24,7 @@ type Cache struct {
 	maxEvidence  uint32                           // weight of the largest piece that is kept
 	links        *otter.Cache[linkKey, verdict]
 	objects      *otter.Cache[objectKey, verdict]
+	conclusions  conclusions
 }
 
 // A verdict is what came of verifying one signature.
@@ -40,7 +41,9 @@ type linkKey struct{ issuer, object [32]byte }
 type Config struct {
 	Certificates int // parsed certificates kept, more than 0
 	Verdicts     int // signature verdicts kept, on certificates and on other objects each, more than 0
-	Evidence     int // octets that parsed CRLs and OCSP responses take, about; 0 keeps none
+	// Evidence is how many octets parsed CRLs and OCSP responses take, about; a quarter of it more is for conclusions on
+	// chains. 0 keeps none of them.
+	Evidence int
 }
 
 // New makes an empty cache.
@@ -61,6 +64,7 @@ func New(config Config) (*Cache, error) {
 		return nil, fmt.Errorf("cache of verdicts: %w", err)
 	}
 	c := &Cache{certificates: certificates, links: links, objects: objects}
+	c.conclusions.room = max(config.Evidence, 0) / conclusionShare / 2
 	return c, c.keepEvidence(config.Evidence)
 }
 
@@ -69,7 +73,14 @@ func (c *Cache) Parse(der []byte) (*certificate.Certificate, error) {
 	if c == nil {
 		return certificate.Parse(der)
 	}
-	digest := sha256.Sum256(der)
+	return c.ParseOf(sha256.Sum256(der), der)
+}
+
+// ParseOf is Parse for who knows the SHA-256 of the bytes.
+func (c *Cache) ParseOf(digest [32]byte, der []byte) (*certificate.Certificate, error) {
+	if c == nil {
+		return certificate.Parse(der)
+	}
 	if known, ok := c.certificates.GetIfPresent(digest); ok {
 		return known, nil
 	}

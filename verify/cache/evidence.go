@@ -53,7 +53,14 @@ func (c *Cache) ParseCRL(der []byte) (*revocation.CRL, error) {
 	if !c.keeps(der) {
 		return revocation.ParseCRL(der)
 	}
-	digest := sha256.Sum256(der)
+	return c.ParseCRLOf(sha256.Sum256(der), der)
+}
+
+// ParseCRLOf is ParseCRL for who knows the SHA-256 of the bytes.
+func (c *Cache) ParseCRLOf(digest [32]byte, der []byte) (*revocation.CRL, error) {
+	if !c.keeps(der) {
+		return revocation.ParseCRL(der)
+	}
 	if known, ok := c.evidence.GetIfPresent(digest); ok && known.list != nil {
 		return known.list, nil
 	}
@@ -69,7 +76,14 @@ func (c *Cache) ParseOCSP(der []byte) (*revocation.Response, error) {
 	if !c.keeps(der) {
 		return revocation.ParseOCSP(der)
 	}
-	digest := sha256.Sum256(der)
+	return c.ParseOCSPOf(sha256.Sum256(der), der)
+}
+
+// ParseOCSPOf is ParseOCSP for who knows the SHA-256 of the bytes.
+func (c *Cache) ParseOCSPOf(digest [32]byte, der []byte) (*revocation.Response, error) {
+	if !c.keeps(der) {
+		return revocation.ParseOCSP(der)
+	}
 	if known, ok := c.evidence.GetIfPresent(digest); ok && known.response != nil {
 		return known.response, nil
 	}

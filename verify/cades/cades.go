@@ -462,3 +462,24 @@ func (d *document) counterSignature(parent *signer, value []byte, depth int) (*s
 	s.finish()
 	return s, nil
 }
+
+// Content is the data that a CMS carries, or the signed part of the message around it; nil where it carries none. Errors
+// are those of Open.
+func Content(b *budget.Budget, data []byte) ([]byte, error) {
+	sd, w, err := read(b, data)
+	if err != nil {
+		return nil, err
+	}
+	carried := signerinfo.Bytes(b, sd.Content.Segments...)
+	switch {
+	case w.signed != nil:
+		carried = w.signed.content(b)
+	case !sd.Content.Present:
+		return nil, nil
+	}
+	var content bytes.Buffer
+	if err := carried.CopyTo(&content); err != nil {
+		return nil, err
+	}
+	return append([]byte{}, content.Bytes()...), nil
+}

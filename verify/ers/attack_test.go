@@ -58,7 +58,13 @@ var treeAttacks = []attack{
 		want: "time-stamp 0: imprint"},
 	{name: "removed list", make: func(r *rec) { a := r.first(contract).last(); a.tree = a.tree[:1] },
 		want: "time-stamp 0: imprint"},
-	{name: "tree taken away", make: func(r *rec) { r.first(contract).last().tree = nil }, want: "contract changed"},
+	{name: "tree taken away", make: func(r *rec) { r.first(contract).last().tree = nil }, want: "time-stamp 0: imprint"},
+	{name: "bare time-stamp of something else", make: func(r *rec) {
+		r.open(algorithm.SHA256, &ats{root: algorithm.SHA256.Sum(other)})
+	}, want: "time-stamp 0: imprint"},
+	{name: "bare time-stamp of one of two", make: func(r *rec) {
+		r.open(algorithm.SHA256, &ats{root: algorithm.SHA256.Sum(contract)})
+	}, data: [][]byte{contract, annex}, want: "changed"},
 	{name: "tree before a bare time-stamp", make: func(r *rec) {
 		r.open(algorithm.SHA256, &ats{root: algorithm.SHA256.Sum(other)}).last().tree = [][][]byte{leaves(algorithm.SHA256, contract)}
 	}, want: "time-stamp 0: imprint"},
@@ -362,5 +368,36 @@ func TestDetached(t *testing.T) {
 	}
 	if f := fault(open(newRecord(t, false).first(contract).rehash(algorithm.SHA512, contract).encode())); f != "time-stamp 1: not found" {
 		t.Errorf("no file of a renewed record: %q", f)
+	}
+}
+
+// TestBareDetached: a time-stamp without a hash tree is about the one file: of another one, or none, nobody is accused.
+func TestBareDetached(t *testing.T) {
+	for _, xml := range []bool{false, true} {
+		r := newRecord(t, xml)
+		r.open(algorithm.SHA256, &ats{root: algorithm.SHA256.Sum(contract)})
+		for name, c := range map[string]struct {
+			files []signature.Detached
+			want  string
+		}{
+			"the file":     {[]signature.Detached{{Name: "contract", Content: contract}}, ""},
+			"another":      {[]signature.Detached{{Name: "annex", Content: annex}}, "time-stamp 0: not found"},
+			"none":         {nil, "time-stamp 0: not found"},
+			"the two":      {[]signature.Detached{{Name: "annex", Content: annex}, {Name: "contract", Content: contract}}, "annex not found"},
+			"other digest": {[]signature.Detached{{Name: "contract", Digests: map[string][]byte{"SHA-512": algorithm.SHA512.Sum(contract)}}}, "time-stamp 0: not found"},
+		} {
+			record := r.encode()
+			doc, err := ers.Open(budget.New(t.Context(), len(record)), record, c.files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := doc.EvidenceRecords[0]
+			if f := fault(got); !strings.HasPrefix(f, c.want) || (f == "") != (c.want == "") || got.Origin != signature.RecordOutside {
+				t.Errorf("%s, XML %v: %q, want %q; %s", name, xml, f, c.want, got.Origin)
+			}
+			if proves(got) != (c.want == "") {
+				t.Errorf("%s, XML %v: proves %v", name, xml, proves(got))
+			}
+		}
 	}
 }

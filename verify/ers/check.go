@@ -23,6 +23,7 @@ type checker struct {
 	last    time.Time  // of the time-stamp before
 	tokens  [][32]byte // digests of all tokens so far, each with its evidence
 	newest  int        // where those of the newest one begin
+	absent  bool       // the first time-stamp is about the data itself, which is not at hand
 	ids     map[string]int
 }
 
@@ -89,8 +90,8 @@ func (c *checker) holds() bool {
 			return false
 		}
 	}
-	for _, t := range c.out.Timestamps {
-		if !t.Imprint || !t.Intact {
+	for i, t := range c.out.Timestamps {
+		if absent := i == 0 && c.absent; !t.Imprint && !absent || !t.Intact {
 			return false
 		}
 	}
@@ -174,7 +175,7 @@ func (c *checker) agree(chain *chain, a *archived, t *timestamp.Token) error {
 		c.fail(fmt.Errorf("%s is not among its digestAlgorithms (RFC 4998 3.1)", a.hash))
 	}
 	if a.tree == nil {
-		a.tree = [][][]byte{{t.Info.Imprint}}
+		a.tree, a.bare = [][][]byte{{t.Info.Imprint}}, true
 	}
 	if a == &chain.stamps[0] {
 		use := signature.AlgorithmUse{Purpose: "evidence-record", Algorithm: a.hash.Name()}
@@ -213,6 +214,22 @@ func (c *checker) initial(chain *chain, a *archived, t *timestamp.Token) {
 		c.out.References = append(c.out.References, signature.Reference{Type: orphan})
 	}
 	c.out.Covers, c.out.CoversSignature = t.Covers, t.CoversSignature
+	if a.bare {
+		c.direct(t)
+	}
+}
+
+// direct looks at a time-stamp without a hash tree, whose imprint is the digest of the one data object (RFC 4998 4.2,
+// RFC 6283 3.2.1): where no object has it, the time-stamp is of something else, or of what is not at hand.
+func (c *checker) direct(t *timestamp.Token) {
+	other := false
+	for _, ref := range c.out.References {
+		if ref.Intact {
+			return
+		}
+		other = other || ref.Found && ref.Unchecked == ""
+	}
+	t.Found, t.Imprint, c.absent = other, false, !other
 }
 
 // heldAReference is a reference in memory.

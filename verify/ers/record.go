@@ -46,6 +46,7 @@ type chain struct {
 type archived struct {
 	hash  algorithm.Hash // of its hash tree; NoHash: that of the time-stamp
 	tree  [][][]byte     // lists of hash values; nil where the time-stamp is about the one value itself
+	bare  bool           // there was none
 	token []byte
 	whole func(io.Writer) error // writes what a renewal of the time-stamp is about
 	// certificates, crls and ocsps stand beside the token, and the renewal covers them.

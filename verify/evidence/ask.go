@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -19,9 +22,9 @@ const (
 	overall     = 64
 	listsAtOnce = 8 // of MaxCRLSize each
 
-	ocspTime    = 10 * time.Second
+	ocspTime    = 6 * time.Second
 	listTime    = 30 * time.Second
-	issuersTime = 10 * time.Second
+	issuersTime = 6 * time.Second
 	slowOCSP    = 3 * time.Second // an answer that takes longer is used, and counts as a failure of the host
 
 	maxAnswer = 1 << 20 // octets, of all but lists
@@ -36,7 +39,10 @@ const (
 	inUse         = 24 * time.Hour // lists that were used within this time are renewed before their nextUpdate
 )
 
-var errOffline = errors.New("nothing is fetched offline")
+var (
+	errOffline = errors.New("nothing is fetched offline")
+	errOverdue = errors.New("there is no answer yet, and the time for this document is over")
+)
 
 // asker is the room to the outside: package fetch, or a test.
 type asker interface {
@@ -100,7 +106,7 @@ func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
 		a, joined := g.flights.wait(ctx, s.key(), limit, func(ctx context.Context) *answer { return g.renew(ctx, s, began) })
 		switch {
 		case a == nil:
-			return g.overdue(ctx, s)
+			return g.overdue(s)
 		case again && joined && a.err == nil && !a.serves(began, g.cfg.Now()):
 			continue // it was asked for about an older certificate
 		}
@@ -111,9 +117,9 @@ func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
 
 // overdue is what can be said of a source when there is no time to wait for it any more: what it said last, if that was
 // proven. Its next answer may be there soon.
-func (g *Gatherer) overdue(ctx context.Context, s source) *answer {
+func (g *Gatherer) overdue(s source) *answer {
 	now := g.cfg.Now()
-	none := &answer{source: s, err: fmt.Errorf("the time for this document is over: %w", ctx.Err()), came: now, until: now.Add(slowOCSP)}
+	none := &answer{source: s, err: errOverdue, came: now, until: now.Add(slowOCSP)}
 	old, _ := g.answers.GetIfPresent(s.key())
 	if last := old.lastProven(); last != nil {
 		return last.goesOn(none)
@@ -203,10 +209,19 @@ func outcome(s source, err error, took time.Duration) error {
 		return errNothing
 	case errors.As(err, &responder) && !responder.ofHost():
 		return nil
+	case s.kind == sourceIssuers && !unreachable(err):
+		return nil // a stranger chose what was asked for there
 	case err == nil && s.kind == sourceOCSP && took > slowOCSP:
 		return fmt.Errorf("its answer took %s", took.Round(time.Millisecond))
 	}
 	return err
+}
+
+// unreachable reports whether a host did not answer, or not to the end.
+func unreachable(err error) bool {
+	var request *url.Error
+	var transport net.Error
+	return errors.As(err, &request) || errors.As(err, &transport) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // get makes the request when there is a place for it at the host, among those of its kind and among all. Where the host was

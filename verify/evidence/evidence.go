@@ -114,6 +114,7 @@ type Trust struct {
 // Found is what was gathered, DER, without repeats.
 type Found struct {
 	CRLs, OCSPs, Certificates [][]byte
+	Parsed                    []*revocation.CRL // of the same octets as CRLs, which are large
 	// Problems say which sources did not answer; the verdict will be INDETERMINATE where nothing else served.
 	Problems []string
 	// Later says of certificates, by the SHA-256 of their DER, whose status or issuer no source told now, when asking again may
@@ -130,7 +131,7 @@ func (f *Found) complain(err error) {
 
 func (f *Found) add(a *answer) {
 	if a.list != nil {
-		f.CRLs = append(f.CRLs, a.raw())
+		f.CRLs, f.Parsed = append(f.CRLs, a.raw()), append(f.Parsed, a.list)
 	} else {
 		f.OCSPs = append(f.OCSPs, a.raw())
 	}
@@ -147,6 +148,7 @@ func (f *Found) postpone(c *certificate.Certificate, t time.Time) {
 // join adds what was found besides.
 func (f *Found) join(o Found) {
 	f.CRLs, f.OCSPs = append(f.CRLs, o.CRLs...), append(f.OCSPs, o.OCSPs...)
+	f.Parsed = append(f.Parsed, o.Parsed...)
 	f.Certificates, f.Problems = append(f.Certificates, o.Certificates...), append(f.Problems, o.Problems...)
 	if f.Later == nil {
 		f.Later = o.Later

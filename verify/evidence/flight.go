@@ -14,7 +14,14 @@ type flights struct {
 	up map[[32]byte]*flight // guarded by mu
 }
 
+// How long a flight is waited for. Who joins one that others waited for in vain does not wait so long again.
+const (
+	worthWaiting = defaultWait
+	lastLook     = 100 * time.Millisecond
+)
+
 type flight struct {
+	begun  time.Time
 	landed chan struct{}
 	answer *answer // once landed
 	cancel context.CancelFunc
@@ -24,7 +31,7 @@ type flight struct {
 }
 
 // wait returns what the flight of the key brings, one that is under way or a new one, which limit bounds. It is nil when the
-// context ends before. The second result is true for a flight that others began.
+// context ends before, or the flight takes long. The second result is true for a flight that others began.
 func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration, fetch func(context.Context) *answer) (*answer, bool) {
 	f.mu.Lock()
 	at, joined := f.up[key]
@@ -33,9 +40,12 @@ func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration, f
 	}
 	at.waiting++
 	f.mu.Unlock()
+	long := time.NewTimer(max(worthWaiting-time.Since(at.begun), lastLook))
+	defer long.Stop()
 	select {
 	case <-at.landed:
 		return at.answer, joined
+	case <-long.C:
 	case <-ctx.Done():
 	}
 	f.leave(key, at, errors.Is(context.Cause(ctx), context.Canceled))
@@ -45,7 +55,7 @@ func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration, f
 // start begins a flight; f.mu is held.
 func (f *flights) start(ctx context.Context, key [32]byte, limit time.Duration, fetch func(context.Context) *answer) *flight {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	at := &flight{landed: make(chan struct{}), cancel: cancel}
+	at := &flight{begun: time.Now(), landed: make(chan struct{}), cancel: cancel}
 	if f.up == nil {
 		f.up = map[[32]byte]*flight{}
 	}

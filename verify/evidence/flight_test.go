@@ -85,6 +85,33 @@ func TestWhoHasNoMoreTimeIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestWhoJoinsASlowFetchDoesNotWaitSoLongAgain: the first who waited did it for all.
+func TestWhoJoinsASlowFetchDoesNotWaitSoLongAgain(t *testing.T) {
+	var f flights
+	silent := func(ctx context.Context) *answer {
+		<-ctx.Done()
+		return &answer{err: ctx.Err()}
+	}
+	begun, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	f.wait(begun, [32]byte{1}, time.Hour, silent)
+	f.mu.Lock()
+	f.up[[32]byte{1}].begun = time.Now().Add(-worthWaiting)
+	f.mu.Unlock()
+	started := time.Now()
+	for range 3 {
+		if a, joined := f.wait(t.Context(), [32]byte{1}, time.Hour, silent); a != nil || !joined {
+			t.Errorf("%v, joined: %v", a, joined)
+		}
+	}
+	if took := time.Since(started); took > worthWaiting {
+		t.Errorf("three waited for %s", took)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.up[[32]byte{1}].cancel()
+}
+
 // TestAFetchIsBounded also where all who waited may come back.
 func TestAFetchIsBounded(t *testing.T) {
 	var f flights

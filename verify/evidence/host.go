@@ -15,7 +15,8 @@ import (
 
 // What one host is asked at once, and when it is left alone.
 const (
-	perHost    = 16 // requests at once: a document with a thousand signers is no reason to knock a responder over
+	perHost    = 16             // requests at once: a document with a thousand signers is no reason to knock a responder over
+	maxInside  = perHost + 1000 // those that wait for a slot included
 	maxHosts   = 1000
 	opensAfter = 3 // failures in a row
 
@@ -112,6 +113,9 @@ func (h *hosts) admit(name string) (*host, error) {
 	}
 	if err := at.refuses(h.now()); err != nil {
 		return nil, err
+	}
+	if at.inside >= maxInside {
+		return nil, errBusy
 	}
 	at.inside++
 	return at, nil

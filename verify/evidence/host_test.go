@@ -159,6 +159,25 @@ func TestSlotsOfAHost(t *testing.T) {
 	}
 }
 
+// TestWaitersOfAHostAreBounded: a slow host gathers no crowd.
+func TestWaitersOfAHostAreBounded(t *testing.T) {
+	h, _ := newHostsAt()
+	leave, err := h.enter(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	h.known["a"].inside = maxInside
+	h.mu.Unlock()
+	if _, err := h.enter(t.Context(), "a"); !errors.Is(err, errBusy) {
+		t.Errorf("got %v, want %v", err, errBusy)
+	}
+	leave(nil)
+	if _, err := h.enter(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHostsAreBounded: hosts without number take no more memory, neither those in order nor those that fail.
 func TestHostsAreBounded(t *testing.T) {
 	for name, outcome := range map[string]error{"in order": nil, "failing": errDown} {

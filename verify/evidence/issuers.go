@@ -29,7 +29,7 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) (
 	ctx, cancel := context.WithDeadline(ctx, r.search)
 	defer cancel()
 	top := chain[len(chain)-1]
-	asked := 0
+	asked, again := 0, time.Time{}
 	for _, access := range top.AIA {
 		address := string(access.Location.Value)
 		if access.Method != certificate.AccessCAIssuers || !isHTTP(access.Location) || !r.trust.vouches(address) ||
@@ -41,8 +41,8 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) (
 		a := r.g.ask(ctx, source{kind: sourceIssuers, url: address}, time.Time{})
 		if a.err != nil {
 			r.found.Problems = append(r.found.Problems, fmt.Sprintf("issuer %s: %v", address, a.err))
-			if r.g.rooms != nil {
-				r.found.postpone(top, a.ends())
+			if t := a.ends(); r.g.rooms != nil && (again.IsZero() || t.Before(again)) {
+				again = t
 			}
 			continue
 		}
@@ -52,6 +52,9 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) (
 			}
 			return a, named
 		}
+	}
+	if !again.IsZero() {
+		r.found.postpone(top, again)
 	}
 	return nil, nil
 }

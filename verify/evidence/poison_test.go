@@ -22,6 +22,9 @@ func (w *world) serveList(der []byte) {
 
 func (w *world) wantList(f Found, der []byte, why string) {
 	w.t.Helper()
+	if len(f.Parsed) != len(f.CRLs) || len(f.CRLs) > 0 && &f.Parsed[0].Raw[0] != &f.CRLs[0][0] {
+		w.t.Errorf("%s: the list would be parsed anew", why)
+	}
 	if len(f.CRLs) != 1 || !bytes.Equal(f.CRLs[0], der) {
 		w.t.Errorf("%s: %d lists, or another one; problems: %q", why, len(f.CRLs), f.Problems)
 	}

@@ -17,6 +17,7 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/poland"
 	"trustcore/verify/policy"
+	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
@@ -28,6 +29,8 @@ type Evidence struct {
 	Certificates [][]byte            // DER, to build paths from
 	CRLs         [][]byte            // DER
 	OCSPs        [][]byte            // DER OCSPResponse
+	// Parsed are lists among CRLs that are parsed already, from the same octets: large ones take longer than all else.
+	Parsed []*revocation.CRL
 	// Later says of certificates, by the SHA-256 of their DER, of which the sources of evidence tell nothing that serves now, when
 	// asking them again may help.
 	Later map[[32]byte]time.Time
@@ -81,6 +84,9 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 	at = at.UTC()
 	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache), steps: steps,
 		out: &Document{Steps: steps, Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
+	for _, l := range ev.Parsed {
+		v.parsed.crls[octets{&l.Raw[0], len(l.Raw)}] = l
+	}
 	v.proofs(doc)
 	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
@@ -103,6 +109,7 @@ type validator struct {
 	parsed    *parsed
 	out       *Document
 	steps     *Steps // nil records nothing
+	basis     *basis // of the chain that is asked for, nil where it is not to be remembered
 
 	copies        map[place]int   // of signatures
 	countersigned map[string]bool // by ID

@@ -69,13 +69,17 @@ func (h Hindsight) age(found *revocation.Result) {
 func (v *validator) revocationRule(d *validationData, at time.Time, freshness policy.Level) *path.RevocationRule {
 	return &path.RevocationRule{
 		Evidence:       func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return d.responses, d.crls },
-		Check:          Hindsight{At: at, Known: v.at, Freshness: freshness}.Check,
+		Check:          v.basis.noting(Hindsight{At: at, Known: v.at, Freshness: freshness}.Check),
 		Required:       true,
 		ShortTerm:      true,
 		AfterIssuance:  true,
 		LocalResponder: v.ev.Lists.Responder,
 		Responders:     v.ev.Lists.Responders(),
-		Acceptable:     v.acceptable,
+		Acceptable: func(u revocation.Use) (bool, string) {
+			ok, why := v.acceptable(u)
+			v.basis.used(u, ok, why)
+			return ok, why
+		},
 	}
 }
 

@@ -280,7 +280,7 @@ func (s *Steps) evidence(p *parsed) {
 // certificateValidation is x509 as a building block.
 func (v *validator) certificateValidation(s subject, at time.Time) *Chain {
 	if v.steps == nil || v.steps.silent {
-		return v.x509(s, at)
+		return v.chain(s, at)
 	}
 	v.steps.past()
 	b := v.steps.begin(trace.CertificateValidation, at)

@@ -122,7 +122,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 // nothing, and counts for the form of a level all the same.
 func (v *validator) knownUnit(p proof) bool {
 	c, read := v.signer(p.stamp.Signer, "")
-	return read.passed() && v.x509(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
+	return read.passed() && v.chain(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"trustcore/internal/budget"
@@ -61,6 +62,7 @@ type parsed struct {
 	certificates map[octets]*certificate.Certificate // nil where it can't be parsed
 	crls         map[octets]*revocation.CRL          // the same
 	responses    map[octets]*revocation.Response     // the same
+	digests      map[octets][32]byte                 // SHA-256
 }
 
 // octets tell pieces of evidence apart by where they lie.
@@ -70,13 +72,28 @@ type octets struct {
 }
 
 func newParsed(b *budget.Budget, c *cache.Cache) *parsed {
-	return &parsed{b, c, map[octets]*certificate.Certificate{}, map[octets]*revocation.CRL{}, map[octets]*revocation.Response{}}
+	return &parsed{b, c, map[octets]*certificate.Certificate{}, map[octets]*revocation.CRL{}, map[octets]*revocation.Response{},
+		map[octets][32]byte{}}
+}
+
+// digest is the SHA-256 of a piece of evidence; once the budget is over it says nothing.
+func (p *parsed) digest(der []byte) (sum [32]byte) {
+	if len(der) == 0 {
+		return sum
+	}
+	at := octets{&der[0], len(der)}
+	sum, known := p.digests[at]
+	if !known && p.budget.Octets(len(der)) == nil {
+		sum = sha256.Sum256(der)
+		p.digests[at] = sum
+	}
+	return sum
 }
 
 func (p *parsed) certificatesOf(list [][]byte) []*certificate.Certificate {
 	var certificates []*certificate.Certificate
 	for _, der := range limited(list) {
-		if c := once(p.budget, certificateCost, p.certificates, der, p.cache.Parse); c != nil {
+		if c := once(p.budget, certificateCost, p.certificates, der, parsing(p, p.cache.ParseOf)); c != nil {
 			certificates = append(certificates, c)
 		}
 	}
@@ -86,14 +103,24 @@ func (p *parsed) certificatesOf(list [][]byte) []*certificate.Certificate {
 // read adds what can be parsed.
 func (p *parsed) read(d *validationData, crls, responses [][]byte) {
 	for _, der := range limited(crls) {
-		if l := once(p.budget, revocation.OctetCost*int64(len(der)), p.crls, der, p.cache.ParseCRL); l != nil {
+		if l := once(p.budget, revocation.OctetCost*int64(len(der)), p.crls, der, parsing(p, p.cache.ParseCRLOf)); l != nil {
 			d.crls = append(d.crls, l)
 		}
 	}
 	for _, der := range limited(responses) {
-		if r := once(p.budget, revocation.OctetCost*int64(len(der)), p.responses, der, p.cache.ParseOCSP); r != nil {
+		if r := once(p.budget, revocation.OctetCost*int64(len(der)), p.responses, der, parsing(p, p.cache.ParseOCSPOf)); r != nil {
 			d.responses = append(d.responses, r)
 		}
+	}
+}
+
+// parsing gives a parser the digest that it knows octets by.
+func parsing[T any](p *parsed, parse func([32]byte, []byte) (*T, error)) func([]byte) (*T, error) {
+	return func(der []byte) (*T, error) {
+		if p.cache == nil {
+			return parse([32]byte{}, der)
+		}
+		return parse(p.digest(der), der)
 	}
 }
 

@@ -47,8 +47,9 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	data := v.validationData(s.carried)
 	request := path.Request{
 		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
-		Algorithm: v.ofPath(s.context), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
+		Algorithm: v.basis.judged(v.ofPath(s.context)), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
 	}
+	v.basis.begin(data, s.certificate, request.Anchors, request.Time, v.at)
 	if s.context == policy.Timestamp {
 		request.Purposes, request.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
 		if !v.refuses(policy.Product, policy.TimestampUnitPurposeAlone) {
@@ -149,6 +150,7 @@ func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 		signers = append(signers, x.result.Chain[i+1])
 	}
 	for _, piece := range r.Evidence {
+		x.basis.proven(piece, x.existence.proven[piece])
 		if t := x.existence.earliest(piece); t.After(proven) {
 			proven = t
 		}

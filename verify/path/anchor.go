@@ -82,6 +82,17 @@ func (s *Anchors) named(n certificate.Name) []*Anchor {
 	return s.byName[n.Canonical()]
 }
 
+// Instants tells of the times at which an anchor of the name, or its certificate, begins or ends to be valid: between two
+// of them a path to any of those anchors is the same. Zero times stand for none.
+func (s *Anchors) Instants(n certificate.Name, tell func(instants ...time.Time)) {
+	for _, a := range s.named(n) {
+		tell(a.NotBefore, a.NotAfter)
+		if a.Certificate != nil {
+			tell(a.Certificate.NotBefore, a.Certificate.NotAfter)
+		}
+	}
+}
+
 // Empty reports whether the set holds no anchor.
 func (s *Anchors) Empty() bool { return s == nil || len(s.byName) == 0 }
 

@@ -81,9 +81,10 @@ const (
 func ReferenceOf(signed []*signature.Signature) Reference {
 	found := Absent
 	for _, s := range signed {
+		whole := coversDocument(s)
 		for _, r := range s.References {
 			switch {
-			case !r.Outside:
+			case !r.Outside || !whole:
 			case r.Found && !r.Intact:
 				return Different
 			case !r.Found:
@@ -112,7 +113,7 @@ var delivery = []string{"http://uri.etsi.org/TrstSvc/Svctype/EDS/Q", "http://uri
 
 // IssuerOf tells who stands behind a receipt that passed: a seal by itself proves no delivery.
 func (p *Pins) IssuerOf(t DocumentType, f *Facts, lists *trustlist.Snapshot) IssuerStanding {
-	stands := f.Signer != nil && f.Anchor != nil && f.Standing != Unproven
+	stands := f.Signer != nil && f.Anchor != nil && f.Standing != Unproven && coversDocument(f.Signature)
 	switch {
 	case stands && p.receiptPinned(t, f):
 		return IssuerPinned

@@ -5,8 +5,12 @@ package signature
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
+
+	"trustcore/verify/algorithm"
 )
 
 // Format is the signature format as reports name it.
@@ -270,6 +274,8 @@ type Timestamp struct {
 	Intact  bool    // the token's own CMS signature verifies and its message digest is TSTInfo's
 	Found   bool    // what the imprint is about could be assembled
 	Imprint bool    // the imprint matches it
+	// References are the entries of the container's manifest that the imprint is of; Found and Imprint speak of them too.
+	References []Reference
 	// Unsupported says why the token's value could not be checked at all, or "", as Signature.Unsupported does.
 	Unsupported string
 
@@ -474,3 +480,29 @@ const DigestAlone = ", of which a digest alone was given"
 
 // DigestOnly tells whether digests are all that was given.
 func (d *Detached) DigestOnly() bool { return d.Content == nil && len(d.Digests) > 0 }
+
+// DigestBy is the digest that was given by a DigestMethod of XML Signature; nil where none was, or one of another size.
+func (d *Detached) DigestBy(method string) []byte {
+	h, err := algorithm.HashByURI(method)
+	if err != nil || len(d.Digests[h.Name()]) != h.Size() {
+		return nil
+	}
+	return d.Digests[h.Name()]
+}
+
+// Spellings are the names of files that a relative URI may mean, the likeliest first: as it is written, without what
+// stands for the root, and with its percent-encoding undone. A fragment names no file.
+func Spellings(uri string) []string {
+	plain := strings.TrimPrefix(strings.TrimPrefix(uri, "./"), "/")
+	if plain == "" || uri[0] == '#' {
+		return nil
+	}
+	names := []string{plain}
+	if decoded, err := url.PathUnescape(plain); err == nil && decoded != plain {
+		names = append(names, decoded)
+	}
+	if decoded, err := url.QueryUnescape(plain); err == nil && strings.Contains(plain, "+") {
+		names = append(names, decoded)
+	}
+	return names
+}

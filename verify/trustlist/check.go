@@ -42,7 +42,7 @@ func Check(ctx context.Context, data []byte) (*Checked, error) {
 
 // recognise names what is often in a list's place, before a parser says where it stumbles over it.
 func recognise(data []byte) error {
-	start := strings.ToLower(strings.TrimSpace(string(data[:min(len(data), 256)])))
+	start := strings.ToLower(strings.TrimLeft(string(data[:min(len(data), 256)]), "\ufeff \t\r\n"))
 	switch {
 	case len(data) == 0:
 		return errors.New("trusted list: the file is empty")

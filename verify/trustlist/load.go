@@ -184,7 +184,7 @@ func readDir(ctx context.Context, dir string) ([]*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || !mayBeList(e.Name()) })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || !MayBeList(e.Name()) })
 	if len(entries) > maxFiles {
 		return nil, fmt.Errorf("%s holds more than %d files", dir, maxFiles)
 	}
@@ -201,8 +201,8 @@ func readDir(ctx context.Context, dir string) ([]*candidate, error) {
 	return candidates, g.Wait()
 }
 
-// mayBeList leaves out what stands beside lists in folders of them: tables, indexes, what is hidden.
-func mayBeList(name string) bool {
+// MayBeList leaves out what stands beside lists in folders of them, by its name: tables, indexes, what is hidden.
+func MayBeList(name string) bool {
 	return !strings.HasPrefix(name, ".") && !slices.Contains([]string{".tsv", ".json", ".parsed", ".sha2"}, filepath.Ext(name))
 }
 

@@ -1,6 +1,7 @@
 package trustlist
 
 import (
+	"bytes"
 	"embed"
 	"encoding/pem"
 	"errors"
@@ -54,6 +55,28 @@ func Journal() []Signers {
 		all[i] = s
 	}
 	return all
+}
+
+// PEM writes the certificates with the issue that they are from.
+func (s *Signers) PEM() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s\n# %s\n", s.Name, s.Source)
+	for _, der := range s.Certificates {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	return b.Bytes()
+}
+
+// SignersNamedBy are the certificates of which a list of the lists says that they may sign the next one.
+func SignersNamedBy(c *Checked) Signers {
+	s := Signers{Name: fmt.Sprintf("Named by the list of the lists, sequence number %d of %s, for the next one.", c.Sequence, day(c.Issued)),
+		Source: "Hold each against the text of the Official Journal before you use it."}
+	for _, p := range c.Pointers {
+		if p.Type == typeLOTL {
+			s.Certificates = append(s.Certificates, p.Signers...)
+		}
+	}
+	return s
 }
 
 // SignersOf returns those of a folder of PEM files, or with "" the shipped ones.

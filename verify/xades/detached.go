@@ -2,12 +2,9 @@ package xades
 
 import (
 	"errors"
-	"net/url"
 	"path"
-	"strings"
 
 	"trustcore/internal/xmldsig"
-	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
 )
 
@@ -62,30 +59,16 @@ func noting(resolve xmldsig.Resolver, found *bool) xmldsig.Resolver {
 
 // content gives the octets of a file, or the digests that were handed in for them.
 func content(f signature.Detached) ([]byte, error) {
-	if f.Content != nil || len(f.Digests) == 0 {
+	if !f.DigestOnly() {
 		return f.Content, nil
 	}
-	return nil, xmldsig.DigestOnly(func(method string) []byte {
-		h, err := algorithm.HashByURI(method)
-		if err != nil {
-			return nil
-		}
-		return f.Digests[h.Name()]
-	})
+	return nil, xmldsig.DigestOnly(f.DigestBy)
 }
 
-// spellings are the names that a URI may mean, the likeliest first.
+// spellings are the names that a URI may mean, itself first: files that a person hands in have whatever names.
 func spellings(uri string) []string {
 	if uri == "" {
 		return nil
 	}
-	plain := strings.TrimPrefix(strings.TrimPrefix(uri, "./"), "/")
-	names := []string{uri, plain}
-	if decoded, err := url.PathUnescape(plain); err == nil && decoded != plain {
-		names = append(names, decoded)
-	}
-	if decoded, err := url.QueryUnescape(plain); err == nil && strings.Contains(plain, "+") {
-		names = append(names, decoded)
-	}
-	return names
+	return append([]string{uri}, signature.Spellings(uri)...)
 }

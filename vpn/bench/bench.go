@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"time"
 
 	"trustcore/vpn"
@@ -32,7 +34,10 @@ type Result struct {
 	Full      time.Duration   // from no peer to all of them, read back
 	NoOp      []time.Duration // device, firewall and routes read, nothing to do
 	OneChange []time.Duration // one peer's pre-shared key, read back
-	Syncconf  []time.Duration // wg syncconf with one such change, firewall and routes not looked at; nil without the wg tool
+	OneMoves  []time.Duration // one peer goes or comes: device, firewall and routes, read back
+	Syncconf  []time.Duration // wg syncconf with one such change to a plain wireguard-go, no firewall, no routes; nil without the wg tool
+	Resident  int64           // bytes of this process after all changes
+	Plain     int64           // bytes that a plain wireguard-go with the same peers adds; 0 without the wg tool
 }
 
 // Reconcile measures a hub with so many peers, each with an IPv4 and an IPv6 address, a
@@ -42,7 +47,8 @@ func Reconcile(ctx context.Context, peers int, budget time.Duration) (Result, er
 	if peers < 1 || peers > MaxPeers {
 		return Result{}, fmt.Errorf("bench: %d peers are not within 1 to %d", peers, MaxPeers)
 	}
-	r := &run{Result: Result{Peers: peers}, budget: budget / 3}
+	defer debug.SetGCPercent(debug.SetGCPercent(hub.GCPercent)) // as vpnd has it
+	r := &run{Result: Result{Peers: peers}, budget: budget / 4}
 	var err error
 	if r.dir, err = os.MkdirTemp("", "vpn-bench-"); err != nil {
 		return Result{}, err
@@ -67,13 +73,23 @@ type run struct {
 	key    vpn.PrivateKey
 	hub    *hub.Hub
 	wish   vpn.Wish
+	all    []vpn.PeerWish // while one moves
 }
 
 func (r *run) measure(ctx context.Context) (err error) {
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.hub.Close()) }()
+	if err := r.ofHub(ctx); err != nil {
+		return errors.Join(err, r.hub.Close())
+	}
+	if err := r.hub.Close(); err != nil || r.Mode == vpn.ModeNetstack {
+		return err
+	}
+	return r.syncconf(ctx)
+}
+
+func (r *run) ofHub(ctx context.Context) (err error) {
 	started := time.Now()
 	if _, err := r.hub.Apply(r.wish); err != nil {
 		return err
@@ -97,10 +113,21 @@ func (r *run) measure(ctx context.Context) (err error) {
 		}
 		return err
 	})
-	if err != nil || r.Mode == vpn.ModeNetstack {
+	if err != nil {
 		return err
 	}
-	return r.syncconf(ctx)
+	r.OneMoves, err = r.repeat(ctx, func(n int) error {
+		want := r.move(n)
+		changes, err := r.hub.Apply(r.wish)
+		if err == nil && (changes.PeersAdded != want || changes.PeersRemoved != 1-want || changes.PeersChanged+changes.Device != 0) {
+			err = fmt.Errorf("bench: not one peer moved but %+v", changes)
+		}
+		return err
+	})
+	if err == nil {
+		r.Resident, err = resident()
+	}
+	return err
 }
 
 // prepare opens a hub and wishes for the peers.
@@ -143,6 +170,28 @@ func (r *run) change(n int) {
 	r.wish = vpn.Wish{Revision: r.wish.Revision + 1, Peers: peers}
 }
 
+// move takes the first peer out of the wish, or puts it back, and returns how many come.
+func (r *run) move(n int) (come int) {
+	if r.all == nil {
+		r.all = r.wish.Peers
+	}
+	come = n % 2
+	r.wish = vpn.Wish{Revision: r.wish.Revision + 1, Peers: r.all[1-come:]}
+	return come
+}
+
+// resident is what this process holds of the memory (proc(5), VmRSS).
+func resident() (int64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\nVmRSS:"))
+	line, _, _ := bytes.Cut(rest, []byte(" kB"))
+	kilobytes, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+	return kilobytes << 10, err
+}
+
 // repeat calls f until the budget is spent, at least three times.
 func (r *run) repeat(ctx context.Context, f func(n int) error) (took []time.Duration, err error) {
 	for begun := time.Now(); len(took) < 3 || time.Since(begun) < r.budget; {
@@ -159,40 +208,61 @@ func (r *run) repeat(ctx context.Context, f func(n int) error) (took []time.Dura
 	return took, nil
 }
 
-// syncconf measures the peer to compare with. The file is written before the clock starts.
+// syncconf measures the peer to compare with: a plain wireguard-go that the wg tool configures. The file is written
+// before the clock starts.
 func (r *run) syncconf(ctx context.Context) error {
 	wg, err := exec.LookPath("wg")
 	if err != nil {
 		return nil // not installed
 	}
-	status, err := r.hub.Status(time.Now())
+	debug.FreeOSMemory()
+	before, err := resident()
 	if err != nil {
 		return err
 	}
-	for n, begun := 0, time.Now(); n < 3 || time.Since(begun) < r.budget; n++ {
+	if r.all != nil {
+		r.wish.Peers = r.all
+	}
+	plain, err := startPlain()
+	if err != nil {
+		return err
+	}
+	defer plain.stop()
+	file := filepath.Join(r.dir, "sync.conf")
+	sync := func() error {
+		out, err := exec.CommandContext(ctx, wg, "syncconf", plainName, file).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("wg syncconf: %w: %s", err, bytes.TrimSpace(out))
+		}
+		return err
+	}
+	for n, begun := 0, time.Now(); n < 4 || time.Since(begun) < r.budget; n++ {
 		r.change(n)
-		file := filepath.Join(r.dir, "sync.conf")
-		if err := os.WriteFile(file, r.conf(status.ListenPort), 0o600); err != nil {
+		if err := os.WriteFile(file, r.conf(), 0o600); err != nil {
 			return err
 		}
 		started := time.Now()
-		if out, err := exec.CommandContext(ctx, wg, "syncconf", ifname, file).CombinedOutput(); err != nil {
-			return fmt.Errorf("wg syncconf: %w: %s", err, bytes.TrimSpace(out))
+		if err := sync(); err != nil {
+			return err
 		}
-		r.Syncconf = append(r.Syncconf, time.Since(started))
+		if n > 0 { // the first brings all peers
+			r.Syncconf = append(r.Syncconf, time.Since(started))
+		}
 	}
 	slices.Sort(r.Syncconf)
-	return nil
+	after, err := resident()
+	r.Plain = after - before
+	return err
 }
 
 // conf is the wish as a file for the wg tool.
-func (r *run) conf(port int) []byte {
+func (r *run) conf() []byte {
 	var b bytes.Buffer
 	secret := r.key.Reveal()
-	fmt.Fprintf(&b, "[Interface]\nPrivateKey = %s\nListenPort = %d\n", base64.StdEncoding.EncodeToString(secret[:]), port)
+	fmt.Fprintf(&b, "[Interface]\nPrivateKey = %s\n", base64.StdEncoding.EncodeToString(secret[:]))
 	for _, p := range r.wish.Peers {
 		psk, _ := p.PresharedKey.MarshalText() // never fails
-		fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\nPresharedKey = %s\nAllowedIPs = %v, %v\nPersistentKeepalive = 25\n", p.PublicKey, psk, p.Addresses[0], p.Addresses[1])
+		fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\nPresharedKey = %s\nAllowedIPs = %v, %v\n", p.PublicKey, psk, p.Addresses[0], p.Addresses[1])
 	}
 	return b.Bytes()
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,11 +88,15 @@ func TestDriftIsRepaired(t *testing.T) {
 			func(c hub.Changes) bool { return c.Routes > 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if strings.HasPrefix(c.tamper, "wg ") && mode == vpn.ModeUserspace {
+				refusedByTheDevice(t, w, c.tamper)
+				return
+			}
 			tool(t, c.tamper)
 			if c.open && reach(a, w.secret, patience) != nil {
 				t.Error("the tampering opened nothing: this test proves nothing")
 			}
-			changes, err := w.hub.Reconcile()
+			changes, err := w.hub.Look()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,6 +117,71 @@ func TestDriftIsRepaired(t *testing.T) {
 	tool(t, "ip link del tc-hub")
 	if _, err := w.hub.Reconcile(); !errors.Is(err, hub.ErrDeviceGone) {
 		t.Errorf("after the interface was deleted: %v", err)
+	}
+}
+
+// TestDriftIsToldAtOnce waits for nothing but the hub's word.
+func TestDriftIsToldAtOnce(t *testing.T) {
+	w := newWorld(t, interfaceMode(t))
+	w.apply(w.peer(w.plan("A")))
+	route := "ip route add 10.64.1.2 dev tc-hub proto 184"
+	for _, c := range []struct {
+		line    string
+		foreign bool
+	}{
+		{"ip route del 10.64.1.2/32 dev tc-hub", true},
+		{"ip link set tc-hub mtu 1300", true},
+		{"nft flush set inet trustcore-tc-hub allowed6", true},
+		{"nft add element inet trustcore-tc-hub partners4 { 10.64.1.9 }", true},
+		{"nft flush set inet trustcore-tc-hub lease", false}, // it is put back, and shut nobody in meanwhile
+		{"nft add table inet other", false},
+		{"ip link add tc-other type veth peer name tc-another", false},
+		{"ip addr add 198.51.100.7/24 dev lo", false},
+		{route + " metric 7", false}, // it leads where it should
+	} {
+		line, foreign := c.line, c.foreign
+		for { // what was told before
+			if _, err := w.hub.Look(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-w.hub.Disturbed():
+				continue
+			case <-time.After(50 * time.Millisecond): // the hub's listeners have nothing to tell
+			}
+			break
+		}
+		tool(t, line)
+		began := time.Now()
+		select {
+		case <-w.hub.Disturbed():
+		case <-time.After(patience):
+			t.Fatalf("%s: nothing was told", line)
+		}
+		changes, err := w.hub.Look()
+		if err != nil || changes.IsZero() == foreign {
+			t.Errorf("%s: repaired %+v, %v", line, changes, err)
+		}
+		t.Logf("%s: told and looked at within %v", line, time.Since(began))
+	}
+	if out, err := exec.Command("nft", "list", "set", "inet", "trustcore-tc-hub", "lease").Output(); err != nil || !strings.Contains(string(out), "elements") {
+		t.Errorf("the lease was not put back: %v: %s", err, out)
+	}
+}
+
+// refusedByTheDevice tries to change a device that this process carries.
+func refusedByTheDevice(t *testing.T, w *world, line string) {
+	t.Helper()
+	words := strings.Fields(line)
+	out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Operation not permitted") {
+		t.Errorf("%s: %v: %s", line, err, out)
+	}
+	if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
+		t.Errorf("it did something: repaired %+v, %v", changes, err)
+	}
+	if out, err := exec.Command("wg", "show", "tc-hub", "peers").Output(); err != nil || strings.Count(string(out), "\n") != 2 {
+		t.Errorf("who asks is not told: %v: %s", err, out)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -326,6 +327,7 @@ func TestHostThatDropsIsNamed(t *testing.T) {
 	if strings.Contains(named(), "forwards no") {
 		t.Errorf("no service lies behind the host, but: %s", named())
 	}
+	peer.Services = slices.Clone(peer.Services)
 	peer.Services[0].Addr = netip.MustParseAddrPort("192.0.2.200:443")
 	w.apply(peer)
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0o644); err != nil {

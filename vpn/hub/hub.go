@@ -30,6 +30,11 @@ import (
 // only after 15 s (WireGuard's KEEPALIVE_TIMEOUT + REKEY_TIMEOUT).
 const hubKeepalive = 25 * time.Second
 
+// GCPercent is how much a process that holds a large hub may let its memory grow before it collects (debug.SetGCPercent).
+// A carried device keeps some 20 kB for each peer, all of it long-lived, and there is little else: with the usual 100 the
+// process would take twice that.
+const GCPercent = 10
+
 // The reasons for which a hub cannot open. The message of the error is one sentence that
 // says what to do.
 var (
@@ -79,19 +84,22 @@ type Hub struct {
 	device device.Device
 	link   *device.Link // nil in mode netstack
 	fence  fence.Fence
-	host   *device.Host // as it was at the last pass; nil in mode netstack
-	met    []string     // what of the host's own meets the tunnel's addresses
-	let    bool         // somebody was let in: what appears on the host from then on shuts nobody out
-	closed string       // why every peer was shut out, "" while the fence stands
+	table  *fence.Nftables // the fence where it is a firewall; nil in mode netstack
+	host   *device.Host    // as it was at the last pass; nil in mode netstack
+	met    []string        // what of the host's own meets the tunnel's addresses
+	let    bool            // somebody was let in: what appears on the host from then on shuts nobody out
+	closed string          // why every peer was shut out, "" while the fence stands
 
 	wish    vpn.Wish
-	inForce vpn.Applied  // the last wish that was carried out
-	wished  bool         // a wish came, so that peers which are not in it are to go
-	policy  fence.Policy // this and the next three are derived from wish
-	peers   map[vpn.Key]*vpn.PeerWish
-	routes  []netip.Prefix
+	inForce vpn.Applied // the last wish that was carried out
+	wished  bool        // a wish came, so that peers which are not in it are to go
+	grants              // derived from wish
 	refused []vpn.Refusal
 	unled   []string // addresses of offices to which the host has no way
+
+	settled bool          // the last pass found all as wished, and nothing failed since
+	news    chan struct{} // see Disturbed
+	closing chan struct{}
 }
 
 // Open builds the firewall, verifies it, and only then brings the tunnel up, with no
@@ -107,7 +115,7 @@ func Open(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered, news: make(chan struct{}), closing: make(chan struct{})}
 	modes := []vpn.Mode{cfg.Mode}
 	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
@@ -116,6 +124,7 @@ func Open(cfg Config) (*Hub, error) {
 	for _, mode := range modes {
 		if err = h.open(mode); err == nil {
 			h.mode = mode
+			h.listen()
 			return h, nil
 		}
 		refused = append(refused, fmt.Errorf("mode %s: %w", mode, err))
@@ -184,7 +193,7 @@ func (h *Hub) open(mode vpn.Mode) (err error) {
 	if err != nil {
 		return errors.Join(err, firewall.Close(), h.lock.Close())
 	}
-	h.fence = firewall
+	h.fence, h.table = firewall, firewall
 	return nil
 }
 
@@ -223,9 +232,11 @@ func (h *Hub) Mode() vpn.Mode { return h.mode }
 // PublicKey is the key that offices know the hub by.
 func (h *Hub) PublicKey() vpn.Key { return h.publicKey }
 
-// Apply makes the wish the wanted state and reconciles once. What of it can't be granted is refused alone, see
-// [Status]; what it does not hold goes in any case. An error is about the whole: a wish that is older than the
-// present one of its epoch, which changes nothing, or a host that does not do what it is told.
+// Apply makes the wish the wanted state. A wish that differs in some peers from the one in force costs what they cost:
+// they alone are written and read back, as nothing else has changed since the last pass. Any doubt, and any failure, has
+// everything compared. What of the wish can't be granted is refused alone, see [Hub.Status]; what it does not hold goes
+// in any case. The hub keeps the wish: nobody may change what it refers to. An error is about the whole: a wish that is older than the present one of its epoch, which changes
+// nothing, or a host that does not do what it is told.
 func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 	if err := w.Validate(); err != nil {
 		return Changes{}, err
@@ -235,8 +246,21 @@ func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 	if w.Epoch == h.wish.Epoch && w.Revision < h.wish.Revision {
 		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
 	}
-	h.adopt(w)
-	return h.reconcile()
+	step, small := h.step(w)
+	if !small {
+		h.adopt(w)
+		return h.reconcile()
+	}
+	h.wish = w
+	changes, err := h.take(step)
+	if err != nil {
+		h.cfg.Log.Warn("a change did not go as it should: everything is compared", "error", err)
+		h.adopt(w)
+		more, err := h.reconcile()
+		return changes.plus(more), err
+	}
+	h.inForce = applied(w)
+	return changes, nil
 }
 
 // Withdraw lets nobody in any more, since there is no wish that holds: every peer goes.
@@ -254,7 +278,7 @@ func (h *Hub) Extend() error {
 	return h.fence.Extend()
 }
 
-// Reconcile compares the present state with the last wish and repairs what differs. Call
+// Reconcile compares the whole present state with the last wish and repairs what differs. Call
 // it every few seconds: whatever it finds then was changed by somebody else.
 func (h *Hub) Reconcile() (Changes, error) {
 	h.mu.Lock()
@@ -288,8 +312,12 @@ func (h *Hub) Close() error {
 	case err == nil && h.wished:
 		err = h.endpoints.remember(state.Peers)
 	}
+	close(h.closing)
 	_, restrictErr := h.fence.Restrict(fence.Policy{})
 	err = errors.Join(err, restrictErr, h.device.Close(), h.fence.Close())
+	if h.link != nil {
+		err = errors.Join(err, h.link.Close())
+	}
 	if h.lock != nil {
 		err = errors.Join(err, h.lock.Close())
 	}

@@ -57,6 +57,9 @@ func TestHubWithoutFenceShutsEveryoneOut(t *testing.T) {
 	faulty := &faultyFence{Fence: hub.fence, fault: errors.New("the firewall cannot be built")}
 	hub.fence = faulty
 	wish.Revision = 2
+	if _, err := hub.Reconcile(); !errors.Is(err, faulty.fault) {
+		t.Errorf("reconcile without a fence: %v", err)
+	}
 	if _, err := hub.Apply(wish); !errors.Is(err, faulty.fault) {
 		t.Errorf("apply without a fence: %v", err)
 	}

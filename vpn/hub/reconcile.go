@@ -10,7 +10,6 @@ import (
 
 	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
-	"trustcore/vpn/internal/fence"
 )
 
 // peersPerCall bounds one call to the device: with more, the kernel's client sends one
@@ -40,17 +39,28 @@ func (c Changes) LogValue() slog.Value {
 		slog.Int("fence", c.Fence), slog.Int("routes", c.Routes), slog.Int("device", c.Device))
 }
 
+func (c Changes) plus(more Changes) Changes {
+	return Changes{c.PeersAdded + more.PeersAdded, c.PeersRemoved + more.PeersRemoved, c.PeersChanged + more.PeersChanged,
+		c.Fence + more.Fence, c.Routes + more.Routes, c.Device + more.Device}
+}
+
+func applied(w vpn.Wish) vpn.Applied {
+	return vpn.Applied{Epoch: w.Epoch, Revision: w.Revision, Digest: w.Digest}
+}
+
 // reconcile works until a reading shows nothing to do. The caller holds h.mu.
 func (h *Hub) reconcile() (Changes, error) {
 	var total Changes
+	h.settled = false
 	for range maxPasses {
+		h.hear() // what comes after this is news for the next
 		changed, err := h.pass(&total)
 		if err != nil {
 			return total, h.failClosed(err)
 		}
 		if !changed {
 			h.let = h.let || len(h.peers) > 0
-			h.closed, h.inForce = "", vpn.Applied{Epoch: h.wish.Epoch, Revision: h.wish.Revision, Digest: h.wish.Digest}
+			h.closed, h.inForce, h.settled = "", applied(h.wish), h.wished
 			return total, h.shut()
 		}
 	}
@@ -118,8 +128,8 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 		return false, err
 	}
 	failed, err := h.write(plan.permit)
-	if err != nil && len(failed) == len(plan.permit) {
-		return false, err
+	if errors.Is(err, device.ErrDeviceGone) || err != nil && len(failed) > 1 && len(failed) == len(plan.permit) {
+		return false, err // that is no matter of a peer
 	}
 	for key, err := range failed {
 		h.renounce(key, err)
@@ -131,14 +141,8 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 func (h *Hub) renounce(key vpn.Key, cause error) {
 	peer := h.peers[key]
 	h.refused = append(h.refused, peer.Refusal("peer", "the device does not take it: "+cause.Error()))
-	delete(h.peers, key)
-	for _, a := range peer.Addresses {
-		delete(h.policy.Sources, a.Addr())
-		h.routes = without(h.routes, []netip.Prefix{a})
-		for _, s := range peer.Services {
-			delete(h.policy.Flows, flow(s, a.Addr()))
-		}
-	}
+	h.grants.remove(peer)
+	h.entangled = true
 }
 
 // plan is what the peers of the device need: first restrict, then permit.
@@ -243,9 +247,19 @@ func (h *Hub) write(changes []device.PeerChange) (failed map[vpn.Key]error, last
 	return failed, last
 }
 
-// repairDevice puts key and port back when somebody changed them. Port 0 of the
-// configuration means that any port is right.
+// repairDevice puts key, port and mark back when somebody changed them.
 func (h *Hub) repairDevice(state device.State, total *Changes) error {
+	change := h.deviceChange(state)
+	if change == nil {
+		return nil
+	}
+	total.Device++
+	return h.device.Write(*change)
+}
+
+// deviceChange is what makes key, port and mark as configured, nil when they are. Port 0 of the configuration means that
+// any port is right.
+func (h *Hub) deviceChange(state device.State) *device.Change {
 	var change device.Change
 	if state.PublicKey != device.Key(h.PublicKey()) {
 		secret := h.cfg.PrivateKey.Reveal()
@@ -260,8 +274,7 @@ func (h *Hub) repairDevice(state device.State, total *Changes) error {
 	if change.PrivateKey == nil && change.ListenPort == nil && change.FirewallMark == nil {
 		return nil
 	}
-	total.Device++
-	return h.device.Write(change)
+	return &change
 }
 
 func (h *Hub) forget(lost []netip.Addr) error {
@@ -292,7 +305,7 @@ func (h *Hub) lookAround() (err error) {
 	if h.link == nil {
 		return nil
 	}
-	if h.host, err = device.LookAtHost(); err != nil {
+	if h.host, err = h.link.LookAround(); err != nil {
 		return err
 	}
 	shut := len(h.met) > 0
@@ -322,53 +335,4 @@ func (h *Hub) ranges() []netip.Prefix {
 		}
 	}
 	return all
-}
-
-// adopt makes w the wish.
-func (h *Hub) adopt(w vpn.Wish) {
-	h.wish, h.wished, h.met = w, true, nil
-	h.derive()
-}
-
-// derive makes of the wish what each pass needs of it.
-func (h *Hub) derive() {
-	granted, refused := h.wish.Divide([]vpn.Key{h.publicKey}, h.hosts())
-	if h.shut() != nil {
-		granted = nil
-	}
-	h.refused = refused
-	h.policy = fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
-	h.peers = make(map[vpn.Key]*vpn.PeerWish, len(granted))
-	h.routes = nil
-	for i := range granted {
-		peer := &granted[i]
-		h.peers[peer.PublicKey] = peer
-		h.routes = append(h.routes, peer.Addresses...)
-		for _, a := range peer.Addresses {
-			h.policy.Sources[a.Addr()] = struct{}{}
-		}
-		for j, s := range peer.Services {
-			if problem := h.cannotCarry(s); problem != "" {
-				h.refused = append(h.refused, peer.Refusal(fmt.Sprintf("services[%d]", j), problem))
-				continue
-			}
-			h.permit(peer, s)
-		}
-	}
-}
-
-func (h *Hub) permit(peer *vpn.PeerWish, s vpn.Service) {
-	for _, a := range peer.Addresses {
-		if a.Addr().Is4() == s.Addr.Addr().Is4() {
-			h.policy.Flows[flow(s, a.Addr())] = s.Backend
-		}
-	}
-}
-
-func flow(s vpn.Service, source netip.Addr) fence.Flow {
-	proto := uint8(fence.TCP)
-	if s.Proto == "udp" {
-		proto = fence.UDP
-	}
-	return fence.Flow{Source: source, Dest: s.Addr, Proto: proto}
 }

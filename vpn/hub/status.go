@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"trustcore/vpn"
-	"trustcore/vpn/internal/fence"
 )
 
 // Status reads the device and the counters, and remembers the offices' endpoints. Peers that the device
@@ -81,11 +80,10 @@ func (h *Hub) findings() (all []vpn.Finding) {
 
 // hostFindings is what of the host may keep permitted packets from their way.
 func (h *Hub) hostFindings() (all []vpn.Finding) {
-	firewall, is := h.fence.(*fence.Nftables)
-	if !is {
+	if h.table == nil {
 		return nil
 	}
-	strict, err := firewall.Strict()
+	strict, err := h.table.Strict()
 	if err != nil {
 		return []vpn.Finding{finding("the host's firewall can't be read", err.Error())}
 	}

@@ -5,9 +5,12 @@ package office
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"trustcore/vpn"
 )
@@ -63,8 +66,8 @@ func (e Enrolment) Validate() error {
 		return nil
 	case e.Site == "":
 		return errors.New("enrolment: site is missing")
-	case e.Hub.Endpoint == "":
-		return errors.New("enrolment: hub.endpoint is missing")
+	case !isEndpoint(e.Hub.Endpoint):
+		return fmt.Errorf("enrolment: hub.endpoint %q is no host with a port in digits", e.Hub.Endpoint)
 	case len(e.Address) == 0 || len(e.Address) > maxAddresses:
 		return fmt.Errorf("enrolment: address has %d entries, 1 to %d are expected", len(e.Address), maxAddresses)
 	case len(e.Hub.Addresses) > maxAddresses || len(e.Services) > maxServices:
@@ -81,6 +84,24 @@ func (e Enrolment) Validate() error {
 		}
 	}
 	return nil
+}
+
+// isEndpoint takes what every program that reads our files takes: a name or an address, IPv6 in brackets and without a
+// zone, and a port in digits.
+func isEndpoint(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return false
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Zone() == ""
+	}
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	})
 }
 
 // Reachable are the addresses that the tunnel carries: the hub's and the services'. All
@@ -106,7 +127,8 @@ func (e Enrolment) Reachable() []netip.Prefix {
 // KeyPlaceholder stands in a configuration where the private key belongs.
 const KeyPlaceholder = "(insert the private key of this office)"
 
-// Conf is the tunnel as a file for wg-quick. privateKey is base64 or [KeyPlaceholder].
+// Conf is the tunnel as a file for wg-quick and for the official WireGuard applications, which all take what is in it
+// and nothing that they do not know. privateKey is base64 or [KeyPlaceholder], which they refuse.
 func (e Enrolment) Conf(privateKey string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s / %s\n[Interface]\nPrivateKey = %s\nAddress = %s\nMTU = %d\n\n", oneLine(e.Partner), oneLine(e.Site), privateKey, join(e.Address), vpn.DefaultMTU)
@@ -130,7 +152,7 @@ func join(prefixes []netip.Prefix) string {
 // oneLine keeps a name from adding lines to a configuration.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

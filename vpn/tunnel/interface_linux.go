@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"errors"
+	"net/netip"
 
 	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
@@ -24,7 +25,12 @@ func (t *Tunnel) onInterface(options device.Options) (err error) {
 		return err
 	}
 	t.lookAround()
-	_, failed, err := link.SyncRoutes(t.cfg.Enrolment.Reachable())
+	defer link.Close() // its routes stay for as long as the interface does
+	wanted := make(map[netip.Prefix]struct{})
+	for _, to := range t.cfg.Enrolment.Reachable() {
+		wanted[to] = struct{}{}
+	}
+	_, failed, err := link.SyncRoutes(wanted)
 	if err == nil && len(failed) > 0 {
 		err = errors.New(failed[0])
 	}

@@ -91,6 +91,10 @@ var Table = []Right{
 	{HSM, "POST /v1/renewals", []Role{Office}, "renew the own certificate"},
 	{HSM, "GET /openapi.json", []Role{Office}, "read the description of the interface"},
 
+	{Verify, "GET /v1/trust/status", []Role{Application, Office, Officer, Core}, "read which trusted lists are in use"},
+	{Verify, "GET /v1/trust/lists/{key}", []Role{Application, Office, Officer, Core}, "read the services of a trusted list"},
+	{Verify, "POST /v1/trust/imports", []Role{Officer}, "carry trusted lists in"},
+	{Verify, "POST /v1/trust/refresh", []Role{Officer}, "have the trusted lists fetched now"},
 	{Verify, "/", []Role{Application, Office, Officer, Core}, "have documents and certificates verified"},
 
 	{Console, "/", []Role{Officer}, "use the console"},

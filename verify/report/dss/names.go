@@ -1,6 +1,8 @@
 package dss
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +66,17 @@ func Hash(name string) (algorithm.Hash, bool) {
 		}
 	}
 	return algorithm.NoHash, false
+}
+
+// Strongest is the longest of digests by the names of verify/algorithm, with DSS's name of its algorithm; nil for none that
+// DSS has a name for.
+func Strongest(by map[string][]byte) (sum []byte, name *string) {
+	for _, algorithm := range slices.Sorted(maps.Keys(by)) {
+		if digests[algorithm] != "" && len(by[algorithm]) > len(sum) {
+			sum, name = by[algorithm], orNil(digests[algorithm])
+		}
+	}
+	return sum, name
 }
 
 // schemes are DSS's names of signature algorithms without digest, and those of keys. A stock client fails on any other.

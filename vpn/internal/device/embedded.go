@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
 	"golang.zx2c4.com/wireguard/conn"
@@ -21,6 +22,7 @@ import (
 type embedded struct {
 	engine *device.Device
 	socket net.Listener // for the wg tool; nil where it cannot be
+	peers  atomic.Int64 // of the last reading, for the next to have room
 }
 
 // OpenNetstack makes a WireGuard device on a TCP/IP stack in this process, which needs no
@@ -72,14 +74,15 @@ func (d *embedded) Read() (State, error) {
 		return State{}, ErrDeviceGone
 	default:
 	}
-	text, err := d.engine.IpcGet()
-	if err != nil {
+	reader := newUAPIReader(int(d.peers.Load()))
+	if err := d.engine.IpcGetOperation(reader); err != nil {
 		return State{}, fmt.Errorf("read the device: %w", err)
 	}
-	state, privateKey, err := decodeUAPI(text)
+	state, privateKey, err := reader.end()
 	if err != nil {
 		return State{}, err
 	}
+	d.peers.Store(int64(len(state.Peers)))
 	state.PublicKey = publicKey(privateKey)
 	return state, nil
 }
@@ -90,6 +93,17 @@ func (d *embedded) Write(c Change) error {
 	}
 	return nil
 }
+
+func (d *embedded) Prove(changes []PeerChange) error {
+	for _, c := range changes {
+		if is := d.engine.LookupPeer(c.PublicKey) != nil; is == c.Remove {
+			return errors.New("a peer does not read back as it was written")
+		}
+	}
+	return nil
+}
+
+func (d *embedded) Guarded() bool { return true }
 
 func (d *embedded) Close() error {
 	if d.socket != nil {

@@ -6,12 +6,14 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"trustcore/vpn/internal/nl"
 )
 
 // Host is what the host had of its own when it was looked at: its addresses, and the routes of its main table.
 type Host struct {
 	addresses []hostAddress
-	routes    []netlink.Route
+	routes    []route
 	names     map[int]string // of the interfaces, by index
 }
 
@@ -22,6 +24,18 @@ type hostAddress struct {
 
 // LookAtHost reads addresses and routes.
 func LookAtHost() (*Host, error) {
+	socket, err := nl.Open(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer socket.Close()
+	return lookAtHost(socket, func(route) bool { return false })
+}
+
+// LookAround reads what the host has beside our own routes.
+func (l *Link) LookAround() (*Host, error) { return lookAtHost(l.route, l.isOurs) }
+
+func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	h := &Host{names: make(map[int]string)}
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -37,10 +51,12 @@ func LookAtHost() (*Host, error) {
 	for _, a := range addresses {
 		h.addresses = append(h.addresses, hostAddress{prefix(*a.IPNet), a.LinkIndex})
 	}
-	if h.routes, err = netlink.RouteList(nil, netlink.FAMILY_ALL); err != nil {
-		return nil, fmt.Errorf("list the host's routes: %w", err)
-	}
-	return h, nil
+	err = readRoutes(socket, func(r route, _ []byte) {
+		if !ours(r) {
+			h.routes = append(h.routes, r)
+		}
+	})
+	return h, err
 }
 
 // Has says whether the address is one of the host's, on whatever interface.
@@ -63,16 +79,15 @@ func (h *Host) Conflicts(ifname string, ranges []netip.Prefix) (named []string) 
 		}
 	}
 	for _, r := range h.routes {
-		if r.Dst == nil || h.names[r.LinkIndex] == ifname {
+		if h.names[r.link] == ifname {
 			continue
 		}
-		switch r.Type {
+		switch r.kind {
 		case unix.RTN_BLACKHOLE, unix.RTN_UNREACHABLE, unix.RTN_PROHIBIT, unix.RTN_THROW:
 			continue
 		}
-		to := prefix(*r.Dst)
-		if at := overlap(to, ranges); at.IsValid() && to.Bits() > 0 {
-			named = append(named, fmt.Sprintf("the host's route to %v by %s meets %v", to, h.names[r.LinkIndex], at))
+		if at := overlap(r.to, ranges); at.IsValid() && r.to.Bits() > 0 {
+			named = append(named, fmt.Sprintf("the host's route to %v by %s meets %v", r.to, h.names[r.link], at))
 		}
 	}
 	return named

@@ -51,7 +51,7 @@ func OpenKernel(o Options) (Device, *Link, error) {
 	}
 	k := &kernel{client: client, name: o.Name, link: link}
 	if err := k.start(o); err != nil {
-		return nil, nil, errors.Join(err, k.Close())
+		return nil, nil, errors.Join(err, k.Close(), link.Close())
 	}
 	return k, link, nil
 }
@@ -148,6 +148,10 @@ func (k *kernel) Write(c Change) error {
 	}
 	return nil
 }
+
+func (k *kernel) Prove([]PeerChange) error { return nil }
+
+func (k *kernel) Guarded() bool { return false }
 
 func (k *kernel) Close() error {
 	return errors.Join(k.link.delete(), k.client.Close())

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"trustcore/vpn/internal/nl"
 )
 
 // routeProtocol marks our routes among those of the interface (rtnetlink(7): values above
@@ -26,6 +28,8 @@ type Link struct {
 	name  string
 	index int
 	mtu   int
+	route *nl.Socket
+	news  *nl.Events
 }
 
 // openLink marks the interface that was made just now.
@@ -37,8 +41,20 @@ func openLink(o Options) (*Link, error) {
 	if err := netlink.LinkSetAlias(link, mark); err != nil {
 		return nil, fmt.Errorf("mark the interface %s: %w", o.Name, err)
 	}
-	return &Link{o.Name, link.Attrs().Index, o.MTU}, nil
+	route, err := nl.Open(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	news, err := nl.Listen(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+	if err != nil {
+		return nil, errors.Join(err, route.Close())
+	}
+	return &Link{o.Name, link.Attrs().Index, o.MTU, route, news}, nil
 }
+
+// Close gives up the link and leaves the interface as it is.
+func (l *Link) Close() error { return errors.Join(l.news.Close(), l.route.Close()) }
 
 // awaitRelease waits for an interface of ours that goes with its process: one that was killed takes a moment to end.
 // The caller has the lock of the name, so nobody tends it.
@@ -101,52 +117,6 @@ func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
 		return changed, fmt.Errorf("set up %s: %w", l.name, err)
 	}
 	return changed, nil
-}
-
-// SyncRoutes makes exactly the wanted destinations lead into the interface, among the routes that carry our mark, and
-// says how many routes it changed. Where the host has a route of its own to a destination that one stays; see
-// [Host.Conflicts]. What the host can't lead, such as IPv6 where that is off, is no reason not to lead the others:
-// failed names it.
-func (l *Link) SyncRoutes(want []netip.Prefix) (changed int, failed []string, err error) {
-	link, err := l.find()
-	if err != nil {
-		return 0, nil, err
-	}
-	missing := make(map[netip.Prefix]struct{}, len(want))
-	for _, p := range want {
-		missing[p] = struct{}{}
-	}
-	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Protocol: routeProtocol}
-	present, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
-	if err != nil {
-		return 0, nil, fmt.Errorf("list the routes of %s: %w", l.name, err)
-	}
-	for _, r := range present {
-		if r.Dst != nil {
-			if p := prefix(*r.Dst); contains(missing, p) {
-				delete(missing, p)
-				continue
-			}
-		}
-		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return changed, nil, fmt.Errorf("take the route to %v away: %w", r.Dst, err)
-		}
-		changed++
-	}
-	for p := range missing {
-		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(p), Protocol: routeProtocol, Scope: netlink.SCOPE_LINK}
-		err := netlink.RouteAdd(route)
-		if errors.Is(err, syscall.EEXIST) {
-			continue
-		}
-		if err != nil {
-			failed = append(failed, fmt.Sprintf("%v can't be led into %s: %v", p, l.name, err))
-			continue
-		}
-		changed++
-	}
-	slices.Sort(failed)
-	return changed, failed, nil
 }
 
 // Forget removes the flows of the sources from the kernel's connection tracking, so that

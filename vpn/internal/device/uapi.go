@@ -1,7 +1,7 @@
 package device
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -55,37 +55,58 @@ func encodePeer(b *strings.Builder, p PeerChange) {
 	}
 }
 
-// uapiReader collects the answer to a "get" line by line.
+// uapiReader takes the answer to a "get", as one writing or in parts, line by line.
 type uapiReader struct {
 	state      State
 	privateKey Key
 	peer       *Peer // the one that lines belong to; nil before the first
 	key        Key
-	seconds    int64 // of the last handshake, whose line comes before the nanoseconds
+	seconds    int64          // of the last handshake, whose line comes before the nanoseconds
+	allowed    []netip.Prefix // of all peers, one after another
+	first      int            // of the peer's among them
+	rest       []byte         // of a line whose end has not come
+	err        error
 }
 
-// decodeUAPI reads the answer to a "get". The private key is returned apart, so that the
-// state can be handed on without it.
-func decodeUAPI(text string) (State, Key, error) {
-	r := uapiReader{state: State{Peers: make(map[Key]Peer)}}
-	scanner := bufio.NewScanner(strings.NewReader(text))
-	for scanner.Scan() {
-		name, value, ok := strings.Cut(scanner.Text(), "=")
+// newUAPIReader has room for so many peers.
+func newUAPIReader(peers int) *uapiReader {
+	return &uapiReader{state: State{Peers: make(map[Key]Peer, peers)}, allowed: make([]netip.Prefix, 0, 2*peers)}
+}
+
+// Write implements io.Writer.
+func (r *uapiReader) Write(text []byte) (int, error) {
+	length := len(text)
+	if len(r.rest) > 0 {
+		text = append(r.rest, text...)
+	}
+	for {
+		line, after, whole := bytes.Cut(text, []byte{'\n'})
+		if !whole {
+			break
+		}
+		text = after
+		name, value, ok := bytes.Cut(line, []byte{'='})
 		if !ok {
 			continue
 		}
-		if err := r.line(name, value); err != nil {
-			return State{}, Key{}, fmt.Errorf("read the device: field %s: %w", name, err)
+		if err := r.line(string(name), value); err != nil && r.err == nil {
+			r.err = fmt.Errorf("read the device: field %s: %w", name, err)
 		}
 	}
-	r.endPeer()
-	return r.state, r.privateKey, scanner.Err()
+	r.rest = append(r.rest[:0], text...)
+	return length, nil
 }
 
-func (r *uapiReader) line(name, value string) (err error) {
+// end gives what was read. The private key is returned apart, so that the state can be handed on without it.
+func (r *uapiReader) end() (State, Key, error) {
+	r.endPeer()
+	return r.state, r.privateKey, r.err
+}
+
+func (r *uapiReader) line(name string, value []byte) (err error) {
 	if name == "public_key" {
 		r.endPeer()
-		r.peer, r.seconds = &Peer{}, 0
+		r.peer, r.seconds, r.first = &Peer{}, 0, len(r.allowed)
 		r.key, err = parseHexKey(value)
 		return err
 	}
@@ -96,54 +117,60 @@ func (r *uapiReader) line(name, value string) (err error) {
 	case "private_key":
 		r.privateKey, err = parseHexKey(value)
 	case "listen_port":
-		r.state.ListenPort, err = strconv.Atoi(value)
+		r.state.ListenPort, err = strconv.Atoi(string(value))
 	case "fwmark":
-		r.state.FirewallMark, err = strconv.Atoi(value)
+		r.state.FirewallMark, err = strconv.Atoi(string(value))
 	}
 	return err
 }
 
-func (r *uapiReader) peerLine(name, value string) (err error) {
+func (r *uapiReader) peerLine(name string, value []byte) (err error) {
 	p := r.peer
 	switch name {
 	case "preshared_key":
 		p.PresharedKey, err = parseHexKey(value)
 	case "endpoint":
-		p.Endpoint, err = netip.ParseAddrPort(value)
+		p.Endpoint, err = netip.ParseAddrPort(string(value))
 	case "persistent_keepalive_interval":
-		var seconds int
-		seconds, err = strconv.Atoi(value)
+		var seconds int64
+		seconds, err = parseInt(value)
 		p.Keepalive = time.Duration(seconds) * time.Second
 	case "last_handshake_time_sec":
-		r.seconds, err = strconv.ParseInt(value, 10, 64)
+		r.seconds, err = parseInt(value)
 	case "last_handshake_time_nsec":
 		var nanoseconds int64
-		nanoseconds, err = strconv.ParseInt(value, 10, 64)
+		nanoseconds, err = parseInt(value)
 		if r.seconds != 0 || nanoseconds != 0 {
 			p.LastHandshake = time.Unix(r.seconds, nanoseconds)
 		}
 	case "rx_bytes":
-		p.Received, err = strconv.ParseInt(value, 10, 64)
+		p.Received, err = parseInt(value)
 	case "tx_bytes":
-		p.Sent, err = strconv.ParseInt(value, 10, 64)
+		p.Sent, err = parseInt(value)
 	case "allowed_ip":
 		var prefix netip.Prefix
-		prefix, err = netip.ParsePrefix(value)
-		p.AllowedIPs = append(p.AllowedIPs, prefix)
+		prefix, err = netip.ParsePrefix(string(value))
+		r.allowed = append(r.allowed, prefix)
 	}
 	return err
 }
 
 func (r *uapiReader) endPeer() {
-	if r.peer != nil {
-		r.state.Peers[r.key] = *r.peer
+	if r.peer == nil {
+		return
 	}
+	if n := len(r.allowed); n > r.first {
+		r.peer.AllowedIPs = r.allowed[r.first:n:n]
+	}
+	r.state.Peers[r.key] = *r.peer
 }
 
-func parseHexKey(s string) (k Key, err error) {
+func parseInt(value []byte) (int64, error) { return strconv.ParseInt(string(value), 10, 64) }
+
+func parseHexKey(s []byte) (k Key, err error) {
 	if len(s) != 2*len(k) {
 		return k, fmt.Errorf("has %d digits, not %d", len(s), 2*len(k))
 	}
-	_, err = hex.Decode(k[:], []byte(s))
+	_, err = hex.Decode(k[:], s)
 	return k, err
 }

@@ -24,12 +24,28 @@ func TestEncodeUAPI(t *testing.T) {
 	}
 }
 
+// decodeUAPI reads an answer that comes in parts of some bytes.
+func decodeUAPI(text string, part int) (State, Key, error) {
+	r := newUAPIReader(0)
+	for ; text != ""; text = text[min(part, len(text)):] {
+		_, _ = r.Write([]byte(text[:min(part, len(text))])) // the error is told at the end
+	}
+	return r.end()
+}
+
 func TestDecodeUAPI(t *testing.T) {
 	hex := func(first string) string { return first + strings.Repeat("00", 31) }
 	text := "private_key=" + hex("01") + "\nlisten_port=7\n" +
 		"public_key=" + hex("03") + "\npreshared_key=" + hex("02") + "\nprotocol_version=1\nendpoint=192.0.2.1:5\nlast_handshake_time_sec=10\nlast_handshake_time_nsec=5\ntx_bytes=1\nrx_bytes=2\npersistent_keepalive_interval=25\nallowed_ip=10.0.0.1/32\nallowed_ip=fd64::2/128\n" +
 		"public_key=" + hex("04") + "\npreshared_key=" + hex("00") + "\nlast_handshake_time_sec=0\nlast_handshake_time_nsec=0\n"
-	state, private, err := decodeUAPI(text)
+	for _, part := range []int{1, 7, 1 << 20} {
+		decodes(t, text, part)
+	}
+}
+
+func decodes(t *testing.T, text string, part int) {
+	t.Helper()
+	state, private, err := decodeUAPI(text, part)
 	if err != nil || private != (Key{1}) || state.ListenPort != 7 || len(state.Peers) != 2 {
 		t.Fatalf("%+v, %v", state, err)
 	}
@@ -49,7 +65,7 @@ func FuzzDecodeUAPI(f *testing.F) {
 	f.Add("private_key=00\npublic_key=zz\nallowed_ip=x\n")
 	f.Add("public_key=" + strings.Repeat("01", 32) + "\nallowed_ip=10.0.0.0/8\nlast_handshake_time_sec=9\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if state, _, err := decodeUAPI(text); err == nil && state.Peers == nil {
+		if state, _, err := decodeUAPI(text, 1+len(text)/2); err == nil && state.Peers == nil {
 			t.Error("a state without a map of peers")
 		}
 	})

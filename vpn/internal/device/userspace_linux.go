@@ -1,10 +1,12 @@
 package device
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/ipc"
@@ -35,11 +37,11 @@ func OpenUserspace(o Options) (Device, *Link, error) {
 		return nil, nil, err
 	}
 	link, err := openLink(o)
-	if err == nil {
-		_, err = link.Ensure(o.Addresses)
-	}
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())
+	}
+	if _, err := link.Ensure(o.Addresses); err != nil {
+		return nil, nil, errors.Join(err, d.Close(), link.Close())
 	}
 	d.serve(o)
 	return d, link, nil
@@ -61,10 +63,42 @@ func (d *embedded) serve(o Options) {
 			if err != nil {
 				return
 			}
-			go d.engine.IpcHandle(c)
+			go d.answer(c)
 		}
 	}()
 }
+
+// answer serves one caller of the control socket: whoever asks is told, and nobody changes anything but the holder of
+// the device, who has no need of the socket. So what was written once stays, and need not be read again to be known.
+func (d *embedded) answer(caller net.Conn) {
+	defer caller.Close()
+	in := bufio.NewReader(caller)
+	for {
+		if err := caller.SetDeadline(time.Now().Add(callerTime)); err != nil {
+			return
+		}
+		operation, err := in.ReadString('\n')
+		if err != nil || operation != "get=1\n" && operation != "set=1\n" {
+			return
+		}
+		for line := []byte(nil); string(line) != "\n"; { // who is answered before it has written all sees another error
+			if line, err = in.ReadSlice('\n'); err != nil {
+				return
+			}
+		}
+		refused := syscall.Errno(0)
+		if operation == "set=1\n" {
+			refused = syscall.EPERM
+		} else if d.engine.IpcGetOperation(caller) != nil {
+			return
+		}
+		if _, err := fmt.Fprintf(caller, "errno=%d\n\n", -int(refused)); err != nil {
+			return
+		}
+	}
+}
+
+const callerTime = 10 * time.Second // for one question and its answer
 
 // openSocket does without [ipc.UAPIListen], which looks for the socket's file from threads that
 // may be in another mount namespace.

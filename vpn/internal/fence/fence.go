@@ -30,6 +30,9 @@ type Traffic struct {
 	Bytes   uint64
 }
 
+// Size is how many permissions and sources a policy holds.
+func (p Policy) Size() int { return len(p.Sources) + len(p.Flows) }
+
 // Counters are what a fence has seen since it was built.
 type Counters struct {
 	Flows  map[Flow]Traffic
@@ -44,6 +47,11 @@ type Fence interface {
 	Restrict(Policy) (changed int, err error)
 	// Permit adds what the policy holds and is not there yet. It trusts the Restrict before it.
 	Permit(Policy) (changed int, err error)
+	// Take takes away what part permits, running flows too, and Give adds it. Both prove what they did by reading it
+	// back and nothing else, so that they cost what the part costs. An error says that the fence is not known any more:
+	// the next call has to be Restrict. The policy of then is the one that was given last, without or with the part.
+	Take(part Policy) error
+	Give(part Policy) error
 	// Extend has the present end of the lease enforced, and nothing else. Permit does so too.
 	Extend() error
 	Counters() (Counters, error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -14,6 +13,9 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"trustcore/vpn/internal/nl"
 )
 
 const (
@@ -37,8 +39,10 @@ type Nftables struct {
 	hub    []netip.Addr
 	lease  func() time.Duration // how much longer anything may be permitted; nil is without end
 
-	// Keys by set, as the last Restrict left and wanted them.
-	present, wanted map[string]map[string]struct{}
+	raw    *nl.Socket
+	events *nl.Events
+
+	missing map[string][]nftables.SetElement // by set, as the last Restrict found them
 }
 
 // OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is
@@ -53,8 +57,14 @@ func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (
 	if err := n.lookBefore(c); err != nil {
 		return nil, err
 	}
-	if err := n.rebuild(); err != nil {
+	if n.raw, err = nl.Open(unix.NETLINK_NETFILTER); err != nil {
 		return nil, err
+	}
+	if n.events, err = nl.Listen(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES); err != nil {
+		return nil, errors.Join(err, n.raw.Close())
+	}
+	if err := n.rebuild(); err != nil {
+		return nil, errors.Join(err, n.events.Close(), n.raw.Close())
 	}
 	if err := n.removeOld(c); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -249,25 +259,15 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 		}
 		changed++
 	}
-	n.present, n.wanted = make(map[string]map[string]struct{}), n.elements(p)
+	n.missing = make(map[string][]nftables.SetElement)
 	for name, set := range n.want.sets {
 		if name == leaseSet {
 			continue
 		}
-		present, err := c.GetSetElements(set)
+		surplus, err := n.compare(name, p)
 		if err != nil {
-			return changed, fmt.Errorf("read set %s: %w", name, err)
+			return changed, err
 		}
-		keys := make(map[string]struct{}, len(present))
-		var surplus []nftables.SetElement
-		for _, e := range present {
-			if _, is := n.wanted[name][string(e.Key)]; is {
-				keys[string(e.Key)] = struct{}{}
-			} else {
-				surplus = append(surplus, nftables.SetElement{Key: e.Key})
-			}
-		}
-		n.present[name] = keys
 		changed += len(surplus)
 		for part := range slices.Chunk(surplus, chunk) {
 			if err := c.SetDeleteElements(byName(set), part); err != nil {
@@ -281,19 +281,36 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 	return changed, nil
 }
 
+// compare reads a set, returns what it must not hold, and keeps what it lacks for Permit.
+func (n *Nftables) compare(name string, p Policy) (surplus []nftables.SetElement, err error) {
+	wanted, found := n.wants(name, p), 0
+	err = n.each(name, func(key, _ []byte) {
+		if wanted.has(key) {
+			found++
+		} else {
+			surplus = append(surplus, nftables.SetElement{Key: slices.Clone(key)})
+		}
+	})
+	if err != nil || found == wanted.size() {
+		return surplus, err
+	}
+	present := make(map[string]struct{}, found)
+	err = n.each(name, func(key, _ []byte) { present[string(key)] = struct{}{} })
+	for key := range wanted.keys {
+		if _, is := present[string(key)]; !is {
+			n.missing[name] = append(n.missing[name], nftables.SetElement{Key: key})
+		}
+	}
+	return surplus, err
+}
+
 // Permit implements [Fence].
 func (n *Nftables) Permit(Policy) (changed int, err error) {
 	c, err := open()
 	if err != nil {
 		return 0, err
 	}
-	for name, keys := range n.wanted {
-		var missing []nftables.SetElement
-		for key := range keys {
-			if _, is := n.present[name][key]; !is {
-				missing = append(missing, nftables.SetElement{Key: []byte(key)})
-			}
-		}
+	for name, missing := range n.missing {
 		changed += len(missing)
 		for part := range slices.Chunk(missing, chunk) {
 			if err := c.SetAddElements(byName(n.want.sets[name]), part); err != nil {
@@ -301,6 +318,7 @@ func (n *Nftables) Permit(Policy) (changed int, err error) {
 			}
 		}
 	}
+	n.missing = nil
 	if err := n.extend(c); err != nil {
 		return 0, err
 	}
@@ -366,15 +384,13 @@ func (n *Nftables) Counters() (Counters, error) {
 		return counters, err
 	}
 	for _, f := range families() {
-		elements, err := c.GetSetElements(n.want.sets["allowed"+f.suffix])
-		if err != nil {
-			return counters, fmt.Errorf("read the counters: %w", err)
-		}
-		for _, e := range elements {
-			flow, ok := decodeFlow(e.Key, int(f.addressLen))
-			if ok && e.Counter != nil {
-				counters.Flows[flow] = Traffic{Packets: e.Counter.Packets, Bytes: e.Counter.Bytes}
+		err := n.each("allowed"+f.suffix, func(key, count []byte) {
+			if flow, ok := decodeFlow(key, int(f.addressLen)); ok {
+				counters.Flows[flow] = decodeCounter(count)
 			}
+		})
+		if err != nil {
+			return counters, err
 		}
 	}
 	for _, chain := range n.want.chains {
@@ -403,36 +419,12 @@ func (n *Nftables) Close() error {
 		return err
 	}
 	c.DelTable(n.want.table)
-	if err := c.Flush(); err != nil && !errors.Is(err, syscall.ENOENT) {
-		return fmt.Errorf("take the firewall away: %w", err)
+	if err = c.Flush(); err != nil && !errors.Is(err, syscall.ENOENT) {
+		err = fmt.Errorf("take the firewall away: %w", err)
+	} else {
+		err = nil
 	}
-	return nil
-}
-
-// elements are the keys that each set must hold.
-func (n *Nftables) elements(p Policy) map[string]map[string]struct{} {
-	keys := make(map[string]map[string]struct{}, len(n.want.sets))
-	for name := range n.want.sets {
-		if name == leaseSet {
-			continue
-		}
-		keys[name] = make(map[string]struct{})
-	}
-	put := func(set string, a netip.Addr, key []byte) {
-		keys[set+suffix(a)][string(key)] = struct{}{}
-	}
-	for flow := range p.Flows {
-		if flow.Source.Is4() == flow.Dest.Addr().Is4() { // a packet has one family
-			put("allowed", flow.Source, encodeFlow(flow))
-		}
-	}
-	for a := range maps.Keys(p.Sources) {
-		put("partners", a, a.AsSlice())
-	}
-	for _, a := range n.hub {
-		put("hub", a, a.AsSlice())
-	}
-	return keys
+	return errors.Join(err, n.events.Close(), n.raw.Close())
 }
 
 // encodeFlow is the key of a permission: source . destination . protocol . port, each

@@ -30,6 +30,7 @@ type Proxy struct {
 
 	mu        sync.Mutex
 	flows     map[Flow]netip.AddrPort
+	served    map[netip.AddrPort]int // how many flows lead there
 	listeners map[netip.AddrPort]net.Listener
 	open      map[net.Conn]Flow // by the connection through the tunnel
 	perSource map[netip.Addr]int
@@ -39,7 +40,7 @@ type Proxy struct {
 // OpenProxy makes a fence that permits nothing.
 func OpenProxy(stack *netstack.Net, log *slog.Logger) *Proxy {
 	return &Proxy{
-		stack: stack, log: log, flows: make(map[Flow]netip.AddrPort),
+		stack: stack, log: log, flows: make(map[Flow]netip.AddrPort), served: make(map[netip.AddrPort]int),
 		listeners: make(map[netip.AddrPort]net.Listener), open: make(map[net.Conn]Flow), perSource: make(map[netip.Addr]int),
 		counters: Counters{Flows: make(map[Flow]Traffic)},
 	}
@@ -49,29 +50,51 @@ func OpenProxy(stack *netstack.Net, log *slog.Logger) *Proxy {
 func (p *Proxy) Restrict(policy Policy) (changed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := make(map[Flow]netip.AddrPort)
-	for flow, backend := range p.flows {
-		if _, is := policy.Flows[flow]; is {
-			kept[flow] = backend
-		} else {
-			delete(p.counters.Flows, flow)
+	for flow := range p.flows {
+		if _, is := policy.Flows[flow]; !is {
+			p.take(flow)
 			changed++
 		}
 	}
-	p.flows = kept
+	p.cut()
+	return changed, nil
+}
+
+// Take implements [Fence].
+func (p *Proxy) Take(part Policy) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for flow := range part.Flows {
+		p.take(flow)
+	}
+	p.cut()
+	return nil
+}
+
+func (p *Proxy) take(flow Flow) {
+	if _, is := p.flows[flow]; !is {
+		return
+	}
+	delete(p.flows, flow)
+	delete(p.counters.Flows, flow)
+	if p.served[flow.Dest]--; p.served[flow.Dest] == 0 {
+		delete(p.served, flow.Dest)
+	}
+}
+
+// cut ends what is not permitted any more.
+func (p *Proxy) cut() {
 	for conn, flow := range p.open {
-		if _, is := kept[flow]; !is {
+		if _, is := p.flows[flow]; !is {
 			conn.Close() // its handler ends and tidies up
 		}
 	}
-	served := destinations(policy)
 	for dest, listener := range p.listeners {
-		if _, is := served[dest]; !is {
+		if _, is := p.served[dest]; !is {
 			listener.Close()
 			delete(p.listeners, dest)
 		}
 	}
-	return changed, nil
 }
 
 // Permit implements [Fence]. What this fence cannot carry (UDP, a service without a
@@ -84,24 +107,34 @@ func (p *Proxy) Permit(policy Policy) (changed int, err error) {
 			err = problem
 			continue
 		}
-		if p.flows[flow] != backend {
+		before, is := p.flows[flow]
+		if !is {
+			p.served[flow.Dest]++
+		}
+		if before != backend {
 			p.flows[flow] = backend
 			changed++
 		}
 	}
-	for flow := range p.flows {
-		if _, is := p.listeners[flow.Dest]; is {
+	for dest := range p.served {
+		if _, is := p.listeners[dest]; is {
 			continue
 		}
-		listener, listenErr := p.stack.ListenTCPAddrPort(flow.Dest)
+		listener, listenErr := p.stack.ListenTCPAddrPort(dest)
 		if listenErr != nil {
-			err = fmt.Errorf("listen on %v in the tunnel: %w", flow.Dest, listenErr)
+			err = fmt.Errorf("listen on %v in the tunnel: %w", dest, listenErr)
 			continue
 		}
-		p.listeners[flow.Dest] = listener
-		p.done.Go(func() { p.serve(listener, flow.Dest) })
+		p.listeners[dest] = listener
+		p.done.Go(func() { p.serve(listener, dest) })
 	}
 	return changed, err
+}
+
+// Give implements [Fence].
+func (p *Proxy) Give(part Policy) error {
+	_, err := p.Permit(part)
+	return err
 }
 
 // Extend implements [Fence]. Nothing outlives the process that looks at the lease.
@@ -115,14 +148,6 @@ func unsupported(flow Flow, backend netip.AddrPort) error {
 		return fmt.Errorf("service %v: mode netstack needs the service's backend on loopback", flow.Dest)
 	}
 	return nil
-}
-
-func destinations(policy Policy) map[netip.AddrPort]struct{} {
-	served := make(map[netip.AddrPort]struct{})
-	for flow := range policy.Flows {
-		served[flow.Dest] = struct{}{}
-	}
-	return served
 }
 
 // serve ends when Restrict or Close closes the listener.
