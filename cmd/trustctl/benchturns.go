@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -104,7 +105,8 @@ type samples struct {
 	times [][]time.Duration // of each subject
 	turns []float64         // rate of each turn
 	acts  int
-	last  int // subjects of the latest turn
+	last  int           // subjects of the latest turn
+	spent time.Duration // of all processors, by the whole process: what collects garbage included
 }
 
 // work runs one turn. take hands out subjects until it says no.
@@ -117,7 +119,7 @@ func (s *samples) work(ctx context.Context, concurrency int, take func() (int, b
 	var failure error
 	s.last = 0
 	var workers sync.WaitGroup
-	begun := time.Now()
+	begun, before := time.Now(), processorTime()
 	for range concurrency {
 		workers.Go(func() {
 			own := make([][]time.Duration, subjects)
@@ -148,6 +150,7 @@ func (s *samples) work(ctx context.Context, concurrency int, take func() (int, b
 		})
 	}
 	workers.Wait()
+	s.spent += processorTime() - before
 	s.acts += s.last * repeat
 	s.turns = append(s.turns, float64(s.last*repeat)/time.Since(begun).Seconds())
 	if ctx.Err() != nil {
@@ -174,6 +177,23 @@ func (s *samples) bySubject(concurrency int) rate {
 	r := s.percentiles()
 	r.perSecond = float64(concurrency*subjects) / sum.Seconds()
 	return r
+}
+
+// processorTime is what this process has taken so far of all processors.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// processorRatio compares the processor time for the same acts: other programs of a busy machine do not change it.
+func processorRatio(r, limit rate) float64 {
+	if r.samples.spent == 0 {
+		return 0
+	}
+	return float64(limit.samples.spent) / float64(r.samples.spent)
 }
 
 // of is the rate on some of the subjects.

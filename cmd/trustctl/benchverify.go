@@ -65,6 +65,8 @@ func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
 	}
 	m.set(rates[warmWay], "the public-key operations and hashes of the same documents", rates[bareWay])
 	m.Details["cold"] = rates[coldWay].figures(rates[bareColdWay])
+	m.Details["processor_time"] = map[string]any{"warm_ratio": processorRatio(rates[warmWay], rates[bareWay]),
+		"cold_ratio": processorRatio(rates[coldWay], rates[bareColdWay])}
 	for name, subjects := range mix.bySize() {
 		of := func(way int) rate { return rates[way].of(subjects, s.workers(1)) }
 		m.Details[name] = map[string]any{"documents": len(subjects),

@@ -181,7 +181,7 @@ func (f *trustFlags) importCommand() *cobra.Command {
 		Short: "Take lists from a folder that somebody carried in",
 		Long: `Takes the lists of a folder, plain or gzip, told apart by what is in them: the list of the lists, its pivots, national
 lists. Each is checked as if it had been fetched, the older before the newer; what is in use stays where a file is
-not taken, and the file is named with the reason.
+not taken, and the file is named with the reason. What is merely older than what is in use is no failure.
 
   trustctl trust import lists/
   trustctl trust import lists/ --keep kept/`,

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"trustcore/verify/trustlist"
@@ -96,7 +95,7 @@ func (k *kept) status(ctx context.Context) (*trustStatus, error) {
 // findingsOf says what is wrong with one list.
 func findingsOf(l *upkeep.Status) []string {
 	var all []string
-	name := strings.TrimSpace(l.Territory + " " + l.Role)
+	name := "the list of " + l.Territory
 	switch {
 	case l.Error != "":
 		all = append(all, name+" is not used: "+l.Error)

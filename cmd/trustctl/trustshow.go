@@ -98,10 +98,11 @@ func (l *shownList) show(out io.Writer) error {
 // carried is what became of files.
 type carried []upkeep.Taken
 
+// refused counts what is wrong; what is merely older than what is in use is not.
 func (c *carried) refused() int {
 	n := 0
 	for _, t := range *c {
-		if t.Error != "" {
+		if t.Error != "" && !t.Older {
 			n++
 		}
 	}
@@ -117,6 +118,8 @@ func (c *carried) show(out io.Writer) error {
 		switch {
 		case t.Known:
 			outcome = "in use already"
+		case t.Older:
+			outcome = "not taken: " + prose.Text(t.Error)
 		case t.Error != "":
 			outcome = "refused: " + prose.Text(t.Error)
 		default:

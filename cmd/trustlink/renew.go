@@ -32,7 +32,7 @@ func (o up) renewal(e office.Enrolment, forwards []forward) (*identity.Renewal, 
 	return r, nil
 }
 
-// renewAlone renews the certificate of an office that reaches the gateway without a tunnel of its own.
+// renewAlone renews the certificate of an office that reaches the gateway without a tunnel of this program.
 func (o up) renewAlone(ctx context.Context, e office.Enrolment) error {
 	renewal, err := o.renewal(e, nil)
 	if err != nil {
@@ -42,7 +42,8 @@ func (o up) renewAlone(ctx context.Context, e office.Enrolment) error {
 		err = json.NewEncoder(o.out).Encode(readiness{Ready: true, Partner: e.Partner, Services: e.Services,
 			Forwards: []forward{}})
 	} else {
-		_, err = fmt.Fprintf(o.out, "partner %s has no tunnel here: its certificate is renewed by itself\n", e.Partner)
+		_, err = fmt.Fprintf(o.out, "partner %s: no tunnel is brought up here; the certificate is renewed by itself\n",
+			e.Partner)
 	}
 	if err != nil {
 		return err

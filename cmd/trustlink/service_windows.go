@@ -27,30 +27,51 @@ const (
 // addService adds the commands by which Windows runs trustlink up.
 func addService(root *cobra.Command, dir *string) {
 	service := &cobra.Command{Use: "service", Short: "Have Windows run trustlink up as a service"}
-	var forwards []string
+	var o serviceOptions
 	install := &cobra.Command{
 		Use:   "install",
 		Short: "Install the service and start it (as an administrator)",
 		Long: "Installs a service that runs trustlink up --mode netstack with the state folder of now, starts it, and has\n" +
 			"Windows start it again after a failure and with the machine. Its messages are in service.log in that folder.",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return installService(c.OutOrStdout(), *dir, forwards) },
+		RunE: func(c *cobra.Command, _ []string) error { return installService(c.OutOrStdout(), *dir, o) },
 	}
-	install.Flags().StringArrayVar(&forwards, "forward", nil, "`LOCAL=REMOTE`, as of trustlink up")
+	o.flags(install)
 	remove := &cobra.Command{
 		Use: "remove", Short: "Stop the service and remove it; keys and settings stay", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return removeService(c.Context()) },
 	}
 	run := &cobra.Command{
 		Use: "run", Short: "What Windows calls", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return runService(state{*dir}, forwards) },
+		RunE: func(*cobra.Command, []string) error { return runService(state{*dir}, o) },
 	}
-	run.Flags().StringArrayVar(&forwards, "forward", nil, "`LOCAL=REMOTE`, as of trustlink up")
+	o.flags(run)
 	service.AddCommand(install, remove, run)
 	root.AddCommand(service)
 }
 
-func installService(out io.Writer, dir string, forwards []string) error {
+// serviceOptions are those of trustlink up that the service knows.
+type serviceOptions struct {
+	forwards  []string
+	renewOnly bool
+}
+
+func (o *serviceOptions) flags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&o.forwards, "forward", nil, "`LOCAL=REMOTE`, as of trustlink up")
+	c.Flags().BoolVar(&o.renewOnly, "renew-only", false, "as of trustlink up")
+}
+
+func (o *serviceOptions) arguments() (all []string) {
+	for _, f := range o.forwards {
+		all = append(all, "--forward", f)
+	}
+	if o.renewOnly {
+		all = append(all, "--renew-only")
+	}
+	return all
+}
+
+func installService(out io.Writer, dir string, o serviceOptions) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -67,10 +88,7 @@ func installService(out io.Writer, dir string, forwards []string) error {
 		return fmt.Errorf("ask the service manager (run this as an administrator): %w", err)
 	}
 	defer manager.Disconnect()
-	arguments := []string{"service", "run", "--state", dir}
-	for _, f := range forwards {
-		arguments = append(arguments, "--forward", f)
-	}
+	arguments := append([]string{"service", "run", "--state", dir}, o.arguments()...)
 	settings := mgr.Config{StartType: mgr.StartAutomatic, DisplayName: "trustlink",
 		Description: "The office's end of the trust core", DelayedAutoStart: true}
 	service, err := manager.CreateService(serviceName, program, settings, arguments...)
@@ -127,7 +145,7 @@ func removeService(ctx context.Context) error {
 }
 
 // runService is the process that Windows started.
-func runService(s state, forwards []string) error {
+func runService(s state, o serviceOptions) error {
 	if is, err := svc.IsWindowsService(); err != nil || !is {
 		return errors.Join(errors.New("this is for Windows to call; by hand it is trustlink up"), err)
 	}
@@ -136,14 +154,14 @@ func runService(s state, forwards []string) error {
 		return err
 	}
 	defer log.Close()
-	return svc.Run(serviceName, handler{s.dir, forwards, log})
+	return svc.Run(serviceName, handler{s.dir, o, log})
 }
 
 // handler runs trustlink up between Windows' start and its stop.
 type handler struct {
-	dir      string
-	forwards []string
-	log      io.Writer
+	dir     string
+	options serviceOptions
+	log     io.Writer
 }
 
 // Execute implements svc.Handler.
@@ -152,11 +170,7 @@ func (h handler) Execute(_ []string, asked <-chan svc.ChangeRequest, said chan<-
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	command := newCommand()
-	arguments := []string{"up", "--mode", "netstack", "--state", h.dir}
-	for _, f := range h.forwards {
-		arguments = append(arguments, "--forward", f)
-	}
-	command.SetArgs(arguments)
+	command.SetArgs(append([]string{"up", "--mode", "netstack", "--state", h.dir}, h.options.arguments()...))
 	command.SetOut(h.log)
 	command.SetErr(h.log)
 	ended := make(chan error, 1)

@@ -236,12 +236,12 @@ func TestEnrolUpReach(t *testing.T) {
 }
 
 // bringUp runs trustlink up until stop is called.
-func bringUp(t *testing.T, dir string) (ready readiness, stop func()) {
+func bringUp(t *testing.T, dir string, more ...string) (ready readiness, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()
 	command := newCommand()
-	command.SetArgs([]string{"up", "--state", dir, "--mode", "netstack", "--json"})
+	command.SetArgs(append([]string{"up", "--state", dir, "--mode", "netstack", "--json"}, more...))
 	command.SetOut(write)
 	command.SetErr(io.Discard)
 	done := make(chan error, 1)
@@ -351,6 +351,19 @@ func TestUpWithoutATunnel(t *testing.T) {
 	ready, stop := bringUp(t, dir)
 	defer stop()
 	if !ready.Ready || ready.Partner != "office-1" || len(ready.Services) != 1 || len(ready.Forwards) != 0 {
+		t.Errorf("%+v", ready)
+	}
+}
+
+// TestUpBesideAnApplication leaves the tunnel to another program.
+func TestUpBesideAnApplication(t *testing.T) {
+	c, dir := startCore(t), t.TempDir()
+	if _, err := trustlink(t.Context(), "enrol", "--state", dir, "--url", c.server.URL, "--ca", c.caFile(t), "--token", "right"); err != nil {
+		t.Fatal(err)
+	}
+	ready, stop := bringUp(t, dir, "--renew-only")
+	defer stop()
+	if !ready.Ready || ready.Mode != "" || len(ready.Services) != 1 || len(ready.Forwards) != 0 {
 		t.Errorf("%+v", ready)
 	}
 }

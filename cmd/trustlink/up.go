@@ -49,6 +49,8 @@ func upCommand(dir *string) *cobra.Command {
 	flags.StringVar(&mode, "mode", "auto", "kernel, userspace, netstack or auto")
 	flags.StringVar(&o.ifname, "interface", "tc-office", "`name` of the tunnel interface")
 	flags.StringArrayVar(&o.forwards, "forward", nil, "`LOCAL=REMOTE`: carry a loopback address to a service, given by name or address; may be repeated (default without root: every service at a free port)")
+	flags.BoolVar(&o.renewOnly, "renew-only", false,
+		"bring nothing up: another program carries the tunnel, renew the certificate through it")
 	flags.BoolVar(&o.json, "json", false, "print the ready line as JSON")
 	return command
 }
@@ -59,9 +61,11 @@ type up struct {
 	mode     vpn.Mode
 	ifname   string
 	forwards []string
-	json     bool
-	out      io.Writer
-	log      *slog.Logger
+
+	renewOnly bool
+	json      bool
+	out       io.Writer
+	log       *slog.Logger
 }
 
 // forward carries connections on a loopback port to a service.
@@ -98,7 +102,7 @@ func (o up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, offered := gatewayOf(r.Enrolment, nil); offered && !r.Enrolment.HasTunnel() {
+	if _, offered := gatewayOf(r.Enrolment, nil); offered && (o.renewOnly || !r.Enrolment.HasTunnel()) {
 		return o.renewAlone(ctx, r.Enrolment)
 	}
 	key, err := o.state.wireguardKey()

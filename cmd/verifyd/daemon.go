@@ -69,7 +69,11 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Cache: cache, Keep: kept, Now: time.Now, Logger: log})
+	proxy, err := cfg.proxy()
+	if err != nil {
+		return nil, err
+	}
+	gatherer, err := evidence.New(evidence.Config{Offline: cfg.Offline, Allow: cfg.FetchAllow, Proxy: proxy, Cache: cache, Keep: kept, Now: time.Now, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -155,12 +155,12 @@ func TestListsCarriedIn(t *testing.T) {
 	if verdict, notes := k.verdict(); verdict != "TOTAL-PASSED QESig" || !strings.Contains(notes, goodNote) || !strings.Contains(notes, "past its next update") {
 		t.Errorf("with lists: %s, %s", verdict, notes)
 	}
-	if f := k.finding("the list PL PL 152 has run out"); f == nil || !strings.Contains(f.Remedy, "trustctl trust import") {
+	if f := k.finding("lists have run out: EU EU 370, AT AT 69"); f == nil || !strings.Contains(f.Remedy, "trustctl trust import") {
 		t.Errorf("%+v", f)
 	}
 	k.wantMetrics(k.client, k.cfg, `verify_trustlist_sequence{territory="PL"} 152`, `verify_trustlist_sequence{territory="EU"} 370`, "verify_trustlists_failed 0")
 	var status trustStatus
-	if k.ask(http.MethodGet, "/v1/trust/status", nil, &status); !status.Kept || status.Fetches || status.Services < 3500 || len(status.Lists) < 31 || len(status.Findings) < 30 {
+	if k.ask(http.MethodGet, "/v1/trust/status", nil, &status); !status.Kept || status.Fetches || status.Services < 3500 || len(status.Lists) < 31 || len(status.Findings) == 0 {
 		t.Errorf("%d services, %d lists, %d findings", status.Services, len(status.Lists), len(status.Findings))
 	}
 	var polish trustlist.Summary
@@ -269,8 +269,8 @@ func TestListsFetched(t *testing.T) {
 	if code := k.ask(http.MethodPost, "/v1/trust/refresh", nil, &status); code != http.StatusOK || status.Services < 3500 {
 		t.Errorf("%d, %d services", code, status.Services)
 	}
-	if k.finding("the list PL PL 152 could not be fetched") == nil {
-		t.Error("/health does not say that the Polish list can't be fetched")
+	if f := k.finding("lists could not be fetched"); f == nil || !strings.Contains(f.What, "PL PL 152") {
+		t.Errorf("/health does not say that the Polish list can't be fetched: %+v", f)
 	}
 	k.wantMetrics(k.client, k.cfg, `verify_trustlist_fetch_failures{territory="PL"} 1`, `verify_trustlist_sequence{territory="PL"} 152`)
 	if code := k.ask(http.MethodPost, "/v1/trust/refresh", nil, nil); code != http.StatusTooManyRequests {

@@ -72,22 +72,62 @@ func (t *trust) findings(now time.Time) []httpserver.Finding {
 	if len(all) == 0 {
 		amber(t.remedy("fetch"), "no trusted list is loaded: no signature is found to be qualified, and only what the configured anchors issued is trusted")
 	}
-	for _, l := range all {
-		name := strings.TrimSpace(l.Territory + " " + l.File)
-		switch {
-		case l.Error != "":
-			amber(t.remedy("fetch it again"), "the list %s is not used: %s", name, l.Error)
-		case l.PastNext:
-			amber(t.remedy("fetch its successor"), "the list %s has run out: its next update was due on %s", name, l.NextUpdate.Format(time.DateOnly))
-		}
-		if l.Reason != "" {
-			amber(t.remedy("fetch it"), "the list %s could not be fetched since %s (%d times): %s", name, l.Failing.UTC().Format(time.RFC3339), l.Failures, l.Reason)
-		}
-		if l.Remark != "" {
-			amber("tell its publisher; the list itself is well signed and in use", "the list %s: %s", name, l.Remark)
-		}
+	for _, kind := range troubles {
+		kind.tell(all, amber, t.remedy)
 	}
 	return found
+}
+
+// trouble is one kind of thing that can be wrong with a list.
+type trouble struct {
+	plural string                      // what is wrong with several
+	of     func(*upkeep.Status) string // what is wrong with one, "" for nothing
+	remedy func(func(string) string) string
+}
+
+var troubles = []trouble{
+	{"are not used", func(l *upkeep.Status) string {
+		if l.Error == "" {
+			return ""
+		}
+		return "is not used: " + l.Error
+	}, func(remedy func(string) string) string { return remedy("fetch it again") }},
+	{"have run out", func(l *upkeep.Status) string {
+		if l.Error != "" || !l.PastNext {
+			return ""
+		}
+		return "has run out: its next update was due on " + l.NextUpdate.Format(time.DateOnly)
+	}, func(remedy func(string) string) string { return remedy("fetch its successor") }},
+	{"could not be fetched", func(l *upkeep.Status) string {
+		if l.Reason == "" {
+			return ""
+		}
+		return fmt.Sprintf("could not be fetched since %s (%d times): %s", l.Failing.UTC().Format(time.RFC3339), l.Failures, l.Reason)
+	}, func(remedy func(string) string) string { return remedy("fetch it") }},
+	{"have digest files that do not fit", func(l *upkeep.Status) string { return l.Remark },
+		func(func(string) string) string {
+			return "tell its publisher; the list itself is well signed and in use"
+		}},
+}
+
+// maxNamed is how many lists of one trouble are told each for itself; more have one cause most of the time.
+const maxNamed = 3
+
+func (k *trouble) tell(all []upkeep.Status, amber func(remedy, what string, args ...any), remedy func(string) string) {
+	var names, texts []string
+	for i := range all {
+		if what := k.of(&all[i]); what != "" {
+			names = append(names, strings.TrimSpace(all[i].Territory+" "+all[i].File))
+			texts = append(texts, what)
+		}
+	}
+	if len(names) > maxNamed {
+		amber(k.remedy(remedy), "%d lists %s: %s. The first: the list %s %s", len(names), k.plural, strings.Join(names, ", "), names[0], texts[0])
+		return
+	}
+	for i, name := range names {
+		amber(k.remedy(remedy), "the list %s %s", name, texts[i])
+	}
 }
 
 // remedy says what to do about lists: what is done by itself is only to be looked after.

@@ -94,9 +94,16 @@ func (b *Budget) Octets(n int) error { return b.Work(Octet * int64(n)) }
 // Nodes spends for n nodes visited.
 func (b *Budget) Nodes(n int) error { return b.Work(Node * int64(n)) }
 
-// LetGo makes Write tell f of octets that it has read through, so that their owner may give their memory back until
-// they are read again: those of a mapped file. It is set before the budget is shared.
+// LetGo makes Write and Passed tell f of octets that were read through, so that their owner may give their memory back
+// until they are read again: those of a mapped file. It is set before the budget is shared.
 func (b *Budget) LetGo(f func(octets []byte)) { b.letGo = f }
+
+// Passed tells whoever wants to know that octets were read through and are not looked at again soon.
+func (b *Budget) Passed(octets []byte) {
+	if b.letGo != nil && len(octets) > 0 {
+		b.letGo(octets)
+	}
+}
 
 // Write writes octets in pieces, spends for each before it is written, and lets go of it afterwards. It is the way
 // in which data of any size are digested: the work ends within a piece when the budget or the context is over.
@@ -108,9 +115,7 @@ func (b *Budget) Write(w io.Writer, octets []byte) error {
 		if _, err := w.Write(piece); err != nil {
 			return err
 		}
-		if b.letGo != nil {
-			b.letGo(piece)
-		}
+		b.Passed(piece)
 	}
 	return b.Err() // nothing of a document is done beyond its budget, not even nothing
 }

@@ -28,8 +28,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkUndisturbed says of short documents what the fastest tenth of the turns take, which other work on the machine
-// disturbs little.
+// BenchmarkUndisturbed says of short documents what the fastest tenth of the turns take, which other work on the
+// machine disturbs little.
 func BenchmarkUndisturbed(b *testing.B) {
 	data := invoices(100_000)
 	for name, act := range map[string]func(*Document) error{

@@ -93,6 +93,8 @@ type canonicalizer struct {
 	out  sink
 	open []open
 
+	passed int // what is before that in the source was let go
+
 	active   []int32 // declarations in scope, outermost first, shadowed ones included
 	inScope  []int32 // by atom of a prefix: declaration + 1, or 0
 	shadow   []int32 // by active: what inScope held before
@@ -153,13 +155,16 @@ func newCanonicalizer(s NodeSet, m Canonicalization, w io.Writer) *canonicalizer
 	c := canonicalizers.Get().(*canonicalizer)
 	*c = canonicalizer{
 		set: s, doc: s.doc, root: s.doc.Root().i, m: m, out: newSink(w, s.doc.budget), meter: meter{budget: s.doc.budget},
-		open: c.open[:0], active: c.active[:0], shadow: c.shadow[:0], undo: c.undo[:0], decls: c.decls[:0], attrs: c.attrs[:0],
+		open: c.open[:0], active: c.active[:0], shadow: c.shadow[:0], undo: c.undo[:0],
+		decls: c.decls[:0], attrs: c.attrs[:0],
 		inScope: cleared(c.inScope, s.doc.prefixes), rendered: cleared(c.rendered, s.doc.prefixes),
 	}
-	if s.fine == nil && m.Form != Exclusive {
-		c.exact = flagInclusive
-	} else if s.fine == nil && len(m.Prefixes) == 0 {
+	switch {
+	case s.fine != nil: // of its elements not all is in the set
+	case m.Form == Exclusive:
 		c.exact = flagExclusive
+	default:
+		c.exact = flagInclusive
 	}
 	if m.Form == Exclusive && len(m.Prefixes) > 0 {
 		c.listed = make([]bool, s.doc.prefixes)
@@ -212,13 +217,18 @@ func (c *canonicalizer) run() error {
 		if err := c.meter.spend(budget.Node); err != nil {
 			return err
 		}
+		if x.flags&flagSide == 0 && int(x.off)-c.passed >= windowSize {
+			c.doc.budget.Passed(c.doc.src[c.passed:x.off])
+			c.passed = int(x.off)
+		}
 		visible := x.kind != DocumentNode && (c.set.fine == nil || c.set.fine.nodes.has(i))
 		switch x.kind {
 		case ElementNode:
 			if err := c.element(i, x, visible); err != nil {
 				return err
 			}
-			if x.flags&c.exact != 0 && (len(cut) == 0 || cut[0].from >= x.end) && !c.open[len(c.open)-1].stale {
+			whole := len(cut) == 0 || cut[0].from >= x.end
+			if whole && x.flags&c.exact != 0 && !c.open[len(c.open)-1].stale {
 				if err := c.copy(i, x); err != nil {
 					return err
 				}

@@ -3,6 +3,7 @@ package xmldsig
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -99,12 +100,29 @@ type look struct {
 	noncharacters bool // perhaps with U+FFFE or U+FFFF
 }
 
-// inspect looks at every octet of a document, at eight together where these are characters of ASCII.
-func inspect(b []byte) (found look) {
+// inspect looks at every octet of a document, at several together where these are characters of ASCII, and tells passed
+// what it has looked at.
+func inspect(b []byte, passed func([]byte)) (found look) {
 	state := uint64(utf8Good)
+	for window := range slices.Chunk(b, windowSize) {
+		state = found.inspect(window, state)
+		if state&utf8State == utf8Bad {
+			return look{}
+		}
+		passed(window)
+	}
+	found.valid = state&utf8State == utf8Good
+	return found
+}
+
+// windowSize is how many octets of a large document are looked at before they are let go.
+const windowSize = 1 << 20
+
+// inspect looks at octets that come after others which led to the state, and returns where they lead to.
+func (l *look) inspect(b []byte, state uint64) uint64 {
 	for len(b) >= 8 {
 		if state&utf8State == utf8Good {
-			b = found.ascii(b)
+			b = l.ascii(b)
 		}
 		if len(b) < 8 {
 			break
@@ -112,20 +130,19 @@ func inspect(b []byte) (found look) {
 		word := binary.LittleEndian.Uint64(b)
 		for range 8 {
 			state = utf8Steps[byte(word)] >> (state & utf8State)
-			found.see(byte(word))
+			l.see(byte(word))
 			word >>= 8
 		}
 		if state&utf8State == utf8Bad {
-			return look{}
+			return state
 		}
 		b = b[8:]
 	}
 	for _, c := range b {
 		state = utf8Steps[c] >> (state & utf8State)
-		found.see(c)
+		l.see(c)
 	}
-	found.valid = state&utf8State == utf8Good
-	return found
+	return state
 }
 
 // ascii looks at words of nothing but ASCII, and returns what comes after them.

@@ -16,7 +16,8 @@ func (p *parser) text() error {
 	if !p.seen.control {
 		if n := bytes.IndexByte(p.src[p.pos:], '<'); n > 0 {
 			body := p.src[p.pos : p.pos+n]
-			if bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '>') < 0 && !(p.seen.returns && bytes.IndexByte(body, '\r') >= 0) {
+			returns := p.seen.returns && bytes.IndexByte(body, '\r') >= 0
+			if !returns && bytes.IndexByte(body, '&') < 0 && bytes.IndexByte(body, '>') < 0 {
 				_, err := p.add(TextNode, p.pos, n, 0)
 				p.pos += n
 				return err
@@ -83,6 +84,7 @@ func (p *parser) slowText(start int) error {
 		flags |= flagEscape
 	}
 	for p.pos < len(p.src) && p.src[p.pos] != '<' {
+		p.letGo()
 		n := ordinary(p.src[p.pos:])
 		side = append(side, p.src[p.pos:p.pos+n]...)
 		p.pos += n

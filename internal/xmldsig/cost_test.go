@@ -48,6 +48,7 @@ func TestPrices(t *testing.T) {
 	}{
 		"octets written and hashed": {"<t>" + strings.Repeat("a", 100*n) + "</t>", inclusive, 3 * 100 * n},
 		"nodes written":             {elements, inclusive, n * budget.Node},
+		"nodes taken as they stand": {strings.Repeat("<b></b>", n), inclusive, n * (budget.Node + 3*7)},
 		"steps":                     {elements, expression("self::b"), 6 * n * costStep},
 		"elements taken out":        {elements, expression("not(ancestor-or-self::c)"), n * (costTest + budget.Node + 10)},
 		"Ids":                       {elements, expression("id('q q q q')"), 4 * n * costFind},
@@ -64,6 +65,27 @@ func TestPrices(t *testing.T) {
 		if err != nil || units < c.least {
 			t.Errorf("%s: %d units, at least %d are due; %v", name, units, c.least, err)
 		}
+	}
+}
+
+// TestBytesAreHeld: what is decoded counts as held, once for all who ask.
+func TestBytesAreHeld(t *testing.T) {
+	text := strings.Repeat("QUJD", 1000)
+	b := budget.Of(t.Context(), 1<<40, 1<<20)
+	d, err := Parse([]byte("<a>"+text+"</a>"), Limits{Budget: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if value, err := d.Root().Bytes(); err != nil || len(value) != 3000 {
+			t.Fatalf("%d octets, %v", len(value), err)
+		}
+	}
+	if d, err = Parse([]byte("<a>"+text+"</a>"), Limits{Budget: budget.Of(t.Context(), 1<<40, 3000)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Root().Bytes(); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("more than there is room for was held: %v", err)
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 )
 
 // Programs that sign write most of a document in canonical form already, but for the namespaces that a part takes over
-// from above it. While an element is read it is noted whether what its tags enclose stands in the source octet for octet
-// as canonical XML has it; its canonical form is then taken from there. What is seldom is not noted, such as comments,
-// processing instructions, CDATA sections and xmlns="".
+// from above it. While an element is read it is noted whether what its tags enclose stands in the source octet for
+// octet as canonical XML has it; its canonical form is then taken from there. What is seldom is not noted, such as
+// comments, processing instructions, CDATA sections and xmlns="".
 
 // frame is an element that is being read.
 type frame struct {

@@ -24,10 +24,12 @@ func slowly(t testing.TB, s NodeSet, m Canonicalization) ([]byte, error) {
 }
 
 var allForms = []Canonicalization{
-	{}, {Comments: true}, {Form: Inclusive11}, {Form: Exclusive}, {Form: Exclusive, Comments: true}, {Form: Exclusive, Prefixes: []string{"p", "#default"}},
+	{}, {Comments: true}, {Form: Inclusive11}, {Form: Exclusive}, {Form: Exclusive, Comments: true},
+	{Form: Exclusive, Prefixes: []string{"p", "#default"}},
 }
 
-// sameSlowly holds every element's canonical forms against those that are written node by node, one with a part cut out.
+// sameSlowly holds every element's canonical forms against those that are written node by node, some with a part cut
+// out.
 func sameSlowly(t testing.TB, d *Document) {
 	t.Helper()
 	for i := range d.nodes {
@@ -47,7 +49,8 @@ func sameSlowly(t testing.TB, d *Document) {
 			err := set.Canonical(&got, m)
 			want, slow := slowly(t, set, m)
 			if (err == nil) != (slow == nil) || err == nil && !bytes.Equal(got, want) {
-				t.Fatalf("%+v of <%s> at %d:\n got %s, %v\nwant %s, %v\n for %s", m, n.Name(), n.Order(), got, err, want, slow, d.src[:min(len(d.src), 4096)])
+				t.Fatalf("%+v of <%s> at %d:\n got %s, %v\nwant %s, %v\n for %s",
+					m, n.Name(), n.Order(), got, err, want, slow, d.src[:min(len(d.src), 4096)])
 			}
 		}
 	}
@@ -72,13 +75,17 @@ func (m exactly) element(depth int) string {
 	if strings.HasPrefix(name, "q:") || m.slip() {
 		declared = ` xmlns:q="` + m.pick("urn:q", "urn:p", "urn:q2") + `"`
 	}
-	for _, slip := range []string{` xmlns:p="urn:q"`, ` xmlns:p="urn:p"`, ` xmlns="urn:e"`, ` xmlns=""`, ` xmlns:p="relative"`, ` xmlns:xml="http://www.w3.org/XML/1998/namespace"`,
-		` xmlns:p="urn:&quot;"`} {
+	for _, slip := range []string{
+		` xmlns:p="urn:q"`, ` xmlns:p="urn:p"`, ` xmlns="urn:e"`, ` xmlns=""`, ` xmlns:p="relative"`,
+		` xmlns:xml="http://www.w3.org/XML/1998/namespace"`, ` xmlns:p="urn:&quot;"`,
+	} {
 		if m.slip() && !strings.Contains(declared, slip[:9]) {
 			declared = m.pick(slip+declared, declared+slip)
 		}
 	}
-	for _, value := range []string{"1", "&amp;&lt;&quot;&#x9;&#xA;&#xD;>'", "ż", "&gt;", "&#38;", "&#13;", "&#xd;", "\t", "\n", "\"", "\r\n"} {
+	for _, value := range []string{
+		"1", "&amp;&lt;&quot;&#x9;&#xA;&#xD;>'", "ż", "&gt;", "&#38;", "&#13;", "&#xd;", "\t", "\n", "\"", "\r\n",
+	} {
 		if m.slip() || value == "1" && m.IntN(2) == 0 {
 			quote := `"`
 			if strings.Contains(value, `"`) || m.slip() && !strings.Contains(value, "'") {
@@ -97,7 +104,8 @@ func (m exactly) element(depth int) string {
 		if child == "" && depth > 0 {
 			child = m.element(depth - 1)
 		}
-		text += m.unless(child, "<!--c-->", "<?pi x ?>", "<![CDATA[x]]>", "<![CDATA[]]>", "x>y", "\r\n", "&#13;", "&#xd;", "&apos;", "&#38;", "&#60;x&gt;", "<p:e/>")
+		text += m.unless(child, "<!--c-->", "<?pi x ?>", "<![CDATA[x]]>", "<![CDATA[]]>", "x>y", "\r\n",
+			"&#13;", "&#xd;", "&apos;", "&#38;", "&#60;x&gt;", "<p:e/>")
 	}
 	return text + "</" + name + m.unless("", " ") + ">"
 }
@@ -132,7 +140,8 @@ func TestExact(t *testing.T) {
 
 // TestExactOfThree: elements within one another, with each prefix for each namespace declared and made use of or not.
 func TestExactOfThree(t *testing.T) {
-	kinds := []string{"e", "p:e", `e xmlns="urn:a"`, `e xmlns=""`, `e xmlns:p="urn:a"`, `p:e xmlns:p="urn:a"`, `e xmlns:p="urn:b"`, `p:e xmlns:p="urn:b"`}
+	kinds := []string{"e", "p:e", `e xmlns="urn:a"`, `e xmlns=""`, `e xmlns:p="urn:a"`, `p:e xmlns:p="urn:a"`,
+		`e xmlns:p="urn:b"`, `p:e xmlns:p="urn:b"`}
 	for n := range len(kinds) * len(kinds) * len(kinds) * len(kinds) {
 		text, end := `<r xmlns="urn:b" xmlns:p="urn:b">`, "</r>"
 		for range 4 {
@@ -150,7 +159,7 @@ func TestExactInDeepScope(t *testing.T) {
 	for n := range 2*maxPlaces + 8 {
 		open, end = open+fmt.Sprintf(`<p%d:e xmlns:p%[1]d="urn:%[1]d">`, n), fmt.Sprintf(`</p%d:e>`, n)+end
 	}
-	d := mustParse(t, open+`<p1:x><p70:y></p70:y><p6:y></p6:y></p1:x><p71:x><p71:y></p71:y></p71:x>`+end)
+	d := mustParse(t, open+`<p1:x><p70:y></p70:y></p1:x><p1:x><p6:y></p6:y></p1:x><p71:x><p71:y></p71:y></p71:x>`+end)
 	sameSlowly(t, d)
 }
 
@@ -182,4 +191,17 @@ func TestExactSamples(t *testing.T) {
 	if read < 90 {
 		t.Errorf("%d samples", read)
 	}
+}
+
+// FuzzExact is TestExact with anything.
+func FuzzExact(f *testing.F) {
+	m := exactly{rand.New(rand.NewPCG(9, 10)), 20}
+	for range 8 {
+		f.Add([]byte(m.document()))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if d, err := Parse(data, Limits{Size: 4 << 10, Nodes: 100}); err == nil {
+			sameSlowly(t, d)
+		}
+	})
 }

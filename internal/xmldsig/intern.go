@@ -36,7 +36,9 @@ const (
 )
 
 // tables are intern tables of documents that were read: the strings went with the document.
-var tables = sync.Pool{New: func() any { return &internTable{seed: maphash.MakeSeed(), slots: make([]int32, fewSlots)} }}
+var tables = sync.Pool{New: func() any {
+	return &internTable{seed: maphash.MakeSeed(), slots: make([]int32, fewSlots)}
+}}
 
 // newInternTable returns a table with the common atoms. Its strings are the caller's, the rest goes back by release.
 func newInternTable() *internTable {

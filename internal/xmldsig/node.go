@@ -287,11 +287,12 @@ func (n Node) Attr(space, local string) (string, bool) {
 // identifiers are the names of algorithms and kinds of references that signatures are full of.
 var identifiers = sync.OnceValue(func() map[string]string {
 	m := map[string]string{}
-	for _, uri := range slices.Concat(slices.Collect(maps.Keys(digests)), slices.Collect(maps.Keys(canonicalizations)), []string{
+	algorithms := slices.Concat(slices.Collect(maps.Keys(digests)), slices.Collect(maps.Keys(canonicalizations)))
+	for _, uri := range append(algorithms,
 		TransformEnveloped, TransformBase64, TransformXPath, TransformXPathFilter, TransformXSLT, TransformRelationship,
-		NamespaceDSig + "Object", NamespaceDSig + "Manifest", "http://uri.etsi.org/01903#SignedProperties",
-		NamespaceDSig + "rsa-sha1", namespaceDSMore2001 + "rsa-sha256", namespaceDSMore2001 + "rsa-sha512", namespaceDSMore2001 + "ecdsa-sha256",
-	}) {
+		NamespaceDSig+"Object", NamespaceDSig+"Manifest", "http://uri.etsi.org/01903#SignedProperties",
+		NamespaceDSig+"rsa-sha1", namespaceDSMore2001+"rsa-sha256", namespaceDSMore2001+"rsa-sha512",
+		namespaceDSMore2001+"ecdsa-sha256") {
 		m[uri] = uri
 	}
 	return m

@@ -56,11 +56,17 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 	if len(src) > math.MaxInt32-1 {
 		return nil, fmt.Errorf("XML document of %d bytes in UTF-8: %w", len(src), ErrTooLarge)
 	}
-	seen := inspect(src)
+	var size extent
+	seen := inspect(src, func(window []byte) {
+		if len(src) > largeDocument {
+			size.add(window)
+			limits.Budget.Passed(window)
+		}
+	})
 	if !seen.valid {
 		return nil, errors.New("the document is not valid UTF-8")
 	}
-	p := newParser(src, limits, seen)
+	p := newParser(src, limits, seen, size)
 	if copied {
 		p.unheld = len(src)
 	}
@@ -82,6 +88,7 @@ type parser struct {
 	doc    *Document
 	src    []byte
 	pos    int
+	passed int // what is before was let go
 	limits Limits
 	atoms  *internTable
 	nameOf []int32 // by atom: index of names, or -1
@@ -97,33 +104,43 @@ type parser struct {
 	scope int      // declarations in scope
 }
 
-func newParser(src []byte, limits Limits, seen look) *parser {
-	nodes := min(estimateNodes(src)+1, limits.Nodes+1)
-	p := &parser{src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32), meter: meter{budget: limits.Budget}}
-	p.doc = &Document{src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48)}
-	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
-	attributes := min(bytes.Count(src, []byte{'='}), maxAllAttributes)
+func newParser(src []byte, limits Limits, seen look, size extent) *parser {
 	if len(src) <= largeDocument {
-		attributes = min(attributes, nodes) // the sign stands in texts too
+		size = estimate(src)
 	}
-	p.doc.attrs = make([]attribute, 0, attributes)
-	if len(src) > largeDocument {
-		if seen.returns { // every text is copied
-			p.doc.side = make([]byte, 0, len(src))
-		}
+	nodes := min(size.nodes+1, limits.Nodes+1)
+	p := &parser{
+		src: src, seen: seen, limits: limits, atoms: newInternTable(), open: make([]frame, 0, 32),
+		meter: meter{budget: limits.Budget},
+	}
+	p.doc = &Document{
+		src: src, limits: limits, budget: limits.Budget, nodes: make([]node, 1, max(nodes, 2)), names: make([]name, 0, 48),
+	}
+	p.doc.nodes[0] = node{kind: DocumentNode, parent: -1}
+	p.doc.attrs = make([]attribute, 0, min(size.attributes, maxAllAttributes))
+	if len(src) > largeDocument && seen.returns { // every text is copied
+		p.doc.side = make([]byte, 0, len(src))
 	}
 	return p
 }
 
-// estimateNodes returns about how many nodes a document has. Of a large one that counts; where few are too many or some
-// have to be moved, it does not.
-func estimateNodes(src []byte) int {
-	if len(src) > largeDocument {
-		return countNodes(src)
-	}
+// extent is about how much a document holds, hardly ever too little. Of a large one that counts; otherwise the room is
+// enlarged or stays empty without anybody noticing.
+type extent struct{ nodes, attributes int }
+
+func (e *extent) add(window []byte) {
+	e.nodes += countNodes(window)
+	e.attributes += bytes.Count(window, []byte{'='})
+}
+
+// estimate guesses from the beginning of a document.
+func estimate(src []byte) (e extent) {
 	head := src[:min(len(src), 16<<10)]
-	found, marks := countNodes(head), max(1, bytes.Count(head, []byte{'<'}))
-	return found * bytes.Count(src, []byte{'<'}) / marks * 17 / 16
+	e.add(head)
+	times := float64(bytes.Count(src, []byte{'<'})) / float64(max(1, bytes.Count(head, []byte{'<'}))) * 1.1
+	e.nodes = int(times * float64(e.nodes))
+	e.attributes = min(int(times*float64(e.attributes)), e.nodes) // the sign stands in texts too
+	return e
 }
 
 // countNodes returns about how many nodes a document has, hardly ever too few: room for too many would make the
@@ -166,6 +183,7 @@ func (p *parser) document() error {
 		}
 	}
 	for p.pos < len(p.src) {
+		p.letGo()
 		var err error
 		if p.src[p.pos] == '<' {
 			err = p.markup()
@@ -193,6 +211,14 @@ func forbiddenChar(src []byte) int {
 		}
 	}
 	return -1
+}
+
+// letGo tells that a window of a large document was read.
+func (p *parser) letGo() {
+	if p.pos-p.passed >= windowSize && len(p.src) > largeDocument {
+		p.doc.budget.Passed(p.src[p.passed:p.pos])
+		p.passed = p.pos
+	}
 }
 
 // declaration reads the XML declaration (XML 1.0, production 23).

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
+
+	"trustcore/internal/budget"
 )
 
 func mustParse(t testing.TB, text string) *Document {
@@ -235,16 +238,17 @@ func TestTruncated(t *testing.T) {
 
 // TestInspect holds every octet in every place of a sequence against the standard library.
 func TestInspect(t *testing.T) {
-	interesting := []byte{0, 'a', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF}
+	interesting := []byte{0, 'a', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED,
+		0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF}
 	sequence := make([]byte, utf8.UTFMax)
 	var try func(place int)
 	try = func(place int) {
-		if got, want := inspect(sequence[:place]).valid, utf8.Valid(sequence[:place]); got != want {
+		if got, want := inspectWhole(sequence[:place]).valid, utf8.Valid(sequence[:place]); got != want {
 			t.Fatalf("% x: %v", sequence[:place], got)
 		}
 		for before := range 8 { // across the borders of words
 			text := append([]byte("abcdefgh")[:before], sequence[:place]...)
-			if text = append(text, "abcdefgh"...); inspect(text).valid != utf8.Valid(text) {
+			if text = append(text, "abcdefgh"...); inspectWhole(text).valid != utf8.Valid(text) {
 				t.Fatalf("% x: %v", text, !utf8.Valid(text))
 			}
 		}
@@ -258,8 +262,8 @@ func TestInspect(t *testing.T) {
 	}
 	try(0)
 	for c := range 1 << 8 {
-		for at := range 20 {
-			text := []byte("0123456789abcdéfghijklm")
+		for at := range 33 {
+			text := []byte("0123456789abcdefghijklmnopqrstuvwé")
 			text[at] = byte(c)
 			want := look{
 				valid: utf8.Valid(text), control: c < 0x20 && !strings.Contains("\t\r\n", string(rune(c))), returns: c == '\r',
@@ -267,14 +271,44 @@ func TestInspect(t *testing.T) {
 			if !want.valid {
 				want = look{}
 			}
-			if got := inspect(text); got.valid != want.valid || got.valid && got != want {
+			if got := inspectWhole(text); got.valid != want.valid || got.valid && got != want {
 				t.Errorf("%q: %+v", text, got)
 			}
 		}
 	}
 	for c := range 1 << 16 {
-		if text := []byte{byte(c >> 8), byte(c)}; inspect(text).valid != utf8.Valid(text) {
+		if text := []byte{byte(c >> 8), byte(c)}; inspectWhole(text).valid != utf8.Valid(text) {
 			t.Fatalf("% x: %v", text, !utf8.Valid(text))
+		}
+	}
+}
+
+func inspectWhole(b []byte) look { return inspect(b, func([]byte) {}) }
+
+// TestLetGo: of a large document that lies in the file in canonical form no more than some windows are in use at once,
+// whether it is read or digested, and all of it was told to be read through.
+func TestLetGo(t *testing.T) {
+	row := "<Wiersz lp=\"1\"><Opis>Usługa</Opis></Wiersz>\n"
+	for name, text := range map[string]string{
+		"canonical": "<a>" + strings.Repeat(row, 8<<20/len(row)) + "</a>",
+		"not":       "<a>" + strings.Repeat(row+"<b/>", 8<<20/len(row)) + "</a>",
+		"a text":    "<a>" + strings.Repeat("0123456789abcde\n", 8<<16) + "</a>",
+	} {
+		b := budget.New(t.Context(), len(text))
+		told := 0
+		b.LetGo(func(octets []byte) { told += len(octets) })
+		data := []byte(text)
+		d, err := Parse(data, Limits{Budget: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told < 2*len(data)-3*windowSize {
+			t.Errorf("%s: parsed, %d of %d octets were let go", name, told, len(data))
+		}
+		told = 0
+		err = d.WholeDocument().Canonical(io.Discard, Canonicalization{Form: Exclusive})
+		if err != nil || told < len(data)-3*windowSize {
+			t.Errorf("%s: digested, %d of %d octets were let go, %v", name, told, len(data), err)
 		}
 	}
 }

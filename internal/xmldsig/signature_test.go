@@ -296,7 +296,8 @@ func TestRelationships(t *testing.T) {
 // TestDecodeBase64: white space does not matter, wherever it stands; nothing stands for nothing, which is no error.
 func TestDecodeBase64(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", " \n": "", "QUJD": "ABC", "QU\r\nJ\tD\n": "ABC", "Q Q = =": "A", "QQ\n=\n=": "A", "QQ=\n": "!", "QQ==QQ==": "!", "Q": "!", "QQ==\nQ": "!", "QUJD\x00": "!", "QUJD-": "!", "=": "!",
+		"": "", " \n": "", "QUJD": "ABC", "QU\r\nJ\tD\n": "ABC", "Q Q = =": "A", "QQ\n=\n=": "A", "QQ=\n": "!",
+		"QQ==QQ==": "!", "Q": "!", "QQ==\nQ": "!", "QUJD\x00": "!", "QUJD-": "!", "=": "!",
 	} {
 		got, err := DecodeBase64([]byte(text))
 		if (err == nil) != (want != "!") || err == nil && (got == nil || string(got) != want) {
@@ -309,7 +310,9 @@ func TestDecodeBase64(t *testing.T) {
 // knows no white space but ends of lines.
 func TestBase64LikeTheStandardLibrary(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
-	pieces := []string{"QUJD", "/+9z", "Q", "Qz", "=", "==", "\n", "\r\n", "-", "\x00", "é", "QQ==", "QUI=", "QUJDREVGR0hJ"}
+	pieces := []string{
+		"QUJD", "/+9z", "Q", "Qz", "=", "==", "\n", "\r\n", "-", "\x00", "é", "QQ==", "QUI=", "QUJDREVGR0hJ",
+	}
 	for range 100_000 {
 		text := ""
 		for range random.IntN(7) {

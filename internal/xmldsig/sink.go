@@ -17,10 +17,7 @@ type sink struct {
 	budget *budget.Budget
 }
 
-const (
-	sinkSize = 32 << 10
-	maxPiece = 1 << 20
-)
+const sinkSize = 32 << 10
 
 // buffers are those of sinks that were flushed.
 var buffers = sync.Pool{New: func() any { return new([sinkSize]byte) }}
@@ -59,12 +56,15 @@ func (s *sink) empty() {
 
 // out writes in pieces, so that it ends within one when the budget or the context is over.
 func (s *sink) out(b []byte) {
-	for piece := range slices.Chunk(b, maxPiece) {
+	for piece := range slices.Chunk(b, windowSize) {
 		if s.err == nil {
 			s.err = s.budget.Octets(len(piece))
 		}
 		if s.err == nil {
 			_, s.err = s.w.Write(piece)
+		}
+		if len(piece) == windowSize { // it comes from a large document
+			s.budget.Passed(piece)
 		}
 	}
 }

@@ -187,16 +187,57 @@ func TestDSSCertificate(t *testing.T) {
 	if root := above[1].(map[string]any); root["Indication"] != "PASSED" || root["issuerId"] != nil {
 		t.Errorf("the anchor: %v", root)
 	}
+	id, issuer := target["Id"], target["issuerId"]
+	blocks := dig(t, answer, "detailedReport", "BasicBuildingBlocks", 0)
+	token := dig(t, answer, "detailedReport", "signatureOrTimestampOrEvidenceRecord", 0, "Certificate")
+	data := dig(t, answer, "diagnosticData", "Certificate", 0)
+	for _, c := range []struct{ got, want any }{
+		{dig(t, blocks, "Type"), "CERTIFICATE"}, {dig(t, blocks, "Id"), id}, {dig(t, token, "Id"), id}, {dig(t, data, "Id"), id},
+		{dig(t, blocks, "XCV", "Conclusion", "Indication"), "INDETERMINATE"},
+		{dig(t, blocks, "XCV", "Conclusion", "SubIndication"), "TRY_LATER"},
+		{dig(t, blocks, "XCV", "SubXCV", 0, "Id"), id}, {dig(t, blocks, "XCV", "SubXCV", 0, "Conclusion", "Indication"), "PASSED"},
+		{dig(t, blocks, "XCV", "SubXCV", 1, "Conclusion", "Indication"), "INDETERMINATE"},
+		{dig(t, blocks, "XCV", "SubXCV", 2, "TrustAnchor"), true},
+		{dig(t, token, "CertificateQualificationProcess", "Conclusion", "Indication"), "FAILED"},
+		{dig(t, data, "SigningCertificate", "Certificate"), issuer}, {dig(t, data, "CommonName"), "officer-1"},
+		{dig(t, data, "BasicSignature", "SignatureIntact"), true}, {dig(t, data, "Base64Encoded"), nil},
+		{len(dig(t, answer, "diagnosticData", "Certificate").([]any)), 3},
+	} {
+		if c.got != c.want {
+			t.Errorf("%v, want %v", c.got, c.want)
+		}
+	}
 	s.wantProblem(dssCertificatePath, "application/json", `{}`, 400, "certificate.encodedCertificate")
 	s.wantProblem(dssCertificatePath, "application/json", `{"certificate":{"encodedCertificate":"MA=="}}`, 422, "certificate.encodedCertificate")
 	s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},"certificateChain":[{}]}`, b64(a.leaf)), 422, "certificateChain[0].encodedCertificate")
+}
+
+// TestDSSQualifications: the words for a qualification are DSS's in all reports.
+func TestDSSQualifications(t *testing.T) {
+	for _, c := range []struct {
+		of   chain.Qualification
+		want string
+	}{
+		{chain.Qualification{Level: "QCert for ESig with QSCD", Qualified: true, Device: true}, "QC for eSig with QSCD"},
+		{chain.Qualification{Level: "QCert for ESeal", Qualified: true}, "QC for eSeal"},
+		{chain.Qualification{Level: "QCert for WSA", Qualified: true}, "QC for WSA"},
+		{chain.Qualification{Level: "Cert for ESig"}, "Cert for eSig"},
+		{chain.Qualification{Level: "QCert for unknown", Qualified: true}, "QC for unknown type"},
+		{chain.Qualification{Level: "N/A"}, "N/A"},
+	} {
+		r := &chain.Report{Indication: "PASSED", Chain: []chain.Link{{SHA256: "aa"}}, AtIssuance: c.of, AtValidation: c.of}
+		simple := simpleCertificateReport(r).Certificate
+		if *simple.QualificationAtIssuance != c.want || *simple.QualificationAtValidation != c.want {
+			t.Errorf("%s: %s and %s, want %s", c.of.Level, *simple.QualificationAtIssuance, *simple.QualificationAtValidation, c.want)
+		}
+	}
 }
 
 // TestDSSCertificateHonoursTheRequest: what has no effect is refused by its name.
 func TestDSSCertificateHonoursTheRequest(t *testing.T) {
 	a := newAuthority(t)
 	s := newService(t, func(c *Config) { c.Certificate = a.judge })
-	for field, value := range map[string]string{"policy": `{"bytes":"eA=="}`, "cryptographicSuite": `{"bytes":"eA=="}`, "tokenExtractionStrategy": `"EXTRACT_ALL"`} {
+	for field, value := range map[string]string{"policy": `{"bytes":"eA=="}`, "cryptographicSuite": `{"bytes":"eA=="}`, "tokenExtractionStrategy": `"EXTRACT_WHATEVER"`} {
 		s.wantProblem(dssCertificatePath, "application/json", fmt.Sprintf(`{"certificate":{"encodedCertificate":%q},%q:%s}`, b64(a.leaf), field, value), 400, field)
 	}
 }

@@ -63,7 +63,7 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := in.tokens()
+	tokens, err := extraction(in.TokenExtractionStrategy)
 	if err != nil {
 		return nil, err
 	}
@@ -180,16 +180,15 @@ func (in *dssRequest) policy(offered []*verify.Policy) (*verify.Policy, error) {
 	return p, nil
 }
 
-// tokens reads DSS's tokenExtractionStrategy. The octets of evidence records can't be given.
-func (in *dssRequest) tokens() (dss.Tokens, error) {
-	if in.TokenExtractionStrategy == nil {
+// extraction reads DSS's tokenExtractionStrategy. The octets of evidence records can't be given.
+func extraction(strategy *string) (dss.Tokens, error) {
+	if strategy == nil {
 		return dss.Tokens{}, nil
 	}
-	t, ok := dss.ExtractionStrategy(*in.TokenExtractionStrategy)
+	t, ok := dss.ExtractionStrategy(*strategy)
 	if !ok {
 		return t, refuse(http.StatusBadRequest, "tokenExtractionStrategy",
-			"%.80q is none of DSS's strategies, or asks for the octets of evidence records, which are not given",
-			*in.TokenExtractionStrategy)
+			"%.80q is none of DSS's strategies, or asks for the octets of evidence records, which are not given", *strategy)
 	}
 	return t, nil
 }

@@ -13,8 +13,8 @@ import (
 	"trustcore/verify/report/dss"
 )
 
-// The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Of the three
-// reports the simple one is given. Unlike those of validateSignature its keys begin in lower case.
+// The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Unlike those
+// of validateSignature its keys begin in lower case.
 type dssCertificateRequest struct {
 	Certificate      *dssEncoded  `json:"certificate"`
 	CertificateChain []dssEncoded `json:"certificateChain"`
@@ -30,9 +30,9 @@ type dssEncoded struct {
 }
 
 type dssCertificateAnswer struct {
-	DiagnosticData          *struct{}                `json:"diagnosticData"`
+	DiagnosticData          *dss.DiagnosticData      `json:"diagnosticData"`
 	SimpleCertificateReport *dssSimpleCertificateRep `json:"simpleCertificateReport"`
-	DetailedReport          *struct{}                `json:"detailedReport"`
+	DetailedReport          *dss.DetailedReport      `json:"detailedReport"`
 }
 
 type dssSimpleCertificateRep struct {
@@ -111,7 +111,12 @@ func (s *Server) dssCertificate(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dssCertificateAnswer{SimpleCertificateReport: simpleCertificateReport(report)}, nil
+	tokens, err := extraction(in.TokenExtractionStrategy)
+	if err != nil {
+		return nil, err
+	}
+	more := certificateReports(report, tokens)
+	return dssCertificateAnswer{more.DiagnosticData, simpleCertificateReport(report), more.DetailedReport}, nil
 }
 
 func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
@@ -147,23 +152,22 @@ func (in *dssCertificateRequest) honoured() error {
 		field = "policy"
 	case in.CryptographicSuite != nil && len(in.CryptographicSuite.Bytes) > 0:
 		field = "cryptographicSuite"
-	case in.TokenExtractionStrategy != nil && *in.TokenExtractionStrategy != "NONE":
-		field = "tokenExtractionStrategy"
 	default:
 		return nil
 	}
-	return refuse(http.StatusBadRequest, field, "a certificate is judged by the policy of this service, and the simple report alone is given: leave it out")
+	return refuse(http.StatusBadRequest, field, "a certificate is judged by the policy of this service: leave it out")
 }
 
 func simpleCertificateReport(r *chain.Report) *dssSimpleCertificateRep {
-	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dss.SimplePolicy{PolicyName: "strict", PolicyDescription: "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
+	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dss.SimplePolicy{PolicyName: r.Policy, PolicyDescription: "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
 	items := make([]dssChainItem, len(r.Chain))
 	for i := range r.Chain {
 		items[i] = chainItem(r, i)
 	}
 	d.Certificate = dssTargetReport{dssChainItem: items[0], ChainItem: items[1:], ID: dssID(&r.Chain[0])}
 	target := &d.Certificate
-	target.QualificationAtIssuance, target.QualificationAtValidation = &r.AtIssuance.Level, &r.AtValidation.Level
+	issuance, now := dss.CertificateName(qualificationOf(&r.AtIssuance)), dss.CertificateName(qualificationOf(&r.AtValidation))
+	target.QualificationAtIssuance, target.QualificationAtValidation = &issuance, &now
 	target.Indication, target.SubIndication = r.Indication, r.SubIndication
 	return d
 }

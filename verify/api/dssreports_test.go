@@ -321,9 +321,11 @@ func coherent(t *testing.T, name string, answer map[string]any) {
 	t.Helper()
 	ids := map[string]bool{}
 	data := dig(t, answer, "DiagnosticData").(map[string]any)
-	for _, list := range []string{"Signature", "EvidenceRecord", "Certificate", "Revocation", "Timestamp",
-		"SignerData", "TrustedList"} {
-		for _, o := range data[list].([]any) {
+	orphans, _ := data["OrphanTokens"].(map[string]any)
+	for _, list := range []any{data["Signature"], data["EvidenceRecord"], data["Certificate"], data["Revocation"],
+		data["Timestamp"], data["SignerData"], data["TrustedList"], orphans["OrphanCertificate"], orphans["OrphanRevocation"]} {
+		objects, _ := list.([]any)
+		for _, o := range objects {
 			id := dig(t, o, "Id").(string)
 			if ids[id] {
 				t.Errorf("%s: two objects with the id %s", name, id)

@@ -57,7 +57,7 @@ var (
 		answer:  reflect.TypeFor[[]remoteDocument](),
 	}
 	docDSSCertificate = documentation{
-		summary: "DSS-compatible validateCertificate: the simple report; the other reports are null.",
+		summary: "DSS-compatible validateCertificate: its three reports.",
 		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssCertificateRequest]()},
 		answer:  reflect.TypeFor[dssCertificateAnswer](),
 	}

@@ -20,7 +20,7 @@ import (
 // does not wait so long; what comes later is there when he asks again.
 const (
 	overall     = 64
-	listsAtOnce = 8 // of MaxCRLSize each
+	listsAtOnce = 4 // of MaxCRLSize each
 
 	ocspTime    = 6 * time.Second
 	listTime    = 30 * time.Second
@@ -161,44 +161,40 @@ func (g *Gatherer) renew(ctx context.Context, s source, began time.Time) (a *ans
 
 // fetch asks the source; last is what it said before.
 func (g *Gatherer) fetch(ctx context.Context, s source, last *answer, now time.Time) *answer {
-	a := &answer{source: s, came: now, until: now.Add(failureAge)}
 	if g.rooms == nil {
-		a.err = errOffline
-		return a
+		return failed(s, errOffline, now)
 	}
-	der, leave, err := g.get(ctx, s)
-	if leave != nil {
-		defer func() { leave(outcome(s, err, g.cfg.Now().Sub(now))) }()
-	}
-	got := a
+	der, tell, err := g.get(ctx, s)
+	defer func() { tell(err) }()
+	var a *answer
 	switch {
 	case err != nil:
 	case last != nil && bytes.Equal(der, last.der):
-		got = last.renewed(now)
+		a = last.renewed(now)
 	default:
-		if got, err = g.read(s, der, now); err == nil {
-			got.live(now)
+		if a, err = g.read(s, der, now); err == nil {
+			a.live(now)
 		}
 	}
 	if err != nil {
 		g.stats.failed.Add(1)
-		a.err = err
-		a.rested(err)
-		return a
+		return failed(s, err, g.cfg.Now())
 	}
 	g.stats.fetched.Add(1)
-	return got
+	return a
 }
 
-// rested sets until when a source is left alone whose host was not asked at all.
-func (a *answer) rested(err error) {
+// failed is what is known of a source that failed, or whose host was not asked, and until when it is left alone.
+func failed(s source, err error, now time.Time) *answer {
+	a := &answer{source: s, err: err, came: now, until: now.Add(failureAge)}
 	var r *resting
 	switch {
 	case errors.As(err, &r):
 		a.until = r.until
 	case errors.Is(err, errBusy):
-		a.until = a.came.Add(time.Second)
+		a.until = now.Add(time.Second)
 	}
+	return a
 }
 
 // outcome is what a request tells of the host.
@@ -207,6 +203,8 @@ func outcome(s source, err error, took time.Duration) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, fetch.ErrForbidden), errors.Is(err, errBusy):
 		return errNothing
+	case errors.Is(err, context.DeadlineExceeded) && took < slowOCSP:
+		return errNothing // its time went by before it was asked
 	case errors.As(err, &responder) && !responder.ofHost():
 		return nil
 	case s.kind == sourceIssuers && !unreachable(err):
@@ -224,14 +222,16 @@ func unreachable(err error) bool {
 	return errors.As(err, &request) || errors.As(err, &transport) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// get makes the request when there is a place for it at the host, among those of its kind and among all. Where the host was
-// asked, leave must be told what came of it.
-func (g *Gatherer) get(ctx context.Context, s source) (der []byte, leave func(error), err error) {
+// get makes the request when there is a place for it at the host, among those of its kind and among all. The host hears of the
+// outcome by tell.
+func (g *Gatherer) get(ctx context.Context, s source) (der []byte, tell func(error), err error) {
 	r := g.rooms[s.kind]
-	leave, err = r.hosts.enter(ctx, hostOf(s.url))
+	leave, err := r.hosts.enter(ctx, hostOf(s.url))
 	if err != nil {
-		return nil, nil, err
+		return nil, func(error) {}, err
 	}
+	var took time.Duration
+	tell = func(err error) { leave(outcome(s, err, took)) }
 	for _, slots := range []chan struct{}{r.slots, g.overall} {
 		if slots == nil {
 			continue
@@ -240,15 +240,17 @@ func (g *Gatherer) get(ctx context.Context, s source) (der []byte, leave func(er
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-ctx.Done():
-			return nil, leave, errBusy
+			return nil, tell, errBusy
 		}
 	}
+	begun := g.cfg.Now()
 	if s.kind == sourceOCSP {
 		der, err = r.asker.Post(ctx, s.url, "application/ocsp-request", s.request)
 	} else {
 		der, err = r.asker.Get(ctx, s.url)
 	}
-	return der, leave, err
+	took = g.cfg.Now().Sub(begun)
+	return der, tell, err
 }
 
 // Run renews what is in use before it runs out, so that nobody waits for it, until ctx ends.

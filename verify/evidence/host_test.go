@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trustcore/internal/fetch"
 )
 
 // stoodClock is a clock that a test moves.
@@ -119,6 +121,38 @@ func TestWhatTellsNothingOfAHost(t *testing.T) {
 	}
 	if h.ask(t, "a", nil) {
 		t.Error("failures in a row were forgotten")
+	}
+}
+
+// TestWhatARequestTellsOfAHost: what is not the host's doing neither opens its breaker nor closes it.
+func TestWhatARequestTellsOfAHost(t *testing.T) {
+	responder, list := source{kind: sourceOCSP}, source{kind: sourceCRL}
+	for name, test := range map[string]struct {
+		source source
+		err    error
+		took   time.Duration
+		want   string // "good", "nothing" or "bad"
+	}{
+		"answer":                     {responder, nil, time.Second, "good"},
+		"slow answer":                {responder, nil, 2 * slowOCSP, "bad"},
+		"large list":                 {list, nil, 2 * slowOCSP, "good"},
+		"time that went by waiting":  {responder, context.DeadlineExceeded, time.Second, "nothing"},
+		"no answer in time":          {responder, context.DeadlineExceeded, ocspTime, "bad"},
+		"nobody waits any more":      {list, context.Canceled, time.Second, "nothing"},
+		"no place for the request":   {list, errBusy, 0, "nothing"},
+		"an address that is refused": {list, fetch.ErrForbidden, 0, "nothing"},
+		"anything else":              {list, errDown, 0, "bad"},
+	} {
+		got := "bad"
+		switch err := outcome(test.source, test.err, test.took); {
+		case err == nil:
+			got = "good"
+		case errors.Is(err, errNothing):
+			got = "nothing"
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
 	}
 }
 

@@ -85,7 +85,8 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 	v := &validator{budget: b, ev: ev, policy: p, at: at, existence: newExistence(at), parsed: newParsed(b, ev.Cache), steps: steps,
 		out: &Document{Steps: steps, Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	for _, l := range ev.Parsed {
-		v.parsed.crls[octets{&l.Raw[0], len(l.Raw)}] = l
+		of := octets{&l.Raw[0], len(l.Raw)}
+		v.parsed.crls[of], v.parsed.digests[of] = l, l.Digest() // which is computed once for all documents
 	}
 	v.proofs(doc)
 	v.among(doc.Signatures)

@@ -43,13 +43,14 @@ type asked struct {
 	crls   [][]byte
 	ocsps  [][]byte
 	certs  [][]byte
+	later  map[[32]byte]time.Time
 }
 
 func (a asked) judge(t *testing.T, c *cache.Cache) (text string, spent int64) {
 	t.Helper()
 	const work = 1 << 40
 	b := budget.Of(t.Context(), work, work)
-	found, err := judge.Judge(b, a.doc, &judge.Evidence{Lists: a.lists, Certificates: a.certs, CRLs: a.crls, OCSPs: a.ocsps, Cache: c},
+	found, err := judge.Judge(b, a.doc, &judge.Evidence{Lists: a.lists, Certificates: a.certs, CRLs: a.crls, OCSPs: a.ocsps, Later: a.later, Cache: c},
 		a.policy, a.at)
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +267,9 @@ func TestRememberedEvidence(t *testing.T) {
 // TestRememberedAlgorithm: what evidence rests on is relied on until a day of the policy, which no octet names.
 func TestRememberedAlgorithm(t *testing.T) {
 	w, c, outcomes := newWorld(t), memory(t), map[string]bool{}
-	doc, limited := w.signed(t, mint.Day), strictBut(t, "SHA256: no end", "SHA256: 2026-03-05")
+	doc, limited := w.signed(t, mint.Day), strictBut(t, "  OCSPCertHashMatch: FAIL\n  BasicSignatureConstraints:\n",
+		"  OCSPCertHashMatch: FAIL\n  BasicSignatureConstraints:\n"+
+			"    Cryptographic: {Level: FAIL, Digests: {SHA256: 2026-03-05}, Keys: {ECDSA: {256: no end}}}\n")
 	crls := [][]byte{w.ca.CRL(t, mint.Day, nil)}
 	for _, at := range []time.Time{mint.Day.AddDate(0, 0, 3), mint.Day.AddDate(0, 0, 6), mint.Day.AddDate(0, 0, 3)} {
 		a := asked{doc: doc, lists: w.lists, policy: limited, at: at, crls: crls}
@@ -299,6 +302,24 @@ func TestRememberedAnchor(t *testing.T) {
 	}
 	if len(outcomes) != 2 {
 		t.Error("the service makes no difference:", outcomes)
+	}
+}
+
+// TestRememberedLater: that sources of evidence may tell more later is told at once, and no longer than it is so.
+func TestRememberedLater(t *testing.T) {
+	w, c, outcomes := newWorld(t), memory(t), map[string]bool{}
+	doc, later := w.signed(t, mint.Day), map[[32]byte]time.Time{sha256.Sum256(w.officer.Cert.Raw): mint.Day.Add(2 * time.Hour)}
+	for _, l := range []map[[32]byte]time.Time{nil, later, nil} {
+		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), later: l}
+		got, _ := a.judge(t, c)
+		want, _ := a.judge(t, nil)
+		if got != want {
+			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
+		}
+		outcomes[want] = true
+	}
+	if len(outcomes) != 2 {
+		t.Error("it makes no difference:", outcomes)
 	}
 }
 

@@ -32,7 +32,8 @@ type checker struct {
 	xml   *xmldsig.Signature
 	named map[*part]bool // by the manifest
 	// signed are the parts that the signature covers, and of relationships parts which relationships.
-	signed map[*part]func(xmldsig.Relationship) bool
+	signed  map[*part]func(xmldsig.Relationship) bool
+	showing *bool // that something signed may show stored data, once it was asked
 }
 
 func (c *checker) structure(format string, args ...any) {
@@ -159,8 +160,8 @@ func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) 
 // heldAName is a name in a list of unsigned parts.
 const heldAName = 16
 
-// coverage tells what of the package is not signed. What describes the document is named; any other part or
-// relationship may be what a program shows.
+// coverage tells what of the package is not signed. What describes the document is named, and so is stored data that
+// nothing shows; any other part or relationship may be what a program shows.
 func (c *checker) coverage() {
 	parts, relationships := 0, 0
 	first, firstOf := "", ""
@@ -172,7 +173,7 @@ func (c *checker) coverage() {
 		switch standing := c.standing(one); {
 		case one.source != "":
 			for _, r := range one.relationships {
-				if signed && (chosen == nil || chosen(r)) || c.standingOf(one, r.Type) != content {
+				if signed && (chosen == nil || chosen(r)) || c.standingOf(one, r.Type) != content || c.propertiesOf(one, r) {
 					continue
 				}
 				if relationships++; relationships == 1 {
@@ -182,7 +183,7 @@ func (c *checker) coverage() {
 		case signed, standing == own:
 		default:
 			c.facts.Unsigned = append(c.facts.Unsigned, one.entry.Name)
-			if standing == content {
+			if standing == content && !c.aside(one) {
 				if parts++; parts == 1 {
 					first = one.name
 				}

@@ -25,19 +25,21 @@ func Changes(old, now *List) []Change {
 		return nil
 	}
 	changes := changedPointers(old, now)
-	before := map[string]*Service{}
+	before := map[string][]*Service{} // a list may have several services of one key
 	for _, s := range old.Services {
-		before[s.key()] = s
+		before[s.key()] = append(before[s.key()], s)
 	}
 	for _, s := range now.Services {
-		was := before[s.key()]
-		delete(before, s.key())
+		var was *Service
+		if same := before[s.key()]; len(same) > 0 {
+			was, before[s.key()] = same[0], same[1:]
+		}
 		if c, changed := s.since(was); changed {
 			changes = append(changes, c)
 		}
 	}
 	for _, s := range old.Services {
-		if before[s.key()] == s {
+		if slices.Contains(before[s.key()], s) {
 			c := s.change("service removed")
 			c.From = Short(s.Periods[0].Status)
 			changes = append(changes, c)

@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 
@@ -27,13 +28,29 @@ type keptService struct {
 	Unreadable     int
 }
 
-// form tells one version of this program from another, as what one reads out of a list another may read otherwise.
+// form tells one version of this program from another, as what one reads out of a list another may read otherwise. Daemons
+// and command line of one commit have the same; what was built of no commit is known by its file.
 var form = sync.OnceValue(func() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "1"
 	}
-	return fmt.Sprintf("1 %x", sha256.Sum256([]byte(info.String())))
+	id, committed := info.GoVersion+info.Main.Version, false
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.modified":
+			committed = s.Value == "false"
+			fallthrough
+		case "vcs.revision", "vcs.time":
+			id += " " + s.Value
+		}
+	}
+	if file, err := os.Executable(); err == nil && !committed {
+		if about, err := os.Stat(file); err == nil {
+			id += fmt.Sprint(about.Size(), about.ModTime().UnixNano())
+		}
+	}
+	return "1 " + id
 })
 
 // Parsed writes what was read out of the list, so that a start need not read and verify it again. It is bound to the digest

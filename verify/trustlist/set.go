@@ -83,14 +83,11 @@ func (s *Set) TakeExtra(name string, c *Checked, signers [][]byte, now time.Time
 // the first after a newer issue of it.
 func (s *Set) takeLOTL(c *Checked, now time.Time) error {
 	tip := s.LOTL()
-	if tip != nil && tip.Digest == c.Digest {
-		return ErrSame
+	if err := newer(tip, c, now); err != nil {
+		return err
 	}
 	if !containsDER(s.mayFollow(tip), c.Signer) {
 		return fmt.Errorf("its signer is not named by the LOTL before it, nor, for the first, by the Official Journal's certificates: %w", ErrSigner)
-	}
-	if err := newer(tip, c, now); err != nil {
-		return err
 	}
 	s.chain = append(s.chain, c)
 	s.shorten()

@@ -28,8 +28,8 @@ func timely(t testing.TB) []byte {
 	t.Helper()
 	signer, tsu := officer(t), cmstest.NewTSU(t, "p256", "TSU 1")
 	m := basic(signer)
-	m.unsigned = `<xades:SignatureTimeStamp Id="T1"><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
-		`<xades:EncapsulatedTimeStamp>TOKEN</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>`
+	m.unsigned = `<xades:SignatureTimeStamp Id="T1"><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `">` +
+		`</ds:CanonicalizationMethod><xades:EncapsulatedTimeStamp>TOKEN</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>`
 	text := complete(t, strings.Replace(envelop(m), "Wniosek", letter, 1), nil, signer)
 	value, err := readNth(t, text, 0).ValueNode.Canonical(xmldsig.Canonicalization{Form: xmldsig.Exclusive})
 	if err != nil {

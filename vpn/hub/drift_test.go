@@ -125,6 +125,11 @@ func TestDriftIsToldAtOnce(t *testing.T) {
 	w := newWorld(t, interfaceMode(t))
 	w.apply(w.peer(w.plan("A")))
 	route := "ip route add 10.64.1.2 dev tc-hub proto 184"
+	t.Cleanup(func() {
+		for _, line := range []string{"ip link del tc-beside", "nft delete table inet other", "ip addr del 198.51.100.7/24 dev lo"} {
+			tool(t, line)
+		}
+	})
 	for _, c := range []struct {
 		line    string
 		foreign bool
@@ -135,7 +140,7 @@ func TestDriftIsToldAtOnce(t *testing.T) {
 		{"nft add element inet trustcore-tc-hub partners4 { 10.64.1.9 }", true},
 		{"nft flush set inet trustcore-tc-hub lease", false}, // it is put back, and shut nobody in meanwhile
 		{"nft add table inet other", false},
-		{"ip link add tc-other type veth peer name tc-another", false},
+		{"ip link add tc-beside type veth peer name tc-another", false},
 		{"ip addr add 198.51.100.7/24 dev lo", false},
 		{route + " metric 7", false}, // it leads where it should
 	} {

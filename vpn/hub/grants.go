@@ -34,8 +34,7 @@ func (h *Hub) derive() {
 	h.refused = refused
 	h.grants = grants{
 		peers: make(map[vpn.Key]*vpn.PeerWish, len(granted)), routes: make(map[netip.Prefix]struct{}, 2*len(granted)),
-		policy: fence.Policy{Sources: make(map[netip.Addr]struct{}, 2*len(granted)), Flows: make(map[fence.Flow]netip.AddrPort, len(granted))},
-		served: make(map[netip.Addr]int),
+		policy: newPolicy(len(granted)), served: make(map[netip.Addr]int),
 	}
 	for i := range granted {
 		peer := &granted[i]
@@ -97,9 +96,13 @@ func (g *grants) remove(peer *vpn.PeerWish) {
 	}
 }
 
+func newPolicy(peers int) fence.Policy {
+	return fence.Policy{Sources: make(map[netip.Addr]struct{}, 2*peers), Flows: make(map[fence.Flow]netip.AddrPort, peers)}
+}
+
 // policyOf is what of a policy is for one peer.
 func policyOf(peer *vpn.PeerWish) fence.Policy {
-	p := fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
+	p := newPolicy(1)
 	for _, a := range peer.Addresses {
 		p.Sources[a.Addr()] = struct{}{}
 		for _, s := range peer.Services {

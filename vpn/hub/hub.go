@@ -30,9 +30,9 @@ import (
 // only after 15 s (WireGuard's KEEPALIVE_TIMEOUT + REKEY_TIMEOUT).
 const hubKeepalive = 25 * time.Second
 
-// GCPercent is how much a process that holds a large hub may let its memory grow before it collects (debug.SetGCPercent).
-// A carried device keeps some 20 kB for each peer, all of it long-lived, and there is little else: with the usual 100 the
-// process would take twice that.
+// GCPercent is how much a process that holds a large hub may let its memory grow before it collects
+// (debug.SetGCPercent). A carried device keeps some 20 kB for each peer, all of it long-lived, and there is little else:
+// with the usual 100 the process would take twice that.
 const GCPercent = 10
 
 // The reasons for which a hub cannot open. The message of the error is one sentence that
@@ -115,7 +115,8 @@ func Open(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered, news: make(chan struct{}), closing: make(chan struct{})}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered,
+		news: make(chan struct{}), closing: make(chan struct{})}
 	modes := []vpn.Mode{cfg.Mode}
 	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
@@ -233,10 +234,10 @@ func (h *Hub) Mode() vpn.Mode { return h.mode }
 func (h *Hub) PublicKey() vpn.Key { return h.publicKey }
 
 // Apply makes the wish the wanted state. A wish that differs in some peers from the one in force costs what they cost:
-// they alone are written and read back, as nothing else has changed since the last pass. Any doubt, and any failure, has
-// everything compared. What of the wish can't be granted is refused alone, see [Hub.Status]; what it does not hold goes
-// in any case. The hub keeps the wish: nobody may change what it refers to. An error is about the whole: a wish that is older than the present one of its epoch, which changes
-// nothing, or a host that does not do what it is told.
+// they alone are written and read back, as nothing else has changed since the last pass. Any doubt, and any failure,
+// has everything compared. What of the wish can't be granted is refused alone, see [Hub.Status]; what it does not hold
+// goes in any case. The hub keeps the wish: nobody may change what it refers to. An error is about the whole: a wish
+// that is older than the present one of its epoch, which changes nothing, or a host that does not do what it is told.
 func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 	if err := w.Validate(); err != nil {
 		return Changes{}, err

@@ -40,8 +40,10 @@ func (c Changes) LogValue() slog.Value {
 }
 
 func (c Changes) plus(more Changes) Changes {
-	return Changes{c.PeersAdded + more.PeersAdded, c.PeersRemoved + more.PeersRemoved, c.PeersChanged + more.PeersChanged,
-		c.Fence + more.Fence, c.Routes + more.Routes, c.Device + more.Device}
+	return Changes{
+		c.PeersAdded + more.PeersAdded, c.PeersRemoved + more.PeersRemoved, c.PeersChanged + more.PeersChanged,
+		c.Fence + more.Fence, c.Routes + more.Routes, c.Device + more.Device,
+	}
 }
 
 func applied(w vpn.Wish) vpn.Applied {
@@ -257,8 +259,8 @@ func (h *Hub) repairDevice(state device.State, total *Changes) error {
 	return h.device.Write(*change)
 }
 
-// deviceChange is what makes key, port and mark as configured, nil when they are. Port 0 of the configuration means that
-// any port is right.
+// deviceChange is what makes key, port and mark as configured, nil when they are. Port 0 of the configuration means
+// that any port is right.
 func (h *Hub) deviceChange(state device.State) *device.Change {
 	var change device.Change
 	if state.PublicKey != device.Key(h.PublicKey()) {

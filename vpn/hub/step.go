@@ -23,8 +23,8 @@ type step struct {
 // step finds the way to a wish that differs in some peers from the one in force, if it can be gone peer by peer: the
 // state of everything else is known, and no peer on it stands in another's way or is refused anything.
 func (h *Hub) step(w vpn.Wish) (s step, small bool) {
-	if !h.settled || !h.let || h.entangled || h.disturbed() ||
-		w.Epoch != h.wish.Epoch || !slices.Equal(w.Pool, h.wish.Pool) || !slices.Equal(w.Unreadable(), h.wish.Unreadable()) {
+	if !h.settled || !h.let || h.entangled || h.disturbed() || w.Epoch != h.wish.Epoch ||
+		!slices.Equal(w.Pool, h.wish.Pool) || !slices.Equal(w.Unreadable(), h.wish.Unreadable()) {
 		return s, false
 	}
 	gone, come := difference(h.wish.Peers, w.Peers)
@@ -73,7 +73,8 @@ func difference(before, after []vpn.PeerWish) (gone, come []vpn.PeerWish) {
 }
 
 func same(a, b *vpn.PeerWish) bool {
-	return a.PublicKey == b.PublicKey && a.PresharedKey == b.PresharedKey && a.Partner == b.Partner && a.Site == b.Site &&
+	return a.PublicKey == b.PublicKey && a.PresharedKey == b.PresharedKey &&
+		a.Partner == b.Partner && a.Site == b.Site &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Services, b.Services)
 }
 
@@ -111,7 +112,8 @@ func (h *Hub) free(s step) bool {
 	keys, addresses := make(map[vpn.Key]bool), make(map[netip.Addr]bool)
 	for _, p := range s.come {
 		_, refused := p.Permissible()
-		if p.Check(h.publicKey) != nil || len(refused) > 0 || keys[p.PublicKey] || h.peers[p.PublicKey] != nil && !leaving[p.PublicKey] {
+		if p.Check(h.publicKey) != nil || len(refused) > 0 || keys[p.PublicKey] ||
+			h.peers[p.PublicKey] != nil && !leaving[p.PublicKey] {
 			return false
 		}
 		keys[p.PublicKey] = true
@@ -141,7 +143,8 @@ func (h *Hub) take(s step) (c Changes, err error) {
 		h.grants.add(p)
 		h.serve(*p, 1)
 	}
-	c = Changes{PeersAdded: plan.added, PeersRemoved: plan.removed, PeersChanged: plan.changed, Fence: opening.Size() + closing.Size()}
+	c = Changes{PeersAdded: plan.added, PeersRemoved: plan.removed, PeersChanged: plan.changed}
+	c.Fence = opening.Size() + closing.Size()
 	if closing.Size() > 0 {
 		if err := h.fence.Take(closing); err != nil {
 			return c, err
@@ -240,7 +243,7 @@ func addressesOf(peers []*vpn.PeerWish) (all []netip.Prefix) {
 }
 
 func policyOfAll(peers []*vpn.PeerWish) fence.Policy {
-	all := fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
+	all := newPolicy(len(peers))
 	for _, p := range peers {
 		part := policyOf(p)
 		maps.Copy(all.Sources, part.Sources)
@@ -251,7 +254,7 @@ func policyOfAll(peers []*vpn.PeerWish) fence.Policy {
 
 // lacks is what of a policy another one lacks, or has otherwise.
 func lacks(p, other fence.Policy) fence.Policy {
-	rest := fence.Policy{Sources: make(map[netip.Addr]struct{}), Flows: make(map[fence.Flow]netip.AddrPort)}
+	rest := newPolicy(0)
 	for a := range p.Sources {
 		if _, is := other.Sources[a]; !is {
 			rest.Sources[a] = struct{}{}

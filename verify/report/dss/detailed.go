@@ -18,11 +18,12 @@ type DetailedReport struct {
 	ValidationTime Time             `json:"ValidationTime"`
 }
 
-// DetailedToken holds one of the three.
+// DetailedToken holds one of the four.
 type DetailedToken struct {
-	Signature      *Signature      `json:"Signature,omitempty"`
-	Timestamp      *Timestamp      `json:"Timestamp,omitempty"`
-	EvidenceRecord *EvidenceRecord `json:"EvidenceRecord,omitempty"`
+	Signature      *Signature           `json:"Signature,omitempty"`
+	Timestamp      *Timestamp           `json:"Timestamp,omitempty"`
+	EvidenceRecord *EvidenceRecord      `json:"EvidenceRecord,omitempty"`
+	Certificate    *DetailedCertificate `json:"Certificate,omitempty"`
 }
 
 // Signature is what the processes came to, in the standard's order.

@@ -131,7 +131,7 @@ func certificateQualification(id, name string, q trace.CertificateQualification)
 		steps[0].Warning.Key = orNil("QUAL_TL_SERV_CONS_ANS0")
 	}
 	d := CertificateQualification{ID: id, DateTime: momentOrNil(q.Time), ValidationTime: name,
-		CertificateQualification: certificateName(q), Block: concluded("Qualification of the certificate", steps...)}
+		CertificateQualification: CertificateName(q), Block: concluded("Qualification of the certificate", steps...)}
 	if len(q.Because) > 0 {
 		because := strings.Join(q.Because, "; ")
 		d.Constraint[1].AdditionalInfo = &because
@@ -139,8 +139,8 @@ func certificateQualification(id, name string, q trace.CertificateQualification)
 	return d
 }
 
-// certificateName is one of DSS's.
-func certificateName(q trace.CertificateQualification) string {
+// CertificateName is one of DSS's names of what the lists say of a certificate; a stock client fails on any other.
+func CertificateName(q trace.CertificateQualification) string {
 	kind := map[string]string{"ESIG": "eSig", "ESEAL": "eSeal", "WSA": "WSA"}[q.Type]
 	if kind == "" {
 		kind = "unknown type"

@@ -23,6 +23,7 @@ type Taken struct {
 	Issued    time.Time `json:"issued,omitzero"`
 	Taken     bool      `json:"taken"`           // it is in use now, or one that follows it
 	Known     bool      `json:"known,omitempty"` // it was in use before
+	Older     bool      `json:"older,omitempty"` // a newer one is in use, which Error names
 	Error     string    `json:"error,omitempty"`
 }
 
@@ -64,7 +65,7 @@ func (k *Keeper) Import(ctx context.Context, files []File) ([]Taken, error) {
 		case errors.Is(err, trustlist.ErrSame):
 			l.result.Known = true
 		default:
-			l.result.Error = err.Error()
+			l.result.Error, l.result.Older = err.Error(), errors.Is(err, trustlist.ErrOlder)
 		}
 	}
 	return results, k.publish()

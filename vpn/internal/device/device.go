@@ -19,8 +19,8 @@ type Device interface {
 	Read() (State, error)
 	// Write applies a change. It is no transaction: after an error read again.
 	Write(Change) error
-	// Prove says whether what was written of the peers is so, where that costs no more than they do: the kernel lists all
-	// peers or none, and its acknowledgement has to do until the next Read.
+	// Prove says whether what was written of the peers is so, where that costs no more than they do: the kernel lists
+	// all peers or none, and its acknowledgement has to do until the next Read.
 	Prove([]PeerChange) error
 	// Guarded says that nobody but the holder of this Device can change it, but for taking it away.
 	Guarded() bool

@@ -118,6 +118,14 @@ func conform(t *testing.T, open func(Options) (Device, error)) {
 			t.Errorf("%s: %d peers, %v", step.name, len(state.Peers), err)
 		}
 	}
+	if err := d.Prove([]PeerChange{{PublicKey: a, Remove: true}, {PublicKey: b}}); err != nil {
+		t.Error(err)
+	}
+	for _, not := range []PeerChange{{PublicKey: a}, {PublicKey: b, Remove: true}} {
+		if err := d.Prove([]PeerChange{not}); err == nil && d.Guarded() {
+			t.Errorf("proved what is not so: %+v", not)
+		}
+	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // Hear says whether something that is not as wished happened to the interface since the last call, or to what the host
-// has in the ranges of the tunnel. It does not wait. What agrees with the wish is nobody's harm, and our own changes do.
+// has in the ranges of the tunnel. It does not wait. What agrees with the wish is nobody's harm, and our own changes
+// do.
 func (l *Link) Hear(routes map[netip.Prefix]struct{}, own []netip.Addr, ranges func() []netip.Prefix) (foreign bool) {
 	var lie []netip.Prefix // asked for once, and only when needed
 	meets := func(p netip.Prefix) bool {

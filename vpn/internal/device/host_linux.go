@@ -51,7 +51,7 @@ func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	for _, a := range addresses {
 		h.addresses = append(h.addresses, hostAddress{prefix(*a.IPNet), a.LinkIndex})
 	}
-	err = readRoutes(socket, func(r route, _ []byte) {
+	err = readRoutes(socket, func() { h.routes = nil }, func(r route, _ []byte) {
 		if !ours(r) {
 			h.routes = append(h.routes, r)
 		}

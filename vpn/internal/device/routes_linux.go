@@ -50,9 +50,10 @@ func parseRoute(data []byte) (r route, ok bool) {
 	return r, data[0] == unix.AF_INET || data[0] == unix.AF_INET6
 }
 
-// readRoutes hands each route of the main table to take, with the message that told it.
-func readRoutes(socket *nl.Socket, take func(r route, told []byte)) error {
-	err := socket.Dump(unix.RTM_GETROUTE, make([]byte, unix.SizeofRtMsg), func(m nl.Message) error {
+// readRoutes hands each route of the main table to take, with the message that told it. It calls begin before the first,
+// and again when it has to begin again.
+func readRoutes(socket *nl.Socket, begin func(), take func(r route, told []byte)) error {
+	err := socket.Dump(unix.RTM_GETROUTE, make([]byte, unix.SizeofRtMsg), begin, func(m nl.Message) error {
 		if r, ok := parseRoute(m.Data); ok && m.Type == unix.RTM_NEWROUTE {
 			take(r, m.Data)
 		}
@@ -78,7 +79,8 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}) (changed int, failed [
 	found := 0
 	var last netip.Prefix // the kernel lists the routes to one destination one after another
 	var surplus [][]byte
-	err = readRoutes(l.route, func(r route, told []byte) {
+	begin := func() { found, last, surplus = 0, netip.Prefix{}, nil }
+	err = readRoutes(l.route, begin, func(r route, told []byte) {
 		switch {
 		case !l.isOurs(r):
 		case contains(want, r.to) && r.to != last:
@@ -94,7 +96,7 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}) (changed int, failed [
 		return changed, nil, err
 	}
 	present := make(map[netip.Prefix]struct{}, found)
-	if err := readRoutes(l.route, func(r route, _ []byte) {
+	if err := readRoutes(l.route, func() { clear(present) }, func(r route, _ []byte) {
 		if l.isOurs(r) {
 			present[r.to] = struct{}{}
 		}
@@ -154,7 +156,8 @@ func (l *Link) requests(to []netip.Prefix) iter.Seq[[]byte] {
 			if p.Addr().Is6() {
 				family = unix.AF_INET6
 			}
-			message := []byte{family, byte(p.Bits()), 0, 0, unix.RT_TABLE_MAIN, routeProtocol, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0}
+			message := []byte{family, byte(p.Bits()), 0, 0,
+				unix.RT_TABLE_MAIN, routeProtocol, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0}
 			message = nl.AppendAttribute(message, unix.RTA_DST, p.Addr().AsSlice())
 			message = nl.AppendAttribute(message, unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(l.index)))
 			if !yield(message) {
@@ -164,7 +167,7 @@ func (l *Link) requests(to []netip.Prefix) iter.Seq[[]byte] {
 	}
 }
 
-// Leads says whether our route to the destination is there, and no other answer than the kernel's own counts.
+// Leads says whether our route to the destination is the one that the kernel follows.
 func (l *Link) Leads(to netip.Prefix) (is bool, err error) {
 	for request := range l.requests([]netip.Prefix{to}) {
 		binary.NativeEndian.PutUint32(request[8:], unix.RTM_F_LOOKUP_TABLE|rtmFibMatch)

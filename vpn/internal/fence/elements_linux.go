@@ -97,9 +97,10 @@ const genericLen = 4 // of struct nfgenmsg
 
 func kindOf(message uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | message }
 
-// each reads a set, element by element; count is its counter, as decodeCounter takes it.
-func (n *Nftables) each(set string, take func(key, count []byte)) error {
-	err := n.raw.Dump(kindOf(unix.NFT_MSG_GETSETELEM), n.request(set), func(m nl.Message) error {
+// each reads a set, element by element; count is its counter, as decodeCounter takes it. It calls begin before the
+// first element, and again when it has to begin again.
+func (n *Nftables) each(set string, begin func(), take func(key, count []byte)) error {
+	err := n.raw.Dump(kindOf(unix.NFT_MSG_GETSETELEM), n.request(set), begin, func(m nl.Message) error {
 		eachElement(m.Data, take)
 		return nil
 	})
@@ -157,7 +158,8 @@ func (n *Nftables) has(set string, key []byte) (bool, error) {
 }
 
 // change makes one transaction of a part of the policy, and proves it element by element.
-func (n *Nftables) change(part Policy, present bool, put func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
+func (n *Nftables) change(part Policy, present bool,
+	put func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
 	c, err := open()
 	if err != nil {
 		return err

@@ -284,7 +284,7 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 // compare reads a set, returns what it must not hold, and keeps what it lacks for Permit.
 func (n *Nftables) compare(name string, p Policy) (surplus []nftables.SetElement, err error) {
 	wanted, found := n.wants(name, p), 0
-	err = n.each(name, func(key, _ []byte) {
+	err = n.each(name, func() { found, surplus = 0, nil }, func(key, _ []byte) {
 		if wanted.has(key) {
 			found++
 		} else {
@@ -295,7 +295,7 @@ func (n *Nftables) compare(name string, p Policy) (surplus []nftables.SetElement
 		return surplus, err
 	}
 	present := make(map[string]struct{}, found)
-	err = n.each(name, func(key, _ []byte) { present[string(key)] = struct{}{} })
+	err = n.each(name, func() { clear(present) }, func(key, _ []byte) { present[string(key)] = struct{}{} })
 	for key := range wanted.keys {
 		if _, is := present[string(key)]; !is {
 			n.missing[name] = append(n.missing[name], nftables.SetElement{Key: key})
@@ -384,7 +384,7 @@ func (n *Nftables) Counters() (Counters, error) {
 		return counters, err
 	}
 	for _, f := range families() {
-		err := n.each("allowed"+f.suffix, func(key, count []byte) {
+		err := n.each("allowed"+f.suffix, func() {}, func(key, count []byte) {
 			if flow, ok := decodeFlow(key, int(f.addressLen)); ok {
 				counters.Flows[flow] = decodeCounter(count)
 			}
@@ -450,13 +450,6 @@ func byName(s *nftables.Set) *nftables.Set {
 	named := *s
 	named.ID = 0
 	return &named
-}
-
-func suffix(a netip.Addr) string {
-	if a.Is4() {
-		return "4"
-	}
-	return "6"
 }
 
 func open() (*nftables.Conn, error) {

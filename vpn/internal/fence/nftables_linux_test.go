@@ -1,8 +1,11 @@
 package fence
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/nftables"
@@ -75,5 +78,54 @@ func tableOfBefore(ifname string) func(*nftables.Conn) error {
 			r.rules[chain] = nil
 		}
 		return r.add(c)
+	}
+}
+
+// TestPartIsProved has parts of a policy that the kernel did not make so.
+func TestPartIsProved(t *testing.T) {
+	if err := namespace.Available(); err != nil {
+		t.Skip(err)
+	}
+	space, err := namespace.New(namespace.Link{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	var part Policy
+	part.Flows = map[Flow]netip.AddrPort{{netip.MustParseAddr("10.64.1.2"), netip.MustParseAddrPort("10.64.0.1:80"), TCP}: {}}
+	part.Sources = map[netip.Addr]struct{}{netip.MustParseAddr("fd64::2"): {}}
+	lazy := func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error { return nil }
+	var wrong, again error
+	err = space.Do(func() error {
+		n, err := OpenNftables("tc-part", nil, nil)
+		if err != nil {
+			return err
+		}
+		wrong = n.change(part, true, lazy)
+		if err := n.Give(part); err != nil {
+			return err
+		}
+		again = n.change(part, false, lazy)
+		if changed, err := n.Restrict(part); err != nil || changed != 0 {
+			return fmt.Errorf("after Give %d differences, %w", changed, err)
+		}
+		if err := n.Take(part); err != nil {
+			return err
+		}
+		if err := n.Take(part); err == nil {
+			return errors.New("what is not there was taken away")
+		}
+		if changed, err := n.Restrict(Policy{}); err != nil || changed != 0 {
+			return fmt.Errorf("after Take %d differences, %w", changed, err)
+		}
+		return n.Close()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, got := range []error{wrong, again} {
+		if got == nil || !strings.Contains(got.Error(), "does not read back") {
+			t.Errorf("what the kernel did not do counts as done: %v", got)
+		}
 	}
 }

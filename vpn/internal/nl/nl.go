@@ -62,8 +62,21 @@ func open(protocol, flags int) (int, error) {
 // Close closes the socket.
 func (s *Socket) Close() error { return unix.Close(s.fd) }
 
-// Dump asks for a list and hands each message of it to take.
-func (s *Socket) Dump(kind uint16, data []byte, take func(Message) error) error {
+// Dump asks for a list and hands each message of it to take. When somebody changed the list meanwhile it begins again,
+// some times, and calls begin each time: what was taken is void then.
+func (s *Socket) Dump(kind uint16, data []byte, begin func(), take func(Message) error) (err error) {
+	for range dumpTries {
+		begin()
+		if err = s.dump(kind, data, take); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+	return err
+}
+
+const dumpTries = 10
+
+func (s *Socket) dump(kind uint16, data []byte, take func(Message) error) error {
 	defer s.begin()()
 	if err := s.send(s.append(nil, kind, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, data)); err != nil {
 		return err
@@ -72,7 +85,7 @@ func (s *Socket) Dump(kind uint16, data []byte, take func(Message) error) error 
 	for {
 		done, err := s.receive(func(m Message) error {
 			if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
-				failed = errors.Join(failed, unix.EINTR)
+				failed = unix.EINTR
 			}
 			if failed == nil {
 				failed = take(m)
@@ -326,10 +339,9 @@ func (e *Events) Wait() error {
 	if err != nil {
 		return err
 	}
-	var one [1]byte
-	return raw.Read(func(fd uintptr) bool {
-		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return !errors.Is(err, unix.EAGAIN)
+	return raw.Read(func(fd uintptr) bool { // reading, and be it to peek, would take the word of a loss from Drain
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
 	})
 }
 
