@@ -3,24 +3,83 @@ package verify
 import (
 	"strings"
 
-	"trustcore/verify/certificate"
 	"trustcore/verify/judge"
+	"trustcore/verify/path"
+	"trustcore/verify/poland"
+	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
 
-// classify adds qualification (TS 119 615, 4.6) and the kind in the sense of Polish law.
-func (r *SignatureReport) classify(j *judge.Signature) {
+// classify adds qualification (TS 119 615, 4.6), the kind in the sense of Polish law, and who signed.
+func (d describer) classify(r *SignatureReport, j *judge.Signature) {
 	r.Qualification = qualification(j.Indication, j.AtIssuance, j.AtSigning)
-	r.Kind = kindOf(j.Facts, j.Signer, j.AtSigning)
-	if r.Kind != KindTrusted {
+	f := factsOf(j)
+	v := d.pins.Judge(f)
+	r.Kind, r.TrustSource, r.standing = v.Kind, v.Source, f.Standing
+	r.Notes = append(r.Notes, v.Notes...)
+	id, known := poland.IdentifierOf(j.Signer.Subject)
+	if p := v.Person; p != nil {
+		r.SealedBy = r.Signer.CommonName
+		r.Signer.GivenName, r.Signer.Surname, r.Signer.Name = p.GivenName, p.FamilyName, p.Name
+		id, known = poland.Identifier{Type: "PESEL", Number: p.PESEL}, true
+	}
+	r.Signer.Name = nameOf(r.Signer)
+	if known {
+		r.Signer.Identifier = d.identifier(id)
+	}
+}
+
+// identifier hides a number but its last digits.
+func (d describer) identifier(id poland.Identifier) *Identifier {
+	shown := id.Number
+	if !d.numbers {
+		shown = poland.Masked(shown)
+	}
+	return &Identifier{Type: id.Type, Masked: prose.Short(shown)}
+}
+
+// factsOf are what the kinds look at.
+func factsOf(j *judge.Signature) *poland.Facts {
+	f := &poland.Facts{Signature: j.Facts, Standing: standing(j), Time: j.BestSignatureTime, Signer: j.Signer,
+		AtIssuance: j.AtIssuance, AtSigning: j.AtSigning}
+	if j.Chain == nil {
+		return f
+	}
+	if a := j.Chain.Path.Anchor; a != nil {
+		f.Anchor, f.AnchorID = a.Certificate, a.ID
+	}
+	if chain := j.Chain.Certificates(); len(chain) > 1 {
+		f.Issuer = chain[1]
+	}
+	return f
+}
+
+// standing is how far the signature was confirmed: what lacks information on a revocation and nothing else may yet pass.
+func standing(j *judge.Signature) poland.Standing {
+	switch {
+	case j.Indication == TotalPassed:
+		return poland.Confirmed
+	case j.Chain == nil || j.SubIndication != judge.TryLater && j.SubIndication != judge.ChainGeneralFailure:
+		return poland.Unproven
+	}
+	if code := j.Chain.Path.Reason().Code; code == path.OK || code == path.RevocationUnknown {
+		return poland.Open
+	}
+	return poland.Unproven
+}
+
+// receipt tells what the document is that a signature covers as a whole, and who stands behind it.
+func (d describer) receipt(r *Report, doc *signature.Document, lists *trustlist.Snapshot) {
+	if r.DocumentType = d.pins.TypeOf(doc.Root, doc.Signatures); r.DocumentType == poland.NoReceipt {
 		return
 	}
-	if j.Chain.Path.Anchor == nil { // a certificate with the minister's name that nobody vouches for
-		r.Kind = KindSeal
-		return
+	r.EvidenceIssuer, r.DocumentReference = poland.IssuerNone, poland.ReferenceOf(doc.Signatures)
+	for _, s := range d.Signatures {
+		if of := d.pins.IssuerOf(r.DocumentType, factsOf(s), lists); r.EvidenceIssuer == poland.IssuerNone {
+			r.EvidenceIssuer = of
+		}
 	}
-	r.Signer.GivenName, r.Signer.Surname = j.Facts.Signatory.GivenName, j.Facts.Signatory.FamilyName
 }
 
 // qualification names the level as DSS does, so that clients of either understand the same.
@@ -58,29 +117,4 @@ func qualification(indication Indication, issued, signed trustlist.Qualified) st
 		return "Not AdES but QC"
 	}
 	return "Not AdES"
-}
-
-// The minister's seal of podpis zaufany and the issuer of podpis osobisty.
-const (
-	ministerID      = "VATPL-5252955037"
-	ministerPrefix  = "Minister do spraw informatyzacji"
-	personalIssuer  = "pl.ID Authorization CA"
-	personalCountry = "PL"
-)
-
-// kindOf tells the kind. Podpis zaufany needs the minister's seal and the citizen in the signed attributes:
-// a seal alone is the minister's own, data without the seal prove nothing.
-func kindOf(s *signature.Signature, signer *certificate.Certificate, q trustlist.Qualified) Kind {
-	minister := signer.Subject.OrganizationIdentifier() == ministerID && strings.HasPrefix(signer.Subject.CommonName(), ministerPrefix)
-	switch {
-	case minister && s.Signatory.FamilyName != "" && s.ReferencesIntact() && s.Intact:
-		return KindTrusted
-	case signer.Issuer.CommonName() == personalIssuer && signer.Issuer.Country() == personalCountry:
-		return KindPersonal
-	case q.Found && q.Certificate && q.Type == trustlist.ForSignatures && q.Device:
-		return KindQualified
-	case q.Found && q.Type == trustlist.ForSeals, signer.Subject.OrganizationIdentifier() != "" && signer.Subject.Surname() == "":
-		return KindSeal
-	}
-	return KindOther
 }

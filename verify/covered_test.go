@@ -59,11 +59,11 @@ func TestCovered(t *testing.T) {
 		edit             func(*signature.Signature)
 	}{
 		{"nothing changed", "TOTAL-PASSED", unchanged, true, func(*signature.Signature) {}},
-		{"a part", "TOTAL-PASSED", "Only a part is signed: “/pismo/tresc”.", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
-		{"an unsigned file", "TOTAL-PASSED", "not signed (2): “faktura.pdf”, “b.xml”.", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
+		{"a part", "TOTAL-PASSED", "only a part is signed: “/pismo/tresc”", false, func(s *signature.Signature) { data(s).Full, data(s).Scope = false, "/pismo/tresc" }},
+		{"an unsigned file", "TOTAL-PASSED", "not signed (2): “faktura.pdf”, “b.xml”", false, func(s *signature.Signature) { s.Unsigned = []string{"faktura.pdf", "b.xml"} }},
 		{"many unsigned files", "TOTAL-PASSED", "“a”, “a”, “a”, “a”, and 96 more", false, func(s *signature.Signature) { s.Unsigned = strings.Split(strings.Repeat("a ", 99)+"a", " ") }},
-		{"validation data added", "TOTAL-PASSED", "Since then only this was added: validation data.", false, change(signature.ChangeValidationData, 0, "")},
-		{"a comment added", "TOTAL-PASSED", "After signing: a comment was added (page 2).", false, change(signature.ChangeAnnotation, 2, "")},
+		{"validation data added", "TOTAL-PASSED", "since then only this was added: validation data", false, change(signature.ChangeValidationData, 0, "")},
+		{"a comment added", "TOTAL-PASSED", "after signing: a comment was added (page 2)", false, change(signature.ChangeAnnotation, 2, "")},
 		{"a field filled", "TOTAL-PASSED", "a form field was filled in", false, change(signature.ChangeField, 0, "")},
 		{"content changed", "TOTAL-FAILED FORMAT_FAILURE", "does not allow: what a page shows or does was changed (page 1)", false, change(signature.ChangeContent, 1, signature.RuleVisual)},
 		{"pages changed", "TOTAL-FAILED FORMAT_FAILURE", "pages were added", false, change(signature.ChangePage, 0, signature.RulePageDifference)},
@@ -131,7 +131,7 @@ func DSSPolicy() *Policy {
 // TestReportNamesThePolicy: which edition of which policy a verdict was given by must be known years later.
 func TestReportNamesThePolicy(t *testing.T) {
 	for _, p := range []*Policy{DefaultPolicy(), DSSPolicy()} {
-		r := newReport(p, mint.Day)
+		r := newReport(p, nil, mint.Day)
 		if r.Policy != p.Name() || r.PolicyVersion != p.Version() || r.PolicyDigest != p.Digest() {
 			t.Errorf("%q %q %q", r.Policy, r.PolicyVersion, r.PolicyDigest)
 		}

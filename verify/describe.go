@@ -4,11 +4,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
 	"trustcore/verify/judge"
+	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
@@ -19,27 +21,40 @@ type Evidence = judge.Evidence
 // Judge validates everything that the document holds, at the time, and reports it. The budget bounds the effort; the
 // report depends on the other arguments alone. Judging itself is package judge's.
 func Judge(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Report, error) {
-	found, err := judge.Judge(b, doc, ev, policy, at)
-	if err != nil {
-		return nil, err
-	}
-	return describe(doc, found, policy, at), nil
+	return conclude(b, doc, ev, policy, at, form{})
 }
 
 // JudgeTraced is Judge with Report.Trace.
 func JudgeTraced(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time) (*Report, error) {
-	found, err := judge.Traced(b, doc, ev, policy, at)
+	return conclude(b, doc, ev, policy, at, form{trace: true})
+}
+
+// form is what a report holds beside what every report holds.
+type form struct {
+	trace   bool
+	numbers bool // personal numbers as they are
+}
+
+func conclude(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *Policy, at time.Time, f form) (*Report, error) {
+	validate := judge.Judge
+	if f.trace {
+		validate = judge.Traced
+	}
+	found, err := validate(b, doc, ev, policy, at)
 	if err != nil {
 		return nil, err
 	}
-	r := describe(doc, found, policy, at)
-	r.Trace = traced(doc, found, ev, policy, r)
+	r := describe(doc, found, ev, policy, at, f)
+	if f.trace {
+		r.Trace = traced(doc, found, ev, policy, r)
+	}
 	return r, nil
 }
 
-func describe(doc *signature.Document, found *judge.Document, policy *Policy, at time.Time) *Report {
-	r := newReport(policy, at)
-	d := describer{found}
+func describe(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, at time.Time, f form) *Report {
+	r := newReport(policy, ev.Pins, at)
+	r.listed = ev.Lists.Services() > 0
+	d := describer{Document: found, pins: ev.Pins.OrShipped(), numbers: f.numbers}
 	for _, t := range doc.Timestamps {
 		r.Timestamps = append(r.Timestamps, d.timestamp(t))
 	}
@@ -50,22 +65,39 @@ func describe(doc *signature.Document, found *judge.Document, policy *Policy, at
 		r.Signatures = append(r.Signatures, d.signature(s))
 	}
 	for _, n := range doc.Notes {
+		n = d.show(n)
 		r.Notes = append(r.Notes, prose.Text(n))
 	}
+	d.receipt(r, doc, ev.Lists)
+	r.summarize()
 	if doc.Unchecked != "" {
 		r.unread(doc.Unchecked)
 	}
 	return r
 }
 
-func newReport(policy *Policy, at time.Time) *Report {
+func newReport(policy *Policy, pins *poland.Pins, at time.Time) *Report {
+	pins = pins.OrShipped()
 	return &Report{Policy: policy.Name(), PolicyVersion: policy.Version(), PolicyDigest: policy.Digest(),
+		Pins:           PinsReport{SHA256: pins.Digest, Date: pins.Date, Shipped: pins.Shipped},
 		ValidationTime: at.UTC(), Signatures: []SignatureReport{},
 		Timestamps: []TimestampReport{}, EvidenceRecords: []EvidenceRecordReport{}}
 }
 
 // describer turns facts and conclusions into reports.
-type describer struct{ *judge.Document }
+type describer struct {
+	*judge.Document
+	pins    *poland.Pins
+	numbers bool // personal numbers are shown as they are
+}
+
+// show hides the personal numbers in a text.
+func (d describer) show(text string) string {
+	if d.numbers {
+		return text
+	}
+	return poland.Mask(text)
+}
 
 // told is what a sentence must know beside the report.
 type told struct {
@@ -82,7 +114,7 @@ func (d describer) signature(j *judge.Signature) SignatureReport {
 		ID: s.ID, Format: string(s.Format), Container: Container(s.Container), Filename: s.Filename, Level: j.Level,
 		Indication: j.Indication, SubIndication: j.SubIndication, Reasons: j.Reasons,
 		SignatureIntact: s.Intact, ReferencesIntact: s.ReferencesIntact(), BestSignatureTime: j.BestSignatureTime,
-		Notes: slices.Clone(s.Notes), Timestamps: []TimestampReport{}, Scopes: []Scope{}, Qualification: "N/A", Kind: KindOther,
+		Notes: notesOf(s), Timestamps: []TimestampReport{}, Scopes: []Scope{}, Qualification: "N/A", Kind: KindOther,
 	}
 	if !s.SigningTime.IsZero() {
 		t := s.SigningTime.UTC()
@@ -102,11 +134,23 @@ func (d describer) signature(j *judge.Signature) SignatureReport {
 	if j.Signer != nil {
 		r.Chain, r.Signer = describeChain(j.Chain), describeSigner(j.Signer)
 		r.TryAgain = tryAgain(j)
-		r.classify(j)
+		d.classify(&r, j)
 	}
-	r.printable()
-	r.Sentence = explain(&r, f)
+	r.printable(d.show)
+	r.explain(f)
 	return r
+}
+
+// notesOf are what the reader noted. What a PDF says of its signature is told of one that verifies alone: anybody may
+// have written it into another.
+func notesOf(s *signature.Signature) []string {
+	notes := slices.Clone(s.Notes)
+	if s.Intact && s.ReferencesIntact() {
+		return notes
+	}
+	return slices.DeleteFunc(notes, func(n string) bool {
+		return strings.HasPrefix(n, "reason: ") || strings.HasPrefix(n, "location: ")
+	})
 }
 
 // covers fills in what is signed, what was changed since, and what lies beside unsigned.
@@ -205,7 +249,7 @@ func (d describer) timestamp(t *signature.Timestamp) TimestampReport {
 	if j.Unit != nil {
 		r.SignedBy = j.Unit.Subject.CommonName()
 	}
-	r.printable()
+	r.printable(d.show)
 	return r
 }
 
@@ -221,7 +265,7 @@ func (d describer) record(e *signature.EvidenceRecord) EvidenceRecordReport {
 		r.Timestamps = append(r.Timestamps, d.timestamp(t))
 	}
 	r.Scopes = scopes(e.References, func(signature.Reference) bool { return false }, true)
-	r.printable()
+	r.printable(d.show)
 	return r
 }
 

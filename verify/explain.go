@@ -9,11 +9,10 @@ import (
 	"sync"
 	"time"
 	_ "time/tzdata" // offices read local time, on machines without zone files too
-
-	"github.com/nicksnyder/go-i18n/v2/i18n"
-	"golang.org/x/text/language"
+	"unicode"
 
 	"trustcore/verify/judge"
+	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 )
@@ -24,72 +23,229 @@ var messages embed.FS
 // Languages are those that every sentence is written in, the default first.
 var Languages = []string{"pl", "en"}
 
-// speakers returns the localizer of each language. The files are part of the program, so a fault in
-// them is a fault of the build.
-var speakers = sync.OnceValue(func() map[string]*i18n.Localizer {
-	bundle := i18n.NewBundle(language.Polish)
-	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
-	m := map[string]*i18n.Localizer{}
-	for _, lang := range Languages {
-		if _, err := bundle.LoadMessageFileFS(messages, "messages/"+lang+".json"); err != nil {
-			panic(err)
-		}
-		m[lang] = i18n.NewLocalizer(bundle, lang)
-	}
-	return m
-})
-
-// explain returns the verdict in plain sentences a language: who signed, whether it holds, what it covers and
-// what was done since; and when it does not hold, why and what to do.
-func explain(r *SignatureReport, f told) map[string]string {
-	sentences := make(map[string]string, len(Languages))
-	for lang, speaker := range speakers() {
-		v := voice{speaker, lang}
-		who := v.say("unknown-signer", nil)
-		if name := nameOf(r.Signer); name != "" {
-			who = v.quote(name)
-		}
-		data := map[string]any{"Who": who, "Kind": v.say("kind."+string(r.Kind), nil), "Time": warsaw(r.BestSignatureTime), "What": v.forbidden(r)}
-		parts := append([]string{v.say("verdict."+string(r.Indication), nil), v.say(reasonKey(r, f), data)}, v.covers(r, f)...)
-		sentences[lang] = strings.Join(parts, " ")
-	}
-	return sentences
+// text is a message of one language, cut at the places that are filled in.
+type text struct {
+	literals []string // one more than fields
+	fields   []string
 }
 
-// reasonKey chooses the message for what is wrong; sub-indications that ask for the same act share one.
-func reasonKey(r *SignatureReport, f told) string {
+// voice speaks one language.
+type voice struct {
+	language string
+	texts    map[string]text
+}
+
+// voices are those of Languages. The files are part of the program, so a fault in them is a fault of the build.
+var voices = sync.OnceValue(func() []voice {
+	var list []voice
+	for _, lang := range Languages {
+		data, err := messages.ReadFile("messages/" + lang + ".json")
+		var found map[string]string
+		if err == nil {
+			err = json.Unmarshal(data, &found)
+		}
+		if err != nil {
+			panic(err)
+		}
+		v := voice{lang, map[string]text{}}
+		for id, message := range found {
+			v.texts[id] = newText(message)
+		}
+		list = append(list, v)
+	}
+	return list
+})
+
+func newText(message string) (t text) {
+	for {
+		before, rest, found := strings.Cut(message, "{{.")
+		field, after, closed := strings.Cut(rest, "}}")
+		if !found || !closed {
+			t.literals = append(t.literals, message)
+			return t
+		}
+		t.literals, t.fields, message = append(t.literals, before), append(t.fields, field), after
+	}
+}
+
+// say fills a message in; the arguments are names of fields, each with what stands for it.
+func (v voice) say(id string, filled ...string) string {
+	t, known := v.texts[id]
+	if !known {
+		return "[" + id + "]"
+	}
+	if len(t.fields) == 0 {
+		return t.literals[0]
+	}
+	var b strings.Builder
+	for i, field := range t.fields {
+		b.WriteString(t.literals[i])
+		for n := 0; n+1 < len(filled); n += 2 {
+			if filled[n] == field {
+				b.WriteString(filled[n+1])
+			}
+		}
+	}
+	b.WriteString(t.literals[len(t.fields)])
+	return b.String()
+}
+
+// Rows are the five things that a clerk asks of a signature.
+type Rows struct {
+	Integrity string `json:"integrity"`
+	Signatory string `json:"signatory"`
+	Kind      string `json:"kind"`
+	Time      string `json:"time"` // Europe/Warsaw
+	Trust     string `json:"trust"`
+}
+
+// explain writes, in every language, the verdict as one sentence, the five rows, and what to do next where something is to
+// be done.
+func (r *SignatureReport) explain(f told) {
+	r.Sentence, r.Rows, r.Next = map[string]string{}, map[string]Rows{}, map[string]string{}
+	for _, v := range voices() {
+		t := telling{who: v.who(r), proven: v.warsaw(r.BestSignatureTime), covers: v.covers(r, f)}
+		r.Sentence[v.language] = v.sentence(r, f, t)
+		r.Rows[v.language] = v.rows(r, f, t)
+		if key := nextKey(r, f); key != "" {
+			r.Next[v.language] = capital(v.say(key)) + "."
+		}
+	}
+}
+
+// telling are the parts that sentence and rows share.
+type telling struct {
+	who, proven string
+	covers      []string
+}
+
+// sentence says who signed and what it covers, or why it does not hold and what to do.
+func (v voice) sentence(r *SignatureReport, f told, t telling) string {
+	var parts []string
+	if r.Indication == TotalPassed {
+		parts = append(parts, v.say("passed."+kindKey(r), "Who", t.who, "Time", t.proven))
+	} else {
+		reason := v.say(reasonKey(r, f), "Who", t.who, "What", v.forbidden(r))
+		parts = append(parts, v.say("verdict."+string(r.Indication))+": "+reason, v.say(nextKey(r, f)))
+	}
+	return strings.Join(append(parts, t.covers...), "; ") + "."
+}
+
+func (v voice) who(r *SignatureReport) string {
+	who := v.say("unknown-signer")
+	if name := nameOf(r.Signer); name != "" {
+		who = v.quote(name)
+	}
+	return who
+}
+
+// kindKey names the kind as sentences and rows tell it: the law gives some of the report's kinds more than one name.
+func kindKey(r *SignatureReport) string {
+	seal, qualified := r.Kind == KindSeal, strings.HasSuffix(r.Qualification, "-QC")
 	switch {
-	case r.Indication == TotalPassed:
-		return "reason.passed"
-	case r.SubIndication == judge.FormatFailure && slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Forbidden != "" }) && r.ReferencesIntact:
-		return "reason.forbidden"
+	case seal && strings.HasSuffix(r.Qualification, "QESeal"):
+		return "qualified-seal"
+	case seal && qualified:
+		return "advanced-seal"
+	case r.Kind == KindOther && qualified:
+		return "advanced"
+	}
+	return string(r.Kind)
+}
+
+// reasonKey chooses the message for what is wrong; sub-indications of one meaning share one.
+func reasonKey(r *SignatureReport, f told) string { return "reason." + whatIsWrong(r, f) }
+
+// nextKey chooses what to do about it, "" where nothing is to be done.
+func nextKey(r *SignatureReport, f told) string {
+	if r.Indication == TotalPassed {
+		return ""
+	}
+	return "next." + whatIsWrong(r, f)
+}
+
+func whatIsWrong(r *SignatureReport, f told) string {
+	switch {
+	case r.SubIndication == judge.FormatFailure && r.ReferencesIntact &&
+		slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Forbidden != "" }):
+		return "forbidden"
 	case r.SubIndication == judge.SignedDataNotFound && r.ReferencesIntact:
-		return "reason.nothing"
+		return "nothing"
 	case r.SubIndication == judge.SignedDataNotFound && f.unknown, r.SubIndication == judge.CryptoConstraintsNoPOE && f.unsupported:
-		return "reason.unknown"
+		return "unknown"
 	}
 	if _, known := reasons[r.SubIndication]; known {
-		return "reason." + string(r.SubIndication)
+		return string(r.SubIndication)
 	}
-	return "reason.other"
+	return "other"
 }
 
 var reasons = map[SubIndication]struct{}{
 	judge.FormatFailure: {}, judge.HashFailure: {}, judge.SigCryptoFailure: {}, judge.SignedDataNotFound: {}, judge.NoSigningCertificateFound: {},
 	judge.NoCertificateChainFound: {}, judge.NoCertificateChainNoPOE: {}, judge.OutOfBoundsNoPOE: {}, judge.OutOfBoundsNotRevoked: {},
 	judge.RevokedNoPOE: {}, judge.RevokedCANoPOE: {}, judge.TryLater: {}, judge.ChainGeneralFailure: {}, judge.RevocationOutOfBounds: {},
-	judge.CryptoConstraintsNoPOE: {}, judge.SigConstraintsFailure: {}, judge.Generic: {},
+	judge.CryptoConstraintsNoPOE: {}, judge.CryptoConstraints: {}, judge.SigConstraintsFailure: {}, judge.Generic: {},
+	judge.Revoked: {}, judge.Expired: {}, judge.NotYetValid: {}, judge.ChainConstraintsFailure: {}, judge.TimestampOrderFailure: {},
+}
+
+// rows answers the five questions, each by itself: none repeats the verdict.
+func (v voice) rows(r *SignatureReport, f told, t telling) Rows {
+	return Rows{
+		Integrity: v.integrity(r, f, t.covers), Signatory: v.signatory(r, t.who), Kind: v.kind(r), Time: v.time(r, t.proven),
+		Trust: v.say("trust."+trustKey(r.TrustSource), "Issuer", v.quote(r.Signer.Issuer)),
+	}
+}
+
+// integrity tells whether the document is the one that was signed.
+func (v voice) integrity(r *SignatureReport, f told, covers []string) string {
+	switch {
+	case r.SubIndication == judge.HashFailure:
+		return v.say("integrity.changed")
+	case whatIsWrong(r, f) == "forbidden" && r.Indication != TotalPassed:
+		return v.say("integrity.forbidden", "What", v.forbidden(r))
+	case r.SubIndication == judge.SigCryptoFailure:
+		return v.say("integrity.forged")
+	case len(covers) > 0:
+		return capital(strings.Join(covers, "; "))
+	}
+	return v.say("integrity.unproven")
+}
+
+func (v voice) signatory(r *SignatureReport, who string) string {
+	if id := r.Signer.Identifier; id != nil {
+		who += " (" + id.Type + " " + id.Masked + ")"
+	}
+	if r.SealedBy != "" {
+		return v.say("signatory.sealed", "Who", who, "By", v.quote(r.SealedBy))
+	}
+	return who
+}
+
+func (v voice) kind(r *SignatureReport) string {
+	kind := v.say("kind." + kindKey(r))
+	if r.Indication != TotalPassed {
+		return v.say("kind.unproven", "Kind", kind)
+	}
+	return capital(kind)
+}
+
+func (v voice) time(r *SignatureReport, proven string) string {
+	if r.SigningTime == nil {
+		return v.say("time.proven", "Time", proven)
+	}
+	return v.say("time.both", "Time", proven, "Claimed", v.warsaw(*r.SigningTime))
+}
+
+func trustKey(s poland.Source) string {
+	if s == poland.FromNowhere {
+		return "none"
+	}
+	return string(s)
 }
 
 // silent are the outcomes of which nothing is said about what is covered: it is not known, or of no use.
 var silent = map[SubIndication]bool{
 	judge.FormatFailure: true, judge.SigConstraintsFailure: true, judge.SignedDataNotFound: true, judge.NoSigningCertificateFound: true, judge.Generic: true,
-}
-
-// voice speaks one language.
-type voice struct {
-	*i18n.Localizer
-	language string
 }
 
 // quote shows a name that the document or a certificate gives.
@@ -102,20 +258,20 @@ func (v voice) covers(r *SignatureReport, f told) []string {
 	case !r.SignatureIntact || !r.ReferencesIntact || f.constrained || silent[r.SubIndication]:
 		return nil
 	case r.CounterSignatureOf != nil:
-		return []string{v.say("covers.counter", nil)}
+		return []string{v.say("covers.counter")}
 	}
 	var list []string
-	if parts := unique(r.Scopes, func(s Scope) string { return s.partial() }); len(parts) > 0 {
-		list = append(list, v.say("covers.part", map[string]any{"What": v.all(v.quoted(parts))}))
+	if parts := unique(r.Scopes, func(s Scope) string { return s.partial(v.language) }); len(parts) > 0 {
+		list = append(list, v.say("covers.part", "What", v.all(v.quoted(parts))))
 	}
 	if len(r.Changes) > 0 {
 		list = append(list, v.changes(r.Changes))
 	}
 	if f.unsigned > 0 {
-		list = append(list, v.say("covers.unsigned", map[string]any{"Count": f.unsigned, "What": v.list(v.quoted(r.Unsigned), f.unsigned)}))
+		list = append(list, v.say("covers.unsigned", "Count", fmt.Sprint(f.unsigned), "What", v.list(v.quoted(r.Unsigned), f.unsigned)))
 	}
 	if len(list) == 0 && len(r.Scopes) > 0 && !f.strays {
-		list = append(list, v.say("covers.whole", nil))
+		list = append(list, v.say("covers.whole"))
 	}
 	return list
 }
@@ -131,7 +287,7 @@ func (v voice) changes(changes []Change) string {
 	if slices.ContainsFunc(changes, func(c Change) bool { return !additions[c.Kind] }) {
 		id, prefix = "covers.changed", "change."
 	}
-	return v.say(id, map[string]any{"What": v.all(unique(changes, func(c Change) string { return v.change(prefix, c) }))})
+	return v.say(id, "What", v.all(unique(changes, func(c Change) string { return v.change(prefix, c) })))
 }
 
 // forbidden lists what the changes are that the signature does not allow.
@@ -145,9 +301,9 @@ func (v voice) forbidden(r *SignatureReport) string {
 }
 
 func (v voice) change(prefix string, c Change) string {
-	text := v.say(prefix+c.Kind, nil)
+	text := v.say(prefix + c.Kind)
 	if c.Page > 0 {
-		return v.say("page", map[string]any{"What": text, "Page": c.Page})
+		return v.say("page", "What", text, "Page", fmt.Sprint(c.Page))
 	}
 	return text
 }
@@ -158,7 +314,7 @@ const maxListed = 4
 // list joins items, of which there are total.
 func (v voice) list(items []string, total int) string {
 	if len(items) > maxListed {
-		items = append(slices.Clone(items[:maxListed]), v.say("more", map[string]any{"Count": total - maxListed}))
+		items = append(slices.Clone(items[:maxListed]), v.say("more", "Count", fmt.Sprint(total-maxListed)))
 	}
 	return strings.Join(items, ", ")
 }
@@ -174,11 +330,11 @@ func (v voice) quoted(items []string) []string {
 func (v voice) all(items []string) string { return v.list(items, len(items)) }
 
 // partial names what is signed where it is not the whole.
-func (s Scope) partial() string {
+func (s Scope) partial(language string) string {
 	if !s.Partial {
 		return ""
 	}
-	return s.Scope
+	return Wording(language, s.Scope)
 }
 
 // unique returns what name gives for the items, in order, without repeats and empty ones.
@@ -194,54 +350,28 @@ func unique[T any](items []T, name func(T) string) []string {
 	return list
 }
 
-// patterns are the messages that were said before, by language and key: texts, and between them the names of what
-// stands there.
-var patterns sync.Map
-
-// place is what marks a name in a pattern; no message has it.
-const place = "\x00"
-
-func (v voice) say(id string, data map[string]any) string {
-	type key struct{ language, id string }
-	known, ok := patterns.Load(key{v.language, id})
-	if !ok {
-		marks := make(map[string]any, len(data))
-		for name := range data {
-			marks[name] = place + name + place
-		}
-		known, _ = patterns.LoadOrStore(key{v.language, id}, strings.Split(v.localize(id, marks), place))
-	}
-	pattern, _ := known.([]string)
-	if len(pattern) == 1 {
-		return pattern[0]
-	}
-	var text strings.Builder
-	for i, part := range pattern {
-		if i%2 == 0 {
-			text.WriteString(part)
-		} else {
-			fmt.Fprint(&text, data[part])
-		}
-	}
-	return text.String()
-}
-
-func (v voice) localize(id string, data map[string]any) string {
-	text, err := v.Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: data})
-	if err != nil {
-		return fmt.Sprintf("[%s]", id)
-	}
-	return text
-}
-
+// nameOf is the name of a person or an organization. Where a part of a person's name is missing, the common name has both.
 func nameOf(s Signer) string {
-	if name := strings.TrimSpace(s.GivenName + " " + s.Surname); name != "" {
-		return name
-	}
-	if s.CommonName != "" {
+	switch {
+	case s.Name != "":
+		return s.Name
+	case s.GivenName != "" && s.Surname != "":
+		return s.GivenName + " " + s.Surname
+	case s.CommonName != "":
 		return s.CommonName
+	case s.GivenName != "" || s.Surname != "":
+		return s.GivenName + s.Surname
 	}
 	return s.Organization
+}
+
+// capital begins a text as a sentence begins.
+func capital(text string) string {
+	runes := []rune(text)
+	if len(runes) > 0 {
+		runes[0] = unicode.ToUpper(runes[0])
+	}
+	return string(runes)
 }
 
 var zone = sync.OnceValue(func() *time.Location {
@@ -252,4 +382,17 @@ var zone = sync.OnceValue(func() *time.Location {
 	return l
 })
 
-func warsaw(t time.Time) string { return t.In(zone()).Format("2006-01-02 15:04") }
+// months in the case in which a date has them.
+var months = map[string][12]string{
+	"pl": {"stycznia", "lutego", "marca", "kwietnia", "maja", "czerwca", "lipca", "sierpnia", "września", "października",
+		"listopada", "grudnia"},
+	"en": {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+		"December"},
+}
+
+// warsaw writes a time as offices in Poland read it.
+func (v voice) warsaw(t time.Time) string {
+	t = t.In(zone())
+	return v.say("moment", "Day", fmt.Sprint(t.Day()), "Month", months[v.language][t.Month()-1], "Year", fmt.Sprint(t.Year()),
+		"Clock", t.Format("15:04"))
+}

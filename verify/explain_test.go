@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"trustcore/verify/internal/mint"
-	"trustcore/verify/judge"
 )
 
 // jargon is what a clerk need not know. The Polish kinds are the words of the law and stay.
@@ -27,6 +26,9 @@ func readMessages(t *testing.T, lang string) map[string]string {
 	return m
 }
 
+// sentenceParts are the messages that stand within a sentence.
+var sentenceParts = map[string]bool{"reason": true, "next": true, "covers": true, "why": true, "reference": true, "accepts": true}
+
 // TestMessages compares the languages: the same keys and places to fill in, and no words of the trade.
 func TestMessages(t *testing.T) {
 	field := regexp.MustCompile(`{{[^}]*}}`)
@@ -37,8 +39,8 @@ func TestMessages(t *testing.T) {
 			if word := jargon.FindString(field.ReplaceAllString(text, "")); word != "" {
 				t.Errorf("%s: %s: %q is jargon: %s", lang, key, word, text)
 			}
-			if strings.HasPrefix(key, "reason.") && !strings.HasSuffix(text, ".") {
-				t.Errorf("%s: %s is no sentence: %s", lang, key, text)
+			if part := strings.SplitN(key, ".", 2)[0]; sentenceParts[part] && (strings.HasSuffix(text, ".") || text == capital(text)) {
+				t.Errorf("%s: %s is no part of a sentence: %s", lang, key, text)
 			}
 			other, ok := first[key]
 			if !ok {
@@ -46,7 +48,7 @@ func TestMessages(t *testing.T) {
 				continue
 			}
 			for _, f := range field.FindAllString(text, -1) {
-				if !strings.Contains(other, f) && key != "reason.passed" {
+				if !strings.Contains(other, f) {
 					t.Errorf("%s: %s: %s is not in %s", lang, key, f, Languages[0])
 				}
 			}
@@ -55,7 +57,7 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s has %d messages, %s %d", lang, len(m), Languages[0], len(first))
 		}
 		for sub := range reasons {
-			if m["reason."+string(sub)] == "" {
+			if m["reason."+string(sub)] == "" || m["next."+string(sub)] == "" {
 				t.Errorf("%s: nothing is said about %s", lang, sub)
 			}
 		}
@@ -68,17 +70,33 @@ func TestSentences(t *testing.T) {
 	for sub := range reasons {
 		outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: sub, Kind: KindOther}, SignatureReport{Indication: TotalFailed, SubIndication: sub, Kind: KindSeal})
 	}
-	outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: judge.NotYetValid, Kind: KindTrusted})
+	outcomes = append(outcomes, SignatureReport{Indication: Indeterminate, SubIndication: "NEW", Kind: KindTrusted})
+	for _, kind := range []Kind{KindTrusted, KindPersonal, KindSeal, KindOther} {
+		for _, qualification := range []string{"N/A", "QESeal", "AdESeal-QC", "AdESig-QC"} {
+			outcomes = append(outcomes, SignatureReport{Indication: TotalPassed, Kind: kind, Qualification: qualification})
+		}
+	}
 	for _, r := range outcomes {
 		r.BestSignatureTime = mint.Day.Add(time.Minute)
 		for _, signer := range []Signer{{}, {GivenName: "Anna", Surname: "Przykładowa"}, {Organization: "Urząd Miasta Przykładowo"}} {
 			r.Signer = signer
-			for lang, text := range explain(&r, told{}) {
-				if strings.ContainsAny(text, "[{<") || len(text) < 30 || jargon.MatchString(text) {
-					t.Errorf("%s, %s %s: %s", lang, r.Indication, r.SubIndication, text)
+			r.explain(told{})
+			for lang, text := range r.Sentence {
+				rows := r.Rows[lang]
+				for _, text := range []string{text, rows.Integrity, rows.Signatory, rows.Kind, rows.Time, rows.Trust} {
+					if strings.ContainsAny(text, "[{<") || text == "" || jargon.MatchString(text) {
+						t.Errorf("%s, %s %s: %s", lang, r.Indication, r.SubIndication, text)
+					}
 				}
-				if r.Indication == TotalPassed && !strings.Contains(text, "2026-03-01 13:01") {
+				if strings.Count(text, ". ") > strings.Count(text, "r., ") || !strings.HasSuffix(text, ".") {
+					t.Errorf("%s: more than one sentence: %s", lang, text)
+				}
+				want := map[string]string{"pl": "1 marca 2026 r., godz. 13:01", "en": "1 March 2026, 13:01"}[lang]
+				if r.Indication == TotalPassed && !strings.Contains(text, want) || !strings.Contains(rows.Time, want) {
 					t.Errorf("%s: no time of Warsaw: %s", lang, text)
+				}
+				if next := r.Next[lang]; (next == "") != (r.Indication == TotalPassed) || strings.Contains(next, "[") {
+					t.Errorf("%s, %s %s: to do is %q", lang, r.Indication, r.SubIndication, next)
 				}
 			}
 		}

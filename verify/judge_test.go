@@ -247,12 +247,12 @@ func TestTrustedSignature(t *testing.T) {
 	w := newWorld(t)
 	day := mint.Day
 	name := pkix.Name{
-		CommonName: ministerPrefix + " - pieczęć podpisu zaufanego", Country: []string{"PL"},
+		CommonName: ministerName, Country: []string{"PL"},
 		ExtraNames: []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 97}, Value: ministerID}},
 	}
 	minister := w.ca.Issue(t, mint.Request{RSA: true, Extensions: []pkix.Extension{mint.QualifiedSeal(t)}, Subject: name})
 	const citizen = `<pz:EPSignature xmlns:pz="http://crd.gov.pl/xml/schematy/podpis_zaufany/"><pz:NaturalPerson>` +
-		`<pz:CurrentFamilyName>PRZYKŁADOWA</pz:CurrentFamilyName><pz:FirstName>ANNA</pz:FirstName><pz:PersonalIdentifier>00000000000</pz:PersonalIdentifier>` +
+		`<pz:CurrentFamilyName>PRZYKŁADOWA</pz:CurrentFamilyName><pz:FirstName>ANNA</pz:FirstName><pz:PersonalIdentifier>` + goodPESEL + `</pz:PersonalIdentifier>` +
 		`</pz:NaturalPerson></pz:EPSignature>`
 	sign := func(role string) []byte {
 		return mint.XML{Signer: minister, At: day, BareDigestInfo: true, Role: role}.Sign(t, letter)
@@ -266,7 +266,7 @@ func TestTrustedSignature(t *testing.T) {
 		t.Errorf("the notes do not tell of the missing NULL: %q", named.Notes)
 	}
 	for lang, text := range named.Sentence {
-		if !strings.Contains(text, "ANNA PRZYKŁADOWA") || strings.Contains(text, ministerPrefix) {
+		if !strings.Contains(text, "ANNA PRZYKŁADOWA") || strings.Contains(text, ministerName) {
 			t.Errorf("%s: the sentence names another than the citizen: %s", lang, text)
 		}
 	}

@@ -2,10 +2,12 @@ package verify
 
 import "trustcore/verify/prose"
 
-// printable makes all texts so that people read and that come from the document, whichever way.
-func (r *SignatureReport) printable() {
-	for _, t := range []*string{&r.Signer.CommonName, &r.Signer.GivenName, &r.Signer.Surname, &r.Signer.Organization, &r.Signer.Country, &r.Signer.Issuer} {
-		*t = prose.Short(*t)
+// printable makes all texts so that people read and that come from the document, whichever way; show hides personal
+// numbers in them.
+func (r *SignatureReport) printable(show func(string) string) {
+	for _, t := range []*string{&r.Signer.CommonName, &r.Signer.GivenName, &r.Signer.Surname, &r.Signer.Organization,
+		&r.Signer.Country, &r.Signer.Issuer, &r.Signer.Name, &r.SealedBy} {
+		*t = prose.Short(show(*t))
 	}
 	texts := []*string{&r.Filename}
 	for i := range r.Scopes {
@@ -23,24 +25,24 @@ func (r *SignatureReport) printable() {
 		}
 	}
 	for _, t := range texts {
-		*t = prose.Text(*t)
+		*t = prose.Text(show(*t))
 	}
 }
 
-func (t *TimestampReport) printable() {
-	t.SignedBy = prose.Short(t.SignedBy)
+func (t *TimestampReport) printable(show func(string) string) {
+	t.SignedBy = prose.Short(show(t.SignedBy))
 	for _, list := range [][]string{t.Reasons, t.Notes} {
 		for i := range list {
-			list[i] = prose.Text(list[i])
+			list[i] = prose.Text(show(list[i]))
 		}
 	}
 }
 
-func (e *EvidenceRecordReport) printable() {
+func (e *EvidenceRecordReport) printable(show func(string) string) {
 	for i := range e.Reasons {
-		e.Reasons[i] = prose.Text(e.Reasons[i])
+		e.Reasons[i] = prose.Text(show(e.Reasons[i]))
 	}
 	for i := range e.Scopes {
-		e.Scopes[i].Name, e.Scopes[i].Scope = prose.Text(e.Scopes[i].Name), prose.Text(e.Scopes[i].Scope)
+		e.Scopes[i].Name, e.Scopes[i].Scope = prose.Text(show(e.Scopes[i].Name)), prose.Text(show(e.Scopes[i].Scope))
 	}
 }

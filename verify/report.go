@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"trustcore/verify/judge"
+	"trustcore/verify/poland"
 	"trustcore/verify/trace"
 )
 
@@ -53,6 +54,20 @@ type Report struct {
 	// EvidenceRecords are those that belong to no signature.
 	EvidenceRecords []EvidenceRecordReport `json:"evidence_records"`
 	Notes           []string               `json:"notes,omitempty"` // remarks on the file as a whole
+
+	// Summary is what the file is, for people, by language; of a file without signatures too.
+	Summary map[string]string `json:"summary"`
+	// DocumentType is what a document is that proves something by itself, "" for every other one; EvidenceIssuer is who
+	// stands behind it, DocumentReference what became of the document that it is about.
+	DocumentType      poland.DocumentType   `json:"document_type,omitempty"`
+	EvidenceIssuer    poland.IssuerStanding `json:"evidence_issuer,omitempty"`
+	DocumentReference poland.Reference      `json:"document_reference,omitempty"`
+	Pins              PinsReport            `json:"pins"`
+	Service           *ServiceReport        `json:"service,omitempty"` // where a service was named
+
+	cut    bool // the file was not read to its end
+	listed bool // trusted lists were at hand
+
 	// Trace is the whole of what was found and concluded, nil where nobody asked for it.
 	Trace *trace.Trace `json:"trace,omitempty"`
 }
@@ -77,6 +92,9 @@ type SignatureReport struct {
 	Qualification string `json:"qualification"`
 	Kind          Kind   `json:"kind"`
 	Signer        Signer `json:"signer"`
+	// SealedBy is whose seal names the signer of podpis zaufany.
+	SealedBy    string        `json:"sealed_by,omitempty"`
+	TrustSource poland.Source `json:"trust_source,omitempty"`
 
 	BestSignatureTime  time.Time         `json:"best_signature_time"` // the earliest proven time of existence
 	SigningTime        *time.Time        `json:"signing_time"`        // claimed by the signer
@@ -93,21 +111,33 @@ type SignatureReport struct {
 	// TRY_LATER, and of a chain whose missing issuer did not come. Null where waiting does not help.
 	TryAgain *time.Time `json:"try_again,omitempty"`
 
-	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en").
+	// Sentence is the verdict for people who know nothing of the matter, by language ("pl", "en"); Rows are the five
+	// things that they ask, Next is what is to be done, empty where nothing is.
 	Sentence map[string]string `json:"sentence"`
+	Rows     map[string]Rows   `json:"rows"`
+	Next     map[string]string `json:"next,omitempty"`
+
+	standing poland.Standing // how far it was confirmed
 }
 
 // Kind is the kind of signature in the sense of Polish law (art. 63 k.p.a.).
-type Kind string
+type Kind = poland.Kind
 
 // The kinds.
 const (
-	KindQualified Kind = "qualified" // kwalifikowany podpis elektroniczny
-	KindTrusted   Kind = "trusted"   // podpis zaufany
-	KindPersonal  Kind = "personal"  // podpis osobisty
-	KindSeal      Kind = "seal"      // pieczęć elektroniczna
-	KindOther     Kind = "other"
+	KindQualified = poland.Qualified
+	KindTrusted   = poland.Trusted
+	KindPersonal  = poland.Personal
+	KindSeal      = poland.Seal
+	KindOther     = poland.Other
 )
+
+// PinsReport names the list of pins that the kinds were told by.
+type PinsReport struct {
+	SHA256  string `json:"sha256"` // of the file, lower-case hex
+	Date    string `json:"date,omitempty"`
+	Shipped bool   `json:"shipped"` // it came with the program
+}
 
 // Signer is the signatory as the certificate, or for podpis zaufany the signed attributes, name them.
 type Signer struct {
@@ -118,6 +148,15 @@ type Signer struct {
 	Organization      string `json:"organization,omitempty"`
 	Country           string `json:"country,omitempty"`
 	Issuer            string `json:"issuer,omitempty"`
+
+	Name       string      `json:"name,omitempty"` // as sentences tell it
+	Identifier *Identifier `json:"identifier,omitempty"`
+}
+
+// Identifier is the number of a signer, of which the last digits are shown unless all were asked for.
+type Identifier struct {
+	Type   string `json:"type"` // PESEL, TIN or VAT
+	Masked string `json:"masked"`
 }
 
 // Scope says what a signature covers.

@@ -14,6 +14,7 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
 	"trustcore/verify/judge"
+	"trustcore/verify/poland"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
@@ -26,6 +27,7 @@ type Config struct {
 	Cache    *cache.Cache               // nil remembers nothing
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
+	Pins     *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
 	Complain func(problems []string)
 }
@@ -57,6 +59,7 @@ type Request struct {
 	LetGo     func(octets []byte) // hears what of Document and Detached was read through; nil hears nothing
 	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
 	Trace     bool                // asks for Report.Trace, which costs some time and memory
+	Numbers   bool                // asks for personal numbers, of which a report shows the last digits otherwise
 	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
@@ -112,7 +115,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
 	case errors.Is(err, budget.ErrExceeded):
-		report = newReport(policy, v.time(r))
+		report = newReport(policy, v.cfg.Pins, v.time(r))
 		report.unread(err.Error())
 		if r.Trace {
 			report.Trace = &trace.Trace{ValidationTime: report.ValidationTime, Policy: tracePolicy(policy), Cut: err.Error()}
@@ -134,7 +137,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	if err != nil {
 		return nil, err
 	}
-	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache}
+	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
 	if r.Evidence != nil {
 		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
 		ev.Later = r.Evidence.Later
@@ -152,11 +155,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		r.Found(ev)
 	}
 	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	conclude := Judge
-	if r.Trace {
-		conclude = JudgeTraced
-	}
-	report, err := conclude(b, doc, ev, policy, v.time(r))
+	report, err := conclude(b, doc, ev, policy, v.time(r), form{trace: r.Trace, numbers: r.Numbers})
 	if err == nil {
 		report.SHA256 = hex.EncodeToString(doc.SHA256)
 		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
@@ -193,12 +192,13 @@ func (v *Verifier) time(r Request) time.Time {
 // unread tells that a limit kept the file from being read to its end. Where no signature was reached, one entry
 // stands for all, so that nobody takes 'no signature found' for 'nothing to object'.
 func (r *Report) unread(why string) {
-	r.Notes = append(r.Notes, why)
+	r.Notes, r.cut = append(r.Notes, why), true
 	if len(r.Signatures) > 0 {
 		return
 	}
 	s := SignatureReport{Indication: Indeterminate, SubIndication: judge.Generic, Reasons: []string{why}, Qualification: "N/A",
 		Kind: KindOther, BestSignatureTime: r.ValidationTime, Timestamps: []TimestampReport{}, Scopes: []Scope{}}
-	s.Sentence = explain(&s, told{})
+	s.explain(told{})
 	r.Signatures = append(r.Signatures, s)
+	r.summarize()
 }

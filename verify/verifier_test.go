@@ -130,7 +130,7 @@ func TestBudgetIsAReport(t *testing.T) {
 	if whole > 100_000_000 {
 		t.Errorf("a letter costs %d units", whole)
 	}
-	r := newReport(DefaultPolicy(), mint.Day)
+	r := newReport(DefaultPolicy(), nil, mint.Day)
 	r.unread("beyond the budget")
 	if s := r.Signatures[0]; s.Indication != Indeterminate || s.SubIndication != Generic || len(r.Notes) != 1 {
 		t.Errorf("%+v", s)

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,8 +11,11 @@ import (
 )
 
 // Reasons and notes are written in English where they arise. In another language a message has that English text for
-// its key, with verbs of package fmt for what differs: messages/reasons.LANGUAGE.json. What has no message there stays
-// English: it says the same.
+// its key, with verbs of package fmt for what differs: messages/reasons.LANGUAGE.json. What has no message there is told as
+// untold, and the English text by whoever asks for English.
+
+// untold stands for a text, or a part of one, that there are no words for.
+const untold = "szczegół techniczny (opis tylko w raporcie w języku angielskim)"
 
 // maxNested bounds how deep a message may stand within another one.
 const maxNested = 6
@@ -66,9 +70,30 @@ func newMessage(key, translation string) message {
 // Wording says a reason, note or warning of a report in a language of Languages, as far as there are words for it.
 func Wording(language, text string) string { return wording(wordings()[language], text, maxNested) }
 
+// quoted is what a stranger chose, between marks, and names of attributes; english are words that hardly an English text does without, and no Polish
+// one has.
+var (
+	quoted  = regexp.MustCompile(`[“„][^”]*”|"(?:[^"\\]|\\.)*"|\b[a-z]+[-/][a-z0-9-]+\b`)
+	english = regexp.MustCompile(`(?i)\b(the|is|are|was|were|be|of|and|or|which|that|not|its|it|with|without|have|than|` +
+		`more|an|in|for|from|by the|cannot|can|does|must|two|another|other|after|before|twice|nobody|nothing|` +
+		`unexpected|invalid|malformed|unknown|unsupported|missing|broken|empty|error|failed|illegal|expected|signed|signature|` +
+		`certificate|certificates|file|key|value)\b`)
+)
+
+// withoutEnglish returns names, numbers and codes as they are, and untold for what is said in English.
+func withoutEnglish(text string) string {
+	if english.MatchString(quoted.ReplaceAllString(text, "“”")) {
+		return untold
+	}
+	return text
+}
+
 func wording(list []message, text string, depth int) string {
-	if depth == 0 {
+	if len(list) == 0 {
 		return text
+	}
+	if depth == 0 {
+		return withoutEnglish(text)
 	}
 	for i := range list {
 		m := &list[i]
@@ -87,7 +112,7 @@ func wording(list []message, text string, depth int) string {
 		}
 		return fmt.Sprintf(m.translation, values...)
 	}
-	return text
+	return withoutEnglish(text)
 }
 
 // match returns what stands in the text for the verbs, each as short as it can be.
@@ -133,7 +158,7 @@ func argument(verb byte, text, next string, last bool) int {
 	return 0
 }
 
-// In is the report with its reasons, notes and changes in a language of Languages; all else is as it was. In English,
+// In is the report with its reasons, notes, changes and scopes of signatures in a language of Languages; all else is as it was. In English,
 // or in none, it is the report itself. The trace stays English.
 func (r *Report) In(language string) *Report {
 	list := wordings()[language]
@@ -156,6 +181,7 @@ func (r *Report) In(language string) *Report {
 		s := &out.Signatures[i]
 		s.Reasons, s.Notes = say(s.Reasons), say(s.Notes)
 		s.Timestamps, s.EvidenceRecords = stampsIn(s.Timestamps, say), recordsIn(s.EvidenceRecords, say)
+		s.Scopes = scopesIn(s.Scopes, list)
 		s.Changes = slices.Clone(s.Changes)
 		for i := range s.Changes {
 			s.Changes[i].What = wording(list, s.Changes[i].What, maxNested)
@@ -176,6 +202,14 @@ func recordsIn(list []EvidenceRecordReport, say func([]string) []string) []Evide
 	out := slices.Clone(list)
 	for i := range out {
 		out[i].Reasons, out[i].Timestamps = say(out[i].Reasons), stampsIn(out[i].Timestamps, say)
+	}
+	return out
+}
+
+func scopesIn(scopes []Scope, list []message) []Scope {
+	out := slices.Clone(scopes)
+	for i := range out {
+		out[i].Scope = wording(list, out[i].Scope, maxNested)
 	}
 	return out
 }

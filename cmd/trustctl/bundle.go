@@ -13,6 +13,7 @@ import (
 	"trustcore/internal/durable"
 	"trustcore/verify"
 	"trustcore/verify/bundle"
+	"trustcore/verify/poland"
 	"trustcore/verify/trustlist"
 )
 
@@ -24,11 +25,12 @@ type keeper struct {
 }
 
 // trust loads lists and anchors. With --bundle what is judged by is laid out from the bundle, so that it is the same.
-func (o *verifyOptions) trust(ctx context.Context, jobs []job) (*trustlist.Snapshot, *keeper, error) {
+func (o *verifyOptions) trust(ctx context.Context, jobs []job, pins pinList) (*trustlist.Snapshot, *keeper, error) {
 	if o.bundle == "" {
 		if o.withoutDocument {
 			return nil, nil, errors.New("--without-document: it is about the file of --bundle, which is not given")
 		}
+		o.lists.National = pins.Anchors()
 		lists, err := trustlist.Load(ctx, o.lists)
 		return lists, nil, err
 	}
@@ -42,7 +44,8 @@ func (o *verifyOptions) trust(ctx context.Context, jobs []job) (*trustlist.Snaps
 	if err := k.Keep(o.lists); err != nil {
 		return nil, nil, fmt.Errorf("--bundle: %w", err)
 	}
-	lists, err := loadFrom(ctx, &k.Bundle)
+	k.Pins = pins.file
+	lists, err := loadFrom(ctx, &k.Bundle, pins.Pins)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,7 +55,7 @@ func (o *verifyOptions) trust(ctx context.Context, jobs []job) (*trustlist.Snaps
 }
 
 // loadFrom loads the lists and anchors of a bundle.
-func loadFrom(ctx context.Context, b *bundle.Bundle) (lists *trustlist.Snapshot, err error) {
+func loadFrom(ctx context.Context, b *bundle.Bundle, pins *poland.Pins) (lists *trustlist.Snapshot, err error) {
 	dir, err := os.MkdirTemp("", "trustctl-bundle-")
 	if err != nil {
 		return nil, err
@@ -62,6 +65,7 @@ func loadFrom(ctx context.Context, b *bundle.Bundle) (lists *trustlist.Snapshot,
 	if err != nil {
 		return nil, err
 	}
+	src.National = pins.Anchors()
 	return trustlist.Load(ctx, src)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"trustcore/verify"
+	"trustcore/verify/poland"
 )
 
 // readDigests reads the digests that are handed in beside documents.
@@ -30,6 +31,61 @@ func (o *verifyOptions) readDigests() (verify.Digests, error) {
 		return d, fmt.Errorf("--digest-list %s: %w", o.digestList, err)
 	}
 	return d, nil
+}
+
+// pinList is a list of pins with the octets that it was read from.
+type pinList struct {
+	*poland.Pins
+	file []byte
+}
+
+// readPins reads the list of pins, or returns the shipped one.
+func (o *verifyOptions) readPins() (pinList, error) {
+	if o.pins == "" {
+		return pinList{poland.Shipped(), poland.ShippedSource()}, nil
+	}
+	data, err := readWithin(o.pins, poland.MaxPins)
+	if err != nil {
+		return pinList{}, fmt.Errorf("--pins: %w", err)
+	}
+	pins, err := poland.Parse(data)
+	if err != nil {
+		return pinList{}, fmt.Errorf("--pins %s: %w", o.pins, err)
+	}
+	return pinList{pins, data}, nil
+}
+
+// card is that of --service, nil without it.
+func (o *verifyOptions) card() (*poland.Card, error) {
+	if o.service == "" && o.cards == "" {
+		return nil, nil
+	}
+	if o.service == "" || o.cards == "" {
+		return nil, errors.New("--service and --service-cards: both are needed")
+	}
+	data, err := readWithin(o.cards, poland.MaxCards)
+	if err != nil {
+		return nil, fmt.Errorf("--service-cards: %w", err)
+	}
+	cards, err := poland.ParseCards(data)
+	if err != nil {
+		return nil, fmt.Errorf("--service-cards %s: %w", o.cards, err)
+	}
+	card := cards[o.service]
+	if card == nil {
+		return nil, fmt.Errorf("--service: %s has no card %q", o.cards, o.service)
+	}
+	return card, nil
+}
+
+// readWithin reads a file, and one octet more than most of a longer one.
+func readWithin(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // passwords are those of encrypted PDFs, each wiped when it is no longer needed.

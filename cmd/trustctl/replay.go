@@ -18,6 +18,7 @@ import (
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/bundle"
+	"trustcore/verify/poland"
 	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
@@ -58,6 +59,7 @@ Nobody signs a bundle: who made it chose its lists and anchors, which standard e
 	f.StringVar(&o.at, "at", "", "another time of validation, RFC 3339")
 	f.StringVar(&o.policy, "policy", "", "another policy: strict, dss-default or a `file`")
 	f.StringVar(&o.language, "language", "pl", "language of sentences, reasons and notes: pl or en (with --json reasons and notes in English)")
+	f.BoolVar(&o.numbers, "personal-numbers", false, "show personal numbers such as PESEL as a whole, as the bundle's report does")
 	f.StringVar(&o.document, "document", "", "the document's `file`, for a bundle that holds its digest alone")
 	f.StringArrayVar(&o.passwordFiles, "password-file", nil,
 		"`file` with the password of the document, - for standard input; may be repeated")
@@ -167,12 +169,18 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 	if err != nil {
 		return nil, err
 	}
-	lists, err := loadFrom(ctx, b)
+	pins := poland.Shipped()
+	if b.Pins != nil {
+		if pins, err = poland.Parse(b.Pins); err != nil {
+			return nil, fmt.Errorf("the bundle: %w", err)
+		}
+	}
+	lists, err := loadFrom(ctx, b, pins)
 	if err != nil {
 		return nil, err
 	}
 	sayTrust(b)
-	v, err := o.verifier(lists, policy)
+	v, err := o.verifier(lists, policy, pins)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +189,7 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 		return nil, fmt.Errorf("the bundle's report: %w", err)
 	}
 	r := verify.Request{Document: b.Document.Content, At: at, Trace: kept.Trace != nil,
+		Numbers:  o.numbers,
 		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs, Later: b.Later}}
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})
@@ -220,6 +229,9 @@ func (o *replayOptions) passwords(b *bundle.Bundle) (passwords, error) {
 func sayTrust(b *bundle.Bundle) {
 	for _, f := range slices.Concat(b.LOTLSigners, b.Extra, b.Anchors) {
 		fmt.Fprintf(os.Stderr, "trustctl: trusted because the bundle says so: %q, SHA-256 %s\n", f.Name, bundle.Digest(f.Content))
+	}
+	if b.Pins != nil {
+		fmt.Fprintf(os.Stderr, "trustctl: trusted because the bundle says so: a list of pins, SHA-256 %s\n", bundle.Digest(b.Pins))
 	}
 }
 

@@ -16,17 +16,20 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
 	"trustcore/verify/cache"
 	"trustcore/verify/evidence"
+	"trustcore/verify/poland"
 	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
@@ -59,6 +62,10 @@ type verifyOptions struct {
 	policy        string
 	bundle        string
 	report        string
+	pins          string
+	cards         string
+	service       string
+	numbers       bool
 
 	withoutDocument bool
 }
@@ -100,12 +107,20 @@ and no environment, and kept nowhere. A document whose password is missing or wr
 
   trustctl verify --anchors ca.pem --password-file password.txt contract.pdf
 
+Kinds of Polish law are told by keys that are pinned with their days: by the list that comes with the program, or by that
+of --pins, which takes its place (docs/pins.md). With --service the outcome is told for a service, by the kinds that its
+card accepts: accepted, a formal defect (brak formalny, art. 64 § 2 k.p.a.) with the text of the summons, or open.
+Personal numbers are hidden but for their last digits, unless --personal-numbers asks for them.
+
+  trustctl verify --pins pins.json --service-cards cards.yaml --service podatki FILE
+
 With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
 
   trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf
 
 Exit status: 0 everything in every document passed; 3 something did not, or a document holds no signature; 1 a document
-could not be judged, or the command not be carried out: the reason is in the document's line, or on standard error.`,
+could not be judged, or the command not be carried out: the reason is in the document's line, or on standard error. With
+--service 0 means that every document was accepted for the service, and 3 that one was not, or not yet.`,
 		RunE: func(c *cobra.Command, files []string) error { return o.run(c.Context(), c.OutOrStdout(), files) },
 	}
 	f := c.Flags()
@@ -129,6 +144,16 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.StringVar(&o.language, "language", "", "language of sentences, reasons and notes: pl or en (default pl; with --json reasons and notes in English)")
 	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
 	f.StringVar(&o.report, "report", "", "the report as another `form` of it: etsi, XML of ETSI TS 119 102-2, not signed")
+	f.StringVar(&o.pins, "pins", "", "`file` with the pinned keys of Polish law, in place of those that are shipped")
+	f.StringVar(&o.cards, "service-cards", "", "`file` (YAML or JSON) with the kinds that services accept (also --cards)")
+	f.StringVar(&o.service, "service", "", "`id` of the service in --service-cards that the documents are for")
+	f.BoolVar(&o.numbers, "personal-numbers", false, "show personal numbers such as PESEL as a whole")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "cards" {
+			name = "service-cards"
+		}
+		return pflag.NormalizedName(name)
+	})
 	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
 	return c
 }
@@ -144,6 +169,7 @@ type job struct {
 
 	digests  verify.Digests
 	trace    bool
+	numbers  bool
 	language string // of reasons and notes, "" as they are written
 }
 
@@ -178,23 +204,31 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	for i := range jobs {
-		jobs[i].trace, jobs[i].language = o.trace, o.language
+		jobs[i].trace, jobs[i].numbers, jobs[i].language = o.trace, o.numbers, o.language
 	}
 	passwords, err := readPasswords(o.passwordFiles)
 	defer passwords.wipe()
 	if err != nil {
 		return fmt.Errorf("--password-file: %w", err)
 	}
-	lists, kept, err := o.trust(ctx, jobs)
+	pins, err := o.readPins()
+	if err != nil {
+		return err
+	}
+	card, err := o.card()
+	if err != nil {
+		return err
+	}
+	lists, kept, err := o.trust(ctx, jobs, pins)
 	if err != nil {
 		return err
 	}
 	warn(lists)
-	judge, err := o.verifier(lists, chosen)
+	judge, err := o.verifier(lists, chosen, pins.Pins)
 	if err != nil {
 		return err
 	}
-	v := &verifier{judge, kept, chosen, passwords}
+	v := &verifier{judge, kept, chosen, card, passwords}
 	boundMemory(jobs)
 	if o.json {
 		return v.all(ctx, jobs, out)
@@ -205,13 +239,14 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	return o.print(ctx, jobs, v, out)
 }
 
-// verifier judges by the lists and the policy; unless it is offline it fetches what documents lack.
-func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy) (*verify.Verifier, error) {
+// verifier judges by the lists, the policy and the pins; unless it is offline it fetches what documents lack.
+func (o *verifyOptions) verifier(lists *trustlist.Snapshot, policy *verify.Policy, pins *poland.Pins) (*verify.Verifier, error) {
 	cache, err := cache.New(cache.Config{Certificates: cachedCertificates, Verdicts: cachedVerdicts, Evidence: cachedEvidence})
 	if err != nil {
 		return nil, err
 	}
-	cfg := verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy, Now: time.Now, Complain: complain}
+	cfg := verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: policy, Now: time.Now, Complain: complain,
+		Pins: pins}
 	if !o.offline {
 		if cfg.Gatherer, err = o.gatherer(cache); err != nil {
 			return nil, err
@@ -342,6 +377,7 @@ type verifier struct {
 	*verify.Verifier
 	kept   *keeper // nil without --bundle
 	policy *verify.Policy
+	card   *poland.Card // nil without --service
 
 	passwords passwords // for every document
 }
@@ -401,6 +437,11 @@ func (o *outcome) status() exitCode {
 	if o.Error != nil {
 		return notDone
 	}
+	if s := o.Service; s != nil && s.Accepted {
+		return 0
+	} else if s != nil {
+		return notPassed
+	}
 	passed := len(o.Signatures)+len(o.Timestamps)+len(o.EvidenceRecords) > 0
 	for i := range o.Signatures {
 		passed = passed && o.Signatures[i].Indication == verify.TotalPassed
@@ -442,6 +483,9 @@ func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 		o.Error = &text
 		return o
 	}
+	if v.card != nil {
+		report.For(v.card)
+	}
 	o.Report = report.In(j.language)
 	return o
 }
@@ -464,7 +508,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 		return nil, fmt.Errorf("password_files: %w", err)
 	}
 	request.Passwords = slices.Concat(v.passwords, own)
-	request.Trace = j.trace
+	request.Trace, request.Numbers = j.trace, j.numbers
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}
@@ -561,35 +605,52 @@ func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
 		fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), prose.Text(*r.Error))
 		return
 	}
-	if len(r.Signatures) == 0 {
-		fmt.Fprintf(out, "%s: no signature\n", prose.Text(r.File))
+	if len(r.Signatures) != 1 {
+		fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), r.Summary[o.language])
 	}
 	for _, t := range r.Timestamps {
-		fmt.Fprintf(out, "%s: a time-stamp: %s %s\n", prose.Text(r.File), t.Indication, t.SubIndication)
+		fmt.Fprintf(out, "%s: %s: %s %s\n", prose.Text(r.File), o.word("a time-stamp"), t.Indication, t.SubIndication)
 	}
 	for _, e := range r.EvidenceRecords {
-		fmt.Fprintf(out, "%s: an evidence record: %s %s\n", prose.Text(r.File), e.Indication, e.SubIndication)
+		fmt.Fprintf(out, "%s: %s: %s %s\n", prose.Text(r.File), o.word("an evidence record"), e.Indication, e.SubIndication)
 	}
 	for i := range r.Signatures {
-		o.printSignature(out, r.File, &r.Signatures[i])
+		o.printSignature(out, r, &r.Signatures[i])
+	}
+	if s := r.Service; s != nil {
+		fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), s.Sentence[o.language])
+		if ask := s.Ask[o.language]; ask != "" {
+			fmt.Fprintf(out, "  %s\n", ask)
+		}
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(out, "%s: note: %s\n", prose.Text(r.File), prose.Text(note))
+		fmt.Fprintf(out, "%s: %s: %s\n", prose.Text(r.File), o.word("note"), prose.Text(note))
 	}
 }
 
-func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.SignatureReport) {
-	fmt.Fprintf(out, "%s: %s\n", prose.Text(file), s.Sentence[o.language])
+func (o *verifyOptions) printSignature(out io.Writer, r *outcome, s *verify.SignatureReport) {
+	head := s.Sentence
+	if len(r.Signatures) == 1 && r.DocumentType != poland.NoReceipt {
+		head = r.Summary
+	}
+	fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), head[o.language])
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
+	row := func(head, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %s\t%s\n", name, value)
+			fmt.Fprintf(w, "  %s\t%s\n", o.word(head), value)
 		}
 	}
-	row("indication", string(s.Indication)+" "+string(s.SubIndication))
+	name := o.name
+	told := s.Rows[o.language]
+	row("integrity", told.Integrity)
+	row("signatory", told.Signatory)
+	row("kind", told.Kind)
+	row("time", told.Time)
+	row("trust", told.Trust)
+	row("indication", strings.TrimSpace(string(s.Indication)+" "+string(s.SubIndication)))
 	row("signer", name(s.Signer.CommonName))
 	row("issuer", name(s.Signer.Issuer))
-	row("format", s.Format+" "+s.Level)
+	row("format", strings.TrimSpace(s.Format+" "+s.Level))
 	row("qualification", s.Qualification)
 	row("proven at", s.BestSignatureTime.Format(time.RFC3339))
 	for _, reason := range s.Reasons {
@@ -607,10 +668,25 @@ func (o *verifyOptions) printSignature(out io.Writer, file string, s *verify.Sig
 	_ = w.Flush() // to a terminal or file that already took the line above
 }
 
+// words are the heads of the rows, English to Polish.
+var words = map[string]string{
+	"integrity": "integralność", "signatory": "podpisujący", "kind": "rodzaj", "time": "czas", "trust": "źródło zaufania",
+	"indication": "wynik", "signer": "certyfikat", "issuer": "wystawca", "format": "format", "qualification": "kwalifikacja",
+	"proven at": "dowód istnienia", "because": "przyczyna", "covers": "obejmuje", "beware": "uwaga", "note": "adnotacja",
+	"a time-stamp": "oznaczenie czasu", "an evidence record": "rekord dowodowy",
+}
+
+func (o *verifyOptions) word(english string) string {
+	if o.language == "pl" {
+		return words[english]
+	}
+	return english
+}
+
 // name shows what a stranger chose; nothing is shown of nothing.
-func name(text string) string {
+func (o *verifyOptions) name(text string) string {
 	if text == "" {
 		return ""
 	}
-	return prose.Name(text)
+	return prose.In(o.language, text)
 }

@@ -248,9 +248,10 @@ func TestVerifyPrintsNames(t *testing.T) {
 	s := verify.SignatureReport{Signer: verify.Signer{CommonName: "a”\n" + claim, Issuer: "b\n" + claim}, Sentence: map[string]string{"pl": "Podpis jest nieważny."}}
 	s.Scopes = []verify.Scope{{Scope: "c\n" + claim}}
 	var out bytes.Buffer
-	(&verifyOptions{language: "pl"}).printSignature(&out, "d\n"+claim, &s)
+	(&verifyOptions{language: "pl"}).printSignature(&out,
+		&outcome{File: "d\n" + claim, Report: &verify.Report{Signatures: []verify.SignatureReport{s}}}, &s)
 	for line := range strings.Lines(out.String()) {
-		if strings.HasPrefix(line, claim) || strings.Contains(line, claim) && strings.HasPrefix(line, " ") && !strings.Contains(line, "“") {
+		if strings.HasPrefix(line, claim) || strings.Contains(line, claim) && strings.HasPrefix(line, " ") && !strings.ContainsAny(line, "“„") {
 			t.Errorf("%s", out.String())
 		}
 	}

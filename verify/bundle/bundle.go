@@ -46,6 +46,7 @@ type Bundle struct {
 
 	// The sources of trust, as trustlist.Sources has them.
 	Lists, LOTLSigners, Extra, Anchors []File
+	Pins                               []byte // the list of pinned keys, as poland.Parse reads it
 	// Status says what the lists were: territory, sequence number, dates.
 	Status []trustlist.Status
 
@@ -100,6 +101,7 @@ const (
 	extraLists   = "extra-lists"
 	anchors      = "anchors"
 	reports      = "report"
+	pins         = "pins"
 )
 
 // part is one folder of a bundle, as files.
@@ -114,6 +116,9 @@ func (b *Bundle) parts() []part {
 		{detached, b.Detached}, {certificates, bare(b.Certificates)}, {crls, bare(b.CRLs)}, {ocsps, bare(b.OCSPs)},
 		{lists, b.Lists}, {lotlSigners, b.LOTLSigners}, {extraLists, b.Extra}, {anchors, b.Anchors},
 		{reports, []File{{Content: b.Report}}},
+	}
+	if b.Pins != nil {
+		list = append(list, part{pins, []File{{Content: b.Pins}}})
 	}
 	if b.Policy.File != nil {
 		list = append(list, part{policies, []File{{Content: b.Policy.File}}})

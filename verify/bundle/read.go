@@ -101,8 +101,9 @@ func (a *archive) bundle() (*Bundle, error) {
 
 // fill reads the folders.
 func (b *Bundle) fill(a *archive, parts map[string][]entry) error {
-	var policy, report [][]byte
-	contents := map[string]*[][]byte{certificates: &b.Certificates, crls: &b.CRLs, ocsps: &b.OCSPs, policies: &policy, reports: &report}
+	var policy, report, pinned [][]byte
+	contents := map[string]*[][]byte{certificates: &b.Certificates, crls: &b.CRLs, ocsps: &b.OCSPs, policies: &policy,
+		reports: &report, pins: &pinned}
 	files := map[string]*[]File{detached: &b.Detached, lists: &b.Lists, lotlSigners: &b.LOTLSigners, extraLists: &b.Extra, anchors: &b.Anchors}
 	for folder, entries := range parts {
 		for _, e := range entries {
@@ -120,10 +121,14 @@ func (b *Bundle) fill(a *archive, parts map[string][]entry) error {
 			}
 		}
 	}
-	if len(report) != 1 || len(policy) > 1 {
-		return fmt.Errorf("%w: it has %d reports and %d policies", ErrNotABundle, len(report), len(policy))
+	if len(report) != 1 || len(policy) > 1 || len(pinned) > 1 {
+		return fmt.Errorf("%w: it has %d reports, %d policies and %d lists of pins", ErrNotABundle, len(report), len(policy),
+			len(pinned))
 	}
 	b.Report = report[0]
+	if len(pinned) == 1 {
+		b.Pins = pinned[0]
+	}
 	if len(policy) == 1 {
 		b.Policy.File = policy[0]
 	}

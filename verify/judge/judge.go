@@ -15,6 +15,7 @@ import (
 	"trustcore/internal/budget"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
+	"trustcore/verify/poland"
 	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
 	"trustcore/verify/signature"
@@ -34,6 +35,7 @@ type Evidence struct {
 	// asking them again may help.
 	Later map[[32]byte]time.Time
 	Cache *cache.Cache // of pure functions of bytes; nil remembers nothing
+	Pins  *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
 }
 
 // Document holds the conclusions on everything that a document holds.

@@ -203,6 +203,8 @@ type Reference struct {
 	Scope string
 	// Full is true when the named datum is covered in full (not a part of a file or document).
 	Full bool
+	// Outside is true where the datum lies beside the document, in another file.
+	Outside bool
 }
 
 // Change is one thing that a later revision of a PDF did to what was signed.
@@ -358,11 +360,28 @@ type Signatory struct {
 	PESEL                 string // never shown unmasked
 	Account               string // identifier of the trusted profile
 	Roles                 []string
+
+	Form    string // in which the person is named: FormEPSignature, FormPodpisZP, or ""
+	Persons int    // how many such forms the signed attributes hold, wherever
+	Flaw    string // why the person can't be read as the form demands, or "": the fields above are empty then
+}
+
+// The forms of podpis zaufany in XAdES.
+const (
+	FormEPSignature = "xades-epsignature"
+	FormPodpisZP    = "xades-podpiszp"
+)
+
+// Root is the root element of an XML document.
+type Root struct {
+	Space, Local string
+	Child        string // the one element of the same namespace that it holds, "" where there are none or more
 }
 
 // Document is everything that one reader found in one file.
 type Document struct {
 	SHA256     []byte // of the octets, where they were hashed while they were read; else nil
+	Root       Root   // of an XML document
 	Signatures []*Signature
 	Timestamps []*Timestamp // those that belong to no signature
 	// EvidenceRecords are those that belong to no signature.

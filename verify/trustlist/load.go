@@ -28,6 +28,7 @@ type Sources struct {
 	Failing     map[string]time.Time // since when lists of the set can't be fetched, by Member.Key
 	Extra       []string             // lists outside the LOTL, each taken with the signer in its own signature
 	Anchors     []string             // PEM files with certificates that are trusted at all times
+	National    []National           // authorities that the law of a state trusts, beside the lists
 }
 
 // Status says what became of one file.
@@ -87,6 +88,7 @@ func Load(ctx context.Context, src Sources) (*Snapshot, error) {
 		}
 		b.fixed = append(b.fixed, ders...)
 	}
+	b.national = src.National
 	return b.snapshot()
 }
 
@@ -96,6 +98,7 @@ type builder struct {
 	lists    []*List
 	files    []string // Status.File of each list
 	fixed    [][]byte // DER of anchors at all times
+	national []National
 }
 
 // add takes a list whose status may be among those of the folder already.

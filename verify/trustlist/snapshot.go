@@ -28,7 +28,15 @@ type Snapshot struct {
 // Anchor is a certificate that may end a path, with the service that makes it one.
 type Anchor struct {
 	Certificate *certificate.Certificate
-	Service     *Service // nil: trusted at all times, given by the administrator
+	Service     *Service // nil: trusted at all times, given by the administrator, or National
+	// From and Until bound a National anchor; zero is open.
+	From, Until time.Time
+}
+
+// National is an authority that no list names and the law of a state trusts, for a time; zero ends are open.
+type National struct {
+	Certificate *certificate.Certificate
+	From, Until time.Time
 }
 
 func (b *builder) snapshot() (*Snapshot, error) {
@@ -45,6 +53,9 @@ func (b *builder) snapshot() (*Snapshot, error) {
 			return nil, fmt.Errorf("anchors: %w", err) // who names an anchor means it
 		}
 		s.add(Anchor{Certificate: c})
+	}
+	for _, n := range b.national {
+		s.add(Anchor{Certificate: n.Certificate, From: n.From, Until: n.Until})
 	}
 	for i, l := range b.lists {
 		for _, svc := range l.Services {
@@ -100,6 +111,7 @@ func (s *Snapshot) pathAnchors() (*path.Anchors, error) {
 			continue
 		}
 		if e.Service == nil {
+			a.NotBefore, a.NotAfter = e.From, e.Until
 			list = append(list, a)
 			continue
 		}
@@ -194,7 +206,7 @@ func (s *Snapshot) pick(indexes []int) []Anchor {
 // TrustedAt reports whether the anchor may end a path at the time.
 func (a Anchor) TrustedAt(at time.Time) bool {
 	if a.Service == nil {
-		return true
+		return !at.Before(a.From) && (a.Until.IsZero() || !at.After(a.Until))
 	}
 	p := a.Service.At(at)
 	return p != nil && p.Granted()

@@ -27,6 +27,7 @@ func (s *signed) scopes() {
 	for i := range s.checked {
 		c := &s.checked[i]
 		fact := &s.facts.References[c.fact]
+		fact.Outside = c.out.External || !c.out.Found && !c.ref.SameDocument()
 		switch {
 		case fact.Optional: // out of what is covered
 		case !c.out.Found && c.ref.SameDocument():

@@ -33,10 +33,32 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	}
 	about := len(detached) == 0
 	doc, err := Read(b, d, noting(lenient(detached), &about))
-	if err == nil && !about && len(doc.Signatures) > 0 {
+	if err != nil {
+		return nil, err
+	}
+	if doc.Root = rootOf(d.Root()); !about && len(doc.Signatures) > 0 {
 		doc.Notes = append(doc.Notes, signature.NotAbout)
 	}
-	return doc, err
+	return doc, nil
+}
+
+// maxRootChildren is how many elements of a root are looked at: receipts hold one, and signatures.
+const maxRootChildren = 16
+
+// rootOf tells what the document is by its root, and by the one element of its namespace in it.
+func rootOf(n xmldsig.Node) signature.Root {
+	root := signature.Root{Space: n.Space(), Local: n.Local()}
+	seen := 0
+	for child := range n.Elements() {
+		if seen++; seen > maxRootChildren || child.Space() == root.Space && root.Child != "" {
+			root.Child = ""
+			break
+		}
+		if child.Space() == root.Space {
+			root.Child = child.Local()
+		}
+	}
+	return root
 }
 
 // Read reads the signatures of a parsed document; resolve gives what is outside of it, or is nil. The document
