@@ -36,6 +36,8 @@ type Config struct {
 	ExtraLists  []string `koanf:"extra_lists"`  // trusted lists outside the list of the lists
 	Anchors     []string `koanf:"anchors"`      // PEM files with certificates that are trusted at all times
 
+	Pins string `koanf:"pins"` // file of the list of keys that Polish law publishes (docs/pins.md), read at the start; default the shipped one
+
 	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or a file
 	Policies []string `koanf:"policies"` // that callers may choose besides; default strict and dss-default
 

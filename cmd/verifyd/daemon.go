@@ -55,7 +55,13 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	trust, err := newTrust(ctx, cfg.sources(), keep, log)
+	pins, err := readPins(cfg.Pins)
+	if err != nil {
+		return nil, err
+	}
+	sources := cfg.sources()
+	sources.National = pins.Anchors()
+	trust, err := newTrust(ctx, sources, keep, log)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +91,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	}
 	j.verifier, err = verify.New(verify.Config{
 		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
-		Gatherer: gatherer, Cache: cache, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
+		Gatherer: gatherer, Cache: cache, Pins: pins, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
 	})
 	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }

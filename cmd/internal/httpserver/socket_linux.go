@@ -10,4 +10,6 @@ func duplicate(fd int) (uintptr, error) {
 }
 
 // setFreebind lets the socket have an address that the host has not (ip(7), IP_FREEBIND).
-func setFreebind(fd uintptr) error { return unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) }
+func setFreebind(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
+}
