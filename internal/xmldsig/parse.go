@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -484,12 +485,12 @@ func (p *parser) value(q int32) (attribute, error) {
 	a := attribute{name: q, off: int32(p.pos)}
 	n := bytes.IndexByte(p.src[p.pos:], quote)
 	if n < 0 {
-		return p.slowValue(a, quote)
+		return a, p.fail("the value of attribute %s does not end", p.nameString(q))
 	}
 	if body := p.src[p.pos : p.pos+n]; holdsSpecial(body) {
 		for _, c := range body {
 			if class[c]&classValue == 0 && c != '"' {
-				return p.slowValue(a, quote)
+				return p.slowValue(a, quote, n)
 			}
 		}
 		a.flags |= flagEscape // a quotation mark between apostrophes
@@ -500,10 +501,9 @@ func (p *parser) value(q int32) (attribute, error) {
 	return a, nil
 }
 
-// slowValue goes on with a value that must be changed: it is copied.
-func (p *parser) slowValue(a attribute, quote byte) (attribute, error) {
-	side := append(p.doc.side, p.src[a.off:p.pos]...)
-	begin := len(p.doc.side)
+// slowValue reads a value of n octets that must be changed: it is copied, and gets no longer.
+func (p *parser) slowValue(a attribute, quote byte, n int) (attribute, error) {
+	side, begin := slices.Grow(p.doc.side, n), len(p.doc.side)
 	a.flags |= flagSide | flagEscape
 	p.exact = p.exact && quote == '"'
 	for p.pos < len(p.src) {
