@@ -70,10 +70,10 @@ func newMessage(key, translation string) message {
 // Wording says a reason, note or warning of a report in a language of Languages, as far as there are words for it.
 func Wording(language, text string) string { return wording(wordings()[language], text, maxNested) }
 
-// quoted is what a stranger chose, between marks, and names of attributes; english are words that hardly an English text does without, and no Polish
-// one has.
+// quoted is what a stranger chose, between marks, names of attributes, and paths of elements; english are words that hardly
+// an English text does without, and no Polish one has.
 var (
-	quoted  = regexp.MustCompile(`[“„][^”]*”|"(?:[^"\\]|\\.)*"|\b[a-z]+[-/][a-z0-9-]+\b`)
+	quoted  = regexp.MustCompile(`[“„][^”]*”|"(?:[^"\\]|\\.)*"|\b[a-z]+[-/][a-z0-9-]+\b|/[^\s,;]+`)
 	english = regexp.MustCompile(`(?i)\b(the|is|are|was|were|be|of|and|or|which|that|not|its|it|with|without|have|than|` +
 		`more|an|in|for|from|by the|cannot|can|does|must|two|another|other|after|before|twice|nobody|nothing|` +
 		`unexpected|invalid|malformed|unknown|unsupported|missing|broken|empty|error|failed|illegal|expected|signed|signature|` +
