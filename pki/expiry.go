@@ -71,7 +71,7 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 		NotAfter: c.NotAfter, Cut: c.Cut, Failure: ca.failing.of(c.Serial)}
 	switch c.Profile {
 	case profile.Root, profile.Issuing:
-		if c.Profile == profile.Issuing && ca.active().certificate.NotAfter.Sub(c.NotAfter) > MinimumLife {
+		if c.Profile == profile.Issuing && ca.outlives(c.NotAfter) {
 			return endsByItself(e), true // its successor issues
 		}
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
@@ -105,7 +105,12 @@ func endsByItself(e Expiry) Expiry {
 
 // outlivesIssuer reports whether a certificate that was cut to its issuer's end would be renewed by an authority that lives longer.
 func (ca *CA) outlivesIssuer(c Certificate) bool {
-	return c.Cut == CutByIssuer && ca.active().certificate.NotAfter.Sub(c.NotAfter) > MinimumLife
+	return c.Cut == CutByIssuer && ca.outlives(c.NotAfter)
+}
+
+// outlives reports whether the active authority lives long enough after the time to issue for then.
+func (ca *CA) outlives(end time.Time) bool {
+	return ca.active().certificate.NotAfter.Sub(end) > MinimumLife
 }
 
 func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
