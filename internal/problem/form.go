@@ -52,11 +52,11 @@ type lastBytes struct{ data []byte }
 // keptBytes is more than multipart's reader takes in one go (4 KiB) and the longest boundary (70 bytes).
 const keptBytes = 8 << 10
 
-// Write never fails.
+// Write never fails. It keeps some more than it must, so that not each one moves all.
 func (l *lastBytes) Write(p []byte) (int, error) {
 	l.data = append(l.data, p[max(0, len(p)-keptBytes):]...)
-	if surplus := len(l.data) - keptBytes; surplus > 0 {
-		l.data = append(l.data[:0], l.data[surplus:]...)
+	if len(l.data) > 4*keptBytes {
+		l.data = append(l.data[:0], l.data[len(l.data)-keptBytes:]...)
 	}
 	return len(p), nil
 }
