@@ -53,13 +53,18 @@ func (t *dssTime) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// readDSS reads what DSS's clients ask about a document; their answers are made of the trace.
+func (s *Server) readDSS(c *call) (in dssRequest, req verify.Request, err error) {
+	if err = decode(c.body, &in); err == nil {
+		req, err = in.request(s.cfg.Policies())
+	}
+	req.Trace = true
+	return in, req, err
+}
+
 // dssSignature answers DSS's validateSignature.
 func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
-	var in dssRequest
-	if err := decode(c.body, &in); err != nil {
-		return nil, err
-	}
-	req, err := in.request(s.cfg.Policies())
+	in, req, err := s.readDSS(c)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +72,6 @@ func (s *Server) dssSignature(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Trace = true
 	report, err := s.judge(ctx, req)
 	if err != nil {
 		return nil, err

@@ -20,15 +20,10 @@ type remoteDocument struct {
 // dssOriginals answers DSS's getOriginalDocuments: what the signature with the id is about, of none that of the first. What
 // is not what was signed is left out; a document without signatures has nothing.
 func (s *Server) dssOriginals(ctx context.Context, c *call) (any, error) {
-	var in dssRequest
-	if err := decode(c.body, &in); err != nil {
-		return nil, err
-	}
-	req, err := in.request(s.cfg.Policies())
+	in, req, err := s.readDSS(c)
 	if err != nil {
 		return nil, err
 	}
-	req.Trace = true
 	report, err := s.judge(ctx, req)
 	if err != nil {
 		return nil, err
