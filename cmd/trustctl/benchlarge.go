@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,21 +45,13 @@ func benchLarge(ctx context.Context, s *benchSettings) (_ *measurement, err erro
 		return nil, fmt.Errorf("--megabytes: %d is not within 1 to %d", s.megabytes, maxMegabytes)
 	}
 	s.note("preparing documents")
-	a, err := openBenchAuthority(ctx, false)
+	m, err := openMinting(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	m := &minting{benchAuthority: a, mix: &benchMix{roots: [][]byte{a.root.Raw}}}
-	if m.stamp, err = seal.NewTSA(a.base+"/tsa", http.DefaultClient); err != nil {
-		return nil, err
-	}
-	defer http.DefaultClient.CloseIdleConnections()
-	if err := m.signers(ctx); err != nil {
-		return nil, err
-	}
-	anchors := filepath.Join(a.dir, "root.pem")
-	if err := os.WriteFile(anchors, custody.PEM(a.root.Raw), 0o600); err != nil {
+	defer func() { err = errors.Join(err, m.end()) }()
+	anchors := filepath.Join(m.dir, "root.pem")
+	if err := os.WriteFile(anchors, custody.PEM(m.root.Raw), 0o600); err != nil {
 		return nil, err
 	}
 	documents, err := m.large(ctx, s.megabytes*1_000_000)
@@ -71,7 +62,7 @@ func benchLarge(ctx context.Context, s *benchSettings) (_ *measurement, err erro
 	begun := time.Now()
 	for _, d := range documents {
 		s.note(d.name)
-		if details[d.name], err = d.measure(ctx, a.dir, anchors); err != nil {
+		if details[d.name], err = d.measure(ctx, m.dir, anchors); err != nil {
 			return nil, fmt.Errorf("%s: %w", d.name, err)
 		}
 	}

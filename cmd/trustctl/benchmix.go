@@ -63,19 +63,11 @@ type benchMix struct {
 
 // mint makes one document of each format at level B-T, by signers with the keys that are usual, and checks that each is TOTAL-PASSED.
 func mint(ctx context.Context) (mix *benchMix, err error) {
-	a, err := openBenchAuthority(ctx, false)
+	m, err := openMinting(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	m := &minting{benchAuthority: a, mix: &benchMix{roots: [][]byte{a.root.Raw}}}
-	if m.stamp, err = seal.NewTSA(a.base+"/tsa", http.DefaultClient); err != nil {
-		return nil, err
-	}
-	defer http.DefaultClient.CloseIdleConnections()
-	if err := m.signers(ctx); err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, m.end()) }()
 	if err := m.make(ctx); err != nil {
 		return nil, err
 	}
@@ -90,6 +82,27 @@ type minting struct {
 	mix     *benchMix
 	stamp   seal.TSA
 	ec, rsa seal.Signer
+}
+
+// openMinting makes an authority and the signers of documents. The caller ends it.
+func openMinting(ctx context.Context) (*minting, error) {
+	a, err := openBenchAuthority(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	m := &minting{benchAuthority: a, mix: &benchMix{roots: [][]byte{a.root.Raw}}}
+	if m.stamp, err = seal.NewTSA(a.base+"/tsa", http.DefaultClient); err == nil {
+		err = m.signers(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.end())
+	}
+	return m, nil
+}
+
+func (m *minting) end() error {
+	http.DefaultClient.CloseIdleConnections() // before the server waits for them
+	return m.close()
 }
 
 // signers are one with P-256 and one with RSA-3072, the least that is allowed now.

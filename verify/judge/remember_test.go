@@ -46,6 +46,17 @@ type asked struct {
 	later  map[[32]byte]time.Time
 }
 
+// same judges with the memory and without, which must say the same, and returns what is said.
+func (a asked) same(t *testing.T, c *cache.Cache) string {
+	t.Helper()
+	got, _ := a.judge(t, c)
+	want, _ := a.judge(t, nil)
+	if got != want {
+		t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
+	}
+	return want
+}
+
 func (a asked) judge(t *testing.T, c *cache.Cache) (text string, spent int64) {
 	t.Helper()
 	const work = 1 << 40
@@ -215,12 +226,7 @@ func TestRememberedProof(t *testing.T) {
 		for range 2 {
 			for _, doc := range order {
 				a := asked{doc: doc, lists: w.lists, policy: w.policy, at: day.AddDate(0, 2, 0), crls: crls, certs: [][]byte{ca.Cert.Raw}}
-				got, _ := a.judge(t, c)
-				want, _ := a.judge(t, nil)
-				if got != want {
-					t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-				}
-				outcomes[want] = true
+				outcomes[a.same(t, c)] = true
 			}
 		}
 	}
@@ -241,10 +247,7 @@ func TestRememberedSigner(t *testing.T) {
 	for _, doc := range []*signature.Document{first, second} {
 		doc.Signatures[0].Certificates = both
 		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), crls: crls}
-		got, _ := a.judge(t, c)
-		if want, _ := a.judge(t, nil); got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
+		a.same(t, c)
 	}
 }
 
@@ -257,10 +260,7 @@ func TestRememberedEvidence(t *testing.T) {
 	}
 	for _, crl := range [][]byte{revoked(w.tsu), revoked(w.officer), revoked(w.tsu)} {
 		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), crls: [][]byte{crl}}
-		got, _ := a.judge(t, c)
-		if want, _ := a.judge(t, nil); got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
+		a.same(t, c)
 	}
 }
 
@@ -273,12 +273,7 @@ func TestRememberedAlgorithm(t *testing.T) {
 	crls := [][]byte{w.ca.CRL(t, mint.Day, nil)}
 	for _, at := range []time.Time{mint.Day.AddDate(0, 0, 3), mint.Day.AddDate(0, 0, 6), mint.Day.AddDate(0, 0, 3)} {
 		a := asked{doc: doc, lists: w.lists, policy: limited, at: at, crls: crls}
-		got, _ := a.judge(t, c)
-		want, _ := a.judge(t, nil)
-		if got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
-		outcomes[want] = true
+		outcomes[a.same(t, c)] = true
 	}
 	if len(outcomes) != 2 {
 		t.Error("the day makes no difference:", outcomes)
@@ -293,12 +288,7 @@ func TestRememberedAnchor(t *testing.T) {
 	doc, crls := w.signed(t), [][]byte{w.ca.CRL(t, since.AddDate(0, 0, -3), nil)}
 	for _, at := range []time.Time{since.Add(-time.Hour), since.Add(time.Hour), since.Add(-time.Hour)} {
 		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: at, crls: crls}
-		got, _ := a.judge(t, c)
-		want, _ := a.judge(t, nil)
-		if got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
-		outcomes[want] = true
+		outcomes[a.same(t, c)] = true
 	}
 	if len(outcomes) != 2 {
 		t.Error("the service makes no difference:", outcomes)
@@ -311,12 +301,7 @@ func TestRememberedLater(t *testing.T) {
 	doc, later := w.signed(t, mint.Day), map[[32]byte]time.Time{sha256.Sum256(w.officer.Cert.Raw): mint.Day.Add(2 * time.Hour)}
 	for _, l := range []map[[32]byte]time.Time{nil, later, nil} {
 		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), later: l}
-		got, _ := a.judge(t, c)
-		want, _ := a.judge(t, nil)
-		if got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
-		outcomes[want] = true
+		outcomes[a.same(t, c)] = true
 	}
 	if len(outcomes) != 2 {
 		t.Error("it makes no difference:", outcomes)
@@ -329,10 +314,7 @@ func TestRememberedLists(t *testing.T) {
 	doc, crls := w.signed(t, mint.Day), [][]byte{w.ca.CRL(t, mint.Day, nil)}
 	for _, l := range []*trustlist.Snapshot{w.lists, stranger.lists, newWorldUnder(t, w.ca).lists, w.lists, stranger.lists} {
 		a := asked{doc: doc, lists: l, policy: w.policy, at: mint.Day.Add(time.Hour), crls: crls}
-		got, _ := a.judge(t, c)
-		if want, _ := a.judge(t, nil); got != want {
-			t.Errorf("with a memory\n%s\nwithout\n%s", got, want)
-		}
+		a.same(t, c)
 	}
 }
 
