@@ -35,6 +35,7 @@ const (
 type verifyOptions struct {
 	json, offline bool
 	trace         bool
+	active        bool
 	detached      []string
 	digests       []string
 	digestList    string
@@ -116,6 +117,10 @@ Personal numbers are hidden but for their last digits, unless --personal-numbers
 
   trustctl verify --pins pins.json --service-cards cards.yaml --service podatki FILE
 
+Scripts, macros, programs, attachments and content from elsewhere are told with --active-content, apart from the verdict:
+
+  trustctl verify --active-content --anchors ca.pem contract.pdf
+
 With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
 
   trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf
@@ -137,6 +142,7 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.BoolVar(&o.table, "table", false, "one line a signature (the default for folders)")
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
 	f.BoolVar(&o.trace, "trace", false, "with --json, also how each verdict was come to: building blocks, constraints, what they rest on")
+	f.BoolVar(&o.active, "active-content", false, "also tell what runs, opens, is sent or lies hidden in the documents")
 	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
 	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
 	f.StringVar(&o.proxy, "proxy", "", "http or https `URL` of the proxy through which is fetched")
@@ -195,7 +201,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	for i := range jobs {
-		jobs[i].trace, jobs[i].numbers, jobs[i].language = o.trace, o.numbers, o.language
+		jobs[i].trace, jobs[i].active, jobs[i].numbers, jobs[i].language = o.trace, o.active, o.numbers, o.language
 	}
 	passwords, err := readPasswords(o.passwordFiles)
 	defer passwords.wipe()

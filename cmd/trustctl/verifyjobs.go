@@ -30,6 +30,7 @@ type job struct {
 
 	digests  verify.Digests
 	trace    bool
+	active   bool
 	numbers  bool
 	language string // of reasons and notes, "" as they are written
 

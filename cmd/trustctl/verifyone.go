@@ -198,7 +198,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 		return nil, fmt.Errorf("password_files: %w", err)
 	}
 	request.Passwords = slices.Concat(v.passwords, own)
-	request.Trace, request.Numbers = j.trace, j.numbers
+	request.Trace, request.Active, request.Numbers = j.trace, j.active, j.numbers
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}

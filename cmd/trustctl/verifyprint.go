@@ -68,6 +68,9 @@ func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
 			fmt.Fprintf(out, "  %s\n", ask)
 		}
 	}
+	if c := r.ActiveContent; c != nil {
+		fmt.Fprintf(out, "%s: %s\n", prose.Text(r.File), c.Sentence[o.language])
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(out, "%s: %s: %s\n", prose.Text(r.File), o.word("note"), prose.Text(note))
 	}

@@ -38,6 +38,9 @@ func (o *verifyOptions) printLines(out io.Writer, r *outcome) {
 	if isBare(r.Report) {
 		o.printLine(out, o.word("unsigned"), "", "", "", file)
 	}
+	if c := r.ActiveContent; c != nil && len(c.Items) > 0 {
+		fmt.Fprintf(out, "  %s\n", c.Sentence[o.language])
+	}
 	if s := r.Service; s != nil {
 		fmt.Fprintf(out, "  %s\n", s.Sentence[o.language])
 	}
