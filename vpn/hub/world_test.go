@@ -192,7 +192,13 @@ func (p *plannedSite) inside(t *testing.T, name string, args ...string) {
 
 // everyMode runs a test in each mode that this host has.
 func everyMode(t *testing.T, test func(t *testing.T, mode vpn.Mode)) {
-	for _, mode := range []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace, vpn.ModeNetstack} {
+	t.Helper()
+	inModes(t, test, vpn.ModeKernel, vpn.ModeUserspace, vpn.ModeNetstack)
+}
+
+func inModes(t *testing.T, test func(t *testing.T, mode vpn.Mode), modes ...vpn.Mode) {
+	t.Helper()
+	for _, mode := range modes {
 		t.Run(string(mode), func(t *testing.T) {
 			if mode != vpn.ModeNetstack {
 				needRoot(t)
