@@ -60,6 +60,7 @@ type Request struct {
 	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
 	Trace     bool                // asks for Report.Trace, which costs some time and memory
 	Numbers   bool                // asks for personal numbers, of which a report shows the last digits otherwise
+	Any       bool                // a file that can hold no signature is a report without signatures, no error
 	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
@@ -134,6 +135,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		return nil, err
 	}
 	doc, err := openWith(b, r.Document, r.Passwords, r.Detached)
+	if r.Any && errors.Is(err, ErrUnknownFormat) {
+		doc, err = &signature.Document{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
