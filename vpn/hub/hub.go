@@ -280,7 +280,8 @@ func (h *Hub) Extend() error {
 }
 
 // Reconcile compares the whole present state with the last wish and repairs what differs. Call
-// it every few seconds: whatever it finds then was changed by somebody else.
+// it every few seconds: whatever it finds then was changed by somebody else. A device that this process carries is
+// changed by nobody else, so it is read after a failure alone.
 func (h *Hub) Reconcile() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
