@@ -144,7 +144,7 @@ func TestDriftIsToldAtOnce(t *testing.T) {
 			{"ip route del 10.64.1.2/32 dev tc-hub", true},
 			{"ip link set tc-hub mtu 1300", true},
 			{"nft flush set inet trustcore-tc-hub allowed6", true},
-			{"nft add element inet trustcore-tc-hub partners4 { 10.64.1.9 }", true},
+			{"nft add element inet trustcore-tc-hub partners4 { 10.64.1.9 . 10.64.1.9 }", true},
 			{"nft flush set inet trustcore-tc-hub lease", false}, // it is put back, and shut nobody in meanwhile
 			{"nft add table inet other", false},
 			{"ip link add tc-beside type veth peer name tc-another", false},

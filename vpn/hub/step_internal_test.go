@@ -209,7 +209,7 @@ func (w *walk) drift() (line string) {
 	lines := []string{
 		"nft flush set inet trustcore-tc-walk allowed4",
 		"nft add element inet trustcore-tc-walk allowed4 { 10.64.1.77 . 10.64.0.1 . tcp . 22 }",
-		"nft add element inet trustcore-tc-walk partners6 { fd64::77 }",
+		"nft add element inet trustcore-tc-walk partners6 { fd64::77 . fd64::77 }",
 		"nft insert rule inet trustcore-tc-walk inward accept",
 		"nft delete table inet trustcore-tc-walk",
 		"nft flush set inet trustcore-tc-walk lease",

@@ -40,6 +40,7 @@ type plannedSite struct {
 	key     vpn.PrivateKey
 	tunnel  [2]netip.Prefix
 	link    namespace.Link
+	uplink  int // see script
 }
 
 var hubAddresses = []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32"), netip.MustParsePrefix("fd64::1/128")}
@@ -175,7 +176,7 @@ func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 		return
 	}
 	enrolment.Hub.Endpoint = netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()
-	p.site = startSite(w.t, p.link, script{KeyFile: p.keyFile, Mode: w.mode, Enrolment: enrolment})
+	p.site = startSite(w.t, p.link, script{KeyFile: p.keyFile, Mode: w.mode, Enrolment: enrolment, Uplink: p.uplink})
 }
 
 // inside runs a command in the namespace of the office.
