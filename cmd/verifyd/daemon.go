@@ -41,6 +41,7 @@ type judge struct {
 	gatherer     *evidence.Gatherer
 	policies     *policies
 	cards        *cards
+	scanner      scanner
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
 	took         prometheus.Histogram   // seconds
@@ -88,7 +89,11 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, log: log,
+	scanner, err := newScanner(cfg.Scanner)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -97,6 +102,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	j.verifier, err = verify.New(verify.Config{
 		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
 		Gatherer: gatherer, Cache: cache, Pins: pins, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
+		Scanner: scanner.Scanner, MustScan: cfg.Scanner.Required,
 	})
 	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
