@@ -42,6 +42,7 @@ type judge struct {
 	policies     *policies
 	cards        *cards
 	scanner      scanner
+	ends         []ending               // of what it judges by
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
 	took         prometheus.Histogram   // seconds
@@ -64,6 +65,10 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	pins, err := readPins(cfg.Pins)
 	if err != nil {
 		return nil, err
+	}
+	signers, err := trustlist.SignersOf(cfg.LOTLSigners)
+	if err != nil {
+		return nil, fmt.Errorf("lotl_signers: %w", err)
 	}
 	sources := cfg.sources()
 	sources.National = pins.Anchors()
@@ -93,7 +98,8 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, log: log,
+	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
+		ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -266,7 +272,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	}
 	service := httpserver.Server{Name: "api", TLS: tls, Logger: log, Body: api.Bodies(cfg.MaxDocument),
 		Connections: cfg.MaxConnections, Speak: api.Speak}
-	validation, err := newAPI(cfg, j, known, j.trust.routes(service), log)
+	validation, err := newAPI(cfg, j, known, j.routes(service), log)
 	if err != nil {
 		return nil, nil, err
 	}

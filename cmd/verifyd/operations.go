@@ -167,7 +167,7 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 		}},
 		Findings: func(ctx context.Context) []httpserver.Finding {
 			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), j.scanner.findings(ctx),
-				own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
+				own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
 		},
 		Details: func() any { return details{j.policies.details(), len(j.cards.all()), t.details(time.Now())} },
 	}
