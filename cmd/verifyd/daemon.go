@@ -261,7 +261,10 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	}
 	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Logger: log,
 		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
-	service.Handler = j.trust.handler(service, j.trust.protect(service.Door(), validation))
+	judging := j.trust.protect(service.Door(), validation)
+	if service.Handler, err = j.trust.withPage(judging, j.trust.handler(service, judging), log); err != nil {
+		return nil, errors.Join(err, listener.Close(), ops.Close())
+	}
 	if known != nil {
 		service.Handler = known.protect(service, service.Handler)
 	}
