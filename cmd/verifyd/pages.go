@@ -8,13 +8,13 @@ import (
 	"trustcore/cmd/verifyd/page"
 )
 
-// withPage serves the page for people, whose documents go to the API, and everything else by next.
-func (t *trust) withPage(api, next http.Handler, log *slog.Logger) (http.Handler, error) {
+// withPage serves the page for people, whose documents go to the API, and the API.
+func (t *trust) withPage(api http.Handler, log *slog.Logger) (http.Handler, error) {
 	p, err := page.New(page.Config{API: api, Lists: func() page.Lists { return t.forPage(time.Now()) }, Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	return p.Over(next), nil
+	return p.Over(api), nil
 }
 
 // forPage is what people are told of the lists.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -35,7 +34,7 @@ func TestRightsOfTheListener(t *testing.T) {
 	}
 	s := httpserver.Server{Name: "api", Logger: quiet}
 	api := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	served, err := trusted.withPage(api, trusted.handler(s, api), slog.New(slog.DiscardHandler))
+	served, err := trusted.withPage(api, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
