@@ -283,9 +283,11 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	service.Handler = validation
+	if service.Handler, err = j.trust.withPage(validation, log); err != nil {
+		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
+	}
 	if known != nil {
-		service.Handler = known.protect(service, validation)
+		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j, own, known, validation, metrics).Handler(about)
