@@ -213,7 +213,9 @@ func (o up) listen(mode vpn.Mode, e office.Enrolment) (forwards []forward, err e
 	wanted := o.forwards
 	if len(wanted) == 0 && mode == vpn.ModeNetstack {
 		for _, s := range e.Services {
-			wanted = append(wanted, "127.0.0.1:0="+s.Name)
+			if s.IsTCP() {
+				wanted = append(wanted, "127.0.0.1:0="+s.Name)
+			}
 		}
 	}
 	forwards = []forward{} // an empty list in JSON
@@ -252,6 +254,9 @@ func parseForward(text string, services []office.Service) (f forward, err error)
 	}
 	for _, s := range services {
 		if s.Name == remote || s.Addr.String() == remote {
+			if !s.IsTCP() {
+				return f, fmt.Errorf("%s goes by %s, connections alone are carried", s.Name, s.Proto)
+			}
 			f.Remote, f.Service = s.Addr, s.Name
 			return f, nil
 		}
