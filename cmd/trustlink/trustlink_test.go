@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -227,7 +228,7 @@ func TestEnrolUpReach(t *testing.T) {
 		t.Errorf("status: %q, %v", out, err)
 	}
 	stop()
-	if out, err := trustlink(t.Context(), "status", "--state", dir); err != nil || !strings.Contains(out, "not running") {
+	if out, err := trustlink(t.Context(), "status", "--state", dir); !errors.Is(err, exitCode(3)) || !strings.Contains(out, "not running") {
 		t.Errorf("status after the end: %q, %v", out, err)
 	}
 	if _, err := net.DialTimeout("tcp", ready.Forwards[0].Local.String(), patience); err == nil {
