@@ -15,7 +15,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 	if write == nil {
 		write = func(io.Writer) error { return errors.New("the byte range names no bytes of the file") }
 	}
-	s, err := cades.OpenPDF(r.budget, cades.PDF{
+	s, sd, err := cades.OpenPDF(r.budget, cades.PDF{
 		SubFilter: string(d.SubFilter), Contents: d.Contents, Certificates: d.Certificates, ByteRange: write,
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 		Field: d.field, Type: string(d.Type), Filter: string(d.Filter), SubFilter: string(d.SubFilter),
 		Name: d.Name, Reason: d.Reason, Location: d.Location, ContactInfo: d.ContactInfo, ByteRange: d.ByteRange,
 	}
-	if sd, err := cms.Parse(d.Contents); err == nil && len(sd.Signers) > 0 {
+	if sd != nil {
 		d.cms, d.info = sd, sd.Signers[0]
 	}
 	scope, full := r.scope(d)
