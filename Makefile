@@ -18,7 +18,7 @@ GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -trimpath -tags $(TAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test offices lint vulncheck bench fuzz mutants endure conformance cases clean
+.PHONY: help build run test test-kernel offices lint vulncheck bench fuzz mutants endure conformance cases clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: ## install what the tests need and run them all
 	TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 20m ./...
 	@$(MAKE) --no-print-directory offices
 	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit/... ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
+
+test-kernel: ## the tests of the tunnel in a virtual machine whose kernel has WireGuard
+	@deploy/install.sh kernel
+	@deploy/kernel.sh -tags $(TAGS)
 
 offices: ## build trustlink for the systems that offices have
 	for on in linux/amd64 windows/amd64 windows/arm64 darwin/arm64; do GOOS=$${on%/*} GOARCH=$${on#*/} CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o /dev/null ./cmd/trustlink || exit 1; done

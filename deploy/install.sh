@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs on Debian 12 what building, running or testing needs and is not there yet.
 #
-#   deploy/install.sh build|run|test    installs
-#   deploy/install.sh go                prints the go command to use
+#   deploy/install.sh build|run|test|kernel    installs
+#   deploy/install.sh go                       prints the go command to use
 #
 # Needs root or sudo only when something is missing.
 set -euo pipefail
@@ -10,6 +10,7 @@ set -euo pipefail
 build="gcc libc6-dev git ca-certificates"
 run="softhsm2 wireguard-tools nftables iproute2 openssl p11-kit p11-kit-modules opensc xmlsec1 poppler-utils iputils-ping"
 test="libxml2-utils qpdf postgresql chromium libengine-pkcs11-openssl gnutls-bin python3"
+kernel="qemu-system-x86 busybox-static cpio wireguard-tools nftables iproute2 util-linux"
 
 # The oldest go that fetches by itself the toolchain which go.mod names.
 oldest_minor=21
@@ -109,5 +110,6 @@ go) find_go || echo go ;;
 build) packages $build; go_from_backports; toolchain ;;
 run) packages $build $run; go_from_backports; toolchain ;;
 test) packages $build $run $test; go_from_backports; toolchain ;;
-*) die "usage: deploy/install.sh build|run|test|go" ;;
+kernel) packages $build $kernel; go_from_backports; toolchain ;;
+*) die "usage: deploy/install.sh build|run|test|kernel|go" ;;
 esac

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 	_ "time/tzdata" // offices read local time, on machines without zone files too
 	"unicode"
+	"unicode/utf8"
 
 	"trustcore/verify/judge"
 	"trustcore/verify/poland"
@@ -27,6 +29,7 @@ var Languages = []string{"pl", "en"}
 type text struct {
 	literals []string // one more than fields
 	fields   []string
+	octets   int // of all literals
 }
 
 // voice speaks one language.
@@ -61,10 +64,11 @@ func newText(message string) (t text) {
 		before, rest, found := strings.Cut(message, "{{.")
 		field, after, closed := strings.Cut(rest, "}}")
 		if !found || !closed {
-			t.literals = append(t.literals, message)
+			t.literals, t.octets = append(t.literals, message), t.octets+len(message)
 			return t
 		}
 		t.literals, t.fields, message = append(t.literals, before), append(t.fields, field), after
+		t.octets += len(before)
 	}
 }
 
@@ -77,7 +81,12 @@ func (v voice) say(id string, filled ...string) string {
 	if len(t.fields) == 0 {
 		return t.literals[0]
 	}
+	octets := t.octets
+	for n := 1; n < len(filled); n += 2 {
+		octets += len(filled[n])
+	}
 	var b strings.Builder
+	b.Grow(octets) // of one message in which each field stands once
 	for i, field := range t.fields {
 		b.WriteString(t.literals[i])
 		for n := 0; n+1 < len(filled); n += 2 {
@@ -340,12 +349,17 @@ func (s Scope) partial(language string) string {
 // unique returns what name gives for the items, in order, without repeats and empty ones.
 func unique[T any](items []T, name func(T) string) []string {
 	var list []string
-	known := map[string]bool{"": true}
+	var known map[string]bool
 	for _, item := range items {
-		if n := name(item); !known[n] {
-			known[n] = true
-			list = append(list, n)
+		n := name(item)
+		if n == "" || known[n] {
+			continue
 		}
+		if known == nil {
+			known = map[string]bool{} // most have nothing to tell
+		}
+		known[n] = true
+		list = append(list, n)
 	}
 	return list
 }
@@ -367,11 +381,11 @@ func nameOf(s Signer) string {
 
 // capital begins a text as a sentence begins.
 func capital(text string) string {
-	runes := []rune(text)
-	if len(runes) > 0 {
-		runes[0] = unicode.ToUpper(runes[0])
+	first, size := utf8.DecodeRuneInString(text)
+	if upper := unicode.ToUpper(first); size > 0 && upper != first {
+		return string(upper) + text[size:]
 	}
-	return string(runes)
+	return text
 }
 
 var zone = sync.OnceValue(func() *time.Location {
@@ -393,6 +407,6 @@ var months = map[string][12]string{
 // warsaw writes a time as offices in Poland read it.
 func (v voice) warsaw(t time.Time) string {
 	t = t.In(zone())
-	return v.say("moment", "Day", fmt.Sprint(t.Day()), "Month", months[v.language][t.Month()-1], "Year", fmt.Sprint(t.Year()),
+	return v.say("moment", "Day", strconv.Itoa(t.Day()), "Month", months[v.language][t.Month()-1], "Year", strconv.Itoa(t.Year()),
 		"Clock", t.Format("15:04"))
 }

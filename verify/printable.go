@@ -9,23 +9,22 @@ func (r *SignatureReport) printable(show func(string) string) {
 		&r.Signer.Country, &r.Signer.Issuer, &r.Signer.Name, &r.SealedBy} {
 		*t = prose.Short(show(*t))
 	}
-	texts := []*string{&r.Filename}
+	text := func(t *string) { *t = prose.Text(show(*t)) }
+	text(&r.Filename)
 	for i := range r.Scopes {
-		texts = append(texts, &r.Scopes[i].Name, &r.Scopes[i].Scope)
+		text(&r.Scopes[i].Name)
+		text(&r.Scopes[i].Scope)
 	}
 	for i := range r.Changes {
-		texts = append(texts, &r.Changes[i].What)
+		text(&r.Changes[i].What)
 	}
 	for i := range r.Chain {
-		texts = append(texts, &r.Chain[i].Subject)
+		text(&r.Chain[i].Subject)
 	}
 	for _, list := range [][]string{r.Reasons, r.Notes, r.Unsigned} {
 		for i := range list {
-			texts = append(texts, &list[i])
+			text(&list[i])
 		}
-	}
-	for _, t := range texts {
-		*t = prose.Text(show(*t))
 	}
 }
 

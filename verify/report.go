@@ -65,6 +65,9 @@ type Report struct {
 	Pins              PinsReport            `json:"pins"`
 	Service           *ServiceReport        `json:"service,omitempty"` // where a service was named
 
+	// ActiveContent is what the document does besides being read, nil where nobody asked for it.
+	ActiveContent *ActiveContent `json:"active_content,omitempty"`
+
 	cut    bool // the file was not read to its end
 	listed bool // trusted lists were at hand
 

@@ -60,6 +60,8 @@ type Request struct {
 	Evidence  *Evidence           // beside the document and what is gathered; its Lists and Cache do not count
 	Trace     bool                // asks for Report.Trace, which costs some time and memory
 	Numbers   bool                // asks for personal numbers, of which a report shows the last digits otherwise
+	Active    bool                // asks for Report.ActiveContent, which costs as much again
+	Any       bool                // a file that can hold no signature is a report without signatures, no error
 	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
@@ -126,6 +128,9 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	if report.SHA256 == "" {
 		report.SHA256, err = r.digest(ctx)
 	}
+	if r.Active {
+		report.ActiveContent = activeContent(ctx, r)
+	}
 	return report, err
 }
 
@@ -134,6 +139,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		return nil, err
 	}
 	doc, err := openWith(b, r.Document, r.Passwords, r.Detached)
+	if r.Any && errors.Is(err, ErrUnknownFormat) {
+		doc, err = &signature.Document{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

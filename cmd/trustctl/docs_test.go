@@ -162,12 +162,15 @@ func manualFolder(t *testing.T) {
 		"contract.pdf": string(contract), "signature.p7s": string(detached), "data.bin": "test", "password.txt": "tajne\n",
 		"SHA256SUMS": hex.EncodeToString(sum[:]) + "  data.bin\n", "ca.pem": string(root), "root.pem": string(root),
 		"issuing.pem": string(custody.PEM(m.issuing.Raw)), "officer-1.pem": string(custody.PEM(m.ec.Certificate.Raw)), "ca.crl": string(crl),
+		"verify.yaml":    "anchors: [ca.pem]\n",
 		"office.yaml":    string(policy.ShippedSource(policy.Strict)),
 		"constraint.xml": string(policy.ShippedSource(policy.Strict)), // the form is told by the content; DSS's has its own tests
 		"jobs.jsonl":     fmt.Sprintf("{%q: %q}\n{%q: %q, %q: [%q]}\n", "file", "contract.pdf", "file", "signature.p7s", "detached", "data.bin"),
 	} {
 		writeFile(t, dir, name, content)
 	}
+	writeDeep(t, string(contract), dir, "incoming", "contract.pdf")
+	writeDeep(t, string(contract), dir, "var", "demo", "office-a", "document-sealed.pdf")
 	if corpus := os.Getenv("TRUSTCORE_CORPUS"); corpus != "" {
 		lists := filepath.Join(corpus, "trustlists")
 		err := errors.Join(os.Symlink(filepath.Join(lists, "eu-2023-10"), filepath.Join(dir, "lists")),

@@ -56,13 +56,6 @@ type Tunnel struct {
 	Lease time.Duration `koanf:"lease"`
 }
 
-// TunnelService is one service at the other end of the tunnel.
-type TunnelService struct {
-	Name    string         `koanf:"name"`
-	Addr    netip.AddrPort `koanf:"addr"`    // as the office sees it
-	Backend netip.AddrPort `koanf:"backend"` // where it really listens when vpnd runs without root
-}
-
 // DirectService is one service that an office reaches without a tunnel. The gateway's certificate has to have the address.
 type DirectService struct {
 	Name string         `koanf:"name"`
@@ -122,11 +115,8 @@ func (t *Tunnel) check() error {
 		return fmt.Errorf("tunnel.lease: %w", err)
 	}
 	for i, s := range t.Services {
-		if s.Name == "" || !s.Addr.IsValid() {
-			return fmt.Errorf("tunnel.services[%d]: name or addr is missing", i)
-		}
-		if t.Pool.Contains(s.Addr.Addr()) && s.Addr.Addr() != t.Hub {
-			return fmt.Errorf("tunnel.services[%d]: %s lies in tunnel.pool and will be a partner's", i, s.Addr)
+		if err := s.check(t); err != nil {
+			return fmt.Errorf("tunnel.services[%d]: %w", i, err)
 		}
 	}
 	return nil

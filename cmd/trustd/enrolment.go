@@ -141,19 +141,21 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 	if err != nil {
 		return nil, err
 	}
-	ofPartner := false
+	var through *registry.Tunnel // its own, else one of the partner's
 	for _, t := range tunnels {
-		ofPartner = ofPartner || t.Partner == rec.Partner.ID
+		if t.Partner == rec.Partner.ID && (through == nil || t.Order == rec.ID) {
+			through = &t
+		}
 		if t.Order == rec.ID {
 			e.Site, e.Address = t.Site, []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}
 		}
 	}
-	if !ofPartner {
+	if through == nil {
 		e.Services = d.direct()
 		return e, nil
 	}
-	for _, s := range d.cfg.Tunnel.Services {
-		e.Services = append(e.Services, office.Service{Name: s.Name, Addr: s.Addr})
+	for _, s := range d.cfg.Tunnel.services(*through) {
+		e.Services = append(e.Services, office.Service{Name: s.Name, Proto: s.Proto, Addr: s.Addr})
 	}
 	if e.Site == "" {
 		return e, nil // another application of the office has the tunnel

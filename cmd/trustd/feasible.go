@@ -24,6 +24,9 @@ func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[str
 			"%q is the name in the office's certificate, which has at most %d characters: shorten it or partner.id by %d",
 			clientName(o), profile.MaxName, tooMany(clientName(o)))}
 	}
+	if err := d.cfg.Tunnel.canServe(o); err != nil {
+		return err
+	}
 	if o.HSMAuthorization == nil {
 		return nil
 	}

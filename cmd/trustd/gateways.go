@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -61,6 +62,7 @@ type orderedWish struct {
 	vpn.Wish
 	orders     []string
 	unreadable []registry.Tunnel // of keys that no office can have; the wish does without them
+	unserved   map[string]string // by order, the services that it names and the configuration does not have
 }
 
 func newGateways(lease time.Duration, clock func() time.Duration) *gateways {
@@ -376,9 +378,13 @@ func (d *daemon) currentWish(ctx context.Context) (*orderedWish, error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &orderedWish{Wish: vpn.Wish{Epoch: epoch, Revision: revision, Pool: []netip.Prefix{d.cfg.Tunnel.Pool}, Peers: []vpn.PeerWish{}}}
+	w = &orderedWish{Wish: vpn.Wish{Epoch: epoch, Revision: revision, Pool: []netip.Prefix{d.cfg.Tunnel.Pool}, Peers: []vpn.PeerWish{}},
+		unserved: map[string]string{}}
 	for _, t := range tunnels {
 		w.orders = append(w.orders, t.Order)
+		if without := d.cfg.Tunnel.unserved(t); len(without) > 0 {
+			w.unserved[t.Order] = strings.Join(without, ", ")
+		}
 		key, err := vpn.ParsePeerKey(t.PublicKey)
 		if err != nil {
 			w.unreadable = append(w.unreadable, t)
@@ -393,14 +399,6 @@ func (d *daemon) currentWish(ctx context.Context) (*orderedWish, error) {
 	d.gateways.wish = w
 	d.gateways.mu.Unlock()
 	return w, nil
-}
-
-func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
-	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
-	for _, s := range d.cfg.Tunnel.Services {
-		p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: "tcp", Addr: s.Addr, Backend: s.Backend})
-	}
-	return p
 }
 
 // hubKeys are the keys of all hubs that ever reported: no office may have one of them.
@@ -445,6 +443,10 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 	if w, err := d.currentWish(ctx); err == nil {
 		for _, t := range w.unreadable {
 			amber("order "+t.Order+" has no tunnel: its office enrolled with a key that can't be used", "take the order back and make a new one")
+		}
+		for _, order := range slices.Sorted(maps.Keys(w.unserved)) {
+			amber("order "+order+" names services that its office is not given: "+w.unserved[order],
+				"put them into tunnel.services of trustd's configuration with by: order, or renew the order without them")
 		}
 	}
 	d.gateways.mu.Lock()

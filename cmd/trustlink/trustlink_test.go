@@ -408,8 +408,12 @@ func TestShow(t *testing.T) {
 }
 
 func TestForwardStaysOnLoopbackAndAmongServices(t *testing.T) {
-	services := []office.Service{{Name: "gateway", Addr: netip.MustParseAddrPort("10.64.0.1:9443")}}
+	services := []office.Service{
+		{Name: "gateway", Addr: netip.MustParseAddrPort("10.64.0.1:9443")},
+		{Name: "time", Proto: "udp", Addr: netip.MustParseAddrPort("10.64.0.1:123")},
+	}
 	for text, ok := range map[string]bool{
+		"127.0.0.1:1=time": false,
 		"127.0.0.1:0=gateway": true, "9443=10.64.0.1:9443": true, "[::1]:1=gateway": true,
 		"0.0.0.0:1=gateway": false, "127.0.0.1:1=10.64.0.1:22": false, "127.0.0.1:1": false, "x=gateway": false,
 	} {

@@ -48,6 +48,7 @@ func upCommand(dir *string) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&mode, "mode", "auto", "kernel, userspace, netstack or auto")
 	flags.StringVar(&o.ifname, "interface", "tc-office", "`name` of the tunnel interface")
+	flags.IntVar(&o.mtu, "mtu", 0, "`bytes` of a packet in the tunnel (default what the way to the hub carries)")
 	flags.StringArrayVar(&o.forwards, "forward", nil, "`LOCAL=REMOTE`: carry a loopback address to a service, given by name or address; may be repeated (default without root: every service at a free port)")
 	flags.BoolVar(&o.renewOnly, "renew-only", false,
 		"bring nothing up: another program carries the tunnel, renew the certificate through it")
@@ -60,6 +61,7 @@ type up struct {
 	state    state
 	mode     vpn.Mode
 	ifname   string
+	mtu      int
 	forwards []string
 
 	renewOnly bool
@@ -109,7 +111,7 @@ func (o up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, Log: o.log})
+	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
 	if err != nil {
 		return err
 	}
@@ -132,6 +134,7 @@ func (o up) carry(ctx context.Context, end *tunnel.Tunnel, e office.Enrolment) e
 	for _, f := range forwards {
 		group.Go(func() error { return end.Forward(ctx, f.listener, f.Remote) })
 	}
+	group.Go(func() error { end.Follow(ctx); return nil })
 	group.Go(func() error { return o.report(ctx, end, forwards) })
 	group.Go(func() error {
 		if err := o.await(ctx, end); err != nil || ctx.Err() != nil {
@@ -210,7 +213,9 @@ func (o up) listen(mode vpn.Mode, e office.Enrolment) (forwards []forward, err e
 	wanted := o.forwards
 	if len(wanted) == 0 && mode == vpn.ModeNetstack {
 		for _, s := range e.Services {
-			wanted = append(wanted, "127.0.0.1:0="+s.Name)
+			if s.IsTCP() {
+				wanted = append(wanted, "127.0.0.1:0="+s.Name)
+			}
 		}
 	}
 	forwards = []forward{} // an empty list in JSON
@@ -249,6 +254,9 @@ func parseForward(text string, services []office.Service) (f forward, err error)
 	}
 	for _, s := range services {
 		if s.Name == remote || s.Addr.String() == remote {
+			if !s.IsTCP() {
+				return f, fmt.Errorf("%s goes by %s, connections alone are carried", s.Name, s.Proto)
+			}
 			f.Remote, f.Service = s.Addr, s.Name
 			return f, nil
 		}

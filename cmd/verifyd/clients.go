@@ -98,6 +98,19 @@ func (c *clients) protect(s httpserver.Server, next http.Handler) http.Handler {
 	return rights.Guard{Listener: rights.Verify, Standing: c.Standing}.Protect(s.Door(), next)
 }
 
+// caller names who asks, by what the authority calls it: that stays the same when its certificate is renewed. Without
+// certificates all callers are one.
+func (c *clients) caller(r *http.Request) string {
+	if c == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	who, err := c.Standing(r.Context(), r.TLS.PeerCertificates[0])
+	if err != nil {
+		return rights.Fingerprint(r.TLS.PeerCertificates[0]) // it was let in a moment ago, and is nobody else
+	}
+	return strings.Join([]string{who.Profile, who.Partner, who.Name}, "/")
+}
+
 // ready says why nobody is let in.
 func (c *clients) ready() error {
 	if c == nil {

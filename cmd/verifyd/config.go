@@ -38,6 +38,8 @@ type Config struct {
 
 	Pins string `koanf:"pins"` // file of the list of keys that Polish law publishes (docs/pins.md), read at the start; default the shipped one
 
+	ServiceCards string `koanf:"service_cards"` // file with the kinds of signatures that services accept (docs/pins.md); default none
+
 	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or a file
 	Policies []string `koanf:"policies"` // that callers may choose besides; default strict and dss-default
 
@@ -115,6 +117,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("clients_for: %s is too short: at least %s", c.ClientsFor, minClientsFor)
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state_dir: %q is not the absolute path of a folder for verifyd alone", c.StateDir)
+	case c.ServiceCards != "" && !filepath.IsAbs(c.ServiceCards):
+		return fmt.Errorf("service_cards: %q is not the absolute path of a file", c.ServiceCards)
 	case c.SpoolDir != "" && !filepath.IsAbs(c.SpoolDir):
 		return fmt.Errorf("spool_dir: %q is not the absolute path of a folder", c.SpoolDir)
 	case c.MaxDocument < 1 || c.MaxSpool < c.MaxDocument:

@@ -40,6 +40,7 @@ type judge struct {
 	cache        *cache.Cache
 	gatherer     *evidence.Gatherer
 	policies     *policies
+	cards        *cards
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
 	took         prometheus.Histogram   // seconds
@@ -48,6 +49,10 @@ type judge struct {
 
 func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, log *slog.Logger) (*judge, error) {
 	policies, err := newPolicies(cfg.policies(), log)
+	if err != nil {
+		return nil, err
+	}
+	cards, err := newCards(cfg.ServiceCards, log)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +88,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, log: log,
+	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -134,7 +139,10 @@ func (j *judge) certificate(ctx context.Context, q api.CertificateQuestion) (*ch
 		further = append(further, c.Raw)
 	}
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: lists.Anchors(), Lists: lists.Snapshot, Mode: q.Mode,
-		Policies: q.Policies, Policy: j.policies.standard(), Cache: j.cache}
+		CRLs: q.CRLs, OCSPs: q.OCSPs, Policies: q.Policies, Purposes: q.Purposes, Policy: q.Policy, Cache: j.cache}
+	if question.Policy == nil {
+		question.Policy = j.policies.standard()
+	}
 	var found evidence.Found
 	if q.Mode != chain.None {
 		found = j.gatherer.GatherFor(ctx, q.Target.Raw, further, lists.trust(), orNow(q.At))
@@ -180,11 +188,12 @@ func (j *judge) add(q *chain.Question, found evidence.Found) {
 }
 
 func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
-	hangup, again := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP) // before anything else: unheard, it ends the process
-	defer signal.Stop(hangup)
-	signal.Notify(again, syscall.SIGHUP)
-	defer signal.Stop(again)
+	var hangups [3]chan os.Signal // of the lists, the policies, the cards
+	for i := range hangups {
+		hangups[i] = make(chan os.Signal, 1)
+		signal.Notify(hangups[i], syscall.SIGHUP) // before anything else: unheard, it ends the process
+		defer signal.Stop(hangups[i])
+	}
 	// The second line: what requests may take is counted before they are judged, what was left behind is collected in time.
 	debug.SetMemoryLimit(cfg.MaxMemory - memorySlack)
 	metrics := httpserver.Metrics()
@@ -206,7 +215,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := metrics.Register(own); err != nil {
 		return err
 	}
-	servers, err := listen(ctx, cfg, j, own, known, metrics, log)
+	servers, validation, err := listen(ctx, cfg, j, own, known, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -218,11 +227,13 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		group.Go(s.Serve(ctx))
 	}
 	group.Go(func() error { return own.Run(ctx) })
-	group.Go(func() error { return j.trust.run(ctx, watch{cfg.Reload, hangup}) })
+	group.Go(func() error { return j.trust.run(ctx, watch{cfg.Reload, hangups[0]}) })
 	if j.trust.keeper != nil {
 		group.Go(func() error { return j.trust.keeper.Run(ctx) })
 	}
-	group.Go(func() error { return j.policies.run(ctx, watch{cfg.Reload, again}) })
+	group.Go(func() error { return j.policies.run(ctx, watch{cfg.Reload, hangups[1]}) })
+	group.Go(func() error { return j.cards.run(ctx, watch{cfg.Reload, hangups[2]}) })
+	group.Go(func() error { return validation.Run(ctx) })
 	group.Go(func() error { return j.gatherer.Run(ctx) })
 	return group.Wait()
 }
@@ -230,42 +241,41 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 // memorySlack is what a process takes that the runtime does not count, in bytes.
 const memorySlack = 32 << 20
 
-func newAPI(cfg Config, j *judge, log *slog.Logger) (*api.Server, error) {
+func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.Logger) (*api.Server, error) {
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all,
-		Logger: log, MaxDocument: cfg.MaxDocument,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all,
+		Caller: known.caller, Ready: j.trust.judgeable, Beside: beside, Logger: log, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
 // listen opens both listeners before anything is served, so that a port that is taken stops the start. known is nil where
 // callers show no certificate.
 func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, known *clients, metrics *prometheus.Registry,
-	log *slog.Logger) ([]httpserver.Server, error) {
-	validation, err := newAPI(cfg, j, log)
-	if err != nil {
-		return nil, err
-	}
+	log *slog.Logger) ([]httpserver.Server, *api.Server, error) {
 	tls, err := cfg.Identity.Server(known != nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	listener, err := httpserver.Listen(ctx, "listen", cfg.Listen, false)
+	service := httpserver.Server{Name: "api", TLS: tls, Logger: log, Body: api.Bodies(cfg.MaxDocument),
+		Connections: cfg.MaxConnections, Speak: api.Speak}
+	validation, err := newAPI(cfg, j, known, j.trust.routes(service), log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if service.Listener, err = httpserver.Listen(ctx, "listen", cfg.Listen, false); err != nil {
+		return nil, nil, err
 	}
 	ops, err := httpserver.Listen(ctx, "operations", cfg.Operations, false)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	service := httpserver.Server{Name: "api", Listener: listener, TLS: tls, Logger: log,
-		Body: api.Bodies(cfg.MaxDocument), Connections: cfg.MaxConnections}
-	service.Handler = j.trust.handler(service, j.trust.protect(service.Door(), validation))
+	service.Handler = validation
 	if known != nil {
-		service.Handler = known.protect(service, service.Handler)
+		service.Handler = known.protect(service, validation)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j, own, known, validation, metrics).Handler(about)
-	return []httpserver.Server{service, about}, nil
+	return []httpserver.Server{service, about}, validation, nil
 }

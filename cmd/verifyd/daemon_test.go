@@ -183,7 +183,7 @@ func TestDaemon(t *testing.T) {
 
 	ask := func(c *x509.Certificate) (valid bool, sub string) {
 		t.Helper()
-		response, err := client.Post("https://"+cfg.Listen+"/v1/certificates/validations", "application/pkix-cert", strings.NewReader(string(c.Raw)))
+		response, err := client.Post("https://"+cfg.Listen+"/v1/certificates", "application/pkix-cert", strings.NewReader(string(c.Raw)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/verify/client"
 	"trustcore/verify/trustlist"
 	"trustcore/verify/trustlist/upkeep"
 )
@@ -159,7 +160,7 @@ func TestListsCarriedIn(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	k.wantMetrics(k.client, k.cfg, `verify_trustlist_sequence{territory="PL"} 152`, `verify_trustlist_sequence{territory="EU"} 370`, "verify_trustlists_failed 0")
-	var status trustStatus
+	var status client.TrustStatus
 	if k.ask(http.MethodGet, "/v1/trust/status", nil, &status); !status.Kept || status.Fetches || status.Services < 3500 || len(status.Lists) < 31 || len(status.Findings) == 0 {
 		t.Errorf("%d services, %d lists, %d findings", status.Services, len(status.Lists), len(status.Findings))
 	}
@@ -246,7 +247,7 @@ func TestListsFetched(t *testing.T) {
 		c.Offline, c.Lists.Fetch, c.Lists.LOTL, c.Lists.Addresses = false, true, server.URL+"/LOTL.xml", addresses
 		c.FetchAllow = nil
 	})
-	var status trustStatus
+	var status client.TrustStatus
 	k.wait("the lists", func() bool {
 		return k.ask(http.MethodGet, "/v1/trust/status", nil, &status) == http.StatusOK && status.Services > 3500 && k.finding("the list DE DE is not used") != nil
 	})

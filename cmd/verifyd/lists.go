@@ -8,10 +8,13 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"reflect"
 	"time"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/problem"
+	"trustcore/verify/api"
+	"trustcore/verify/client"
 	"trustcore/verify/trustlist"
 	"trustcore/verify/trustlist/upkeep"
 )
@@ -23,31 +26,23 @@ const (
 	refreshPause    = time.Minute // between two refreshes that somebody asks for
 )
 
-// trustStatus is the answer of GET /v1/trust/status.
-type trustStatus struct {
-	Kept     bool            `json:"kept"`    // verifyd keeps the lists itself; else they are read from a folder that somebody tends
-	Fetches  bool            `json:"fetches"` // and asks for them
-	Loaded   time.Time       `json:"loaded"`
-	Services int             `json:"services"`
-	Anchors  int             `json:"anchors"` // files with anchors that are trusted at all times
-	Lists    []upkeep.Status `json:"lists"`
-	Findings []string        `json:"findings"` // what /health says of the lists
+// routes are those that have to do with the lists themselves, served also while there are none.
+func (t *trust) routes(s httpserver.Server) []api.Route {
+	return []api.Route{
+		{Method: http.MethodGet, Path: "/v1/trust/status", ID: "trustStatus", Summary: "Which trusted lists are in use, and what is wrong with them.",
+			Handler: s.JSON(func(*http.Request) (any, error) { return t.status(time.Now()), nil }), Answer: reflect.TypeFor[client.TrustStatus]()},
+		{Method: http.MethodGet, Path: "/v1/trust/lists/{key}", ID: "trustList", Summary: "The services of a trusted list, by its territory.",
+			Handler: s.JSON(t.show), Answer: reflect.TypeFor[client.TrustList]()},
+		{Method: http.MethodPost, Path: "/v1/trust/refresh", ID: "trustRefresh", Summary: "Have the trusted lists fetched now. For officers.",
+			Handler: s.JSON(t.refresh), Answer: reflect.TypeFor[client.TrustStatus]()},
+		{Method: http.MethodPost, Path: "/v1/trust/imports", ID: "trustImport", Summary: "Carry trusted lists in, as a tar archive. For officers.",
+			Handler: s.JSON(t.carriedIn), Media: "application/x-tar", Answer: reflect.TypeFor[[]upkeep.Taken]()},
+	}
 }
 
-// handler serves what has to do with the lists themselves, also while there are none, and the rest by next.
-func (t *trust) handler(s httpserver.Server, next http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /v1/trust/status", s.JSON(func(*http.Request) (any, error) { return t.status(time.Now()), nil }))
-	mux.Handle("GET /v1/trust/lists/{key}", s.JSON(t.show))
-	mux.Handle("POST /v1/trust/refresh", s.JSON(t.refresh))
-	mux.Handle("POST /v1/trust/imports", s.JSON(t.carriedIn))
-	mux.Handle("/", next)
-	return mux
-}
-
-func (t *trust) status(now time.Time) trustStatus {
+func (t *trust) status(now time.Time) client.TrustStatus {
 	s := t.current.Load()
-	status := trustStatus{Kept: t.keeper != nil, Fetches: t.fetches, Loaded: s.loaded.UTC(), Services: s.Services(),
+	status := client.TrustStatus{Kept: t.keeper != nil, Fetches: t.fetches, Loaded: s.loaded.UTC(), Services: s.Services(),
 		Anchors: len(t.sources.Anchors), Lists: t.lists(now), Findings: []string{}}
 	for _, f := range t.findings(now) {
 		status.Findings = append(status.Findings, f.What+": "+f.Remedy)

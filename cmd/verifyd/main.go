@@ -42,7 +42,8 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		_, err := openPolicies(cfg.policies())
-		return err
+		_, wrong := readCards(cfg.ServiceCards)
+		return errors.Join(err, wrong)
 	case len(args) == 2 && args[0] == "--config":
 		if err := config.Load(args[1], &cfg); err != nil {
 			return err

@@ -20,6 +20,7 @@ import (
 // details is what /health tells.
 type details struct {
 	Policies []policyStatus `json:"policies"` // that callers may choose; the first is for who names none
+	Cards    int            `json:"service_cards"`
 	lists
 }
 
@@ -165,9 +166,9 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), j.policies.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
 		},
-		Details: func() any { return details{j.policies.details(), t.details(time.Now())} },
+		Details: func() any { return details{j.policies.details(), len(j.cards.all()), t.details(time.Now())} },
 	}
 }
 

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 
 	"trustcore/verify/poland"
 )
@@ -13,12 +11,7 @@ func readPins(file string) (*poland.Pins, error) {
 	if file == "" {
 		return poland.Shipped(), nil
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("pins: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, poland.MaxPins+1)) // Parse refuses a longer one
+	data, err := readWithin(file, poland.MaxPins)
 	if err != nil {
 		return nil, fmt.Errorf("pins: %w", err)
 	}

@@ -5,41 +5,20 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
-	"sync/atomic"
 
-	"trustcore/cmd/internal/httpserver"
 	"trustcore/verify/policy"
 )
 
-// policies are those that verifyd judges by: an immutable list that a reload replaces as a whole. The first is for who
-// names none.
+// policies are those that verifyd judges by. The first is for who names none.
 type policies struct {
-	names   []string // of shipped ones, or files
-	log     *slog.Logger
-	current atomic.Pointer[[]*policy.Policy]
-
-	mu     sync.Mutex
-	failed error // of the last reload; guarded by mu
+	reloaded[[]*policy.Policy]
 }
 
+// newPolicies reads policies by names of shipped ones, or files.
 func newPolicies(names []string, log *slog.Logger) (*policies, error) {
-	p := &policies{names: names, log: log}
+	p := &policies{reloaded[[]*policy.Policy]{what: "the policies", remedy: "put the file right (trustctl policy check)", paths: names,
+		read: func() ([]*policy.Policy, error) { return openPolicies(names) }, log: log}}
 	return p, p.load(context.Background())
-}
-
-// load reads the files again. What fails is not taken: the last known good go on.
-func (p *policies) load(context.Context) error {
-	list, err := openPolicies(p.names)
-	p.mu.Lock()
-	p.failed = err
-	p.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	p.current.Store(&list)
-	p.log.Info("policies loaded", "default", list[0].Name(), "version", list[0].Version(), "digest", list[0].Digest())
-	return nil
 }
 
 // openPolicies reads policies, each once. Two of one name are refused: a caller could not tell which it chooses.
@@ -67,15 +46,6 @@ func (p *policies) all() []*policy.Policy { return *p.current.Load() }
 // standard is the one for who names none.
 func (p *policies) standard() *policy.Policy { return p.all()[0] }
 
-// run reloads as trust.run does.
-func (p *policies) run(ctx context.Context, w watch) error {
-	return w.run(ctx, func() string { return stateOf(p.names) }, func(ctx context.Context) {
-		if err := p.load(ctx); err != nil {
-			p.log.Error("the policies were not reloaded, the last known good go on", "error", err)
-		}
-	})
-}
-
 // policyStatus is what /health tells of a policy.
 type policyStatus struct {
 	Name    string `json:"name"`
@@ -90,15 +60,4 @@ func (p *policies) details() []policyStatus {
 		list = append(list, policyStatus{one.Name(), one.Version(), one.Digest()})
 	}
 	return list
-}
-
-func (p *policies) findings() []httpserver.Finding {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.failed == nil {
-		return nil
-	}
-	return []httpserver.Finding{{State: httpserver.Amber,
-		What:   "the policies were not read again, the last known good go on: " + p.failed.Error(),
-		Remedy: "put the file right (trustctl policy check), then send SIGHUP"}}
 }

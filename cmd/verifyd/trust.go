@@ -215,14 +215,11 @@ func stateOf(paths []string) string {
 	return all.String()
 }
 
-// protect refuses for now what would be judged without any of the configured lists: a stranger's signature and a good one look the
-// same then.
-func (t *trust) protect(door problem.Door, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := t.ready(); err != nil {
-			door.Fail(w, r, problem.Refuse(http.StatusServiceUnavailable, "no trusted list is in use, so nothing can be judged now: ask again later"))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// judgeable refuses for now what would be judged without any of the configured lists: a stranger's signature and a good one look
+// the same then.
+func (t *trust) judgeable() error {
+	if t.ready() == nil {
+		return nil
+	}
+	return problem.Refuse(http.StatusServiceUnavailable, "no trusted list is in use, so nothing can be judged now: ask again later")
 }

@@ -18,7 +18,10 @@ import (
 	"trustcore/vpn/tunnel"
 )
 
-const daemonRole = "TRUSTCORE_TEST_VPND" // set: this process is vpnd itself
+const (
+	daemonRole        = "TRUSTCORE_TEST_VPND" // set: this process is vpnd itself
+	operationsAddress = "127.0.0.1:9104"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(daemonRole) == "" {
@@ -86,6 +89,15 @@ func TestKilledGatewayComesBack(t *testing.T) {
 	gateway.Wait()
 	gateway = startDaemon(t, space, cfg)
 	ping(t, conn)
+	eventually(t, "the new process serves", func() bool { // a tunnel of the kernel has carried the ping without it
+		return space.Do(func() error {
+			probe, err := net.Dial("tcp", operationsAddress)
+			if err == nil {
+				probe.Close()
+			}
+			return err
+		}) == nil
+	})
 	gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
 	if err := gateway.Wait(); err != nil {
 		t.Error(err)
@@ -96,8 +108,8 @@ func TestKilledGatewayComesBack(t *testing.T) {
 func startDaemon(t *testing.T, space *namespace.Namespace, cfg Config) *exec.Cmd {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "vpnd.yaml")
-	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: 127.0.0.1:9104\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
-		cfg.StateDir, cfg.Trustd, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
+	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: %s\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
+		cfg.StateDir, cfg.Trustd, operationsAddress, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,8 @@ type Budget struct {
 	failed atomic.Pointer[error]
 	max    limits
 	// letGo hears of octets that were read through; nil hears nothing.
-	letGo func(octets []byte)
+	letGo   func(octets []byte)
+	digests digests
 }
 
 type limits struct{ work, held int64 }

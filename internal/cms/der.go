@@ -178,7 +178,14 @@ func WholeOCSP(der []byte) []byte {
 
 // WrapBasicOCSP puts a BasicOCSPResponse into a successful OCSPResponse (RFC 6960, 4.2.1).
 func WrapBasicOCSP(basic []byte) []byte {
-	inner := element(tagOctetString, basic)
-	body := element(tagSequence, element(tagOID, []byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x01")), inner)
-	return element(tagSequence, element(tagEnumerated, []byte{0}), element(tagContext|tagConstructed, body))
+	id := element(tagOID, []byte("\x2b\x06\x01\x05\x05\x07\x30\x01\x01"))
+	success := element(tagEnumerated, []byte{0})
+	body := len(id) + headerSize(len(basic)) + len(basic)
+	explicit := headerSize(body) + body
+	whole := len(success) + headerSize(explicit) + explicit
+	out := make([]byte, 0, headerSize(whole)+whole) // answers are large, so that each is copied once
+	out = append(appendHeader(out, tagSequence, whole), success...)
+	out = appendHeader(out, tagContext|tagConstructed, explicit)
+	out = append(appendHeader(out, tagSequence, body), id...)
+	return appendElement(out, tagOctetString, basic)
 }

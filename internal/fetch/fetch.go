@@ -134,18 +134,17 @@ func (c *Client) ask(ctx context.Context, method, rawURL string, header http.Hea
 	return c.http.Do(request)
 }
 
-// read returns the content of a good answer.
+// read returns the content of a good answer; another one is a *Status.
 func (c *Client) read(response *http.Response) ([]byte, error) {
-	host := response.Request.URL.Host
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", host, response.Status)
+		return nil, statusOf(response)
 	}
 	data, err := io.ReadAll(io.LimitReader(response.Body, c.maxBytes+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(data)) > c.maxBytes {
-		return nil, fmt.Errorf("%s answered with more than %d bytes", host, c.maxBytes)
+		return nil, fmt.Errorf("%s answered with more than %d bytes", response.Request.URL.Host, c.maxBytes)
 	}
 	return data, nil
 }

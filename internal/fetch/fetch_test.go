@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +125,42 @@ func TestBounds(t *testing.T) {
 	}
 	if data, err := c.Post(t.Context(), u+"/post", "application/ocsp-request", []byte("x")); err != nil || string(data) != "application/ocsp-request x" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// TestStatus: an answer that is not 200 is told apart from none, with whose fault it is and how long to wait.
+func TestStatus(t *testing.T) {
+	u, c := serve(t, fetch.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", r.URL.Query().Get("after"))
+		code, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(code)
+	})
+	later := url.QueryEscape(time.Now().Add(10 * time.Minute).UTC().Format(http.TimeFormat))
+	for _, test := range []struct {
+		path     string
+		code     int
+		ofHost   bool
+		from, to time.Duration // of the wait
+	}{
+		{"/404", 404, false, 0, 0}, {"/410", 410, false, 0, 0}, {"/403", 403, false, 0, 0}, {"/204", 204, false, 0, 0},
+		{"/500", 500, true, 0, 0}, {"/502", 502, true, 0, 0}, {"/407", 407, true, 0, 0},
+		{"/429?after=120", 429, true, 2 * time.Minute, 2 * time.Minute},
+		{"/503?after=" + later, 503, true, 9 * time.Minute, 10 * time.Minute},
+		{"/503?after=99999999", 503, true, fetch.MaxRetryAfter, fetch.MaxRetryAfter},
+		{"/503?after=99999999999999999999", 503, true, 0, 0}, {"/503?after=-5", 503, true, 0, 0}, {"/503?after=soon", 503, true, 0, 0},
+		{"/503?after=Thu,%2001%20Jan%202026%2000:00:00%20GMT", 503, true, 0, 0},
+	} {
+		_, err := c.Get(t.Context(), u+test.path)
+		var s *fetch.Status
+		if !errors.As(err, &s) || s.Code != test.code || s.OfHost() != test.ofHost || s.RetryAfter < test.from || s.RetryAfter > test.to {
+			t.Errorf("%s: %v %+v", test.path, err, s)
+		} else if want := strings.TrimPrefix(u, "http://") + " answered " + strconv.Itoa(test.code); !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %q", test.path, err)
+		}
+	}
+	var s *fetch.Status
+	if _, err := c.GetSince(t.Context(), u+"/404", fetch.Version{}); !errors.As(err, &s) {
+		t.Errorf("asked for what changed: %v", err)
 	}
 }
 

@@ -16,15 +16,81 @@ const tailWritten = 1024
 // Each program passes the line ends and blanks that stand too much in some places here.
 var (
 	tableWritten = regexp.MustCompile(`^[\r\n ]{0,2}xref ?(?:\r\n|\r|\n)`)
-	runWritten   = regexp.MustCompile(`^([0-9]{1,10}) ([0-9]{1,10}) ?(?:\r\n|\r|\n)`)
-	rowWritten   = regexp.MustCompile(`^[0-9]{10} [0-9]{5} [nf](?: \r| \n|\r\n)$`)
 	trailerBegun = regexp.MustCompile(`^[\r\n ]{0,2}trailer[ \t\r\n]*<<`)
-	headWritten  = regexp.MustCompile(`^[\r\n ]{0,2}([0-9]{1,10}) ([0-9]{1,5}) obj[ \t\r\n<\[(/]`)
 	tailEnds     = regexp.MustCompile(`^startxref[ \t\r\n]+([0-9]{1,18})[ \t\r\n]+%%EOF`)
 )
 
+// Of these a file has one a row or an object, too many for a regular expression.
+
+// runWritten reads the line that begins a subsection, "first count"; size is what it takes, 0 where it is not written to
+// the letter.
+func runWritten(text []byte) (count int64, size int) {
+	first, blank := digitsOf(text, 10), 1
+	n := digitsOf(text[min(first+blank, len(text)):], 10)
+	if first == 0 || n == 0 || text[first] != ' ' {
+		return 0, 0
+	}
+	count, size = integer(text[first+blank:][:n]), first+blank+n
+	if size < len(text) && text[size] == ' ' {
+		size++
+	}
+	rest := text[size:]
+	switch {
+	case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
+		return count, size + 2
+	case len(rest) > 0 && (rest[0] == '\r' || rest[0] == '\n'):
+		return count, size + 1
+	}
+	return 0, 0
+}
+
+// rowWritten tells whether a row of a table is "nnnnnnnnnn ggggg n" and one of the ends of line of two octets.
+func rowWritten(row []byte) bool {
+	if !isRow(row) || len(row) != rowOctets {
+		return false
+	}
+	switch string(row[18:]) {
+	case " \r", " \n", "\r\n":
+		return true
+	}
+	return false
+}
+
+// headWritten reads "n g obj" and an octet that ends the keyword; size is what they take, 0 where they are not written to
+// the letter.
+func headWritten(text []byte) (number, generation int64, size int) {
+	for size < min(2, len(text)) && (text[size] == '\r' || text[size] == '\n' || text[size] == ' ') {
+		size++
+	}
+	for i, field := range [...]*int64{&number, &generation} {
+		n := digitsOf(text[size:], 10-5*i)
+		if n == 0 || size+n == len(text) || text[size+n] != ' ' {
+			return 0, 0, 0
+		}
+		*field, size = integer(text[size:size+n]), size+n+1
+	}
+	const keyword = "obj"
+	if rest := text[size:]; len(rest) > len(keyword) && string(rest[:len(keyword)]) == keyword &&
+		bytes.IndexByte([]byte(" \t\r\n<[(/"), rest[len(keyword)]) >= 0 {
+		return number, generation, size + len(keyword) + 1
+	}
+	return 0, 0, 0
+}
+
+// digitsOf is how many digits a text begins with, 0 for more than the limit.
+func digitsOf(text []byte, limit int) int {
+	n := 0
+	for n < len(text) && isDigit(text[n]) {
+		if n++; n > limit {
+			return 0
+		}
+	}
+	return n
+}
+
 const (
 	rowOctets  = 20
+	headOctets = 32  // that the head of an object takes at most
 	tailOctets = 64  // that startxref, its offset and the end take at most
 	leadWork   = 400 // what it costs to see whether an entry leads to its object
 )
@@ -66,7 +132,8 @@ func (d *Document) sectionWritten(s *section) string {
 	if d.meter.Work(readOctet*int64(len(text))) != nil {
 		return ""
 	}
-	begin := len(headWritten.Find(text)) - 1
+	_, _, head := headWritten(text)
+	begin := head - 1
 	if !s.stream {
 		begin = afterTable(text)
 	}
@@ -99,13 +166,13 @@ func afterTable(text []byte) int {
 		if t := trailerBegun.Find(text[at:]); t != nil {
 			return at + len(t) - len("<<")
 		}
-		m := runWritten.FindSubmatch(text[at:])
-		if m == nil {
+		count, size := runWritten(text[at:])
+		if size == 0 {
 			return -1
 		}
-		at += len(m[0])
-		for n := integer(m[2]); n > 0; n-- {
-			if len(text)-at < rowOctets || !rowWritten.Match(text[at:at+rowOctets]) {
+		at += size
+		for ; count > 0; count-- {
+			if len(text)-at < rowOctets || !rowWritten(text[at:at+rowOctets]) {
 				return -1
 			}
 			at += rowOctets
@@ -266,8 +333,8 @@ func (c *comparison) leads(number int, e entry, free bool) bool {
 			return true
 		}
 	case e.kind == entryOffset && e.offset < int64(len(c.new.data)):
-		m := headWritten.FindSubmatch(c.new.data[e.offset:min(int64(len(c.new.data)), e.offset+32)])
-		if m != nil && integer(m[1]) == int64(number) && integer(m[2]) == int64(e.generation) {
+		n, g, size := headWritten(c.new.data[e.offset:min(int64(len(c.new.data)), e.offset+headOctets)])
+		if size > 0 && n == int64(number) && g == int64(e.generation) {
 			return true
 		}
 	}

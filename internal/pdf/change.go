@@ -3,7 +3,6 @@ package pdf
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"slices"
 )
 
@@ -325,12 +324,17 @@ func (c *comparison) keys(a, b Dict) []Name {
 	if c.new.meter.Nodes(4*len(a)+len(b)) != nil {
 		return nil
 	}
-	all := maps.Clone(a)
-	if all == nil {
-		all = Dict{}
+	all := make([]Name, 0, len(a)+len(b))
+	for k := range a {
+		all = append(all, k)
 	}
-	maps.Copy(all, b)
-	return slices.Sorted(maps.Keys(all))
+	for k := range b {
+		if _, there := a[k]; !there {
+			all = append(all, k)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // disagrees tells whether the stream of a hybrid section says of an object that was signed what the table, which

@@ -231,10 +231,13 @@ func (d *Document) load(number int, e entry) found {
 
 // share lets other views of the file find an object that this one keeps.
 func (d *Document) share(e entry, o found) {
-	if e.kind == entryOffset && o.seen > 0 && o.seen <= int64(len(d.data)) {
+	if e.kind == entryOffset && d.everywhere(o) {
 		d.meter.shared[e.offset] = o
 	}
 }
+
+// everywhere tells of an object that every view which reaches as far finds the same.
+func (d *Document) everywhere(o found) bool { return o.seen > 0 && o.seen <= int64(len(d.data)) }
 
 // header reads "n g obj".
 func (p *parser) header() (Ref, bool) {
@@ -248,7 +251,7 @@ func (d *Document) objectAt(offset int64, decrypt bool) (found, error) {
 	if offset < 0 || offset >= int64(len(d.data)) {
 		return found{}, errSyntax
 	}
-	o, known := d.meter.shared[offset]
+	o, known := d.meter.known(offset)
 	if !known || o.seen > int64(len(d.data)) || d.Encrypted() {
 		var err error
 		if o, err = d.parseAt(offset); err != nil {
@@ -287,6 +290,9 @@ func (d *Document) parseAt(offset int64) (found, error) {
 		}
 	}
 	at.size = p.size()
+	if d.everywhere(at) {
+		d.meter.remember(offset, at)
+	}
 	return at, nil
 }
 

@@ -197,11 +197,7 @@ func (d *Document) visible(widget Dict) bool {
 	if len(r) != 4 {
 		return true
 	}
-	differ := func(a, b Object) bool {
-		x, ok1 := number(d.Resolve(a))
-		y, ok2 := number(d.Resolve(b))
-		return !ok1 || !ok2 || x.Cmp(y) != 0
-	}
+	differ := func(a, b Object) bool { return !sameNumber(d.Resolve(a), d.Resolve(b)) }
 	return differ(r[0], r[2]) && differ(r[1], r[3])
 }
 

@@ -178,12 +178,7 @@ func (c *comparison) same(a, b Object) bool {
 		b, ok := b.(Dict)
 		return ok && c.sameDict(a, b, "")
 	case Integer, Real:
-		if a == b {
-			return true
-		}
-		x, ok1 := number(a)
-		y, ok2 := number(b)
-		return ok1 && ok2 && x.Cmp(y) == 0 // 612 and 612.0 are written by different producers
+		return a == b || sameNumber(a, b)
 	case *Stream:
 		b, ok := b.(*Stream)
 		return ok && c.sameDict(a.Dict, b.Dict, "Length") && c.sameData(a, b)
@@ -237,6 +232,19 @@ func (c *comparison) sameCleartext(a, b *Stream, x, y extent) bool {
 	was, err1 := c.old.cleartext(a, x)
 	now, err2 := c.new.cleartext(b, y)
 	return err1 == nil && err2 == nil && bytes.Equal(was, now)
+}
+
+// sameNumber compares numbers by what they say: 612 and 612.0 are written by different producers. What is no number is
+// the same as nothing.
+func sameNumber(a, b Object) bool {
+	if x, ok := a.(Integer); ok {
+		if y, ok := b.(Integer); ok {
+			return x == y
+		}
+	}
+	x, ok1 := number(a)
+	y, ok2 := number(b)
+	return ok1 && ok2 && x.Cmp(y) == 0
 }
 
 // number reads a number exactly.

@@ -26,9 +26,45 @@ type meter struct {
 	sections map[int64]*section // cross-reference sections already read, by offset
 	decoded  map[coded][]byte   // streams already decoded
 	shared   map[int64]found    // objects that a view keeps, by offset
+	recent   *[recentObjects]recent
 
 	passwords [][]byte              // the caller's, who wipes them
 	crypts    map[encryption]*crypt // nil where no password opens the document
+}
+
+// Objects that were read a moment ago are not read again: what two revisions are compared by is looked at several times
+// and not kept. They are few and small, so that nobody has to count them.
+const (
+	recentObjects = 64
+	recentOctets  = 4 << 10 // that one may take in memory
+)
+
+type recent struct {
+	offset int64
+	found
+}
+
+// known is an object of the file that was read before, by its offset.
+func (m *meter) known(offset int64) (found, bool) {
+	if o, ok := m.shared[offset]; ok {
+		return o, true
+	}
+	if m.recent == nil {
+		return found{}, false
+	}
+	r := &m.recent[offset%recentObjects]
+	return r.found, r.offset == offset && r.size > 0
+}
+
+// remember keeps an object for a while.
+func (m *meter) remember(offset int64, o found) {
+	if o.size > recentOctets {
+		return
+	}
+	if m.recent == nil {
+		m.recent = &[recentObjects]recent{}
+	}
+	m.recent[offset%recentObjects] = recent{offset, o}
 }
 
 // extent is a piece of the file.

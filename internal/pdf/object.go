@@ -161,16 +161,23 @@ func appendString(b []byte, s String) []byte {
 	return append(b, ')')
 }
 
-func isSpace(c byte) bool {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == 0
-}
+// The kinds of octets (ISO 32000-2 7.2.3); all others are regular characters.
+const (
+	kindSpace     = 1
+	kindDelimiter = 2
+)
 
-func isDelimiter(c byte) bool {
-	switch c {
-	case '(', ')', '<', '>', '[', ']', '{', '}', '/', '%':
-		return true
+var kinds = func() (t [256]byte) {
+	for _, c := range []byte(" \n\r\t\f\x00") {
+		t[c] = kindSpace
 	}
-	return false
-}
+	for _, c := range []byte("()<>[]{}/%") {
+		t[c] = kindDelimiter
+	}
+	return t
+}()
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isSpace(c byte) bool     { return kinds[c] == kindSpace }
+func isDelimiter(c byte) bool { return kinds[c] == kindDelimiter }
+func isRegular(c byte) bool   { return kinds[c] == 0 }
+func isDigit(c byte) bool     { return c >= '0' && c <= '9' }

@@ -25,6 +25,15 @@ type parser struct {
 	text  int   // octets of strings and names made
 	// repeated is set when a dictionary holds a key twice, commented when a comment was passed.
 	repeated, commented bool
+
+	// Members of the arrays and entries of the dictionaries that are not closed yet.
+	members []Object
+	entries []dictEntry
+}
+
+type dictEntry struct {
+	key   Name
+	value Object
 }
 
 // skipSpace passes white space and comments.
@@ -51,7 +60,7 @@ func (p *parser) skipSpace() {
 // word returns the run of regular characters at the position, without passing it.
 func (p *parser) word() []byte {
 	i := p.pos
-	for i < len(p.data) && !isSpace(p.data[i]) && !isDelimiter(p.data[i]) {
+	for i < len(p.data) && isRegular(p.data[i]) {
 		i++
 	}
 	return p.data[p.pos:i]
@@ -89,6 +98,9 @@ func (p *parser) unsigned() (int64, bool) {
 func (p *parser) object(depth int) (Object, error) {
 	if p.left--; p.left < 0 || depth > maxDepth {
 		return nil, errLimit
+	}
+	if depth == 0 {
+		p.members, p.entries = p.members[:0], p.entries[:0]
 	}
 	p.skipSpace()
 	if p.pos >= len(p.data) {
@@ -132,15 +144,37 @@ func (p *parser) bare() (Object, error) {
 		}
 	}
 	p.pos += len(w)
-	if len(w) < 20 {
-		if n, err := strconv.ParseInt(string(w), 10, 64); err == nil {
-			return Integer(n), nil
-		}
+	if n, ok := decimal(w); ok {
+		return Integer(n), nil
 	}
 	if isReal(w) {
 		return Real(w), nil
 	}
 	return nil, errSyntax
+}
+
+// decimal reads an integer with or without a sign, of 64 bits.
+func decimal(w []byte) (n int64, ok bool) {
+	digits := w
+	if w[0] == '-' || w[0] == '+' {
+		digits = w[1:]
+	}
+	for _, c := range digits {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	switch {
+	case len(digits) == 0 || len(w) > 19:
+		return 0, false
+	case len(digits) == 19:
+		n, err := strconv.ParseInt(string(w), 10, 64)
+		return n, err == nil
+	case w[0] == '-':
+		return -n, true
+	}
+	return n, true
 }
 
 // reference reads "12 0 R" or stays where it is.
@@ -167,11 +201,15 @@ func isReal(w []byte) bool {
 	return len(w) < 64
 }
 
-func (p *parser) name() Name {
+// name reads a name; those that files are full of are not made anew.
+func (p *parser) name() Object {
 	p.pos++
 	w := p.word()
 	p.pos += len(w)
 	p.text += len(w)
+	if known, ok := frequent[string(w)]; ok {
+		return known
+	}
 	if bytes.IndexByte(w, '#') < 0 {
 		return Name(w)
 	}
@@ -296,6 +334,9 @@ func (p *parser) literal() (Object, error) {
 	start := p.pos
 	p.pos++
 	var out []byte
+	if end := bytes.IndexByte(p.data[p.pos:], ')'); end > 0 { // most end there, and are no longer
+		out = make([]byte, 0, end)
+	}
 	for depth := 1; p.pos < len(p.data); {
 		c := p.data[p.pos]
 		p.pos++
@@ -366,7 +407,7 @@ func (p *parser) escape(out []byte) []byte {
 
 func (p *parser) array(depth int) (Object, error) {
 	p.pos++
-	var out Array
+	begin := len(p.members)
 	for {
 		p.skipSpace()
 		if p.pos >= len(p.data) {
@@ -374,20 +415,31 @@ func (p *parser) array(depth int) (Object, error) {
 		}
 		if p.data[p.pos] == ']' {
 			p.pos++
-			return out, nil
+			return p.closeArray(begin), nil
 		}
 		o, err := p.object(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, o)
+		p.members = append(p.members, o)
 	}
+}
+
+// closeArray makes the array of the members from begin on, of the right size; nil where there are none.
+func (p *parser) closeArray(begin int) Array {
+	var out Array
+	if n := len(p.members) - begin; n > 0 {
+		out = make(Array, n)
+		copy(out, p.members[begin:])
+	}
+	p.members = p.members[:begin]
+	return out
 }
 
 func (p *parser) dict(depth int) (Object, error) {
 	p.pos += 2
 	p.dicts++
-	out := Dict{}
+	begin := len(p.entries)
 	for {
 		p.skipSpace()
 		if p.pos >= len(p.data) {
@@ -396,14 +448,14 @@ func (p *parser) dict(depth int) (Object, error) {
 		if p.data[p.pos] == '>' {
 			if p.pos+1 < len(p.data) && p.data[p.pos+1] == '>' {
 				p.pos += 2
-				return out, nil
+				return p.closeDict(begin), nil
 			}
 			return nil, errSyntax
 		}
 		if p.data[p.pos] != '/' {
 			return nil, errSyntax
 		}
-		key := p.name()
+		key, _ := p.name().(Name)
 		p.skipSpace()
 		if p.pos < len(p.data) && p.data[p.pos] == '>' { // a key without a value: null
 			continue
@@ -412,9 +464,17 @@ func (p *parser) dict(depth int) (Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, there := out[key]; there {
-			p.repeated = true
-		}
-		out[key] = value
+		p.entries = append(p.entries, dictEntry{key, value})
 	}
+}
+
+// closeDict makes the dictionary of the entries from begin on, of the right size.
+func (p *parser) closeDict(begin int) Dict {
+	out := make(Dict, len(p.entries)-begin)
+	for _, e := range p.entries[begin:] {
+		out[e.key] = e.value
+	}
+	p.repeated = p.repeated || len(out) < len(p.entries)-begin
+	p.entries = p.entries[:begin]
+	return out
 }

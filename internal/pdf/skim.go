@@ -11,7 +11,7 @@ type skimmed struct {
 // skim passes the object at the position and collects its references. It takes all that object takes, and reads
 // no less far.
 func (p *parser) skim(into *skimmed) error {
-	key := ""
+	length := false // of the key that was passed last
 	for depth := 0; ; {
 		if p.left--; p.left < 0 {
 			return errLimit
@@ -23,11 +23,12 @@ func (p *parser) skim(into *skimmed) error {
 			return errSyntax
 		case rest[0] == '/':
 			p.pos++
-			key = string(p.word())
+			key := p.word()
 			p.pos += len(key)
 			if depth == 0 {
 				return nil
 			}
+			length = string(key) == "Length"
 			continue
 		case bytes.HasPrefix(rest, []byte("<<")), bytes.HasPrefix(rest, []byte(">>")):
 			depth += bracket(rest[0])
@@ -42,9 +43,9 @@ func (p *parser) skim(into *skimmed) error {
 		case isDelimiter(rest[0]):
 			return errSyntax
 		default:
-			p.skimWord(into, depth == 1 && key == "Length")
+			p.skimWord(into, depth == 1 && length)
 		}
-		key = ""
+		length = false
 		if depth <= 0 {
 			return nil
 		}

@@ -30,6 +30,9 @@ type Door struct {
 	// Away says in a sentence which part an error shows to be out of use for a while, "" for an error that does not: the client is to
 	// ask again. Optional.
 	Away func(error) string
+	// Speak says what an English format of package fmt says with its arguments, for a client with this Accept-Language: titles
+	// and details are asked for. "" leaves the English text. Optional.
+	Speak func(accept, format string, args []any) string
 }
 
 // Fault is an inner error with the stack where it happened. The log has both; the client sees neither.
@@ -97,14 +100,32 @@ func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		p = Refuse(http.StatusServiceUnavailable, "the client has left")
 	default:
-		p = d.unexplained(err)
 		d.Fault(w, r, err)
-		p.Write(w)
+		d.write(w, r, d.unexplained(err))
 		return
 	}
 	d.Logger.Info("refused", "server", d.Name, "request", ensureID(w, r), "method", r.Method, "path", where(r),
 		"status", p.Status, "field", p.Field, "detail", p.Detail)
-	p.Write(w)
+	d.write(w, r, p)
+}
+
+// write answers in the language of who asks.
+func (d Door) write(w http.ResponseWriter, r *http.Request, p *Problem) { d.Told(r, p).Write(w) }
+
+// Told is the problem in the language of who asks; the log has the English one.
+func (d Door) Told(r *http.Request, p *Problem) *Problem {
+	accept := r.Header.Get("Accept-Language")
+	if d.Speak == nil || accept == "" {
+		return p
+	}
+	told := *p
+	if text := d.Speak(accept, p.format, p.args); text != "" {
+		told.Detail = text
+	}
+	if text := d.Speak(accept, p.Title, nil); text != "" {
+		told.Title = text
+	}
+	return &told
 }
 
 // retryAway is when a client is to ask again for what a part that is out of use kept from being done, in seconds.
@@ -179,16 +200,16 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.plain = true
+	p := Refuse(status, "%s", http.StatusText(status))
 	switch status {
 	case http.StatusNotFound:
-		NotFound(a.ResponseWriter)
+		p = notFound()
 	case http.StatusMethodNotAllowed:
-		MethodNotAllowed(a.ResponseWriter, a.Header().Get("Allow"))
+		p = methodNotAllowed(a.Header().Get("Allow"))
 	case http.StatusInternalServerError:
-		unexplained().Write(a.ResponseWriter)
-	default:
-		Refuse(status, "%s", strings.ToLower(http.StatusText(status))).Write(a.ResponseWriter)
+		p = unexplained()
 	}
+	a.door.write(a.ResponseWriter, a.request, p)
 }
 
 // Write passes the answer on; the text of an error that was replaced goes to the log.

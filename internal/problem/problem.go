@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // MediaType is the type of an answer that tells a problem (RFC 9457, 3).
@@ -34,11 +33,15 @@ type Problem struct {
 	RequestID string `json:"request_id,omitempty" doc:"under which the log of the service has this request"`
 
 	RetryAfter int `json:"-"` // seconds; 0 with status 429 or 503 means 1
+
+	format string // of Detail with its args: what a Door says in another language
+	args   []any
 }
 
 // Refuse returns a problem with the status' standard title.
 func Refuse(status int, format string, args ...any) *Problem {
-	return &Problem{Type: "about:blank", Status: status, Title: http.StatusText(status), Detail: fmt.Sprintf(format, args...)}
+	return &Problem{Type: "about:blank", Status: status, Title: http.StatusText(status), Detail: fmt.Sprintf(format, args...),
+		format: format, args: args}
 }
 
 // RefuseField returns a problem with one part of the request: a field, a parameter, a part of a form.
@@ -90,10 +93,14 @@ func Send(w http.ResponseWriter, status int, mediaType string, data []byte) {
 // MethodNotAllowed refuses a method; allowed names those that are served, such as "GET, HEAD".
 func MethodNotAllowed(w http.ResponseWriter, allowed string) {
 	w.Header().Set("Allow", allowed)
-	Refuse(http.StatusMethodNotAllowed, "this address takes %s", strings.ReplaceAll(allowed, ", ", " or ")).Write(w)
+	methodNotAllowed(allowed).Write(w)
+}
+
+func methodNotAllowed(allowed string) *Problem {
+	return Refuse(http.StatusMethodNotAllowed, "this address takes %s", allowed)
 }
 
 // NotFound refuses an address.
-func NotFound(w http.ResponseWriter) {
-	Refuse(http.StatusNotFound, "there is nothing at this address").Write(w)
-}
+func NotFound(w http.ResponseWriter) { notFound().Write(w) }
+
+func notFound() *Problem { return Refuse(http.StatusNotFound, "there is nothing at this address") }

@@ -22,6 +22,7 @@ import (
 
 	"trustcore/internal/problem"
 	"trustcore/verify"
+	"trustcore/verify/poland"
 )
 
 // Judge judges one document (verify.Verifier.Verify). An error tells that the document could not be judged.
@@ -34,7 +35,16 @@ type Config struct {
 	Logger      *slog.Logger
 	// Policies are those that callers may choose by their names; a request that names none has none
 	// (verify.Request.Policy). nil: the one that is the default.
-	Policies    func() []*verify.Policy
+	Policies func() []*verify.Policy
+	// Cards are the services that documents may be handed in for; nil: there are none.
+	Cards func() poland.Cards
+	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
+	// comes later is given to it alone. nil: all are one.
+	Caller func(*http.Request) string
+	// Ready says why nothing can be judged now; nil: it always can.
+	Ready func() error
+	// Beside are routes that somebody else serves, described and refused as the API's own.
+	Beside      []Route
 	MaxDocument int64  // bytes of one request; 0 means 100 MiB
 	Concurrency int    // requests judged at once; 0 means two a processor and at least four
 	Waiting     int    // requests that wait for their turn; more are shed with 503; 0 means 64
@@ -52,6 +62,7 @@ const (
 	minConcurrency     = 4 // so that two documents that take long leave room for others
 	judgeTimeout       = 30 * time.Second
 	maxAnswers         = 64 << 20 // bytes of answers that clients have not taken yet
+	laterShare         = 4        // of the spool one part is for documents that are judged again
 )
 
 // Bodies is what the listener in front of the API must let through: the largest request takes some minutes on a slow line.
@@ -59,13 +70,14 @@ func Bodies(maxDocument int64) problem.Body {
 	return problem.Body{Max: max(maxDocument, maxCertificateRequest), Time: 5 * time.Minute}
 }
 
-// Server is the interface. It is served behind a problem.Door with Bodies.
+// Server is the interface. It is served behind a problem.Door with Bodies and Speak; Run has to run beside.
 type Server struct {
 	cfg     Config
 	door    problem.Door
 	turns   turns
 	spool   spool
 	answers quota
+	later   later
 	mux     *http.ServeMux
 }
 
@@ -74,6 +86,18 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Judge == nil || cfg.Certificate == nil || cfg.Logger == nil {
 		return nil, errors.New("api: Judge, Certificate or Logger is missing")
 	}
+	cfg.setDefaults()
+	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
+		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
+	}
+	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
+		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting}, later: newLater(cfg.Spool/laterShare, time.Now)}
+	s.answers.max = maxAnswers
+	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
+	return s, s.open()
+}
+
+func (cfg *Config) setDefaults() {
 	cfg.MaxDocument, cfg.Waiting = cmp.Or(cfg.MaxDocument, defaultMaxDocument), cmp.Or(cfg.Waiting, defaultWaiting)
 	cfg.Memory, cfg.Spool = cmp.Or(cfg.Memory, defaultMemory), cmp.Or(cfg.Spool, defaultSpool)
 	cfg.Concurrency = cmp.Or(cfg.Concurrency, max(minConcurrency, 2*runtime.NumCPU()))
@@ -81,24 +105,33 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Policies == nil {
 		cfg.Policies = func() []*verify.Policy { return []*verify.Policy{verify.DefaultPolicy()} }
 	}
-	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
-		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
+	if cfg.Cards == nil {
+		cfg.Cards = func() poland.Cards { return nil }
 	}
-	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger}, mux: http.NewServeMux(),
-		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting}}
-	s.answers.max = maxAnswers
-	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
+	if cfg.Caller == nil {
+		cfg.Caller = func(*http.Request) string { return "" }
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func() error { return nil }
+	}
+}
+
+// open serves the routes, and their description.
+func (s *Server) open() error {
 	for _, r := range s.routes() {
-		s.mux.HandleFunc("POST "+r.path, s.serve(r))
+		s.mux.HandleFunc(r.method+" "+r.path, s.serve(r))
 	}
-	description, err := describe(s.routes())
+	for _, r := range s.cfg.Beside {
+		s.mux.Handle(r.Method+" "+r.Path, r.Handler)
+	}
+	description, err := s.describe()
 	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
+		return fmt.Errorf("api: %w", err)
 	}
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Send(w, http.StatusOK, "application/json", description)
 	})
-	return s, nil
+	return nil
 }
 
 // MemoryFor returns how many bytes judging a request of so many bytes may take.
@@ -117,22 +150,31 @@ func (s *Server) Ready(now time.Time) error {
 
 // route is one address and what is served there.
 type route struct {
-	path    string
-	maxBody int64    // bytes
-	work    int64    // bytes of memory that judging takes beside workByte for each of the body
-	query   []string // parameters of the address (see problem.Query)
-	do      func(ctx context.Context, c *call) (answer any, err error)
-	doc     documentation
+	method, path string
+	maxBody      int64    // bytes
+	work         int64    // bytes of memory that judging takes beside workByte for each of the body; 0: nothing is judged
+	query        []string // parameters of the address (see problem.Query)
+	do           func(ctx context.Context, c *call) (answer any, err error)
+	fail         func(w http.ResponseWriter, r *http.Request, err error) // nil: the door's
+	doc          documentation
 }
 
 func (s *Server) routes() []route {
 	const dss = "/services/rest/"
+	get, post, document := http.MethodGet, http.MethodPost, s.cfg.MaxDocument
 	return []route{
-		{"/v1/validations", s.cfg.MaxDocument, workDocument, []string{"at", "policy"}, s.validate, docValidations},
-		{"/v1/certificates/validations", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificate, docCertificates},
-		{dss + "validation/validateSignature", s.cfg.MaxDocument, workDocument, nil, s.dssSignature, docDSSSignature},
-		{dss + "validation/getOriginalDocuments", s.cfg.MaxDocument, workDocument, nil, s.dssOriginals, docDSSOriginals},
-		{dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, docDSSCertificate},
+		{post, "/v1/validations", document, workDocument, validationQuery, s.validate, nil, docValidations},
+		{get, "/v1/validations/{id}", 0, 0, nil, s.laterResult, nil, docLater},
+		{http.MethodDelete, "/v1/validations/{id}", 0, 0, nil, s.forget, nil, docForget},
+		{get, "/v1/services", 0, 0, nil, s.services, nil, docServices},
+		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil, docCertificates},
+		{post, dss + "validation/validateSignature", document, workDocument, nil, s.dssSignature, nil, docDSSSignature},
+		{post, dss + "validation/getOriginalDocuments", document, workDocument, nil, s.dssOriginals, nil, docDSSOriginals},
+		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, nil,
+			docDSSCertificate},
+		{post, "/validate", document, workDocument, nil, s.sivaValidate, s.sivaFail, docSivaValidate},
+		{post, "/validateHashcode", document, workDocument, nil, s.sivaHashcode, s.sivaFail, docSivaHashcode},
+		{post, "/getDataFiles", document, workDocument, nil, s.sivaDataFiles, s.sivaFail, docSivaDataFiles},
 	}
 }
 
@@ -142,62 +184,135 @@ type call struct {
 	parameters map[string]string
 	query      url.Values
 	language   string // of reasons and notes, see languageOf
-	body       *body
+	accept     string // media types that the caller takes
+	caller     string
+	id         string // that the address names
+	later      bool   // the result may come later, see later
+	body       *body  // nil where nothing is judged, or where somebody else keeps it now
+}
+
+// reply is an answer that is more than JSON with status 200.
+type reply struct {
+	status int
+	header map[string]string
+	media  string // "" for JSON
+	data   []byte
 }
 
 func (s *Server) serve(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		answer, err := s.answer(rt, r)
-		if err == nil && !s.answers.take(int64(len(answer))) {
+		began, c := time.Now(), newCall(r)
+		c.caller = s.cfg.Caller(r)
+		out, err := s.answer(rt, c, r)
+		if err == nil && !s.answers.take(int64(len(out.data))) {
 			err = busy()
 		}
+		s.cfg.Logger.Info("asked", "server", s.door.Name, "request", w.Header().Get(problem.IDHeader), "caller", c.caller,
+			"route", rt.method+" "+rt.path, "served", err == nil, "took", time.Since(began).String())
 		if err != nil {
-			s.door.Fail(w, r, err)
+			if rt.fail == nil {
+				s.door.Fail(w, r, err)
+			} else {
+				rt.fail(w, r, err)
+			}
 			return
 		}
-		defer s.answers.give(int64(len(answer)))
-		problem.Send(w, http.StatusOK, "application/json", answer)
+		defer s.answers.give(int64(len(out.data)))
+		for name, value := range out.header {
+			w.Header().Set(name, value)
+		}
+		if out.status == http.StatusNoContent {
+			w.WriteHeader(out.status)
+			return
+		}
+		problem.Send(w, out.status, out.media, out.data)
 	}
+}
+
+func newCall(r *http.Request) *call {
+	return &call{language: languageOf(r.Header.Get("Accept-Language")), accept: r.Header.Get("Accept"), id: r.PathValue("id"),
+		later: prefersLater(r.Header.Values("Prefer"))}
 }
 
 // answer receives the request, waits for its turn and has it judged. What it returns is written after the turn: a client that
 // reads slowly holds none.
-func (s *Server) answer(rt route, r *http.Request) ([]byte, error) {
-	c := &call{language: languageOf(r.Header.Get("Accept-Language"))}
+func (s *Server) answer(rt route, c *call, r *http.Request) (*reply, error) {
 	var err error
 	if c.query, err = problem.Query(r, rt.query...); err != nil {
 		return nil, err
 	}
-	if err = problem.Limit(r, rt.maxBody); err == nil {
-		err = s.turns.crowded()
+	if rt.work == 0 {
+		return replyOf(rt.do(r.Context(), c))
 	}
-	if err != nil {
+	if err := s.receive(rt, c, r); err != nil {
 		return nil, err
 	}
-	if c.body, err = s.spool.receive(r.Body); err != nil {
-		return nil, err
-	}
-	defer c.body.close()
-	done, err := s.turns.take(r.Context(), rt.work+workByte*c.body.size)
+	defer func() { c.body.close() }()
+	done, err := s.turns.take(r.Context(), c.cost(rt))
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if text := r.Header.Get("Content-Type"); text != "" {
-		if c.media, c.parameters, err = mime.ParseMediaType(text); err != nil {
-			return nil, refuse(http.StatusBadRequest, "Content-Type", "it can't be read: %v", err)
-		}
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), judgeTimeout)
 	defer cancel()
-	report, err := rt.do(ctx, c)
+	return replyOf(rt.do(ctx, c))
+}
+
+// receive reads the request to its end, when it may be judged.
+func (s *Server) receive(rt route, c *call, r *http.Request) error {
+	if err := s.cfg.Ready(); err != nil {
+		return err
+	}
+	err := problem.Limit(r, rt.maxBody)
+	if err == nil {
+		err = s.turns.crowded()
+	}
+	if err == nil {
+		err = c.readLater()
+	}
+	if text := r.Header.Get("Content-Type"); err == nil && text != "" {
+		if c.media, c.parameters, err = mime.ParseMediaType(text); err != nil {
+			err = refuse(http.StatusBadRequest, "Content-Type", "it can't be read: %v", err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.body, err = s.spool.receive(r.Body, c.later)
+	return err
+}
+
+// cost is how many bytes of memory judging the call may take.
+func (c *call) cost(rt route) int64 { return rt.work + workByte*c.body.size }
+
+func replyOf(answer any, err error) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(report)
+	out, made := answer.(*reply)
+	if !made {
+		out = new(reply)
+		if out.data, err = json.Marshal(answer); err != nil {
+			return nil, err
+		}
+	}
+	out.status, out.media = cmp.Or(out.status, http.StatusOK), cmp.Or(out.media, "application/json")
+	return out, nil
 }
 
+// validationQuery are the parameters beside a document.
+var validationQuery = []string{"at", "policy", "service", "later"}
+
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
+	report, err := s.validated(ctx, c)
+	if err != nil || !c.later {
+		return report, err
+	}
+	return s.keepLater(c, report)
+}
+
+// validated is the report on the document of a call, in its language.
+func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error) {
 	in, err := s.readDocument(c)
 	defer func() {
 		for _, password := range in.Passwords {
@@ -207,9 +322,13 @@ func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := s.judge(ctx, in)
+	in.Any = in.card != nil // a file that can hold no signature is as unsigned as any for the service
+	report, err := s.judge(ctx, in.Request)
 	if err != nil {
 		return nil, err
+	}
+	if in.card != nil {
+		report.For(in.card)
 	}
 	return report.In(c.language), nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,7 +11,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
@@ -22,12 +25,14 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
+	"trustcore/verify/client"
 	"trustcore/verify/path"
 )
 
 // authority is a root that counts as anchor, an issuing CA and a leaf; it judges without evidence.
 type authority struct {
 	root, issuing, leaf *x509.Certificate
+	key                 *ecdsa.PrivateKey // of all three
 	anchors             *path.Anchors
 	last                CertificateQuestion
 }
@@ -61,7 +66,7 @@ func newAuthority(t *testing.T) *authority {
 		}
 		return c
 	}
-	a := &authority{}
+	a := &authority{key: key}
 	a.root = mint(nil, "Office Root", 1, true)
 	a.issuing = mint(a.root, "Office CA", 2, true)
 	a.leaf = mint(a.issuing, "officer-1", 3, false)
@@ -86,7 +91,8 @@ func (a *authority) judge(ctx context.Context, q CertificateQuestion) (*chain.Re
 	if at.IsZero() {
 		at = time.Now()
 	}
-	return chain.Judge(ctx, chain.Question{Target: q.Target, Further: q.Further, Anchors: a.anchors, Time: at, Mode: q.Mode, Policies: q.Policies, Policy: verify.DefaultPolicy()})
+	return chain.Judge(ctx, chain.Question{Target: q.Target, Further: q.Further, Anchors: a.anchors, Time: at, Mode: q.Mode,
+		CRLs: q.CRLs, OCSPs: q.OCSPs, Policies: q.Policies, Purposes: q.Purposes, Policy: cmp.Or(q.Policy, verify.DefaultPolicy())})
 }
 
 func (a *authority) pem(list ...*x509.Certificate) string {
@@ -97,14 +103,25 @@ func (a *authority) pem(list ...*x509.Certificate) string {
 	return text.String()
 }
 
+// crl is an empty list of an issuer, base64.
+func (a *authority) crl(t *testing.T, by *x509.Certificate) string {
+	t.Helper()
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
+	der, err := x509.CreateRevocationList(rand.Reader, template, by, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
 func b64(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
 
-const certificates = "/v1/certificates/validations"
+const certificates = "/v1/certificates"
 
 func TestCertificateValidations(t *testing.T) {
 	a := newAuthority(t)
 	s := newService(t, func(c *Config) { c.Certificate = a.judge })
-	asJSON := func(v certificateRequest) string {
+	asJSON := func(v client.CertificateQuestion) string {
 		data, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -119,12 +136,16 @@ func TestCertificateValidations(t *testing.T) {
 		"PEM":        {"?revocation=none", "application/x-pem-file", a.pem(a.leaf, a.issuing), true, nil},
 		"DER":        {"?revocation=none", "application/pkix-cert", string(a.issuing.Raw), true, nil},
 		"no issuer":  {"?revocation=none", "application/pkix-cert", string(a.leaf.Raw), false, "NO_CERTIFICATE_CHAIN_FOUND"},
-		"JSON":       {"", "application/json; charset=utf-8", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{a.pem(a.issuing)}, Revocation: "none"}), true, nil},
-		"revocation": {"", "application/json", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}}), false, "TRY_LATER"},
-		"available":  {"", "application/json", asJSON(certificateRequest{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}, Revocation: "if-available"}), true, nil},
+		"JSON":       {"", "application/json; charset=utf-8", asJSON(client.CertificateQuestion{Certificate: b64(a.leaf), Certificates: []string{a.pem(a.issuing)}, Revocation: "none"}), true, nil},
+		"revocation": {"", "application/json", asJSON(client.CertificateQuestion{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}}), false, "TRY_LATER"},
+		"available":  {"", "application/json", asJSON(client.CertificateQuestion{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)}, Revocation: "if-available"}), true, nil},
 		"at":         {"?revocation=none&at=2001-01-01T00:00:00Z", "", a.pem(a.leaf, a.issuing), false, "OUT_OF_BOUNDS_NO_POE"},
-		"policy":     {"?revocation=none&policy=1.2.3", "", a.pem(a.leaf, a.issuing), false, "CHAIN_CONSTRAINTS_FAILURE"},
-		"anchor":     {"", "", a.pem(a.root), true, nil},
+		"policy":     {"?revocation=none&certificate_policy=1.2.3", "", a.pem(a.leaf, a.issuing), false, "CHAIN_CONSTRAINTS_FAILURE"},
+		"purpose":    {"?revocation=none&purpose=clientAuth", "", a.pem(a.leaf, a.issuing), true, nil},
+		"another":    {"?revocation=none&purpose=serverAuth", "", a.pem(a.leaf, a.issuing), false, "CHAIN_CONSTRAINTS_FAILURE"},
+		"given CRLs": {"", "application/json", asJSON(client.CertificateQuestion{Certificate: b64(a.leaf), Certificates: []string{b64(a.issuing)},
+			CRLs: []string{a.crl(t, a.root), a.crl(t, a.issuing)}}), true, nil},
+		"anchor": {"", "", a.pem(a.root), true, nil},
 	} {
 		status, answer, _ := s.post(certificates+test.query, test.media, strings.NewReader(test.body))
 		if status != http.StatusOK || answer["valid"] != test.valid || answer["sub_indication"] != test.sub {
@@ -141,6 +162,93 @@ func TestCertificateValidations(t *testing.T) {
 	}
 }
 
+// TestCertificateTrace: every step, and the certificates of the path, come when they are asked for.
+func TestCertificateTrace(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	for query, want := range map[string]bool{"": false, "&trace=false": false, "&trace=true": true} {
+		_, answer, _ := s.post(certificates+"?revocation=none"+query, "", strings.NewReader(a.pem(a.leaf, a.issuing)))
+		trace, there := answer["trace"].(map[string]any)
+		if there != want {
+			t.Errorf("%q: %v", query, answer["trace"])
+		}
+		if want && (len(trace["certificates"].([]any)) != 3 || dig(t, trace, "certificates", 0, "common_name") != "officer-1" ||
+			dig(t, trace, "path", "conclusion", "indication") != "PASSED") {
+			t.Errorf("%v", trace)
+		}
+	}
+}
+
+// lines sends a batch, and returns the lines of its answer.
+func (s *service) lines(t *testing.T, language, body string) (int, []client.CertificateLine) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+certificates, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-ndjson")
+	request.Header.Set("Accept-Language", language)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var list []client.CertificateLine
+	for d := json.NewDecoder(response.Body); response.StatusCode == http.StatusOK; {
+		var line client.CertificateLine
+		if err := d.Decode(&line); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, line)
+	}
+	return response.StatusCode, list
+}
+
+// TestCertificateBatch: each line has its answer in its place, and one that is wrong harms no other.
+func TestCertificateBatch(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	good := `{"revocation":"none","certificate":"` + b64(a.issuing) + `"}`
+	bad := `{"certificate":"` + b64(a.leaf) + `","at":"never"}`
+	status, lines := s.lines(t, "pl", good+"\n\n"+bad+"\r\n{\n"+`{"revocation":"none","certificate":"`+b64(a.leaf)+`"}`+"\n"+good)
+	if status != http.StatusOK || len(lines) != 5 {
+		t.Fatalf("%d %+v", status, lines)
+	}
+	for i, line := range lines {
+		if line.Line != i+1 || (line.Answer == nil) == (line.Problem == nil) {
+			t.Errorf("%d: %+v", i, line)
+		}
+	}
+	if !lines[0].Answer.Valid || lines[1].Problem.Field != "at" || lines[2].Problem.Status != 400 || lines[3].Answer.Valid || !lines[4].Answer.Valid {
+		t.Errorf("%+v", lines)
+	}
+	if p := lines[1].Problem; p.Title != "Błędne żądanie" || !strings.Contains(p.Detail, "nie jest czasem") {
+		t.Errorf("%+v", p)
+	}
+	for body, want := range map[string]int{"": 400, "\n\n": 400, strings.Repeat("{}\n", maxBatch+1): 413, strings.Repeat(" ", maxBatchLine+1): 413,
+		strings.Repeat("{}\n", maxBatch): 200} {
+		if status, _ := s.lines(t, "", body); status != want {
+			t.Errorf("%.10q: %d, want %d", body, status, want)
+		}
+	}
+	s.wantProblem(certificates+"?at=2026-03-03T12:00:00Z", "application/x-ndjson", "{}", 400, "at")
+}
+
+// TestBatchOutOfTime: what the request has no time left for is a problem of its line.
+func TestBatchOutOfTime(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	text := `{"certificate":"` + b64(a.leaf) + `"}`
+	out, err := s.api.judgeBatch(ctx, &call{body: &body{size: int64(len(text)), memory: []byte(text)}})
+	if err != nil || !strings.Contains(string(out.(*reply).data), `"status":503`) {
+		t.Errorf("%v %v", out, err)
+	}
+}
+
 func TestCertificateValidationsRefused(t *testing.T) {
 	a := newAuthority(t)
 	s := newService(t, func(c *Config) { c.Certificate = a.judge })
@@ -152,17 +260,25 @@ func TestCertificateValidationsRefused(t *testing.T) {
 		``: {400, ""}, `{`: {400, ""}, `[]`: {400, ""}, `{}`: {400, "certificate"}, `{"certificate":" "}`: {400, "certificate"},
 		`{` + leaf + `,"colour":1}`: {400, "colour"}, `{` + leaf + `} x`: {400, ""},
 		`{"certificate":"bm8="}`: {422, "certificate"}, `{"certificate":"***"}`: {422, "certificate"},
-		`{` + leaf + `,"certificates":["MA=="]}`:   {422, "certificates[0]"},
-		`{` + leaf + `,"at":"never"}`:              {400, "at"},
-		`{` + leaf + `,"revocation":"maybe"}`:      {400, "revocation"},
-		`{` + leaf + `,"policies":["1.2","x"]}`:    {400, "policies"},
-		`{` + leaf + `,"policies":["1.2.3.4.5"] }`: {200, ""},
+		`{` + leaf + `,"certificates":["MA=="]}`: {422, "certificates[0]"},
+		`{` + leaf + `,"at":"never"}`:            {400, "at"},
+		`{` + leaf + `,"revocation":"maybe"}`:    {400, "revocation"},
+		`{` + leaf + `,"policy":"lax"}`:          {400, "policy"},
+		`{` + leaf + `,"purposes":["joy"]}`:      {400, "purposes"},
+		`{` + leaf + `,"crls":["MAA="]}`:         {422, "crls[0]"},
+		`{` + leaf + `,"ocsps":["*"]}`:           {422, "ocsps[0]"},
+		`{` + leaf + `,"ocsps":["MAA="]}`:        {422, "ocsps[0]"},
+		`{` + leaf + `,"trace":"yes"}`:           {400, "trace"},
+
+		`{` + leaf + `,"certificate_policies":["1.2","x"]}`:    {400, "certificate_policies"},
+		`{` + leaf + `,"certificate_policies":["1.2.3.4.5"] }`: {200, ""},
 	} {
 		status, answer, _ := s.post(certificates, "application/json", strings.NewReader(body))
 		if field, _ := answer["field"].(string); status != want.status || field != want.field {
 			t.Errorf("%.70q: %d %q %v", body, status, field, answer["detail"])
 		}
 	}
+	s.wantProblem(certificates+"?trace=1", "", a.pem(a.leaf), 400, "trace")
 	s.wantProblem(certificates, "", "", 400, "certificate")
 	s.wantProblem(certificates, "", "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n", 422, "certificate")
 	s.wantProblem(certificates, "", strings.Repeat(a.pem(a.leaf), chain.MaxCertificates+1), 422, "certificate")

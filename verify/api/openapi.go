@@ -1,8 +1,11 @@
 package api
 
 import (
+	"cmp"
+	"embed"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"path"
 	"reflect"
 	"strings"
@@ -10,127 +13,218 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"trustcore/internal/problem"
-	"trustcore/verify"
-	"trustcore/verify/chain"
-	"trustcore/verify/report/dss"
 )
+
+// Route is one that somebody else serves beside the API's own, with what its description says. Errors of its handler are
+// problems; what follows a last "/" of the path in braces is the parameter of the address.
+type Route struct {
+	Method, Path string
+	Handler      http.Handler
+	ID, Summary  string
+	Media        string       // of the body, which is octets; "" for none
+	Answer       reflect.Type // of the JSON
+}
 
 // documentation describes a route in OpenAPI 3.1. Documents travel outside of huma's own handlers (a megabyte of base64
 // costs it 50 ms and more); of huma the description alone is used, so that its schemas are those of the Go types.
 type documentation struct {
+	id, tag    string
 	summary    string
 	parameters []*huma.Param
 	bodies     map[string]reflect.Type // by media type; nil for octets
-	answer     reflect.Type
+	answer     reflect.Type            // nil: there is none
+	lines      reflect.Type            // of each line of an answer in lines; nil: there is no such answer
+	more       map[string]string       // further statuses, answered as 200 is
 }
 
-var (
-	parameterAt = &huma.Param{Name: "at", In: "query", Description: "time of validation, RFC 3339; now when absent", Schema: &huma.Schema{Type: "string", Format: "date-time"}}
-
-	parameterPolicy = &huma.Param{Name: "policy", In: "query", Schema: &huma.Schema{Type: "string"},
-		Description: "name of a validation policy that can be chosen here, such as strict; " +
-			"the configured one when absent. The report names it"}
-
-	docValidations = documentation{
-		summary: "Judge every signature of a document. With multipart/form-data detached contents, " +
-			"or digests of them, and passwords of an encrypted PDF are sent beside it.",
-		parameters: []*huma.Param{parameterAt, parameterPolicy},
-		bodies:     map[string]reflect.Type{"application/octet-stream": nil, "multipart/form-data": reflect.TypeFor[documentForm]()},
-		answer:     reflect.TypeFor[verify.Report](),
-	}
-	docCertificates = documentation{
-		summary: "Judge a certificate: its path to an anchor, revocation, qualification.",
-		parameters: []*huma.Param{parameterAt,
-			{Name: "revocation", In: "query", Description: "require when absent", Schema: &huma.Schema{Type: "string", Enum: []any{string(chain.None), string(chain.IfAvailable), string(chain.Require)}}},
-			{Name: "policy", In: "query", Description: "object identifier; may be repeated", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}}},
-		bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[certificateRequest](), "application/pkix-cert": nil, "application/x-pem-file": nil},
-		answer: reflect.TypeFor[chain.Report](),
-	}
-	docDSSSignature = documentation{
-		summary: "DSS-compatible validateSignature: SimpleReport, DetailedReport, DiagnosticData and the ETSI validation report.",
-		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
-		answer:  reflect.TypeFor[dss.Reports](),
-	}
-	docDSSOriginals = documentation{
-		summary: "DSS-compatible getOriginalDocuments: what the signature with the id, or the first one, is about.",
-		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
-		answer:  reflect.TypeFor[[]remoteDocument](),
-	}
-	docDSSCertificate = documentation{
-		summary: "DSS-compatible validateCertificate: its three reports.",
-		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssCertificateRequest]()},
-		answer:  reflect.TypeFor[dssCertificateAnswer](),
-	}
+// Tags, in the order of the description.
+const (
+	tagDocuments    = "documents"
+	tagCertificates = "certificates"
+	tagServices     = "services"
+	tagTrust        = "trust"
+	tagDSS          = "DSS"
+	tagSiva         = "SiVa"
 )
 
-// documentForm describes the parts of a multipart request.
-type documentForm struct {
-	Document []byte   `json:"document" contentEncoding:"binary" doc:"the signed document"`
-	Detached [][]byte `json:"detached,omitempty" doc:"contents that a detached signature is about, with their file names"`
-	Digest   []string `json:"digest,omitempty" doc:"digests in place of such contents: [NAME=]ALGORITHM:VALUE, in hexadecimal or base64; SHA-256 or longer"`
-	Password []string `json:"password,omitempty" maxLength:"512" doc:"for a PDF that is encrypted; stands in no log and no report"`
-	At       string   `json:"at,omitempty" format:"date-time" doc:"time of validation"`
-	Policy   string   `json:"policy,omitempty" doc:"name of a validation policy, as the parameter"`
+var tags = []*huma.Tag{
+	{Name: tagDocuments, Description: "Signed documents, judged at once or once more later."},
+	{Name: tagCertificates, Description: "Certificates, judged for themselves."},
+	{Name: tagServices, Description: "Services that documents are handed in for, and the kinds of signatures that they accept."},
+	{Name: tagTrust, Description: "Trusted lists in use."},
+	{Name: tagDSS, Description: "For clients of the Commission's DSS."},
+	{Name: tagSiva, Description: "For clients of SiVa. What is wrong with a request is told as SiVa does, with status 400."},
 }
 
-// Schema describes the time in huma's words.
-func (dssTime) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: "string", Format: "date-time", Nullable: true}
-}
+// maxPart is the largest part of an identifier in an address that is described; nothing longer is found.
+const maxPart = 100
 
-// failures are the statuses that every route may answer with a problem (RFC 9457).
+// failures are the statuses that a route may answer with a problem (RFC 9457); those below 405 and above 499 any, the others
+// one that takes a body.
 var failures = map[string]string{
-	"400": "the request is broken: field says where", "408": "the request came in too slowly", "413": "the request is too large",
-	"415": "the body is compressed", "422": "the content could not be judged", "500": "a fault of this daemon", "503": "too much to do; Retry-After says when to come again",
+	"400": "the request is broken: field says where",
+	"403": "the client certificate opens nothing here",
+	"408": "the request came in too slowly",
+	"413": "the request is too large",
+	"415": "the body is compressed",
+	"422": "the content could not be judged",
+	"500": "a fault of this daemon",
+	"503": "too much to do, or no trusted list is in use; Retry-After says when to come again",
+}
+
+// description is what is added to: the paths, with the schemas that they name.
+type description struct {
+	schemas huma.Registry
+	paths   map[string]*huma.PathItem
 }
 
 // describe returns the description of the routes, JSON.
-func describe(routes []route) ([]byte, error) {
-	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
-	doc := huma.OpenAPI{
+func (s *Server) describe() ([]byte, error) {
+	d := s.description()
+	data, err := json.Marshal(&huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "verifyd", Version: "1",
-			Description: "Judges signed documents and certificates. A bad signature is a report with status 200; an error means that nothing could be judged."},
-		Paths:      map[string]*huma.PathItem{},
-		Components: &huma.Components{Schemas: registry},
-	}
-	for _, r := range routes {
-		doc.Paths[r.path] = &huma.PathItem{Post: r.doc.operation(registry, r.path)}
-	}
-	data, err := json.Marshal(&doc)
+			Description: "Judges signed documents and certificates. A bad signature is a report with status 200; an error means that " +
+				"nothing could be judged. Problems are told in Polish to who asks by Accept-Language: pl."},
+		Servers: []*huma.Server{{URL: "/", Description: "the verifyd that this description comes from"}},
+		Tags:    tags, Paths: d.paths,
+		Components: &huma.Components{Schemas: d.schemas, SecuritySchemes: map[string]*huma.SecurityScheme{
+			"certificate": {Type: "mutualTLS", Description: "a client certificate of the data centre's authority"}}},
+		// Where verifyd listens on loopback alone, no certificate is asked for.
+		Security: []map[string][]string{{"certificate": {}}, {}},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("description: %w", err)
 	}
 	return data, nil
 }
 
-// schemaName keeps types of one name in several packages apart.
-func schemaName(t reflect.Type, hint string) string {
-	named := t
-	for named.Kind() == reflect.Pointer || named.Kind() == reflect.Slice {
-		named = named.Elem()
+func (s *Server) description() description {
+	d := description{newSchemas(), map[string]*huma.PathItem{}}
+	for _, r := range s.routes() {
+		d.add(r.method, r.path, &r.doc)
 	}
-	pkg := path.Base(named.PkgPath())
-	return strings.ToUpper(pkg[:min(1, len(pkg))]) + pkg[min(1, len(pkg)):] + huma.DefaultSchemaNamer(t, hint)
+	for _, r := range s.cfg.Beside {
+		doc := documentation{id: r.ID, tag: tagTrust, summary: r.Summary, answer: r.Answer}
+		if r.Media != "" {
+			doc.bodies = map[string]reflect.Type{r.Media: nil}
+		}
+		d.add(r.Method, r.Path, &doc)
+	}
+	d.asEncoded()
+	for _, t := range lenient {
+		schema := d.schemas.Map()[schemaName(t, "")]
+		schema.Required = nil
+		schema.PrecomputeMessages()
+	}
+	return d
 }
 
-func (d *documentation) operation(registry huma.Registry, address string) *huma.Operation {
-	op := &huma.Operation{OperationID: path.Base(address), Summary: d.summary, Parameters: d.parameters,
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}, Responses: map[string]*huma.Response{}}
-	if strings.HasPrefix(address, "/v1/certificates") {
-		op.OperationID = "certificateValidations"
+// lenient are requests of which clients leave out what they have nothing to say about.
+var lenient = []reflect.Type{reflect.TypeFor[dssRequest](), reflect.TypeFor[dssDocument](),
+	reflect.TypeFor[dssCertificateRequest](), reflect.TypeFor[dssEncoded]()}
+
+func (d *description) add(method, address string, doc *documentation) {
+	item := d.paths[address]
+	if item == nil {
+		item = new(huma.PathItem)
+		d.paths[address] = item
 	}
-	for media, t := range d.bodies {
-		schema := &huma.Schema{Type: "string", Format: "binary"}
-		if t != nil {
-			schema = registry.Schema(t, true, "")
+	op := d.operation(address, doc)
+	switch method {
+	case http.MethodGet:
+		item.Get = op
+	case http.MethodDelete:
+		item.Delete = op
+	default:
+		item.Post = op
+	}
+}
+
+func (d *description) operation(address string, doc *documentation) *huma.Operation {
+	op := &huma.Operation{OperationID: doc.id, Tags: []string{doc.tag}, Summary: doc.summary, Parameters: doc.parameters,
+		Responses: map[string]*huma.Response{}}
+	name, named := strings.CutSuffix(path.Base(address), "}")
+	if named {
+		most := maxPart
+		op.Parameters = append([]*huma.Param{{Name: name[1:], In: "path", Required: true,
+			Schema: &huma.Schema{Type: "string", MaxLength: &most}}}, op.Parameters...)
+	}
+	shown := exampleOf(doc.id)
+	if len(doc.bodies) > 0 {
+		op.RequestBody = d.body(doc, shown)
+	}
+	d.answers(op, doc, shown)
+	fault := d.schemas.Schema(reflect.TypeFor[problem.Problem](), true, "")
+	for status, text := range failures {
+		if op.RequestBody == nil && status > "404" && status < "500" {
+			continue
 		}
-		op.RequestBody.Content[media] = &huma.MediaType{Schema: schema}
+		op.Responses[status] = &huma.Response{Description: text,
+			Content: map[string]*huma.MediaType{problem.MediaType: {Schema: fault}}}
 	}
-	op.Responses["200"] = &huma.Response{Description: "the report", Content: map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(d.answer, true, "")}}}
-	fault := registry.Schema(reflect.TypeFor[problem.Problem](), true, "")
-	for status, description := range failures {
-		op.Responses[status] = &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: fault}}}
+	if named {
+		op.Responses["404"] = &huma.Response{Description: "there is nothing under this name",
+			Content: map[string]*huma.MediaType{problem.MediaType: {Schema: fault}}}
+	}
+	if doc.tag == tagSiva {
+		op.Responses["400"] = &huma.Response{Description: "the request can't be answered", Content: map[string]*huma.MediaType{
+			"application/json": {Schema: d.schemas.Schema(reflect.TypeFor[sivaErrors](), true, "")}}}
 	}
 	return op
+}
+
+func (d *description) body(doc *documentation, shown example) *huma.RequestBody {
+	body := &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
+	for media, t := range doc.bodies {
+		content := &huma.MediaType{Schema: &huma.Schema{Type: "string", Format: "binary"}}
+		if t != nil {
+			content.Schema = d.schemas.Schema(t, true, "")
+		}
+		if media == shown.Media {
+			content.Example = shown.Request
+		}
+		body.Content[media] = content
+	}
+	return body
+}
+
+// answers describes what comes back when the request was answered.
+func (d *description) answers(op *huma.Operation, doc *documentation, shown example) {
+	if doc.answer == nil {
+		op.Responses["204"] = &huma.Response{Description: "done"}
+		return
+	}
+	schema := d.schemas.Schema(doc.answer, true, "")
+	content := map[string]*huma.MediaType{"application/json": {Schema: schema, Example: shown.Answer}}
+	if doc.lines != nil {
+		content[ndjson] = &huma.MediaType{Schema: d.schemas.Schema(doc.lines, true, "")}
+	}
+	op.Responses["200"] = &huma.Response{Description: "the answer", Content: content}
+	for status, text := range doc.more {
+		op.Responses[status] = &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+	}
+}
+
+// example is a request with its answer, of which a test sends the one and holds the other against the description.
+type example struct {
+	Media   string          `json:"media,omitempty"`
+	Query   string          `json:"query,omitempty"`
+	Request any             `json:"request,omitempty"` // JSON, or the text that is sent
+	Answer  json.RawMessage `json:"answer"`
+}
+
+//go:embed examples/*.json
+var examples embed.FS
+
+// exampleOf is the example of an operation; one without has none.
+func exampleOf(id string) (e example) {
+	data, err := examples.ReadFile("examples/" + cmp.Or(id, "none") + ".json")
+	if err != nil {
+		return example{}
+	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		panic("api: the example of " + id + ": " + err.Error()) // it is a part of the program
+	}
+	return e
 }

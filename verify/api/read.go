@@ -12,6 +12,7 @@ import (
 
 	"trustcore/internal/problem"
 	"trustcore/verify"
+	"trustcore/verify/poland"
 	"trustcore/verify/signature"
 )
 
@@ -21,27 +22,34 @@ const maxParts = 1000
 // maxText bounds the parts of a form that are no files, in bytes: a time, the name of a policy, a digest with its name.
 const maxText = 2 << 10
 
+// order is what is to be judged, and for which service.
+type order struct {
+	verify.Request
+	card *poland.Card // nil: for none
+}
+
 // readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts document,
-// detached, digest and password (any number), at and policy. What it returns holds passwords also where it fails.
-func (s *Server) readDocument(c *call) (verify.Request, error) {
-	at, err := parseTime(c.query.Get("at"))
-	if err != nil {
-		return verify.Request{}, err
+// detached, digest and password (any number), at, policy and service. What it returns holds passwords also where it fails.
+func (s *Server) readDocument(c *call) (in order, err error) {
+	if in.At, err = parseTime(c.query.Get("at")); err != nil {
+		return in, err
 	}
-	policy, err := s.policyOf(c.query.Get("policy"))
-	if err != nil {
-		return verify.Request{}, err
+	if in.Policy, err = s.policyOf(c.query.Get("policy")); err != nil {
+		return in, err
+	}
+	if in.card, err = s.cardOf(c.query.Get("service")); err != nil {
+		return in, err
 	}
 	if c.media == "multipart/form-data" {
-		f := parts{server: s, request: verify.Request{At: at, Policy: policy}}
+		f := parts{server: s, request: in}
 		err := f.readForm(c)
 		return f.request, err
 	}
 	if c.body.size == 0 {
-		return verify.Request{}, refuse(http.StatusBadRequest, "document", "the body is empty: send the document as the body, or as multipart/form-data with a part named document")
+		return in, refuse(http.StatusBadRequest, "document", "the body is empty: send the document as the body, or as multipart/form-data with a part named document")
 	}
-	data, err := c.body.bytes()
-	return verify.Request{Document: data, At: at, Policy: policy}, err
+	in.Document, err = c.body.bytes()
+	return in, err
 }
 
 // policyOf is the policy that a caller may choose by its name; "" is none, which leaves it to the judge.
@@ -76,7 +84,7 @@ func parseTime(text string) (time.Time, error) {
 // request at the beginning, so that no content is copied while it grows.
 type parts struct {
 	server   *Server
-	request  verify.Request
+	request  order
 	document bool // there was one
 	digests  verify.Digests
 	data     []byte
@@ -128,7 +136,7 @@ func (f *parts) add(part *multipart.Part) error {
 	}
 	switch name := part.FormName(); {
 	case name == "document" && f.document, name == "at" && !f.request.At.IsZero(),
-		name == "policy" && f.request.Policy != nil:
+		name == "policy" && f.request.Policy != nil, name == "service" && f.request.card != nil:
 		return refuse(http.StatusBadRequest, name, "%s is there twice", name)
 	case name == "document":
 		f.request.Document, f.document = content, true
@@ -148,13 +156,15 @@ func (f *parts) addText(name, text string) (err error) {
 		f.request.At, err = parseTime(text)
 	case "policy":
 		f.request.Policy, err = f.server.policyOf(text)
+	case "service":
+		f.request.card, err = f.server.cardOf(text)
 	case "digest":
 		if err = f.digests.Add(text); err != nil {
 			err = refuse(http.StatusBadRequest, name, "%v", err)
 		}
 	default:
 		err = refuse(http.StatusBadRequest, name,
-			"the part %.100q is none of document, detached, digest, password, at, policy", name)
+			"the part %.100q is none of document, detached, digest, password, at, policy, service", name)
 	}
 	return err
 }

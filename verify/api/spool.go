@@ -68,13 +68,14 @@ func (b *body) newKey() error {
 // stream enciphers or deciphers the body from its beginning.
 func (b *body) stream() cipher.Stream { return cipher.NewCTR(b.key, make([]byte, aes.BlockSize)) }
 
-// receive reads a body to its end. One that the spool has no room for is refused with 503.
-func (s *spool) receive(r io.Reader) (_ *body, err error) {
+// receive reads a body to its end, into a file where it is large or to be kept. One that the spool has no room for is
+// refused with 503.
+func (s *spool) receive(r io.Reader, kept bool) (_ *body, err error) {
 	head, err := io.ReadAll(io.LimitReader(r, inMemory))
 	if err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}
-	if len(head) < inMemory {
+	if len(head) < inMemory && !kept {
 		return &body{size: int64(len(head)), memory: head}, nil
 	}
 	b := &body{spool: s}
@@ -92,6 +93,7 @@ func (s *spool) receive(r io.Reader) (_ *body, err error) {
 	if err = b.write(head); err != nil {
 		return nil, err
 	}
+	head = head[:cap(head)]
 	for {
 		n, err := r.Read(head)
 		if err := b.write(head[:n]); err != nil {
@@ -119,8 +121,9 @@ func (s *spool) open() (*os.File, error) {
 
 func (s *spool) full(err error) error {
 	s.log.Error("a request finds no room to wait in", "error", err)
-	return &problem.Problem{Type: "about:blank", Status: http.StatusServiceUnavailable, Title: http.StatusText(http.StatusServiceUnavailable),
-		Detail: "there is no room for more requests that wait; try again in a moment", RetryAfter: 5}
+	p := problem.Refuse(http.StatusServiceUnavailable, "there is no room for more requests that wait; try again in a moment")
+	p.RetryAfter = 5
+	return p
 }
 
 // write takes p, which it enciphers where it stands.
@@ -156,8 +159,9 @@ func (b *body) bytes() ([]byte, error) {
 	return data, nil
 }
 
+// close lets go of the body; nil is none.
 func (b *body) close() {
-	if b.file == nil {
+	if b == nil || b.file == nil {
 		return
 	}
 	if err := b.file.Close(); err != nil {

@@ -283,7 +283,7 @@ func TestCounterSignatureElsewhere(t *testing.T) {
 // TestPDFWithContent: the digest is that of the content, not of the byte range (EN 319 142-1, 4.1).
 func TestPDFWithContent(t *testing.T) {
 	der := sign(t, cmstest.NewSigner(t, "p256", "officer-1"), nil)
-	s, err := cades.OpenPDF(budget.New(t.Context(), len(der)), cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: der,
+	s, _, err := cades.OpenPDF(budget.New(t.Context(), len(der)), cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: der,
 		ByteRange: func(w io.Writer) error { _, err := w.Write(content); return err }})
 	if err != nil || len(s.Structure) == 0 || s.ReferencesIntact() {
 		t.Errorf("%+v, %v", s, err)

@@ -214,7 +214,6 @@ type document struct {
 	extra     *signerinfo.Pool // certificates from outside the SignedData
 	pool      *signerinfo.Pool
 	ids       map[string]int
-	digests   map[span][32]byte
 	count     int // signatures so far
 	stamps    int // time-stamps opened so far
 	form      int // which encoding archive time-stamps of the second version use in this file, as far as seen
@@ -222,7 +221,7 @@ type document struct {
 
 func newDocument(b *budget.Budget, sd *cms.SignedData, format signature.Format) *document {
 	return &document{budget: b, signed: sd, format: format, pool: signerinfo.NewPool(b, sd.Certificates), extra: signerinfo.NewPool(b, nil),
-		ids: make(map[string]int, len(sd.Signers)), digests: make(map[span][32]byte)}
+		ids: make(map[string]int, len(sd.Signers))}
 }
 
 // read reads all signatures; beyond the budget none of them counts.

@@ -484,7 +484,7 @@ func TestPDFKinds(t *testing.T) {
 		{cades.PDFX509RSASHA1, tlv(4, raw), [][]byte{id.Cert.Raw}, signature.PDF, ""},
 	} {
 		for name, data := range map[string][]byte{"right": covered, "changed": append(bytes.Clone(covered), ' ')} {
-			s, err := cades.OpenPDF(budget.New(t.Context(), len(data)), cades.PDF{SubFilter: c.kind, Contents: append(bytes.Clone(c.contents), 0, 0, 0), Certificates: c.certs, ByteRange: write(data)})
+			s, _, err := cades.OpenPDF(budget.New(t.Context(), len(data)), cades.PDF{SubFilter: c.kind, Contents: append(bytes.Clone(c.contents), 0, 0, 0), Certificates: c.certs, ByteRange: write(data)})
 			if err != nil {
 				t.Fatalf("%s: %v", c.kind, err)
 			}

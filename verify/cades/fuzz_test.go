@@ -56,7 +56,7 @@ func FuzzOpenPDF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		budgettest.Check(t, len(data), fuzzLimit, func() {
 			b := budget.New(t.Context(), len(data))
-			s, err := cades.OpenPDF(b, cades.PDF{SubFilter: kinds[len(data)%len(kinds)], Contents: data, Certificates: [][]byte{id.Cert.Raw},
+			s, _, err := cades.OpenPDF(b, cades.PDF{SubFilter: kinds[len(data)%len(kinds)], Contents: data, Certificates: [][]byte{id.Cert.Raw},
 				ByteRange: func(w io.Writer) error { return b.Write(w, content) }})
 			if err == nil && s.Intact && s.Signer == nil {
 				t.Fatalf("%+v", s)

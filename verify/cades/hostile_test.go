@@ -99,7 +99,7 @@ func TestBudgetEnds(t *testing.T) {
 	if _, err := cades.Open(budget.New(canceled, len(data)), data, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	s, err := cades.OpenPDF(budget.Of(t.Context(), 100_000, 1<<20), cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: h.der,
+	s, _, err := cades.OpenPDF(budget.Of(t.Context(), 100_000, 1<<20), cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: h.der,
 		ByteRange: func(w io.Writer) error { return nil }})
 	if err != nil || s.Unchecked == "" || s.Intact {
 		t.Errorf("PDF: %+v, %v", s, err)

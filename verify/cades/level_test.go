@@ -86,7 +86,7 @@ func TestCertificateElsewhere(t *testing.T) {
 	}
 	for want, contents := range map[string][]byte{"BES": der, "B-B": within} {
 		b := budget.New(t.Context(), len(contents))
-		s, err := cades.OpenPDF(b, cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: contents, Certificates: [][]byte{id.Cert.Raw},
+		s, _, err := cades.OpenPDF(b, cades.PDF{SubFilter: cades.PDFCAdESDetached, Contents: contents, Certificates: [][]byte{id.Cert.Raw},
 			ByteRange: func(w io.Writer) error { return b.Write(w, content) }})
 		if err != nil || !s.Intact || s.Level != want {
 			t.Errorf("%+v, %v; want %s", s, err, want)

@@ -35,25 +35,27 @@ type PDF struct {
 
 // OpenPDF reads the signature of one signature dictionary. Its format is PAdES for
 // ETSI.CAdES.detached and PDF else; the level counts the CMS alone, the caller adds what the
-// document's security store and document time-stamps make of it. The one reference is the byte range;
+// document's security store and document time-stamps make of it. The SignedData is what Contents holds, nil for
+// adbe.x509.rsa_sha1. The one reference is the byte range;
 // its Scope is the caller's to fill. The error says that Contents holds no signature of the kind, or is that of the
 // budget; where the budget ends later, the signature is Unchecked.
-func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, error) {
+func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, *cms.SignedData, error) {
 	if p.ByteRange == nil {
-		return nil, errors.New("PDF signature: no byte range")
+		return nil, nil, errors.New("PDF signature: no byte range")
 	}
 	if p.SubFilter == PDFX509RSASHA1 {
-		return openX509(b, p)
+		s, err := openX509(b, p)
+		return s, nil, err
 	}
 	if err := b.Work(cms.ParseWork(len(p.Contents))); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sd, err := cms.Parse(p.Contents)
 	if err != nil {
-		return nil, fmt.Errorf("PDF signature: %w", err)
+		return nil, nil, fmt.Errorf("PDF signature: %w", err)
 	}
 	if len(sd.Signers) == 0 {
-		return nil, errors.New("PDF signature: the CMS has no signer")
+		return nil, nil, errors.New("PDF signature: the CMS has no signer")
 	}
 	d := newDocument(b, sd, signature.PDF)
 	d.extra = signerinfo.NewPool(b, p.Certificates)
@@ -72,7 +74,7 @@ func OpenPDF(b *budget.Budget, p PDF) (*signature.Signature, error) {
 	if err := b.Err(); err != nil {
 		s.Unchecked = err.Error()
 	}
-	return s.Signature, nil
+	return s.Signature, sd, nil
 }
 
 // pdfReference turns the message digest into a statement about the byte range. For adbe.pkcs7.sha1
@@ -139,7 +141,7 @@ func openX509(b *budget.Budget, p PDF) (*signature.Signature, error) {
 }
 
 func verifyWith(b *budget.Budget, der []byte, scheme algorithm.Scheme, digest, value []byte) (bits int, notes []string, err error) {
-	cert, err := cache.Of(b.Context()).Parse(der)
+	cert, err := cache.Certificate(b, der)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -123,7 +123,7 @@ func (s *signer) recordObjects(digest func(algorithm.Hash) ([]byte, error), cove
 func (s *signer) recordCovers(gone []*cms.Attribute) [][32]byte {
 	st := &stamp{Token: &timestamp.Token{Timestamp: &signature.Timestamp{}}, attribute: &cms.Attribute{}, doc: s.doc}
 	for _, si := range s.doc.signed.Signers {
-		st.add(s.doc.digest(si.Signature))
+		st.cover([][]byte{si.Signature})
 	}
 	var attributes []*cms.Attribute
 	for i := range s.info.UnsignedAttributes {

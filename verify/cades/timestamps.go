@@ -214,7 +214,9 @@ func (st *stamp) coverToken(t *timestamp.Token) {
 func (st *stamp) cover(lists ...[][]byte) {
 	for _, list := range lists {
 		for _, object := range list {
-			st.add(st.doc.digest(object))
+			if sum, err := st.doc.budget.Digest(object); err == nil {
+				st.add(sum)
+			}
 		}
 	}
 }
@@ -226,26 +228,6 @@ func (st *stamp) add(sum [32]byte) {
 	if st.doc.budget.Nodes(1) == nil && st.doc.budget.Hold(heldADigest) == nil {
 		st.Covers = append(st.Covers, sum)
 	}
-}
-
-// digest is the SHA-256 of an object of the file, computed once: each archive time-stamp covers all.
-func (d *document) digest(object []byte) [32]byte {
-	if len(object) == 0 {
-		return sha256.Sum256(nil)
-	}
-	key := span{&object[0], len(object)}
-	sum, ok := d.digests[key]
-	if !ok && d.budget.Octets(len(object)) == nil {
-		sum = sha256.Sum256(object)
-		d.digests[key] = sum
-	}
-	return sum
-}
-
-// span is where an object lies in memory.
-type span struct {
-	first  *byte
-	length int
 }
 
 // stamped tells whether a token of the attribute is there that can be read.

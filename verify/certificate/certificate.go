@@ -7,6 +7,7 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"sync"
 	"time"
@@ -235,6 +236,14 @@ type QCLimit struct {
 func (c *Certificate) Key() (*algorithm.PublicKey, error) {
 	c.keyOnce.Do(func() { c.key, c.keyErr = algorithm.ParsePublicKey(c.RawSPKI) })
 	return c.key, c.keyErr
+}
+
+// HasDigest tells whether a digest is that of the certificate; no certificate has one by no hash.
+func (c *Certificate) HasDigest(h algorithm.Hash, digest []byte) bool {
+	if h == algorithm.SHA256 {
+		return bytes.Equal(c.Fingerprint[:], digest)
+	}
+	return h.Valid() && bytes.Equal(h.Sum(c.Raw), digest)
 }
 
 // SubjectText is the subject as Name.String writes it, written once.

@@ -63,6 +63,7 @@ type Question struct {
 	OCSPs []*revocation.Response
 
 	Policies []certificate.OID // one of these must hold (RFC 5280 6.1.1 (c) and (e)); none: any
+	Purposes []certificate.OID // extended key usages that the path must allow (RFC 5280 4.2.1.12)
 	// Policy is the validation policy. Its algorithms and its freshness of revocation information are asked, as of a
 	// signature's signer and the authorities above.
 	Policy *policy.Policy
@@ -77,7 +78,7 @@ func Judge(ctx context.Context, q Question) (*Report, error) {
 	}
 	request := path.Request{
 		Target: q.Target, Pool: path.NewPool(q.Further...), Anchors: q.Anchors, Time: q.Time, Algorithm: q.ofPath,
-		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(), Budget: budget.New(ctx, q.size()),
+		DirectTrust: true, Cache: q.Cache, Revocation: q.rule(), Purposes: q.Purposes, Budget: budget.New(ctx, q.size()),
 		Policies: path.Policies{Initial: q.Policies, RequireExplicit: len(q.Policies) > 0},
 	}
 	result := path.Validate(ctx, request)

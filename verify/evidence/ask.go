@@ -186,7 +186,7 @@ func (g *Gatherer) fetch(ctx context.Context, s source, last *answer, now time.T
 
 // failed is what is known of a source that failed, or whose host was not asked, and until when it is left alone.
 func failed(s source, err error, now time.Time) *answer {
-	a := &answer{source: s, err: err, came: now, until: now.Add(failureAge)}
+	a := &answer{source: s, err: err, came: now, until: now.Add(max(failureAge, waitAsked(err)))}
 	var r *resting
 	switch {
 	case errors.As(err, &r):
@@ -200,19 +200,28 @@ func failed(s source, err error, now time.Time) *answer {
 // outcome is what a request tells of the host.
 func outcome(s source, err error, took time.Duration) error {
 	var responder responderError
+	var status *fetch.Status
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, fetch.ErrForbidden), errors.Is(err, errBusy):
 		return errNothing
 	case errors.Is(err, context.DeadlineExceeded) && took < slowOCSP:
 		return errNothing // its time went by before it was asked
-	case errors.As(err, &responder) && !responder.ofHost():
-		return nil
+	case errors.As(err, &responder) && !responder.ofHost(), errors.As(err, &status) && !status.OfHost():
+		return tooSlow(s, took)
 	case s.kind == sourceIssuers && !unreachable(err):
 		return nil // a stranger chose what was asked for there
-	case err == nil && s.kind == sourceOCSP && took > slowOCSP:
-		return fmt.Errorf("its answer took %s", took.Round(time.Millisecond))
+	case err == nil:
+		return tooSlow(s, took)
 	}
 	return err
+}
+
+// tooSlow is what a host's answer of any kind tells of it.
+func tooSlow(s source, took time.Duration) error {
+	if s.kind != sourceOCSP || took <= slowOCSP {
+		return nil
+	}
+	return fmt.Errorf("its answer took %s", took.Round(time.Millisecond))
 }
 
 // unreachable reports whether a host did not answer, or not to the end.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"trustcore/internal/fetch"
 )
 
 // What one host is asked at once, and when it is left alone.
@@ -164,11 +166,21 @@ func (h *hosts) exit(at *host, outcome error, probe bool) {
 	default:
 		at.failures++
 		at.last = outcome.Error()
-		if probe || at.rest == 0 && at.failures >= opensAfter {
-			at.rest = min(max(2*at.rest, restFirst), restLongest)
+		asked := waitAsked(outcome)
+		if probe || at.rest == 0 && (at.failures >= opensAfter || asked > 0) {
+			at.rest = min(max(2*at.rest, restFirst, asked), restLongest)
 			at.until = h.now().Add(at.rest)
 		}
 	}
+}
+
+// waitAsked is for how long a host asks to be left alone, no longer than a host is left alone at most; 0 for no word.
+func waitAsked(err error) time.Duration {
+	var status *fetch.Status
+	if !errors.As(err, &status) {
+		return 0
+	}
+	return min(status.RetryAfter, restLongest)
 }
 
 // Host is what is known of a host that fails.

@@ -85,6 +85,27 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// TestAskedToWait: a host that says for how long it wants to be left alone is, within bounds, and so is what was asked there.
+func TestAskedToWait(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		time.Second: restFirst, 2 * time.Minute: 2 * time.Minute, fetch.MaxRetryAfter: restLongest,
+	} {
+		h, clock := newHostsAt()
+		busy := &fetch.Status{Host: "a", Code: 429, RetryAfter: asked}
+		leave, err := h.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave(busy)
+		if open := h.open(""); len(open) != 1 || !open[0].Until.Equal(clock.now.Add(want)) {
+			t.Errorf("asked for %s: %+v, want it left alone for %s", asked, open, want)
+		}
+		if a := failed(source{}, busy, clock.now); !a.until.Equal(clock.now.Add(max(want, failureAge))) && asked != time.Second {
+			t.Errorf("asked for %s: its answer serves until %s", asked, a.until)
+		}
+	}
+}
+
 // TestOneProbe: while one request probes a host, nobody else asks it, and one that is given up is no probe.
 func TestOneProbe(t *testing.T) {
 	h, clock := newHostsAt()
@@ -141,6 +162,11 @@ func TestWhatARequestTellsOfAHost(t *testing.T) {
 		"nobody waits any more":      {list, context.Canceled, time.Second, "nothing"},
 		"no place for the request":   {list, errBusy, 0, "nothing"},
 		"an address that is refused": {list, fetch.ErrForbidden, 0, "nothing"},
+		"nothing at the address":     {list, &fetch.Status{Code: 404}, time.Second, "good"},
+		"gone from the address":      {responder, &fetch.Status{Code: 410}, time.Second, "good"},
+		"slowly nothing there":       {responder, &fetch.Status{Code: 404}, 2 * slowOCSP, "bad"},
+		"a server's error":           {list, &fetch.Status{Code: 502}, time.Second, "bad"},
+		"too many requests":          {responder, &fetch.Status{Code: 429}, time.Second, "bad"},
 		"anything else":              {list, errDown, 0, "bad"},
 	} {
 		got := "bad"

@@ -86,7 +86,7 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 		out: &Document{Steps: steps, Timestamps: map[*signature.Timestamp]*Timestamp{}, Records: map[*signature.EvidenceRecord]*EvidenceRecord{}}}
 	for _, l := range ev.Parsed {
 		of := octets{&l.Raw[0], len(l.Raw)}
-		v.parsed.crls[of], v.parsed.digests[of] = l, l.Digest() // which is computed once for all documents
+		v.parsed.crls[of], v.parsed.listed[of] = l, l.Digest() // which is computed once for all documents
 	}
 	v.proofs(doc)
 	v.among(doc.Signatures)

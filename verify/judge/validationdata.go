@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"crypto/sha256"
 	"slices"
 
 	"trustcore/internal/budget"
@@ -62,7 +61,7 @@ type parsed struct {
 	certificates map[octets]*certificate.Certificate // nil where it can't be parsed
 	crls         map[octets]*revocation.CRL          // the same
 	responses    map[octets]*revocation.Response     // the same
-	digests      map[octets][32]byte                 // SHA-256
+	listed       map[octets][32]byte                 // SHA-256 of lists that were parsed for all documents
 }
 
 // octets tell pieces of evidence apart by where they lie.
@@ -81,12 +80,10 @@ func (p *parsed) digest(der []byte) (sum [32]byte) {
 	if len(der) == 0 {
 		return sum
 	}
-	at := octets{&der[0], len(der)}
-	sum, known := p.digests[at]
-	if !known && p.budget.Octets(len(der)) == nil {
-		sum = sha256.Sum256(der)
-		p.digests[at] = sum
+	if sum, known := p.listed[octets{&der[0], len(der)}]; known {
+		return sum
 	}
+	sum, _ = p.budget.Digest(der)
 	return sum
 }
 

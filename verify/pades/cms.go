@@ -15,7 +15,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 	if write == nil {
 		write = func(io.Writer) error { return errors.New("the byte range names no bytes of the file") }
 	}
-	s, err := cades.OpenPDF(r.budget, cades.PDF{
+	s, sd, err := cades.OpenPDF(r.budget, cades.PDF{
 		SubFilter: string(d.SubFilter), Contents: d.Contents, Certificates: d.Certificates, ByteRange: write,
 	})
 	if err != nil {
@@ -24,7 +24,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 	}
 	d.signed = s
 	s.Dictionary = d.facts()
-	if sd, err := cms.Parse(d.Contents); err == nil && len(sd.Signers) > 0 {
+	if sd != nil {
 		d.cms, d.info = sd, sd.Signers[0]
 	}
 	scope, full := r.scope(d)

@@ -105,7 +105,7 @@ func (e evidence) give(b *budget.Budget, s *signature.Signature) {
 // about tells whether there is revocation data that seems to be about a certificate: a list of its
 // issuer, or an OCSP response that names its serial number. It decides the level's name, no more.
 func (e evidence) about(b *budget.Budget, signer []byte) bool {
-	cert, err := cache.Of(b.Context()).Parse(signer)
+	cert, err := cache.Certificate(b, signer)
 	if err != nil {
 		return false
 	}

@@ -1,7 +1,6 @@
 package pades
 
 import (
-	"crypto/sha256"
 	"slices"
 
 	"trustcore/internal/budget"
@@ -31,7 +30,7 @@ func (r *reader) documentTimestamp(d *dictionary) {
 func (r *reader) coverage() {
 	newest := r.storeAt(len(r.file.Revisions()) - 1)
 	all := r.everything()
-	covered := cover{budget: r.budget, seen: map[[32]byte]bool{}, hashed: map[span]bool{}}
+	covered := cover{budget: r.budget, seen: map[[32]byte]bool{}}
 	for i, d := range r.dictionaries {
 		switch {
 		case d.signed != nil:
@@ -72,13 +71,6 @@ type cover struct {
 	budget  *budget.Budget
 	seen    map[[32]byte]bool
 	digests [][32]byte
-	hashed  map[span]bool // objects that were added before, by where they lie in memory
-}
-
-// span is an object in memory.
-type span struct {
-	first  *byte
-	length int
 }
 
 func (c *cover) list() [][32]byte { return c.digests[:len(c.digests):len(c.digests)] }
@@ -93,14 +85,14 @@ func (c *cover) add(sum [32]byte) {
 func (c *cover) objects(lists ...[][]byte) {
 	for _, list := range lists {
 		for _, o := range list {
-			if len(o) == 0 || c.hashed[span{&o[0], len(o)}] {
+			if len(o) == 0 {
 				continue
 			}
-			c.hashed[span{&o[0], len(o)}] = true
-			if c.budget.Octets(len(o)) != nil {
+			sum, err := c.budget.Digest(o)
+			if err != nil {
 				return
 			}
-			c.add(sha256.Sum256(o))
+			c.add(sum)
 		}
 	}
 }

@@ -19,37 +19,86 @@ func Masked(number string) string {
 	return hidden + string(runes[max(0, len(runes)-shown):])
 }
 
-// personal finds the numbers that are somebody's own: with a word or prefix that says so, whatever they are, as the
-// semantic identifiers of EN 319 412-1 5.1.3 for persons; and numbers that stand alone and can be a PESEL.
-var personal = regexp.MustCompile(`(?i)((?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|\bNIP\W{1,3})` +
-	`([0-9A-Z]*[0-9][0-9A-Z]*)|[0-9]{11,}`)
+// named finds, where it begins, a number that is somebody's own whatever it is: a word or prefix says so, as the semantic
+// identifiers of EN 319 412-1 5.1.3 for persons do. No word goes on before NIP.
+var named = regexp.MustCompile(`^(?i)(?:(?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|NIP\W{1,3})` +
+	`([0-9A-Z]*[0-9][0-9A-Z]*)`)
 
-// Mask replaces the personal numbers in a text. Digits that are a part of a longer number stay.
+// Mask replaces the personal numbers in a text: those that are named, and those that stand alone and can be a PESEL.
+// Digits that are a part of a longer number stay.
 func Mask(text string) string {
 	if !hasDigits(text) {
 		return text
 	}
 	var out strings.Builder
 	last := 0
-	for _, m := range personal.FindAllStringSubmatchIndex(text, -1) {
-		from, to := m[0], m[1]
-		if m[2] >= 0 {
-			from = m[4]
-		} else if !PESEL(text[from:to]) {
-			continue
+	for i := 0; i < len(text); {
+		from, to := personal(text, i)
+		if from < to {
+			out.WriteString(text[last:from])
+			out.WriteString(Masked(text[from:to]))
+			last = to
 		}
-		out.WriteString(text[last:from])
-		out.WriteString(Masked(text[from:to]))
-		last = to
+		i = to
 	}
 	return out.String() + text[last:]
 }
+
+// personal is the number that stands, or is named, at a place of a text, empty where there is none; the search goes on at
+// its end.
+func personal(text string, at int) (from, to int) {
+	if isDigit(text[at]) {
+		to = at + digits(text[at:])
+		if PESEL(text[at:to]) {
+			return at, to
+		}
+		return to, to
+	}
+	if begun := at > 0 && isWord(text[at-1]); names(text[at:]) && (!begun || text[at]|0x20 != 'n') {
+		if m := named.FindStringSubmatchIndex(text[at:]); m != nil {
+			return at + m[2], at + m[3]
+		}
+	}
+	return at + 1, at + 1
+}
+
+// names tells of the first letters of what named may find, whichever case they are in: all other places cost no search.
+func names(text string) bool {
+	if len(text) < 3 {
+		return false
+	}
+	switch [3]byte{text[0] | 0x20, text[1] | 0x20, text[2] | 0x20} {
+	case [3]byte{'p', 'n', 'o'}, [3]byte{'t', 'i', 'n'}, [3]byte{'i', 'd', 'c'}, [3]byte{'p', 'a', 's'}, [3]byte{'t', 'a', 'x'},
+		[3]byte{'p', 'e', 's'}, [3]byte{'n', 'i', 'p'}:
+		return true
+	case [3]byte{'p', 'a', longS}, [3]byte{'p', 'e', longS}:
+		return true
+	}
+	return false
+}
+
+// longS is the first octet of U+017F, a letter s of another case (with the bit that makes letters small).
+const longS = 0xc5 | 0x20
+
+// digits is how many digits a text begins with.
+func digits(text string) int {
+	n := 0
+	for n < len(text) && isDigit(text[n]) {
+		n++
+	}
+	return n
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// isWord tells of what no word begins behind.
+func isWord(c byte) bool { return isDigit(c) || c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // hasDigits tells whether five digits stand side by side: most texts hold none, and cost no search then.
 func hasDigits(text string) bool {
 	run := 0
 	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
+		if !isDigit(text[i]) {
 			run = 0
 		} else if run++; run == 5 {
 			return true

@@ -3,6 +3,7 @@ package poland
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -57,10 +58,38 @@ func TestMask(t *testing.T) {
 	}
 }
 
+// searched is what Mask does, by a search of the whole text.
+var searched = regexp.MustCompile(`(?i)((?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|\bNIP\W{1,3})` +
+	`([0-9A-Z]*[0-9][0-9A-Z]*)|[0-9]{11,}`)
+
+func maskBySearch(text string) string {
+	if !hasDigits(text) {
+		return text
+	}
+	out, last := "", 0
+	for _, m := range searched.FindAllStringSubmatchIndex(text, -1) {
+		from, to := m[0], m[1]
+		if m[2] >= 0 {
+			from = m[4]
+		} else if !PESEL(text[from:to]) {
+			continue
+		}
+		out, last = out+text[last:from]+Masked(text[from:to]), to
+	}
+	return out + text[last:]
+}
+
 func FuzzMask(f *testing.F) {
-	f.Add("PNOPL-44051401359 44051401359")
+	for _, seed := range []string{"PNOPL-44051401359 44051401359", "ſPEſELſſ\u2028\u2028\u202812345ſ", "paſPL:  A1 12345",
+		"_NIP-12345 1NIP-12345 -nip: 12345\u212a", "44051401359PESEL44051401359", "PESEL----12345 tinplPESEL-12345",
+		"00000NIP\xff\xfe1 IDCPL-PNOPL-1"} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		masked := Mask(text)
+		if want := maskBySearch(text); masked != want {
+			t.Errorf("%q: %q, a search of the whole finds %q", text, masked, want)
+		}
 		if len(masked) > 8*len(text)+16 || Mask(masked) != masked {
 			t.Errorf("%q: %q, then %q", text, masked, Mask(masked))
 		}

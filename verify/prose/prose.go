@@ -85,6 +85,9 @@ func bounded(text string, limit int) string {
 
 // apostrophe replaces whatever looks like a quotation mark.
 func apostrophe(r rune) rune {
+	if r < unicode.MaxASCII && r != '"' {
+		return r // most are, and cost no search
+	}
 	if unicode.In(r, unicode.Pi, unicode.Pf) || strings.ContainsRune("\"„‚ˮ˝″‶〃〝〞〟＂❛❜❝❞❟❠⹂「」『』", r) {
 		return '\''
 	}

@@ -25,8 +25,17 @@ type certDigest struct {
 	issuer []byte // IssuerSerial, DER; nil where there is none
 }
 
-func (c certDigest) names(der []byte) bool {
-	return c.hash.Valid() && bytes.Equal(c.hash.Sum(der), c.value)
+func (c certDigest) of(octets []byte) bool {
+	return c.hash.Valid() && bytes.Equal(c.hash.Sum(octets), c.value)
+}
+
+// digestNames tells whether a digest is that of an object that the document carries.
+func (r *reader) digestNames(c certDigest, der []byte) bool {
+	if c.hash == algorithm.SHA256 {
+		sum := r.sum(der)
+		return bytes.Equal(sum[:], c.value)
+	}
+	return c.of(der)
 }
 
 // findSigner finds the certificate whose key verifies the signature value, and what binds it. Without any certificate a
@@ -65,7 +74,7 @@ func (s *signed) findSigner() {
 func (r *reader) certificate(der []byte) *certificate.Certificate {
 	c, ok := r.certificates[extentOf(der)]
 	if !ok {
-		if parsed, err := cache.Of(r.budget.Context()).Parse(der); err == nil {
+		if parsed, err := cache.Certificate(r.budget, der); err == nil {
 			c = parsed
 		}
 		r.certificates[extentOf(der)] = c
@@ -195,7 +204,7 @@ func (s *signed) candidates(digests []certDigest) [][]byte {
 			if s.budget.Octets(perDigest+len(der)) != nil {
 				return out
 			}
-			if d.names(der) {
+			if s.digestNames(d, der) {
 				add(der)
 			}
 		}
@@ -346,7 +355,7 @@ func (s *signed) bind(digests []certDigest) {
 		for _, d := range digests {
 			ref := signature.CertificateRef{Digest: signature.Digest{Algorithm: d.hash.Name(), Value: d.value}, IssuerSerial: d.issuer}
 			s.facts.CertificateRefs = append(s.facts.CertificateRefs, ref)
-			if s.facts.Signer != nil && d.names(s.facts.Signer) {
+			if s.facts.Signer != nil && s.digestNames(d, s.facts.Signer) {
 				s.facts.Binding = signature.BindingMatches
 			}
 		}

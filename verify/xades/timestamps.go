@@ -1,7 +1,6 @@
 package xades
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -317,7 +316,7 @@ func (in *imprint) referenced(e xmldsig.Node) {
 				if in.budget.Octets(perDigest+len(der)) != nil {
 					return
 				}
-				if d.names(der) {
+				if in.digestNames(d, der) {
 					in.prove(der)
 				}
 			}
@@ -381,11 +380,7 @@ func (in *imprint) prove(objects ...[]byte) {
 
 // sum is the SHA-256 of an object that the document carries. Each archive time-stamp proves what all before it did.
 func (r *reader) sum(der []byte) [32]byte {
-	sum, ok := r.sums[extentOf(der)]
-	if !ok {
-		sum = sha256.Sum256(der)
-		r.sums[extentOf(der)] = sum
-	}
+	sum, _ := r.budget.Digest(der) // beyond the budget nothing counts
 	return sum
 }
 

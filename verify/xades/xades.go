@@ -87,7 +87,7 @@ func read(b *budget.Budget, d *xmldsig.Document, resolve xmldsig.Resolver, packa
 	r := &reader{
 		budget: b, doc: d, resolve: resolve, packaged: packaged, elements: elements, ids: map[string]bool{},
 		digests: map[string]checked{}, parts: map[partDigest][]byte{}, bares: map[xmldsig.Node]bool{},
-		alones: map[xmldsig.Node]bool{}, certificates: map[extent]*certificate.Certificate{}, sums: map[extent][32]byte{},
+		alones: map[xmldsig.Node]bool{}, certificates: map[extent]*certificate.Certificate{},
 	}
 	out := &signature.Document{}
 	byElement := map[xmldsig.Node]*signed{}
@@ -111,10 +111,8 @@ type reader struct {
 	parts    map[partDigest][]byte // what evidence records are about
 	bares    map[xmldsig.Node]bool // signatures without data of their own
 	alones   map[xmldsig.Node]bool // signatures that the document holds nothing beside
-
-	// What was made of objects that the document carries, by where they lie in memory.
-	certificates map[extent]*certificate.Certificate // nil for what is none
-	sums         map[extent][32]byte                 // SHA-256
+	// certificates that the document carries, by where they lie in memory; nil for what is none.
+	certificates map[extent]*certificate.Certificate
 }
 
 // extent is where octets lie that nobody changes.

@@ -32,7 +32,7 @@ type Result struct {
 	Mode      vpn.Mode
 	Peers     int
 	Full      time.Duration   // from no peer to all of them, read back
-	NoOp      []time.Duration // device, firewall and routes read, nothing to do
+	NoOp      []time.Duration // firewall and routes read, the device where others can change it, nothing to do
 	OneChange []time.Duration // one peer's pre-shared key, read back
 	OneMoves  []time.Duration // one peer goes or comes: device, firewall and routes, read back
 	Syncconf  []time.Duration // wg syncconf of one such change to a plain wireguard-go alone; nil without the wg tool

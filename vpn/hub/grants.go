@@ -26,6 +26,7 @@ func (h *Hub) adopt(w vpn.Wish) {
 
 // derive makes of the wish what each pass needs of it.
 func (h *Hub) derive() {
+	h.settled = false
 	granted, refused := h.wish.Divide([]vpn.Key{h.publicKey}, h.hosts())
 	alone := len(h.wish.Peers) - len(granted) // refused whatever others have
 	if h.shut() != nil {

@@ -148,8 +148,8 @@ func (c Config) check() error {
 		return errors.New("vpn: the hub needs a state folder")
 	case c.Log == nil:
 		return errors.New("vpn: the hub needs a logger")
-	case c.MTU != 0 && (c.MTU < 1280 || c.MTU > 9000):
-		return fmt.Errorf("vpn: MTU %d is not within 1280 to 9000", c.MTU)
+	case c.MTU != 0 && (c.MTU < 1280 || c.MTU > vpn.MaxMTU):
+		return fmt.Errorf("vpn: MTU %d is not within 1280 to %d", c.MTU, vpn.MaxMTU)
 	}
 	for _, a := range c.Addresses {
 		if problem := vpn.AddressProblem(a); problem != "" {
@@ -280,7 +280,8 @@ func (h *Hub) Extend() error {
 }
 
 // Reconcile compares the whole present state with the last wish and repairs what differs. Call
-// it every few seconds: whatever it finds then was changed by somebody else.
+// it every few seconds: whatever it finds then was changed by somebody else. A device that this process carries is
+// changed by nobody else, so it is read after a failure alone.
 func (h *Hub) Reconcile() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

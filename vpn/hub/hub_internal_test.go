@@ -136,3 +136,72 @@ func TestPeerThatTheDeviceRefuses(t *testing.T) {
 		t.Errorf("not settled: %+v, %v", changes, err)
 	}
 }
+
+// watchedDevice is a device that counts how often it is read, and lets others say what is read.
+type watchedDevice struct {
+	device.Device
+	reads int
+	shown func(*device.State)
+}
+
+func (d *watchedDevice) Read() (device.State, error) {
+	d.reads++
+	state, err := d.Device.Read()
+	d.shown(&state)
+	return state, err
+}
+
+// TestOwnDeviceIsReadWhenInDoubt looks at when a device is read that nobody else can change.
+func TestOwnDeviceIsReadWhenInDoubt(t *testing.T) {
+	hub, err := Open(Config{Mode: vpn.ModeNetstack, Interface: "none", PrivateKey: someKey(t), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	peer := vpn.PeerWish{Partner: "p", Site: "s", PublicKey: someKey(t).Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}}
+	heard := netip.AddrPort{}
+	watched := &watchedDevice{Device: hub.device, shown: func(s *device.State) {
+		if p, is := s.Peers[device.Key(peer.PublicKey)]; is && heard.IsValid() {
+			p.Endpoint = heard
+			s.Peers[device.Key(peer.PublicKey)] = p
+		}
+	}}
+	faulty := &faultyFence{Fence: hub.fence}
+	hub.device, hub.fence = watched, faulty
+	for _, c := range []struct {
+		when string
+		does func() error
+		want bool
+	}{
+		{"a wish that is compared as a whole", func() error { _, err := hub.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}}); return err }, true},
+		{"nothing", func() error { return nil }, false},
+		{"an office is heard for the first time", func() error {
+			heard = netip.MustParseAddrPort("192.0.2.1:51820")
+			_, err := hub.Status(time.Now())
+			watched.reads = 0
+			return err
+		}, true},
+		{"nothing after it", func() error { return nil }, false},
+		{"the fence failed", func() error {
+			faulty.fault = errors.New("the firewall cannot be built")
+			_, err := hub.Reconcile()
+			if err == nil {
+				return errors.New("it did not")
+			}
+			faulty.fault, watched.reads = nil, 0
+			return nil
+		}, true},
+		{"nobody is let in any more", func() error { _, err := hub.Withdraw(); return err }, true},
+	} {
+		watched.reads = 0
+		if err := c.does(); err != nil {
+			t.Fatalf("%s: %v", c.when, err)
+		}
+		if _, err := hub.Reconcile(); err != nil {
+			t.Fatalf("%s: %v", c.when, err)
+		}
+		if (watched.reads > 0) != c.want {
+			t.Errorf("%s: read %d times", c.when, watched.reads)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -75,9 +76,10 @@ type site interface {
 
 // action is one thing that an office does; everything but the kind is an argument.
 type action struct {
-	Kind string         // handshake, reach, hold, echo, listen
-	To   netip.AddrPort // of reach, hold, listen
-	From netip.Addr     // of reach: source address, if not the usual one
+	Kind string         // handshake, reach, hold, echo, listen; bulk, narrow, send, forge: see path_test.go
+	To   netip.AddrPort // of all but handshake and echo
+	From netip.Addr     // of reach: source address, if not the usual one; of forge: whose packet the error is about
+	Size int            // of bulk, bytes that go there and back; of narrow, what the way is to carry; of forge, the type
 	Wait time.Duration
 }
 
@@ -125,6 +127,14 @@ func (s *localSite) do(a action) error {
 			go serveEcho(listener)
 		}
 		return err
+	case "bulk":
+		return s.bulk(ctx, a)
+	case "narrow":
+		return narrow(ctx, a)
+	case "send":
+		return send(a)
+	case "forge":
+		return forge(a)
 	}
 	return errors.ErrUnsupported
 }
@@ -166,6 +176,7 @@ type script struct {
 	KeyFile   string
 	Mode      vpn.Mode
 	Enrolment office.Enrolment
+	Uplink    int // bytes that the office's link carries; 0 is the usual
 }
 
 // playOffice is the process of an office in its own namespace: a script, then an action a
@@ -180,6 +191,11 @@ func playOffice() {
 		key, err := vpn.LoadOrCreateKey(s.KeyFile)
 		if err != nil {
 			return nil, err
+		}
+		if s.Uplink != 0 {
+			if err := exec.Command("ip", "link", "set", "uplink", "mtu", strconv.Itoa(s.Uplink)).Run(); err != nil {
+				return nil, err
+			}
 		}
 		return tunnel.Up(context.Background(), tunnel.Config{Mode: s.Mode, Interface: "tc-office", PrivateKey: key, Enrolment: s.Enrolment, Log: slog.New(slog.DiscardHandler)})
 	}()

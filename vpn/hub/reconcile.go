@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -53,11 +54,11 @@ func applied(w vpn.Wish) vpn.Applied {
 // reconcile works until a reading shows nothing to do. The caller holds h.mu.
 func (h *Hub) reconcile() (Changes, error) {
 	var total Changes
-	h.settled = false
 	for range maxPasses {
 		h.hear() // what comes after this is news for the next
 		changed, err := h.pass(&total)
 		if err != nil {
+			h.settled = false
 			return total, h.failClosed(err)
 		}
 		if !changed {
@@ -65,6 +66,7 @@ func (h *Hub) reconcile() (Changes, error) {
 			h.closed, h.inForce, h.settled = "", applied(h.wish), h.wished
 			return total, h.shut()
 		}
+		h.settled = false
 	}
 	return total, fmt.Errorf("vpn: the device did not settle in %d passes: somebody else writes to it", maxPasses)
 }
@@ -103,22 +105,8 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 	if err != nil {
 		return false, &fenceError{err}
 	}
-	state, err := h.device.Read()
-	if err != nil {
-		return false, err
-	}
-	var plan plan
-	if h.wished { // else peers that an earlier process left keep their sessions, behind a closed fence
-		plan = h.plan(state)
-	}
-	total.PeersAdded += plan.added
-	total.PeersRemoved += plan.removed
-	total.PeersChanged += plan.changed
-	_, err = h.write(plan.restrict)
-	if err = errors.Join(err, h.forget(plan.lost), blind); err != nil {
-		return false, err
-	}
-	if err := h.repairDevice(state, total); err != nil || !h.wished {
+	plan, err := h.restrict(total)
+	if err = errors.Join(err, blind); err != nil || !h.wished {
 		return false, err
 	}
 	n, err = h.fence.Permit(h.policy)
@@ -137,6 +125,29 @@ func (h *Hub) pass(total *Changes) (changed bool, err error) {
 		h.renounce(key, err)
 	}
 	return *total != before, nil
+}
+
+// restrict compares the device, takes away what is not wished, and returns what is left to do. What nobody else can
+// change is as it was written, and is not read again.
+func (h *Hub) restrict(total *Changes) (plan plan, err error) {
+	if h.settled && h.device.Guarded() {
+		return plan, nil
+	}
+	state, err := h.device.Read()
+	if err != nil {
+		return plan, err
+	}
+	if h.wished { // else peers that an earlier process left keep their sessions, behind a closed fence
+		plan = h.plan(state)
+	}
+	total.PeersAdded += plan.added
+	total.PeersRemoved += plan.removed
+	total.PeersChanged += plan.changed
+	_, err = h.write(plan.restrict)
+	if err = errors.Join(err, h.forget(plan.lost)); err != nil {
+		return plan, err
+	}
+	return plan, h.repairDevice(state, total)
 }
 
 // renounce leaves a peer out that the device alone of all does not take, until the next wish.
@@ -236,6 +247,9 @@ func without(a, b []netip.Prefix) (rest []netip.Prefix) {
 // peer keeps another from coming or going. It returns which peers failed, and the last reason.
 func (h *Hub) write(changes []device.PeerChange) (failed map[vpn.Key]error, last error) {
 	failed = make(map[vpn.Key]error)
+	if len(changes) > maxStep {
+		defer fewCollections()()
+	}
 	for part := range slices.Chunk(changes, peersPerCall) {
 		if h.device.Write(device.Change{Peers: part}) == nil {
 			continue
@@ -247,6 +261,19 @@ func (h *Hub) write(changes []device.PeerChange) (failed map[vpn.Key]error, last
 		}
 	}
 	return failed, last
+}
+
+// fewCollections has the process collect less often until the function is called that it returns, which gives the memory
+// back. While thousands of peers come, each of which stays, it would do little else.
+func fewCollections() (end func()) {
+	before := debug.SetGCPercent(-1)
+	if before >= 0 {
+		debug.SetGCPercent(max(before, 100))
+	}
+	return func() {
+		debug.SetGCPercent(before)
+		debug.FreeOSMemory()
+	}
 }
 
 // repairDevice puts key, port and mark back when somebody changed them.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/internal/device"
 )
 
 // Status reads the device and the counters, and remembers the offices' endpoints. Peers that the device
@@ -24,6 +25,7 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		problem = err.Error()
 	}
 	if h.wished {
+		h.settled = h.settled && !h.unheeded(state.Peers)
 		if err := h.endpoints.remember(state.Peers); err != nil {
 			findings = append(findings, finding("where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()))
 		}
@@ -57,6 +59,17 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		return strings.Compare(a.Partner+"\x00"+a.Site+"\x00"+a.PublicKey.String(), b.Partner+"\x00"+b.Site+"\x00"+b.PublicKey.String())
 	})
 	return s, nil
+}
+
+// unheeded says whether an office was heard for the first time, to which the hub does not keep the way open yet: that
+// is for the next pass.
+func (h *Hub) unheeded(peers map[device.Key]device.Peer) bool {
+	for _, p := range peers {
+		if p.Endpoint.IsValid() && p.Keepalive != hubKeepalive {
+			return true
+		}
+	}
+	return false
 }
 
 // findings is what people should look at. The caller holds h.mu.

@@ -40,6 +40,7 @@ type plannedSite struct {
 	key     vpn.PrivateKey
 	tunnel  [2]netip.Prefix
 	link    namespace.Link
+	uplink  int // see script
 }
 
 var hubAddresses = []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32"), netip.MustParsePrefix("fd64::1/128")}
@@ -175,7 +176,7 @@ func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 		return
 	}
 	enrolment.Hub.Endpoint = netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()
-	p.site = startSite(w.t, p.link, script{KeyFile: p.keyFile, Mode: w.mode, Enrolment: enrolment})
+	p.site = startSite(w.t, p.link, script{KeyFile: p.keyFile, Mode: w.mode, Enrolment: enrolment, Uplink: p.uplink})
 }
 
 // inside runs a command in the namespace of the office.
@@ -192,7 +193,13 @@ func (p *plannedSite) inside(t *testing.T, name string, args ...string) {
 
 // everyMode runs a test in each mode that this host has.
 func everyMode(t *testing.T, test func(t *testing.T, mode vpn.Mode)) {
-	for _, mode := range []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace, vpn.ModeNetstack} {
+	t.Helper()
+	inModes(t, test, vpn.ModeKernel, vpn.ModeUserspace, vpn.ModeNetstack)
+}
+
+func inModes(t *testing.T, test func(t *testing.T, mode vpn.Mode), modes ...vpn.Mode) {
+	t.Helper()
+	for _, mode := range modes {
 		t.Run(string(mode), func(t *testing.T) {
 			if mode != vpn.ModeNetstack {
 				needRoot(t)

@@ -38,9 +38,13 @@ type Hub struct {
 
 // Service is what the office may reach through the tunnel.
 type Service struct {
-	Name string         `json:"name"`
-	Addr netip.AddrPort `json:"addr"`
+	Name  string         `json:"name"`
+	Proto string         `json:"proto,omitempty"` // tcp when it is empty, or udp
+	Addr  netip.AddrPort `json:"addr"`
 }
+
+// IsTCP says whether connections are made to the service.
+func (s Service) IsTCP() bool { return s.Proto == "" || s.Proto == "tcp" }
 
 // Keepalive keeps the mapping of a NAT router open; it also starts the first handshake.
 const Keepalive = 25 * time.Second

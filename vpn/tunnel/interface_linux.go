@@ -10,7 +10,7 @@ import (
 
 // onInterface carries the tunnel by an interface of this host, in the mode that is set.
 func (t *Tunnel) onInterface(options device.Options) (err error) {
-	if len(t.locks) < 2 { // the other mode was tried
+	if len(t.held) < 2 { // the other mode was tried
 		if err := t.lock("interface " + t.cfg.Interface); err != nil {
 			return err
 		}
@@ -24,10 +24,10 @@ func (t *Tunnel) onInterface(options device.Options) (err error) {
 	if err != nil {
 		return err
 	}
+	t.held, t.resize = append(t.held, link), link.Resize
 	t.lookAround()
-	defer link.Close() // its routes stay for as long as the interface does
 	wanted := make(map[netip.Prefix]struct{})
-	for _, to := range t.cfg.Enrolment.Reachable() {
+	for _, to := range t.reachable {
 		wanted[to] = struct{}{}
 	}
 	_, failed, err := link.SyncRoutes(wanted)
@@ -48,7 +48,7 @@ func (t *Tunnel) lookAround() {
 		t.cfg.Log.Warn("the host's addresses and routes can't be read", "error", err)
 		return
 	}
-	for _, met := range host.Conflicts(t.cfg.Interface, t.cfg.Enrolment.Reachable()) {
+	for _, met := range host.Conflicts(t.cfg.Interface, t.reachable) {
 		t.cfg.Log.Info("an address of the tunnel is the host's own, too", "met", met)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun/netstack"
@@ -26,22 +27,28 @@ const (
 	handshakePoll = 20 * time.Millisecond // WireGuard tells nobody that a handshake is done
 )
 
-// Config says how the office's end is brought up. All but Mode is required.
+// Config says how the office's end is brought up. All but Mode and MTU is required.
 type Config struct {
 	Mode       vpn.Mode // "" is auto
 	Interface  string   // name of the tunnel interface, at most 15 bytes; not used by netstack
 	PrivateKey vpn.PrivateKey
 	Enrolment  office.Enrolment
+	MTU        int // of packets in the tunnel, bytes; 0 is what the way to the hub carries, see [Tunnel.Follow]
 	Log        *slog.Logger
 }
 
 // Tunnel is the office's end that is up.
 type Tunnel struct {
-	cfg    Config
-	mode   vpn.Mode
-	locks  []io.Closer
-	device device.Device
-	stack  *netstack.Net // nil when an interface carries the tunnel
+	cfg      Config
+	mode     vpn.Mode
+	endpoint netip.AddrPort // of the hub
+	held     []io.Closer    // locks, and the interface
+	device   device.Device
+	stack    *netstack.Net // nil when an interface carries the tunnel
+
+	mtu                  atomic.Int64
+	resize               func(mtu int) error // of the interface; nil without one
+	addresses, reachable []netip.Prefix      // of the enrolment, what the way to the hub has room for
 }
 
 // Up brings the office's end up: addresses, the hub as the only peer, routes to the hub
@@ -49,6 +56,9 @@ type Tunnel struct {
 func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if cfg.PrivateKey.IsZero() || cfg.Log == nil || cfg.Interface == "" || len(cfg.Interface) > 15 {
 		return nil, errors.New("tunnel: a private key, a logger and an interface name of 1 to 15 bytes are required")
+	}
+	if cfg.MTU != 0 && (cfg.MTU < minMTU || cfg.MTU > vpn.MaxMTU) {
+		return nil, fmt.Errorf("tunnel: MTU %d is not within %d to %d", cfg.MTU, minMTU, vpn.MaxMTU)
 	}
 	if err := cfg.Enrolment.Validate(); err != nil {
 		return nil, err
@@ -63,17 +73,18 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if slices.Contains(cfg.Enrolment.Reachable(), netip.PrefixFrom(endpoint.Addr(), endpoint.Addr().BitLen())) {
 		return nil, fmt.Errorf("the hub's endpoint %v lies inside its own tunnel", endpoint)
 	}
-	t := &Tunnel{cfg: cfg}
-	if err := t.up(endpoint); err != nil {
-		return nil, errors.Join(err, t.unlock())
+	t := &Tunnel{cfg: cfg, endpoint: endpoint}
+	if err := t.up(); err != nil {
+		return nil, errors.Join(err, t.release())
 	}
 	return t, nil
 }
 
-func (t *Tunnel) up(endpoint netip.AddrPort) (err error) {
+func (t *Tunnel) up() (err error) {
 	if err := t.lock("office " + t.cfg.PrivateKey.Public().String()); err != nil {
 		return err
 	}
+	t.measure()
 	for _, mode := range modes(t.cfg.Mode) {
 		if err = t.open(mode); err == nil {
 			break
@@ -86,7 +97,7 @@ func (t *Tunnel) up(endpoint netip.AddrPort) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := t.addHub(endpoint); err != nil {
+	if err := t.addHub(); err != nil {
 		return errors.Join(err, t.device.Close())
 	}
 	return nil
@@ -98,15 +109,15 @@ func (t *Tunnel) lock(name string) error {
 	if err != nil {
 		return err
 	}
-	t.locks = append(t.locks, held)
+	t.held = append(t.held, held)
 	return nil
 }
 
-func (t *Tunnel) unlock() (err error) {
-	for _, held := range t.locks {
+func (t *Tunnel) release() (err error) {
+	for _, held := range t.held {
 		err = errors.Join(err, held.Close())
 	}
-	t.locks = nil
+	t.held = nil
 	return err
 }
 
@@ -122,8 +133,8 @@ func modes(wanted vpn.Mode) []vpn.Mode {
 
 func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	options := device.Options{
-		Name: t.cfg.Interface, MTU: vpn.DefaultMTU, PrivateKey: t.cfg.PrivateKey.Reveal(),
-		Addresses: t.cfg.Enrolment.Address, Log: t.cfg.Log,
+		Name: t.cfg.Interface, MTU: int(t.mtu.Load()), PrivateKey: t.cfg.PrivateKey.Reveal(),
+		Addresses: t.addresses, Log: t.cfg.Log,
 	}
 	t.mode = mode
 	if mode == vpn.ModeNetstack {
@@ -133,11 +144,11 @@ func (t *Tunnel) open(mode vpn.Mode) (err error) {
 	return t.onInterface(options)
 }
 
-func (t *Tunnel) addHub(endpoint netip.AddrPort) error {
+func (t *Tunnel) addHub() error {
 	every, preshared := office.Keepalive, device.Key(t.cfg.Enrolment.Hub.PresharedKey)
 	return t.device.Write(device.Change{Peers: []device.PeerChange{{
-		PublicKey: device.Key(t.cfg.Enrolment.Hub.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
-		Keepalive: &every, ReplaceAllowedIPs: true, AllowedIPs: t.cfg.Enrolment.Reachable(),
+		PublicKey: device.Key(t.cfg.Enrolment.Hub.PublicKey), PresharedKey: &preshared, Endpoint: t.endpoint,
+		Keepalive: &every, ReplaceAllowedIPs: true, AllowedIPs: t.reachable,
 	}}})
 }
 
@@ -170,6 +181,7 @@ type Status struct {
 	LastHandshake time.Time `json:"last_handshake,omitzero"`
 	Received      int64     `json:"received_bytes"`
 	Sent          int64     `json:"sent_bytes"`
+	MTU           int64     `json:"mtu"` // of packets in the tunnel, bytes
 }
 
 // Status reads the device.
@@ -181,7 +193,7 @@ func (t *Tunnel) Status(now time.Time) (Status, error) {
 	hub := state.Peers[device.Key(t.cfg.Enrolment.Hub.PublicKey)]
 	return Status{
 		State: vpn.StateAt(hub.LastHandshake, now), LastHandshake: hub.LastHandshake,
-		Received: hub.Received, Sent: hub.Sent,
+		Received: hub.Received, Sent: hub.Sent, MTU: t.mtu.Load(),
 	}, nil
 }
 
@@ -246,4 +258,4 @@ func (t *Tunnel) carry(ctx context.Context, local net.Conn, to netip.AddrPort) {
 }
 
 // Close takes the tunnel down.
-func (t *Tunnel) Close() error { return errors.Join(t.device.Close(), t.unlock()) }
+func (t *Tunnel) Close() error { return errors.Join(t.device.Close(), t.release()) }

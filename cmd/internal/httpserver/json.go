@@ -15,7 +15,7 @@ const maxJSON = 1 << 20
 
 // Door is how the server answers errors.
 func (s Server) Door() problem.Door {
-	return problem.Door{Name: s.Name, Logger: s.Logger, Body: s.Body, Away: s.Away}
+	return problem.Door{Name: s.Name, Logger: s.Logger, Body: s.Body, Away: s.Away, Speak: s.Speak}
 }
 
 // JSON makes a handler of a function from request to answer. A nil answer is 204. The request's address may have the

@@ -41,7 +41,8 @@ type Server struct {
 	Body        problem.Body // what is asked of requests' bodies; the zero value has defaults
 	Connections int          // at once; 1024 when 0. One too many ends the one that has been silent longest
 
-	Away func(error) string // see problem.Door; optional
+	Away  func(error) string                             // see problem.Door; optional
+	Speak func(accept, format string, args []any) string // see problem.Door; optional
 }
 
 // Run serves until ctx ends, then lets requests in flight finish for at most ten seconds.

@@ -35,7 +35,7 @@ func Open(name string, most int64) (*File, error) {
 		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", name, info.Size(), most)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return read(f, name, most)
+		return Read(f, name, most)
 	}
 	return mapFile(f, info.Size())
 }
@@ -49,7 +49,8 @@ func mapFile(f *os.File, size int64) (*File, error) {
 	return &File{octets, true}, nil
 }
 
-func read(f io.Reader, name string, most int64) (*File, error) {
+// Read reads at most most octets from what can't be mapped; name is for the error of more.
+func Read(f io.Reader, name string, most int64) (*File, error) {
 	octets, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, err

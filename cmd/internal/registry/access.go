@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"trustcore/internal/store"
@@ -23,6 +24,9 @@ type Tunnel struct {
 	Order, Partner, Site string
 	PublicKey            string // WireGuard, base64
 	Address              netip.Addr
+
+	Services   []string // that the order names
+	NetworkHSM bool     // B_HSM is on for the partner
 }
 
 // GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that,
@@ -44,8 +48,9 @@ func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string
 		if given, err = r.freeAddress(ctx, tx); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO tunnels (order_id, partner, site, public_key, address) VALUES ($1, $2, $3, $4, $5)`,
-			rec.ID, rec.Partner.ID, rec.VPNRequest.Site, publicKey, given.String())
+		_, err = tx.ExecContext(ctx, `INSERT INTO tunnels (order_id, partner, site, public_key, address, services)
+			VALUES ($1, $2, $3, $4, $5, $6)`,
+			rec.ID, rec.Partner.ID, rec.VPNRequest.Site, publicKey, given.String(), rec.servicesText())
 		return err
 	})
 	if store.Taken(err) {
@@ -90,8 +95,10 @@ func (r *Registry) Wish(ctx context.Context) (revision int64, tunnels []Tunnel, 
 		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
 			return err
 		}
-		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address FROM tunnels t
-			JOIN components c ON c.order_id = t.order_id AND c.component = $1 AND c.ended_by = '' ORDER BY t.address`, string(VPN)))
+		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address, t.services,
+			EXISTS (SELECT 1 FROM components h WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = '')
+			FROM tunnels t JOIN components c ON c.order_id = t.order_id AND c.component = $2 AND c.ended_by = ''
+			ORDER BY t.address`, string(NetworkHSM), string(VPN)))
 		return err
 	})
 	if err != nil {
@@ -108,10 +115,11 @@ func scanTunnels(rows *sql.Rows, err error) ([]Tunnel, error) {
 	var tunnels []Tunnel
 	for rows.Next() {
 		var t Tunnel
-		var address string
-		if err := rows.Scan(&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address); err != nil {
+		var address, services string
+		if err := rows.Scan(&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM); err != nil {
 			return nil, err
 		}
+		t.Services = strings.Fields(services)
 		if t.Address, err = netip.ParseAddr(address); err != nil {
 			return nil, err
 		}

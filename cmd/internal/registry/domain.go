@@ -73,6 +73,9 @@ type Order struct {
 // VPNRequest is the attachment that P_VPN needs (zgłoszenie VPN).
 type VPNRequest struct {
 	Site string `json:"site" yaml:"site"` // name of the office's end
+
+	// Services are those that the office is to reach beside what P_VPN and B_HSM give by themselves.
+	Services []string `json:"services,omitempty" yaml:"services"`
 }
 
 // HSMAuthorization is the attachment that B_HSM needs (upoważnienie): who may use which keys, how, until when.

@@ -55,6 +55,32 @@ func stateBefore(t *testing.T, url string) {
 	renewalsRace(t, r)
 }
 
+// TestTunnelsOfTheVersionBefore opens a database that knew no services of tunnels.
+func TestTunnelsOfTheVersionBefore(t *testing.T) {
+	db := openBefore(t, storetest.SQLite(t), "ALTER TABLE tunnels ADD COLUMN services")
+	err := db.InTx(t.Context(), func(tx *sql.Tx) error {
+		for _, s := range []string{
+			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
+			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at)
+				VALUES ('ZU-1', 'activation', 'um', '{}', 'active', 'officer-1', '2026-01-15')`,
+			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
+			`INSERT INTO tunnels (order_id, partner, site, public_key, address) VALUES ('ZU-1', 'um', 'main', 'k', '10.64.0.2')`,
+		} {
+			if _, err := tx.ExecContext(t.Context(), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tunnels, err := openOver(t, db, time.Now).Wish(t.Context())
+	if err != nil || len(tunnels) != 1 || tunnels[0].Order != "ZU-1" || len(tunnels[0].Services) != 0 || tunnels[0].NetworkHSM {
+		t.Errorf("%+v, %v", tunnels, err)
+	}
+}
+
 // renewalsRace approves where the rules were asked a moment before another one was approved, or the order ended.
 func renewalsRace(t *testing.T, r *Registry) {
 	t.Helper()

@@ -91,6 +91,8 @@ var schema = []string{
 	`DROP TABLE keys`,
 	// When two officers struck the gateway off the list; '' while it is on it. Its hub's key stays nobody else's.
 	`ALTER TABLE gateways ADD COLUMN struck TEXT NOT NULL DEFAULT ''`,
+	// Names with spaces between.
+	`ALTER TABLE tunnels ADD COLUMN services TEXT NOT NULL DEFAULT ''`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -256,6 +256,8 @@ func TestParseOrderNamesTheField(t *testing.T) {
 		{"[B_HSM, P_VPN]", "[B_HSM]", "vpn_request"},
 		{"[B_HSM, P_VPN]", "[P_VPN]", "hsm_authorization"},
 		{"site: main", "site: Główna", "vpn_request.site"},
+		{"site: main", "site: main, services: [time, time]", "vpn_request.services[1]"},
+		{"site: main", "site: main, services: [Time]", "vpn_request.services[0]"},
 		{"vpn_request: {site: main}", "", "vpn_request"},
 		{"application: ezd", "application: ''", "hsm_authorization.application"},
 		{"RSA-3072", "RSA-1024", "hsm_authorization.keys[0].algorithm"},

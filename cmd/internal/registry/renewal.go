@@ -178,6 +178,7 @@ func replace(ctx context.Context, tx *sql.Tx, o Order) error {
 			WHERE order_id = $3 AND EXISTS (SELECT 1 FROM components WHERE order_id = $4
 			AND component = $5 AND ended_by = $6)`,
 			[]any{o.ID, o.ID, o.Renews, o.Renews, string(VPN), o.ID}},
+		{`UPDATE tunnels SET services = $1 WHERE order_id = $2`, []any{o.servicesText(), o.ID}},
 		{`UPDATE orders SET state = $1, replaced_by = $2 WHERE id = $3 AND state = $4
 			AND EXISTS (SELECT 1 FROM components WHERE order_id = $5 AND ended_by = $6)`,
 			[]any{string(Replaced), o.ID, o.Renews, string(Active), o.Renews, o.ID}},

@@ -33,6 +33,7 @@ func TestOrdersThatFollow(t *testing.T) {
 		{"new key of the tunnel", newKeyOfTheTunnel}, {"first tunnel", firstTunnel}, {"keys that ended", keysThatEnded},
 		{"several applications", severalApplications}, {"coming back", comingBack},
 		{"renewals that cannot be", renewalsThatCannotBe}, {"two renewals", twoRenewals},
+		{"services of a tunnel", servicesOfATunnel},
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		for _, s := range stories {
@@ -292,6 +293,30 @@ func keysThatEnded(o *office) {
 	o.off("ZZ-1", "[B_HSM]")
 	o.on(o.extended("ZU-2", "ZU-2026-001"))
 	o.want(o.granted("ZU-2"), "+k2 of ZU-2 until 2028-01-01, -k1 of ZU-2026-001 until 2027-01-01", "carried out")
+}
+
+// servicesOfATunnel holds that a tunnel has the services which the order in force names, and whether B_HSM is on.
+func servicesOfATunnel(o *office) {
+	given := func(want, what string) {
+		o.Helper()
+		_, tunnels, err := o.Wish(o.Context())
+		must(o.T, err)
+		var all []string
+		for _, t := range tunnels {
+			all = append(all, fmt.Sprint(t.Order, " ", t.Services, " ", t.NetworkHSM))
+		}
+		o.want(strings.Join(all, ", "), want, what)
+	}
+	o.on(o.order("site: main", "site: main, services: [registry, time]"))
+	given("ZU-2026-001 [registry time] true", "carried out")
+	next := o.extended("ZU-2", "ZU-2026-001", "site: main", "site: main, services: [time]")
+	o.approve(next)
+	given("ZU-2026-001 [registry time] true", "before the renewal is carried out")
+	must(o.T, o.AddKey(o.Context(), "ZU-2", "seal", "k1"))
+	must(o.T, o.Finish(o.Context(), "ZU-2", registry.Active))
+	given("ZU-2 [time] true", "renewed")
+	o.off("ZZ-1", "[B_HSM]")
+	given("ZU-2 [time] false", "without B_HSM")
 }
 
 // second is the same partner's order for another application.

@@ -158,12 +158,12 @@ func serialKey(serial []byte) string  { return "n" + string(trimInteger(serial))
 func keyKey(identifier []byte) string { return "k" + string(identifier) }
 
 func (p *Pool) parse(list [][]byte) []*certificate.Certificate {
-	parsed, known := make([]*certificate.Certificate, 0, len(list)), cache.Of(p.budget.Context())
+	parsed := make([]*certificate.Certificate, 0, len(list))
 	for _, der := range list {
 		if p.budget.Work(parseWork+parseOctetWork*int64(len(der))) != nil || p.budget.Hold(heldACertificate+len(der)) != nil {
 			break
 		}
-		if cert, err := known.Parse(der); err == nil {
+		if cert, err := cache.Certificate(p.budget, der); err == nil {
 			parsed = append(parsed, cert)
 		}
 	}
@@ -282,7 +282,7 @@ func (c *checker) bind(cert *certificate.Certificate) signature.Binding {
 		if c.Budget.Octets(len(cert.Raw)) != nil {
 			return signature.BindingMismatch
 		}
-		if err != nil || !bytes.Equal(h.Sum(cert.Raw), refs[0].Hash) {
+		if err != nil || !cert.HasDigest(h, refs[0].Hash) {
 			return signature.BindingMismatch
 		}
 		outcome = signature.BindingMatches

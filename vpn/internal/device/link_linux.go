@@ -119,6 +119,19 @@ func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
 	return changed, nil
 }
 
+// Resize gives the interface another MTU.
+func (l *Link) Resize(mtu int) error {
+	link, err := l.find()
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetMTU(link, mtu); err != nil {
+		return fmt.Errorf("set the MTU of %s: %w", l.name, err)
+	}
+	l.mtu = mtu
+	return nil
+}
+
 // Forget removes the flows of the sources from the kernel's connection tracking, so that
 // no rule of the host that trusts established flows lets them live on.
 func (l *Link) Forget(sources []netip.Addr) error {

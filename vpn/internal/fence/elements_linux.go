@@ -41,10 +41,10 @@ func (n *Nftables) wants(name string, p Policy) contents {
 		})
 	case "partners":
 		sources := matching(maps.Keys(p.Sources), func(a netip.Addr) bool { return a.Is4() == v4 })
-		return newContents(sources, netip.Addr.AsSlice, func(key []byte) bool {
-			a, _ := netip.AddrFromSlice(key)
+		return newContents(sources, encodeSource, func(key []byte) bool {
+			a, ok := decodeSource(key, length)
 			_, is := p.Sources[a]
-			return is
+			return ok && is
 		})
 	}
 	own := make(map[netip.Addr]struct{}, len(n.hub))

@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ type Nftables struct {
 // not ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What
 // is left of the lease is asked at each Permit; nil stands for one without end.
 func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
-	n := &Nftables{ifname: ifname, want: newRuleset(ifname), hub: hub, lease: lease}
+	n := &Nftables{ifname: ifname, want: newRuleset(ifname, hub), hub: hub, lease: lease}
 	c, err := open()
 	if err != nil {
 		return nil, err
@@ -97,11 +98,22 @@ func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bo
 	}
 	found := 0
 	for _, s := range sets {
-		if want := n.want.sets[s.Name]; want != nil && s.Name != leaseSet && s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() {
+		want := n.want.sets[s.Name]
+		if want != nil && s.Name != leaseSet && (s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() || isPartnersOfBefore(s)) {
 			found++
 		}
 	}
 	return true, found == len(n.want.sets)-1, nil
+}
+
+// isPartnersOfBefore says whether a set holds the addresses of offices as versions before had them, each once.
+func isPartnersOfBefore(s *nftables.Set) bool {
+	for _, f := range families() {
+		if s.Name == "partners"+f.suffix {
+			return s.KeyType.GetNFTMagic() == f.address.GetNFTMagic()
+		}
+	}
+	return false
 }
 
 // removeOld takes away the table that a version before left, if it was for our interface.
@@ -433,6 +445,16 @@ func encodeFlow(f Flow) []byte {
 	key := append(f.Source.AsSlice(), f.Dest.Addr().AsSlice()...)
 	key = append(key, f.Proto, 0, 0, 0)
 	return append(binary.BigEndian.AppendUint16(key, f.Dest.Port()), 0, 0)
+}
+
+// encodeSource is the key of an office's address, which is there twice.
+func encodeSource(a netip.Addr) []byte { return append(a.AsSlice(), a.AsSlice()...) }
+
+func decodeSource(key []byte, addressLen int) (a netip.Addr, ok bool) {
+	if len(key) != 2*addressLen || !bytes.Equal(key[:addressLen], key[addressLen:]) {
+		return a, false
+	}
+	return netip.AddrFromSlice(key[:addressLen])
 }
 
 func decodeFlow(key []byte, addressLen int) (f Flow, ok bool) {

@@ -27,6 +27,7 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 		{"of this interface", tableOfBefore("tc-hub"), "tc-hub", false},
 		{"of another interface", tableOfBefore("tc-hub"), "tc-test", true},
 		{"of an interface of a longer name", tableOfBefore("tc-hub2"), "tc-hub", true},
+		{"that has each office's address once", tableOfSinglePartners("tc-hub"), "tc-hub", false},
 		{"somebody else's", func(c *nftables.Conn) error {
 			c.AddTable(&nftables.Table{Name: oldTable, Family: nftables.TableFamilyINet})
 			return nil
@@ -71,11 +72,23 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 
 func tableOfBefore(ifname string) func(*nftables.Conn) error {
 	return func(c *nftables.Conn) error {
-		r := newRuleset(ifname)
+		r := newRuleset(ifname, nil)
 		r.table.Name = oldTable
 		delete(r.sets, leaseSet)
 		for _, chain := range []string{"inward", "outward"} {
 			r.rules[chain] = nil
+		}
+		return r.add(c)
+	}
+}
+
+func tableOfSinglePartners(ifname string) func(*nftables.Conn) error {
+	return func(c *nftables.Conn) error {
+		r := newRuleset(ifname, nil)
+		r.rules = nil
+		for _, f := range families() {
+			set := r.sets["partners"+f.suffix]
+			set.KeyType, set.Concatenation = f.address, false
 		}
 		return r.add(c)
 	}
@@ -126,6 +139,21 @@ func TestPartIsProved(t *testing.T) {
 	for _, got := range []error{wrong, again} {
 		if got == nil || !strings.Contains(got.Error(), "does not read back") {
 			t.Errorf("what the kernel did not do counts as done: %v", got)
+		}
+	}
+}
+
+// TestPairOfTwoAddresses has an element that pairs one office's address with another's: with it errors about the other's
+// packets would pass.
+func TestPairOfTwoAddresses(t *testing.T) {
+	a, b := netip.MustParseAddr("10.64.1.2"), netip.MustParseAddr("10.64.1.3")
+	n := &Nftables{want: newRuleset("tc-hub", nil)}
+	wanted := n.wants("partners4", Policy{Sources: map[netip.Addr]struct{}{a: {}, b: {}}})
+	for key, want := range map[string]bool{
+		string(encodeSource(a)): true, string(append(a.AsSlice(), b.AsSlice()...)): false, string(a.AsSlice()): false, "": false,
+	} {
+		if wanted.has([]byte(key)) != want {
+			t.Errorf("%x is an office's: %v", key, !want)
 		}
 	}
 }

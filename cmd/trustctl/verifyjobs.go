@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"trustcore/verify"
+)
+
+// standardInput is the name of the document that is read from there.
+const standardInput = "-"
+
+// job is one document to verify.
+type job struct {
+	File     string    `json:"file"`
+	Detached []string  `json:"detached"`
+	At       time.Time `json:"at"`
+
+	Digests       []string `json:"digests"`
+	PasswordFiles []string `json:"password_files"`
+
+	digests  verify.Digests
+	trace    bool
+	active   bool
+	numbers  bool
+	language string // of reasons and notes, "" as they are written
+
+	signedBeside bool  // a file beside it holds its signature: that it has none inside is nothing to tell
+	unread       error // why the folder could not be looked through
+}
+
+// read returns the jobs of --jobs or of the arguments.
+func (o *verifyOptions) read(args []string, at time.Time) ([]job, error) {
+	if o.jobs != "" {
+		return o.readFile(args, at)
+	}
+	switch n := countOf(args, standardInput); {
+	case len(args) == 0:
+		return nil, errors.New("verify: name at least one file or folder, - for standard input, or --jobs")
+	case n > 1 || n == 1 && slices.Contains(o.passwordFiles, standardInput):
+		return nil, errors.New("verify: standard input holds one document, or a password: name files for the others")
+	}
+	digests, err := o.readDigests()
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	for _, arg := range expand(args) {
+		info, err := os.Stat(arg)
+		if err == nil && info.IsDir() {
+			o.table = !o.json
+			jobs = append(jobs, jobsOf(arg)...)
+			continue
+		}
+		jobs = append(jobs, job{File: arg})
+	}
+	for i := range jobs {
+		jobs[i].At, jobs[i].digests = at, digests
+		jobs[i].Detached = append(jobs[i].Detached, o.detached...)
+	}
+	if len(jobs) == 0 {
+		return nil, fmt.Errorf("verify: there is no file in %s", strings.Join(args, ", "))
+	}
+	return jobs, nil
+}
+
+func countOf(list []string, text string) (n int) {
+	for _, s := range list {
+		if s == text {
+			n++
+		}
+	}
+	return n
+}
+
+// expand puts files in the place of patterns, which not every shell does. A file that bears the name goes first, and
+// what matches nothing stays: the document's line says that there is no such file.
+func expand(args []string) []string {
+	var files []string
+	for _, arg := range args {
+		matches, err := filepath.Glob(arg)
+		if _, missing := os.Lstat(arg); missing == nil || err != nil || len(matches) == 0 {
+			matches = []string{arg}
+		}
+		files = append(files, matches...)
+	}
+	return files
+}
+
+// besides are the ends that signatures, time-stamps and evidence records have in their names when they lie beside what
+// they are about.
+var besides = []string{".p7s", ".sig", ".xades", ".cades", ".jades", ".tsr", ".tst", ".ers"}
+
+// about is the name of the file that another one is a signature of by its name, "" where it is not called so.
+func about(file string) string {
+	if end := filepath.Ext(file); slices.Contains(besides, strings.ToLower(end)) {
+		return strings.TrimSuffix(file, end)
+	}
+	return ""
+}
+
+// jobsOf are the regular files of a folder and of those in it, in the order of their names, but for hidden ones. A
+// signature beside a file is about that file.
+func jobsOf(dir string) []job {
+	var jobs []job
+	place := map[string]int{}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // every error is a job's
+		switch {
+		case err != nil:
+			jobs = append(jobs, job{File: path, unread: err})
+			return fs.SkipDir
+		case path != dir && strings.HasPrefix(d.Name(), ".") && d.IsDir():
+			return fs.SkipDir
+		case d.Type().IsRegular() && !strings.HasPrefix(d.Name(), "."):
+			place[path] = len(jobs)
+			jobs = append(jobs, job{File: path})
+		}
+		return nil
+	})
+	for i := range jobs {
+		if other, there := place[about(jobs[i].File)]; there {
+			jobs[i].Detached, jobs[other].signedBeside = []string{jobs[other].File}, true
+		}
+	}
+	return jobs
+}
+
+// readFile returns the jobs of --jobs.
+func (o *verifyOptions) readFile(args []string, at time.Time) ([]job, error) {
+	switch {
+	case len(args) > 0 || len(o.detached) > 0 || len(o.digests) > 0 || o.digestList != "":
+		return nil, errors.New("verify: files, --detached and digests stand in the jobs when --jobs is given")
+	case o.jobs == standardInput && slices.Contains(o.passwordFiles, standardInput):
+		return nil, errors.New("verify: standard input has the jobs: name a file by --password-file")
+	}
+	in := os.Stdin
+	if o.jobs != standardInput {
+		f, err := os.Open(o.jobs)
+		if err != nil {
+			return nil, fmt.Errorf("--jobs: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	return readJobs(in, at)
+}
+
+func readJobs(in io.Reader, at time.Time) ([]job, error) {
+	const maxLine = 1 << 20
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	var jobs []job
+	for n := 1; lines.Scan(); n++ {
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
+		j := job{At: at}
+		if err := json.Unmarshal(lines.Bytes(), &j); err != nil || j.File == "" {
+			return nil, fmt.Errorf("--jobs, line %d: not a job "+
+				"{\"file\", \"detached\", \"digests\", \"password_files\", \"at\"}: %v", n, err)
+		}
+		for _, text := range j.Digests {
+			if err := j.digests.Add(text); err != nil {
+				return nil, fmt.Errorf("--jobs, line %d, digests: %w", n, err)
+			}
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, lines.Err()
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"trustcore/cmd/internal/httpserver"
+)
+
+// reloaded is what files of the configuration say: an immutable value that a reload replaces as a whole. What fails is not
+// taken: the last known good goes on.
+type reloaded[T any] struct {
+	what    string // in sentences, such as "the policies"
+	remedy  string
+	paths   []string // that are looked at for changes; what is no file is none
+	read    func() (T, error)
+	log     *slog.Logger
+	current atomic.Pointer[T]
+
+	mu     sync.Mutex
+	failed error // of the last reload; guarded by mu
+}
+
+// load reads the files again.
+func (r *reloaded[T]) load(context.Context) error {
+	value, err := r.read()
+	r.mu.Lock()
+	r.failed = err
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	r.current.Store(&value)
+	r.log.Info("read", "what", r.what)
+	return nil
+}
+
+// run reloads as trust.run does.
+func (r *reloaded[T]) run(ctx context.Context, w watch) error {
+	return w.run(ctx, func() string { return stateOf(r.paths) }, func(ctx context.Context) {
+		if err := r.load(ctx); err != nil {
+			r.log.Error("not read again, the last known good goes on", "what", r.what, "error", err)
+		}
+	})
+}
+
+func (r *reloaded[T]) findings() []httpserver.Finding {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed == nil {
+		return nil
+	}
+	return []httpserver.Finding{{State: httpserver.Amber,
+		What:   fmt.Sprintf("%s were not read again, the last known good go on: %v", r.what, r.failed),
+		Remedy: r.remedy + ", then send SIGHUP"}}
+}
+
+// readWithin reads a file of at most so many bytes.
+func readWithin(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = errors.New(name + " is too large")
+	}
+	return data, err
+}

@@ -1,0 +1,2 @@
+// Package client asks verifyd.
+package client
