@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509/pkix"
 	"slices"
 	"testing"
@@ -134,6 +135,26 @@ func TestTraceOfUses(t *testing.T) {
 		if got := uses[i]; got.Algorithm != u.Algorithm || got.Purpose != u.Purpose || got.Secure != (u.Algorithm != "MD5") ||
 			(got.Why == "") != got.Secure {
 			t.Errorf("%+v of %+v", got, u)
+		}
+	}
+}
+
+// TestTraceOfOrigins: where evidence beside the document is from is told, and nothing that nobody knows of.
+func TestTraceOfOrigins(t *testing.T) {
+	w := newWorld(t)
+	document := mint.XML{Signer: w.officer, At: mint.Day}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crl := w.ca.CRL(t, mint.Day.Add(time.Hour), nil)
+	for origin, want := range map[string]trace.Source{"CACHED": trace.FromCache, "EXTERNAL": trace.FromNetwork,
+		"SIGNATURE": trace.FromOutside, "": trace.FromOutside} {
+		ev := w.evidence(crl)
+		ev.Origins = map[[32]byte]string{sha256.Sum256(crl): origin}
+		tr := judgeTraced(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour)).Trace
+		if len(tr.Revocations) != 1 || tr.Revocations[0].Source != want {
+			t.Errorf("%q: %+v", origin, tr.Revocations)
 		}
 	}
 }

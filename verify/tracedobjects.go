@@ -205,9 +205,18 @@ func (t *tracer) sources(c *certificate.Certificate) []trace.Source {
 		add(s)
 	}
 	if len(list) == 0 {
-		add(trace.FromOutside)
+		add(t.outside(c.Fingerprint))
 	}
 	return list
+}
+
+// outside is where evidence beside the document is from.
+func (t *tracer) outside(piece [32]byte) trace.Source {
+	switch s := trace.Source(t.ev.Origins[piece]); s {
+	case trace.FromCache, trace.FromNetwork:
+		return s
+	}
+	return trace.FromOutside
 }
 
 // services are the trust services that the anchor stands for, with the qualifiers that apply to the certificate.
@@ -330,7 +339,7 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 	if _, known := t.revocations[id]; known {
 		return id
 	}
-	out := trace.Revocation{ID: id, Source: trace.FromOutside, ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
+	out := trace.Revocation{ID: id, Source: t.outside(piece), ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
 		Existence: t.existence(piece), Blocks: []trace.Block{}}
 	if from := t.carriers.sources[piece]; len(from) > 0 {
 		out.Source = from[0]

@@ -504,7 +504,7 @@ type object struct {
 func (w *writer) buildingBlocks(o object) BuildingBlocks {
 	chain := DetailedChain{ChainItem: []DetailedChainItem{}}
 	for _, c := range o.chain {
-		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{string(c.Source), c.Certificate})
+		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{sourceName(c.Source), c.Certificate})
 	}
 	aov := w.obsolescence(o)
 	d := BuildingBlocks{ID: o.id, Type: string(o.of), AOV: &aov}
