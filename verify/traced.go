@@ -36,8 +36,12 @@ type tracer struct {
 	formats                           map[string]signature.Format // of signatures, by id
 	recordTypes                       map[string]string           // of evidence records, by id
 	carriers                          carriers
-	room                              int // for references between objects
-	orphaned                          int // octets of orphans so far
+	paths                             []tracedPath
+	read                              [][32]byte        // evidence
+	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
+	questions                         int               // that may still be asked so
+	room                              int               // for references between objects
+	orphaned                          int               // octets of orphans so far
 }
 
 // maxLinked bounds the references between objects that a trace names: what each carries and covers.
@@ -48,7 +52,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 	t := &tracer{Document: found, doc: doc, ev: ev, policy: policy, at: r.ValidationTime, certificates: map[string]int{},
 		formats: map[string]signature.Format{}, recordTypes: map[string]string{},
 		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, sums: map[certificateHash][]byte{},
-		room: maxLinked,
+		room: maxLinked, besides: map[[32]byte]bool{}, questions: maxBeside,
 		out: &trace.Trace{ValidationTime: r.ValidationTime, Policy: tracePolicy(policy), Cut: found.Steps.Cut,
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
@@ -59,6 +63,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 	}
 	t.timestamps("", doc.Timestamps)
 	t.records("", doc.EvidenceRecords)
+	t.besidePaths()
 	t.links()
 	t.lists()
 	if doc.Unchecked != "" {

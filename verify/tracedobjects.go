@@ -97,9 +97,10 @@ func (t *tracer) chain(c *judge.Chain) []trace.ChainItem {
 	}
 	for i := range c.Path.Chain {
 		if r, asked := c.Statuses[i]; asked {
-			t.statuses(c, certificates, items, i, r)
+			t.statuses(certificates, items, i, r, true)
 		}
 	}
+	t.paths = append(t.paths, tracedPath{certificates, items})
 	return items
 }
 
@@ -205,9 +206,18 @@ func (t *tracer) sources(c *certificate.Certificate) []trace.Source {
 		add(s)
 	}
 	if len(list) == 0 {
-		add(trace.FromOutside)
+		add(t.outside(c.Fingerprint))
 	}
 	return list
+}
+
+// outside is where evidence beside the document is from.
+func (t *tracer) outside(piece [32]byte) trace.Source {
+	switch s := trace.Source(t.ev.Origins[piece]); s {
+	case trace.FromCache, trace.FromNetwork:
+		return s
+	}
+	return trace.FromOutside
 }
 
 // services are the trust services that the anchor stands for, with the qualifiers that apply to the certificate.
@@ -302,10 +312,10 @@ var reasons5280 = map[revocation.Reason]string{
 	revocation.RemoveFromCRL: "removeFromCRL", revocation.PrivilegeWithdrawn: "privilegeWithdrawn", revocation.AACompromise: "aACompromise",
 }
 
-// statuses enters the evidence about the i-th certificate of a path.
-func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) {
+// statuses enters the evidence about the i-th certificate of a path; relied is that conclusions rest on it.
+func (t *tracer) statuses(certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result, relied bool) {
 	for _, piece := range r.Evidence {
-		id := t.revocation(piece, certificates, items, i, r)
+		id := t.revocation(piece, certificates, items, i, r, relied)
 		if id == "" {
 			continue
 		}
@@ -325,12 +335,13 @@ func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificat
 }
 
 // revocation enters one piece of evidence, and returns its id, "" for one that is not at hand.
-func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) string {
+func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result,
+	relied bool) string {
 	id := identifier(trace.RevocationID, piece)
 	if _, known := t.revocations[id]; known {
 		return id
 	}
-	out := trace.Revocation{ID: id, Source: trace.FromOutside, ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
+	out := trace.Revocation{ID: id, Source: t.outside(piece), ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
 		Existence: t.existence(piece), Blocks: []trace.Block{}}
 	if from := t.carriers.sources[piece]; len(from) > 0 {
 		out.Source = from[0]
@@ -350,8 +361,9 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 	}
 	t.revocationSigner(&out, certificates, items, i, r)
 	if r.Status == revocation.Good || r.Status == revocation.Revoked {
-		out.Basic.Intact, out.Basic.Valid = true, true
-		out.Blocks = reliedOn(id)
+		if out.Basic.Intact, out.Basic.Valid = true, true; relied {
+			out.Blocks = reliedOn(id)
+		}
 	}
 	out.Uses = t.uses(policy.Revocation, []signature.AlgorithmUse{{Purpose: "revocation", Algorithm: out.Basic.Algorithm,
 		KeyBits: out.Basic.KeyBits}}, out.Existence, nil)

@@ -222,7 +222,9 @@ const (
 	FromTimestamp      Source = "TIMESTAMP"       // a time-stamp token
 	FromEvidenceRecord Source = "EVIDENCE_RECORD" //
 	FromOCSP           Source = "OCSP_RESPONSE"   //
-	FromOutside        Source = "OTHER"           // gathered beside the document, or given with it
+	FromCache          Source = "CACHED"          // gathered beside the document, and at hand
+	FromNetwork        Source = "EXTERNAL"        // gathered beside the document, and asked for on its behalf
+	FromOutside        Source = "OTHER"           // given with the document
 )
 
 // Found is the evidence that something carries.

@@ -26,7 +26,7 @@ type Trace struct {
 	EvidenceRecords []EvidenceRecord `json:"evidence_records"`
 
 	// Certificates and Revocations are what the conclusions rest on: the paths and the evidence relied on, with who
-	// signed it, in the order in which they were met.
+	// signed it, in the order in which they were met; then what other evidence says of those certificates, without Blocks.
 	Certificates []Certificate `json:"certificates"`
 	Revocations  []Revocation  `json:"revocations"`
 	// Orphans are certificates and revocation data of the document on which none rests.

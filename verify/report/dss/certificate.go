@@ -135,7 +135,7 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		Token:                 token(c.DER, idDigest(c.ID), w.Tokens.Certificates),
 	}
 	for _, s := range c.Sources {
-		d.Source = append(d.Source, string(s))
+		d.Source = append(d.Source, sourceName(s))
 	}
 	if len(d.Source) == 0 {
 		d.Source = []string{"UNKNOWN"}
@@ -158,6 +158,14 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		prose.Replace(&d, w.byID, poland.Mask)
 	}
 	return d
+}
+
+// sourceName is DSS's name of where a certificate was come by: what was gathered was found by the addresses of certificates.
+func sourceName(s trace.Source) string {
+	if s == trace.FromCache || s == trace.FromNetwork {
+		return "AIA"
+	}
+	return string(s)
 }
 
 // shown is a text that is read out of DER, fit to be shown.

@@ -599,7 +599,10 @@ func (w *writer) revocation(r *trace.Revocation) DiagnosticRevocation {
 	if number := json.Number(r.Number); number != "" {
 		d.CRLNumber = &number
 	}
-	if r.Source == trace.FromOutside {
+	switch r.Source {
+	case trace.FromCache:
+		d.Origin = "CACHED"
+	case trace.FromOutside, trace.FromNetwork:
 		d.Origin = "EXTERNAL"
 	}
 	return d

@@ -124,3 +124,16 @@ func TestStampQualifications(t *testing.T) {
 		t.Error("lists are told of that are not reached")
 	}
 }
+
+// TestOrigins: where evidence is from stands under the names that DSS has for certificates and for revocation data.
+func TestOrigins(t *testing.T) {
+	r := sample()
+	for source, want := range map[trace.Source]string{trace.FromCache: "CACHED AIA", trace.FromNetwork: "EXTERNAL AIA",
+		trace.FromOutside: "EXTERNAL OTHER", trace.FromSignature: "INPUT_DOCUMENT SIGNATURE"} {
+		r.Trace.Revocations[0].Source, r.Trace.Certificates[0].Sources = source, []trace.Source{source}
+		d := New(Validation{Report: r}).DiagnosticData
+		if got := d.Revocations[0].Origin + " " + d.Certificates[0].Source[0]; got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+}
