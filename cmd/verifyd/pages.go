@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"trustcore/cmd/verifyd/page"
+	"trustcore/verify"
+	"trustcore/verify/exchange"
+	"trustcore/verify/poland"
+	"trustcore/verify/trustlist"
 )
 
 // withPage serves the page for people, whose documents go to the API, and the API.
@@ -33,4 +38,11 @@ func (t *trust) forPage(now time.Time) page.Lists {
 		}
 	}
 	return told
+}
+
+// evidence is an api.Evidence: it answers verifiers in browsers by what verifyd itself judges by.
+func (j *judge) evidence(ctx context.Context, q *exchange.Question, card *poland.Card) (*exchange.Answer, error) {
+	source := exchange.Source{Lists: func() *trustlist.Snapshot { return j.trust.current.Load().Snapshot },
+		Policy: func() *verify.Policy { return j.policies.standard() }, Pins: j.pins, Gatherer: j.gatherer, Cache: j.cache, Now: time.Now}
+	return source.Answer(ctx, q, card)
 }

@@ -158,7 +158,8 @@ func (p *Page) judge(w http.ResponseWriter, r *http.Request) {
 		send(w, status, like.Language, []byte(written))
 		return
 	}
-	p.render(w, r, status, view{preferences: like, Verdict: written, Title: verdict.Displayed(v.Name), Chosen: chosen})
+	// verdict.Write escapes what is a stranger's.
+	p.render(w, r, status, view{preferences: like, Verdict: template.HTML(written), Title: verdict.Displayed(v.Name), Chosen: chosen})
 }
 
 // isID tells an id that stands in a page without danger.
