@@ -26,9 +26,12 @@ const (
 	refreshPause    = time.Minute // between two refreshes that somebody asks for
 )
 
-// routes are those that have to do with the lists themselves, served also while there are none.
-func (t *trust) routes(s httpserver.Server) []api.Route {
+// routes are those that have to do with what verifyd judges by, served also while there are no lists.
+func (j *judge) routes(s httpserver.Server) []api.Route {
+	t := j.trust
 	return []api.Route{
+		{Method: http.MethodGet, Path: "/v1/expiring", ID: "expiring", Summary: "What verifyd judges by and people have to renew, what ends first first.",
+			Handler: s.JSON(func(*http.Request) (any, error) { return j.ends, nil }), Answer: reflect.TypeFor[[]ending]()},
 		{Method: http.MethodGet, Path: "/v1/trust/status", ID: "trustStatus", Summary: "Which trusted lists are in use, and what is wrong with them.",
 			Handler: s.JSON(func(*http.Request) (any, error) { return t.status(time.Now()), nil }), Answer: reflect.TypeFor[client.TrustStatus]()},
 		{Method: http.MethodGet, Path: "/v1/trust/lists/{key}", ID: "trustList", Summary: "The services of a trusted list, by its territory.",

@@ -192,7 +192,7 @@ func (l *later) find(c *call) (*promise, error) {
 	p := l.kept[c.id]
 	if p == nil || p.call.caller != c.caller {
 		return nil, refuse(http.StatusNotFound, "id",
-			"there is no result under this id: it was erased, is older than %s, or this daemon was started anew; send the document again", laterLife)
+			"there is no result under this id: it was erased, is older than a day, or this daemon was started anew; send the document again")
 	}
 	return p, nil
 }

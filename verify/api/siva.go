@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/problem"
@@ -52,6 +54,8 @@ type sivaFilesRequest struct {
 // sivaFiles is the answer of getDataFiles.
 type sivaFiles struct {
 	DataFiles []sivaFile `json:"dataFiles"`
+
+	octets int // of all
 }
 
 type sivaFile struct {
@@ -273,25 +277,33 @@ func (s *Server) sivaDataFiles(ctx context.Context, c *call) (any, error) {
 	if report.Trace == nil || len(report.Trace.Signatures) < len(report.Signatures) {
 		return nil, refuse(http.StatusUnprocessableEntity, "document", "a limit kept it from being read to its signatures")
 	}
-	answer, octets, seen := sivaFiles{[]sivaFile{}}, 0, map[string]bool{}
+	answer := sivaFiles{DataFiles: []sivaFile{}}
 	limits := budget.New(ctx, len(in.Document))
 	for i := range report.Trace.Signatures {
 		files, err := original.Of(limits, in.Document, nil, &report.Trace.Signatures[i])
 		if err != nil {
 			return nil, unjudged(ctx, "document", err)
 		}
-		for _, f := range files {
-			if f.Content == nil || seen[f.Name] {
-				continue
-			}
-			if octets += len(f.Content); octets > maxOriginals {
-				return nil, refuse(http.StatusUnprocessableEntity, "document",
-					"what is signed has more than %d bytes, which are not given back in one answer", maxOriginals)
-			}
-			seen[f.Name] = true
-			answer.DataFiles = append(answer.DataFiles, sivaFile{f.Name, len(f.Content), f.Content,
-				cmp.Or(mime.TypeByExtension(path.Ext(f.Name)), "application/octet-stream")})
+		if err := answer.add(files); err != nil {
+			return nil, err
 		}
 	}
 	return answer, nil
+}
+
+// add adds files that are not there yet, as long as they fit into one answer.
+func (a *sivaFiles) add(files []original.Document) error {
+	for _, f := range files {
+		same := func(have sivaFile) bool { return have.Filename == f.Name && bytes.Equal(have.Base64, f.Content) }
+		if f.Content == nil || slices.ContainsFunc(a.DataFiles, same) {
+			continue
+		}
+		if a.octets += len(f.Content); a.octets > maxOriginals {
+			return refuse(http.StatusUnprocessableEntity, "document",
+				"what is signed has more than %d bytes, which are not given back in one answer", maxOriginals)
+		}
+		a.DataFiles = append(a.DataFiles, sivaFile{f.Name, len(f.Content), f.Content,
+			cmp.Or(mime.TypeByExtension(path.Ext(f.Name)), "application/octet-stream")})
+	}
+	return nil
 }

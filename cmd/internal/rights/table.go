@@ -93,6 +93,7 @@ var Table = []Right{
 
 	{Verify, "GET /v1/trust/status", []Role{Application, Office, Officer, Core}, "read which trusted lists are in use"},
 	{Verify, "GET /v1/trust/lists/{key}", []Role{Application, Office, Officer, Core}, "read the services of a trusted list"},
+	{Verify, "GET /v1/expiring", []Role{Application, Office, Officer, Core}, "read what ends of what verifyd judges by"},
 	{Verify, "POST /v1/trust/imports", []Role{Officer}, "carry trusted lists in"},
 	{Verify, "POST /v1/trust/refresh", []Role{Officer}, "have the trusted lists fetched now"},
 	{Verify, "GET /{$}", []Role{Office, Officer}, "open the page on which people verify documents"},
