@@ -41,6 +41,7 @@ type judge struct {
 	gatherer     *evidence.Gatherer
 	policies     *policies
 	cards        *cards
+	pins         []byte // the file that they were read from
 	scanner      scanner
 	ends         []ending               // of what it judges by
 	judged       *prometheus.CounterVec // signatures, by indication
@@ -62,7 +63,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	pins, err := readPins(cfg.Pins)
+	pins, pinsFile, err := readPins(cfg.Pins)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 		return nil, err
 	}
 	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
-		ends: endings(pins, signers), log: log,
+		pins: pinsFile, ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -257,7 +258,7 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all, Evidence: j.forBrowsers(),
 		Caller: known.caller, Ready: j.trust.judgeable, Beside: beside, Logger: log, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
@@ -283,7 +284,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	if service.Handler, err = j.trust.withPage(validation, log); err != nil {
+	if service.Handler, err = j.trust.withPage(validation, j.forBrowsers() != nil, log); err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
 	}
 	if known != nil {

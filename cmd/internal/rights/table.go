@@ -100,6 +100,7 @@ var Table = []Right{
 	{Verify, "POST /{$}", []Role{Office, Officer}, "have a document verified on the page"},
 	{Verify, "POST /preferences", []Role{Office, Officer}, "choose language, colours and size of letters of the page"},
 	{Verify, "GET /static/", []Role{Office, Officer}, "load the page's style sheet, scripts and verifier"},
+	{Verify, "POST /v1/evidence", []Role{Office, Officer}, "ask what a document is judged by that stays in the browser"},
 	{Verify, "/", []Role{Application, Office, Officer, Core}, "have documents and certificates verified"},
 
 	{Console, "/", []Role{Officer}, "use the console"},
