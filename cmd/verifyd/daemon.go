@@ -93,7 +93,8 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, ends: endings(pins, signers), log: log,
+	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
+		ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",

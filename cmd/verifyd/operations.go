@@ -166,7 +166,8 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
 		}},
 		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), own.Findings("verifyd"),
+				known.findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
 		},
 		Details: func() any { return details{j.policies.details(), len(j.cards.all()), t.details(time.Now())} },
 	}
