@@ -22,6 +22,7 @@ while [[ ${1-} == --* ]]; do
 done
 
 packages=(./vpn/hub ./vpn/internal/device ./vpn/internal/fence ./vpn/internal/lock ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
+declare -A only=([./cmd/vpnd]=TestKilledGateway) # its other tests carry the tunnel by no interface
 modules=(wireguard veth dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit nft_chain_nat nft_reject_inet)
 tools=(nft ip wg unshare)
 seconds=${TRUSTCORE_KERNEL_SECONDS:-3000}
@@ -74,7 +75,7 @@ take_modules() { # copies the modules and what they need
 }
 
 build() { # makes the initial file system
-	local package name
+	local package name run
 	root=$work/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc,tests,root,usr,var}
@@ -97,9 +98,10 @@ build() { # makes the initial file system
 	for package in "${packages[@]}"; do
 		name=$(echo "${package#./}" | tr / -)
 		CGO_ENABLED=0 "$go" test -c "$@" -o "$root/tests/$name" "$package"
+		[ "$pattern" = . ] && run=${only[$package]:-.} || run=$pattern
+		echo "$run" >"$root/etc/run-$name"
 	done
 	printf '%s\n' "${modules[@]}" >"$root/etc/modules"
-	echo "$pattern" >"$root/etc/pattern"
 	[ -z "$bench" ] || touch "$root/etc/bench"
 	cp deploy/kernel.init "$root/init"
 	chmod 755 "$root/init"

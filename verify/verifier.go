@@ -15,6 +15,7 @@ import (
 	"trustcore/verify/evidence"
 	"trustcore/verify/judge"
 	"trustcore/verify/poland"
+	"trustcore/verify/scan"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
@@ -28,6 +29,10 @@ type Config struct {
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
 	Pins     *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
+	// Scanner looks for malicious software in each document, beside the verdict; nil looks for none. Where it MustScan, a
+	// document that it could not look at gets no report but ErrNotScanned or ErrTooLargeToScan.
+	Scanner  *scan.Scanner
+	MustScan bool
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
 	Complain func(problems []string)
 }
@@ -112,10 +117,14 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	if policy == nil {
 		policy = v.cfg.Policy
 	}
+	scanned := v.scan(ctx, r)
 	report, err = v.verify(b, r, policy)
+	result := scanned()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
+	case v.cfg.MustScan && !looked(result):
+		return nil, notScanned(result)
 	case errors.Is(err, budget.ErrExceeded):
 		report = newReport(policy, v.cfg.Pins, v.time(r))
 		report.unread(err.Error())
@@ -131,6 +140,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	if r.Active {
 		report.ActiveContent = activeContent(ctx, r)
 	}
+	report.Scan = scanReport(result)
 	return report, err
 }
 

@@ -92,7 +92,7 @@ func TestOnlyWhoCountsIsLetIn(t *testing.T) {
 	await := func(step string, status int) {
 		t.Helper()
 		for deadline := time.Now().Add(30 * time.Second); ; {
-			response, err := client.Get(url)
+			response, err := client.Get(url + "/v1/validations")
 			if err != nil {
 				t.Fatal(err)
 			}

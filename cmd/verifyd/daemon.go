@@ -41,6 +41,7 @@ type judge struct {
 	gatherer     *evidence.Gatherer
 	policies     *policies
 	cards        *cards
+	scanner      scanner
 	ends         []ending               // of what it judges by
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
@@ -93,7 +94,11 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
+	scanner, err := newScanner(cfg.Scanner)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
 		ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
@@ -103,6 +108,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	j.verifier, err = verify.New(verify.Config{
 		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
 		Gatherer: gatherer, Cache: cache, Pins: pins, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
+		Scanner: scanner.Scanner, MustScan: cfg.Scanner.Required,
 	})
 	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
@@ -277,9 +283,11 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	service.Handler = validation
+	if service.Handler, err = j.trust.withPage(validation, log); err != nil {
+		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
+	}
 	if known != nil {
-		service.Handler = known.protect(service, validation)
+		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j, own, known, validation, metrics).Handler(about)

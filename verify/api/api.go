@@ -349,6 +349,10 @@ func unjudged(ctx context.Context, field string, err error) error {
 	switch {
 	case errors.As(err, &fault):
 		return &problem.Fault{Err: errors.New(fault.Reason), Stack: fault.Stack}
+	case errors.Is(err, verify.ErrNotScanned):
+		return refuse(http.StatusServiceUnavailable, field, "the scanner for malicious software does not answer: try again later")
+	case errors.Is(err, verify.ErrTooLargeToScan):
+		return refuse(http.StatusUnprocessableEntity, field, "it is larger than the scanner for malicious software takes")
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err() // the client has left
 	case ctx.Err() != nil:

@@ -3,6 +3,7 @@ package device
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -88,6 +89,22 @@ func (h *Host) Conflicts(ifname string, ranges []netip.Prefix) (named []string) 
 		}
 		if at := overlap(r.to, ranges); at.IsValid() && r.to.Bits() > 0 {
 			named = append(named, fmt.Sprintf("the host's route to %v by %s meets %v", r.to, h.names[r.link], at))
+		}
+	}
+	return named
+}
+
+// Claims names the host's own addresses that are among the wanted ones, and its routes to the very destinations, but
+// for what is on the interface of the name. Wider routes do no harm: the narrower one leads.
+func (h *Host) Claims(ifname string, wanted []netip.Prefix) (named []string) {
+	for _, a := range h.addresses {
+		if at := overlap(netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), wanted); at.IsValid() && h.names[a.link] != ifname {
+			named = append(named, fmt.Sprintf("this computer has %v on %s", a.Addr(), h.names[a.link]))
+		}
+	}
+	for _, r := range h.routes {
+		if slices.Contains(wanted, r.to) && h.names[r.link] != ifname {
+			named = append(named, fmt.Sprintf("this computer has a route to %v by %s", r.to.Addr(), h.names[r.link]))
 		}
 	}
 	return named
