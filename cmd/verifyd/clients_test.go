@@ -196,7 +196,8 @@ func TestCertificatesNeedTrustd(t *testing.T) {
 	}
 }
 
-// TestCaller: who asks is the same after a renewal, and another is somebody else; what a certificate says of itself counts for nothing.
+// TestCaller: who asks is the same after a renewal, and another is somebody else; what a certificate says of itself
+// counts for nothing.
 func TestCaller(t *testing.T) {
 	o := newOffice(t)
 	known := &clients{Known: rights.NewKnown(time.Hour, time.Now)}

@@ -38,7 +38,7 @@ type Config struct {
 
 	Pins string `koanf:"pins"` // file of the list of keys that Polish law publishes (docs/pins.md), read at the start; default the shipped one
 
-	ServiceCards string `koanf:"service_cards"` // file with the kinds of signatures that services accept (docs/pins.md); default none
+	ServiceCards string `koanf:"service_cards"` // file of the kinds of signatures that services accept (docs/pins.md)
 
 	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or a file
 	Policies []string `koanf:"policies"` // that callers may choose besides; default strict and dss-default

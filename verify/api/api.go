@@ -90,10 +90,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
-		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
+		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d",
+			cfg.MaxDocument, need, cfg.Memory)
 	}
 	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
-		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting}, later: newLater(cfg.Spool/laterShare, time.Now)}
+		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting},
+		later: newLater(cfg.Spool/laterShare, time.Now)}
 	s.answers.max = maxAnswers
 	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
 	return s, s.open()
@@ -169,11 +171,12 @@ func (s *Server) routes() []route {
 		{get, "/v1/validations/{id}", 0, 0, nil, s.laterResult, nil, docLater},
 		{http.MethodDelete, "/v1/validations/{id}", 0, 0, nil, s.forget, nil, docForget},
 		{get, "/v1/services", 0, 0, nil, s.services, nil, docServices},
-		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil, docCertificates},
+		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil,
+			docCertificates},
 		{post, dss + "validation/validateSignature", document, workDocument, nil, s.dssSignature, nil, docDSSSignature},
 		{post, dss + "validation/getOriginalDocuments", document, workDocument, nil, s.dssOriginals, nil, docDSSOriginals},
-		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, nil,
-			docDSSCertificate},
+		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil,
+			s.dssCertificate, nil, docDSSCertificate},
 		{post, "/validate", document, workDocument, nil, s.sivaValidate, s.sivaFail, docSivaValidate},
 		{post, "/validateHashcode", document, workDocument, nil, s.sivaHashcode, s.sivaFail, docSivaHashcode},
 		{post, "/getDataFiles", document, workDocument, nil, s.sivaDataFiles, s.sivaFail, docSivaDataFiles},
@@ -186,7 +189,6 @@ type call struct {
 	parameters map[string]string
 	query      url.Values
 	language   string // of reasons and notes, see languageOf
-	accept     string // media types that the caller takes
 	caller     string
 	id         string // that the address names
 	later      bool   // the result may come later, see later
@@ -232,7 +234,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 }
 
 func newCall(r *http.Request) *call {
-	return &call{language: languageOf(r.Header.Get("Accept-Language")), accept: r.Header.Get("Accept"), id: r.PathValue("id"),
+	return &call{language: languageOf(r.Header.Get("Accept-Language")), id: r.PathValue("id"),
 		later: prefersLater(r.Header.Values("Prefer"))}
 }
 
