@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -38,14 +39,14 @@ func (l *Link) LookAround() (*Host, error) { return lookAtHost(l.route, l.isOurs
 
 func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	h := &Host{names: make(map[int]string)}
-	links, err := netlink.LinkList()
+	links, err := undisturbed(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
 	for _, l := range links {
 		h.names[l.Attrs().Index] = l.Attrs().Name
 	}
-	addresses, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addresses, err := undisturbed(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list the host's addresses: %w", err)
 	}
@@ -59,6 +60,19 @@ func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	})
 	return h, err
 }
+
+// undisturbed has the kernel list something again, some times, when it was changed while it was listed: the list lacks
+// something then.
+func undisturbed[T any](list func() (T, error)) (all T, err error) {
+	for range listTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+const listTries = 10
 
 // Has says whether the address is one of the host's, on whatever interface.
 func (h *Host) Has(a netip.Addr) bool {
