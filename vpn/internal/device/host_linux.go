@@ -14,6 +14,10 @@ import (
 
 // Host is what the host had of its own when it was looked at: its addresses, and the routes of its main table.
 type Host struct {
+	// Paths are the destinations of which the kernel has heard that the way to them carries less than its first link,
+	// and how much, in bytes.
+	Paths map[netip.Addr]int
+
 	addresses []hostAddress
 	routes    []route
 	names     map[int]string // of the interfaces, by index
@@ -53,8 +57,11 @@ func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	for _, a := range addresses {
 		h.addresses = append(h.addresses, hostAddress{prefix(*a.IPNet), a.LinkIndex})
 	}
-	err = readRoutes(socket, func() { h.routes = nil }, func(r route, _ []byte) {
-		if !ours(r) {
+	err = readRoutes(socket, func() { h.routes, h.Paths = nil, make(map[netip.Addr]int) }, func(r route, _ []byte) {
+		switch {
+		case r.learnt && r.mtu > 0 && r.to.IsSingleIP():
+			h.Paths[r.to.Addr()] = r.mtu
+		case !r.learnt && !ours(r):
 			h.routes = append(h.routes, r)
 		}
 	})
