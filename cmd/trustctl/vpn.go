@@ -23,7 +23,8 @@ func vpnCommand() *cobra.Command {
 		Long: `  trustctl vpn status --as officer-1                                every tunnel at every gateway
   trustctl vpn explain um-przykladowo 10.64.0.1:9443 --as officer-1   step by step, from the order to the packets
 
-Exit status: 0 all is well; 3 a tunnel is not up, a gateway has something to tell, or the office does not reach the service.`,
+Exit status: 0 all is well; 3 a tunnel is not up, a gateway has something to tell, or the office does not reach the
+service.`,
 	}
 	c.AddCommand(vpnStatusCommand(), vpnExplainCommand())
 	return c
@@ -41,7 +42,7 @@ func vpnStatusCommand() *cobra.Command {
 }
 
 func vpnExplainCommand() *cobra.Command {
-	return vpnAsk("explain PARTNER[/SITE] ADDRESS:PORT", "Say step by step whether an office reaches a service, and what is missing",
+	return vpnAsk("explain PARTNER[/SITE] ADDRESS:PORT", "Say step by step whether an office reaches a service",
 		cobra.ExactArgs(2), func(ctx context.Context, o *officer, args []string) (vpnAnswer, error) {
 			to, err := netip.ParseAddrPort(args[1])
 			if err != nil {
@@ -67,7 +68,8 @@ type vpnAnswer interface {
 	well() bool
 }
 
-func vpnAsk(use, short string, args cobra.PositionalArgs, ask func(context.Context, *officer, []string) (vpnAnswer, error)) *cobra.Command {
+func vpnAsk(use, short string, args cobra.PositionalArgs,
+	ask func(context.Context, *officer, []string) (vpnAnswer, error)) *cobra.Command {
 	var f officerFlags
 	c := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, args []string) error {
 		o, err := f.open()
@@ -94,8 +96,9 @@ func vpnAsk(use, short string, args cobra.PositionalArgs, ask func(context.Conte
 }
 
 func (t tunnels) well() bool {
+	down := func(p vpn.PeerStatus) bool { return p.State != vpn.StateUp }
 	for _, s := range t {
-		if s.Problem != "" || len(s.Findings) > 0 || slices.ContainsFunc(s.Peers, func(p vpn.PeerStatus) bool { return p.State != vpn.StateUp }) {
+		if s.Problem != "" || len(s.Findings) > 0 || slices.ContainsFunc(s.Peers, down) {
 			return false
 		}
 	}
@@ -116,7 +119,8 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 	fmt.Fprintln(w, "GATEWAY\tPARTNER\tSITE\tSTATE\tLAST HANDSHAKE\tFROM\tRECEIVED\tSENT")
 	for _, name := range t.names() {
 		for _, p := range t[name].Peers {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, p.Partner, p.Site, p.State, ago(p.LastHandshake, now), from(p.Endpoint), p.Received, p.Sent)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, p.Partner, p.Site, p.State,
+				ago(p.LastHandshake, now), from(p.Endpoint), p.Received, p.Sent)
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -124,7 +128,8 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 	}
 	for _, name := range t.names() {
 		s := t[name]
-		fmt.Fprintf(out, "gateway %s: mode %s, %d tunnels, %d packets denied, %d changes by others undone\n", name, s.Mode, len(s.Peers), s.Denied, s.Drift.Count)
+		fmt.Fprintf(out, "gateway %s: mode %s, %d tunnels, %d packets denied, %d changes by others undone\n",
+			name, s.Mode, len(s.Peers), s.Denied, s.Drift.Count)
 		if s.Problem != "" {
 			fmt.Fprintf(out, "  lets nobody in: %s\n", s.Problem)
 		}
@@ -200,7 +205,7 @@ func (q question) explain(orders []registry.Record, t tunnels, now time.Time) (e
 	i := slices.IndexFunc(peer.Services, func(service vpn.ServiceTraffic) bool { return service.Addr == q.to })
 	if i < 0 {
 		return missing("permission", fmt.Sprintf("%v is none of the services that the office is given: %s", q.to, services(peer)),
-			"see tunnel.services of trustd's configuration: what gives the service (by), and whether order "+order.ID+" names it")
+			"see tunnel.services of trustd's configuration: what gives it (by), and whether order "+order.ID+" names it")
 	}
 	service := peer.Services[i]
 	e = append(e, vpnStep{"permission", fmt.Sprintf("the firewall of %s permits %s", gateway, service.Name), ""})
@@ -208,8 +213,8 @@ func (q question) explain(orders []registry.Record, t tunnels, now time.Time) (e
 	case peer.LastHandshake.IsZero() && !peer.Endpoint.IsValid():
 		return missing("handshake", "the office was never heard", "there: trustlink doctor; here: is UDP let in to the hub's port?")
 	case peer.State != vpn.StateUp:
-		return missing("handshake", fmt.Sprintf("the tunnel is %s, the last one was %s, from %s", peer.State, ago(peer.LastHandshake, now), from(peer.Endpoint)),
-			"there: trustlink doctor")
+		return missing("handshake", fmt.Sprintf("the tunnel is %s, the last one was %s, from %s", peer.State,
+			ago(peer.LastHandshake, now), from(peer.Endpoint)), "there: trustlink doctor")
 	}
 	e = append(e, vpnStep{"handshake", fmt.Sprintf("%s, from %v", ago(peer.LastHandshake, now), peer.Endpoint), ""})
 	if service.Packets == 0 && service.Bytes == 0 {
@@ -230,12 +235,12 @@ func (q question) silence(s vpn.Status) string {
 // order finds the newest order with a tunnel for the partner.
 func (q question) order(orders []registry.Record) (order *registry.Record, is, remedy string) {
 	mine := slices.DeleteFunc(slices.Clone(orders), func(r registry.Record) bool {
-		return r.Partner.ID != q.partner || !r.Has(registry.VPN) || r.VPNRequest == nil || q.site != "" && r.VPNRequest.Site != q.site
+		return !r.Has(registry.VPN) || r.VPNRequest == nil || !q.means(r.Partner.ID, r.VPNRequest.Site)
 	})
 	if len(mine) == 0 {
 		return nil, fmt.Sprintf("no order gives %s a tunnel", q.of()), "submit one with P_VPN"
 	}
-	slices.SortStableFunc(mine, func(a, b registry.Record) int { return cmp.Compare(a.SubmittedAt.UnixNano(), b.SubmittedAt.UnixNano()) })
+	slices.SortStableFunc(mine, func(a, b registry.Record) int { return a.SubmittedAt.Compare(b.SubmittedAt) })
 	for i := range mine {
 		if mine[i].State == registry.Active {
 			order = &mine[i]
@@ -243,9 +248,15 @@ func (q question) order(orders []registry.Record) (order *registry.Record, is, r
 	}
 	if order == nil {
 		last := mine[len(mine)-1]
-		return nil, fmt.Sprintf("%s is %s", last.ID, last.State), cmp.Or(last.Waiting, "submit a new one with P_VPN, or have it carried out")
+		return nil, fmt.Sprintf("%s is %s", last.ID, last.State),
+			cmp.Or(last.Waiting, "submit a new one with P_VPN, or have it carried out")
 	}
 	return order, fmt.Sprintf("%s is %s", order.ID, order.State), ""
+}
+
+// means says whether the question is about that office.
+func (q question) means(partner, site string) bool {
+	return partner == q.partner && (q.site == "" || site == q.site)
 }
 
 func (q question) of() string { return strings.TrimSuffix(q.partner+"/"+q.site, "/") }
@@ -254,7 +265,8 @@ func (q question) of() string { return strings.TrimSuffix(q.partner+"/"+q.site, 
 func (q question) peer(t tunnels) (gateway string, found *vpn.PeerStatus) {
 	for _, name := range t.names() {
 		for i, p := range t[name].Peers {
-			if p.Partner == q.partner && (q.site == "" || p.Site == q.site) && (found == nil || p.State == vpn.StateUp && found.State != vpn.StateUp) {
+			better := found == nil || p.State == vpn.StateUp && found.State != vpn.StateUp
+			if better && q.means(p.Partner, p.Site) {
 				gateway, found = name, &t[name].Peers[i]
 			}
 		}
@@ -270,8 +282,9 @@ func (q question) noPeer(e explanation, t tunnels, order *registry.Record) expla
 			return append(e, vpnStep{"gateway", name + " lets nobody in: " + s.Problem, "mend what it names"})
 		}
 		for _, r := range s.Refused {
-			if r.Partner == q.partner && (q.site == "" || r.Site == q.site) {
-				return append(e, vpnStep{"gateway", fmt.Sprintf("%s refuses the office: %s %s", name, r.Field, r.Problem), "correct what is named"})
+			if q.means(r.Partner, r.Site) {
+				is := fmt.Sprintf("%s refuses the office: %s %s", name, r.Field, r.Problem)
+				return append(e, vpnStep{"gateway", is, "correct what is named"})
 			}
 		}
 	}

@@ -18,8 +18,8 @@ type TunnelService struct {
 	Addr    netip.AddrPort `koanf:"addr"`    // as the office sees it
 	Backend netip.AddrPort `koanf:"backend"` // where it really listens when vpnd runs without root
 
-	// By is what gives the service to an office: P_VPN (default) to each that has a tunnel, B_HSM where that is on for the
-	// partner, order to those whose order names it.
+	// By is what gives the service to an office: P_VPN (default) to each that has a tunnel, B_HSM where that is on for
+	// the partner, order to those whose order names it.
 	By string `koanf:"by"`
 }
 
@@ -101,7 +101,8 @@ func (t *Tunnel) canServe(o registry.Order) error {
 }
 
 func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
-	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
+	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key,
+		Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
 	for _, s := range d.cfg.Tunnel.services(t) {
 		p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: s.proto(), Addr: s.Addr, Backend: s.Backend})
 	}
