@@ -157,7 +157,7 @@ func (t *Token) check(extra [][]byte) {
 	})
 	t.Signer, t.Binding, t.certificate = facts.Signer, facts.Binding, facts.Certificate
 	t.Intact = t.budget.Err() == nil && facts.Intact && facts.DigestFound && facts.DigestIntact && len(facts.Structure) == 0
-	t.Unsupported = facts.Unsupported
+	t.Unsupported, t.CertificateRefs = facts.Unsupported, facts.CertificateRefs
 	t.Structure = append(t.Structure, facts.Structure...)
 	for _, use := range facts.Algorithms {
 		if use.Purpose == "signature" {

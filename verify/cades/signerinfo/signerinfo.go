@@ -43,8 +43,8 @@ type Facts struct {
 
 	// MessageDigest is the digest of the content that is signed, DataToBeSigned that of what the value is over.
 	MessageDigest, DataToBeSigned signature.Digest
-	// CertificateDigests are those of the signing-certificate attributes; of very many the first.
-	CertificateDigests []signature.Digest
+	// CertificateRefs are those of the signing-certificate attributes; of very many the first.
+	CertificateRefs []signature.CertificateRef
 
 	// Unchecked says why the content could not be digested, such as an algorithm that is not known, or "".
 	Unchecked string
@@ -358,7 +358,8 @@ func (c *checker) uses() {
 		}
 		for _, ref := range refs[:min(len(refs), maxTold)] {
 			if h, err := algorithm.HashByIdentifier(ref.HashAlgorithm); err == nil {
-				c.CertificateDigests = append(c.CertificateDigests, signature.Digest{Algorithm: h.Name(), Value: ref.Hash})
+				c.CertificateRefs = append(c.CertificateRefs, signature.CertificateRef{
+					Digest: signature.Digest{Algorithm: h.Name(), Value: ref.Hash}, IssuerSerial: ref.IssuerSerial})
 			}
 		}
 		if h, err := algorithm.HashByIdentifier(refs[0].HashAlgorithm); err == nil {
