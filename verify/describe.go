@@ -46,7 +46,7 @@ func conclude(b *budget.Budget, doc *signature.Document, ev *Evidence, policy *P
 	}
 	r := describe(doc, found, ev, policy, at, f)
 	if f.trace {
-		r.Trace = traced(doc, found, ev, policy, r)
+		r.Trace = traced(doc, found, ev, policy, r, f)
 	}
 	return r, nil
 }

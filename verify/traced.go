@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 
 	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 	"trustcore/verify/judge"
+	"trustcore/verify/poland"
+	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
@@ -19,42 +22,55 @@ import (
 // tracer fills a trace from facts and conclusions. It judges nothing.
 type tracer struct {
 	*judge.Document
-	doc *signature.Document
-	ev  *Evidence
-	at  time.Time
-	out *trace.Trace
+	doc    *signature.Document
+	ev     *Evidence
+	policy *Policy
+	at     time.Time
+	out    *trace.Trace
 
 	certificates, revocations, stamps map[string]int // places in the trace, by id
 	data                              map[string]bool
 	stampFacts                        []*signature.Timestamp      // of the time-stamps of the trace
 	recordFacts                       []*signature.EvidenceRecord // of its evidence records
 	sums                              map[certificateHash][]byte
+	formats                           map[string]signature.Format // of signatures, by id
+	recordTypes                       map[string]string           // of evidence records, by id
 	carriers                          carriers
-	room                              int // for references between objects
-	orphaned                          int // octets of orphans so far
+	paths                             []tracedPath
+	read                              [][32]byte        // evidence
+	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
+	questions                         int               // that may still be asked so
+	room                              int               // for references between objects
+	orphaned                          int               // octets of orphans so far
 }
 
 // maxLinked bounds the references between objects that a trace names: what each carries and covers.
 const maxLinked = 100_000
 
 // traced is the whole of what was found and concluded. The report tells the qualification.
-func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report) *trace.Trace {
-	t := &tracer{Document: found, doc: doc, ev: ev, at: r.ValidationTime, certificates: map[string]int{},
+func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report, f form) *trace.Trace {
+	t := &tracer{Document: found, doc: doc, ev: ev, policy: policy, at: r.ValidationTime, certificates: map[string]int{},
+		formats: map[string]signature.Format{}, recordTypes: map[string]string{},
 		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, sums: map[certificateHash][]byte{},
-		room: maxLinked,
+		room: maxLinked, besides: map[[32]byte]bool{}, questions: maxBeside,
 		out: &trace.Trace{ValidationTime: r.ValidationTime, Policy: tracePolicy(policy), Cut: found.Steps.Cut,
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
 	t.carriers = newCarriers(doc)
+	t.out.Container = t.container()
 	for i, s := range found.Signatures {
 		t.signature(s, &r.Signatures[i])
 	}
 	t.timestamps("", doc.Timestamps)
 	t.records("", doc.EvidenceRecords)
+	t.besidePaths()
 	t.links()
 	t.lists()
 	if doc.Unchecked != "" {
 		t.out.Cut = prose.Text(doc.Unchecked)
+	}
+	if t.out.Numbers = f.numbers; !f.numbers {
+		t.out.Texts(poland.Mask)
 	}
 	return t.out
 }
@@ -79,9 +95,8 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 		Scopes:     t.scopes(s.References, len(s.Changes) > 0),
 		Conclusion: conclusion(j.Indication, j.SubIndication, j.Reasons),
 	}
-	if s.Container != "" {
-		t.out.Container = &trace.Container{Type: string(s.Container)}
-	}
+	t.formats[id] = s.Format
+	out.Identifier = signerIdentifier(s.Identifier)
 	out.Policy = signaturePolicy(s)
 	if s.CounterSignatureOf != "" {
 		out.Parent = t.parent(s.CounterSignatureOf)
@@ -91,35 +106,21 @@ func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	}
 	if j.Signer != nil {
 		out.SigningCertificate = judge.CertificateID(j.Signer)
-		out.SigningCertificateRefs = t.refs(s.CertificateDigests, j.Chain.Certificates())
+		out.SigningCertificateRefs = t.refs(s.CertificateRefs, j.Chain.Certificates())
 		out.Chain = t.chain(j.Chain)
 		t.qualification(&out, j, r)
 	} else {
 		out.Qualification.Value = r.Qualification
 	}
 	out.BestSignatureTime = t.existence(s.Value)
+	out.Uses = t.uses(judge.ContextOf(s), s.Algorithms, out.BestSignatureTime, j.Chain)
 	place := len(t.out.Signatures)
 	t.out.Signatures = append(t.out.Signatures, out)
 	stamps, records := t.timestamps(id, s.Timestamps), t.records(id, s.EvidenceRecords)
 	o := &t.out.Signatures[place]
 	o.Timestamps, o.EvidenceRecords = stamps, records
+	t.overData(o)
 	o.Blocks, o.Processes = t.processes(o, j)
-}
-
-// refs are digests of certificates, with those of the path that they name, the signer's first.
-func (t *tracer) refs(digests []signature.Digest, path []*certificate.Certificate) []trace.CertificateRef {
-	var list []trace.CertificateRef
-	for _, d := range digests {
-		ref := trace.CertificateRef{Digest: kept(d)}
-		for i, c := range path {
-			if sum := t.sum(d.Algorithm, c); sum != nil && bytes.Equal(sum, d.Value) {
-				ref.Certificate, ref.Matches = t.certificate(c), i == 0
-				break
-			}
-		}
-		list = append(list, ref)
-	}
-	return list
 }
 
 // certificateHash is a hash of a certificate.
@@ -186,15 +187,63 @@ func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Times
 		Existence: t.existence(token), Qualification: string(j.Service),
 		Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons),
 	}
-	if j.Unit != nil {
+	out.Scopes = t.stampScopes(s)
+	c := t.Steps.Chains[id]
+	out.Uses = t.uses(policy.Timestamp, s.Algorithms, out.Existence, c)
+	if t.token(&out, s, j.Unit); j.Unit != nil {
 		out.SigningCertificate = t.certificate(j.Unit)
-		if c := t.Steps.Chains[id]; c != nil {
-			out.Chain = t.chain(c)
+		path := []*certificate.Certificate{j.Unit}
+		if c != nil {
+			out.Chain, path = t.chain(c), c.Certificates()
 		}
+		out.Listed = t.stamping(path, s.Time, out.Existence.Time)
+		out.SigningCertificateRefs = t.refs(s.CertificateRefs, path)
 	}
 	out.Blocks = t.blocks(id)
-	out.Processes = []trace.Block{process(id, trace.TimestampValidation, out.Blocks, nil, out.Conclusion)}
+	basic := process(id, trace.TimestampValidation, out.Blocks, nil, out.Conclusion)
+	archival := process(id, trace.ArchivalData, []trace.Block{basic}, nil, out.Conclusion)
+	archival.Time = &out.Existence.Time
+	out.Processes = []trace.Block{basic, archival}
 	return out
+}
+
+// overData are the kinds of time-stamps that are about the data of their signature, too.
+var overData = map[signature.TimestampType]bool{signature.ContentTimestamp: true, signature.AllDataTimestamp: true,
+	signature.ArchiveTimestamp: true}
+
+// overData gives the signature's scopes to its time-stamps over data.
+func (t *tracer) overData(s *trace.Signature) {
+	for _, id := range s.Timestamps {
+		stamp := &t.out.Timestamps[t.stamps[id]]
+		if f := t.stampFacts[t.stamps[id]]; f.Found && f.Imprint && overData[f.Type] && stamp.Scopes == nil {
+			stamp.Scopes = s.Scopes
+		}
+	}
+}
+
+// stampScopes are those of a time-stamp that is about a file: its byte range, or what its manifest names.
+func (t *tracer) stampScopes(s *signature.Timestamp) []trace.Scope {
+	switch {
+	case !s.Found:
+		return nil
+	case s.Type == signature.DocumentTimestamp && s.Dictionary != nil:
+		return t.scopes([]signature.Reference{{Type: "byte-range", Name: "byte range", Digest: s.Digest,
+			Scope: fmt.Sprintf("the document, byte range %v", s.Dictionary.ByteRange)}}, false)
+	case s.Type == signature.ContainerTimestamp:
+		return t.scopes(s.References, false)
+	}
+	return nil
+}
+
+// stamping is what the lists say of a unit, its path first, at the times; nothing where none stands above it.
+func (t *tracer) stamping(path []*certificate.Certificate, times ...time.Time) []trace.StampedAt {
+	var list []trace.StampedAt
+	for _, at := range times {
+		if listed, best := t.ev.Lists.TimeStamping(path, at); listed {
+			list = append(list, trace.StampedAt{Time: at.UTC(), Qualification: string(best)})
+		}
+	}
+	return list
 }
 
 // imprint is the digest that the token is about; of one whose imprint the reader left out, its algorithm.
@@ -218,11 +267,15 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 		if t.data[id] {
 			continue
 		}
-		t.data[id] = true
+		t.data[id], t.recordTypes[id] = true, string(e.Type)
 		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest),
 			Origin: string(e.Origin), Filename: prose.Text(e.Filename), Structure: texts(e.Structure), References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
 			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
+		out.Uses = t.uses(policy.EvidenceRecord, e.Algorithms, t.existedBy(j.Time), nil)
 		out.Timestamps = t.timestamps(id, e.Timestamps)
+		for _, stamp := range out.Timestamps {
+			t.out.Timestamps[t.stamps[stamp]].Scopes = out.Scopes
+		}
 		all := t.blocks(id)
 		out.Blocks = without(all, trace.EvidenceRecordValidation)
 		out.Processes = []trace.Block{process(id, trace.EvidenceRecordValidation, out.Blocks, named(all, trace.EvidenceRecordValidation), out.Conclusion)}
@@ -232,19 +285,33 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 	return ids
 }
 
+// existedBy is the time that is known, else the validation's.
+func (t *tracer) existedBy(at time.Time) trace.Proof {
+	if at.IsZero() {
+		return trace.Proof{Time: t.at}
+	}
+	return trace.Proof{Time: at}
+}
+
 // references are digest matchers; those to content name a data object.
 func (t *tracer) references(list []signature.Reference) []trace.Reference {
 	out := []trace.Reference{}
 	for _, ref := range list {
-		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), Digest: kept(ref.Digest), Found: ref.Found,
+		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), XMLID: prose.Text(ref.ID), Digest: kept(ref.Digest), Found: ref.Found,
 			Intact: ref.Found && ref.Intact, Optional: ref.Optional, Unchecked: prose.Text(ref.Unchecked)}
 		if judge.IsContent(ref.Type) && ref.Type != "orphan" {
 			r.SignedData = t.signedData(ref)
+		}
+		if ref.Found && (ref.Outside || t.doc.Package != nil && fileTypes[ref.Type] && !strings.HasPrefix(ref.Name, "#")) {
+			r.Document = r.Name
 		}
 		out = append(out, r)
 	}
 	return out
 }
+
+// fileTypes are the references that a container answers with a file.
+var fileTypes = map[string]bool{"data": true, "manifest-entry": true}
 
 // signedData enters the data object of a reference, and returns its id.
 func (t *tracer) signedData(ref signature.Reference) string {
@@ -265,7 +332,8 @@ func (t *tracer) scopes(list []signature.Reference, changed bool) []trace.Scope 
 			continue
 		}
 		revision := changed && ref.Type == "byte-range"
-		s := trace.Scope{SignedData: t.signedData(ref), Name: prose.Text(ref.Name), Description: prose.Text(ref.Scope), Partial: !ref.Full && !revision}
+		s := trace.Scope{SignedData: t.signedData(ref), Name: prose.Text(ref.Name), Description: prose.Text(ref.Scope), Partial: !ref.Full && !revision,
+			Transforms: prose.Text(strings.Join(ref.Transforms, " "))}
 		if !seen[s] {
 			seen[s] = true
 			out = append(out, s)

@@ -97,9 +97,10 @@ func (t *tracer) chain(c *judge.Chain) []trace.ChainItem {
 	}
 	for i := range c.Path.Chain {
 		if r, asked := c.Statuses[i]; asked {
-			t.statuses(c, certificates, items, i, r)
+			t.statuses(certificates, items, i, r, true)
 		}
 	}
+	t.paths = append(t.paths, tracedPath{certificates, items})
 	return items
 }
 
@@ -112,7 +113,8 @@ func (t *tracer) onPath(c *judge.Chain, certificates []*certificate.Certificate,
 	}
 	if out.Basic.KeyBits == 0 && i+1 < len(items) {
 		if key, err := certificates[i+1].Key(); err == nil {
-			out.Basic.KeyBits, out.Basic.Intact, out.Basic.Valid = key.Bits(), c.Path.Anchor != nil, c.Path.Anchor != nil
+			out.Basic.KeyBits, out.Basic.Intact = key.Bits(), c.Path.Anchor != nil || t.issued(cert, key)
+			out.Basic.Valid = out.Basic.Intact
 		}
 	}
 	a := c.Path.Anchor
@@ -136,7 +138,7 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 	t.certificates[id] = len(t.out.Certificates)
 	out := trace.Certificate{ID: id, DER: bytes.Clone(c.Raw), Subject: prose.Text(c.Subject.String()), Issuer: prose.Text(c.Issuer.String()),
 		Serial: decimal(c.Serial), CommonName: prose.Short(c.Subject.CommonName()), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
-		KeyID: identifier("", c.KeyFingerprint), KeyUsage: keyUsage(c), Sources: t.sources(c), Existence: t.existence(c.Fingerprint)}
+		KeyID: identifier("", c.KeyFingerprint), KeyUsage: keyUsage(c), Sources: t.sources(c), Pseudonym: c.Subject.First(certificate.AttrPseudonym) != "", Existence: t.existence(c.Fingerprint)}
 	for _, o := range c.EKU {
 		out.ExtKeyUsage = append(out.ExtKeyUsage, o.String())
 	}
@@ -146,8 +148,7 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 	if key, err := c.Key(); err == nil {
 		out.KeyAlgorithm, out.KeyBits = key.Name(), key.Bits()
 		if c.SelfIssued() && (c.AKI == nil || len(c.AKI.KeyID) == 0 || slices.Equal(c.AKI.KeyID, c.SKI)) {
-			_, err := t.ev.Cache.VerifyIssued(c, key, sha256.Sum256(c.RawTBS), func() error { return nil })
-			out.SelfSigned = err == nil
+			out.SelfSigned = t.issued(c, key)
 		}
 	}
 	if out.SelfSigned {
@@ -155,6 +156,12 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 	}
 	t.out.Certificates = append(t.out.Certificates, out)
 	return id
+}
+
+// issued tells whether the key made the signature on the certificate.
+func (t *tracer) issued(c *certificate.Certificate, key *algorithm.PublicKey) bool {
+	_, err := t.ev.Cache.VerifyIssued(c, key, sha256.Sum256(c.RawTBS), func() error { return nil })
+	return err == nil
 }
 
 // decimal writes the content octets of an INTEGER.
@@ -199,9 +206,18 @@ func (t *tracer) sources(c *certificate.Certificate) []trace.Source {
 		add(s)
 	}
 	if len(list) == 0 {
-		add(trace.FromOutside)
+		add(t.outside(c.Fingerprint))
 	}
 	return list
+}
+
+// outside is where evidence beside the document is from.
+func (t *tracer) outside(piece [32]byte) trace.Source {
+	switch s := trace.Source(t.ev.Origins[piece]); s {
+	case trace.FromCache, trace.FromNetwork:
+		return s
+	}
+	return trace.FromOutside
 }
 
 // services are the trust services that the anchor stands for, with the qualifiers that apply to the certificate.
@@ -211,8 +227,10 @@ func (t *tracer) services(anchor, cert *certificate.Certificate) []trace.TrustSe
 		if a.Service == nil {
 			continue
 		}
-		s := trace.TrustService{List: t.list(a.Service.Territory), Territory: prose.Short(a.Service.Territory), Provider: prose.Text(a.Service.Provider),
-			Name: prose.Text(a.Service.Name), Certificate: t.certificate(anchor)}
+		s := trace.TrustService{List: t.list(a.Service.Territory), Territory: prose.Short(a.Service.Territory),
+			Provider: prose.Text(a.Service.Provider), Name: prose.Text(a.Service.Name), Certificate: t.certificate(anchor),
+			Names: localized(a.Service.Names), ProviderNames: localized(a.Service.ProviderNames),
+			TradeNames: localized(a.Service.TradeNames), SupplyPoints: texts(a.Service.SupplyPoints)}
 		for i := range a.Service.Periods {
 			s.Periods = append(s.Periods, period(&a.Service.Periods[i], cert))
 		}
@@ -227,7 +245,18 @@ func period(p *trustlist.Period, cert *certificate.Certificate) trace.ServicePer
 	for i := range p.Qualifications {
 		if q := &p.Qualifications[i]; q.Criteria.Match(cert) == trustlist.Yes {
 			out.Qualifiers = append(out.Qualifiers, texts(q.Qualifiers)...)
+			if q.Critical {
+				out.Critical = append(out.Critical, texts(q.Qualifiers)...)
+			}
 		}
+	}
+	return out
+}
+
+func localized(list []trustlist.Text) []trace.Localized {
+	var out []trace.Localized
+	for _, t := range list {
+		out = append(out, trace.Localized{Language: prose.Short(t.Language), Text: prose.Text(t.Value)})
 	}
 	return out
 }
@@ -255,11 +284,22 @@ func (t *tracer) lists() {
 		}
 	}
 	t.out.TrustedLists = []trace.TrustedList{}
+	lotl := ""
 	for _, s := range t.ev.Lists.Status() {
-		if id := listID(s); named[id] || len(named) > 0 && s.Role == "lotl" {
-			t.out.TrustedLists = append(t.out.TrustedLists, trace.TrustedList{ID: id, File: prose.Text(s.File), Territory: prose.Short(s.Territory),
+		if s.Role == "lotl" {
+			lotl = listID(s)
+		}
+	}
+	for _, s := range t.ev.Lists.Status() {
+		if id := listID(s); named[id] || len(named) > 0 && id == lotl {
+			list := trace.TrustedList{ID: id, File: prose.Text(s.File), Territory: prose.Short(s.Territory),
 				Sequence: s.Sequence, Issued: s.Issued, NextUpdate: s.NextUpdate, Role: s.Role, Services: s.Services,
-				WellSigned: s.Error == "", Error: prose.Text(s.Error)})
+				WellSigned: s.Error == "", Error: prose.Text(s.Error), Type: prose.Text(s.Type), Version: s.Version,
+				Location: prose.Text(s.Location)}
+			if s.Role == "national" {
+				list.Parent = lotl
+			}
+			t.out.TrustedLists = append(t.out.TrustedLists, list)
 		}
 	}
 }
@@ -272,10 +312,10 @@ var reasons5280 = map[revocation.Reason]string{
 	revocation.RemoveFromCRL: "removeFromCRL", revocation.PrivilegeWithdrawn: "privilegeWithdrawn", revocation.AACompromise: "aACompromise",
 }
 
-// statuses enters the evidence about the i-th certificate of a path.
-func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) {
+// statuses enters the evidence about the i-th certificate of a path; relied is that conclusions rest on it.
+func (t *tracer) statuses(certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result, relied bool) {
 	for _, piece := range r.Evidence {
-		id := t.revocation(piece, certificates, items, i, r)
+		id := t.revocation(piece, certificates, items, i, r, relied)
 		if id == "" {
 			continue
 		}
@@ -295,12 +335,13 @@ func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificat
 }
 
 // revocation enters one piece of evidence, and returns its id, "" for one that is not at hand.
-func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) string {
+func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result,
+	relied bool) string {
 	id := identifier(trace.RevocationID, piece)
 	if _, known := t.revocations[id]; known {
 		return id
 	}
-	out := trace.Revocation{ID: id, Source: trace.FromOutside, ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
+	out := trace.Revocation{ID: id, Source: t.outside(piece), ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
 		Existence: t.existence(piece), Blocks: []trace.Block{}}
 	if from := t.carriers.sources[piece]; len(from) > 0 {
 		out.Source = from[0]
@@ -310,7 +351,7 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 		ofList(&out, l)
 		algorithmID = l.SignatureAlgorithm
 	} else if o := t.Steps.Responses[piece]; o != nil {
-		out.Kind, out.DER, out.ProducedAt, out.CertHash, out.CertHashMatches = "OCSP", bytes.Clone(o.Raw), moment(o.ProducedAt), r.Positive, r.Positive
+		t.ofAnswer(&out, o, certificates[i])
 		algorithmID = o.SignatureAlgorithm
 	} else {
 		return ""
@@ -320,9 +361,12 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 	}
 	t.revocationSigner(&out, certificates, items, i, r)
 	if r.Status == revocation.Good || r.Status == revocation.Revoked {
-		out.Basic.Intact, out.Basic.Valid = true, true
-		out.Blocks = reliedOn(id)
+		if out.Basic.Intact, out.Basic.Valid = true, true; relied {
+			out.Blocks = reliedOn(id)
+		}
 	}
+	out.Uses = t.uses(policy.Revocation, []signature.AlgorithmUse{{Purpose: "revocation", Algorithm: out.Basic.Algorithm,
+		KeyBits: out.Basic.KeyBits}}, out.Existence, nil)
 	t.revocations[id] = len(t.out.Revocations)
 	t.out.Revocations = append(t.out.Revocations, out)
 	return id
@@ -334,6 +378,32 @@ func ofList(out *trace.Revocation, l *revocation.CRL) {
 	out.ExpiredCertsSince = moment(l.ExpiredCertsSince)
 	if l.Number != nil {
 		out.Number = l.Number.String()
+	}
+}
+
+// ofAnswer fills in what an OCSP answer says of itself and of a certificate.
+func (t *tracer) ofAnswer(out *trace.Revocation, o *revocation.Response, about *certificate.Certificate) {
+	out.Kind, out.DER, out.ProducedAt = "OCSP", bytes.Clone(o.Raw), moment(o.ProducedAt)
+	out.Responder = &trace.SignerIdentifier{KeyID: bytes.Clone(o.ResponderKey)}
+	if o.ResponderName != nil {
+		out.Responder.Issuer = prose.Text(o.ResponderName.String())
+	}
+	for _, c := range o.Certificates() {
+		if t.room > 0 {
+			t.room--
+			out.Carries = append(out.Carries, t.certificate(c))
+		}
+	}
+	for i := range o.Singles {
+		s := &o.Singles[i]
+		if !bytes.Equal(s.Serial, about.Serial) {
+			continue
+		}
+		out.ArchiveCutoff, out.CertHash = moment(s.ArchiveCutoff), s.CertHash != nil
+		if h, err := algorithm.HashByIdentifier(s.CertHashAlg); err == nil {
+			out.CertHashMatches = bytes.Equal(h.Sum(about.Raw), s.CertHash)
+		}
+		return
 	}
 }
 

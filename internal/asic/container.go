@@ -46,6 +46,7 @@ const (
 type Container struct {
 	Kind     Kind
 	Mimetype string // content of the mimetype entry, else what the ZIP comment declares, or ""
+	Comment  string // of the ZIP file
 	Entries  []*Entry
 	// Faults are what two ZIP readers may see differently, so that the signed and the seen may differ.
 	Faults []string
@@ -54,7 +55,6 @@ type Container struct {
 
 	budget   *budget.Budget
 	data     []byte
-	comment  string
 	foreign  string // type of package that it is too, by its parts
 	byName   map[string]*Entry
 	contents map[*Entry][]byte
@@ -240,7 +240,7 @@ func (c *Container) readMimetype() {
 			c.remark("the mimetype entry is compressed")
 		}
 	}
-	if declared, ok := strings.CutPrefix(c.comment, "mimetype="); ok && c.Mimetype == "" {
+	if declared, ok := strings.CutPrefix(c.Comment, "mimetype="); ok && c.Mimetype == "" {
 		c.Mimetype = strings.TrimSpace(declared)
 	}
 }

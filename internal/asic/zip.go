@@ -136,7 +136,7 @@ func (c *Container) readDirectory() error {
 	if d.offset+d.size < d.end {
 		c.fault("bytes between the central directory and its end record")
 	}
-	c.comment = string(d.comment)
+	c.Comment = string(d.comment)
 	rest := c.data[d.offset : d.offset+d.size]
 	for range d.entries {
 		var e *Entry

@@ -14,6 +14,8 @@ type CertificateRef struct {
 	Hash          []byte
 	// Issuer (Name as encoded) and Serial (contents octets) are nil when absent.
 	Issuer, Serial []byte
+	// IssuerSerial is the IssuerSerial that holds them, as encoded; nil when absent.
+	IssuerSerial []byte
 }
 
 // maxCertificateRefs bounds the references of one attribute.
@@ -98,7 +100,7 @@ func (r *reader) certificateRef(defaultHash []byte) (CertificateRef, error) {
 
 // issuerSerial reads IssuerSerial (RFC 5035, 5.4.1) and keeps a single directoryName.
 func (r *reader) issuerSerial(ref *CertificateRef) error {
-	is, _, err := r.enter(tagSequence, "issuerSerial")
+	is, whole, err := r.enter(tagSequence, "issuerSerial")
 	if err != nil {
 		return err
 	}
@@ -119,6 +121,6 @@ func (r *reader) issuerSerial(ref *CertificateRef) error {
 	if err != nil {
 		return err
 	}
-	ref.Serial = serial.Content
+	ref.Serial, ref.IssuerSerial = serial.Content, whole.Raw
 	return nil
 }

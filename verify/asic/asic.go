@@ -53,6 +53,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 	}
 	r.records(r.timestamps())
 	r.coverage()
+	r.out.Package = r.describePackage
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
@@ -78,6 +79,7 @@ type reader struct {
 	assertions map[*asic.Entry]*assertion
 	sealed     map[*asic.Entry]*sealed        // evidence records
 	keptBack   map[string]*signature.Detached // data objects of which digests were given, by name
+	manifests  []*manifest                    // in the order of roles
 	illFormed  []string                       // what keeps the signatures and time-stamps of the container from counting
 	out        signature.Document
 }

@@ -65,6 +65,7 @@ func (r *reader) readManifests() {
 			}
 		}
 	}
+	r.manifests = list
 	for _, m := range list {
 		for i := range m.objects {
 			r.compare(&m.objects[i])

@@ -30,6 +30,7 @@ func (r *reader) timestamps() map[*asic.Entry]*assertion {
 		}
 		a := &assertion{entry: e}
 		a.token = timestamp.Open(r.budget, "", signature.ContainerTimestamp, content, nil)
+		a.token.Filename = e.Name
 		if r.used[e] = true; len(r.targets[e]) > 0 {
 			a.manifest = r.targets[e][0]
 		}

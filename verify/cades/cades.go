@@ -338,7 +338,8 @@ func (s *signer) take(f *signerinfo.Facts) {
 	s.certificate = f.Certificate
 	s.Signer, s.Binding, s.Intact, s.Unsupported = f.Signer, f.Binding, f.Intact, f.Unsupported
 	s.SigningTime, s.Algorithms, s.DataToBeSigned = f.SigningTime, f.Algorithms, f.DataToBeSigned
-	s.CertificateDigests = f.CertificateDigests
+	s.CertificateRefs = f.CertificateRefs
+	s.Identifier = &signature.SignerIdentifier{Issuer: s.info.Issuer, Serial: s.info.Serial, KeyID: s.info.SubjectKeyID}
 	s.Structure = append(s.Structure, f.Structure...)
 	s.Notes = append(s.Notes, f.Notes...)
 	if a := s.info.Signed(cms.OIDSignaturePolicy); a != nil {

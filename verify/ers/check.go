@@ -118,8 +118,10 @@ func (c *checker) chain(index int) error {
 		}
 		switch {
 		case i > 0:
+			t.Renewal = signature.TimestampRenewal
 			c.renewal(chain, &chain.stamps[i-1], a, t)
 		case index > 0:
+			t.Renewal = signature.HashTreeRenewal
 			c.treeRenewal(chain, a, t)
 		default:
 			c.initial(chain, a, t)

@@ -65,11 +65,36 @@ func TestGood(t *testing.T) {
 			if kinds := map[bool]signature.EvidenceRecordType{false: signature.ASN1EvidenceRecord, true: signature.XMLEvidenceRecord}; got.Type != kinds[xml] {
 				t.Errorf("%s: type %s", c.name, got.Type)
 			}
+			var renewals []signature.Renewal
+			for _, s := range got.Timestamps {
+				renewals = append(renewals, s.Renewal)
+			}
+			if want := r.renewals(); !slices.Equal(renewals, want) {
+				t.Errorf("%s, XML %v: renewals %q, want %q", c.name, xml, renewals, want)
+			}
 			if len(got.Algorithms) != len(r.chains) {
 				t.Errorf("%s: %d algorithms of %d chains", c.name, len(got.Algorithms), len(r.chains))
 			}
 		}
 	}
+}
+
+// renewals are what the time-stamps of the record renew.
+func (r *rec) renewals() []signature.Renewal {
+	var list []signature.Renewal
+	for i, c := range r.chains {
+		for k := range c {
+			switch {
+			case k > 0:
+				list = append(list, signature.TimestampRenewal)
+			case i > 0:
+				list = append(list, signature.HashTreeRenewal)
+			default:
+				list = append(list, signature.NoRenewal)
+			}
+		}
+	}
+	return list
 }
 
 // TestCovers: a renewal proves that the token before it existed, a hash-tree renewal besides all of them and the data.

@@ -121,6 +121,38 @@ type Found struct {
 	// help at the earliest: when a source that failed is asked anew, when a list ends, or when evidence begins. It holds none
 	// where waiting does not help, and none offline.
 	Later map[[32]byte]time.Time
+	// Origins say of each piece, by its SHA-256, whether it was asked for now or was at hand: EXTERNAL or CACHED.
+	Origins map[[32]byte]Origin
+
+	handed []handed // what the pieces are from
+}
+
+// Origin is where evidence beside a document is from, named as DSS names it.
+type Origin string
+
+// The origins.
+const (
+	External Origin = "EXTERNAL" // asked for on behalf of this document
+	Cached   Origin = "CACHED"   // of the cache or the keep
+)
+
+// handed is a piece of evidence and the answer that it stood in.
+type handed struct {
+	piece [32]byte
+	in    *answer
+}
+
+// tellOrigins fills in Origins, of a document whose evidence was gathered since a time.
+func (f *Found) tellOrigins(since time.Time) {
+	for _, h := range f.handed {
+		if f.Origins == nil {
+			f.Origins = map[[32]byte]Origin{}
+		}
+		if f.Origins[h.piece] = Cached; h.in.again == nil && !h.in.came.Before(since) {
+			f.Origins[h.piece] = External
+		}
+	}
+	f.handed = nil
 }
 
 func (f *Found) complain(err error) {
@@ -130,6 +162,7 @@ func (f *Found) complain(err error) {
 }
 
 func (f *Found) add(a *answer) {
+	f.handed = append(f.handed, handed{a.digest(), a})
 	if a.list != nil {
 		f.CRLs, f.Parsed = append(f.CRLs, a.raw()), append(f.Parsed, a.list)
 	} else {
@@ -148,7 +181,7 @@ func (f *Found) postpone(c *certificate.Certificate, t time.Time) {
 // join adds what was found besides.
 func (f *Found) join(o Found) {
 	f.CRLs, f.OCSPs = append(f.CRLs, o.CRLs...), append(f.OCSPs, o.OCSPs...)
-	f.Parsed = append(f.Parsed, o.Parsed...)
+	f.Parsed, f.handed = append(f.Parsed, o.Parsed...), append(f.handed, o.handed...)
 	f.Certificates, f.Problems = append(f.Certificates, o.Certificates...), append(f.Problems, o.Problems...)
 	if f.Later == nil {
 		f.Later = o.Later
@@ -214,6 +247,7 @@ type round struct {
 	budget    *budget.Budget
 	trust     Trust
 	at        time.Time
+	began     time.Time
 	search    time.Time // until when missing issuers are looked for: revocation needs its time too
 	requests  int       // for issuers
 	seen      map[[32]byte]bool
@@ -222,7 +256,7 @@ type round struct {
 }
 
 func (g *Gatherer) round(b *budget.Budget, trust Trust, at time.Time) *round {
-	return &round{g: g, budget: b, trust: trust, at: at, search: time.Now().Add(g.cfg.Wait / 2), seen: map[[32]byte]bool{}}
+	return &round{g: g, budget: b, trust: trust, at: at, began: g.cfg.Now(), search: time.Now().Add(g.cfg.Wait / 2), seen: map[[32]byte]bool{}}
 }
 
 // about notes the questions about one signer and the issuers above; from is since when what was signed is proven.
@@ -309,6 +343,7 @@ func (r *round) answer(ctx context.Context) Found {
 		r.found.join(p)
 	}
 	r.found.CRLs, r.found.OCSPs = distinct(r.found.CRLs), distinct(r.found.OCSPs)
+	r.found.tellOrigins(r.began)
 	return r.found
 }
 

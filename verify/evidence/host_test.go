@@ -85,7 +85,8 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestAskedToWait: a host that says for how long it wants to be left alone is, within bounds, and so is what was asked there.
+// TestAskedToWait: a host that says for how long it wants to be left alone is, within bounds, and so is what was
+// asked there.
 func TestAskedToWait(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		time.Second: restFirst, 2 * time.Minute: 2 * time.Minute, fetch.MaxRetryAfter: restLongest,

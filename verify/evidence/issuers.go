@@ -49,6 +49,7 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) (
 		if named := a.issuersOf(top); len(named) > 0 {
 			for _, c := range named {
 				r.found.Certificates = append(r.found.Certificates, c.Raw)
+				r.found.handed = append(r.found.handed, handed{c.Fingerprint, a})
 			}
 			return a, named
 		}

@@ -206,8 +206,8 @@ func (s *signed) addCertDigest(h algorithm.Hash, v *jws.Value, among bool) {
 	}
 	s.names = append(s.names, certDigest{h, value, among})
 	if h.Valid() {
-		digest := signature.Digest{Algorithm: h.Name(), Value: value}
-		s.facts.CertificateDigests = append(s.facts.CertificateDigests, digest)
+		ref := signature.CertificateRef{Digest: signature.Digest{Algorithm: h.Name(), Value: value}}
+		s.facts.CertificateRefs = append(s.facts.CertificateRefs, ref)
 		use := signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()}
 		s.facts.Algorithms = append(s.facts.Algorithms, use)
 	}

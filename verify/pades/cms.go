@@ -23,10 +23,7 @@ func (r *reader) cmsSignature(d *dictionary) {
 		return
 	}
 	d.signed = s
-	s.Dictionary = &signature.Dictionary{
-		Field: d.field, Type: string(d.Type), Filter: string(d.Filter), SubFilter: string(d.SubFilter),
-		Name: d.Name, Reason: d.Reason, Location: d.Location, ContactInfo: d.ContactInfo, ByteRange: d.ByteRange,
-	}
+	s.Dictionary = d.facts()
 	if sd != nil {
 		d.cms, d.info = sd, sd.Signers[0]
 	}
@@ -39,6 +36,14 @@ func (r *reader) cmsSignature(d *dictionary) {
 		}
 	}
 	d.messageDigest()
+}
+
+// facts are the entries of the dictionary.
+func (d *dictionary) facts() *signature.Dictionary {
+	return &signature.Dictionary{
+		Field: d.field, Type: string(d.Type), Filter: string(d.Filter), SubFilter: string(d.SubFilter),
+		Name: d.Name, Reason: d.Reason, Location: d.Location, ContactInfo: d.ContactInfo, ByteRange: d.ByteRange,
+	}
 }
 
 // messageDigest lists the signed attribute beside the byte range that it is about.

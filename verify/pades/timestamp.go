@@ -20,7 +20,7 @@ func (r *reader) documentTimestamp(d *dictionary) {
 	if d.Type != "" && d.Type != "DocTimeStamp" {
 		return // a time-stamp in a dictionary of type Sig is no evidence (EN 319 142-1 5.4.3)
 	}
-	token.ID = r.unique(token.ID)
+	token.ID, token.Dictionary = r.unique(token.ID), d.facts()
 	token.Structure = append(token.Structure, d.Problems...)
 	d.token = token
 }

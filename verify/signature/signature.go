@@ -115,10 +115,11 @@ type Signature struct {
 	// the reader computed one.
 	SignatureValue []byte
 	DataToBeSigned Digest
-	// CertificateDigests are those by which signed attributes name certificates, the signing one's first.
-	CertificateDigests []Digest
-	MimeType           string      // of the first data object that the signer gives one
-	Dictionary         *Dictionary // nil for what is no PDF signature
+	// CertificateRefs are those by which signed attributes name certificates, the signing one's first.
+	CertificateRefs []CertificateRef
+	Identifier      *SignerIdentifier // of a CMS, else nil
+	MimeType        string            // of the first data object that the signer gives one
+	Dictionary      *Dictionary       // nil for what is no PDF signature
 
 	Signatory Signatory
 }
@@ -137,6 +138,20 @@ const (
 type Digest struct {
 	Algorithm string
 	Value     []byte
+}
+
+// CertificateRef names a certificate by its digest.
+type CertificateRef struct {
+	Digest
+	// IssuerSerial is the IssuerSerial of RFC 5035 5.4.1 that stands beside, as encoded; nil for none.
+	IssuerSerial []byte
+}
+
+// SignerIdentifier is by what a SignerInfo names its certificate (RFC 5652 5.3): issuer and serial number, or key.
+type SignerIdentifier struct {
+	Issuer []byte // Name, DER
+	Serial []byte // content octets of the INTEGER
+	KeyID  []byte
 }
 
 // Policy is what a signer says of the signature policy that he names (EN 319 122-1 5.2.9, EN 319 132-1 5.2.9, TS 119 182-1
@@ -187,6 +202,7 @@ type Dictionary struct {
 // Reference is one covered datum.
 type Reference struct {
 	Name   string // URI, file name, "message digest", "byte range"
+	ID     string // of the ds:Reference, or ""
 	Type   string // "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature", "message-digest", "byte-range", "object"
 	Digest Digest // as it stands in the signature
 	Found  bool   // the data could be found
@@ -205,6 +221,8 @@ type Reference struct {
 	Full bool
 	// Outside is true where the datum lies beside the document, in another file.
 	Outside bool
+	// Transforms are the URIs of what was done to the datum before it was digested, in their order.
+	Transforms []string
 }
 
 // Change is one thing that a later revision of a PDF did to what was signed.
@@ -284,6 +302,12 @@ type Timestamp struct {
 	CRLs         [][]byte
 	OCSPs        [][]byte
 	Carried      []Values // as Signature.Carried
+	// CertificateRefs are those by which the token names certificates, as Signature.CertificateRefs.
+	CertificateRefs []CertificateRef
+	Filename        string      // the container's entry that holds it, or ""
+	Dictionary      *Dictionary // nil for what is no time-stamp of a PDF
+	Namespace       string      // of the XML property that holds it, or ""
+	Renewal         Renewal     // of an evidence record
 
 	// Covers are SHA-256 digests of the objects that the token proves to have existed at Time:
 	// signature values (Signature.Value), certificates, CRLs, OCSP responses, other tokens.
@@ -333,6 +357,16 @@ type EvidenceRecordType string
 const (
 	ASN1EvidenceRecord EvidenceRecordType = "ASN1_EVIDENCE_RECORD" // RFC 4998
 	XMLEvidenceRecord  EvidenceRecordType = "XML_EVIDENCE_RECORD"  // RFC 6283
+)
+
+// Renewal is what an archive time-stamp of an evidence record renews (RFC 4998 5.2).
+type Renewal string
+
+// The renewals.
+const (
+	NoRenewal        Renewal = ""          // it is the first, or belongs to no record
+	TimestampRenewal Renewal = "timestamp" // the time-stamp before it
+	HashTreeRenewal  Renewal = "hash-tree" // data and chains, by another hash
 )
 
 // TimestampType is the kind of a time-stamp, named as DSS names it.
@@ -389,6 +423,25 @@ type Document struct {
 	Notes           []string // remarks on the file that belong to no signature
 	// Unchecked says which limit kept the file from being read to its end, or "".
 	Unchecked string
+	// Package tells what the container says of itself, as long as the octets of the file are there; nil for what is none. A
+	// trace alone asks.
+	Package func() *Package
+}
+
+// Package is the directory of a container of EN 319 162.
+type Package struct {
+	Container   Container
+	Mimetype    string // content of the mimetype entry, else what the comment of the ZIP file declares, or ""
+	HasMimetype bool   // there is such an entry
+	Comment     string // of the ZIP file
+	Files       []string
+	Manifests   []Manifest
+}
+
+// Manifest is one of a container: it names a signature, time-stamp or evidence record, and files.
+type Manifest struct {
+	Name, Target string // entries; Target is "" where that is not there
+	Files        []string
 }
 
 // ReferencesIntact is true when the signature has references and every one that is not Optional was found and matches.

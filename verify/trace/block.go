@@ -85,6 +85,8 @@ type Crypto struct {
 	KeyBits   int       `json:"key_bits,omitempty"`
 	Time      time.Time `json:"time"` // at which it is judged: of the proof of existence
 	Secure    bool      `json:"secure"`
+	Object    string    `json:"object,omitempty"` // id of the certificate that it is about, where it is about one
+	Why       string    `json:"why,omitempty"`    // what speaks against it
 	// NotAfter is the end by the policy's table, nil where there is none or the algorithm is not listed.
 	NotAfter *time.Time `json:"not_after,omitempty"`
 }

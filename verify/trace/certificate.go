@@ -9,15 +9,16 @@ type Certificate struct {
 
 	Subject      string    `json:"subject"` // RFC 4514
 	Issuer       string    `json:"issuer"`
-	Serial       string    `json:"serial"` // decimal
+	Serial       string    `json:"serial" text:"-"` // decimal
 	CommonName   string    `json:"common_name,omitempty"`
 	NotBefore    time.Time `json:"not_before"`
 	NotAfter     time.Time `json:"not_after"`
 	KeyAlgorithm string    `json:"key_algorithm,omitempty"` // registry name of verify/algorithm, such as "RSA"
 	KeyBits      int       `json:"key_bits,omitempty"`
-	KeyID        string    `json:"key_id"`                       // SHA-256 of the SubjectPublicKeyInfo, upper-case hex
+	KeyID        string    `json:"key_id" text:"-"`              // SHA-256 of the SubjectPublicKeyInfo, upper-case hex
 	KeyUsage     []string  `json:"key_usage,omitempty"`          // names of RFC 5280: "digitalSignature", ...
 	ExtKeyUsage  []string  `json:"extended_key_usage,omitempty"` // OIDs
+	Pseudonym    bool      `json:"pseudonym,omitempty"`          // the subject has a pseudonym (RFC 3739)
 	SelfSigned   bool      `json:"self_signed,omitempty"`        // issued to itself, by its own key
 
 	// Basic is the issuer's signature on it.
@@ -40,12 +41,23 @@ type Certificate struct {
 
 // TrustService is one service of a trusted list in the periods that it went through.
 type TrustService struct {
-	List        string          `json:"list,omitempty"` // id of the trusted list, "" where it is not known
-	Territory   string          `json:"territory,omitempty"`
-	Provider    string          `json:"provider"`
-	Name        string          `json:"name"`
-	Certificate string          `json:"certificate"` // id of the one that the service stands by
-	Periods     []ServicePeriod `json:"periods"`     // newest first
+	List      string `json:"list,omitempty"` // id of the trusted list, "" where it is not known
+	Territory string `json:"territory,omitempty"`
+	Provider  string `json:"provider"`
+	Name      string `json:"name"`
+	// Names, ProviderNames and TradeNames are by language; among the last is the official registration identifier.
+	Names         []Localized     `json:"names,omitempty"`
+	ProviderNames []Localized     `json:"provider_names,omitempty"`
+	TradeNames    []Localized     `json:"trade_names,omitempty"`
+	SupplyPoints  []string        `json:"supply_points,omitempty"` // URIs
+	Certificate   string          `json:"certificate"`             // id of the one that the service stands by
+	Periods       []ServicePeriod `json:"periods"`                 // newest first
+}
+
+// Localized is a text in a language.
+type Localized struct {
+	Language string `json:"language"`
+	Text     string `json:"text"`
 }
 
 // ServicePeriod is a service's state from From until To.
@@ -56,6 +68,7 @@ type ServicePeriod struct {
 	Status string     `json:"status"`       // URI
 	// Qualifiers are the last parts of the URIs that apply to the certificate that the service is listed for.
 	Qualifiers []string `json:"qualifiers,omitempty"`
+	Critical   []string `json:"critical,omitempty"`   // those of them in extensions that must not be passed over
 	Additional []string `json:"additional,omitempty"` // URIs
 	// ExpiredCertsRevocation is since when revocation information covers expired certificates.
 	ExpiredCertsRevocation *time.Time `json:"expired_certs_revocation,omitempty"`
@@ -79,7 +92,7 @@ type Revocation struct {
 	ProducedAt *time.Time `json:"produced_at,omitempty"` // of a CRL its thisUpdate
 	ThisUpdate *time.Time `json:"this_update,omitempty"` // of an OCSP response, of the answer that was relied on
 	NextUpdate *time.Time `json:"next_update,omitempty"`
-	Number     string     `json:"number,omitempty"` // cRLNumber, decimal
+	Number     string     `json:"number,omitempty" text:"-"` // cRLNumber, decimal
 	// ExpiredCertsSince and ArchiveCutoff: from when on it knows expired certificates.
 	ExpiredCertsSince *time.Time `json:"expired_certs_since,omitempty"`
 	ArchiveCutoff     *time.Time `json:"archive_cutoff,omitempty"`
@@ -87,9 +100,15 @@ type Revocation struct {
 	CertHash        bool `json:"cert_hash,omitempty"`
 	CertHashMatches bool `json:"cert_hash_matches,omitempty"`
 
+	// Responder is the responderID of an OCSP answer.
+	Responder *SignerIdentifier `json:"responder,omitempty"`
+	// Carries are the certificates in an OCSP answer, by their ids.
+	Carries []string `json:"carries,omitempty"`
+
 	Basic              Basic       `json:"basic_signature"`
 	SigningCertificate string      `json:"signing_certificate,omitempty"` // id
 	Chain              []ChainItem `json:"chain,omitempty"`
+	Uses               []Crypto    `json:"uses,omitempty"` // as Signature.Uses, at Existence
 	// Existence is the earliest time at which it is proven to have existed.
 	Existence Proof   `json:"existence"`
 	Blocks    []Block `json:"blocks"` // ISC, CV, XCV, SAV as far as they were gone through

@@ -38,6 +38,8 @@ type Signature struct {
 
 	// SigningCertificate is the id of the signing certificate, "" where it is not known whose signature it is.
 	SigningCertificate string `json:"signing_certificate,omitempty"`
+	// Identifier is by what a CMS names it.
+	Identifier *SignerIdentifier `json:"signer_identifier,omitempty"`
 	// SigningCertificateRefs are the digests by which signed attributes name certificates.
 	SigningCertificateRefs []CertificateRef `json:"signing_certificate_refs,omitempty"`
 	// Chain is the best path that was found, the signing certificate first, the anchor last.
@@ -51,6 +53,9 @@ type Signature struct {
 	// BestSignatureTime is the earliest time at which it is proven to have existed (5.5.4).
 	BestSignatureTime Proof `json:"best_signature_time"`
 
+	// Uses are those of algorithms, each judged at BestSignatureTime by the policy's table, also where the course of
+	// validation ended before.
+	Uses []Crypto `json:"uses,omitempty"`
 	// Conclusion is that of the validation as a whole, equal to the compact report's.
 	Conclusion    Conclusion    `json:"conclusion"`
 	Qualification Qualification `json:"qualification"`
@@ -131,7 +136,8 @@ type Reference struct {
 	// Type is "data", "signed-properties", "key-info", "manifest", "manifest-entry", "counter-signature",
 	// "message-digest", "byte-range", "object", "orphan" or "timestamp-imprint".
 	Type   string `json:"type"`
-	Name   string `json:"name,omitempty"` // URI or file name
+	Name   string `json:"name,omitempty"`   // URI or file name
+	XMLID  string `json:"xml_id,omitempty"` // of the ds:Reference
 	Digest Digest `json:"digest,omitzero"`
 	Found  bool   `json:"found"`
 	Intact bool   `json:"intact"`
@@ -139,6 +145,8 @@ type Reference struct {
 	Optional   bool   `json:"optional,omitempty"`
 	Unchecked  string `json:"unchecked,omitempty"` // why a digest could not be computed
 	SignedData string `json:"signed_data,omitempty"`
+	// Document is the name of the file that it is found in, "" for what the document itself holds.
+	Document string `json:"document,omitempty"`
 }
 
 // Scope is what of a data object is covered.
@@ -147,6 +155,8 @@ type Scope struct {
 	Name        string `json:"name,omitempty"`
 	Description string `json:"description"`
 	Partial     bool   `json:"partial,omitempty"` // less than the named thing itself
+	// Transforms are the URIs of what was done to it before it was digested.
+	Transforms string `json:"transforms,omitempty"` // a blank between them
 }
 
 // SignedData is one data object that something is about.
@@ -176,6 +186,23 @@ type CertificateRef struct {
 	Digest      Digest `json:"digest"`
 	Certificate string `json:"certificate,omitempty"` // id of the one that it is found to name
 	Matches     bool   `json:"matches"`               // it names the signing certificate
+	// IssuerSerial is the one that stands beside (RFC 5035 5.4.1), DER; IssuerMatches, that it is the signing certificate's.
+	IssuerSerial  []byte `json:"issuer_serial,omitempty"`
+	IssuerMatches bool   `json:"issuer_matches,omitempty"`
+}
+
+// SignerIdentifier is by what a SignerInfo names its certificate: issuer and serial number, or key (RFC 5652 5.3).
+type SignerIdentifier struct {
+	Issuer string `json:"issuer,omitempty"`          // RFC 4514
+	Serial string `json:"serial,omitempty" text:"-"` // decimal
+	KeyID  []byte `json:"key_id,omitempty"`
+}
+
+// AuthorityName is the field tsa of a token (RFC 3161 2.4.2), held against the subject of the unit's certificate.
+type AuthorityName struct {
+	Name    string `json:"name"`     // RFC 4514 for a directory name
+	Matches bool   `json:"matches"`  // it has the same attributes
+	InOrder bool   `json:"in_order"` // in the same order, too
 }
 
 // ChainItem is one certificate of a path.
@@ -195,7 +222,9 @@ const (
 	FromTimestamp      Source = "TIMESTAMP"       // a time-stamp token
 	FromEvidenceRecord Source = "EVIDENCE_RECORD" //
 	FromOCSP           Source = "OCSP_RESPONSE"   //
-	FromOutside        Source = "OTHER"           // gathered beside the document, or given with it
+	FromCache          Source = "CACHED"          // gathered beside the document, and at hand
+	FromNetwork        Source = "EXTERNAL"        // gathered beside the document, and asked for on its behalf
+	FromOutside        Source = "OTHER"           // given with the document
 )
 
 // Found is the evidence that something carries.
@@ -232,6 +261,18 @@ type Timestamp struct {
 	Time   *time.Time `json:"time,omitempty"` // genTime
 	DER    []byte     `json:"-"`              // the token
 	Digest Digest     `json:"digest"`         // SHA-256 of the token
+	// Archive is the kind of an archive time-stamp as DSS names it: "XAdES", "XAdES_141", "CAdES_V2", "CAdES_V3",
+	// "CAdES_DETACHED" of a container, "JAdES", "PAdES", or the Type of the evidence record that it is part of.
+	Archive  string `json:"archive,omitempty"`
+	Renewal  string `json:"renewal,omitempty"`  // within an evidence record: "timestamp" or "hash-tree", what it renews
+	Filename string `json:"filename,omitempty"` // the container's entry that holds it
+	PDF      *PDF   `json:"pdf,omitempty"`
+
+	// Identifiers are by what the token names who signed it: one, as it should be.
+	Identifiers []SignerIdentifier `json:"signer_identifiers,omitempty"`
+	// SigningCertificateRefs are the digests by which it names certificates.
+	SigningCertificateRefs []CertificateRef `json:"signing_certificate_refs,omitempty"`
+	TSA                    *AuthorityName   `json:"tsa,omitempty"`
 
 	Structure  []string    `json:"structure,omitempty"`
 	References []Reference `json:"references"` // the imprint first
@@ -243,14 +284,26 @@ type Timestamp struct {
 	// Covers are the ids of what it proves to have existed: S-, C-, R-, T-, D- and E-.
 	Covers []string `json:"covers,omitempty"`
 
+	// Scopes are the data that it is about: those of its signature, for one over data, or of its manifest, its byte range.
+	Scopes []Scope `json:"scopes,omitempty"`
+
 	// Existence is the earliest time at which the token itself is proven to have existed.
 	Existence Proof `json:"existence"`
 
+	Uses       []Crypto   `json:"uses,omitempty"` // as Signature.Uses, at Existence
 	Conclusion Conclusion `json:"conclusion"`
-	// Qualification is "QTSA", "TSA" or "N/A".
-	Qualification string  `json:"qualification"`
-	Blocks        []Block `json:"blocks"`    // FC, ISC, CV, XCV, SAV
-	Processes     []Block `json:"processes"` // TST (5.4), LTA (5.6.3)
+	// Qualification is "QTSA", "TSA" or "N/A"; Listed are those of the services above the unit at Time and at Existence, none
+	// where no list stands above it.
+	Qualification string      `json:"qualification"`
+	Listed        []StampedAt `json:"listed,omitempty"`
+	Blocks        []Block     `json:"blocks"`    // FC, ISC, CV, XCV, SAV
+	Processes     []Block     `json:"processes"` // TST (5.4), LTA (5.6.3)
+}
+
+// StampedAt is what the lists say of a time-stamping unit at a time.
+type StampedAt struct {
+	Time          time.Time `json:"time"`
+	Qualification string    `json:"qualification"` // "QTSA", "TSA" or "N/A"
 }
 
 // EvidenceRecord is one evidence record (RFC 4998, RFC 6283).
@@ -270,6 +323,7 @@ type EvidenceRecord struct {
 
 	// Time is when what it covers is proven to have existed, nil where it did not pass.
 	Time       *time.Time `json:"time,omitempty"`
+	Uses       []Crypto   `json:"uses,omitempty"` // of its hash trees, as Signature.Uses, at Time or the validation
 	Conclusion Conclusion `json:"conclusion"`
 	Blocks     []Block    `json:"blocks"`    // FC, CV, SAV
 	Processes  []Block    `json:"processes"` // ER

@@ -13,6 +13,9 @@ import "time"
 type Trace struct {
 	ValidationTime time.Time `json:"validation_time"`
 	Policy         Policy    `json:"policy"`
+	// Numbers is that personal numbers stand in texts as they are; else their last digits alone are shown, and whoever
+	// reads more out of DER shows no more.
+	Numbers bool `json:"personal_numbers,omitempty"`
 	// Container is nil for what is no associated signature container.
 	Container *Container `json:"container,omitempty"`
 
@@ -23,7 +26,7 @@ type Trace struct {
 	EvidenceRecords []EvidenceRecord `json:"evidence_records"`
 
 	// Certificates and Revocations are what the conclusions rest on: the paths and the evidence relied on, with who
-	// signed it, in the order in which they were met.
+	// signed it, in the order in which they were met; then what other evidence says of those certificates, without Blocks.
 	Certificates []Certificate `json:"certificates"`
 	Revocations  []Revocation  `json:"revocations"`
 	// Orphans are certificates and revocation data of the document on which none rests.
@@ -51,18 +54,32 @@ const (
 type Policy struct {
 	Name        string `json:"name"`
 	Version     string `json:"version"`
-	Digest      string `json:"digest"` // SHA-256 of its canonical data, lower-case hex
+	Digest      string `json:"digest" text:"-"` // SHA-256 of its canonical data, lower-case hex
 	Description string `json:"description,omitempty"`
 }
 
 // Container is the associated signature container of EN 319 162 that the document is.
 type Container struct {
 	Type string `json:"type"` // "ASiC-S" or "ASiC-E"
+	// Mimetype is what it declares to be, in the entry of that name or, where there is none, in Comment.
+	Mimetype    string     `json:"mimetype,omitempty"`
+	HasMimetype bool       `json:"has_mimetype"`
+	Comment     string     `json:"comment,omitempty"` // of the ZIP file
+	Files       []string   `json:"files"`             // data objects
+	Manifests   []Manifest `json:"manifests"`
+}
+
+// Manifest is one of a container: it names a signature, time-stamp or evidence record, and files.
+type Manifest struct {
+	Name   string   `json:"name"`
+	Target string   `json:"target,omitempty"` // "" where it is not there, or the manifest names none
+	Files  []string `json:"files"`
 }
 
 // TrustedList is one of the lists that trust came from.
 type TrustedList struct {
 	ID         string    `json:"id"`
+	Parent     string    `json:"parent,omitempty"`    // id of the list of the lists that names it
 	File       string    `json:"file"`                // the name that it lies under
 	Location   string    `json:"location,omitempty"`  // the URL that a list above it names; "" where none does
 	Territory  string    `json:"territory,omitempty"` // such as "PL"

@@ -13,6 +13,7 @@ import (
 type Qualification struct {
 	Qualifiers []string // the last part of the URI, such as "QCWithQSCD"
 	Criteria   Criteria
+	Critical   bool // the extension that holds it must not be passed over
 }
 
 // Criteria is a CriteriaList: conditions on a certificate and how they combine.

@@ -64,9 +64,25 @@ type Service struct {
 	Name         string // service name of the current period
 	Certificates []*certificate.Certificate
 	Periods      []Period // newest first, without gaps
+	Details
 	// Unreadable counts certificates of the service that could not be parsed.
 	Unreadable int
 }
+
+// Details are what a list says of a service and its provider for those who look them up. They decide nothing.
+type Details struct {
+	Names         []Text // of the service in its current period
+	ProviderNames []Text
+	// TradeNames are those of the provider, its official registration identifier among them (TS 119 612 5.4.2).
+	TradeNames   []Text
+	SupplyPoints []string // URIs
+}
+
+// Text is a text in a language, by the tag that the list gives.
+type Text struct{ Language, Value string }
+
+// maxTexts bounds the texts in one place; the Union has 24 official languages.
+const maxTexts = 64
 
 // Period is a service's state from From until To (exclusive; zero means until now).
 type Period struct {
@@ -109,7 +125,9 @@ func parse(doc *xmldsig.Document, digest [32]byte) (*List, error) {
 		return nil, fmt.Errorf("trusted list: %w", err)
 	}
 	for _, provider := range root.Path(nsList, "TrustServiceProviderList").All(nsList, "TrustServiceProvider") {
-		name := english(provider.Path(nsList, "TSPInformation", "TSPName"), "Name")
+		about := provider.Child(nsList, "TSPInformation")
+		names, trade := texts(about.Child(nsList, "TSPName"), "Name"), texts(about.Child(nsList, "TSPTradeName"), "Name")
+		name := english(about.Child(nsList, "TSPName"), "Name")
 		for _, n := range provider.Path(nsList, "TSPServices").All(nsList, "TSPService") {
 			if len(l.Services) == maxServices {
 				return nil, fmt.Errorf("trusted list of %s: more than %d services", l.Territory, maxServices)
@@ -118,7 +136,7 @@ func parse(doc *xmldsig.Document, digest [32]byte) (*List, error) {
 			if err != nil {
 				return nil, fmt.Errorf("trusted list of %s, provider %s: %w", l.Territory, name, err)
 			}
-			s.Territory, s.Provider = l.Territory, name
+			s.Territory, s.Provider, s.ProviderNames, s.TradeNames = l.Territory, name, names, trade
 			l.Services = append(l.Services, s)
 		}
 	}
@@ -192,6 +210,10 @@ func readPointer(n xmldsig.Node) Pointer {
 func readService(n xmldsig.Node) (*Service, error) {
 	info := n.Child(nsList, "ServiceInformation")
 	s := &Service{Name: english(info.Child(nsList, "ServiceName"), "Name")}
+	s.Names = texts(info.Child(nsList, "ServiceName"), "Name")
+	for _, t := range texts(info.Child(nsList, "ServiceSupplyPoints"), "ServiceSupplyPoint") {
+		s.SupplyPoints = append(s.SupplyPoints, t.Value)
+	}
 	for id := range info.Child(nsList, "ServiceDigitalIdentity").Descendants(nsList, "X509Certificate") {
 		der, err := decode(id.Text())
 		if err == nil {
@@ -257,7 +279,9 @@ func readPeriod(n xmldsig.Node) (Period, error) {
 			}
 		}
 		for _, q := range x.Path(nsQualifications, "Qualifications").All(nsQualifications, "QualificationElement") {
-			p.Qualifications = append(p.Qualifications, readQualification(q))
+			read := readQualification(q)
+			read.Critical = isCritical(x)
+			p.Qualifications = append(p.Qualifications, read)
 		}
 	}
 	return p, nil
@@ -291,6 +315,19 @@ func (s *Service) At(t time.Time) *Period {
 		}
 	}
 	return nil
+}
+
+// texts are those of a multilingual element, in its order.
+func texts(n xmldsig.Node, local string) []Text {
+	var list []Text
+	for _, c := range n.All(nsList, local) {
+		if len(list) == maxTexts {
+			break
+		}
+		language, _ := c.Attr(xmldsig.NamespaceXML, "lang")
+		list = append(list, Text{language, strings.TrimSpace(c.Text())})
+	}
+	return list
 }
 
 // english returns the English text of a multilingual element, or the first one.

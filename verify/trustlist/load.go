@@ -43,6 +43,10 @@ type Status struct {
 	Error      string    `json:"error,omitempty"`
 	// Failing is since when the list could not be fetched again; zero where it could, or nobody fetches it.
 	Failing time.Time `json:"failing,omitzero"`
+
+	Type     string `json:"-"` // TSLType, a URI
+	Version  int    `json:"-"` // TSLVersionIdentifier
+	Location string `json:"-"` // where the list of the lists in force says that it lies, "" where it says nothing
 }
 
 // RanOut tells whether the list's next update has passed.
@@ -116,7 +120,7 @@ func (b *builder) add(l *List, status *Status, role string) {
 func (b *builder) addSet(set *Set, failing map[string]time.Time) {
 	for _, m := range set.Members() {
 		status := StatusOf(m)
-		status.Failing = failing[m.Key()]
+		status.Failing, status.Location = failing[m.Key()], set.location(m)
 		if m.Unused != nil {
 			b.statuses = append(b.statuses, &status)
 			continue
@@ -138,7 +142,8 @@ func StatusOf(m Member) Status {
 }
 
 func statusOf(l *List, file string) *Status {
-	return &Status{File: file, Territory: l.Territory, Sequence: l.Sequence, Issued: l.Issued, NextUpdate: l.NextUpdate}
+	return &Status{File: file, Territory: l.Territory, Sequence: l.Sequence, Issued: l.Issued, NextUpdate: l.NextUpdate,
+		Type: l.Type, Version: l.Version}
 }
 
 // loadDir takes what a folder holds into a set, as it would be taken if it came from elsewhere, the older before the newer.
@@ -174,7 +179,9 @@ func (b *builder) loadDir(ctx context.Context, src Sources) error {
 		return errors.New("no LOTL is there whose signer is trusted: check the folders of lists and of LOTL signers")
 	}
 	for _, m := range set.Members() {
-		b.add(m.List, from[m.Checked], m.Role)
+		status := from[m.Checked]
+		status.Location = set.location(m)
+		b.add(m.List, status, m.Role)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type keptService struct {
 	Certificates   [][]byte
 	Periods        []Period
 	Unreadable     int
+	Details        Details
 }
 
 // form tells one version of this program from another, as what one reads out of a list another may read otherwise. Daemons
@@ -59,7 +60,7 @@ func (c *Checked) Parsed() ([]byte, error) {
 	k := kept{Form: form(), List: *c.List, Signer: c.Signer}
 	k.List.Services = nil
 	for _, s := range c.Services {
-		ks := keptService{s.Provider, s.Name, nil, s.Periods, s.Unreadable}
+		ks := keptService{s.Provider, s.Name, nil, s.Periods, s.Unreadable, s.Details}
 		for _, cert := range s.Certificates {
 			ks.Certificates = append(ks.Certificates, cert.Raw)
 		}
@@ -92,7 +93,8 @@ func ReadParsed(data []byte, digest [32]byte) (*Checked, error) {
 	}
 	c := &Checked{List: &k.List, Signer: k.Signer}
 	for _, ks := range k.Rest {
-		s := &Service{Territory: c.Territory, Provider: ks.Provider, Name: ks.Name, Periods: ks.Periods, Unreadable: ks.Unreadable}
+		s := &Service{Territory: c.Territory, Provider: ks.Provider, Name: ks.Name, Periods: ks.Periods, Unreadable: ks.Unreadable,
+			Details: ks.Details}
 		for _, der := range ks.Certificates {
 			cert, err := certificate.Parse(der)
 			if err != nil {

@@ -188,6 +188,23 @@ func (m Member) Key() string {
 	return cmp.Or(m.Name, m.Territory)
 }
 
+// location is where the list of the lists in force says that a list lies; "" for what it does not name.
+func (s *Set) location(m Member) string {
+	lotl := s.LOTL()
+	if lotl == nil || m.Role != "lotl" && m.Role != "national" {
+		return ""
+	}
+	for _, p := range lotl.Pointers {
+		if p.Type == m.Type && p.Territory == m.Territory && (p.MIME == "" || p.MIME == mimeList) {
+			return p.Location
+		}
+	}
+	return ""
+}
+
+// mimeList is that of a trusted list, beside which a pointer may name a PDF of it.
+const mimeList = "application/vnd.etsi.tsl+xml"
+
 // KeyLOTL is the key of the list of the lists.
 const KeyLOTL = "EU"
 

@@ -74,7 +74,7 @@ func (s *signed) comparePolicy(p *signature.Policy, h algorithm.Hash) {
 		return
 	}
 	if octets, err := document.Bytes(); err == nil && s.budget.Octets(len(octets)) == nil {
-		p.Stored, p.Matches = true, certDigest{h, p.Digest.Value}.of(octets)
+		p.Stored, p.Matches = true, certDigest{hash: h, value: p.Digest.Value}.of(octets)
 	}
 }
 

@@ -103,9 +103,21 @@ func (s *signed) check(r *xmldsig.Reference, kind string) checked {
 	s.facts.References = append(s.facts.References, signature.Reference{
 		Name: r.URI, Type: kind, Found: c.out.Found, Intact: c.out.Intact, Optional: optional, Unchecked: c.unchecked(),
 		Digest: signature.Digest{Algorithm: s.facts.Algorithms[len(s.facts.Algorithms)-1].Algorithm, Value: r.DigestValue},
+		ID:     r.ID, Transforms: transformsOf(r),
 	})
 	s.checked = append(s.checked, c)
 	return c
+}
+
+func transformsOf(r *xmldsig.Reference) []string {
+	if len(r.Transforms) == 0 {
+		return nil
+	}
+	uris := make([]string, len(r.Transforms))
+	for i := range r.Transforms {
+		uris[i] = r.Transforms[i].Algorithm
+	}
+	return uris
 }
 
 // unchecked says why there is no digest to compare although the data are there.

@@ -20,8 +20,9 @@ const (
 
 // certDigest is one entry of xades:SigningCertificate or SigningCertificateV2.
 type certDigest struct {
-	hash  algorithm.Hash
-	value []byte
+	hash   algorithm.Hash
+	value  []byte
+	issuer []byte // IssuerSerial, DER; nil where there is none
 }
 
 func (c certDigest) of(octets []byte) bool {
@@ -172,7 +173,8 @@ func (s *signed) signingCertificates() []certDigest {
 				s.note("%s: more than %d certificates", local, maxCertDigests)
 				return out
 			}
-			out = append(out, certDigest{h, value})
+			issuer, _ := cert.Child(s.props.space, "IssuerSerialV2").Bytes()
+			out = append(out, certDigest{h, value, issuer})
 			if h.Valid() {
 				s.facts.Algorithms = append(s.facts.Algorithms, signature.AlgorithmUse{Purpose: "signing-certificate", Algorithm: h.Name()})
 			}
@@ -222,7 +224,7 @@ func (s *signed) keyInfoDigests() []certDigest {
 	for _, x := range slices.Concat(s.xml.KeyInfo.X509, s.xml.KeyInfo.Retrieved) {
 		for _, d := range x.Digests[:min(len(x.Digests), maxCertDigests)] {
 			if h, err := algorithm.HashByURI(d.Method); err == nil && len(out) < maxCertDigests {
-				out = append(out, certDigest{h, d.Value})
+				out = append(out, certDigest{hash: h, value: d.Value})
 			}
 		}
 	}
@@ -351,8 +353,8 @@ func (s *signed) bind(digests []certDigest) {
 	if len(digests) > 0 {
 		s.facts.Binding = signature.BindingMismatch
 		for _, d := range digests {
-			digest := signature.Digest{Algorithm: d.hash.Name(), Value: d.value}
-			s.facts.CertificateDigests = append(s.facts.CertificateDigests, digest)
+			ref := signature.CertificateRef{Digest: signature.Digest{Algorithm: d.hash.Name(), Value: d.value}, IssuerSerial: d.issuer}
+			s.facts.CertificateRefs = append(s.facts.CertificateRefs, ref)
 			if s.facts.Signer != nil && s.digestNames(d, s.facts.Signer) {
 				s.facts.Binding = signature.BindingMatches
 			}

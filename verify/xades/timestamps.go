@@ -71,6 +71,7 @@ func (s *signed) readTimestamp(e xmldsig.Node, kind signature.TimestampType) {
 			s.note("%s: %v", e.Name(), err)
 		}
 		token := timestamp.Open(s.budget, id, kind, der, s.facts.Certificates)
+		token.Namespace = e.Space()
 		s.compare(e, kind, token)
 		s.facts.Timestamps = append(s.facts.Timestamps, token.Timestamp)
 		s.stamps = append(s.stamps, stamped{e, token.Timestamp})
@@ -309,7 +310,7 @@ func (in *imprint) referenced(e xmldsig.Node) {
 		if err != nil || herr != nil {
 			continue
 		}
-		d := certDigest{h, value}
+		d := certDigest{hash: h, value: value}
 		for _, group := range [...][][]byte{in.facts.Certificates, in.facts.CRLs, in.facts.OCSPs} {
 			for _, der := range group {
 				if in.budget.Octets(perDigest+len(der)) != nil {

@@ -43,8 +43,8 @@ type Facts struct {
 
 	// MessageDigest is the digest of the content that is signed, DataToBeSigned that of what the value is over.
 	MessageDigest, DataToBeSigned signature.Digest
-	// CertificateDigests are those of the signing-certificate attributes; of very many the first.
-	CertificateDigests []signature.Digest
+	// CertificateRefs are those of the signing-certificate attributes; of very many the first.
+	CertificateRefs []signature.CertificateRef
 
 	// Unchecked says why the content could not be digested, such as an algorithm that is not known, or "".
 	Unchecked string
@@ -272,7 +272,7 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 	}
 	c.Notes = append(c.Notes, notes...)
 	c.pairing()
-	if !bytes.Equal(c.message, c.SignerInfo.EncodedAttributes()) {
+	if !c.SignerInfo.EncodedAs(c.message) {
 		c.note("the signed attributes are not in DER; the value is over their DER encoding")
 	}
 	return nil
@@ -281,8 +281,11 @@ func (c *checker) verifyAttributes(key *algorithm.PublicKey) error {
 // tryAsEncoded tells a person that the value is over the attributes as they stand, which is what a
 // signer does who forgets to sort them. It stays invalid: the standard asks for DER.
 func (c *checker) tryAsEncoded(key *algorithm.PublicKey) {
+	if c.SignerInfo.EncodedAs(c.message) {
+		return
+	}
 	encoded := c.SignerInfo.EncodedAttributes()
-	if bytes.Equal(c.message, encoded) || c.Budget.Work(key.Cost()+budget.Octet*int64(len(encoded))) != nil {
+	if c.Budget.Work(key.Cost()+budget.Octet*int64(len(encoded))) != nil {
 		return
 	}
 	if _, err := c.scheme.Verify(key, encoded, c.SignerInfo.Signature); err == nil {
@@ -355,7 +358,8 @@ func (c *checker) uses() {
 		}
 		for _, ref := range refs[:min(len(refs), maxTold)] {
 			if h, err := algorithm.HashByIdentifier(ref.HashAlgorithm); err == nil {
-				c.CertificateDigests = append(c.CertificateDigests, signature.Digest{Algorithm: h.Name(), Value: ref.Hash})
+				c.CertificateRefs = append(c.CertificateRefs, signature.CertificateRef{
+					Digest: signature.Digest{Algorithm: h.Name(), Value: ref.Hash}, IssuerSerial: ref.IssuerSerial})
 			}
 		}
 		if h, err := algorithm.HashByIdentifier(refs[0].HashAlgorithm); err == nil {

@@ -2,9 +2,16 @@ package dss
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
 	"unicode/utf8"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"trustcore/verify/certificate"
+	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/trace"
 )
@@ -33,7 +40,7 @@ type DiagnosticCertificate struct {
 	NotBefore                Time                    `json:"NotBefore"`
 	PublicKeySize            int                     `json:"PublicKeySize"`
 	PublicKeyEncryptionAlgo  *string                 `json:"PublicKeyEncryptionAlgo"`
-	EntityKey                string                  `json:"EntityKey"`
+	EntityKey                string                  `json:"EntityKey" text:"-"`
 	IssuerEntityKey          *IssuerEntityKey        `json:"IssuerEntityKey"`
 	BasicSignature           BasicSignature          `json:"BasicSignature"`
 	SigningCertificate       *CertificateID          `json:"SigningCertificate"`
@@ -55,7 +62,7 @@ type DistinguishedName struct {
 
 // IssuerEntityKey names the key that signed a certificate.
 type IssuerEntityKey struct {
-	Value       string `json:"value"`
+	Value       string `json:"value" text:"-"`
 	Key         bool   `json:"key"`
 	SubjectName bool   `json:"subjectName"`
 }
@@ -94,7 +101,7 @@ type TrustService struct {
 	EndDate                  *Time          `json:"EndDate"`
 	Qualifier                []Qualifier    `json:"Qualifier"`
 	AdditionalServiceInfoURI []string       `json:"AdditionalServiceInfoUri"`
-	ServiceSupplyPoint       none           `json:"ServiceSupplyPoint"`
+	ServiceSupplyPoint       []string       `json:"ServiceSupplyPoint"`
 	MRATrustServiceMapping   none           `json:"MRATrustServiceMapping"`
 	EnactedMRA               none           `json:"enactedMRA"`
 	ExpiredCertsRevocation   *Time          `json:"ExpiredCertsRevocationInfo"`
@@ -128,7 +135,7 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		Token:                 token(c.DER, idDigest(c.ID), w.Tokens.Certificates),
 	}
 	for _, s := range c.Sources {
-		d.Source = append(d.Source, string(s))
+		d.Source = append(d.Source, sourceName(s))
 	}
 	if len(d.Source) == 0 {
 		d.Source = []string{"UNKNOWN"}
@@ -147,7 +154,26 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 	if parsed, err := certificate.Parse(c.DER); err == nil {
 		d.describe(parsed)
 	}
+	if !w.trace.Numbers {
+		prose.Replace(&d, w.byID, poland.Mask)
+	}
 	return d
+}
+
+// sourceName is DSS's name of where a certificate was come by: what was gathered was found by the addresses of certificates.
+func sourceName(s trace.Source) string {
+	if s == trace.FromCache || s == trace.FromNetwork {
+		return "AIA"
+	}
+	return string(s)
+}
+
+// shown is a text that is read out of DER, fit to be shown.
+func (w *writer) shown(text string) string {
+	if !w.trace.Numbers {
+		text = poland.Mask(text)
+	}
+	return prose.Text(text)
 }
 
 // entityKey is how DSS's identifiers of keys begin.
@@ -168,21 +194,61 @@ func (w *writer) providers(services []trace.TrustService) []TrustServiceProvider
 		if w.lists[s.List] == nil || w.certificates[s.Certificate] == nil {
 			continue
 		}
-		p := TrustServiceProvider{TSPName: []LangAndValue{{s.Provider, "en"}}, TSPTradeName: []LangAndValue{},
-			TSPRegistrationIdentifier: []string{}, TL: s.List}
+		p := TrustServiceProvider{TSPName: inLanguages(s.ProviderNames, s.Provider), TSPTradeName: []LangAndValue{},
+			TSPRegistrationIdentifier: registrations(s.TradeNames), TL: s.List}
+		for _, t := range s.TradeNames {
+			if !registration.MatchString(t.Text) {
+				p.TSPTradeName = append(p.TSPTradeName, LangAndValue{t.Text, t.Language})
+			}
+		}
+		if parent := w.lists[s.List].Parent; w.lists[parent] != nil {
+			p.LOTL = &parent
+		}
 		for _, at := range s.Periods {
-			t := TrustService{ServiceName: []LangAndValue{{s.Name, "en"}}, ServiceType: at.Type, Status: at.Status,
+			t := TrustService{ServiceName: inLanguages(s.Names, s.Name), ServiceSupplyPoint: list(s.SupplyPoints), ServiceType: at.Type, Status: at.Status,
 				StartDate: moment(at.From),
 				EndDate:   momentOrNil(at.To), Qualifier: []Qualifier{}, AdditionalServiceInfoURI: list(at.Additional),
 				ExpiredCertsRevocation: momentOrNil(at.ExpiredCertsRevocation), ServiceDigitalIdentifier: s.Certificate}
 			for _, q := range at.Qualifiers {
-				t.Qualifier = append(t.Qualifier, Qualifier{Value: q})
+				critical := slices.Contains(at.Critical, q)
+				t.Qualifier = append(t.Qualifier, Qualifier{qualifierURI(q), &critical})
 			}
 			p.TrustService = append(p.TrustService, t)
 		}
 		providers = append(providers, p)
 	}
 	return providers
+}
+
+// registration is the form of official identifiers among the trade names of a provider (TS 119 612 5.4.2).
+var registration = regexp.MustCompile(`^(VAT|NTR|PAS|IDC|PNO|TIN|LEI|[A-Z]{2}:)[A-Z]{2}-.`)
+
+// registrations are those identifiers, each once: they stand in a list in every language.
+func registrations(trade []trace.Localized) []string {
+	ids := []string{}
+	for _, t := range trade {
+		if registration.MatchString(t.Text) && !slices.Contains(ids, t.Text) {
+			ids = append(ids, t.Text)
+		}
+	}
+	return ids
+}
+
+// inLanguages are the texts, else the one that is known.
+func inLanguages(texts []trace.Localized, otherwise string) []LangAndValue {
+	if len(texts) == 0 {
+		return []LangAndValue{{otherwise, "en"}}
+	}
+	l := []LangAndValue{}
+	for _, t := range texts {
+		l = append(l, LangAndValue{t.Text, t.Language})
+	}
+	return l
+}
+
+// qualifierURI is the URI whose last part is known (TS 119 612 5.5.9.2.3).
+func qualifierURI(last string) string {
+	return "http://uri.etsi.org/TrstSvc/TrustedList/SvcInfoExt/" + last
 }
 
 // describe adds what stands in the certificate itself.
@@ -211,11 +277,21 @@ func extension(c *certificate.Certificate, e *certificate.Extension) (string, fi
 	f := fields{"OID": e.OID.String(), "critical": e.Critical, "octets": nil, "description": nil}
 	describe := extensions[e.OID]
 	if describe.fill == nil || e.Malformed {
-		f["octets"] = e.Value
+		f["octets"] = octetString(e.Value)
+		if d := descriptions[e.OID.String()]; d != "" {
+			f["description"] = d
+		}
 		return "CertificateExtension", f
 	}
 	describe.fill(c, f)
 	return describe.name, f
+}
+
+// octetString is the OCTET STRING that holds the octets: DSS tells of extensions with it.
+func octetString(octets []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1OctetString(octets)
+	return b.BytesOrPanic()
 }
 
 // extensions are those that DSS has names for.
@@ -283,8 +359,6 @@ func keyUsage(c *certificate.Certificate) []string {
 	return bits
 }
 
-func oid(o certificate.OID) fields { return fields{"value": o.String()} }
-
 func oids(ids []certificate.OID) []fields {
 	l := []fields{}
 	for _, o := range ids {
@@ -320,9 +394,15 @@ var nameKinds = [...]string{"otherName", "rfc822Name", "dNSName", "x400Address",
 	"uniformResourceIdentifier", "iPAddress", "registeredID"}
 
 func generalName(n certificate.GeneralName) fields {
-	f := fields{"value": prose.Text(n.String())}
+	f := fields{"value": prose.Text(fmt.Sprintf("#%x", n.Raw))}
 	if int(n.Kind) < len(nameKinds) {
 		f["type"] = nameKinds[n.Kind]
+	}
+	switch {
+	case n.Directory != nil:
+		f["value"] = prose.Text(n.Directory.String())
+	case n.Kind == certificate.IPName:
+		f["value"] = prose.Text(fmt.Sprintf("#%x", n.Value))
 	}
 	if text := n.Value; (n.Kind == certificate.EmailName || n.Kind == certificate.DNSName ||
 		n.Kind == certificate.URIName) && utf8.Valid(text) {
@@ -332,9 +412,12 @@ func generalName(n certificate.GeneralName) fields {
 }
 
 func basicConstraints(c *certificate.Certificate, f fields) {
-	f["CA"] = c.BasicConstraints.CA
-	if c.BasicConstraints.MaxPathLen >= 0 {
-		f["pathLenConstraint"] = c.BasicConstraints.MaxPathLen
+	f["CA"], f["pathLenConstraint"] = c.BasicConstraints.CA, nil
+	switch n := c.BasicConstraints.MaxPathLen; {
+	case n >= 0:
+		f["pathLenConstraint"] = n
+	case c.BasicConstraints.CA:
+		f["pathLenConstraint"] = math.MaxInt32 // what DSS writes where there is no limit
 	}
 }
 
@@ -351,7 +434,9 @@ func nameConstraints(c *certificate.Certificate, f fields) {
 	subtrees := func(trees []certificate.Subtree) []fields {
 		l := []fields{}
 		for _, t := range trees {
-			l = append(l, generalName(t.Base))
+			tree := generalName(t.Base)
+			tree["minimum"], tree["maximum"] = 0, nil // RFC 5280 4.2.1.10 knows no others
+			l = append(l, tree)
 		}
 		return l
 	}

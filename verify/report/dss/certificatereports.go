@@ -62,7 +62,7 @@ func NewCertificate(v CertificateValidation) *CertificateReports {
 	}
 	return &CertificateReports{w.diagnosticData(), &DetailedReport{TLAnalysis: w.listAnalysis(),
 		Tokens:         []DetailedToken{{Certificate: &DetailedCertificate{CertificateQualificationProcess: process, ID: id}}},
-		BuildingBlocks: []BuildingBlocks{w.buildingBlocks(object{id, aboutCertificate, chain, []trace.Block{v.Path}})},
+		BuildingBlocks: []BuildingBlocks{w.buildingBlocks(object{id: id, of: aboutCertificate, chain: chain, blocks: []trace.Block{v.Path}})},
 		ValidationTime: moment(v.Trace.ValidationTime)}}
 }
 

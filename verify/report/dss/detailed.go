@@ -3,9 +3,9 @@ package dss
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"trustcore/verify"
 	"trustcore/verify/trace"
 )
 
@@ -87,8 +87,8 @@ type ProofOfExistence struct {
 
 // LongTermProcess is validation with time (5.5).
 type LongTermProcess struct {
-	CRS []struct{} `json:"CRS"`
-	RFC []RFC      `json:"RFC"`
+	CRS []CRS `json:"CRS"`
+	RFC []RFC `json:"RFC"`
 	Process
 }
 
@@ -129,7 +129,7 @@ func (w *writer) detailedReport() *DetailedReport {
 		ValidationTime: moment(w.trace.ValidationTime)}
 	for _, s := range w.signatures {
 		d.Tokens = append(d.Tokens, DetailedToken{Signature: w.signature(s)})
-		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{s.ID, contextOf(s), s.Chain, s.Blocks}))
+		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{s.ID, contextOf(s), s.Chain, s.Blocks, s.Uses}))
 	}
 	for i := range w.trace.Timestamps {
 		t := &w.trace.Timestamps[i]
@@ -137,7 +137,7 @@ func (w *writer) detailedReport() *DetailedReport {
 			stamp := w.timestamp(t)
 			d.Tokens = append(d.Tokens, DetailedToken{Timestamp: &stamp})
 		}
-		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{t.ID, aboutTimestamp, t.Chain, t.Blocks}))
+		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{t.ID, aboutTimestamp, t.Chain, t.Blocks, t.Uses}))
 	}
 	for i := range w.trace.EvidenceRecords {
 		e := &w.trace.EvidenceRecords[i]
@@ -145,12 +145,12 @@ func (w *writer) detailedReport() *DetailedReport {
 			record := w.record(e)
 			d.Tokens = append(d.Tokens, DetailedToken{EvidenceRecord: &record})
 		}
-		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{e.ID, aboutRecord, nil, e.Blocks}))
+		d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{e.ID, aboutRecord, nil, e.Blocks, e.Uses}))
 	}
 	for _, r := range w.trace.Revocations {
 		if len(r.Blocks) > 0 {
 			d.BuildingBlocks = append(d.BuildingBlocks, w.buildingBlocks(object{r.ID, aboutRevocation, r.Chain,
-				r.Blocks}))
+				r.Blocks, r.Uses}))
 		}
 	}
 	return d
@@ -197,6 +197,11 @@ func (w *writer) signature(s *trace.Signature) *Signature {
 			d.ValidationProcessBasicSignature = &process
 		case trace.WithTime:
 			d.ValidationProcessLongTermData = &LongTermProcess{Process: process}
+			if signer := w.certificates[s.SigningCertificate]; signer != nil {
+				if crs := w.selection(signer); crs != nil {
+					d.ValidationProcessLongTermData.CRS = []CRS{*crs}
+				}
+			}
 		case trace.ArchivalData:
 			d.ValidationProcessArchivalData = &process
 		}
@@ -254,7 +259,7 @@ func (w *writer) record(e *trace.EvidenceRecord) EvidenceRecord {
 	if e.Time != nil {
 		d.ValidationProcessEvidenceRecord.ProofOfExistence = proofOf(trace.Proof{Time: *e.Time})
 	}
-	d.ValidationProcessEvidenceRecord.AOV = w.obsolescence(object{e.ID, aboutRecord, nil, e.Blocks})
+	d.ValidationProcessEvidenceRecord.AOV = w.obsolescence(object{e.ID, aboutRecord, nil, e.Blocks, e.Uses})
 	return d
 }
 
@@ -415,7 +420,7 @@ type BuildingBlocks struct {
 	SAV              *Block         `json:"SAV"`
 	AOV              *AOV           `json:"AOV"`
 	PSV              *PastBlock     `json:"PSV"`
-	PSVCRS           *struct{}      `json:"PSV_CRS"`
+	PSVCRS           *CRS           `json:"PSV_CRS"`
 	PCV              *PastBlock     `json:"PCV"`
 	VTS              *SlidingBlock  `json:"VTS"`
 	CertificateChain *DetailedChain `json:"CertificateChain"`
@@ -440,7 +445,7 @@ type XCV struct {
 type SubXCV struct {
 	CrossCertificate      []string        `json:"CrossCertificate"`
 	EquivalentCertificate []string        `json:"EquivalentCertificate"`
-	CRS                   *struct{}       `json:"CRS"`
+	CRS                   *CRS            `json:"CRS"`
 	RFC                   *RFC            `json:"RFC"`
 	RevocationInfo        *RevocationInfo `json:"RevocationInfo"`
 	Block
@@ -471,8 +476,8 @@ type PastBlock struct {
 
 // SlidingBlock is the sliding of the control time.
 type SlidingBlock struct {
-	TrustAnchor *string    `json:"TrustAnchor"`
-	CRS         []struct{} `json:"CRS"`
+	TrustAnchor *string `json:"TrustAnchor"`
+	CRS         []CRS   `json:"CRS"`
 	PastBlock
 }
 
@@ -493,12 +498,13 @@ type object struct {
 	of     context
 	chain  []trace.ChainItem
 	blocks []trace.Block
+	uses   []trace.Crypto // of algorithms
 }
 
 func (w *writer) buildingBlocks(o object) BuildingBlocks {
 	chain := DetailedChain{ChainItem: []DetailedChainItem{}}
 	for _, c := range o.chain {
-		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{string(c.Source), c.Certificate})
+		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{sourceName(c.Source), c.Certificate})
 	}
 	aov := w.obsolescence(o)
 	d := BuildingBlocks{ID: o.id, Type: string(o.of), AOV: &aov}
@@ -518,11 +524,12 @@ func (w *writer) buildingBlocks(o object) BuildingBlocks {
 		case trace.ValidationContext:
 			d.VCI = &block
 		case trace.CertificateValidation:
+			block.Constraint = append(block.Constraint, w.conclusiveOf(b, trace.SubCertificateValidation)...)
 			d.XCV = &XCV{w.subBlocks(b, o.of), block}
 		case trace.CryptographicVerification:
 			d.CV = &block
 		case trace.SignatureAcceptance:
-			block.Constraint = append(block.Constraint, aov.asked(o.id))
+			block.Constraint = append(block.Constraint, aov.asked(o.id, block.Conclusion.Indication))
 			d.SAV = &block
 		case trace.PastSignatureValidation:
 			d.PSV = &past
@@ -568,12 +575,16 @@ func (w *writer) subBlocks(xcv *trace.Block, of context) []SubXCV {
 			continue
 		}
 		d := SubXCV{Block: w.block(b, of), ID: b.Object, TrustAnchor: trueOrNil(b.Anchor)}
+		d.Constraint = append(d.Constraint, w.conclusiveOf(b, trace.RevocationFreshness)...)
 		if c := w.certificates[b.Object]; c != nil {
-			d.SelfSigned, d.RevocationInfo = &c.SelfSigned, revoked(c)
+			d.SelfSigned, d.RevocationInfo = &c.SelfSigned, w.revoked(c)
+			if !b.Anchor {
+				d.CRS = w.selection(c)
+			}
 		}
 		for j := range b.Blocks {
 			if r := &b.Blocks[j]; r.Kind == trace.RevocationFreshness {
-				d.RFC = &RFC{Block: w.block(r, of)}
+				d.RFC = &RFC{w.block(r, of), d.CRS.latest(r.ID)}
 			}
 		}
 		list = append(list, d)
@@ -581,128 +592,31 @@ func (w *writer) subBlocks(xcv *trace.Block, of context) []SubXCV {
 	return list
 }
 
-func revoked(c *trace.Certificate) *RevocationInfo {
-	for _, s := range c.Revocations {
-		if s.Status == "revoked" && s.RevocationTime != nil {
-			return &RevocationInfo{c.ID, s.Revocation, reason(s.Reason), moment(*s.RevocationTime)}
+// conclusiveOf asks for the conclusions of the blocks of a kind within a block, where none of its own constraints does.
+func (w *writer) conclusiveOf(b *trace.Block, kind trace.Kind) []Constraint {
+	var list []Constraint
+	for i := range b.Blocks {
+		inner := &b.Blocks[i]
+		told := slices.ContainsFunc(b.Constraints, func(c trace.Constraint) bool { return c.Block == inner.ID })
+		if inner.Kind != kind || told {
+			continue
 		}
-	}
-	return nil
-}
-
-// AOV is the obsolescence of algorithms, which DSS has as a block of its own.
-type AOV struct {
-	SignatureCryptographicValidation        *CryptographicValidation `json:"SignatureCryptographicValidation"`
-	SignedAttributesValidation              *CryptographicValidation `json:"SignedAttributesValidation"`
-	DigestMatchersValidation                *CryptographicValidation `json:"DigestMatchersValidation"`
-	CertificateChainCryptographicValidation *ChainCryptography       `json:"CertificateChainCryptographicValidation"`
-	Block
-	ValidationTime *Time `json:"ValidationTime"`
-}
-
-// ChainCryptography is that of the certificates of a path.
-type ChainCryptography struct {
-	CertificateCryptographicValidation []CryptographicValidation `json:"CertificateCryptographicValidation"`
-}
-
-// CryptographicValidation is one use of an algorithm.
-type CryptographicValidation struct {
-	Algorithm                    Algorithm  `json:"Algorithm"`
-	NotAfter                     *Time      `json:"NotAfter"`
-	ConcernedMaterialDescription *string    `json:"ConcernedMaterialDescription"`
-	Conclusion                   Conclusion `json:"Conclusion"`
-	TokenID                      string     `json:"TokenId"`
-}
-
-// Algorithm is named for persons and by a URI, "" where there is none.
-type Algorithm struct {
-	Name      string  `json:"Name"`
-	URI       string  `json:"Uri"`
-	KeyLength *string `json:"KeyLength"`
-}
-
-// obsolescence gathers the constraints on algorithms of all blocks of an object. Of each group the use that fails first,
-// or the first, is described.
-func (w *writer) obsolescence(o object) AOV {
-	d := AOV{Block: Block{Constraint: []Constraint{}, Title: "Algorithm obsolescence validation"}}
-	all := newWhole()
-	for _, c := range cryptography(o.blocks) {
-		asked := w.constraint(c, nil, o.of)
-		d.Constraint = append(d.Constraint, asked)
-		use := cryptographicValidation(c, o.id, asked)
-		all.include(&use.Conclusion)
-		switch c.Crypto.Purpose {
-		case "certificate":
-			if d.CertificateChainCryptographicValidation == nil {
-				d.CertificateChainCryptographicValidation = &ChainCryptography{}
-			}
-			d.CertificateChainCryptographicValidation.CertificateCryptographicValidation = append(
-				d.CertificateChainCryptographicValidation.CertificateCryptographicValidation, use)
-		case "signing-certificate":
-			graver(&d.SignedAttributesValidation, use)
-		case "signature", "timestamp-signature", "revocation":
-			graver(&d.SignatureCryptographicValidation, use)
-			d.ValidationTime = momentOrNil(&c.Crypto.Time)
-		default:
-			graver(&d.DigestMatchersValidation, use)
+		c := trace.Constraint{Name: trace.Conclusive, Status: trace.OK, Block: inner.ID}
+		if inner.Conclusion.Indication != string(verify.Passed) {
+			c.Status, c.Message = trace.Warning, strings.Join(inner.Conclusion.Reasons, "; ")
 		}
-	}
-	d.Conclusion = all.conclusion()
-	return d
-}
-
-// asked is the constraint by which the acceptance validation asks for the block.
-func (a *AOV) asked(id string) Constraint {
-	status, text := trace.OK, ""
-	if a.Conclusion.Indication != "PASSED" {
-		status = trace.NotOK
-	}
-	if len(a.Conclusion.Errors) > 0 {
-		text = a.Conclusion.Errors[0].Value
-	}
-	c := newConstraint("ACCM", "ACCM_ANS", entries["Cryptographic"].asks, status, text)
-	block, id := "AOV", id+"-AOV"
-	c.BlockType, c.ID = &block, &id
-	return c
-}
-
-func cryptography(blocks []trace.Block) []trace.Constraint {
-	var list []trace.Constraint
-	for _, b := range blocks {
-		for _, c := range b.Constraints {
-			if c.Crypto != nil {
-				list = append(list, c)
-			}
-		}
-		list = append(list, cryptography(b.Blocks)...)
+		list = append(list, w.conclusiveConstraint(c, inner, b.Kind))
 	}
 	return list
 }
 
-func graver(at **CryptographicValidation, use CryptographicValidation) {
-	if *at == nil || (*at).Conclusion.Indication == "PASSED" && use.Conclusion.Indication != "PASSED" {
-		*at = &use
+// revoked is the revocation that conclusions rest on, nil for none.
+func (w *writer) revoked(c *trace.Certificate) *RevocationInfo {
+	for _, s := range c.Revocations {
+		r := w.revocations[s.Revocation]
+		if s.Status == "revoked" && s.RevocationTime != nil && r != nil && len(r.Blocks) > 0 {
+			return &RevocationInfo{c.ID, s.Revocation, reason(s.Reason), moment(*s.RevocationTime)}
+		}
 	}
-}
-
-func cryptographicValidation(c trace.Constraint, id string, asked Constraint) CryptographicValidation {
-	d := CryptographicValidation{TokenID: id, NotAfter: momentOrNil(c.Crypto.NotAfter),
-		ConcernedMaterialDescription: orNil(c.Subject),
-		Algorithm:                    Algorithm{Name: algorithmName(c.Crypto.Algorithm), URI: uris[c.Crypto.Algorithm]},
-		Conclusion:                   Conclusion{Indication: "PASSED", Errors: []Message{}, Warnings: []Message{}, Infos: []Message{}}}
-	if c.Object != "" {
-		d.TokenID = c.Object
-	}
-	if c.Crypto.KeyBits > 0 {
-		size := strconv.Itoa(c.Crypto.KeyBits)
-		d.Algorithm.KeyLength = &size
-	}
-	found, indication := newMessages(), "PASSED"
-	found.constraint(asked)
-	var sub *string
-	if asked.Error != nil {
-		indication, sub = "INDETERMINATE", orNil("CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
-	}
-	d.Conclusion = found.concluded(indication, sub)
-	return d
+	return nil
 }

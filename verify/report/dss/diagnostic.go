@@ -3,6 +3,7 @@ package dss
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,12 +32,19 @@ type DiagnosticData struct {
 
 // ContainerInfo is about an ASiC container.
 type ContainerInfo struct {
-	ContainerType       *string    `json:"ContainerType"`
-	ZipComment          none       `json:"ZipComment"`
-	MimeTypeFilePresent none       `json:"MimeTypeFilePresent"`
-	MimeTypeContent     none       `json:"MimeTypeContent"`
-	ManifestFile        []struct{} `json:"ManifestFile"`
-	ContentFile         []struct{} `json:"ContentFile"`
+	ContainerType       *string        `json:"ContainerType"`
+	ZipComment          *string        `json:"ZipComment"`
+	MimeTypeFilePresent bool           `json:"MimeTypeFilePresent"`
+	MimeTypeContent     *string        `json:"MimeTypeContent"`
+	ManifestFile        []ManifestFile `json:"ManifestFile"`
+	ContentFile         []string       `json:"ContentFile"`
+}
+
+// ManifestFile is a manifest of a container.
+type ManifestFile struct {
+	Filename          string   `json:"Filename"`
+	SignatureFilename *string  `json:"SignatureFilename"`
+	Entry             []string `json:"Entry"`
 }
 
 // DiagnosticSignature is what one signature holds.
@@ -64,7 +72,7 @@ type DiagnosticSignature struct {
 	SignerRole                []SignerRole      `json:"SignerRole"`
 	Policy                    *SignaturePolicy  `json:"Policy"`
 	SignaturePolicyStore      none              `json:"SignaturePolicyStore"`
-	SignerInfo                []struct{}        `json:"SignerInfo"`
+	SignerInfo                []SignerInfo      `json:"SignerInfo"`
 	PDFRevision               *PDFRevision      `json:"PDFRevision"`
 	VRIDictionaryCreationTime none              `json:"VRIDictionaryCreationTime"`
 	Representations           *Representations  `json:"SignerDocumentRepresentations"`
@@ -84,18 +92,18 @@ type DiagnosticSignature struct {
 // DiagnosticTimestamp is what one time-stamp holds.
 type DiagnosticTimestamp struct {
 	ID                          string              `json:"Id"`
-	TimestampFilename           none                `json:"TimestampFilename"`
+	TimestampFilename           *string             `json:"TimestampFilename"`
 	ArchiveTimestampType        *string             `json:"ArchiveTimestampType"`
-	EvidenceRecordTimestampType none                `json:"EvidenceRecordTimestampType"`
+	EvidenceRecordTimestampType *string             `json:"EvidenceRecordTimestampType"`
 	ArchiveTimestampHashIndex   none                `json:"ArchiveTimestampHashIndex"`
 	ProductionTime              Time                `json:"ProductionTime"`
 	DigestMatchers              []DigestMatcher     `json:"DigestMatcher"`
 	BasicSignature              BasicSignature      `json:"BasicSignature"`
 	SigningCertificate          *CertificateID      `json:"SigningCertificate"`
 	ChainItem                   []ChainItem         `json:"ChainItem"`
-	SignerInfo                  []struct{}          `json:"SignerInfo"`
-	TSAGeneralName              none                `json:"TSAGeneralName"`
-	PDFRevision                 none                `json:"PDFRevision"`
+	SignerInfo                  []SignerInfo        `json:"SignerInfo"`
+	TSAGeneralName              *TSAGeneralName     `json:"TSAGeneralName"`
+	PDFRevision                 *PDFRevision        `json:"PDFRevision"`
 	FoundCertificates           FoundCertificates   `json:"FoundCertificates"`
 	FoundRevocations            FoundRevocations    `json:"FoundRevocations"`
 	FoundEvidenceRecord         []FoundRecord       `json:"FoundEvidenceRecord"`
@@ -104,6 +112,21 @@ type DiagnosticTimestamp struct {
 	Token
 	Duplicated *bool  `json:"Duplicated"`
 	Type       string `json:"Type"`
+}
+
+// SignerInfo is by what a CMS names its signer.
+type SignerInfo struct {
+	IssuerName   *string      `json:"IssuerName"`
+	SerialNumber *json.Number `json:"SerialNumber"`
+	Ski          []byte       `json:"Ski"`
+	Current      *bool        `json:"Current"`
+}
+
+// TSAGeneralName is the field tsa of a token.
+type TSAGeneralName struct {
+	Value        string `json:"value"`
+	ContentMatch bool   `json:"contentMatch"`
+	OrderMatch   bool   `json:"orderMatch"`
 }
 
 // DiagnosticEvidenceRecord is what one evidence record holds.
@@ -268,9 +291,38 @@ type PolicyDigest struct {
 
 // PDFRevision is where a signature stands in a PDF document.
 type PDFRevision struct {
-	SignatureField         []SignatureField    `json:"SignatureField"`
-	PDFSignatureDictionary SignatureDictionary `json:"PDFSignatureDictionary"`
-	ModificationDetection  none                `json:"ModificationDetection"`
+	SignatureField         []SignatureField       `json:"SignatureField"`
+	PDFSignatureDictionary SignatureDictionary    `json:"PDFSignatureDictionary"`
+	ModificationDetection  *ModificationDetection `json:"ModificationDetection"`
+}
+
+// ModificationDetection is what later revisions of a PDF did.
+type ModificationDetection struct {
+	AnnotationOverlap   []PageModification   `json:"AnnotationOverlap"`
+	VisualDifference    []PageModification   `json:"VisualDifference"`
+	PageDifference      []PageModification   `json:"PageDifference"`
+	ObjectModifications *ObjectModifications `json:"ObjectModifications"`
+}
+
+// PageModification names a page.
+type PageModification struct {
+	Page int `json:"Page"`
+}
+
+// ObjectModifications are the changes of objects, by what they mean.
+type ObjectModifications struct {
+	ExtensionChange     []ObjectModification `json:"ExtensionChange"`
+	SignatureOrFormFill []ObjectModification `json:"SignatureOrFormFill"`
+	AnnotationChange    []ObjectModification `json:"AnnotationChange"`
+	Undefined           []ObjectModification `json:"Undefined"`
+}
+
+// ObjectModification is one change, in our words: DSS has the path to the object there.
+type ObjectModification struct {
+	Value     string  `json:"value"`
+	Action    *string `json:"action"`
+	FieldName none    `json:"fieldName"`
+	Type      *string `json:"type"`
 }
 
 // SignatureField is a field by its full name.
@@ -318,11 +370,11 @@ type FoundRecord struct {
 
 // DiagnosticScope is what of a data object is covered.
 type DiagnosticScope struct {
-	Scope          string `json:"Scope"`
-	Name           string `json:"Name"`
-	Description    string `json:"Description"`
-	Transformation none   `json:"Transformation"`
-	SignerData     string `json:"SignerData"`
+	Scope          string   `json:"Scope"`
+	Name           string   `json:"Name"`
+	Description    string   `json:"Description"`
+	Transformation []string `json:"Transformation"`
+	SignerData     string   `json:"SignerData"`
 }
 
 // TimestampedObject refers to what a time-stamp proves to have existed.
@@ -354,7 +406,7 @@ type TrustedList struct {
 	WellSigned           bool    `json:"WellSigned"`
 	StructuralValidation none    `json:"StructuralValidation"`
 	LOTL                 *bool   `json:"LOTL"`
-	Parent               none    `json:"parent"`
+	Parent               *string `json:"parent"`
 	MRA                  none    `json:"mra"`
 }
 
@@ -364,8 +416,8 @@ func (w *writer) diagnosticData() *DiagnosticData {
 		Certificates: []DiagnosticCertificate{},
 		Revocations:  []DiagnosticRevocation{}, Timestamps: []DiagnosticTimestamp{}, SignerData: []SignerData{},
 		TrustedLists: []TrustedList{}}
-	if c := container(w.trace.Container); c != nil {
-		d.ContainerInfo = &ContainerInfo{ContainerType: c, ManifestFile: []struct{}{}, ContentFile: []struct{}{}}
+	if c := w.trace.Container; container(c) != nil {
+		d.ContainerInfo = containerInfo(c)
 	}
 	for i := range w.trace.Signatures {
 		d.Signatures = append(d.Signatures, w.diagnosticSignature(&w.trace.Signatures[i]))
@@ -388,10 +440,22 @@ func (w *writer) diagnosticData() *DiagnosticData {
 	}
 	for i := range w.trace.TrustedLists {
 		if l := w.lists[w.trace.TrustedLists[i].ID]; l != nil {
-			d.TrustedLists = append(d.TrustedLists, trustedList(l))
+			d.TrustedLists = append(d.TrustedLists, w.trustedList(l))
 		}
 	}
 	d.OrphanTokens = w.orphanTokens()
+	return d
+}
+
+func containerInfo(c *trace.Container) *ContainerInfo {
+	d := &ContainerInfo{ContainerType: container(c), ZipComment: orNil(c.Comment), MimeTypeFilePresent: c.HasMimetype,
+		ManifestFile: []ManifestFile{}, ContentFile: list(c.Files)}
+	if c.HasMimetype {
+		d.MimeTypeContent = orNil(c.Mimetype)
+	}
+	for _, m := range c.Manifests {
+		d.ManifestFile = append(d.ManifestFile, ManifestFile{m.Name, orNil(m.Target), list(m.Files)})
+	}
 	return d
 }
 
@@ -410,7 +474,7 @@ func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 		Representations:   &Representations{s.HashOnly, s.HashOnly},
 		FoundCertificates: w.foundCertificates(s.Found, s.SigningCertificateRefs),
 		FoundRevocations:  w.foundRevocations(s.Found),
-		SignerInfo:        []struct{}{}, FoundTimestamp: w.foundTimestamps(s.Timestamps), FoundEvidenceRecord: []FoundRecord{},
+		SignerInfo:        []SignerInfo{}, FoundTimestamp: w.foundTimestamps(s.Timestamps), FoundEvidenceRecord: []FoundRecord{},
 		SignatureScope: diagnosticScopes(s.Scopes, s.Parent != ""), SignatureDigestReference: reference(s.ID),
 		SignatureValue:   s.Value,
 		CounterSignature: trueOrNil(s.Parent != ""),
@@ -424,6 +488,9 @@ func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 	}
 	if w.byID[s.Parent] {
 		d.Parent = &s.Parent
+	}
+	if s.Identifier != nil {
+		d.SignerInfo = append(d.SignerInfo, signerInfo(*s.Identifier, trueOrNil(true)))
 	}
 	for _, c := range s.Attributes.Commitments {
 		d.CommitmentTypeIndication = append(d.CommitmentTypeIndication, commitment(c))
@@ -459,15 +526,42 @@ func (w *writer) diagnosticTimestamp(t *trace.Timestamp) DiagnosticTimestamp {
 		DigestMatchers: matchers(t.References),
 		BasicSignature: basic(t.Basic), SigningCertificate: w.certificateID(t.SigningCertificate),
 		ChainItem:         w.chain(t.Chain),
-		FoundCertificates: w.foundCertificates(t.Found, nil), FoundRevocations: w.foundRevocations(t.Found),
-		SignerInfo: []struct{}{}, FoundEvidenceRecord: []FoundRecord{}, TimestampedObject: w.timestamped(t.Covers),
-		TimestampScope: []DiagnosticScope{}, Token: token(t.DER, t.Digest, w.Tokens.Timestamps)}
+		FoundCertificates: w.foundCertificates(t.Found, t.SigningCertificateRefs),
+		FoundRevocations:  w.foundRevocations(t.Found),
+		SignerInfo:        []SignerInfo{}, FoundEvidenceRecord: []FoundRecord{}, TimestampedObject: w.timestamped(t.Covers, t.Scopes),
+		Token:             token(t.DER, t.Digest, w.Tokens.Timestamps),
+		TimestampFilename: orNil(t.Filename), ArchiveTimestampType: orNil(archiveTypes[t.Archive]),
+		PDFRevision: revision(t.PDF)}
+	for i, s := range t.Identifiers {
+		d.SignerInfo = append(d.SignerInfo, signerInfo(s, trueOrNil(i == 0)))
+	}
+	if t.TSA != nil {
+		d.TSAGeneralName = &TSAGeneralName{t.TSA.Name, t.TSA.Matches, t.TSA.InOrder}
+	}
+	if w.records[t.Owner] != nil {
+		d.EvidenceRecordTimestampType = orNil(renewals[t.Renewal])
+	}
 	if len(d.DigestMatchers) == 0 { // DSS's schema has one at least: the imprint, which could not be read
 		d.DigestMatchers = []DigestMatcher{{Type: "MESSAGE_IMPRINT"}}
 	}
-	for _, s := range w.coveredData(t.Covers) {
-		d.TimestampScope = append(d.TimestampScope, DiagnosticScope{Scope: s.Scope, Name: s.Name,
-			Description: s.Value, SignerData: s.ID})
+	d.TimestampScope = diagnosticScopes(t.Scopes, false)
+	return d
+}
+
+// archiveTypes are DSS's names of the kinds of archive time-stamps; a stock client fails on any other.
+var archiveTypes = map[string]string{"XAdES": "XAdES", "XAdES_141": "XAdES_141", "CAdES_V2": "CAdES_V2",
+	"CAdES_V3": "CAdES_V3", "CAdES_DETACHED": "CAdES_DETACHED", "JAdES": "JAdES", "PAdES": "PAdES",
+	"ASN1_EVIDENCE_RECORD": "ASN1_EVIDENCE_RECORD", "XML_EVIDENCE_RECORD": "XML_EVIDENCE_RECORD"}
+
+// renewals are its names of what the time-stamps of evidence records are about.
+var renewals = map[string]string{"": "ARCHIVE_TIMESTAMP", "timestamp": "TIMESTAMP_RENEWAL_ARCHIVE_TIMESTAMP",
+	"hash-tree": "HASH_TREE_RENEWAL_ARCHIVE_TIMESTAMP"}
+
+func signerInfo(s trace.SignerIdentifier, current *bool) SignerInfo {
+	d := SignerInfo{IssuerName: orNil(s.Issuer), Ski: s.KeyID, Current: current}
+	if s.Serial != "" {
+		number := json.Number(s.Serial)
+		d.SerialNumber = &number
 	}
 	return d
 }
@@ -477,7 +571,7 @@ func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRec
 		StructuralValidation: structure(e.Structure),
 		DigestMatchers:       matchers(e.References), FoundTimestamp: w.foundTimestamps(e.Timestamps),
 		FoundCertificates: w.foundCertificates(trace.Found{}, nil), FoundRevocations: w.foundRevocations(trace.Found{}),
-		TimestampedObject: w.timestamped(e.Covers), SignatureScope: diagnosticScopes(e.Scopes, false),
+		TimestampedObject: w.timestamped(e.Covers, e.Scopes), SignatureScope: diagnosticScopes(e.Scopes, false),
 		Token: token(nil, e.Digest, false)}
 	if e.Type == "XML_EVIDENCE_RECORD" {
 		d.Type = "XML Evidence Record"
@@ -498,23 +592,23 @@ func (w *writer) revocation(r *trace.Revocation) DiagnosticRevocation {
 		ProductionDate: momentOrNil(r.ProducedAt),
 		ThisUpdate:     momentOrNil(r.ThisUpdate), NextUpdate: momentOrNil(r.NextUpdate),
 		ExpiredCertsOnCRL: momentOrNil(r.ExpiredCertsSince), ArchiveCutOff: momentOrNil(r.ArchiveCutoff),
+		CertHashExtensionPresent: &r.CertHash, CertHashExtensionMatch: &r.CertHashMatches,
 		BasicSignature:     basic(r.Basic),
 		SigningCertificate: w.certificateID(r.SigningCertificate), ChainItem: w.chain(r.Chain),
-		FoundCertificates: w.foundCertificates(trace.Found{}, nil), Token: token(r.DER, idDigest(r.ID),
-			w.Tokens.Revocations)}
+		FoundCertificates: w.certificatesOf(r), Token: token(r.DER, idDigest(r.ID), w.Tokens.Revocations)}
 	if number := json.Number(r.Number); number != "" {
 		d.CRLNumber = &number
 	}
-	if r.Source == trace.FromOutside {
+	switch r.Source {
+	case trace.FromCache:
+		d.Origin = "CACHED"
+	case trace.FromOutside, trace.FromNetwork:
 		d.Origin = "EXTERNAL"
-	}
-	if r.Kind == "OCSP" {
-		d.CertHashExtensionPresent, d.CertHashExtensionMatch = &r.CertHash, &r.CertHashMatches
 	}
 	return d
 }
 
-func trustedList(l *trace.TrustedList) TrustedList {
+func (w *writer) trustedList(l *trace.TrustedList) TrustedList {
 	d := TrustedList{ID: l.ID, CountryCode: orNil(l.Territory), URL: listURL(l), TSLType: orNil(l.Type),
 		IssueDate:  momentOrNil(&l.Issued),
 		NextUpdate: momentOrNil(&l.NextUpdate), WellSigned: l.WellSigned, LOTL: trueOrNil(l.Role == "lotl")}
@@ -523,6 +617,9 @@ func trustedList(l *trace.TrustedList) TrustedList {
 	}
 	if l.Version > 0 {
 		d.Version = &l.Version
+	}
+	if w.lists[l.Parent] != nil {
+		d.Parent = &l.Parent
 	}
 	return d
 }
@@ -582,7 +679,8 @@ func matchers(references []trace.Reference) []DigestMatcher {
 		}
 		matchers = append(matchers, DigestMatcher{DataFound: r.Found, DataIntact: r.Intact,
 			DigestMethod: orNil(digests[r.Digest.Algorithm]),
-			DigestValue:  r.Digest.Value, Type: kind, URI: orNil(r.Name)})
+			DigestValue:  r.Digest.Value, Type: kind, ID: orNil(r.XMLID), URI: orNil(r.Name),
+			DocumentName: orNil(r.Document)})
 	}
 	return matchers
 }
@@ -653,8 +751,48 @@ func revision(p *trace.PDF) *PDFRevision {
 	if len(p.ByteRange) > 0 {
 		d.PDFSignatureDictionary.SignatureByteRange = &ByteRange{p.ByteRange, true}
 	}
+	d.ModificationDetection = modifications(p.Changes)
 	return d
 }
+
+// modifications are changes by DSS's groups, nil for none.
+func modifications(changes []trace.Change) *ModificationDetection {
+	if len(changes) == 0 {
+		return nil
+	}
+	o := &ObjectModifications{ExtensionChange: []ObjectModification{}, SignatureOrFormFill: []ObjectModification{},
+		AnnotationChange: []ObjectModification{}, Undefined: []ObjectModification{}}
+	d := &ModificationDetection{AnnotationOverlap: []PageModification{}, VisualDifference: []PageModification{},
+		PageDifference: []PageModification{}, ObjectModifications: o}
+	for _, c := range changes {
+		m := ObjectModification{Value: strings.TrimSpace(c.What + " " + c.Object), Type: orNil(changedTypes[c.Kind])}
+		switch c.Kind {
+		case "validation-data", "metadata":
+			o.ExtensionChange = append(o.ExtensionChange, m)
+		case "timestamp", "signature", "field":
+			o.SignatureOrFormFill = append(o.SignatureOrFormFill, m)
+		case "annotation":
+			m.Action = orNil("CREATION")
+			o.AnnotationChange = append(o.AnnotationChange, m)
+		case "removal":
+			m.Action = orNil("DELETION")
+			o.Undefined = append(o.Undefined, m)
+		default:
+			o.Undefined = append(o.Undefined, m)
+		}
+		switch {
+		case c.Forbidden == "PdfPageDifference":
+			d.PageDifference = append(d.PageDifference, PageModification{c.Page})
+		case c.Forbidden == "PdfVisualDifference" && c.Page > 0:
+			d.VisualDifference = append(d.VisualDifference, PageModification{c.Page})
+		}
+	}
+	return d
+}
+
+// changedTypes are DSS's names of what was changed, by our kinds.
+var changedTypes = map[string]string{"validation-data": "DSS", "timestamp": "DocTimeStamp", "signature": "Sig",
+	"metadata": "Metadata"}
 
 func (w *writer) foundTimestamps(ids []string) []FoundTimestamp {
 	found := []FoundTimestamp{}
@@ -670,9 +808,35 @@ func diagnosticScopes(scopes []trace.Scope, counter bool) []DiagnosticScope {
 	d := []DiagnosticScope{}
 	for _, s := range scopes {
 		d = append(d, DiagnosticScope{Scope: scopeType(s, counter), Name: s.Name, Description: s.Description,
-			SignerData: s.SignedData})
+			Transformation: transformations(s.Transforms), SignerData: s.SignedData})
 	}
 	return d
+}
+
+// transformations are DSS's words for transforms, nil for none. Of one that it has no words for, the URI stands there.
+func transformations(uris string) []string {
+	var list []string
+	for _, uri := range strings.Fields(uris) {
+		if words := transforms[uri]; words != "" {
+			uri = words
+		}
+		list = append(list, uri)
+	}
+	return list
+}
+
+var transforms = map[string]string{
+	"http://www.w3.org/2000/09/xmldsig#base64":                     "Base64 Decoding",
+	"http://www.w3.org/2000/09/xmldsig#enveloped-signature":        "Enveloped Signature Transform",
+	"http://www.w3.org/TR/1999/REC-xpath-19991116":                 "XPath filtering",
+	"http://www.w3.org/2002/06/xmldsig-filter2":                    "XPath Filter 2.0 Transform",
+	"http://www.w3.org/TR/1999/REC-xslt-19991116":                  "XSLT Transform",
+	"http://www.w3.org/TR/2001/REC-xml-c14n-20010315":              "Canonical XML 1.0 (omits comments)",
+	"http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments": "Canonical XML 1.0 with Comments",
+	"http://www.w3.org/2006/12/xml-c14n11":                         "Canonical XML 1.1 (omits comments)",
+	"http://www.w3.org/2006/12/xml-c14n11#WithComments":            "Canonical XML 1.1 with Comments",
+	"http://www.w3.org/2001/10/xml-exc-c14n#":                      "Exclusive Canonical XML (omits comments)",
+	"http://www.w3.org/2001/10/xml-exc-c14n#WithComments":          "Exclusive Canonical XML with Comments",
 }
 
 // categories are DSS's names of the kinds of objects, by their ids.
@@ -686,8 +850,13 @@ var orphanCategories = map[string]string{
 	trace.CertificateID: "ORPHAN_CERTIFICATE", trace.RevocationID: "ORPHAN_REVOCATION",
 }
 
-func (w *writer) timestamped(ids []string) []TimestampedObject {
+func (w *writer) timestamped(ids []string, scopes []trace.Scope) []TimestampedObject {
 	objects := []TimestampedObject{}
+	for _, s := range scopes {
+		if !slices.Contains(ids, s.SignedData) {
+			ids = append(ids[:len(ids):len(ids)], s.SignedData)
+		}
+	}
 	for _, id := range w.known(ids) {
 		names := categories
 		if w.orphans[id] != nil {

@@ -3,9 +3,10 @@ package dss
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
+	"slices"
 
 	"trustcore/verify/certificate"
-	"trustcore/verify/prose"
 	"trustcore/verify/trace"
 )
 
@@ -69,8 +70,11 @@ func (w *writer) orphanCertificate(o *trace.Orphan) OrphanCertificateToken {
 	if err != nil {
 		return d
 	}
-	d.SubjectDistinguishedName = []DistinguishedName{{prose.Text(c.Subject.String()), "RFC2253"}}
-	d.IssuerDistinguishedName = []DistinguishedName{{prose.Text(c.Issuer.String()), "RFC2253"}}
+	serial := json.Number(new(big.Int).SetBytes(c.Serial).String())
+	trusted, selfSigned := false, c.SelfIssued()
+	d.SerialNumber, d.Trusted, d.SelfSigned = &serial, &trusted, &selfSigned
+	d.SubjectDistinguishedName = []DistinguishedName{{w.shown(c.Subject.String()), "RFC2253"}}
+	d.IssuerDistinguishedName = []DistinguishedName{{w.shown(c.Issuer.String()), "RFC2253"}}
 	d.NotBefore, d.NotAfter = momentOrNil(&c.NotBefore), momentOrNil(&c.NotAfter)
 	key := fmt.Sprintf("%s%X", entityKey, c.KeyFingerprint)
 	d.EntityKey = &key
@@ -103,11 +107,17 @@ type OrphanCertificate struct {
 
 // CertificateRef names a certificate by its digest.
 type CertificateRef struct {
-	Origin       string `json:"Origin"`
-	IssuerSerial none   `json:"IssuerSerial"`
-	Digest       Digest `json:"DigestAlgoAndValue"`
-	SerialInfo   none   `json:"SerialInfo"`
-	X509URL      none   `json:"X509Url"`
+	Origin       string        `json:"Origin"`
+	IssuerSerial *IssuerSerial `json:"IssuerSerial"`
+	Digest       *Digest       `json:"DigestAlgoAndValue"`
+	SerialInfo   *SignerInfo   `json:"SerialInfo"`
+	X509URL      none          `json:"X509Url"`
+}
+
+// IssuerSerial is that of RFC 5035, DER.
+type IssuerSerial struct {
+	Value []byte `json:"value"`
+	Match bool   `json:"match"`
 }
 
 // FoundRevocations are the revocation data that something carries.
@@ -139,8 +149,11 @@ func (w *writer) foundCertificates(f trace.Found, refs []trace.CertificateRef) F
 	d := FoundCertificates{RelatedCertificate: []RelatedCertificate{}, OrphanCertificate: []OrphanCertificate{}}
 	named := map[string][]CertificateRef{}
 	for _, r := range refs {
-		ref := CertificateRef{Origin: "SIGNING_CERTIFICATE", Digest: digest(r.Digest)}
-		ref.Digest.Match = &r.Matches
+		sum := digest(r.Digest)
+		ref := CertificateRef{Origin: "SIGNING_CERTIFICATE", Digest: &sum}
+		if ref.Digest.Match = &r.Matches; r.IssuerSerial != nil {
+			ref.IssuerSerial = &IssuerSerial{r.IssuerSerial, r.IssuerMatches}
+		}
 		named[r.Certificate] = append(named[r.Certificate], ref)
 	}
 	for _, c := range f.Certificates {
@@ -159,6 +172,26 @@ func (w *writer) foundCertificates(f trace.Found, refs []trace.CertificateRef) F
 				RelatedCertificate{foundCertificate{[]string{}, more}, r.Certificate})
 			delete(named, r.Certificate)
 		}
+	}
+	return d
+}
+
+// certificatesOf are those in an OCSP answer, with the responderID at that of who signed it.
+func (w *writer) certificatesOf(r *trace.Revocation) FoundCertificates {
+	d := FoundCertificates{RelatedCertificate: []RelatedCertificate{}, OrphanCertificate: []OrphanCertificate{}}
+	refs := func(id string) []CertificateRef {
+		if r.Responder == nil || id != r.SigningCertificate {
+			return []CertificateRef{}
+		}
+		info := signerInfo(*r.Responder, nil)
+		return []CertificateRef{{Origin: "SIGNING_CERTIFICATE", SerialInfo: &info}}
+	}
+	for _, id := range w.known(r.Carries) {
+		d.RelatedCertificate = append(d.RelatedCertificate,
+			RelatedCertificate{foundCertificate{[]string{"BASIC_OCSP_RESP"}, refs(id)}, id})
+	}
+	if id := r.SigningCertificate; r.Responder != nil && w.certificates[id] != nil && !slices.Contains(r.Carries, id) {
+		d.RelatedCertificate = append(d.RelatedCertificate, RelatedCertificate{foundCertificate{[]string{}, refs(id)}, id})
 	}
 	return d
 }

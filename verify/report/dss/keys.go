@@ -193,7 +193,7 @@ type Constraint struct {
 func (w *writer) constraint(c trace.Constraint, within *trace.Block, of context) Constraint {
 	if c.Name == trace.Conclusive {
 		if b := w.blocks[c.Block]; b != nil {
-			return conclusiveConstraint(c, b, within.Kind)
+			return w.conclusiveConstraint(c, b, within.Kind)
 		}
 		c.Name = bySubIndication[within.Conclusion.SubIndication]
 	}
@@ -203,11 +203,55 @@ func (w *writer) constraint(c trace.Constraint, within *trace.Block, of context)
 	if c.Subject != "" {
 		d.AdditionalInfo = &c.Subject
 	}
-	if c.Crypto != nil {
-		text := cryptoText(c.Crypto)
-		d.AdditionalInfo = &text
+	switch {
+	case c.Crypto != nil:
+		d.AdditionalInfo = orNil(cryptoText(c.Crypto))
+	case within != nil && within.Kind == trace.SubCertificateValidation:
+		w.aboutCertificate(&d, c, within)
 	}
 	return d
+}
+
+// aboutCertificate adds what a constraint on a certificate was held against.
+func (w *writer) aboutCertificate(d *Constraint, c trace.Constraint, within *trace.Block) {
+	about := w.certificates[within.Object]
+	if about == nil {
+		return
+	}
+	refer := func(block string) {
+		if d.ID == nil {
+			d.ID, d.BlockType = &about.ID, &block
+		}
+	}
+	switch c.Name {
+	case "SunsetDate":
+		refer("SUB_XCV_TA")
+		if d.AdditionalInfo = orNil("The trust anchor has no sunset date"); about.Until != nil {
+			d.AdditionalInfo = orNil(fmt.Sprintf("Validation time : %s, sunset date : %s", timeOf(within), moment(*about.Until)))
+		}
+	case "RevocationDataAvailable":
+		refer("LTV_SUB_XCV")
+	case "AcceptableRevocationDataFound":
+		refer("CRS")
+		if crs := w.selection(about); crs != nil {
+			d.AdditionalInfo = orNil("Latest acceptable revocation : " + *crs.LatestAcceptableRevocationID)
+		}
+	case "KeyUsage":
+		d.AdditionalInfo = orNil(fmt.Sprintf("Key usage : %v", about.KeyUsage))
+	case "ExtendedKeyUsage":
+		d.AdditionalInfo = orNil(fmt.Sprintf("Extended key usage : %v", about.ExtKeyUsage))
+	case "NotExpired":
+		d.AdditionalInfo = orNil(fmt.Sprintf("Validation time : %s, certificate validity range : %s - %s", timeOf(within),
+			moment(about.NotBefore), moment(about.NotAfter)))
+	}
+}
+
+// timeOf is the time for which a block was asked, "" for what depends on none.
+func timeOf(b *trace.Block) Time {
+	if b.Time == nil {
+		return ""
+	}
+	return moment(*b.Time)
 }
 
 func newConstraint(key, fail, asks string, status trace.Status, text string) Constraint {
@@ -228,13 +272,19 @@ func newConstraint(key, fail, asks string, status trace.Status, text string) Con
 }
 
 // conclusiveConstraint asks, within a block, for the conclusion of another.
-func conclusiveConstraint(c trace.Constraint, of *trace.Block, within trace.Kind) Constraint {
+func (w *writer) conclusiveConstraint(c trace.Constraint, of *trace.Block, within trace.Kind) Constraint {
 	k := conclusive[of.Kind]
 	if within == trace.ArchivalData && of.Kind == trace.TimestampValidation {
 		k.key, k.block = "ADEST_IBSVPTADC", "TST"
 	}
 	d := newConstraint(k.key, k.key+"_ANS", fmt.Sprintf("Is the %s conclusive?", k.asks), c.Status, c.Message)
 	d.ID, d.BlockType = orNil(c.Block), orNil(k.block)
+	switch t := w.timestamps[of.Object]; {
+	case of.Kind == trace.TimestampValidation && t != nil:
+		d.AdditionalInfo = orNil(fmt.Sprintf("%s with Id = %s, production time = %s", t.Type, t.ID, productionTime(t)))
+	case of.Time != nil && within != trace.SubCertificateValidation:
+		d.AdditionalInfo = orNil("Validation time : " + string(moment(*of.Time)))
+	}
 	return d
 }
 

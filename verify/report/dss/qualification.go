@@ -25,8 +25,16 @@ type CertificateQualification struct {
 
 // TimestampQualification is what the lists say of a time-stamp.
 type TimestampQualification struct {
-	AtTimes []struct{} `json:"ValidationTimestampQualificationAtTime"`
+	AtTimes []TimestampQualificationAt `json:"ValidationTimestampQualificationAtTime"`
 	Block
+	TimestampQualification string `json:"TimestampQualification"`
+}
+
+// TimestampQualificationAt is what they say of it at a time.
+type TimestampQualificationAt struct {
+	Block
+	DateTime               *Time  `json:"DateTime"`
+	ValidationTime         string `json:"ValidationTime"`
 	TimestampQualification string `json:"TimestampQualification"`
 }
 
@@ -66,6 +74,7 @@ func (w *writer) qualification(s *trace.Signature) *SignatureQualification {
 	signed := q.AtSigning
 	steps := []Constraint{w.isAdES(s), listReached(signed.Found)}
 	if signed.Found {
+		steps = append(steps, w.listsAccepted(s.Chain)...)
 		steps = append(steps,
 			step("QUAL_QC_AT_ST", "Is the certificate qualified at the best-signature-time?",
 				"The certificate is not qualified at the best-signature-time.", signed.Qualified, trace.Warning),
@@ -160,8 +169,57 @@ func (w *writer) timestampQualification(t *trace.Timestamp) *TimestampQualificat
 	if timestampLevels[t.Qualification] == "" {
 		return nil
 	}
-	return &TimestampQualification{TimestampQualification: t.Qualification, AtTimes: []struct{}{},
-		Block: concluded("Qualification of the time-stamp", listReached(t.Qualification != "N/A"))}
+	d := &TimestampQualification{TimestampQualification: t.Qualification, AtTimes: []TimestampQualificationAt{}}
+	steps := []Constraint{listReached(len(t.Listed) > 0)}
+	if len(t.Listed) > 0 {
+		steps = append(steps, w.listsAccepted(t.Chain)...)
+	}
+	d.Block = concluded("Qualification of the time-stamp", steps...)
+	for i, at := range t.Listed[:min(len(t.Listed), len(stampTimes))] {
+		d.AtTimes = append(d.AtTimes, TimestampQualificationAt{DateTime: momentOrNil(&at.Time), ValidationTime: stampTimes[i],
+			TimestampQualification: at.Qualification, Block: concluded("Qualification of the time-stamp at a time",
+				step("QUAL_HAS_QTST", "Does a time-stamping service stand above the unit?",
+					"No time-stamping service stands above the unit.", at.Qualification != "N/A", trace.NotOK),
+				step("QUAL_HAS_GRANTED_AT", "Was a qualified one granted at the time?",
+					"No qualified time-stamping service was granted at the time.", at.Qualification == "QTSA", trace.Warning))})
+	}
+	return d
+}
+
+// stampTimes are DSS's names of the times at which a unit is looked up, in the order of the trace.
+var stampTimes = [...]string{"TIMESTAMP_GENERATION_TIME", "TIMESTAMP_POE_TIME"}
+
+// listsAccepted asks for the lists that a path leads to, and those above them.
+func (w *writer) listsAccepted(chain []trace.ChainItem) []Constraint {
+	used := map[string]bool{}
+	for _, item := range chain {
+		c := w.certificates[item.Certificate]
+		if c == nil {
+			continue
+		}
+		for _, s := range c.Services {
+			if l := w.lists[s.List]; l != nil {
+				used[l.ID], used[l.Parent] = true, true
+			}
+		}
+	}
+	var steps []Constraint
+	accepted := false
+	for i := range w.trace.TrustedLists {
+		l := w.lists[w.trace.TrustedLists[i].ID]
+		if l == nil || !used[l.ID] {
+			continue
+		}
+		key := "QUAL_TRUSTED_LIST_ACCEPT"
+		if l.Role == "lotl" {
+			key = "QUAL_LIST_OF_TRUSTED_LISTS_ACCEPT"
+		}
+		s := step(key, "Is the trusted list acceptable?", "The trusted list does not count: "+l.Error, l.WellSigned, trace.Warning)
+		s.ID, s.AdditionalInfo = &l.ID, orNil("Trusted list : "+listURL(l))
+		steps, accepted = append(steps, s), accepted || l.WellSigned && l.Role != "lotl"
+	}
+	return append(steps, step("QUAL_VALID_TRUSTED_LIST_PRESENT", "Has an acceptable trusted list been found?",
+		"No acceptable trusted list has been found.", accepted, trace.Warning))
 }
 
 func (w *writer) listAnalysis() []TLAnalysis {

@@ -220,26 +220,18 @@ func (w *writer) simpleTimestamps(ids []string) *SimpleTimes {
 func (w *writer) simpleTimestamp(t *trace.Timestamp) SimpleTimestamp {
 	d := SimpleTimestamp{ProductionTime: productionTime(t), ProducedBy: w.commonName(t.SigningCertificate),
 		TimestampLevel: SimpleLevel{t.Qualification, timestampLevels[t.Qualification]},
-		TimestampScope: w.coveredData(t.Covers),
+		TimestampScope: simpleScopes(t.Scopes, false),
 		simpleVerdict:  w.verdict(t.ID, t.Conclusion, t.Chain)}
+	d.Filename = orNil(t.Filename)
 	d.AdESValidationDetails = w.details(aboutTimestamp, t.Conclusion, t.Blocks, t.Processes)
+	if q := w.timestampQualification(t); q != nil {
+		d.QualificationDetails = &Details{list(q.Conclusion.Errors), list(q.Conclusion.Warnings), list(q.Conclusion.Infos)}
+	}
 	return d
 }
 
 var timestampLevels = map[string]string{
 	"QTSA": "qualified time-stamp", "TSA": "time-stamp that is not qualified", "N/A": "the lists say nothing of it",
-}
-
-// coveredData are the data objects among what a time-stamp covers.
-func (w *writer) coveredData(ids []string) []SimpleScope {
-	scopes := []SimpleScope{}
-	for _, id := range ids {
-		if d := w.data[id]; d != nil {
-			scopes = append(scopes, SimpleScope{Value: "covered by the time-stamp", ID: d.ID, Name: d.Name,
-				Scope: "FULL"})
-		}
-	}
-	return scopes
 }
 
 func (w *writer) simpleRecords(ids []string) *SimpleEvidences {
@@ -304,6 +296,9 @@ func (w *writer) simpleCertificate(c *trace.Certificate) SimpleCertificate {
 		if s.Certificate == c.ID {
 			a := TrustAnchor{TrustServiceProvider: s.Provider, TrustServiceName: []string{s.Name},
 				CountryCode: orNil(s.Territory)}
+			if ids := registrations(s.TradeNames); len(ids) > 0 {
+				a.TrustServiceProviderRegistrationID = &ids[0]
+			}
 			if l := w.lists[s.List]; l != nil {
 				a.TSLType = orNil(l.Type)
 			}

@@ -136,6 +136,7 @@ type signersDocument struct {
 }
 
 type signer struct {
+	Pseudonym   bool      `xml:"Pseudonym,attr"`
 	Certificate reference `xml:"SignerCertificate"`
 	Name        string    `xml:"Signer,omitempty"`
 }

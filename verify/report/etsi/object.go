@@ -50,7 +50,9 @@ func (w *writer) stamp(t *trace.Timestamp) object {
 		Status:      w.status(t.Conclusion, append(t.Blocks[:len(t.Blocks):len(t.Blocks)], t.Processes...)),
 	}
 	d := report.Status.Data
-	d.Anchor, d.Chain = w.chain(t.SigningCertificate, t.Chain)
+	if d.Anchor, d.Chain = w.chain(t.SigningCertificate, t.Chain); d.Crypto == nil {
+		d.Crypto = w.valueOf(t.ID, t.Uses)
+	}
 	report.Status.Data = d.orNothing()
 	o := object{ID: t.ID, Type: objectURI + "timestamp", Representation: byDigest(t.Digest, t.Name), POE: w.poe(t.Existence), Report: report}
 	if passed(t.Conclusion) {
@@ -91,7 +93,9 @@ func (w *writer) revocation(r *trace.Revocation) object {
 		Status:      w.status(conclusion, r.Blocks),
 	}
 	d := o.Report.Status.Data
-	d.Anchor, d.Chain = w.chain(r.SigningCertificate, r.Chain)
+	if d.Anchor, d.Chain = w.chain(r.SigningCertificate, r.Chain); d.Crypto == nil {
+		d.Crypto = w.valueOf(r.ID, r.Uses)
+	}
 	o.Report.Status.Data = d.orNothing()
 	return o
 }

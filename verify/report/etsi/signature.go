@@ -27,7 +27,9 @@ func (w *writer) signature(s *trace.Signature) signatureReport {
 		Status:     w.status(s.Conclusion, append(s.Blocks[:len(s.Blocks):len(s.Blocks)], s.Processes...)),
 	}
 	d := report.Status.Data
-	d.Anchor, d.Chain = w.chain(s.SigningCertificate, s.Chain)
+	if d.Anchor, d.Chain = w.chain(s.SigningCertificate, s.Chain); d.Crypto == nil {
+		d.Crypto = w.valueOf(s.ID, s.Uses)
+	}
 	d.Related = w.references(s.EvidenceRecords)
 	report.Status.Data = d.orNothing()
 	return report
@@ -90,9 +92,9 @@ func (w *writer) signer(id string) *signer {
 		return nil
 	}
 	if c.CommonName != "" {
-		return &signer{reference{id}, c.CommonName}
+		return &signer{c.Pseudonym, reference{id}, c.CommonName}
 	}
-	return &signer{reference{id}, c.Subject}
+	return &signer{c.Pseudonym, reference{id}, c.Subject}
 }
 
 // chain is the path of a signing certificate (4.3.12.4) and its anchor.

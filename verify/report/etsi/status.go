@@ -128,6 +128,18 @@ func (w *writer) crypto(blocks []trace.Block) *crypto {
 	return value
 }
 
+// valueOf is the algorithm of the value of something among its uses; nil where that is not known.
+func (w *writer) valueOf(id string, uses []trace.Crypto) *crypto {
+	i := slices.IndexFunc(uses, func(u trace.Crypto) bool {
+		return u.Algorithm != "" && (strings.HasSuffix(u.Purpose, "signature") || u.Purpose == "revocation")
+	})
+	object := w.reference(id)
+	if i < 0 || object == nil {
+		return nil
+	}
+	return &crypto{*object, algorithm(uses[i].Algorithm), uses[i].Secure, dateTime(uses[i].NotAfter)}
+}
+
 // use is the use of an algorithm that a constraint is about; nil where the report does not hold the object.
 func (w *writer) use(c *trace.Constraint, block string) *crypto {
 	object := w.reference(c.Object)
