@@ -305,7 +305,7 @@ func replyOf(answer any, err error) (*reply, error) {
 }
 
 // validationQuery are the parameters beside a document.
-var validationQuery = []string{"at", "policy", "service", "later"}
+var validationQuery = []string{"at", "policy", "service", "active", "later"}
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	report, err := s.validated(ctx, c)

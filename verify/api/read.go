@@ -41,6 +41,9 @@ func (s *Server) readDocument(c *call) (in order, err error) {
 	if in.card, err = s.cardOf(c.query.Get("service")); err != nil {
 		return in, err
 	}
+	if in.Active, err = boolean("active", c.query.Get("active")); err != nil {
+		return in, err
+	}
 	if c.media == "multipart/form-data" {
 		f := parts{server: s, request: in}
 		err := f.readForm(c)

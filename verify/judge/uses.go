@@ -43,4 +43,3 @@ func (c *Chain) UsesOfPath(p *policy.Policy, of policy.Context) []trace.Crypto {
 
 // ContextOf is the policy's context of a signature.
 func ContextOf(s *signature.Signature) policy.Context { return contextOf(s) }
-
