@@ -24,8 +24,9 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STATE=DIR  where make run keeps its state (default ./var); CORPUS=DIR  samples for make conformance"
 
-build: ## build bin/{trustd,vpnd,verifyd,trustctl,trustlink}
+build: ## build bin/{trustd,vpnd,verifyd,trustctl,trustlink}, verifyd with its verifier for browsers
 	@deploy/install.sh build
+	@deploy/wasm.sh $(GOFLAGS_BUILD)
 	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ $(addprefix ./cmd/,$(DAEMONS))
 
 run: ## install, build, start the appliance with a demonstration partner, keep serving

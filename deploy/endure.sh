@@ -92,6 +92,7 @@ administer() {
 		case $kind in
 		officer) officer officer renew --as "$subject" >/dev/null || fail "the officer $subject can't renew" ;;
 		authorisation) ;; # the demonstration's: a change order follows
+		pin | lotl-signer) ;; # what came with the program: a newer version brings it
 		succession) # once: the old authority is named to its last day
 			[ "$day" -ge "$settled" ] || continue
 			succession=$subject

@@ -67,6 +67,7 @@ type Report struct {
 
 	// ActiveContent is what the document does besides being read, nil where nobody asked for it.
 	ActiveContent *ActiveContent `json:"active_content,omitempty"`
+	Scan          *ScanReport    `json:"scan,omitempty"` // where a scanner is configured
 
 	cut    bool // the file was not read to its end
 	listed bool // trusted lists were at hand

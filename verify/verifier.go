@@ -16,6 +16,7 @@ import (
 	"trustcore/verify/evidence"
 	"trustcore/verify/judge"
 	"trustcore/verify/poland"
+	"trustcore/verify/scan"
 	"trustcore/verify/signature"
 	"trustcore/verify/trace"
 	"trustcore/verify/trustlist"
@@ -24,13 +25,22 @@ import (
 // Config is what a Verifier leans on.
 type Config struct {
 	Lists    func() *trustlist.Snapshot // those in force; asked once a document
-	Gatherer *evidence.Gatherer         // fetches what documents lack; nil fetches nothing
+	Gatherer Gatherer                   // fetches what documents lack; nil fetches nothing
 	Cache    *cache.Cache               // nil remembers nothing
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
 	Pins     *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
+	// Scanner looks for malicious software in each document, beside the verdict; nil looks for none. Where it MustScan, a
+	// document that it could not look at gets no report but ErrNotScanned or ErrTooLargeToScan.
+	Scanner  *scan.Scanner
+	MustScan bool
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
 	Complain func(problems []string)
+}
+
+// Gatherer is an evidence.Gatherer. Programs that have none do without the network that it brings along.
+type Gatherer interface {
+	Gather(b *budget.Budget, doc *signature.Document, trust evidence.Trust, at time.Time) evidence.Found
 }
 
 // Verifier opens, gathers and judges: the one face for daemons, command line and tests. Context, budget and the
@@ -63,7 +73,10 @@ type Request struct {
 	Numbers   bool                // asks for personal numbers, of which a report shows the last digits otherwise
 	Active    bool                // asks for Report.ActiveContent, which costs as much again
 	Any       bool                // a file that can hold no signature is a report without signatures, no error
-	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
+	// Beside gives all that is known beside the document, in place of Lists, Gatherer and Evidence; nil leaves it to these. Its
+	// error is Verify's.
+	Beside func(doc *signature.Document) (*Evidence, error)
+	Found  func(*Evidence) // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
 // The limits of Request.Passwords: to try one takes some 20 ms in the newest PDFs.
@@ -113,10 +126,14 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	if policy == nil {
 		policy = v.cfg.Policy
 	}
+	scanned := v.scan(ctx, r)
 	report, err = v.verify(b, r, policy)
+	result := scanned()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("judging was given up: %w", ctx.Err())
+	case v.cfg.MustScan && !looked(result):
+		return nil, notScanned(result)
 	case errors.Is(err, budget.ErrExceeded):
 		report = newReport(policy, v.cfg.Pins, v.time(r))
 		report.unread(err.Error())
@@ -132,6 +149,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (report *Report, err e
 	if r.Active {
 		report.ActiveContent = activeContent(ctx, r)
 	}
+	report.Scan = scanReport(result)
 	return report, err
 }
 
@@ -145,6 +163,27 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	}
 	if err != nil {
 		return nil, err
+	}
+	ev, err := v.beside(b, r, doc)
+	if err != nil {
+		return nil, err
+	}
+	if r.Found != nil {
+		r.Found(ev)
+	}
+	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
+	report, err := conclude(b, doc, ev, policy, v.time(r), form{trace: r.Trace, numbers: r.Numbers})
+	if err == nil {
+		report.SHA256 = hex.EncodeToString(doc.SHA256)
+		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
+	}
+	return report, err
+}
+
+// beside is what is known beside the document.
+func (v *Verifier) beside(b *budget.Budget, r Request, doc *signature.Document) (*Evidence, error) {
+	if r.Beside != nil {
+		return r.Beside(doc)
 	}
 	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
 	if r.Evidence != nil {
@@ -166,16 +205,7 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 			ev.Origins[piece] = string(origin)
 		}
 	}
-	if r.Found != nil {
-		r.Found(ev)
-	}
-	// Not before the evidence came: an answer that was made for this request is no evidence from the future.
-	report, err := conclude(b, doc, ev, policy, v.time(r), form{trace: r.Trace, numbers: r.Numbers})
-	if err == nil {
-		report.SHA256 = hex.EncodeToString(doc.SHA256)
-		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
-	}
-	return report, err
+	return ev, nil
 }
 
 // digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.

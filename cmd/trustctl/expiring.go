@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +37,9 @@ func expiringCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "expiring",
 		Short: "List what ends, what ends first first",
-		Long: `Lists all that ends: certificates, lists, authorisations, enrolment tokens. What renews itself is renewed at two thirds
-of its life; what people must do is due 60 days ahead (a year for an authority), and marked with "!".
+		Long: `Lists all that ends: certificates, lists, authorisations, enrolment tokens, and what verifyd judges by: pinned keys, signers of the
+list of the trusted lists. What renews itself is renewed at two thirds of its life; what people must do is due 60 days ahead (a year for
+an authority), and marked with "!".
 
 Exit status: 0 nothing is due; 3 people have something to do now.`,
 		Args: cobra.NoArgs,
@@ -49,6 +52,12 @@ Exit status: 0 nothing is due; 3 people have something to do now.`,
 			if err := o.call(c.Context(), "GET", "/v1/expiring", nil, &list); err != nil {
 				return err
 			}
+			ends, err := f.endsOfVerifyd(c.Context())
+			if err != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "trustctl: what ends of what verifyd judges by is not told: %v\n", err)
+			}
+			list = append(list, ends...)
+			slices.SortStableFunc(list, func(a, b expiry) int { return a.NotAfter.Compare(b.NotAfter) })
 			now := time.Now()
 			if f.asJSON {
 				err = writeJSON(c.OutOrStdout(), list)
@@ -64,6 +73,19 @@ Exit status: 0 nothing is due; 3 people have something to do now.`,
 	f.add(c)
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return c
+}
+
+// endsOfVerifyd are the ends that verifyd knows of; none where --server names a trustd alone.
+func (f *officerFlags) endsOfVerifyd(ctx context.Context) (list expiries, err error) {
+	if f.server != "" {
+		return nil, nil
+	}
+	lists, err := (&trustFlags{officerFlags: *f}).verifyd()
+	if err != nil {
+		return nil, err
+	}
+	err = lists.(asked).call(ctx, "GET", "/v1/expiring", nil, &list)
+	return list, err
 }
 
 // due reports whether people have to do something.

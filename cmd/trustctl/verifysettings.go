@@ -37,7 +37,7 @@ type verifySettings struct {
 
 // ofVerifyd are the keys of its configuration that say nothing of how it judges.
 var ofVerifyd = []string{"listen", "identity", "clients", "trustd", "clients_for", "operations", "lists", "policies", "reload",
-	"max_document", "max_memory", "max_spool", "spool_dir", "max_connections", "concurrency", "log_level"}
+	"max_document", "scanner", "max_memory", "max_spool", "spool_dir", "max_connections", "concurrency", "log_level"}
 
 // adopt takes what no flag says from the file of --settings, or from the configuration of the verifyd of --state where
 // that is there and no flag says whom to trust.

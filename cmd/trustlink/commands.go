@@ -16,6 +16,7 @@ func newCommand() *cobra.Command {
 		upCommand(dir),
 		showCommand(dir),
 		statusCommand(dir),
+		doctorCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
 	)

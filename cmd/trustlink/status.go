@@ -23,6 +23,13 @@ type report struct {
 	Site    string   `json:"site"`
 	Running bool     `json:"running"`
 	Runtime *runtime `json:"runtime,omitempty"` // nil when not running
+
+	tunnel bool // the office has one
+}
+
+// up says whether what the office has of a tunnel is up.
+func (r report) up() bool {
+	return !r.tunnel || r.Running && r.Runtime.Tunnel.State == vpn.StateUp
 }
 
 func statusCommand(dir *string) *cobra.Command {
@@ -30,6 +37,7 @@ func statusCommand(dir *string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether this office is enrolled and its tunnel up",
+		Long:  "Says how the tunnel is. The exit status is 3 when the office has one and it is not up.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := inspect(state{*dir}, time.Now())
@@ -37,10 +45,14 @@ func statusCommand(dir *string) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(r)
+				err = json.NewEncoder(c.OutOrStdout()).Encode(r)
+			} else {
+				r.print(c.OutOrStdout(), time.Now())
 			}
-			r.print(c.OutOrStdout(), time.Now())
-			return nil
+			if err == nil && !r.up() {
+				err = exitCode(notWell)
+			}
+			return err
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "as JSON")
@@ -52,7 +64,8 @@ func inspect(s state, now time.Time) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	r := report{Partner: enrolled.Enrolment.Partner, Site: enrolled.Enrolment.Site}
+	e := enrolled.Enrolment
+	r := report{Partner: e.Partner, Site: e.Site, tunnel: e.HasTunnel()}
 	data, err := os.ReadFile(s.path(runtimeFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -74,12 +87,17 @@ func inspect(s state, now time.Time) (report, error) {
 
 func (r report) print(out io.Writer, now time.Time) {
 	fmt.Fprintf(out, "site %s of partner %s: ", r.Site, r.Partner)
+	if !r.tunnel {
+		fmt.Fprintln(out, "it has no tunnel of its own")
+		return
+	}
 	if !r.Running {
 		fmt.Fprintln(out, "the tunnel is not running (trustlink up)")
 		return
 	}
 	t := r.Runtime.Tunnel
-	fmt.Fprintf(out, "tunnel %s, mode %s, received %d bytes, sent %d bytes", t.State, r.Runtime.Mode, t.Received, t.Sent)
+	fmt.Fprintf(out, "tunnel %s, mode %s, received %d bytes, sent %d bytes, packets of %d bytes",
+		t.State, r.Runtime.Mode, t.Received, t.Sent, t.MTU)
 	if !t.LastHandshake.IsZero() {
 		fmt.Fprintf(out, ", last handshake %v ago", now.Sub(t.LastHandshake).Round(time.Second))
 	}

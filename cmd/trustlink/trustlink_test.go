@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -227,7 +228,7 @@ func TestEnrolUpReach(t *testing.T) {
 		t.Errorf("status: %q, %v", out, err)
 	}
 	stop()
-	if out, err := trustlink(t.Context(), "status", "--state", dir); err != nil || !strings.Contains(out, "not running") {
+	if out, err := trustlink(t.Context(), "status", "--state", dir); !errors.Is(err, exitCode(3)) || !strings.Contains(out, "not running") {
 		t.Errorf("status after the end: %q, %v", out, err)
 	}
 	if _, err := net.DialTimeout("tcp", ready.Forwards[0].Local.String(), patience); err == nil {
@@ -413,7 +414,7 @@ func TestForwardStaysOnLoopbackAndAmongServices(t *testing.T) {
 		{Name: "time", Proto: "udp", Addr: netip.MustParseAddrPort("10.64.0.1:123")},
 	}
 	for text, ok := range map[string]bool{
-		"127.0.0.1:1=time": false,
+		"127.0.0.1:1=time":    false,
 		"127.0.0.1:0=gateway": true, "9443=10.64.0.1:9443": true, "[::1]:1=gateway": true,
 		"0.0.0.0:1=gateway": false, "127.0.0.1:1=10.64.0.1:22": false, "127.0.0.1:1": false, "x=gateway": false,
 	} {

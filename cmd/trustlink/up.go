@@ -24,6 +24,8 @@ import (
 const (
 	hintAfter   = 15 * time.Second // without a handshake, say what to look at
 	statusEvery = 2 * time.Second  // status.json
+
+	defaultInterface = "tc-office"
 )
 
 func upCommand(dir *string) *cobra.Command {
@@ -47,7 +49,7 @@ func upCommand(dir *string) *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&mode, "mode", "auto", "kernel, userspace, netstack or auto")
-	flags.StringVar(&o.ifname, "interface", "tc-office", "`name` of the tunnel interface")
+	flags.StringVar(&o.ifname, "interface", defaultInterface, "`name` of the tunnel interface")
 	flags.IntVar(&o.mtu, "mtu", 0, "`bytes` of a packet in the tunnel (default what the way to the hub carries)")
 	flags.StringArrayVar(&o.forwards, "forward", nil, "`LOCAL=REMOTE`: carry a loopback address to a service, given by name or address; may be repeated (default without root: every service at a free port)")
 	flags.BoolVar(&o.renewOnly, "renew-only", false,
@@ -111,7 +113,8 @@ func (o up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
+	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key,
+		Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func TestOnlyWhoCountsIsLetIn(t *testing.T) {
 	await := func(step string, status int) {
 		t.Helper()
 		for deadline := time.Now().Add(30 * time.Second); ; {
-			response, err := client.Get(url)
+			response, err := client.Get(url + "/v1/validations")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,5 +193,31 @@ func TestCertificatesNeedTrustd(t *testing.T) {
 	c.ClientsFor = time.Second
 	if err := c.Check(); err == nil || !strings.HasPrefix(err.Error(), "clients_for:") {
 		t.Errorf("%v; want that clients_for is named", err)
+	}
+}
+
+// TestCaller: who asks is the same after a renewal, and another is somebody else; what a certificate says of itself
+// counts for nothing.
+func TestCaller(t *testing.T) {
+	o := newOffice(t)
+	known := &clients{Known: rights.NewKnown(time.Hour, time.Now)}
+	first, renewed, other, unknown := o.leaf(20), o.leaf(21), o.leaf(22), o.leaf(23)
+	of := func(c *x509.Certificate, name string) rights.Client {
+		return rights.Client{Holder: rights.Holder{Profile: "daemon-client", Name: name}, Fingerprint: rights.Fingerprint(c)}
+	}
+	known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{of(first, "ezd"), of(renewed, "ezd"), of(other, "archive")}})
+	caller := func(c *x509.Certificate) string {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}}
+		return known.caller(r)
+	}
+	if caller(first) != "daemon-client//ezd" || caller(renewed) != caller(first) {
+		t.Errorf("%q is %q after its renewal", caller(first), caller(renewed))
+	}
+	if caller(other) == caller(first) || caller(unknown) == caller(first) || caller(unknown) == caller(other) || caller(unknown) == "" {
+		t.Errorf("%q, %q and %q are one", caller(first), caller(other), caller(unknown))
+	}
+	if none := (*clients)(nil).caller(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)); none != "" {
+		t.Errorf("without certificates: %q", none)
 	}
 }

@@ -38,7 +38,7 @@ type Config struct {
 
 	Pins string `koanf:"pins"` // file of the list of keys that Polish law publishes (docs/pins.md), read at the start; default the shipped one
 
-	ServiceCards string `koanf:"service_cards"` // file with the kinds of signatures that services accept (docs/pins.md); default none
+	ServiceCards string `koanf:"service_cards"` // file of the kinds of signatures that services accept (docs/pins.md)
 
 	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or a file
 	Policies []string `koanf:"policies"` // that callers may choose besides; default strict and dss-default
@@ -49,6 +49,8 @@ type Config struct {
 	FetchAllow []netip.AddrPort `koanf:"fetch_allow"` // private addresses that may be asked all the same: the own authority's
 	Proxy      string           `koanf:"proxy"`       // http or https URL of the proxy through which all else is asked
 
+	Scanner Scanner `koanf:"scanner"` // for malicious software; default none
+
 	MaxDocument    int64  `koanf:"max_document"`    // bytes of one request, default 100 MiB
 	MaxMemory      int64  `koanf:"max_memory"`      // bytes that verifyd takes as a whole, default 1 GiB
 	MaxSpool       int64  `koanf:"max_spool"`       // bytes of requests that wait for their turn on the disk, default 2 GiB
@@ -57,6 +59,12 @@ type Config struct {
 	Concurrency    int    `koanf:"concurrency"`     // documents judged at once, default two a processor and at least four; fewer when max_memory is taken
 
 	LogLevel slog.Level `koanf:"log_level"` // DEBUG, INFO (default), WARN, ERROR
+}
+
+// Scanner is clamd of this machine.
+type Scanner struct {
+	Socket   string `koanf:"socket"`   // absolute path, such as /run/clamav/clamd.ctl
+	Required bool   `koanf:"required"` // a document that it could not look at is not judged; else the report says so
 }
 
 // Lists says how verifyd keeps trusted lists.
@@ -119,6 +127,10 @@ func (c *Config) Check() error {
 		return fmt.Errorf("state_dir: %q is not the absolute path of a folder for verifyd alone", c.StateDir)
 	case c.ServiceCards != "" && !filepath.IsAbs(c.ServiceCards):
 		return fmt.Errorf("service_cards: %q is not the absolute path of a file", c.ServiceCards)
+	case c.Scanner.Socket != "" && !filepath.IsAbs(c.Scanner.Socket):
+		return fmt.Errorf("scanner.socket: %q is not the absolute path of clamd's socket, such as /run/clamav/clamd.ctl", c.Scanner.Socket)
+	case c.Scanner.Required && c.Scanner.Socket == "":
+		return errors.New("scanner.socket: it is missing, and scanner.required wants one")
 	case c.SpoolDir != "" && !filepath.IsAbs(c.SpoolDir):
 		return fmt.Errorf("spool_dir: %q is not the absolute path of a folder", c.SpoolDir)
 	case c.MaxDocument < 1 || c.MaxSpool < c.MaxDocument:

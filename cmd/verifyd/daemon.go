@@ -41,6 +41,9 @@ type judge struct {
 	gatherer     *evidence.Gatherer
 	policies     *policies
 	cards        *cards
+	pins         []byte // the file that they were read from
+	scanner      scanner
+	ends         []ending               // of what it judges by
 	judged       *prometheus.CounterVec // signatures, by indication
 	certificates *prometheus.CounterVec // by indication
 	took         prometheus.Histogram   // seconds
@@ -60,9 +63,13 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	pins, err := readPins(cfg.Pins)
+	pins, pinsFile, err := readPins(cfg.Pins)
 	if err != nil {
 		return nil, err
+	}
+	signers, err := trustlist.SignersOf(cfg.LOTLSigners)
+	if err != nil {
+		return nil, fmt.Errorf("lotl_signers: %w", err)
 	}
 	sources := cfg.sources()
 	sources.National = pins.Anchors()
@@ -88,7 +95,12 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards, log: log,
+	scanner, err := newScanner(cfg.Scanner)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
+		pins: pinsFile, ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -97,6 +109,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	j.verifier, err = verify.New(verify.Config{
 		Lists:    func() *trustlist.Snapshot { return trust.current.Load().Snapshot },
 		Gatherer: gatherer, Cache: cache, Pins: pins, Policy: policies.standard(), Now: time.Now, Complain: j.complain,
+		Scanner: scanner.Scanner, MustScan: cfg.Scanner.Required,
 	})
 	return j, errors.Join(err, metrics.Register(j.judged), metrics.Register(j.certificates), metrics.Register(j.took), metrics.Register(figures{trust, gatherer}))
 }
@@ -245,7 +258,7 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all, Evidence: j.forBrowsers(),
 		Caller: known.caller, Ready: j.trust.judgeable, Beside: beside, Logger: log, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
@@ -260,7 +273,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	}
 	service := httpserver.Server{Name: "api", TLS: tls, Logger: log, Body: api.Bodies(cfg.MaxDocument),
 		Connections: cfg.MaxConnections, Speak: api.Speak}
-	validation, err := newAPI(cfg, j, known, j.trust.routes(service), log)
+	validation, err := newAPI(cfg, j, known, j.routes(service), log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -271,9 +284,11 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	service.Handler = validation
+	if service.Handler, err = j.trust.withPage(validation, j.forBrowsers() != nil, log); err != nil {
+		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
+	}
 	if known != nil {
-		service.Handler = known.protect(service, validation)
+		service.Handler = known.protect(service, service.Handler)
 	}
 	about := httpserver.Server{Name: "operations", Listener: ops, Logger: log}
 	about.Handler = operations(j, own, known, validation, metrics).Handler(about)

@@ -162,11 +162,12 @@ func (t *trust) ready() error {
 func operations(j *judge, own *identity.Renewal, known *clients, validation *api.Server, metrics *prometheus.Registry) httpserver.Operations {
 	t := j.trust
 	return httpserver.Operations{Metrics: metrics,
-		Services: map[string]func(context.Context) error{"verify": func(context.Context) error {
-			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready())
+		Services: map[string]func(context.Context) error{"verify": func(ctx context.Context) error {
+			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready(), j.scanner.ready(ctx))
 		}},
-		Findings: func(context.Context) []httpserver.Finding {
-			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer))
+		Findings: func(ctx context.Context) []httpserver.Finding {
+			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), j.scanner.findings(ctx),
+				own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
 		},
 		Details: func() any { return details{j.policies.details(), len(j.cards.all()), t.details(time.Now())} },
 	}

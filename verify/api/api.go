@@ -36,6 +36,8 @@ type Config struct {
 	// Policies are those that callers may choose by their names; a request that names none has none
 	// (verify.Request.Policy). nil: the one that is the default.
 	Policies func() []*verify.Policy
+	// Evidence answers verifiers that run elsewhere; nil answers none.
+	Evidence Evidence
 	// Cards are the services that documents may be handed in for; nil: there are none.
 	Cards func() poland.Cards
 	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
@@ -88,10 +90,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
-		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
+		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d",
+			cfg.MaxDocument, need, cfg.Memory)
 	}
 	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
-		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting}, later: newLater(cfg.Spool/laterShare, time.Now)}
+		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting},
+		later: newLater(cfg.Spool/laterShare, time.Now)}
 	s.answers.max = maxAnswers
 	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
 	return s, s.open()
@@ -162,20 +166,21 @@ type route struct {
 func (s *Server) routes() []route {
 	const dss = "/services/rest/"
 	get, post, document := http.MethodGet, http.MethodPost, s.cfg.MaxDocument
-	return []route{
+	return append(s.evidenceRoutes(), []route{
 		{post, "/v1/validations", document, workDocument, validationQuery, s.validate, nil, docValidations},
 		{get, "/v1/validations/{id}", 0, 0, nil, s.laterResult, nil, docLater},
 		{http.MethodDelete, "/v1/validations/{id}", 0, 0, nil, s.forget, nil, docForget},
 		{get, "/v1/services", 0, 0, nil, s.services, nil, docServices},
-		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil, docCertificates},
+		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil,
+			docCertificates},
 		{post, dss + "validation/validateSignature", document, workDocument, nil, s.dssSignature, nil, docDSSSignature},
 		{post, dss + "validation/getOriginalDocuments", document, workDocument, nil, s.dssOriginals, nil, docDSSOriginals},
-		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, nil,
-			docDSSCertificate},
+		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil,
+			s.dssCertificate, nil, docDSSCertificate},
 		{post, "/validate", document, workDocument, nil, s.sivaValidate, s.sivaFail, docSivaValidate},
 		{post, "/validateHashcode", document, workDocument, nil, s.sivaHashcode, s.sivaFail, docSivaHashcode},
 		{post, "/getDataFiles", document, workDocument, nil, s.sivaDataFiles, s.sivaFail, docSivaDataFiles},
-	}
+	}...)
 }
 
 // call is a request that has come in completely.
@@ -184,7 +189,6 @@ type call struct {
 	parameters map[string]string
 	query      url.Values
 	language   string // of reasons and notes, see languageOf
-	accept     string // media types that the caller takes
 	caller     string
 	id         string // that the address names
 	later      bool   // the result may come later, see later
@@ -230,7 +234,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 }
 
 func newCall(r *http.Request) *call {
-	return &call{language: languageOf(r.Header.Get("Accept-Language")), accept: r.Header.Get("Accept"), id: r.PathValue("id"),
+	return &call{language: languageOf(r.Header.Get("Accept-Language")), id: r.PathValue("id"),
 		later: prefersLater(r.Header.Values("Prefer"))}
 }
 
@@ -347,6 +351,10 @@ func unjudged(ctx context.Context, field string, err error) error {
 	switch {
 	case errors.As(err, &fault):
 		return &problem.Fault{Err: errors.New(fault.Reason), Stack: fault.Stack}
+	case errors.Is(err, verify.ErrNotScanned):
+		return refuse(http.StatusServiceUnavailable, field, "the scanner for malicious software does not answer: try again later")
+	case errors.Is(err, verify.ErrTooLargeToScan):
+		return refuse(http.StatusUnprocessableEntity, field, "it is larger than the scanner for malicious software takes")
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err() // the client has left
 	case ctx.Err() != nil:

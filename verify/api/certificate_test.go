@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -246,6 +248,22 @@ func TestBatchOutOfTime(t *testing.T) {
 	out, err := s.api.judgeBatch(ctx, &call{body: &body{size: int64(len(text)), memory: []byte(text)}})
 	if err != nil || !strings.Contains(string(out.(*reply).data), `"status":503`) {
 		t.Errorf("%v %v", out, err)
+	}
+}
+
+// TestEvidenceIsBounded: a request brings no revocation data without number.
+func TestEvidenceIsBounded(t *testing.T) {
+	a := newAuthority(t)
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	list := a.crl(t, a.issuing)
+	for n, want := range map[int]int{maxEvidence: 200, maxEvidence + 1: 400} {
+		data, err := json.Marshal(client.CertificateQuestion{Certificate: b64(a.leaf), CRLs: slices.Repeat([]string{list}, n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer, _ := s.post(certificates, "application/json", bytes.NewReader(data)); status != want {
+			t.Errorf("%d lists: %d %v", n, status, answer["detail"])
+		}
 	}
 }
 

@@ -28,8 +28,9 @@ type order struct {
 	card *poland.Card // nil: for none
 }
 
-// readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts document,
-// detached, digest and password (any number), at, policy and service. What it returns holds passwords also where it fails.
+// readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts
+// document, detached, digest and password (any number), at, policy and service. What it returns holds passwords also
+// where it fails.
 func (s *Server) readDocument(c *call) (in order, err error) {
 	if in.At, err = parseTime(c.query.Get("at")); err != nil {
 		return in, err
@@ -46,7 +47,8 @@ func (s *Server) readDocument(c *call) (in order, err error) {
 		return f.request, err
 	}
 	if c.body.size == 0 {
-		return in, refuse(http.StatusBadRequest, "document", "the body is empty: send the document as the body, or as multipart/form-data with a part named document")
+		return in, refuse(http.StatusBadRequest, "document",
+			"the body is empty: send the document as the body, or as multipart/form-data with a part named document")
 	}
 	in.Document, err = c.body.bytes()
 	return in, err

@@ -35,12 +35,14 @@ func (s *Server) cardOf(id string) (*poland.Card, error) {
 		return card, nil
 	}
 	if len(cards) == 0 {
-		return nil, refuse(http.StatusBadRequest, "service", "there are no service cards here: leave the service out, or have them configured")
+		return nil, refuse(http.StatusBadRequest, "service",
+			"there are no service cards here: leave the service out, or have them configured")
 	}
 	names := slices.Sorted(maps.Keys(cards))
 	if len(names) > maxNamed {
-		return nil, refuse(http.StatusBadRequest, "service", "%.100q is none of the %d services here, such as %s: GET /v1/services lists them",
-			id, len(names), strings.Join(names[:maxNamed], ", "))
+		return nil, refuse(http.StatusBadRequest, "service",
+			"%.100q is none of the %d services here, such as %s: GET /v1/services lists them", id, len(names), strings.Join(names[:maxNamed], ", "))
 	}
-	return nil, refuse(http.StatusBadRequest, "service", "%.100q is no service here: name one of %s", id, strings.Join(names, ", "))
+	return nil, refuse(http.StatusBadRequest, "service",
+		"%.100q is no service here: name one of %s", id, strings.Join(names, ", "))
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 
 	"trustcore/internal/budget"
 	"trustcore/internal/problem"
@@ -52,6 +54,8 @@ type sivaFilesRequest struct {
 // sivaFiles is the answer of getDataFiles.
 type sivaFiles struct {
 	DataFiles []sivaFile `json:"dataFiles"`
+
+	octets int // of all
 }
 
 type sivaFile struct {
@@ -71,7 +75,8 @@ type sivaError struct {
 	Message string `json:"message"`
 }
 
-// maxSignatureFiles bounds the signatures of one request about hashes: they are judged one after the other, in one turn.
+// maxSignatureFiles bounds the signatures of one request about hashes: they are judged one after the other, in one
+// turn.
 const maxSignatureFiles = 100
 
 // sivaFail answers what is wrong with a request as SiVa does; that it can't be answered now is told as everywhere.
@@ -115,7 +120,8 @@ func (s *Server) sivaValidate(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	if in.DocumentType != "" {
-		return nil, refuse(http.StatusBadRequest, "documentType", "%.40q: documents of X-Road are not judged here", in.DocumentType)
+		return nil, refuse(http.StatusBadRequest, "documentType",
+			"%.40q: documents of X-Road are not judged here", in.DocumentType)
 	}
 	policy, err := s.sivaPolicy(in.SignaturePolicy)
 	if err != nil {
@@ -166,7 +172,8 @@ func (s *Server) sivaPolicy(name string) (*verify.Policy, error) {
 	}
 	p, err := s.policyOf(name)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "signaturePolicy", "%.100q is none of POLv3, POLv4, nor a policy that can be chosen here", name)
+		return nil, refuse(http.StatusBadRequest, "signaturePolicy",
+			"%.100q is none of POLv3, POLv4, nor a policy that can be chosen here", name)
 	}
 	return p, nil
 }
@@ -184,8 +191,8 @@ func sivaReportType(name string) (detailed, diagnostic bool, err error) {
 	return detailed, diagnostic, err
 }
 
-// sivaHashcode answers SiVa's validateHashcode: the signatures of several files, each about the data whose digests stand
-// beside it. Of a signature without them it can't be told what it is about.
+// sivaHashcode answers SiVa's validateHashcode: the signatures of several files, each about the data whose digests
+// stand beside it. Of a signature without them it can't be told what it is about.
 func (s *Server) sivaHashcode(ctx context.Context, c *call) (any, error) {
 	var in sivaHashRequest
 	if err := decode(c.body, &in); err != nil {
@@ -256,8 +263,8 @@ func (f *sivaHashFile) detached(at string) (signature.Detached, error) {
 	return files[0], nil
 }
 
-// sivaDataFiles answers SiVa's getDataFiles: what the signatures of a document are about, each file once. SiVa gives those of
-// DDOC alone, which is no format here.
+// sivaDataFiles answers SiVa's getDataFiles: what the signatures of a document are about, each file once. SiVa gives
+// those of DDOC alone, which is no format here.
 func (s *Server) sivaDataFiles(ctx context.Context, c *call) (any, error) {
 	var in sivaFilesRequest
 	if err := decode(c.body, &in); err != nil {
@@ -273,25 +280,33 @@ func (s *Server) sivaDataFiles(ctx context.Context, c *call) (any, error) {
 	if report.Trace == nil || len(report.Trace.Signatures) < len(report.Signatures) {
 		return nil, refuse(http.StatusUnprocessableEntity, "document", "a limit kept it from being read to its signatures")
 	}
-	answer, octets, seen := sivaFiles{[]sivaFile{}}, 0, map[string]bool{}
+	answer := sivaFiles{DataFiles: []sivaFile{}}
 	limits := budget.New(ctx, len(in.Document))
 	for i := range report.Trace.Signatures {
 		files, err := original.Of(limits, in.Document, nil, &report.Trace.Signatures[i])
 		if err != nil {
 			return nil, unjudged(ctx, "document", err)
 		}
-		for _, f := range files {
-			if f.Content == nil || seen[f.Name] {
-				continue
-			}
-			if octets += len(f.Content); octets > maxOriginals {
-				return nil, refuse(http.StatusUnprocessableEntity, "document",
-					"what is signed has more than %d bytes, which are not given back in one answer", maxOriginals)
-			}
-			seen[f.Name] = true
-			answer.DataFiles = append(answer.DataFiles, sivaFile{f.Name, len(f.Content), f.Content,
-				cmp.Or(mime.TypeByExtension(path.Ext(f.Name)), "application/octet-stream")})
+		if err := answer.add(files); err != nil {
+			return nil, err
 		}
 	}
 	return answer, nil
+}
+
+// add adds files that are not there yet, as long as they fit into one answer.
+func (a *sivaFiles) add(files []original.Document) error {
+	for _, f := range files {
+		same := func(have sivaFile) bool { return have.Filename == f.Name && bytes.Equal(have.Base64, f.Content) }
+		if f.Content == nil || slices.ContainsFunc(a.DataFiles, same) {
+			continue
+		}
+		if a.octets += len(f.Content); a.octets > maxOriginals {
+			return refuse(http.StatusUnprocessableEntity, "document",
+				"what is signed has more than %d bytes, which are not given back in one answer", maxOriginals)
+		}
+		a.DataFiles = append(a.DataFiles, sivaFile{f.Name, len(f.Content), f.Content,
+			cmp.Or(mime.TypeByExtension(path.Ext(f.Name)), "application/octet-stream")})
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/original"
 )
 
 // siva asks as SiVa's clients do. The answer is JSON whatever becomes of it.
@@ -121,6 +122,26 @@ func TestSivaDataFiles(t *testing.T) {
 	status, answer = w.siva("/getDataFiles", `{"document":"PGEvPg==","filename":"plain.xml"}`)
 	if list, _ := answer["dataFiles"].([]any); status != http.StatusOK || list == nil || len(list) != 0 {
 		t.Errorf("a file without one: %d %v", status, answer)
+	}
+}
+
+// TestSivaDataFilesOnce: what two signatures are about is given once, and no more than fits into an answer.
+func TestSivaDataFilesOnce(t *testing.T) {
+	var answer sivaFiles
+	a, b, other := original.Document{Name: "a.txt", Content: []byte("a")}, original.Document{Name: "b.pdf", Content: []byte("a")},
+		original.Document{Name: "a.txt", Content: []byte("other")}
+	digest := original.Document{Name: "c", Digests: map[string][]byte{"SHA-256": nil}}
+	if err := answer.add([]original.Document{a, digest}); err != nil {
+		t.Error(err)
+	}
+	if err := answer.add([]original.Document{a, b, other}); err != nil || len(answer.DataFiles) != 3 {
+		t.Errorf("%d files are given: %+v %v", len(answer.DataFiles), answer, err)
+	}
+	if answer.DataFiles[1].MimeType != "application/pdf" || answer.DataFiles[2].Size != 5 {
+		t.Errorf("%+v", answer)
+	}
+	if err := answer.add([]original.Document{{Name: "d", Content: make([]byte, maxOriginals)}}); err == nil {
+		t.Error("an answer without end")
 	}
 }
 

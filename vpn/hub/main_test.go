@@ -76,10 +76,11 @@ type site interface {
 
 // action is one thing that an office does; everything but the kind is an argument.
 type action struct {
-	Kind string         // handshake, reach, hold, echo, listen; bulk, narrow, send, forge: see path_test.go
+	Kind string         // handshake, reach, hold, echo, listen; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
 	To   netip.AddrPort // of all but handshake and echo
 	From netip.Addr     // of reach: source address, if not the usual one; of forge: whose packet the error is about
-	Size int            // of bulk, bytes that go there and back; of narrow, what the way is to carry; of forge, the type
+	Port uint16         // of forge: see there
+	Size int            // of bulk, bytes; of narrow, what the way is to carry; of forge, the type; else how many
 	Wait time.Duration
 }
 
@@ -99,6 +100,7 @@ func echo(s site, wait time.Duration) error {
 // localSite is an office in this process.
 type localSite struct {
 	tunnel *tunnel.Tunnel
+	hub    vpn.Key
 	held   net.Conn
 }
 
@@ -131,6 +133,10 @@ func (s *localSite) do(a action) error {
 		return s.bulk(ctx, a)
 	case "narrow":
 		return narrow(ctx, a)
+	case "stream":
+		return stream(ctx, a)
+	case "flood":
+		return flood(a, s.hub)
 	case "send":
 		return send(a)
 	case "forge":
@@ -203,7 +209,7 @@ func playOffice() {
 	if err != nil {
 		os.Exit(1)
 	}
-	local := &localSite{tunnel: tunnel}
+	local := &localSite{tunnel: tunnel, hub: s.Enrolment.Hub.PublicKey}
 	for {
 		var a action
 		if in.Decode(&a) != nil {

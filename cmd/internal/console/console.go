@@ -5,17 +5,25 @@ package console
 
 import (
 	"context"
+	"embed"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
+	"trustcore/cmd/internal/assets"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 )
+
+// htmx.min.js is htmx 2.0.11 as its npm package htmx.org has it (licence: htmx.LICENSE).
+//
+//go:embed static
+var staticFiles embed.FS
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
 type Config struct {
@@ -82,7 +90,7 @@ type Console struct {
 	cfg     Config
 	door    problem.Door
 	speech  map[string]*speech // by language
-	assets  *assets
+	assets  *assets.Set
 	handler http.Handler
 
 	mu       sync.Mutex
@@ -101,10 +109,10 @@ func New(cfg Config) (*Console, error) {
 	}
 	c := &Console{cfg: cfg, door: problem.Door{Name: "console", Logger: cfg.Logger}, codes: map[digest]login{}, sessions: map[digest]*session{}}
 	var err error
-	if c.assets, err = loadAssets(); err != nil {
-		return nil, err
+	if c.assets, err = assets.Load(staticFiles, "static"); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
 	}
-	if c.speech, err = loadSpeech(c.assets.path, cfg.Now); err != nil {
+	if c.speech, err = loadSpeech(c.assets.Path, cfg.Now); err != nil {
 		return nil, err
 	}
 	c.handler = c.routes()

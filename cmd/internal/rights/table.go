@@ -93,8 +93,14 @@ var Table = []Right{
 
 	{Verify, "GET /v1/trust/status", []Role{Application, Office, Officer, Core}, "read which trusted lists are in use"},
 	{Verify, "GET /v1/trust/lists/{key}", []Role{Application, Office, Officer, Core}, "read the services of a trusted list"},
+	{Verify, "GET /v1/expiring", []Role{Application, Office, Officer, Core}, "read what ends of what verifyd judges by"},
 	{Verify, "POST /v1/trust/imports", []Role{Officer}, "carry trusted lists in"},
 	{Verify, "POST /v1/trust/refresh", []Role{Officer}, "have the trusted lists fetched now"},
+	{Verify, "GET /{$}", []Role{Office, Officer}, "open the page on which people verify documents"},
+	{Verify, "POST /{$}", []Role{Office, Officer}, "have a document verified on the page"},
+	{Verify, "POST /preferences", []Role{Office, Officer}, "choose language, colours and size of letters of the page"},
+	{Verify, "GET /static/", []Role{Office, Officer}, "load the page's style sheet, scripts and verifier"},
+	{Verify, "POST /v1/evidence", []Role{Office, Officer}, "ask what a document is judged by that stays in the browser"},
 	{Verify, "/", []Role{Application, Office, Officer, Core}, "have documents and certificates verified"},
 
 	{Console, "/", []Role{Officer}, "use the console"},

@@ -1,3 +1,5 @@
+//go:build !unix
+
 package durable
 
 // SyncFolder makes the names in a folder durable. Windows flushes no folder, and NTFS keeps a journal of names itself.
