@@ -122,7 +122,10 @@ const namespaceXAdES141 = "http://uri.etsi.org/01903/v1.4.1#"
 func (t *tracer) refs(refs []signature.CertificateRef, path []*certificate.Certificate) []trace.CertificateRef {
 	var list []trace.CertificateRef
 	for _, r := range refs {
-		ref := trace.CertificateRef{Digest: kept(r.Digest), IssuerSerial: bytes.Clone(r.IssuerSerial)}
+		ref := trace.CertificateRef{Digest: kept(r.Digest)}
+		if len(r.IssuerSerial) > 0 {
+			ref.IssuerSerial = bytes.Clone(r.IssuerSerial)
+		}
 		for i, c := range path {
 			if sum := t.sum(r.Algorithm, c); sum != nil && bytes.Equal(sum, r.Value) {
 				ref.Certificate, ref.Matches = t.certificate(c), i == 0

@@ -425,7 +425,7 @@ type Document struct {
 	Unchecked string
 	// Package tells what the container says of itself, as long as the octets of the file are there; nil for what is none. A
 	// trace alone asks.
-	Package func() *Package
+	Package func() *Package `json:"-"`
 }
 
 // Package is the directory of a container of EN 319 162.

@@ -317,10 +317,11 @@ type ObjectModifications struct {
 	Undefined           []ObjectModification `json:"Undefined"`
 }
 
-// ObjectModification is one change, in our words: DSS has the path to the object there.
+// ObjectModification is one change, in our words: DSS has the path to the object there. A stock client fails without an
+// action.
 type ObjectModification struct {
 	Value     string  `json:"value"`
-	Action    *string `json:"action"`
+	Action    string  `json:"action"`
 	FieldName none    `json:"fieldName"`
 	Type      *string `json:"type"`
 }
@@ -768,17 +769,21 @@ func modifications(changes []trace.Change) *ModificationDetection {
 	d := &ModificationDetection{AnnotationOverlap: []PageModification{}, VisualDifference: []PageModification{},
 		PageDifference: []PageModification{}, ObjectModifications: o}
 	for _, c := range changes {
-		m := ObjectModification{Value: strings.TrimSpace(c.What + " " + c.Object), Type: orNil(changedTypes[c.Kind])}
+		m := ObjectModification{Value: strings.TrimSpace(c.What + " " + c.Object), Type: orNil(changedTypes[c.Kind]),
+			Action: "MODIFICATION"}
 		switch c.Kind {
 		case "validation-data", "metadata":
 			o.ExtensionChange = append(o.ExtensionChange, m)
-		case "timestamp", "signature", "field":
+		case "timestamp", "signature":
+			m.Action = "CREATION" // of a field
+			o.SignatureOrFormFill = append(o.SignatureOrFormFill, m)
+		case "field":
 			o.SignatureOrFormFill = append(o.SignatureOrFormFill, m)
 		case "annotation":
-			m.Action = orNil("CREATION")
+			m.Action = "CREATION"
 			o.AnnotationChange = append(o.AnnotationChange, m)
 		case "removal":
-			m.Action = orNil("DELETION")
+			m.Action = "DELETION"
 			o.Undefined = append(o.Undefined, m)
 		default:
 			o.Undefined = append(o.Undefined, m)

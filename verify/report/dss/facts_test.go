@@ -4,6 +4,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +170,30 @@ func TestOrphansHideNumbers(t *testing.T) {
 		}
 		if got := strings.Contains(string(text), number); got != asked {
 			t.Errorf("asked for: %v, the number is there: %v", asked, got)
+		}
+	}
+}
+
+// TestModifications: what later revisions of a PDF did stands in DSS's groups, each with an action, without which a stock
+// client fails.
+func TestModifications(t *testing.T) {
+	r := sample()
+	var changes []trace.Change
+	for _, kind := range []string{"validation-data", "timestamp", "signature", "field", "annotation", "metadata", "content",
+		"page", "removal", "other"} {
+		changes = append(changes, trace.Change{Kind: kind, What: kind, Page: 2})
+	}
+	changes[6].Forbidden, changes[7].Forbidden = "PdfVisualDifference", "PdfPageDifference"
+	r.Trace.Signatures[0].PDF = &trace.PDF{Fields: []string{"F"}, Changes: changes}
+	d := New(Validation{Report: r}).DiagnosticData.Signatures[0].PDFRevision.ModificationDetection
+	o := d.ObjectModifications
+	if len(d.VisualDifference) != 1 || len(d.PageDifference) != 1 || len(o.ExtensionChange) != 2 ||
+		len(o.SignatureOrFormFill) != 3 || len(o.AnnotationChange) != 1 || len(o.Undefined) != 4 {
+		t.Errorf("%+v %+v", d, o)
+	}
+	for _, m := range slices.Concat(o.ExtensionChange, o.SignatureOrFormFill, o.AnnotationChange, o.Undefined) {
+		if m.Action == "" || m.Value == "" {
+			t.Errorf("%+v", m)
 		}
 	}
 }
