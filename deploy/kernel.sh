@@ -25,7 +25,7 @@ done
 packages=(./vpn/hub ./vpn/internal/{device,fence,lock} ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
 declare -A only=([./cmd/vpnd]=TestKilledGateway) # its other tests carry the tunnel by no interface
 modules=(wireguard veth dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit)
-tools=(nft ip wg unshare)
+tools=(nft ip wg unshare dash)
 seconds=${TRUSTCORE_KERNEL_SECONDS:-3000}
 
 die() { echo "kernel: $*" >&2; exit 1; }
@@ -93,6 +93,7 @@ build() { # makes the initial file system
 		take "$name"
 	done
 	take_modules
+	ln -sf dash "$root/bin/sh" # that of busybox takes its own programs before those in PATH
 	ln -s bin "$root/sbin"
 	ln -s ../bin "$root/usr/bin"
 	ln -s ../bin "$root/usr/sbin"
@@ -101,10 +102,10 @@ build() { # makes the initial file system
 	echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>"$root/etc/passwd"
 	echo '127.0.0.1 localhost' >"$root/etc/hosts"
 	for package in "${packages[@]}"; do
-		name=$(echo "${package#./}" | tr / -)
-		CGO_ENABLED=0 "$go" test -c "$@" -o "$root/tests/$name" "$package"
+		name=$root/tests/$(echo "${package#./}" | tr / -)
+		CGO_ENABLED=0 "$go" test -c "$@" -o "$name/${package##*/}.test" "$package"
 		[ "$pattern" = . ] && run=${only[$package]:-.} || run=$pattern
-		echo "$run" >"$root/etc/run-$name"
+		echo "$run" >"$name/run"
 	done
 	printf '%s\n' "${modules[@]}" >"$root/etc/modules"
 	[ -z "$bench" ] || touch "$root/etc/bench"

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"reflect"
 
-	"trustcore/verify/poland"
 	"trustcore/verify/exchange"
+	"trustcore/verify/poland"
 )
 
 // Evidence answers what a verifier asks that runs elsewhere, such as in a browser (exchange.Source.Answer). card is that of the
@@ -33,7 +33,7 @@ func (s *Server) evidence(ctx context.Context, c *call) (any, error) {
 	if err := decode(c.body, q); err != nil {
 		return nil, err
 	}
-	card, err := s.cardOf(q.Service)
+	card, err := s.cardOf(c.caller, q.Service)
 	if err != nil {
 		return nil, err
 	}

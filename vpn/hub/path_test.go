@@ -269,7 +269,8 @@ func TestNarrowWayToAnOffice(t *testing.T) {
 			t.Errorf("before: %s", route(a.tunnel[0]))
 		}
 		hub := netip.AddrPortFrom(a.link.Outer.Addr(), w.port)
-		if err := a.do(action{Kind: "forge", Size: unreachable, To: hub, From: endpoint.Addr(), Port: endpoint.Port(), Wait: patience}); err != nil {
+		forged := action{Kind: "forge", Size: unreachable, To: hub, From: endpoint.Addr(), Port: endpoint.Port(), Wait: patience}
+		if err := a.do(forged); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the route has the length", func() bool {
@@ -279,6 +280,21 @@ func TestNarrowWayToAnOffice(t *testing.T) {
 			settle()
 			return strings.Contains(route(a.tunnel[0]), "mtu 1328") // 1,400 less 60, and a multiple of 16
 		})
+		tool(t, "ip route flush cache")
+		settle()
+		tool(t, "ip route append "+a.tunnel[0].String()+" dev lo") // an administrator's
+		both := route(a.tunnel[0])
+		if err := a.do(forged); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the kernel has heard of it again", func() bool {
+			out, err := exec.Command("ip", "route", "get", endpoint.Addr().String()).CombinedOutput()
+			return err == nil && strings.Contains(string(out), "mtu 1400") && reach(a, w.gateway[0], patience) == nil
+		})
+		if settle(); route(a.tunnel[0]) != both {
+			t.Errorf("beside an administrator's route: it was\n%s\nand is\n%s", both, route(a.tunnel[0]))
+		}
+		tool(t, "ip route del "+a.tunnel[0].String()+" dev lo")
 		if strings.Contains(route(b.tunnel[0]), "mtu") {
 			t.Errorf("another office's: %s", route(b.tunnel[0]))
 		}

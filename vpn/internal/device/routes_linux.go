@@ -90,10 +90,14 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}, lengths map[netip.Pref
 	var last netip.Prefix // the kernel lists the routes to one destination one after another
 	var surplus [][]byte
 	var otherwise []netip.Prefix // of another length
-	begin := func() { found, last, surplus, otherwise = 0, netip.Prefix{}, nil, nil }
+	var shared []netip.Prefix    // the host has a route of its own there, too: to replace ours might replace that
+	begin := func() { found, last, surplus, otherwise, shared = 0, netip.Prefix{}, nil, nil, nil }
 	err = readRoutes(l.route, begin, func(r route, told []byte) {
 		switch {
 		case !l.isOurs(r):
+			if !r.learnt && contains(want, r.to) {
+				shared = append(shared, r.to)
+			}
 		case contains(want, r.to) && r.to != last:
 			found, last = found+1, r.to
 			if r.mtu != lengths[r.to] {
@@ -107,7 +111,7 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}, lengths map[netip.Pref
 		return 0, nil, err
 	}
 	if changed, err = l.unlead(surplus); err == nil {
-		err = l.lengthen(otherwise, lengths)
+		err = l.lengthen(without(otherwise, shared), lengths)
 	}
 	if err != nil || found == len(want) {
 		return changed, nil, err
@@ -128,6 +132,11 @@ func (l *Link) SyncRoutes(want map[netip.Prefix]struct{}, lengths map[netip.Pref
 		}
 	})
 	return changed + added, failed, err
+}
+
+// without gives the prefixes of a that are not in b, which is short.
+func without(a, b []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(a, func(p netip.Prefix) bool { return slices.Contains(b, p) })
 }
 
 // lengthen gives our routes to the destinations other lengths.
