@@ -22,8 +22,8 @@ var (
 
 // Of these a file has one a row or an object, too many for a regular expression.
 
-// runWritten reads the line that begins a subsection, "first count"; size is what it takes, 0 where it is not written to
-// the letter.
+// runWritten reads the line that begins a subsection, "first count"; size is what it takes, 0 where it is not written
+// to the letter.
 func runWritten(text []byte) (count int64, size int) {
 	first, blank := digitsOf(text, 10), 1
 	n := digitsOf(text[min(first+blank, len(text)):], 10)
@@ -56,8 +56,8 @@ func rowWritten(row []byte) bool {
 	return false
 }
 
-// headWritten reads "n g obj" and an octet that ends the keyword; size is what they take, 0 where they are not written to
-// the letter.
+// headWritten reads "n g obj" and an octet that ends the keyword; size is what they take, 0 where they are not written
+// to the letter.
 func headWritten(text []byte) (number, generation int64, size int) {
 	for size < min(2, len(text)) && (text[size] == '\r' || text[size] == '\n' || text[size] == ' ') {
 		size++
