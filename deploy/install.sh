@@ -7,7 +7,7 @@
 # Needs root or sudo only when something is missing.
 set -euo pipefail
 
-build="gcc libc6-dev git ca-certificates"
+build="gcc libc6-dev git ca-certificates brotli"
 run="softhsm2 wireguard-tools nftables iproute2 openssl p11-kit p11-kit-modules opensc xmlsec1 poppler-utils iputils-ping"
 test="libxml2-utils qpdf postgresql chromium clamav-daemon libengine-pkcs11-openssl gnutls-bin python3"
 kernel="qemu-system-x86 busybox-static cpio wireguard-tools nftables iproute2 util-linux"

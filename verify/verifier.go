@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ import (
 // Config is what a Verifier leans on.
 type Config struct {
 	Lists    func() *trustlist.Snapshot // those in force; asked once a document
-	Gatherer *evidence.Gatherer         // fetches what documents lack; nil fetches nothing
+	Gatherer Gatherer                   // fetches what documents lack; nil fetches nothing
 	Cache    *cache.Cache               // nil remembers nothing
 	Policy   *Policy                    // for requests that name none
 	Now      func() time.Time
@@ -35,6 +36,11 @@ type Config struct {
 	MustScan bool
 	// Complain hears which sources of evidence did not answer; nil hears nothing.
 	Complain func(problems []string)
+}
+
+// Gatherer is an evidence.Gatherer. Programs that have none do without the network that it brings along.
+type Gatherer interface {
+	Gather(b *budget.Budget, doc *signature.Document, trust evidence.Trust, at time.Time) evidence.Found
 }
 
 // Verifier opens, gathers and judges: the one face for daemons, command line and tests. Context, budget and the
@@ -67,7 +73,10 @@ type Request struct {
 	Numbers   bool                // asks for personal numbers, of which a report shows the last digits otherwise
 	Active    bool                // asks for Report.ActiveContent, which costs as much again
 	Any       bool                // a file that can hold no signature is a report without signatures, no error
-	Found     func(*Evidence)     // hears the evidence beside the document that the verdict rests on; nil hears nothing
+	// Beside gives all that is known beside the document, in place of Lists, Gatherer and Evidence; nil leaves it to these. Its
+	// error is Verify's.
+	Beside func(doc *signature.Document) (*Evidence, error)
+	Found  func(*Evidence) // hears the evidence beside the document that the verdict rests on; nil hears nothing
 }
 
 // The limits of Request.Passwords: to try one takes some 20 ms in the newest PDFs.
@@ -155,19 +164,9 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 	if err != nil {
 		return nil, err
 	}
-	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
-	if r.Evidence != nil {
-		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
-		ev.Later = r.Evidence.Later
-	}
-	if v.cfg.Gatherer != nil {
-		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
-		found := v.cfg.Gatherer.Gather(b, doc, trust, v.time(r))
-		v.cfg.Complain(found.Problems)
-		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
-		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
-		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
-		ev.Parsed, ev.Later = found.Parsed, found.Later
+	ev, err := v.beside(b, r, doc)
+	if err != nil {
+		return nil, err
 	}
 	if r.Found != nil {
 		r.Found(ev)
@@ -179,6 +178,34 @@ func (v *Verifier) verify(b *budget.Budget, r Request, policy *Policy) (*Report,
 		report.Notes = append(report.Notes, report.listNotes(ev.Lists, v.time(r))...)
 	}
 	return report, err
+}
+
+// beside is what is known beside the document.
+func (v *Verifier) beside(b *budget.Budget, r Request, doc *signature.Document) (*Evidence, error) {
+	if r.Beside != nil {
+		return r.Beside(doc)
+	}
+	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
+	if r.Evidence != nil {
+		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
+		ev.Later, ev.Origins = r.Evidence.Later, maps.Clone(r.Evidence.Origins)
+	}
+	if v.cfg.Gatherer != nil {
+		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
+		found := v.cfg.Gatherer.Gather(b, doc, trust, v.time(r))
+		v.cfg.Complain(found.Problems)
+		ev.Certificates = append(ev.Certificates[:len(ev.Certificates):len(ev.Certificates)], found.Certificates...)
+		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
+		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
+		ev.Parsed, ev.Later = found.Parsed, found.Later
+		for piece, origin := range found.Origins {
+			if ev.Origins == nil {
+				ev.Origins = map[[32]byte]string{}
+			}
+			ev.Origins[piece] = string(origin)
+		}
+	}
+	return ev, nil
 }
 
 // digest is the SHA-256 of the document, in lower-case hex. It is no part of what the document's budget is for.

@@ -41,6 +41,7 @@ type judge struct {
 	gatherer     *evidence.Gatherer
 	policies     *policies
 	cards        *cards
+	pins         []byte // the file that they were read from
 	scanner      scanner
 	ends         []ending               // of what it judges by
 	judged       *prometheus.CounterVec // signatures, by indication
@@ -62,7 +63,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 	if err != nil {
 		return nil, err
 	}
-	pins, err := readPins(cfg.Pins)
+	pins, pinsFile, err := readPins(cfg.Pins)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func newJudge(ctx context.Context, cfg Config, metrics prometheus.Registerer, lo
 		return nil, err
 	}
 	j := &judge{scanner: scanner, trust: trust, cache: cache, gatherer: gatherer, policies: policies, cards: cards,
-		ends: endings(pins, signers), log: log,
+		pins: pinsFile, ends: endings(pins, signers), log: log,
 		judged:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_signatures_total", Help: "Signatures judged, by indication."}, []string{"indication"}),
 		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "verify_certificates_total", Help: "Certificates judged for themselves, by indication."}, []string{"indication"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "verify_document_seconds", Help: "Time to judge one document, evidence included.",
@@ -214,11 +215,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.trust.close()) }()
-	var known *clients
-	if cfg.Clients == "certificate" {
-		if known, err = newClients(cfg.Trustd, cfg.Identity, cfg.ClientsFor, log); err != nil {
-			return err
-		}
+	known, err := cfg.clients(log)
+	if err != nil {
+		return err
 	}
 	own, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, log)
 	if err != nil {
@@ -233,7 +232,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if known != nil {
-		group.Go(func() error { return known.run(ctx) })
+		group.Go(func() error { return known.Run(ctx) })
 	}
 	for _, s := range servers {
 		group.Go(s.Serve(ctx))
@@ -258,7 +257,8 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
 	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all,
-		Caller: known.caller, Ready: j.trust.judgeable, Beside: beside, Logger: log, MaxDocument: cfg.MaxDocument,
+		Evidence: j.forBrowsers(), Caller: known.caller, MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
+		MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
@@ -270,6 +270,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, err
 	}
+	known.admits(tls)
 	service := httpserver.Server{Name: "api", TLS: tls, Logger: log, Body: api.Bodies(cfg.MaxDocument),
 		Connections: cfg.MaxConnections, Speak: api.Speak}
 	validation, err := newAPI(cfg, j, known, j.routes(service), log)
@@ -283,7 +284,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	if service.Handler, err = j.trust.withPage(validation, log); err != nil {
+	if service.Handler, err = j.trust.withPage(validation, j.forBrowsers() != nil, log); err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
 	}
 	if known != nil {

@@ -1,16 +1,23 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"trustcore/cmd/verifyd/page"
+	"trustcore/verify"
+	"trustcore/verify/api"
+	"trustcore/verify/exchange"
+	"trustcore/verify/poland"
+	"trustcore/verify/trustlist"
 )
 
 // withPage serves the page for people, whose documents go to the API, and the API.
-func (t *trust) withPage(api http.Handler, log *slog.Logger) (http.Handler, error) {
-	p, err := page.New(page.Config{API: api, Lists: func() page.Lists { return t.forPage(time.Now()) }, Logger: log})
+// browsers tells that those may judge that can.
+func (t *trust) withPage(api http.Handler, browsers bool, log *slog.Logger) (http.Handler, error) {
+	p, err := page.New(page.Config{API: api, Browsers: browsers, Lists: func() page.Lists { return t.forPage(time.Now()) }, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -33,4 +40,19 @@ func (t *trust) forPage(now time.Time) page.Lists {
 		}
 	}
 	return told
+}
+
+// forBrowsers is nil where a scanner looks at documents: it has to see them.
+func (j *judge) forBrowsers() api.Evidence {
+	if j.scanner.Scanner != nil {
+		return nil
+	}
+	return j.evidence
+}
+
+// evidence is an api.Evidence: it answers verifiers in browsers by what verifyd itself judges by.
+func (j *judge) evidence(ctx context.Context, q *exchange.Question, card *poland.Card) (*exchange.Answer, error) {
+	source := exchange.Source{Lists: func() *trustlist.Snapshot { return j.trust.current.Load().Snapshot },
+		Policy: func() *verify.Policy { return j.policies.standard() }, Pins: j.pins, Gatherer: j.gatherer, Cache: j.cache, Now: time.Now}
+	return source.Answer(ctx, q, card)
 }

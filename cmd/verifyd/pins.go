@@ -6,18 +6,18 @@ import (
 	"trustcore/verify/poland"
 )
 
-// readPins reads the list of keys that Polish law publishes; "" is the one that is shipped.
-func readPins(file string) (*poland.Pins, error) {
+// readPins reads the list of keys that Polish law publishes, and returns the file too; "" is the one that is shipped.
+func readPins(file string) (*poland.Pins, []byte, error) {
 	if file == "" {
-		return poland.Shipped(), nil
+		return poland.Shipped(), poland.ShippedSource(), nil
 	}
 	data, err := readWithin(file, poland.MaxPins)
 	if err != nil {
-		return nil, fmt.Errorf("pins: %w", err)
+		return nil, nil, fmt.Errorf("pins: %w", err)
 	}
 	pins, err := poland.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("pins: %s: %w", file, err)
+		return nil, nil, fmt.Errorf("pins: %s: %w", file, err)
 	}
-	return pins, nil
+	return pins, data, nil
 }

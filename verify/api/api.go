@@ -36,11 +36,15 @@ type Config struct {
 	// Policies are those that callers may choose by their names; a request that names none has none
 	// (verify.Request.Policy). nil: the one that is the default.
 	Policies func() []*verify.Policy
+	// Evidence answers verifiers that run elsewhere; nil answers none.
+	Evidence Evidence
 	// Cards are the services that documents may be handed in for; nil: there are none.
 	Cards func() poland.Cards
 	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
 	// comes later is given to it alone. nil: all are one.
 	Caller func(*http.Request) string
+	// MayAsk says why a caller may not ask about a service; nil: all may about all.
+	MayAsk func(caller, service string) error
 	// Ready says why nothing can be judged now; nil: it always can.
 	Ready func() error
 	// Beside are routes that somebody else serves, described and refused as the API's own.
@@ -164,7 +168,7 @@ type route struct {
 func (s *Server) routes() []route {
 	const dss = "/services/rest/"
 	get, post, document := http.MethodGet, http.MethodPost, s.cfg.MaxDocument
-	return []route{
+	return append(s.evidenceRoutes(), []route{
 		{post, "/v1/validations", document, workDocument, validationQuery, s.validate, nil, docValidations},
 		{get, "/v1/validations/{id}", 0, 0, nil, s.laterResult, nil, docLater},
 		{http.MethodDelete, "/v1/validations/{id}", 0, 0, nil, s.forget, nil, docForget},
@@ -178,7 +182,7 @@ func (s *Server) routes() []route {
 		{post, "/validate", document, workDocument, nil, s.sivaValidate, s.sivaFail, docSivaValidate},
 		{post, "/validateHashcode", document, workDocument, nil, s.sivaHashcode, s.sivaFail, docSivaHashcode},
 		{post, "/getDataFiles", document, workDocument, nil, s.sivaDataFiles, s.sivaFail, docSivaDataFiles},
-	}
+	}...)
 }
 
 // call is a request that has come in completely.
@@ -303,7 +307,7 @@ func replyOf(answer any, err error) (*reply, error) {
 }
 
 // validationQuery are the parameters beside a document.
-var validationQuery = []string{"at", "policy", "service", "later"}
+var validationQuery = []string{"at", "policy", "service", "active", "later"}
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	report, err := s.validated(ctx, c)

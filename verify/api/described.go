@@ -44,6 +44,7 @@ var (
 			"or digests of them, and passwords of an encrypted PDF are sent beside it.",
 		parameters: []*huma.Param{parameterAt, parameterPolicy,
 			text("service", "id of a service card: the report says whether the document is accepted for it"),
+			yesOrNo("active", "also tell what the document does besides being read: scripts, macros, attachments"),
 			yesOrNo("later", "keep a document whose verdict may be another one soon (try_again) and judge it again then: "+
 				"Location says where the result is. Prefer: respond-async says the same"),
 			{Name: "Prefer", In: "header", Description: "respond-async is later=true", Schema: &huma.Schema{Type: "string"}}},

@@ -28,6 +28,8 @@ type Options struct {
 	Digests  []string
 	// Passwords of an encrypted PDF.
 	Passwords [][]byte
+	// Active asks for what the document does besides being read: Report.ActiveContent.
+	Active bool
 	// Later has verifyd keep a document whose verdict may be another one soon, and judge it again then: see
 	// Client.Result. It is sent once: what a network broke may have been kept.
 	Later bool
@@ -115,6 +117,9 @@ func (o *Options) query() string {
 	}
 	if o.Service != "" {
 		q.Set("service", o.Service)
+	}
+	if o.Active {
+		q.Set("active", "true")
 	}
 	if o.Later {
 		q.Set("later", "true")

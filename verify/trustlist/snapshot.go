@@ -23,6 +23,7 @@ type Snapshot struct {
 	responders []*certificate.Certificate
 	hosts      map[string]bool
 	files      map[*Service]string // Status.File of the list that a service is from
+	others     int                 // services that an Excerpt left out
 }
 
 // Anchor is a certificate that may end a path, with the service that makes it one.
@@ -31,6 +32,7 @@ type Anchor struct {
 	Service     *Service // nil: trusted at all times, given by the administrator, or National
 	// From and Until bound a National anchor; zero is open.
 	From, Until time.Time
+	national    bool
 }
 
 // National is an authority that no list names and the law of a state trusts, for a time; zero ends are open.
@@ -55,7 +57,7 @@ func (b *builder) snapshot() (*Snapshot, error) {
 		s.add(Anchor{Certificate: c})
 	}
 	for _, n := range b.national {
-		s.add(Anchor{Certificate: n.Certificate, From: n.From, Until: n.Until})
+		s.add(Anchor{Certificate: n.Certificate, From: n.From, Until: n.Until, national: true})
 	}
 	for i, l := range b.lists {
 		for _, svc := range l.Services {
@@ -90,9 +92,9 @@ func (s *Snapshot) Status() []Status { return s.statuses }
 // Lists returns the lists whose services are in the snapshot, for reading.
 func (s *Snapshot) Lists() []*List { return s.lists }
 
-// Services returns the number of services.
+// Services returns the number of services, of an Excerpt also of those that it left out.
 func (s *Snapshot) Services() int {
-	n := 0
+	n := s.others
 	for _, l := range s.lists {
 		n += len(l.Services)
 	}

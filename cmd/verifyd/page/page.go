@@ -41,6 +41,8 @@ type Config struct {
 	API    http.Handler // POST /v1/validations, GET /v1/services where there is one
 	Lists  func() Lists
 	Logger *slog.Logger
+	// Browsers lets those judge that can, where the page was built with its verifier and the API answers POST /v1/evidence.
+	Browsers bool
 }
 
 // Lists is what the page says of the trusted lists.
@@ -120,9 +122,9 @@ type view struct {
 	Title    string // of the verdict, for the window's title
 }
 
-// Worker is the address of the script that judges in the browser, "" where the page was built without.
+// worker is the address of the script that judges in the browser, "" where none does.
 func (p *Page) worker() string {
-	if p.assets.Path("verify.wasm") == "" || p.assets.Path("wasm_exec.js") == "" {
+	if !p.cfg.Browsers || p.assets.Path("verify.wasm") == "" || p.assets.Path("wasm_exec.js") == "" {
 		return ""
 	}
 	return p.assets.Path("worker.js")
@@ -158,7 +160,8 @@ func (p *Page) judge(w http.ResponseWriter, r *http.Request) {
 		send(w, status, like.Language, []byte(written))
 		return
 	}
-	p.render(w, r, status, view{preferences: like, Verdict: written, Title: verdict.Displayed(v.Name), Chosen: chosen})
+	// verdict.Write escapes what is a stranger's.
+	p.render(w, r, status, view{preferences: like, Verdict: template.HTML(written), Title: verdict.Displayed(v.Name), Chosen: chosen})
 }
 
 // isID tells an id that stands in a page without danger.
