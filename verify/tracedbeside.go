@@ -16,8 +16,8 @@ const maxBeside = 1000
 // farFuture makes evidence of any time serve.
 var farFuture = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// beside enters the revocation data at hand that speak of the i-th certificate of a path though nothing rests on them: what
-// came too early or too late, or was not asked. What they say is told, not whether it may be relied on.
+// beside enters the revocation data at hand that speak of the i-th certificate of a path though nothing rests on them:
+// what came too early or too late, or was not asked. What they say is told, not whether it may be relied on.
 func (t *tracer) beside(certificates []*certificate.Certificate, items []trace.ChainItem, i int) {
 	c := certificates[i]
 	if t.besides[c.Fingerprint] || i+1 >= len(certificates) {
@@ -29,8 +29,9 @@ func (t *tracer) beside(certificates []*certificate.Certificate, items []trace.C
 		return
 	}
 	anyAge := revocation.AnyAge
-	q := revocation.Question{Certificate: c, Issuer: certificates[i+1], IssuerName: certificates[i+1].Subject, IssuerKey: key,
-		Time: farFuture, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge,
+	q := revocation.Question{Certificate: c, Issuer: certificates[i+1], IssuerName: certificates[i+1].Subject,
+		IssuerKey: key,
+		Time:      farFuture, Freshness: &anyAge, WithoutNextUpdate: revocation.AnyAge,
 		Trusted: func(*certificate.Certificate) error { return nil }}
 	for _, piece := range t.pieces() {
 		if _, known := t.revocations[identifier(trace.RevocationID, piece)]; known {

@@ -35,13 +35,16 @@ func TestTraceOfTokens(t *testing.T) {
 	s.CertificateRefs[0].IssuerSerial = issuerSerial(unit.Issuer.Raw, unit.Serial)
 	tr := holds(t, doc, w.evidence(w.ca.CRL(t, mint.Day.Add(time.Hour), nil)), DefaultPolicy(), mint.Day.Add(2*time.Hour))
 	stamp := tr.Timestamps[0]
-	if len(stamp.Identifiers) != 1 || stamp.Identifiers[0].Issuer != unit.Issuer.String() || stamp.Identifiers[0].Serial != decimal(unit.Serial) {
+	if len(stamp.Identifiers) != 1 || stamp.Identifiers[0].Issuer != unit.Issuer.String() ||
+		stamp.Identifiers[0].Serial != decimal(unit.Serial) {
 		t.Errorf("%+v", stamp.Identifiers)
 	}
-	if refs := stamp.SigningCertificateRefs; len(refs) != 1 || !refs[0].Matches || refs[0].Certificate != stamp.SigningCertificate || !refs[0].IssuerMatches {
+	if refs := stamp.SigningCertificateRefs; len(refs) != 1 || !refs[0].Matches ||
+		refs[0].Certificate != stamp.SigningCertificate || !refs[0].IssuerMatches {
 		t.Errorf("%+v", stamp.SigningCertificateRefs)
 	}
-	if len(stamp.Listed) != 2 || stamp.Listed[0].Qualification != "QTSA" || !stamp.Listed[0].Time.Equal(*stamp.Time) || stamp.Filename != s.Filename {
+	if len(stamp.Listed) != 2 || stamp.Listed[0].Qualification != "QTSA" || !stamp.Listed[0].Time.Equal(*stamp.Time) ||
+		stamp.Filename != s.Filename {
 		t.Errorf("%+v %q", stamp.Listed, stamp.Filename)
 	}
 	if uses := tr.Signatures[0].Uses; !slices.ContainsFunc(uses, func(u trace.Crypto) bool {
@@ -103,7 +106,8 @@ func TestTSAName(t *testing.T) {
 		name             string
 		tsa              []byte
 		matches, inOrder bool
-	}{{"its own", general(unit), true, true}, {"turned", general(parse(o, cn)), true, false}, {"another", general(parse(cn)), false, false}} {
+	}{{"its own", general(unit), true, true}, {"turned", general(parse(o, cn)), true, false},
+		{"another", general(parse(cn)), false, false}} {
 		got := authority(c.tsa, unit)
 		if got == nil || got.Matches != c.matches || got.InOrder != c.inOrder {
 			t.Errorf("%s: %+v", c.name, got)
@@ -114,11 +118,12 @@ func TestTSAName(t *testing.T) {
 	}
 }
 
-// TestTraceOfUses: every use of an algorithm is told, also where the course of validation ended before, and judged as the
-// policy has it.
+// TestTraceOfUses: every use of an algorithm is told, also where the course of validation ended before, and judged as
+// the policy has it.
 func TestTraceOfUses(t *testing.T) {
 	w := newWorld(t)
-	document := mint.XML{Signer: mint.Root(t, "Nobody's CA").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "x"}}), At: mint.Day,
+	document := mint.XML{Signer: mint.Root(t, "Nobody's CA").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "x"}}),
+		At:     mint.Day,
 		Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
 	doc, err := Open(budget.New(t.Context(), len(document)), document)
 	if err != nil {
@@ -160,8 +165,8 @@ func TestTraceOfOrigins(t *testing.T) {
 	}
 }
 
-// TestTraceBeside: what evidence says of a certificate is told where no conclusion rests on it, too, and told apart; that of
-// another authority, or by another key, says nothing.
+// TestTraceBeside: what evidence says of a certificate is told where no conclusion rests on it, too, and told apart;
+// that of another authority, or by another key, says nothing.
 func TestTraceBeside(t *testing.T) {
 	w := newWorld(t)
 	nobody, other := mint.Root(t, "Nobody's CA"), mint.Root(t, "Another CA")
@@ -176,7 +181,8 @@ func TestTraceBeside(t *testing.T) {
 		by     mint.Party
 		crl    map[*x509.Certificate]time.Time
 		status string
-	}{"good": {nobody, nil, "good"}, "revoked": {nobody, map[*x509.Certificate]time.Time{officer.Cert: mint.Day.AddDate(0, 0, -1)}, "revoked"},
+	}{"good": {nobody, nil, "good"}, "revoked": {nobody,
+		map[*x509.Certificate]time.Time{officer.Cert: mint.Day.AddDate(0, 0, -1)}, "revoked"},
 		"another authority's": {other, nil, ""}, "of another key": {forged, nil, ""}} {
 		ev := w.evidence(c.by.CRL(t, mint.Day.Add(time.Hour), c.crl))
 		ev.Certificates = append(ev.Certificates, nobody.Cert.Raw)

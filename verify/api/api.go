@@ -43,6 +43,8 @@ type Config struct {
 	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
 	// comes later is given to it alone. nil: all are one.
 	Caller func(*http.Request) string
+	// MayAsk says why a caller may not ask about a service; nil: all may about all.
+	MayAsk func(caller, service string) error
 	// Ready says why nothing can be judged now; nil: it always can.
 	Ready func() error
 	// Beside are routes that somebody else serves, described and refused as the API's own.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"trustcore/internal/problem"
 	"trustcore/verify/chain"
@@ -226,6 +227,9 @@ func conforms(t *testing.T, d description, what string, schema *huma.Schema, val
 	var found huma.ValidateResult
 	huma.Validate(d.schemas, schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &found)
 	for i, err := range found.Errors {
+		if d, is := err.(*huma.ErrorDetail); is && d.Value == "" && d.Message == validation.MsgExpectedBase64String {
+			continue // no octets are base64 too, which this library does not know
+		}
 		if i == 10 {
 			t.Errorf("%s: and %d more", what, len(found.Errors)-i)
 			break

@@ -38,14 +38,14 @@ func (s *Server) readDocument(c *call) (in order, err error) {
 	if in.Policy, err = s.policyOf(c.query.Get("policy")); err != nil {
 		return in, err
 	}
-	if in.card, err = s.cardOf(c.query.Get("service")); err != nil {
+	if in.card, err = s.cardOf(c.caller, c.query.Get("service")); err != nil {
 		return in, err
 	}
 	if in.Active, err = boolean("active", c.query.Get("active")); err != nil {
 		return in, err
 	}
 	if c.media == "multipart/form-data" {
-		f := parts{server: s, request: in}
+		f := parts{server: s, caller: c.caller, request: in}
 		err := f.readForm(c)
 		return f.request, err
 	}
@@ -89,6 +89,7 @@ func parseTime(text string) (time.Time, error) {
 // request at the beginning, so that no content is copied while it grows.
 type parts struct {
 	server   *Server
+	caller   string
 	request  order
 	document bool // there was one
 	digests  verify.Digests
@@ -162,7 +163,7 @@ func (f *parts) addText(name, text string) (err error) {
 	case "policy":
 		f.request.Policy, err = f.server.policyOf(text)
 	case "service":
-		f.request.card, err = f.server.cardOf(text)
+		f.request.card, err = f.server.cardOf(f.caller, text)
 	case "digest":
 		if err = f.digests.Add(text); err != nil {
 			err = refuse(http.StatusBadRequest, name, "%v", err)

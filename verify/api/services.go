@@ -25,10 +25,15 @@ func (s *Server) services(context.Context, *call) (any, error) {
 	return list, nil
 }
 
-// cardOf is the card of a service by its identifier; "" is none.
-func (s *Server) cardOf(id string) (*poland.Card, error) {
+// cardOf is the card of a service by its identifier, for a caller; "" is none.
+func (s *Server) cardOf(caller, id string) (*poland.Card, error) {
 	if id == "" {
 		return nil, nil
+	}
+	if s.cfg.MayAsk != nil {
+		if err := s.cfg.MayAsk(caller, id); err != nil {
+			return nil, err
+		}
 	}
 	cards := s.cfg.Cards()
 	if card := cards[id]; card != nil {

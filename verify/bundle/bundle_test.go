@@ -96,7 +96,7 @@ func TestBundleIsWhole(t *testing.T) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"policy": [`,
 				`"policy": [{"entry": "policy/0001", "sha256": "`+bundle.Digest([]byte("{}"))+`"},`, 1)
 		},
-		"is no SHA-256 of evidence": func(e entries) {
+		"is no SHA-256 of a certificate": func(e entries) {
 			e["bundle.json"] = strings.Replace(e["bundle.json"], `"0500`, `"05`, 1)
 		},
 		"entry \"\" is missing": func(e entries) {

@@ -78,12 +78,12 @@ func (b *Bundle) tellOrigins(origins map[string]string) error {
 	return nil
 }
 
-func digestNamed(text string) (digest [sha256.Size]byte, err error) {
-	octets, err := hex.DecodeString(text)
-	if err != nil || len(octets) != sha256.Size {
-		return digest, fmt.Errorf("%w: %s: %q is no SHA-256 of evidence", ErrNotABundle, manifestName, text)
+func digestNamed(text string) (sum [sha256.Size]byte, err error) {
+	digest, err := hex.DecodeString(text)
+	if err != nil || len(digest) != sha256.Size {
+		return sum, fmt.Errorf("%w: %s: %q is no SHA-256 of a certificate or other evidence", ErrNotABundle, manifestName, text)
 	}
-	return [sha256.Size]byte(octets), nil
+	return [sha256.Size]byte(digest), nil
 }
 
 func (a *archive) bundle() (*Bundle, error) {

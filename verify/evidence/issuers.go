@@ -99,7 +99,8 @@ func (t Trust) vouches(address string) bool {
 }
 
 // readIssuers reads a certificate (DER or PEM) or a certs-only CMS message.
-func readIssuers(data []byte, parse func([]byte) (*certificate.Certificate, error)) ([]*certificate.Certificate, error) {
+func readIssuers(data []byte, parse func([]byte) (*certificate.Certificate, error)) ([]*certificate.Certificate,
+	error) {
 	var ders [][]byte
 	if block, _ := pem.Decode(data); block != nil {
 		ders = [][]byte{block.Bytes}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestOrigins: what was asked for now is told from what was at hand, also where a source that fails now leaves what it said
-// before in force, and where it comes from the keep.
+// TestOrigins: what was asked for now is told from what was at hand, also where a source that fails now leaves what it
+// said before in force, and where it comes from the keep.
 func TestOrigins(t *testing.T) {
 	w := newWorld(t)
 	g, leaf := w.gatherer(nil), w.leaf("/crl")

@@ -186,7 +186,8 @@ type CertificateRef struct {
 	Digest      Digest `json:"digest"`
 	Certificate string `json:"certificate,omitempty"` // id of the one that it is found to name
 	Matches     bool   `json:"matches"`               // it names the signing certificate
-	// IssuerSerial is the one that stands beside (RFC 5035 5.4.1), DER; IssuerMatches, that it is the signing certificate's.
+	// IssuerSerial is the one that stands beside (RFC 5035 5.4.1), DER; IssuerMatches, that it is the signing
+	// certificate's.
 	IssuerSerial  []byte `json:"issuer_serial,omitempty"`
 	IssuerMatches bool   `json:"issuer_matches,omitempty"`
 }
@@ -292,8 +293,8 @@ type Timestamp struct {
 
 	Uses       []Crypto   `json:"uses,omitempty"` // as Signature.Uses, at Existence
 	Conclusion Conclusion `json:"conclusion"`
-	// Qualification is "QTSA", "TSA" or "N/A"; Listed are those of the services above the unit at Time and at Existence, none
-	// where no list stands above it.
+	// Qualification is "QTSA", "TSA" or "N/A"; Listed are those of the services above the unit at Time and at Existence,
+	// none where no list stands above it.
 	Qualification string      `json:"qualification"`
 	Listed        []StampedAt `json:"listed,omitempty"`
 	Blocks        []Block     `json:"blocks"`    // FC, ISC, CV, XCV, SAV

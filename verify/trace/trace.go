@@ -90,6 +90,7 @@ type TrustedList struct {
 	NextUpdate time.Time `json:"next_update,omitzero"`
 	Role       string    `json:"role,omitempty"` // "lotl", "pivot", "national", "extra"
 	Services   int       `json:"services,omitempty"`
-	WellSigned bool      `json:"well_signed"`     // it counted: its signature verifies, by a signer that the list above names
-	Error      string    `json:"error,omitempty"` // why it did not count
+	// it counted: its signature verifies, by a signer that the list above names
+	WellSigned bool   `json:"well_signed"`
+	Error      string `json:"error,omitempty"` // why it did not count
 }

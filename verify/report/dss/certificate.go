@@ -160,7 +160,8 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 	return d
 }
 
-// sourceName is DSS's name of where a certificate was come by: what was gathered was found by the addresses of certificates.
+// sourceName is DSS's name of where a certificate was come by: what was gathered was found by the addresses of
+// certificates.
 func sourceName(s trace.Source) string {
 	if s == trace.FromCache || s == trace.FromNetwork {
 		return "AIA"
@@ -205,7 +206,8 @@ func (w *writer) providers(services []trace.TrustService) []TrustServiceProvider
 			p.LOTL = &parent
 		}
 		for _, at := range s.Periods {
-			t := TrustService{ServiceName: inLanguages(s.Names, s.Name), ServiceSupplyPoint: list(s.SupplyPoints), ServiceType: at.Type, Status: at.Status,
+			t := TrustService{ServiceName: inLanguages(s.Names, s.Name), ServiceSupplyPoint: list(s.SupplyPoints),
+				ServiceType: at.Type, Status: at.Status,
 				StartDate: moment(at.From),
 				EndDate:   momentOrNil(at.To), Qualifier: []Qualifier{}, AdditionalServiceInfoURI: list(at.Additional),
 				ExpiredCertsRevocation: momentOrNil(at.ExpiredCertsRevocation), ServiceDigitalIdentifier: s.Certificate}

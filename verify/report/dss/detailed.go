@@ -307,8 +307,8 @@ func (w *writer) conclusion(c trace.Conclusion, of context, blocks []trace.Block
 	return found.concluded(indication(c.Indication), subIndication(c.SubIndication))
 }
 
-// maxMessages bounds the messages of one status in a conclusion: every block above repeats them. All of them stand in the
-// constraints.
+// maxMessages bounds the messages of one status in a conclusion: every block above repeats them. All of them stand in
+// the constraints.
 const maxMessages = 100
 
 // messages are those of a list of blocks and what they rest on, each text once.
