@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"reflect"
 
-	"trustcore/verify/poland"
 	"trustcore/verify/exchange"
+	"trustcore/verify/poland"
 )
 
 // Evidence answers what a verifier asks that runs elsewhere, such as in a browser (exchange.Source.Answer). card is that of the

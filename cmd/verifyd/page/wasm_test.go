@@ -248,6 +248,15 @@ func TestJudgedInTheBrowser(t *testing.T) {
 	b.eval(`document.getElementById("v1").textContent`, &text)
 	j.wantsIn(text, "pismo.xml", "Sprawdzono w Państwa przeglądarce", "Dokument nie zawiera podpisu elektronicznego.", "Wyślij plik, aby potwierdził to serwer")
 	j.unsent(d)
+	if file := os.Getenv("TRUSTCORE_AXE"); file != "" {
+		axe, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range b.axe(string(axe)).Violations {
+			t.Error(v)
+		}
+	}
 	b.eval(`document.querySelector("#v1 button.confirm").click()`, nil)
 	b.until(`document.querySelector("#v1[data-place=server]")`)
 	b.eval(`document.getElementById("v1").textContent`, &text)
@@ -260,9 +269,13 @@ func TestJudgedInTheBrowser(t *testing.T) {
 	choose()
 	b.until(`document.querySelector("#v2 .service.formal-defect") && document.getElementById("queue").hidden`)
 	j.unsent(d)
+	b.choose("#document", "notatka.txt=Nie jest to dokument.")
+	b.eval(`document.getElementById("verify").click()`, nil)
+	b.until(`document.querySelector("#v3.none[data-place=browser]")`)
+	j.unsent(document{name: "notatka.txt"})
 	b.eval(`document.getElementById("local").click()`, nil) // the clerk sends files after all
 	choose()
-	b.until(`document.querySelector("#v3[data-place=server]")`)
+	b.until(`document.querySelector("#v4[data-place=server]")`)
 }
 
 func (j *judged) wantsIn(text string, parts ...string) {
@@ -281,6 +294,14 @@ const (
 	smallSize    = 1 << 20
 	mostTimes    = 20 // as long as the server takes, the median
 )
+
+// TestScannedDocumentsAreSent: where browsers may not judge, the page does not offer it.
+func TestScannedDocumentsAreSent(t *testing.T) {
+	w := open(t)
+	if text := w.get("/").Body.String(); !strings.Contains(text, `data-worker=""`) {
+		t.Errorf("the page has a worker: %s", text)
+	}
+}
 
 // TestBrowserConformance judges every file of the corpus in a browser: the report is the API's, and no request holds the document.
 func TestBrowserConformance(t *testing.T) {
