@@ -10,7 +10,7 @@ SINCE ?=
 FUZZLONGER ?= 15m
 DAYS ?=
 BIN := bin
-DAEMONS := trustd vpnd verifyd trustctl trustlink
+DAEMONS := trustd vpnd verifyd batchd trustctl trustlink
 # smallstep's own databases are not used: internal/store keeps the state.
 TAGS := nobadger,nobadgerv1,nobadgerv2,nobbolt,nomysql,nopgx
 FOLDERS := cmd hsm internal pki verify vpn
@@ -24,7 +24,7 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STATE=DIR  where make run keeps its state (default ./var); CORPUS=DIR  samples for make conformance"
 
-build: ## build bin/{trustd,vpnd,verifyd,trustctl,trustlink}, verifyd with its verifier for browsers
+build: ## build bin/{trustd,vpnd,verifyd,batchd,trustctl,trustlink}, verifyd with its verifier for browsers
 	@deploy/install.sh build
 	@deploy/wasm.sh $(GOFLAGS_BUILD)
 	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ $(addprefix ./cmd/,$(DAEMONS))
@@ -58,7 +58,7 @@ vulncheck: ## look the dependencies up in the Go vulnerability database (needs t
 
 bench: build ## benchmarks, as ratios to the raw cryptography of the same run
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchtime 200ms ./...
-	for what in verify chain hsm ocsp tsa vpn api; do $(BIN)/trustctl bench $$what --json --seconds 3 || exit 1; done
+	for what in verify chain hsm ocsp tsa vpn api batch; do $(BIN)/trustctl bench $$what --json --seconds 3 || exit 1; done
 
 fuzz: ## fuzz every parser for FUZZTIME each, what changed SINCE=REVISION for FUZZLONGER
 	@deploy/fuzz.sh $(if $(SINCE),--changed $(SINCE) $(FUZZLONGER)) $(FUZZTIME) -tags $(TAGS)

@@ -66,7 +66,7 @@ PATH=$work/tools:$PATH
 
 shift_clock
 bin=$work/bin
-"$go" build -overlay "$work/overlay.json" "$@" -o "$bin/" ./cmd/trustd ./cmd/vpnd ./cmd/verifyd ./cmd/trustctl ./cmd/trustlink
+"$go" build -overlay "$work/overlay.json" "$@" -o "$bin/" ./cmd/trustd ./cmd/vpnd ./cmd/verifyd ./cmd/batchd ./cmd/trustctl ./cmd/trustlink
 
 fail() { echo "endure: day $day: $1" >&2; tail -n 5 "$work/up.log" "$state"/log/*.log >&2 || true; exit 1; }
 

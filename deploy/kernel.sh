@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests of the tunnel in a virtual machine whose kernel has WireGuard, as root of it: what this host's kernel lacks,
-# or must not be tried on it, is tried there.
+# Runs the tests of the tunnel in a virtual machine whose kernel has WireGuard, as root of it: what this host's kernel
+# lacks, or must not be tried on it, is tried there.
 #
 #   deploy/kernel.sh [--keep DIR] [--run REGEXP] [--bench] [go test -c option...]
 #
-# The kernel is Debian's for clouds, fetched by apt-get and unpacked, not installed (TRUSTCORE_KERNEL=FILE.deb names another).
-# The machine has no network and no disk: all it needs is in its initial file system. With /dev/kvm it takes a minute or two,
-# without it the processor is emulated, which is some ten times slower. --keep leaves what was built and the console's log.
+# The kernel is Debian's for clouds, fetched by apt-get and unpacked, not installed (TRUSTCORE_KERNEL=FILE.deb names
+# another). The machine has no network and no disk: all it needs is in its initial file system. With /dev/kvm it takes a
+# minute or two, without it the processor is emulated, which is some ten times slower. --keep leaves what was built and the
+# console's log.
 #
 # The exit status is 0 when every test passed, and the device of the kernel was tested at all.
 set -euo pipefail
@@ -21,17 +22,18 @@ while [[ ${1-} == --* ]]; do
 	esac
 done
 
-packages=(./vpn/hub ./vpn/internal/device ./vpn/internal/fence ./vpn/internal/lock ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
+packages=(./vpn/hub ./vpn/internal/{device,fence,lock} ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
 declare -A only=([./cmd/vpnd]=TestKilledGateway) # its other tests carry the tunnel by no interface
-modules=(wireguard veth dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit nft_chain_nat nft_reject_inet)
-tools=(nft ip wg unshare)
+modules=(wireguard veth dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit)
+tools=(nft ip wg unshare dash)
 seconds=${TRUSTCORE_KERNEL_SECONDS:-3000}
 
 die() { echo "kernel: $*" >&2; exit 1; }
 
 [ "$(uname -sm)" = "Linux x86_64" ] || die "the machine's kernel is one for x86-64: run this on Linux of that kind"
 for tool in qemu-system-x86_64 busybox cpio dpkg-deb "${tools[@]}"; do
-	command -v "$tool" >/dev/null || die "$tool is missing: run deploy/install.sh kernel (Debian), or install it by hand"
+	command -v "$tool" >/dev/null ||
+		die "$tool is missing: run deploy/install.sh kernel (Debian), or install it by hand"
 done
 go=$(deploy/install.sh go)
 work=${keep:-$(mktemp -d)}
@@ -43,9 +45,12 @@ trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null || true; exit 130' INT TE
 fetch() { # brings the package of the kernel into $work
 	local deb=${TRUSTCORE_KERNEL:-} name
 	if [ -z "$deb" ]; then
-		name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | sed -n 1p)
-		[ -n "$name" ] || die "apt-get knows no linux-image-cloud-amd64: run apt-get update, or name a package of Debian's kernel by TRUSTCORE_KERNEL=FILE.deb"
-		(cd "$work" && apt-get download -q "$name" >apt.log 2>&1) || die "the kernel could not be fetched: $(tail -n 1 "$work/apt.log")"
+		name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+			sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | sed -n 1p)
+		[ -n "$name" ] || die "apt-get knows no linux-image-cloud-amd64: run apt-get update, or name a package of" \
+			"Debian's kernel by TRUSTCORE_KERNEL=FILE.deb"
+		(cd "$work" && apt-get download -q "$name" >apt.log 2>&1) ||
+			die "the kernel could not be fetched: $(tail -n 1 "$work/apt.log")"
 		deb=$(echo "$work/$name"_*.deb)
 	fi
 	rm -rf "$work/kernel"
@@ -88,6 +93,7 @@ build() { # makes the initial file system
 		take "$name"
 	done
 	take_modules
+	ln -sf dash "$root/bin/sh" # that of busybox takes its own programs before those in PATH
 	ln -s bin "$root/sbin"
 	ln -s ../bin "$root/usr/bin"
 	ln -s ../bin "$root/usr/sbin"
@@ -96,10 +102,10 @@ build() { # makes the initial file system
 	echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>"$root/etc/passwd"
 	echo '127.0.0.1 localhost' >"$root/etc/hosts"
 	for package in "${packages[@]}"; do
-		name=$(echo "${package#./}" | tr / -)
-		CGO_ENABLED=0 "$go" test -c "$@" -o "$root/tests/$name" "$package"
+		name=$root/tests/$(echo "${package#./}" | tr / -)
+		CGO_ENABLED=0 "$go" test -c "$@" -o "$name/${package##*/}.test" "$package"
 		[ "$pattern" = . ] && run=${only[$package]:-.} || run=$pattern
-		echo "$run" >"$root/etc/run-$name"
+		echo "$run" >"$name/run"
 	done
 	printf '%s\n' "${modules[@]}" >"$root/etc/modules"
 	[ -z "$bench" ] || touch "$root/etc/bench"
@@ -115,7 +121,8 @@ start() { # starts the machine; its console is the log
 	machine=$!
 }
 
-# boot takes the processor's own virtualization where that works: a /dev/kvm inside a machine may be there and boot nothing.
+# boot takes the processor's own virtualization where that works: a /dev/kvm inside a machine may be there and boot
+# nothing.
 boot() {
 	if [ -w /dev/kvm ] && [ "${TRUSTCORE_KERNEL_ACCEL:-kvm}" = kvm ]; then
 		start kvm
@@ -157,7 +164,8 @@ tell() {
 	fi
 	echo "kernel $release: $passed passed, $failed failed, $skipped skipped, in $SECONDS s"
 	[ "$failed" = 0 ] || return 1
-	[ "$pattern" != . ] || grep -q -- '--- PASS: TestConformance/kernel' "$log" || die "the kernel's device was not tested"
+	[ "$pattern" != . ] || grep -q -- '--- PASS: TestConformance/kernel' "$log" ||
+		die "the kernel's device was not tested"
 }
 
 fetch

@@ -112,8 +112,12 @@ type Rows struct {
 // be done.
 func (r *SignatureReport) explain(f told) {
 	r.Sentence, r.Rows, r.Next = map[string]string{}, map[string]Rows{}, map[string]string{}
+	proven, claimed := inWarsaw(r.BestSignatureTime), localTime{}
+	if r.SigningTime != nil {
+		claimed = inWarsaw(*r.SigningTime)
+	}
 	for _, v := range voices() {
-		t := telling{who: v.who(r), proven: v.warsaw(r.BestSignatureTime), covers: v.covers(r, f)}
+		t := telling{who: v.who(r), proven: v.localTime(proven), claimed: v.localTime(claimed), covers: v.covers(r, f)}
 		r.Sentence[v.language] = v.sentence(r, f, t)
 		r.Rows[v.language] = v.rows(r, f, t)
 		if key := nextKey(r, f); key != "" {
@@ -124,8 +128,8 @@ func (r *SignatureReport) explain(f told) {
 
 // telling are the parts that sentence and rows share.
 type telling struct {
-	who, proven string
-	covers      []string
+	who, proven, claimed string // claimed is "" where the signer claims no time
+	covers               []string
 }
 
 // sentence says who signed and what it covers, or why it does not hold and what to do.
@@ -200,7 +204,7 @@ var reasons = map[SubIndication]struct{}{
 // rows answers the five questions, each by itself: none repeats the verdict.
 func (v voice) rows(r *SignatureReport, f told, t telling) Rows {
 	return Rows{
-		Integrity: v.integrity(r, f, t.covers), Signatory: v.signatory(r, t.who), Kind: v.kind(r), Time: v.time(r, t.proven),
+		Integrity: v.integrity(r, f, t.covers), Signatory: v.signatory(r, t.who), Kind: v.kind(r), Time: v.time(t),
 		Trust: v.say("trust."+trustKey(r.TrustSource), "Issuer", v.quote(r.Signer.Issuer)),
 	}
 }
@@ -238,11 +242,11 @@ func (v voice) kind(r *SignatureReport) string {
 	return capital(kind)
 }
 
-func (v voice) time(r *SignatureReport, proven string) string {
-	if r.SigningTime == nil {
-		return v.say("time.proven", "Time", proven)
+func (v voice) time(t telling) string {
+	if t.claimed == "" {
+		return v.say("time.proven", "Time", t.proven)
 	}
-	return v.say("time.both", "Time", proven, "Claimed", v.warsaw(*r.SigningTime))
+	return v.say("time.both", "Time", t.proven, "Claimed", t.claimed)
 }
 
 func trustKey(s poland.Source) string {
@@ -404,9 +408,21 @@ var months = map[string][12]string{
 		"December"},
 }
 
-// warsaw writes a time as offices in Poland read it.
-func (v voice) warsaw(t time.Time) string {
+// localTime is a time as offices in Poland read it; the zero value is none.
+type localTime struct {
+	day, year, clock string
+	month            time.Month
+}
+
+func inWarsaw(t time.Time) localTime {
 	t = t.In(zone())
-	return v.say("moment", "Day", strconv.Itoa(t.Day()), "Month", months[v.language][t.Month()-1], "Year", strconv.Itoa(t.Year()),
-		"Clock", t.Format("15:04"))
+	return localTime{strconv.Itoa(t.Day()), strconv.Itoa(t.Year()), t.Format("15:04"), t.Month()}
+}
+
+// localTime writes a time, "" for none.
+func (v voice) localTime(m localTime) string {
+	if m == (localTime{}) {
+		return ""
+	}
+	return v.say("moment", "Day", m.day, "Month", months[v.language][m.month-1], "Year", m.year, "Clock", m.clock)
 }

@@ -3,7 +3,6 @@ package verify
 import (
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +33,13 @@ func (r *Report) listNotes(lists *trustlist.Snapshot, at time.Time) []string {
 // missing because a list has run out, could not be fetched, or none is loaded. anchors are the certificates that the
 // chains end at, SHA-256 in lower-case hex; lost tells that a chain ends nowhere.
 func ListNotes(lists *trustlist.Snapshot, anchors []string, lost bool, at time.Time) []string {
-	loaded := slices.DeleteFunc(slices.Clone(lists.Status()), func(s trustlist.Status) bool { return s.Error != "" })
+	all := lists.Status()
+	loaded := make([]*trustlist.Status, 0, len(all))
+	for i := range all {
+		if all[i].Error == "" {
+			loaded = append(loaded, &all[i])
+		}
+	}
 	if len(loaded) == 0 {
 		return []string{"no trusted list is loaded, so no list can tell whether a signature is qualified"}
 	}
@@ -56,11 +61,11 @@ func ListNotes(lists *trustlist.Snapshot, anchors []string, lost bool, at time.T
 	if !lost {
 		return notes
 	}
-	if old := territories(loaded, func(s trustlist.Status) bool { return s.RanOut(at) }); len(old) > 0 {
+	if old := territories(loaded, func(s *trustlist.Status) bool { return s.RanOut(at) }); len(old) > 0 {
 		notes = append(notes, fmt.Sprintf("%d trusted lists are past their next update, so that an issuer that is new may be missing: %s",
 			len(old), strings.Join(old[:min(len(old), maxListsNamed)], ", ")))
 	}
-	if stuck := territories(loaded, func(s trustlist.Status) bool { return !s.Failing.IsZero() }); len(stuck) > 0 {
+	if stuck := territories(loaded, func(s *trustlist.Status) bool { return !s.Failing.IsZero() }); len(stuck) > 0 {
 		notes = append(notes, fmt.Sprintf("%d trusted lists could not be fetched again, so that an issuer that is new may be missing: %s",
 			len(stuck), strings.Join(stuck[:min(len(stuck), maxListsNamed)], ", ")))
 	}
@@ -68,7 +73,7 @@ func ListNotes(lists *trustlist.Snapshot, anchors []string, lost bool, at time.T
 }
 
 // ageOf says how old a list is that a signature was judged by.
-func ageOf(s trustlist.Status, at time.Time) string {
+func ageOf(s *trustlist.Status, at time.Time) string {
 	text := fmt.Sprintf("trusted list of %s, sequence number %d, issued on %s (%d days before)", prose.Short(s.Territory), s.Sequence,
 		s.Issued.Format(time.DateOnly), int(at.Sub(s.Issued).Hours()/24))
 	switch {
@@ -81,7 +86,7 @@ func ageOf(s trustlist.Status, at time.Time) string {
 }
 
 // territories are those of the lists of which something is so.
-func territories(lists []trustlist.Status, is func(trustlist.Status) bool) []string {
+func territories(lists []*trustlist.Status, is func(*trustlist.Status) bool) []string {
 	var all []string
 	for _, s := range lists {
 		if s.Role != "pivot" && is(s) {

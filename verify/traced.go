@@ -36,19 +36,24 @@ type tracer struct {
 	formats                           map[string]signature.Format // of signatures, by id
 	recordTypes                       map[string]string           // of evidence records, by id
 	carriers                          carriers
-	room                              int // for references between objects
-	orphaned                          int // octets of orphans so far
+	paths                             []tracedPath
+	read                              [][32]byte        // evidence
+	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
+	questions                         int               // that may still be asked so
+	room                              int               // for references between objects
+	orphaned                          int               // octets of orphans so far
 }
 
 // maxLinked bounds the references between objects that a trace names: what each carries and covers.
 const maxLinked = 100_000
 
 // traced is the whole of what was found and concluded. The report tells the qualification.
-func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report, f form) *trace.Trace {
+func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy *Policy, r *Report,
+	f form) *trace.Trace {
 	t := &tracer{Document: found, doc: doc, ev: ev, policy: policy, at: r.ValidationTime, certificates: map[string]int{},
 		formats: map[string]signature.Format{}, recordTypes: map[string]string{},
 		revocations: map[string]int{}, stamps: map[string]int{}, data: map[string]bool{}, sums: map[certificateHash][]byte{},
-		room: maxLinked,
+		room: maxLinked, besides: map[[32]byte]bool{}, questions: maxBeside,
 		out: &trace.Trace{ValidationTime: r.ValidationTime, Policy: tracePolicy(policy), Cut: found.Steps.Cut,
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
@@ -59,6 +64,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 	}
 	t.timestamps("", doc.Timestamps)
 	t.records("", doc.EvidenceRecords)
+	t.besidePaths()
 	t.links()
 	t.lists()
 	if doc.Unchecked != "" {
@@ -82,8 +88,9 @@ func identifier(letter string, digest [32]byte) string {
 func (t *tracer) signature(j *judge.Signature, r *SignatureReport) {
 	s := j.Facts
 	id := t.Steps.IDs[s]
-	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format, Container: string(s.Container),
-		Form: s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
+	out := trace.Signature{ID: id, Name: prose.Text(s.ID), Filename: r.Filename, Format: r.Format,
+		Container: string(s.Container),
+		Form:      s.Level, Level: j.Level, SigningTime: r.SigningTime, Structure: texts(s.Structure),
 		References: t.references(s.References), Value: bytes.Clone(s.SignatureValue), DataToBeSigned: kept(s.DataToBeSigned),
 		Attributes: attributes(s),
 		Basic:      basic(s.Algorithms, "signature", s.Intact, s.ReferencesIntact(), s.Unsupported),
@@ -153,7 +160,8 @@ func (t *tracer) qualification(out *trace.Signature, j *judge.Signature, r *Sign
 
 func qualified(q trustlist.Qualified, at time.Time) trace.CertificateQualification {
 	at = at.UTC()
-	return trace.CertificateQualification{Time: &at, Found: q.Found, Qualified: q.Certificate, Type: string(q.Type), Device: q.Device,
+	return trace.CertificateQualification{Time: &at, Found: q.Found, Qualified: q.Certificate, Type: string(q.Type),
+		Device:   q.Device,
 		Conflict: q.Conflict, Provider: prose.Text(q.Provider), Because: texts(q.Because)}
 }
 
@@ -175,7 +183,8 @@ func (t *tracer) timestamps(owner string, list []*signature.Timestamp) []string 
 func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Timestamp {
 	j, token := t.Timestamps[s], sha256.Sum256(s.Token)
 	out := trace.Timestamp{ID: id, Name: prose.Text(s.ID), Type: string(s.Type), Owner: owner, Time: moment(s.Time),
-		DER: bytes.Clone(s.Token), Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]}, Structure: texts(s.Structure),
+		DER: bytes.Clone(s.Token), Digest: trace.Digest{Algorithm: algorithm.SHA256.Name(), Value: token[:]},
+		Structure: texts(s.Structure),
 		References: append([]trace.Reference{{Type: "timestamp-imprint", Digest: imprint(s), Found: s.Found,
 			Intact: s.Found && s.Imprint}}, t.references(s.References)...),
 		Basic:     basic(s.Algorithms, "timestamp-signature", s.Intact, s.Imprint, s.Unsupported),
@@ -263,8 +272,10 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 			continue
 		}
 		t.data[id], t.recordTypes[id] = true, string(e.Type)
-		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner, Digest: kept(e.Digest),
-			Origin: string(e.Origin), Filename: prose.Text(e.Filename), Structure: texts(e.Structure), References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
+		out := trace.EvidenceRecord{ID: id, Name: prose.Text(e.ID), Type: string(e.Type), Owner: owner,
+			Digest: kept(e.Digest),
+			Origin: string(e.Origin), Filename: prose.Text(e.Filename), Structure: texts(e.Structure),
+			References: t.references(e.References), Scopes: t.scopes(e.References, false), Time: moment(j.Time),
 			Conclusion: conclusion(j.Block(), j.SubIndication, j.Reasons)}
 		out.Uses = t.uses(policy.EvidenceRecord, e.Algorithms, t.existedBy(j.Time), nil)
 		out.Timestamps = t.timestamps(id, e.Timestamps)
@@ -273,7 +284,8 @@ func (t *tracer) records(owner string, list []*signature.EvidenceRecord) []strin
 		}
 		all := t.blocks(id)
 		out.Blocks = without(all, trace.EvidenceRecordValidation)
-		out.Processes = []trace.Block{process(id, trace.EvidenceRecordValidation, out.Blocks, named(all, trace.EvidenceRecordValidation), out.Conclusion)}
+		out.Processes = []trace.Block{process(id, trace.EvidenceRecordValidation, out.Blocks,
+			named(all, trace.EvidenceRecordValidation), out.Conclusion)}
 		t.recordFacts = append(t.recordFacts, e)
 		t.out.EvidenceRecords = append(t.out.EvidenceRecords, out)
 	}
@@ -292,7 +304,8 @@ func (t *tracer) existedBy(at time.Time) trace.Proof {
 func (t *tracer) references(list []signature.Reference) []trace.Reference {
 	out := []trace.Reference{}
 	for _, ref := range list {
-		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), XMLID: prose.Text(ref.ID), Digest: kept(ref.Digest), Found: ref.Found,
+		r := trace.Reference{Type: ref.Type, Name: prose.Text(ref.Name), XMLID: prose.Text(ref.ID), Digest: kept(ref.Digest),
+			Found:  ref.Found,
 			Intact: ref.Found && ref.Intact, Optional: ref.Optional, Unchecked: prose.Text(ref.Unchecked)}
 		if judge.IsContent(ref.Type) && ref.Type != "orphan" {
 			r.SignedData = t.signedData(ref)
@@ -314,7 +327,8 @@ func (t *tracer) signedData(ref signature.Reference) string {
 	id := identifier(trace.SignedDataID, digest)
 	if !t.data[id] {
 		t.data[id] = true
-		t.out.SignedData = append(t.out.SignedData, trace.SignedData{ID: id, Name: prose.Text(ref.Name), Digest: kept(ref.Digest)})
+		t.out.SignedData = append(t.out.SignedData,
+			trace.SignedData{ID: id, Name: prose.Text(ref.Name), Digest: kept(ref.Digest)})
 	}
 	return id
 }
@@ -327,7 +341,8 @@ func (t *tracer) scopes(list []signature.Reference, changed bool) []trace.Scope 
 			continue
 		}
 		revision := changed && ref.Type == "byte-range"
-		s := trace.Scope{SignedData: t.signedData(ref), Name: prose.Text(ref.Name), Description: prose.Text(ref.Scope), Partial: !ref.Full && !revision,
+		s := trace.Scope{SignedData: t.signedData(ref), Name: prose.Text(ref.Name), Description: prose.Text(ref.Scope),
+			Partial:    !ref.Full && !revision,
 			Transforms: prose.Text(strings.Join(ref.Transforms, " "))}
 		if !seen[s] {
 			seen[s] = true
@@ -340,7 +355,8 @@ func (t *tracer) scopes(list []signature.Reference, changed bool) []trace.Scope 
 func traceChanges(list []Change) []trace.Change {
 	var out []trace.Change
 	for _, c := range list {
-		out = append(out, trace.Change{Kind: c.Kind, Revision: c.Revision, Page: c.Page, Object: c.Object, What: c.What, Forbidden: c.Forbidden})
+		out = append(out, trace.Change{Kind: c.Kind, Revision: c.Revision, Page: c.Page, Object: c.Object, What: c.What,
+			Forbidden: c.Forbidden})
 	}
 	return out
 }

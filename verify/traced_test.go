@@ -143,13 +143,15 @@ func concludesAs(t testing.TB, tr *trace.Trace, r *Report) {
 	for i, s := range tr.Signatures {
 		want := r.Signatures[i]
 		same(s.Name, s.Conclusion, want.Indication, want.SubIndication)
-		if s.Level != want.Level || s.Qualification.Value != want.Qualification || !s.BestSignatureTime.Time.Equal(want.BestSignatureTime) {
+		if s.Level != want.Level || s.Qualification.Value != want.Qualification ||
+			!s.BestSignatureTime.Time.Equal(want.BestSignatureTime) {
 			t.Errorf("%s: %s %s %v", s.Name, s.Level, s.Qualification.Value, s.BestSignatureTime)
 		}
 		for _, p := range s.Processes[1:3] {
 			same(string(p.Kind), p.Conclusion, want.Indication, want.SubIndication)
 		}
-		if basic := s.Processes[0].Conclusion; s.Conclusion.Indication == "TOTAL-PASSED" && basic.Indication != "TOTAL-PASSED" {
+		if basic := s.Processes[0].Conclusion; s.Conclusion.Indication == "TOTAL-PASSED" &&
+			basic.Indication != "TOTAL-PASSED" {
 			t.Errorf("%s passed, and its basic validation is %v", s.Name, basic)
 		}
 		for k, id := range s.Timestamps {
@@ -167,7 +169,8 @@ func explains(t testing.TB, tr *trace.Trace) {
 	t.Helper()
 	for _, b := range allBlocks(tr) {
 		passed := b.Conclusion.Indication == "PASSED" || b.Conclusion.Indication == "TOTAL-PASSED"
-		why := slices.ContainsFunc(b.Constraints, func(c trace.Constraint) bool { return c.Status == trace.NotOK && c.Message != "" })
+		why := slices.ContainsFunc(b.Constraints,
+			func(c trace.Constraint) bool { return c.Status == trace.NotOK && c.Message != "" })
 		inner := slices.ContainsFunc(b.Blocks, func(i trace.Block) bool { return i.Conclusion.Indication != "PASSED" })
 		if passed == why || passed && inner && b.Kind != trace.SubCertificateValidation {
 			t.Errorf("%s: %v with %+v", b.ID, b.Conclusion, b.Constraints)
@@ -229,7 +232,8 @@ func TestTrace(t *testing.T) {
 	w := newWorld(t)
 	document := mint.XML{Signer: w.officer, At: mint.Day, Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
 	crl := w.ca.CRL(t, mint.Day.Add(time.Hour), nil)
-	revoked := w.ca.CRL(t, mint.Day.Add(time.Hour), map[*x509.Certificate]time.Time{w.officer.Cert: mint.Day.AddDate(0, 0, -1)})
+	revoked := w.ca.CRL(t, mint.Day.Add(time.Hour),
+		map[*x509.Certificate]time.Time{w.officer.Cert: mint.Day.AddDate(0, 0, -1)})
 	for _, c := range []struct {
 		name  string
 		edit  func(s *signature.Signature)
@@ -239,14 +243,17 @@ func TestTrace(t *testing.T) {
 	}{
 		{"passed", nil, crl, "", false},
 		{"ill-formed", func(s *signature.Signature) { s.Structure = []string{"no SignedInfo"} }, crl, "FC/WellFormed", false},
-		{"not checked to its end", func(s *signature.Signature) { s.Unchecked = "too large" }, crl, "FC/CheckedToItsEnd", false},
+		{"not checked to its end", func(s *signature.Signature) { s.Unchecked = "too large" }, crl, "FC/CheckedToItsEnd",
+			false},
 		{"no manifest", func(s *signature.Signature) { s.NoManifest = true }, crl, "FC/ManifestFilePresent", true},
 		{"forbidden change", func(s *signature.Signature) {
 			s.Changes = []signature.Change{{Kind: signature.ChangePage, What: "a page", Rule: signature.RulePageDifference}}
 		}, crl, "FC/PdfPageDifference", false},
 		{"no signer", func(s *signature.Signature) { s.Signer = nil }, crl, "ISC/Recognition", false},
-		{"another signer", func(s *signature.Signature) { s.Binding = signature.BindingMismatch }, crl, "ISC/CertDigestMatch", false},
-		{"time-stamp that is not bound", func(s *signature.Signature) { s.Timestamps[0].Binding = signature.BindingAbsent }, crl,
+		{"another signer", func(s *signature.Signature) { s.Binding = signature.BindingMismatch }, crl,
+			"ISC/CertDigestMatch", false},
+		{"time-stamp that is not bound", func(s *signature.Signature) { s.Timestamps[0].Binding = signature.BindingAbsent },
+			crl,
 			"ISC/SigningCertificatePresent", false},
 		{"no data", func(s *signature.Signature) { s.References[0].Found = false }, crl, "CV/ReferenceDataExistence", false},
 		{"changed", func(s *signature.Signature) { s.References[0].Intact = false }, crl, "CV/ReferenceDataIntact", false},
@@ -255,10 +262,13 @@ func TestTrace(t *testing.T) {
 		{"no evidence", nil, nil, "SUB_XCV/AcceptableRevocationDataFound", false},
 		{"revoked", nil, revoked, "SUB_XCV/NotRevoked", false},
 		{"weak", func(s *signature.Signature) { s.Algorithms[0].Algorithm = "MD5" }, crl, "SAV/Cryptographic", false},
-		{"leans on what it must not", func(s *signature.Signature) { s.Constraints = []string{"why"} }, crl, "SAV/Acceptable", false},
+		{"leans on what it must not", func(s *signature.Signature) { s.Constraints = []string{"why"} }, crl,
+			"SAV/Acceptable", false},
 		{"strays", func(s *signature.Signature) { s.Strays = []string{"an element"} }, crl, "SAV/UnsignedContent", false},
-		{"ill-formed time-stamp", func(s *signature.Signature) { s.Timestamps[0].Structure = []string{"no TSTInfo"} }, crl, "FC/WellFormed", false},
-		{"time-stamp of something else", func(s *signature.Signature) { s.Timestamps[0].Imprint = false }, crl, "CV/ReferenceDataIntact", false},
+		{"ill-formed time-stamp", func(s *signature.Signature) { s.Timestamps[0].Structure = []string{"no TSTInfo"} }, crl,
+			"FC/WellFormed", false},
+		{"time-stamp of something else", func(s *signature.Signature) { s.Timestamps[0].Imprint = false }, crl,
+			"CV/ReferenceDataIntact", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			doc, err := Open(budget.New(t.Context(), len(document)), document)
@@ -301,14 +311,17 @@ func TestTraceOfAPassedSignature(t *testing.T) {
 		t.Errorf("chain %v", s.Chain)
 	}
 	officer := tr.Certificates[0]
-	if officer.ID != s.SigningCertificate || len(officer.Services) != 1 || len(officer.Revocations) != 1 || officer.Revocations[0].Status != "good" ||
+	if officer.ID != s.SigningCertificate || len(officer.Services) != 1 || len(officer.Revocations) != 1 ||
+		officer.Revocations[0].Status != "good" ||
 		officer.Basic.Algorithm == "" || !officer.Basic.Intact || officer.KeyBits == 0 || len(officer.KeyUsage) == 0 {
 		t.Errorf("%+v", officer)
 	}
-	if r := tr.Revocations[0]; r.Kind != "CRL" || r.Source != trace.FromOutside || r.SigningCertificate != s.Chain[1].Certificate || r.ThisUpdate == nil {
+	if r := tr.Revocations[0]; r.Kind != "CRL" || r.Source != trace.FromOutside ||
+		r.SigningCertificate != s.Chain[1].Certificate || r.ThisUpdate == nil {
 		t.Errorf("%+v", r)
 	}
-	if s.Basic.Scheme == "" || s.Basic.Digest != "SHA-256" || !s.Basic.Valid || len(s.Value) == 0 || len(s.DataToBeSigned.Value) != 32 {
+	if s.Basic.Scheme == "" || s.Basic.Digest != "SHA-256" || !s.Basic.Valid || len(s.Value) == 0 ||
+		len(s.DataToBeSigned.Value) != 32 {
 		t.Errorf("%+v %x %+v", s.Basic, s.Value, s.DataToBeSigned)
 	}
 	for _, ref := range s.References {
@@ -327,8 +340,8 @@ func TestTraceOfAPassedSignature(t *testing.T) {
 	}
 }
 
-// TestTraceIsBounded: a document that makes its trace long makes it no longer than the bounds, which the trace says, and
-// what did not hold is there.
+// TestTraceIsBounded: a document that makes its trace long makes it no longer than the bounds, which the trace says,
+// and what did not hold is there.
 func TestTraceIsBounded(t *testing.T) {
 	w := newWorld(t)
 	document := mint.XML{Signer: w.officer, At: mint.Day}.Sign(t, letter)
@@ -419,7 +432,8 @@ func TestTraceOutlivesTheDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr := judgeTraced(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour)).Trace
-		if d := tr.Signatures[0].PDF; pdf != (d != nil) || pdf && (len(d.Fields) != 1 || d.SubFilter == "" || len(d.ByteRange) != 4) {
+		if d := tr.Signatures[0].PDF; pdf != (d != nil) || pdf &&
+			(len(d.Fields) != 1 || d.SubFilter == "" || len(d.ByteRange) != 4) {
 			t.Errorf("%+v", d)
 		}
 		before := fmt.Sprintf("%x", everything(tr))
@@ -464,7 +478,8 @@ func everything(tr *trace.Trace) [][]byte {
 	return all
 }
 
-// TestTraceCarried: what a document carries is named with the part that holds it, what no conclusion rests on is an orphan.
+// TestTraceCarried: what a document carries is named with the part that holds it, what no conclusion rests on is an
+// orphan.
 func TestTraceCarried(t *testing.T) {
 	w := newWorld(t)
 	crl, stranger := w.ca.CRL(t, mint.Day.Add(time.Hour), nil), mint.Root(t, "Cudzy urząd")
@@ -479,9 +494,11 @@ func TestTraceCarried(t *testing.T) {
 	id := func(letter string, der []byte) string { return identifier(letter, sha256.Sum256(der)) }
 	found := tr.Signatures[0].Found
 	want := map[string][]trace.Origin{
-		id(trace.CertificateID, w.officer.Cert.Raw): {"KEY_INFO"}, id(trace.CertificateID, w.ca.Cert.Raw): {"CERTIFICATE_VALUES"},
-		id(trace.CertificateID, stranger.Cert.Raw): {"CERTIFICATE_VALUES"}, id(trace.RevocationID, crl): {"REVOCATION_VALUES"},
-		id(trace.RevocationID, other): {"REVOCATION_VALUES"}}
+		id(trace.CertificateID, w.officer.Cert.Raw): {"KEY_INFO"},
+		id(trace.CertificateID, w.ca.Cert.Raw):      {"CERTIFICATE_VALUES"},
+		id(trace.CertificateID, stranger.Cert.Raw):  {"CERTIFICATE_VALUES"},
+		id(trace.RevocationID, crl):                 {"REVOCATION_VALUES"},
+		id(trace.RevocationID, other):               {"REVOCATION_VALUES"}}
 	got := map[string][]trace.Origin{}
 	for _, c := range slices.Concat(found.Certificates, found.Revocations) {
 		got[c.Object] = c.Origins
@@ -489,11 +506,13 @@ func TestTraceCarried(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if len(tr.Orphans) != 2 || tr.Orphans[0].ID != id(trace.CertificateID, stranger.Cert.Raw) || tr.Orphans[0].Kind != "certificate" ||
+	if len(tr.Orphans) != 2 || tr.Orphans[0].ID != id(trace.CertificateID, stranger.Cert.Raw) ||
+		tr.Orphans[0].Kind != "certificate" ||
 		tr.Orphans[1].ID != id(trace.RevocationID, other) || tr.Orphans[1].Kind != "CRL" {
 		t.Errorf("%+v", tr.Orphans)
 	}
-	if c := tr.Timestamps[0].Found.Certificates; len(c) == 0 || !slices.Equal(c[0].Origins, []trace.Origin{"SIGNED_DATA"}) {
+	if c := tr.Timestamps[0].Found.Certificates; len(c) == 0 ||
+		!slices.Equal(c[0].Origins, []trace.Origin{"SIGNED_DATA"}) {
 		t.Errorf("%+v", c)
 	}
 }

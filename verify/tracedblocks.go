@@ -10,7 +10,8 @@ import (
 )
 
 // order is that of the building blocks in the standard.
-var order = []trace.Kind{trace.FormatChecking, trace.SigningCertificate, trace.ValidationContext, trace.CryptographicVerification,
+var order = []trace.Kind{trace.FormatChecking, trace.SigningCertificate, trace.ValidationContext,
+	trace.CryptographicVerification,
 	trace.CertificateValidation, trace.SignatureAcceptance, trace.PastSignatureValidation, trace.PastCertificateValidation,
 	trace.ValidationTimeSliding, trace.WithTime, trace.EvidenceRecordValidation}
 
@@ -78,22 +79,26 @@ func why(c trace.Conclusion) string {
 
 // explained makes sure that a process that did not pass has a constraint that says why.
 func explained(p *trace.Block) {
-	if passes(p.Conclusion) || slices.ContainsFunc(p.Constraints, func(c trace.Constraint) bool { return c.Status == trace.NotOK }) {
+	if passes(p.Conclusion) || slices.ContainsFunc(p.Constraints,
+		func(c trace.Constraint) bool { return c.Status == trace.NotOK }) {
 		return
 	}
-	p.Constraints = append(p.Constraints, trace.Constraint{Name: trace.CheckedToItsEnd, Status: trace.NotOK, Message: why(p.Conclusion)})
+	p.Constraints = append(p.Constraints, trace.Constraint{Name: trace.CheckedToItsEnd, Status: trace.NotOK,
+		Message: why(p.Conclusion)})
 }
 
-// processes are the blocks of a signature and what is made of them: basic (5.3), with time (5.5), archival data (5.6.3),
-// then the qualification.
+// processes are the blocks of a signature and what is made of them: basic (5.3), with time (5.5), archival data
+// (5.6.3), then the qualification.
 func (t *tracer) processes(s *trace.Signature, j *judge.Signature) (blocks, processes []trace.Block) {
 	all := t.blocks(s.ID)
 	blocks = without(all, trace.WithTime)
 	basic := process(s.ID, trace.BasicValidation, blocks, nil, basicConclusion(blocks, s.Conclusion))
 	basic.Time = &t.at
-	withTime := process(s.ID, trace.WithTime, append([]trace.Block{basic}, t.proofs(s, isArchive, false)...), named(all, trace.WithTime), s.Conclusion)
+	withTime := process(s.ID, trace.WithTime, append([]trace.Block{basic}, t.proofs(s, isArchive, false)...),
+		named(all, trace.WithTime), s.Conclusion)
 	withTime.Time = &s.BestSignatureTime.Time
-	archival := process(s.ID, trace.ArchivalData, append([]trace.Block{withTime}, t.proofs(s, isArchive, true)...), nil, s.Conclusion)
+	archival := process(s.ID, trace.ArchivalData, append([]trace.Block{withTime}, t.proofs(s, isArchive, true)...), nil,
+		s.Conclusion)
 	archival.Time = &s.BestSignatureTime.Time
 	for _, p := range []*trace.Block{&withTime, &archival} {
 		soften(p, s.ID)

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"slices"
 	"testing"
@@ -33,13 +35,16 @@ func TestTraceOfTokens(t *testing.T) {
 	s.CertificateRefs[0].IssuerSerial = issuerSerial(unit.Issuer.Raw, unit.Serial)
 	tr := holds(t, doc, w.evidence(w.ca.CRL(t, mint.Day.Add(time.Hour), nil)), DefaultPolicy(), mint.Day.Add(2*time.Hour))
 	stamp := tr.Timestamps[0]
-	if len(stamp.Identifiers) != 1 || stamp.Identifiers[0].Issuer != unit.Issuer.String() || stamp.Identifiers[0].Serial != decimal(unit.Serial) {
+	if len(stamp.Identifiers) != 1 || stamp.Identifiers[0].Issuer != unit.Issuer.String() ||
+		stamp.Identifiers[0].Serial != decimal(unit.Serial) {
 		t.Errorf("%+v", stamp.Identifiers)
 	}
-	if refs := stamp.SigningCertificateRefs; len(refs) != 1 || !refs[0].Matches || refs[0].Certificate != stamp.SigningCertificate || !refs[0].IssuerMatches {
+	if refs := stamp.SigningCertificateRefs; len(refs) != 1 || !refs[0].Matches ||
+		refs[0].Certificate != stamp.SigningCertificate || !refs[0].IssuerMatches {
 		t.Errorf("%+v", stamp.SigningCertificateRefs)
 	}
-	if len(stamp.Listed) != 2 || stamp.Listed[0].Qualification != "QTSA" || !stamp.Listed[0].Time.Equal(*stamp.Time) || stamp.Filename != s.Filename {
+	if len(stamp.Listed) != 2 || stamp.Listed[0].Qualification != "QTSA" || !stamp.Listed[0].Time.Equal(*stamp.Time) ||
+		stamp.Filename != s.Filename {
 		t.Errorf("%+v %q", stamp.Listed, stamp.Filename)
 	}
 	if uses := tr.Signatures[0].Uses; !slices.ContainsFunc(uses, func(u trace.Crypto) bool {
@@ -101,7 +106,8 @@ func TestTSAName(t *testing.T) {
 		name             string
 		tsa              []byte
 		matches, inOrder bool
-	}{{"its own", general(unit), true, true}, {"turned", general(parse(o, cn)), true, false}, {"another", general(parse(cn)), false, false}} {
+	}{{"its own", general(unit), true, true}, {"turned", general(parse(o, cn)), true, false},
+		{"another", general(parse(cn)), false, false}} {
 		got := authority(c.tsa, unit)
 		if got == nil || got.Matches != c.matches || got.InOrder != c.inOrder {
 			t.Errorf("%s: %+v", c.name, got)
@@ -112,11 +118,12 @@ func TestTSAName(t *testing.T) {
 	}
 }
 
-// TestTraceOfUses: every use of an algorithm is told, also where the course of validation ended before, and judged as the
-// policy has it.
+// TestTraceOfUses: every use of an algorithm is told, also where the course of validation ended before, and judged as
+// the policy has it.
 func TestTraceOfUses(t *testing.T) {
 	w := newWorld(t)
-	document := mint.XML{Signer: mint.Root(t, "Nobody's CA").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "x"}}), At: mint.Day,
+	document := mint.XML{Signer: mint.Root(t, "Nobody's CA").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "x"}}),
+		At:     mint.Day,
 		Stamps: []mint.Stamp{{By: w.tsa, At: mint.Day}}}.Sign(t, letter)
 	doc, err := Open(budget.New(t.Context(), len(document)), document)
 	if err != nil {
@@ -134,6 +141,61 @@ func TestTraceOfUses(t *testing.T) {
 		if got := uses[i]; got.Algorithm != u.Algorithm || got.Purpose != u.Purpose || got.Secure != (u.Algorithm != "MD5") ||
 			(got.Why == "") != got.Secure {
 			t.Errorf("%+v of %+v", got, u)
+		}
+	}
+}
+
+// TestTraceOfOrigins: where evidence beside the document is from is told, and nothing that nobody knows of.
+func TestTraceOfOrigins(t *testing.T) {
+	w := newWorld(t)
+	document := mint.XML{Signer: w.officer, At: mint.Day}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crl := w.ca.CRL(t, mint.Day.Add(time.Hour), nil)
+	for origin, want := range map[string]trace.Source{"CACHED": trace.FromCache, "EXTERNAL": trace.FromNetwork,
+		"SIGNATURE": trace.FromOutside, "": trace.FromOutside} {
+		ev := w.evidence(crl)
+		ev.Origins = map[[32]byte]string{sha256.Sum256(crl): origin}
+		tr := judgeTraced(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour)).Trace
+		if len(tr.Revocations) != 1 || tr.Revocations[0].Source != want {
+			t.Errorf("%q: %+v", origin, tr.Revocations)
+		}
+	}
+}
+
+// TestTraceBeside: what evidence says of a certificate is told where no conclusion rests on it, too, and told apart;
+// that of another authority, or by another key, says nothing.
+func TestTraceBeside(t *testing.T) {
+	w := newWorld(t)
+	nobody, other := mint.Root(t, "Nobody's CA"), mint.Root(t, "Another CA")
+	officer := nobody.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "x"}})
+	document := mint.XML{Signer: officer, At: mint.Day}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := mint.Root(t, "Nobody's CA")
+	for name, c := range map[string]struct {
+		by     mint.Party
+		crl    map[*x509.Certificate]time.Time
+		status string
+	}{"good": {nobody, nil, "good"}, "revoked": {nobody,
+		map[*x509.Certificate]time.Time{officer.Cert: mint.Day.AddDate(0, 0, -1)}, "revoked"},
+		"another authority's": {other, nil, ""}, "of another key": {forged, nil, ""}} {
+		ev := w.evidence(c.by.CRL(t, mint.Day.Add(time.Hour), c.crl))
+		ev.Certificates = append(ev.Certificates, nobody.Cert.Raw)
+		tr := holds(t, doc, ev, DefaultPolicy(), mint.Day.Add(2*time.Hour))
+		if tr.Signatures[0].Conclusion.SubIndication != "NO_CERTIFICATE_CHAIN_FOUND" || len(tr.Signatures[0].Chain) != 2 {
+			t.Fatalf("%s: %+v", name, tr.Signatures[0])
+		}
+		got := ""
+		for _, s := range tr.Certificates[0].Revocations {
+			got += s.Status
+		}
+		if got != c.status || got != "" && len(tr.Revocations[0].Blocks) != 0 {
+			t.Errorf("%s: told %q, %+v", name, got, tr.Revocations)
 		}
 	}
 }

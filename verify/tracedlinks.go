@@ -71,7 +71,8 @@ func (t *tracer) covered(known map[[32]byte]string, objects [][32]byte) []string
 }
 
 // found is the evidence that something carries, by the parts that hold it.
-func (t *tracer) found(known map[[32]byte]string, parts []signature.Values, certificates, crls, ocsps [][]byte) trace.Found {
+func (t *tracer) found(known map[[32]byte]string, parts []signature.Values, certificates, crls,
+	ocsps [][]byte) trace.Found {
 	origins := map[[32]byte][]trace.Origin{}
 	for _, p := range parts {
 		for _, der := range p.All() {

@@ -11,11 +11,12 @@ import (
 	"trustcore/verify/internal/mint"
 )
 
-// TestTraceHidesNumbers: no text of a trace holds a personal number, wherever the document brought it in; whoever asks gets
-// it whole.
+// TestTraceHidesNumbers: no text of a trace holds a personal number, wherever the document brought it in; whoever asks
+// gets it whole.
 func TestTraceHidesNumbers(t *testing.T) {
 	p := newPolish(t, nil)
-	citizen := mint.Request{Subject: pkix.Name{CommonName: "ANNA PRZYKŁADOWA", Country: []string{"PL"}, SerialNumber: "PNOPL-" + goodPESEL}}
+	citizen := mint.Request{Subject: pkix.Name{CommonName: "ANNA PRZYKŁADOWA", Country: []string{"PL"},
+		SerialNumber: "PNOPL-" + goodPESEL}}
 	issuer := p.cohort.Issue(t, mint.Request{CA: true, Subject: pkix.Name{CommonName: "Urząd " + goodPESEL}})
 	for name, document := range map[string][]byte{
 		"subject":      mint.XML{Signer: p.cohort.Issue(t, citizen), At: mint.Day}.Sign(t, letter),

@@ -97,9 +97,10 @@ func (t *tracer) chain(c *judge.Chain) []trace.ChainItem {
 	}
 	for i := range c.Path.Chain {
 		if r, asked := c.Statuses[i]; asked {
-			t.statuses(c, certificates, items, i, r)
+			t.statuses(certificates, items, i, r, true)
 		}
 	}
+	t.paths = append(t.paths, tracedPath{certificates, items})
 	return items
 }
 
@@ -135,9 +136,12 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 		return id
 	}
 	t.certificates[id] = len(t.out.Certificates)
-	out := trace.Certificate{ID: id, DER: bytes.Clone(c.Raw), Subject: prose.Text(c.Subject.String()), Issuer: prose.Text(c.Issuer.String()),
-		Serial: decimal(c.Serial), CommonName: prose.Short(c.Subject.CommonName()), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
-		KeyID: identifier("", c.KeyFingerprint), KeyUsage: keyUsage(c), Sources: t.sources(c), Pseudonym: c.Subject.First(certificate.AttrPseudonym) != "", Existence: t.existence(c.Fingerprint)}
+	out := trace.Certificate{ID: id, DER: bytes.Clone(c.Raw), Subject: prose.Text(c.Subject.String()),
+		Issuer: prose.Text(c.Issuer.String()),
+		Serial: decimal(c.Serial), CommonName: prose.Short(c.Subject.CommonName()), NotBefore: c.NotBefore,
+		NotAfter: c.NotAfter,
+		KeyID:    identifier("", c.KeyFingerprint), KeyUsage: keyUsage(c), Sources: t.sources(c),
+		Pseudonym: c.Subject.First(certificate.AttrPseudonym) != "", Existence: t.existence(c.Fingerprint)}
 	for _, o := range c.EKU {
 		out.ExtKeyUsage = append(out.ExtKeyUsage, o.String())
 	}
@@ -173,7 +177,8 @@ func decimal(octets []byte) string {
 }
 
 // usages are the bits of keyUsage, in their order (RFC 5280 4.2.1.3).
-var usages = []string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign",
+var usages = []string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
+	"keyCertSign",
 	"crlSign", "encipherOnly", "decipherOnly"}
 
 func keyUsage(c *certificate.Certificate) []string {
@@ -205,9 +210,18 @@ func (t *tracer) sources(c *certificate.Certificate) []trace.Source {
 		add(s)
 	}
 	if len(list) == 0 {
-		add(trace.FromOutside)
+		add(t.outside(c.Fingerprint))
 	}
 	return list
+}
+
+// outside is where evidence beside the document is from.
+func (t *tracer) outside(piece [32]byte) trace.Source {
+	switch s := trace.Source(t.ev.Origins[piece]); s {
+	case trace.FromCache, trace.FromNetwork:
+		return s
+	}
+	return trace.FromOutside
 }
 
 // services are the trust services that the anchor stands for, with the qualifiers that apply to the certificate.
@@ -296,16 +310,19 @@ func (t *tracer) lists() {
 
 // reasons5280 are the names of RFC 5280 5.3.1.
 var reasons5280 = map[revocation.Reason]string{
-	revocation.Unspecified: "unspecified", revocation.KeyCompromise: "keyCompromise", revocation.CACompromise: "cACompromise",
+	revocation.Unspecified: "unspecified", revocation.KeyCompromise: "keyCompromise",
+	revocation.CACompromise:       "cACompromise",
 	revocation.AffiliationChanged: "affiliationChanged", revocation.Superseded: "superseded",
 	revocation.CessationOfOperation: "cessationOfOperation", revocation.CertificateHold: "certificateHold",
-	revocation.RemoveFromCRL: "removeFromCRL", revocation.PrivilegeWithdrawn: "privilegeWithdrawn", revocation.AACompromise: "aACompromise",
+	revocation.RemoveFromCRL: "removeFromCRL", revocation.PrivilegeWithdrawn: "privilegeWithdrawn",
+	revocation.AACompromise: "aACompromise",
 }
 
-// statuses enters the evidence about the i-th certificate of a path.
-func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) {
+// statuses enters the evidence about the i-th certificate of a path; relied is that conclusions rest on it.
+func (t *tracer) statuses(certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result,
+	relied bool) {
 	for _, piece := range r.Evidence {
-		id := t.revocation(piece, certificates, items, i, r)
+		id := t.revocation(piece, certificates, items, i, r, relied)
 		if id == "" {
 			continue
 		}
@@ -325,13 +342,16 @@ func (t *tracer) statuses(c *judge.Chain, certificates []*certificate.Certificat
 }
 
 // revocation enters one piece of evidence, and returns its id, "" for one that is not at hand.
-func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) string {
+func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certificate, items []trace.ChainItem, i int,
+	r revocation.Result,
+	relied bool) string {
 	id := identifier(trace.RevocationID, piece)
 	if _, known := t.revocations[id]; known {
 		return id
 	}
-	out := trace.Revocation{ID: id, Source: trace.FromOutside, ThisUpdate: moment(r.ThisUpdate), NextUpdate: moment(r.NextUpdate),
-		Existence: t.existence(piece), Blocks: []trace.Block{}}
+	out := trace.Revocation{ID: id, Source: t.outside(piece), ThisUpdate: moment(r.ThisUpdate),
+		NextUpdate: moment(r.NextUpdate),
+		Existence:  t.existence(piece), Blocks: []trace.Block{}}
 	if from := t.carriers.sources[piece]; len(from) > 0 {
 		out.Source = from[0]
 	}
@@ -350,8 +370,9 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 	}
 	t.revocationSigner(&out, certificates, items, i, r)
 	if r.Status == revocation.Good || r.Status == revocation.Revoked {
-		out.Basic.Intact, out.Basic.Valid = true, true
-		out.Blocks = reliedOn(id)
+		if out.Basic.Intact, out.Basic.Valid = true, true; relied {
+			out.Blocks = reliedOn(id)
+		}
 	}
 	out.Uses = t.uses(policy.Revocation, []signature.AlgorithmUse{{Purpose: "revocation", Algorithm: out.Basic.Algorithm,
 		KeyBits: out.Basic.KeyBits}}, out.Existence, nil)
@@ -362,7 +383,8 @@ func (t *tracer) revocation(piece [32]byte, certificates []*certificate.Certific
 
 // ofList fills in what a CRL says of itself.
 func ofList(out *trace.Revocation, l *revocation.CRL) {
-	out.Kind, out.DER, out.ProducedAt, out.ThisUpdate, out.NextUpdate = "CRL", bytes.Clone(l.Raw), moment(l.ThisUpdate), moment(l.ThisUpdate), moment(l.NextUpdate)
+	out.Kind, out.DER, out.ProducedAt, out.ThisUpdate, out.NextUpdate = "CRL", bytes.Clone(l.Raw), moment(l.ThisUpdate),
+		moment(l.ThisUpdate), moment(l.NextUpdate)
 	out.ExpiredCertsSince = moment(l.ExpiredCertsSince)
 	if l.Number != nil {
 		out.Number = l.Number.String()
@@ -395,8 +417,10 @@ func (t *tracer) ofAnswer(out *trace.Revocation, o *revocation.Response, about *
 	}
 }
 
-// revocationSigner fills in who signed the evidence about the i-th certificate: whoever the result names, else the issuer.
-func (t *tracer) revocationSigner(out *trace.Revocation, certificates []*certificate.Certificate, items []trace.ChainItem, i int, r revocation.Result) {
+// revocationSigner fills in who signed the evidence about the i-th certificate: whoever the result names, else the
+// issuer.
+func (t *tracer) revocationSigner(out *trace.Revocation, certificates []*certificate.Certificate,
+	items []trace.ChainItem, i int, r revocation.Result) {
 	var signer *certificate.Certificate
 	switch {
 	case len(r.Signers) > 0:
@@ -421,12 +445,15 @@ func (t *tracer) revocationSigner(out *trace.Revocation, certificates []*certifi
 // reliedOn are the blocks of evidence that a conclusion rests on: it is taken only where all of them pass.
 func reliedOn(id string) []trace.Block {
 	block := func(kind trace.Kind, names ...policy.Name) trace.Block {
-		b := trace.Block{ID: id + "-" + string(kind), Kind: kind, Object: id, Conclusion: trace.Conclusion{Indication: string(Passed)}}
+		b := trace.Block{ID: id + "-" + string(kind), Kind: kind, Object: id,
+			Conclusion: trace.Conclusion{Indication: string(Passed)}}
 		for _, n := range names {
-			b.Constraints = append(b.Constraints, trace.Constraint{Name: string(n), Context: policy.Revocation.String(), Status: trace.OK})
+			b.Constraints = append(b.Constraints,
+				trace.Constraint{Name: string(n), Context: policy.Revocation.String(), Status: trace.OK})
 		}
 		return b
 	}
 	return []trace.Block{block(trace.SigningCertificate, policy.RevocationIssuerKnown),
-		block(trace.CryptographicVerification, policy.SignatureIntact), block(trace.SignatureAcceptance, policy.Cryptographic)}
+		block(trace.CryptographicVerification, policy.SignatureIntact),
+		block(trace.SignatureAcceptance, policy.Cryptographic)}
 }

@@ -16,8 +16,8 @@ import (
 	"trustcore/verify/trace"
 )
 
-// token fills in where a time-stamp stands, and what the token itself says of its kind and signer; unit is nil where that
-// is not known.
+// token fills in where a time-stamp stands, and what the token itself says of its kind and signer; unit is nil where
+// that is not known.
 func (t *tracer) token(out *trace.Timestamp, s *signature.Timestamp, unit *certificate.Certificate) {
 	out.Filename, out.PDF, out.Renewal = prose.Text(s.Filename), dictionary(s.Dictionary), string(s.Renewal)
 	sd, err := cms.Parse(s.Token)
@@ -25,8 +25,9 @@ func (t *tracer) token(out *trace.Timestamp, s *signature.Timestamp, unit *certi
 		return
 	}
 	for _, si := range sd.Signers {
-		out.Identifiers = append(out.Identifiers, *signerIdentifier(&signature.SignerIdentifier{Issuer: si.Issuer, Serial: si.Serial,
-			KeyID: si.SubjectKeyID}))
+		out.Identifiers = append(out.Identifiers,
+			*signerIdentifier(&signature.SignerIdentifier{Issuer: si.Issuer, Serial: si.Serial,
+				KeyID: si.SubjectKeyID}))
 	}
 	if info, err := cms.ParseTSTInfo(sd.Content.Bytes()); err == nil {
 		out.TSA = authority(info.TSA, unit)
@@ -138,7 +139,8 @@ func (t *tracer) refs(refs []signature.CertificateRef, path []*certificate.Certi
 func names(issuerSerial []byte, c *certificate.Certificate) bool {
 	var in, issuer, serial cryptobyte.String
 	der := cryptobyte.String(issuerSerial)
-	if !der.ReadASN1(&in, asn1.SEQUENCE) || !in.ReadASN1Element(&issuer, asn1.SEQUENCE) || !in.ReadASN1(&serial, asn1.INTEGER) ||
+	if !der.ReadASN1(&in, asn1.SEQUENCE) || !in.ReadASN1Element(&issuer, asn1.SEQUENCE) ||
+		!in.ReadASN1(&serial, asn1.INTEGER) ||
 		!bytes.Equal(serial, c.Serial) {
 		return false
 	}
@@ -149,7 +151,8 @@ func names(issuerSerial []byte, c *certificate.Certificate) bool {
 }
 
 // uses are those of the algorithms of something signed and of the path of its signer, nil for none.
-func (t *tracer) uses(of policy.Context, list []signature.AlgorithmUse, proof trace.Proof, path *judge.Chain) []trace.Crypto {
+func (t *tracer) uses(of policy.Context, list []signature.AlgorithmUse, proof trace.Proof,
+	path *judge.Chain) []trace.Crypto {
 	uses := judge.Used(t.policy, of, list, proof.Time)
 	if path != nil {
 		uses = append(uses, path.UsesOfPath(t.policy, of)...)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 	"unicode/utf8"
@@ -187,7 +188,7 @@ func (v *Verifier) beside(b *budget.Budget, r Request, doc *signature.Document) 
 	ev := &Evidence{Lists: v.cfg.Lists(), Cache: v.cfg.Cache, Pins: v.cfg.Pins}
 	if r.Evidence != nil {
 		ev.Certificates, ev.CRLs, ev.OCSPs = r.Evidence.Certificates, r.Evidence.CRLs, r.Evidence.OCSPs
-		ev.Later = r.Evidence.Later
+		ev.Later, ev.Origins = r.Evidence.Later, maps.Clone(r.Evidence.Origins)
 	}
 	if v.cfg.Gatherer != nil {
 		trust := evidence.Trust{Anchors: ev.Lists.Anchors(), Hosts: ev.Lists.Hosts()}
@@ -197,6 +198,12 @@ func (v *Verifier) beside(b *budget.Budget, r Request, doc *signature.Document) 
 		ev.CRLs = append(ev.CRLs[:len(ev.CRLs):len(ev.CRLs)], found.CRLs...)
 		ev.OCSPs = append(ev.OCSPs[:len(ev.OCSPs):len(ev.OCSPs)], found.OCSPs...)
 		ev.Parsed, ev.Later = found.Parsed, found.Later
+		for piece, origin := range found.Origins {
+			if ev.Origins == nil {
+				ev.Origins = map[[32]byte]string{}
+			}
+			ev.Origins[piece] = string(origin)
+		}
 	}
 	return ev, nil
 }

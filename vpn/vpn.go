@@ -28,9 +28,3 @@ func ParseMode(s string) (Mode, error) {
 	}
 	return "", fmt.Errorf("mode %q is none of auto, kernel, userspace, netstack", s)
 }
-
-// The length of packets in the tunnel, in bytes.
-const (
-	DefaultMTU = 1420 // leaves room for IPv6, UDP and WireGuard inside an Ethernet frame of 1,500 bytes
-	MaxMTU     = 9000 // inside a jumbo frame, nearly
-)

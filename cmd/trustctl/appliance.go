@@ -42,7 +42,7 @@ func (a *appliance) start(ctx context.Context) error {
 	for _, d := range []struct {
 		name       string
 		operations int
-	}{{"trustd", portTrustdOperations}, {"verifyd", portVerifydOperations}, {"vpnd", portVPNOperations}} {
+	}{{"trustd", portTrustdOperations}, {"verifyd", portVerifydOperations}, {"batchd", portBatchdOperations}, {"vpnd", portVPNOperations}} {
 		started := time.Now()
 		p, err := a.launch(ctx, d.name)
 		if err != nil {
@@ -180,11 +180,12 @@ func (a *appliance) describe() {
 The appliance serves; end it with Ctrl-C.
   console          %s   (log in: %s console --state %s --as officer-2)
   verification     curl --cacert %s --data-binary @FILE %s/v1/validations   (or drop files into the console)
+  batches          %s batch submit FOLDER --watch --state %s
   OCSP, CRL, TSA   %s/{ocsp,crl/issuing.crl,tsa}
   orders           %s order show --state %s
   audit            %s audit verify --state %s
   logs             %s
-`, a.layout.Console, self, a.state.dir, a.state.ca(), a.layout.Verifyd, a.pki(), self, a.state.dir, self, a.state.dir, a.state.path("log"))
+`, a.layout.Console, self, a.state.dir, a.state.ca(), a.layout.Verifyd, self, a.state.dir, a.pki(), self, a.state.dir, self, a.state.dir, a.state.path("log"))
 }
 
 // pki is where people find OCSP, CRLs and time-stamps: the address in certificates may be one of the tunnel.

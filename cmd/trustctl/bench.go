@@ -110,6 +110,7 @@ func benchmarks() []benchmark {
 		{"tsa", "time-stamps over HTTP", nil, benchTSA},
 		{"vpn", "a gateway's peers kept as wished", vpnFlags, benchVPN},
 		{"api", "validations over HTTPS", nil, benchAPI},
+		{"batch", "batches of documents", nil, benchBatch},
 	}
 }
 

@@ -60,6 +60,7 @@ func TestBench(t *testing.T) {
 		"verify": {"cold", "phases_us", "XAdES", "PAdES", "CAdES", "ASiC"},
 		"chain":  {"cold", "cached", "from_der", "crypto_x509"},
 		"api":    {"clients_1", "clients_8", "clients_64"},
+		"batch":  {"processor_ratio"},
 		"vpn":    {"no_op", "one_change", "full"},
 	} {
 		t.Run(what, func(t *testing.T) {

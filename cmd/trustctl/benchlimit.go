@@ -124,12 +124,18 @@ func bare(doc *signature.Document, data []byte, detached []signature.Detached, r
 		carried = append(append(carried, s.Certificates...), s.Signer)
 		crls, ocsps = append(crls, s.CRLs...), append(ocsps, s.OCSPs...)
 		stamps = append(stamps, s.Timestamps...)
+		for _, e := range s.EvidenceRecords {
+			stamps = append(stamps, e.Timestamps...)
+		}
 		for _, use := range s.Algorithms {
 			if (use.Purpose == "reference" || use.Purpose == "message-digest") && !hashes[use.Algorithm] && names[use.Algorithm].Valid() {
 				hashes[use.Algorithm] = true
 				w.hashes = append(w.hashes, names[use.Algorithm])
 			}
 		}
+	}
+	for _, e := range doc.EvidenceRecords {
+		stamps = append(stamps, e.Timestamps...)
 	}
 	seen := map[*signature.Timestamp]bool{}
 	for _, t := range stamps {

@@ -24,7 +24,7 @@ func benchVPN(ctx context.Context, s *benchSettings) (*measurement, error) {
 	m := &measurement{Unit: "changes of one peer", Details: map[string]any{
 		"peers": r.Peers, "mode": string(r.Mode), "full_ms": microseconds(r.Full) / 1e3,
 		"full":  rate{perSecond: 1 / r.Full.Seconds(), p50: r.Full, p99: r.Full}.figures(rate{}),
-		"no_op": noOp.figures(sync), "one_change": one.figures(sync), "one_moves": durations(r.OneMoves).figures(sync),
+		"no_op": noOp.figures(sync), "look": durations(r.Look).figures(sync), "one_change": one.figures(sync), "one_moves": durations(r.OneMoves).figures(sync),
 		"resident_mb": r.Resident >> 20, "plain_wireguard_go_mb": r.Plain >> 20,
 	}}
 	m.set(one, "wg syncconf of the same change, without firewall and routes", sync)

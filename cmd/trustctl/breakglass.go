@@ -59,7 +59,7 @@ Old certificates count until they end: revoke those whose keys were lost (trustc
 	f.StringVar(&b.as, "as", "", "`officer` who confirms by the own key")
 	f.StringVar(&b.recovery, "recovery", "", "`file` with one recovery share, which confirms; - reads it from standard input")
 	f.StringArrayVar(&b.officers, "officer", nil, "`name` of an officer to make a certificate for; repeat for more")
-	f.StringArrayVar(&b.daemons, "daemon", nil, "trustd, verifyd or vpnd: a `daemon` to make a certificate for; repeat for more")
+	f.StringArrayVar(&b.daemons, "daemon", nil, "trustd, verifyd, batchd or vpnd: a `daemon` to make a certificate for; repeat for more")
 	f.StringVar(&b.config, "config", "", "trustd's configuration `file` (default config/trustd.yaml in the state)")
 	return c
 }
@@ -74,7 +74,7 @@ func (b *breakGlass) check() error {
 	}
 	for _, name := range b.daemons {
 		if !slices.Contains(daemonServers, name) && !slices.Contains(daemonClients, name) {
-			return fmt.Errorf("--daemon: %q is none of trustd, verifyd, vpnd", name)
+			return fmt.Errorf("--daemon: %q is none of trustd, verifyd, batchd, vpnd", name)
 		}
 	}
 	return nil
@@ -213,7 +213,10 @@ func (b *breakGlass) act(ctx context.Context, st state, c *custody.Custody, shar
 func (b *breakGlass) holders(ctx context.Context, st state, ca *pki.CA) (all []holder, err error) {
 	officers, daemons := b.officers, b.daemons
 	if len(officers) == 0 && len(daemons) == 0 {
-		daemons = slices.Concat(daemonServers, daemonClients)
+		daemons = slices.DeleteFunc(slices.Concat(daemonServers, daemonClients), func(name string) bool {
+			there, err := st.exists("identity", name)
+			return err == nil && !there // a state that was made before there was batchd
+		})
 		if b.as != "" {
 			officers = []string{b.as}
 		}

@@ -85,6 +85,7 @@ func (k *keeper) nameLists() {
 // found hears the evidence that was gathered beside the document.
 func (k *keeper) found(ev *verify.Evidence) {
 	k.Certificates, k.CRLs, k.OCSPs, k.Later = ev.Certificates, ev.CRLs, ev.OCSPs, ev.Later
+	k.Origins = ev.Origins
 }
 
 // write writes the bundle, readable for its owner alone: it holds the document.

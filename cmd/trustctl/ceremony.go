@@ -131,7 +131,7 @@ const defaultShares = 3
 
 // daemonServers and daemonClients are the daemons' identities by profile.
 var (
-	daemonServers = []string{"trustd", "verifyd"}
+	daemonServers = []string{"trustd", "verifyd", "batchd"}
 	daemonClients = []string{"vpnd"}
 )
 
@@ -205,16 +205,8 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 	if err := errors.Join(durable.WriteFile(st.ca(), []byte(chain), 0o644), st.copyRoot()); err != nil {
 		return err
 	}
-	subject := pki.Subject{}
-	for _, h := range p.hosts {
-		if ip := net.ParseIP(h); ip != nil {
-			subject.IPs = append(subject.IPs, ip)
-		} else {
-			subject.DNS = append(subject.DNS, h)
-		}
-	}
 	for _, name := range daemonServers {
-		subject.CommonName = name
+		subject := serverSubject(name, p.hosts)
 		if err := c.IssueIdentity(ctx, ca, pki.DaemonServer, subject, st.path("identity", name), name); err != nil {
 			return err
 		}
@@ -230,6 +222,19 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 		}
 	}
 	return nil
+}
+
+// serverSubject is whom a daemon's certificate names, reached at hosts.
+func serverSubject(name string, hosts []string) pki.Subject {
+	subject := pki.Subject{CommonName: name}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			subject.IPs = append(subject.IPs, ip)
+		} else {
+			subject.DNS = append(subject.DNS, h)
+		}
+	}
+	return subject
 }
 
 // copyRoot puts the root's certificate where all daemons may read it.

@@ -13,16 +13,16 @@ func configCommand() *cobra.Command {
 	c.AddCommand(&cobra.Command{
 		Use:   "check DAEMON FILE",
 		Short: "Say whether a daemon could start with a configuration file",
-		Long: `Asks the daemon itself (trustd, vpnd or verifyd) whether it could start with the file. Unknown keys, missing
+		Long: `Asks the daemon itself (trustd, vpnd, verifyd or batchd) whether it could start with the file. Unknown keys, missing
 keys and values of the wrong kind are named with the remedy.
 
   trustctl config check trustd /etc/trustcore/trustd.yaml`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch args[0] {
-			case "trustd", "vpnd", "verifyd":
+			case "trustd", "vpnd", "verifyd", "batchd":
 			default:
-				return fmt.Errorf("%q is none of trustd, vpnd, verifyd", args[0])
+				return fmt.Errorf("%q is none of trustd, vpnd, verifyd, batchd", args[0])
 			}
 			program, err := sibling(args[0])
 			if err != nil {

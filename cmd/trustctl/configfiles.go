@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +18,10 @@ import (
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/identity"
 	"trustcore/internal/durable"
+	"trustcore/pki"
 )
 
-// trustdConfig, vpndConfig and verifydConfig are what `trustctl up` writes for the daemons.
+// trustdConfig, vpndConfig, verifydConfig and batchdConfig are what `trustctl up` writes for the daemons.
 type trustdConfig struct {
 	Leader     map[string]string
 	StateDir   string `yaml:"state_dir"`
@@ -70,26 +72,76 @@ type verifydConfig struct {
 	ExtraLists  []string `yaml:"extra_lists,omitempty"`
 }
 
+type batchdConfig struct {
+	Listen     string
+	Identity   identity.Identity
+	Trustd     string
+	Verifyd    string
+	Operations string
+	StateDir   string `yaml:"state_dir"`
+}
+
 // write writes the configuration files of all daemons, and last trustctl's own, which says that they are there.
 func (l *layout) write(st state, o *upOptions) error {
-	for _, f := range []struct {
-		name, about string
-		content     any
-	}{
+	for _, f := range []configFile{
 		{"trustd.yaml", "trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.", l.trustd(st)},
 		{"vpnd.yaml", "vpnd: the WireGuard hub, its firewall and routes.", l.vpnd(st)},
 		{"verifyd.yaml", "verifyd: judges documents; holds no key but its own TLS key.", l.verifyd(st, o)},
+		l.batchdFile(st),
 		{"trustctl.yaml", "trustctl: where everything listens.", l},
 	} {
-		text, err := yaml.Marshal(f.content)
-		if err != nil {
-			return err
-		}
-		if err := durable.WriteFile(st.path("config", f.name), append([]byte("# "+f.about+"\n"), text...), 0o600); err != nil {
+		if err := f.write(st); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// configFile is one in the state's folder config.
+type configFile struct {
+	name, about string
+	content     any
+}
+
+func (f configFile) write(st state) error {
+	text, err := yaml.Marshal(f.content)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(st.path("config", f.name), append([]byte("# "+f.about+"\n"), text...), 0o600)
+}
+
+func (l *layout) batchdFile(st state) configFile {
+	return configFile{"batchd.yaml", "batchd: takes batches of documents in, and has verifyd judge them.", batchdConfig{
+		Listen: l.local(portBatchd), Identity: st.daemon("batchd"), Trustd: l.Trustd, Verifyd: l.Verifyd,
+		Operations: l.local(portBatchdOperations), StateDir: st.path("batchd")}}
+}
+
+// addBatchd gives a state that was made before there was batchd its certificate and its configuration.
+func (l *layout) addBatchd(ctx context.Context, st state) (err error) {
+	if there, err := st.exists("config", "batchd.yaml"); err != nil || there {
+		return err
+	}
+	cfg, err := st.custody("")
+	if err != nil {
+		return err
+	}
+	c, err := openCustody(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	ca, err := c.CA(ctx)
+	if err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(st.path("identity", "batchd"), 0o700); err != nil {
+		return err
+	}
+	if err := c.IssueIdentity(ctx, ca, pki.DaemonServer, serverSubject("batchd", l.hosts()), st.path("identity", "batchd"), "batchd"); err != nil {
+		return err
+	}
+	return l.batchdFile(st).write(st)
 }
 
 func (l *layout) trustd(st state) trustdConfig {
@@ -256,9 +308,12 @@ func sameFolder(a, b string) bool {
 
 // rewrite changes all configuration files, trustctl's own last: until it is written, it is tried again. What a file was is beside it.
 func (s state) rewrite(change func(name, text string) (string, error)) error {
-	for _, name := range []string{"trustd.yaml", "vpnd.yaml", "verifyd.yaml", "trustctl.yaml"} {
+	for _, name := range []string{"trustd.yaml", "vpnd.yaml", "verifyd.yaml", "batchd.yaml", "trustctl.yaml"} {
 		file := s.path("config", name)
 		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) && name == "batchd.yaml" { // of a state that was made before there was one
+			continue
+		}
 		if err != nil {
 			return err
 		}

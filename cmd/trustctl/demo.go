@@ -115,6 +115,7 @@ func (d *demonstration) steps() []demoStep {
 		{"an XML document is sealed in the same way", d.sealXML},
 		{"verifyd judges the PDF TOTAL-PASSED", d.judge("document-sealed.pdf", "PAdES")},
 		{"verifyd judges the XML TOTAL-PASSED", d.judge("document-sealed.xml", "XAdES")},
+		{"an application has both verified as a batch, by its token, until it is revoked", d.batch},
 		{"openssl agrees about the PDF", d.opensslPDF},
 		{"xmlsec1 agrees about the XML", d.xmlsec},
 		{"a changed document is found out", d.tampered},

@@ -81,11 +81,16 @@ const (
 	portTrustdOperations = iota + 4
 	portVPNOperations
 	portVerifydOperations
+	portBatchd
+	portBatchdOperations
 	portsUsed
 )
 
 // maxPort is the last there is.
 const maxPort = 65535
+
+// batchd is the https URL of batchd.
+func (l *layout) batchd() string { return "https://" + l.local(portBatchd) }
 
 func (l *layout) local(port int) string { return fmt.Sprintf("127.0.0.1:%d", l.PortBase+port) }
 

@@ -59,7 +59,8 @@ trustctl expiring something that people must do now.`,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), policyCommand(), chain.Command(), vectors.Command(), orderCommand(),
 		auditCommand(), ceremonyCommand(), configCommand(), consoleCommand(), benchCommand())
-	c.AddCommand(trustCommand(), certificateCommand(), motionCommand(), officerCommand(), expiringCommand(), breakGlassCommand())
+	c.AddCommand(applicationCommand(), batchCommand(), trustCommand(), certificateCommand(), motionCommand(),
+		officerCommand(), expiringCommand(), breakGlassCommand(), vpnCommand())
 	refuseUnknown(c)
 	return c
 }

@@ -56,6 +56,11 @@ func (c *cli) movesAsVersion1() {
 			}
 		}
 	}
+	for _, path := range []string{"identity/batchd", "config/batchd.yaml", "batchd"} { // which came later
+		if err := os.RemoveAll(filepath.Join(c.dir, path)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 	above := c.w.folder(c.t)
 	if err := os.Chmod(above, 0o711); err != nil { // the daemons have users of their own
 		c.t.Fatal(err)

@@ -190,7 +190,8 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 	}
 	r := verify.Request{Document: b.Document.Content, At: at, Trace: kept.Trace != nil,
 		Numbers:  o.numbers,
-		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs, Later: b.Later}}
+		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs, Later: b.Later,
+			Origins: b.Origins}}
 	for _, d := range b.Detached {
 		r.Detached = append(r.Detached, signature.Detached{Name: d.Name, Content: d.Content})
 	}

@@ -21,7 +21,7 @@ import (
 //	identity/  certificates and keys of the daemons, a folder each; ca.pem and root.pem
 //	officers/  certificates and keys of the officers
 //	trustd/    database, audit log, HSM token, authority (of trustd alone)
-//	vpnd/ verifyd/  what these daemons keep
+//	vpnd/ verifyd/ batchd/  what these daemons keep
 //	log/       what the daemons say
 type state struct{ dir string }
 
@@ -70,7 +70,7 @@ func (s state) custody(file string) (custody.Config, error) {
 
 // make makes the folder and says in one sentence what is wrong when it can't be written.
 func (s state) make() error {
-	for _, d := range []string{"config", "identity", "officers", "trustd", "vpnd", "verifyd", "log"} {
+	for _, d := range []string{"config", "identity", "officers", "trustd", "vpnd", "verifyd", "batchd", "log"} {
 		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
 			return fmt.Errorf("the state folder %s can't be written (%w): choose another with --state", s.dir, errors.Unwrap(err))
 		}

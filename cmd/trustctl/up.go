@@ -33,7 +33,7 @@ func upCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Run the whole appliance on this machine",
-		Long: `Runs trustd, vpnd and verifyd on this machine with embedded defaults: SQLite, SoftHSM2, and WireGuard of the
+		Long: `Runs trustd, vpnd, verifyd and batchd on this machine with embedded defaults: SQLite, SoftHSM2, and WireGuard of the
 kernel or embedded. The first start performs a key ceremony and makes two officers; everything lies in
 the --state folder, and a second start finds it again. As root the tunnel is a network interface with a
 firewall; without root it lives inside vpnd, and offices reach the gateway through it all the same.
@@ -111,6 +111,9 @@ func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
 	}
 	if err == nil && !known {
 		err = o.found(ctx, a)
+	}
+	if err == nil && known {
+		err = a.layout.addBatchd(ctx, a.state)
 	}
 	if err == nil && o.demo && a.layout.interfaces() {
 		err = a.enter(ctx)

@@ -17,7 +17,7 @@ import (
 	"trustcore/vpn/namespace"
 )
 
-var names = []string{"trustd", "vpnd", "verifyd", "trustctl", "trustlink"}
+var names = []string{"trustd", "vpnd", "verifyd", "batchd", "trustctl", "trustlink"}
 
 // programs returns a folder, readable by every user, with the programs: those in TRUSTCORE_BIN, as make
 // test built them, or a fresh build.
@@ -154,7 +154,7 @@ func TestDemonstration(t *testing.T) {
 					t.Errorf("%v: %v\n%s", args, err, out)
 				}
 			}
-			for _, daemon := range []string{"trustd", "vpnd", "verifyd"} {
+			for _, daemon := range []string{"trustd", "vpnd", "verifyd", "batchd"} {
 				if out, err := w.trustctl(t, "config", "check", daemon, filepath.Join(dir, "config", daemon+".yaml")); err != nil {
 					t.Errorf("%s: %v\n%s", daemon, err, out)
 				}

@@ -29,6 +29,7 @@ var openings = []door{
 	{"trustd", "admin", portAdmin}, {"trustd", "enrolment", portEnrolment}, {"trustd", "pki", portPKI},
 	{"trustd", "console", portConsole}, {"trustd", "operations", portTrustdOperations},
 	{"verifyd", "listen", portVerifyd}, {"verifyd", "operations", portVerifydOperations},
+	{"batchd", "listen", portBatchd}, {"batchd", "operations", portBatchdOperations},
 	{"vpnd", "operations", portVPNOperations},
 }
 

@@ -235,7 +235,7 @@ func (s *serving) separated(t *testing.T, w *world) {
 	if w.uid != 0 || os.Geteuid() != 0 {
 		return
 	}
-	wants := map[string][2]string{"trustd": {"60811", "0"}, "verifyd": {"60812", "0"}, "vpnd": {"60813", "1000"}} // CAP_NET_ADMIN is 1<<12
+	wants := map[string][2]string{"trustd": {"60811", "0"}, "verifyd": {"60812", "0"}, "batchd": {"60814", "0"}, "vpnd": {"60813", "1000"}} // CAP_NET_ADMIN is 1<<12
 	if !tunOpen() {
 		wants["vpnd"] = [2]string{"60813", "1002"} // and CAP_DAC_OVERRIDE
 	}

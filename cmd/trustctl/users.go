@@ -18,7 +18,7 @@ import (
 
 // users are the daemons' user and group ids under root, from a range that neither Debian nor systemd gives out. Numbers serve the
 // kernel: no entry in passwd is needed.
-var users = map[string]uint32{"trustd": 60811, "verifyd": 60812, "vpnd": 60813}
+var users = map[string]uint32{"trustd": 60811, "verifyd": 60812, "vpnd": 60813, "batchd": 60814}
 
 // separate gives each daemon, where root starts them, a user of its own and what that has to own. Where that can't be, it says why
 // and they run as root.
@@ -122,6 +122,18 @@ func (s state) outside(name string) (files []string, err error) {
 			return nil, err
 		}
 		files = slices.Concat([]string{c.TrustLists, c.LOTLSigners}, c.ExtraLists, c.Anchors)
+	case "batchd":
+		var c struct{ Roots []struct{ Folder string } }
+		text, err := os.ReadFile(s.path("config", "batchd.yaml"))
+		if err == nil {
+			err = yaml.Unmarshal(text, &c)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range c.Roots {
+			files = append(files, r.Folder)
+		}
 	}
 	return slices.DeleteFunc(files, func(f string) bool { return f == "" }), nil
 }

@@ -19,7 +19,7 @@ const (
 	maxVPNStatus = 32 << 20 // of a gateway with a hundred thousand peers
 )
 
-// admin is the interface for officers, for VPN gateways (wish and status) and for verifyd (whose certificates count).
+// admin is the interface for officers, for VPN gateways (wish and status) and for verifyd and batchd (who counts).
 func (d *daemon) admin(s httpserver.Server) http.Handler {
 	mux, guard := http.NewServeMux(), d.guard(rights.Admin)
 	handle := func(route string, do func(r *http.Request, who rights.Holder) (any, error), query ...string) {
@@ -52,6 +52,10 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/motions/reject", d.rejectMotion)
 	officer("GET /v1/expiring", d.listExpiring)
 	officer("POST /v1/clock/accept", d.acceptClock)
+	officer("GET /v1/applications", d.listApplications)
+	officer("POST /v1/applications", d.addApplication)
+	officer("POST /v1/applications/token", d.applicationToken)
+	officer("POST /v1/applications/revoke", d.revokeApplication)
 	handle("POST /v1/renewals", d.renew)
 	handle("GET /v1/vpn/wish", d.wish, "epoch", "revision", "digest")
 	handle("POST /v1/vpn/status", d.vpnStatus)

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
+	"trustcore/cmd/internal/application"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
 	"trustcore/pki"
@@ -17,14 +19,15 @@ import (
 // clientsEvery is how often the inventory's version is looked at while a daemon waits for a change.
 const clientsEvery = 250 * time.Millisecond
 
-// counting is the list of the certificates that count, as it was made last: once for each version of the inventory, whoever asks.
+// counting is the list of the certificates and applications that count, as it was made last: once for each version, whoever asks.
 type counting struct {
-	mu      sync.Mutex
-	version int64           // guarded by mu
-	list    *rights.Clients // nil before the first; guarded by mu
+	mu           sync.Mutex
+	version      int64                     // of the inventory; guarded by mu
+	applications []application.Application // as they were read; guarded by mu
+	list         *rights.Clients           // nil before the first; guarded by mu
 }
 
-// clients answers verifyd's long poll: whose certificates count, when that is not what it has, else 204.
+// clients answers the long poll of verifyd and batchd: whose certificates and tokens count, when that is not what it has, else 204.
 func (d *daemon) clients(r *http.Request, _ rights.Holder) (any, error) {
 	have := r.URL.Query().Get("have")
 	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
@@ -49,19 +52,23 @@ func (d *daemon) clients(r *http.Request, _ rights.Holder) (any, error) {
 	}
 }
 
-// whoCounts lists the certificates that count now and open a door. One that has expired since the list was made may be on it: who
+// whoCounts lists the certificates that count now and open a door, and the applications. A certificate that has expired since the list was made may be on it: who
 // has the list looks at its end.
 func (d *daemon) whoCounts(ctx context.Context) (*rights.Clients, error) {
 	version, err := d.ca.Version(ctx) // before the list, so that what changes meanwhile is another version
 	if err != nil {
 		return nil, err
 	}
+	applications, err := d.registry.Applications(ctx)
+	if err != nil {
+		return nil, err
+	}
 	d.counting.mu.Lock()
 	defer d.counting.mu.Unlock()
-	if d.counting.list != nil && d.counting.version == version {
+	if d.counting.list != nil && reflect.DeepEqual(d.counting.applications, applications) && d.counting.version == version {
 		return d.counting.list, nil
 	}
-	list := &rights.Clients{Clients: []rights.Client{}}
+	list := &rights.Clients{Clients: []rights.Client{}, Applications: applications}
 	err = d.ca.Valid(ctx, func(c pki.Certificate) error {
 		if who := holder(c); who.Role() != "" {
 			list.Clients = append(list.Clients, rights.Client{Holder: who, Fingerprint: c.Fingerprint, NotAfter: c.NotAfter})
@@ -71,12 +78,12 @@ func (d *daemon) whoCounts(ctx context.Context) (*rights.Clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(list.Clients)
+	text, err := json.Marshal(list)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
 	list.Digest = hex.EncodeToString(sum[:])
-	d.counting.version, d.counting.list = version, list
+	d.counting.version, d.counting.applications, d.counting.list = version, applications, list
 	return list, nil
 }

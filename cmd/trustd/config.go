@@ -48,6 +48,8 @@ type Config struct {
 type Tunnel struct {
 	Pool     netip.Prefix    `koanf:"pool"`     // addresses of partners, default 10.64.0.0/16
 	Hub      netip.Addr      `koanf:"hub"`      // the hub's own address in it, default 10.64.0.1
+	Pool6    netip.Prefix    `koanf:"pool6"`    // IPv6 addresses of partners beside those; none: IPv4 alone
+	Hub6     netip.Addr      `koanf:"hub6"`     // the hub's own address in it
 	Endpoint string          `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
 	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
 
@@ -110,6 +112,9 @@ func (t *Tunnel) check() error {
 		return errors.New("tunnel.endpoint is missing: host:port where offices reach the hub")
 	case len(t.Services) == 0:
 		return errors.New("tunnel.services is missing: list at least the gateway")
+	}
+	if err := t.checkPool6(); err != nil {
+		return err
 	}
 	if err := vpn.CheckLease(t.Lease); err != nil {
 		return fmt.Errorf("tunnel.lease: %w", err)

@@ -147,7 +147,7 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 			through = &t
 		}
 		if t.Order == rec.ID {
-			e.Site, e.Address = t.Site, []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}
+			e.Site, e.Address = t.Site, d.cfg.Tunnel.addresses(t)
 		}
 	}
 	if through == nil {
@@ -217,7 +217,7 @@ func (d *daemon) direct() []office.Service {
 		}
 		reached = append(reached, office.Service{Name: s.Name, Addr: s.Addr})
 	}
-	if len(reached) == 0 && known && !own.Addr().IsUnspecified() && !d.cfg.Tunnel.Pool.Contains(own.Addr()) &&
+	if len(reached) == 0 && known && !own.Addr().IsUnspecified() && !d.cfg.Tunnel.holds(own.Addr()) &&
 		own.Addr() != d.cfg.Tunnel.Hub {
 		reached = append(reached, office.Service{Name: "gateway", Addr: own})
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -378,7 +377,7 @@ func (d *daemon) currentWish(ctx context.Context) (*orderedWish, error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &orderedWish{Wish: vpn.Wish{Epoch: epoch, Revision: revision, Pool: []netip.Prefix{d.cfg.Tunnel.Pool}, Peers: []vpn.PeerWish{}},
+	w = &orderedWish{Wish: vpn.Wish{Epoch: epoch, Revision: revision, Pool: d.cfg.Tunnel.pools(), Peers: []vpn.PeerWish{}},
 		unserved: map[string]string{}}
 	for _, t := range tunnels {
 		w.orders = append(w.orders, t.Order)

@@ -18,8 +18,8 @@ type TunnelService struct {
 	Addr    netip.AddrPort `koanf:"addr"`    // as the office sees it
 	Backend netip.AddrPort `koanf:"backend"` // where it really listens when vpnd runs without root
 
-	// By is what gives the service to an office: P_VPN (default) to each that has a tunnel, B_HSM where that is on for the
-	// partner, order to those whose order names it.
+	// By is what gives the service to an office: P_VPN (default) to each that has a tunnel, B_HSM where that is on for
+	// the partner, order to those whose order names it.
 	By string `koanf:"by"`
 }
 
@@ -37,7 +37,7 @@ func (s *TunnelService) check(t *Tunnel) error {
 	switch {
 	case s.Name == "" || !s.Addr.IsValid():
 		return fmt.Errorf("name or addr is missing")
-	case t.Pool.Contains(s.Addr.Addr()) && s.Addr.Addr() != t.Hub:
+	case t.isOffices(s.Addr.Addr()):
 		return fmt.Errorf("%s lies in tunnel.pool and will be a partner's", s.Addr)
 	case s.Proto != "" && s.Proto != "tcp" && s.Proto != "udp":
 		return fmt.Errorf("proto: %q is neither tcp nor udp", s.Proto)
@@ -101,7 +101,7 @@ func (t *Tunnel) canServe(o registry.Order) error {
 }
 
 func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
-	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: []netip.Prefix{netip.PrefixFrom(t.Address, t.Address.BitLen())}}
+	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: d.cfg.Tunnel.addresses(t)}
 	for _, s := range d.cfg.Tunnel.services(t) {
 		p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: s.proto(), Addr: s.Addr, Backend: s.Backend})
 	}

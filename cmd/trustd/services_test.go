@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -82,6 +83,59 @@ func TestServicesThatThereAreNot(t *testing.T) {
 		tunnel.Services = append(servicesOfTests(), wrong)
 		if err := tunnel.check(); err == nil || !strings.HasPrefix(err.Error(), "tunnel.services[4]: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", wrong, err, want)
+		}
+	}
+}
+
+// TestSecondPool has offices with an IPv6 address beside the other one.
+func TestSecondPool(t *testing.T) {
+	url, _ := databaseFile(t)
+	c := newCore(t, url)
+	c.cfg.Tunnel.Endpoint = "vpn.example:51820"
+	c.on()
+	wants := func(addresses, pools string) {
+		t.Helper()
+		c.must(c.cfg.Tunnel.check())
+		w, err := c.currentWish(t.Context())
+		c.must(err)
+		if got := fmt.Sprint(w.Peers[0].Addresses); got != addresses || fmt.Sprint(w.Pool) != pools {
+			t.Errorf("addresses %s of %v, want %s of %s", got, w.Pool, addresses, pools)
+		}
+		rec, err := c.registry.Order(t.Context(), "ZU-1")
+		c.must(err)
+		_, tunnels, err := c.registry.Wish(t.Context())
+		c.must(err)
+		if rec.State != registry.Active || fmt.Sprint(c.cfg.Tunnel.addresses(tunnels[0])) != addresses {
+			t.Errorf("the office is told %v", c.cfg.Tunnel.addresses(tunnels[0]))
+		}
+	}
+	wants("[10.64.0.2/32]", "[10.64.0.0/16]")
+	c.start() // the same database with another configuration
+	c.cfg.Tunnel.Endpoint = "vpn.example:51820"
+	c.cfg.Tunnel.Pool6, c.cfg.Tunnel.Hub6 = netip.MustParsePrefix("fd64::/64"), netip.MustParseAddr("fd64::1")
+	wants("[10.64.0.2/32 fd64::a40:2/128]", "[10.64.0.0/16 fd64::/64]")
+
+	for want, spoil := range map[string]func(*Tunnel){
+		"pool6 is missing":           func(t *Tunnel) { t.Pool6 = netip.Prefix{} },
+		"does not lie in":            func(t *Tunnel) { t.Hub6 = netip.MustParseAddr("fd65::1") },
+		"at most 96 bits":            func(t *Tunnel) { t.Pool6 = netip.MustParsePrefix("fd64::/112") },
+		"is no IPv6 prefix":          func(t *Tunnel) { t.Pool6 = netip.MustParsePrefix("10.65.0.0/16") },
+		"is that of the office with": func(t *Tunnel) { t.Hub6 = netip.MustParseAddr("fd64::a40:9") },
+		"which is no IPv4 pool": func(t *Tunnel) {
+			t.Pool, t.Hub = netip.MustParsePrefix("fd66::/64"), netip.MustParseAddr("fd66::1")
+		},
+	} {
+		tunnel := c.cfg.Tunnel
+		spoil(&tunnel)
+		if err := tunnel.check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	for at, fine := range map[string]bool{"[fd64::1]:443": true, "[fd64::a40:9]:443": false, "[fd70::1]:443": true} {
+		tunnel := c.cfg.Tunnel
+		tunnel.Services = []TunnelService{{Name: "six", Addr: netip.MustParseAddrPort(at)}}
+		if err := tunnel.check(); (err == nil) != fine {
+			t.Errorf("a service at an office's IPv6 address, %s: %v", at, err)
 		}
 	}
 }

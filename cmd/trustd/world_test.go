@@ -97,7 +97,7 @@ type holding struct {
 
 // holders are those whom the ceremony gives certificates, and one of each role beside.
 var holders = []holding{
-	{"trustd", pki.DaemonServer, rights.Core}, {"verifyd", pki.DaemonServer, rights.Verifier}, {"vpnd", pki.DaemonClient, rights.Gateway},
+	{"trustd", pki.DaemonServer, rights.Core}, {"verifyd", pki.DaemonServer, rights.Verifier}, {"batchd", pki.DaemonServer, rights.Dispatcher}, {"vpnd", pki.DaemonClient, rights.Gateway},
 	{"officer-1", pki.Officer, rights.Officer}, {"officer-2", pki.Officer, rights.Officer},
 	{"ezd", pki.DaemonClient, rights.Application}, {"um-przykladowo", pki.PartnerClient, rights.Office},
 }

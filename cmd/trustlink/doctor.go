@@ -36,8 +36,9 @@ func doctorCommand(dir *string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what keeps this office from the data centre, and say what to do",
-		Long: "Looks at clock, certificate, the way to the hub, this computer's routes and firewall, the tunnel and the services\n" +
-			"behind it. It changes nothing. As root on Linux it sees more. The exit status is 3 when something was found.",
+		Long: "Looks at clock, certificate, the way to the hub, this computer's routes and firewall, the tunnel and\n" +
+			"the services behind it. It changes nothing. As root on Linux it sees more.\n\n" +
+			"Exit status: 0 all is well; 3 something was found.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, err := examine(c.Context(), state{*dir}, ifname, time.Now())
@@ -80,7 +81,8 @@ func examine(ctx context.Context, s state, ifname string, now time.Time) ([]exam
 	if r.Enrolment.HasTunnel() {
 		findings := tunnelFindings(link.running, now)
 		up = len(findings) == 0
-		all = append(all, examination{"way to the hub", tunnel.Examine(ctx, r.Enrolment, ifname)}, examination{"tunnel", findings})
+		all = append(all, examination{"way to the hub", tunnel.Examine(ctx, r.Enrolment, ifname)},
+			examination{"tunnel", findings})
 	}
 	if up {
 		all = append(all, examination{"services", link.serviceFindings(ctx)})
@@ -99,8 +101,8 @@ func (s state) clockFindings(now time.Time) []vpn.Finding {
 	for _, name := range []string{officeFile, runtimeFile, certificateFile} {
 		info, err := os.Stat(s.path(name))
 		if err == nil && info.ModTime().Sub(now) > clockSlack {
-			return []vpn.Finding{{What: fmt.Sprintf("the clock was set back: %s is of %s", name, date(info.ModTime())),
-				Remedy: "set the clock right, and have it kept right (NTP); the hub takes no handshake that is older than the last one"}}
+			return found(fmt.Sprintf("the clock was set back: %s is of %s", name, date(info.ModTime())),
+				setClock+"; the hub takes no handshake that is older than the last one")
 		}
 	}
 	return nil
@@ -116,47 +118,52 @@ func (s state) certificateFindings(now time.Time) []vpn.Finding {
 			err = errors.New("it holds no PEM certificate")
 		}
 	}
-	again := "run trustlink enrol again with a new token from the data centre"
+	const again = "run trustlink enrol again with a new token from the data centre"
+	if err != nil {
+		return found(fmt.Sprintf("the certificate in %s can't be read: %v", s.path(certificateFile), err), again)
+	}
+	from, until := certificate.NotBefore, certificate.NotAfter
 	switch {
-	case err != nil:
-		return []vpn.Finding{{What: fmt.Sprintf("the certificate in %s can't be read: %v", s.path(certificateFile), err), Remedy: again}}
-	case now.Before(certificate.NotBefore):
-		return []vpn.Finding{{What: fmt.Sprintf("the clock is behind: the office's certificate is of %s", date(certificate.NotBefore)),
-			Remedy: "set the clock right, and have it kept right (NTP)"}}
-	case now.After(certificate.NotAfter):
-		return []vpn.Finding{{What: fmt.Sprintf("the office's certificate ended on %s", date(certificate.NotAfter)), Remedy: again}}
-	case certificate.NotAfter.Sub(now) < certificate.NotAfter.Sub(certificate.NotBefore)/10:
-		return []vpn.Finding{{What: fmt.Sprintf("the office's certificate ends on %s and was not renewed", date(certificate.NotAfter)),
-			Remedy: "keep trustlink up running (beside another program that carries the tunnel with --renew-only), and see what it says"}}
+	case now.Before(from):
+		return found("the clock is behind: the office's certificate is of "+date(from), setClock)
+	case now.After(until):
+		return found("the office's certificate ended on "+date(until), again)
+	case until.Sub(now) < until.Sub(from)/10:
+		return found(fmt.Sprintf("the office's certificate ends on %s and was not renewed", date(until)),
+			"keep trustlink up running, with --renew-only where another program carries the tunnel; see what it says")
 	}
 	return nil
 }
+
+const setClock = "set the clock right, and have it kept right (NTP)"
+
+func found(what, remedy string) []vpn.Finding { return []vpn.Finding{{What: what, Remedy: remedy}} }
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // tunnelFindings is about what trustlink up says; running is nil when it does not run.
 func tunnelFindings(running *runtime, now time.Time) []vpn.Finding {
-	silent := "the hub is silent: see that the firewall here lets UDP out, that the order is in force, and that no other program uses this " +
-		"office's key"
+	const silent = "see that the firewall here lets UDP out, that the order is in force, and that no other program " +
+		"uses this office's key"
 	if running == nil {
-		return []vpn.Finding{{What: "the tunnel is not running here", Remedy: "run trustlink up, or the program that carries the tunnel"}}
+		return found("the tunnel is not running here", "run trustlink up, or the program that carries the tunnel")
 	}
 	t := running.Tunnel
 	switch t.State {
 	case vpn.StateUp:
 		return nil
 	case vpn.StateNever:
-		return []vpn.Finding{{What: "the hub never answered", Remedy: silent}}
+		return found("the hub never answered", silent)
 	}
-	return []vpn.Finding{{What: fmt.Sprintf("the hub answered last %v ago", now.Sub(t.LastHandshake).Round(time.Second)), Remedy: silent}}
+	return found(fmt.Sprintf("the hub answered last %v ago", now.Sub(t.LastHandshake).Round(time.Second)), silent)
 }
 
 // serviceFindings connects to each service.
 func (l *link) serviceFindings(ctx context.Context) (all []vpn.Finding) {
 	for _, s := range l.record.Enrolment.Services {
 		if err := l.connect(ctx, s); s.IsTCP() && err != nil {
-			all = append(all, vpn.Finding{What: fmt.Sprintf("the service %s at %v does not answer: %v", s.Name, s.Addr, err),
-				Remedy: "other services that answer say that the tunnel is well: ask the data centre whether the order gives this one"})
+			all = append(all, found(fmt.Sprintf("the service %s at %v does not answer: %v", s.Name, s.Addr, err),
+				"where others answer the tunnel is well: ask the data centre whether the order gives this one")...)
 		}
 	}
 	return all

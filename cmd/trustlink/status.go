@@ -96,7 +96,8 @@ func (r report) print(out io.Writer, now time.Time) {
 		return
 	}
 	t := r.Runtime.Tunnel
-	fmt.Fprintf(out, "tunnel %s, mode %s, received %d bytes, sent %d bytes, packets of %d bytes", t.State, r.Runtime.Mode, t.Received, t.Sent, t.MTU)
+	fmt.Fprintf(out, "tunnel %s, mode %s, received %d bytes, sent %d bytes, packets of %d bytes",
+		t.State, r.Runtime.Mode, t.Received, t.Sent, t.MTU)
 	if !t.LastHandshake.IsZero() {
 		fmt.Fprintf(out, ", last handshake %v ago", now.Sub(t.LastHandshake).Round(time.Second))
 	}

@@ -113,7 +113,8 @@ func (o up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key, Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
+	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key,
+		Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
 	if err != nil {
 		return err
 	}

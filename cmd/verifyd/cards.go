@@ -15,8 +15,9 @@ type cards struct {
 
 // newCards reads a file of service cards; "" has none.
 func newCards(file string, log *slog.Logger) (*cards, error) {
-	c := &cards{reloaded[poland.Cards]{what: "the service cards", remedy: "put the file of service_cards right", paths: []string{file},
-		read: func() (poland.Cards, error) { return readCards(file) }, log: log}}
+	c := &cards{reloaded[poland.Cards]{what: "the service cards", remedy: "put the file of service_cards right",
+		paths: []string{file},
+		read:  func() (poland.Cards, error) { return readCards(file) }, log: log}}
 	return c, c.load(context.Background())
 }
 

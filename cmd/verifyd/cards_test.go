@@ -37,8 +37,8 @@ func (o *office) serveFor(cfg Config) *http.Client {
 	return asks
 }
 
-// TestServiceCardsOfTheDaemon: the cards of the file are listed, judged by, and read again when the file changes; one that can't be
-// read is not taken.
+// TestServiceCardsOfTheDaemon: the cards of the file are listed, judged by, and read again when the file changes; one
+// that can't be read is not taken.
 func TestServiceCardsOfTheDaemon(t *testing.T) {
 	o := newOffice(t)
 	write := func(text string) {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/cmd/internal/application"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/rights"
@@ -60,30 +61,61 @@ func (c *core) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestOnlyWhoCountsIsLetIn runs verifyd with clients: certificate against a trustd whose list changes.
-func TestOnlyWhoCountsIsLetIn(t *testing.T) {
-	o := newOffice(t)
-	trustd := &core{changed: make(chan struct{})}
+// follow runs what verifyd follows trustd by, against a trustd whose list changes, and returns the address that it guards.
+func (o *office) follow(clients string) (trustd *core, known *clients, url string) {
+	o.t.Helper()
+	trustd = &core{changed: make(chan struct{})}
 	server := httptest.NewUnstartedServer(trustd)
 	o.identity("trustd", 11)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(o.dir, "trustd.pem"), filepath.Join(o.dir, "trustd.key"))
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
 	server.StartTLS()
-	t.Cleanup(server.Close)
-	own, ezd := o.identity("verifyd", 12), o.identity("ezd", 13)
-	known, err := newClients(server.URL, own, time.Hour, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	o.t.Cleanup(server.Close)
+	own := o.identity("verifyd", 12)
+	cfg := Config{Clients: clients, Trustd: server.URL, Identity: own, ClientsFor: time.Hour}
+	if known, err = cfg.clients(slog.New(slog.DiscardHandler)); err != nil {
+		o.t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(o.t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { _ = known.run(ctx) }) // ends with nil
-	t.Cleanup(func() { stop(); running.Wait() })
-	url := serveGuarded(t, own, known)
-	settings, err := ezd.Client()
+	running.Go(func() { _ = known.Run(ctx) }) // ends with nil
+	o.t.Cleanup(func() { stop(); running.Wait() })
+	return trustd, known, serveGuarded(o.t, own, known)
+}
+
+// awaitAnswer asks again until the answer has a status.
+func awaitAnswer(t *testing.T, client *http.Client, url, token, step string, status int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		if response.Body.Close(); response.StatusCode == status {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %d %s %v, want %d", step, response.StatusCode, text, err, status)
+		}
+	}
+}
+
+// TestOnlyWhoCountsIsLetIn runs verifyd with clients: certificate against a trustd whose list changes.
+func TestOnlyWhoCountsIsLetIn(t *testing.T) {
+	o := newOffice(t)
+	trustd, known, url := o.follow("certificate")
+	settings, err := o.identity("ezd", 13).Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,19 +123,7 @@ func TestOnlyWhoCountsIsLetIn(t *testing.T) {
 	t.Cleanup(client.CloseIdleConnections)
 	await := func(step string, status int) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); ; {
-			response, err := client.Get(url + "/v1/validations")
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := io.ReadAll(response.Body)
-			if response.Body.Close(); response.StatusCode == status {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: %d %s %v, want %d", step, response.StatusCode, text, err, status)
-			}
-		}
+		awaitAnswer(t, client, url+"/v1/validations", "", step, status)
 	}
 	leaf := o.shown("ezd")
 	counts := rights.Clients{Digest: "2", Clients: []rights.Client{{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd", Serial: "d"},
@@ -119,9 +139,43 @@ func TestOnlyWhoCountsIsLetIn(t *testing.T) {
 	await("on the list again", http.StatusNoContent)
 	trustd.set(counts, true)
 	await("while trustd is away", http.StatusNoContent)
-	if known.ready() != nil {
-		t.Error(known.ready())
+	if known.Ready() != nil {
+		t.Error(known.Ready())
 	}
+}
+
+// TestTokens runs verifyd with clients: application: who shows no certificate shows a token, and asks about its own services alone.
+func TestTokens(t *testing.T) {
+	o := newOffice(t)
+	trustd, known, url := o.follow("application")
+	settings, err := o.identity("stranger", 13).Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.GetClientCertificate = nil
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings}, Timeout: time.Minute}
+	t.Cleanup(client.CloseIdleConnections)
+	secret, kept := application.NewToken(time.Now())
+	ezd := application.Application{Name: "ezd", Tokens: []application.Token{kept}, Terms: application.Terms{Services: []string{"wnioski"}}}
+	await := func(step, token string, status int) {
+		t.Helper()
+		awaitAnswer(t, client, url+"/v1/validations", token, step, status)
+	}
+	trustd.set(rights.Clients{Digest: "1"}, false)
+	await("without any", "", http.StatusUnauthorized)
+	await("not on the list", secret, http.StatusUnauthorized)
+	trustd.set(rights.Clients{Digest: "2", Applications: []application.Application{ezd}}, false)
+	await("on the list", secret, http.StatusNoContent)
+	await("another token", secret+"A", http.StatusUnauthorized)
+	caller := known.caller(&http.Request{TLS: &tls.ConnectionState{}, Header: http.Header{"Authorization": {"Bearer " + secret}}})
+	if caller != "application//ezd" || known.mayAsk(caller, "wnioski") != nil || known.mayAsk(caller, "przetargi") == nil ||
+		known.mayAsk("officer//ezd", "przetargi") != nil {
+		t.Errorf("what %s may ask about", caller)
+	}
+	ended := ezd
+	ended.Revoked = &time.Time{}
+	trustd.set(rights.Clients{Digest: "3", Applications: []application.Application{ended}}, false)
+	await("revoked, over the open connection", secret, http.StatusUnauthorized)
 }
 
 // serveGuarded serves something behind the guard as verifyd's listener does.
@@ -135,6 +189,7 @@ func serveGuarded(t *testing.T, own identity.Identity, known *clients) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	known.admits(settings)
 	s := httpserver.Server{Name: "api", Listener: l, TLS: settings, Logger: slog.New(slog.DiscardHandler)}
 	s.Handler = known.protect(s, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	ctx, stop := context.WithCancel(context.Background())
@@ -196,10 +251,11 @@ func TestCertificatesNeedTrustd(t *testing.T) {
 	}
 }
 
-// TestCaller: who asks is the same after a renewal, and another is somebody else; what a certificate says of itself counts for nothing.
+// TestCaller: who asks is the same after a renewal, and another is somebody else; what a certificate says of itself
+// counts for nothing.
 func TestCaller(t *testing.T) {
 	o := newOffice(t)
-	known := &clients{Known: rights.NewKnown(time.Hour, time.Now)}
+	known := &clients{Follower: &rights.Follower{Known: rights.NewKnown(time.Hour, time.Now)}}
 	first, renewed, other, unknown := o.leaf(20), o.leaf(21), o.leaf(22), o.leaf(23)
 	of := func(c *x509.Certificate, name string) rights.Client {
 		return rights.Client{Holder: rights.Holder{Profile: "daemon-client", Name: name}, Fingerprint: rights.Fingerprint(c)}
@@ -207,10 +263,10 @@ func TestCaller(t *testing.T) {
 	known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{of(first, "ezd"), of(renewed, "ezd"), of(other, "archive")}})
 	caller := func(c *x509.Certificate) string {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}}
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}}}
 		return known.caller(r)
 	}
-	if caller(first) != "daemon-client//ezd" || caller(renewed) != caller(first) {
+	if caller(first) != "application//ezd" || caller(renewed) != caller(first) {
 		t.Errorf("%q is %q after its renewal", caller(first), caller(renewed))
 	}
 	if caller(other) == caller(first) || caller(unknown) == caller(first) || caller(unknown) == caller(other) || caller(unknown) == "" {

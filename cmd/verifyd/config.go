@@ -24,7 +24,7 @@ import (
 type Config struct {
 	Listen     string            `koanf:"listen"`      // address of the interface for applications (TLS)
 	Identity   identity.Identity `koanf:"identity"`    // verifyd's own certificate
-	Clients    string            `koanf:"clients"`     // "none" (default on loopback) or "certificate": callers must show one of identity.ca
+	Clients    string            `koanf:"clients"`     // "none" (default on loopback), "certificate": callers must show one of identity.ca, or "application": that, or a token
 	Trustd     string            `koanf:"trustd"`      // https URL of trustd's interface for daemons: it renews the own certificate and says whose count
 	ClientsFor time.Duration     `koanf:"clients_for"` // for so long callers are let in by what trustd said last, default 24h
 	Operations string            `koanf:"operations"`  // loopback address of /livez, /readyz, /health and /metrics, default 127.0.0.1:9102
@@ -38,7 +38,7 @@ type Config struct {
 
 	Pins string `koanf:"pins"` // file of the list of keys that Polish law publishes (docs/pins.md), read at the start; default the shipped one
 
-	ServiceCards string `koanf:"service_cards"` // file with the kinds of signatures that services accept (docs/pins.md); default none
+	ServiceCards string `koanf:"service_cards"` // file of the kinds of signatures that services accept (docs/pins.md)
 
 	Policy   string   `koanf:"policy"`   // what a signature must meet: strict (default), dss-default, or a file
 	Policies []string `koanf:"policies"` // that callers may choose besides; default strict and dss-default
@@ -113,11 +113,11 @@ func (c *Config) Check() error {
 		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
 	}
 	switch {
-	case c.Clients != "none" && c.Clients != "certificate":
-		return fmt.Errorf("clients: %q is neither none nor certificate", c.Clients)
+	case c.Clients != "none" && c.Clients != "certificate" && c.Clients != "application":
+		return fmt.Errorf("clients: %q is none of none, certificate, application", c.Clients)
 	case c.Clients == "none" && !listen.Addr().IsLoopback():
 		return errors.New("clients: beyond loopback callers must show a certificate: write clients: certificate")
-	case c.Clients == "certificate" && c.Trustd == "":
+	case c.Clients != "none" && c.Trustd == "":
 		return errors.New("trustd: write the https URL of trustd's admin interface, which says whose certificates count")
 	case c.Trustd != "" && !strings.HasPrefix(c.Trustd, "https://"):
 		return fmt.Errorf("trustd: %q is not an https URL", c.Trustd)

@@ -215,11 +215,9 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.trust.close()) }()
-	var known *clients
-	if cfg.Clients == "certificate" {
-		if known, err = newClients(cfg.Trustd, cfg.Identity, cfg.ClientsFor, log); err != nil {
-			return err
-		}
+	known, err := cfg.clients(log)
+	if err != nil {
+		return err
 	}
 	own, err := identity.OfDaemon(cfg.Identity, cfg.Trustd, log)
 	if err != nil {
@@ -234,7 +232,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if known != nil {
-		group.Go(func() error { return known.run(ctx) })
+		group.Go(func() error { return known.Run(ctx) })
 	}
 	for _, s := range servers {
 		group.Go(s.Serve(ctx))
@@ -258,8 +256,9 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
-	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all, Evidence: j.forBrowsers(),
-		Caller: known.caller, Ready: j.trust.judgeable, Beside: beside, Logger: log, MaxDocument: cfg.MaxDocument,
+	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Policies: j.policies.all, Cards: j.cards.all,
+		Evidence: j.forBrowsers(), Caller: known.caller, MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
+		MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
@@ -271,6 +270,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, err
 	}
+	known.admits(tls)
 	service := httpserver.Server{Name: "api", TLS: tls, Logger: log, Body: api.Bodies(cfg.MaxDocument),
 		Connections: cfg.MaxConnections, Speak: api.Speak}
 	validation, err := newAPI(cfg, j, known, j.routes(service), log)

@@ -12,8 +12,8 @@ import (
 	"trustcore/verify/trustlist"
 )
 
-// ending is something that verifyd judges by, that ends, and whose successor people have to bring. It is written as trustd
-// writes what ends.
+// ending is something that verifyd judges by, that ends, and whose successor people have to bring. It is written as
+// trustd writes what ends.
 type ending struct {
 	Kind     string    `json:"kind"` // endOfPin or endOfSigner
 	Subject  string    `json:"subject"`
@@ -92,14 +92,15 @@ func lastDay(spans []poland.Span) (last time.Time) {
 
 // endingsOfSigners tells when each of the newest signers of the list of the lists ends.
 func endingsOfSigners(s *trustlist.Signers) (list []ending) {
+	const renew = "nothing while lists are fetched, since each names the signers of the next; else take a newer version, " +
+		"or its successors from the Official Journal (docs/trust.md)"
 	for _, der := range s.Certificates {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			continue // the lists say what is wrong with it
 		}
-		list = append(list, newEnding(endOfSigner, strings.TrimSpace(c.Subject.CommonName+" "+c.SerialNumber.Text(16)), c.NotAfter.UTC(),
-			"nothing while lists are fetched, since each names the signers of the next; else take a newer version, or its successors "+
-				"from the Official Journal (docs/trust.md)"))
+		name := strings.TrimSpace(c.Subject.CommonName + " " + c.SerialNumber.Text(16))
+		list = append(list, newEnding(endOfSigner, name, c.NotAfter.UTC(), renew))
 	}
 	return list
 }

@@ -10,8 +10,8 @@ import (
 	"trustcore/verify/trustlist"
 )
 
-// TestShippedEndings: what is shipped is announced sixty days ahead; the signers of the list of the lists one by one, and when they
-// have ended only if none is left.
+// TestShippedEndings: what is shipped is announced sixty days ahead; the signers of the list of the lists one by one,
+// and when they have ended only if none is left.
 func TestShippedEndings(t *testing.T) {
 	list := endings(poland.Shipped(), trustlist.Journal())
 	day := func(text string) time.Time {

@@ -30,16 +30,26 @@ const (
 func (j *judge) routes(s httpserver.Server) []api.Route {
 	t := j.trust
 	return []api.Route{
-		{Method: http.MethodGet, Path: "/v1/expiring", ID: "expiring", Summary: "What verifyd judges by and people have to renew, what ends first first.",
-			Handler: s.JSON(func(*http.Request) (any, error) { return j.ends, nil }), Answer: reflect.TypeFor[[]ending]()},
-		{Method: http.MethodGet, Path: "/v1/trust/status", ID: "trustStatus", Summary: "Which trusted lists are in use, and what is wrong with them.",
-			Handler: s.JSON(func(*http.Request) (any, error) { return t.status(time.Now()), nil }), Answer: reflect.TypeFor[client.TrustStatus]()},
-		{Method: http.MethodGet, Path: "/v1/trust/lists/{key}", ID: "trustList", Summary: "The services of a trusted list, by its territory.",
-			Handler: s.JSON(t.show), Answer: reflect.TypeFor[client.TrustList]()},
-		{Method: http.MethodPost, Path: "/v1/trust/refresh", ID: "trustRefresh", Summary: "Have the trusted lists fetched now. For officers.",
-			Handler: s.JSON(t.refresh), Answer: reflect.TypeFor[client.TrustStatus]()},
-		{Method: http.MethodPost, Path: "/v1/trust/imports", ID: "trustImport", Summary: "Carry trusted lists in, as a tar archive. For officers.",
-			Handler: s.JSON(t.carriedIn), Media: "application/x-tar", Answer: reflect.TypeFor[[]upkeep.Taken]()},
+		{Method: http.MethodGet, Path: "/v1/expiring", ID: "expiring",
+			Summary: "What verifyd judges by and people have to renew, what ends first first.",
+			Handler: s.JSON(func(*http.Request) (any, error) { return j.ends, nil }),
+			Answer:  reflect.TypeFor[[]ending]()},
+		{Method: http.MethodGet, Path: "/v1/trust/status", ID: "trustStatus",
+			Summary: "Which trusted lists are in use, and what is wrong with them.",
+			Handler: s.JSON(func(*http.Request) (any, error) { return t.status(time.Now()), nil }),
+			Answer:  reflect.TypeFor[client.TrustStatus]()},
+		{Method: http.MethodGet, Path: "/v1/trust/lists/{key}", ID: "trustList",
+			Summary: "The services of a trusted list, by its territory.",
+			Handler: s.JSON(t.show),
+			Answer:  reflect.TypeFor[client.TrustList]()},
+		{Method: http.MethodPost, Path: "/v1/trust/refresh", ID: "trustRefresh",
+			Summary: "Have the trusted lists fetched now. For officers.",
+			Handler: s.JSON(t.refresh),
+			Answer:  reflect.TypeFor[client.TrustStatus]()},
+		{Method: http.MethodPost, Path: "/v1/trust/imports", ID: "trustImport",
+			Summary: "Carry trusted lists in, as a tar archive. For officers.",
+			Handler: s.JSON(t.carriedIn),
+			Media:   "application/x-tar", Answer: reflect.TypeFor[[]upkeep.Taken]()},
 	}
 }
 

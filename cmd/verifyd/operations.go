@@ -163,11 +163,11 @@ func operations(j *judge, own *identity.Renewal, known *clients, validation *api
 	t := j.trust
 	return httpserver.Operations{Metrics: metrics,
 		Services: map[string]func(context.Context) error{"verify": func(ctx context.Context) error {
-			return errors.Join(validation.Ready(time.Now()), t.ready(), known.ready(), j.scanner.ready(ctx))
+			return errors.Join(validation.Ready(time.Now()), t.ready(), known.follower().Ready(), j.scanner.ready(ctx))
 		}},
 		Findings: func(ctx context.Context) []httpserver.Finding {
 			return slices.Concat(t.findings(time.Now()), j.policies.findings(), j.cards.findings(), j.scanner.findings(ctx),
-				own.Findings("verifyd"), known.findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
+				own.Findings("verifyd"), known.follower().Findings(), hostFindings(j.gatherer), endingFindings(j.ends, time.Now()))
 		},
 		Details: func() any { return details{j.policies.details(), len(j.cards.all()), t.details(time.Now())} },
 	}

@@ -21,8 +21,9 @@ import (
 var holders = map[rights.Role]rights.Holder{
 	rights.Officer: {Profile: "officer", Name: "officer-1"}, rights.Office: {Profile: "partner-client", Name: "um-przykladowo"},
 	rights.Application: {Profile: "daemon-client", Name: "ezd"}, rights.Gateway: {Profile: "daemon-client", Name: "vpnd"},
-	rights.Verifier: {Profile: "daemon-server", Name: "verifyd"}, rights.Core: {Profile: "daemon-server", Name: "trustd"},
-	"": {Profile: "seal", Name: "seal"},
+	rights.Verifier: {Profile: "daemon-server", Name: "verifyd"}, rights.Dispatcher: {Profile: "daemon-server", Name: "batchd"},
+	rights.Core: {Profile: "daemon-server", Name: "trustd"},
+	"":          {Profile: "seal", Name: "seal"},
 }
 
 // TestRightsOfTheListener lets every role, and nobody, try every route of the listener: the table's opens, everything else is
@@ -43,7 +44,7 @@ func TestRightsOfTheListener(t *testing.T) {
 	for role, holder := range holders {
 		known := rights.NewKnown(time.Hour, time.Now)
 		known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{{Holder: holder, Fingerprint: rights.Fingerprint(shown)}}})
-		guarded := (&clients{Known: known}).protect(s, served)
+		guarded := (&clients{Follower: &rights.Follower{Known: known}}).protect(s, served)
 		for _, right := range rights.Table {
 			if right.Listener != rights.Verify {
 				continue

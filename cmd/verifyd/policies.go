@@ -16,8 +16,9 @@ type policies struct {
 
 // newPolicies reads policies by names of shipped ones, or files.
 func newPolicies(names []string, log *slog.Logger) (*policies, error) {
-	p := &policies{reloaded[[]*policy.Policy]{what: "the policies", remedy: "put the file right (trustctl policy check)", paths: names,
-		read: func() ([]*policy.Policy, error) { return openPolicies(names) }, log: log}}
+	p := &policies{reloaded[[]*policy.Policy]{what: "the policies", remedy: "put the file right (trustctl policy check)",
+		paths: names,
+		read:  func() ([]*policy.Policy, error) { return openPolicies(names) }, log: log}}
 	return p, p.load(context.Background())
 }
 

@@ -13,8 +13,8 @@ import (
 	"trustcore/cmd/internal/httpserver"
 )
 
-// reloaded is what files of the configuration say: an immutable value that a reload replaces as a whole. What fails is not
-// taken: the last known good goes on.
+// reloaded is what files of the configuration say: an immutable value that a reload replaces as a whole. What fails
+// is not taken: the last known good goes on.
 type reloaded[T any] struct {
 	what    string // in sentences, such as "the policies"
 	remedy  string

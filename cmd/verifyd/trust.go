@@ -215,11 +215,12 @@ func stateOf(paths []string) string {
 	return all.String()
 }
 
-// judgeable refuses for now what would be judged without any of the configured lists: a stranger's signature and a good one look
-// the same then.
+// judgeable refuses for now what would be judged without any of the configured lists: a stranger's signature and a
+// good one look the same then.
 func (t *trust) judgeable() error {
 	if t.ready() == nil {
 		return nil
 	}
-	return problem.Refuse(http.StatusServiceUnavailable, "no trusted list is in use, so nothing can be judged now: ask again later")
+	return problem.Refuse(http.StatusServiceUnavailable,
+		"no trusted list is in use, so nothing can be judged now: ask again later")
 }

@@ -53,7 +53,7 @@ func main() {
 // judge gives the verdict on a document as HTML, and the report as JSON.
 func (j *judge) judge(request js.Value) (any, error) {
 	language, service := request.Get("language").String(), request.Get("service").String()
-	r := verify.Request{Document: octets(request.Get("document")), Any: service != ""}
+	r := verify.Request{Document: octets(request.Get("document")), Any: service != "", Active: true}
 	v := verdict.Verdict{ID: request.Get("id").String(), Name: request.Get("name").String(), Place: verdict.Browser}
 	if signed := request.Get("signed"); signed.Truthy() {
 		v.Signed = signed.Get("name").String()

@@ -5,6 +5,7 @@ package budget
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +50,7 @@ type Budget struct {
 	// letGo hears of octets that were read through; nil hears nothing.
 	letGo   func(octets []byte)
 	digests digests
+	sum     func(octets []byte) [sha256.Size]byte
 }
 
 type limits struct{ work, held int64 }
@@ -61,7 +63,7 @@ func New(ctx context.Context, size int) *Budget {
 
 // Of returns a budget of the given units of work and octets held, for tests and for who knows better.
 func Of(ctx context.Context, work, held int64) *Budget {
-	b := &Budget{ctx: ctx, max: limits{work, held}}
+	b := &Budget{ctx: ctx, max: limits{work, held}, sum: sumOf(ctx)}
 	b.work.Store(work)
 	b.held.Store(held)
 	b.look.Store(work)

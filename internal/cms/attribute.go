@@ -44,6 +44,15 @@ func UnsignedAttributes(attributes [][]byte) []byte {
 	return element(tagContext|tagConstructed|1, attributes...)
 }
 
+// UnsignedAttributesHead is what stands before the attributes in UnsignedAttributes: tag and length.
+func UnsignedAttributesHead(attributes [][]byte) []byte {
+	length := 0
+	for _, a := range attributes {
+		length += len(a)
+	}
+	return appendHeader(nil, tagContext|tagConstructed|1, length)
+}
+
 // NewTimestampAttribute makes the signature-time-stamp attribute from a token (ETSI EN 319 122-1, 5.3).
 func NewTimestampAttribute(token []byte) Attribute {
 	return NewAttribute(OIDSignatureTimestamp, token)

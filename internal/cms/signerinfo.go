@@ -209,6 +209,12 @@ func (si *SignerInfo) EncodedAttributes() []byte {
 	return m
 }
 
+// EncodedAs tells whether EncodedAttributes are these octets.
+func (si *SignerInfo) EncodedAs(message []byte) bool {
+	raw := si.RawSignedAttributes
+	return len(message) == len(raw) && len(raw) > 0 && message[0] == tagSet && bytes.Equal(message[1:], raw[1:])
+}
+
 // sole returns the one value of the one signed attribute of the type; nil when it is absent, or
 // there more than once, or has another number of values.
 func (si *SignerInfo) sole(typ OID) []byte {

@@ -23,8 +23,8 @@ func (s *Status) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("%s answered %d %s", s.Host, s.Code, http.StatusText(s.Code)))
 }
 
-// OfHost tells whether the host, or a proxy before it, can't serve now: an answer of another kind, such as that there is
-// nothing at an address, is one of a host that is well.
+// OfHost tells whether the host, or a proxy before it, can't serve now: an answer of another kind, such as that there
+// is nothing at an address, is one of a host that is well.
 func (s *Status) OfHost() bool {
 	return s.Code >= 500 || s.Code == http.StatusTooManyRequests || s.Code == http.StatusProxyAuthRequired
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/big"
 	"slices"
+	"strconv"
 
 	"trustcore/internal/budget"
 )
@@ -242,9 +243,26 @@ func sameNumber(a, b Object) bool {
 			return x == y
 		}
 	}
+	if f, ok := nearly(a); ok {
+		if g, ok := nearly(b); ok && f != g {
+			return false // rounded alike, different numbers alone come out different
+		}
+	}
 	x, ok1 := number(a)
 	y, ok2 := number(b)
 	return ok1 && ok2 && x.Cmp(y) == 0
+}
+
+// nearly is a number, rounded.
+func nearly(o Object) (float64, bool) {
+	switch o := o.(type) {
+	case Integer:
+		return float64(o), true
+	case Real:
+		f, err := strconv.ParseFloat(string(o), 64)
+		return f, err == nil
+	}
+	return 0, false
 }
 
 // number reads a number exactly.

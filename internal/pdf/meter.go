@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"io"
+	"sync"
 
 	"trustcore/internal/budget"
 )
@@ -22,11 +23,11 @@ const (
 type meter struct {
 	*budget.Budget
 	views    int                // of maxViews
-	flate    io.ReadCloser      // used again for each stream
 	sections map[int64]*section // cross-reference sections already read, by offset
 	decoded  map[coded][]byte   // streams already decoded
 	shared   map[int64]found    // objects that a view keeps, by offset
 	recent   *[recentObjects]recent
+	unclosed unclosed
 
 	passwords [][]byte              // the caller's, who wipes them
 	crypts    map[encryption]*crypt // nil where no password opens the document
@@ -86,27 +87,32 @@ func newMeter(b *budget.Budget, passwords ...[]byte) *meter {
 
 // parser reads from a piece of the file, or of a stream where base is -1.
 func (d *Document) parser(data []byte, base int64) *parser {
-	return &parser{data: data, base: base, left: maxNodes}
+	return &parser{data: data, base: base, left: maxNodes, unclosed: &d.meter.unclosed}
 }
 
 // spend pays for what a parser did.
 func (m *meter) spend(p *parser) error {
+	m.unclosed.reset()
 	return m.Work(readOctet*int64(p.pos) + budget.Node*int64(maxNodes-p.left) + readDict*int64(p.dicts))
 }
 
 // size is what the objects that a parser made take in memory, in octets.
 func (p *parser) size() int { return holdNode*(maxNodes-p.left) + holdDict*p.dicts + p.text }
 
-// inflater prepares the one decompressor of the file.
-func (m *meter) inflater(data []byte) (io.Reader, error) {
-	if m.flate == nil {
-		m.flate = flate.NewReader(bytes.NewReader(data))
-		return m.flate, nil
-	}
-	r, ok := m.flate.(flate.Resetter)
-	if !ok {
-		m.flate = flate.NewReader(bytes.NewReader(data))
-		return m.flate, nil
-	}
-	return m.flate, r.Reset(bytes.NewReader(data), nil)
+// inflater is a decompressor with room for the first that comes out of it.
+type inflater struct {
+	io.Reader
+	flate.Resetter
+	room [15 * inflateStep]byte // of four steps
+}
+
+// inflaters are used again, each takes some 60 kB.
+var inflaters = sync.Pool{New: func() any {
+	r := flate.NewReader(bytes.NewReader(nil))
+	return &inflater{Reader: r, Resetter: r.(flate.Resetter)}
+}}
+
+func (f *inflater) release() {
+	_ = f.Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
+	inflaters.Put(f)
 }

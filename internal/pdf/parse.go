@@ -25,8 +25,12 @@ type parser struct {
 	text  int   // octets of strings and names made
 	// repeated is set when a dictionary holds a key twice, commented when a comment was passed.
 	repeated, commented bool
+	*unclosed
+}
 
-	// Members of the arrays and entries of the dictionaries that are not closed yet.
+// unclosed are members of the arrays and entries of the dictionaries that are not closed yet. All parsers of a file share
+// one, since none reads while another does.
+type unclosed struct {
 	members []Object
 	entries []dictEntry
 }
@@ -34,6 +38,17 @@ type parser struct {
 type dictEntry struct {
 	key   Name
 	value Object
+}
+
+// reset makes it empty, and gives back more room than the next object is likely to need.
+func (u *unclosed) reset() { u.members, u.entries = emptied(u.members), emptied(u.entries) }
+
+func emptied[T any](list []T) []T {
+	const kept = 1 << 10
+	if cap(list) > kept {
+		return nil
+	}
+	return list[:0]
 }
 
 // skipSpace passes white space and comments.
@@ -98,9 +113,6 @@ func (p *parser) unsigned() (int64, bool) {
 func (p *parser) object(depth int) (Object, error) {
 	if p.left--; p.left < 0 || depth > maxDepth {
 		return nil, errLimit
-	}
-	if depth == 0 {
-		p.members, p.entries = p.members[:0], p.entries[:0]
 	}
 	p.skipSpace()
 	if p.pos >= len(p.data) {

@@ -154,18 +154,23 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 	if len(data) < 2 {
 		return nil, errSyntax
 	}
-	r, err := d.meter.inflater(data[2:])
-	if err != nil {
+	f := inflaters.Get().(*inflater)
+	defer f.release()
+	if err := f.Reset(bytes.NewReader(data[2:]), nil); err != nil {
 		return nil, err
 	}
 	var pieces [][]byte
+	room := f.room[:]
 	for size, held := 0, 0; ; {
-		piece := make([]byte, inflateStep<<min(len(pieces), inflateGrowth))
+		piece := room[:min(inflateStep<<min(len(pieces), inflateGrowth), len(room))]
+		if room = room[len(piece):]; len(piece) == 0 {
+			piece = make([]byte, inflateStep<<min(len(pieces), inflateGrowth))
+		}
 		if err := d.hold(2 * len(piece)); err != nil { // the piece, and its place in the whole
 			return nil, err
 		}
 		held += len(piece)
-		n, err := io.ReadFull(r, piece)
+		n, err := io.ReadFull(f, piece)
 		pieces = append(pieces, piece[:n])
 		switch size += n; {
 		case size > maxInflated:

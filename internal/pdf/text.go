@@ -1,8 +1,7 @@
 package pdf
 
 import (
-	"regexp"
-	"strconv"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -53,37 +52,91 @@ func textString(s string) String {
 }
 
 // date reads "D:YYYYMMDDHHmmSSOHH'mm" (ISO 32000-2 7.9.4), in UTC. What is missing at the end has its least value.
-// What is no such date is the zero time: half of it would be another date, as the month of "2026-03" is no zone.
+// What is no such date is the zero time: half of it would be another date, as the month of "2026-03" is no zone. Some
+// producers leave out the prefix or the apostrophes.
 func date(s string) time.Time {
-	m := datePattern.FindStringSubmatch(s)
-	if m == nil {
+	r := dateReader{rest: strings.TrimPrefix(s, "D:")}
+	year, ok := r.number(4)
+	if !ok {
 		return time.Time{}
 	}
-	field := func(i, preset int) int {
-		if n, err := strconv.Atoi(m[i]); err == nil {
-			return n
+	fields := [...]int{1, 1, 0, 0, 0} // month, day, hour, minute, second
+	read := 0
+	for ; read < len(fields); read++ {
+		n, ok := r.number(2)
+		if !ok {
+			break
 		}
-		return preset
+		fields[read] = n
 	}
-	month, day := time.Month(field(2, 1)), field(3, 1)
-	t := time.Date(field(1, 0), month, day, field(4, 0), field(5, 0), field(6, 0), 0, time.UTC)
-	if t.Month() != month || t.Day() != day || field(4, 0) > 23 || field(5, 0) > 59 || field(6, 0) > 59 {
+	const minute = 4 // fields from which on there is a zone
+	var east time.Duration
+	if read >= minute {
+		if east, ok = r.zone(); !ok {
+			return time.Time{}
+		}
+	}
+	if r.rest != "" {
 		return time.Time{}
 	}
-	if field(8, 0) > 23 || field(9, 0) > 59 {
+	month, day := time.Month(fields[0]), fields[1]
+	t := time.Date(year, month, day, fields[2], fields[3], fields[4], 0, time.UTC)
+	if t.Month() != month || t.Day() != day || fields[2] > 23 || fields[3] > 59 || fields[4] > 59 {
 		return time.Time{}
 	}
-	zone := time.Duration(field(8, 0))*time.Hour + time.Duration(field(9, 0))*time.Minute
-	if m[7] == "+" {
-		zone = -zone
-	}
-	return t.Add(zone)
+	return t.Add(-east)
 }
 
-// datePattern has groups for year to second, then sign, hours and minutes of the zone, which only a time has. Some
-// producers leave out the prefix or the apostrophes.
-var datePattern = regexp.MustCompile(`^(?:D:)?([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})([0-9]{2})?` +
-	`(?:Z(?:00'?(?:00'?)?)?|([+-])([0-9]{2})'?(?:([0-9]{2})'?)?)?)?)?)?)?$`)
+// dateReader takes a date apart.
+type dateReader struct{ rest string }
+
+// number reads so many digits.
+func (r *dateReader) number(digits int) (n int, ok bool) {
+	if len(r.rest) < digits {
+		return 0, false
+	}
+	for i := range digits {
+		if !isDigit(r.rest[i]) {
+			return 0, false
+		}
+		n = n*10 + int(r.rest[i]-'0')
+	}
+	r.rest = r.rest[digits:]
+	return n, true
+}
+
+// quoted reads two digits, and an apostrophe behind them.
+func (r *dateReader) quoted() (n int, ok bool) {
+	if n, ok = r.number(2); ok {
+		r.rest = strings.TrimPrefix(r.rest, "'")
+	}
+	return n, ok
+}
+
+// zone reads how far east of Greenwich the clock is: Z, with or without zeros, or a sign with hours and minutes.
+func (r *dateReader) zone() (east time.Duration, ok bool) {
+	if r.rest == "" {
+		return 0, true
+	}
+	sign := r.rest[0]
+	r.rest = r.rest[1:]
+	if sign != 'Z' && sign != '+' && sign != '-' {
+		return 0, false
+	}
+	hours, ok := r.quoted()
+	if !ok {
+		return 0, sign == 'Z'
+	}
+	minutes, _ := r.quoted()
+	if hours > 23 || minutes > 59 || sign == 'Z' && hours+minutes > 0 {
+		return 0, false
+	}
+	east = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	if sign == '-' {
+		east = -east
+	}
+	return east, true
+}
 
 // dateString writes a date in UTC.
 func dateString(t time.Time) String {

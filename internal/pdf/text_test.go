@@ -1,6 +1,8 @@
 package pdf
 
 import (
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -46,6 +48,46 @@ func TestDate(t *testing.T) {
 			t.Errorf("%q is %v, want %v", text, got, want)
 		}
 	}
+}
+
+// datePattern is the syntax of a date: groups for year to second, then sign, hours and minutes of the zone, which only a
+// time has.
+var datePattern = regexp.MustCompile(`^(?:D:)?([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})([0-9]{2})?` +
+	`(?:Z(?:00'?(?:00'?)?)?|([+-])([0-9]{2})'?(?:([0-9]{2})'?)?)?)?)?)?)?$`)
+
+func FuzzDate(f *testing.F) {
+	for _, seed := range []string{"D:20260301120000+01'30'", "D:202603011200Z00'00'", "20260301120000Z00'0", "D:20260301120000Z'", "D:20260301120000-01'",
+		"D:20260301120000+01'30''", "D:20260301120000+01'3", "D:2026030112000", "D:D:2026", "202603011200+0130", "2026030112+0130"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := date(text), dateByPattern(text); !got.Equal(want) {
+			t.Errorf("%q is %v, by the pattern %v", text, got, want)
+		}
+	})
+}
+
+func dateByPattern(text string) time.Time {
+	m := datePattern.FindStringSubmatch(text)
+	if m == nil {
+		return time.Time{}
+	}
+	at := func(i, preset int) int {
+		if n, err := strconv.Atoi(m[i]); err == nil {
+			return n
+		}
+		return preset
+	}
+	month, day := time.Month(at(2, 1)), at(3, 1)
+	t := time.Date(at(1, 0), month, day, at(4, 0), at(5, 0), at(6, 0), 0, time.UTC)
+	if t.Month() != month || t.Day() != day || at(4, 0) > 23 || at(5, 0) > 59 || at(6, 0) > 59 || at(8, 0) > 23 || at(9, 0) > 59 {
+		return time.Time{}
+	}
+	east := time.Duration(at(8, 0))*time.Hour + time.Duration(at(9, 0))*time.Minute
+	if m[7] == "-" {
+		east = -east
+	}
+	return t.Add(-east)
 }
 
 // What cannot be deciphered is no text.

@@ -30,8 +30,8 @@ type Door struct {
 	// Away says in a sentence which part an error shows to be out of use for a while, "" for an error that does not: the client is to
 	// ask again. Optional.
 	Away func(error) string
-	// Speak says what an English format of package fmt says with its arguments, for a client with this Accept-Language: titles
-	// and details are asked for. "" leaves the English text. Optional.
+	// Speak says what an English format of package fmt says with its arguments, for a client with this Accept-Language:
+	// titles and details are asked for. "" leaves the English text. Optional.
 	Speak func(accept, format string, args []any) string
 }
 

@@ -40,8 +40,8 @@ type Problem struct {
 
 // Refuse returns a problem with the status' standard title.
 func Refuse(status int, format string, args ...any) *Problem {
-	return &Problem{Type: "about:blank", Status: status, Title: http.StatusText(status), Detail: fmt.Sprintf(format, args...),
-		format: format, args: args}
+	return &Problem{Type: "about:blank", Status: status, Title: http.StatusText(status),
+		Detail: fmt.Sprintf(format, args...), format: format, args: args}
 }
 
 // RefuseField returns a problem with one part of the request: a field, a parameter, a part of a form.

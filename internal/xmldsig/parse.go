@@ -134,10 +134,15 @@ func (e *extent) add(window []byte) {
 	e.attributes += bytes.Count(window, []byte{'='})
 }
 
-// estimate guesses from the beginning of a document.
+// estimate guesses from the beginning of a document, and counts a short one.
 func estimate(src []byte) (e extent) {
 	head := src[:min(len(src), 16<<10)]
 	e.add(head)
+	if len(head) == len(src) {
+		e.nodes += e.nodes / 16
+		e.attributes = min(e.attributes, e.nodes)
+		return e
+	}
 	times := float64(bytes.Count(src, []byte{'<'})) / float64(max(1, bytes.Count(head, []byte{'<'}))) * 1.1
 	e.nodes = int(times * float64(e.nodes))
 	e.attributes = min(int(times*float64(e.attributes)), e.nodes) // the sign stands in texts too

@@ -43,6 +43,8 @@ type Config struct {
 	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
 	// comes later is given to it alone. nil: all are one.
 	Caller func(*http.Request) string
+	// MayAsk says why a caller may not ask about a service; nil: all may about all.
+	MayAsk func(caller, service string) error
 	// Ready says why nothing can be judged now; nil: it always can.
 	Ready func() error
 	// Beside are routes that somebody else serves, described and refused as the API's own.
@@ -90,10 +92,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	if need := MemoryFor(cfg.MaxDocument); cfg.Memory < need {
-		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d", cfg.MaxDocument, need, cfg.Memory)
+		return nil, fmt.Errorf("api: to judge documents of %d bytes %d bytes of memory are needed, not %d",
+			cfg.MaxDocument, need, cfg.Memory)
 	}
 	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
-		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting}, later: newLater(cfg.Spool/laterShare, time.Now)}
+		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting},
+		later: newLater(cfg.Spool/laterShare, time.Now)}
 	s.answers.max = maxAnswers
 	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
 	return s, s.open()
@@ -169,11 +173,12 @@ func (s *Server) routes() []route {
 		{get, "/v1/validations/{id}", 0, 0, nil, s.laterResult, nil, docLater},
 		{http.MethodDelete, "/v1/validations/{id}", 0, 0, nil, s.forget, nil, docForget},
 		{get, "/v1/services", 0, 0, nil, s.services, nil, docServices},
-		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil, docCertificates},
+		{post, "/v1/certificates", maxCertificateRequest, workCertificate, certificateQuery, s.validateCertificates, nil,
+			docCertificates},
 		{post, dss + "validation/validateSignature", document, workDocument, nil, s.dssSignature, nil, docDSSSignature},
 		{post, dss + "validation/getOriginalDocuments", document, workDocument, nil, s.dssOriginals, nil, docDSSOriginals},
-		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil, s.dssCertificate, nil,
-			docDSSCertificate},
+		{post, dss + "certificate-validation/validateCertificate", maxCertificateRequest, workCertificate, nil,
+			s.dssCertificate, nil, docDSSCertificate},
 		{post, "/validate", document, workDocument, nil, s.sivaValidate, s.sivaFail, docSivaValidate},
 		{post, "/validateHashcode", document, workDocument, nil, s.sivaHashcode, s.sivaFail, docSivaHashcode},
 		{post, "/getDataFiles", document, workDocument, nil, s.sivaDataFiles, s.sivaFail, docSivaDataFiles},
@@ -186,7 +191,6 @@ type call struct {
 	parameters map[string]string
 	query      url.Values
 	language   string // of reasons and notes, see languageOf
-	accept     string // media types that the caller takes
 	caller     string
 	id         string // that the address names
 	later      bool   // the result may come later, see later
@@ -232,7 +236,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 }
 
 func newCall(r *http.Request) *call {
-	return &call{language: languageOf(r.Header.Get("Accept-Language")), accept: r.Header.Get("Accept"), id: r.PathValue("id"),
+	return &call{language: languageOf(r.Header.Get("Accept-Language")), id: r.PathValue("id"),
 		later: prefersLater(r.Header.Values("Prefer"))}
 }
 
@@ -303,7 +307,7 @@ func replyOf(answer any, err error) (*reply, error) {
 }
 
 // validationQuery are the parameters beside a document.
-var validationQuery = []string{"at", "policy", "service", "later"}
+var validationQuery = []string{"at", "policy", "service", "active", "later"}
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	report, err := s.validated(ctx, c)

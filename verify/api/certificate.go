@@ -44,8 +44,8 @@ var certificateQuery = []string{"at", "policy", "purpose*", "certificate_policy*
 // ndjson is the type of a text of which each line is JSON.
 const ndjson = "application/x-ndjson"
 
-// validateCertificates answers POST /v1/certificates: JSON, or a certificate in PEM or DER (further ones may follow in the
-// PEM) with parameters, or a batch.
+// validateCertificates answers POST /v1/certificates: JSON, or a certificate in PEM or DER (further ones may follow
+// in the PEM) with parameters, or a batch.
 func (s *Server) validateCertificates(ctx context.Context, c *call) (any, error) {
 	switch c.media {
 	case ndjson, "application/json":
@@ -87,7 +87,8 @@ func boolean(name, text string) (bool, error) {
 }
 
 // answerCertificate judges the certificate that target holds as the question says.
-func (s *Server) answerCertificate(ctx context.Context, in *client.CertificateQuestion, target []byte) (*client.CertificateAnswer, error) {
+func (s *Server) answerCertificate(ctx context.Context, in *client.CertificateQuestion, target []byte) (
+	*client.CertificateAnswer, error) {
 	q, err := s.question(in, target)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,8 @@ func readLines(body io.Reader) (lines [][]byte, err error) {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "", "a line of a batch has at most %d bytes", maxBatchLine)
 	}
 	if len(lines) == 0 && scanner.Err() == nil {
-		return nil, refuse(http.StatusBadRequest, "certificate", "the batch is empty: each of its lines is a question in JSON")
+		return nil, refuse(http.StatusBadRequest, "certificate",
+			"the batch is empty: each of its lines is a question in JSON")
 	}
 	return lines, scanner.Err()
 }

@@ -32,7 +32,8 @@ var (
 	parameterPolicy = text("policy", "name of a validation policy that can be chosen here, such as strict; "+
 		"the configured one when absent. The report names it")
 	parameterRevocation = &huma.Param{Name: "revocation", In: "query", Description: "require when absent",
-		Schema: &huma.Schema{Type: "string", Enum: []any{string(chain.None), string(chain.IfAvailable), string(chain.Require)}}}
+		Schema: &huma.Schema{Type: "string",
+			Enum: []any{string(chain.None), string(chain.IfAvailable), string(chain.Require)}}}
 )
 
 // What each route is about.
@@ -43,24 +44,28 @@ var (
 			"or digests of them, and passwords of an encrypted PDF are sent beside it.",
 		parameters: []*huma.Param{parameterAt, parameterPolicy,
 			text("service", "id of a service card: the report says whether the document is accepted for it"),
+			yesOrNo("active", "also tell what the document does besides being read: scripts, macros, attachments"),
 			yesOrNo("later", "keep a document whose verdict may be another one soon (try_again) and judge it again then: "+
 				"Location says where the result is. Prefer: respond-async says the same"),
 			{Name: "Prefer", In: "header", Description: "respond-async is later=true", Schema: &huma.Schema{Type: "string"}}},
-		bodies: map[string]reflect.Type{"application/octet-stream": nil, "multipart/form-data": reflect.TypeFor[documentForm]()},
+		bodies: map[string]reflect.Type{"application/octet-stream": nil,
+			"multipart/form-data": reflect.TypeFor[documentForm]()},
 		answer: reflect.TypeFor[verify.Report](),
 	}
 	docLater = documentation{
 		id: "laterResult", tag: tagDocuments, summary: "The newest report on a document that was kept, to who brought it.",
 		answer: reflect.TypeFor[verify.Report](),
-		more:   map[string]string{"202": "the newest report; the document is judged again, and Retry-After says when to come again"},
+		more:   map[string]string{"202": "the newest report; the document is judged again when Retry-After says"},
 	}
-	docForget   = documentation{id: "forget", tag: tagDocuments, summary: "Erase a document that was kept, and its result."}
-	docServices = documentation{id: "services", tag: tagServices, summary: "The services that documents may be handed in for.",
-		answer: reflect.TypeFor[client.Services]()}
+	docForget = documentation{id: "forget", tag: tagDocuments,
+		summary: "Erase a document that was kept, and its result."}
+	docServices = documentation{id: "services", tag: tagServices,
+		summary: "The services that documents may be handed in for.",
+		answer:  reflect.TypeFor[client.Services]()}
 	docCertificates = documentation{
 		id: "certificate", tag: tagCertificates,
-		summary: "Judge a certificate: its path to an anchor, revocation, qualification; or, as lines of JSON, up to 1,000 of them, " +
-			"each line answered by one.",
+		summary: "Judge a certificate: its path to an anchor, revocation, qualification; or, as lines of JSON, " +
+			"up to 1,000 of them, each line answered by one.",
 		parameters: []*huma.Param{parameterAt, parameterPolicy, parameterRevocation,
 			texts("purpose", "extended key usage that the path must allow, such as serverAuth; may be repeated"),
 			texts("certificate_policy", "object identifier; may be repeated"),
@@ -71,9 +76,10 @@ var (
 	}
 	docDSSSignature = documentation{
 		id: "validateSignature", tag: tagDSS,
-		summary: "DSS-compatible validateSignature: SimpleReport, DetailedReport, DiagnosticData and the ETSI validation report.",
-		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
-		answer:  reflect.TypeFor[dss.Reports](),
+		summary: "DSS-compatible validateSignature: SimpleReport, DetailedReport, DiagnosticData and " +
+			"the ETSI validation report.",
+		bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[dssRequest]()},
+		answer: reflect.TypeFor[dss.Reports](),
 	}
 	docDSSOriginals = documentation{
 		id: "getOriginalDocuments", tag: tagDSS,
@@ -92,14 +98,16 @@ var (
 		answer: reflect.TypeFor[sivaAnswer](),
 	}
 	docSivaHashcode = documentation{
-		id: "sivaValidateHashcode", tag: tagSiva, summary: "SiVa-compatible validateHashcode: signatures about files of which digests are sent.",
-		bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[sivaHashRequest]()},
-		answer: reflect.TypeFor[sivaAnswer](),
+		id: "sivaValidateHashcode", tag: tagSiva,
+		summary: "SiVa-compatible validateHashcode: signatures about files of which digests are sent.",
+		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[sivaHashRequest]()},
+		answer:  reflect.TypeFor[sivaAnswer](),
 	}
 	docSivaDataFiles = documentation{
-		id: "sivaGetDataFiles", tag: tagSiva, summary: "SiVa-compatible getDataFiles: the files that a document's signatures are about.",
-		bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[sivaFilesRequest]()},
-		answer: reflect.TypeFor[sivaFiles](),
+		id: "sivaGetDataFiles", tag: tagSiva,
+		summary: "SiVa-compatible getDataFiles: the files that a document's signatures are about.",
+		bodies:  map[string]reflect.Type{"application/json": reflect.TypeFor[sivaFilesRequest]()},
+		answer:  reflect.TypeFor[sivaFiles](),
 	}
 )
 

@@ -13,8 +13,8 @@ import (
 	"trustcore/verify/report/dss"
 )
 
-// The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Unlike those
-// of validateSignature its keys begin in lower case.
+// The request and the answer of DSS's validateCertificate (CertificateToValidateDTO, CertificateReportsDTO). Unlike
+// those of validateSignature its keys begin in lower case.
 type dssCertificateRequest struct {
 	Certificate      *dssEncoded  `json:"certificate"`
 	CertificateChain []dssEncoded `json:"certificateChain"`
@@ -124,7 +124,8 @@ func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
 		return nil, err
 	}
 	if in.Certificate == nil || len(in.Certificate.EncodedCertificate) == 0 {
-		return nil, refuse(http.StatusBadRequest, "certificate.encodedCertificate", "the certificate is missing: send its DER in base64")
+		return nil, refuse(http.StatusBadRequest, "certificate.encodedCertificate",
+			"the certificate is missing: send its DER in base64")
 	}
 	if len(in.CertificateChain) > chain.MaxCertificates {
 		return nil, refuse(http.StatusBadRequest, "certificateChain", "more than %d certificates", chain.MaxCertificates)
@@ -137,7 +138,8 @@ func (in *dssCertificateRequest) question() (*CertificateQuestion, error) {
 	for i, e := range in.CertificateChain {
 		c, err := certificate.Parse(e.EncodedCertificate)
 		if err != nil {
-			return nil, refuse(http.StatusUnprocessableEntity, fmt.Sprintf("certificateChain[%d].encodedCertificate", i), "%v", err)
+			return nil, refuse(http.StatusUnprocessableEntity, fmt.Sprintf("certificateChain[%d].encodedCertificate", i), "%v",
+				err)
 		}
 		q.Further = append(q.Further, c)
 	}
@@ -159,14 +161,17 @@ func (in *dssCertificateRequest) honoured() error {
 }
 
 func simpleCertificateReport(r *chain.Report) *dssSimpleCertificateRep {
-	d := &dssSimpleCertificateRep{ValidationTime: r.Time, ValidationPolicy: dss.SimplePolicy{PolicyName: r.Policy, PolicyDescription: "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
+	d := &dssSimpleCertificateRep{ValidationTime: r.Time,
+		ValidationPolicy: dss.SimplePolicy{PolicyName: r.Policy,
+			PolicyDescription: "Validates certificates by RFC 5280 and ETSI EN 319 102-1, algorithms by TS 119 312, qualification by TS 119 615."}}
 	items := make([]dssChainItem, len(r.Chain))
 	for i := range r.Chain {
 		items[i] = chainItem(r, i)
 	}
 	d.Certificate = dssTargetReport{dssChainItem: items[0], ChainItem: items[1:], ID: dssID(&r.Chain[0])}
 	target := &d.Certificate
-	issuance, now := dss.CertificateName(qualificationOf(&r.AtIssuance)), dss.CertificateName(qualificationOf(&r.AtValidation))
+	issuance, now := dss.CertificateName(qualificationOf(&r.AtIssuance)),
+		dss.CertificateName(qualificationOf(&r.AtValidation))
 	target.QualificationAtIssuance, target.QualificationAtValidation = &issuance, &now
 	target.Indication, target.SubIndication = r.Indication, r.SubIndication
 	return d
@@ -210,7 +215,8 @@ func subject(c *certificate.Certificate) dssSubject {
 	first := func(id certificate.OID) *string { return orNil(prose.Short(c.Subject.First(id))) }
 	return dssSubject{first(certificate.AttrCommonName), first(certificate.AttrSurname), first(certificate.AttrGivenName),
 		first(certificate.AttrPseudonym), first(certificate.AttrOrganization), first(certificate.AttrOrganizationalUnit),
-		first(certificate.AttrEmail), first(certificate.AttrLocality), first(certificate.AttrProvince), first(certificate.AttrCountry)}
+		first(certificate.AttrEmail), first(certificate.AttrLocality), first(certificate.AttrProvince),
+		first(certificate.AttrCountry)}
 }
 
 func orNil(s string) *string {
@@ -221,7 +227,8 @@ func orNil(s string) *string {
 }
 
 // keyUsages are the bits of keyUsage in their order, as DSS names them.
-var keyUsages = [...]string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign", "crlSign", "encipherOnly", "decipherOnly"}
+var keyUsages = [...]string{"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment",
+	"keyAgreement", "keyCertSign", "crlSign", "encipherOnly", "decipherOnly"}
 
 func (item *dssChainItem) describe(c *certificate.Certificate) {
 	for i, name := range keyUsages {

@@ -14,7 +14,8 @@ import (
 
 // certificateReports are the detailed and the diagnostic report of a certificate.
 func certificateReports(r *chain.Report, tokens dss.Tokens) *dss.CertificateReports {
-	t := &trace.Trace{ValidationTime: r.Time, Policy: trace.Policy{Name: r.Policy, Version: r.PolicyVersion, Digest: r.PolicyDigest}}
+	t := &trace.Trace{ValidationTime: r.Time,
+		Policy: trace.Policy{Name: r.Policy, Version: r.PolicyVersion, Digest: r.PolicyDigest}}
 	v := dss.CertificateValidation{Trace: t, Tokens: tokens, Path: pathBlock(r)}
 	v.AtIssuance, v.AtValidation = qualificationOf(&r.AtIssuance), qualificationOf(&r.AtValidation)
 	v.AtIssuance.Time, v.AtValidation.Time = r.Chain[0].NotBefore, &r.Time
@@ -25,7 +26,8 @@ func certificateReports(r *chain.Report, tokens dss.Tokens) *dss.CertificateRepo
 	}
 	for i := range t.Certificates {
 		for _, above := range t.Certificates[i+1:] {
-			t.Certificates[i].Chain = append(t.Certificates[i].Chain, trace.ChainItem{Certificate: above.ID, Source: above.Sources[0]})
+			t.Certificates[i].Chain = append(t.Certificates[i].Chain,
+				trace.ChainItem{Certificate: above.ID, Source: above.Sources[0]})
 		}
 	}
 	return dss.NewCertificate(v)
@@ -45,8 +47,9 @@ func qualificationOf(q *chain.Qualification) trace.CertificateQualification {
 // linkOf is a certificate of the path as a trace has it. Where evidence about it lies is not known.
 func linkOf(l *chain.Link, target, signed bool) trace.Certificate {
 	c := l.Certificate
-	out := trace.Certificate{ID: dssID(l), DER: c.Raw, Subject: l.Subject, Issuer: l.Issuer, Serial: decimal(c), NotBefore: c.NotBefore,
-		NotAfter: c.NotAfter, CommonName: prose.Short(c.Subject.CommonName()), Trusted: l.Anchor,
+	out := trace.Certificate{ID: dssID(l), DER: c.Raw, Subject: l.Subject, Issuer: l.Issuer, Serial: decimal(c),
+		NotBefore: c.NotBefore,
+		NotAfter:  c.NotAfter, CommonName: prose.Short(c.Subject.CommonName()), Trusted: l.Anchor,
 		KeyID: strings.ToUpper(hex.EncodeToString(c.KeyFingerprint[:])), Sources: []trace.Source{trace.FromOutside}}
 	if l.Anchor && l.Service != "" {
 		out.Sources = []trace.Source{trace.FromTrustedList}
@@ -100,7 +103,8 @@ func pathBlock(r *chain.Report) trace.Block {
 	for _, reason := range r.Reasons {
 		text := prose.Text(reason.Code + ": " + reason.Detail)
 		path.Conclusion.Reasons = append(path.Conclusion.Reasons, text)
-		path.Constraints = append(path.Constraints, trace.Constraint{Name: trace.CertificateValid, Status: trace.NotOK, Message: text})
+		path.Constraints = append(path.Constraints,
+			trace.Constraint{Name: trace.CertificateValid, Status: trace.NotOK, Message: text})
 	}
 	if r.Reasons == nil {
 		path.Constraints = []trace.Constraint{{Name: "ProspectiveCertificateChain", Status: trace.OK}}

@@ -12,13 +12,14 @@ import (
 	"trustcore/verify/internal/mint"
 )
 
-// TestReportsHideNumbers: no text of DSS's reports and of the ETSI report holds the personal number of the signer, whose
-// certificate does.
+// TestReportsHideNumbers: no text of DSS's reports and of the ETSI report holds the personal number of the signer,
+// whose certificate does.
 func TestReportsHideNumbers(t *testing.T) {
 	const number = "44051401359"
 	w := newTown(t)
-	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "ANNA " + number, SerialNumber: "PNOPL-" + number,
-		Country: []string{"PL"}}})
+	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "ANNA " + number,
+		SerialNumber: "PNOPL-" + number,
+		Country:      []string{"PL"}}})
 	status, answer := w.validate(w.letter(t), mint.Day.Add(time.Hour), "")
 	if status != http.StatusOK {
 		t.Fatalf("%d %v", status, answer)

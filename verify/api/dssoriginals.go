@@ -17,8 +17,8 @@ type remoteDocument struct {
 	Name            *string `json:"name"`
 }
 
-// dssOriginals answers DSS's getOriginalDocuments: what the signature with the id is about, of none that of the first. What
-// is not what was signed is left out; a document without signatures has nothing.
+// dssOriginals answers DSS's getOriginalDocuments: what the signature with the id is about, of none that of the first.
+// What is not what was signed is left out; a document without signatures has nothing.
 func (s *Server) dssOriginals(ctx context.Context, c *call) (any, error) {
 	in, req, err := s.readDSS(c)
 	if err != nil {
@@ -29,7 +29,8 @@ func (s *Server) dssOriginals(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	if report.Trace == nil || len(report.Trace.Signatures) < len(report.Signatures) {
-		return nil, refuse(http.StatusUnprocessableEntity, "signedDocument", "a limit kept it from being read to its signatures")
+		return nil, refuse(http.StatusUnprocessableEntity, "signedDocument",
+			"a limit kept it from being read to its signatures")
 	}
 	about, err := in.signature(report.Trace)
 	if err != nil || about == nil {

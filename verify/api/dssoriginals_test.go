@@ -47,7 +47,8 @@ func TestOriginals(t *testing.T) {
 	letter := w.letter(t)
 	_, reports := w.validate(letter, mint.Day.Add(time.Hour), "")
 	id := dig(t, reports, "DiagnosticData", "Signature", 0, "Id").(string)
-	for _, more := range []string{"", `,"signatureId":null`, `,"signatureId":"sig"`, fmt.Sprintf(`,"signatureId":%q`, id)} {
+	for _, more := range []string{"", `,"signatureId":null`, `,"signatureId":"sig"`,
+		fmt.Sprintf(`,"signatureId":%q`, id)} {
 		status, list, problem := w.originals(letter, more)
 		if status != http.StatusOK || len(list) != 1 || !bytes.Contains(list[0].Bytes, []byte("Zażalenie")) ||
 			bytes.Contains(list[0].Bytes, []byte("SignatureValue")) || list[0].DigestAlgorithm != nil {
@@ -61,7 +62,8 @@ func TestOriginals(t *testing.T) {
 	if status, list, _ := w.originals([]byte("<a/>"), ""); status != http.StatusOK || list == nil || len(list) != 0 {
 		t.Errorf("a document without signatures: %d %v", status, list)
 	}
-	if status, _, problem := w.originals(letter, `,"signatureId":"another"`); status != http.StatusBadRequest || problem["field"] != "signatureId" {
+	if status, _, problem := w.originals(letter, `,"signatureId":"another"`); status != http.StatusBadRequest ||
+		problem["field"] != "signatureId" {
 		t.Errorf("another id: %d %v", status, problem)
 	}
 }

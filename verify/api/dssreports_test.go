@@ -87,7 +87,8 @@ func (w *town) letter(t *testing.T) []byte {
 // validate asks for the reports of a document; more are further members of the request.
 func (s *service) validate(document []byte, at time.Time, more string) (int, map[string]any) {
 	s.t.Helper()
-	body := fmt.Sprintf(`{"signedDocument":{"bytes":%q,"name":"letter.xml"},"validationTime":%q%s}`, base64.StdEncoding.EncodeToString(document),
+	body := fmt.Sprintf(`{"signedDocument":{"bytes":%q,"name":"letter.xml"},"validationTime":%q%s}`,
+		base64.StdEncoding.EncodeToString(document),
 		at.Format(time.RFC3339), more)
 	status, answer, _ := s.post(dssSignaturePath, "application/json", strings.NewReader(body))
 	return status, answer
@@ -186,7 +187,8 @@ func TestReportsHonourTheRequest(t *testing.T) {
 			t.Errorf("%s: %d", name, status)
 		}
 	}
-	_, strict := w.validate(document, at, fmt.Sprintf(`,"policy":{"bytes":%q,"name":"p"}`, encoded(policy.ShippedSource(policy.DSSDefault))))
+	_, strict := w.validate(document, at, fmt.Sprintf(`,"policy":{"bytes":%q,"name":"p"}`,
+		encoded(policy.ShippedSource(policy.DSSDefault))))
 	if name := dig(t, strict, "SimpleReport", "ValidationPolicy", "PolicyName"); name != policy.DSSDefault {
 		t.Errorf("judged by %v", name)
 	}
@@ -208,8 +210,10 @@ func TestReportsHonourTheRequest(t *testing.T) {
 	if status, answer := w.validate(document, at, weak); status != http.StatusBadRequest {
 		t.Errorf("a digest that two files may share: %d %v", status, answer["detail"])
 	}
-	weaker := bytes.Replace(policy.ShippedSource(policy.Strict), []byte("UnsignedContent: FAIL"), []byte("UnsignedContent: IGNORE"), 1)
-	if status, answer := w.validate(document, at, fmt.Sprintf(`,"policy":{"bytes":%q}`, encoded(weaker))); status != http.StatusBadRequest {
+	weaker := bytes.Replace(policy.ShippedSource(policy.Strict), []byte("UnsignedContent: FAIL"),
+		[]byte("UnsignedContent: IGNORE"), 1)
+	if status, answer := w.validate(document, at,
+		fmt.Sprintf(`,"policy":{"bytes":%q}`, encoded(weaker))); status != http.StatusBadRequest {
 		t.Errorf("a weaker policy by the name of the shipped one: %d %v", status, answer["detail"])
 	}
 }
@@ -236,7 +240,8 @@ func TestNoChoiceOfPolicies(t *testing.T) {
 		s := newService(t, func(cfg *Config) {
 			cfg.MaxDocument, cfg.Policies = 1<<20, func() []*verify.Policy { return c.offered }
 		})
-		body := fmt.Sprintf(`{"signedDocument":{"bytes":"YQ=="},"policy":{"bytes":%q}}`, base64.StdEncoding.EncodeToString(c.brought))
+		body := fmt.Sprintf(`{"signedDocument":{"bytes":"YQ=="},"policy":{"bytes":%q}}`,
+			base64.StdEncoding.EncodeToString(c.brought))
 		status, answer, _ := s.post(dssSignaturePath, "application/json", strings.NewReader(body))
 		if status != c.status || status == http.StatusBadRequest && answer["field"] != "policy" {
 			t.Errorf("%s: %d about %v: %v, want %d", name, status, answer["field"], answer["detail"], c.status)
@@ -244,8 +249,8 @@ func TestNoChoiceOfPolicies(t *testing.T) {
 	}
 }
 
-// TestReportsOfDigests: digests stand in for the document that a detached signature is about, and for one that an evidence
-// record is about. Of another document nothing passes.
+// TestReportsOfDigests: digests stand in for the document that a detached signature is about, and for one that an
+// evidence record is about. Of another document nothing passes.
 func TestReportsOfDigests(t *testing.T) {
 	w := newTown(t)
 	content, at := []byte("treść"), mint.Day.Add(time.Hour)
@@ -272,7 +277,8 @@ func TestReportsOfDigests(t *testing.T) {
 	}
 	record := base64.StdEncoding.EncodeToString(evidenceRecord(t, w.tsu.Stamp(t, content, mint.Day)))
 	for sum, want := range map[[32]byte]any{good: "PASSED", bad: "INDETERMINATE"} {
-		body := fmt.Sprintf(`{"signedDocument":%s,"evidenceRecords":[{"bytes":%q,"name":"er"}],"validationTime":%q}`, digested(sum), record, at.Format(time.RFC3339))
+		body := fmt.Sprintf(`{"signedDocument":%s,"evidenceRecords":[{"bytes":%q,"name":"er"}],"validationTime":%q}`,
+			digested(sum), record, at.Format(time.RFC3339))
 		status, answer, _ := w.post(dssSignaturePath, "application/json", strings.NewReader(body))
 		if status != http.StatusOK {
 			t.Fatalf("%d %v", status, answer)
@@ -283,7 +289,8 @@ func TestReportsOfDigests(t *testing.T) {
 			t.Errorf("%v, want %v: %v", got, want, dig(t, answer, "SimpleReport"))
 		}
 	}
-	w.wantProblem(dssSignaturePath, "application/json", `{"signedDocument":`+digested(good)+`}`, 400, "signedDocument.digestAlgorithm")
+	w.wantProblem(dssSignaturePath, "application/json", `{"signedDocument":`+digested(good)+`}`, 400,
+		"signedDocument.digestAlgorithm")
 }
 
 // evidenceRecord is the smallest of RFC 4998: one time-stamp of one data object.
@@ -323,7 +330,8 @@ func coherent(t *testing.T, name string, answer map[string]any) {
 	data := dig(t, answer, "DiagnosticData").(map[string]any)
 	orphans, _ := data["OrphanTokens"].(map[string]any)
 	for _, list := range []any{data["Signature"], data["EvidenceRecord"], data["Certificate"], data["Revocation"],
-		data["Timestamp"], data["SignerData"], data["TrustedList"], orphans["OrphanCertificate"], orphans["OrphanRevocation"]} {
+		data["Timestamp"], data["SignerData"], data["TrustedList"], orphans["OrphanCertificate"],
+		orphans["OrphanRevocation"]} {
 		objects, _ := list.([]any)
 		for _, o := range objects {
 			id := dig(t, o, "Id").(string)

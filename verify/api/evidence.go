@@ -33,7 +33,7 @@ func (s *Server) evidence(ctx context.Context, c *call) (any, error) {
 	if err := decode(c.body, q); err != nil {
 		return nil, err
 	}
-	card, err := s.cardOf(q.Service)
+	card, err := s.cardOf(c.caller, q.Service)
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,8 @@ var polish = sync.OnceValue(func() (table map[string]string) {
 	return table
 })
 
-// Speak is a problem.Door's: it says a problem in Polish to who prefers that. An error that stands in one is said in the words
-// of reports.
+// Speak is a problem.Door's: it says a problem in Polish to who prefers that. An error that stands in one is said in
+// the words of reports.
 func Speak(accept, format string, args []any) string {
 	if languageOf(accept) != "pl" {
 		return ""

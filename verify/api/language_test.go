@@ -49,7 +49,8 @@ func TestNotesInTheCallersLanguage(t *testing.T) {
 // said are the formats of the problems that callers may see: where they are made, and which call makes them.
 var said = []string{"*.go", "../../internal/problem/*.go", "../../cmd/verifyd/*.go", "../../cmd/internal/rights/*.go"}
 
-// TestProblemsInPolish: each problem has Polish words that say all that the English ones do, and none is said that is none.
+// TestProblemsInPolish: each problem has Polish words that say all that the English ones do, and none is said that is
+// none.
 func TestProblemsInPolish(t *testing.T) {
 	formats := map[string]bool{}
 	for _, pattern := range said {

@@ -28,9 +28,9 @@ const (
 	laterFailure = time.Minute     // after one that could not be made
 )
 
-// later keeps documents whose verdict may be another one soon, and judges them again at the time that the report names
-// (try_again). They lie in the spool: in files without names, enciphered by keys in memory, so that a restart ends them. A
-// result is given to the caller alone who brought the document, until it is a day old or erased.
+// later keeps documents whose verdict may be another one soon, and judges them again at the time that the report
+// names (try_again). They lie in the spool: in files without names, enciphered by keys in memory, so that a restart
+// ends them. A result is given to the caller alone who brought the document, until it is a day old or erased.
 type later struct {
 	now     func() time.Time
 	room    int64         // bytes of documents that may be kept
@@ -102,7 +102,8 @@ func (s *Server) keepLater(c *call, r *verify.Report) (any, error) {
 		return out, nil
 	}
 	c.body = nil // the promise has it
-	out.header = map[string]string{"Location": "/v1/validations/" + id, "Preference-Applied": "respond-async", "Retry-After": seconds(p.due, now)}
+	out.header = map[string]string{"Location": "/v1/validations/" + id, "Preference-Applied": "respond-async",
+		"Retry-After": seconds(p.due, now)}
 	return out, nil
 }
 
@@ -192,7 +193,7 @@ func (l *later) find(c *call) (*promise, error) {
 	p := l.kept[c.id]
 	if p == nil || p.call.caller != c.caller {
 		return nil, refuse(http.StatusNotFound, "id",
-			"there is no result under this id: it was erased, is older than a day, or this daemon was started anew; send the document again")
+			"there is no result under this id: it was erased, is older than a day, or this daemon was started anew: send it again")
 	}
 	return p, nil
 }
@@ -209,7 +210,8 @@ func (s *Server) laterResult(_ context.Context, c *call) (any, error) {
 	if err != nil || p.due.IsZero() {
 		return &reply{data: data}, err
 	}
-	return &reply{status: http.StatusAccepted, header: map[string]string{"Retry-After": seconds(p.due, s.later.now())}, data: data}, nil
+	return &reply{status: http.StatusAccepted, data: data,
+		header: map[string]string{"Retry-After": seconds(p.due, s.later.now())}}, nil
 }
 
 // forget answers DELETE /v1/validations/{id}.

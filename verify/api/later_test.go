@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -171,6 +173,29 @@ func TestLater(t *testing.T) {
 	w.empty()
 }
 
+// TestLaterPauses: a report whose time has come already does not keep the judge busy.
+func TestLaterPauses(t *testing.T) {
+	w := newWaiting(t, nil)
+	w.set(0, true, nil)
+	at := w.bring("ezd", "letter")
+	w.set(time.Hour, true, nil)
+	w.api.cfg.Judge = func(context.Context, verify.Request) (*verify.Report, error) {
+		past := w.clock().Add(-time.Minute)
+		return &verify.Report{Signatures: []verify.SignatureReport{{TryAgain: &past}}}, nil
+	}
+	if p := w.api.later.next(); p == nil {
+		t.Fatal("it is not due")
+	} else {
+		w.api.again(t.Context(), p)
+	}
+	if w.api.later.next() != nil {
+		t.Error("judged again at once")
+	}
+	if status, _, header := w.ask(http.MethodGet, at, nil, "Caller: ezd"); status != http.StatusAccepted || header.Get("Retry-After") != "5" {
+		t.Errorf("%d %v", status, header)
+	}
+}
+
 // TestLaterOnlyWhereItHelps: nothing is kept of a final verdict, or where nobody asked.
 func TestLaterOnlyWhereItHelps(t *testing.T) {
 	w := newWaiting(t, nil)
@@ -323,5 +348,23 @@ func TestNotReady(t *testing.T) {
 	}
 	if status, _, _ := s.get(http.MethodGet, "/v1/services"); status != http.StatusOK {
 		t.Errorf("services: %d", status)
+	}
+}
+
+// TestTheLogNamesWhoAsked, what and with which outcome, and nothing of what was sent.
+func TestTheLogNamesWhoAsked(t *testing.T) {
+	var log bytes.Buffer
+	w := newWaiting(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	w.bring("ezd", "Zażalenie")
+	w.ask(http.MethodPost, validations+"?at=soon", strings.NewReader("Zażalenie"), "Caller: archive")
+	w.ask(http.MethodGet, "/v1/services", nil, "Caller: archive")
+	for _, want := range []string{`caller=ezd route="POST /v1/validations" served=true`, `caller=archive route="POST /v1/validations" served=false`,
+		`caller=archive route="GET /v1/services" served=true`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s does not stand in %s", want, &log)
+		}
+	}
+	if strings.Contains(log.String(), "Zażalenie") {
+		t.Errorf("the log has what was sent: %s", &log)
 	}
 }

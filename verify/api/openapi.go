@@ -15,8 +15,8 @@ import (
 	"trustcore/internal/problem"
 )
 
-// Route is one that somebody else serves beside the API's own, with what its description says. Errors of its handler are
-// problems; what follows a last "/" of the path in braces is the parameter of the address.
+// Route is one that somebody else serves beside the API's own, with what its description says. Errors of its handler
+// are problems; what follows a last "/" of the path in braces is the parameter of the address.
 type Route struct {
 	Method, Path string
 	Handler      http.Handler
@@ -50,17 +50,19 @@ const (
 var tags = []*huma.Tag{
 	{Name: tagDocuments, Description: "Signed documents, judged at once or once more later."},
 	{Name: tagCertificates, Description: "Certificates, judged for themselves."},
-	{Name: tagServices, Description: "Services that documents are handed in for, and the kinds of signatures that they accept."},
+	{Name: tagServices,
+		Description: "Services that documents are handed in for, and the kinds of signatures that they accept."},
 	{Name: tagTrust, Description: "Trusted lists in use."},
 	{Name: tagDSS, Description: "For clients of the Commission's DSS."},
-	{Name: tagSiva, Description: "For clients of SiVa. What is wrong with a request is told as SiVa does, with status 400."},
+	{Name: tagSiva,
+		Description: "For clients of SiVa. What is wrong with a request is told as SiVa does, with status 400."},
 }
 
 // maxPart is the largest part of an identifier in an address that is described; nothing longer is found.
 const maxPart = 100
 
-// failures are the statuses that a route may answer with a problem (RFC 9457); those below 405 and above 499 any, the others
-// one that takes a body.
+// failures are the statuses that a route may answer with a problem (RFC 9457); those below 405 and above 499 any, the
+// others one that takes a body.
 var failures = map[string]string{
 	"400": "the request is broken: field says where",
 	"403": "the client certificate opens nothing here",
@@ -84,8 +86,8 @@ func (s *Server) describe() ([]byte, error) {
 	data, err := json.Marshal(&huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "verifyd", Version: "1",
-			Description: "Judges signed documents and certificates. A bad signature is a report with status 200; an error means that " +
-				"nothing could be judged. Problems are told in Polish to who asks by Accept-Language: pl."},
+			Description: "Judges signed documents and certificates. A bad signature is a report with status 200; " +
+				"an error means that nothing could be judged. Problems are told in Polish to who asks by Accept-Language: pl."},
 		Servers: []*huma.Server{{URL: "/", Description: "the verifyd that this description comes from"}},
 		Tags:    tags, Paths: d.paths,
 		Components: &huma.Components{Schemas: d.schemas, SecuritySchemes: map[string]*huma.SecurityScheme{
@@ -168,8 +170,8 @@ func (d *description) operation(address string, doc *documentation) *huma.Operat
 			Content: map[string]*huma.MediaType{problem.MediaType: {Schema: fault}}}
 	}
 	if doc.tag == tagSiva {
-		op.Responses["400"] = &huma.Response{Description: "the request can't be answered", Content: map[string]*huma.MediaType{
-			"application/json": {Schema: d.schemas.Schema(reflect.TypeFor[sivaErrors](), true, "")}}}
+		op.Responses["400"] = &huma.Response{Description: "the request can't be answered",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: d.schemas.Schema(reflect.TypeFor[sivaErrors](), true, "")}}}
 	}
 	return op
 }
@@ -202,7 +204,8 @@ func (d *description) answers(op *huma.Operation, doc *documentation, shown exam
 	}
 	op.Responses["200"] = &huma.Response{Description: "the answer", Content: content}
 	for status, text := range doc.more {
-		op.Responses[status] = &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+		op.Responses[status] = &huma.Response{Description: text,
+			Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"trustcore/internal/problem"
 	"trustcore/verify/chain"
@@ -37,7 +38,8 @@ func operations(d description) map[string]*huma.Operation {
 	return all
 }
 
-// newDescribed is the API with a route of somebody else's, services, and certificates judged by the root of the identity cards.
+// newDescribed is the API with a route of somebody else's, services, and certificates judged by the root of the
+// identity cards.
 func newDescribed(t *testing.T) *service {
 	t.Helper()
 	var anchors []path.Anchor
@@ -60,8 +62,8 @@ func newDescribed(t *testing.T) *service {
 	})
 }
 
-// TestDescription is what a linter asks: every operation is named once, told, tagged and secured, and says what it answers,
-// errors too; parameters of the address are there; nothing points nowhere.
+// TestDescription is what a linter asks: every operation is named once, told, tagged and secured, and says what it
+// answers, errors too; parameters of the address are there; nothing points nowhere.
 func TestDescription(t *testing.T) {
 	s := newDescribed(t)
 	response, err := http.Get(s.url + "/openapi.json")
@@ -72,11 +74,6 @@ func TestDescription(t *testing.T) {
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if file := os.Getenv("TRUSTCORE_OPENAPI"); file != "" {
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	var doc struct {
 		OpenAPI    string
@@ -148,8 +145,8 @@ func checkOperation(t *testing.T, route string, op *huma.Operation) {
 // without are the operations that need no example: the one needs an earlier request, the other is a part of the test.
 var without = []string{"laterResult", "forget", "beside"}
 
-// TestExamples: each example is sent as it stands; it and its answer, the one of the example and the one that comes, are as
-// the description says.
+// TestExamples: each example is sent as it stands; it and its answer, the one of the example and the one that comes,
+// are as the description says.
 func TestExamples(t *testing.T) {
 	s := newDescribed(t)
 	d := s.api.description()
@@ -230,6 +227,9 @@ func conforms(t *testing.T, d description, what string, schema *huma.Schema, val
 	var found huma.ValidateResult
 	huma.Validate(d.schemas, schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &found)
 	for i, err := range found.Errors {
+		if d, is := err.(*huma.ErrorDetail); is && d.Value == "" && d.Message == validation.MsgExpectedBase64String {
+			continue // no octets are base64 too, which this library does not know
+		}
 		if i == 10 {
 			t.Errorf("%s: and %d more", what, len(found.Errors)-i)
 			break

@@ -28,8 +28,9 @@ type order struct {
 	card *poland.Card // nil: for none
 }
 
-// readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts document,
-// detached, digest and password (any number), at, policy and service. What it returns holds passwords also where it fails.
+// readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts
+// document, detached, digest and password (any number), at, policy and service. What it returns holds passwords also
+// where it fails.
 func (s *Server) readDocument(c *call) (in order, err error) {
 	if in.At, err = parseTime(c.query.Get("at")); err != nil {
 		return in, err
@@ -37,16 +38,20 @@ func (s *Server) readDocument(c *call) (in order, err error) {
 	if in.Policy, err = s.policyOf(c.query.Get("policy")); err != nil {
 		return in, err
 	}
-	if in.card, err = s.cardOf(c.query.Get("service")); err != nil {
+	if in.card, err = s.cardOf(c.caller, c.query.Get("service")); err != nil {
+		return in, err
+	}
+	if in.Active, err = boolean("active", c.query.Get("active")); err != nil {
 		return in, err
 	}
 	if c.media == "multipart/form-data" {
-		f := parts{server: s, request: in}
+		f := parts{server: s, caller: c.caller, request: in}
 		err := f.readForm(c)
 		return f.request, err
 	}
 	if c.body.size == 0 {
-		return in, refuse(http.StatusBadRequest, "document", "the body is empty: send the document as the body, or as multipart/form-data with a part named document")
+		return in, refuse(http.StatusBadRequest, "document",
+			"the body is empty: send the document as the body, or as multipart/form-data with a part named document")
 	}
 	in.Document, err = c.body.bytes()
 	return in, err
@@ -84,6 +89,7 @@ func parseTime(text string) (time.Time, error) {
 // request at the beginning, so that no content is copied while it grows.
 type parts struct {
 	server   *Server
+	caller   string
 	request  order
 	document bool // there was one
 	digests  verify.Digests
@@ -157,7 +163,7 @@ func (f *parts) addText(name, text string) (err error) {
 	case "policy":
 		f.request.Policy, err = f.server.policyOf(text)
 	case "service":
-		f.request.card, err = f.server.cardOf(text)
+		f.request.card, err = f.server.cardOf(f.caller, text)
 	case "digest":
 		if err = f.digests.Add(text); err != nil {
 			err = refuse(http.StatusBadRequest, name, "%v", err)

@@ -34,8 +34,8 @@ func schemaName(t reflect.Type, hint string) string {
 	return strings.ToUpper(pkg[:min(1, len(pkg))]) + pkg[min(1, len(pkg)):] + huma.DefaultSchemaNamer(t, hint)
 }
 
-// asEncoded puts the schemas right where huma and encoding/json see a type differently: fields of embedded types without
-// exported names are written, and so is null for a pointer to an object, and for octets that are not there.
+// asEncoded puts the schemas right where huma and encoding/json see a type differently: fields of embedded types
+// without exported names are written, and so is null for a pointer to an object, and for octets that are not there.
 func (d *description) asEncoded() {
 	for done := 0; done < len(d.schemas.Map()); { // completing one may bring another
 		done = len(d.schemas.Map())

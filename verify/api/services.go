@@ -25,22 +25,29 @@ func (s *Server) services(context.Context, *call) (any, error) {
 	return list, nil
 }
 
-// cardOf is the card of a service by its identifier; "" is none.
-func (s *Server) cardOf(id string) (*poland.Card, error) {
+// cardOf is the card of a service by its identifier, for a caller; "" is none.
+func (s *Server) cardOf(caller, id string) (*poland.Card, error) {
 	if id == "" {
 		return nil, nil
+	}
+	if s.cfg.MayAsk != nil {
+		if err := s.cfg.MayAsk(caller, id); err != nil {
+			return nil, err
+		}
 	}
 	cards := s.cfg.Cards()
 	if card := cards[id]; card != nil {
 		return card, nil
 	}
 	if len(cards) == 0 {
-		return nil, refuse(http.StatusBadRequest, "service", "there are no service cards here: leave the service out, or have them configured")
+		return nil, refuse(http.StatusBadRequest, "service",
+			"there are no service cards here: leave the service out, or have them configured")
 	}
 	names := slices.Sorted(maps.Keys(cards))
 	if len(names) > maxNamed {
-		return nil, refuse(http.StatusBadRequest, "service", "%.100q is none of the %d services here, such as %s: GET /v1/services lists them",
-			id, len(names), strings.Join(names[:maxNamed], ", "))
+		return nil, refuse(http.StatusBadRequest, "service",
+			"%.100q is none of the %d services here, such as %s: GET /v1/services lists them", id, len(names), strings.Join(names[:maxNamed], ", "))
 	}
-	return nil, refuse(http.StatusBadRequest, "service", "%.100q is no service here: name one of %s", id, strings.Join(names, ", "))
+	return nil, refuse(http.StatusBadRequest, "service",
+		"%.100q is no service here: name one of %s", id, strings.Join(names, ", "))
 }

@@ -79,8 +79,8 @@ func TestManyServices(t *testing.T) {
 	}
 }
 
-// TestForAService: the report says what the document means for the service, also one that is not signed, whatever it is; where
-// nobody names one, what can hold no signature is not judged.
+// TestForAService: the report says what the document means for the service, also one that is not signed, whatever it
+// is; where nobody names one, what can hold no signature is not judged.
 func TestForAService(t *testing.T) {
 	s := newService(t, func(c *Config) {
 		c.Cards, c.MaxDocument = cardsOf(t, officeCards), 100_000

@@ -75,7 +75,8 @@ type sivaError struct {
 	Message string `json:"message"`
 }
 
-// maxSignatureFiles bounds the signatures of one request about hashes: they are judged one after the other, in one turn.
+// maxSignatureFiles bounds the signatures of one request about hashes: they are judged one after the other, in one
+// turn.
 const maxSignatureFiles = 100
 
 // sivaFail answers what is wrong with a request as SiVa does; that it can't be answered now is told as everywhere.
@@ -119,7 +120,8 @@ func (s *Server) sivaValidate(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	if in.DocumentType != "" {
-		return nil, refuse(http.StatusBadRequest, "documentType", "%.40q: documents of X-Road are not judged here", in.DocumentType)
+		return nil, refuse(http.StatusBadRequest, "documentType",
+			"%.40q: documents of X-Road are not judged here", in.DocumentType)
 	}
 	policy, err := s.sivaPolicy(in.SignaturePolicy)
 	if err != nil {
@@ -170,7 +172,8 @@ func (s *Server) sivaPolicy(name string) (*verify.Policy, error) {
 	}
 	p, err := s.policyOf(name)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "signaturePolicy", "%.100q is none of POLv3, POLv4, nor a policy that can be chosen here", name)
+		return nil, refuse(http.StatusBadRequest, "signaturePolicy",
+			"%.100q is none of POLv3, POLv4, nor a policy that can be chosen here", name)
 	}
 	return p, nil
 }
@@ -188,8 +191,8 @@ func sivaReportType(name string) (detailed, diagnostic bool, err error) {
 	return detailed, diagnostic, err
 }
 
-// sivaHashcode answers SiVa's validateHashcode: the signatures of several files, each about the data whose digests stand
-// beside it. Of a signature without them it can't be told what it is about.
+// sivaHashcode answers SiVa's validateHashcode: the signatures of several files, each about the data whose digests
+// stand beside it. Of a signature without them it can't be told what it is about.
 func (s *Server) sivaHashcode(ctx context.Context, c *call) (any, error) {
 	var in sivaHashRequest
 	if err := decode(c.body, &in); err != nil {
@@ -260,8 +263,8 @@ func (f *sivaHashFile) detached(at string) (signature.Detached, error) {
 	return files[0], nil
 }
 
-// sivaDataFiles answers SiVa's getDataFiles: what the signatures of a document are about, each file once. SiVa gives those of
-// DDOC alone, which is no format here.
+// sivaDataFiles answers SiVa's getDataFiles: what the signatures of a document are about, each file once. SiVa gives
+// those of DDOC alone, which is no format here.
 func (s *Server) sivaDataFiles(ctx context.Context, c *call) (any, error) {
 	var in sivaFilesRequest
 	if err := decode(c.body, &in); err != nil {

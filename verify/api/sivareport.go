@@ -105,12 +105,14 @@ const sivaLevelError = "Signature/seal level do not meet the minimal level requi
 
 // sivaConclusionOf is a report in SiVa's words, under the policy that was asked for.
 func sivaConclusionOf(policy string, r *verify.Report) sivaConclusion {
-	c := sivaConclusion{ValidationTime: sivaTime{r.ValidationTime}, SignaturesCount: len(r.Signatures), ValidationLevel: "ARCHIVAL_DATA",
-		ValidationWarnings: sivaTexts(r.Notes), Signatures: []sivaSignature{},
-		Policy: sivaPolicy{cmp.Or(policy, r.Policy), "Signatures by ETSI EN 319 102-1 under the validation policy " + r.Policy + " " + r.PolicyVersion, ""}}
+	c := sivaConclusion{ValidationTime: sivaTime{r.ValidationTime}, SignaturesCount: len(r.Signatures),
+		ValidationLevel: "ARCHIVAL_DATA", ValidationWarnings: sivaTexts(r.Notes), Signatures: []sivaSignature{},
+		Policy: sivaPolicy{cmp.Or(policy, r.Policy),
+			"Signatures by ETSI EN 319 102-1 under the validation policy " + r.Policy + " " + r.PolicyVersion, ""}}
 	for i := range r.Signatures {
 		s := sivaSignatureOf(&r.Signatures[i])
-		if policy == sivaQualifiedLevel && s.Indication == string(verify.TotalPassed) && !slices.Contains(sivaQualified, s.SignatureLevel) {
+		if policy == sivaQualifiedLevel && s.Indication == string(verify.TotalPassed) &&
+			!slices.Contains(sivaQualified, s.SignatureLevel) {
 			s.Indication, s.Errors = string(verify.TotalFailed), append(s.Errors, sivaText{sivaLevelError})
 		}
 		if s.Indication == string(verify.TotalPassed) {
@@ -129,9 +131,10 @@ func sivaConclusionOf(policy string, r *verify.Report) sivaConclusion {
 var sivaQualified = []string{"QESIG", "QESEAL", "QES", "ADESEAL_QC"}
 
 func sivaSignatureOf(r *verify.SignatureReport) sivaSignature {
-	s := sivaSignature{ID: r.ID, SignatureFormat: strings.ReplaceAll(r.Format, "-", "_") + "_" + strings.Replace(r.Level, "B-", "BASELINE_", 1),
-		SignatureLevel: sivaLevel(r.Qualification), SignedBy: cmp.Or(r.Signer.CommonName, r.Signer.Name), Indication: string(r.Indication),
-		SubIndication: string(r.SubIndication), Errors: sivaTexts(r.Reasons), Warnings: sivaTexts(r.Notes)}
+	s := sivaSignature{ID: r.ID,
+		SignatureFormat: strings.ReplaceAll(r.Format, "-", "_") + "_" + strings.Replace(r.Level, "B-", "BASELINE_", 1),
+		SignatureLevel:  sivaLevel(r.Qualification), SignedBy: cmp.Or(r.Signer.CommonName, r.Signer.Name),
+		Indication: string(r.Indication), SubIndication: string(r.SubIndication), Errors: sivaTexts(r.Reasons), Warnings: sivaTexts(r.Notes)}
 	if r.Signer.CommonName != "" {
 		s.Subject = &sivaSubject{r.Signer.CommonName}
 	}

@@ -121,7 +121,8 @@ func (s *spool) open() (*os.File, error) {
 
 func (s *spool) full(err error) error {
 	s.log.Error("a request finds no room to wait in", "error", err)
-	p := problem.Refuse(http.StatusServiceUnavailable, "there is no room for more requests that wait; try again in a moment")
+	p := problem.Refuse(http.StatusServiceUnavailable,
+		"there is no room for more requests that wait; try again in a moment")
 	p.RetryAfter = 5
 	return p
 }

@@ -24,8 +24,8 @@ import (
 const maxSignatureFiles = 1024
 
 // Open reads a container. The data objects are those inside; detached files beside a container mean nothing. A digest
-// stands in for a data object that was kept back, where a manifest or an XML signature names it. A broken signature is a fact, not an error; the error says that the file is no container
-// that can be read safely, or is that of the budget.
+// stands in for a data object that was kept back, where a manifest or an XML signature names it. A broken signature is
+// a fact, not an error; the error says that the file is no container that can be read safely, or is that of the budget.
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	container, err := asic.Open(b, data)
 	if err != nil {
@@ -96,8 +96,8 @@ func (r *reader) limit() error {
 }
 
 // checkData demands data to be signed, and what makes an ASiC-S container: one data object in its root, and
-// either a signature or a time-stamp or an evidence record (EN 319 162-1 4.3.3). A second object would travel under the signature
-// without being signed.
+// either a signature or a time-stamp or an evidence record (EN 319 162-1 4.3.3). A second object would travel under the
+// signature without being signed.
 func (r *reader) checkData() {
 	data := r.container.Data()
 	if len(data) == 0 && len(r.keptBack) == 0 {
@@ -116,7 +116,8 @@ func (r *reader) checkData() {
 		}
 	}
 	if n != 1 || len(data) != 1 {
-		r.illFormed = append(r.illFormed, fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(data)))
+		r.illFormed = append(r.illFormed,
+			fmt.Sprintf("an ASiC-S container holds one data object in its root, this one %d of %d", n, len(data)))
 	}
 	others := 0
 	for _, role := range []asic.Role{asic.XAdESSignatures, asic.CAdESSignature, asic.EvidenceRecord} {
@@ -236,7 +237,8 @@ func (r *reader) openDetached(content []byte, about *asic.Entry) (*signature.Doc
 	if about == nil {
 		return cades.OpenDetached(r.budget, content, "", nil)
 	}
-	return cades.OpenDetached(r.budget, content, about.Name, func(w io.Writer) error { return r.container.CopyTo(w, about) })
+	return cades.OpenDetached(r.budget, content, about.Name,
+		func(w io.Writer) error { return r.container.CopyTo(w, about) })
 }
 
 // add puts signatures of one file into the document and adds what the container knows of them.
@@ -270,7 +272,8 @@ func (r *reader) noManifest() bool {
 	if r.container.Kind != asic.Extended {
 		return false
 	}
-	for _, role := range []asic.Role{asic.PackageManifest, asic.SignatureManifest, asic.ArchiveManifest, asic.RecordManifest} {
+	for _, role := range []asic.Role{asic.PackageManifest, asic.SignatureManifest, asic.ArchiveManifest,
+		asic.RecordManifest} {
 		if len(r.container.WithRole(role)) > 0 {
 			return false
 		}

@@ -60,12 +60,17 @@ func TestSignatures(t *testing.T) {
 			listed + "manifest-entry:umowa.txt=true/true manifest-entry:" + zalaczIn.name + "=false/false"},
 		{"changed manifest", "e", []entry{other, {manifest.name, manifestOf("META-INF/signature.p7s", other)}, signed},
 			"ASiC-E CAdES META-INF/signature.p7s intact=true message-digest:META-INF/ASiCManifest.xml=true/false manifest-entry:umowa.txt=true/true"},
-		{"simple", "s", []entry{umowa, simple}, "ASiC-S CAdES META-INF/signature.p7s intact=true message-digest:umowa.txt=true/true"},
-		{"simple, changed", "s", []entry{other, simple}, "ASiC-S CAdES META-INF/signature.p7s intact=true message-digest:umowa.txt=true/false"},
+		{"simple", "s", []entry{umowa, simple},
+			"ASiC-S CAdES META-INF/signature.p7s intact=true message-digest:umowa.txt=true/true"},
+		{"simple, changed", "s", []entry{other, simple},
+			"ASiC-S CAdES META-INF/signature.p7s intact=true message-digest:umowa.txt=true/false"},
 		{"XML", "e", []entry{umowa, xml}, "ASiC-E XMLDSig META-INF/signatures0.xml intact=true data:umowa.txt=true/true"},
-		{"XML, changed", "e", []entry{other, xml}, "ASiC-E XMLDSig META-INF/signatures0.xml intact=true data:umowa.txt=true/false"},
-		{"XML, two files of that name", "e", []entry{umowa, other, xml}, "ASiC-E XMLDSig META-INF/signatures0.xml intact=true data:umowa.txt=false/false"},
-		{"broken CMS", "e", []entry{umowa, {"META-INF/signature.p7s", "no CMS"}}, "ASiC-E CAdES META-INF/signature.p7s intact=false"},
+		{"XML, changed", "e", []entry{other, xml},
+			"ASiC-E XMLDSig META-INF/signatures0.xml intact=true data:umowa.txt=true/false"},
+		{"XML, two files of that name", "e", []entry{umowa, other, xml},
+			"ASiC-E XMLDSig META-INF/signatures0.xml intact=true data:umowa.txt=false/false"},
+		{"broken CMS", "e", []entry{umowa, {"META-INF/signature.p7s", "no CMS"}},
+			"ASiC-E CAdES META-INF/signature.p7s intact=false"},
 	}
 	for _, c := range cases {
 		doc := open(t, pack(t, c.kind, c.entries...))
@@ -76,7 +81,8 @@ func TestSignatures(t *testing.T) {
 		if got := outcome(doc.Signatures[0]); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
-		if faulty := c.name == "broken CMS" || strings.Contains(c.name, "two files"); faulty != (len(doc.Signatures[0].Structure) > 0) {
+		if faulty := c.name == "broken CMS" ||
+			strings.Contains(c.name, "two files"); faulty != (len(doc.Signatures[0].Structure) > 0) {
 			t.Errorf("%s: structure %v", c.name, doc.Signatures[0].Structure)
 		}
 	}
@@ -121,7 +127,8 @@ func TestUnsignedFilesAreListed(t *testing.T) {
 	xml := entry{"META-INF/signatures0.xml", s.xml(t, map[string]string{umowa.name: umowa.content})}
 	both := entry{"META-INF/signatures1.xml", s.xml(t, map[string]string{umowa.name: umowa.content, "obce.exe": "MZ"})}
 	doc := open(t, pack(t, "e", umowa, entry{"obce.exe", "MZ"}, xml, both, entry{"META-INF/evil.txt", "x"},
-		entry{"META-INF/signatures-evil.xml", "<html/>"}, entry{"META-INF/ASiCManifest-evil.xml", manifestOf("META-INF/x.p7s", umowa)}))
+		entry{"META-INF/signatures-evil.xml", "<html/>"},
+		entry{"META-INF/ASiCManifest-evil.xml", manifestOf("META-INF/x.p7s", umowa)}))
 	meta := []string{"META-INF/evil.txt", "META-INF/signatures-evil.xml", "META-INF/ASiCManifest-evil.xml"}
 	for i, want := range [][]string{append([]string{"obce.exe"}, meta...), meta} {
 		if got := doc.Signatures[i].Unsigned; !slices.Equal(got, want) {
@@ -189,7 +196,8 @@ func TestArchiveManifest(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	elsewhere := entry{archive.name, manifestOf("META-INF/timestamp.tst", entry{signed.name, "another"}, umowa)}
-	doc = open(t, pack(t, "e", umowa, manifest, signed, elsewhere, entry{stamp.name, string(tsu.stamp(t, []byte(elsewhere.content)))}))
+	doc = open(t, pack(t, "e", umowa, manifest, signed, elsewhere,
+		entry{stamp.name, string(tsu.stamp(t, []byte(elsewhere.content)))}))
 	got = doc.Signatures[0].Timestamps[0]
 	if got.Imprint || got.CoversSignature || slices.Contains(got.Covers, doc.Signatures[0].Value) {
 		t.Error("a time-stamp about another signature covers this one")
@@ -206,7 +214,8 @@ func TestOpenRefuses(t *testing.T) {
 
 // fuzzLimit is what a small container may cost: some public-key operations, what a hundredfold inflated one holds,
 // and much room.
-var fuzzLimit = budgettest.Limit{Time: 300 * time.Millisecond, TimeAnOctet: 50 * time.Microsecond, Alloc: 8 << 20, AllocAnOctet: 4 << 10}
+var fuzzLimit = budgettest.Limit{Time: 300 * time.Millisecond, TimeAnOctet: 50 * time.Microsecond, Alloc: 8 << 20,
+	AllocAnOctet: 4 << 10}
 
 func FuzzOpen(f *testing.F) {
 	s := newSigner(f, "officer-1")
@@ -232,7 +241,8 @@ func FuzzOpen(f *testing.F) {
 func BenchmarkOpen(b *testing.B) {
 	s := newSigner(b, "officer-1")
 	content := strings.Repeat("umowa ", 12<<10)
-	data := pack(b, "e", entry{"umowa.txt", content}, entry{"META-INF/signatures0.xml", s.xml(b, map[string]string{"umowa.txt": content})})
+	data := pack(b, "e", entry{"umowa.txt", content},
+		entry{"META-INF/signatures0.xml", s.xml(b, map[string]string{"umowa.txt": content})})
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -40,8 +40,9 @@ type stamped struct {
 
 // Figures that may only grow.
 const (
-	minCounts     = 195 // more than the oracle: broken signature files and tokens are reported, not refused
-	minAgree      = 171 // two files name their data by another name than the container: not found, as their publishers want
+	minCounts = 195 // more than the oracle: broken signature files and tokens are reported, not refused
+	// two files name their data by another name than the container: not found, as their publishers want
+	minAgree      = 171
 	minLevels     = 150 // the readers of the formats have their own tests
 	minTimestamps = 368 // of removed-doc.asice the oracle tells the imprint alone, ours what its manifest names, too
 )
@@ -71,7 +72,8 @@ func TestConformance(t *testing.T) {
 		if len(doc.Signatures) == len(v.Signatures) && len(doc.Timestamps) == len(v.Timestamps) {
 			counts++
 		} else {
-			t.Logf("%s: %d signatures and %d time-stamps, oracle %d and %d", v.File, len(doc.Signatures), len(doc.Timestamps), len(v.Signatures), len(v.Timestamps))
+			t.Logf("%s: %d signatures and %d time-stamps, oracle %d and %d", v.File, len(doc.Signatures), len(doc.Timestamps),
+				len(v.Signatures), len(v.Timestamps))
 		}
 		left := doc.Signatures
 		if !sameStamps(doc.Timestamps, v.Timestamps) {
@@ -90,7 +92,8 @@ func TestConformance(t *testing.T) {
 			if (s.Intact && s.ReferencesIntact()) == (want.Intact && whole) {
 				agree++
 			} else {
-				t.Logf("%s: intact %v, references %v; oracle %v, %v; %v %v", v.File, s.Intact, s.References, want.Intact, whole, s.Structure, s.Notes)
+				t.Logf("%s: intact %v, references %v; oracle %v, %v; %v %v", v.File, s.Intact, s.References, want.Intact, whole,
+					s.Structure, s.Notes)
 			}
 			if s.Intact && s.ReferencesIntact() && !(want.Intact && whole) && intactWithReason[filepath.Base(v.File)] == "" {
 				t.Errorf("%s: taken for intact where the oracle does not", v.File)
@@ -107,7 +110,8 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d files: counts %d; of %d signatures: intactness %d, format and level %d, time-stamps %d", files, counts, signatures, agree, levels, stamps)
+	t.Logf("%d files: counts %d; of %d signatures: intactness %d, format and level %d, time-stamps %d", files, counts,
+		signatures, agree, levels, stamps)
 	if counts < minCounts || agree < minAgree || levels < minLevels || stamps < minTimestamps {
 		t.Error("fewer than before")
 	}

@@ -15,7 +15,8 @@ import (
 
 // limit is what any container may cost: 2 s, with room for a slow machine, and 20 ns an octet beyond the first
 // megabyte; of memory what is allocated in all, which is some times what is held at once.
-var limit = budgettest.Limit{Time: 2500 * time.Millisecond, TimeAnOctet: 20 * time.Nanosecond, Alloc: 256 << 20, AllocAnOctet: 4}
+var limit = budgettest.Limit{Time: 2500 * time.Millisecond, TimeAnOctet: 20 * time.Nanosecond, Alloc: 256 << 20,
+	AllocAnOctet: 4}
 
 // TestCost opens containers that are built to cost as much as can be.
 func TestCost(t *testing.T) {
@@ -31,17 +32,22 @@ func TestCost(t *testing.T) {
 	}{
 		{"10,000 entries", numbered("plik-%d.txt", 9990, "x")},
 		{"10,000 long names", numbered(strings.Repeat("ż/", 1000)+"%d", 1500, "")},
-		{"a thousand signatures that nothing names", numbered("META-INF/signature%d.p7s", 1000, string(s.cades(t, []byte("x"))))},
+		{"a thousand signatures that nothing names",
+			numbered("META-INF/signature%d.p7s", 1000, string(s.cades(t, []byte("x"))))},
 		{"a thousand time-stamps", numbered("META-INF/timestamp%d.tst", 1000, string(tsu.stamp(t, []byte("x"))))},
-		{"a manifest that names one large file by ten methods", []entry{{"a", noise}, {"META-INF/signature.p7s", "x"}, {"META-INF/ASiCManifest.xml", methods("META-INF/signature.p7s", "a")}}},
-		{"50,000 references to one file", []entry{{"a", noise}, {"META-INF/signature.p7s", "x"}, {"META-INF/ASiCManifest.xml", repeated("META-INF/signature.p7s", "a", 50_000)}}},
+		{"a manifest that names one large file by ten methods",
+			[]entry{{"a", noise}, {"META-INF/signature.p7s", "x"},
+				{"META-INF/ASiCManifest.xml", methods("META-INF/signature.p7s", "a")}}},
+		{"50,000 references to one file", []entry{{"a", noise}, {"META-INF/signature.p7s", "x"},
+			{"META-INF/ASiCManifest.xml", repeated("META-INF/signature.p7s", "a", 50_000)}}},
 		{"500 signers of a manifest of 2,000 files", signers(t, s, 500, 2000)},
 		{"100 manifests of 2,000 files", manifests(100, 2000)},
 		{"100 archive time-stamps over each other", archives(t, s, tsu, 100)},
 		{"a hundred signatures over a large file", append(signatures(t, s, zeros, 100), zeros)},
 		{"large files, inflated one after the other", largeFiles(t, s)},
 		{"twenty XML signature files over large files", xmlFiles(t, s, 20)},
-		{"deep XML as manifest", []entry{{"a", "x"}, {"META-INF/ASiCManifest.xml", strings.Repeat("<a>", 300_000)}, {"META-INF/signature.p7s", "x"}}},
+		{"deep XML as manifest", []entry{{"a", "x"}, {"META-INF/ASiCManifest.xml", strings.Repeat("<a>", 300_000)},
+			{"META-INF/signature.p7s", "x"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data := pack(t, "e", c.entries...)
@@ -61,7 +67,8 @@ func TestCost(t *testing.T) {
 func TestBudgetEnds(t *testing.T) {
 	s := newSigner(t, "officer-1")
 	data := pack(t, "e", signed(t, s, umowa)...)
-	for _, b := range []*budget.Budget{budget.Of(t.Context(), 0, 1<<20), budget.Of(t.Context(), 250_000, 1<<20), budget.Of(t.Context(), 1<<40, 3000)} {
+	for _, b := range []*budget.Budget{budget.Of(t.Context(), 0, 1<<20), budget.Of(t.Context(), 250_000, 1<<20),
+		budget.Of(t.Context(), 1<<40, 3000)} {
 		if doc, err := Open(b, data, nil); !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("%v, %v", doc, err)
 		}
@@ -103,8 +110,10 @@ func copies(e entry, n int) []entry {
 // methods names a file by all digests there are.
 func methods(target, name string) string {
 	m := manifestOf(target, copies(entry{name, ""}, 10)...)
-	for _, method := range []string{"http://www.w3.org/2001/04/xmlenc#sha512", "http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.w3.org/2000/09/xmldsig#sha1",
-		"http://www.w3.org/2007/05/xmldsig-more#sha3-256", "http://www.w3.org/2007/05/xmldsig-more#sha3-512", "http://www.w3.org/2001/04/xmldsig-more#sha224",
+	for _, method := range []string{"http://www.w3.org/2001/04/xmlenc#sha512",
+		"http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.w3.org/2000/09/xmldsig#sha1",
+		"http://www.w3.org/2007/05/xmldsig-more#sha3-256", "http://www.w3.org/2007/05/xmldsig-more#sha3-512",
+		"http://www.w3.org/2001/04/xmldsig-more#sha224",
 		"http://www.w3.org/2001/04/xmlenc#ripemd160", "http://www.w3.org/2007/05/xmldsig-more#sha3-384"} {
 		m = strings.Replace(m, "http://www.w3.org/2001/04/xmlenc#sha256", method, 1)
 	}
@@ -126,7 +135,8 @@ func signers(t *testing.T, s signer, count, files int) []entry {
 // multiplied repeats the one signer of a SignedData.
 func multiplied(sd *cms.SignedData, n int) []byte {
 	raw := strings.Repeat(string(sd.Signers[0].Raw), n)
-	set := append([]byte{0x31, 0x84, byte(len(raw) >> 24), byte(len(raw) >> 16), byte(len(raw) >> 8), byte(len(raw))}, raw...)
+	set := append([]byte{0x31, 0x84, byte(len(raw) >> 24), byte(len(raw) >> 16), byte(len(raw) >> 8), byte(len(raw))},
+		raw...)
 	out := append([]byte{0x30, 0x80, 0x06, 9}, cms.OIDSignedData...)
 	out = append(out, 0xa0, 0x80, 0x30, 0x80, 2, 1, 1, 0x31, 0)
 	out = append(append(append(out, sd.Content.Raw...), sd.RawCertificates...), set...)
@@ -138,7 +148,8 @@ func manifests(n, files int) []entry {
 	data := list
 	for i := range n {
 		target := fmt.Sprintf("META-INF/signature%d.p7s", i)
-		list = append(list, entry{target, "x"}, entry{fmt.Sprintf("META-INF/ASiCManifest%d.xml", i), manifestOf(target, data...)})
+		list = append(list, entry{target, "x"},
+			entry{fmt.Sprintf("META-INF/ASiCManifest%d.xml", i), manifestOf(target, data...)})
 	}
 	return list
 }
@@ -179,7 +190,8 @@ func xmlFiles(t *testing.T, s signer, n int) []entry {
 	large := filler(10 << 20)
 	list := []entry{{"a", large}, {"b", large}}
 	for i := range n {
-		list = append(list, entry{fmt.Sprintf("META-INF/signatures%d.xml", i), s.xml(t, map[string]string{"a": large, "b": large})})
+		list = append(list, entry{fmt.Sprintf("META-INF/signatures%d.xml", i),
+			s.xml(t, map[string]string{"a": large, "b": large})})
 	}
 	return list
 }

@@ -32,19 +32,25 @@ func TestKeptBack(t *testing.T) {
 		want    string // how the references to data fare
 		full    bool   // all is covered
 	}{
-		"manifest":                     {manifest, []signature.Detached{good, second}, "true/true true/true", true},
-		"another file":                 {manifest, []signature.Detached{other, second}, "true/false true/true", false},
-		"one of two":                   {manifest, []signature.Detached{good}, "true/true false/false", false},
-		"none":                         {manifest, nil, "false/false false/false", false},
-		"by another algorithm":         {manifest, []signature.Detached{another, second}, "true/false true/true", false},
-		"under another name":           {manifest, []signature.Detached{of("x", umowa.content), second}, "false/false true/true", false},
-		"without a name":               {manifest, []signature.Detached{of("", umowa.content), second}, "false/false true/true", false},
-		"the file itself beside":       {manifest, []signature.Detached{{Name: umowa.name, Content: []byte(umowa.content)}, second}, "false/false true/true", false},
-		"an XML signature":             {[]entry{xml}, []signature.Detached{good}, "true/true", true},
-		"an XML signature, another":    {[]entry{xml}, []signature.Detached{other}, "true/false", false},
-		"the file is there, changed":   {append([]entry{{umowa.name, "umowa nr 2"}}, xml), []signature.Detached{good}, "true/false", false},
-		"a file that nobody signed":    {append([]entry{{"dopisek.txt", "dopisek"}}, xml), []signature.Detached{good}, "true/true", false},
-		"manifest and a stranger file": {append([]entry{{"dopisek.txt", "x"}}, manifest...), []signature.Detached{good, second}, "true/true true/true", false},
+		"manifest":             {manifest, []signature.Detached{good, second}, "true/true true/true", true},
+		"another file":         {manifest, []signature.Detached{other, second}, "true/false true/true", false},
+		"one of two":           {manifest, []signature.Detached{good}, "true/true false/false", false},
+		"none":                 {manifest, nil, "false/false false/false", false},
+		"by another algorithm": {manifest, []signature.Detached{another, second}, "true/false true/true", false},
+		"under another name": {manifest, []signature.Detached{of("x", umowa.content), second},
+			"false/false true/true", false},
+		"without a name": {manifest, []signature.Detached{of("", umowa.content), second},
+			"false/false true/true", false},
+		"the file itself beside": {manifest,
+			[]signature.Detached{{Name: umowa.name, Content: []byte(umowa.content)}, second}, "false/false true/true", false},
+		"an XML signature":          {[]entry{xml}, []signature.Detached{good}, "true/true", true},
+		"an XML signature, another": {[]entry{xml}, []signature.Detached{other}, "true/false", false},
+		"the file is there, changed": {append([]entry{{umowa.name, "umowa nr 2"}}, xml), []signature.Detached{good},
+			"true/false", false},
+		"a file that nobody signed": {append([]entry{{"dopisek.txt", "dopisek"}}, xml), []signature.Detached{good},
+			"true/true", false},
+		"manifest and a stranger file": {append([]entry{{"dopisek.txt", "x"}}, manifest...),
+			[]signature.Detached{good, second}, "true/true true/true", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := pack(t, "e", c.entries...)

@@ -262,8 +262,9 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 
 // reference is an object of a manifest as what signs or time-stamps the manifest covers it.
 func (r *reader) reference(o object) signature.Reference {
-	ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact, Unchecked: o.unchecked,
-		Full: o.found, Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
+	ref := signature.Reference{Name: o.uri, Type: "manifest-entry", Found: o.found, Intact: o.intact,
+		Unchecked: o.unchecked,
+		Full:      o.found, Digest: signature.Digest{Algorithm: digestName(o.method), Value: o.digest}}
 	if o.found {
 		ref.Scope = "the whole file " + o.entry.Name
 	} else if file := r.given(o.uri); file != nil {

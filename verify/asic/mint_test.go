@@ -51,7 +51,8 @@ func newSigner(t testing.TB, name string, usage ...x509.ExtKeyUsage) signer {
 func (s signer) cades(t testing.TB, data []byte) []byte {
 	t.Helper()
 	digest := sha256.Sum256(data)
-	der, err := cms.Sign(cms.SignConfig{Signer: s.key, Certificate: s.cert, Hash: crypto.SHA256, Digest: digest[:], SigningTime: day})
+	der, err := cms.Sign(cms.SignConfig{Signer: s.key, Certificate: s.cert, Hash: crypto.SHA256, Digest: digest[:],
+		SigningTime: day})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,11 +87,13 @@ const own = `<Object xmlns="http://www.w3.org/2000/09/xmldsig#" Id="own">umowa n
 func (s signer) xml(t testing.TB, files map[string]string) string {
 	t.Helper()
 	const dsig = "http://www.w3.org/2000/09/xmldsig#"
-	info := `<SignedInfo xmlns="` + dsig + `"><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>` +
+	info := `<SignedInfo xmlns="` + dsig +
+		`"><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>` +
 		`<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"></SignatureMethod>`
 	for name, content := range files {
 		sum := sha256.Sum256([]byte(content))
-		info += `<Reference URI="` + name + `"><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod><DigestValue>` +
+		info += `<Reference URI="` + name +
+			`"><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod><DigestValue>` +
 			base64.StdEncoding.EncodeToString(sum[:]) + `</DigestValue></Reference>`
 	}
 	info += `</SignedInfo>`
@@ -100,9 +103,11 @@ func (s signer) xml(t testing.TB, files map[string]string) string {
 		t.Fatal(err)
 	}
 	value := append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...)
-	return `<XAdESSignatures xmlns="http://uri.etsi.org/02918/v1.2.1#"><Signature xmlns="` + dsig + `" Id="S0">` + info + `<SignatureValue>` +
+	return `<XAdESSignatures xmlns="http://uri.etsi.org/02918/v1.2.1#"><Signature xmlns="` + dsig + `" Id="S0">` + info +
+		`<SignatureValue>` +
 		base64.StdEncoding.EncodeToString(value) + `</SignatureValue><KeyInfo><X509Data><X509Certificate>` +
-		base64.StdEncoding.EncodeToString(s.cert) + `</X509Certificate></X509Data></KeyInfo>` + own + `</Signature></XAdESSignatures>`
+		base64.StdEncoding.EncodeToString(s.cert) + `</X509Certificate></X509Data></KeyInfo>` + own +
+		`</Signature></XAdESSignatures>`
 }
 
 // entry is a file of a container.
@@ -140,7 +145,8 @@ func pack(t testing.TB, kind string, entries ...entry) []byte {
 func signed(t testing.TB, s signer, data ...entry) []entry {
 	t.Helper()
 	manifest := entry{"META-INF/ASiCManifest.xml", manifestOf("META-INF/signature.p7s", data...)}
-	return append(data[:len(data):len(data)], manifest, entry{"META-INF/signature.p7s", string(s.cades(t, []byte(manifest.content)))})
+	return append(data[:len(data):len(data)], manifest,
+		entry{"META-INF/signature.p7s", string(s.cades(t, []byte(manifest.content)))})
 }
 
 // manifestOf writes an ASiCManifest for a target about entries.

@@ -33,7 +33,8 @@ func (m *manifest) described() signature.Manifest {
 	return out
 }
 
-// namespacePackage is that of the manifest of OpenDocument (ODF 1.2 part 3, 3.2), which ASiC-E with XML signatures has too.
+// namespacePackage is that of the manifest of OpenDocument (ODF 1.2 part 3, 3.2), which ASiC-E with XML signatures has
+// too.
 const namespacePackage = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 
 // packageManifest tells which of the container's data objects the manifest lists. It names no signature.

@@ -90,7 +90,8 @@ func TestRecords(t *testing.T) {
 	manifest := func(files ...entry) entry { return entry{ersManifest, manifestOf(ersFile, files...)} }
 	both := manifest(umowa, zalaczIn)
 	short, long := sha256.Sum256([]byte(umowa.content)), sha512.Sum512([]byte(umowa.content))
-	longer := entry{ersManifest, strings.NewReplacer(base64.StdEncoding.EncodeToString(short[:]), base64.StdEncoding.EncodeToString(long[:])).
+	longer := entry{ersManifest, strings.NewReplacer(base64.StdEncoding.EncodeToString(short[:]),
+		base64.StdEncoding.EncodeToString(long[:])).
 		Replace(strings.Replace(both.content, "xmlenc#sha256", "xmlenc#sha512", 1))}
 	signature := signed(t, s, umowa)
 	p7s := signature[2]
@@ -105,39 +106,52 @@ func TestRecords(t *testing.T) {
 		want       string
 	}{
 		{"good", "e", []entry{umowa, zalacz, ers, both}, good},
-		{"good, in the manifest's folder", "e", []entry{umowa, zalacz, ers, {both.name, manifestOf("evidencerecord.ers", umowa, zalaczIn)}}, good},
+		{"good, in the manifest's folder", "e",
+			[]entry{umowa, zalacz, ers, {both.name, manifestOf("evidencerecord.ers", umowa, zalaczIn)}}, good},
 		{"no manifest", "e", []entry{umowa, zalacz, ers}, "alone orphan=false/false orphan=false/false."},
-		{"a part of the group", "e", []entry{umowa, zalacz, ers, manifest(umowa)}, "alone umowa.txt=true/true orphan=false/false."},
-		{"changed file", "e", []entry{inna, zalacz, ers, both}, "alone umowa.txt=true/false za%C5%82%C4%85cznik%201.txt=true/true orphan=false/false."},
+		{"a part of the group", "e", []entry{umowa, zalacz, ers, manifest(umowa)},
+			"alone umowa.txt=true/true orphan=false/false."},
+		{"changed file", "e", []entry{inna, zalacz, ers, both},
+			"alone umowa.txt=true/false za%C5%82%C4%85cznik%201.txt=true/true orphan=false/false."},
 		{"changed file and manifest", "e", []entry{inna, zalacz, ers, manifest(inna, zalaczIn)},
 			"alone umowa.txt=true/false za%C5%82%C4%85cznik%201.txt=true/true orphan=false/false."},
 		{"changed manifest", "e", []entry{umowa, zalacz, ers, manifest(inna, zalaczIn)},
 			"alone umowa.txt=true/false za%C5%82%C4%85cznik%201.txt=true/true orphan=false/false."},
-		{"manifest of another file too", "e", []entry{umowa, zalacz, {"x", "x"}, ers, manifest(umowa, zalaczIn, entry{"x", "x"})},
+		{"manifest of another file too", "e", []entry{umowa, zalacz, {"x", "x"}, ers,
+			manifest(umowa, zalaczIn, entry{"x", "x"})},
 			"alone umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=true/true x=true/false."},
 		{"manifest by another algorithm", "e", []entry{umowa, zalacz, ers, longer},
 			"alone umowa.txt=true/false za%C5%82%C4%85cznik%201.txt=true/true orphan=false/false."},
-		{"absent file", "e", []entry{umowa, ers, both}, "alone umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=false/false orphan=false/false."},
+		{"absent file", "e", []entry{umowa, ers, both},
+			"alone umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=false/false orphan=false/false."},
 		{"two manifests", "e", []entry{umowa, zalacz, ers, both, {secondManifest.name, both.content}},
 			"alone ill-formed: 2 manifests name this evidence record orphan=false/false orphan=false/false."},
 		{"manifest that names a file twice", "e", []entry{umowa, zalacz, ers, manifest(umowa, umowa, zalaczIn)},
-			"alone ill-formed: " + ersManifest + `: "umowa.txt" is named twice umowa.txt=true/true umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=true/true.`},
+			"alone ill-formed: " + ersManifest +
+				`: "umowa.txt" is named twice umowa.txt=true/true umowa.txt=true/true za%C5%82%C4%85cznik%201.txt=true/true.`},
 		{"manifest of a signature", "e", []entry{umowa, zalacz, ers, {"META-INF/ASiCManifest.xml", both.content}},
 			"alone orphan=false/false orphan=false/false."},
-		{"no record", "e", []entry{umowa, zalacz, {ersFile, "0\x01\x00"}, both}, "alone ill-formed: evidence record: no version 1 with its digest algorithms."},
-		{"no data object", "e", []entry{ers, both}, "alone ill-formed: the container holds no data object umowa.txt=false/false " +
-			"za%C5%82%C4%85cznik%201.txt=false/false orphan=false/false orphan=false/false."},
+		{"no record", "e", []entry{umowa, zalacz, {ersFile, "0\x01\x00"}, both},
+			"alone ill-formed: evidence record: no version 1 with its digest algorithms."},
+		{"no data object", "e", []entry{ers, both},
+			"alone ill-formed: the container holds no data object umowa.txt=false/false " +
+				"za%C5%82%C4%85cznik%201.txt=false/false orphan=false/false orphan=false/false."},
 
 		{"ASiC-S", "s", []entry{umowa, {ersFile, tsu.record(t, umowa)}}, "alone umowa.txt=true/true."},
 		{"ASiC-S by content", "", []entry{umowa, {ersFile, tsu.record(t, umowa)}}, "alone umowa.txt=true/true."},
-		{"ASiC-S, changed", "s", []entry{inna, {ersFile, tsu.record(t, umowa)}}, "alone umowa.txt=true/false orphan=false/false."},
-		{"ASiC-S, manifest of another", "s", []entry{inna, {ersFile, tsu.record(t, umowa)}, manifest(umowa)}, "alone umowa.txt=true/false orphan=false/false."},
-		{"ASiC-E by its manifest", "", []entry{umowa, {ersFile, tsu.record(t, umowa)}, manifest(inna)}, "alone umowa.txt=true/false orphan=false/false."},
-		{"ASiC-S, time-stamp beside it", "s", []entry{umowa, {ersFile, tsu.record(t, umowa)}, {"META-INF/timestamp.tst", string(tsu.stamp(t, []byte(umowa.content)))}},
+		{"ASiC-S, changed", "s", []entry{inna, {ersFile, tsu.record(t, umowa)}},
+			"alone umowa.txt=true/false orphan=false/false."},
+		{"ASiC-S, manifest of another", "s", []entry{inna, {ersFile, tsu.record(t, umowa)}, manifest(umowa)},
+			"alone umowa.txt=true/false orphan=false/false."},
+		{"ASiC-E by its manifest", "", []entry{umowa, {ersFile, tsu.record(t, umowa)}, manifest(inna)},
+			"alone umowa.txt=true/false orphan=false/false."},
+		{"ASiC-S, time-stamp beside it", "s", []entry{umowa, {ersFile, tsu.record(t, umowa)},
+			{"META-INF/timestamp.tst", string(tsu.stamp(t, []byte(umowa.content)))}},
 			"alone ill-formed: an ASiC-S container has either a signature or a time-stamp or an evidence record " +
 				"of the data object, this one has a time-stamp and another (EN 319 162-1 4.3.3) umowa.txt=true/true."},
 
-		{"over a signature", "e", sealed, "of the signature umowa.txt=true/true META-INF/signature.p7s=true/true covers the signature."},
+		{"over a signature", "e", sealed,
+			"of the signature umowa.txt=true/true META-INF/signature.p7s=true/true covers the signature."},
 		{"over another signature", "e", append(signed(t, s, umowa), over, manifest(umowa, p7s)),
 			"of the signature umowa.txt=true/true META-INF/signature.p7s=true/false orphan=false/false."},
 		{"over a record over a signature", "e", append(slices.Clone(sealed), second, secondManifest),
@@ -182,10 +196,12 @@ func TestCompleteCoverage(t *testing.T) {
 		want       string
 	}{
 		{"all", "e", append(slices.Clone(of), stamped(p7s, manifest, umowa, zalacz)...), ""},
-		{"without a file", "e", append(slices.Clone(of), stamped(p7s, manifest, umowa)...), `covers "META-INF/signature.p7s", but not "załącznik 1.txt"`},
+		{"without a file", "e", append(slices.Clone(of), stamped(p7s, manifest, umowa)...),
+			`covers "META-INF/signature.p7s", but not "załącznik 1.txt"`},
 		{"without the manifest", "e", append(slices.Clone(of), stamped(p7s, umowa, zalacz)...), ""},
 		{"XML", "e", append([]entry{umowa, xml}, stamped(xml, umowa)...), ""},
-		{"XML without the file", "e", append([]entry{umowa, entry{"x", "x"}, xml}, stamped(xml, entry{"x", "x"})...), `but not "umowa.txt"`},
+		{"XML without the file", "e", append([]entry{umowa, entry{"x", "x"}, xml}, stamped(xml, entry{"x", "x"})...),
+			`but not "umowa.txt"`},
 		{"ASiC-S", "s", append([]entry{umowa, first}, stamped(first, umowa)...), ""},
 		{"ASiC-S without the file", "s", append([]entry{umowa, first}, stamped(first)...), `but not "umowa.txt"`},
 	} {
@@ -204,7 +220,8 @@ func TestCompleteCoverage(t *testing.T) {
 // TestOpenDocumentCoverage: the manifest of an OpenDocument package tells what each file is, so it has to be signed.
 func TestOpenDocumentCoverage(t *testing.T) {
 	s := newSigner(t, "officer-1")
-	files := map[string]string{umowa.name: umowa.content, "mimetype": "application/vnd.oasis.opendocument.text", packageManifest: "<m/>"}
+	files := map[string]string{umowa.name: umowa.content, "mimetype": "application/vnd.oasis.opendocument.text",
+		packageManifest: "<m/>"}
 	for _, left := range []string{"", "mimetype", packageManifest, umowa.name} {
 		signedFiles := map[string]string{}
 		for name, content := range files {
@@ -212,7 +229,8 @@ func TestOpenDocumentCoverage(t *testing.T) {
 				signedFiles[name] = content
 			}
 		}
-		doc := open(t, pack(t, "o", umowa, entry{packageManifest, "<m/>"}, entry{"META-INF/documentsignatures.xml", s.xml(t, signedFiles)}))
+		doc := open(t, pack(t, "o", umowa, entry{packageManifest, "<m/>"},
+			entry{"META-INF/documentsignatures.xml", s.xml(t, signedFiles)}))
 		if got := strings.Join(doc.Signatures[0].Unsigned, " "); got != left {
 			t.Errorf("without %q: unsigned %q", left, got)
 		}

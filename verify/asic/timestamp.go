@@ -58,9 +58,9 @@ func (a *assertion) illFormed(format string, args ...any) {
 }
 
 // imprint compares the token with its manifest, or with the one data object of an ASiC-S container. A manifest that
-// says something false about a file of the container proves nothing, and one that names a file which is not there leaves
-// open what it is about (EN 319 162-1 A.4; DSS says so by ManifestEntryObjectExistence). A digest stands in for a file
-// that was kept back.
+// says something false about a file of the container proves nothing, and one that names a file which is not there
+// leaves open what it is about (EN 319 162-1 A.4; DSS says so by ManifestEntryObjectExistence). A digest stands in for
+// a file that was kept back.
 func (r *reader) imprint(a *assertion) {
 	data := r.container.Data()
 	switch {

@@ -43,6 +43,8 @@ type Bundle struct {
 	Certificates, CRLs, OCSPs [][]byte
 	// Later says of certificates, by the SHA-256 of their DER, when what could not be gathered might have been.
 	Later map[[sha256.Size]byte]time.Time
+	// Origins say of that evidence, by its SHA-256, where it was from.
+	Origins map[[sha256.Size]byte]string
 
 	// The sources of trust, as trustlist.Sources has them.
 	Lists, LOTLSigners, Extra, Anchors []File
@@ -77,6 +79,8 @@ type manifest struct {
 
 	Later  map[string]time.Time `json:"later,omitempty"` // by the SHA-256 of a certificate, lower-case hex
 	Status []trustlist.Status   `json:"lists"`
+
+	Origins map[string]string `json:"origins,omitempty"` // by the SHA-256 of evidence, lower-case hex
 }
 
 // entry names one entry of the ZIP file; Entry is "" where only the digest is kept.

@@ -26,8 +26,9 @@ func sample() *bundle.Bundle {
 		Digests: []string{"c=SHA-256:" + bundle.Digest([]byte("c"))}, Password: true,
 		At: time.Date(2026, 3, 3, 12, 0, 0, 123, time.UTC), Policy: bundle.Policy{Name: "strict", File: []byte("name: strict")},
 		Certificates: [][]byte{{1}, {2}}, CRLs: [][]byte{{3}}, OCSPs: [][]byte{{4}},
-		Later: map[[32]byte]time.Time{{5}: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
-		Lists: []bundle.File{file("pl.xml")}, LOTLSigners: []bundle.File{file("s.pem")}, Extra: []bundle.File{file("x.xml")},
+		Later:   map[[32]byte]time.Time{{5}: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
+		Origins: map[[32]byte]string{{6}: "CACHED"},
+		Lists:   []bundle.File{file("pl.xml")}, LOTLSigners: []bundle.File{file("s.pem")}, Extra: []bundle.File{file("x.xml")},
 		Anchors: []bundle.File{file("ca.pem")}, Status: []trustlist.Status{{File: "pl.xml", Territory: "PL", Sequence: 7}},
 		Report: json.RawMessage(`{"signatures":[]}`),
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,16 +51,39 @@ type archive struct {
 // postpone takes what could not be gathered.
 func (b *Bundle) postpone(later map[string]time.Time) error {
 	for certificate, t := range later {
-		digest, err := hex.DecodeString(certificate)
-		if err != nil || len(digest) != sha256.Size {
-			return fmt.Errorf("%w: %s: %q is no SHA-256 of a certificate", ErrNotABundle, manifestName, certificate)
+		digest, err := digestNamed(certificate)
+		if err != nil {
+			return err
 		}
 		if b.Later == nil {
 			b.Later = map[[sha256.Size]byte]time.Time{}
 		}
-		b.Later[[sha256.Size]byte(digest)] = t
+		b.Later[digest] = t
 	}
 	return nil
+}
+
+// tellOrigins takes where evidence was from.
+func (b *Bundle) tellOrigins(origins map[string]string) error {
+	for piece, origin := range origins {
+		digest, err := digestNamed(piece)
+		if err != nil {
+			return err
+		}
+		if b.Origins == nil {
+			b.Origins = map[[sha256.Size]byte]string{}
+		}
+		b.Origins[digest] = origin
+	}
+	return nil
+}
+
+func digestNamed(text string) (sum [sha256.Size]byte, err error) {
+	digest, err := hex.DecodeString(text)
+	if err != nil || len(digest) != sha256.Size {
+		return sum, fmt.Errorf("%w: %s: %q is no SHA-256 of a certificate or other evidence", ErrNotABundle, manifestName, text)
+	}
+	return [sha256.Size]byte(digest), nil
 }
 
 func (a *archive) bundle() (*Bundle, error) {
@@ -90,7 +114,7 @@ func (a *archive) bundle() (*Bundle, error) {
 	if err := b.fill(a, m.Parts); err != nil {
 		return nil, err
 	}
-	if err := b.postpone(m.Later); err != nil {
+	if err := errors.Join(b.postpone(m.Later), b.tellOrigins(m.Origins)); err != nil {
 		return nil, err
 	}
 	for name := range a.entries {

@@ -22,6 +22,12 @@ func (b *Bundle) Write(w io.Writer) error {
 	z := zip.NewWriter(w)
 	m := manifest{Version: Version, At: b.At.UTC(), Policy: b.Policy.Name, Status: b.Status, Parts: map[string][]entry{}}
 	m.Digests, m.Password = b.Digests, b.Password
+	for piece, origin := range b.Origins {
+		if m.Origins == nil {
+			m.Origins = map[string]string{}
+		}
+		m.Origins[hex.EncodeToString(piece[:])] = origin
+	}
 	for certificate, t := range b.Later {
 		if m.Later == nil {
 			m.Later = map[string]time.Time{}

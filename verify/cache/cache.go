@@ -25,6 +25,7 @@ type Cache struct {
 	links        *otter.Cache[linkKey, verdict]
 	objects      *otter.Cache[objectKey, verdict]
 	conclusions  conclusions
+	known        *known
 }
 
 // A verdict is what came of verifying one signature.
@@ -63,7 +64,7 @@ func New(config Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of verdicts: %w", err)
 	}
-	c := &Cache{certificates: certificates, links: links, objects: objects}
+	c := &Cache{certificates: certificates, links: links, objects: objects, known: newKnown()}
 	c.conclusions.room = max(config.Evidence, 0) / conclusionShare / 2
 	return c, c.keepEvidence(config.Evidence)
 }

@@ -15,7 +15,7 @@ func Within(ctx context.Context, c *Cache) context.Context {
 	if c == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, contextKey{}, c)
+	return context.WithValue(budget.WithDigests(ctx, c.sum), contextKey{}, c)
 }
 
 // Of returns the cache of the context, nil for none.

@@ -184,7 +184,8 @@ type formV2 struct {
 	bare bool // unsigned attributes one after the other, without tag and length of the set
 }
 
-var formsV2 = [...]formV2{{}, {der: true}, {bare: true}, {der: true, bare: true}}
+// formsV2 are in the order of what they cost.
+var formsV2 = [...]formV2{{}, {bare: true}, {der: true}, {der: true, bare: true}}
 
 // archiveV2 checks an archive-time-stamp-v2, which is about the parts of the SignedData as they were
 // then: later unsigned attributes are left out by their time.
@@ -210,7 +211,7 @@ func (s *signer) isDER(earlier []*cms.Attribute) bool {
 	if !s.doc.signed.Content.IsDER() {
 		return false
 	}
-	for _, part := range s.partsV2(earlier, formV2{}) {
+	for _, part := range s.partsV2(earlier, formV2{der: true}) {
 		if s.doc.budget.Work(derWork*int64(len(part))) != nil || !cms.IsDER(part) {
 			return false
 		}
@@ -306,11 +307,12 @@ func (s *signer) partsV2(earlier []*cms.Attribute, form formV2) [][]byte {
 	for i, a := range earlier {
 		attributes[i] = a.Raw
 	}
-	if form.bare {
-		return append(parts, attributes...)
+	switch {
+	case len(attributes) == 0 || form.bare:
+	case form.der: // one element, to be rewritten
+		return append(parts, cms.UnsignedAttributes(attributes))
+	default:
+		parts = append(parts, cms.UnsignedAttributesHead(attributes))
 	}
-	if len(attributes) > 0 {
-		parts = append(parts, cms.UnsignedAttributes(attributes))
-	}
-	return parts
+	return append(parts, attributes...)
 }

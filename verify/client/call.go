@@ -31,8 +31,8 @@ type response struct {
 	data   []byte
 }
 
-// call makes a request until it is answered: again after 429 and 503 when verifyd says so, and after a failure of the network.
-// What is not status 2xx is a *Problem.
+// call makes a request until it is answered: again after 429 and 503 when verifyd says so, and after a failure of the
+// network. What is not status 2xx is a *Problem.
 func (c *Client) call(ctx context.Context, r request) (*response, error) {
 	for attempt := 1; ; attempt++ {
 		answer, err := c.try(ctx, r)

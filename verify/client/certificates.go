@@ -20,7 +20,8 @@ func (c *Client) Certificate(ctx context.Context, q CertificateQuestion) (*Certi
 	return answer, nil
 }
 
-// Certificates judges up to 1,000 certificates (4 MiB of questions) in one call. Line i of the answer is about question i.
+// Certificates judges up to 1,000 certificates (4 MiB of questions) in one call. Line i of the answer is about
+// question i.
 func (c *Client) Certificates(ctx context.Context, questions []CertificateQuestion) ([]CertificateLine, error) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
@@ -69,7 +70,8 @@ func (c *Client) TrustStatus(ctx context.Context) (*TrustStatus, error) {
 // TrustList is the list of a territory, such as PL, with its services.
 func (c *Client) TrustList(ctx context.Context, territory string) (*TrustList, error) {
 	list := new(TrustList)
-	if _, err := c.ask(ctx, request{method: http.MethodGet, path: "/v1/trust/lists/" + url.PathEscape(territory)}, list); err != nil {
+	r := request{method: http.MethodGet, path: "/v1/trust/lists/" + url.PathEscape(territory)}
+	if _, err := c.ask(ctx, r, list); err != nil {
 		return nil, err
 	}
 	return list, nil

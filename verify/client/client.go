@@ -1,5 +1,6 @@
-// Package client asks verifyd: it judges documents and certificates, with what an application needs around that. A call that
-// the service can't take now, or that a network broke, is made again; a signature that is not valid is an answer, no error.
+// Package client asks verifyd: it judges documents and certificates, with what an application needs around that. A
+// call that the service can't take now, or that a network broke, is made again; a signature that is not valid is an
+// answer, no error.
 package client
 
 import (
@@ -20,7 +21,8 @@ import (
 // Config is what New needs. Zero values have defaults, but for URL.
 type Config struct {
 	URL string // of verifyd, such as https://verifyd.example:8444; http is taken on loopback alone
-	// TLS says whom verifyd must be certified by, and holds the client certificate (see Certified). nil: the system's authorities.
+	// TLS says whom verifyd must be certified by, and holds the client certificate (see Certified). nil: the system's
+	// authorities.
 	TLS       *tls.Config
 	Language  string        // of problems, reasons and notes: "pl", or "" for English
 	Attempts  int           // of a call; 0 means 4
@@ -45,7 +47,8 @@ type Client struct {
 	sleep func(ctx context.Context, d time.Duration) error
 }
 
-// New returns a client. It follows no redirects and takes no proxy from the environment: a document goes where URL says.
+// New returns a client. It follows no redirects and takes no proxy from the environment: a document goes where URL
+// says.
 func New(cfg Config) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
@@ -68,9 +71,9 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Certified is a TLS configuration with a client certificate and its key, and the authorities that verifyd must be certified
-// by, from PEM files. The certificate's file is read anew for each connection, since certificates of the data centre are
-// renewed every few days.
+// Certified is a TLS configuration with a client certificate and its key, and the authorities that verifyd must be
+// certified by, from PEM files. The certificate's file is read anew for each connection, since certificates of the
+// data centre are renewed every few days.
 func Certified(certificate, key, authorities string) (*tls.Config, error) {
 	pem, err := os.ReadFile(authorities)
 	if err != nil {

@@ -46,7 +46,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestCalledAgain: what verifyd can't do now is asked for again when it says so, and what the network broke; nothing else is.
+// TestCalledAgain: what verifyd can't do now is asked for again when it says so, and what the network broke; nothing
+// else is.
 func TestCalledAgain(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers []int // statuses; 0 breaks the connection

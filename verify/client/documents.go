@@ -28,8 +28,10 @@ type Options struct {
 	Digests  []string
 	// Passwords of an encrypted PDF.
 	Passwords [][]byte
-	// Later has verifyd keep a document whose verdict may be another one soon, and judge it again then: see Client.Result. It
-	// is sent once: what a network broke may have been kept.
+	// Active asks for what the document does besides being read: Report.ActiveContent.
+	Active bool
+	// Later has verifyd keep a document whose verdict may be another one soon, and judge it again then: see
+	// Client.Result. It is sent once: what a network broke may have been kept.
 	Later bool
 }
 
@@ -42,7 +44,8 @@ type File struct {
 // Validation is the answer about a document.
 type Validation struct {
 	Report *verify.Report
-	// ID is that of a result which is to come yet, "" for none. It is the caller's alone for a day, or until verifyd is started anew.
+	// ID is that of a result which is to come yet, "" for none. It is the caller's alone for a day, or until verifyd is
+	// started anew.
 	ID string
 	// Again is how long to wait before Result may have more; 0: the report is final.
 	Again time.Duration
@@ -54,7 +57,8 @@ func (c *Client) Validate(ctx context.Context, document io.Reader, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	r := request{method: http.MethodPost, path: "/v1/validations" + o.query(), media: "application/octet-stream", body: again, once: o.Later}
+	r := request{method: http.MethodPost, path: "/v1/validations" + o.query(), media: "application/octet-stream",
+		body: again, once: o.Later}
 	if len(o.Detached)+len(o.Digests)+len(o.Passwords) > 0 {
 		boundary := multipart.NewWriter(io.Discard).Boundary()
 		r.media = "multipart/form-data; boundary=" + boundary
@@ -79,7 +83,8 @@ func (c *Client) Validate(ctx context.Context, document io.Reader, o Options) (*
 }
 
 // ValidateDigest judges a detached signature by the digest of the file that it is about: [NAME=]ALGORITHM:VALUE.
-func (c *Client) ValidateDigest(ctx context.Context, signature io.Reader, digest string, o Options) (*Validation, error) {
+func (c *Client) ValidateDigest(ctx context.Context, signature io.Reader, digest string, o Options) (
+	*Validation, error) {
 	o.Digests = append(o.Digests[:len(o.Digests):len(o.Digests)], digest)
 	return c.Validate(ctx, signature, o)
 }
@@ -112,6 +117,9 @@ func (o *Options) query() string {
 	}
 	if o.Service != "" {
 		q.Set("service", o.Service)
+	}
+	if o.Active {
+		q.Set("active", "true")
 	}
 	if o.Later {
 		q.Set("later", "true")

@@ -44,8 +44,8 @@ func (g *Gatherer) answer(ctx context.Context, q revocation.Question, at time.Ti
 	return found
 }
 
-// about asks the certificate's OCSP responders first, which know most and of this certificate alone, then its CRL distribution
-// points, until one settles the matter.
+// about asks the certificate's OCSP responders first, which know most and of this certificate alone, then its CRL
+// distribution points, until one settles the matter.
 func (g *Gatherer) about(ctx context.Context, q revocation.Question, at time.Time) (Found, []*certificate.Certificate) {
 	list := sources(q)
 	if at.Before(g.cfg.Now().Add(-presence)) {
@@ -70,8 +70,8 @@ func (g *Gatherer) about(ctx context.Context, q revocation.Question, at time.Tim
 	return in.found, nil
 }
 
-// listen asks the sources in their order and yields what they say as it comes. The next one is asked when what was heard did
-// not do, or was not heard for a while, so that a slow source does not cost the others their time.
+// listen asks the sources in their order and yields what they say as it comes. The next one is asked when what was
+// heard did not do, or was not heard for a while, so that a slow source does not cost the others their time.
 func (g *Gatherer) listen(ctx context.Context, list []source, began time.Time) iter.Seq[*answer] {
 	return func(yield func(*answer) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -150,8 +150,8 @@ func (in *inquiry) hears(a *answer) bool {
 	return true
 }
 
-// newest is what the source said last among what settles the matter: an answer that nobody has proven yet, and one that was
-// older already when it came, do not put away the proven one before it.
+// newest is what the source said last among what settles the matter: an answer that nobody has proven yet, and one that
+// was older already when it came, do not put away the proven one before it.
 func (in *inquiry) newest(a *answer) (*answer, revocation.Result) {
 	r, before := in.check(a), a.before.Load()
 	if before == nil {
@@ -163,8 +163,8 @@ func (in *inquiry) newest(a *answer) (*answer, revocation.Result) {
 	return a, r
 }
 
-// check says what an answer knows about the certificate; lists of some reasons only count together with those that were heard
-// before.
+// check says what an answer knows about the certificate; lists of some reasons only count together with those that were
+// heard before.
 func (in *inquiry) check(a *answer) revocation.Result {
 	in.q.Time = later(in.g.cfg.Now(), in.at) // not before the answer came
 	if a.response != nil {
@@ -196,8 +196,8 @@ func settles(r revocation.Result) bool {
 	return r.Status == revocation.Good || r.Status == revocation.Revoked
 }
 
-// current reports whether nothing newer is needed: evidence has not run out at the time of validation, or it tells a revocation,
-// which stays.
+// current reports whether nothing newer is needed: evidence has not run out at the time of validation, or it tells a
+// revocation, which stays.
 func (in *inquiry) current(r revocation.Result) bool {
 	next := r.NextUpdate
 	if next.IsZero() {
@@ -243,9 +243,10 @@ func (in *inquiry) complain(a *answer, why string) {
 	in.found.Problems = append(in.found.Problems, fmt.Sprintf("%s %s: %s", a.source.kind, a.source.url, why))
 }
 
-// past returns the newest kept evidence that served at a time in the past, and who signed it; what is published today is too
-// late for it.
-func (g *Gatherer) past(list []source, q revocation.Question, at time.Time) (best *answer, signers []*certificate.Certificate) {
+// past returns the newest kept evidence that served at a time in the past, and who signed it; what is published today
+// is too late for it.
+func (g *Gatherer) past(list []source, q revocation.Question, at time.Time) (best *answer,
+	signers []*certificate.Certificate) {
 	q.Freshness, q.Time = nil, at
 	for _, s := range list {
 		a := g.fromKeep(s, at)

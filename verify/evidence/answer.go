@@ -46,8 +46,8 @@ type answer struct {
 	last  atomic.Int64 // Unix time of the last use, of those before it too
 	saved atomic.Bool  // in the keep
 
-	// proven is true once it has settled something: an authority's key signed it. Until then anybody may have made it, so it
-	// serves shortly, and the last one that was proven is before it.
+	// proven is true once it has settled something: an authority's key signed it. Until then anybody may have made it, so
+	// it serves shortly, and the last one that was proven is before it.
 	proven atomic.Bool
 	before atomic.Pointer[answer]
 	signer atomic.Pointer[algorithm.PublicKey] // of a proven list
@@ -184,8 +184,9 @@ func (a *answer) ends() time.Time {
 	return a.until
 }
 
-// serves reports whether the answer still stands for a certificate that began at the time: a list from before it says nothing of
-// it, and the source may have a newer one. One that had none when it was asked after that time is left alone for a while.
+// serves reports whether the answer still stands for a certificate that began at the time: a list from before it says
+// nothing of it, and the source may have a newer one. One that had none when it was asked after that time is left alone
+// for a while.
 func (a *answer) serves(began, now time.Time) bool {
 	if a.list == nil || !a.list.ThisUpdate.Before(began) {
 		return now.Before(a.ends())
@@ -200,18 +201,20 @@ func (a *answer) use(now time.Time) {
 	a.last.Store(now.Unix())
 }
 
-// prove notes that the answer, which the key signed, settled something: what was before it is done with. The key is nil where
-// it does not matter.
+// prove notes that the answer, which the key signed, settled something: what was before it is done with. The key is nil
+// where it does not matter.
 func (a *answer) prove(key *algorithm.PublicKey) {
 	if a.signer.Store(key); !a.proven.Swap(true) {
 		a.before.Store(nil)
 	}
 }
 
-// succeeds reports whether a list is the next one of the same scope under the same key, so that it needs no other proof.
+// succeeds reports whether a list is the next one of the same scope under the same key, so that it needs no other
+// proof.
 func (g *Gatherer) succeeds(last, a *answer) bool {
 	key := last.signer.Load()
-	if key == nil || a.list == nil || a.list.Delta() || !a.list.Issuer.Equal(last.list.Issuer) || !sameScope(a.list, last.list) ||
+	if key == nil || a.list == nil || a.list.Delta() || !a.list.Issuer.Equal(last.list.Issuer) ||
+		!sameScope(a.list, last.list) ||
 		a.list.ThisUpdate.Before(last.list.ThisUpdate) || a.list.ThisUpdate.After(a.came) {
 		return false
 	}
@@ -219,7 +222,8 @@ func (g *Gatherer) succeeds(last, a *answer) bool {
 	if err != nil {
 		return false
 	}
-	_, err = g.cfg.Cache.Verify(scheme, key, revocation.Signed{Object: a.list.Digest(), Message: a.list.RawTBS, Signature: a.list.Signature}, nil)
+	_, err = g.cfg.Cache.Verify(scheme, key,
+		revocation.Signed{Object: a.list.Digest(), Message: a.list.RawTBS, Signature: a.list.Signature}, nil)
 	return err == nil
 }
 
@@ -241,8 +245,8 @@ func (a *answer) lastProven() *answer {
 	return a.before.Load()
 }
 
-// follow is what is known of the source after it gave this answer, where old was known before: what was proven goes on where
-// the source failed, and until another has proven itself.
+// follow is what is known of the source after it gave this answer, where old was known before: what was proven goes on
+// where the source failed, and until another has proven itself.
 func (g *Gatherer) follow(a, old *answer) *answer {
 	last := old.lastProven()
 	switch {

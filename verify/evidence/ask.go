@@ -16,8 +16,8 @@ import (
 	"trustcore/internal/fetch"
 )
 
-// What all hosts together are asked at once, and how long and how much one may answer. Who waits for a document's verdict
-// does not wait so long; what comes later is there when he asks again.
+// What all hosts together are asked at once, and how long and how much one may answer. Who waits for a document's
+// verdict does not wait so long; what comes later is there when he asks again.
 const (
 	overall     = 64
 	listsAtOnce = 4 // of MaxCRLSize each
@@ -64,8 +64,9 @@ func (g *Gatherer) openRooms() {
 	}
 	g.overall = make(chan struct{}, overall)
 	g.rooms = map[kind]*room{
-		sourceOCSP:    {asker: client(ocspTime, maxAnswer), hosts: newHosts(g.cfg.Now), limit: ocspTime},
-		sourceCRL:     {asker: client(listTime, 0), hosts: newHosts(g.cfg.Now), limit: listTime, slots: make(chan struct{}, listsAtOnce)},
+		sourceOCSP: {asker: client(ocspTime, maxAnswer), hosts: newHosts(g.cfg.Now), limit: ocspTime},
+		sourceCRL: {asker: client(listTime, 0), hosts: newHosts(g.cfg.Now), limit: listTime,
+			slots: make(chan struct{}, listsAtOnce)},
 		sourceIssuers: {asker: client(issuersTime, maxAnswer), hosts: newHosts(g.cfg.Now), limit: issuersTime},
 	}
 }
@@ -92,8 +93,8 @@ func (g *Gatherer) cached(s source, began time.Time) *answer {
 	return a
 }
 
-// ask returns the cached answer, or the kept one, or fetches it once for all who ask at the same time, about a certificate
-// that began at the time. It does not wait longer than the context.
+// ask returns the cached answer, or the kept one, or fetches it once for all who ask at the same time, about a
+// certificate that began at the time. It does not wait longer than the context.
 func (g *Gatherer) ask(ctx context.Context, s source, began time.Time) *answer {
 	if a := g.cached(s, began); a != nil {
 		return a
@@ -132,8 +133,10 @@ func (g *Gatherer) renew(ctx context.Context, s source, began time.Time) (a *ans
 	now, key := g.cfg.Now(), s.key()
 	defer func() {
 		if p := recover(); p != nil { // this is nobody's stack but ours
-			g.cfg.Logger.Error("a fault of this program in what a source answered", "source", s.url, "fault", p, "stack", string(debug.Stack()))
-			a = &answer{source: s, err: errors.New("the answer could not be read because of a fault of this program"), came: now, until: now.Add(failureAge)}
+			g.cfg.Logger.Error("a fault of this program in what a source answered", "source", s.url, "fault", p, "stack",
+				string(debug.Stack()))
+			a = &answer{source: s, err: errors.New("the answer could not be read because of a fault of this program"),
+				came: now, until: now.Add(failureAge)}
 			g.answers.Set(key, a)
 		}
 	}()
@@ -231,8 +234,8 @@ func unreachable(err error) bool {
 	return errors.As(err, &request) || errors.As(err, &transport) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// get makes the request when there is a place for it at the host, among those of its kind and among all. The host hears of the
-// outcome by tell.
+// get makes the request when there is a place for it at the host, among those of its kind and among all. The host hears
+// of the outcome by tell.
 func (g *Gatherer) get(ctx context.Context, s source) (der []byte, tell func(error), err error) {
 	r := g.rooms[s.kind]
 	leave, err := r.hosts.enter(ctx, hostOf(s.url))
@@ -294,15 +297,16 @@ func (g *Gatherer) refresh(ctx context.Context) {
 		}
 		left--
 		group.Go(func() error {
-			g.flights.wait(ctx, key, g.rooms[a.source.kind].limit, func(ctx context.Context) *answer { return g.renew(ctx, a.source, time.Time{}) })
+			g.flights.wait(ctx, key, g.rooms[a.source.kind].limit,
+				func(ctx context.Context) *answer { return g.renew(ctx, a.source, time.Time{}) })
 			return nil
 		})
 	}
 	_ = group.Wait() // what failed is logged where it failed
 }
 
-// wanted reports whether the answer is renewed before somebody asks for it: one that is used all the time, when it is due, and
-// the list of an authority whose documents came lately, before it ends.
+// wanted reports whether the answer is renewed before somebody asks for it: one that is used all the time, when it is
+// due, and the list of an authority whose documents came lately, before it ends.
 func (a *answer) wanted(now time.Time) bool {
 	if a.err != nil || !a.proven.Load() || now.Unix() < a.due.Load() {
 		return false

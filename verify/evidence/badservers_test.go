@@ -62,7 +62,8 @@ func bomb(out http.ResponseWriter, _ *http.Request) {
 // list is a CRL of the issuer that a row changes.
 func (o *office) list(by mint.Party, change func(*x509.RevocationList)) []byte {
 	o.t.Helper()
-	template := &x509.RevocationList{Number: big.NewInt(7), ThisUpdate: o.now.Add(-time.Hour), NextUpdate: o.now.AddDate(0, 0, 7)}
+	template := &x509.RevocationList{Number: big.NewInt(7), ThisUpdate: o.now.Add(-time.Hour),
+		NextUpdate: o.now.AddDate(0, 0, 7)}
 	if change != nil {
 		change(template)
 	}
@@ -77,7 +78,8 @@ func (o *office) list(by mint.Party, change func(*x509.RevocationList)) []byte {
 func scope(content ...byte) func(*x509.RevocationList) {
 	return func(l *x509.RevocationList) {
 		value := append([]byte{0x30, byte(len(content))}, content...)
-		l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: value})
+		l.ExtraExtensions = append(l.ExtraExtensions,
+			pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: value})
 	}
 }
 
@@ -104,9 +106,11 @@ func (o *office) withNonce(der []byte) []byte {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	nonce := []byte{0xa1, 0x1b, 0x30, 0x19, 0x30, 0x17, 0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02, 0x04, 0x0a, 0x04, 0x08,
+	nonce := []byte{0xa1, 0x1b, 0x30, 0x19, 0x30, 0x17, 0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02,
+		0x04, 0x0a, 0x04, 0x08,
 		1, 2, 3, 4, 5, 6, 7, 8}
-	tbs, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(inner.TBS.Bytes, nonce...)})
+	tbs, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true,
+		Bytes: append(inner.TBS.Bytes, nonce...)})
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -115,7 +119,8 @@ func (o *office) withNonce(der []byte) []byte {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	inner.TBS, inner.Signature = asn1.RawValue{FullBytes: tbs}, asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+	inner.TBS, inner.Signature = asn1.RawValue{FullBytes: tbs},
+		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
 	if outer.Response.Basic, err = asn1.Marshal(inner); err != nil {
 		o.t.Fatal(err)
 	}
@@ -140,7 +145,8 @@ func (o *office) about(make func(ocsp.Response) []byte) http.HandlerFunc {
 			o.t.Error(err)
 			return
 		}
-		_, _ = out.Write(make(ocsp.Response{SerialNumber: q.SerialNumber, ThisUpdate: o.now, NextUpdate: o.now.Add(time.Hour)}))
+		_, _ = out.Write(make(ocsp.Response{SerialNumber: q.SerialNumber, ThisUpdate: o.now,
+			NextUpdate: o.now.Add(time.Hour)}))
 	}
 }
 
@@ -188,59 +194,78 @@ func badServers() []bad {
 		{name: "list octet by octet", services: "crl", serve: crl(plain(drip)), again: later},
 		{name: "endless list", services: "crl", serve: crl(plain(endless)), again: anew, or: []time.Duration{later}},
 		{name: "compressed bomb", services: "crl", serve: crl(plain(bomb)), again: anew, or: []time.Duration{later}},
-		{name: "page", services: "crl", serve: crl(plain(says([]byte("<html><body>maintenance</body></html>")))), again: anew},
+		{name: "page", services: "crl", serve: crl(plain(says([]byte("<html><body>maintenance</body></html>")))),
+			again: anew},
 		{name: "nothing", services: "crl", serve: crl(plain(says(nil))), again: anew},
-		{name: "error", services: "crl", serve: crl(plain(func(out http.ResponseWriter, _ *http.Request) { http.Error(out, "", 500) })), again: anew},
+		{name: "error", services: "crl", serve: crl(plain(func(out http.ResponseWriter,
+			_ *http.Request) {
+			http.Error(out, "", 500)
+		})), again: anew},
 		{name: "broken off", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc {
 			return func(out http.ResponseWriter, _ *http.Request) {
 				out.Header().Set("Content-Length", "100000")
 				_, _ = out.Write(o.list(o.ca, nil))
 			}
 		})},
-		{name: "half a list", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc { return says(o.list(o.ca, nil)[:100]) })},
+		{name: "half a list", services: "crl", again: anew,
+			serve: crl(func(o *office) http.HandlerFunc { return says(o.list(o.ca, nil)[:100]) })},
 		{name: "redirect to a private address", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc {
-			inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { o.t.Error("the inside was reached") }))
+			inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+				*http.Request) {
+				o.t.Error("the inside was reached")
+			}))
 			o.t.Cleanup(inside.Close)
 			return func(out http.ResponseWriter, r *http.Request) { http.Redirect(out, r, inside.URL, http.StatusFound) }
 		})},
-		{name: "redirect without end", services: "crl", again: anew, serve: crl(plain(func(out http.ResponseWriter, r *http.Request) {
-			http.Redirect(out, r, "/crl", http.StatusFound)
-		}))},
-		{name: "list that has run out", services: "crl", again: anew, serve: crl(changed(func(o *office, l *x509.RevocationList) {
-			l.ThisUpdate, l.NextUpdate = o.now.AddDate(0, 0, -8), o.now.AddDate(0, 0, -1)
-		}))},
-		{name: "list of tomorrow", services: "crl", again: 24 * time.Hour, serve: crl(changed(func(o *office, l *x509.RevocationList) {
-			l.ThisUpdate, l.NextUpdate = o.now.AddDate(0, 0, 1), o.now.AddDate(0, 0, 8)
-		}))},
-		{name: "list from before the certificate", services: "crl", again: 20 * time.Minute, serve: crl(changed(func(o *office, l *x509.RevocationList) {
-			l.ThisUpdate, l.NextUpdate = o.now.Add(-3*time.Hour), o.now.Add(20*time.Minute)
-		})), change: func(o *office, r *mint.Request) { r.From = o.now.Add(-2 * time.Hour) }},
-		{name: "list from long before the certificate", services: "crl", again: time.Hour, serve: crl(changed(func(o *office, l *x509.RevocationList) {
-			l.ThisUpdate = o.now.Add(-3 * time.Hour)
-		})), change: func(o *office, r *mint.Request) { r.From = o.now.Add(-2 * time.Hour) }},
+		{name: "redirect without end", services: "crl", again: anew,
+			serve: crl(plain(func(out http.ResponseWriter, r *http.Request) {
+				http.Redirect(out, r, "/crl", http.StatusFound)
+			}))},
+		{name: "list that has run out", services: "crl", again: anew,
+			serve: crl(changed(func(o *office, l *x509.RevocationList) {
+				l.ThisUpdate, l.NextUpdate = o.now.AddDate(0, 0, -8), o.now.AddDate(0, 0, -1)
+			}))},
+		{name: "list of tomorrow", services: "crl", again: 24 * time.Hour,
+			serve: crl(changed(func(o *office, l *x509.RevocationList) {
+				l.ThisUpdate, l.NextUpdate = o.now.AddDate(0, 0, 1), o.now.AddDate(0, 0, 8)
+			}))},
+		{name: "list from before the certificate", services: "crl", again: 20 * time.Minute,
+			serve: crl(changed(func(o *office, l *x509.RevocationList) {
+				l.ThisUpdate, l.NextUpdate = o.now.Add(-3*time.Hour), o.now.Add(20*time.Minute)
+			})), change: func(o *office, r *mint.Request) { r.From = o.now.Add(-2 * time.Hour) }},
+		{name: "list from long before the certificate", services: "crl", again: time.Hour,
+			serve: crl(changed(func(o *office, l *x509.RevocationList) {
+				l.ThisUpdate = o.now.Add(-3 * time.Hour)
+			})), change: func(o *office, r *mint.Request) { r.From = o.now.Add(-2 * time.Hour) }},
 		{name: "list with another signature", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc {
 			der := o.list(o.ca, nil)
 			der[len(der)-1] ^= 1
 			return says(der)
 		})},
-		{name: "list of another authority of the name", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc { return stranger(o, nil) })},
-		{name: "list of authorities' certificates", services: "crl", again: anew, serve: crl(changed(func(_ *office, l *x509.RevocationList) {
-			scope(0x82, 1, 0xff)(l)
-		}))},
-		{name: "list of another point", services: "crl", again: anew, serve: crl(changed(func(_ *office, l *x509.RevocationList) {
-			scope(append([]byte{0xa0, 0x0b, 0xa0, 0x09, 0x86, 0x07}, "http://"...)...)(l)
-		}))},
-		{name: "list of some reasons", services: "crl", again: anew, serve: crl(changed(func(_ *office, l *x509.RevocationList) {
-			scope(0x83, 2, 6, 0x40)(l)
-		}))},
+		{name: "list of another authority of the name", services: "crl", again: anew,
+			serve: crl(func(o *office) http.HandlerFunc { return stranger(o, nil) })},
+		{name: "list of authorities' certificates", services: "crl", again: anew,
+			serve: crl(changed(func(_ *office, l *x509.RevocationList) {
+				scope(0x82, 1, 0xff)(l)
+			}))},
+		{name: "list of another point", services: "crl", again: anew,
+			serve: crl(changed(func(_ *office, l *x509.RevocationList) {
+				scope(append([]byte{0xa0, 0x0b, 0xa0, 0x09, 0x86, 0x07}, "http://"...)...)(l)
+			}))},
+		{name: "list of some reasons", services: "crl", again: anew,
+			serve: crl(changed(func(_ *office, l *x509.RevocationList) {
+				scope(0x83, 2, 6, 0x40)(l)
+			}))},
 		{name: "indirect list of a stranger", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc {
 			return says(o.list(mint.Root(o.t, "Stranger"), scope(0x84, 1, 0xff)))
 		})},
-		{name: "indirect list of a stranger of the name", services: "crl", again: anew, serve: crl(func(o *office) http.HandlerFunc {
-			return stranger(o, scope(0x84, 1, 0xff))
-		})},
+		{name: "indirect list of a stranger of the name", services: "crl", again: anew,
+			serve: crl(func(o *office) http.HandlerFunc {
+				return stranger(o, scope(0x84, 1, 0xff))
+			})},
 		{name: "delta alone", services: "crl", again: anew, serve: crl(changed(func(_ *office, l *x509.RevocationList) {
-			l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 3}})
+			l.ExtraExtensions = append(l.ExtraExtensions,
+				pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 3}})
 		}))},
 
 		{name: "silent responder", services: "ocsp", serve: responder(plain(silent)), again: later},
@@ -263,9 +288,10 @@ func badServers() []bad {
 		{name: "answer that has run out", services: "ocsp", again: anew, serve: responder(func(o *office) http.HandlerFunc {
 			return o.about(func(r ocsp.Response) []byte { return o.answer(at(-2 * time.Hour)(r)) })
 		})},
-		{name: "answer of later", services: "ocsp", again: 40 * time.Minute, serve: responder(func(o *office) http.HandlerFunc {
-			return o.about(func(r ocsp.Response) []byte { return o.answer(at(40 * time.Minute)(r)) })
-		})},
+		{name: "answer of later", services: "ocsp", again: 40 * time.Minute,
+			serve: responder(func(o *office) http.HandlerFunc {
+				return o.about(func(r ocsp.Response) []byte { return o.answer(at(40 * time.Minute)(r)) })
+			})},
 		{name: "unknown", services: "ocsp", again: anew, serve: responder(func(o *office) http.HandlerFunc {
 			return o.about(func(r ocsp.Response) []byte { r.Status = ocsp.Unknown; return o.answer(r) })
 		})},
@@ -383,7 +409,8 @@ func TestRevokedIsSaid(t *testing.T) {
 		o := newOffice(t)
 		officer := o.officer(services, nil)
 		revoke(o, officer)
-		if r := o.judge(nil).verify(o.document(officer, false)); !strings.HasPrefix(string(r.SubIndication), "REVOKED") || r.TryAgain != nil {
+		if r := o.judge(nil).verify(o.document(officer, false)); !strings.HasPrefix(string(r.SubIndication), "REVOKED") ||
+			r.TryAgain != nil {
 			t.Errorf("%s: %s %s %v", services, r.Indication, r.SubIndication, r.TryAgain)
 		}
 	}

@@ -32,8 +32,8 @@ import (
 	"trustcore/verify/trustlist"
 )
 
-// office is an authority whose everyday documents carry no evidence, its responder and its list on loopback, and whoever
-// judges the documents. Its clock stands still.
+// office is an authority whose everyday documents carry no evidence, its responder and its list on loopback, and
+// whoever judges the documents. Its clock stands still.
 type office struct {
 	t        testing.TB
 	ca, unit mint.Party // the unit is an anchor itself: nothing is asked about it
@@ -50,7 +50,8 @@ type office struct {
 
 func newOffice(t testing.TB) *office {
 	t.Helper()
-	o := &office{t: t, now: time.Now().UTC().Truncate(time.Minute).Add(time.Minute), // not before OCSP answers, which have the real time
+	// not before OCSP answers, which have the real time
+	o := &office{t: t, now: time.Now().UTC().Truncate(time.Minute).Add(time.Minute),
 		asked: map[string]int{}, serve: map[string]http.HandlerFunc{}, revoked: map[*x509.Certificate]time.Time{}}
 	o.ca = mint.Root(t, "Office CA")
 	o.unit = o.ca.Issue(t, o.request("Unit", func(r *mint.Request) { r.TSU = true }))
@@ -132,7 +133,8 @@ func point(t testing.TB, address string) pkix.Extension {
 	type distributionPoint struct {
 		Name pointName `asn1:"tag:0"`
 	}
-	return extension(t, asn1.ObjectIdentifier{2, 5, 29, 31}, []distributionPoint{{pointName{[]asn1.RawValue{uri(address)}}}})
+	return extension(t, asn1.ObjectIdentifier{2, 5, 29, 31},
+		[]distributionPoint{{pointName{[]asn1.RawValue{uri(address)}}}})
 }
 
 // document is a letter that the officer signed, with a time-stamp or without.
@@ -204,7 +206,8 @@ func (o *office) judge(change func(*evidence.Config)) *judge {
 		o.t.Fatal(err)
 	}
 	now := func() time.Time { return o.now }
-	cfg := evidence.Config{Allow: []netip.AddrPort{o.address}, Cache: cache, Now: now, Logger: slog.New(slog.DiscardHandler), Wait: time.Minute}
+	cfg := evidence.Config{Allow: []netip.AddrPort{o.address}, Cache: cache, Now: now,
+		Logger: slog.New(slog.DiscardHandler), Wait: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -276,8 +279,8 @@ func (o *office) documents(n int, services func(i int) string) (list [][]byte) {
 	return list
 }
 
-// TestAThousandFilesOfOneAuthority: one list for all of them, and one OCSP request a signer, also for files that come twice
-// at the same time.
+// TestAThousandFilesOfOneAuthority: one list for all of them, and one OCSP request a signer, also for files that come
+// twice at the same time.
 func TestAThousandFilesOfOneAuthority(t *testing.T) {
 	const files = 1000
 	for name, test := range map[string]struct {
@@ -331,16 +334,21 @@ func TestAThousandFilesWhenTheResponderIsDown(t *testing.T) {
 	allow := netip.MustParseAddrPort(down.Listener.Addr().String())
 	var documents [][]byte
 	for range 300 {
-		officer := o.officer("crl", func(r *mint.Request) { r.Extensions = append(r.Extensions, access(t, down.URL+"/ocsp")) })
+		officer := o.officer("crl", func(r *mint.Request) {
+			r.Extensions = append(r.Extensions,
+				access(t, down.URL+"/ocsp"))
+		})
 		documents = append(documents, o.document(officer, false))
 	}
 	j := o.judge(func(c *evidence.Config) { c.Allow = append(c.Allow, allow) })
 	j.verifyAll(documents, 1)
 	if o.asked["/crl"] != 1 || o.asked["/ocsp"] < 3 || o.asked["/ocsp"] > 3+16 {
-		t.Errorf("%d CRL and %d OCSP requests, want 1 and 3, and those that were under way", o.asked["/crl"], o.asked["/ocsp"])
+		t.Errorf("%d CRL and %d OCSP requests, want 1 and 3, and those that were under way", o.asked["/crl"],
+			o.asked["/ocsp"])
 	}
 	hosts := j.gatherer.Hosts()
-	if len(hosts) != 1 || hosts[0].Name != allow.String() || hosts[0].State != "open" || !strings.Contains(hosts[0].Error, "502") {
+	if len(hosts) != 1 || hosts[0].Name != allow.String() || hosts[0].State != "open" ||
+		!strings.Contains(hosts[0].Error, "502") {
 		t.Errorf("%+v", hosts)
 	}
 }

@@ -106,8 +106,8 @@ func (g *Gatherer) Stats() Stats {
 // Trust says where chains may end and who may be asked for issuers that are missing on the way.
 type Trust struct {
 	Anchors *path.Anchors
-	// Hosts may be asked for issuers (RFC 5280 4.2.2.1): those that the anchors themselves name. A chain that does not reach
-	// an anchor yet proves nothing about its maker, so his choice of host counts for nothing.
+	// Hosts may be asked for issuers (RFC 5280 4.2.2.1): those that the anchors themselves name. A chain that does not
+	// reach an anchor yet proves nothing about its maker, so his choice of host counts for nothing.
 	Hosts map[string]bool
 }
 
@@ -117,10 +117,42 @@ type Found struct {
 	Parsed                    []*revocation.CRL // of the same octets as CRLs, which are large
 	// Problems say which sources did not answer; the verdict will be INDETERMINATE where nothing else served.
 	Problems []string
-	// Later says of certificates, by the SHA-256 of their DER, whose status or issuer no source told now, when asking again may
-	// help at the earliest: when a source that failed is asked anew, when a list ends, or when evidence begins. It holds none
-	// where waiting does not help, and none offline.
+	// Later says of certificates, by the SHA-256 of their DER, whose status or issuer no source told now, when asking
+	// again may help at the earliest: when a source that failed is asked anew, when a list ends, or when evidence begins.
+	// It holds none where waiting does not help, and none offline.
 	Later map[[32]byte]time.Time
+	// Origins say of each piece, by its SHA-256, whether it was asked for now or was at hand: EXTERNAL or CACHED.
+	Origins map[[32]byte]Origin
+
+	handed []handed // what the pieces are from
+}
+
+// Origin is where evidence beside a document is from, named as DSS names it.
+type Origin string
+
+// The origins.
+const (
+	External Origin = "EXTERNAL" // asked for on behalf of this document
+	Cached   Origin = "CACHED"   // of the cache or the keep
+)
+
+// handed is a piece of evidence and the answer that it stood in.
+type handed struct {
+	piece [32]byte
+	in    *answer
+}
+
+// tellOrigins fills in Origins, of a document whose evidence was gathered since a time.
+func (f *Found) tellOrigins(since time.Time) {
+	for _, h := range f.handed {
+		if f.Origins == nil {
+			f.Origins = map[[32]byte]Origin{}
+		}
+		if f.Origins[h.piece] = Cached; h.in.again == nil && !h.in.came.Before(since) {
+			f.Origins[h.piece] = External
+		}
+	}
+	f.handed = nil
 }
 
 func (f *Found) complain(err error) {
@@ -130,6 +162,7 @@ func (f *Found) complain(err error) {
 }
 
 func (f *Found) add(a *answer) {
+	f.handed = append(f.handed, handed{a.digest(), a})
 	if a.list != nil {
 		f.CRLs, f.Parsed = append(f.CRLs, a.raw()), append(f.Parsed, a.list)
 	} else {
@@ -148,7 +181,7 @@ func (f *Found) postpone(c *certificate.Certificate, t time.Time) {
 // join adds what was found besides.
 func (f *Found) join(o Found) {
 	f.CRLs, f.OCSPs = append(f.CRLs, o.CRLs...), append(f.OCSPs, o.OCSPs...)
-	f.Parsed = append(f.Parsed, o.Parsed...)
+	f.Parsed, f.handed = append(f.Parsed, o.Parsed...), append(f.handed, o.handed...)
 	f.Certificates, f.Problems = append(f.Certificates, o.Certificates...), append(f.Problems, o.Problems...)
 	if f.Later == nil {
 		f.Later = o.Later
@@ -214,6 +247,7 @@ type round struct {
 	budget    *budget.Budget
 	trust     Trust
 	at        time.Time
+	began     time.Time
 	search    time.Time // until when missing issuers are looked for: revocation needs its time too
 	requests  int       // for issuers
 	seen      map[[32]byte]bool
@@ -222,7 +256,8 @@ type round struct {
 }
 
 func (g *Gatherer) round(b *budget.Budget, trust Trust, at time.Time) *round {
-	return &round{g: g, budget: b, trust: trust, at: at, search: time.Now().Add(g.cfg.Wait / 2), seen: map[[32]byte]bool{}}
+	return &round{g: g, budget: b, trust: trust, at: at, began: g.cfg.Now(), search: time.Now().Add(g.cfg.Wait / 2),
+		seen: map[[32]byte]bool{}}
 }
 
 // about notes the questions about one signer and the issuers above; from is since when what was signed is proven.
@@ -233,7 +268,8 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 	}
 	carried := r.read(came)
 	for i, c := range chain {
-		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil && anchor.Certificate.Fingerprint == c.Fingerprint {
+		if r.seen[c.Fingerprint] || c.ShortTerm() || anchor.Certificate != nil &&
+			anchor.Certificate.Fingerprint == c.Fingerprint {
 			continue
 		}
 		q := r.question(ctx, chain, i, anchor, pool)
@@ -245,9 +281,10 @@ func (r *round) about(ctx context.Context, signer []byte, came bundle, from time
 	}
 }
 
-// question asks about the i-th certificate. It is for choosing among evidence: whether a signer's own certificate may be
-// relied on, and what age serves, is for the judge to say.
-func (r *round) question(ctx context.Context, chain []*certificate.Certificate, i int, anchor *path.Anchor, pool *path.Pool) revocation.Question {
+// question asks about the i-th certificate. It is for choosing among evidence: whether a signer's own certificate may
+// be relied on, and what age serves, is for the judge to say.
+func (r *round) question(ctx context.Context, chain []*certificate.Certificate, i int, anchor *path.Anchor,
+	pool *path.Pool) revocation.Question {
 	request := path.Request{Pool: pool, Budget: r.budget, Cache: r.g.cfg.Cache, Revocation: &path.RevocationRule{}}
 	q := request.Question(ctx, chain, anchor, i)
 	anyAge := revocation.AnyAge
@@ -258,7 +295,8 @@ func (r *round) question(ctx context.Context, chain []*certificate.Certificate, 
 }
 
 // chain returns the path to an anchor, valid or not: an expired certificate is asked about too.
-func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*certificate.Certificate, *path.Anchor, *path.Pool) {
+func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*certificate.Certificate, *path.Anchor,
+	*path.Pool) {
 	came = came[:min(len(came), maxPool)]
 	if signer == nil || r.budget.Work(certificateCost*int64(1+len(came))) != nil {
 		return nil, nil, nil
@@ -276,8 +314,9 @@ func (r *round) chain(ctx context.Context, signer []byte, came [][]byte) ([]*cer
 	var lent []*answer
 	for missing := 0; ; missing++ {
 		pool := path.NewPool(certificates...)
-		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at, DirectTrust: true,
-			Budget: r.budget, Cache: r.g.cfg.Cache})
+		result := path.Validate(ctx, path.Request{Target: target, Pool: pool, Anchors: r.trust.Anchors, Time: r.at,
+			DirectTrust: true,
+			Budget:      r.budget, Cache: r.g.cfg.Cache})
 		if result.Anchor != nil {
 			r.relyOn(lent)
 			return result.Chain, result.Anchor, pool
@@ -309,6 +348,7 @@ func (r *round) answer(ctx context.Context) Found {
 		r.found.join(p)
 	}
 	r.found.CRLs, r.found.OCSPs = distinct(r.found.CRLs), distinct(r.found.OCSPs)
+	r.found.tellOrigins(r.began)
 	return r.found
 }
 
@@ -338,8 +378,8 @@ func readable[T any](b *budget.Budget, list [][]byte, parse func([]byte) (*T, er
 }
 
 // answers reports whether the document's own evidence settles the matter: the certificate was revoked, or it was good
-// when what it signed was proven to exist already. Evidence that had run out before says nothing of that moment, and neither
-// does that of a delegate of whom nothing is known.
+// when what it signed was proven to exist already. Evidence that had run out before says nothing of that moment, and
+// neither does that of a delegate of whom nothing is known.
 func (c carried) answers(q revocation.Question, from time.Time) bool {
 	q.Time = farFuture
 	about := q

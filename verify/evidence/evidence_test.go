@@ -78,7 +78,10 @@ func TestTheNextSourceAnswers(t *testing.T) {
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	})
 	for name, do := range map[string]http.HandlerFunc{
-		"error":      func(out http.ResponseWriter, _ *http.Request) { http.Error(out, "no", http.StatusInternalServerError) },
+		"error": func(out http.ResponseWriter,
+			_ *http.Request) {
+			http.Error(out, "no", http.StatusInternalServerError)
+		},
 		"empty":      func(http.ResponseWriter, *http.Request) {},
 		"page":       func(out http.ResponseWriter, _ *http.Request) { w.write(out, []byte("<html>maintenance</html>")) },
 		"try later":  func(out http.ResponseWriter, _ *http.Request) { w.write(out, ocsp.TryLaterErrorResponse) },
@@ -101,7 +104,9 @@ func TestTheNextSourceAnswers(t *testing.T) {
 }
 
 func (w *world) respondFor(h, issuer *holder) []byte {
-	der, err := ocsp.CreateResponse(w.ca.x, w.ca.x, ocsp.Response{SerialNumber: h.x.SerialNumber, ThisUpdate: w.clock(), NextUpdate: w.clock().Add(time.Hour)}, issuer.key)
+	der, err := ocsp.CreateResponse(w.ca.x, w.ca.x,
+		ocsp.Response{SerialNumber: h.x.SerialNumber, ThisUpdate: w.clock(), NextUpdate: w.clock().Add(time.Hour)},
+		issuer.key)
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -123,7 +128,8 @@ func TestAForeignChainSpoilsNothing(t *testing.T) {
 	w := newWorld(t)
 	other := newWorld(t)
 	g := w.gatherer(nil)
-	foreign := other.mint(other.ca, "officer-2", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{w.url + "/crl"} })
+	foreign := other.mint(other.ca, "officer-2",
+		func(c *x509.Certificate) { c.CRLDistributionPoints = []string{w.url + "/crl"} })
 	f := g.GatherFor(t.Context(), foreign.x.Raw, nil, other.trust(), w.clock())
 	if len(f.Problems) != 1 {
 		t.Errorf("problems: %q", f.Problems)
@@ -169,7 +175,8 @@ func TestEvidenceInTheDocument(t *testing.T) {
 	for name, test := range map[string]struct {
 		stamped time.Duration // before now; 0: not
 		asked   int
-	}{"not stamped": {0, 1}, "stamped when it was current": {3 * 24 * time.Hour, 0}, "stamped too late": {24 * time.Hour, 1}} {
+	}{"not stamped": {0, 1}, "stamped when it was current": {3 * 24 * time.Hour, 0},
+		"stamped too late": {24 * time.Hour, 1}} {
 		leaf := w.leaf("/ocsp/" + strings.ReplaceAll(name, " ", "-"))
 		own := w.respondFor(leaf, w.ca) // serves an hour
 		now := w.clock().Add(3 * 24 * time.Hour)
@@ -177,7 +184,8 @@ func TestEvidenceInTheDocument(t *testing.T) {
 		if test.stamped > 0 {
 			s.Timestamps = []*signature.Timestamp{{Time: now.Add(-test.stamped)}}
 		}
-		f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), now)
+		f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}},
+			w.trust(), now)
 		w.wantFound(f, test.asked, 0)
 		w.wantAsked("/ocsp/"+strings.ReplaceAll(name, " ", "-"), test.asked)
 	}
@@ -215,7 +223,8 @@ func TestAListInTheDocumentFromBeforeACertificate(t *testing.T) {
 		c.NotBefore, c.CRLDistributionPoints = w.clock(), []string{w.url + "/crl"}
 	})
 	s := &signature.Signature{Signer: young.x.Raw, CRLs: [][]byte{old}}
-	f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}}, w.trust(), w.clock())
+	f := w.gatherer(nil).Gather(budget.New(t.Context(), 0), &signature.Document{Signatures: []*signature.Signature{s}},
+		w.trust(), w.clock())
 	w.wantFound(f, 0, 1)
 	w.wantAsked("/crl", 1)
 }
@@ -273,8 +282,8 @@ func TestTheLastAnswerGoesOnWhenTheSourceFails(t *testing.T) {
 	w.wantAsked("/ocsp", 2)
 }
 
-// TestAListFromBeforeACertificate: it says nothing of the certificate, so that the source is asked again, from memory and from
-// the keep, but not for each document.
+// TestAListFromBeforeACertificate: it says nothing of the certificate, so that the source is asked again, from memory
+// and from the keep, but not for each document.
 func TestAListFromBeforeACertificate(t *testing.T) {
 	w := newWorld(t)
 	young := func() *holder {
@@ -290,7 +299,8 @@ func TestAListFromBeforeACertificate(t *testing.T) {
 	found := w.gather(g, young())
 	w.wantFound(found, 0, 1)
 	w.wantAsked("/crl", 2)
-	if list, err := x509.ParseRevocationList(found.CRLs[0]); err != nil || !list.ThisUpdate.Equal(w.clock().Truncate(time.Second)) {
+	if list, err := x509.ParseRevocationList(found.CRLs[0]); err != nil ||
+		!list.ThisUpdate.Equal(w.clock().Truncate(time.Second)) {
 		t.Errorf("an old list was found: %v", err)
 	}
 	w.pass(10 * time.Minute)
@@ -399,7 +409,8 @@ func TestMissingIssuers(t *testing.T) {
 			c.IssuingCertificateURL, c.OCSPServer = []string{w.url + "/missing", w.url + name}, []string{w.url + "/ocsp"}
 		})
 		w.instead("/ocsp", func(out http.ResponseWriter, r *http.Request) {
-			der, err := ocsp.CreateResponse(middle.x, middle.x, ocsp.Response{SerialNumber: leaf.x.SerialNumber, ThisUpdate: w.clock()}, middle.key)
+			der, err := ocsp.CreateResponse(middle.x, middle.x,
+				ocsp.Response{SerialNumber: leaf.x.SerialNumber, ThisUpdate: w.clock()}, middle.key)
 			if err != nil {
 				t.Error(err)
 			}
@@ -423,7 +434,8 @@ func TestIssuersWithoutEnd(t *testing.T) {
 	w := newWorld(t)
 	asCA := func(url string) func(*x509.Certificate) {
 		return func(c *x509.Certificate) {
-			c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.IssuingCertificateURL = true, true, x509.KeyUsageCertSign, []string{url}
+			c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.IssuingCertificateURL = true, true, x509.KeyUsageCertSign,
+				[]string{url}
 		}
 	}
 	h := w.mint(nil, "CA 0", asCA(w.url+"/none"))
@@ -443,7 +455,8 @@ func TestHosts(t *testing.T) {
 	trust := Trust{Hosts: map[string]bool{"pki.example.pl": true}}
 	for address, want := range map[string]bool{
 		"http://pki.example.pl/ca.cer": true, "HTTP://PKI.EXAMPLE.PL:8080/x": true, "http://www.pki.example.pl/": true,
-		"http://example.pl/": false, "http://evilpki.example.pl/": false, "http://pki.example.pl.evil.example/": false, "http://[::1]/": false, "::": false,
+		"http://example.pl/": false, "http://evilpki.example.pl/": false, "http://pki.example.pl.evil.example/": false,
+		"http://[::1]/": false, "::": false,
 	} {
 		if got := trust.vouches(address); got != want {
 			t.Errorf("%s: %v", address, got)
@@ -485,8 +498,9 @@ func TestWhatIsKnownOfADelegateIsGatheredToo(t *testing.T) {
 				}
 			})
 			leaf := w.leaf("/ocsp")
-			answer, err := ocsp.CreateResponse(w.ca.x, delegate.x, ocsp.Response{SerialNumber: leaf.x.SerialNumber, Status: ocsp.Good,
-				ThisUpdate: w.now, NextUpdate: w.now.Add(time.Hour), Certificate: delegate.x}, delegate.key)
+			answer, err := ocsp.CreateResponse(w.ca.x, delegate.x,
+				ocsp.Response{SerialNumber: leaf.x.SerialNumber, Status: ocsp.Good,
+					ThisUpdate: w.now, NextUpdate: w.now.Add(time.Hour), Certificate: delegate.x}, delegate.key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -510,7 +524,8 @@ func TestWhatIsKnownOfADelegateIsGatheredToo(t *testing.T) {
 	}
 }
 
-// TestWhoIsAskedAbout: a signer that calls itself exempt as responders do is asked about, one whose validity is assured is not.
+// TestWhoIsAskedAbout: a signer that calls itself exempt as responders do is asked about, one whose validity is assured
+// is not.
 func TestWhoIsAskedAbout(t *testing.T) {
 	for name, test := range map[string]struct {
 		extension []int
@@ -535,7 +550,8 @@ func TestGatherSpends(t *testing.T) {
 	for name, s := range map[string]*signature.Signature{
 		"certificates": {Signer: leaf.x.Raw, Certificates: slices.Repeat([][]byte{w.ca.x.Raw}, 1000)},
 		"lists":        {Signer: leaf.x.Raw, CRLs: slices.Repeat([][]byte{list}, 1000)},
-		"answers":      {Signer: leaf.x.Raw, OCSPs: slices.Repeat([][]byte{append([]byte{0x30, 0x82, 0x03, 0xe8}, make([]byte, 1000)...)}, 1000)},
+		"answers": {Signer: leaf.x.Raw, OCSPs: slices.Repeat([][]byte{append([]byte{0x30, 0x82, 0x03, 0xe8},
+			make([]byte, 1000)...)}, 1000)},
 	} {
 		doc := &signature.Document{Signatures: slices.Repeat([]*signature.Signature{s}, 200)}
 		b := budget.Of(t.Context(), 100_000_000, 0)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// flights has one fetch for all who want the same. A fetch ends with the last of its callers who is gone; who only has no
-// more time may come back for what it brings, so it goes on for him.
+// flights has one fetch for all who want the same. A fetch ends with the last of its callers who is gone; who only has
+// no more time may come back for what it brings, so it goes on for him.
 type flights struct {
 	mu sync.Mutex
 	up map[[32]byte]*flight // guarded by mu
@@ -30,9 +30,10 @@ type flight struct {
 	wanted  bool // by somebody who does not wait for it; guarded by flights.mu
 }
 
-// wait returns what the flight of the key brings, one that is under way or a new one, which limit bounds. It is nil when the
-// context ends before, or the flight takes long. The second result is true for a flight that others began.
-func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration, fetch func(context.Context) *answer) (*answer, bool) {
+// wait returns what the flight of the key brings, one that is under way or a new one, which limit bounds. It is nil
+// when the context ends before, or the flight takes long. The second result is true for a flight that others began.
+func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration,
+	fetch func(context.Context) *answer) (*answer, bool) {
 	f.mu.Lock()
 	at, joined := f.up[key]
 	if !joined {
@@ -53,7 +54,8 @@ func (f *flights) wait(ctx context.Context, key [32]byte, limit time.Duration, f
 }
 
 // start begins a flight; f.mu is held.
-func (f *flights) start(ctx context.Context, key [32]byte, limit time.Duration, fetch func(context.Context) *answer) *flight {
+func (f *flights) start(ctx context.Context, key [32]byte, limit time.Duration,
+	fetch func(context.Context) *answer) *flight {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	at := &flight{begun: time.Now(), landed: make(chan struct{}), cancel: cancel}
 	if f.up == nil {

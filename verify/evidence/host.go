@@ -17,7 +17,8 @@ import (
 
 // What one host is asked at once, and when it is left alone.
 const (
-	perHost    = 16             // requests at once: a document with a thousand signers is no reason to knock a responder over
+	// requests at once: a document with a thousand signers is no reason to knock a responder over
+	perHost    = 16
 	maxInside  = perHost + 1000 // those that wait for a slot included
 	maxHosts   = 1000
 	opensAfter = 3 // failures in a row
@@ -42,8 +43,8 @@ func (r *resting) Error() string {
 	return fmt.Sprintf("it is left alone until %s, since it failed: %s", r.until.UTC().Format(time.RFC3339), r.last)
 }
 
-// hosts holds a breaker for each host: after some failures in a row the host is left alone, then one request probes it, and
-// all ask again when that is answered. Hosts that are in order are remembered only as long as there is room.
+// hosts holds a breaker for each host: after some failures in a row the host is left alone, then one request probes it,
+// and all ask again when that is answered. Hosts that are in order are remembered only as long as there is room.
 type hosts struct {
 	now func() time.Time
 
@@ -73,8 +74,8 @@ func hostOf(address string) string {
 	return strings.ToLower(u.Host)
 }
 
-// enter waits for a slot at the host, and refuses at once while it is left alone. Whoever was let in calls leave with what
-// came of it: nil for an answer, errNothing for a request that tells nothing of the host, else the failure.
+// enter waits for a slot at the host, and refuses at once while it is left alone. Whoever was let in calls leave with
+// what came of it: nil for an answer, errNothing for a request that tells nothing of the host, else the failure.
 func (h *hosts) enter(ctx context.Context, name string) (leave func(error), err error) {
 	at, err := h.admit(name)
 	if err != nil {

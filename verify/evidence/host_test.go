@@ -52,7 +52,8 @@ func TestBreaker(t *testing.T) {
 		if h.ask(t, "a", nil) {
 			t.Error("it was asked while it rests")
 		}
-		if open := h.open("revocation"); len(open) != 1 || open[0].State != "open" || !open[0].Until.Equal(clock.now.Add(length)) {
+		if open := h.open("revocation"); len(open) != 1 || open[0].State != "open" ||
+			!open[0].Until.Equal(clock.now.Add(length)) {
 			t.Errorf("%+v, want one until %s", open, clock.now.Add(length))
 		}
 		clock.now = clock.now.Add(length)
@@ -85,7 +86,8 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestAskedToWait: a host that says for how long it wants to be left alone is, within bounds, and so is what was asked there.
+// TestAskedToWait: a host that says for how long it wants to be left alone is, within bounds, and so is what was
+// asked there.
 func TestAskedToWait(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		time.Second: restFirst, 2 * time.Minute: 2 * time.Minute, fetch.MaxRetryAfter: restLongest,
@@ -100,7 +102,8 @@ func TestAskedToWait(t *testing.T) {
 		if open := h.open(""); len(open) != 1 || !open[0].Until.Equal(clock.now.Add(want)) {
 			t.Errorf("asked for %s: %+v, want it left alone for %s", asked, open, want)
 		}
-		if a := failed(source{}, busy, clock.now); !a.until.Equal(clock.now.Add(max(want, failureAge))) && asked != time.Second {
+		if a := failed(source{}, busy, clock.now); !a.until.Equal(clock.now.Add(max(want, failureAge))) &&
+			asked != time.Second {
 			t.Errorf("asked for %s: its answer serves until %s", asked, a.until)
 		}
 	}

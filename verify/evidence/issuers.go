@@ -49,6 +49,7 @@ func (r *round) issuers(ctx context.Context, chain []*certificate.Certificate) (
 		if named := a.issuersOf(top); len(named) > 0 {
 			for _, c := range named {
 				r.found.Certificates = append(r.found.Certificates, c.Raw)
+				r.found.handed = append(r.found.handed, handed{c.Fingerprint, a})
 			}
 			return a, named
 		}
@@ -98,7 +99,8 @@ func (t Trust) vouches(address string) bool {
 }
 
 // readIssuers reads a certificate (DER or PEM) or a certs-only CMS message.
-func readIssuers(data []byte, parse func([]byte) (*certificate.Certificate, error)) ([]*certificate.Certificate, error) {
+func readIssuers(data []byte, parse func([]byte) (*certificate.Certificate, error)) ([]*certificate.Certificate,
+	error) {
 	var ders [][]byte
 	if block, _ := pem.Decode(data); block != nil {
 		ders = [][]byte{block.Bytes}

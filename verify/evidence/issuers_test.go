@@ -58,7 +58,8 @@ func (w *world) wantIssuer(f Found, middle *holder, why string) {
 	}
 }
 
-// TestIssuersAreFetchedOnce: for all documents, in each form, from memory and after a new start, without the network too.
+// TestIssuersAreFetchedOnce: for all documents, in each form, from memory and after a new start, without the network
+// too.
 func TestIssuersAreFetchedOnce(t *testing.T) {
 	w := newWorld(t)
 	middle := w.mint(w.ca, "Office CA 2", asIssuer)
@@ -72,7 +73,8 @@ func TestIssuersAreFetchedOnce(t *testing.T) {
 			w.wantIssuer(w.gather(g, w.distant(middle, address)), middle, address)
 		}
 		w.wantIssuer(w.gather(w.gatherer(nil), w.distant(middle, address)), middle, address+" after a new start")
-		w.wantIssuer(w.gather(w.gatherer(func(c *Config) { c.Offline = true }), w.distant(middle, address)), middle, address+" offline")
+		w.wantIssuer(w.gather(w.gatherer(func(c *Config) { c.Offline = true }), w.distant(middle, address)), middle,
+			address+" offline")
 		w.wantAsked(address, 1)
 	}
 }
@@ -131,8 +133,8 @@ func TestASlowIssuerLeavesTimeForTheRest(t *testing.T) {
 	}
 }
 
-// TestAStrangersAddressesCloseNoHost: who names addresses at a vouched host that fail keeps nobody from what the host serves, its
-// issuers if it answers at all, and each document asks so often and no more.
+// TestAStrangersAddressesCloseNoHost: who names addresses at a vouched host that fail keeps nobody from what the host
+// serves, its issuers if it answers at all, and each document asks so often and no more.
 func TestAStrangersAddressesCloseNoHost(t *testing.T) {
 	for name, test := range map[string]struct {
 		do     http.HandlerFunc

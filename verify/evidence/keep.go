@@ -13,13 +13,13 @@ import (
 	"trustcore/internal/durable"
 )
 
-// A Keep holds all evidence that verdicts ever leaned on, so that a validation can be repeated years later. It only grows:
-// one file an answer, named by the time that the answer speaks of and by its SHA-256, in one folder a source and month.
-// The folders are the index: opening reads nothing, and folders of several machines can be laid over each other. What an
-// archivist moves away is asked for again.
+// A Keep holds all evidence that verdicts ever leaned on, so that a validation can be repeated years later. It only
+// grows: one file an answer, named by the time that the answer speaks of and by its SHA-256, in one folder a source and
+// month. The folders are the index: opening reads nothing, and folders of several machines can be laid over each other.
+// What an archivist moves away is asked for again.
 //
-// Files, and no database: an answer is written once and never changed, the largest have 60 MB, and who parses strangers'
-// documents needs no driver and no password of a database for it.
+// Files, and no database: an answer is written once and never changed, the largest have 60 MB, and who parses
+// strangers' documents needs no driver and no password of a database for it.
 type Keep struct{ dir string }
 
 // Layout of a keep: aa/<key>/2026-11/20261123T224500Z-<sha256>, where aa are the first two digits of the key.
@@ -53,8 +53,8 @@ func (k *Keep) folder(key [32]byte) string {
 	return filepath.Join(k.dir, name[:2], name)
 }
 
-// Put keeps an answer of the source that key names; of is the time that it speaks of. When Put returns, the answer is on
-// the disk. An answer that is there already is left alone.
+// Put keeps an answer of the source that key names; of is the time that it speaks of. When Put returns, the answer is
+// on the disk. An answer that is there already is left alone.
 func (k *Keep) Put(key [32]byte, of time.Time, der []byte) error {
 	of = of.UTC()
 	dir := filepath.Join(k.folder(key), of.Format(monthLayout))

@@ -33,7 +33,8 @@ func TestKeep(t *testing.T) {
 	for _, want := range []struct {
 		until time.Time
 		der   string
-	}{{at(2, 1), ""}, {at(3, 1), "march"}, {at(4, 30), "march"}, {at(5, 1), "may"}, {at(5, 19), "may"}, {at(12, 1), "late may"}} {
+	}{{at(2, 1), ""}, {at(3, 1), "march"}, {at(4, 30), "march"}, {at(5, 1), "may"}, {at(5, 19), "may"},
+		{at(12, 1), "late may"}} {
 		if got, _ := again.Newest(key, want.until); string(got.DER) != want.der {
 			t.Errorf("until %s: %q, want %q", want.until.Format(time.DateOnly), got.DER, want.der)
 		}
@@ -49,7 +50,8 @@ func TestKeepPassesOverBrokenFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, first, second := [32]byte{7}, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
+	key, first, second := [32]byte{7}, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
 	for of, der := range map[time.Time]string{first: "first", second: "second"} {
 		if err := k.Put(key, of, []byte(der)); err != nil {
 			t.Fatal(err)
@@ -63,7 +65,8 @@ func TestKeepPassesOverBrokenFiles(t *testing.T) {
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{files[0]: "secund", filepath.Join(month, ".half"): "sec", filepath.Join(month, "zzz"): "x"} {
+	for name, content := range map[string]string{files[0]: "secund", filepath.Join(month, ".half"): "sec",
+		filepath.Join(month, "zzz"): "x"} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

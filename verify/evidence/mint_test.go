@@ -52,7 +52,8 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, keep: keep, now: time.Now().UTC().Truncate(time.Minute).Add(time.Minute), // not before responses, which have the real time in them
+	// not before responses, which have the real time in them
+	w := &world{t: t, keep: keep, now: time.Now().UTC().Truncate(time.Minute).Add(time.Minute),
 
 		revoked: map[string]time.Time{}, serve: map[string]http.HandlerFunc{}, asked: map[string]int{}}
 	w.ca = w.mint(nil, "Office CA", func(c *x509.Certificate) {
@@ -140,7 +141,8 @@ func (w *world) response(request []byte) []byte {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	template := ocsp.Response{SerialNumber: q.SerialNumber, Status: ocsp.Good, ThisUpdate: w.now, NextUpdate: w.now.Add(time.Hour)}
+	template := ocsp.Response{SerialNumber: q.SerialNumber, Status: ocsp.Good, ThisUpdate: w.now,
+		NextUpdate: w.now.Add(time.Hour)}
 	if at, ok := w.revoked[q.SerialNumber.String()]; ok {
 		template.Status, template.RevokedAt = ocsp.Revoked, at
 	}
@@ -155,10 +157,12 @@ func (w *world) response(request []byte) []byte {
 func (w *world) list(issuer *holder) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	template := &x509.RevocationList{Number: big.NewInt(w.now.Unix()), ThisUpdate: w.now, NextUpdate: w.now.Add(24 * time.Hour)}
+	template := &x509.RevocationList{Number: big.NewInt(w.now.Unix()), ThisUpdate: w.now,
+		NextUpdate: w.now.Add(24 * time.Hour)}
 	for s, at := range w.revoked {
 		n, _ := new(big.Int).SetString(s, 10)
-		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at})
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: n, RevocationTime: at})
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, template, issuer.x, issuer.key)
 	if err != nil {
@@ -207,7 +211,8 @@ func (w *world) gatherer(change func(*Config)) *Gatherer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cfg := Config{Allow: []netip.AddrPort{w.server}, Cache: cache, Keep: w.keep, Now: w.clock, Logger: slog.New(slog.DiscardHandler), Wait: 5 * time.Second}
+	cfg := Config{Allow: []netip.AddrPort{w.server}, Cache: cache, Keep: w.keep, Now: w.clock,
+		Logger: slog.New(slog.DiscardHandler), Wait: 5 * time.Second}
 	if change != nil {
 		change(&cfg)
 	}
@@ -255,6 +260,7 @@ func (w *world) gatherAt(g *Gatherer, at time.Time, h *holder, further ...*holde
 func (w *world) wantFound(f Found, ocsps, crls int) {
 	w.t.Helper()
 	if len(f.OCSPs) != ocsps || len(f.CRLs) != crls {
-		w.t.Errorf("%d OCSP answers and %d CRLs, want %d and %d; problems: %q", len(f.OCSPs), len(f.CRLs), ocsps, crls, f.Problems)
+		w.t.Errorf("%d OCSP answers and %d CRLs, want %d and %d; problems: %q", len(f.OCSPs), len(f.CRLs), ocsps, crls,
+			f.Problems)
 	}
 }

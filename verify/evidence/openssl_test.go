@@ -87,17 +87,22 @@ func TestOpenSSLAuthority(t *testing.T) {
 	}
 	w := newWorld(t)
 	a := opensslAuthority{t, t.TempDir()}
-	for name, text := range map[string]string{"config": fmt.Sprintf(opensslAuthorityConfig, w.url), "index.txt": "", "serial": "1000\n", "crlnumber": "01\n"} {
+	for name, text := range map[string]string{"config": fmt.Sprintf(opensslAuthorityConfig, w.url), "index.txt": "",
+		"serial": "1000\n", "crlnumber": "01\n"} {
 		if err := os.WriteFile(filepath.Join(a.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-config", "config", "-extensions", "ca_ext", "-keyout", "ca.key", "-subj", "/CN=Office CA", "-days", "60", "-out", "ca.pem")
+	a.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-config", "config", "-extensions", "ca_ext", "-keyout",
+		"ca.key", "-subj", "/CN=Office CA", "-days", "60", "-out", "ca.pem")
 	for _, name := range []string{"officer", "responder"} {
-		a.run("req", "-newkey", "rsa:2048", "-nodes", "-config", "config", "-keyout", name+".key", "-subj", "/CN="+name, "-out", name+".csr")
+		a.run("req", "-newkey", "rsa:2048", "-nodes", "-config", "config", "-keyout", name+".key", "-subj", "/CN="+name,
+			"-out", name+".csr")
 	}
-	a.run("ca", "-batch", "-config", "config", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", "officer.csr", "-out", "officer.pem", "-notext")
-	a.run("ca", "-batch", "-config", "config", "-cert", "ca.pem", "-keyfile", "ca.key", "-extensions", "responder", "-in", "responder.csr", "-out", "responder.pem", "-notext")
+	a.run("ca", "-batch", "-config", "config", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", "officer.csr", "-out",
+		"officer.pem", "-notext")
+	a.run("ca", "-batch", "-config", "config", "-cert", "ca.pem", "-keyfile", "ca.key", "-extensions", "responder", "-in",
+		"responder.csr", "-out", "responder.pem", "-notext")
 	w.instead("/openssl/ocsp", a.ocsp)
 	w.instead("/openssl/crl", a.crl)
 
@@ -121,8 +126,9 @@ func TestOpenSSLAuthority(t *testing.T) {
 		var came bundle
 		came.ocsps, came.crls = found.OCSPs, found.CRLs
 		all := (&round{budget: budget.New(t.Context(), 0)}).read(came)
-		return revocation.Check(revocation.Question{Certificate: leaf, Issuer: anchor, IssuerName: anchor.Subject, IssuerKey: top.Key,
-			Time: time.Now().Add(time.Second), WithoutNextUpdate: time.Hour}, all.responses, all.crls).Status
+		return revocation.Check(revocation.Question{Certificate: leaf, Issuer: anchor, IssuerName: anchor.Subject,
+			IssuerKey: top.Key,
+			Time:      time.Now().Add(time.Second), WithoutNextUpdate: time.Hour}, all.responses, all.crls).Status
 	}
 	if s := status(); s != revocation.Good {
 		t.Errorf("before the revocation: %s", s)
@@ -133,7 +139,8 @@ func TestOpenSSLAuthority(t *testing.T) {
 		t.Errorf("after the revocation: %s", s)
 	}
 	w.instead("/openssl/ocsp", http.NotFound)
-	if f := w.gatherer(func(c *Config) { c.Keep = nil }).GatherFor(t.Context(), leaf.Raw, nil, Trust{Anchors: anchors}, w.clock()); len(f.CRLs) != 1 {
+	if f := w.gatherer(func(c *Config) { c.Keep = nil }).GatherFor(t.Context(), leaf.Raw, nil, Trust{Anchors: anchors},
+		w.clock()); len(f.CRLs) != 1 {
 		t.Errorf("no list: %q", f.Problems)
 	}
 }
@@ -152,7 +159,8 @@ func (a opensslAuthority) ocsp(out http.ResponseWriter, r *http.Request) {
 	if err := os.WriteFile(filepath.Join(a.dir, "request.der"), body, 0o600); err != nil {
 		a.t.Error(err)
 	}
-	a.run("ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "responder.pem", "-rkey", "responder.key", "-reqin", "request.der", "-respout", "response.der", "-ndays", "1")
+	a.run("ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "responder.pem", "-rkey", "responder.key", "-reqin",
+		"request.der", "-respout", "response.der", "-ndays", "1")
 	_, _ = out.Write(a.read("response.der")) // the client under test says what it got
 }
 

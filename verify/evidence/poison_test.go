@@ -37,8 +37,8 @@ func (w *world) authority() *holder {
 	})
 }
 
-// TestNothingPutsAwayAProvenList: what the address says later does not count unless the authority said it, and not before what
-// it said already; it is asked again soon, and the next true list counts at once.
+// TestNothingPutsAwayAProvenList: what the address says later does not count unless the authority said it, and not
+// before what it said already; it is asked again soon, and the next true list counts at once.
 func TestNothingPutsAwayAProvenList(t *testing.T) {
 	for name, poison := range map[string]func(w *world, proven []byte) []byte{
 		"signature spoilt": func(w *world, _ []byte) []byte {
@@ -135,8 +135,8 @@ func TestAnAnswerForAnotherSerialPutsNothingAway(t *testing.T) {
 	}
 }
 
-// TestListsInUseAreRenewedBeforeTheyEnd: for authorities whose documents came lately, once near the end, and proven without a
-// document; the first document after it waits for nobody.
+// TestListsInUseAreRenewedBeforeTheyEnd: for authorities whose documents came lately, once near the end, and proven
+// without a document; the first document after it waits for nobody.
 func TestListsInUseAreRenewedBeforeTheyEnd(t *testing.T) {
 	w := newWorld(t)
 	g, leaf := w.gatherer(nil), w.leaf("/crl")
@@ -164,7 +164,8 @@ func TestRenewalIsBounded(t *testing.T) {
 	g.rooms[sourceCRL].asker = renewed
 	list := w.list(w.ca)
 	for i := range maxRefreshed + 100 {
-		a, err := g.read(source{kind: sourceCRL, url: "http://host.example/" + new(big.Int).SetInt64(int64(i)).String()}, list, w.clock())
+		a, err := g.read(source{kind: sourceCRL, url: "http://host.example/" + new(big.Int).SetInt64(int64(i)).String()},
+			list, w.clock())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,8 +279,10 @@ func TestACertificateThatIsStillToCome(t *testing.T) {
 func TestAHoldMayBeLifted(t *testing.T) {
 	w := newWorld(t)
 	leaf := w.leaf("/crl")
-	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: w.clock(), NextUpdate: w.clock().Add(50 * time.Minute),
-		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: leaf.x.SerialNumber, RevocationTime: w.clock(), ReasonCode: 6}}}
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: w.clock(),
+		NextUpdate: w.clock().Add(50 * time.Minute),
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: leaf.x.SerialNumber, RevocationTime: w.clock(),
+			ReasonCode: 6}}}
 	der, err := x509.CreateRevocationList(rand.Reader, template, w.ca.x, w.ca.key)
 	if err != nil {
 		t.Fatal(err)

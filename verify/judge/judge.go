@@ -34,8 +34,10 @@ type Evidence struct {
 	// Later says of certificates, by the SHA-256 of their DER, of which the sources of evidence tell nothing that serves now, when
 	// asking them again may help.
 	Later map[[32]byte]time.Time
-	Cache *cache.Cache // of pure functions of bytes; nil remembers nothing
-	Pins  *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
+	// Origins say of pieces, by their SHA-256, where they are from, as package evidence does; a trace alone tells it.
+	Origins map[[32]byte]string
+	Cache   *cache.Cache // of pure functions of bytes; nil remembers nothing
+	Pins    *poland.Pins // of keys that Polish law publishes; nil for those that are shipped
 }
 
 // Document holds the conclusions on everything that a document holds.

@@ -25,6 +25,9 @@ func latestFirst(all []proof) []proof {
 // coveringFirst puts what covers a token before it, and changes the order no further. Each object that a time-stamp
 // covers costs one look.
 func coveringFirst(list []proof) []proof {
+	if len(list) < 2 {
+		return list
+	}
 	index := make(map[[32]byte]int, len(list))
 	for i, p := range list {
 		index[token(p.stamp)] = i

@@ -105,7 +105,8 @@ func (v *validator) timestamp(p proof) *Timestamp {
 		r.covered = v.knownUnit(p)
 		return r
 	}
-	proven := v.existence.earliest(token(t))
+	sum, _ := v.budget.Digest(t.Token) // beyond the budget nothing counts
+	proven := v.existence.earliest(sum)
 	who := subject{r.Unit, p.carried(), policy.Timestamp}
 	chain := v.certificateValidation(who, proven)
 	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)

@@ -9,8 +9,8 @@ import (
 	"trustcore/verify/trace"
 )
 
-// Used says what the policy's table has about each use of an algorithm at a time: for a trace, which tells it of all, also
-// of those that the course of validation did not come to. No conclusion rests on it.
+// Used says what the policy's table has about each use of an algorithm at a time: for a trace, which tells it of all,
+// also of those that the course of validation did not come to. No conclusion rests on it.
 func Used(p *policy.Policy, c policy.Context, uses []signature.AlgorithmUse, at time.Time) []trace.Crypto {
 	v := &validator{policy: p}
 	list := make([]trace.Crypto, 0, len(uses))
@@ -43,4 +43,3 @@ func (c *Chain) UsesOfPath(p *policy.Policy, of policy.Context) []trace.Crypto {
 
 // ContextOf is the policy's context of a signature.
 func ContextOf(s *signature.Signature) policy.Context { return contextOf(s) }
-

@@ -2,9 +2,9 @@ package prose
 
 import "reflect"
 
-// Replace puts show(text) in the place of every text within what to points to: of all strings but those in keep, those of
-// a type of their own, and fields with the tag `text:"-"`, which are identifiers and numbers. To is plain data: structures,
-// slices, maps and pointers without circles.
+// Replace puts show(text) in the place of every text within what to points to: of all strings but those in keep, those
+// of a type of their own, and fields with the tag `text:"-"`, which are identifiers and numbers. To is plain data:
+// structures, slices, maps and pointers without circles.
 func Replace(to any, keep map[string]bool, show func(string) string) {
 	replacer{keep, show}.within(reflect.ValueOf(to).Elem())
 }

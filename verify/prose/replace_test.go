@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestReplace: every text is reached, wherever it lies; identifiers, numbers, octets and texts of a type of their own stay.
+// TestReplace: every text is reached, wherever it lies; identifiers, numbers, octets and texts of a type of their own
+// stay.
 func TestReplace(t *testing.T) {
 	type own string
 	type inner struct {

@@ -37,10 +37,9 @@ type Token struct {
 }
 
 // ID names a token by its content: "T-" and the beginning of its SHA-256.
-func ID(token []byte) string {
-	sum := sha256.Sum256(token)
-	return "T-" + hex.EncodeToString(sum[:12])
-}
+func ID(token []byte) string { return idOf(sha256.Sum256(token)) }
+
+func idOf(digest [sha256.Size]byte) string { return "T-" + hex.EncodeToString(digest[:12]) }
 
 // Open reads a token: DER or BER of a ContentInfo. It never fails: what is wrong stands in
 // Structure, and Intact is true only when the token's signature verifies with the certificate that
@@ -58,7 +57,7 @@ func Open(b *budget.Budget, id string, kind signature.TimestampType, token []byt
 		t.Token = sd.Raw // without padding, such as a PDF has after it
 	}
 	if id == "" {
-		t.ID = ID(t.Token)
+		t.ID = t.idOfToken()
 	}
 	if err != nil {
 		t.illFormed("time-stamp token: %v", err)
@@ -70,6 +69,14 @@ func Open(b *budget.Budget, id string, kind signature.TimestampType, token []byt
 	t.check(extra)
 	t.demands()
 	return t
+}
+
+// idOfToken is ID, of octets whose digest is asked for again.
+func (t *Token) idOfToken() string {
+	if sum, err := t.budget.Digest(t.Token); err == nil {
+		return idOf(sum)
+	}
+	return ID(t.Token)
 }
 
 func (t *Token) illFormed(format string, args ...any) {

@@ -40,8 +40,9 @@ type Block struct {
 	Anchor      bool         `json:"anchor,omitempty"` // SUB_XCV: the certificate is the anchor's
 }
 
-// Conclusion is what something came to. The indication is TOTAL-PASSED, TOTAL-FAILED or INDETERMINATE for signatures and
-// their processes, PASSED, FAILED or INDETERMINATE for all else; the sub-indication is one of EN 319 102-1, "" for none.
+// Conclusion is what something came to. The indication is TOTAL-PASSED, TOTAL-FAILED or INDETERMINATE for signatures
+// and their processes, PASSED, FAILED or INDETERMINATE for all else; the sub-indication is one of EN 319 102-1, "" for
+// none.
 type Conclusion struct {
 	Indication    string   `json:"indication"`
 	SubIndication string   `json:"sub_indication,omitempty"`

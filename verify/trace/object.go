@@ -186,7 +186,8 @@ type CertificateRef struct {
 	Digest      Digest `json:"digest"`
 	Certificate string `json:"certificate,omitempty"` // id of the one that it is found to name
 	Matches     bool   `json:"matches"`               // it names the signing certificate
-	// IssuerSerial is the one that stands beside (RFC 5035 5.4.1), DER; IssuerMatches, that it is the signing certificate's.
+	// IssuerSerial is the one that stands beside (RFC 5035 5.4.1), DER; IssuerMatches, that it is the signing
+	// certificate's.
 	IssuerSerial  []byte `json:"issuer_serial,omitempty"`
 	IssuerMatches bool   `json:"issuer_matches,omitempty"`
 }
@@ -222,7 +223,9 @@ const (
 	FromTimestamp      Source = "TIMESTAMP"       // a time-stamp token
 	FromEvidenceRecord Source = "EVIDENCE_RECORD" //
 	FromOCSP           Source = "OCSP_RESPONSE"   //
-	FromOutside        Source = "OTHER"           // gathered beside the document, or given with it
+	FromCache          Source = "CACHED"          // gathered beside the document, and at hand
+	FromNetwork        Source = "EXTERNAL"        // gathered beside the document, and asked for on its behalf
+	FromOutside        Source = "OTHER"           // given with the document
 )
 
 // Found is the evidence that something carries.
@@ -290,8 +293,8 @@ type Timestamp struct {
 
 	Uses       []Crypto   `json:"uses,omitempty"` // as Signature.Uses, at Existence
 	Conclusion Conclusion `json:"conclusion"`
-	// Qualification is "QTSA", "TSA" or "N/A"; Listed are those of the services above the unit at Time and at Existence, none
-	// where no list stands above it.
+	// Qualification is "QTSA", "TSA" or "N/A"; Listed are those of the services above the unit at Time and at Existence,
+	// none where no list stands above it.
 	Qualification string      `json:"qualification"`
 	Listed        []StampedAt `json:"listed,omitempty"`
 	Blocks        []Block     `json:"blocks"`    // FC, ISC, CV, XCV, SAV

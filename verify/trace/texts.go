@@ -2,8 +2,8 @@ package trace
 
 import "trustcore/verify/prose"
 
-// Texts puts show(text) in the place of every text that people read: of all strings but ids, serial numbers, digests and
-// names of this package.
+// Texts puts show(text) in the place of every text that people read: of all strings but ids, serial numbers, digests
+// and names of this package.
 func (t *Trace) Texts(show func(string) string) { prose.Replace(t, t.ids(), show) }
 
 // ids are those of all objects and blocks.

@@ -26,7 +26,7 @@ type Trace struct {
 	EvidenceRecords []EvidenceRecord `json:"evidence_records"`
 
 	// Certificates and Revocations are what the conclusions rest on: the paths and the evidence relied on, with who
-	// signed it, in the order in which they were met.
+	// signed it, in the order in which they were met; then what other evidence says of those certificates, without Blocks.
 	Certificates []Certificate `json:"certificates"`
 	Revocations  []Revocation  `json:"revocations"`
 	// Orphans are certificates and revocation data of the document on which none rests.
@@ -90,6 +90,7 @@ type TrustedList struct {
 	NextUpdate time.Time `json:"next_update,omitzero"`
 	Role       string    `json:"role,omitempty"` // "lotl", "pivot", "national", "extra"
 	Services   int       `json:"services,omitempty"`
-	WellSigned bool      `json:"well_signed"`     // it counted: its signature verifies, by a signer that the list above names
-	Error      string    `json:"error,omitempty"` // why it did not count
+	// it counted: its signature verifies, by a signer that the list above names
+	WellSigned bool   `json:"well_signed"`
+	Error      string `json:"error,omitempty"` // why it did not count
 }

@@ -33,11 +33,12 @@ type Result struct {
 	Peers     int
 	Full      time.Duration   // from no peer to all of them, read back
 	NoOp      []time.Duration // firewall and routes read, the device where others can change it, nothing to do
+	Look      []time.Duration // what raises no event is looked for, nothing to do: the device where others can change it
 	OneChange []time.Duration // one peer's pre-shared key, read back
 	OneMoves  []time.Duration // one peer goes or comes: device, firewall and routes, read back
-	Syncconf  []time.Duration // wg syncconf of one such change to a plain wireguard-go alone; nil without the wg tool
+	Syncconf  []time.Duration // wg syncconf of one such change to a plain device of the kind alone; nil without the wg tool
 	Resident  int64           // bytes of this process after all changes
-	Plain     int64           // bytes that a plain wireguard-go with the same peers adds; 0 without the wg tool
+	Plain     int64           // bytes that a plain wireguard-go with the same peers adds; 0 without the wg tool, and in the kernel
 }
 
 // Reconcile measures a hub with so many peers, each with an IPv4 and an IPv6 address, a
@@ -48,7 +49,7 @@ func Reconcile(ctx context.Context, peers int, budget time.Duration) (Result, er
 		return Result{}, fmt.Errorf("bench: %d peers are not within 1 to %d", peers, MaxPeers)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(hub.GCPercent)) // as vpnd has it
-	r := &run{Result: Result{Peers: peers}, budget: budget / 4}
+	r := &run{Result: Result{Peers: peers}, budget: budget / 5}
 	var err error
 	if r.dir, err = os.MkdirTemp("", "vpn-bench-"); err != nil {
 		return Result{}, err
@@ -100,6 +101,13 @@ func (r *run) ofHub(ctx context.Context) (err error) {
 		if err == nil && !changes.IsZero() {
 			err = fmt.Errorf("bench: the hub was not settled: %+v", changes)
 		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.Look, err = r.repeat(ctx, func(int) error {
+		_, err := r.hub.Look()
 		return err
 	})
 	if err != nil {
@@ -209,7 +217,7 @@ func (r *run) repeat(ctx context.Context, f func(n int) error) (took []time.Dura
 	return took, nil
 }
 
-// syncconf measures the peer to compare with: a plain wireguard-go that the wg tool configures. The file is written
+// syncconf measures the peer to compare with: a plain device that the wg tool configures. The file is written
 // before the clock starts.
 func (r *run) syncconf(ctx context.Context) error {
 	wg, err := exec.LookPath("wg")
@@ -224,7 +232,7 @@ func (r *run) syncconf(ctx context.Context) error {
 	if r.all != nil {
 		r.wish.Peers = r.all
 	}
-	plain, err := startPlain()
+	plain, err := startPlain(r.Mode)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ func TestReconcile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Full <= 0 || len(r.NoOp) < 3 || len(r.OneChange) < 3 {
+	if r.Full <= 0 || len(r.NoOp) < 3 || len(r.Look) < 3 || len(r.OneChange) < 3 {
 		t.Errorf("measured %+v", r)
 	}
 	for _, peers := range []int{0, bench.MaxPeers + 1} {
@@ -31,8 +31,11 @@ func BenchmarkReconcile1000(b *testing.B) {
 		b.ReportMetric(float64(r.Full.Microseconds()), "full-us")
 		b.ReportMetric(float64(r.NoOp[len(r.NoOp)/2].Microseconds()), "no-op-us")
 		b.ReportMetric(float64(r.OneChange[len(r.OneChange)/2].Microseconds()), "one-change-us")
+		b.ReportMetric(float64(r.Look[len(r.Look)/2].Microseconds()), "look-us")
 		if len(r.Syncconf) > 0 {
-			b.ReportMetric(float64(r.Syncconf[len(r.Syncconf)/2])/float64(r.OneChange[len(r.OneChange)/2]), "syncconf/one-change")
+			sync := float64(r.Syncconf[len(r.Syncconf)/2])
+			b.ReportMetric(float64(r.OneChange[len(r.OneChange)/2])/sync, "one-change/syncconf")
+			b.ReportMetric(float64(r.Look[len(r.Look)/2])/sync, "look/syncconf")
 		}
 	}
 }

@@ -4,22 +4,32 @@ import (
 	"net"
 	"os"
 
+	"github.com/vishvananda/netlink"
 	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/ipc"
 	"golang.zx2c4.com/wireguard/tun"
+
+	"trustcore/vpn"
 )
 
 const plainName = "tc-plain"
 
-// plain is wireguard-go as its own program runs it.
+// plain is WireGuard as others run it: of the kernel, or wireguard-go as its own program runs it.
 type plain struct {
+	link   netlink.Link // of the kernel; nil for wireguard-go
 	engine *device.Device
 	file   *os.File
 	socket net.Listener
 }
 
-func startPlain() (*plain, error) {
+func startPlain(mode vpn.Mode) (*plain, error) {
+	if mode == vpn.ModeKernel {
+		attributes := netlink.NewLinkAttrs()
+		attributes.Name = plainName
+		link := &netlink.Wireguard{LinkAttrs: attributes}
+		return &plain{link: link}, netlink.LinkAdd(link)
+	}
 	tunnel, err := tun.CreateTUN(plainName, device.DefaultMTU)
 	if err != nil {
 		return nil, err
@@ -48,6 +58,10 @@ func startPlain() (*plain, error) {
 }
 
 func (p *plain) stop() {
+	if p.link != nil {
+		_ = netlink.LinkDel(p.link) // its namespace ends next
+		return
+	}
 	if p.socket != nil {
 		p.socket.Close()
 	}

@@ -29,6 +29,7 @@ func hostState(t *testing.T) string {
 // refusedHub opens a hub and wants it refused, with a host that stays as it is.
 func refusedHub(t *testing.T, cfg hub.Config, want error, part string) {
 	t.Helper()
+	eventually(t, "the host's addresses are settled", func() bool { return !strings.Contains(hostState(t), "tentative") })
 	before := hostState(t)
 	h, err := hub.Open(cfg)
 	if err == nil {

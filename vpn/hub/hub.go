@@ -148,8 +148,8 @@ func (c Config) check() error {
 		return errors.New("vpn: the hub needs a state folder")
 	case c.Log == nil:
 		return errors.New("vpn: the hub needs a logger")
-	case c.MTU != 0 && (c.MTU < 1280 || c.MTU > vpn.MaxMTU):
-		return fmt.Errorf("vpn: MTU %d is not within 1280 to %d", c.MTU, vpn.MaxMTU)
+	case c.MTU != 0 && (c.MTU < vpn.MinMTU6 || c.MTU > vpn.MaxMTU):
+		return fmt.Errorf("vpn: MTU %d is not within %d to %d", c.MTU, vpn.MinMTU6, vpn.MaxMTU)
 	}
 	for _, a := range c.Addresses {
 		if problem := vpn.AddressProblem(a); problem != "" {

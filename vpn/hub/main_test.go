@@ -79,6 +79,7 @@ type action struct {
 	Kind string         // handshake, reach, hold, echo, listen; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
 	To   netip.AddrPort // of all but handshake and echo
 	From netip.Addr     // of reach: source address, if not the usual one; of forge: whose packet the error is about
+	Port uint16         // of forge: see there
 	Size int            // of bulk, bytes; of narrow, what the way is to carry; of forge, the type; else how many
 	Wait time.Duration
 }

@@ -95,16 +95,20 @@ func send(a action) error {
 	return errors.Join(err, conn.Close())
 }
 
-// forge sends the service an ICMP message of the type a.Size about a datagram from it to the office of the address a.From.
+// forge sends the service an ICMP message of the type a.Size about a datagram from it to the office of the address a.From:
+// that nobody listens at its port, or, with a port a.Port, that the datagram was longer than 1,400 bytes.
 func forge(a action) error {
-	const port = 3 // is not reached
-	return sendICMP(a.To.Addr(), icmpAbout(byte(a.Size), port, 0, a.To, netip.AddrPortFrom(a.From, officePort)))
+	if a.Port != 0 {
+		return sendICMP(a.To.Addr(), icmpAbout(byte(a.Size), tooLong, 1400, a.To, netip.AddrPortFrom(a.From, a.Port)))
+	}
+	return sendICMP(a.To.Addr(), icmpAbout(byte(a.Size), noPort, 0, a.To, netip.AddrPortFrom(a.From, officePort)))
 }
 
-// The types of ICMP messages that tests send, and a code (RFC 792).
+// The types of ICMP messages that tests send, and two codes of the first (RFC 792).
 const (
-	unreachable, tooLong = 3, 4
-	redirect             = 5
+	unreachable     = 3
+	noPort, tooLong = 3, 4
+	redirect        = 5
 )
 
 // icmpAbout is a message about a datagram (RFC 792, RFC 1191).
@@ -224,6 +228,84 @@ func TestNarrowLinkBehindTheHub(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNarrowWayToAnOffice has a router on the way to an office tell the hub that it carries 1,400 bytes alone. In the
+// kernel WireGuard lets routers cut its datagrams, and hears nothing of it.
+func TestNarrowWayToAnOffice(t *testing.T) {
+	needTools(t)
+	inModes(t, func(t *testing.T, mode vpn.Mode) {
+		w := newWorld(t, mode)
+		a, b := w.plan("A"), w.plan("B")
+		w.apply(w.peer(a), w.peer(b))
+		w.start(a)
+		if err := handshake(a); err != nil {
+			t.Fatal(err)
+		}
+		route := func(to netip.Prefix) string {
+			t.Helper()
+			out, err := exec.Command("ip", "route", "show", to.String()).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return string(out)
+		}
+		var endpoint netip.AddrPort
+		eventually(t, "the hub has heard the office", func() bool {
+			for _, p := range w.status().Peers {
+				if p.Partner == "A" {
+					endpoint = p.Endpoint
+				}
+			}
+			return endpoint.IsValid()
+		})
+		settle := func() {
+			t.Helper()
+			if changes, err := w.hub.Reconcile(); err != nil || !changes.IsZero() {
+				t.Fatalf("it counts as a change by others: %+v, %v", changes, err)
+			}
+		}
+		if settle(); strings.Contains(route(a.tunnel[0]), "mtu") {
+			t.Errorf("before: %s", route(a.tunnel[0]))
+		}
+		hub := netip.AddrPortFrom(a.link.Outer.Addr(), w.port)
+		forged := action{Kind: "forge", Size: unreachable, To: hub, From: endpoint.Addr(), Port: endpoint.Port(), Wait: patience}
+		if err := a.do(forged); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the route has the length", func() bool {
+			if err := reach(a, w.gateway[0], patience); err != nil { // the kernel tells of what a packet has gone by
+				t.Fatal(err)
+			}
+			settle()
+			return strings.Contains(route(a.tunnel[0]), "mtu 1328") // 1,400 less 60, and a multiple of 16
+		})
+		tool(t, "ip route flush cache")
+		settle()
+		tool(t, "ip route append "+a.tunnel[0].String()+" dev lo") // an administrator's
+		both := route(a.tunnel[0])
+		if err := a.do(forged); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the kernel has heard of it again", func() bool {
+			out, err := exec.Command("ip", "route", "get", endpoint.Addr().String()).CombinedOutput()
+			return err == nil && strings.Contains(string(out), "mtu 1400") && reach(a, w.gateway[0], patience) == nil
+		})
+		if settle(); route(a.tunnel[0]) != both {
+			t.Errorf("beside an administrator's route: it was\n%s\nand is\n%s", both, route(a.tunnel[0]))
+		}
+		tool(t, "ip route del "+a.tunnel[0].String()+" dev lo")
+		if strings.Contains(route(b.tunnel[0]), "mtu") {
+			t.Errorf("another office's: %s", route(b.tunnel[0]))
+		}
+		if err := reach(a, w.gateway[0], patience); err != nil {
+			t.Error(err)
+		}
+		tool(t, "ip route flush cache")
+		if settle(); strings.Contains(route(a.tunnel[0]), "mtu") {
+			t.Errorf("when it is forgotten: %s", route(a.tunnel[0]))
+		}
+	}, vpn.ModeUserspace)
 }
 
 // host is one behind the hub.

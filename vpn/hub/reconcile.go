@@ -323,9 +323,35 @@ func (h *Hub) syncRoutes(total *Changes) error {
 	if err != nil {
 		return err
 	}
-	n, h.unled, err = h.link.SyncRoutes(h.routes)
+	n, h.unled, err = h.link.SyncRoutes(h.routes, h.lengths())
 	total.Routes += n
 	return err
+}
+
+// lengths are those of packets to offices to which the way is narrower than to others, as far as the kernel has heard
+// of it. Whoever sends to one is told then, and TCP connections agree on less.
+func (h *Hub) lengths() map[netip.Prefix]int {
+	if h.host == nil || len(h.host.Paths) == 0 {
+		return nil
+	}
+	lengths := make(map[netip.Prefix]int)
+	for key, peer := range h.peers {
+		outer := h.endpoints.last(key).Addr()
+		path, narrow := h.host.Paths[outer]
+		if !narrow {
+			continue
+		}
+		for _, a := range peer.Addresses {
+			mtu := vpn.MTUWithin(path, outer, h.cfg.MTU)
+			if a.Addr().Is6() {
+				mtu = max(mtu, vpn.MinMTU6)
+			}
+			if mtu < h.cfg.MTU {
+				lengths[a] = mtu
+			}
+		}
+	}
+	return lengths
 }
 
 // lookAround looks at what the host has of its own. What meets the addresses of the tunnel shuts everybody out before

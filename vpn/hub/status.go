@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -56,7 +58,7 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		s.Peers = append(s.Peers, peer)
 	}
 	slices.SortFunc(s.Peers, func(a, b vpn.PeerStatus) int {
-		return strings.Compare(a.Partner+"\x00"+a.Site+"\x00"+a.PublicKey.String(), b.Partner+"\x00"+b.Site+"\x00"+b.PublicKey.String())
+		return cmp.Or(strings.Compare(a.Partner, b.Partner), strings.Compare(a.Site, b.Site), bytes.Compare(a.PublicKey[:], b.PublicKey[:]))
 	})
 	return s, nil
 }

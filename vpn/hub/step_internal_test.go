@@ -261,7 +261,7 @@ func (w *walk) compare() string {
 	if w.hub.link == nil {
 		return ""
 	}
-	if changed, failed, err := w.hub.link.SyncRoutes(routes); err != nil || changed != 0 || len(failed) > 0 {
+	if changed, failed, err := w.hub.link.SyncRoutes(routes, nil); err != nil || changed != 0 || len(failed) > 0 {
 		return fmt.Sprintf("%d differences in the routes, %v, %v", changed, failed, err)
 	}
 	if changed, err := w.hub.link.Ensure(w.hub.cfg.Addresses); err != nil || changed != 0 {

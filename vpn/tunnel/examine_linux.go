@@ -18,7 +18,8 @@ func ofHost(ctx context.Context, e office.Enrolment, ifname string) (all []vpn.F
 		return []vpn.Finding{{What: "this computer's addresses and routes can't be read", Remedy: err.Error()}}
 	}
 	for _, claim := range host.Claims(ifname, append(e.Reachable(), e.Address...)) {
-		all = append(all, vpn.Finding{What: claim + ", an address of the tunnel", Remedy: "take it away: packets go there and not into the tunnel"})
+		all = append(all, vpn.Finding{What: claim + ", an address of the tunnel",
+			Remedy: "take it away: packets go there and not into the tunnel"})
 	}
 	text, err := exec.CommandContext(ctx, "nft", "list", "chains").Output()
 	if err != nil {
@@ -32,7 +33,8 @@ func ofHost(ctx context.Context, e office.Enrolment, ifname string) (all []vpn.F
 }
 
 // baseChain is one in nft's words, with hook and policy; its table stands before.
-var baseChain = regexp.MustCompile(`(?m)^table (\S+ \S+) \{|^\s+chain (\S+) \{\s+type filter hook (input|output) priority [^;]*; policy drop;`)
+var baseChain = regexp.MustCompile(`(?m)^table (\S+ \S+) \{|` +
+	`^\s+chain (\S+) \{\s+type filter hook (input|output) priority [^;]*; policy drop;`)
 
 // dropping names the chains, of what nft lists, that drop what they do not permit of this computer's own packets.
 func dropping(text string) (named []string) {

@@ -30,7 +30,7 @@ func (t *Tunnel) onInterface(options device.Options) (err error) {
 	for _, to := range t.reachable {
 		wanted[to] = struct{}{}
 	}
-	_, failed, err := link.SyncRoutes(wanted)
+	_, failed, err := link.SyncRoutes(wanted, nil)
 	if err == nil && len(failed) > 0 {
 		err = errors.New(failed[0])
 	}

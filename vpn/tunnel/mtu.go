@@ -9,35 +9,23 @@ import (
 	"trustcore/vpn"
 )
 
-const (
-	minMTU6   = 1280             // below it an interface has no IPv6 (RFC 8200, 5)
-	minMTU    = minMTU6 - 80     // what is left of the smallest IPv6 path
-	pathCheck = 10 * time.Second // how often the way to the hub is looked at
-)
+// pathCheck is how often the way to the hub is looked at.
+const pathCheck = 10 * time.Second
 
-// mtuTowards is how long a packet in the tunnel may be for the way to the hub to carry it as one datagram, at most
-// [vpn.DefaultMTU]. On the way it has an IP header, one of UDP (8) and what WireGuard adds (32). A datagram that is longer
-// is cut in pieces, which many a router drops, or can't be sent at all where several go to the kernel at once.
+// mtuTowards is how long a packet in the tunnel may be for the way to the hub to carry it as one datagram. One that is
+// longer is cut in pieces, which many a router drops, or can't be sent at all where several go to the kernel at once.
 func mtuTowards(endpoint netip.AddrPort) int {
 	path, err := pathMTU(endpoint)
 	if err != nil || path == 0 {
 		return vpn.DefaultMTU
 	}
-	header := 20
-	if endpoint.Addr().Is6() {
-		header = 40
-	}
-	mtu := path - header - 8 - 32
-	if mtu >= vpn.DefaultMTU {
-		return vpn.DefaultMTU
-	}
-	return max(mtu&^15, minMTU)
+	return vpn.MTUWithin(path, endpoint.Addr(), vpn.DefaultMTU)
 }
 
 // fit takes IPv6 from what the tunnel carries where the way to the hub is too narrow for it, and IPv4 is carried too.
 func fit(mtu int, all []netip.Prefix) []netip.Prefix {
 	only4 := slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return p.Addr().Is6() })
-	if mtu >= minMTU6 || len(only4) == 0 {
+	if mtu >= vpn.MinMTU6 || len(only4) == 0 {
 		return all
 	}
 	return only4
@@ -78,7 +66,7 @@ func (t *Tunnel) fitPath() error {
 // room is the MTU, or more where the tunnel has IPv6 addresses.
 func (t *Tunnel) room(mtu int) int {
 	if slices.ContainsFunc(t.addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		return max(mtu, minMTU6)
+		return max(mtu, vpn.MinMTU6)
 	}
 	return mtu
 }

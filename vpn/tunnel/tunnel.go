@@ -57,8 +57,8 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if cfg.PrivateKey.IsZero() || cfg.Log == nil || cfg.Interface == "" || len(cfg.Interface) > 15 {
 		return nil, errors.New("tunnel: a private key, a logger and an interface name of 1 to 15 bytes are required")
 	}
-	if cfg.MTU != 0 && (cfg.MTU < minMTU || cfg.MTU > vpn.MaxMTU) {
-		return nil, fmt.Errorf("tunnel: MTU %d is not within %d to %d", cfg.MTU, minMTU, vpn.MaxMTU)
+	if cfg.MTU != 0 && (cfg.MTU < vpn.MinMTU || cfg.MTU > vpn.MaxMTU) {
+		return nil, fmt.Errorf("tunnel: MTU %d is not within %d to %d", cfg.MTU, vpn.MinMTU, vpn.MaxMTU)
 	}
 	if err := cfg.Enrolment.Validate(); err != nil {
 		return nil, err

@@ -68,20 +68,38 @@ func (id Identity) HTTP(timeout time.Duration) (*http.Client, error) {
 		Transport: &http.Transport{TLSClientConfig: settings, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}}, nil
 }
 
+// Anonymous returns a client that shows no certificate, such as one with a token, to a daemon whose chain ends in the CA.
+func Anonymous(ca string) (*http.Client, error) {
+	pool, err := readPool(ca)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}}}, nil
+}
+
 func (id Identity) open() (*held, *x509.CertPool, error) {
 	h := &held{id: id}
 	if _, err := h.current(); err != nil {
 		return nil, nil, err
 	}
-	pem, err := os.ReadFile(id.CA)
+	pool, err := readPool(id.CA)
 	if err != nil {
 		return nil, nil, fmt.Errorf("identity.ca: %w", err)
 	}
+	return h, pool, nil
+}
+
+func readPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("identity.ca: %s holds no PEM certificate", id.CA)
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
 	}
-	return h, pool, nil
+	return pool, nil
 }
 
 // lookEvery is how often the files are looked at while they are in use.

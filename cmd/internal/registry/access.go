@@ -95,8 +95,9 @@ func (r *Registry) Wish(ctx context.Context) (revision int64, tunnels []Tunnel, 
 		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
 			return err
 		}
-		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address, t.services,
-			EXISTS (SELECT 1 FROM components h WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = '')
+		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address,
+			t.services, EXISTS (SELECT 1 FROM components h
+				WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = '')
 			FROM tunnels t JOIN components c ON c.order_id = t.order_id AND c.component = $2 AND c.ended_by = ''
 			ORDER BY t.address`, string(NetworkHSM), string(VPN)))
 		return err
@@ -116,7 +117,8 @@ func scanTunnels(rows *sql.Rows, err error) ([]Tunnel, error) {
 	for rows.Next() {
 		var t Tunnel
 		var address, services string
-		if err := rows.Scan(&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM); err != nil {
+		err := rows.Scan(&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM)
+		if err != nil {
 			return nil, err
 		}
 		t.Services = strings.Fields(services)

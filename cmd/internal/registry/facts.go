@@ -8,12 +8,14 @@ import (
 	"trustcore/internal/store"
 )
 
-// Facts lists the orders that were submitted and decided, for an auditor to hold against the log.
+// Facts lists the orders that were submitted and decided and the applications that were registered, for an auditor to hold against the log.
 func Facts(ctx context.Context, db *store.DB) ([]audit.Fact, error) {
 	rows, err := db.QueryContext(ctx, `
 		SELECT 'order.submit', id, submitted_by, submitted_at FROM orders
 		UNION ALL
-		SELECT CASE state WHEN 'rejected' THEN 'order.reject' ELSE 'order.approve' END, id, decided_by, decided_at FROM orders WHERE decided_by <> ''`)
+		SELECT CASE state WHEN 'rejected' THEN 'order.reject' ELSE 'order.approve' END, id, decided_by, decided_at FROM orders WHERE decided_by <> ''
+		UNION ALL
+		SELECT 'application.add', name, created_by, created_at FROM applications`)
 	if err != nil {
 		return nil, fmt.Errorf("orders: %w", err)
 	}

@@ -93,6 +93,10 @@ var schema = []string{
 	`ALTER TABLE gateways ADD COLUMN struck TEXT NOT NULL DEFAULT ''`,
 	// Names with spaces between.
 	`ALTER TABLE tunnels ADD COLUMN services TEXT NOT NULL DEFAULT ''`,
+	// Programs of the layers above, and the digests of their tokens.
+	`CREATE TABLE applications (name TEXT PRIMARY KEY, partner TEXT NOT NULL, terms TEXT NOT NULL, created_by TEXT NOT NULL,
+		created_at TEXT NOT NULL, revoked_at TEXT NOT NULL DEFAULT '')`,
+	`CREATE TABLE application_tokens (digest TEXT PRIMARY KEY, application TEXT NOT NULL REFERENCES applications(name), created_at TEXT NOT NULL)`,
 }
 
 // Open brings the schema up to date and returns the registry.

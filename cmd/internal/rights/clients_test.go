@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/cmd/internal/application"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/problem"
 )
@@ -67,6 +68,12 @@ func TestKnown(t *testing.T) {
 	want("heard again", http.StatusOK, "")
 	known.Take(&rights.Clients{Digest: "b", Clients: nil})
 	want("taken off", http.StatusForbidden, rights.ErrUnknown.Error())
+	registered := application.Application{Name: "ezd"}
+	known.Take(&rights.Clients{Digest: "c", Clients: []rights.Client{ezd}, Applications: []application.Application{registered}})
+	want("registered", http.StatusOK, "")
+	registered.Revoked = &now
+	known.Take(&rights.Clients{Digest: "d", Clients: []rights.Client{ezd}, Applications: []application.Application{registered}})
+	want("its application is revoked", http.StatusForbidden, rights.ErrEnded.Error())
 	known.Take(&rights.Clients{Digest: "a", Clients: []rights.Client{ezd}})
 	now = c.NotAfter.Add(time.Second)
 	known.Take(nil)
@@ -76,6 +83,34 @@ func TestKnown(t *testing.T) {
 	if known.Digest() != "a" {
 		t.Errorf("digest %q", known.Digest())
 	}
+}
+
+// TestBearer: a token opens what it may, over TLS, where tokens are taken, and as long as trustd is heard.
+func TestBearer(t *testing.T) {
+	now := time.Now()
+	known := rights.NewKnown(time.Hour, func() time.Time { return now })
+	secret, kept := application.NewToken(now)
+	known.Take(&rights.Clients{Digest: "a", Applications: []application.Application{{Name: "ezd", Partner: "um", Tokens: []application.Token{kept}}}})
+	tokens := rights.Guard{Listener: rights.Batches, Standing: known.Standing, Bearer: known.Bearer}
+	none := rights.Guard{Listener: rights.Batches, Standing: known.Standing}
+	ask := func(step string, g rights.Guard, over *tls.ConnectionState, route string, status int) {
+		t.Helper()
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.TLS = over
+		r.Header.Set("Authorization", "Bearer "+secret)
+		who, err := g.Admit(r, route)
+		var p *problem.Problem
+		if status == http.StatusOK && (err != nil || who.Name != "ezd" || who.Partner != "um" || who.Role() != rights.Application) ||
+			status != http.StatusOK && (!errors.As(err, &p) || p.Status != status) {
+			t.Errorf("%s: %+v, %v; want %d", step, who, err, status)
+		}
+	}
+	ask("its route", tokens, &tls.ConnectionState{}, "GET /v1/batches", http.StatusOK)
+	ask("without TLS", tokens, nil, "GET /v1/batches", http.StatusForbidden)
+	ask("where none are taken", none, &tls.ConnectionState{}, "GET /v1/batches", http.StatusForbidden)
+	ask("another's route", tokens, &tls.ConnectionState{}, "GET /v1/orders", http.StatusForbidden)
+	now = now.Add(2 * time.Hour)
+	ask("trustd is silent", tokens, &tls.ConnectionState{}, "GET /v1/batches", http.StatusServiceUnavailable)
 }
 
 // TestProtectServesTheTable lets nothing through that the table does not have, and nobody without a verified certificate.

@@ -9,18 +9,20 @@ type Role string
 const (
 	Officer     Role = "officer"     // a security admin
 	Office      Role = "office"      // a partner office's program
-	Application Role = "application" // a program of the data centre that has documents verified
+	Application Role = "application" // a program that has documents verified
 	Gateway     Role = "gateway"     // a VPN gateway: vpnd
 	Verifier    Role = "verifier"    // verifyd
+	Dispatcher  Role = "dispatcher"  // batchd
 	Core        Role = "core"        // trustd
 )
 
 // Names of the certificates of daemons; a further gateway has a name of its own behind a hyphen, such as vpnd-2, since each proves
 // for itself. What has one of these names but another profile is none of them.
 const (
-	GatewayName  = "vpnd"
-	VerifierName = "verifyd"
-	CoreName     = "trustd"
+	GatewayName    = "vpnd"
+	VerifierName   = "verifyd"
+	DispatcherName = "batchd"
+	CoreName       = "trustd"
 )
 
 // Role returns what the holder is; "" of a certificate that opens no door, such as a seal's.
@@ -32,14 +34,23 @@ func (h Holder) Role() Role {
 		return Office
 	case h.Profile == "daemon-client" && (h.Name == GatewayName || strings.HasPrefix(h.Name, GatewayName+"-")):
 		return Gateway
-	case h.Profile == "daemon-client":
+	case h.Profile == "daemon-client" && h.isDaemon():
+		return ""
+	case h.Profile == "daemon-client", h.Profile == TokenProfile:
 		return Application
 	case h.Profile == "daemon-server" && h.Name == VerifierName:
 		return Verifier
+	case h.Profile == "daemon-server" && h.Name == DispatcherName:
+		return Dispatcher
 	case h.Profile == "daemon-server" && h.Name == CoreName:
 		return Core
 	}
 	return ""
+}
+
+// isDaemon reports whether the holder has the name of a daemon that shows a certificate of another profile.
+func (h Holder) isDaemon() bool {
+	return h.Name == VerifierName || h.Name == DispatcherName || h.Name == CoreName
 }
 
 // Listener names a listener that asks for client certificates.
@@ -49,7 +60,8 @@ type Listener string
 const (
 	Admin   Listener = "admin"   // of trustd: officers, gateways, verifyd
 	HSM     Listener = "gateway" // of trustd: offices use their keys
-	Verify  Listener = "verify"  // of verifyd, where it is configured to ask for certificates
+	Verify  Listener = "verify"  // of verifyd, where it is configured to ask who calls
+	Batches Listener = "batches" // of batchd
 	Console Listener = "console" // of trustd: the session of an officer's page, for which its certificate answers
 )
 
@@ -80,10 +92,14 @@ var Table = []Right{
 	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
 	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},
 	{Admin, "POST /v1/clock/accept", []Role{Officer}, "take the clock for right after a step"},
-	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier}, "renew the own certificate"},
+	{Admin, "GET /v1/applications", []Role{Officer}, "read the applications"},
+	{Admin, "POST /v1/applications", []Role{Officer}, "register an application and make its token"},
+	{Admin, "POST /v1/applications/token", []Role{Officer}, "make an application a further token"},
+	{Admin, "POST /v1/applications/revoke", []Role{Officer}, "revoke an application"},
+	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier, Dispatcher}, "renew the own certificate"},
 	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
 	{Admin, "POST /v1/vpn/status", []Role{Gateway}, "report what is carried out"},
-	{Admin, "GET /v1/clients", []Role{Verifier}, "follow whose certificates count"},
+	{Admin, "GET /v1/clients", []Role{Verifier, Dispatcher}, "follow whose certificates and tokens count"},
 
 	{HSM, "GET /v1/keys", []Role{Office}, "list the keys that the orders give"},
 	{HSM, "GET /v1/keys/{id}", []Role{Office}, "describe a key"},
@@ -101,7 +117,17 @@ var Table = []Right{
 	{Verify, "POST /preferences", []Role{Office, Officer}, "choose language, colours and size of letters of the page"},
 	{Verify, "GET /static/", []Role{Office, Officer}, "load the page's style sheet, scripts and verifier"},
 	{Verify, "POST /v1/evidence", []Role{Office, Officer}, "ask what a document is judged by that stays in the browser"},
-	{Verify, "/", []Role{Application, Office, Officer, Core}, "have documents and certificates verified"},
+	{Verify, "/", []Role{Application, Office, Officer, Core, Dispatcher}, "have documents and certificates verified"},
+
+	{Batches, "GET /v1/batches", []Role{Application, Officer}, "read the own batches"},
+	{Batches, "POST /v1/batches", []Role{Application, Officer}, "begin a batch"},
+	{Batches, "GET /v1/batches/{id}", []Role{Application, Officer}, "read how far a batch is"},
+	{Batches, "DELETE /v1/batches/{id}", []Role{Application, Officer}, "erase a batch with its documents and results"},
+	{Batches, "POST /v1/batches/{id}/documents", []Role{Application, Officer}, "bring documents, or say where they lie"},
+	{Batches, "PUT /v1/batches/{id}/documents/{name...}", []Role{Application, Officer}, "bring one document"},
+	{Batches, "POST /v1/batches/{id}/{change}", []Role{Application, Officer}, "close, pause, resume or cancel a batch"},
+	{Batches, "GET /v1/batches/{id}/results", []Role{Application, Officer}, "read the results of a batch"},
+	{Batches, "POST /v1/webhook-secret", []Role{Application}, "make the secret that signs the own webhooks"},
 
 	{Console, "/", []Role{Officer}, "use the console"},
 }

@@ -29,6 +29,7 @@ func (p *Page) ask(r *http.Request, form *problem.Form, language string) (int, v
 		passed <- f
 	}()
 	inner := inside(r, http.MethodPost, "/v1/validations", language, body)
+	inner.URL.RawQuery = "active=true"
 	inner.Header.Set("Content-Type", w.FormDataContentType())
 	answer := p.through(inner)
 	_ = body.Close() // the API may have refused before the end

@@ -136,7 +136,7 @@ func (j *judged) server(d document) (string, time.Duration) {
 	if err := w.Close(); err != nil {
 		j.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(j.Context(), http.MethodPost, "/v1/validations", &body)
+	r := httptest.NewRequestWithContext(j.Context(), http.MethodPost, "/v1/validations?active=true", &body)
 	r.Header.Set("Content-Type", w.FormDataContentType())
 	r.Header.Set("Accept-Language", "pl")
 	answer := httptest.NewRecorder()

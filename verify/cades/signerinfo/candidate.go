@@ -118,7 +118,8 @@ func (p *Pool) likely(si *cms.SignerInfo) []*certificate.Certificate {
 	}
 	var list [][]byte
 	for _, der := range p.certificates {
-		if len(list) < maxNamed && bytes.Contains(der, wanted) && (si.Serial == nil || bytes.Contains(der, si.Serial)) {
+		// Few hold the number, all of one issuer hold the name.
+		if len(list) < maxNamed && (si.Serial == nil || bytes.Contains(der, si.Serial)) && bytes.Contains(der, wanted) {
 			list = append(list, der)
 		}
 	}

@@ -135,7 +135,7 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		Token:                 token(c.DER, idDigest(c.ID), w.Tokens.Certificates),
 	}
 	for _, s := range c.Sources {
-		d.Source = append(d.Source, string(s))
+		d.Source = append(d.Source, sourceName(s))
 	}
 	if len(d.Source) == 0 {
 		d.Source = []string{"UNKNOWN"}
@@ -158,6 +158,15 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		prose.Replace(&d, w.byID, poland.Mask)
 	}
 	return d
+}
+
+// sourceName is DSS's name of where a certificate was come by: what was gathered was found by the addresses of
+// certificates.
+func sourceName(s trace.Source) string {
+	if s == trace.FromCache || s == trace.FromNetwork {
+		return "AIA"
+	}
+	return string(s)
 }
 
 // shown is a text that is read out of DER, fit to be shown.
@@ -197,7 +206,8 @@ func (w *writer) providers(services []trace.TrustService) []TrustServiceProvider
 			p.LOTL = &parent
 		}
 		for _, at := range s.Periods {
-			t := TrustService{ServiceName: inLanguages(s.Names, s.Name), ServiceSupplyPoint: list(s.SupplyPoints), ServiceType: at.Type, Status: at.Status,
+			t := TrustService{ServiceName: inLanguages(s.Names, s.Name), ServiceSupplyPoint: list(s.SupplyPoints),
+				ServiceType: at.Type, Status: at.Status,
 				StartDate: moment(at.From),
 				EndDate:   momentOrNil(at.To), Qualifier: []Qualifier{}, AdditionalServiceInfoURI: list(at.Additional),
 				ExpiredCertsRevocation: momentOrNil(at.ExpiredCertsRevocation), ServiceDigitalIdentifier: s.Certificate}

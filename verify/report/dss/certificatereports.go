@@ -41,7 +41,8 @@ const aboutCertificate context = "CERTIFICATE"
 
 // NewCertificate makes the reports of one certificate.
 func NewCertificate(v CertificateValidation) *CertificateReports {
-	w := newWriter(Validation{Report: &verify.Report{Trace: v.Trace, ValidationTime: v.Trace.ValidationTime}, Tokens: v.Tokens})
+	w := newWriter(Validation{Report: &verify.Report{Trace: v.Trace, ValidationTime: v.Trace.ValidationTime},
+		Tokens: v.Tokens})
 	id := v.Path.Object
 	w.blocks = map[string]*trace.Block{}
 	w.indexBlocks([]trace.Block{v.Path})
@@ -61,8 +62,10 @@ func NewCertificate(v CertificateValidation) *CertificateReports {
 		}
 	}
 	return &CertificateReports{w.diagnosticData(), &DetailedReport{TLAnalysis: w.listAnalysis(),
-		Tokens:         []DetailedToken{{Certificate: &DetailedCertificate{CertificateQualificationProcess: process, ID: id}}},
-		BuildingBlocks: []BuildingBlocks{w.buildingBlocks(object{id: id, of: aboutCertificate, chain: chain, blocks: []trace.Block{v.Path}})},
+		Tokens: []DetailedToken{{Certificate: &DetailedCertificate{CertificateQualificationProcess: process,
+			ID: id}}},
+		BuildingBlocks: []BuildingBlocks{w.buildingBlocks(object{id: id, of: aboutCertificate, chain: chain,
+			blocks: []trace.Block{v.Path}})},
 		ValidationTime: moment(v.Trace.ValidationTime)}}
 }
 

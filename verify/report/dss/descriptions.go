@@ -2,7 +2,8 @@ package dss
 
 import "trustcore/verify/certificate"
 
-// descriptions are DSS's words for identifiers that stand in certificates (RFC 5280 4.2.1.12, EN 319 411, EN 319 412-5).
+// descriptions are DSS's words for identifiers that stand in certificates (RFC 5280 4.2.1.12, EN 319 411, EN 319
+// 412-5).
 var descriptions = map[string]string{
 	"1.3.6.1.5.5.7.3.1": "serverAuth", "1.3.6.1.5.5.7.3.2": "clientAuth", "1.3.6.1.5.5.7.3.3": "codeSigning",
 	"1.3.6.1.5.5.7.3.4": "emailProtection", "1.3.6.1.5.5.7.3.8": "timeStamping", "1.3.6.1.5.5.7.3.9": "ocspSigning",

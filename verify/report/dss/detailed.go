@@ -307,8 +307,8 @@ func (w *writer) conclusion(c trace.Conclusion, of context, blocks []trace.Block
 	return found.concluded(indication(c.Indication), subIndication(c.SubIndication))
 }
 
-// maxMessages bounds the messages of one status in a conclusion: every block above repeats them. All of them stand in the
-// constraints.
+// maxMessages bounds the messages of one status in a conclusion: every block above repeats them. All of them stand in
+// the constraints.
 const maxMessages = 100
 
 // messages are those of a list of blocks and what they rest on, each text once.
@@ -504,7 +504,7 @@ type object struct {
 func (w *writer) buildingBlocks(o object) BuildingBlocks {
 	chain := DetailedChain{ChainItem: []DetailedChainItem{}}
 	for _, c := range o.chain {
-		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{string(c.Source), c.Certificate})
+		chain.ChainItem = append(chain.ChainItem, DetailedChainItem{sourceName(c.Source), c.Certificate})
 	}
 	aov := w.obsolescence(o)
 	d := BuildingBlocks{ID: o.id, Type: string(o.of), AOV: &aov}
@@ -577,7 +577,7 @@ func (w *writer) subBlocks(xcv *trace.Block, of context) []SubXCV {
 		d := SubXCV{Block: w.block(b, of), ID: b.Object, TrustAnchor: trueOrNil(b.Anchor)}
 		d.Constraint = append(d.Constraint, w.conclusiveOf(b, trace.RevocationFreshness)...)
 		if c := w.certificates[b.Object]; c != nil {
-			d.SelfSigned, d.RevocationInfo = &c.SelfSigned, revoked(c)
+			d.SelfSigned, d.RevocationInfo = &c.SelfSigned, w.revoked(c)
 			if !b.Anchor {
 				d.CRS = w.selection(c)
 			}
@@ -610,9 +610,11 @@ func (w *writer) conclusiveOf(b *trace.Block, kind trace.Kind) []Constraint {
 	return list
 }
 
-func revoked(c *trace.Certificate) *RevocationInfo {
+// revoked is the revocation that conclusions rest on, nil for none.
+func (w *writer) revoked(c *trace.Certificate) *RevocationInfo {
 	for _, s := range c.Revocations {
-		if s.Status == "revoked" && s.RevocationTime != nil {
+		r := w.revocations[s.Revocation]
+		if s.Status == "revoked" && s.RevocationTime != nil && r != nil && len(r.Blocks) > 0 {
 			return &RevocationInfo{c.ID, s.Revocation, reason(s.Reason), moment(*s.RevocationTime)}
 		}
 	}

@@ -474,8 +474,9 @@ func (w *writer) diagnosticSignature(s *trace.Signature) DiagnosticSignature {
 		Representations:   &Representations{s.HashOnly, s.HashOnly},
 		FoundCertificates: w.foundCertificates(s.Found, s.SigningCertificateRefs),
 		FoundRevocations:  w.foundRevocations(s.Found),
-		SignerInfo:        []SignerInfo{}, FoundTimestamp: w.foundTimestamps(s.Timestamps), FoundEvidenceRecord: []FoundRecord{},
-		SignatureScope: diagnosticScopes(s.Scopes, s.Parent != ""), SignatureDigestReference: reference(s.ID),
+		SignerInfo:        []SignerInfo{}, FoundTimestamp: w.foundTimestamps(s.Timestamps),
+		FoundEvidenceRecord: []FoundRecord{},
+		SignatureScope:      diagnosticScopes(s.Scopes, s.Parent != ""), SignatureDigestReference: reference(s.ID),
 		SignatureValue:   s.Value,
 		CounterSignature: trueOrNil(s.Parent != ""),
 	}
@@ -528,7 +529,8 @@ func (w *writer) diagnosticTimestamp(t *trace.Timestamp) DiagnosticTimestamp {
 		ChainItem:         w.chain(t.Chain),
 		FoundCertificates: w.foundCertificates(t.Found, t.SigningCertificateRefs),
 		FoundRevocations:  w.foundRevocations(t.Found),
-		SignerInfo:        []SignerInfo{}, FoundEvidenceRecord: []FoundRecord{}, TimestampedObject: w.timestamped(t.Covers, t.Scopes),
+		SignerInfo:        []SignerInfo{}, FoundEvidenceRecord: []FoundRecord{},
+		TimestampedObject: w.timestamped(t.Covers, t.Scopes),
 		Token:             token(t.DER, t.Digest, w.Tokens.Timestamps),
 		TimestampFilename: orNil(t.Filename), ArchiveTimestampType: orNil(archiveTypes[t.Archive]),
 		PDFRevision: revision(t.PDF)}
@@ -567,7 +569,8 @@ func signerInfo(s trace.SignerIdentifier, current *bool) SignerInfo {
 }
 
 func (w *writer) diagnosticRecord(e *trace.EvidenceRecord) DiagnosticEvidenceRecord {
-	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: e.Origin, DocumentName: orNil(e.Filename),
+	d := DiagnosticEvidenceRecord{ID: e.ID, Type: "ASN.1 Evidence Record", Origin: e.Origin,
+		DocumentName:         orNil(e.Filename),
 		StructuralValidation: structure(e.Structure),
 		DigestMatchers:       matchers(e.References), FoundTimestamp: w.foundTimestamps(e.Timestamps),
 		FoundCertificates: w.foundCertificates(trace.Found{}, nil), FoundRevocations: w.foundRevocations(trace.Found{}),
@@ -599,7 +602,10 @@ func (w *writer) revocation(r *trace.Revocation) DiagnosticRevocation {
 	if number := json.Number(r.Number); number != "" {
 		d.CRLNumber = &number
 	}
-	if r.Source == trace.FromOutside {
+	switch r.Source {
+	case trace.FromCache:
+		d.Origin = "CACHED"
+	case trace.FromOutside, trace.FromNetwork:
 		d.Origin = "EXTERNAL"
 	}
 	return d

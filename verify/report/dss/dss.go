@@ -1,6 +1,7 @@
 // Package dss writes a validation as the reports of the Commission's DSS, version 6.4, in the JSON of its REST services
-// (WSReportsDTO): names, nulls and lists as DSS writes them, so that a client that was made for DSS reads ours. Everything
-// is made of the trace of one validation and of the compact report beside it. What the trace does not tell is left out.
+// (WSReportsDTO): names, nulls and lists as DSS writes them, so that a client that was made for DSS reads ours.
+// Everything is made of the trace of one validation and of the compact report beside it. What the trace does not tell
+// is left out.
 //
 // Ids are those of the trace, and one object has the same id in all reports. Keys of messages are DSS's where DSS has
 // the constraint; the texts are our own.
@@ -104,7 +105,8 @@ func newWriter(v Validation) *writer {
 		byID:         map[string]bool{},
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
 		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
-		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{}, lists: map[string]*trace.TrustedList{}}
+		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{},
+		lists: map[string]*trace.TrustedList{}}
 	for i := range w.trace.Certificates {
 		index(w, w.certificates, w.trace.Certificates[i].ID, &w.trace.Certificates[i])
 	}

@@ -7,7 +7,8 @@ import (
 	"trustcore/verify/trace"
 )
 
-// entry is how DSS names one constraint. Where it has other keys for time-stamps and revocation data, they stand beside.
+// entry is how DSS names one constraint. Where it has other keys for time-stamps and revocation data, they stand
+// beside.
 type entry struct {
 	key, timestamp, revocation string
 	fail                       string // the key of what is wrong, "" is the key and _ANS
@@ -296,9 +297,10 @@ var bySubIndication = map[string]string{
 	"NO_CERTIFICATE_CHAIN_FOUND_NO_POE": "ProspectiveCertificateChain",
 	"REVOKED":                           "NotRevoked", "REVOKED_NO_POE": "NotRevoked", "REVOKED_CA_NO_POE": "NotRevoked",
 	"EXPIRED": "NotExpired", "NOT_YET_VALID": "NotExpired", "OUT_OF_BOUNDS_NO_POE": "NotExpired",
-	"OUT_OF_BOUNDS_NOT_REVOKED": "NotExpired",
-	"TRY_LATER":                 "AcceptableRevocationDataFound", "REVOCATION_OUT_OF_BOUNDS_NO_POE": "RevocationIssuerNotExpired",
-	"CRYPTO_CONSTRAINTS_FAILURE": "Cryptographic", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": "Cryptographic",
+	"OUT_OF_BOUNDS_NOT_REVOKED":       "NotExpired",
+	"TRY_LATER":                       "AcceptableRevocationDataFound",
+	"REVOCATION_OUT_OF_BOUNDS_NO_POE": "RevocationIssuerNotExpired",
+	"CRYPTO_CONSTRAINTS_FAILURE":      "Cryptographic", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": "Cryptographic",
 	"TIMESTAMP_ORDER_FAILURE": "Coherence", "SIG_CONSTRAINTS_FAILURE": trace.Acceptable,
 	"CHAIN_CONSTRAINTS_FAILURE":         trace.CertificateValid,
 	"CERTIFICATE_CHAIN_GENERAL_FAILURE": trace.CertificateValid, "GENERIC": trace.CheckedToItsEnd,

@@ -68,8 +68,8 @@ func Hash(name string) (algorithm.Hash, bool) {
 	return algorithm.NoHash, false
 }
 
-// Strongest is the longest of digests by the names of verify/algorithm, with DSS's name of its algorithm; nil for none that
-// DSS has a name for.
+// Strongest is the longest of digests by the names of verify/algorithm, with DSS's name of its algorithm; nil for none
+// that DSS has a name for.
 func Strongest(by map[string][]byte) (sum []byte, name *string) {
 	for _, algorithm := range slices.Sorted(maps.Keys(by)) {
 		if digests[algorithm] != "" && len(by[algorithm]) > len(sum) {

@@ -37,8 +37,8 @@ type Algorithm struct {
 	KeyLength *string `json:"KeyLength"`
 }
 
-// obsolescence tells of the uses of algorithms: of all, where the trace does, else of those that the blocks came to. Of each
-// group the use that fails first, or the first, is described.
+// obsolescence tells of the uses of algorithms: of all, where the trace does, else of those that the blocks came to. Of
+// each group the use that fails first, or the first, is described.
 func (w *writer) obsolescence(o object) AOV {
 	d := AOV{Block: Block{Constraint: []Constraint{}, Title: "Algorithm obsolescence validation"}}
 	uses := o.uses
@@ -80,8 +80,8 @@ func (a *AOV) add(u trace.Crypto, use CryptographicValidation) {
 	a.ValidationTime = momentOrNil(&u.Time)
 }
 
-// signingCertificate is the purpose of digests by which the signer names certificates. Who could use their weakness would
-// have to be the signer: it is a remark.
+// signingCertificate is the purpose of digests by which the signer names certificates. Who could use their weakness
+// would have to be the signer: it is a remark.
 const signingCertificate = "signing-certificate"
 
 // constraintOn is the constraint that the use is acceptable.

@@ -214,7 +214,8 @@ func (w *writer) listsAccepted(chain []trace.ChainItem) []Constraint {
 		if l.Role == "lotl" {
 			key = "QUAL_LIST_OF_TRUSTED_LISTS_ACCEPT"
 		}
-		s := step(key, "Is the trusted list acceptable?", "The trusted list does not count: "+l.Error, l.WellSigned, trace.Warning)
+		s := step(key, "Is the trusted list acceptable?", "The trusted list does not count: "+l.Error, l.WellSigned,
+			trace.Warning)
 		s.ID, s.AdditionalInfo = &l.ID, orNil("Trusted list : "+listURL(l))
 		steps, accepted = append(steps, s), accepted || l.WellSigned && l.Role != "lotl"
 	}

@@ -24,8 +24,8 @@ type RAC struct {
 	Block
 }
 
-// selection tells of the revocation data that conclusions on a certificate rest on; nil where there are none. What is relied
-// on is acceptable: else nothing would rest on it.
+// selection tells of the revocation data that conclusions on a certificate rest on; nil where there are none. What is
+// relied on is acceptable: else nothing would rest on it.
 func (w *writer) selection(c *trace.Certificate) *CRS {
 	d := &CRS{ID: c.ID, RAC: []RAC{}, AcceptableRevocationID: []string{}}
 	var steps []Constraint
@@ -71,7 +71,8 @@ func acceptance(c *trace.Certificate, r *trace.Revocation) RAC {
 		steps = append(steps, met("OCSPResponderIdMatch", ""))
 	}
 	steps = append(steps, met("RevocationAfterCertificateIssuance",
-		fmt.Sprintf("Revocation thisUpdate %s, %s", moment(*r.ThisUpdate), validity)), met("RevocationHasInformationAboutCertificate", ""))
+		fmt.Sprintf("Revocation thisUpdate %s, %s", moment(*r.ThisUpdate), validity)),
+		met("RevocationHasInformationAboutCertificate", ""))
 	return RAC{RevocationThisUpdate: moment(*r.ThisUpdate), RevocationProductionDate: moment(*r.ProducedAt), ID: r.ID,
 		Block: concluded("Revocation acceptance checker", steps...)}
 }

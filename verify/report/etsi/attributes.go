@@ -76,7 +76,8 @@ func placeOf(s *trace.Signature) *placeAttribute {
 		}
 	}
 	if p := s.Attributes.Place; p != nil {
-		for _, line := range append(p.Address[:len(p.Address):len(p.Address)], p.Street, p.City, p.State, p.Postal, p.Country) {
+		for _, line := range append(p.Address[:len(p.Address):len(p.Address)], p.Street, p.City, p.State, p.Postal,
+			p.Country) {
 			add(line)
 		}
 	}

@@ -38,8 +38,9 @@ func TestCorpus(t *testing.T) {
 func corpusVerifier(t testing.TB, corpus string) *verify.Verifier {
 	t.Helper()
 	lists, err := trustlist.Load(t.Context(), trustlist.Sources{
-		Dir: filepath.Join(corpus, "trustlists", "eu-2023-10"), LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers"),
-		Extra: []string{filepath.Join(corpus, "trustlists", "test", "EE_T.xml.gz")},
+		Dir:         filepath.Join(corpus, "trustlists", "eu-2023-10"),
+		LOTLSigners: filepath.Join(corpus, "trustlists", "lotl-signers"),
+		Extra:       []string{filepath.Join(corpus, "trustlists", "test", "EE_T.xml.gz")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,8 @@ func samples(t testing.TB, corpus string) map[string][]signature.Detached {
 		list[s.File] = nil
 		for _, c := range s.Cases {
 			for _, name := range c.Detached {
-				list[s.File] = append(list[s.File], signature.Detached{Name: filepath.Base(name), Content: content(t, corpus, name)})
+				list[s.File] = append(list[s.File], signature.Detached{Name: filepath.Base(name),
+					Content: content(t, corpus, name)})
 			}
 		}
 	}

@@ -26,8 +26,10 @@ func TestTimes(t *testing.T) {
 // TestURIs: what is no URI to every reader is written as one.
 func TestURIs(t *testing.T) {
 	for text, want := range map[string]string{
-		"urn:oid:1.2.3": "urn:oid:1.2.3", "1.2.840.113549.1.7.1": "1.2.840.113549.1.7.1", "https://a.pl:80/b?c=d&e#f": "https://a.pl:80/b?c=d&e#f",
-		"//[": "%2F%2F%5B", "1:2": "1%3A2", "a b": "a+b", "http://a/%zz": "http%3A%2F%2Fa%2F%25zz", "http://a:port/": "http%3A%2F%2Fa%3Aport%2F",
+		"urn:oid:1.2.3": "urn:oid:1.2.3", "1.2.840.113549.1.7.1": "1.2.840.113549.1.7.1",
+		"https://a.pl:80/b?c=d&e#f": "https://a.pl:80/b?c=d&e#f",
+		"//[":                       "%2F%2F%5B", "1:2": "1%3A2", "a b": "a+b", "http://a/%zz": "http%3A%2F%2Fa%2F%25zz",
+		"http://a:port/": "http%3A%2F%2Fa%3Aport%2F",
 	} {
 		if got := anyURI(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
@@ -37,9 +39,12 @@ func TestURIs(t *testing.T) {
 
 func TestAlgorithms(t *testing.T) {
 	for name, want := range map[string]string{
-		"SHA-256": xmlenc + "sha256", "RSA-PKCS1-SHA256": dsigMore01 + "rsa-sha256", "RSA-PSS-SHA3-256": dsigMore07 + "sha3-256-rsa-MGF1",
-		"ECDSA-SHA384": dsigMore01 + "ecdsa-sha384", "ECDSA-SHA3-512": dsigMore21 + "ecdsa-sha3-512", "Ed25519": dsigMore21 + "eddsa-ed25519",
-		"RSA-PKCS1-SHA512-256": own + "algorithm:RSA-PKCS1-SHA512-256", "SHA-512/256": own + "algorithm:SHA-512%2F256", "ML-DSA-65": own + "algorithm:ML-DSA-65",
+		"SHA-256": xmlenc + "sha256", "RSA-PKCS1-SHA256": dsigMore01 + "rsa-sha256",
+		"RSA-PSS-SHA3-256": dsigMore07 + "sha3-256-rsa-MGF1",
+		"ECDSA-SHA384":     dsigMore01 + "ecdsa-sha384", "ECDSA-SHA3-512": dsigMore21 + "ecdsa-sha3-512",
+		"Ed25519":              dsigMore21 + "eddsa-ed25519",
+		"RSA-PKCS1-SHA512-256": own + "algorithm:RSA-PKCS1-SHA512-256", "SHA-512/256": own + "algorithm:SHA-512%2F256",
+		"ML-DSA-65": own + "algorithm:ML-DSA-65",
 	} {
 		if got := algorithm(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
@@ -49,7 +54,8 @@ func TestAlgorithms(t *testing.T) {
 
 func TestQualifications(t *testing.T) {
 	for name, want := range map[string]string{
-		"QESig": "QESig", "Indeterminate AdESeal-QC": "indeterminateAdESealQC", "Not AdES but QC": "notAdESbutQC", "N/A": "notApplicable",
+		"QESig": "QESig", "Indeterminate AdESeal-QC": "indeterminateAdESealQC", "Not AdES but QC": "notAdESbutQC",
+		"N/A":  "notApplicable",
 		"QTSA": "QTSA", "anything": "notApplicable",
 	} {
 		if got := qualification(name); got != want {
@@ -64,9 +70,11 @@ func TestSignatureRef(t *testing.T) {
 		s    trace.Signature
 		want signatureReference
 	}{
-		{trace.Signature{ID: "S-1", Format: "XAdES", Name: "podpis-Ż.1"}, signatureReference{Pointer: &pointer{"//*[@Id='podpis-Ż.1']"}}},
+		{trace.Signature{ID: "S-1", Format: "XAdES", Name: "podpis-Ż.1"},
+			signatureReference{Pointer: &pointer{"//*[@Id='podpis-Ż.1']"}}},
 		{trace.Signature{ID: "S-1", Format: "XAdES", Name: "' or '1'='1"}, signatureReference{Other: "S-1"}},
-		{trace.Signature{ID: "S-1", Format: "PAdES", PDF: &trace.PDF{Fields: []string{"Podpis1"}}}, signatureReference{Field: "Podpis1"}},
+		{trace.Signature{ID: "S-1", Format: "PAdES", PDF: &trace.PDF{Fields: []string{"Podpis1"}}},
+			signatureReference{Field: "Podpis1"}},
 		{trace.Signature{ID: "S-1", Format: "CAdES"}, signatureReference{Other: "S-1"}},
 		{trace.Signature{ID: "S-1", Format: "CAdES", Value: []byte("abc")},
 			signatureReference{Method: xmlenc + "sha256", Value: "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="}},
@@ -87,7 +95,8 @@ func TestExistence(t *testing.T) {
 	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	stamp := func(id, indication string, days int) trace.Timestamp {
 		at := day.AddDate(0, 0, days)
-		return trace.Timestamp{ID: id, Time: &at, Covers: []string{"D-1"}, Conclusion: trace.Conclusion{Indication: indication}}
+		return trace.Timestamp{ID: id, Time: &at, Covers: []string{"D-1"},
+			Conclusion: trace.Conclusion{Indication: indication}}
 	}
 	w := newWriter(&trace.Trace{ValidationTime: day.AddDate(1, 0, 0), SignedData: []trace.SignedData{{ID: "D-1"}},
 		Timestamps: []trace.Timestamp{stamp("T-1", "FAILED", 0), stamp("T-2", "PASSED", 2), stamp("T-3", "PASSED", 1)}})
@@ -105,7 +114,8 @@ func TestWeakAlgorithmIsTold(t *testing.T) {
 		return trace.Constraint{Crypto: &trace.Crypto{Purpose: purpose, Algorithm: name, Secure: secure}}
 	}
 	w := newWriter(&trace.Trace{Signatures: []trace.Signature{{ID: "S-1"}}})
-	block := trace.Block{Object: "S-1", Constraints: []trace.Constraint{use("reference", "SHA-512", true), use("signature", "RSA-PSS-SHA256", true)}}
+	block := trace.Block{Object: "S-1", Constraints: []trace.Constraint{use("reference", "SHA-512", true),
+		use("signature", "RSA-PSS-SHA256", true)}}
 	if got := w.crypto([]trace.Block{block}); got == nil || got.Algorithm != dsigMore07+"sha256-rsa-MGF1" || !got.Secure {
 		t.Errorf("%+v, want the signature's", got)
 	}

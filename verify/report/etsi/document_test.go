@@ -36,18 +36,23 @@ func TestSignature(t *testing.T) {
 		what, got, want string
 	}{
 		{"indication", s.value("SignatureValidationStatus", "MainIndication"), "urn:etsi:019102:mainindication:total-passed"},
-		{"policy", s.value("ValidationConstraintsEvaluationReport", "SignatureValidationPolicy", "SignaturePolicyIdentifier", "SignaturePolicyId",
+		{"policy", s.value("ValidationConstraintsEvaluationReport", "SignatureValidationPolicy", "SignaturePolicyIdentifier",
+			"SignaturePolicyId",
 			"SigPolicyId", "Identifier"), "urn:trustcore:policy:strict:1"},
 		{"best signature time", s.value("ValidationTimeInfo", "BestSignatureTime", "POETime"), "2026-03-01T12:00:00Z"},
-		{"what proves it", s.all("ValidationTimeInfo", "BestSignatureTime", "POEObject")[0].attributes["VOReference"], stamp.attributes["id"]},
+		{"what proves it", s.all("ValidationTimeInfo", "BestSignatureTime", "POEObject")[0].attributes["VOReference"],
+			stamp.attributes["id"]},
 		{"signing time", s.value("SignatureAttributes", "SigningTime", "Time"), "2026-03-01T12:00:00Z"},
 		{"role", s.value("SignatureAttributes", "SignerRole", "RoleDetails", "Role"), "Kierownik"},
 		{"time-stamp", s.value("SignatureAttributes", "SignatureTimeStamp", "TimeStampValue"), "2026-03-01T12:00:00Z"},
 		{"signer", s.value("SignerInformation", "Signer"), "Anna <Żółć> & \"Syn\""},
 		{"quality", s.value("SignatureQuality", "SignatureQualityInformation"), "urn:cef:dss:signatureQualification:QESig"},
-		{"quality of the time-stamp", stamp.value("ValidationReport", "SignatureQuality", "SignatureQualityInformation"), "urn:cef:dss:timestampQualification:QTSA"},
-		{"process", s.value("SignatureValidationProcess", "SignatureValidationProcessID"), "urn:etsi:019102:validationprocess:LTA"},
-		{"algorithm", s.value("SignatureValidationStatus", "AssociatedValidationReportData", "CryptoInformation", "SecureAlgorithm"), "true"},
+		{"quality of the time-stamp", stamp.value("ValidationReport", "SignatureQuality", "SignatureQualityInformation"),
+			"urn:cef:dss:timestampQualification:QTSA"},
+		{"process", s.value("SignatureValidationProcess", "SignatureValidationProcessID"),
+			"urn:etsi:019102:validationprocess:LTA"},
+		{"algorithm", s.value("SignatureValidationStatus", "AssociatedValidationReportData", "CryptoInformation",
+			"SecureAlgorithm"), "true"},
 		{"hash only", s.value("SignatureIdentifier", "DocHashOnly"), "false"},
 	} {
 		if c.got != c.want {

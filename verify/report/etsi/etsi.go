@@ -1,8 +1,8 @@
 // Package etsi writes reports as XML that ETSI TS 119 102-2 V1.4.1 defines, for whoever reads validation reports of any
 // validator. URIs that ETSI leaves open (building blocks, qualifications, messages) are those of the Commission's DSS.
 //
-// What it writes follows from the report alone: the same report gives the same octets. The report is not signed. Objects
-// stand in it by their digests.
+// What it writes follows from the report alone: the same report gives the same octets. The report is not signed.
+// Objects stand in it by their digests.
 package etsi
 
 import (
@@ -69,8 +69,9 @@ type writer struct {
 
 func newWriter(t *trace.Trace) *writer {
 	w := &writer{Trace: t, signatures: map[string]*trace.Signature{}, certificates: map[string]*trace.Certificate{},
-		stamps: map[string]*trace.Timestamp{}, data: map[string]*trace.SignedData{}, counters: map[string][]*trace.Signature{},
-		known: map[string]bool{}, kinds: map[string]string{}, proven: map[string]trace.Proof{}}
+		stamps: map[string]*trace.Timestamp{}, data: map[string]*trace.SignedData{},
+		counters: map[string][]*trace.Signature{},
+		known:    map[string]bool{}, kinds: map[string]string{}, proven: map[string]trace.Proof{}}
 	for i := range t.Signatures {
 		s := &t.Signatures[i]
 		w.signatures[s.ID], w.known[s.ID] = s, true

@@ -101,7 +101,8 @@ func holds(t testing.TB, r *verify.Report) (*element, []byte) {
 	refersToKnown(t, root)
 	signatures := root.all("SignatureValidationReport")
 	if len(r.Signatures) == 0 {
-		if len(signatures) != 1 || signatures[0].value("SignatureValidationStatus", "MainIndication") != "urn:cef:dss:mainindication:noSignatureFound" {
+		if len(signatures) != 1 || signatures[0].value("SignatureValidationStatus",
+			"MainIndication") != "urn:cef:dss:mainindication:noSignatureFound" {
 			t.Error("a report without a signature does not say so")
 		}
 	} else if len(signatures) != len(r.Signatures) {
@@ -150,7 +151,8 @@ func concludes(t testing.TB, e *element, want verify.Indication, sub verify.SubI
 		t.Error("no building block is reported")
 	}
 	for _, c := range e.all("ValidationConstraintsEvaluationReport", "ValidationConstraint", "ValidationStatus") {
-		if c.value("MainIndication") != "urn:etsi:019102:mainindication:passed" && len(c.all("AssociatedValidationReportData", "AdditionalValidationReportData", "ReportData")) == 0 {
+		if c.value("MainIndication") != "urn:etsi:019102:mainindication:passed" &&
+			len(c.all("AssociatedValidationReportData", "AdditionalValidationReportData", "ReportData")) == 0 {
 			t.Error("a building block that did not pass does not say why")
 		}
 	}
@@ -199,9 +201,11 @@ func agree(t testing.TB, root *element, kind string, want map[conclusion]int) {
 			continue
 		}
 		s := report[0].all("SignatureValidationStatus")[0]
-		got[conclusion{verify.Indication(strings.ToUpper(strings.TrimPrefix(s.value("MainIndication"), "urn:etsi:019102:mainindication:"))),
+		got[conclusion{verify.Indication(strings.ToUpper(strings.TrimPrefix(s.value("MainIndication"),
+			"urn:etsi:019102:mainindication:"))),
 			verify.SubIndication(strings.TrimPrefix(s.value("SubIndication"), "urn:etsi:019102:subindication:"))}]++
-		if provides := o.all("POEProvisioning"); len(provides) > 0 && s.value("MainIndication") != "urn:etsi:019102:mainindication:passed" {
+		if provides := o.all("POEProvisioning"); len(provides) > 0 &&
+			s.value("MainIndication") != "urn:etsi:019102:mainindication:passed" {
 			t.Errorf("a %s that did not pass proves an existence", kind)
 		}
 	}
@@ -210,7 +214,8 @@ func agree(t testing.TB, root *element, kind string, want map[conclusion]int) {
 			t.Errorf("%s: %d are %v, want %d", kind, got[c], c, n)
 		}
 	}
-	if extra := slices.DeleteFunc(slices.Collect(maps.Keys(got)), func(c conclusion) bool { return want[c] > 0 }); len(extra) > 0 {
+	if extra := slices.DeleteFunc(slices.Collect(maps.Keys(got)),
+		func(c conclusion) bool { return want[c] > 0 }); len(extra) > 0 {
 		t.Errorf("%s: %v are not in the compact report", kind, extra)
 	}
 }
@@ -226,7 +231,8 @@ func TestUnread(t *testing.T) {
 	r := &verify.Report{Trace: &trace.Trace{ValidationTime: day}, Signatures: []verify.SignatureReport{
 		{Indication: verify.Indeterminate, SubIndication: verify.Generic, Reasons: []string{"too large"}}}}
 	root, out := holds(t, r)
-	if got := root.value("SignatureValidationReport", "SignatureValidationStatus", "AssociatedValidationReportData", "AdditionalValidationReportData", "ReportData", "Value"); got != "too large" {
+	if got := root.value("SignatureValidationReport", "SignatureValidationStatus", "AssociatedValidationReportData",
+		"AdditionalValidationReportData", "ReportData", "Value"); got != "too large" {
 		t.Errorf("%q in %s", got, out)
 	}
 	valid(t, map[string][]byte{"unread": out})

@@ -45,7 +45,8 @@ func newWorld(t testing.TB) *world {
 		From: day.AddDate(-10, 0, 0), To: day.AddDate(10, 0, 0)})
 	since := day.AddDate(-5, 0, 0)
 	list := mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1, Services: []mint.Service{
-		{Name: "CA/QC", Type: mint.CAQC, By: w.ca, Periods: []mint.Period{{Status: mint.Granted, From: since, Additional: []string{mint.ForSignatures}}}},
+		{Name: "CA/QC", Type: mint.CAQC, By: w.ca,
+			Periods: []mint.Period{{Status: mint.Granted, From: since, Additional: []string{mint.ForSignatures}}}},
 		{Name: "QTST", Type: mint.QTST, By: w.tsa, Periods: []mint.Period{{Status: mint.Granted, From: since}}},
 	}}
 	file := filepath.Join(t.TempDir(), "list.xml")
@@ -61,8 +62,9 @@ func newWorld(t testing.TB) *world {
 
 func verifier(t testing.TB, lists *trustlist.Snapshot, cache *cache.Cache, at time.Time) *verify.Verifier {
 	t.Helper()
-	v, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache, Policy: verify.DefaultPolicy(),
-		Now: func() time.Time { return at }})
+	v, err := verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Cache: cache,
+		Policy: verify.DefaultPolicy(),
+		Now:    func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,8 @@ func verifier(t testing.TB, lists *trustlist.Snapshot, cache *cache.Cache, at ti
 
 func (w *world) judge(t testing.TB, document []byte, at time.Time, detached ...signature.Detached) *verify.Report {
 	t.Helper()
-	r, err := verifier(t, w.lists, nil, at).Verify(t.Context(), verify.Request{Document: document, Detached: detached, Trace: true})
+	r, err := verifier(t, w.lists, nil, at).Verify(t.Context(),
+		verify.Request{Document: document, Detached: detached, Trace: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +93,8 @@ func (w *world) pades(t testing.TB) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.7\n")
 	var offsets []int
-	for i, o := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>", "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>"} {
+	for i, o := range []string{"<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+		"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>"} {
 		offsets = append(offsets, b.Len())
 		fmt.Fprintf(&b, "%d 0 obj%sendobj\n", i+1, o)
 	}
@@ -108,7 +112,8 @@ func (w *world) pades(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := cms.Sign(cms.SignConfig{Signer: w.officer.Key, Certificate: w.officer.Cert.Raw, Hash: crypto.SHA256, Digest: digest})
+	der, err := cms.Sign(cms.SignConfig{Signer: w.officer.Key, Certificate: w.officer.Cert.Raw, Hash: crypto.SHA256,
+		Digest: digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +128,8 @@ func (w *world) pades(t testing.TB) []byte {
 func (w *world) jades(t testing.TB) []byte {
 	t.Helper()
 	url64, sum := base64.RawURLEncoding.EncodeToString, sha256.Sum256(w.officer.Cert.Raw)
-	head := fmt.Sprintf(`{"alg":"ES256","iat":%d,"x5t#S256":"%s","x5c":["%s"]}`, day.Unix(), url64(sum[:]), base64.StdEncoding.EncodeToString(w.officer.Cert.Raw))
+	head := fmt.Sprintf(`{"alg":"ES256","iat":%d,"x5t#S256":"%s","x5c":["%s"]}`, day.Unix(), url64(sum[:]),
+		base64.StdEncoding.EncodeToString(w.officer.Cert.Raw))
 	input := url64([]byte(head)) + "." + url64([]byte(`{"umowa":7}`))
 	digest := sha256.Sum256([]byte(input))
 	r, s, err := ecdsa.Sign(rand.Reader, w.officer.Key.(*ecdsa.PrivateKey), digest[:])
@@ -161,7 +167,8 @@ func (w *world) record(t testing.TB) []byte {
 		Version    int
 		Algorithms []algorithm
 		Chains     [][]stamp
-	}{1, []algorithm{{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}}}, [][]stamp{{{asn1.RawValue{FullBytes: w.tsa.Stamp(t, []byte(letter), day)}}}}})
+	}{1, []algorithm{{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}}},
+		[][]stamp{{{asn1.RawValue{FullBytes: w.tsa.Stamp(t, []byte(letter), day)}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +181,8 @@ func (w *world) documents(t testing.TB) map[string][]byte {
 	signed := w.xades(t, nil)
 	return map[string][]byte{
 		"XAdES": signed, "CAdES": w.officer.CMS(t, []byte(letter), day), "PAdES": w.pades(t), "JAdES": w.jades(t),
-		"ASiC-S":     pack(t, "mimetype", "application/vnd.etsi.asic-s+zip", "pismo.xml", letter, "META-INF/signatures.xml", string(signed)),
+		"ASiC-S": pack(t, "mimetype", "application/vnd.etsi.asic-s+zip", "pismo.xml", letter, "META-INF/signatures.xml",
+			string(signed)),
 		"time-stamp": w.tsa.Stamp(t, []byte(letter), day), "evidence record": w.record(t), "no signature": []byte(letter),
 	}
 }

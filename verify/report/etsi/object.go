@@ -19,7 +19,8 @@ func (w *writer) objects() *objectList {
 	}
 	for i := range w.Certificates {
 		c := &w.Certificates[i]
-		l.List = append(l.List, object{ID: c.ID, Type: objectURI + "certificate", Representation: byID(c.ID), POE: w.poe(c.Existence)})
+		l.List = append(l.List, object{ID: c.ID, Type: objectURI + "certificate", Representation: byID(c.ID),
+			POE: w.poe(c.Existence)})
 	}
 	for i := range w.Revocations {
 		l.List = append(l.List, w.revocation(&w.Revocations[i]))
@@ -30,7 +31,8 @@ func (w *writer) objects() *objectList {
 	}
 	for i := range w.SignedData {
 		d := &w.SignedData[i]
-		l.List = append(l.List, object{ID: d.ID, Type: objectURI + "signedData", Representation: byDigest(d.Digest, d.Name), POE: w.poe(w.existence(d.ID))})
+		l.List = append(l.List, object{ID: d.ID, Type: objectURI + "signedData", Representation: byDigest(d.Digest, d.Name),
+			POE: w.poe(w.existence(d.ID))})
 	}
 	if l.List == nil {
 		return nil
@@ -54,7 +56,8 @@ func (w *writer) stamp(t *trace.Timestamp) object {
 		d.Crypto = w.valueOf(t.ID, t.Uses)
 	}
 	report.Status.Data = d.orNothing()
-	o := object{ID: t.ID, Type: objectURI + "timestamp", Representation: byDigest(t.Digest, t.Name), POE: w.poe(t.Existence), Report: report}
+	o := object{ID: t.ID, Type: objectURI + "timestamp", Representation: byDigest(t.Digest, t.Name),
+		POE: w.poe(t.Existence), Report: report}
 	if passed(t.Conclusion) {
 		o.Provides = w.provides(t.Time, t.Covers)
 	}
@@ -69,7 +72,8 @@ func (w *writer) record(e *trace.EvidenceRecord) object {
 	}
 	report.Status.Data.Related = w.references(e.Timestamps)
 	report.Status.Data = report.Status.Data.orNothing()
-	return object{ID: e.ID, Type: objectURI + "evidencerecord", Representation: byDigest(e.Digest, e.Name), POE: w.poe(w.existence(e.ID)),
+	return object{ID: e.ID, Type: objectURI + "evidencerecord", Representation: byDigest(e.Digest, e.Name),
+		POE:      w.poe(w.existence(e.ID)),
 		Provides: w.provides(e.Time, e.Covers), Report: report}
 }
 

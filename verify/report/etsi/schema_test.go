@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// imports are the addresses by which the schema of TS 119 102-2 and those that it imports name others, with where they lie.
+// imports are the addresses by which the schema of TS 119 102-2 and those that it imports name others, with where they
+// lie.
 var imports = [][2]string{
 	{"http://www.w3.org/TR/2002/REC-xmldsig-core-20020212/xmldsig-core-schema.xsd", "w3c/xmldsig-core-schema.xsd"},
 	{"http://uri.etsi.org/01903/v1.3.2/XAdES.xsd", "etsi/XAdES01903v132-202407.xsd"},

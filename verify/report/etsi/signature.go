@@ -13,7 +13,8 @@ import (
 // signature is the report on one signature (TS 119 102-2 4.3).
 func (w *writer) signature(s *trace.Signature) signatureReport {
 	report := signatureReport{
-		Identifier: &identifier{ID: s.ID, Digest: digestOf(s.DataToBeSigned), Value: encode(s.Value), DocHashOnly: s.HashOnly, Name: s.Name},
+		Identifier: &identifier{ID: s.ID, Digest: digestOf(s.DataToBeSigned), Value: encode(s.Value),
+			DocHashOnly: s.HashOnly, Name: s.Name},
 		Constraints: &constraintsReport{
 			Policy:      w.policy(),
 			Constraints: w.constraints(s.Blocks, signatureBlocks),
@@ -38,7 +39,8 @@ func (w *writer) signature(s *trace.Signature) signatureReport {
 // unread is the entry of the compact report that stands for no signature: a limit kept the file from being read. Its
 // status is all that there is.
 func (w *writer) unread(r *verify.SignatureReport) signatureReport {
-	s := w.status(trace.Conclusion{Indication: string(r.Indication), SubIndication: string(r.SubIndication), Reasons: r.Reasons}, nil)
+	s := w.status(trace.Conclusion{Indication: string(r.Indication), SubIndication: string(r.SubIndication),
+		Reasons: r.Reasons}, nil)
 	s.Data = s.Data.orNothing()
 	return signatureReport{Time: w.timeInfo(trace.Proof{Time: w.ValidationTime}), Status: s}
 }
@@ -54,7 +56,8 @@ func (w *writer) policy() *policy {
 	if p.Version != "" {
 		id += ":" + url.QueryEscape(p.Version)
 	}
-	return &policy{policyID{id, digest{method{algorithm("SHA-256")}, encode(value)}}, strings.TrimSpace(p.Name + " " + p.Version)}
+	return &policy{policyID{id, digest{method{algorithm("SHA-256")}, encode(value)}},
+		strings.TrimSpace(p.Name + " " + p.Version)}
 }
 
 func (w *writer) timeInfo(best trace.Proof) *timeInfo {

@@ -64,7 +64,8 @@ func (w *writer) status(c trace.Conclusion, blocks []trace.Block) status {
 
 // orNothing is nil where there is nothing to tell.
 func (d *data) orNothing() *data {
-	if d.Anchor == nil && d.Chain == nil && d.Related == nil && d.Revocation == nil && d.Crypto == nil && d.Messages == nil {
+	if d.Anchor == nil && d.Chain == nil && d.Related == nil && d.Revocation == nil && d.Crypto == nil &&
+		d.Messages == nil {
 		return nil
 	}
 	return d

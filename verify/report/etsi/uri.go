@@ -66,14 +66,19 @@ const (
 // algorithms are the URIs of XML Signature and RFC 9231 by the names of verify/algorithm.
 var algorithms = map[string]string{
 	"MD5": dsigMore01 + "md5", "SHA-1": dsig2000 + "sha1", "RIPEMD160": xmlenc + "ripemd160",
-	"SHA-224": dsigMore01 + "sha224", "SHA-256": xmlenc + "sha256", "SHA-384": dsigMore01 + "sha384", "SHA-512": xmlenc + "sha512",
-	"SHA3-224": dsigMore07 + "sha3-224", "SHA3-256": dsigMore07 + "sha3-256", "SHA3-384": dsigMore07 + "sha3-384", "SHA3-512": dsigMore07 + "sha3-512",
-	"RSA-PKCS1-MD5": dsigMore01 + "rsa-md5", "RSA-PKCS1-SHA1": dsig2000 + "rsa-sha1", "RSA-PKCS1-RIPEMD160": dsigMore01 + "rsa-ripemd160",
-	"RSA-PKCS1-SHA224": dsigMore01 + "rsa-sha224", "RSA-PKCS1-SHA256": dsigMore01 + "rsa-sha256",
+	"SHA-224": dsigMore01 + "sha224", "SHA-256": xmlenc + "sha256", "SHA-384": dsigMore01 + "sha384",
+	"SHA-512":  xmlenc + "sha512",
+	"SHA3-224": dsigMore07 + "sha3-224", "SHA3-256": dsigMore07 + "sha3-256", "SHA3-384": dsigMore07 + "sha3-384",
+	"SHA3-512":      dsigMore07 + "sha3-512",
+	"RSA-PKCS1-MD5": dsigMore01 + "rsa-md5", "RSA-PKCS1-SHA1": dsig2000 + "rsa-sha1",
+	"RSA-PKCS1-RIPEMD160": dsigMore01 + "rsa-ripemd160",
+	"RSA-PKCS1-SHA224":    dsigMore01 + "rsa-sha224", "RSA-PKCS1-SHA256": dsigMore01 + "rsa-sha256",
 	"RSA-PKCS1-SHA384": dsigMore01 + "rsa-sha384", "RSA-PKCS1-SHA512": dsigMore01 + "rsa-sha512",
-	"DSA-SHA1": dsig2000 + "dsa-sha1", "DSA-SHA256": dsig11 + "dsa-sha256", "ECDSA-RIPEMD160": dsigMore07 + "ecdsa-ripemd160",
-	"Ed25519": dsigMore21 + "eddsa-ed25519", "Ed25519ctx": dsigMore21 + "eddsa-ed25519ctx", "Ed25519ph": dsigMore21 + "eddsa-ed25519ph",
-	"Ed448": dsigMore21 + "eddsa-ed448", "Ed448ph": dsigMore21 + "eddsa-ed448ph",
+	"DSA-SHA1": dsig2000 + "dsa-sha1", "DSA-SHA256": dsig11 + "dsa-sha256",
+	"ECDSA-RIPEMD160": dsigMore07 + "ecdsa-ripemd160",
+	"Ed25519":         dsigMore21 + "eddsa-ed25519", "Ed25519ctx": dsigMore21 + "eddsa-ed25519ctx",
+	"Ed25519ph": dsigMore21 + "eddsa-ed25519ph",
+	"Ed448":     dsigMore21 + "eddsa-ed448", "Ed448ph": dsigMore21 + "eddsa-ed448ph",
 }
 
 // schemes are the names whose URI follows from their parts.

@@ -30,7 +30,7 @@ func (l *Link) Hear(routes map[netip.Prefix]struct{}, own []netip.Addr, ranges f
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			r, ok := parseRoute(m.Data)
 			switch {
-			case !ok || r.link == l.index && !l.isOurs(r):
+			case !ok || r.learnt || r.link == l.index && !l.isOurs(r):
 			case l.isOurs(r):
 				foreign = contains(routes, r.to) != (m.Type == unix.RTM_NEWROUTE)
 			default:

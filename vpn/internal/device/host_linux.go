@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,6 +14,10 @@ import (
 
 // Host is what the host had of its own when it was looked at: its addresses, and the routes of its main table.
 type Host struct {
+	// Paths are the destinations of which the kernel has heard that the way to them carries less than its first link,
+	// and how much, in bytes.
+	Paths map[netip.Addr]int
+
 	addresses []hostAddress
 	routes    []route
 	names     map[int]string // of the interfaces, by index
@@ -38,27 +43,43 @@ func (l *Link) LookAround() (*Host, error) { return lookAtHost(l.route, l.isOurs
 
 func lookAtHost(socket *nl.Socket, ours func(route) bool) (*Host, error) {
 	h := &Host{names: make(map[int]string)}
-	links, err := netlink.LinkList()
+	links, err := undisturbed(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
 	for _, l := range links {
 		h.names[l.Attrs().Index] = l.Attrs().Name
 	}
-	addresses, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addresses, err := undisturbed(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list the host's addresses: %w", err)
 	}
 	for _, a := range addresses {
 		h.addresses = append(h.addresses, hostAddress{prefix(*a.IPNet), a.LinkIndex})
 	}
-	err = readRoutes(socket, func() { h.routes = nil }, func(r route, _ []byte) {
-		if !ours(r) {
+	err = readRoutes(socket, func() { h.routes, h.Paths = nil, make(map[netip.Addr]int) }, func(r route, _ []byte) {
+		switch {
+		case r.learnt && r.mtu > 0 && r.to.IsSingleIP():
+			h.Paths[r.to.Addr()] = r.mtu
+		case !r.learnt && !ours(r):
 			h.routes = append(h.routes, r)
 		}
 	})
 	return h, err
 }
+
+// undisturbed has the kernel list something again, some times, when it was changed while it was listed: the list lacks
+// something then.
+func undisturbed[T any](list func() (T, error)) (all T, err error) {
+	for range listTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+const listTries = 10
 
 // Has says whether the address is one of the host's, on whatever interface.
 func (h *Host) Has(a netip.Addr) bool {

@@ -79,7 +79,7 @@ func (l *Link) Ensure(addresses []netip.Prefix) (changed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	present, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	present, err := undisturbed(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return 0, fmt.Errorf("list the addresses of %s: %w", l.name, err)
 	}
@@ -145,7 +145,9 @@ func (l *Link) Forget(sources []netip.Addr) error {
 		if len(filter) == 0 {
 			continue
 		}
-		_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filter)
+		_, err := undisturbed(func() (uint, error) {
+			return netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filter)
+		})
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EINVAL) {
 			return nil // the kernel tracks no connections: nothing can live on
 		}

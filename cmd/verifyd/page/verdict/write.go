@@ -69,6 +69,12 @@ func (w *writer) report() {
 	if r.Service != nil {
 		w.service(r.Service)
 	}
+	if r.Scan != nil {
+		w.scan(r.Scan)
+	}
+	if c := r.ActiveContent; c != nil && (len(c.Items) > 0 || !c.Complete) {
+		w.element("p", c.Sentence[w.language], class("service"))
+	}
 	for i := range r.Signatures {
 		w.signature(i)
 	}
@@ -91,6 +97,15 @@ func (w *writer) service(s *verify.ServiceReport) {
 	w.element("p", s.Sentence[w.language])
 	if ask := s.Ask[w.language]; ask != "" {
 		w.fold(w.t("summons"), func() { w.element("p", ask, class("ready")) })
+	}
+	w.close(1)
+}
+
+func (w *writer) scan(s *verify.ScanReport) {
+	w.open("div", class("service "+string(s.State)))
+	w.element("p", s.Sentence[w.language])
+	if notice := s.Notice[w.language]; notice != "" {
+		w.fold(w.t("notice"), func() { w.element("p", notice, class("ready")) })
 	}
 	w.close(1)
 }
