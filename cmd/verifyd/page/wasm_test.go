@@ -219,7 +219,8 @@ func foreign(path string, body []byte) string {
 		_, asCertificate := certificate.Parse(der)
 		_, asResponse := revocation.ParseOCSP(der)
 		_, asList := revocation.ParseCRL(der)
-		if asCertificate != nil && asResponse != nil && asList != nil {
+		malformed := bytes.Contains(der[:min(len(der), 12)], []byte("\x0a\x01\x00\xa0")) // a response by its beginning
+		if asCertificate != nil && asResponse != nil && asList != nil && !malformed {
 			return fmt.Sprintf("%x is no evidence: %v, %v, %v", der[:min(len(der), 40)], asCertificate, asResponse, asList)
 		}
 	}
@@ -269,6 +270,7 @@ func TestJudgedInTheBrowser(t *testing.T) {
 	choose()
 	b.until(`document.querySelector("#v2 .service.formal-defect") && document.getElementById("queue").hidden`)
 	j.unsent(d)
+	b.eval(`document.getElementById("service").value = ""`, nil)
 	b.choose("#document", "notatka.txt=Nie jest to dokument.")
 	b.eval(`document.getElementById("verify").click()`, nil)
 	b.until(`document.querySelector("#v3.none[data-place=browser]")`)
