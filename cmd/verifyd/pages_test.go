@@ -13,6 +13,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
+	"trustcore/verify/scan"
 	"trustcore/verify/trustlist"
 )
 
@@ -74,4 +75,14 @@ func ask(t *testing.T, h http.Handler, route string, shown *x509.Certificate) in
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w.Code
+}
+
+// TestScannedDocumentsAreNotForBrowsers: a scanner has to see the documents.
+func TestScannedDocumentsAreNotForBrowsers(t *testing.T) {
+	if (&judge{}).forBrowsers() == nil {
+		t.Error("no browser may judge, though nothing scans")
+	}
+	if (&judge{scanner: scanner{Scanner: new(scan.Scanner)}}).forBrowsers() != nil {
+		t.Error("browsers may judge what has to be scanned")
+	}
 }

@@ -60,15 +60,20 @@ func (j *judge) judge(request js.Value) (any, error) {
 		r.Detached = []signature.Detached{{Name: v.Signed, Content: octets(signed.Get("content"))}}
 	}
 	report, card, err := j.verify(r, service)
-	if err != nil {
-		return nil, err
-	}
-	if card != nil {
-		report.For(card)
-	}
-	v.Report = report.In(language)
-	if v.JSON, err = json.Marshal(v.Report); err != nil {
-		return nil, err
+	var fault *verify.Fault
+	switch {
+	case errors.Is(err, errUnasked), errors.As(err, &fault):
+		return nil, err // the server may know better
+	case err != nil:
+		v.Problem = verdict.Unreadable
+	default:
+		if card != nil {
+			report.For(card)
+		}
+		v.Report = report.In(language)
+		if v.JSON, err = json.Marshal(v.Report); err != nil {
+			return nil, err
+		}
 	}
 	html, err := verdict.Write(language, v)
 	if err != nil {
@@ -76,6 +81,9 @@ func (j *judge) judge(request js.Value) (any, error) {
 	}
 	return map[string]any{"html": string(html), "json": string(v.JSON)}, nil
 }
+
+// errUnasked tells that the server gave nothing to judge by.
+var errUnasked = errors.New("the server can't be asked")
 
 // errRules tells that a document must be judged anew, by the rules that came with its evidence.
 var errRules = errors.New("the rules are others")
@@ -124,8 +132,15 @@ func (j *judge) verifyBy(r verify.Request, service string) (*verify.Report, erro
 	return v.Verify(context.Background(), r)
 }
 
-// ask asks verifyd about what a document holds.
+// ask asks verifyd about what a document holds; its error is errUnasked.
 func (j *judge) ask(doc *signature.Document, service string) error {
+	if err := j.exchange(doc, service); err != nil {
+		return fmt.Errorf("%w: %w", errUnasked, err)
+	}
+	return nil
+}
+
+func (j *judge) exchange(doc *signature.Document, service string) error {
 	q := exchange.About(doc)
 	q.Service, q.Have = service, j.pieces.Have()
 	body, err := json.Marshal(q)

@@ -211,13 +211,7 @@ func (b *browser) look(t *testing.T, address, language, theme string, width int,
 		b.until(reached)
 		b.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
 	}
-	var found struct {
-		Theme, Language string
-		Wide            int
-		Violations      []string
-	}
-	b.eval(axe+`; axe.run(document, {resultTypes: ["violations"]}).then((r) => ({theme: document.documentElement.dataset.theme, language: document.documentElement.lang,
-		wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, violations: r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120) + " " + n.failureSummary).join("; "))}))`, &found)
+	found := b.axe(axe)
 	if found.Theme != theme || found.Language != language {
 		t.Fatalf("the page is %s %s, want %s %s", found.Language, found.Theme, language, theme)
 	}
@@ -227,6 +221,21 @@ func (b *browser) look(t *testing.T, address, language, theme string, width int,
 	for _, v := range found.Violations {
 		t.Errorf("%s %s %d: %s", language, theme, width, v)
 	}
+}
+
+// seen is what axe-core and the width say of the page.
+type seen struct {
+	Theme, Language string
+	Wide            int // pixels more than the window has
+	Violations      []string
+}
+
+// axe has axe-core look at the page as it is.
+func (b *browser) axe(axe string) (found seen) {
+	b.Helper()
+	b.eval(axe+`; axe.run(document, {resultTypes: ["violations"]}).then((r) => ({theme: document.documentElement.dataset.theme, language: document.documentElement.lang,
+		wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, violations: r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120) + " " + n.failureSummary).join("; "))}))`, &found)
+	return found
 }
 
 // TestLooks takes pictures of the page for a person to look at: TRUSTCORE_SCREENSHOTS names the folder.
