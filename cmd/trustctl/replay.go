@@ -189,7 +189,7 @@ func (o *replayOptions) judge(ctx context.Context, b *bundle.Bundle) (*verify.Re
 		return nil, fmt.Errorf("the bundle's report: %w", err)
 	}
 	r := verify.Request{Document: b.Document.Content, At: at, Trace: kept.Trace != nil,
-		Numbers:  o.numbers,
+		Numbers: o.numbers,
 		Evidence: &verify.Evidence{Certificates: b.Certificates, CRLs: b.CRLs, OCSPs: b.OCSPs, Later: b.Later,
 			Origins: b.Origins}}
 	for _, d := range b.Detached {
