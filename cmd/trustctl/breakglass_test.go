@@ -143,7 +143,7 @@ func TestBreakGlassByOfficer(t *testing.T) {
 		t.Errorf("trustd's certificate: %v", err)
 	}
 	all := g.entries()
-	if len(all) != 1 || all[0].Outcome != audit.Granted || all[0].Actor.Kind != "operator" || all[0].Subject != "trustd verifyd vpnd officer-1" ||
+	if len(all) != 1 || all[0].Outcome != audit.Granted || all[0].Actor.Kind != "operator" || all[0].Subject != "trustd verifyd batchd vpnd officer-1" ||
 		!strings.HasPrefix(all[0].Details["confirmed_by"], "officer officer-1, certificate ") || all[0].Details["reason"] != "a test" {
 		t.Errorf("%+v", all)
 	}

@@ -239,9 +239,11 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, status, text)
 		}
 	}
-	if status, text, _ := a.ask("POST", "/v1/batches/"+a.begin("peup", batch.Wish{})+"/documents", lines, good, "Owner",
-		"peup"); status != 403 {
-		t.Errorf("another's archive: %d %s", status, text)
+	another := "/v1/batches/" + a.begin("peup", batch.Wish{}) + "/documents"
+	for _, theirs := range []string{`{"root":"archive","path":"2026/a.p7s"}`, `{"url":"https://ezd.gmina.pl/dokumenty/1"}`} {
+		if status, text, _ := a.ask("POST", another, lines, theirs, "Owner", "peup"); status != 403 {
+			t.Errorf("another's archive, %s: %d %s", theirs, status, text)
+		}
 	}
 	if info := a.finished("ezd", id); info.Refused != 6 {
 		t.Errorf("%+v", info)
