@@ -199,6 +199,7 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 	}
 	request.Passwords = slices.Concat(v.passwords, own)
 	request.Trace, request.Active, request.Numbers = j.trace, j.active, j.numbers
+	request.Any = v.card != nil // to a service a plain file is an unsigned one
 	if v.kept != nil {
 		request.Found = v.kept.found
 	}
