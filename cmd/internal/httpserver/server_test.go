@@ -121,8 +121,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 				if got := status(t, held[0]); got != 0 {
 					t.Errorf("the first that held a place: %d", got)
 				}
-			} else if rest, err := io.ReadAll(held[0]); err != nil {
-				t.Errorf("the first that held a place is still there: %q, %v", rest, err)
+			} else if err := firstEnd(held); err != nil {
+				t.Errorf("those that held a place are still there: %v", err)
 			}
 			close(release)
 			if got := status(t, worked); got != 200 {
@@ -130,6 +130,19 @@ func TestConnectionsAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// firstEnd waits for the first connection to end. Which of several idle ones it is nobody here can say: a server may take
+// note that it has answered after the client has read the answer.
+func firstEnd(held []net.Conn) error {
+	ends := make(chan error, len(held))
+	for _, conn := range held {
+		go func() {
+			_, err := io.Copy(io.Discard, conn)
+			ends <- err
+		}()
+	}
+	return <-ends
 }
 
 // TestAllBusy turns the newcomer away when everybody is being answered.
