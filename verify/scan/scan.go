@@ -38,9 +38,12 @@ type Result struct {
 const (
 	chunk      = 1 << 20 // octets sent at once
 	maxAnswer  = 4 << 10
-	versionFor = time.Minute // a version is asked for again after
-	// Timeout bounds looking at the files of one request; the scanner's own limits are shorter.
-	Timeout = 2 * time.Minute
+	versionFor = time.Minute     // a version is asked for again after
+	awayFor    = 5 * time.Second // one that is away, after
+	asking     = 3 * time.Second // for a version
+	// Timeout bounds looking at the files of one request. A scanner that hangs costs a document no more, and the next
+	// ones no more than asking once in awayFor: it counts as away.
+	Timeout = 20 * time.Second
 )
 
 // Scanner is safe for concurrent use.
@@ -49,9 +52,9 @@ type Scanner struct {
 	now    func() time.Time
 
 	mu      sync.Mutex
-	version string // "" where the scanner was away
+	version string // "" where the scanner was away; guarded by mu, as what follows
 	problem error
-	asked   time.Time
+	asked   time.Time // zero before the first time
 }
 
 // New returns the scanner behind a socket, which need not be there yet. The path is absolute.
@@ -74,6 +77,9 @@ func (s *Scanner) Scan(ctx context.Context, files ...[]byte) Result {
 	}
 	for _, file := range files {
 		answer, err := s.stream(ctx, file)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.keep("", fmt.Errorf("the scanner behind %s did not come to an end within %s", s.socket, Timeout))
+		}
 		switch state, threat := read(answer, err); state {
 		case Infected:
 			return Result{State: Infected, Threat: threat, By: version}
@@ -124,21 +130,39 @@ func (s *Scanner) stream(ctx context.Context, file []byte) (string, error) {
 // Version is the scanner's program with the number and date of its signatures, asked for once in a while. The error is
 // that of a scanner that is away.
 func (s *Scanner) Version(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.problem == nil && s.version != "" && s.now().Sub(s.asked) < versionFor {
-		return s.version, nil
+	if version, known, err := s.last(); known {
+		return version, err
 	}
-	version, err := s.talk(ctx, "zVERSION\x00", nil)
+	limited, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	version, err := s.talk(limited, "zVERSION\x00", nil)
 	if err == nil && !strings.HasPrefix(version, "ClamAV ") {
 		err = errors.New("what answers is not ClamAV")
 	}
 	if err != nil {
-		s.version, s.problem = "", fmt.Errorf("the scanner behind %s is away: %w", s.socket, err)
-		return "", s.problem
+		version, err = "", fmt.Errorf("the scanner behind %s is away: %w", s.socket, err)
 	}
-	s.version, s.problem, s.asked = version, nil, s.now()
-	return version, nil
+	if ctx.Err() == nil { // else it was not the scanner that gave up
+		s.keep(version, err)
+	}
+	return version, err
+}
+
+// last is what was known of late.
+func (s *Scanner) last() (version string, known bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	life := versionFor
+	if s.problem != nil {
+		life = awayFor
+	}
+	return s.version, !s.asked.IsZero() && s.now().Sub(s.asked) < life, s.problem
+}
+
+func (s *Scanner) keep(version string, problem error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version, s.problem, s.asked = version, problem, s.now()
 }
 
 // Signatures is the date of the scanner's signatures, zero where its version does not tell.

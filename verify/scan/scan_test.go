@@ -80,6 +80,44 @@ func TestScannerAway(t *testing.T) {
 	}
 }
 
+// TestScannerHangs: one that takes calls and says nothing is asked once for many documents, and keeps none of them long.
+func TestScannerHangs(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	calls := make(chan net.Conn, 100)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			calls <- conn
+		}
+	}()
+	now := time.Now()
+	s, err := scan.New(socket, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if got := s.Scan(left, []byte("umowa")); got.State != scan.Away { // who has left says nothing of the scanner
+		t.Errorf("%+v", got)
+	}
+	for range 5 {
+		if got := s.Scan(t.Context(), []byte("umowa")); got.State != scan.Away {
+			t.Errorf("%+v", got)
+		}
+	}
+	if n := len(calls); n != 1 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
 const version = "ClamAV 1.0/1/Sat Nov 28 09:00:00 2026"
 
 // server is a scanner of a version that says one thing of every file.
