@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"trustcore/internal/durable"
 	"trustcore/verify"
 	"trustcore/verify/poland"
 )
@@ -44,7 +45,7 @@ func (o *verifyOptions) readPins() (pinList, error) {
 	if o.pins == "" {
 		return pinList{poland.Shipped(), poland.ShippedSource()}, nil
 	}
-	data, err := readWithin(o.pins, poland.MaxPins)
+	data, err := durable.ReadFile(o.pins, poland.MaxPins)
 	if err != nil {
 		return pinList{}, fmt.Errorf("--pins: %w", err)
 	}
@@ -63,7 +64,7 @@ func (o *verifyOptions) card() (*poland.Card, error) {
 	if o.service == "" || o.cards == "" {
 		return nil, errors.New("--service and --service-cards: both are needed")
 	}
-	data, err := readWithin(o.cards, poland.MaxCards)
+	data, err := durable.ReadFile(o.cards, poland.MaxCards)
 	if err != nil {
 		return nil, fmt.Errorf("--service-cards: %w", err)
 	}
@@ -76,16 +77,6 @@ func (o *verifyOptions) card() (*poland.Card, error) {
 		return nil, fmt.Errorf("--service: %s has no card %q", o.cards, o.service)
 	}
 	return card, nil
-}
-
-// readWithin reads a file, and one octet more than most of a longer one.
-func readWithin(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // passwords are those of encrypted PDFs, each wiped when it is no longer needed.

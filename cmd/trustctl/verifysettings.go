@@ -12,6 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/spf13/pflag"
+
+	"trustcore/internal/durable"
 )
 
 // noSettings is the value of --settings that keeps the state's from being read.
@@ -68,12 +70,9 @@ func (o *verifyOptions) adopt(flags *pflag.FlagSet, warnings io.Writer) error {
 
 func readSettings(file string) (*verifySettings, error) {
 	const maxSettings = 1 << 20
-	data, err := readWithin(file, maxSettings)
+	data, err := durable.ReadFile(file, maxSettings)
 	if err != nil {
 		return nil, err
-	}
-	if len(data) > maxSettings {
-		return nil, fmt.Errorf("%s has more than %d bytes", file, maxSettings)
 	}
 	s := new(verifySettings)
 	if err := yaml.NewDecoder(bytes.NewReader(data)).Decode(s); err != nil && !errors.Is(err, io.EOF) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"trustcore/internal/durable"
 	"trustcore/verify/poland"
 )
 
@@ -25,7 +26,7 @@ func readCards(file string) (poland.Cards, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := readWithin(file, poland.MaxCards)
+	data, err := durable.ReadFile(file, poland.MaxCards)
 	if err != nil {
 		return nil, fmt.Errorf("service_cards: %w", err)
 	}

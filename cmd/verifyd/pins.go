@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"trustcore/internal/durable"
 	"trustcore/verify/poland"
 )
 
@@ -11,7 +12,7 @@ func readPins(file string) (*poland.Pins, []byte, error) {
 	if file == "" {
 		return poland.Shipped(), poland.ShippedSource(), nil
 	}
-	data, err := readWithin(file, poland.MaxPins)
+	data, err := durable.ReadFile(file, poland.MaxPins)
 	if err != nil {
 		return nil, nil, fmt.Errorf("pins: %w", err)
 	}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -59,18 +56,4 @@ func (r *reloaded[T]) findings() []httpserver.Finding {
 	return []httpserver.Finding{{State: httpserver.Amber,
 		What:   fmt.Sprintf("%s were not read again, the last known good go on: %v", r.what, r.failed),
 		Remedy: r.remedy + ", then send SIGHUP"}}
-}
-
-// readWithin reads a file of at most so many bytes.
-func readWithin(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = errors.New(name + " is too large")
-	}
-	return data, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func (l lastWish) forget() error { return durable.Remove(l.path(leaseFile)) }
 
 // load returns the wish on disk with what is left of its lease; nil when there is none that may be served.
 func (l lastWish) load() (raw []byte, held lease, err error) {
-	data, err := readAtMost(l.path(leaseFile), maxAnswer)
+	data, err := durable.ReadFile(l.path(leaseFile), maxAnswer)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, held, nil
 	}
@@ -94,7 +93,7 @@ func (l lastWish) load() (raw []byte, held lease, err error) {
 	if record.Boot != l.boot || left <= 0 || longest > record.Length || vpn.CheckLease(record.Length) != nil {
 		return nil, held, nil
 	}
-	raw, err = readAtMost(l.path(wishFile), vpn.MaxWishBytes)
+	raw, err = durable.ReadFile(l.path(wishFile), vpn.MaxWishBytes)
 	if err != nil {
 		return nil, held, err
 	}
@@ -107,16 +106,3 @@ func (l lastWish) load() (raw []byte, held lease, err error) {
 func (l lastWish) path(name string) string { return filepath.Join(l.dir, name) }
 
 func sum(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
-
-func readAtMost(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is longer than %d bytes", filepath.Base(path), limit)
-	}
-	return data, err
-}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trustcore/internal/durable"
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
@@ -206,7 +207,7 @@ func (o *options) evidence(q *chain.Question) error {
 		q.Further = append(q.Further, list...)
 	}
 	for _, file := range o.crls {
-		data, err := read(file)
+		data, err := durable.ReadFile(file, maxFile)
 		if err != nil {
 			return fmt.Errorf("--crl: %w", err)
 		}
@@ -217,7 +218,7 @@ func (o *options) evidence(q *chain.Question) error {
 		q.CRLs = append(q.CRLs, list)
 	}
 	for _, file := range o.ocsps {
-		data, err := read(file)
+		data, err := durable.ReadFile(file, maxFile)
 		if err != nil {
 			return fmt.Errorf("--ocsp: %w", err)
 		}
@@ -231,22 +232,9 @@ func (o *options) evidence(q *chain.Question) error {
 }
 
 func readCertificates(file string) ([]*certificate.Certificate, error) {
-	data, err := read(file)
+	data, err := durable.ReadFile(file, maxFile)
 	if err != nil {
 		return nil, err
 	}
 	return chain.ReadCertificates(data)
-}
-
-func read(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes", file, maxFile)
-	}
-	return data, err
 }

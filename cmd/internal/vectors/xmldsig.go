@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"trustcore/internal/durable"
 	"trustcore/internal/xmldsig"
 	"trustcore/verify/algorithm"
 )
@@ -65,19 +64,7 @@ func judgeXMLDSig(line []byte) (any, error) {
 
 // readFile reads a file of a case, at most xmldsig's limit of bytes.
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, int64(xmldsig.DefaultLimits.Size)+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(data) > xmldsig.DefaultLimits.Size {
-		return nil, fmt.Errorf("%s has more than %d bytes", name, xmldsig.DefaultLimits.Size)
-	}
-	return data, nil
+	return durable.ReadFile(name, int64(xmldsig.DefaultLimits.Size))
 }
 
 func (c *xmldsigCase) option(name string) bool { return slices.Contains(c.Options, name) }
