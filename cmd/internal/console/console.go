@@ -141,22 +141,9 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("POST /s/{place}/documents", c.member(c.verifyDocuments))
 	mux.HandleFunc("POST /s/{place}/preferences", c.member(c.setPreferences))
 	mux.HandleFunc("POST /s/{place}/logout", c.member(c.leave))
-	return guard(mux)
+	return assets.Guard(policy, mux)
 }
 
-// guard sets the headers of every answer and refuses requests that another site's page makes.
-func guard(next http.Handler) http.Handler {
-	protected := http.NewCrossOriginProtection().Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "+
-			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of our own forms null
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		h.Set("Cache-Control", "no-store")
-		protected.ServeHTTP(w, r)
-	})
-}
+// policy lets run what comes from here alone, and nothing that stands in a page itself.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
