@@ -5,14 +5,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"trustcore/cmd/internal/config"
+	"trustcore/cmd/internal/program"
 )
 
 const usage = `batchd has batches of many documents verified by verifyd.
@@ -22,30 +17,19 @@ usage:
   batchd --check --config FILE  say whether the configuration can be used
 `
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "batchd:", err)
-		os.Exit(1)
-	}
+func command() program.Daemon {
+	return program.Daemon{Name: "batchd", Usage: usage,
+		Check: func(file string) error {
+			cfg := Defaults()
+			return config.Load(file, &cfg)
+		},
+		Serve: func(ctx context.Context, file string) error {
+			cfg := Defaults()
+			if err := config.Load(file, &cfg); err != nil {
+				return err
+			}
+			return serve(ctx, cfg, program.Logger("batchd", cfg.LogLevel))
+		}}
 }
 
-func run(ctx context.Context, args []string) error {
-	cfg := Defaults()
-	switch {
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
-		_, err := fmt.Print(usage)
-		return err
-	case len(args) == 3 && args[0] == "--check" && args[1] == "--config":
-		return config.Load(args[2], &cfg)
-	case len(args) == 2 && args[0] == "--config":
-		if err := config.Load(args[1], &cfg); err != nil {
-			return err
-		}
-		log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("daemon", "batchd")
-		return serve(ctx, cfg, log)
-	}
-	return errors.New("usage: batchd --config FILE (see batchd --help)")
-}
+func main() { program.Main(command().Name, command().Run) }

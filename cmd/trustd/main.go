@@ -6,14 +6,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/httpserver"
+	"trustcore/cmd/internal/program"
 	"trustcore/hsm/worker"
 )
 
@@ -25,30 +21,21 @@ usage:
   trustd hsm-worker             internal: the process that loads the PKCS#11 module
 `
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "trustd:", err)
-		os.Exit(1)
-	}
+func command() program.Daemon {
+	return program.Daemon{Name: "trustd", Usage: usage, Serve: serve,
+		Check: func(file string) error {
+			cfg := Defaults()
+			return config.Load(file, &cfg)
+		}}
 }
 
+func main() { program.Main(command().Name, run) }
+
 func run(ctx context.Context, args []string) error {
-	switch {
-	case len(args) == 1 && args[0] == "hsm-worker":
+	if len(args) == 1 && args[0] == "hsm-worker" {
 		return worker.Main(ctx)
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
-		_, err := fmt.Print(usage)
-		return err
-	case len(args) == 2 && args[0] == "--config":
-		return serve(ctx, args[1])
-	case len(args) == 3 && args[0] == "--check" && args[1] == "--config":
-		cfg := Defaults()
-		return config.Load(args[2], &cfg)
 	}
-	return errors.New("usage: trustd --config FILE (see trustd --help)")
+	return command().Run(ctx, args)
 }
 
 func serve(ctx context.Context, file string) error {
@@ -57,7 +44,7 @@ func serve(ctx context.Context, file string) error {
 		return err
 	}
 	httpserver.KeepInherited() // from the HSM worker, which starts before the listeners are opened
-	cfg.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel})).With("daemon", "trustd")
+	cfg.Logger = program.Logger("trustd", cfg.LogLevel)
 	d, err := open(ctx, cfg)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"trustcore/cmd/internal/program"
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm"
 	"trustcore/pki"
@@ -36,19 +37,9 @@ func (d *daemon) keepSeals(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-			pause(ctx, sealsSettle)
+			program.Pause(ctx, sealsSettle)
 		case <-ticker.C:
 		}
-	}
-}
-
-// pause waits, no longer than ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 

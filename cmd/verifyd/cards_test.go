@@ -114,7 +114,7 @@ func TestServiceCardsOfTheConfiguration(t *testing.T) {
 		if err := os.WriteFile(o.path("verifyd.yaml"), append(file, []byte("service_cards: "+o.path("cards.yaml")+"\n")...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := run(t.Context(), []string{"--check", "--config", o.path("verifyd.yaml")})
+		err := command().Run(t.Context(), []string{"--check", "--config", o.path("verifyd.yaml")})
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "service_cards")) {
 			t.Errorf("%.20q: %v", content, err)
 		}

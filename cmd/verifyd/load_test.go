@@ -31,7 +31,7 @@ const runEnv = "TRUSTCORE_RUN_VERIFYD"
 
 func TestMain(m *testing.M) {
 	if file := os.Getenv(runEnv); file != "" {
-		if err := run(context.Background(), []string{"--config", file}); err != nil {
+		if err := command().Run(context.Background(), []string{"--config", file}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -155,7 +155,7 @@ func TestPoliciesOfTheConfiguration(t *testing.T) {
 		if refused != (err != nil) || refused && !strings.Contains(err.Error(), problem) || !refused && got != want {
 			t.Errorf("%q: %q %v, want %q", text, got, err, want)
 		}
-		if checked := run(t.Context(), []string{"--check", "--config", o.path("verifyd.yaml")}); (checked != nil) != refused {
+		if checked := command().Run(t.Context(), []string{"--check", "--config", o.path("verifyd.yaml")}); (checked != nil) != refused {
 			t.Errorf("%q: --check says %v", text, checked)
 		}
 	}

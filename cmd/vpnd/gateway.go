@@ -14,6 +14,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/identity"
+	"trustcore/cmd/internal/program"
 	"trustcore/vpn"
 	"trustcore/vpn/hub"
 )
@@ -148,7 +149,7 @@ func (g *gateway) keep(ctx context.Context) error {
 		g.noteHub(err)
 		if err != nil {
 			g.log.Error("the tunnel stays down", "error", err)
-			pause(ctx, reopenAfter)
+			program.Pause(ctx, reopenAfter)
 			continue
 		}
 		g.log.Info("the hub is open", "mode", opened.Mode(), "public_key", opened.PublicKey().String())

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"trustcore/cmd/internal/program"
 	"trustcore/vpn"
 )
 
@@ -62,7 +63,7 @@ func (g *gateway) follow(ctx context.Context, wishes chan<- wishInHand) error {
 			case <-ctx.Done():
 			}
 		} else if err != nil {
-			pause(ctx, retryAfter)
+			program.Pause(ctx, retryAfter)
 		}
 	}
 	return nil
@@ -138,16 +139,4 @@ func (t *trustd) do(request *http.Request, limit int64) (answer vpn.Answer, raw 
 func answerError(response *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	return errors.Join(fmt.Errorf("trustd answered %s: %s", response.Status, bytes.TrimSpace(text)), err)
-}
-
-// pause waits and says whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

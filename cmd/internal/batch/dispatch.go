@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"trustcore/cmd/internal/program"
 )
 
 // Handing over.
@@ -107,21 +109,9 @@ func (b *Batches) tidy(ctx context.Context) error {
 		if err := b.expire(ctx); err != nil && ctx.Err() == nil {
 			b.cfg.Logger.Error("finished batches can't be erased", "error", err)
 		}
-		if !pass(ctx, expireEvery) {
+		if !program.Pause(ctx, expireEvery) {
 			return nil
 		}
-	}
-}
-
-// pass lets time pass, and reports whether it did before ctx ended.
-func pass(ctx context.Context, long time.Duration) bool {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -159,7 +149,7 @@ func (b *Batches) work(ctx context.Context) error {
 func (b *Batches) judge(ctx context.Context, t task) (outcome, bool) {
 	suspect := t.tries > 0
 	for again := againFirst; ; again = min(2*again, againMost) {
-		if left := b.gate.left(b.cfg.Now()); left > 0 && !pass(ctx, left) {
+		if left := b.gate.left(b.cfg.Now()); left > 0 && !program.Pause(ctx, left) {
 			return outcome{}, false
 		}
 		v, err := b.handOver(ctx, t, suspect)
@@ -215,7 +205,7 @@ func (b *Batches) final(t task, v Verdict, err error) (outcome, bool) {
 // awaitService waits until the service says that it can judge, and for a moment before each question.
 func (b *Batches) awaitService(ctx context.Context, moment time.Duration) bool {
 	for {
-		if !pass(ctx, moment) {
+		if !program.Pause(ctx, moment) {
 			return false
 		}
 		if b.cfg.Ready(ctx) == nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"trustcore/cmd/internal/program"
 	"trustcore/internal/durable"
 )
 
@@ -77,7 +78,7 @@ func (b *Batches) commitSurely(ctx context.Context, l *line, outcomes []outcome)
 			return
 		}
 		b.cfg.Logger.Error("results can't be kept", "batch", l.id, "error", err)
-		if !pass(ctx, again) {
+		if !program.Pause(ctx, again) {
 			return // they are judged again
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"trustcore/cmd/internal/program"
 )
 
 // Notices are signed and sent by the rules of Standard Webhooks 1.0.
@@ -97,7 +99,7 @@ func (b *Batches) SendNotices(ctx context.Context, send Send) error {
 			return nil
 		case <-b.notify:
 			timer.Stop()
-			if !pass(ctx, 100*time.Millisecond) { // until the transaction has ended
+			if !program.Pause(ctx, 100*time.Millisecond) { // until the transaction has ended
 				return nil
 			}
 		case <-timer.C:
