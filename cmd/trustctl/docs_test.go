@@ -170,7 +170,6 @@ func manualFolder(t *testing.T) {
 		writeFile(t, dir, name, content)
 	}
 	writeDeep(t, string(contract), dir, "incoming", "contract.pdf")
-	writeDeep(t, string(contract), dir, "var", "demo", "office-a", "document-sealed.pdf")
 	if corpus := os.Getenv("TRUSTCORE_CORPUS"); corpus != "" {
 		lists := filepath.Join(corpus, "trustlists")
 		err := errors.Join(os.Symlink(filepath.Join(lists, "eu-2023-10"), filepath.Join(dir, "lists")),
