@@ -126,7 +126,7 @@ func (db *DB) check(ctx context.Context) (read bool, err error) {
 	if err := db.sameFile(); errors.Is(err, ErrDamaged) {
 		return true, err // opened, an empty file becomes a database
 	}
-	fresh, err := connectSQLite(db.path, lockedAfter)
+	fresh, err := db.connectSQLite(lockedAfter)
 	if err != nil {
 		return true, err
 	}
@@ -171,7 +171,7 @@ func (db *DB) tryLock(ctx context.Context) error {
 	if db.dialect == postgresDialect {
 		return db.tryTables(ctx)
 	}
-	fresh, err := connectSQLite(db.path, lockedAfter)
+	fresh, err := db.connectSQLite(lockedAfter)
 	if err != nil {
 		return err
 	}

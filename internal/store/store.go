@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -91,24 +92,43 @@ func openSQLite(path string) (*DB, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
-	db, err := connectSQLite(path, busyTimeout)
-	if err != nil {
-		return nil, err
-	}
-	return &DB{DB: db, dialect: sqliteDialect, path: path, file: info}, nil
+	db := &DB{dialect: sqliteDialect, path: path, file: info}
+	db.DB, err = db.connectSQLite(busyTimeout)
+	return db, err
 }
 
-// connectSQLite opens connections that wait so long for another writer.
-func connectSQLite(path string, wait time.Duration) (*sql.DB, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+// connectSQLite opens connections that wait so long for another writer. They never make a file (mode=rw): moved away between a look
+// and the opening, its name and its log would be taken by an empty one.
+func (db *DB) connectSQLite(wait time.Duration) (*sql.DB, error) {
+	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 	}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	base, err := sqlite.NewConnector("file:" + (&url.URL{Path: db.path}).EscapedPath() + "?" + q.Encode())
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
+		return nil, fmt.Errorf("opening %s: %w", db.path, err)
 	}
-	return db, nil
+	return sql.OpenDB(sameFile{base, db}), nil
+}
+
+// sameFile connects to the file that was opened first, and to no other that lies in its place for a while: a connection is kept.
+type sameFile struct {
+	driver.Connector
+	db *DB
+}
+
+func (c sameFile) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.db.sameFile(); err != nil {
+		return nil, err
+	}
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.db.sameFile(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // Bounds of PostgreSQL's that hold unless the URL says others: a lock that an operator's program holds, a server that takes no

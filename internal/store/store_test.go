@@ -207,6 +207,58 @@ func TestHealthOfTheFile(t *testing.T) {
 	check("emptied", store.ErrDamaged) // at once, not when somebody looks next
 }
 
+// TestConnectionsAreToTheFileThatWasOpened asks for a connection more while the file is away, and while another lies in its place:
+// none is made, and none is left for later.
+func TestConnectionsAreToTheFileThatWasOpened(t *testing.T) {
+	for place, another := range map[string]func(path string) error{
+		"nothing":       func(string) error { return nil },
+		"an empty file": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"another database": func(path string) error {
+			other, err := store.Open(t.Context(), "sqlite://"+path)
+			if err != nil {
+				return err
+			}
+			return errors.Join(other.Migrate(t.Context(), "others", []string{`CREATE TABLE other (id TEXT)`}), other.Close())
+		},
+	} {
+		t.Run(place, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "test.db")
+			db := open(t, "sqlite://"+path)
+			if err := db.Migrate(t.Context(), "things", steps); err != nil {
+				t.Fatal(err)
+			}
+			busy, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer busy.Close()
+			for _, name := range []string{path, path + "-wal", path + "-shm"} {
+				if err := os.Rename(name, name+".away"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := another(path); err != nil {
+				t.Fatal(err)
+			}
+			var n int
+			if err := db.QueryRow(`SELECT n FROM thing`).Scan(&n); !store.Unavailable(err) {
+				t.Errorf("away: %d, %v", n, err)
+			}
+			if _, err := os.Stat(path); place == "nothing" && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a file was made in the place of the one that was moved: %v", err)
+			}
+			for _, name := range []string{path, path + "-wal", path + "-shm"} {
+				if err := os.Rename(name+".away", name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := db.QueryRow(`SELECT n FROM thing`).Scan(&n); err != nil {
+				t.Errorf("back: %v", err)
+			}
+		})
+	}
+}
+
 // watched has Watch look at the database.
 func watched(t *testing.T, db *store.DB) {
 	t.Helper()
