@@ -58,6 +58,14 @@ type PeerWish struct {
 	PresharedKey PresharedKey   `json:"preshared_key,omitzero"`
 	Addresses    []netip.Prefix `json:"addresses"` // tunnel addresses, /32 or /128, nobody else's
 	Services     []Service      `json:"services"`  // what the office may reach
+
+	// NextKey is the key that the office changes to. While it is there both keys are the office's, and the one that was
+	// heard last has the addresses.
+	NextKey Key `json:"next_public_key,omitzero"`
+
+	// Dormant is a key that may shake hands and has no addresses, so that nothing passes. No wish says so: a hub does,
+	// of the one of two keys that does not carry.
+	Dormant bool `json:"-"`
 }
 
 // Service is a transport address inside the data centre that an office may reach.
@@ -269,7 +277,7 @@ func (p PeerWish) Check(hubs ...Key) *FieldError {
 	if err := p.PublicKey.checkPeer(hubs...); err != nil {
 		return &FieldError{"public_key", err.Error()}
 	}
-	if n := len(p.Addresses); n == 0 || n > MaxAddressesOfPeer {
+	if n := len(p.Addresses); n == 0 && !p.Dormant || n > MaxAddressesOfPeer {
 		return &FieldError{"addresses", fmt.Sprintf("%d of them, a peer has 1 to %d", n, MaxAddressesOfPeer)}
 	}
 	for j, a := range p.Addresses {

@@ -187,7 +187,7 @@ func (g *gateway) tend(ctx context.Context, h *hub.Hub) error {
 	ctx, cancel := context.WithCancel(ctx)
 	wishes := make(chan wishInHand)
 	var group errgroup.Group
-	group.Go(func() error { return g.follow(ctx, wishes) })
+	group.Go(func() error { return g.listen(ctx, wishes) })
 	err := g.work(ctx, h, wishes)
 	cancel()
 	return errors.Join(err, group.Wait())
@@ -196,8 +196,10 @@ func (g *gateway) tend(ctx context.Context, h *hub.Hub) error {
 // work applies wishes as they come, looks for drift between them, and lets nobody in when the lease has ended.
 func (g *gateway) work(ctx context.Context, h *hub.Hub, wishes <-chan wishInHand) error {
 	g.expire(h) // a hub may take long to open
+	changing := &changing{}
 	if held := g.wishHeld(); held != nil {
 		g.apply(h, held.Wish)
+		changing.begin(h)
 	}
 	if err := g.tell(ctx, h); err != nil { // trustd needs key and port before any office enrols
 		return err
@@ -217,6 +219,9 @@ func (g *gateway) work(ctx context.Context, h *hub.Hub, wishes <-chan wishInHand
 			g.apply(h, wish.Wish)
 			g.write(&wish)
 			told = true
+			changing.begin(h)
+		case <-changing.next:
+			told = g.follow(h, changing)
 		case <-tick.C:
 			g.save()
 			g.repair(h.Reconcile)

@@ -40,8 +40,8 @@ func newTrustd(cfg Config, log *slog.Logger) (*trustd, error) {
 	return &trustd{url: strings.TrimSuffix(cfg.Trustd, "/"), client: client, log: log}, nil
 }
 
-// follow asks for wishes until ctx ends, and hands on each that is another than the one in hand.
-func (g *gateway) follow(ctx context.Context, wishes chan<- wishInHand) error {
+// listen asks for wishes until ctx ends, and hands on each that is another than the one in hand.
+func (g *gateway) listen(ctx context.Context, wishes chan<- wishInHand) error {
 	for ctx.Err() == nil {
 		asked := g.clock()
 		answer, raw, err := g.trustd.ask(ctx, g.inHand())

@@ -90,7 +90,9 @@ type Hub struct {
 	let    bool            // somebody was let in: what appears on the host from then on shuts nobody out
 	closed string          // why every peer was shut out, "" while the fence stands
 
-	wish    vpn.Wish
+	told    vpn.Wish    // the wish as it came
+	follow              // the offices of it that change their key
+	wish    vpn.Wish    // told, with a peer for each key
 	inForce vpn.Applied // the last wish that was carried out
 	wished  bool        // a wish came, so that peers which are not in it are to go
 	grants              // derived from wish
@@ -247,6 +249,12 @@ func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 	if w.Epoch == h.wish.Epoch && w.Revision < h.wish.Revision {
 		return Changes{}, fmt.Errorf("wish: revision %d is older than revision %d that is in force", w.Revision, h.wish.Revision)
 	}
+	h.told, h.follow = w, h.follow.of(w)
+	return h.apply(h.follow.spread(w))
+}
+
+// apply makes a wish that has a peer for each key the wanted state. The caller holds h.mu.
+func (h *Hub) apply(w vpn.Wish) (Changes, error) {
 	step, small := h.step(w)
 	if !small {
 		h.adopt(w)
@@ -268,6 +276,7 @@ func (h *Hub) Apply(w vpn.Wish) (Changes, error) {
 func (h *Hub) Withdraw() (Changes, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.told, h.follow = vpn.Wish{}, follow{}
 	h.adopt(vpn.Wish{})
 	return h.reconcile()
 }

@@ -76,12 +76,20 @@ type site interface {
 
 // action is one thing that an office does; everything but the kind is an argument.
 type action struct {
-	Kind string         // handshake, reach, hold, echo, listen; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
+	Kind string         // handshake, reach, hold, echo, listen, use; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
 	To   netip.AddrPort // of all but handshake and echo
 	From netip.Addr     // of reach: source address, if not the usual one; of forge: whose packet the error is about
 	Port uint16         // of forge: see there
 	Size int            // of bulk, bytes; of narrow, what the way is to carry; of forge, the type; else how many
 	Wait time.Duration
+
+	Use *shown // of use, and of stream when half of it is sent
+}
+
+// shown is what an office changes to.
+type shown struct {
+	KeyFile   string
+	Preshared vpn.PresharedKey
 }
 
 func handshake(s site) error { return s.do(action{Kind: "handshake", Wait: patience}) }
@@ -134,7 +142,9 @@ func (s *localSite) do(a action) error {
 	case "narrow":
 		return narrow(ctx, a)
 	case "stream":
-		return stream(ctx, a)
+		return stream(ctx, a, s.use)
+	case "use":
+		return s.use(a.Use)
 	case "flood":
 		return flood(a, s.hub)
 	case "send":
@@ -143,6 +153,17 @@ func (s *localSite) do(a action) error {
 		return forge(a)
 	}
 	return errors.ErrUnsupported
+}
+
+func (s *localSite) use(c *shown) error {
+	if c == nil {
+		return nil
+	}
+	key, err := vpn.LoadOrCreateKey(c.KeyFile)
+	if err != nil {
+		return err
+	}
+	return s.tunnel.Use(tunnel.Credentials{PrivateKey: key, PresharedKey: c.Preshared})
 }
 
 func (s *localSite) dial(ctx context.Context, a action) (net.Conn, error) {

@@ -16,8 +16,9 @@ import (
 	"trustcore/vpn"
 )
 
-// stream sends so many numbered datagrams to an echo, one in a millisecond, and tells how many do not come back.
-func stream(ctx context.Context, a action) error {
+// stream sends so many numbered datagrams to an echo, one in a millisecond, and tells how many do not come back. When half
+// of them are sent the office changes to what it is to use.
+func stream(ctx context.Context, a action, use func(*shown) error) error {
 	conn, err := net.Dial("udp", a.To.String())
 	if err != nil {
 		return err
@@ -43,6 +44,11 @@ func stream(ctx context.Context, a action) error {
 	defer tick.Stop()
 	for i := range a.Size {
 		<-tick.C
+		if i == a.Size/2 {
+			if err := use(a.Use); err != nil {
+				return err
+			}
+		}
 		if _, err := conn.Write(binary.BigEndian.AppendUint32(nil, uint32(i))); err != nil {
 			return err
 		}
@@ -61,8 +67,10 @@ func stream(ctx context.Context, a action) error {
 }
 
 // lost is how many datagrams of a stream did not come back.
-func lost(s site, to netip.AddrPort, size int) (n int, err error) {
-	err = s.do(action{Kind: "stream", To: to, Size: size, Wait: 3 * patience})
+func lost(s site, to netip.AddrPort, size int) (n int, err error) { return lostWhile(s, to, size, nil) }
+
+func lostWhile(s site, to netip.AddrPort, size int, use *shown) (n int, err error) {
+	err = s.do(action{Kind: "stream", To: to, Size: size, Use: use, Wait: 3 * patience})
 	if err == nil {
 		return 0, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"trustcore/vpn"
 	"trustcore/vpn/internal/device"
@@ -192,7 +193,7 @@ func (p *plan) lose(addresses []netip.Prefix) {
 // add provisions a peer that is not there, with the endpoint that it had last. Without one
 // there is nowhere to send keepalives to.
 func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
-	keepalive, preshared := hubKeepalive, device.Key(want.PresharedKey)
+	keepalive, preshared := keepaliveOf(want), device.Key(want.PresharedKey)
 	if !endpoint.IsValid() {
 		keepalive = 0
 	}
@@ -212,7 +213,9 @@ func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 			PublicKey: device.Key(want.PublicKey), UpdateOnly: true,
 			ReplaceAllowedIPs: true, AllowedIPs: without(have.AllowedIPs, surplus),
 		})
-		p.lose(surplus)
+		if !want.Dormant { // else they go on, to the office's other key
+			p.lose(surplus)
+		}
 		differs = true
 	}
 	if missing := without(want.Addresses, have.AllowedIPs); len(missing) > 0 {
@@ -222,7 +225,7 @@ func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 		update.PresharedKey = &preshared
 	}
 	differs = differs || update.AllowedIPs != nil || update.PresharedKey != nil
-	if keepalive := hubKeepalive; keepalive != have.Keepalive && have.Endpoint.IsValid() {
+	if keepalive := keepaliveOf(want); keepalive != have.Keepalive && have.Endpoint.IsValid() {
 		update.Keepalive = &keepalive // the office was heard for the first time: that is no difference
 	}
 	if update.AllowedIPs != nil || update.PresharedKey != nil || update.Keepalive != nil {
@@ -231,6 +234,14 @@ func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 	if differs {
 		p.changed++
 	}
+}
+
+// keepaliveOf is how often the hub makes itself heard. It does not start handshakes by a key that does not carry.
+func keepaliveOf(p *vpn.PeerWish) time.Duration {
+	if p.Dormant {
+		return 0
+	}
+	return hubKeepalive
 }
 
 // without gives the prefixes of a that are not in b, which is short (MaxAddressesOfPeer).

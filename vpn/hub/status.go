@@ -41,6 +41,9 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: problem, Findings: findings, Peers: []vpn.PeerStatus{},
 	}
 	for key, want := range h.peers {
+		if want.Dormant {
+			continue // the office is listed with its other key
+		}
 		have := state.Peers[key]
 		peer := vpn.PeerStatus{
 			Partner: want.Partner, Site: want.Site, PublicKey: key, State: vpn.StateAt(have.LastHandshake, now),
@@ -66,8 +69,9 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 // unheeded says whether an office was heard for the first time, to which the hub does not keep the way open yet: that
 // is for the next pass.
 func (h *Hub) unheeded(peers map[device.Key]device.Peer) bool {
-	for _, p := range peers {
-		if p.Endpoint.IsValid() && p.Keepalive != hubKeepalive {
+	for key, p := range peers {
+		want := h.peers[key]
+		if want != nil && p.Endpoint.IsValid() && p.Keepalive != keepaliveOf(want) {
 			return true
 		}
 	}

@@ -74,7 +74,7 @@ func difference(before, after []vpn.PeerWish) (gone, come []vpn.PeerWish) {
 
 func same(a, b *vpn.PeerWish) bool {
 	return a.PublicKey == b.PublicKey && a.PresharedKey == b.PresharedKey &&
-		a.Partner == b.Partner && a.Site == b.Site &&
+		a.Partner == b.Partner && a.Site == b.Site && a.Dormant == b.Dormant &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Services, b.Services)
 }
 

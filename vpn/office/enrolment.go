@@ -26,6 +26,10 @@ type Enrolment struct {
 	Hub         Hub            `json:"hub,omitzero"`
 	Address     []netip.Prefix `json:"address,omitempty"` // of this office in the tunnel, /32 or /128
 	Services    []Service      `json:"services,omitempty"`
+
+	// Encapsulated is the core's half of the agreement on the first pre-shared key, see [vpn.Exchange]. The office takes
+	// it out, and puts the key into Hub.
+	Encapsulated []byte `json:"preshared_encapsulated,omitempty"`
 }
 
 // Hub is the data centre's end as the office knows it.

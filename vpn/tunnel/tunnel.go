@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,9 @@ type Tunnel struct {
 	held     []io.Closer    // locks, and the interface
 	device   device.Device
 	stack    *netstack.Net // nil when an interface carries the tunnel
+
+	credentials sync.Mutex // guards cfg.PrivateKey, held and owned once the tunnel is up
+	owned       []vpn.Key  // the keys whose sessions are this process'
 
 	mtu                  atomic.Int64
 	resize               func(mtu int) error // of the interface; nil without one
@@ -84,6 +88,7 @@ func (t *Tunnel) up() (err error) {
 	if err := t.lock("office " + t.cfg.PrivateKey.Public().String()); err != nil {
 		return err
 	}
+	t.owned = append(t.owned, t.cfg.PrivateKey.Public())
 	t.measure()
 	for _, mode := range modes(t.cfg.Mode) {
 		if err = t.open(mode); err == nil {

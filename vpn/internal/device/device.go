@@ -22,6 +22,9 @@ type Device interface {
 	// Prove says whether what was written of the peers is so, where that costs no more than they do: the kernel lists
 	// all peers or none, and its acknowledgement has to do until the next Read.
 	Prove([]PeerChange) error
+	// Shake starts a handshake with a peer whose session lives on meanwhile. The kernel can't be asked for one: it makes it
+	// when the session is two minutes old.
+	Shake(peer Key) error
 	// Guarded says that nobody but the holder of this Device can change it, but for taking it away.
 	Guarded() bool
 	Close() error

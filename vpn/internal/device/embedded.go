@@ -103,6 +103,14 @@ func (d *embedded) Prove(changes []PeerChange) error {
 	return nil
 }
 
+func (d *embedded) Shake(peer Key) error {
+	p := d.engine.LookupPeer(peer)
+	if p == nil {
+		return errors.New("shake hands: the device has no such peer")
+	}
+	return p.SendHandshakeInitiation(false)
+}
+
 func (d *embedded) Guarded() bool { return true }
 
 func (d *embedded) Close() error {

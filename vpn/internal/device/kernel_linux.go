@@ -151,6 +151,8 @@ func (k *kernel) Write(c Change) error {
 
 func (k *kernel) Prove([]PeerChange) error { return nil }
 
+func (k *kernel) Shake(Key) error { return nil }
+
 func (k *kernel) Guarded() bool { return false }
 
 func (k *kernel) Close() error {
