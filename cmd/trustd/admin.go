@@ -41,6 +41,8 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/orders/reject", d.rejectOrder)
 	officer("POST /v1/orders/token", d.orderToken)
 	officer("GET /v1/tunnels", func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil })
+	officer("GET /v1/tunnels/secrets", d.listSecrets)
+	officer("POST /v1/tunnels/rotate", d.askRotation)
 	officer("POST /v1/console/logins", d.consoleLogin)
 	officer("GET /v1/certificates", d.listCertificates, "serial", "key", "partner", "order", "name", "profile", "state")
 	officer("GET /v1/keys", d.listKeys, "partner", "order")

@@ -56,6 +56,13 @@ type Tunnel struct {
 	// Lease is how long a gateway that is cut off from trustd lets partners in, 1m to 24h, default 15m: no order to
 	// switch a tunnel off counts as carried out before, if a gateway does not report it.
 	Lease time.Duration `koanf:"lease"`
+
+	// Rotate is how old the secrets of a tunnel become before its office is asked to rotate them, an hour at least; 0 is
+	// never, but when an officer asks.
+	Rotate struct {
+		PresharedKey time.Duration `koanf:"preshared_key"` // default 720h, which is 30 days
+		Key          time.Duration `koanf:"key"`           // of the office; default 2160h, which is 90 days
+	} `koanf:"rotate"`
 }
 
 // DirectService is one service that an office reaches without a tunnel. The gateway's certificate has to have the address.
@@ -66,11 +73,13 @@ type DirectService struct {
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{
+	c := Config{
 		Config: custody.Defaults(),
 		Admin:  "127.0.0.1:8440", Enrolment: "127.0.0.1:8441", Console: "127.0.0.1:8443", Operations: "127.0.0.1:9101",
 		Tunnel: Tunnel{Pool: netip.MustParsePrefix("10.64.0.0/16"), Hub: netip.MustParseAddr("10.64.0.1"), Lease: vpn.DefaultLease},
 	}
+	c.Tunnel.Rotate.PresharedKey, c.Tunnel.Rotate.Key = 30*24*time.Hour, 90*24*time.Hour
+	return c
 }
 
 // Check names the key that is missing or wrong.
@@ -118,6 +127,11 @@ func (t *Tunnel) check() error {
 	}
 	if err := vpn.CheckLease(t.Lease); err != nil {
 		return fmt.Errorf("tunnel.lease: %w", err)
+	}
+	for key, oldest := range map[string]time.Duration{"preshared_key": t.Rotate.PresharedKey, "key": t.Rotate.Key} {
+		if oldest != 0 && oldest < time.Hour {
+			return fmt.Errorf("tunnel.rotate.%s: %v is less than 1h; 0 is never", key, oldest)
+		}
 	}
 	for i, s := range t.Services {
 		if err := s.check(t); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type daemon struct {
 	ca        *pki.CA
 	registry  *registry.Registry
 	gateways  *gateways
+	sealer    *sealer
 	runner    *activation.Runner
 	page      *console.Console
 	self      *identity.Renewal // of trustd\'s own certificate
@@ -69,6 +71,9 @@ func open(ctx context.Context, cfg Config) (*daemon, error) {
 
 func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (err error) {
 	if d.ca, err = d.custody.CA(ctx); err != nil {
+		return err
+	}
+	if d.sealer, err = openSealer(filepath.Join(d.cfg.StateDir, sealerFile)); err != nil {
 		return err
 	}
 	d.registry, err = registry.Open(ctx, registry.Config{DB: d.custody.DB, Audit: d.custody.Audit, Now: time.Now, Leader: d.cfg.Leader,
@@ -137,7 +142,7 @@ func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	})
 }
 
-// hsmDoor lets offices to the gateway, and to the renewal of their certificates beside it.
+// hsmDoor lets offices to the gateway, and beside it to the renewal of their certificates and the secrets of their tunnels.
 func (d *daemon) hsmDoor(s httpserver.Server, gateway http.Handler) http.Handler {
 	const renewals = "POST /v1/renewals"
 	guard, mux := d.guard(rights.HSM), http.NewServeMux()
@@ -149,6 +154,7 @@ func (d *daemon) hsmDoor(s httpserver.Server, gateway http.Handler) http.Handler
 		}
 		return d.renew(r, who)
 	}))
+	d.tunnelDoors(mux, s, guard)
 	return mux
 }
 

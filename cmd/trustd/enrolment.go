@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -28,6 +29,7 @@ type enrolRequest struct {
 	Token     string `json:"token"`
 	PublicKey string `json:"wireguard_public_key"`
 	CSR       string `json:"csr"`
+	Exchange  []byte `json:"preshared_exchange,omitempty"` // see vpn.Exchange
 }
 
 // Wrong tokens: a token has 192 bits and can't be guessed, so the limit is for the database's sake. It is an address's own.
@@ -77,7 +79,11 @@ func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 		if err := httpserver.Decode(r, &in); err != nil {
 			return nil, err
 		}
-		rec, err := d.registry.Enrol(r.Context(), in.Token, registry.Enrolment{PublicKey: in.PublicKey, CSR: in.CSR})
+		sent, err := d.enrolledExchange(in)
+		if err != nil {
+			return nil, err
+		}
+		rec, err := d.registry.Enrol(r.Context(), in.Token, sent)
 		if errors.Is(err, registry.ErrToken) {
 			d.strangers.missed(address)
 		}
@@ -161,8 +167,24 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 		return e, nil // another application of the office has the tunnel
 	}
 	endpoint, err := d.endpoint(hub)
+	if err != nil {
+		return nil, err
+	}
 	e.Hub = office.Hub{PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses}
+	if through.Rotation.Serial == 1 {
+		e.Encapsulated, err = d.encapsulated(ctx, order, through.PublicKey)
+	}
 	return e, err
+}
+
+// encapsulated is the core's half of the agreement on a pre-shared key that the office enrolled with, nil where it made none
+// or the tunnel has another key since.
+func (d *daemon) encapsulated(ctx context.Context, order, key string) ([]byte, error) {
+	sent, err := d.registry.Enrolment(ctx, order)
+	if err != nil || sent == nil || sent.PublicKey != key {
+		return nil, err
+	}
+	return base64.StdEncoding.DecodeString(sent.Encapsulated)
 }
 
 // enrolledCertificate returns the newest certificate that counts of the key with which the office enrolled, and its

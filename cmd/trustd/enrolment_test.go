@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,11 @@ import (
 func enrolmentDoor(t testing.TB) http.Handler {
 	t.Helper()
 	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), time.Now)
-	d := &daemon{registry: r, gateways: newGateways(vpn.DefaultLease, vpn.BootTime)}
+	sealer, err := openSealer(filepath.Join(t.TempDir(), sealerFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{registry: r, gateways: newGateways(vpn.DefaultLease, vpn.BootTime), sealer: sealer}
 	return d.enrolment(httpserver.Server{Name: "enrolment", Logger: slog.New(slog.DiscardHandler)})
 }
 
@@ -36,6 +41,7 @@ func FuzzEnrolment(f *testing.F) {
 		`{"token":"a","wireguard_public_key":"` + key +
 			`","csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}`,
 		`{"token":"","wireguard_public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","csr":""}`,
+		`{"token":"a","wireguard_public_key":"` + key + `","csr":"","preshared_exchange":"AAAA"}`,
 		`{"token":"a","token":"b"}{}`, `{"order":"ZU-1"}`, `[]`, ``,
 	} {
 		f.Add([]byte(seed))

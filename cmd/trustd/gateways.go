@@ -61,6 +61,7 @@ type orderedWish struct {
 	vpn.Wish
 	orders     []string
 	unreadable []registry.Tunnel // of keys that no office can have; the wish does without them
+	secretless []registry.Tunnel // whose pre-shared key can't be read; the wish does without them
 	unserved   map[string]string // by order, the services that it names and the configuration does not have
 }
 
@@ -389,7 +390,12 @@ func (d *daemon) currentWish(ctx context.Context) (*orderedWish, error) {
 			w.unreadable = append(w.unreadable, t)
 			continue
 		}
-		w.Peers = append(w.Peers, d.peerWish(t, key))
+		peer, err := d.peerWish(t, key)
+		if err != nil {
+			w.secretless = append(w.secretless, t)
+			continue
+		}
+		w.Peers = append(w.Peers, peer)
 	}
 	if w.Wish, err = w.Sealed(); err != nil {
 		return nil, err
@@ -442,6 +448,10 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 	if w, err := d.currentWish(ctx); err == nil {
 		for _, t := range w.unreadable {
 			amber("order "+t.Order+" has no tunnel: its office enrolled with a key that can't be used", "take the order back and make a new one")
+		}
+		for _, t := range w.secretless {
+			amber("order "+t.Order+" has no tunnel: its pre-shared key can't be read", "put "+sealerFile+" of trustd's state_dir back from the backup, "+
+				"and start trustd; one that is lost: renew the order, and have the office enrol with a token")
 		}
 		for _, order := range slices.Sorted(maps.Keys(w.unserved)) {
 			amber("order "+order+" names services that its office is not given: "+w.unserved[order],

@@ -37,12 +37,13 @@ type core struct {
 	*daemon
 	t      *testing.T
 	url    string        // of the database
+	dir    string        // of trustd's own files
 	uptime time.Duration // of the machine
 }
 
 func newCore(t *testing.T, url string) *core {
 	t.Helper()
-	c := &core{t: t, url: url, uptime: time.Hour}
+	c := &core{t: t, url: url, dir: t.TempDir(), uptime: time.Hour}
 	c.start()
 	return c
 }
@@ -55,6 +56,9 @@ func (c *core) start() {
 	c.cfg.Logger = slog.New(slog.DiscardHandler)
 	c.cfg.Tunnel.Services = []TunnelService{{Name: "gateway", Addr: netip.MustParseAddrPort("10.64.0.1:9443")}}
 	c.gateways = newGateways(vpn.DefaultLease, func() time.Duration { return c.uptime })
+	var err error
+	c.sealer, err = openSealer(filepath.Join(c.dir, sealerFile))
+	c.must(err)
 }
 
 func (c *core) must(err error) {

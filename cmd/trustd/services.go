@@ -100,12 +100,20 @@ func (t *Tunnel) canServe(o registry.Order) error {
 	return nil
 }
 
-func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) vpn.PeerWish {
-	p := vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: d.cfg.Tunnel.addresses(t)}
+func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) (p vpn.PeerWish, err error) {
+	p = vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: d.cfg.Tunnel.addresses(t)}
+	if p.PresharedKey, err = d.sealer.open(t.Rotation.Preshared); err != nil {
+		return p, err
+	}
+	if t.Rotation.NextKey != "" {
+		if p.NextKey, err = vpn.ParsePeerKey(t.Rotation.NextKey); err != nil {
+			return p, err
+		}
+	}
 	for _, s := range d.cfg.Tunnel.services(t) {
 		p.Services = append(p.Services, vpn.Service{Name: s.Name, Proto: s.proto(), Addr: s.Addr, Backend: s.Backend})
 	}
-	return p
+	return p, nil
 }
 
 // unserved are the services that the order of a tunnel names and the configuration does not have.

@@ -27,6 +27,7 @@ type Tunnel struct {
 
 	Services   []string // that the order names
 	NetworkHSM bool     // B_HSM is on for the partner
+	Rotation   Rotation
 }
 
 // GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that,
@@ -48,9 +49,15 @@ func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string
 		if given, err = r.freeAddress(ctx, tx); err != nil {
 			return err
 		}
+		if err := isNew(ctx, tx, publicKey); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO tunnels (order_id, partner, site, public_key, address, services)
 			VALUES ($1, $2, $3, $4, $5, $6)`,
 			rec.ID, rec.Partner.ID, rec.VPNRequest.Site, publicKey, given.String(), rec.servicesText())
+		if err == nil {
+			err = enrolledSecrets(ctx, tx, rec.ID)
+		}
 		return err
 	})
 	if store.Taken(err) {
@@ -97,7 +104,7 @@ func (r *Registry) Wish(ctx context.Context) (revision int64, tunnels []Tunnel, 
 		}
 		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address,
 			t.services, EXISTS (SELECT 1 FROM components h
-				WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = '')
+				WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = ''), `+rotationColumns+`
 			FROM tunnels t JOIN components c ON c.order_id = t.order_id AND c.component = $2 AND c.ended_by = ''
 			ORDER BY t.address`, string(NetworkHSM), string(VPN)))
 		return err
@@ -117,10 +124,12 @@ func scanTunnels(rows *sql.Rows, err error) ([]Tunnel, error) {
 	for rows.Next() {
 		var t Tunnel
 		var address, services string
-		err := rows.Scan(&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM)
+		into, finish := t.Rotation.scan()
+		err := rows.Scan(append([]any{&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM}, into...)...)
 		if err != nil {
 			return nil, err
 		}
+		finish()
 		t.Services = strings.Fields(services)
 		if t.Address, err = netip.ParseAddr(address); err != nil {
 			return nil, err

@@ -23,6 +23,17 @@ type Enrolment struct {
 	Order     string
 	PublicKey string // WireGuard, base64 of 32 bytes
 	CSR       string // PEM PKCS #10 request for the client certificate
+	Exchange  string // the office's half of an agreement on a pre-shared key, base64; "" when it makes none
+
+	// Encapsulated answers Exchange, and Preshared is the key, enciphered. They are of whoever takes the enrolment, and
+	// those that count are the first.
+	Encapsulated, Preshared string
+}
+
+// sent is what the office sent.
+func (e Enrolment) sent() Enrolment {
+	e.Encapsulated, e.Preshared = "", ""
+	return e
 }
 
 // NewToken makes the one-time token with which the office of an approved activation order enrols. An order that renews
@@ -89,8 +100,8 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 	}
 	var used, expires string
 	var before Enrolment
-	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr FROM enrolments WHERE token = $1`, digest(token))
-	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR); errors.Is(err, sql.ErrNoRows) {
+	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr, exchange FROM enrolments WHERE token = $1`, digest(token))
+	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR, &before.Exchange); errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrToken
 	} else if err != nil {
 		return nil, fmt.Errorf("enrolment: %w", err)
@@ -102,7 +113,7 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 	actor := audit.Actor{Kind: "partner", ID: rec.Partner.ID}
 	e.Order = before.Order
 	switch {
-	case used != "" && e == before:
+	case used != "" && e.sent() == before:
 		return rec, nil
 	case used != "":
 		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, refuse("token: it was used already with other keys"))
@@ -119,15 +130,12 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 
 // useToken marks the token used; of two that come at once, one wins.
 func (r *Registry) useToken(ctx context.Context, tx *sql.Tx, token string, e Enrolment) error {
-	var others int
-	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tunnels WHERE public_key = $1`, e.PublicKey).Scan(&others); err != nil {
+	if err := isNew(ctx, tx, e.PublicKey); err != nil {
 		return err
 	}
-	if others > 0 {
-		return refuse("wireguard_public_key: it is or was another tunnel's; make a new key")
-	}
-	done, err := tx.ExecContext(ctx, `UPDATE enrolments SET used_at = $1, public_key = $2, csr = $3 WHERE token = $4 AND used_at = ''`,
-		r.stamp(), e.PublicKey, e.CSR, digest(token))
+	done, err := tx.ExecContext(ctx, `UPDATE enrolments SET used_at = $1, public_key = $2, csr = $3, exchange = $4, encapsulated = $5,
+		preshared = $6 WHERE token = $7 AND used_at = ''`,
+		r.stamp(), e.PublicKey, e.CSR, e.Exchange, e.Encapsulated, e.Preshared, digest(token))
 	if err != nil {
 		return err
 	}
@@ -135,6 +143,30 @@ func (r *Registry) useToken(ctx context.Context, tx *sql.Tx, token string, e Enr
 		return errors.Join(err, refuse("token: it was used already"))
 	}
 	return nil
+}
+
+// isNew refuses a key that is or was a tunnel's.
+func isNew(ctx context.Context, tx *sql.Tx, key string) error {
+	var others int
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tunnel_keys WHERE public_key = $1`, key).Scan(&others)
+	if err == nil && others > 0 {
+		err = refuse("wireguard_public_key: it is or was another tunnel's; make a new key")
+	}
+	return err
+}
+
+// enrolledSecrets gives the tunnel of an order what its office enrolled with: the key is on record, and the pre-shared key
+// is that of the enrolment, or none where that made none.
+func enrolledSecrets(ctx context.Context, tx *sql.Tx, order string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE tunnels SET (preshared, preshared_serial, preshared_at, preshared_offer, next_key, key_at) =
+		(SELECT e.preshared, CASE WHEN e.preshared = '' THEN 0 ELSE 1 END, e.used_at, '', '', e.used_at
+			FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1)
+		WHERE order_id = $1 AND EXISTS (SELECT 1 FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.used_at <> '')`, order)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `INSERT INTO tunnel_keys (public_key, address, since)
+			SELECT public_key, address, '' FROM tunnels WHERE order_id = $1 ON CONFLICT DO NOTHING`, order)
+	}
+	return err
 }
 
 func checkPublicKey(key string) error {
@@ -153,8 +185,9 @@ func checkPublicKey(key string) error {
 // Enrolment returns what the office of an order sent, or nil when it has not enrolled yet.
 func (r *Registry) Enrolment(ctx context.Context, order string) (*Enrolment, error) {
 	e := Enrolment{Order: order}
-	row := r.db.QueryRowContext(ctx, `SELECT public_key, csr FROM enrolments WHERE order_id = $1 AND used_at <> '' ORDER BY used_at DESC LIMIT 1`, order)
-	if err := row.Scan(&e.PublicKey, &e.CSR); errors.Is(err, sql.ErrNoRows) {
+	row := r.db.QueryRowContext(ctx, `SELECT public_key, csr, exchange, encapsulated, preshared FROM enrolments
+		WHERE order_id = $1 AND used_at <> '' ORDER BY used_at DESC LIMIT 1`, order)
+	if err := row.Scan(&e.PublicKey, &e.CSR, &e.Exchange, &e.Encapsulated, &e.Preshared); errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("enrolment of order %s: %w", order, err)

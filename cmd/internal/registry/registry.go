@@ -97,6 +97,23 @@ var schema = []string{
 	`CREATE TABLE applications (name TEXT PRIMARY KEY, partner TEXT NOT NULL, terms TEXT NOT NULL, created_by TEXT NOT NULL,
 		created_at TEXT NOT NULL, revoked_at TEXT NOT NULL DEFAULT '')`,
 	`CREATE TABLE application_tokens (digest TEXT PRIMARY KEY, application TEXT NOT NULL REFERENCES applications(name), created_at TEXT NOT NULL)`,
+	// The office's half of the agreement on a pre-shared key, the answer to it, and the key, which is enciphered.
+	`ALTER TABLE enrolments ADD COLUMN exchange TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE enrolments ADD COLUMN encapsulated TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE enrolments ADD COLUMN preshared TEXT NOT NULL DEFAULT ''`,
+	// Pre-shared keys are enciphered; serial 0 is none. What was asked for stands there since when.
+	`ALTER TABLE tunnels ADD COLUMN preshared TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN preshared_serial BIGINT NOT NULL DEFAULT 0`,
+	`ALTER TABLE tunnels ADD COLUMN preshared_at TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN preshared_offer TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN key_at TEXT NOT NULL DEFAULT ''`,
+	`UPDATE tunnels SET key_at = COALESCE((SELECT MAX(e.used_at) FROM enrolments e WHERE e.public_key = tunnels.public_key), '')`,
+	`ALTER TABLE tunnels ADD COLUMN next_key TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN asked_preshared TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN asked_key TEXT NOT NULL DEFAULT ''`,
+	// Every key that an office has, had or wanted to have: none is ever another's. Since is when it was wanted beside another.
+	`CREATE TABLE tunnel_keys (public_key TEXT PRIMARY KEY, address TEXT NOT NULL, since TEXT NOT NULL)`,
+	`INSERT INTO tunnel_keys (public_key, address, since) SELECT public_key, address, '' FROM tunnels`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -187,7 +187,7 @@ func replace(ctx context.Context, tx *sql.Tx, o Order) error {
 			return fmt.Errorf("renewal of order %s: %w", o.Renews, err)
 		}
 	}
-	return nil
+	return enrolledSecrets(ctx, tx, o.ID)
 }
 
 // carrier is who acts when an order takes another one's place: the officers decided, the daemon obeys.
