@@ -17,6 +17,7 @@ func newCommand() *cobra.Command {
 		showCommand(dir),
 		statusCommand(dir),
 		doctorCommand(dir),
+		rotateCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
 	)

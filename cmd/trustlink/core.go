@@ -83,6 +83,7 @@ type request struct {
 	Token     string `json:"token"`
 	PublicKey string `json:"wireguard_public_key"`
 	CSR       string `json:"csr"`
+	Exchange  string `json:"preshared_exchange,omitempty"` // base64, see vpn.Exchange
 }
 
 // enrolAt sends the request to the core.

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -17,6 +18,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"trustcore/internal/durable"
+	"trustcore/vpn"
 )
 
 func enrolCommand(dir *string) *cobra.Command {
@@ -177,15 +181,49 @@ func (o enrolment) enrolIn(ctx context.Context, s state) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	answer, err := enrolAt(ctx, o.url, o.trust, request{Token: o.token, PublicKey: wireguard.Public().String(), CSR: string(csr)})
+	x, err := s.exchange()
+	if err != nil {
+		return record{}, err
+	}
+	answer, err := enrolAt(ctx, o.url, o.trust, request{Token: o.token, PublicKey: wireguard.Public().String(), CSR: string(csr),
+		Exchange: base64.StdEncoding.EncodeToString(x.Public())})
 	if err != nil {
 		return record{}, err
 	}
 	if err := certifies(answer.Certificate, key); err != nil {
 		return record{}, err
 	}
+	if len(answer.Encapsulated) > 0 {
+		if answer.Hub.PresharedKey, err = x.Open(answer.Encapsulated, wireguard.Public(), 1); err != nil {
+			return record{}, err
+		}
+		answer.Encapsulated = nil
+	}
 	r := record{Core: o.url, TokenSHA256: digest(o.token), Enrolment: answer}
-	return r, s.keep(r)
+	if err := s.keep(r); err != nil {
+		return r, err
+	}
+	return r, durable.Remove(s.path(exchangeFile))
+}
+
+// exchange is the office's half of the agreement on the first pre-shared key, made at the first call: a repeated enrolment is
+// the same one.
+func (s state) exchange() (*vpn.Exchange, error) {
+	secret, err := durable.ReadFile(s.path(exchangeFile), maxSecrets)
+	if err == nil {
+		return vpn.ParseExchange(secret)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	x, err := vpn.NewExchange()
+	if err != nil {
+		return nil, err
+	}
+	if secret, err = x.Secret(); err != nil {
+		return nil, err
+	}
+	return x, s.write(exchangeFile, secret)
 }
 
 // Folders within the state folder of an office that enrols again.

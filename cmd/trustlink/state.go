@@ -29,6 +29,7 @@ const (
 	wireguardKeyFile = "wireguard.key"   // base64
 	tlsKeyFile       = "tls.key"         // PEM, PKCS #8, P-256
 	requestFile      = "request.pem"     // PEM, PKCS #10; kept so that a repeated enrolment is the same one
+	exchangeFile     = "exchange.key"    // of the agreement on the first pre-shared key, until it is made
 	certificateFile  = "certificate.pem" // PEM chain, ours first
 	caFile           = "ca.pem"          // PEM anchors of the core's servers
 	officeFile       = "office.json"     // written last: the office is enrolled when it is there
@@ -71,7 +72,9 @@ func (s state) enrolled() (record, error) {
 	if err != nil {
 		return r, fmt.Errorf("read %s: %w", s.path(officeFile), err)
 	}
-	return r, nil
+	kept, err := s.secrets(r)
+	r.Enrolment.Hub.PresharedKey = kept.InUse.Key
+	return r, err
 }
 
 // wireguardKey is the office's own, made at the first call.

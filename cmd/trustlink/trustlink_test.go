@@ -270,10 +270,14 @@ func bringUp(t *testing.T, dir string, more ...string) (ready readiness, stop fu
 func TestInterruptedEnrolmentResumesWithTheSameKeys(t *testing.T) {
 	c, dir := startCore(t), t.TempDir()
 	enrol := []string{"enrol", "--state", dir, "--url", c.server.URL, "--pin", hexDigest(c.server.Certificate().Raw), "--token", "right"}
-	if _, err := trustlink(t.Context(), enrol...); err != nil {
+	inTheWay := filepath.Join(dir, caFile) // it ends before its last writes
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, officeFile)); err != nil { // as if it had died before the last write
+	if _, err := trustlink(t.Context(), enrol...); err == nil || c.seen != 1 {
+		t.Fatalf("interrupted: %v, %d requests", err, c.seen)
+	}
+	if err := os.Remove(inTheWay); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := trustlink(t.Context(), enrol...); err != nil || c.seen != 2 {

@@ -119,11 +119,12 @@ func (o up) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { os.Remove(o.state.path(runtimeFile)) }()
-	return errors.Join(o.carry(ctx, end, r.Enrolment), end.Close())
+	return errors.Join(o.carry(ctx, end, r), end.Close())
 }
 
 // carry works until ctx ends or the tunnel is gone.
-func (o up) carry(ctx context.Context, end *tunnel.Tunnel, e office.Enrolment) error {
+func (o up) carry(ctx context.Context, end *tunnel.Tunnel, r record) error {
+	e := r.Enrolment
 	forwards, err := o.listen(end.Mode(), e)
 	if err != nil {
 		return err
@@ -132,7 +133,12 @@ func (o up) carry(ctx context.Context, end *tunnel.Tunnel, e office.Enrolment) e
 	if err != nil {
 		return err
 	}
+	follower, err := o.newFollower(r, end, forwards)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return follower.run(ctx) })
 	group.Go(func() error { return renewal.Run(ctx) })
 	for _, f := range forwards {
 		group.Go(func() error { return end.Forward(ctx, f.listener, f.Remote) })
