@@ -108,7 +108,7 @@ func (d *demonstration) steps() []demoStep {
 		{"officer-1 may not approve it", d.approveBySubmitter},
 		{"officer-2 approves it and gets a one-time token for the office", d.approve},
 		{"the office makes its keys and enrols; certificate and HSM key are there", d.enrol},
-		{"the tunnel is up", d.up},
+		{"the tunnel is up, and its secrets are rotated through it", d.upAndRotated},
 		{"the partner reaches the gateway and nothing else", d.isolation},
 		{"openssl accepts the office's certificate and asks OCSP about it", d.certificate},
 		{"a PDF is sealed through the tunnel with the HSM key and time-stamped", d.sealPDF},
@@ -269,6 +269,19 @@ func (d *demonstration) up(ctx context.Context) (detail string, err error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("no handshake: see %s", log.Name())
 	}
+}
+
+// upAndRotated rotates both secrets of the tunnel after the first handshake.
+func (d *demonstration) upAndRotated(ctx context.Context) (detail string, err error) {
+	if detail, err = d.up(ctx); err != nil {
+		return "", err
+	}
+	cmd, err := d.trustlink(ctx, "rotate")
+	if err != nil {
+		return "", err
+	}
+	_, err = output(cmd, d.start)
+	return detail, err
 }
 
 // start starts a command where the office is.

@@ -22,11 +22,12 @@ func vpnCommand() *cobra.Command {
 		Short: "See the offices' tunnels, and why one reaches a service or not",
 		Long: `  trustctl vpn status --as officer-1                                every tunnel at every gateway
   trustctl vpn explain um-przykladowo 10.64.0.1:9443 --as officer-1   step by step, from the order to the packets
+  trustctl vpn rotate preshared-key um-przykladowo --as officer-1     have an office rotate a secret of its tunnel
 
 Exit status: 0 all is well; 3 a tunnel is not up, a gateway has something to tell, or the office does not reach the
 service.`,
 	}
-	c.AddCommand(vpnStatusCommand(), vpnExplainCommand())
+	c.AddCommand(vpnStatusCommand(), vpnExplainCommand(), vpnRotateCommand())
 	return c
 }
 
@@ -36,8 +37,11 @@ type tunnels map[string]vpn.Status
 func vpnStatusCommand() *cobra.Command {
 	return vpnAsk("status", "List the tunnels as the gateways report them", cobra.NoArgs,
 		func(ctx context.Context, o *officer, _ []string) (vpnAnswer, error) {
-			t := tunnels{}
-			return t, o.call(ctx, "GET", "/v1/tunnels", nil, &t)
+			s := vpnStatus{Gateways: tunnels{}}
+			if err := o.call(ctx, "GET", "/v1/tunnels", nil, &s.Gateways); err != nil {
+				return nil, err
+			}
+			return s, o.call(ctx, "GET", "/v1/tunnels/secrets", nil, &s.Secrets)
 		})
 }
 

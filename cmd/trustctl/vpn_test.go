@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,25 @@ func TestStatusOfTunnels(t *testing.T) {
 	var out strings.Builder
 	if err := (tunnels{}).write(&out, time.Now()); err != nil || (tunnels{}).well() || !strings.Contains(out.String(), "no gateway has reported") {
 		t.Errorf("without a gateway: %v: %s", err, out.String())
+	}
+}
+
+// TestStatusOfSecrets shows how old they are, and who has not followed.
+func TestStatusOfSecrets(t *testing.T) {
+	w := newVPNWorld()
+	days := func(n int) time.Time { return w.now.AddDate(0, 0, -n) }
+	s := vpnStatus{Gateways: tunnels{"vpnd": w.status}, Secrets: []tunnelSecrets{
+		{Partner: "um", Site: "main", Serial: 3, RotatedAt: days(31), KeyAt: days(91), Due: []string{"key", "preshared-key"}},
+		{Partner: "gm", Site: "east", KeyAt: days(1), Changing: true},
+		{Partner: "pm", Site: "west"},
+	}}
+	var out strings.Builder
+	if err := s.write(&out, w.now); err != nil || !s.well() {
+		t.Fatalf("well %v, %v", s.well(), err)
+	}
+	for _, line := range []string{`um +main +number 3, 31 days old +91 days old +key, preshared-key`, `gm +east +none +1 days old, changing`, `pm +west +none +age unknown`} {
+		if !regexp.MustCompile(`(?m)^` + line + ` *$`).MatchString(out.String()) {
+			t.Errorf("no line %s in\n%s", line, out.String())
+		}
 	}
 }
