@@ -180,11 +180,17 @@ func LoadOrCreateKey(file string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("read the WireGuard key: %w", err)
 	}
-	secret, err := decodeKey(string(bytes.TrimSpace(text)))
+	key, err := ParsePrivateKey(string(bytes.TrimSpace(text)))
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("the WireGuard key in %s is damaged: %w", file, err)
 	}
-	return PrivateKey{secret}, nil
+	return key, nil
+}
+
+// ParsePrivateKey reads a private key in base64.
+func ParsePrivateKey(s string) (PrivateKey, error) {
+	secret, err := decodeKey(s)
+	return PrivateKey{secret}, err
 }
 
 func createKey(file string) (PrivateKey, error) {

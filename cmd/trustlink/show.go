@@ -18,15 +18,19 @@ import (
 
 func showCommand(dir *string) *cobra.Command {
 	var asQR, asConf, withKey bool
-	var out string
+	var out, format, ifname string
 	command := &cobra.Command{
 		Use:   "show",
 		Short: "Show the tunnel as a WireGuard configuration or a QR code",
 		Long: "Shows the tunnel for a router or a WireGuard application. The private key stays out, a placeholder stands\n" +
 			"for it, unless --with-private-key is given. On Windows and macOS the official application carries the tunnel:\n" +
-			"trustlink show --with-private-key --out tc-office.conf, and import the file there.",
+			"trustlink show --with-private-key --out tc-office.conf, and import the file there. Secrets of a tunnel that\n" +
+			"another program carries are not rotated.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f := office.Format(format); f != office.WGQuick {
+				return exportTunnel(c.OutOrStdout(), state{*dir}, f, ifname, withKey, out)
+			}
 			conf, err := configuration(state{*dir}, withKey)
 			if err != nil {
 				return err
@@ -42,13 +46,16 @@ func showCommand(dir *string) *cobra.Command {
 		},
 	}
 	flags := command.Flags()
+	flags.StringVar(&format, "format", string(office.WGQuick), "for which `system`: wg-quick, networkd, openwrt, mikrotik or opnsense")
+	flags.StringVar(&ifname, "interface", defaultInterface, "`name` of the tunnel interface there; that of wg-quick is the file's")
 	flags.BoolVar(&asConf, "conf", false, "as a file for wg-quick (default)")
 	flags.BoolVar(&asQR, "qr", false, "as a QR code")
 	flags.BoolVar(&withKey, "with-private-key", false, "with the private key: keep the output secret")
 	flags.StringVar(&out, "out", "", "write the configuration to this `file`, readable by its owner alone; the WireGuard\n"+
-		"application names the tunnel after it")
+		"application names the tunnel after it. With another --format, the folder for its files")
 	command.MarkFlagsMutuallyExclusive("conf", "qr")
 	command.MarkFlagsMutuallyExclusive("out", "qr")
+	command.MarkFlagsMutuallyExclusive("format", "qr")
 	return command
 }
 
@@ -60,16 +67,47 @@ func configuration(s state, withKey bool) (string, error) {
 	if !r.Enrolment.HasTunnel() {
 		return "", errors.New("this office has no tunnel: its order holds none")
 	}
-	text := office.KeyPlaceholder
-	if withKey {
-		key, err := s.wireguardKey()
-		if err != nil {
-			return "", err
-		}
-		secret := key.Reveal()
-		text = base64.StdEncoding.EncodeToString(secret[:])
+	text, err := s.keyText(withKey)
+	return r.Enrolment.Conf(text), err
+}
+
+// keyText is the private key in base64, or what stands for it.
+func (s state) keyText(withKey bool) (string, error) {
+	if !withKey {
+		return office.KeyPlaceholder, nil
 	}
-	return r.Enrolment.Conf(text), nil
+	key, err := s.wireguardKey()
+	secret := key.Reveal()
+	return base64.StdEncoding.EncodeToString(secret[:]), err
+}
+
+// exportTunnel writes the tunnel for another system, into a folder or one file after the other.
+func exportTunnel(out io.Writer, s state, f office.Format, ifname string, withKey bool, folder string) error {
+	r, err := s.enrolled()
+	if err != nil {
+		return err
+	}
+	text, err := s.keyText(withKey)
+	if err != nil {
+		return err
+	}
+	files, err := r.Enrolment.Export(f, ifname, text)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if folder != "" {
+			err = durable.WriteFile(filepath.Join(folder, file.Name), []byte(file.Text), 0o600)
+		} else if len(files) > 1 {
+			_, err = fmt.Fprintf(out, "# %s\n%s\n", file.Name, file.Text)
+		} else {
+			_, err = io.WriteString(out, file.Text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tunnelName is what all applications take as the name of a tunnel, which is that of the file: Linux has room for 15
