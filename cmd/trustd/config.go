@@ -51,6 +51,7 @@ type Tunnel struct {
 	Pool6    netip.Prefix    `koanf:"pool6"`    // IPv6 addresses of partners beside those; none: IPv4 alone
 	Hub6     netip.Addr      `koanf:"hub6"`     // the hub's own address in it
 	Endpoint string          `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
+	MTU      int             `koanf:"mtu"`      // bytes that a packet of an office's has at most; 0: what its way carries
 	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
 
 	// Lease is how long a gateway that is cut off from trustd lets partners in, 1m to 24h, default 15m: no order to
@@ -124,6 +125,9 @@ func (t *Tunnel) check() error {
 	}
 	if err := t.checkPool6(); err != nil {
 		return err
+	}
+	if t.MTU != 0 && (t.MTU < vpn.MinMTU || t.MTU > vpn.MaxMTU) {
+		return fmt.Errorf("tunnel.mtu: %d is not within %d to %d", t.MTU, vpn.MinMTU, vpn.MaxMTU)
 	}
 	if err := vpn.CheckLease(t.Lease); err != nil {
 		return fmt.Errorf("tunnel.lease: %w", err)

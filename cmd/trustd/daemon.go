@@ -42,6 +42,7 @@ type daemon struct {
 	registry  *registry.Registry
 	gateways  *gateways
 	sealer    *sealer
+	shown     func() (*tls.Certificate, error) // trustd's own certificate, as it is shown now
 	runner    *activation.Runner
 	page      *console.Console
 	self      *identity.Renewal // of trustd\'s own certificate
@@ -105,6 +106,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	if err != nil {
 		return err
 	}
+	d.shown = func() (*tls.Certificate, error) { return plain.GetCertificate(nil) }
 	door, err := d.door(metrics)
 	if err != nil {
 		return err

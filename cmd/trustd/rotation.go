@@ -56,15 +56,18 @@ func (d *daemon) ownTunnel(ctx context.Context, who rights.Holder) (*registry.Tu
 }
 
 // standingOf tells the office how its tunnel stands, and what it is to rotate.
-func (d *daemon) standingOf(_ *http.Request, _ audit.Actor, t *registry.Tunnel) (any, error) {
+func (d *daemon) standingOf(r *http.Request, _ audit.Actor, t *registry.Tunnel) (any, error) {
 	key, err := vpn.ParsePeerKey(t.PublicKey)
 	if err != nil {
 		return nil, err
 	}
 	s := office.Standing{PublicKey: key, Serial: t.Rotation.Serial, Rotate: d.due(t, time.Now())}
 	if t.Rotation.NextKey != "" {
-		s.NextKey, err = vpn.ParsePeerKey(t.Rotation.NextKey)
+		if s.NextKey, err = vpn.ParsePeerKey(t.Rotation.NextKey); err != nil {
+			return nil, err
+		}
 	}
+	s.Settings, err = d.settings(r.Context(), t)
 	return s, err
 }
 

@@ -85,12 +85,12 @@ func (f *follower) once(ctx context.Context, now time.Time) error {
 		return err
 	}
 	f.nextAsk = now.Add(askAgain)
-	due, err := f.resume(ctx)
-	if err == nil && asked != nil {
-		due = asked.Secrets
+	standing, err := f.resume(ctx)
+	if asked != nil {
+		standing.Rotate = asked.Secrets
 	}
 	if err == nil {
-		err = f.rotate(ctx, due)
+		err = errors.Join(f.rotate(ctx, standing.Rotate), f.adopt(ctx, standing.Settings))
 	}
 	if asked != nil {
 		return errors.Join(err, f.state.answerRequest(asked, err))
@@ -156,19 +156,18 @@ func (f *follower) settle() error {
 	return nil
 }
 
-// resume asks the core how the tunnel stands, and ends what was interrupted. It returns the secrets that are to be rotated.
-func (f *follower) resume(ctx context.Context) ([]string, error) {
-	var s office.Standing
+// resume asks the core how the tunnel stands, and ends what was interrupted.
+func (f *follower) resume(ctx context.Context) (s office.Standing, err error) {
 	if err := f.call(ctx, http.MethodGet, office.StandingRoute, nil, &s); err != nil {
-		return nil, err
+		return s, err
 	}
 	if own := f.shown.PrivateKey.Public(); s.NextKey == own {
 		if err := f.confirmKey(ctx, own); err != nil {
-			return nil, err
+			return s, err
 		}
 	}
 	if f.kept.Offered != nil {
-		return s.Rotate, f.confirmPreshared(ctx)
+		return s, f.confirmPreshared(ctx)
 	}
-	return s.Rotate, nil
+	return s, nil
 }

@@ -38,6 +38,7 @@ type rotating struct {
 	serial   int64
 	offered  vpn.PresharedKey
 	wanted   []string // that the office is asked to rotate
+	settings string   // signed
 	crash    string   // the route, and "before" or "after", at which the office's process ends
 	left     string   // a copy of the office's folder at that moment
 	crashed  chan struct{}
@@ -158,7 +159,7 @@ func (r *rotating) end(at string) {
 func (r *rotating) serve(q *http.Request) (answer any, refused string) {
 	switch q.Method + " " + q.URL.Path {
 	case "GET " + office.StandingRoute:
-		return office.Standing{PublicKey: r.peer.PublicKey, NextKey: r.peer.NextKey, Serial: r.serial, Rotate: r.wanted}, ""
+		return office.Standing{PublicKey: r.peer.PublicKey, NextKey: r.peer.NextKey, Serial: r.serial, Rotate: r.wanted, Settings: r.settings}, ""
 	case "POST " + office.PresharedRoute:
 		var in office.PresharedOffer
 		r.read(q, &in)

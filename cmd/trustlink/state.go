@@ -41,6 +41,8 @@ type record struct {
 	Core        string           `json:"core"`         // URL of the core
 	TokenSHA256 string           `json:"token_sha256"` // of the token that was used, hexadecimal
 	Enrolment   office.Enrolment `json:"enrolment"`
+
+	settings office.Settings // that the core set since; zero before
 }
 
 func (s state) path(name string) string { return filepath.Join(s.dir, name) }
@@ -74,6 +76,9 @@ func (s state) enrolled() (record, error) {
 	}
 	kept, err := s.secrets(r)
 	r.Enrolment.Hub.PresharedKey = kept.InUse.Key
+	if err == nil {
+		err = s.follow(&r)
+	}
 	return r, err
 }
 

@@ -114,7 +114,7 @@ func (o up) run(ctx context.Context) error {
 		return err
 	}
 	end, err := tunnel.Up(ctx, tunnel.Config{Mode: o.mode, Interface: o.ifname, PrivateKey: key,
-		Enrolment: r.Enrolment, MTU: o.mtu, Log: o.log})
+		Enrolment: r.Enrolment, MTU: o.mtu, MaxMTU: r.settings.MTU, Log: o.log})
 	if err != nil {
 		return err
 	}

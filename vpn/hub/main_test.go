@@ -76,14 +76,15 @@ type site interface {
 
 // action is one thing that an office does; everything but the kind is an argument.
 type action struct {
-	Kind string         // handshake, reach, hold, echo, listen, use; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
+	Kind string         // handshake, reach, hold, echo, listen, use, adopt; bulk, narrow, send, forge: see path_test.go; stream, flood: others_test.go
 	To   netip.AddrPort // of all but handshake and echo
 	From netip.Addr     // of reach: source address, if not the usual one; of forge: whose packet the error is about
 	Port uint16         // of forge: see there
 	Size int            // of bulk, bytes; of narrow, what the way is to carry; of forge, the type; else how many
 	Wait time.Duration
 
-	Use *shown // of use, and of stream when half of it is sent
+	Use   *shown            // of use, and of stream when half of it is sent
+	Adopt *office.Enrolment // of adopt
 }
 
 // shown is what an office changes to.
@@ -145,6 +146,8 @@ func (s *localSite) do(a action) error {
 		return stream(ctx, a, s.use)
 	case "use":
 		return s.use(a.Use)
+	case "adopt":
+		return s.tunnel.Adopt(ctx, *a.Adopt, a.Size)
 	case "flood":
 		return flood(a, s.hub)
 	case "send":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/office"
 )
 
 // rotating is a world with one office that sends datagrams, and holds a connection.
@@ -215,4 +216,40 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestOfficeAdoptsSettings has a service come and go, and the packets become shorter, while a connection goes on; settings by
+// which there is no tunnel change nothing.
+func TestOfficeAdoptsSettings(t *testing.T) {
+	everyInterface(t, func(t *testing.T, mode vpn.Mode) {
+		r := newRotating(t, mode, vpn.PresharedKey{})
+		service := behind(t, 1500)
+		at := netip.AddrPortFrom(service.inner, service.echo(t))
+		r.peer.Services = append(r.peer.Services, vpn.Service{Name: "registry", Proto: "tcp", Addr: at})
+		r.apply(r.peer)
+		r.up()
+		const wide, narrow = 0, 1300
+		for _, s := range []struct {
+			services []netip.AddrPort
+			longest  int
+			reaches  bool
+		}{{nil, wide, false}, {[]netip.AddrPort{at}, narrow, true}, {nil, narrow, false}, {[]netip.AddrPort{at}, wide, true}} {
+			e := r.enrolment(r.a, s.services...)
+			must(t, r.a.do(action{Kind: "adopt", Adopt: &e, Size: s.longest, Wait: patience}))
+			if err := reach(r.a, at, 2*refusalTime); (err == nil) != s.reaches {
+				t.Errorf("%v: %v, want %v", s.services, err, s.reaches)
+			}
+			must(t, echo(r.a, patience))
+		}
+		another, moved, bad := r.enrolment(r.a, at), r.enrolment(r.a, at), r.enrolment(r.a, at)
+		_, another.Hub.PublicKey = r.newKey()
+		moved.Address = moved.Address[:1]
+		bad.Hub.Endpoint = netip.AddrPortFrom(hubAddresses[0].Addr(), 1).String()
+		for name, e := range map[string]office.Enrolment{"another hub": another, "another address": moved, "an endpoint in the tunnel": bad} {
+			if err := r.a.do(action{Kind: "adopt", Adopt: &e, Wait: patience}); err == nil {
+				t.Errorf("%s was taken", name)
+			}
+		}
+		must(t, echo(r.a, patience))
+	})
 }

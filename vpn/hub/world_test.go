@@ -158,15 +158,8 @@ func (w *world) apply(peers ...vpn.PeerWish) {
 // to reach into its tunnel.
 func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 	w.t.Helper()
-	enrolment := office.Enrolment{
-		Partner: p.name, Site: "main", Address: p.tunnel[:],
-		Hub: office.Hub{PublicKey: w.hub.PublicKey(), Addresses: hubAddresses},
-	}
-	for _, addr := range more {
-		enrolment.Services = append(enrolment.Services, office.Service{Name: "wanted", Addr: addr})
-	}
+	enrolment := w.enrolment(p, more...)
 	if w.mode == vpn.ModeNetstack {
-		enrolment.Hub.Endpoint = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), w.port).String()
 		tunnel, err := tunnel.Up(context.Background(), tunnel.Config{Mode: w.mode, Interface: "none", PrivateKey: p.key, Enrolment: enrolment, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			w.t.Fatal(err)
@@ -175,8 +168,22 @@ func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 		p.site = &localSite{tunnel: tunnel}
 		return
 	}
-	enrolment.Hub.Endpoint = netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()
 	p.site = startSite(w.t, p.link, script{KeyFile: p.keyFile, Mode: w.mode, Enrolment: enrolment, Uplink: p.uplink})
+}
+
+// enrolment is what the office brings its end up by.
+func (w *world) enrolment(p *plannedSite, more ...netip.AddrPort) office.Enrolment {
+	e := office.Enrolment{
+		Partner: p.name, Site: "main", Address: p.tunnel[:],
+		Hub: office.Hub{PublicKey: w.hub.PublicKey(), Addresses: hubAddresses, Endpoint: netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()},
+	}
+	if w.mode == vpn.ModeNetstack {
+		e.Hub.Endpoint = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), w.port).String()
+	}
+	for _, addr := range more {
+		e.Services = append(e.Services, office.Service{Name: "wanted", Addr: addr})
+	}
+	return e
 }
 
 // inside runs a command in the namespace of the office.

@@ -24,6 +24,7 @@ type Standing struct {
 	NextKey   vpn.Key  `json:"next_public_key,omitzero"` // that the office named and did not confirm
 	Serial    int64    `json:"preshared_serial"`         // of the pre-shared key in force; 0 is none
 	Rotate    []string `json:"rotate"`                   // what the office is asked to rotate now
+	Settings  string   `json:"settings,omitempty"`       // signed, see [OpenSettings]; "" while no gateway has the office
 }
 
 // PresharedOffer begins a rotation of the pre-shared key: Exchange is the office's half, see [vpn.Exchange].

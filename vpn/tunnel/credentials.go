@@ -22,10 +22,10 @@ func (t *Tunnel) Use(c Credentials) error {
 	if c.PrivateKey.IsZero() {
 		return errors.New("tunnel: a private key is required")
 	}
-	t.credentials.Lock()
-	defer t.credentials.Unlock()
-	hub, preshared := device.Key(t.cfg.Enrolment.Hub.PublicKey), device.Key(c.PresharedKey)
-	change := device.Change{Peers: []device.PeerChange{{PublicKey: hub, UpdateOnly: true, PresharedKey: &preshared}}}
+	t.changes.Lock()
+	defer t.changes.Unlock()
+	preshared := device.Key(c.PresharedKey)
+	change := device.Change{Peers: []device.PeerChange{{PublicKey: t.hub, UpdateOnly: true, PresharedKey: &preshared}}}
 	another := c.PrivateKey != t.cfg.PrivateKey
 	if another {
 		if err := t.own(c.PrivateKey); err != nil {
@@ -39,16 +39,16 @@ func (t *Tunnel) Use(c Credentials) error {
 	}
 	t.cfg.PrivateKey = c.PrivateKey
 	if another {
-		return t.beHeard(hub)
+		return t.beHeard()
 	}
-	return t.device.Shake(hub)
+	return t.device.Shake(t.hub)
 }
 
 // beHeard has the device send a packet, for which it needs a session: it does when keepalives are switched on that were
 // off.
-func (t *Tunnel) beHeard(hub device.Key) error {
+func (t *Tunnel) beHeard() error {
 	for _, every := range []time.Duration{0, office.Keepalive} {
-		change := device.Change{Peers: []device.PeerChange{{PublicKey: hub, UpdateOnly: true, Keepalive: &every}}}
+		change := device.Change{Peers: []device.PeerChange{{PublicKey: t.hub, UpdateOnly: true, Keepalive: &every}}}
 		if err := t.device.Write(change); err != nil {
 			return err
 		}

@@ -25,19 +25,25 @@ func (t *Tunnel) onInterface(options device.Options) (err error) {
 		return err
 	}
 	t.held, t.resize = append(t.held, link), link.Resize
+	t.lead = func(to []netip.Prefix) error { return leadTo(link, to) }
 	t.lookAround()
+	if err := t.lead(t.reachable); err != nil {
+		return errors.Join(err, t.device.Close())
+	}
+	return nil
+}
+
+// leadTo has the host's routes on the interface lead to these and to no others.
+func leadTo(link *device.Link, all []netip.Prefix) error {
 	wanted := make(map[netip.Prefix]struct{})
-	for _, to := range t.reachable {
+	for _, to := range all {
 		wanted[to] = struct{}{}
 	}
 	_, failed, err := link.SyncRoutes(wanted, nil)
 	if err == nil && len(failed) > 0 {
 		err = errors.New(failed[0])
 	}
-	if err != nil {
-		return errors.Join(err, t.device.Close())
-	}
-	return nil
+	return err
 }
 
 // lookAround says what of the host's own meets the tunnel's addresses. A wide route there is usual in an office and

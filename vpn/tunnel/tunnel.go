@@ -35,6 +35,7 @@ type Config struct {
 	PrivateKey vpn.PrivateKey
 	Enrolment  office.Enrolment
 	MTU        int // of packets in the tunnel, bytes; 0 is what the way to the hub carries, see [Tunnel.Follow]
+	MaxMTU     int // bytes that MTU is not to exceed when it is 0; 0 is no limit, see [Tunnel.Adopt]
 	Log        *slog.Logger
 }
 
@@ -43,16 +44,19 @@ type Tunnel struct {
 	cfg      Config
 	mode     vpn.Mode
 	endpoint netip.AddrPort // of the hub
-	held     []io.Closer    // locks, and the interface
+	hub      device.Key
+	held     []io.Closer // locks, and the interface
 	device   device.Device
 	stack    *netstack.Net // nil when an interface carries the tunnel
 
-	credentials sync.Mutex // guards cfg.PrivateKey, held and owned once the tunnel is up
-	owned       []vpn.Key  // the keys whose sessions are this process'
+	changes sync.Mutex // guards cfg, endpoint, reachable, held and owned once the tunnel is up
+	owned   []vpn.Key  // the keys whose sessions are this process'
 
 	mtu                  atomic.Int64
-	resize               func(mtu int) error // of the interface; nil without one
-	addresses, reachable []netip.Prefix      // of the enrolment, what the way to the hub has room for
+	limit                atomic.Int64               // of mtu, that the core sets; 0 is none
+	resize               func(mtu int) error        // of the interface; nil without one
+	lead                 func([]netip.Prefix) error // routes to these and no others; nil without an interface
+	addresses, reachable []netip.Prefix             // of the enrolment, what the way to the hub has room for
 }
 
 // Up brings the office's end up: addresses, the hub as the only peer, routes to the hub
@@ -77,7 +81,8 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if slices.Contains(cfg.Enrolment.Reachable(), netip.PrefixFrom(endpoint.Addr(), endpoint.Addr().BitLen())) {
 		return nil, fmt.Errorf("the hub's endpoint %v lies inside its own tunnel", endpoint)
 	}
-	t := &Tunnel{cfg: cfg, endpoint: endpoint}
+	t := &Tunnel{cfg: cfg, endpoint: endpoint, hub: device.Key(cfg.Enrolment.Hub.PublicKey)}
+	t.limit.Store(int64(cfg.MaxMTU))
 	if err := t.up(); err != nil {
 		return nil, errors.Join(err, t.release())
 	}
@@ -195,7 +200,7 @@ func (t *Tunnel) Status(now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	hub := state.Peers[device.Key(t.cfg.Enrolment.Hub.PublicKey)]
+	hub := state.Peers[t.hub]
 	return Status{
 		State: vpn.StateAt(hub.LastHandshake, now), LastHandshake: hub.LastHandshake,
 		Received: hub.Received, Sent: hub.Sent, MTU: t.mtu.Load(),
@@ -217,10 +222,17 @@ func (t *Tunnel) WaitHandshake(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the hub at %s does not answer: is it up, is UDP let through, was this office switched off? %w", t.cfg.Enrolment.Hub.Endpoint, ctx.Err())
+			return fmt.Errorf("the hub at %s does not answer: is it up, is UDP let through, was this office switched off? %w", t.hubName(), ctx.Err())
 		case <-tick.C:
 		}
 	}
+}
+
+// hubName is the hub's endpoint as the core names it.
+func (t *Tunnel) hubName() string {
+	t.changes.Lock()
+	defer t.changes.Unlock()
+	return t.cfg.Enrolment.Hub.Endpoint
 }
 
 // Dial opens a TCP connection through the tunnel.

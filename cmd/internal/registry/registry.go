@@ -114,6 +114,9 @@ var schema = []string{
 	// Every key that an office has, had or wanted to have: none is ever another's. Since is when it was wanted beside another.
 	`CREATE TABLE tunnel_keys (public_key TEXT PRIMARY KEY, address TEXT NOT NULL, since TEXT NOT NULL)`,
 	`INSERT INTO tunnel_keys (public_key, address, since) SELECT public_key, address, '' FROM tunnels`,
+	// The digest of the settings that the office was given last, and their number.
+	`ALTER TABLE tunnels ADD COLUMN settings_digest TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE tunnels ADD COLUMN settings_serial BIGINT NOT NULL DEFAULT 0`,
 }
 
 // Open brings the schema up to date and returns the registry.

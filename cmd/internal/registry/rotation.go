@@ -188,3 +188,21 @@ func (r *Registry) AskRotation(ctx context.Context, actor audit.Actor, t *Tunnel
 		return err
 	})
 }
+
+// SettingsSerial is the number of a tunnel's settings of that digest. Other settings get a higher number, that of the present
+// second at least: so it is higher, too, than what was given before the database was taken back.
+func (r *Registry) SettingsSerial(ctx context.Context, t *Tunnel, digest string) (serial int64, err error) {
+	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
+		var before string
+		err := tx.QueryRowContext(ctx, `SELECT settings_digest, settings_serial FROM tunnels WHERE order_id = $1`, t.Order).Scan(&before, &serial)
+		if err != nil || before == digest {
+			return err
+		}
+		serial = max(serial+1, r.now().Unix())
+		return changeOne(ctx, tx, `UPDATE tunnels SET settings_digest = $1, settings_serial = $2 WHERE order_id = $3`, digest, serial, t.Order)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("settings of order %s: %w", t.Order, err)
+	}
+	return serial, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"trustcore/cmd/internal/registry"
+	"trustcore/vpn"
+	"trustcore/vpn/office"
+)
+
+// settings are the signed settings of a tunnel's office, "" while no gateway carries it: the gateway that does says where it
+// is.
+func (d *daemon) settings(ctx context.Context, t *registry.Tunnel) (string, error) {
+	hub, known := d.gateways.carrier(t)
+	if !known {
+		return "", nil
+	}
+	endpoint, err := d.endpoint(hub)
+	if err != nil {
+		return "", err
+	}
+	s := office.Settings{Partner: t.Partner, Site: t.Site, Address: d.cfg.Tunnel.addresses(*t),
+		Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU, Services: []office.Service{}}
+	for _, service := range d.cfg.Tunnel.services(*t) {
+		s.Services = append(s.Services, office.Service{Name: service.Name, Proto: service.Proto, Addr: service.Addr})
+	}
+	content, err := json.Marshal(s)
+	if err != nil {
+		return "", err
+	}
+	if s.Serial, err = d.registry.SettingsSerial(ctx, t, fmt.Sprintf("%x", sha256.Sum256(content))); err != nil {
+		return "", err
+	}
+	return d.sign(s)
+}
+
+// sign signs settings with trustd's own certificate.
+func (d *daemon) sign(s office.Settings) (string, error) {
+	shown, err := d.shown()
+	if err != nil {
+		return "", err
+	}
+	key, is := shown.PrivateKey.(crypto.Signer)
+	if !is {
+		return "", errors.New("trustd's own key can't sign")
+	}
+	var chain []*x509.Certificate
+	for _, der := range shown.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return "", err
+		}
+		chain = append(chain, c)
+	}
+	return s.Sign(key, chain)
+}
+
+// carrier is the gateway that heard the tunnel's office last.
+func (g *gateways) carrier(t *registry.Tunnel) (carrier vpn.Status, known bool) {
+	var keys []vpn.Key
+	for _, text := range []string{t.PublicKey, t.Rotation.NextKey} {
+		if key, err := vpn.ParseKey(text); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var last time.Time
+	for _, r := range g.reports {
+		for _, p := range r.status.Peers {
+			if p.LastHandshake.After(last) && slices.Contains(keys, p.PublicKey) {
+				carrier, known, last = r.status, true, p.LastHandshake
+			}
+		}
+	}
+	return carrier, known
+}

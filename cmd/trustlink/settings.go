@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"trustcore/vpn/office"
+)
+
+// settingsFile holds the settings that the core set since the enrolment.
+const settingsFile = "settings.json"
+
+// settingsOf are settings with the enrolment that they belong to.
+type settingsOf struct {
+	TokenSHA256 string          `json:"token_sha256"`
+	Settings    office.Settings `json:"settings"`
+}
+
+// follow changes an enrolment to the settings that the core set since.
+func (s state) follow(r *record) error {
+	var kept settingsOf
+	there, err := s.readJSON(settingsFile, &kept)
+	if err != nil || !there || kept.TokenSHA256 != r.TokenSHA256 {
+		return err
+	}
+	r.settings = kept.Settings
+	return kept.Settings.Apply(&r.Enrolment)
+}
+
+// adopt takes signed settings over while the tunnel is up, and keeps them when the core is reached by them.
+func (f *follower) adopt(ctx context.Context, signed string) error {
+	if signed == "" {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	text, err := os.ReadFile(f.state.path(caFile))
+	if err != nil {
+		return err
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return fmt.Errorf("%s holds no PEM certificate", f.state.path(caFile))
+	}
+	s, err := office.OpenSettings(signed, f.record.Enrolment, f.record.settings.Serial, roots, time.Now())
+	if err != nil || s.Serial == f.record.settings.Serial {
+		return err
+	}
+	before := f.record
+	after := before
+	if err := s.Apply(&after.Enrolment); err != nil {
+		return err
+	}
+	after.settings = s
+	if err := f.tryOut(ctx, after); err != nil {
+		return errors.Join(fmt.Errorf("number %d of the tunnel's settings does not lead to the core: %w", s.Serial, err),
+			f.end.Adopt(ctx, before.Enrolment, before.settings.MTU))
+	}
+	if err := f.state.writeJSON(settingsFile, settingsOf{f.record.TokenSHA256, s}); err != nil {
+		return err
+	}
+	f.record = after
+	f.log.Info("the tunnel has other settings", "number", s.Serial, "endpoint", s.Endpoint, "services", len(s.Services), "mtu", s.MTU)
+	return nil
+}
+
+// tryOut changes the tunnel over and asks the core through it.
+func (f *follower) tryOut(ctx context.Context, r record) error {
+	if err := f.end.Adopt(ctx, r.Enrolment, r.settings.MTU); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	var s office.Standing
+	return f.call(ctx, http.MethodGet, office.StandingRoute, nil, &s)
+}
