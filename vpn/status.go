@@ -55,10 +55,22 @@ type Status struct {
 	Refused    []Refusal      `json:"refused,omitempty"` // what of the wish is not granted
 
 	// Findings is what people should look at while the tunnels go on, refusals among it.
-	Findings     []Finding    `json:"findings,omitempty"`
-	Drift        Drift        `json:"drift,omitzero"`
+	Findings []Finding `json:"findings,omitempty"`
+	Drift    Drift     `json:"drift,omitzero"`
+
+	// Second says that the hub's key is that of its second interface and port. Next is the key to which the hub changes,
+	// at its other ones; nil while it does not.
+	Second bool     `json:"second,omitempty"`
+	Next   *NextHub `json:"next,omitempty"`
+
 	LeaseSeconds int64        `json:"lease_seconds"` // the lease that the gateway was given last; set by who holds it
 	Peers        []PeerStatus `json:"peers"`         // sorted by partner and site
+}
+
+// NextHub is the key to which a hub changes, and the UDP port at which it has it.
+type NextHub struct {
+	PublicKey  Key `json:"public_key"`
+	ListenPort int `json:"listen_port"`
 }
 
 // Drift is what others did to a gateway, which undid it.
@@ -83,6 +95,7 @@ type PeerStatus struct {
 	LastHandshake time.Time        `json:"last_handshake,omitzero"`
 	Received      int64            `json:"received_bytes"` // by the hub
 	Sent          int64            `json:"sent_bytes"`
+	Followed      bool             `json:"followed,omitempty"` // the office uses the hub's next key
 	Services      []ServiceTraffic `json:"services"`
 }
 

@@ -55,10 +55,11 @@ var (
 	ErrDeviceGone = device.ErrDeviceGone
 )
 
-// Config says how a hub is made. Everything but Mode, MTU, ListenPort and Lease is required.
+// Config says how a hub is made. Everything but Mode, Beside, MTU, ListenPort and Lease is required.
 type Config struct {
 	Mode       vpn.Mode       // "" is auto
 	Interface  string         // name of the tunnel interface, at most 15 bytes
+	Beside     string         // name of the interface of the same hub's other key, see [Pair]; "" for none
 	PrivateKey vpn.PrivateKey // see [vpn.LoadOrCreateKey]
 	ListenPort uint16         // UDP; 0 is one that is free
 	Addresses  []netip.Prefix // the hub's own tunnel addresses, /32 or /128
@@ -69,6 +70,8 @@ type Config struct {
 	// Lease says how much longer offices may be let in, for a firewall in the kernel to end it when this process does
 	// not live to call Withdraw. It is asked at each reconciliation; nil stands for no end.
 	Lease func() time.Duration
+
+	news chan struct{} // of another hub, which tells of events for both; nil for one of its own
 }
 
 // Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
@@ -117,8 +120,10 @@ func Open(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered,
-		news: make(chan struct{}), closing: make(chan struct{})}
+	if cfg.news == nil {
+		cfg.news = make(chan struct{})
+	}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered, news: cfg.news, closing: make(chan struct{})}
 	modes := []vpn.Mode{cfg.Mode}
 	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
@@ -208,12 +213,13 @@ func (h *Hub) guard() (firewall *fence.Nftables, err error) {
 	}
 	host, err := device.LookAtHost()
 	if err == nil {
+		host.Leave(h.cfg.Beside)
 		if met := host.Conflicts(h.cfg.Interface, h.cfg.Addresses); len(met) > 0 {
 			err = fmt.Errorf("%w: %s", ErrRange, strings.Join(met, "; "))
 		}
 	}
 	if err == nil {
-		firewall, err = fence.OpenNftables(h.cfg.Interface, h.hosts(), h.cfg.Lease)
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.cfg.Beside, h.hosts(), h.cfg.Lease)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.lock.Close())

@@ -85,6 +85,9 @@ type action struct {
 
 	Use   *shown            // of use, and of stream when half of it is sent
 	Adopt *office.Enrolment // of adopt
+
+	Move     vpn.Key `json:",omitzero"` // of stream: the hub's next key, to which the office changes when half of it is sent
+	Endpoint string  // of that
 }
 
 // shown is what an office changes to.
@@ -143,7 +146,7 @@ func (s *localSite) do(a action) error {
 	case "narrow":
 		return narrow(ctx, a)
 	case "stream":
-		return stream(ctx, a, s.use)
+		return stream(ctx, a, func() error { return s.change(ctx, a) })
 	case "use":
 		return s.use(a.Use)
 	case "adopt":
@@ -156,6 +159,14 @@ func (s *localSite) do(a action) error {
 		return forge(a)
 	}
 	return errors.ErrUnsupported
+}
+
+// change is what a stream does when half of it is sent.
+func (s *localSite) change(ctx context.Context, a action) error {
+	if (a.Move != vpn.Key{}) {
+		return s.tunnel.MoveTo(ctx, a.Move, a.Endpoint)
+	}
+	return s.use(a.Use)
 }
 
 func (s *localSite) use(c *shown) error {

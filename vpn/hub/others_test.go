@@ -17,8 +17,8 @@ import (
 )
 
 // stream sends so many numbered datagrams to an echo, one in a millisecond, and tells how many do not come back. When half
-// of them are sent the office changes to what it is to use.
-func stream(ctx context.Context, a action, use func(*shown) error) error {
+// of them are sent the office changes over.
+func stream(ctx context.Context, a action, change func() error) error {
 	conn, err := net.Dial("udp", a.To.String())
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func stream(ctx context.Context, a action, use func(*shown) error) error {
 	for i := range a.Size {
 		<-tick.C
 		if i == a.Size/2 {
-			if err := use(a.Use); err != nil {
+			if err := change(); err != nil {
 				return err
 			}
 		}
@@ -70,7 +70,11 @@ func stream(ctx context.Context, a action, use func(*shown) error) error {
 func lost(s site, to netip.AddrPort, size int) (n int, err error) { return lostWhile(s, to, size, nil) }
 
 func lostWhile(s site, to netip.AddrPort, size int, use *shown) (n int, err error) {
-	err = s.do(action{Kind: "stream", To: to, Size: size, Use: use, Wait: 3 * patience})
+	return lostBy(s, action{Kind: "stream", To: to, Size: size, Use: use, Wait: 3 * patience})
+}
+
+func lostBy(s site, a action) (n int, err error) {
+	err = s.do(a)
 	if err == nil {
 		return 0, nil
 	}

@@ -374,6 +374,7 @@ func (h *Hub) lookAround() (err error) {
 	if h.host, err = h.link.LookAround(); err != nil {
 		return err
 	}
+	h.host.Leave(h.cfg.Beside)
 	shut := len(h.met) > 0
 	h.met = h.host.Conflicts(h.cfg.Interface, h.ranges())
 	if !h.let && shut != (len(h.met) > 0) {

@@ -175,7 +175,7 @@ func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 func (w *world) enrolment(p *plannedSite, more ...netip.AddrPort) office.Enrolment {
 	e := office.Enrolment{
 		Partner: p.name, Site: "main", Address: p.tunnel[:],
-		Hub: office.Hub{PublicKey: w.hub.PublicKey(), Addresses: hubAddresses, Endpoint: netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()},
+		Hub: office.Hub{PublicKey: w.cfg.PrivateKey.Public(), Addresses: hubAddresses, Endpoint: netip.AddrPortFrom(p.link.Outer.Addr(), w.port).String()},
 	}
 	if w.mode == vpn.ModeNetstack {
 		e.Hub.Endpoint = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), w.port).String()

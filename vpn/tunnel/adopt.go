@@ -42,7 +42,7 @@ func (t *Tunnel) Adopt(ctx context.Context, e office.Enrolment, maxMTU int) erro
 func (t *Tunnel) reach(reachable []netip.Prefix) error {
 	all := slices.Concat(t.reachable, slices.DeleteFunc(slices.Clone(reachable), func(p netip.Prefix) bool { return slices.Contains(t.reachable, p) }))
 	carry := func(to []netip.Prefix, replace bool) error {
-		return t.device.Write(device.Change{Peers: []device.PeerChange{{PublicKey: t.hub, UpdateOnly: true, ReplaceAllowedIPs: replace, AllowedIPs: to}}})
+		return t.device.Write(device.Change{Peers: []device.PeerChange{{PublicKey: t.presentHub(), UpdateOnly: true, ReplaceAllowedIPs: replace, AllowedIPs: to}}})
 	}
 	if len(all) > len(t.reachable) {
 		if err := carry(all, false); err != nil {

@@ -25,7 +25,7 @@ func (t *Tunnel) Use(c Credentials) error {
 	t.changes.Lock()
 	defer t.changes.Unlock()
 	preshared := device.Key(c.PresharedKey)
-	change := device.Change{Peers: []device.PeerChange{{PublicKey: t.hub, UpdateOnly: true, PresharedKey: &preshared}}}
+	change := device.Change{Peers: []device.PeerChange{{PublicKey: t.presentHub(), UpdateOnly: true, PresharedKey: &preshared}}}
 	another := c.PrivateKey != t.cfg.PrivateKey
 	if another {
 		if err := t.own(c.PrivateKey); err != nil {
@@ -41,14 +41,14 @@ func (t *Tunnel) Use(c Credentials) error {
 	if another {
 		return t.beHeard()
 	}
-	return t.device.Shake(t.hub)
+	return t.device.Shake(t.presentHub())
 }
 
 // beHeard has the device send a packet, for which it needs a session: it does when keepalives are switched on that were
 // off.
 func (t *Tunnel) beHeard() error {
 	for _, every := range []time.Duration{0, office.Keepalive} {
-		change := device.Change{Peers: []device.PeerChange{{PublicKey: t.hub, UpdateOnly: true, Keepalive: &every}}}
+		change := device.Change{Peers: []device.PeerChange{{PublicKey: t.presentHub(), UpdateOnly: true, Keepalive: &every}}}
 		if err := t.device.Write(change); err != nil {
 			return err
 		}

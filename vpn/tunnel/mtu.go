@@ -79,7 +79,7 @@ func (t *Tunnel) moveTo(endpoint netip.AddrPort) error {
 	if slices.Contains(t.cfg.Enrolment.Reachable(), netip.PrefixFrom(endpoint.Addr(), endpoint.Addr().BitLen())) {
 		return fmt.Errorf("the hub's endpoint %v lies inside its own tunnel", endpoint)
 	}
-	change := device.PeerChange{PublicKey: t.hub, UpdateOnly: true, Endpoint: endpoint}
+	change := device.PeerChange{PublicKey: t.presentHub(), UpdateOnly: true, Endpoint: endpoint}
 	if err := t.device.Write(device.Change{Peers: []device.PeerChange{change}}); err != nil {
 		return err
 	}

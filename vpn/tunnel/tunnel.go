@@ -43,9 +43,9 @@ type Config struct {
 type Tunnel struct {
 	cfg      Config
 	mode     vpn.Mode
-	endpoint netip.AddrPort // of the hub
-	hub      device.Key
-	held     []io.Closer // locks, and the interface
+	endpoint netip.AddrPort             // of the hub
+	hub      atomic.Pointer[device.Key] // by its present key
+	held     []io.Closer                // locks, and the interface
 	device   device.Device
 	stack    *netstack.Net // nil when an interface carries the tunnel
 
@@ -81,7 +81,8 @@ func Up(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if slices.Contains(cfg.Enrolment.Reachable(), netip.PrefixFrom(endpoint.Addr(), endpoint.Addr().BitLen())) {
 		return nil, fmt.Errorf("the hub's endpoint %v lies inside its own tunnel", endpoint)
 	}
-	t := &Tunnel{cfg: cfg, endpoint: endpoint, hub: device.Key(cfg.Enrolment.Hub.PublicKey)}
+	t, hub := &Tunnel{cfg: cfg, endpoint: endpoint}, device.Key(cfg.Enrolment.Hub.PublicKey)
+	t.hub.Store(&hub)
 	t.limit.Store(int64(cfg.MaxMTU))
 	if err := t.up(); err != nil {
 		return nil, errors.Join(err, t.release())
@@ -200,7 +201,7 @@ func (t *Tunnel) Status(now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	hub := state.Peers[t.hub]
+	hub := state.Peers[t.presentHub()]
 	return Status{
 		State: vpn.StateAt(hub.LastHandshake, now), LastHandshake: hub.LastHandshake,
 		Received: hub.Received, Sent: hub.Sent, MTU: t.mtu.Load(),
@@ -227,6 +228,8 @@ func (t *Tunnel) WaitHandshake(ctx context.Context) error {
 		}
 	}
 }
+
+func (t *Tunnel) presentHub() device.Key { return *t.hub.Load() }
 
 // hubName is the hub's endpoint as the core names it.
 func (t *Tunnel) hubName() string {

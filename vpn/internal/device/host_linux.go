@@ -81,6 +81,12 @@ func undisturbed[T any](list func() (T, error)) (all T, err error) {
 
 const listTries = 10
 
+// Leave takes what is on the interface of the name out of what was seen: it is ours, too.
+func (h *Host) Leave(ifname string) {
+	h.addresses = slices.DeleteFunc(h.addresses, func(a hostAddress) bool { return h.names[a.link] == ifname })
+	h.routes = slices.DeleteFunc(h.routes, func(r route) bool { return h.names[r.link] == ifname })
+}
+
 // Has says whether the address is one of the host's, on whatever interface.
 func (h *Host) Has(a netip.Addr) bool {
 	for _, have := range h.addresses {

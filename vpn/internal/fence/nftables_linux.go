@@ -49,8 +49,8 @@ type Nftables struct {
 // OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is
 // not ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What
 // is left of the lease is asked at each Permit; nil stands for one without end.
-func OpenNftables(ifname string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
-	n := &Nftables{ifname: ifname, want: newRuleset(ifname, hub), hub: hub, lease: lease}
+func OpenNftables(ifname, beside string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
+	n := &Nftables{ifname: ifname, want: newRuleset(ifname, beside, hub), hub: hub, lease: lease}
 	c, err := open()
 	if err != nil {
 		return nil, err

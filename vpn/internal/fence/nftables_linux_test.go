@@ -51,7 +51,7 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 				if err := conn.Flush(); err != nil {
 					return err
 				}
-				if _, err := OpenNftables(c.open, []netip.Addr{netip.MustParseAddr("10.64.0.1")}, nil); err != nil {
+				if _, err := OpenNftables(c.open, "", []netip.Addr{netip.MustParseAddr("10.64.0.1")}, nil); err != nil {
 					return err
 				}
 				tables, err := conn.ListTables()
@@ -72,7 +72,7 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 
 func tableOfBefore(ifname string) func(*nftables.Conn) error {
 	return func(c *nftables.Conn) error {
-		r := newRuleset(ifname, nil)
+		r := newRuleset(ifname, "", nil)
 		r.table.Name = oldTable
 		delete(r.sets, leaseSet)
 		for _, chain := range []string{"inward", "outward"} {
@@ -84,7 +84,7 @@ func tableOfBefore(ifname string) func(*nftables.Conn) error {
 
 func tableOfSinglePartners(ifname string) func(*nftables.Conn) error {
 	return func(c *nftables.Conn) error {
-		r := newRuleset(ifname, nil)
+		r := newRuleset(ifname, "", nil)
 		r.rules = nil
 		for _, f := range families() {
 			set := r.sets["partners"+f.suffix]
@@ -110,7 +110,7 @@ func TestPartIsProved(t *testing.T) {
 	lazy := func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error { return nil }
 	var wrong, again error
 	err = space.Do(func() error {
-		n, err := OpenNftables("tc-part", nil, nil)
+		n, err := OpenNftables("tc-part", "", nil, nil)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func TestPartIsProved(t *testing.T) {
 // packets would pass.
 func TestPairOfTwoAddresses(t *testing.T) {
 	a, b := netip.MustParseAddr("10.64.1.2"), netip.MustParseAddr("10.64.1.3")
-	n := &Nftables{want: newRuleset("tc-hub", nil)}
+	n := &Nftables{want: newRuleset("tc-hub", "", nil)}
 	wanted := n.wants("partners4", Policy{Sources: map[netip.Addr]struct{}{a: {}, b: {}}})
 	for key, want := range map[string]bool{
 		string(encodeSource(a)): true, string(append(a.AsSlice(), b.AsSlice()...)): false, string(a.AsSlice()): false, "": false,

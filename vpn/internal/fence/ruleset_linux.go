@@ -98,8 +98,9 @@ type ruleset struct {
 	rules  map[string][][]expr.Any // by chain
 }
 
-// newRuleset is the table of an interface; errors come to offices from the first address of each family of the hub.
-func newRuleset(ifname string, hub []netip.Addr) *ruleset {
+// newRuleset is the table of an interface; errors come to offices from the first address of each family of the hub. beside
+// is the interface of the same hub's other key, "" for none: what comes by it is for that one's table to judge.
+func newRuleset(ifname, beside string, hub []netip.Addr) *ruleset {
 	table := &nftables.Table{Name: tableName(ifname), Family: nftables.TableFamilyINet}
 	r := &ruleset{table: table, sets: make(map[string]*nftables.Set)}
 	for _, f := range families() {
@@ -116,7 +117,7 @@ func newRuleset(ifname string, hub []netip.Addr) *ruleset {
 	for _, name := range []string{"inward", "outward"} {
 		r.chains = append(r.chains, &nftables.Chain{Name: name, Table: table})
 	}
-	r.addRules(ifname, hub)
+	r.addRules(ifname, beside, hub)
 	return r
 }
 
@@ -125,10 +126,13 @@ func (r *ruleset) addSet(name string, key ...nftables.SetDatatype) {
 	r.sets[name] = &nftables.Set{Table: r.table, Name: name, KeyType: nftables.MustConcatSetType(key...), Concatenation: len(key) > 1}
 }
 
-func (r *ruleset) addRules(ifname string, hub []netip.Addr) {
+func (r *ruleset) addRules(ifname, beside string, hub []netip.Addr) {
 	v4, v6 := families()[0], families()[1]
 	inTunnel, outTunnel := iface(expr.MetaKeyIIFNAME, expr.CmpOpEq, ifname), iface(expr.MetaKeyOIFNAME, expr.CmpOpEq, ifname)
 	notLocal := iface(expr.MetaKeyIIFNAME, expr.CmpOpNeq, "lo")
+	if beside != "" {
+		notLocal = rule(notLocal, iface(expr.MetaKeyIIFNAME, expr.CmpOpNeq, beside))
+	}
 	r.rules = map[string][][]expr.Any{
 		"input": {
 			rule(inTunnel, jump("inward")),
