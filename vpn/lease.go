@@ -26,4 +26,9 @@ func CheckLease(d time.Duration) error {
 type Answer struct {
 	LeaseSeconds int64 `json:"lease_seconds"`
 	Wish         *Wish `json:"wish,omitempty"` // nil when the gateway has the present one
+
+	// BeginHubKey asks the gateway to make its hub's next key, EndHubKey to end the former one, which it names: offices that
+	// have not followed are cut off. Both stand in answers to reports until the gateway reports that it is done.
+	BeginHubKey bool `json:"begin_hub_key,omitempty"`
+	EndHubKey   Key  `json:"end_hub_key,omitzero"`
 }

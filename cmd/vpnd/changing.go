@@ -21,7 +21,7 @@ type changing struct {
 }
 
 // begin is called when a wish has come.
-func (c *changing) begin(h *hub.Hub) {
+func (c *changing) begin(h *hub.Pair) {
 	c.next, c.since = nil, time.Now()
 	if h.Following() {
 		c.next = time.After(changeEvery)
@@ -29,7 +29,7 @@ func (c *changing) begin(h *hub.Hub) {
 }
 
 // follow looks once, and says whether there is something to tell of it.
-func (g *gateway) follow(h *hub.Hub, c *changing) bool {
+func (g *gateway) follow(h *hub.Pair, c *changing) bool {
 	started := time.Now()
 	changes, err := h.Follow()
 	pause := max(changeEvery, (changeShare-1)*time.Since(started))

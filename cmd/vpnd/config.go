@@ -19,7 +19,12 @@ type Config struct {
 	ListenPort uint16         `koanf:"listen_port"` // UDP, default 51820; 0 is one that is free
 	Addresses  []netip.Prefix `koanf:"addresses"`   // the hub's tunnel addresses, /32 or /128
 	MTU        int            `koanf:"mtu"`         // bytes, default 1420
-	StateDir   string         `koanf:"state_dir"`   // folder for the hub's key (0600) and the offices' endpoints
+
+	// The hub's other interface and port, for its next key; it uses both in turn.
+	SecondInterface string `koanf:"second_interface"` // default interface with a 2 behind it
+	SecondPort      uint16 `koanf:"second_port"`      // UDP, default 51821; 0 is one that is free
+
+	StateDir string `koanf:"state_dir"` // folder for the hub's key (0600) and the offices' endpoints
 
 	Trustd   string            `koanf:"trustd"`   // https URL of trustd's interface for daemons
 	Identity identity.Identity `koanf:"identity"` // client certificate for trustd
@@ -31,7 +36,7 @@ type Config struct {
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
+	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, SecondPort: 51821, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
 }
 
 // Check names the key that is missing or wrong.
@@ -46,6 +51,10 @@ func (c *Config) Check() error {
 		return errors.New("addresses is missing: the hub's tunnel addresses, such as 10.64.0.1/32")
 	case len(c.Interface) == 0 || len(c.Interface) > 15:
 		return fmt.Errorf("interface: %q has not 1 to 15 characters", c.Interface)
+	case len(c.secondInterface()) > 15 || c.secondInterface() == c.Interface:
+		return fmt.Errorf("second_interface: %q has not 1 to 15 characters, or is interface", c.secondInterface())
+	case c.SecondPort != 0 && c.SecondPort == c.ListenPort:
+		return fmt.Errorf("second_port: %d is listen_port", c.SecondPort)
 	case c.Reconcile < time.Second || c.Reconcile > time.Minute:
 		return fmt.Errorf("reconcile: %v is not within 1s to 1m", c.Reconcile)
 	}
@@ -63,4 +72,11 @@ func (c *Config) Check() error {
 		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
 	}
 	return c.Identity.Check()
+}
+
+func (c *Config) secondInterface() string {
+	if c.SecondInterface == "" {
+		return c.Interface + "2"
+	}
+	return c.SecondInterface
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -40,7 +39,8 @@ type gateway struct {
 	cfg    Config
 	log    *slog.Logger
 	trustd *trustd
-	hub    hub.Config
+	hub    hub.Config // but for the key and what goes with it
+	keys   *hubKeys
 	clock  func() time.Duration // since the machine started
 	memory lastWish
 	own    *identity.Renewal // of the gateway's certificate
@@ -57,6 +57,8 @@ type gateway struct {
 	unkept   error         // why a restart would bring back an older wish
 	repaired *repair       // the last time that somebody else changed the gateway
 	repairs  int64         // how often that was
+
+	keyProblem error // why the hub's key is not changed as trustd asks for
 }
 
 // wishInHand is a wish as it came, and read.
@@ -109,7 +111,7 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("state_dir: %w", err)
 	}
-	key, err := vpn.LoadOrCreateKey(filepath.Join(cfg.StateDir, "hub.key"))
+	keys, err := openHubKeys(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +127,8 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, own: own}
-	g.hub = hub.Config{
-		Mode: vpn.Mode(cfg.Mode), Interface: cfg.Interface, PrivateKey: key, ListenPort: cfg.ListenPort,
-		Addresses: cfg.Addresses, MTU: cfg.MTU, StateDir: cfg.StateDir, Log: log, Lease: g.left,
-	}
+	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, own: own, keys: keys}
+	g.hub = hub.Config{Mode: vpn.Mode(cfg.Mode), Addresses: cfg.Addresses, MTU: cfg.MTU, Log: log, Lease: g.left}
 	return g, nil
 }
 
@@ -145,14 +144,14 @@ func (g *gateway) left() time.Duration {
 func (g *gateway) keep(ctx context.Context) error {
 	g.recall()
 	for ctx.Err() == nil {
-		opened, err := hub.Open(g.hub)
+		opened, err := g.open()
 		g.noteHub(err)
 		if err != nil {
 			g.log.Error("the tunnel stays down", "error", err)
 			program.Pause(ctx, reopenAfter)
 			continue
 		}
-		g.log.Info("the hub is open", "mode", opened.Mode(), "public_key", opened.PublicKey().String())
+		g.log.Info("the hub is open", "mode", opened.Mode())
 		err = g.tend(ctx, opened)
 		g.forget()
 		if err := errors.Join(err, opened.Close()); err != nil {
@@ -183,7 +182,7 @@ func (g *gateway) recall() {
 }
 
 // tend follows trustd and works until ctx ends or the device is gone.
-func (g *gateway) tend(ctx context.Context, h *hub.Hub) error {
+func (g *gateway) tend(ctx context.Context, h *hub.Pair) error {
 	ctx, cancel := context.WithCancel(ctx)
 	wishes := make(chan wishInHand)
 	var group errgroup.Group
@@ -194,7 +193,7 @@ func (g *gateway) tend(ctx context.Context, h *hub.Hub) error {
 }
 
 // work applies wishes as they come, looks for drift between them, and lets nobody in when the lease has ended.
-func (g *gateway) work(ctx context.Context, h *hub.Hub, wishes <-chan wishInHand) error {
+func (g *gateway) work(ctx context.Context, h *hub.Pair, wishes <-chan wishInHand) error {
 	g.expire(h) // a hub may take long to open
 	changing := &changing{}
 	if held := g.wishHeld(); held != nil {
@@ -300,7 +299,7 @@ func (g *gateway) write(w *wishInHand) {
 
 // expire lets nobody in when the lease has ended, and says whether it just did. Else it keeps the lease up to date on
 // disk and in the firewall, a twentieth of it behind at most.
-func (g *gateway) expire(h *hub.Hub) bool {
+func (g *gateway) expire(h *hub.Pair) bool {
 	g.mu.Lock()
 	held, wish, written := g.lease, g.held, g.written
 	over := wish != nil && held.left(g.clock()) == 0
@@ -330,7 +329,7 @@ func (g *gateway) expire(h *hub.Hub) bool {
 	return false
 }
 
-func (g *gateway) apply(h *hub.Hub, wish vpn.Wish) {
+func (g *gateway) apply(h *hub.Pair, wish vpn.Wish) {
 	started := time.Now()
 	changes, err := h.Apply(wish)
 	g.noteWish(err, err == nil)
@@ -371,7 +370,7 @@ func (g *gateway) repair(look func() (hub.Changes, error)) bool {
 
 // tell reads the hub, keeps the reading for the operations pages, and reports it. It fails
 // only when the hub has to be opened anew.
-func (g *gateway) tell(ctx context.Context, h *hub.Hub) error {
+func (g *gateway) tell(ctx context.Context, h *hub.Pair) error {
 	status, err := h.Status(time.Now())
 	if errors.Is(err, hub.ErrDeviceGone) {
 		return err
@@ -381,6 +380,7 @@ func (g *gateway) tell(ctx context.Context, h *hub.Hub) error {
 		return nil
 	}
 	asked := g.clock()
+	status.Second = g.keys.Use == 1
 	g.complete(&status, asked)
 	answer, err := g.trustd.report(ctx, status)
 	if err == nil {
@@ -388,6 +388,9 @@ func (g *gateway) tell(ctx context.Context, h *hub.Hub) error {
 	}
 	if err != nil && ctx.Err() == nil {
 		g.log.Warn("trustd did not take the report", "error", err)
+	}
+	if err == nil {
+		g.changeKey(h, status, answer)
 	}
 	return nil
 }
@@ -462,6 +465,9 @@ func (g *gateway) findings(context.Context) (all []httpserver.Finding) {
 		amber("the wish can't be kept on disk: a restart would bring an older one back, so it does not count as carried out", g.unkept.Error())
 	} else if g.unsaved {
 		amber("the wish can't be kept on disk: a restart while trustd is away lets nobody in", "look at the disk of state_dir; it is tried again")
+	}
+	if g.keyProblem != nil {
+		amber("the hub's key is not changed: "+g.keyProblem.Error(), "mend what it names; it is tried again")
 	}
 	if g.status != nil {
 		for _, f := range g.status.Findings {

@@ -42,6 +42,8 @@ type core struct {
 	digest  string // of it
 	lease   time.Duration
 	mute    bool          // it answers nothing
+	begin   bool          // it asks for the hub's next key
+	end     vpn.Key       // the former key that it asks to be ended
 	changed chan struct{} // closed when any of it changes
 	last    vpn.Status
 }
@@ -71,7 +73,16 @@ func (c *core) answer(w http.ResponseWriter, raw []byte) {
 		http.Error(w, "trustd is away", http.StatusServiceUnavailable)
 		return
 	}
-	json.NewEncoder(w).Encode(map[string]any{"lease_seconds": int64(c.lease / time.Second), "wish": json.RawMessage(raw)})
+	json.NewEncoder(w).Encode(map[string]any{"lease_seconds": int64(c.lease / time.Second), "wish": json.RawMessage(raw),
+		"begin_hub_key": c.begin, "end_hub_key": keyText(c.end)})
+}
+
+// keyText is a key as JSON has it, nil for none.
+func keyText(key vpn.Key) any {
+	if (key == vpn.Key{}) {
+		return nil
+	}
+	return key
 }
 
 func (c *core) serveWish(w http.ResponseWriter, r *http.Request) {

@@ -327,7 +327,7 @@ func (h *Hub) Close() error {
 	case errors.Is(err, ErrDeviceGone):
 		err = nil // somebody was faster
 	case err == nil && h.wished:
-		err = h.endpoints.remember(state.Peers)
+		err = h.endpoints.remember(h.carried(state.Peers))
 	}
 	close(h.closing)
 	_, restrictErr := h.fence.Restrict(fence.Policy{})

@@ -105,9 +105,23 @@ func (p *Pair) apply() (Changes, error) {
 	if p.next == nil {
 		return p.hub.Apply(p.told)
 	}
+	p.recall()
 	changes, err := p.hub.Apply(p.part(false))
 	more, failed := p.next.Apply(p.part(true))
 	return changes.plus(more), errors.Join(err, failed)
+}
+
+// recall has offices of which nothing is known yet begin where they were heard before a restart.
+func (p *Pair) recall() {
+	known := p.moved
+	p.moved = make(map[vpn.Key]bool, len(p.told.Peers))
+	for _, peer := range p.told.Peers {
+		moved, is := known[peer.PublicKey]
+		if !is {
+			moved = p.next.endpoints.last(peer.PublicKey).IsValid() && !p.hub.endpoints.last(peer.PublicKey).IsValid()
+		}
+		p.moved[peer.PublicKey] = moved
+	}
 }
 
 // part is the wish for the next hub, or for the present one.
@@ -192,6 +206,9 @@ func (p *Pair) Follow() (all Changes, failed error) {
 				return of[peer.NextKey]
 			}
 			return of[peer.PublicKey]
+		}
+		if last(there).IsZero() && last(here).IsZero() {
+			continue
 		}
 		moved := !last(there).IsZero() && !last(here).After(last(there).Add(settleTime))
 		if moved != p.moved[peer.PublicKey] {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 	}
 	if h.wished {
 		h.settled = h.settled && !h.unheeded(state.Peers)
-		if err := h.endpoints.remember(state.Peers); err != nil {
+		if err := h.endpoints.remember(h.carried(state.Peers)); err != nil {
 			findings = append(findings, finding("where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()))
 		}
 	}
@@ -64,6 +65,24 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		return cmp.Or(strings.Compare(a.Partner, b.Partner), strings.Compare(a.Site, b.Site), bytes.Compare(a.PublicKey[:], b.PublicKey[:]))
 	})
 	return s, nil
+}
+
+// carried are the peers that have addresses: where the others were heard is of no use after a restart.
+func (h *Hub) carried(peers map[device.Key]device.Peer) map[device.Key]device.Peer {
+	var dormant []device.Key
+	for key, p := range h.peers {
+		if p.Dormant {
+			dormant = append(dormant, key)
+		}
+	}
+	if len(dormant) == 0 {
+		return peers
+	}
+	peers = maps.Clone(peers)
+	for _, key := range dormant {
+		delete(peers, key)
+	}
+	return peers
 }
 
 // unheeded says whether an office was heard for the first time, to which the hub does not keep the way open yet: that

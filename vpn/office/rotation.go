@@ -10,12 +10,14 @@ const (
 	PresharedConfirmRoute = "/v1/tunnel/preshared-key/confirm"
 	KeyRoute              = "/v1/tunnel/key"
 	KeyConfirmRoute       = "/v1/tunnel/key/confirm"
+	HubRoute              = "/v1/tunnel/hub"
 )
 
 // The secrets of a tunnel, as the core names them.
 const (
 	PresharedKey = "preshared-key"
 	Key          = "key"
+	HubKey       = "hub-key" // which offices follow
 )
 
 // Standing is how the core sees the office's tunnel.
@@ -46,6 +48,7 @@ type PresharedConfirmation struct {
 }
 
 // KeyChange names the key to which the office changes, and confirms later that it did. Between both the gateways know both.
+// At HubRoute it names the hub's next key, which the office is about to use: the gateways look out for it then.
 type KeyChange struct {
 	PublicKey string `json:"wireguard_public_key"`
 }

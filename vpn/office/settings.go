@@ -27,10 +27,18 @@ type Settings struct {
 	Site    string         `json:"site"`
 	Address []netip.Prefix `json:"address"` // of the office; says, with the two before, whose they are
 
-	Endpoint  string         `json:"endpoint"` // of the hub: host:port, UDP
+	PublicKey vpn.Key        `json:"public_key"` // of the hub
+	Endpoint  string         `json:"endpoint"`   // of the hub: host:port, UDP
+	Next      *NextHub       `json:"next,omitempty"`
 	Addresses []netip.Prefix `json:"addresses"`
 	Services  []Service      `json:"services"`
 	MTU       int            `json:"mtu,omitempty"` // bytes of a packet in the tunnel at most; 0 leaves it to the office
+}
+
+// NextHub is the key to which the hub changes, and where it has it. The office follows.
+type NextHub struct {
+	PublicKey vpn.Key `json:"public_key"`
+	Endpoint  string  `json:"endpoint"` // host:port, UDP
 }
 
 // SettingsSigner is the common name of the certificate by which settings are signed: trustd's own.
@@ -121,6 +129,14 @@ func OpenSettings(text string, e Enrolment, have int64, roots *x509.CertPool, no
 func (s Settings) Apply(e *Enrolment) error {
 	after := *e
 	after.Hub.Endpoint, after.Hub.Addresses, after.Services = s.Endpoint, s.Addresses, s.Services
+	switch {
+	case s.Next != nil && e.Hub.PublicKey == s.Next.PublicKey:
+		after.Hub.Endpoint = s.Next.Endpoint
+	case e.Hub.PublicKey != s.PublicKey:
+		return errors.New("settings of the tunnel: they are of another hub than the office's")
+	case s.Next != nil && !isEndpoint(s.Next.Endpoint):
+		return fmt.Errorf("settings of the tunnel: next.endpoint %q is no host with a port in digits", s.Next.Endpoint)
+	}
 	if err := after.Validate(); err != nil {
 		return err
 	}

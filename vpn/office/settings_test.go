@@ -15,10 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
 
 var settingsTime = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+var settingsHub = vpn.Key{31: 9}
 
 // signer is a certificate with its key, signed by another or by itself.
 type signer struct {
@@ -53,7 +56,7 @@ func must(t *testing.T, err error) {
 }
 
 func settings() office.Settings {
-	return office.Settings{Serial: 7, Partner: "um", Site: "main", Address: []netip.Prefix{netip.MustParsePrefix("10.64.0.2/32")},
+	return office.Settings{Serial: 7, PublicKey: settingsHub, Partner: "um", Site: "main", Address: []netip.Prefix{netip.MustParsePrefix("10.64.0.2/32")},
 		Endpoint: "hub.example.org:51820", Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")}, MTU: 1300,
 		Services: []office.Service{{Name: "gateway", Addr: netip.MustParseAddrPort("10.64.0.1:9443")}}}
 }
@@ -63,7 +66,7 @@ func TestSettingsAreTheCores(t *testing.T) {
 	root := newSigner(t, "root", elliptic.P256(), nil)
 	trustd := newSigner(t, "trustd", elliptic.P256(), root)
 	own, _ := exported(t, func(e *office.Enrolment) {
-		e.Partner, e.Site, e.Address = "um", "main", settings().Address
+		e.Partner, e.Site, e.Address, e.Hub.PublicKey = "um", "main", settings().Address, settingsHub
 	})
 	for name, c := range map[string]struct {
 		change func(*office.Settings)
@@ -73,16 +76,21 @@ func TestSettingsAreTheCores(t *testing.T) {
 		spoil  func(string) string
 		want   string // "" is taken
 	}{
-		"as they are":         {},
-		"the same again":      {have: 7},
-		"older":               {have: 8, want: "older than number 8"},
-		"another partner's":   {change: func(s *office.Settings) { s.Partner = "gm" }, want: "another office's"},
-		"another site's":      {change: func(s *office.Settings) { s.Site = "east" }, want: "another office's"},
-		"another address's":   {change: func(s *office.Settings) { s.Address[0] = netip.MustParsePrefix("10.64.0.3/32") }, want: "another office's"},
-		"nobody's":            {change: func(s *office.Settings) { s.Address = nil }, want: "another office's"},
-		"everything routed":   {change: func(s *office.Settings) { s.Addresses = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")} }, want: "single address"},
-		"no endpoint":         {change: func(s *office.Settings) { s.Endpoint = "" }, want: "hub.endpoint"},
-		"an MTU of nothing":   {change: func(s *office.Settings) { s.MTU = 1 }, want: "MTU 1"},
+		"as they are":       {},
+		"the same again":    {have: 7},
+		"older":             {have: 8, want: "older than number 8"},
+		"another partner's": {change: func(s *office.Settings) { s.Partner = "gm" }, want: "another office's"},
+		"another site's":    {change: func(s *office.Settings) { s.Site = "east" }, want: "another office's"},
+		"another address's": {change: func(s *office.Settings) { s.Address[0] = netip.MustParsePrefix("10.64.0.3/32") }, want: "another office's"},
+		"nobody's":          {change: func(s *office.Settings) { s.Address = nil }, want: "another office's"},
+		"everything routed": {change: func(s *office.Settings) { s.Addresses = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")} }, want: "single address"},
+		"no endpoint":       {change: func(s *office.Settings) { s.Endpoint = "" }, want: "hub.endpoint"},
+		"an MTU of nothing": {change: func(s *office.Settings) { s.MTU = 1 }, want: "MTU 1"},
+		"another hub's":     {change: func(s *office.Settings) { s.PublicKey = vpn.Key{31: 8} }, want: "another hub"},
+		"followed already": {change: func(s *office.Settings) {
+			s.PublicKey, s.Next = vpn.Key{31: 8}, &office.NextHub{PublicKey: settingsHub, Endpoint: "hub2.example.org:1"}
+		}},
+		"nowhere next":        {change: func(s *office.Settings) { s.Next = &office.NextHub{PublicKey: vpn.Key{31: 8}} }, want: "next.endpoint"},
 		"by another daemon":   {by: newSigner(t, "verifyd", elliptic.P256(), root), want: "which is not trustd"},
 		"by another CA":       {by: newSigner(t, "trustd", elliptic.P256(), newSigner(t, "root", elliptic.P256(), nil)), want: "certificate"},
 		"by itself":           {by: newSigner(t, "trustd", elliptic.P256(), nil), want: "certificate"},

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trustcore/vpn"
+	"trustcore/vpn/hub"
+	"trustcore/vpn/namespace"
+	"trustcore/vpn/tunnel"
+)
+
+// TestHubKeyChanges has the hub change its key under an open connection: vpnd is killed while it changes, and ended after it;
+// the connection goes on.
+func TestHubKeyChanges(t *testing.T) {
+	if err := namespace.Available(); err != nil {
+		t.Skip(err)
+	}
+	space, err := namespace.New(namespace.Link{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	inside := func(f func() error) {
+		t.Helper()
+		if err := space.Do(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var c *core
+	var cfg Config
+	inside(func() error { c, cfg = startCore(t); return nil })
+	service := netip.MustParseAddrPort("10.64.0.1:9443")
+	inside(func() error { return echoBehindTheTunnel(t, service) })
+	gateway := startDaemon(t, space, cfg)
+	defer func() { gateway.Process.Kill(); gateway.Wait() }()
+	again := func() {
+		t.Helper()
+		gateway.Process.Kill()
+		gateway.Wait()
+		c.forget()
+		gateway = startDaemon(t, space, cfg)
+		eventually(t, "the report of the new process", func() bool { return c.report().Revision != 0 })
+	}
+	eventually(t, "the first report", func() bool { return c.report().ListenPort != 0 })
+	key, err := vpn.LoadOrCreateKey(filepath.Join(t.TempDir(), "office.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")},
+		Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
+	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
+	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
+	var end *tunnel.Tunnel
+	inside(func() error { end = bringUp(t, key, c.report(), peer); return nil })
+	conn := dialTunnel(t, end, service)
+	ping(t, conn)
+	former := c.report().PublicKey
+
+	c.change(func() { c.begin = true })
+	eventually(t, "the hub has its next key", func() bool { return c.report().Next != nil })
+	next := *c.report().Next
+	ping(t, conn)
+	c.put(t, vpn.Wish{Revision: 2, Peers: []vpn.PeerWish{peer}})
+	eventually(t, "the gateway looks out for the office", func() bool { return c.report().Revision == 2 })
+	inside(func() error {
+		return end.MoveTo(t.Context(), next.PublicKey, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(next.ListenPort)).String())
+	})
+	ping(t, conn)
+	eventually(t, "the office has followed", func() bool { s := c.report(); return len(s.Peers) == 1 && s.Peers[0].Followed })
+	eventually(t, "the gateway has written where the office is", func() bool {
+		_, err := os.Stat(filepath.Join(cfg.StateDir, "second", "endpoints.json"))
+		return err == nil
+	})
+	again()
+	ping(t, conn)
+	if s := c.report(); s.PublicKey != former || s.Next == nil || *s.Next != next {
+		t.Errorf("after it was killed: %+v", s)
+	}
+
+	c.change(func() { c.begin, c.end = false, former })
+	eventually(t, "the former key has ended", func() bool { s := c.report(); return s.Next == nil && s.PublicKey == next.PublicKey && s.Second })
+	ping(t, conn)
+	if _, err := os.Stat(filepath.Join(cfg.StateDir, "hub.key")); err == nil {
+		t.Error("the former key lies there still")
+	}
+	again()
+	ping(t, conn)
+	if s := c.report(); s.PublicKey != next.PublicKey || s.ListenPort != next.ListenPort || !s.Second {
+		t.Errorf("at the next start: %+v", s)
+	}
+	c.change(func() { c.begin = true })
+	eventually(t, "a third key", func() bool {
+		s := c.report()
+		return s.Next != nil && s.Next.PublicKey != former && s.Next.PublicKey != next.PublicKey
+	})
+}
+
+// TestHubKeysOnDisk uses the first place where nothing is written, and refuses what it can't read.
+func TestHubKeysOnDisk(t *testing.T) {
+	cfg := Defaults()
+	cfg.StateDir = t.TempDir()
+	k, err := openHubKeys(cfg)
+	if err != nil || k.Use != 0 || k.Changing {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	first, err := k.at(0, hub.Config{})
+	if err != nil || first.Interface != "tc-hub" || first.Beside != "tc-hub2" || first.ListenPort != 51820 || first.StateDir != cfg.StateDir {
+		t.Errorf("%+v, %v", first, err)
+	}
+	second, err := k.at(1, hub.Config{})
+	if err != nil || second.Interface != "tc-hub2" || second.Beside != "tc-hub" || second.ListenPort != 51821 || second.StateDir == cfg.StateDir ||
+		second.PrivateKey == first.PrivateKey {
+		t.Errorf("%+v, %v", second, err)
+	}
+	if err := k.keep(1, true); err != nil {
+		t.Fatal(err)
+	}
+	if k, err = openHubKeys(cfg); err != nil || k.Use != 1 || !k.Changing {
+		t.Errorf("%+v, %v", k, err)
+	}
+	for _, bad := range []string{`{"use":2}`, `x`} {
+		if err := os.WriteFile(filepath.Join(cfg.StateDir, hubKeysFile), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openHubKeys(cfg); err == nil || !strings.Contains(err.Error(), hubKeysFile) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
