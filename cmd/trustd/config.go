@@ -46,11 +46,15 @@ type Config struct {
 
 // Tunnel says what partners are given.
 type Tunnel struct {
-	Pool     netip.Prefix    `koanf:"pool"`     // addresses of partners, default 10.64.0.0/16
-	Hub      netip.Addr      `koanf:"hub"`      // the hub's own address in it, default 10.64.0.1
-	Pool6    netip.Prefix    `koanf:"pool6"`    // IPv6 addresses of partners beside those; none: IPv4 alone
-	Hub6     netip.Addr      `koanf:"hub6"`     // the hub's own address in it
-	Endpoint string          `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
+	Pool     netip.Prefix `koanf:"pool"`     // addresses of partners, default 10.64.0.0/16
+	Hub      netip.Addr   `koanf:"hub"`      // the hub's own address in it, default 10.64.0.1
+	Pool6    netip.Prefix `koanf:"pool6"`    // IPv6 addresses of partners beside those; none: IPv4 alone
+	Hub6     netip.Addr   `koanf:"hub6"`     // the hub's own address in it
+	Endpoint string       `koanf:"endpoint"` // host:port where offices reach the hub (UDP)
+	// SecondEndpoint is where they reach the hub's second port, which it uses in turn when it changes its key; default that
+	// port at the host of Endpoint.
+	SecondEndpoint string `koanf:"second_endpoint"`
+
 	MTU      int             `koanf:"mtu"`      // bytes that a packet of an office's has at most; 0: what its way carries
 	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
 
@@ -63,6 +67,7 @@ type Tunnel struct {
 	Rotate struct {
 		PresharedKey time.Duration `koanf:"preshared_key"` // default 720h, which is 30 days
 		Key          time.Duration `koanf:"key"`           // of the office; default 2160h, which is 90 days
+		HubKey       time.Duration `koanf:"hub_key"`       // of each gateway's hub; default 8760h, which is 365 days
 	} `koanf:"rotate"`
 }
 
@@ -79,7 +84,8 @@ func Defaults() Config {
 		Admin:  "127.0.0.1:8440", Enrolment: "127.0.0.1:8441", Console: "127.0.0.1:8443", Operations: "127.0.0.1:9101",
 		Tunnel: Tunnel{Pool: netip.MustParsePrefix("10.64.0.0/16"), Hub: netip.MustParseAddr("10.64.0.1"), Lease: vpn.DefaultLease},
 	}
-	c.Tunnel.Rotate.PresharedKey, c.Tunnel.Rotate.Key = 30*24*time.Hour, 90*24*time.Hour
+	const day = 24 * time.Hour
+	c.Tunnel.Rotate.PresharedKey, c.Tunnel.Rotate.Key, c.Tunnel.Rotate.HubKey = 30*day, 90*day, 365*day
 	return c
 }
 
@@ -132,7 +138,7 @@ func (t *Tunnel) check() error {
 	if err := vpn.CheckLease(t.Lease); err != nil {
 		return fmt.Errorf("tunnel.lease: %w", err)
 	}
-	for key, oldest := range map[string]time.Duration{"preshared_key": t.Rotate.PresharedKey, "key": t.Rotate.Key} {
+	for key, oldest := range map[string]time.Duration{"preshared_key": t.Rotate.PresharedKey, "key": t.Rotate.Key, "hub_key": t.Rotate.HubKey} {
 		if oldest != 0 && oldest < time.Hour {
 			return fmt.Errorf("tunnel.rotate.%s: %v is less than 1h; 0 is never", key, oldest)
 		}

@@ -256,11 +256,19 @@ func (d *daemon) listens(name string) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// endpoint is where offices reach the hub; port 0 in the configuration stands for the one it has now.
+// endpoint is where offices reach the hub; port 0 in the configuration stands for the one it has now. Without a second
+// endpoint the hub's second port is reached as it is, where the first one is.
 func (d *daemon) endpoint(hub vpn.Status) (string, error) {
-	host, port, err := net.SplitHostPort(d.cfg.Tunnel.Endpoint)
+	at := d.cfg.Tunnel.Endpoint
+	if hub.Second && d.cfg.Tunnel.SecondEndpoint != "" {
+		at = d.cfg.Tunnel.SecondEndpoint
+	}
+	host, port, err := net.SplitHostPort(at)
 	if err != nil {
 		return "", fmt.Errorf("tunnel.endpoint: %w", err)
+	}
+	if hub.Second && d.cfg.Tunnel.SecondEndpoint == "" {
+		port = "0"
 	}
 	if port == "0" {
 		port = strconv.Itoa(hub.ListenPort)

@@ -306,7 +306,7 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 	held := time.Duration(min(max(status.LeaseSeconds, 0), int64(vpn.MaxLease/time.Second))) * time.Second
 	err := d.registry.GatewayReported(ctx, registry.Gateway{
 		Name: name, Epoch: status.Epoch, Revision: status.Revision, Digest: status.Digest, PublicKey: status.PublicKey.String(),
-		Lease: max(d.gateways.lease, held),
+		Lease: max(d.gateways.lease, held), NextKey: nextKeyOf(status),
 	})
 	if err != nil {
 		return nil, err
@@ -317,7 +317,8 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 		}
 	}
 	d.gateways.put(name, status)
-	return &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}, nil
+	answer := &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}
+	return answer, d.askOfHub(ctx, name, status, answer)
 }
 
 // noticeRestored looks whether the database was taken back. When a gateway has a later wish of its epoch it gets
@@ -412,8 +413,10 @@ func (d *daemon) hubKeys() (keys []vpn.Key, err error) {
 	defer cancel()
 	all, err := d.registry.EveryGateway(ctx)
 	for _, row := range all {
-		if key, err := vpn.ParseKey(row.PublicKey); err == nil {
-			keys = append(keys, key)
+		for _, text := range []string{row.PublicKey, row.NextKey} {
+			if key, err := vpn.ParseKey(text); err == nil {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, err
@@ -438,6 +441,9 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 		}
 	}
 	for name, status := range d.gateways.all() {
+		if what, remedy := unfollowed(name, status); what != "" {
+			amber(what, remedy)
+		}
 		for _, f := range status.Findings {
 			amber("VPN gateway "+name+": "+f.What, f.Remedy)
 		}

@@ -25,6 +25,12 @@ type striking struct {
 	Name string `json:"name"`
 }
 
+// ending is the body of a motion to end the former key of a gateway's hub.
+type ending struct {
+	Name string `json:"name"`
+	Key  string `json:"key"`
+}
+
 // propose takes a motion after its body was looked at: what can't be carried out is refused before anybody decides.
 func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 	var in struct {
@@ -51,6 +57,14 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 			return nil, err
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, "gateway "+in.Name, striking{in.Name})
+	}
+	if in.Kind == registry.EndHubKey {
+		s, err := d.changes(in.Name)
+		if err != nil {
+			return nil, err
+		}
+		subject := fmt.Sprintf("gateway %s: %d of %d offices have not followed", in.Name, behind(s), len(s.Peers))
+		return d.registry.Propose(r.Context(), who, in.Kind, subject, ending{in.Name, s.PublicKey.String()})
 	}
 	request, err := requestIn(in.CSR)
 	if err != nil {
@@ -125,6 +139,13 @@ func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error
 			return "", err
 		}
 		return d.strike(ctx, actor, body.Name, m.ID)
+	}
+	if m.Kind == registry.EndHubKey {
+		var body ending
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			return "", err
+		}
+		return d.endHubKey(ctx, actor, body, m.ID)
 	}
 	if m.Kind == registry.CertifyOfficer {
 		var body certifying

@@ -27,6 +27,7 @@ func (d *daemon) tunnelDoors(mux *http.ServeMux, s httpserver.Server, guard righ
 		"POST " + office.PresharedConfirmRoute: d.takePreshared,
 		"POST " + office.KeyRoute:              d.nextKey,
 		"POST " + office.KeyConfirmRoute:       d.takeKey,
+		"POST " + office.HubRoute:              d.followHub,
 	} {
 		mux.Handle(route, s.JSON(func(r *http.Request) (any, error) {
 			who, err := guard.Admit(r, route)
@@ -247,7 +248,8 @@ func (d *daemon) listSecrets(r *http.Request, _ audit.Actor) (any, error) {
 	now, all := time.Now(), make([]tunnelSecrets, 0, len(tunnels))
 	for _, t := range tunnels {
 		all = append(all, tunnelSecrets{Partner: t.Partner, Site: t.Site, Order: t.Order, Serial: t.Rotation.Serial,
-			RotatedAt: t.Rotation.RotatedAt, KeyAt: t.Rotation.KeyAt, Changing: t.Rotation.NextKey != "", Due: d.due(&t, now)})
+			RotatedAt: t.Rotation.RotatedAt, KeyAt: t.Rotation.KeyAt, Changing: t.Rotation.NextKey != "",
+			Due: append(d.due(&t, now), d.gateways.hubKeyDue(&t)...)})
 	}
 	return all, nil
 }
@@ -257,6 +259,7 @@ type rotationRequest struct {
 	Secret  registry.Secret `json:"secret"`
 	Partner string          `json:"partner,omitempty"`
 	Site    string          `json:"site,omitempty"`
+	Gateway string          `json:"gateway,omitempty"` // of the secret hub-key, which is a gateway's
 }
 
 // askRotation has offices asked to rotate a secret. They do it when they ask how their tunnel stands.
@@ -264,6 +267,9 @@ func (d *daemon) askRotation(r *http.Request, who audit.Actor) (any, error) {
 	var in rotationRequest
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
+	}
+	if in.Secret == office.HubKey {
+		return d.askHubKeys(r.Context(), who, in)
 	}
 	_, tunnels, err := d.registry.Wish(r.Context())
 	if err != nil {

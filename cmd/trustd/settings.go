@@ -28,7 +28,13 @@ func (d *daemon) settings(ctx context.Context, t *registry.Tunnel) (string, erro
 		return "", err
 	}
 	s := office.Settings{Partner: t.Partner, Site: t.Site, Address: d.cfg.Tunnel.addresses(*t),
-		Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU, Services: []office.Service{}}
+		PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU, Services: []office.Service{}}
+	if next := hub.Next; next != nil {
+		s.Next = &office.NextHub{PublicKey: next.PublicKey}
+		if s.Next.Endpoint, err = d.endpoint(vpn.Status{Second: !hub.Second, ListenPort: next.ListenPort}); err != nil {
+			return "", err
+		}
+	}
 	for _, service := range d.cfg.Tunnel.services(*t) {
 		s.Services = append(s.Services, office.Service{Name: service.Name, Proto: service.Proto, Addr: service.Addr})
 	}

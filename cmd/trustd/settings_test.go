@@ -62,7 +62,7 @@ func TestSettingsOfAnOffice(t *testing.T) {
 		t.Errorf("no gateway has the office: %v", err)
 	}
 	has := func(name string, hub string, at time.Time) {
-		c.gateways.put(name, vpn.Status{Addresses: []netip.Prefix{netip.MustParsePrefix(hub)}, ListenPort: 51820,
+		c.gateways.put(name, vpn.Status{PublicKey: vpn.Key{9}, Addresses: []netip.Prefix{netip.MustParsePrefix(hub)}, ListenPort: 51820,
 			Peers: []vpn.PeerStatus{{PublicKey: own.PublicKey, LastHandshake: at}}})
 	}
 	c.cfg.Tunnel.Endpoint = "hub.example.org:0"

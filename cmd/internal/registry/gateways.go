@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"trustcore/internal/audit"
 )
 
 // Gateway is a VPN gateway that was ever answered. Who is listed may still carry tunnels.
@@ -21,6 +23,10 @@ type Gateway struct {
 	PublicKey string        // of its hub, "" before the first report
 	Lease     time.Duration // the longest that it may have been given and not given back
 	HeardAt   time.Time     // when it was answered last
+	KeySince  time.Time     // since when that key is known; zero when it was before this was kept
+	NextKey   string        // to which the hub changes, "" when it does not
+	AskedKey  bool          // an officer wants it to have a next key
+	EndKey    string        // the former key, which two officers had ended; "" when there is none
 	Struck    bool          // two officers struck it off the list since; it is back when it is answered again
 }
 
@@ -32,7 +38,8 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 
 // EveryGateway returns all of them, by name.
 func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at, struck FROM gateways ORDER BY name`)
+	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at, struck,
+		key_since, next_key, asked_key, end_key FROM gateways ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
 	}
@@ -41,11 +48,13 @@ func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
 	for rows.Next() {
 		var g Gateway
 		var seconds int64
-		var heard, struck string
-		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard, &struck); err != nil {
+		var heard, struck, since, asked string
+		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard, &struck,
+			&since, &g.NextKey, &asked, &g.EndKey); err != nil {
 			return nil, fmt.Errorf("gateways: %w", err)
 		}
 		g.Lease, g.HeardAt, g.Struck = time.Duration(seconds)*time.Second, parseTime(heard), struck != ""
+		g.KeySince, g.AskedKey = parseTime(since), asked != ""
 		all = append(all, g)
 	}
 	return all, rows.Err()
@@ -67,10 +76,15 @@ func (r *Registry) GatewayAnswered(ctx context.Context, name string, lease time.
 // GatewayReported remembers a report. Its Lease is the longer of what the gateway says that it holds and what it is
 // about to be given.
 func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
-	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
-		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at, struck = ''`,
-		g.Name, g.Epoch, g.Revision, g.Digest, g.PublicKey, wholeSeconds(g.Lease), r.stamp())
+	_, err := r.db.ExecContext(ctx, `INSERT INTO gateways (name, epoch, revision, digest, public_key, lease, heard_at, next_key, key_since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision,
+		digest = excluded.digest, public_key = excluded.public_key, lease = excluded.lease, heard_at = excluded.heard_at, struck = '',
+		next_key = excluded.next_key,
+		key_since = CASE WHEN gateways.public_key = excluded.public_key AND gateways.key_since <> '' THEN gateways.key_since
+			ELSE excluded.key_since END,
+		asked_key = CASE WHEN excluded.next_key = '' THEN gateways.asked_key ELSE '' END,
+		end_key = CASE WHEN gateways.end_key = excluded.public_key THEN gateways.end_key ELSE '' END`,
+		g.Name, g.Epoch, g.Revision, g.Digest, g.PublicKey, wholeSeconds(g.Lease), r.stamp(), g.NextKey, r.stamp())
 	if err != nil {
 		return fmt.Errorf("gateway %s: %w", g.Name, err)
 	}
@@ -89,6 +103,35 @@ func (r *Registry) Strike(ctx context.Context, name string, heardAt time.Time) e
 	}
 	r.announce()
 	return nil
+}
+
+// AskHubKey has a gateway asked to make its hub's next key.
+func (r *Registry) AskHubKey(ctx context.Context, actor audit.Actor, name string) error {
+	return r.ofGateway(ctx, actor, "gateway.ask-key", name, "", `UPDATE gateways SET asked_key = $1 WHERE name = $2 AND next_key = ''`,
+		r.stamp(), name)
+}
+
+// EndHubKey has a gateway asked to end its hub's former key, which is key while it changes to another.
+func (r *Registry) EndHubKey(ctx context.Context, actor audit.Actor, name, key, motion string) error {
+	return r.ofGateway(ctx, actor, "gateway.end-key", name, motion,
+		`UPDATE gateways SET end_key = $1 WHERE name = $2 AND public_key = $3 AND next_key <> ''`, key, name, key)
+}
+
+// ofGateway does one change of a gateway's row, on record.
+func (r *Registry) ofGateway(ctx context.Context, actor audit.Actor, action, name, motion, statement string, args ...any) error {
+	record := func(ctx context.Context, outcome, reason string) error {
+		_, err := r.audit.Append(ctx, audit.Entry{Time: r.now(), Actor: actor, Action: action, Subject: name, Order: motion,
+			Outcome: outcome, Reason: reason})
+		return err
+	}
+	return granted(ctx, "", record, func() error {
+		return r.db.InTx(ctx, func(tx *sql.Tx) error {
+			if err := changeOne(ctx, tx, statement, args...); err != nil {
+				return fmt.Errorf("gateway %s: %w", name, err)
+			}
+			return nil
+		})
+	})
 }
 
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -23,9 +23,10 @@ const (
 	ReleaseCertificates MotionKind = "certificate.release" // from a suspension, which one officer may order
 	CertifyOfficer      MotionKind = "officer.certify"     // a new officer, or a new key of one
 	StrikeGateway       MotionKind = "gateway.strike"      // a VPN gateway that is gone for ever
+	EndHubKey           MotionKind = "gateway.end-key"     // the former key of a hub: who has not followed is cut off
 )
 
-var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway}
+var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey}
 
 // motionLife is how long a motion waits for another officer.
 const motionLife = 7 * 24 * time.Hour

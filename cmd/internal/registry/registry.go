@@ -117,6 +117,13 @@ var schema = []string{
 	// The digest of the settings that the office was given last, and their number.
 	`ALTER TABLE tunnels ADD COLUMN settings_digest TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE tunnels ADD COLUMN settings_serial BIGINT NOT NULL DEFAULT 0`,
+	// The hub's next key that the office is about to use.
+	`ALTER TABLE tunnels ADD COLUMN hub_key TEXT NOT NULL DEFAULT ''`,
+	// Since when the hub has its key, the next one, since when an officer wants one, and the former one that is to end.
+	`ALTER TABLE gateways ADD COLUMN key_since TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE gateways ADD COLUMN next_key TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE gateways ADD COLUMN asked_key TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE gateways ADD COLUMN end_key TEXT NOT NULL DEFAULT ''`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -36,6 +36,7 @@ type Rotation struct {
 	RotatedAt time.Time // when the pre-shared key came into force; zero when that is not known
 	KeyAt     time.Time // when the office's key did; zero when that is not known
 	NextKey   string    // to which the office changes, "" when it does not
+	HubKey    string    // the hub's next key that the office is about to use, or used last; "" before
 	Asked     []Secret  // that an officer asked to have rotated since
 }
 
@@ -51,12 +52,12 @@ func (r Rotation) Wants(s Secret, oldest time.Duration, now time.Time) bool {
 
 // rotationColumns are what scanRotation reads of a tunnel's row.
 const rotationColumns = `t.preshared_serial, t.preshared, t.preshared_offer, t.preshared_at, t.key_at, t.next_key,
-	t.asked_preshared, t.asked_key`
+	t.asked_preshared, t.asked_key, t.hub_key`
 
 // scan returns where to put the columns, and what makes a Rotation of them afterwards.
 func (r *Rotation) scan() (into []any, finish func()) {
 	var rotated, keyed, askedPreshared, askedKey string
-	return []any{&r.Serial, &r.Preshared, &r.Offered, &rotated, &keyed, &r.NextKey, &askedPreshared, &askedKey}, func() {
+	return []any{&r.Serial, &r.Preshared, &r.Offered, &rotated, &keyed, &r.NextKey, &askedPreshared, &askedKey, &r.HubKey}, func() {
 		r.RotatedAt, r.KeyAt = parseTime(rotated), parseTime(keyed)
 		if askedPreshared != "" {
 			r.Asked = append(r.Asked, PresharedKey)
@@ -174,6 +175,15 @@ func (r *Registry) TakeKey(ctx context.Context, actor audit.Actor, t *Tunnel) er
 	return r.rotate(ctx, actor, "tunnel.key", t, t.Rotation.NextKey,
 		`UPDATE tunnels SET public_key = next_key, next_key = '', key_at = $1, asked_key = ''
 			WHERE order_id = $2 AND public_key = $3 AND next_key = $4`, r.stamp(), t.Order, t.PublicKey, t.Rotation.NextKey)
+}
+
+// FollowHub remembers that an office is about to use the hub's next key. It makes another wish, so that the gateways look out
+// for the office.
+func (r *Registry) FollowHub(ctx context.Context, actor audit.Actor, t *Tunnel, key string) error {
+	if t.Rotation.HubKey == key {
+		return nil
+	}
+	return r.rotate(ctx, actor, "tunnel.follow-hub", t, key, `UPDATE tunnels SET hub_key = $1 WHERE order_id = $2`, key, t.Order)
 }
 
 // AskRotation has the office of a tunnel asked to rotate a secret; when it does is its own affair.

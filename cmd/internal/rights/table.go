@@ -89,7 +89,7 @@ var Table = []Right{
 	{Admin, "POST /v1/certificates/suspend", []Role{Officer}, "suspend certificates at once"},
 	{Admin, "GET /v1/officers", []Role{Officer}, "read the officers' certificates"},
 	{Admin, "GET /v1/motions", []Role{Officer}, "read motions"},
-	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release, certify or strike"},
+	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release, certify, strike or end a hub's key"},
 	{Admin, "POST /v1/motions/approve", []Role{Officer}, "approve another officer's motion"},
 	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
 	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},
@@ -112,6 +112,7 @@ var Table = []Right{
 	{HSM, "POST /v1/tunnel/preshared-key/confirm", []Role{Office}, "put the agreed pre-shared key into force"},
 	{HSM, "POST /v1/tunnel/key", []Role{Office}, "name the tunnel's next key of the office"},
 	{HSM, "POST /v1/tunnel/key/confirm", []Role{Office}, "end the tunnel's former key of the office"},
+	{HSM, "POST /v1/tunnel/hub", []Role{Office}, "be about to use the hub's next key"},
 	{HSM, "GET /openapi.json", []Role{Office}, "read the description of the interface"},
 
 	{Verify, "GET /v1/trust/status", []Role{Application, Office, Officer, Core}, "read which trusted lists are in use"},
