@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 	"trustcore/vpn/office"
 )
 
@@ -39,6 +40,8 @@ type rotating struct {
 	offered  vpn.PresharedKey
 	wanted   []string // that the office is asked to rotate
 	settings string   // signed
+	next     *hub.Hub // the hub's next key; nil while it does not change
+	ended    bool     // the former key has
 	crash    string   // the route, and "before" or "after", at which the office's process ends
 	left     string   // a copy of the office's folder at that moment
 	crashed  chan struct{}
@@ -96,7 +99,11 @@ func (r *rotating) enrolled(e *office.Enrolment) {
 
 func (r *rotating) apply() {
 	r.revision = max(r.revision, 1) + 1
-	if _, err := r.hub.Apply(vpn.Wish{Revision: r.revision, Peers: []vpn.PeerWish{r.peer}}); err != nil {
+	present := r.hub
+	if r.ended {
+		present = r.next
+	}
+	if _, err := present.Apply(vpn.Wish{Revision: r.revision, Peers: []vpn.PeerWish{r.peer}}); err != nil {
 		r.t.Error(err)
 	}
 }
@@ -191,6 +198,13 @@ func (r *rotating) serve(q *http.Request) (answer any, refused string) {
 			}
 			r.peer.PublicKey, r.peer.NextKey = key, vpn.Key{}
 			r.apply()
+		}
+	case "POST " + office.HubRoute:
+		if r.next == nil || r.keyIn(q) != r.next.PublicKey() {
+			return nil, "no such key"
+		}
+		if _, err := r.next.Apply(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{r.peer}}); err != nil {
+			return nil, err.Error()
 		}
 	default:
 		return nil, "no such route"

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"trustcore/vpn"
 	"trustcore/vpn/office"
 )
 
@@ -19,6 +20,7 @@ const settingsFile = "settings.json"
 type settingsOf struct {
 	TokenSHA256 string          `json:"token_sha256"`
 	Settings    office.Settings `json:"settings"`
+	Hub         vpn.Key         `json:"hub,omitzero"` // the hub's key that the office followed to; zero is that of the enrolment
 }
 
 // follow changes an enrolment to the settings that the core set since.
@@ -29,6 +31,9 @@ func (s state) follow(r *record) error {
 		return err
 	}
 	r.settings = kept.Settings
+	if (kept.Hub != vpn.Key{}) {
+		r.Enrolment.Hub.PublicKey = kept.Hub
+	}
 	return kept.Settings.Apply(&r.Enrolment)
 }
 
@@ -46,9 +51,19 @@ func (f *follower) adopt(ctx context.Context, signed string) error {
 		return fmt.Errorf("%s holds no PEM certificate", f.state.path(caFile))
 	}
 	s, err := office.OpenSettings(signed, f.record.Enrolment, f.record.settings.Serial, roots, time.Now())
-	if err != nil || s.Serial == f.record.settings.Serial {
+	if err != nil {
 		return err
 	}
+	if s.Serial != f.record.settings.Serial {
+		if err := f.take(ctx, s); err != nil {
+			return err
+		}
+	}
+	return f.followHub(ctx)
+}
+
+// take changes the tunnel over to settings, and keeps them when the core is reached by them.
+func (f *follower) take(ctx context.Context, s office.Settings) error {
 	before := f.record
 	after := before
 	if err := s.Apply(&after.Enrolment); err != nil {
@@ -59,12 +74,41 @@ func (f *follower) adopt(ctx context.Context, signed string) error {
 		return errors.Join(fmt.Errorf("number %d of the tunnel's settings does not lead to the core: %w", s.Serial, err),
 			f.end.Adopt(ctx, before.Enrolment, before.settings.MTU))
 	}
-	if err := f.state.writeJSON(settingsFile, settingsOf{f.record.TokenSHA256, s}); err != nil {
+	if err := f.keep(after); err != nil {
 		return err
 	}
-	f.record = after
 	f.log.Info("the tunnel has other settings", "number", s.Serial, "endpoint", s.Endpoint, "services", len(s.Services), "mtu", s.MTU)
 	return nil
+}
+
+// keep keeps the settings of a record, and the hub's key that is in use.
+func (f *follower) keep(r record) error {
+	if err := f.state.writeJSON(settingsFile, settingsOf{r.TokenSHA256, r.settings, r.Enrolment.Hub.PublicKey}); err != nil {
+		return err
+	}
+	f.record = r
+	return nil
+}
+
+// followHub changes over to the hub's next key where there is one. The gateways look out for the office then, so that its
+// addresses follow it at once.
+func (f *follower) followHub(ctx context.Context) error {
+	next := f.record.settings.Next
+	if next == nil || next.PublicKey == f.record.Enrolment.Hub.PublicKey {
+		return nil
+	}
+	if err := f.carried(ctx, office.HubRoute, office.KeyChange{PublicKey: next.PublicKey.String()}); err != nil {
+		return err
+	}
+	moving, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	if err := f.end.MoveTo(moving, next.PublicKey, next.Endpoint); err != nil {
+		return err
+	}
+	after := f.record
+	after.Enrolment.Hub.PublicKey, after.Enrolment.Hub.Endpoint = next.PublicKey, next.Endpoint
+	f.log.Info("the office follows the hub to its next key", "public_key", next.PublicKey.String(), "endpoint", next.Endpoint)
+	return f.keep(after)
 }
 
 // tryOut changes the tunnel over and asks the core through it.
