@@ -22,6 +22,7 @@ officer than the one who proposed it.
   trustctl motion list
   trustctl motion approve M-ABCDEFGHIJ --as officer-2
   trustctl motion strike vpnd-2                                       a gateway that is gone for ever
+  trustctl motion end-hub-key vpnd                                    who has not followed is cut off
   trustctl motion reject M-ABCDEFGHIJ --reason "the wrong office"    who proposed it may take it back so`)
 	var reason string
 	decide := func(path string) func(context.Context, *officer, []string) (any, error) {
@@ -42,6 +43,10 @@ officer than the one who proposed it.
 		f.do("strike GATEWAY", "Propose to strike a VPN gateway off the list that is gone for ever", cobra.ExactArgs(1),
 			func(ctx context.Context, o *officer, args []string) (any, error) {
 				return f.propose(ctx, o, map[string]any{"kind": registry.StrikeGateway, "name": args[0]})
+			}),
+		f.do("end-hub-key GATEWAY", "Propose to end the former key of a hub that changes its key", cobra.ExactArgs(1),
+			func(ctx context.Context, o *officer, args []string) (any, error) {
+				return f.propose(ctx, o, map[string]any{"kind": registry.EndHubKey, "name": args[0]})
 			}),
 	)
 	return c
@@ -82,6 +87,8 @@ func (m *motion) asks() string {
 		return "release " + m.Subject
 	case registry.StrikeGateway:
 		return "strike " + m.Subject + " off the list"
+	case registry.EndHubKey:
+		return "end the former key of the hub: " + m.Subject
 	}
 	key, err := keyOf([]byte(body.CSR))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/registry"
+	"trustcore/vpn/office"
 )
 
 // vpnStatus is the tunnels, and how old their secrets are.
@@ -65,10 +66,12 @@ func age(since, now time.Time) string {
 func vpnRotateCommand() *cobra.Command {
 	var f officerFlags
 	c := &cobra.Command{
-		Use:   "rotate preshared-key|key [PARTNER[/SITE]]",
-		Short: "Have offices rotate a secret of their tunnel",
+		Use:   "rotate preshared-key|key [PARTNER[/SITE]], or rotate hub-key [GATEWAY]",
+		Short: "Have offices rotate a secret of their tunnel, or gateways the key of their hub",
 		Long: "Has trustd ask the office to rotate the pre-shared key or its own key, through the tunnel, within minutes;\n" +
-			"without a partner, all offices. trustctl vpn status says who has not followed.",
+			"without a partner, all offices. With hub-key it asks the gateway, or all, to make its hub's next key: offices\n" +
+			"follow to it, and the former one goes on until two officers end it (trustctl motion end-hub-key). trustctl vpn\n" +
+			"status says who has not followed.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.open()
@@ -87,8 +90,13 @@ func askRotation(ctx context.Context, o *officer, out io.Writer, args []string) 
 		Secret  registry.Secret `json:"secret"`
 		Partner string          `json:"partner,omitempty"`
 		Site    string          `json:"site,omitempty"`
+		Gateway string          `json:"gateway,omitempty"`
 	}{Secret: registry.Secret(args[0])}
-	if len(args) == 2 {
+	if in.Secret == office.HubKey {
+		if len(args) == 2 {
+			in.Gateway = args[1]
+		}
+	} else if len(args) == 2 {
 		in.Partner, in.Site, _ = strings.Cut(args[1], "/")
 		if in.Partner == "" {
 			return fmt.Errorf("%q names no partner", args[1])
@@ -100,6 +108,10 @@ func askRotation(ctx context.Context, o *officer, out io.Writer, args []string) 
 	if err := o.call(ctx, "POST", "/v1/tunnels/rotate", in, &answer); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "asked %d offices to rotate the %s; who has not followed: trustctl vpn status\n", answer.Asked, in.Secret)
+	whom := "offices"
+	if in.Secret == office.HubKey {
+		whom = "gateways"
+	}
+	_, err := fmt.Fprintf(out, "asked %d %s to rotate the %s; who has not followed: trustctl vpn status\n", answer.Asked, whom, in.Secret)
 	return err
 }
