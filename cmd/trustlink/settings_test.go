@@ -181,7 +181,7 @@ func TestOfficeFollowsTheHub(t *testing.T) {
 // TestSettingsOfTheEnrolmentBefore are not those of the next one.
 func TestSettingsOfTheEnrolmentBefore(t *testing.T) {
 	s := state{t.TempDir()}
-	if err := s.writeJSON(settingsFile, settingsOf{TokenSHA256: "old", Settings: office.Settings{Serial: 9, Endpoint: "old.example.org:1"}}); err != nil {
+	if err := s.writeJSON(settingsFile, settingsOf{TokenSHA256: "old", Settings: office.Settings{Serial: 9, PublicKey: vpn.Key{31: 9}, Endpoint: "old.example.org:1"}}); err != nil {
 		t.Fatal(err)
 	}
 	r := record{TokenSHA256: "new"}

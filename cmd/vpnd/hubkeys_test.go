@@ -81,7 +81,15 @@ func TestHubKeyChanges(t *testing.T) {
 		t.Errorf("after it was killed: %+v", s)
 	}
 
-	c.change(func() { c.begin, c.end = false, former })
+	c.change(func() { c.begin, c.end = false, next.PublicKey }) // that is not the former one
+	c.forget()
+	eventually(t, "another report", func() bool { return c.report().Revision != 0 })
+	c.forget() // by now the gateway has seen the answer to the one before
+	eventually(t, "one more", func() bool { return c.report().Revision != 0 })
+	if s := c.report(); s.PublicKey != former || s.Next == nil {
+		t.Errorf("a key that is not the former one was ended: %+v", s)
+	}
+	c.change(func() { c.end = former })
 	eventually(t, "the former key has ended", func() bool { s := c.report(); return s.Next == nil && s.PublicKey == next.PublicKey && s.Second })
 	ping(t, conn)
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, "hub.key")); err == nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/internal/audit"
 	"trustcore/internal/store/storetest"
 )
 
@@ -39,12 +40,62 @@ func gatewaysOf(t *testing.T, url string) {
 	b.HeardAt = now
 	a := Gateway{Name: "a", Epoch: "e", Revision: 7, Digest: "d", PublicKey: "k", Lease: 1500 * time.Millisecond}
 	do(r.GatewayReported(t.Context(), a))
-	a.HeardAt, a.Lease = now, 2*time.Second // never shorter than it is
+	a.HeardAt, a.Lease, a.KeySince = now, 2*time.Second, now // never shorter than it is
 	want(a, b)
 	b.Epoch, b.Lease = "e", time.Minute
 	do(r.GatewayReported(t.Context(), b))
+	b.KeySince = now
 	want(a, b)
 	epochs(t, r)
+	hubKey(t, r, a, func() { now = now.Add(time.Minute) })
+}
+
+// hubKey has the hub of a gateway change its key, which only what stands in its reports ends.
+func hubKey(t *testing.T, r *Registry, g Gateway, later func()) {
+	t.Helper()
+	since, actor := g.KeySince, audit.Actor{Kind: "officer", ID: "one"}
+	want := func(what string, want Gateway) {
+		t.Helper()
+		all, err := r.Gateways(t.Context())
+		if err != nil || len(all) == 0 || all[0].PublicKey != want.PublicKey || all[0].NextKey != want.NextKey ||
+			all[0].AskedKey != want.AskedKey || all[0].EndKey != want.EndKey || !all[0].KeySince.Equal(want.KeySince) {
+			t.Errorf("%s: %+v, %v; want %+v", what, all[0], err, want)
+		}
+	}
+	report := func(key, next string) {
+		t.Helper()
+		later()
+		g.PublicKey, g.NextKey = key, next
+		if err := r.GatewayReported(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.EndHubKey(t.Context(), actor, g.Name, "k", "M-1"); err == nil {
+		t.Error("the key of a hub that has no other was ended")
+	}
+	if err := r.AskHubKey(t.Context(), actor, g.Name); err != nil {
+		t.Fatal(err)
+	}
+	report("k", "")
+	want("asked", Gateway{PublicKey: "k", AskedKey: true, KeySince: since})
+	report("k", "n")
+	want("begun", Gateway{PublicKey: "k", NextKey: "n", KeySince: since})
+	if err := r.AskHubKey(t.Context(), actor, g.Name); err == nil {
+		t.Error("a third key was asked for")
+	}
+	if err := r.EndHubKey(t.Context(), actor, g.Name, "n", "M-1"); err == nil {
+		t.Error("the next key was ended")
+	}
+	if err := r.EndHubKey(t.Context(), actor, g.Name, "k", "M-1"); err != nil {
+		t.Fatal(err)
+	}
+	report("k", "n")
+	want("to be ended", Gateway{PublicKey: "k", NextKey: "n", EndKey: "k", KeySince: since})
+	report("n", "")
+	all, err := r.Gateways(t.Context())
+	if err != nil || all[0].EndKey != "" || all[0].PublicKey != "n" || !all[0].KeySince.After(since) {
+		t.Errorf("ended: %+v, %v", all[0], err)
+	}
 }
 
 // epochs wants one epoch for ever, but for a database that was found to be older than what a gateway has seen.
