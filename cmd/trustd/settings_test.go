@@ -120,3 +120,21 @@ func TestCarrierOfAnOffice(t *testing.T) {
 		t.Errorf("by its next key: %+v, %v", s, known)
 	}
 }
+
+// TestSettingsByTheCertificateOfTheCeremony signs with what trustd has, for offices that have what they are given when they enrol.
+func TestSettingsByTheCertificateOfTheCeremony(t *testing.T) {
+	w := newWorld(t, nil)
+	key := officeKey(t)
+	s := office.Settings{Serial: 1, Partner: "um", Site: "main", Address: []netip.Prefix{netip.MustParsePrefix("10.64.0.2/32")},
+		PublicKey: key, Endpoint: "hub.example.org:51820", Services: []office.Service{}}
+	text, err := w.sign(s)
+	w.must(err)
+	chain, err := w.custody.Chain()
+	w.must(err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(chain))
+	e := office.Enrolment{Partner: "um", Site: "main", Address: s.Address, Hub: office.Hub{PublicKey: key}}
+	if got, err := office.OpenSettings(text, e, 0, roots, time.Now()); err != nil || got.Serial != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
