@@ -138,7 +138,9 @@ func (t *Tunnel) check() error {
 	if err := vpn.CheckLease(t.Lease); err != nil {
 		return fmt.Errorf("tunnel.lease: %w", err)
 	}
-	for key, oldest := range map[string]time.Duration{"preshared_key": t.Rotate.PresharedKey, "key": t.Rotate.Key, "hub_key": t.Rotate.HubKey} {
+	for key, oldest := range map[string]time.Duration{
+		"preshared_key": t.Rotate.PresharedKey, "key": t.Rotate.Key, "hub_key": t.Rotate.HubKey,
+	} {
 		if oldest != 0 && oldest < time.Hour {
 			return fmt.Errorf("tunnel.rotate.%s: %v is less than 1h; 0 is never", key, oldest)
 		}

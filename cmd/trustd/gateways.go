@@ -456,8 +456,8 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 			amber("order "+t.Order+" has no tunnel: its office enrolled with a key that can't be used", "take the order back and make a new one")
 		}
 		for _, t := range w.secretless {
-			amber("order "+t.Order+" has no tunnel: its pre-shared key can't be read", "put "+sealerFile+" of trustd's state_dir back from the backup, "+
-				"and start trustd; one that is lost: renew the order, and have the office enrol with a token")
+			amber("order "+t.Order+" has no tunnel: its pre-shared key can't be read",
+				"put "+sealerFile+" of trustd's state_dir back from the backup, and start trustd; one that is lost: renew the order, and have the office enrol with a token")
 		}
 		for _, order := range slices.Sorted(maps.Keys(w.unserved)) {
 			amber("order "+order+" names services that its office is not given: "+w.unserved[order],

@@ -40,9 +40,15 @@ func (t *Tunnel) Adopt(ctx context.Context, e office.Enrolment, maxMTU int) erro
 
 // reach has the tunnel carry other addresses: what comes is let through before it is led there, what goes the other way round.
 func (t *Tunnel) reach(reachable []netip.Prefix) error {
-	all := slices.Concat(t.reachable, slices.DeleteFunc(slices.Clone(reachable), func(p netip.Prefix) bool { return slices.Contains(t.reachable, p) }))
+	all := slices.Clone(t.reachable)
+	for _, to := range reachable {
+		if !slices.Contains(all, to) {
+			all = append(all, to)
+		}
+	}
 	carry := func(to []netip.Prefix, replace bool) error {
-		return t.device.Write(device.Change{Peers: []device.PeerChange{{PublicKey: t.presentHub(), UpdateOnly: true, ReplaceAllowedIPs: replace, AllowedIPs: to}}})
+		change := device.PeerChange{PublicKey: t.presentHub(), UpdateOnly: true, ReplaceAllowedIPs: replace, AllowedIPs: to}
+		return t.device.Write(device.Change{Peers: []device.PeerChange{change}})
 	}
 	if len(all) > len(t.reachable) {
 		if err := carry(all, false); err != nil {

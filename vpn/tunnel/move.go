@@ -50,8 +50,8 @@ func (t *Tunnel) meet(ctx context.Context, key vpn.Key, at netip.AddrPort) error
 		return err
 	}
 	every, preshared := office.Keepalive, state.Peers[t.presentHub()].PresharedKey
-	err = t.device.Write(device.Change{Peers: []device.PeerChange{{PublicKey: device.Key(key), PresharedKey: &preshared, Endpoint: at, Keepalive: &every}}})
-	if err != nil {
+	change := device.PeerChange{PublicKey: device.Key(key), PresharedKey: &preshared, Endpoint: at, Keepalive: &every}
+	if err := t.device.Write(device.Change{Peers: []device.PeerChange{change}}); err != nil {
 		return err
 	}
 	tick := time.NewTicker(handshakePoll)

@@ -204,7 +204,8 @@ func (r *Registry) AskRotation(ctx context.Context, actor audit.Actor, t *Tunnel
 func (r *Registry) SettingsSerial(ctx context.Context, t *Tunnel, digest string) (serial int64, err error) {
 	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
 		var before string
-		err := tx.QueryRowContext(ctx, `SELECT settings_digest, settings_serial FROM tunnels WHERE order_id = $1`, t.Order).Scan(&before, &serial)
+		row := tx.QueryRowContext(ctx, `SELECT settings_digest, settings_serial FROM tunnels WHERE order_id = $1`, t.Order)
+		err := row.Scan(&before, &serial)
 		if err != nil || before == digest {
 			return err
 		}
