@@ -23,6 +23,18 @@ const maxKeys = wire.MaxBody / wire.IDSize
 // findStep is how many objects one call of a search returns at most.
 const findStep = 1000
 
+// signAll signs one digest after the other, up to the first that fails.
+func (t *token) signAll(id wire.ID, m mechanism.Mechanism, digests [][]byte) (signatures [][]byte, err error) {
+	for _, d := range digests {
+		signature, err := t.sign(id, m, d)
+		if err != nil {
+			return signatures, err
+		}
+		signatures = append(signatures, signature)
+	}
+	return signatures, nil
+}
+
 // sign signs a digest whose length the caller has checked.
 func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, error) {
 	var signature []byte
