@@ -15,6 +15,7 @@ import (
 	"trustcore/cmd/internal/activation"
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/grants"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
@@ -28,9 +29,9 @@ import (
 // Limits of one application at the gateway, and of all together: SoftHSM on two cores signs some 600
 // RSA-3072 digests a second; more than a second's worth waiting helps nobody.
 const (
-	gatewayRate     = 500
-	gatewayBurst    = 1000
-	gatewayInFlight = 256
+	gatewayRate     = 10000
+	gatewayBurst    = 10000
+	gatewayInFlight = 1024
 )
 
 // daemon is trustd with everything open.
@@ -39,6 +40,7 @@ type daemon struct {
 	custody   *custody.Custody
 	ca        *pki.CA
 	registry  *registry.Registry
+	granted   *grants.Book // of the registry
 	gateways  *gateways
 	runner    *activation.Runner
 	page      *console.Console
@@ -77,6 +79,7 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if err != nil {
 		return err
 	}
+	d.granted = grants.New(d.registry, time.Now)
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
 		return err
 	}
@@ -132,7 +135,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
 	return gateway.New(gateway.Config{
-		Module: d.custody.HSM, Grants: d.grants, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
+		Module: d.custody.HSM, Grants: d.grants, Chain: d.sealChain, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
 }

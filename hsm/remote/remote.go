@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -148,33 +149,73 @@ type Signature struct {
 
 // SignDigest signs a digest by a named mechanism. What the gateway does not allow is a *Refusal.
 func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []byte) (Signature, error) {
-	if err := m.CheckDigest(digest); err != nil {
-		return Signature{}, err
-	}
-	if !slices.Contains(k.info.Mechanisms, m) {
-		return Signature{}, fmt.Errorf("key %s may sign by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
-	}
-	body, err := json.Marshal(struct {
-		Mechanism mechanism.Mechanism `json:"mechanism"`
-		Digest    []byte              `json:"digest"`
-	}{m, digest})
-	if err != nil {
+	if err := k.may(m, digest); err != nil {
 		return Signature{}, err
 	}
 	var signed Signature
-	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/sign", body, &signed); err != nil {
-		return Signature{}, fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+	err := k.post(ctx, "sign", map[string]any{"mechanism": m, "digest": digest}, &signed)
+	return signed, err
+}
+
+// MaxBatch is how many digests SignDigests takes.
+const MaxBatch = 256
+
+// SignDigests signs up to MaxBatch digests in one request: all of them get a signature, in their order, or none does. What the gateway does
+// not allow is a *Refusal.
+func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests [][]byte) ([]Signature, error) {
+	if len(digests) == 0 || len(digests) > MaxBatch {
+		return nil, fmt.Errorf("%d digests at once: 1 to %d are signed", len(digests), MaxBatch)
 	}
-	return signed, nil
+	if err := k.may(m, digests...); err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Signatures []Signature `json:"signatures"`
+	}
+	if err := k.post(ctx, "signatures", map[string]any{"mechanism": m, "digests": digests}, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Signatures) != len(digests) {
+		return nil, fmt.Errorf("signing with key %s: %w: %d signatures of %d digests", k.info.ID, errAnswer, len(answer.Signatures), len(digests))
+	}
+	return answer.Signatures, nil
+}
+
+// may says what the gateway would refuse, without asking it.
+func (k *Key) may(m mechanism.Mechanism, digests ...[]byte) error {
+	for _, d := range digests {
+		if err := m.CheckDigest(d); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(k.info.Mechanisms, m) {
+		return fmt.Errorf("key %s may sign by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
+	}
+	return nil
+}
+
+func (k *Key) post(ctx context.Context, what string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/"+what, body, answer); err != nil {
+		return fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+	}
+	return nil
 }
 
 var errAnswer = errors.New("the HSM gateway's answer makes no sense")
 
-// do makes a request, and again when the gateway is away or busy: a digest may be signed twice without harm.
+// do makes a request, and again when the gateway is away or busy. It is the same request then: the gateway, which knows it by its key, gives
+// the answer that was lost on the way, and counts one use.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
-	pause := firstPause
+	pause, key := firstPause, ""
+	if body != nil {
+		key = rand.Text()
+	}
 	for try := 1; ; try++ {
-		err := c.once(ctx, method, path, body, answer)
+		err := c.once(ctx, method, path, key, body, answer)
 		var r *Refusal
 		final := errors.Is(err, errAnswer) || errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
 		if err == nil || final || try == tries {
@@ -191,13 +232,14 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, answe
 	}
 }
 
-func (c *Client) once(ctx context.Context, method, path string, body []byte, answer any) error {
+func (c *Client) once(ctx context.Context, method, path, key string, body []byte, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Idempotency-Key", key)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
