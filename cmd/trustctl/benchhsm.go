@@ -126,6 +126,6 @@ func authorise(ctx context.Context, db *store.DB, log *audit.Log, partner string
 	if err := errors.Join(err, r.Finish(ctx, o.ID, registry.Active)); err != nil {
 		return nil, err
 	}
-	book := grants.New(r, time.Now)
+	book := grants.New(r, time.Now, registry.Limits{})
 	return func(ctx context.Context, _ *x509.Certificate) ([]gateway.Grant, error) { return book.Of(ctx, o.ID) }, nil
 }

@@ -21,6 +21,7 @@ import (
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
+	"trustcore/hsm/quota"
 	"trustcore/internal/problem"
 	"trustcore/pki"
 	"trustcore/vpn"
@@ -34,6 +35,9 @@ const (
 	gatewayInFlight = 1024
 )
 
+// officeZone has the days and hours of limits; the console brings the files of zones along.
+const officeZone = "Europe/Warsaw"
+
 // daemon is trustd with everything open.
 type daemon struct {
 	cfg       Config
@@ -41,6 +45,7 @@ type daemon struct {
 	ca        *pki.CA
 	registry  *registry.Registry
 	granted   *grants.Book // of the registry
+	quotas    *quota.Meter
 	gateways  *gateways
 	runner    *activation.Runner
 	page      *console.Console
@@ -79,7 +84,10 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if err != nil {
 		return err
 	}
-	d.granted = grants.New(d.registry, time.Now)
+	d.granted = grants.New(d.registry, time.Now, registry.Limits{PerSecond: d.cfg.Office.PerSecond, PerDay: d.cfg.Office.PerDay})
+	if d.quotas, err = quota.Open(ctx, d.custody.DB); err != nil {
+		return err
+	}
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
 		return err
 	}
@@ -134,7 +142,12 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
+	zone, err := time.LoadLocation(officeZone)
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
+		Meter: d.quotas, Zone: zone,
 		Module: d.custody.HSM, Grants: d.grants, Chain: d.sealChain, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
@@ -180,6 +193,9 @@ func (d *daemon) close() error {
 		if err := s.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			all = errors.Join(all, err)
 		}
+	}
+	if d.quotas != nil {
+		all = errors.Join(all, d.quotas.Close(ctx))
 	}
 	return errors.Join(all, d.custody.Close(ctx))
 }

@@ -37,6 +37,7 @@ type Grant struct {
 	NotAfter    time.Time // zero: without an end
 	Order       string    // the order that carried the authorisation
 	Active      bool      // false once a change order has taken it back
+	Limits      []Limit   // that the use is held to beside
 }
 
 // Config tells New what the gateway stands on. All fields are required unless marked.
@@ -60,6 +61,11 @@ type Config struct {
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // optional
+
+	// Meter counts what limits of grants have counted over days and for ever; without it such grants are refused. Zone has their days and
+	// hours; nil is UTC.
+	Meter Meter
+	Zone  *time.Location
 
 	// Limits of one application (client certificate), and of all together.
 	Rate     float64 // signatures a second that one application may ask for in the long run
@@ -102,8 +108,8 @@ type gateway struct {
 	answers  answers
 
 	mu       sync.Mutex
-	rates    map[[32]byte]*rate.Limiter // guarded by mu; by the certificate's digest
-	recorded map[[32]byte]time.Time     // guarded by mu; when a malformed request of this certificate was last audited
+	rates    map[string]*rate.Limiter // guarded by mu; by the certificate's digest, and by the names of limits
+	recorded map[[32]byte]time.Time   // guarded by mu; when a malformed request of this certificate was last audited
 }
 
 // New returns the gateway's handler. The server in front of it must demand and verify client certificates
@@ -113,11 +119,14 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
 	m, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{Config: cfg, metrics: m, rates: make(map[[32]byte]*rate.Limiter),
+	g := &gateway{Config: cfg, metrics: m, rates: make(map[string]*rate.Limiter),
 		recorded: make(map[[32]byte]time.Time)}
 	mux := http.NewServeMux()
 	about := huma.DefaultConfig("HSM gateway", "1.0.0")

@@ -101,8 +101,10 @@ type house struct {
 	tok *hsmtest.Token
 	ca  *issuer
 	url string
+	ezd tls.Certificate
 
 	mu     sync.Mutex
+	meter  gateway.Meter              // guarded by mu
 	grants map[string][]gateway.Grant // by common name
 	now    time.Time
 }
@@ -447,6 +449,8 @@ func TestRateAndOverload(t *testing.T) {
 type logbook struct {
 	gateway.Auditor
 
+	hanging chan struct{} // not nil: is told of each call that hangs
+
 	mu   sync.Mutex
 	hung bool
 	full bool
@@ -460,6 +464,9 @@ func (l *logbook) AppendAll(ctx context.Context, entries []audit.Entry) (audit.R
 	l.mu.Unlock()
 	switch {
 	case hung:
+		if l.hanging != nil {
+			l.hanging <- struct{}{}
+		}
 		<-ctx.Done()
 		return audit.Receipt{}, ctx.Err()
 	case full:

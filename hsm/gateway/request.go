@@ -27,6 +27,7 @@ import (
 type singleRequest struct {
 	Mechanism mechanism.Mechanism `json:"mechanism" enum:"RSA-PKCS1-SHA256,RSA-PKCS1-SHA384,RSA-PKCS1-SHA512,RSA-PSS-SHA256,RSA-PSS-SHA384,RSA-PSS-SHA512,ECDSA-SHA256,ECDSA-SHA384,ECDSA-SHA512" doc:"How to sign"`
 	Digest    []byte              `json:"digest" minLength:"44" maxLength:"88" doc:"The digest to sign, base64"`
+	Document  string              `json:"document,omitempty" maxLength:"40" doc:"The type of the document, where the authorisation names some"`
 }
 
 type signature struct {
@@ -37,6 +38,7 @@ type signature struct {
 type batchRequest struct {
 	Mechanism mechanism.Mechanism `json:"mechanism" enum:"RSA-PKCS1-SHA256,RSA-PKCS1-SHA384,RSA-PKCS1-SHA512,RSA-PSS-SHA256,RSA-PSS-SHA384,RSA-PSS-SHA512,ECDSA-SHA256,ECDSA-SHA384,ECDSA-SHA512" doc:"How to sign all of them"`
 	Digests   [][]byte            `json:"digests" minItems:"1" maxItems:"256" doc:"The digests to sign, base64"`
+	Document  string              `json:"document,omitempty" maxLength:"40" doc:"The type of the documents, where the authorisation names some"`
 }
 
 type batchAnswer struct {
@@ -50,6 +52,7 @@ type use struct {
 	keyID     string
 	mechanism mechanism.Mechanism
 	digests   [][]byte
+	document  string // its type, as the application says; "" where it says none
 	batch     bool
 
 	again    string            // its Idempotency-Key, "" without
@@ -63,7 +66,7 @@ func (g *gateway) single(w http.ResponseWriter, r *http.Request) {
 	var in singleRequest
 	p := u.read(r, maxBody, &in)
 	if p == nil {
-		p = u.take(in.Mechanism, [][]byte{in.Digest}, "body.digest")
+		p = u.take(in.Mechanism, in.Document, [][]byte{in.Digest}, "body.digest")
 	}
 	g.serve(w, r, u, p)
 }
@@ -78,7 +81,7 @@ func (g *gateway) batch(w http.ResponseWriter, r *http.Request) {
 	case len(in.Digests) == 0 || len(in.Digests) > MaxBatch:
 		p = problem.RefuseField(http.StatusUnprocessableEntity, "body.digests", "1 to %d digests are taken", MaxBatch)
 	default:
-		p = u.take(in.Mechanism, in.Digests, "body.digests")
+		p = u.take(in.Mechanism, in.Document, in.Digests, "body.digests")
 	}
 	g.serve(w, r, u, p)
 }
@@ -176,8 +179,14 @@ const (
 	maxDigest = 64
 )
 
+// documents are the names of types of documents, as orders have them.
+var documents = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
 // take takes what is to be signed, where it looks like that.
-func (u *use) take(m mechanism.Mechanism, digests [][]byte, field string) *problem.Problem {
+func (u *use) take(m mechanism.Mechanism, document string, digests [][]byte, field string) *problem.Problem {
+	if document != "" && !documents.MatchString(document) {
+		return problem.RefuseField(http.StatusUnprocessableEntity, "body.document", "a type is named by lower-case letters, digits and hyphens, at most 40")
+	}
 	if m.Code() == 0 {
 		return problem.RefuseField(http.StatusUnprocessableEntity, "body.mechanism", "name one of the mechanisms that the key has")
 	}
@@ -187,7 +196,7 @@ func (u *use) take(m mechanism.Mechanism, digests [][]byte, field string) *probl
 				minDigest, maxDigest, len(d))
 		}
 	}
-	u.mechanism, u.digests = m, digests
+	u.mechanism, u.document, u.digests = m, document, digests
 	return nil
 }
 

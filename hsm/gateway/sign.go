@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/time/rate"
-
 	"trustcore/hsm"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
@@ -60,24 +58,17 @@ func (g *gateway) authorised(ctx context.Context, u *use) (Grant, *hsm.Key, *ref
 	return grant, key, nil
 }
 
-// refused writes a refusal into the audit log.
-func (g *gateway) refused(ctx context.Context, u *use, grant Grant, why *refusal) {
-	e := g.entries(u, grant, u.digests[:1])[0]
-	e.Outcome, e.Reason = audit.Refused, why.Detail
-	if len(u.digests) > 1 {
-		e.Details["digests"] = strconv.Itoa(len(u.digests))
-	}
-	if _, err := g.append(ctx, e); err != nil {
-		g.Logger.Error("a refusal is not in the audit log", "error", err, "refusal", why.Detail)
-	}
-}
-
 // sign makes the uses, all of which must have a signature in the end.
 func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) ([]byte, *refusal) {
 	n := int64(len(u.digests))
 	defer g.inFlight.Add(-n)
 	if g.inFlight.Add(n) > int64(g.InFlight) {
 		return nil, refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment")
+	}
+	counted, why := g.limited(ctx, u, grant)
+	if why != nil {
+		g.refused(ctx, u, grant, why)
+		return nil, why
 	}
 	signatures, indexes := make([][]byte, n), make([]uint64, n)
 	left := make([]int, n) // the places of those that have none yet
@@ -90,7 +81,11 @@ func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) (
 			g.metrics.requests.WithLabelValues("signed").Add(float64(n))
 			return u.encode(signatures, indexes), nil
 		}
-		if !errors.Is(why, hsm.ErrUncertain) || round == maxUses || ctx.Err() != nil {
+		uncertain := errors.Is(why, hsm.ErrUncertain)
+		if !uncertain || round == maxUses || ctx.Err() != nil {
+			if len(counted) > 0 && !uncertain {
+				g.Meter.Give(counted, int64(len(left)))
+			}
 			return nil, asRefusal(g.unavailable(why))
 		}
 	}
@@ -212,6 +207,9 @@ func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 			all[i].Details["batch"] = fmt.Sprintf("%d/%d", i+1, len(digests))
 		}
 		all[i].Details["mechanism"], all[i].Details["digest"] = string(u.mechanism), hex.EncodeToString(d)
+		if u.document != "" {
+			all[i].Details["document"] = u.document
+		}
 	}
 	return all
 }
@@ -238,17 +236,7 @@ func (g *gateway) admit(u *use) *refusal {
 	if u.client == nil {
 		return noCertificate()
 	}
-	g.mu.Lock()
-	limiter := g.rates[u.print]
-	if limiter == nil {
-		if len(g.rates) >= maxApplications {
-			clear(g.rates)
-		}
-		limiter = rate.NewLimiter(rate.Limit(g.Rate), g.Burst)
-		g.rates[u.print] = limiter
-	}
-	g.mu.Unlock()
-	if !limiter.AllowN(g.Now(), len(u.digests)) {
+	if !g.own(u).AllowN(g.Now(), len(u.digests)) {
 		return refuse(http.StatusTooManyRequests, "rate", "the application asks for more than %g signatures a second", g.Rate)
 	}
 	return nil

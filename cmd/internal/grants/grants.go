@@ -32,6 +32,7 @@ type Registry interface {
 type Book struct {
 	registry Registry
 	now      func() time.Time
+	office   registry.Limits // of every office, over all its applications
 	page     atomic.Pointer[page]
 	turning  chan struct{} // held, by sending to it, by who reads the revision
 }
@@ -45,9 +46,9 @@ type page struct {
 	lines     *sync.Map // order -> []gateway.Grant
 }
 
-// New returns an empty book. now must not go back (time.Now does not).
-func New(r Registry, now func() time.Time) *Book {
-	return &Book{registry: r, now: now, turning: make(chan struct{}, 1)}
+// New returns an empty book. now must not go back (time.Now does not). office is what every office is held to, over all its applications.
+func New(r Registry, now func() time.Time, office registry.Limits) *Book {
+	return &Book{registry: r, now: now, office: office, turning: make(chan struct{}, 1)}
 }
 
 // Of returns what the line of an order gives or gave, as registry.GrantsOf says. The caller must not change it.
@@ -65,14 +66,41 @@ func (b *Book) Of(ctx context.Context, order string) ([]gateway.Grant, error) {
 	}
 	line := make([]gateway.Grant, len(read))
 	for i, g := range read {
-		line[i] = gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID, NotBefore: g.NotBefore,
-			NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
-		for _, m := range g.Mechanisms {
-			line[i].Mechanisms = append(line[i].Mechanisms, mechanism.Mechanism(m))
+		if line[i], err = b.grant(g); err != nil {
+			return nil, fmt.Errorf("limits of order %s: %w", g.Order, err)
 		}
 	}
 	p.lines.Store(order, line)
 	return line, nil
+}
+
+// grant is a right as the gateway has it. Counters of limits belong to the order that sets them: one that renews it counts anew.
+func (b *Book) grant(g registry.Grant) (gateway.Grant, error) {
+	to := gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID, NotBefore: g.NotBefore,
+		NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
+	for _, m := range g.Mechanisms {
+		to.Mechanisms = append(to.Mechanisms, mechanism.Mechanism(m))
+	}
+	for _, l := range []struct {
+		scope  gateway.Scope
+		name   string
+		limits *registry.Limits
+	}{
+		{gateway.OfKey, "key " + g.KeyID + " of order " + g.Order, g.KeyLimits},
+		{gateway.OfApplication, "order " + g.Order, g.Limits},
+		{gateway.OfOffice, "office " + g.Partner, &b.office},
+	} {
+		if l.limits == nil {
+			continue
+		}
+		from, until, err := l.limits.Day()
+		if err != nil {
+			return to, err
+		}
+		to.Limits = append(to.Limits, gateway.Limit{Scope: l.scope, Name: l.name, PerSecond: l.limits.PerSecond, PerDay: l.limits.PerDay,
+			Uses: l.limits.Uses, From: from, Until: until, Documents: l.limits.Documents})
+	}
+	return to, nil
 }
 
 // current returns the page while it is good, else the next one.

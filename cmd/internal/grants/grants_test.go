@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
 	"trustcore/cmd/internal/grants"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/registry/registrytest"
+	"trustcore/hsm/gateway"
 	"trustcore/internal/audit"
 	"trustcore/internal/store/storetest"
 )
@@ -22,7 +24,8 @@ agreement: {number: UR/1, signed: 2026-01-15}
 components: [B_HSM]
 hsm_authorization:
   application: ezd
-  keys: [{name: seal, algorithm: P-256, mechanisms: [ECDSA-SHA256]}]
+  limits: {hours: 07:00-18:00}
+  keys: [{name: seal, algorithm: P-256, mechanisms: [ECDSA-SHA256], limits: {uses: 3}}]
   not_before: 2026-01-01T00:00:00Z
   not_after: 2027-01-01T00:00:00Z
 `
@@ -106,7 +109,7 @@ func TestChangeIsSeenAtOnce(t *testing.T) {
 	r := open(t, storetest.SQLite(t))
 	activate(t, r)
 	asked, now := &counted{Registry: r}, time.Now()
-	b := grants.New(asked, func() time.Time { return now })
+	b := grants.New(asked, func() time.Time { return now }, registry.Limits{PerDay: 50})
 	for range 1000 {
 		active(t, b, "in force", true)
 	}
@@ -125,7 +128,7 @@ func TestChangeByAnotherNode(t *testing.T) {
 			here, there := open(t, at), open(t, at)
 			activate(t, here)
 			asked, now := &counted{Registry: here}, time.Now()
-			b := grants.New(asked, func() time.Time { return now })
+			b := grants.New(asked, func() time.Time { return now }, registry.Limits{PerDay: 50})
 			active(t, b, "in force", true)
 			now = now.Add(grants.Confirm)
 			active(t, b, "nothing has changed", true)
@@ -144,7 +147,7 @@ func TestSilentRegistry(t *testing.T) {
 	r := open(t, storetest.SQLite(t))
 	activate(t, r)
 	asked, now := &counted{Registry: r}, time.Now()
-	b := grants.New(asked, func() time.Time { return now })
+	b := grants.New(asked, func() time.Time { return now }, registry.Limits{})
 	active(t, b, "in force", true)
 	asked.away = errors.New("the database is away")
 	active(t, b, "for a moment", true)
@@ -154,4 +157,20 @@ func TestSilentRegistry(t *testing.T) {
 	}
 	asked.away = nil
 	active(t, b, "asked again", true)
+}
+
+// What an order and the configuration set as limits arrives at the gateway, each under a name of its own.
+func TestLimits(t *testing.T) {
+	r := open(t, storetest.SQLite(t))
+	activate(t, r)
+	line, err := grants.New(r, time.Now, registry.Limits{PerDay: 50}).Of(t.Context(), "ZU-1")
+	must(t, err)
+	want := []gateway.Limit{
+		{Scope: gateway.OfKey, Name: "key " + keyID + " of order ZU-1", Uses: 3},
+		{Scope: gateway.OfApplication, Name: "order ZU-1", From: 7 * time.Hour, Until: 18 * time.Hour},
+		{Scope: gateway.OfOffice, Name: "office um", PerDay: 50},
+	}
+	if len(line) != 1 || !reflect.DeepEqual(line[0].Limits, want) {
+		t.Errorf("%+v, want %+v", line, want)
+	}
 }
