@@ -26,13 +26,15 @@ const (
 	maxAnswer   = 1 << 20                // bytes: a list of keys is 1 KB for each
 	tries       = 4                      // for a gateway that is away for a moment
 	firstPause  = 200 * time.Millisecond // between tries; doubled each time
+	lastPause   = 2 * time.Second        // and no longer than this
 	signTimeout = time.Minute            // of Sign, which has no context
 )
 
 // Client speaks to one gateway.
 type Client struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	patience time.Duration
 }
 
 // NewClient returns a client of the gateway at base, such as https://10.77.0.1:8443. The transport of c carries the client certificate
@@ -49,6 +51,13 @@ func NewClient(base string, c *http.Client) (*Client, error) {
 		return nil, errors.New("HSM gateway: the HTTP client is missing")
 	}
 	return &Client{base: u.Scheme + "://" + u.Host, http: c}, nil
+}
+
+// Patient returns a client that goes on trying for so long while the gateway is away, for programs that can't try again themselves.
+func (c *Client) Patient(d time.Duration) *Client {
+	patient := *c
+	patient.patience = d
+	return &patient
 }
 
 // KeyInfo describes a key, as the gateway does.
@@ -97,15 +106,20 @@ func (c *Client) Key(ctx context.Context, id string) (*Key, error) {
 	if !keyID.MatchString(id) {
 		return nil, fmt.Errorf("key %q: an ID has 32 hexadecimal digits", id)
 	}
-	k := &Key{client: c}
-	if err := c.do(ctx, http.MethodGet, "/v1/keys/"+id, nil, &k.info); err != nil {
+	var info KeyInfo
+	if err := c.do(ctx, http.MethodGet, "/v1/keys/"+id, nil, &info); err != nil {
 		return nil, fmt.Errorf("key %s: %w", id, err)
 	}
-	var err error
-	if k.public, err = x509.ParsePKIXPublicKey(k.info.PublicKey); err != nil {
-		return nil, fmt.Errorf("key %s: public key: %w", id, err)
+	return c.Listed(info)
+}
+
+// Listed returns a key that Keys has listed as a signer, without asking again.
+func (c *Client) Listed(info KeyInfo) (*Key, error) {
+	public, err := x509.ParsePKIXPublicKey(info.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: public key: %w", info.ID, err)
 	}
-	return k, nil
+	return &Key{client: c, info: info, public: public}, nil
 }
 
 // Key is a key behind the gateway, safe for concurrent use.
@@ -210,7 +224,7 @@ var errAnswer = errors.New("the HSM gateway's answer makes no sense")
 // do makes a request, and again when the gateway is away or busy. It is the same request then: the gateway, which knows it by its key, gives
 // the answer that was lost on the way, and counts one use.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
-	pause, key := firstPause, ""
+	begun, pause, key := time.Now(), firstPause, ""
 	if body != nil {
 		key = rand.Text()
 	}
@@ -218,7 +232,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, answe
 		err := c.once(ctx, method, path, key, body, answer)
 		var r *Refusal
 		final := errors.Is(err, errAnswer) || errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
-		if err == nil || final || try == tries {
+		if err == nil || final || try >= tries && time.Since(begun) >= c.patience {
 			return err
 		}
 		timer := time.NewTimer(pause)
@@ -228,7 +242,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, answe
 			return err
 		case <-timer.C:
 		}
-		pause *= 2
+		pause = min(2*pause, lastPause)
 	}
 }
 
