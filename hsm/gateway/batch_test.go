@@ -174,7 +174,9 @@ func TestOverloadSheds(t *testing.T) {
 	c, url := h.http(h.ca.client(t, "ezd")), h.url+"/v1/keys/"+info.ID
 	disk.set(true, false) // so that the batch stays in progress for the time that an entry may take
 	batch := make(chan answer, 1)
-	go func() { batch <- post(t, c, url+"/signatures", batchOf(mechanism.ECDSASHA256, digestsOf(gateway.MaxBatch)...)) }()
+	go func() {
+		batch <- post(t, c, url+"/signatures", batchOf(mechanism.ECDSASHA256, digestsOf(gateway.MaxBatch)...))
+	}()
 	<-disk.hanging
 	if a := post(t, c, url+"/sign", request(mechanism.ECDSASHA256, make([]byte, 32))); a.status != 503 || !strings.HasSuffix(a.Type, ":overload") {
 		t.Errorf("nothing was shed: %d %s", a.status, a.text)

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func TestAppendAllRefuses(t *testing.T) {
 	large := entry(2)
 	large.Reason = strings.Repeat("x", 20<<10)
 	for name, group := range map[string][]audit.Entry{
-		"none": nil, "too many": make([]audit.Entry, audit.MaxGroup+1), "one that is wrong": {entry(1), wrong},
+		"none": nil, "too many": slices.Repeat([]audit.Entry{entry(1)}, audit.MaxGroup+1), "one that is wrong": {entry(1), wrong},
 		"too large together": {large, large, large, large, large, large, large, large, large, large, large, large, large, large,
 			large, large, large, large, large, large, large, large, large, large, large, large, large, large},
 	} {
