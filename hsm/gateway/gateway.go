@@ -98,6 +98,9 @@ const (
 	keyPath   = "/v1/keys/{id}"
 	signPath  = "/v1/keys/{id}/sign"
 	batchPath = "/v1/keys/{id}/signatures"
+
+	verifyPath = "/v1/keys/{id}/verify"
+	randomPath = "/v1/random"
 )
 
 type gateway struct {
@@ -142,6 +145,14 @@ func New(cfg Config) (http.Handler, error) {
 		OperationID: "get-key", Method: http.MethodGet, Path: keyPath, Summary: "Describe a key",
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
 	}, g.describe)
+	huma.Register(api, huma.Operation{
+		OperationID: "verify", Method: http.MethodPost, Path: verifyPath, Summary: "Verify a signature by the key", MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}, g.verify)
+	huma.Register(api, huma.Operation{
+		OperationID: "random", Method: http.MethodPost, Path: randomPath, Summary: "Random octets of the HSM", MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}, g.random)
 	mux.HandleFunc("POST "+signPath, g.single)
 	mux.HandleFunc("POST "+batchPath, g.batch)
 	describeUses(api.OpenAPI())

@@ -197,19 +197,13 @@ func (o *operation) verify(signature []byte) error {
 	if len(signature) != o.key.size() {
 		return ckrSignatureLength
 	}
-	valid := false
-	switch p := o.key.Public.(type) {
-	case *rsa.PublicKey:
-		if options, pss := m.Options().(*rsa.PSSOptions); pss {
-			valid = rsa.VerifyPSS(p, m.Hash(), digest, signature, options) == nil
-		} else {
-			valid = rsa.VerifyPKCS1v15(p, m.Hash(), digest, signature) == nil
-		}
-	case *ecdsa.PublicKey:
+	if p, ec := o.key.Public.(*ecdsa.PublicKey); ec {
 		r, s := new(big.Int).SetBytes(signature[:half(p)]), new(big.Int).SetBytes(signature[half(p):])
-		valid = ecdsa.Verify(p, digest, r, s)
+		if signature, err = asn1.Marshal(struct{ R, S *big.Int }{r, s}); err != nil {
+			return err
+		}
 	}
-	if !valid {
+	if !m.Verify(o.key.Public, digest, signature) {
 		return ckrSignatureInvalid
 	}
 	return nil

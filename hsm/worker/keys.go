@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/ThalesGroup/crypto11"
 	"github.com/miekg/pkcs11"
@@ -211,18 +212,7 @@ func provePair(key crypto11.Signer, mechanisms []mechanism.Mechanism) error {
 	if err != nil {
 		return fmt.Errorf("first signature: %w", err)
 	}
-	valid := false
-	switch pub := key.Public().(type) {
-	case *ecdsa.PublicKey:
-		valid = ecdsa.VerifyASN1(pub, digest, signature)
-	case *rsa.PublicKey:
-		if o, ok := m.Options().(*rsa.PSSOptions); ok {
-			valid = rsa.VerifyPSS(pub, m.Hash(), digest, signature, o) == nil
-		} else {
-			valid = rsa.VerifyPKCS1v15(pub, m.Hash(), digest, signature) == nil
-		}
-	}
-	if !valid {
+	if !m.Verify(key.Public(), digest, signature) {
 		return errors.New("the token's first signature does not verify with the public key it gave")
 	}
 	return nil
@@ -309,6 +299,19 @@ func (t *token) erase(id wire.ID) error {
 		}
 	}
 	return nil
+}
+
+// random returns n octets of the token's generator.
+func (t *token) random(n int) ([]byte, error) {
+	random := make([]byte, n)
+	err := t.attempt(func(session *crypto11.Context) error {
+		r, err := session.NewRandomReader()
+		if err == nil {
+			_, err = io.ReadFull(r, random)
+		}
+		return err
+	})
+	return random, err
 }
 
 // list returns the IDs of the private keys, one after the other. Objects with an ID of another length are not ours.

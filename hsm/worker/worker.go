@@ -171,6 +171,13 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		var id wire.ID
 		copy(id[:], f.Body)
 		return s.outcome(nil, s.token.ping(id))
+	case wire.Random:
+		n, err := wire.ParseRandom(f.Body)
+		if err != nil {
+			return refused(err)
+		}
+		random, err := s.token.random(n)
+		return s.outcome(random, err)
 	case wire.Reopen:
 		return s.outcome(nil, s.token.reopen())
 	}

@@ -23,6 +23,9 @@ const MaxDigest = 64
 // header is: length of what follows it in the frame's 4 bytes, call (8), kind (1).
 const header = 13
 
+// MaxRandom is how many random octets one call gives.
+const MaxRandom = 1 << 10
+
 // IDSize is the length of a key's identifier, its CKA_ID.
 const IDSize = 16
 
@@ -41,6 +44,7 @@ const (
 	List                     // nothing -> the IDs' bytes, one after the other
 	Ping                     // nothing, or the bytes of a key's ID that must be there -> nothing; touches the token
 	Reopen                   // nothing -> nothing; the token is found and opened anew, from C_Initialize on
+	Random                   // how many octets, in 2 bytes, MaxRandom at most -> so many of the token's random octets
 )
 
 // Answers.
@@ -191,6 +195,17 @@ func ParseSigned(body []byte, n int) (Signed, error) {
 	}
 	s.Reason = rest
 	return s, nil
+}
+
+// RandomBody is the body of a Random request.
+func RandomBody(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
+
+// ParseRandom reads a Random request.
+func ParseRandom(body []byte) (int, error) {
+	if len(body) != 2 || binary.BigEndian.Uint16(body) == 0 || binary.BigEndian.Uint16(body) > MaxRandom {
+		return 0, fmt.Errorf("%w: a request of random octets", ErrFrame)
+	}
+	return int(binary.BigEndian.Uint16(body)), nil
 }
 
 // ParseIDs reads the answer to List.

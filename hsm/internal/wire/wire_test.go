@@ -134,6 +134,9 @@ func FuzzRead(f *testing.F) {
 			if s, err := ParseSigned(frame.Body, MaxDigests); err == nil && !bytes.Equal(SignedBody(s), frame.Body) {
 				t.Fatalf("%d signatures", len(s.Signatures))
 			}
+			if n, err := ParseRandom(frame.Body); err == nil && !bytes.Equal(RandomBody(n), frame.Body) {
+				t.Fatalf("%d random octets", n)
+			}
 			if ids, err := ParseIDs(frame.Body); err == nil && len(ids)*IDSize != len(frame.Body) {
 				t.Fatal("IDs lost")
 			}
