@@ -30,7 +30,8 @@ func hsmFlags(c *cobra.Command, s *benchSettings) {
 	c.Flags().StringVar(&s.keyID, "key", "P-256", "`key` of the benchmark's token that the headline is about: P-256 or RSA-3072")
 }
 
-// benchHSM measures signing through the gateway against PKCS#11 in this process. Registry, grants and audit log are the real ones.
+// benchHSM measures signing through the gateway against PKCS#11 in this process. Registry, grants and audit log are the
+// real ones.
 func benchHSM(ctx context.Context, s *benchSettings) (m *measurement, err error) {
 	if _, err := os.Stat(custody.SoftHSM); err != nil {
 		return nil, fmt.Errorf("%w: install SoftHSM2 (apt-get install softhsm2)", err)
@@ -77,8 +78,8 @@ func benchHSM(ctx context.Context, s *benchSettings) (m *measurement, err error)
 	return m, nil
 }
 
-// hsmDetails is what was measured with one number of callers: ratios are to PKCS#11 directly, but where they say of what; those of the
-// processor count what clients and servers use together.
+// hsmDetails is what was measured with one number of callers: ratios are to PKCS#11 directly, but where they say of
+// what; those of the processor count what clients and servers use together.
 func hsmDetails(f hsmbench.Figures) map[string]any {
 	direct, floor := f.Ways[hsmbench.Direct], f.Ways[hsmbench.Floor]
 	details := map[string]any{}

@@ -116,8 +116,8 @@ func accountsOf(users []string, dir string) (map[uint32]*officeKeys, error) {
 	return who, nil
 }
 
-// listenPKCS11 takes the socket that systemd has opened, or opens one. Others than its owner may connect where several are served: which
-// of them is who, the kernel says.
+// listenPKCS11 takes the socket that systemd has opened, or opens one. Others than its owner may connect where several
+// are served: which of them is who, the kernel says.
 func listenPKCS11(path string, several bool) (net.Listener, error) {
 	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") == "1" {
 		f := os.NewFile(3, "socket") // SD_LISTEN_FDS_START
@@ -212,7 +212,8 @@ func pkcs11Module() string {
 // printPKCS11Env prints what a shell evaluates; docs/programs.md goes on from there.
 func printPKCS11Env(out io.Writer, socket string) error {
 	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-	_, err := fmt.Fprintf(out, "export P11_KIT_SERVER_ADDRESS=%s\nexport PKCS11_MODULE_PATH=%s\n", quote("unix:path="+socket), quote(pkcs11Module()))
+	_, err := fmt.Fprintf(out, "export P11_KIT_SERVER_ADDRESS=%s\nexport PKCS11_MODULE_PATH=%s\n",
+		quote("unix:path="+socket), quote(pkcs11Module()))
 	return err
 }
 

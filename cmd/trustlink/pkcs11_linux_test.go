@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/hsm/mechanism"
 	"trustcore/hsm/remote"
 )
 
@@ -131,7 +132,8 @@ func pkcs11Tool(t *testing.T, socket string, args ...string) string {
 	return string(out)
 }
 
-// A program lists without a request each time, finds usable keys alone, signs through an outage of the gateway, and the use counts once.
+// A program lists without a request each time, finds usable keys alone, signs through an outage of the gateway, and the
+// use counts once.
 func TestProgramsSignThroughAnOutage(t *testing.T) {
 	g, keys, socket := startPKCS11(t, uint32(os.Geteuid()))
 	dir := t.TempDir()
@@ -148,26 +150,34 @@ func TestProgramsSignThroughAnOutage(t *testing.T) {
 	if g.lists != 1 {
 		t.Errorf("%d requests for lists", g.lists)
 	}
-	g.set(true)
-	keys.mu.Lock()
-	keys.next = time.Time{} // it is to be asked for again, in vain
-	keys.mu.Unlock()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		for range 4 + 5 { // more than the list and a client without patience would try
-			<-g.asked
-		}
-		g.set(false)
-	}()
 	pkcs11Tool(t, socket, "-s", "-m", "ECDSA", "--signature-format", "openssl", "-i", data, "-o", out)
-	<-back
 	signature, err := os.ReadFile(out)
 	if err != nil || !ecdsa.VerifyASN1(&g.key.PublicKey, digest[:], signature) {
 		t.Errorf("the signature: %v", err)
 	}
 	if len(g.signed) != 1 {
 		t.Errorf("%d uses", len(g.signed))
+	}
+	g.set(true)
+	keys.mu.Lock()
+	keys.next = time.Time{} // the list is to be asked for again, in vain
+	keys.mu.Unlock()
+	if listed, err := keys.Keys(t.Context()); err != nil || len(listed) != 1 {
+		t.Errorf("the list while the gateway is away: %v, %v", listed, err)
+	}
+	for len(g.asked) > 0 {
+		<-g.asked
+	}
+	go func() {
+		for range 5 { // more than a client without patience tries
+			<-g.asked
+		}
+		g.set(false)
+	}()
+	id := []byte{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}
+	signature, err = keys.Sign(t.Context(), id, mechanism.ECDSASHA256, digest[:])
+	if err != nil || !ecdsa.VerifyASN1(&g.key.PublicKey, digest[:], signature) || len(g.signed) != 2 {
+		t.Errorf("through the outage: %v, %d uses", err, len(g.signed))
 	}
 }
 

@@ -25,8 +25,8 @@ const (
 	signTimeout  = time.Minute
 )
 
-// officeKeys are the keys that one folder is enrolled for. The list is kept: programs ask for it again and again, and find it while the
-// gateway is away.
+// officeKeys are the keys that one folder is enrolled for. The list is kept: programs ask for it again and again, and
+// find it while the gateway is away.
 type officeKeys struct {
 	state state
 

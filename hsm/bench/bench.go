@@ -1,5 +1,5 @@
-// Package bench measures signing through the gateway against the same kind of keys by PKCS#11 directly, and against what no gateway could
-// go below, in one run, since absolute figures do not last from one machine to the next.
+// Package bench measures signing through the gateway against the same kind of keys by PKCS#11 directly, and against
+// what no gateway could go below, in one run, since absolute figures do not last from one machine to the next.
 package bench
 
 import (
@@ -25,8 +25,8 @@ type Config struct {
 	Duration   time.Duration // of the whole measurement
 	Callers    []int         // how many at a time, one row of figures each
 
-	// Authorise lets an application use the keys, by a registry in the database and the audit log given, and returns where the gateway
-	// asks for its grants.
+	// Authorise lets an application use the keys, by a registry in the database and the audit log given, and returns
+	// where the gateway asks for its grants.
 	Authorise func(ctx context.Context, db *store.DB, log *audit.Log, partner string, keys []hsm.KeyInfo) (Grants, error)
 }
 

@@ -15,8 +15,9 @@ const (
 	keptTime    = time.Hour
 )
 
-// answers keeps what requests with an Idempotency-Key were answered (draft-ietf-httpapi-idempotency-key-header): a client that lost the
-// answer asks again, and the key is not used twice. They lie in memory: a restart, or another node, knows none.
+// answers keeps what requests with an Idempotency-Key were answered (draft-ietf-httpapi-idempotency-key-header): a
+// client that lost the answer asks again, and the key is not used twice. They lie in memory: a restart, or another
+// node, knows none.
 type answers struct {
 	mu sync.Mutex
 	of map[[sha256.Size]byte]*kept // guarded by mu; by the client certificate's digest
@@ -37,8 +38,8 @@ type answered struct {
 	answer   []byte        // set before done is closed; nil: it came to nothing, and may be made again
 }
 
-// begin returns the answer that this request has got before, waiting for one that is being made. With none, the request is the caller's
-// to answer, and mine has to be ended.
+// begin returns the answer that this request has got before, waiting for one that is being made. With none, the request
+// is the caller's to answer, and mine has to be ended.
 func (a *answers) begin(ctx context.Context, u *use, now time.Time) (answer []byte, mine *answered, why *refusal) {
 	for {
 		there, mine := a.enter(u, now)

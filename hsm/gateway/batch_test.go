@@ -108,8 +108,8 @@ func TestBatchIsRefusedWhole(t *testing.T) {
 	}
 }
 
-// The same request with the same Idempotency-Key gets the same answer and is one use, also when it comes while the first is under way;
-// another request with that key is refused, and so is the same one once its right is gone.
+// The same request with the same Idempotency-Key gets the same answer and is one use, also when it comes while the
+// first is under way; another request with that key is refused, and so is the same one once its right is gone.
 func TestSameRequestAgain(t *testing.T) {
 	h := build(t, nil)
 	info := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
@@ -188,7 +188,8 @@ func TestOverloadSheds(t *testing.T) {
 	}
 }
 
-// Over the deaths of workers amid batches, the uses by the token's own count are those of the audit log: granted and not failed.
+// Over the deaths of workers amid batches, the uses by the token's own count are those of the audit log: granted and
+// not failed.
 func TestTokensCountIsTheAudits(t *testing.T) {
 	seen := prometheus.NewRegistry()
 	h := buildOn(t, hsmtest.Config(t), seen)

@@ -8,7 +8,8 @@ import (
 	"trustcore/hsm/mechanism"
 )
 
-// What offices may ask beside signatures. It uses no key, so it is in no audit log; it counts in the application's rate.
+// What offices may ask beside signatures. It uses no key, so it is in no audit log; it counts in the application's
+// rate.
 
 type verifyInput struct {
 	caller

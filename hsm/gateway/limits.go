@@ -43,7 +43,8 @@ type Meter interface {
 	Give(totals []quota.Total, n int64)
 }
 
-// limited refuses a use that is over a limit of the grant, and names the limit. Else the use is counted in the totals that it returns.
+// limited refuses a use that is over a limit of the grant, and names the limit. Else the use is counted in the totals
+// that it returns.
 func (g *gateway) limited(ctx context.Context, u *use, grant Grant) ([]quota.Total, *refusal) {
 	now := g.Now().In(g.Zone)
 	for _, l := range grant.Limits {
@@ -131,7 +132,8 @@ func spentRefusal(limits []Limit, total quota.Total) *refusal {
 	return asRefusal(nil)
 }
 
-// refusalCost is how many signatures of its rate a refusal costs an application, so that who asks in vain again and again fills no log.
+// refusalCost is how many signatures of its rate a refusal costs an application, so that who asks in vain again and
+// again fills no log.
 const refusalCost = 100
 
 // refused writes a refusal into the audit log.

@@ -69,7 +69,8 @@ func wantRule(t *testing.T, what string, a answer, status int, rule string) {
 	}
 }
 
-// Uses are counted in all and by the day, where the data centre's days begin; a refusal names the rule and is in the log.
+// Uses are counted in all and by the day, where the data centre's days begin; a refusal names the rule and is in the
+// log.
 func TestQuotas(t *testing.T) {
 	h, key := limitedHouse(t, nil,
 		gateway.Limit{Scope: gateway.OfKey, Name: "key", Uses: 25}, gateway.Limit{Scope: gateway.OfOffice, Name: "office", PerDay: 10})

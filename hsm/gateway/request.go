@@ -21,8 +21,8 @@ import (
 	"trustcore/internal/problem"
 )
 
-// Requests to sign are read and answered here, without the framework that describes the rest: they are many, and it costs more than the
-// token's own work. describeUses tells the framework's document of them.
+// Requests to sign are read and answered here, without the framework that describes the rest: they are many, and it
+// costs more than the token's own work. describeUses tells the framework's document of them.
 
 type singleRequest struct {
 	Mechanism mechanism.Mechanism `json:"mechanism" enum:"RSA-PKCS1-SHA256,RSA-PKCS1-SHA384,RSA-PKCS1-SHA512,RSA-PSS-SHA256,RSA-PSS-SHA384,RSA-PSS-SHA512,ECDSA-SHA256,ECDSA-SHA384,ECDSA-SHA512" doc:"How to sign"`
@@ -107,7 +107,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, u *use, p *probl
 	problem.Send(w, http.StatusOK, "application/json", answer)
 }
 
-// caughtUse takes the client from the connection; without a verified certificate it stays nobody, whom everything refuses.
+// caughtUse takes the client from the connection; without a verified certificate it stays nobody, whom everything
+// refuses.
 func caughtUse(r *http.Request) *use {
 	u := &use{keyID: r.PathValue("id")}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.PeerCertificates) > 0 {

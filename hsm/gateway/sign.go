@@ -15,8 +15,8 @@ import (
 	"trustcore/internal/audit"
 )
 
-// answer is the one way to use a key: authorise, write it down, sign, answer; in this order. A request that was answered before is
-// authorised again, and its answer given again.
+// answer is the one way to use a key: authorise, write it down, sign, answer; in this order. A request that was
+// answered before is authorised again, and its answer given again.
 func (g *gateway) answer(ctx context.Context, u *use) (answer []byte, replayed bool, why *refusal) {
 	if why := g.admit(u); why != nil {
 		return nil, false, why
@@ -94,10 +94,11 @@ func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) (
 // errNoEntry stands for a use that the audit log did not take.
 var errNoEntry = refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed")
 
-// round writes the entries of the uses at these places and has the token sign. Those that came to nothing have a second entry, and are
-// left with the reason of the first; when nobody knows what became of them, they may be made once more, as other uses with entries of
-// their own.
-func (g *gateway) round(ctx context.Context, u *use, grant Grant, key *hsm.Key, places []int, signatures [][]byte, indexes []uint64) (left []int, why error) {
+// round writes the entries of the uses at these places and has the token sign. Those that came to nothing have a second
+// entry, and are left with the reason of the first; when nobody knows what became of them, they may be made once more,
+// as other uses with entries of their own.
+func (g *gateway) round(ctx context.Context, u *use, grant Grant, key *hsm.Key, places []int,
+	signatures [][]byte, indexes []uint64) (left []int, why error) {
 	digests := make([][]byte, len(places))
 	for i, place := range places {
 		digests[i] = u.digests[place]
@@ -125,7 +126,8 @@ func (g *gateway) round(ctx context.Context, u *use, grant Grant, key *hsm.Key, 
 	}
 	if len(failed) > 0 { // also when the caller has gone
 		if _, err := g.append(context.WithoutCancel(ctx), failed...); err != nil {
-			g.Logger.Error("failed uses have no second audit entry", "error", err, "uses", len(failed), "granted", failed[0].Details["granted"])
+			g.Logger.Error("failed uses have no second audit entry", "error", err, "uses", len(failed),
+				"granted", failed[0].Details["granted"])
 		}
 	}
 	return left, why
@@ -159,8 +161,10 @@ func (g *gateway) key(ctx context.Context, grant Grant, u *use) (*hsm.Key, *refu
 	}
 	info := key.Info()
 	if info.Partner != grant.Partner {
-		g.Logger.Error("a grant names another partner's key", "order", grant.Order, "partner", grant.Partner, "key", info.ID, "owner", info.Partner)
-		return nil, refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key"), nil
+		g.Logger.Error("a grant names another partner's key", "order", grant.Order, "partner", grant.Partner,
+			"key", info.ID, "owner", info.Partner)
+		return nil, refuse(http.StatusForbidden, "no-authorisation",
+			"no authorisation lets this application use this key"), nil
 	}
 	if !info.Allows(m) {
 		return nil, refuse(http.StatusForbidden, "mechanism-not-allowed", "the key signs by %s, not by %s", names(info.Mechanisms), m), nil
@@ -192,8 +196,8 @@ func names(mechanisms []mechanism.Mechanism) string {
 	return strings.Join(s, ", ")
 }
 
-// entries are the audit entries of the uses of these digests. Those of several stand one behind the other in the log, and say which of how
-// many they are; the first alone names the certificate.
+// entries are the audit entries of the uses of these digests. Those of several stand one behind the other in the log,
+// and say which of how many they are; the first alone names the certificate.
 func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 	all := make([]audit.Entry, len(digests))
 	for i, d := range digests {

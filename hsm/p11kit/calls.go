@@ -17,7 +17,8 @@ type call struct {
 	do              func(*client, context.Context, *reader, *writer) error
 }
 
-// calls are in the order of their numbers, which begin with 1 (C_Initialize). What a token that is read only has no use for is not done.
+// calls are in the order of their numbers, which begin with 1 (C_Initialize). What a token that is read only has no use
+// for is not done.
 var calls = [...]call{
 	{},
 	{"ayyay", "", initialize},

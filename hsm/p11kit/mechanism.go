@@ -12,7 +12,8 @@ import (
 	"trustcore/hsm/mechanism"
 )
 
-// maxData is how much may be gathered for a signature over data that are hashed already, in octets: a DigestInfo or a digest.
+// maxData is how much may be gathered for a signature over data that are hashed already, in octets: a DigestInfo or a
+// digest.
 const maxData = 256
 
 // operation is a signature or its verification that was begun.
@@ -128,8 +129,8 @@ func (o *operation) add(data []byte) error {
 	return nil
 }
 
-// digest is what is to be signed, and the mechanism of ours, which the key has to have. Data that say their hash themselves are taken only
-// as what they have to be: a DigestInfo, or a digest of a known length.
+// digest is what is to be signed, and the mechanism of ours, which the key has to have. Data that say their hash
+// themselves are taken only as what they have to be: a DigestInfo, or a digest of a known length.
 func (o *operation) digest() (mechanism.Mechanism, []byte, error) {
 	h, digest := o.how.hash, o.data
 	switch {
@@ -179,7 +180,8 @@ func (k *Key) fromDER(signature []byte) ([]byte, error) {
 		return signature, nil
 	}
 	var value struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(signature, &value); err != nil || len(rest) > 0 || value.R.BitLen() > 8*half(p) || value.S.BitLen() > 8*half(p) {
+	rest, err := asn1.Unmarshal(signature, &value)
+	if err != nil || len(rest) > 0 || max(value.R.BitLen(), value.S.BitLen()) > 8*half(p) {
 		return nil, ckrDeviceError
 	}
 	out := make([]byte, 2*half(p))

@@ -50,7 +50,8 @@ func (f frame) encode() []byte {
 	return append(out, f.body...)
 }
 
-// reader takes the values of a call, one after the other. After the first that is not there, all are zero and err says so.
+// reader takes the values of a call, one after the other. After the first that is not there, all are zero and err says
+// so.
 type reader struct {
 	rest []byte
 	err  error
@@ -195,7 +196,8 @@ func (w *writer) text(s string, length int) {
 
 func (w *writer) version(major, minor byte) { w.out = append(w.out, major, minor) }
 
-// list is an array of CK_ULONG for a program with room for so many; without room, or with too little, it learns their number.
+// list is an array of CK_ULONG for a program with room for so many; without room, or with too little, it learns their
+// number.
 func (w *writer) list(values []uint64, room uint32) {
 	if uint64(room) < uint64(len(values)) {
 		w.octet(0)

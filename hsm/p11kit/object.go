@@ -59,7 +59,8 @@ func truth(b bool) []byte {
 	return []byte{0}
 }
 
-// objectsOf are the objects of the keys: both halves of each, its certificate, and the certificates above it, each once.
+// objectsOf are the objects of the keys: both halves of each, its certificate, and the certificates above it, each
+// once.
 func objectsOf(keys []Key) []*object {
 	var all []*object
 	authorities := map[string]bool{}

@@ -1,9 +1,9 @@
-// Package p11kit serves keys to programs that speak PKCS#11, by p11-kit's RPC (version 0) on a local connection: their side is p11-kit's own
-// client module, so nothing of ours runs inside them, and no vendor's library has to.
+// Package p11kit serves keys to programs that speak PKCS#11, by p11-kit's RPC (version 0) on a local connection: their
+// side is p11-kit's own client module, so nothing of ours runs inside them, and no vendor's library has to.
 //
-// Programs see a token that is read only and needs no PIN: who may connect is decided before, by the account that the kernel names
-// (SO_PEERCRED). Keys, certificates and chains are there without C_Login. Data are hashed here: what leaves the machine is a digest, once a
-// signature.
+// Programs see a token that is read only and needs no PIN: who may connect is decided before, by the account that the
+// kernel names (SO_PEERCRED). Keys, certificates and chains are there without C_Login. Data are hashed here: what
+// leaves the machine is a digest, once a signature.
 package p11kit
 
 import (
@@ -26,7 +26,8 @@ type Backend interface {
 	Sign(ctx context.Context, id []byte, m mechanism.Mechanism, digest []byte) ([]byte, error)
 }
 
-// ErrRefused says that a key may not be used so; the program learns CKR_FUNCTION_REJECTED, of any other error CKR_DEVICE_ERROR.
+// ErrRefused says that a key may not be used so; the program learns CKR_FUNCTION_REJECTED, of any other error
+// CKR_DEVICE_ERROR.
 var ErrRefused = errors.New("the use of the key is refused")
 
 // Config is what programs are served from. All fields are required.
@@ -70,7 +71,8 @@ type session struct {
 	verify *operation
 }
 
-// Serve answers one program until it hangs up, ctx ends, or it breaks the protocol, which is an error. It closes the connection.
+// Serve answers one program until it hangs up, ctx ends, or it breaks the protocol, which is an error. It closes the
+// connection.
 func Serve(ctx context.Context, conn net.Conn, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -98,7 +100,8 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config) error {
 }
 
 func newClient(cfg Config, w io.Writer) *client {
-	return &client{cfg: cfg, calls: make(chan struct{}, maxCalls), w: w, sessions: map[uint64]*session{}, places: map[string]int{}}
+	return &client{cfg: cfg, w: w, calls: make(chan struct{}, maxCalls), sessions: map[uint64]*session{},
+		places: map[string]int{}}
 }
 
 // greet agrees on version 0, which every client of p11-kit steps down to.

@@ -70,8 +70,8 @@ func signFinal(c *client, ctx context.Context, r *reader, w *writer) error {
 	return c.finish(ctx, r, w, handle, nil, room)
 }
 
-// finish signs, if there is room for the signature: else the program learns its length, and the operation goes on. While the data centre
-// signs, other threads of the program are served.
+// finish signs, if there is room for the signature: else the program learns its length, and the operation goes on.
+// While the data centre signs, other threads of the program are served.
 func (c *client) finish(ctx context.Context, r *reader, w *writer, handle uint64, data []byte, room uint32) error {
 	if r.err != nil || len(r.rest) > 0 {
 		return ckrArgumentsBad // before anything is used

@@ -1,8 +1,8 @@
 // Package quota counts uses that may not exceed a total, over all nodes that share a database.
 //
-// A node leases uses in blocks: the database has them as given before the first of them is used, so that a crash loses the rest of a block
-// and never gives one twice, and a use costs a statement only when a block is used up. While other nodes hold blocks, a total can seem spent
-// a little early; a node that ends in order gives its rest back.
+// A node leases uses in blocks: the database has them as given before the first of them is used, so that a crash loses
+// the rest of a block and never gives one twice, and a use costs a statement only when a block is used up. While other
+// nodes hold blocks, a total can seem spent a little early; a node that ends in order gives its rest back.
 package quota
 
 import (
@@ -34,7 +34,8 @@ func (s *Spent) Error() string {
 }
 
 var schema = []string{
-	`CREATE TABLE hsm_quotas (name TEXT NOT NULL, period TEXT NOT NULL, given BIGINT NOT NULL, PRIMARY KEY (name, period))`,
+	`CREATE TABLE hsm_quotas (name TEXT NOT NULL, period TEXT NOT NULL, given BIGINT NOT NULL,
+		PRIMARY KEY (name, period))`,
 }
 
 // Meter is one node's count. It is safe for concurrent use.
@@ -150,7 +151,8 @@ func (m *Meter) lease(ctx context.Context, t Total, n int64) error {
 func (m *Meter) block(ctx context.Context, t Total, want int64) (given int64, err error) {
 	err = m.db.InTx(ctx, func(tx *sql.Tx) error {
 		var before int64
-		err := tx.QueryRowContext(ctx, `SELECT given FROM hsm_quotas WHERE name = $1 AND period = $2`, t.Name, t.Period).Scan(&before)
+		err := tx.QueryRowContext(ctx, `SELECT given FROM hsm_quotas WHERE name = $1 AND period = $2`,
+			t.Name, t.Period).Scan(&before)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -190,7 +192,8 @@ func (m *Meter) Close(ctx context.Context) error {
 	}
 	err := m.db.InTx(ctx, func(tx *sql.Tx) error {
 		for name, l := range rest {
-			_, err := tx.ExecContext(ctx, `UPDATE hsm_quotas SET given = given - $1 WHERE name = $2 AND period = $3`, l.left, name, l.period)
+			_, err := tx.ExecContext(ctx, `UPDATE hsm_quotas SET given = given - $1 WHERE name = $2 AND period = $3`,
+				l.left, name, l.period)
 			if err != nil {
 				return err
 			}

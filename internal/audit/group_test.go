@@ -10,7 +10,8 @@ import (
 	"trustcore/internal/audit/audittest"
 )
 
-// TestAppendAllStandsTogether: entries of one call stand one behind the other from the receipt's index on, whatever others append beside.
+// TestAppendAllStandsTogether: entries of one call stand one behind the other from the receipt's index on, whatever
+// others append beside.
 func TestAppendAllStandsTogether(t *testing.T) {
 	l := audittest.Open(t)
 	const callers, size = 8, 50

@@ -1,9 +1,9 @@
-// Package grants keeps in memory what the registry's orders let applications use, so that a signature costs no statement, and takes
-// nothing for granted that the registry has taken back.
+// Package grants keeps in memory what the registry's orders let applications use, so that a signature costs no
+// statement, and takes nothing for granted that the registry has taken back.
 //
-// A change of this process's registry is seen at the very next question: what was read is good only while the registry's change signal,
-// taken before the reading, has not come. That of another node, and one whose signal was lost, is seen within Confirm, by the registry's
-// revision; when that can't be read, nobody is let in.
+// A change of this process's registry is seen at the very next question: what was read is good only while the
+// registry's change signal, taken before the reading, has not come. That of another node, and one whose signal was
+// lost, is seen within Confirm, by the registry's revision; when that can't be read, nobody is let in.
 package grants
 
 import (
@@ -46,7 +46,8 @@ type page struct {
 	lines     *sync.Map // order -> []gateway.Grant
 }
 
-// New returns an empty book. now must not go back (time.Now does not). office is what every office is held to, over all its applications.
+// New returns an empty book. now must not go back (time.Now does not). office is what every office is held to, over all
+// its applications.
 func New(r Registry, now func() time.Time, office registry.Limits) *Book {
 	return &Book{registry: r, now: now, office: office, turning: make(chan struct{}, 1)}
 }
@@ -74,7 +75,8 @@ func (b *Book) Of(ctx context.Context, order string) ([]gateway.Grant, error) {
 	return line, nil
 }
 
-// grant is a right as the gateway has it. Counters of limits belong to the order that sets them: one that renews it counts anew.
+// grant is a right as the gateway has it. Counters of limits belong to the order that sets them: one that renews it
+// counts anew.
 func (b *Book) grant(g registry.Grant) (gateway.Grant, error) {
 	to := gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID, NotBefore: g.NotBefore,
 		NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
