@@ -82,7 +82,7 @@ func TestOfficeFollowsSettings(t *testing.T) {
 	}
 	r.set(6, func(s *office.Settings) { s.Endpoint = "127.0.0.1:1" })
 	if err := r.ask(); err == nil || !strings.Contains(err.Error(), "does not lead to the core") {
-		t.Errorf("an endpoint where nobody is: %v", err)
+		t.Fatalf("an endpoint where nobody is: %v", err)
 	}
 	r.set(4, nil)
 	if err := r.ask(); err == nil || !strings.Contains(err.Error(), "older than number 5") {
