@@ -119,5 +119,9 @@ func (f *follower) tryOut(ctx context.Context, r record) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
 	var s office.Standing
-	return f.call(ctx, http.MethodGet, office.StandingRoute, nil, &s)
+	err := f.call(ctx, http.MethodGet, office.StandingRoute, nil, &s)
+	if err == nil && r.Enrolment.Hub.Endpoint != f.record.Enrolment.Hub.Endpoint {
+		err = f.end.Stays()
+	}
+	return err
 }

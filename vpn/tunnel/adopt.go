@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -63,6 +64,21 @@ func (t *Tunnel) reach(reachable []netip.Prefix) error {
 	t.reachable = reachable
 	if len(all) > len(reachable) {
 		return carry(reachable, true)
+	}
+	return nil
+}
+
+// Stays says whether the hub is spoken to where the settings have it. WireGuard follows a hub that is heard from elsewhere, so
+// an endpoint at which nobody is may seem to do.
+func (t *Tunnel) Stays() error {
+	t.changes.Lock()
+	defer t.changes.Unlock()
+	state, err := t.device.Read()
+	if err != nil {
+		return err
+	}
+	if at := state.Peers[t.presentHub()].Endpoint; at != t.endpoint {
+		return fmt.Errorf("the hub is heard from %v, not from %v", at, t.endpoint)
 	}
 	return nil
 }
