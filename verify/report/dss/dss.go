@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"trustcore/verify"
+	"trustcore/verify/certificate"
+	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/trace"
 )
@@ -97,6 +99,8 @@ type writer struct {
 	data         map[string]*trace.SignedData
 	lists        map[string]*trace.TrustedList
 	blocks       map[string]*trace.Block
+
+	people poland.Numbers // of the certificates
 }
 
 func newWriter(v Validation) *writer {
@@ -108,7 +112,11 @@ func newWriter(v Validation) *writer {
 		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{},
 		lists: map[string]*trace.TrustedList{}}
 	for i := range w.trace.Certificates {
-		index(w, w.certificates, w.trace.Certificates[i].ID, &w.trace.Certificates[i])
+		c := &w.trace.Certificates[i]
+		index(w, w.certificates, c.ID, c)
+		if parsed, err := certificate.Parse(c.DER); err == nil && !w.trace.Numbers {
+			w.people.Add(parsed.Subject)
+		}
 	}
 	for i := range w.trace.Timestamps {
 		index(w, w.timestamps, w.trace.Timestamps[i].ID, &w.trace.Timestamps[i])
