@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"trustcore/verify"
-	"trustcore/verify/certificate"
 	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/trace"
@@ -110,13 +109,10 @@ func newWriter(v Validation) *writer {
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
 		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
 		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{},
-		lists: map[string]*trace.TrustedList{}}
+		lists: map[string]*trace.TrustedList{}, people: v.Report.People()}
 	for i := range w.trace.Certificates {
 		c := &w.trace.Certificates[i]
 		index(w, w.certificates, c.ID, c)
-		if parsed, err := certificate.Parse(c.DER); err == nil && !w.trace.Numbers {
-			w.people.Add(parsed.Subject)
-		}
 	}
 	for i := range w.trace.Timestamps {
 		index(w, w.timestamps, w.trace.Timestamps[i].ID, &w.trace.Timestamps[i])
