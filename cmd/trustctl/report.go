@@ -5,42 +5,122 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
+	"trustcore/verify/keep"
 	"trustcore/verify/report/etsi"
 )
 
-// checkReport: a report in another form is of one document, and all that is written.
-func (o *verifyOptions) checkReport(files []string) error {
+// reportForms are the forms of a report that is kept, by what --report calls them.
+var reportForms = map[string]struct {
+	end   string // of a file's name
+	write func(keep.Report) ([]byte, error)
+}{
+	"pdf": {".pdf", keep.PDF}, "html": {".html", keep.HTML}, "etsi-xml": {".xml", etsiXML},
+	"etsi": {".xml", etsiXML}, // its name of before
+}
+
+// etsiXML is the report of ETSI TS 119 102-2, which is English.
+func etsiXML(r keep.Report) ([]byte, error) { return etsi.Marshal(r.Verdict) }
+
+// formBundle is --bundle as a form of a report.
+const formBundle = "bundle"
+
+var (
+	errOneReport = errors.New("--report: name one file, without --json, --table and --jobs, or a --report-file")
+	errNoForm = errors.New("--report-file: say by --report in which form: pdf, html, etsi-xml or bundle")
+)
+
+// checkReport tells whether the flags about reports fit together.
+func (o *verifyOptions) checkReport() error {
+	_, known := reportForms[o.report]
 	switch {
-	case o.report == "":
+	case o.report == "" && o.reportFile == "":
 		return nil
-	case o.report != "etsi":
-		return fmt.Errorf("--report: %q is no form of a report: write etsi", o.report)
-	case o.json || o.jobs != "" || len(files) != 1:
+	case o.report == "":
+		return errNoForm
+	case o.report == formBundle && (o.reportFile == "" || o.bundle != ""):
+		return errors.New("--report bundle: name its file by --report-file, and leave out --bundle")
+	case o.report == formBundle:
+		o.bundle, o.report, o.reportFile = o.reportFile, "", ""
+		return nil
+	case !known:
+		return fmt.Errorf("--report: %q is no form of a report: write pdf, html, etsi-xml or bundle", o.report)
+	case o.reportFile == "" && (o.json || o.table || o.jobs != ""):
 		return errOneReport
 	}
 	return nil
 }
 
-var errOneReport = errors.New("--report: name one file, without --json and --jobs")
+// place says of each job into which file its report goes: of one, the file of --report-file; of several, files in the
+// folder of that name, called like the documents. No file that is there is written over.
+func (o *verifyOptions) place(jobs []job) error {
+	if o.reportFile == "" {
+		return nil
+	}
+	form, taken := reportForms[o.report], map[string]bool{}
+	for i := range jobs {
+		file := o.reportFile
+		if len(jobs) > 1 {
+			file = filepath.Join(o.reportFile, free(filepath.Base(jobs[i].File), form.end, taken))
+		}
+		if _, err := os.Lstat(file); err == nil {
+			return fmt.Errorf("--report-file: %s is there already: name a new file or folder", file)
+		}
+		jobs[i].keep = func(r keep.Report) error {
+			data, err := form.write(r)
+			if err != nil {
+				return err
+			}
+			return writeNew(file, data)
+		}
+	}
+	if len(jobs) > 1 {
+		if err := os.MkdirAll(o.reportFile, 0o700); err != nil {
+			return fmt.Errorf("--report-file: %w", err)
+		}
+	}
+	return nil
+}
 
-// write writes the report on one document as ETSI TS 119 102-2 has it, with the exit status of the verdict.
-func (v *verifier) write(ctx context.Context, jobs []job, out io.Writer) error {
+// free is a name for the report on a document which no other one has: documents of two folders may share theirs.
+func free(document, end string, taken map[string]bool) string {
+	name := document + ".report" + end
+	for n := 2; taken[name]; n++ {
+		name = fmt.Sprintf("%s.report-%d%s", document, n, end)
+	}
+	taken[name] = true
+	return name
+}
+
+// writeNew writes a file that is not there yet; one that somebody has put there meanwhile stays.
+func writeNew(file string, data []byte) (err error) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.Write(data)
+	return err
+}
+
+// write writes the report on one document and nothing else, with the exit status of the verdict.
+func (v *verifier) write(ctx context.Context, jobs []job, form string, out io.Writer) error {
 	if len(jobs) != 1 {
 		return errOneReport
 	}
 	j := jobs[0]
-	j.trace, j.language = true, ""
+	j.keep = func(r keep.Report) error {
+		data, err := reportForms[form].write(r)
+		if err == nil {
+			_, err = out.Write(data)
+		}
+		return err
+	}
 	o := v.one(ctx, j)
 	if o.Error != nil {
 		return errors.New(*o.Error)
-	}
-	report, err := etsi.Marshal(o.Report)
-	if err != nil {
-		return err
-	}
-	if _, err := out.Write(report); err != nil {
-		return err
 	}
 	return o.status().err()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/keep"
 )
 
 // standardInput is the name of the document that is read from there.
@@ -33,6 +34,8 @@ type job struct {
 	active   bool
 	numbers  bool
 	language string // of reasons and notes, "" as they are written
+
+	keep func(keep.Report) error // writes the report that is kept; nil where none is asked for
 
 	signedBeside bool  // a file beside it holds its signature: that it has none inside is nothing to tell
 	unread       error // why the folder could not be looked through
