@@ -9,32 +9,28 @@ import (
 	"path/filepath"
 
 	"trustcore/verify/keep"
-	"trustcore/verify/report/etsi"
 )
 
-// reportForms are the forms of a report that is kept, by what --report calls them.
-var reportForms = map[string]struct {
-	end   string // of a file's name
-	write func(keep.Report) ([]byte, error)
-}{
-	"pdf": {".pdf", keep.PDF}, "html": {".html", keep.HTML}, "etsi-xml": {".xml", etsiXML},
-	"etsi": {".xml", etsiXML}, // its name of before
+// reportForm is a form of a report that is kept, by what --report calls it.
+func reportForm(name string) (keep.Form, bool) {
+	if name == "etsi" {
+		name = "etsi-xml" // what it was called first
+	}
+	form, known := keep.Forms[name]
+	return form, known
 }
-
-// etsiXML is the report of ETSI TS 119 102-2, which is English.
-func etsiXML(r keep.Report) ([]byte, error) { return etsi.Marshal(r.Verdict) }
 
 // formBundle is --bundle as a form of a report.
 const formBundle = "bundle"
 
 var (
 	errOneReport = errors.New("--report: name one file, without --json, --table and --jobs, or a --report-file")
-	errNoForm = errors.New("--report-file: say by --report in which form: pdf, html, etsi-xml or bundle")
+	errNoForm    = errors.New("--report-file: say by --report in which form: pdf, html, etsi-xml or bundle")
 )
 
 // checkReport tells whether the flags about reports fit together.
 func (o *verifyOptions) checkReport() error {
-	_, known := reportForms[o.report]
+	_, known := reportForm(o.report)
 	switch {
 	case o.report == "" && o.reportFile == "":
 		return nil
@@ -59,17 +55,18 @@ func (o *verifyOptions) place(jobs []job) error {
 	if o.reportFile == "" {
 		return nil
 	}
-	form, taken := reportForms[o.report], map[string]bool{}
+	form, _ := reportForm(o.report)
+	taken := map[string]bool{}
 	for i := range jobs {
 		file := o.reportFile
 		if len(jobs) > 1 {
-			file = filepath.Join(o.reportFile, free(filepath.Base(jobs[i].File), form.end, taken))
+			file = filepath.Join(o.reportFile, free(filepath.Base(jobs[i].File), form.End, taken))
 		}
 		if _, err := os.Lstat(file); err == nil {
 			return fmt.Errorf("--report-file: %s is there already: name a new file or folder", file)
 		}
 		jobs[i].keep = func(r keep.Report) error {
-			data, err := form.write(r)
+			data, err := form.Write(r)
 			if err != nil {
 				return err
 			}
@@ -106,13 +103,14 @@ func writeNew(file string, data []byte) (err error) {
 }
 
 // write writes the report on one document and nothing else, with the exit status of the verdict.
-func (v *verifier) write(ctx context.Context, jobs []job, form string, out io.Writer) error {
+func (v *verifier) write(ctx context.Context, jobs []job, name string, out io.Writer) error {
 	if len(jobs) != 1 {
 		return errOneReport
 	}
+	form, _ := reportForm(name)
 	j := jobs[0]
 	j.keep = func(r keep.Report) error {
-		data, err := reportForms[form].write(r)
+		data, err := form.Write(r)
 		if err == nil {
 			_, err = out.Write(data)
 		}

@@ -10,30 +10,14 @@ import (
 
 	"trustcore/verify"
 	"trustcore/verify/keep"
-	"trustcore/verify/report/etsi"
 )
-
-// keptForm is a form of a report that is kept, in place of JSON.
-type keptForm struct {
-	media, end string // of its name
-	write      func(keep.Report) ([]byte, error)
-}
-
-// keptForms are the forms by what the parameter report calls them.
-var keptForms = map[string]keptForm{
-	"pdf":  {"application/pdf", ".pdf", keep.PDF},
-	"html": {"text/html; charset=utf-8", ".html", keep.HTML},
-	"etsi-xml": {"application/xml", ".xml", func(r keep.Report) ([]byte, error) {
-		return etsi.Marshal(r.Verdict)
-	}},
-}
 
 // kept answers with a report that can be kept. It is a copy of the verdict and has no seal, and says so.
 func (s *Server) kept(ctx context.Context, c *call) (any, error) {
-	form, known := keptForms[c.query.Get("report")]
+	form, known := keep.Forms[c.query.Get("report")]
 	if !known {
 		return nil, refuse(http.StatusBadRequest, "report", "%.40q is no form of a report: write %s", c.query.Get("report"),
-			strings.Join(slices.Sorted(maps.Keys(keptForms)), ", "))
+			strings.Join(slices.Sorted(maps.Keys(keep.Forms)), ", "))
 	}
 	if c.later {
 		return nil, refuse(http.StatusBadRequest, "report", "a result that comes later is JSON: leave out report or later")
@@ -58,13 +42,13 @@ func (s *Server) kept(ctx context.Context, c *call) (any, error) {
 	}
 	r := keep.Report{Verdict: report, Name: in.name, Size: size, Place: keep.Server, Judge: s.cfg.Name,
 		Language: cmp.Or(c.language, verify.Languages[0])}
-	data, err := form.write(r)
+	data, err := form.Write(r)
 	if err != nil {
 		return nil, err
 	}
-	return &reply{data: data, media: form.media, header: map[string]string{
+	return &reply{data: data, media: form.Media, header: map[string]string{
 		"Content-Language":    r.Language,
-		"Content-Disposition": `attachment; filename="report` + form.end + `"`,
+		"Content-Disposition": `attachment; filename="report` + form.End + `"`,
 		// whoever opens it all the same gets a page that can do nothing
 		"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
 	}}, nil
