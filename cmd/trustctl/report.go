@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
+	"trustcore/cmd/internal/papers"
 	"trustcore/verify/keep"
 )
 
@@ -49,57 +48,30 @@ func (o *verifyOptions) checkReport() error {
 	return nil
 }
 
-// place says of each job into which file its report goes: of one, the file of --report-file; of several, files in the
-// folder of that name, called like the documents. No file that is there is written over.
+// place says of each job into which file its report goes (papers.Place).
 func (o *verifyOptions) place(jobs []job) error {
 	if o.reportFile == "" {
 		return nil
 	}
 	form, _ := reportForm(o.report)
-	taken := map[string]bool{}
+	var names []string
 	for i := range jobs {
-		file := o.reportFile
-		if len(jobs) > 1 {
-			file = filepath.Join(o.reportFile, free(filepath.Base(jobs[i].File), form.End, taken))
-		}
-		if _, err := os.Lstat(file); err == nil {
-			return fmt.Errorf("--report-file: %s is there already: name a new file or folder", file)
-		}
+		names = append(names, jobs[i].File)
+	}
+	files, err := papers.Place(o.reportFile, form.End, names)
+	if err != nil {
+		return fmt.Errorf("--report-file: %w", err)
+	}
+	for i := range jobs {
 		jobs[i].keep = func(r keep.Report) error {
 			data, err := form.Write(r)
 			if err != nil {
 				return err
 			}
-			return writeNew(file, data)
-		}
-	}
-	if len(jobs) > 1 {
-		if err := os.MkdirAll(o.reportFile, 0o700); err != nil {
-			return fmt.Errorf("--report-file: %w", err)
+			return papers.WriteNew(files[i], data)
 		}
 	}
 	return nil
-}
-
-// free is a name for the report on a document which no other one has: documents of two folders may share theirs.
-func free(document, end string, taken map[string]bool) string {
-	name := document + ".report" + end
-	for n := 2; taken[name]; n++ {
-		name = fmt.Sprintf("%s.report-%d%s", document, n, end)
-	}
-	taken[name] = true
-	return name
-}
-
-// writeNew writes a file that is not there yet; one that somebody has put there meanwhile stays.
-func writeNew(file string, data []byte) (err error) {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.Write(data)
-	return err
 }
 
 // write writes the report on one document and nothing else, with the exit status of the verdict.

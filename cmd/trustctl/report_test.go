@@ -82,17 +82,6 @@ func TestVerifyReportFiles(t *testing.T) {
 	}
 }
 
-// TestReportFileOfAnother: a file that somebody puts there while the document is judged stays.
-func TestReportFileOfAnother(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "report.pdf")
-	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeNew(file, []byte("ours")); err == nil {
-		t.Error("a file was written over")
-	}
-}
-
 // TestVerifyLanguage: people read reasons in Polish, or in the language they ask for; programs get them as they are
 // written unless they ask.
 func TestVerifyLanguage(t *testing.T) {
