@@ -45,9 +45,11 @@ func TestKeptReports(t *testing.T) {
 		}
 		data, err := io.ReadAll(answer.Body)
 		_ = answer.Body.Close()
-		if body := string(data); err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != c.media ||
+		body := string(data)
+		if err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != c.media ||
 			!strings.HasPrefix(body, c.begins) || !strings.Contains(body, c.says) {
-			t.Errorf("%s in %q: %v %d %v, it does not say %q: %.300s", c.form, c.language, err, answer.StatusCode, answer.Header, c.says, body)
+			t.Errorf("%s in %q: %v %d %v, it does not say %q: %.300s", c.form, c.language, err, answer.StatusCode,
+				answer.Header, c.says, body)
 		}
 		for name, want := range map[string]string{"Content-Disposition": "attachment",
 			"Content-Security-Policy": "sandbox; default-src 'none'"} {

@@ -16,8 +16,8 @@ import (
 	"trustcore/verify"
 )
 
-// forward has the documents of a form judged by the API, which sees them as they come in; report is the form of a report
-// that is kept, "" for one that the page shows.
+// forward has the documents of a form judged by the API, which sees them as they come in; report is the form of a
+// report that is kept, "" for one that the page shows.
 func (p *Page) forward(r *http.Request, form *problem.Form, language, report string) (*answer, *forwarded) {
 	body, out := io.Pipe()
 	w := multipart.NewWriter(out)
