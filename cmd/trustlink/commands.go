@@ -21,6 +21,7 @@ func newCommand() *cobra.Command {
 		sealCommand(dir),
 		verifyCommand(dir),
 	)
+	addPKCS11(root, dir)
 	addService(root, dir)
 	return root
 }
