@@ -20,6 +20,7 @@ func newCommand() *cobra.Command {
 		rotateCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
+		verifyCommand(dir),
 	)
 	addPKCS11(root, dir)
 	addService(root, dir)
