@@ -30,6 +30,7 @@ type payload struct {
 	signed    []piece // as the signing input has them, one after the other
 	stamped   []piece // as time-stamps on the data have them
 	found     bool    // all that the signing input needs is there
+	away      bool    // some of what time-stamps on the data cover is not at hand, or its digest alone
 	movable   bool    // where one of the files ends is not signed
 	foreign   bool    // it is not the value that the counter-signature stands in
 	unchecked string  // why there is nothing to hold against the value though the data may be there, or ""
@@ -221,7 +222,8 @@ func (s *signed) readHashes(sigD *jws.Value, names []string) {
 	}
 	for i, name := range names {
 		ref := s.object(name)
-		if f := s.file(name, len(names)); f != nil {
+		f := s.file(name, len(names))
+		if s.payload.away = s.payload.away || f == nil || f.DigestOnly(); f != nil {
 			s.compareFile(&ref, f, h, values[i])
 			s.payload.stamped = append(s.payload.stamped, piece{f.Content, !s.jws.Unencoded()})
 		}
