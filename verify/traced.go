@@ -28,14 +28,15 @@ type tracer struct {
 	at     time.Time
 	out    *trace.Trace
 
-	certificates, revocations, stamps map[string]int // places in the trace, by id
+	certificates, revocations, stamps map[string]int             // places in the trace, by id
+	entered                           []*certificate.Certificate // those of the trace
 	data                              map[string]bool
 	stampFacts                        []*signature.Timestamp      // of the time-stamps of the trace
 	recordFacts                       []*signature.EvidenceRecord // of its evidence records
 	sums                              map[certificateHash][]byte
 	formats                           map[string]signature.Format // of signatures, by id
 	recordTypes                       map[string]string           // of evidence records, by id
-	carriers                          carriers
+	carriers                          *carriers
 	paths                             []tracedPath
 	read                              [][32]byte        // evidence
 	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
@@ -58,6 +59,11 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
 	t.carriers = newCarriers(doc)
+	for _, piece := range t.pieces() {
+		if r := t.Steps.Responses[piece]; r != nil {
+			t.carriers.carries(trace.FromOCSP, r.RawCertificates)
+		}
+	}
 	t.out.Container = t.container()
 	for i, s := range found.Signatures {
 		t.signature(s, &r.Signatures[i])
@@ -65,6 +71,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 	t.timestamps("", doc.Timestamps)
 	t.records("", doc.EvidenceRecords)
 	t.besidePaths()
+	t.issuers()
 	t.links()
 	t.lists()
 	if doc.Unchecked != "" {
