@@ -20,6 +20,7 @@ func newCommand() *cobra.Command {
 		keysCommand(dir),
 		sealCommand(dir),
 	)
+	addPKCS11(root, dir)
 	addService(root, dir)
 	return root
 }
