@@ -19,6 +19,7 @@ func newCommand() *cobra.Command {
 		doctorCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
+		verifyCommand(dir),
 	)
 	addPKCS11(root, dir)
 	addService(root, dir)
