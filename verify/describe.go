@@ -66,6 +66,7 @@ func describe(doc *signature.Document, found *judge.Document, ev *Evidence, poli
 	}
 	for _, s := range found.Signatures {
 		r.Signatures = append(r.Signatures, d.signature(s))
+		r.records(s.Facts.ID, r.Signatures[len(r.Signatures)-1].EvidenceRecords)
 	}
 	for _, n := range doc.Notes {
 		n = d.show(n)
@@ -77,6 +78,18 @@ func describe(doc *signature.Document, found *judge.Document, ev *Evidence, poli
 		r.unread(doc.Unchecked)
 	}
 	return r
+}
+
+// records adds those of a signature to those of the file, each once: a record may seal several signatures.
+func (r *Report) records(signature string, list []EvidenceRecordReport) {
+	for _, e := range list {
+		at := slices.IndexFunc(r.EvidenceRecords, func(other EvidenceRecordReport) bool { return other.ID == e.ID })
+		if at < 0 {
+			at = len(r.EvidenceRecords)
+			r.EvidenceRecords = append(r.EvidenceRecords, e)
+		}
+		r.EvidenceRecords[at].Signatures = append(r.EvidenceRecords[at].Signatures, signature)
+	}
 }
 
 func newReport(policy *Policy, pins *poland.Pins, at time.Time) *Report {

@@ -35,7 +35,6 @@ var differences = map[string]string{
 	"document.signed.t.bes.badsignedprops.xml":                 otherSigner,
 	"document.signed.bes.signedpropsrefnotype.xml":             otherSigner,
 	"cades-duplicated-signed-attrs.p7m":                        formRule,
-	"jades-with-expiration-time-header-in-crit.json":           formRule,
 	"pdf-sig-with-econtent.pdf":                                formRule,
 	"tail-uncovered.pdf":                                       formRule,
 	"Baltic MoU digital signing_EST_LT_LV.bdoc":                otherFirst,

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/judge"
 	"trustcore/verify/policy"
+	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
 )
 
@@ -378,5 +380,29 @@ func TestWeakEvidence(t *testing.T) {
 		if got := r.Signatures[0]; got.SubIndication != want {
 			t.Errorf("%s, want %s: %q", got.SubIndication, want, got.Reasons)
 		}
+	}
+}
+
+// TestRecordsOfTheFile: the file's list has every evidence record once, with the signatures that it belongs to.
+func TestRecordsOfTheFile(t *testing.T) {
+	w := newWorld(t)
+	shared, own := &signature.EvidenceRecord{ID: "E-1"}, &signature.EvidenceRecord{ID: "E-2"}
+	doc := &signature.Document{EvidenceRecords: []*signature.EvidenceRecord{{ID: "E-0"}}, Signatures: []*signature.Signature{
+		{ID: "S-1", EvidenceRecords: []*signature.EvidenceRecord{shared}},
+		{ID: "S-2", EvidenceRecords: []*signature.EvidenceRecord{shared, own}},
+	}}
+	r, err := Judge(budget.New(t.Context(), 0), doc, w.evidence(), DefaultPolicy(), mint.Day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range r.EvidenceRecords {
+		got = append(got, e.ID+" "+strings.Join(e.Signatures, " "))
+	}
+	if want := []string{"E-0 ", "E-1 S-1 S-2", "E-2 S-2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if len(r.Signatures[1].EvidenceRecords) != 2 {
+		t.Error("the records of a signature do not stand with it")
 	}
 }

@@ -51,7 +51,7 @@ type Report struct {
 	ValidationTime time.Time         `json:"validation_time"`
 	Signatures     []SignatureReport `json:"signatures"`
 	Timestamps     []TimestampReport `json:"timestamps"` // those that belong to no signature
-	// EvidenceRecords are those that belong to no signature.
+	// EvidenceRecords are all, those of signatures too, which stand with them once more.
 	EvidenceRecords []EvidenceRecordReport `json:"evidence_records"`
 	Notes           []string               `json:"notes,omitempty"` // remarks on the file as a whole
 
@@ -219,4 +219,6 @@ type EvidenceRecordReport struct {
 	Time          *time.Time        `json:"time"` // at which what it covers is proven to have existed; null where it is not
 	Timestamps    []TimestampReport `json:"timestamps"`
 	Scopes        []Scope           `json:"scopes"`
+	// Signatures are those that carry it or that it covers, by ID; it belongs to the file where there is none.
+	Signatures []string `json:"signatures,omitempty"`
 }

@@ -177,7 +177,7 @@ func (f *formChange) field(r Ref, path fieldPath) {
 		f.signed(r, now, path)
 	}
 	for _, k := range f.keys(was, now) {
-		if k != "Kids" {
+		if k != "Kids" || len(f.old.array(was[k]))+len(f.new.array(now[k])) == 0 { // fields compares those that are there
 			f.fieldKey(r, path, k, was, now)
 		}
 	}

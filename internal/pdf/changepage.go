@@ -195,9 +195,12 @@ func (c *comparison) listAnnotations(leaf Ref, page int, before, after Object) {
 			continue
 		}
 		listed[r] = true
-		if present[r] {
+		switch {
+		case present[r]:
 			kept = append(kept, r)
-		} else {
+		case c.old.Name(c.old.Dict(r)["Subtype"]) == "Widget": // no comment: what was filled in is seen no more
+			c.add(Change{Kind: ChangeLook, Object: r, Page: page, What: "a field was removed"})
+		default:
 			c.add(Change{Kind: ChangeAnnotation, Object: r, Page: page, What: "an annotation was removed"})
 		}
 	}

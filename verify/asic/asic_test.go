@@ -1,8 +1,10 @@
 package asic
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,6 +180,32 @@ func TestTimeAssertion(t *testing.T) {
 	doc := open(t, pack(t, "s", umowa, first, archive, second))
 	if !slices.Contains(doc.Timestamps[1].Covers, sha256.Sum256([]byte(first.content))) {
 		t.Error("the renewal does not cover the first time-stamp")
+	}
+}
+
+// TestDigestsOfManifests: a file is no better protected than by the digest that the manifest names it by.
+func TestDigestsOfManifests(t *testing.T) {
+	s, tsu := newSigner(t, "officer-1"), newSigner(t, "time-stamping unit", x509.ExtKeyUsageTimeStamping)
+	sum := sha1.Sum([]byte(umowa.content))
+	weak := func(target string) string {
+		m := manifestOf(target, umowa, zalacz)
+		_, rest, _ := strings.Cut(m, "</asic:DataObjectReference>")
+		return m[:strings.Index(m, "<asic:DataObjectReference")] + `<asic:DataObjectReference URI="` + umowa.name +
+			`"><ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/><ds:DigestValue>` +
+			base64.StdEncoding.EncodeToString(sum[:]) + `</ds:DigestValue></asic:DataObjectReference>` + rest
+	}
+	manifest := entry{"META-INF/ASiCManifest001.xml", weak("META-INF/signature001.p7s")}
+	doc := open(t, pack(t, "e", umowa, zalacz, manifest, entry{"META-INF/signature001.p7s", string(s.cades(t, []byte(manifest.content)))}))
+	stamped := entry{"META-INF/ASiCManifest002.xml", weak("META-INF/timestamp001.tst")}
+	of := open(t, pack(t, "e", umowa, zalacz, stamped, entry{"META-INF/timestamp001.tst", string(tsu.stamp(t, []byte(stamped.content)))}))
+	for _, name := range []string{"SHA-1", "SHA-256"} {
+		use := signature.AlgorithmUse{Purpose: "reference", Algorithm: name}
+		if !slices.Contains(doc.Signatures[0].Algorithms, use) || !doc.Signatures[0].ReferencesIntact() {
+			t.Errorf("%s is no algorithm of the signature: %v", name, doc.Signatures[0].Algorithms)
+		}
+		if !slices.Contains(of.Timestamps[0].Algorithms, use) || !of.Timestamps[0].Imprint {
+			t.Errorf("%s is no algorithm of the time-stamp: %v", name, of.Timestamps[0].Algorithms)
+		}
 	}
 }
 

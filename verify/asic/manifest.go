@@ -258,6 +258,23 @@ func (r *reader) describe(m *manifest, s *signature.Signature) {
 	for _, o := range m.objects {
 		s.References = append(s.References, r.reference(o))
 	}
+	s.Algorithms = append(s.Algorithms, m.algorithms()...)
+}
+
+// algorithms are the digest algorithms by which the manifest names its files, each once: what is signed is the manifest,
+// and a file is what it was no longer than its digest is worth.
+func (m *manifest) algorithms() []signature.AlgorithmUse {
+	var uses []signature.AlgorithmUse
+	for _, o := range m.objects {
+		h, err := algorithm.HashByURI(o.method)
+		if err != nil {
+			continue // nobody could compare it: its reference says so
+		}
+		if use := (signature.AlgorithmUse{Purpose: "reference", Algorithm: h.Name()}); !slices.Contains(uses, use) {
+			uses = append(uses, use)
+		}
+	}
+	return uses
 }
 
 // reference is an object of a manifest as what signs or time-stamps the manifest covers it.

@@ -80,6 +80,7 @@ func (r *reader) manifestImprint(a *assertion) {
 		return
 	}
 	a.token.Structure = append(a.token.Structure, m.problems...)
+	a.token.Algorithms = append(a.token.Algorithms, m.algorithms()...)
 	a.token.Compare(func(w io.Writer) error {
 		_, err := w.Write(m.content)
 		return err

@@ -305,30 +305,36 @@ func (c *checker) treeRenewal(chain *chain, a *archived, t *timestamp.Token) {
 	group := newGroup(a.tree[0])
 	// RFC 6283 4.2.2: the sequence is a member of the group itself.
 	inGroup := chain.form == nil || group.take(sequence)
-	switch some, all := c.renewed(chain, group, sequence); {
+	switch some, all, err := c.renewed(chain, group, sequence); {
 	case !all || !inGroup:
 		t.Imprint = false
-	case !some:
+	case !some || err != nil:
 		t.Found, t.Imprint = false, false
 	case c.budget.Hold(sha256.Size*(len(c.out.Covers)+len(c.tokens))) == nil:
 		t.Covers, t.CoversSignature = slices.Concat(c.out.Covers, c.tokens), c.out.CoversSignature
 	}
 }
 
-// renewed tells whether a group has some, and all, of the objects that the record is about.
-func (c *checker) renewed(chain *chain, group *group, sequence []byte) (some, all bool) {
+// renewed tells whether a group has some, and all, of the objects that the record is about; an error says that one of
+// them can't be digested by the new algorithm, as where another digest of it was given.
+func (c *checker) renewed(chain *chain, group *group, sequence []byte) (some, all bool, failed error) {
 	all = true
 	for _, o := range c.objects {
 		if !o.intact {
 			continue
 		}
+		some = true
 		sum, err := o.digest(chain, o.canonical)
-		if err == nil && chain.form == nil { // RFC 4998 5.2: each member is H(h(i) + ha(i)), in this order
+		if err != nil {
+			failed = err
+			continue
+		}
+		if chain.form == nil { // RFC 4998 5.2: each member is H(h(i) + ha(i)), in this order
 			sum = chain.hash.Sum(sum, sequence)
 		}
-		some, all = true, all && err == nil && group.take(sum)
+		all = all && group.take(sum)
 	}
-	return some, all
+	return some, all, failed
 }
 
 func (c *checker) digest(h algorithm.Hash, write func(io.Writer) error) ([]byte, error) {

@@ -206,6 +206,24 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// TestRenewalWithoutDigest: where the digest by the new algorithm of a renewal was not given, nobody changed the data.
+func TestRenewalWithoutDigest(t *testing.T) {
+	for _, xml := range []bool{false, true} {
+		record := newRecord(t, xml).first(contract).rehash(algorithm.SHA512, contract).encode()
+		for _, h := range []algorithm.Hash{algorithm.NoHash, algorithm.SHA512} {
+			r := ers.Parse(budget.New(t.Context(), len(record)), record, ers.Object{Name: "contract", Digest: func(by algorithm.Hash) ([]byte, error) {
+				if by != algorithm.SHA256 && by != h {
+					return nil, errors.New("not given")
+				}
+				return by.Sum(contract), nil
+			}})
+			if s := r.Timestamps[1]; s.Found != (h == algorithm.SHA512) || s.Imprint != s.Found || proves(r) != s.Found {
+				t.Errorf("xml %t, with %s: found %t, imprint %t, proves %t", xml, h, s.Found, s.Imprint, proves(r))
+			}
+		}
+	}
+}
+
 // TestEvidence: certificates beside the chains find the signer of a token, but no time-stamp covers them; those in the
 // time-stamp of RFC 6283 are covered by its renewal.
 func TestEvidence(t *testing.T) {

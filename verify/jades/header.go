@@ -15,7 +15,7 @@ import (
 
 // extensions are the header parameters beyond RFC 7515 that are understood here: crit may list them.
 var extensions = map[string]bool{
-	"b64": true, "iat": true, "sigT": true, "x5t#o": true, "sigX5ts": true, "srCms": true, "sigPl": true, "srAts": true,
+	"b64": true, "iat": true, "exp": true, "sigT": true, "x5t#o": true, "sigX5ts": true, "srCms": true, "sigPl": true, "srAts": true,
 	"adoTst": true, "sigPId": true, "sigD": true, "etsiU": true,
 }
 
@@ -76,11 +76,32 @@ func (s *signed) stray(format string, args ...any) {
 // readHeader reads what the protected header says of signer and signing.
 func (s *signed) readHeader() {
 	s.readSigningTime()
+	s.readExpiry()
 	s.readPolicy()
 	s.readRoles()
 	s.readClaims()
 	s.readCertificates()
 	s.readCertDigests()
+}
+
+// readExpiry tells until when the signer wants the signature to be accepted (RFC 7519, 4.1.4): a wish about its use, which
+// changes nothing in what was signed and when.
+func (s *signed) readExpiry() {
+	exp := s.jws.Protected.Member("exp")
+	if exp == nil {
+		return
+	}
+	if at, ok := numericDate(exp); ok {
+		s.note("the signer wants the signature to be accepted before %s only (exp, RFC 7519 4.1.4)", at.Format(time.RFC3339))
+	} else {
+		s.note("exp is no time in seconds (RFC 7519, 4.1.4)")
+	}
+}
+
+// numericDate reads seconds since 1970, of which fractions may stand there (RFC 7519, 2).
+func numericDate(v *jws.Value) (time.Time, bool) {
+	seconds, err := strconv.ParseFloat(v.Literal(), 64)
+	return time.Unix(int64(seconds), 0).UTC(), err == nil && 0 <= seconds && seconds <= maxSeconds
 }
 
 const maxSeconds = 253402300799 // 9999-12-31T23:59:59Z
@@ -92,12 +113,12 @@ func (s *signed) readSigningTime() {
 	case iat != nil && sigT != nil:
 		s.note("both iat and sigT claim a signing time (TS 119 182-1, 6.3); neither is taken")
 	case iat != nil:
-		seconds, err := strconv.ParseInt(iat.Literal(), 10, 64)
-		if err != nil || seconds < 0 || seconds > maxSeconds {
+		at, ok := numericDate(iat)
+		if !ok {
 			s.note("iat is no time in seconds")
 			return
 		}
-		s.facts.SigningTime = time.Unix(seconds, 0).UTC()
+		s.facts.SigningTime = at
 	case sigT != nil:
 		at, err := time.Parse(time.RFC3339, string(sigT.Text()))
 		if err != nil {

@@ -63,8 +63,13 @@ func TestFacts(t *testing.T) {
 	if got := told(t, compact(t, id, head(id, `"sigPId":{}`))); !strings.Contains(got, "sigPId without an identifier") {
 		t.Error(got)
 	}
+	for exp, want := range map[string]string{"1772366401": "before 2026-03-01T12:00:01Z only", `"2026"`: "exp is no time"} {
+		if notes := strings.Join(only(t, compact(t, id, head(id, `"exp":`+exp))).Notes, "; "); !strings.Contains(notes, want) {
+			t.Errorf("exp %s: %q", exp, notes)
+		}
+	}
 	for claim, want := range map[string]string{
-		`"sigT":"2024-05-06T07:08:09Z"`: "2024-05-06T07:08:09Z", `"iat":1`: "1970-01-01T00:00:01Z", `"sigT":"6.5.2024"`: "", `"iat":1.5`: "", `"iat":-1`: "",
+		`"sigT":"2024-05-06T07:08:09Z"`: "2024-05-06T07:08:09Z", `"iat":1`: "1970-01-01T00:00:01Z", `"sigT":"6.5.2024"`: "", `"iat":1.5`: "1970-01-01T00:00:01Z", `"iat":-1`: "",
 		`"iat":"1"`: "", `"iat":1713785785446`: "", `"iat":1,"sigT":"2024-05-06T07:08:09Z"`: "", `"sigT":1`: "",
 	} {
 		s := only(t, compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id), claim)))
@@ -103,6 +108,10 @@ func TestBaseline(t *testing.T) {
 		"sigT in its time":         {compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id), `"sigT":"2025-05-14T23:59:59Z"`)), true},
 		"sigT after its time":      {compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id), `"sigT":"2025-05-15T00:00:00Z"`)), false},
 		"no time":                  {compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id))), false},
+		"a time with a fraction":   {compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id), `"iat":1772366400.5`)), true},
+		"a time in words":          {compact(t, id, object(`"alg":"ES256"`, thumb(id), chain(id), `"iat":"1772366400"`)), false},
+		"no reference in a list":   {compact(t, id, object(`"alg":"ES256"`, chain(id), claimed, `"sigX5ts":[]`)), false},
+		"crit lists exp":           {compact(t, id, head(id, `"exp":1772366401`, `"crit":["exp"]`)), true},
 		"x5c alone":                {compact(t, id, object(`"alg":"ES256"`, chain(id), claimed)), false},
 		"two references":           {compact(t, id, head(id, `"x5t#o":{"digAlg":"S256","digVal":"`+url64(sha256Of(string(id.Cert.Raw)))+`"}`)), false},
 		"crit misused":             {compact(t, id, head(id, `"crit":[]`)), false},
@@ -150,12 +159,15 @@ func TestCounterSignatures(t *testing.T) {
 	}
 	h := object(`"alg":"ES256"`, thumb(other), chain(other), claimed)
 	full := fmt.Sprintf(`{"cSig":{"payload":%q,"protected":%q,"signature":%q}}`, valueOf(inner), url64([]byte(h)), value(t, other, h, valueOf(inner)))
+	elsewhere := valueOf(flat(t, id, head(id)))
+	transplanted := fmt.Sprintf(`{"cSig":{"payload":%q,"protected":%q,"signature":%q}}`, elsewhere, url64([]byte(h)), value(t, other, h, elsewhere))
 	sigD := head(other, `"sigD":{"mId":"http://uri.etsi.org/19182/ObjectIdByURIHash","pars":["a"],"hashM":"S256","hashV":["AA"]}`, `"crit":["sigD"]`)
 	for name, c := range map[string]struct{ property, want string }{
 		"clear":                     {full, "passes | passes"},
 		"over another value":        {countersign(t, other, "AAAA"), "passes | changed: signature value"},
 		"over the data":             {countersign(t, other, url64([]byte(content))), "passes | changed: signature value"},
-		"with a payload of its own": {strings.Replace(full, valueOf(inner), url64([]byte("inne")), 1), "does not sign the value"},
+		"with a payload of its own": {strings.Replace(full, valueOf(inner), url64([]byte("inne")), 1), "passes | changed: signature value"},
+		"of another signature":      {transplanted, "passes | changed: signature value"},
 		"with sigD":                 {fmt.Sprintf(`{"cSig":"%s..%s"}`, url64([]byte(sigD)), value(t, other, sigD, "")), "a counter-signature with sigD"},
 		"no signature":              {`{"cSig":"pismo"}`, "passes"},
 		"two in one":                {`{"cSig":{"payload":"","signatures":[{},{}]}}`, "passes"},

@@ -35,7 +35,7 @@ func (s *signed) baseline() bool {
 	h := s.jws.Protected
 	references := 0
 	for _, name := range [...]string{"x5t#S256", "x5t#o", "sigX5ts"} {
-		if h.Member(name) != nil {
+		if v := h.Member(name); v != nil && (!v.Is(jws.Array) || len(v.Items()) > 0) {
 			references++
 		}
 	}

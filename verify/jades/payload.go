@@ -30,7 +30,9 @@ type payload struct {
 	signed    []piece // as the signing input has them, one after the other
 	stamped   []piece // as time-stamps on the data have them
 	found     bool    // all that the signing input needs is there
+	away      bool    // some of what time-stamps on the data cover is not at hand, or its digest alone
 	movable   bool    // where one of the files ends is not signed
+	foreign   bool    // it is not the value that the counter-signature stands in
 	unchecked string  // why there is nothing to hold against the value though the data may be there, or ""
 	// input are the references of which the value itself speaks, digested those that a digest in the header speaks of.
 	input, digested []signature.Reference
@@ -96,12 +98,12 @@ func (s *signed) readAttached(text []byte) {
 	s.one(signature.Reference{Name: "payload", Type: "data", Scope: "the whole payload"}, piece{octets: text})
 }
 
-// readCountersigned takes the value of the signature above, which is the payload (TS 119 182-1, 5.3.2). Where it
-// stands there once more it has to be the same.
+// readCountersigned takes the value of the signature above, which is the payload (TS 119 182-1, 5.3.2). Where another
+// payload stands there the value may be right, and countersigns something else.
 func (s *signed) readCountersigned(text []byte) {
 	p := piece{octets: s.parent.jws.Value, encode: !s.jws.Unencoded()}
 	if text != nil && (string(text) != string(s.parent.jws.Text) || !p.encode) {
-		s.structure("the counter-signature does not sign the value of the signature that it stands in (TS 119 182-1, 5.3.2)")
+		p, s.payload.foreign = piece{octets: text}, true
 	}
 	if s.jws.Protected.Member("sigD") != nil {
 		s.structure("a counter-signature with sigD (TS 119 182-1, 5.3.2)")
@@ -220,7 +222,8 @@ func (s *signed) readHashes(sigD *jws.Value, names []string) {
 	}
 	for i, name := range names {
 		ref := s.object(name)
-		if f := s.file(name, len(names)); f != nil {
+		f := s.file(name, len(names))
+		if s.payload.away = s.payload.away || f == nil || f.DigestOnly(); f != nil {
 			s.compareFile(&ref, f, h, values[i])
 			s.payload.stamped = append(s.payload.stamped, piece{f.Content, !s.jws.Unencoded()})
 		}
@@ -306,7 +309,7 @@ func (s *signed) references() {
 		}
 		if ref.Found {
 			ref.Digest = s.facts.DataToBeSigned
-			ref.Intact, ref.Unchecked = s.facts.Intact, s.payload.unchecked
+			ref.Intact, ref.Unchecked = s.facts.Intact && !s.payload.foreign, s.payload.unchecked
 			if s.facts.Unsupported != "" {
 				ref.Unchecked = s.facts.Unsupported
 			}

@@ -120,7 +120,7 @@ func (in *imprint) octets(b []byte) error {
 
 // data writes what is signed (TS 119 182-1, 5.2.6 and 5.3.6.3.1, 1 and 2).
 func (in *imprint) data() error {
-	if !in.payload.found || in.payload.unchecked != "" || len(in.payload.stamped) == 0 {
+	if !in.payload.found || in.payload.away || in.payload.unchecked != "" || len(in.payload.stamped) == 0 {
 		return errNoData
 	}
 	return in.writePieces(in.w, in.payload.stamped)

@@ -251,6 +251,29 @@ func TestDataTimestamps(t *testing.T) {
 	}
 }
 
+// TestDataNotAtHand: a digest of a file is not the file that a time-stamp is about, and its absence is no change.
+func TestDataNotAtHand(t *testing.T) {
+	id, tsu := officer(t), cmstest.NewTSU(t, "p256", "TSU 1")
+	container := stampOf("adoTst", tsu.Stamp(t, []byte(content), cmstest.Now))
+	sum := sha256Of(content)
+	h := head(id, `"sigD":{"mId":"http://uri.etsi.org/19182/ObjectIdByURIHash","pars":["a"],"hashM":"S256","hashV":["`+url64(sum)+`"]}`,
+		`"b64":false`, `"crit":["sigD","b64"]`, container[1:len(container)-1])
+	text := fmt.Sprintf(`{"protected":%q,"signature":%q}`, url64([]byte(h)), value(t, id, h, ""))
+	for name, c := range map[string]struct {
+		files         []signature.Detached
+		found, intact bool
+	}{
+		"the file":   {[]signature.Detached{file("a", content)}, true, true},
+		"its digest": {[]signature.Detached{{Name: "a", Digests: map[string][]byte{"SHA-256": sum}}}, false, true},
+		"nothing":    {nil, false, false},
+	} {
+		s := only(t, text, c.files...)
+		if ts := s.Timestamps[0]; ts.Found != c.found || ts.Imprint != c.found || s.ReferencesIntact() != c.intact {
+			t.Errorf("%s: found %t, imprint %t, references %t", name, ts.Found, ts.Imprint, s.ReferencesIntact())
+		}
+	}
+}
+
 // TestLateTimestamp: a time-stamp after the end of the signer's certificate makes no B-T.
 func TestLateTimestamp(t *testing.T) {
 	m := newStamper(t)

@@ -90,6 +90,7 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 		of := octets{&l.Raw[0], len(l.Raw)}
 		v.parsed.crls[of], v.parsed.listed[of] = l, l.Digest() // which is computed once for all documents
 	}
+	v.document = v.everything(doc)
 	v.proofs(doc)
 	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
@@ -111,8 +112,9 @@ type validator struct {
 	existence *existence
 	parsed    *parsed
 	out       *Document
-	steps     *Steps // nil records nothing
-	basis     *basis // of the chain that is asked for, nil where it is not to be remembered
+	steps     *Steps  // nil records nothing
+	document  carried // all evidence of the document
+	basis     *basis  // of the chain that is asked for, nil where it is not to be remembered
 
 	copies        map[place]int   // of signatures
 	countersigned map[string]bool // by ID
@@ -129,7 +131,7 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 	c = c.then(func() Conclusion { return form })
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
-		who := subject{signer, carriedBy(s), contextOf(s)}
+		who := v.about(signer, carriedBy(s), contextOf(s))
 		r.Chain = v.certificateValidation(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })

@@ -207,6 +207,20 @@ func TestSignersOfEvidence(t *testing.T) {
 	}
 }
 
+// TestSigningTimeOutOfRange: who claims a time at which the certificate was not valid claims what cannot be true.
+func TestSigningTimeOutOfRange(t *testing.T) {
+	w := newWorld(t)
+	for claimed, want := range map[time.Time]string{
+		mint.Day:                   "TOTAL-PASSED",
+		mint.Day.AddDate(-1, 0, 0): "INDETERMINATE SIG_CONSTRAINTS_FAILURE",
+		mint.Day.AddDate(1, 0, 0):  "INDETERMINATE SIG_CONSTRAINTS_FAILURE",
+	} {
+		doc := w.signed(t, mint.Day)
+		doc.Signatures[0].SigningTime = claimed
+		wants(t, w.judge(t, doc, mint.Day.Add(time.Hour), w.ca.CRL(t, mint.Day, nil)).Signatures[0].Conclusion, want)
+	}
+}
+
 // TestFreshness: evidence that had run out before a signature's time says nothing of the signer, and is told of units.
 func TestFreshness(t *testing.T) {
 	w := newWorld(t)

@@ -137,3 +137,35 @@ func TestEvidenceInAStamp(t *testing.T) {
 		}
 	}
 }
+
+// TestEvidenceElsewhere: what one signature of a document brings about a certificate counts for the others, to the good
+// and to the bad.
+func TestEvidenceElsewhere(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		place func(doc *signature.Document, crl []byte)
+		want  string
+	}{
+		"nowhere": {func(*signature.Document, []byte) {}, "INDETERMINATE CERTIFICATE_CHAIN_GENERAL_FAILURE"},
+		"in another signature": {func(doc *signature.Document, crl []byte) {
+			doc.Signatures = append(doc.Signatures, &signature.Signature{ID: "other", CRLs: [][]byte{crl}})
+		}, "TOTAL-PASSED"},
+		"in a time-stamp of another signature": {func(doc *signature.Document, crl []byte) {
+			stamp := &signature.Timestamp{Type: signature.SignatureTimestamp, CRLs: [][]byte{crl}}
+			doc.Signatures = append(doc.Signatures, &signature.Signature{ID: "other", Timestamps: []*signature.Timestamp{stamp}})
+		}, "TOTAL-PASSED"},
+		"in a time-stamp of the document": {func(doc *signature.Document, crl []byte) {
+			doc.Timestamps = append(doc.Timestamps, &signature.Timestamp{Type: signature.ContainerTimestamp, CRLs: [][]byte{crl}})
+		}, "TOTAL-PASSED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := w.signed(t, mint.Day)
+			c.place(doc, w.ca.CRL(t, mint.Day, nil))
+			found := w.judge(t, doc, mint.Day.Add(time.Hour))
+			wants(t, found.Signatures[0].Conclusion, c.want)
+			if found.Signatures[0].Chain.Covered {
+				t.Error("the signature's own evidence covers its chain")
+			}
+		})
+	}
+}

@@ -87,7 +87,8 @@ func (v *validator) question(s subject) (digest [32]byte, pieces int) {
 	text := make([]byte, 0, 1<<10)
 	text = append(append(text, s.certificate.Fingerprint[:]...), byte(s.context))
 	text = append(text, v.policy.Digest()...)
-	lists := [...][][]byte{s.carried.certificates, v.ev.Certificates, s.carried.crls, v.ev.CRLs, s.carried.ocsps, v.ev.OCSPs}
+	lists := [...][][]byte{s.carried.certificates, s.beside.certificates, v.ev.Certificates,
+		s.carried.crls, s.beside.crls, v.ev.CRLs, s.carried.ocsps, s.beside.ocsps, v.ev.OCSPs}
 	for _, list := range lists {
 		list = limited(list)
 		pieces += len(list)

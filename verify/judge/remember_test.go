@@ -261,6 +261,9 @@ func TestRememberedEvidence(t *testing.T) {
 	for _, crl := range [][]byte{revoked(w.tsu), revoked(w.officer), revoked(w.tsu)} {
 		a := asked{doc: doc, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour), crls: [][]byte{crl}}
 		a.same(t, c)
+		beside := *doc
+		beside.Timestamps = []*signature.Timestamp{{Type: signature.ContainerTimestamp, CRLs: [][]byte{crl}}}
+		asked{doc: &beside, lists: w.lists, policy: w.policy, at: mint.Day.Add(time.Hour)}.same(t, c)
 	}
 }
 

@@ -107,7 +107,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	}
 	sum, _ := v.budget.Digest(t.Token) // beyond the budget nothing counts
 	proven := v.existence.earliest(sum)
-	who := subject{r.Unit, p.carried(), policy.Timestamp}
+	who := v.about(r.Unit, p.carried(), policy.Timestamp)
 	chain := v.certificateValidation(who, proven)
 	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)
 	if r.Conclusion = v.proven(who, chain, proven, true); r.passed() {
@@ -123,7 +123,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 // nothing, and counts for the form of a level all the same.
 func (v *validator) knownUnit(p proof) bool {
 	c, read := v.signer(p.stamp.Signer, "")
-	return read.passed() && v.chain(subject{c, p.carried(), policy.Timestamp}, v.at).Covered
+	return read.passed() && v.chain(v.about(c, p.carried(), policy.Timestamp), v.at).Covered
 }
 
 // token returns the digest by which a time-stamp itself is known to later ones.

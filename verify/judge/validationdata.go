@@ -7,7 +7,9 @@ import (
 	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/path"
+	"trustcore/verify/policy"
 	"trustcore/verify/revocation"
+	"trustcore/verify/signature"
 )
 
 // carried is the evidence that travels with something signed, DER.
@@ -16,6 +18,47 @@ type carried struct{ certificates, crls, ocsps [][]byte }
 // with joins the evidence of two things.
 func (c carried) with(o carried) carried {
 	return carried{slices.Concat(c.certificates, o.certificates), slices.Concat(c.crls, o.crls), slices.Concat(c.ocsps, o.ocsps)}
+}
+
+// everything is the evidence that a document carries anywhere, each piece once. It is signed by itself, so it does not
+// matter in whose company it travels: what one signature brings about a certificate counts for the other ones.
+func (v *validator) everything(doc *signature.Document) carried {
+	var all carried
+	seen := map[[32]byte]bool{}
+	for _, s := range doc.Signatures {
+		v.gather(&all, carriedBy(s), seen)
+	}
+	for _, p := range proofsOf(doc) {
+		v.gather(&all, carried{p.stamp.Certificates, p.stamp.CRLs, p.stamp.OCSPs}, seen)
+	}
+	return all
+}
+
+// gather adds what was not seen before.
+func (v *validator) gather(into *carried, from carried, seen map[[32]byte]bool) {
+	unseen := func(list *[][]byte, further [][]byte) {
+		if v.budget.Work(gatherCost*int64(len(further))) != nil {
+			return
+		}
+		for _, der := range further {
+			if sum := v.parsed.digest(der); !seen[sum] {
+				seen[sum] = true
+				*list = append(*list, der)
+			}
+		}
+	}
+	unseen(&into.certificates, from.certificates)
+	unseen(&into.crls, from.crls)
+	unseen(&into.ocsps, from.ocsps)
+}
+
+// about is whose chain is asked for, with what travels with it and what the document holds beside that.
+func (v *validator) about(c *certificate.Certificate, own carried, context policy.Context) subject {
+	s := subject{certificate: c, carried: own, context: context}
+	seen := map[[32]byte]bool{}
+	v.gather(new(carried), own, seen)
+	v.gather(&s.beside, v.document, seen)
+	return s
 }
 
 // validationData is what is known for one signed thing, parsed: what travels with it and what was gathered beside it.
@@ -40,15 +83,18 @@ const maxCarried = 2000
 const (
 	poolCost        = 400    // to put a certificate into a pool
 	certificateCost = 15_000 // to parse one
+	gatherCost      = 100    // to tell a piece from others
 )
 
-func (v *validator) validationData(c carried) *validationData {
+func (v *validator) validationData(s subject) *validationData {
 	d := &validationData{}
-	own, further := v.parsed.certificatesOf(c.certificates), v.parsed.certificatesOf(v.ev.Certificates)
+	own := v.parsed.certificatesOf(s.carried.certificates)
+	further := append(v.parsed.certificatesOf(s.beside.certificates), v.parsed.certificatesOf(v.ev.Certificates)...)
 	_ = v.budget.Work(poolCost * int64(len(own)+len(further))) // the budget stays spent, and whoever leans on the pool says so
 	d.pool = path.NewPool(append(own, further...)...)
-	v.parsed.read(d, c.crls, c.ocsps)
+	v.parsed.read(d, s.carried.crls, s.carried.ocsps)
 	d.carriedCRLs, d.carriedResponses = len(d.crls), len(d.responses)
+	v.parsed.read(d, s.beside.crls, s.beside.ocsps)
 	v.parsed.read(d, v.ev.CRLs, v.ev.OCSPs)
 	return d
 }

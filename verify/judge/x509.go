@@ -37,6 +37,7 @@ type Chain struct {
 type subject struct {
 	certificate *certificate.Certificate
 	carried     carried
+	beside      carried        // what else the document holds
 	context     policy.Context // of what is signed
 }
 
@@ -44,7 +45,7 @@ type subject struct {
 // not revoked before it as far as the newest evidence tells. Evidence and certificates count in whole seconds, so the
 // fraction of a time-stamp's is dropped: what was issued in the same second serves.
 func (v *validator) x509(s subject, at time.Time) *Chain {
-	data := v.validationData(s.carried)
+	data := v.validationData(s)
 	request := path.Request{
 		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
 		Algorithm: v.basis.judged(v.ofPath(s.context)), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
@@ -321,7 +322,8 @@ func (x *x509) status(d *validationData, i int) revocation.Result {
 	if r.Chain[i].ShortTerm() {
 		return revocation.Result{Status: revocation.Good}
 	}
-	if i < len(r.Revocation) && r.Revocation[i].Named && len(x.ev.CRLs)+len(x.ev.OCSPs) == 0 {
+	all := len(d.crls) == len(x.data.crls) && len(d.responses) == len(x.data.responses)
+	if i < len(r.Revocation) && r.Revocation[i].Named && all {
 		return r.Revocation[i]
 	}
 	if i+1 == len(r.Chain) && r.Anchor == nil {

@@ -134,7 +134,7 @@ func TestForbiddenChanges(t *testing.T) {
 		{"comment changed", update{objects: f.edit(8, "(uwaga)", "(inna)")}, "removal" + undefined},
 		{"comment hidden", update{objects: f.edit(8, "/P 3 0 R", "/F 2/P 3 0 R")}, "removal" + undefined},
 		{"comments in another order", update{objects: f.edit(15, "7 0 R 8 0 R", "8 0 R 7 0 R")}, "removal" + undefined},
-		{"annotations gone", update{objects: f.edit(3, "/Annots 15 0 R", "")}, "removal" + undefined},
+		{"annotations gone", update{objects: f.edit(3, "/Annots 15 0 R", "")}, "removal" + visual + " removal" + undefined},
 		{"address of a link", update{objects: f.edit(23, "urzad", "zly")}, "removal" + undefined},
 		{"document encrypted", update{trailer: "/Encrypt<</Filter/Standard/V 1/R 2>>"}, "other" + undefined},
 	}
@@ -312,6 +312,8 @@ func TestAllowedChanges(t *testing.T) {
 			annotation, annotation + certified, annotation + certified, annotation},
 		{"comment removed", update{objects: f.edit(15, "8 0 R ", "")}, removal + undefined, removal + certified, removal + certified, removal},
 		{"comment changed", update{objects: f.edit(8, "(uwaga)", "(inna)")}, removal + undefined, removal + certified, removal + certified, removal},
+		{"field taken off the page", update{objects: f.edit(15, "7 0 R ", "")}, removal + visual, removal + certified, removal + certified, removal + certified},
+		{"field with a list of no widgets", update{objects: f.edit(9, "/V/Off", "/Kids[]/V/Off")}, "other" + undefined, "other" + certified, "other" + certified, "other" + certified},
 		{"content", update{objects: draft{4: "null"}}, "content" + visual, "content" + certified, "content" + certified, "content" + certified},
 		{"page", update{objects: draft{2: "<</Type/Pages/Kids[3 0 R]/Count 1>>"}}, "content" + visual + " page" + pageCount,
 			"content" + certified + " page" + pageCount, "content" + certified + " page" + pageCount, "content" + certified + " page" + pageCount},

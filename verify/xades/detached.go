@@ -24,8 +24,28 @@ func exact(files []signature.Detached) xmldsig.Resolver {
 	}
 }
 
-// lenient resolves the files that a person hands in beside a detached signature.
-func lenient(files []signature.Detached) xmldsig.Resolver {
+// namesOne tells whether the signatures of a document refer to one file at most: a file that is handed in alone is that
+// one, whatever it is called. Of several it is the one that has its name, and nobody changed the others.
+func namesOne(d *xmldsig.Document) bool {
+	name := ""
+	for info := range d.Root().Descendants(xmldsig.NamespaceDSig, "SignedInfo") {
+		for r := range info.Descendants(xmldsig.NamespaceDSig, "Reference") {
+			uri, _ := r.Attr("", "URI")
+			switch {
+			case uri == "", uri[0] == '#', uri == name:
+			case name != "":
+				return false
+			default:
+				name = uri
+			}
+		}
+	}
+	return true
+}
+
+// lenient resolves the files that a person hands in beside a detached signature; one of any name where the document
+// names one.
+func lenient(files []signature.Detached, one bool) xmldsig.Resolver {
 	byName, byBase := exact(files), map[string]signature.Detached{}
 	bases := map[string]int{}
 	for _, f := range files {
@@ -41,7 +61,7 @@ func lenient(files []signature.Detached) xmldsig.Resolver {
 				return content(f)
 			}
 		}
-		if len(files) == 1 {
+		if len(files) == 1 && one {
 			return content(files[0])
 		}
 		return nil, xmldsig.ErrNotFound

@@ -24,7 +24,7 @@ const maxSignatures = 256 // of one document; the most seen in public samples is
 var ErrNoSignature = errors.New("the document holds no XML signature")
 
 // Open reads the signatures of an XML document. References that leave it are looked for among detached: by
-// name, by base name, or the only file where there is but one. An error means that the document cannot be
+// name, by base name, or the only file where there is but one and one is named. An error means that the document cannot be
 // read at all, perhaps since it costs more than the budget; whatever is wrong with a signature stands in its facts.
 func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signature.Document, error) {
 	d, err := xmldsig.Parse(data, xmldsig.Limits{Budget: b})
@@ -32,7 +32,7 @@ func Open(b *budget.Budget, data []byte, detached []signature.Detached) (*signat
 		return nil, fmt.Errorf("xades: %w", err)
 	}
 	about := len(detached) == 0
-	doc, err := Read(b, d, noting(lenient(detached), &about))
+	doc, err := Read(b, d, noting(lenient(detached, namesOne(d)), &about))
 	if err != nil {
 		return nil, err
 	}

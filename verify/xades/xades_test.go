@@ -208,6 +208,22 @@ func TestDetached(t *testing.T) {
 	}
 }
 
+// TestDetachedOfSeveral: the one file that was given is the one that has its name; nobody changed the other one.
+func TestDetachedOfSeveral(t *testing.T) {
+	signer := officer(t)
+	a, b := signature.Detached{Name: "a.txt", Content: []byte("a")}, signature.Detached{Name: "b.txt", Content: []byte("b")}
+	for _, order := range [][]string{{"a.txt", "b.txt"}, {"b.txt", "a.txt"}} {
+		m := basic(signer)
+		m.references = []string{ref(`Id="S1-ref" URI="` + order[0] + `"`), ref(`URI="` + order[1] + `"`)}
+		s := mustOpen(t, complete(t, m.text(), exact([]signature.Detached{a, b}), signer), a)[0]
+		for _, r := range s.References[:2] {
+			if is := r.Name == "a.txt"; r.Found != is || r.Intact != is {
+				t.Errorf("%s of %v: %+v", r.Name, order, r)
+			}
+		}
+	}
+}
+
 func TestManifest(t *testing.T) {
 	signer := officer(t)
 	m := basic(signer)
@@ -520,7 +536,7 @@ func TestFilesOfNobody(t *testing.T) {
 			t.Errorf("%d files: told %t", len(c.files), told)
 		}
 	}
-	resolve := lenient([]signature.Detached{{Name: "a/pismo.xml", Content: []byte("1")}, {Name: "b/pismo.xml", Content: []byte("2")}})
+	resolve := lenient([]signature.Detached{{Name: "a/pismo.xml", Content: []byte("1")}, {Name: "b/pismo.xml", Content: []byte("2")}}, true)
 	if _, err := resolve("pismo.xml"); !errors.Is(err, xmldsig.ErrNotFound) {
 		t.Errorf("a name that two files have: %v", err)
 	}
