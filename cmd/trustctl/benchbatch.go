@@ -85,7 +85,7 @@ func (mix *benchMix) openBatches(ctx context.Context, concurrency int) (d *bench
 	}
 	verifyd := batch.NewVerifyd(service.address, service.client)
 	d = &benchDesk{mix: mix, concurrency: concurrency}
-	d.queue, err = batch.Open(ctx, batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: verifyd.Judge,
+	d.queue, err = batch.Open(ctx, batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: verifyd.Judge, JudgeParcel: verifyd.JudgeParcel,
 		Ready: verifyd.Ready, Now: time.Now,
 		Logger: slog.New(slog.DiscardHandler), Concurrency: concurrency,
 		Record: func(context.Context, batch.Act) error { return nil },

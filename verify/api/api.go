@@ -81,6 +81,7 @@ type Server struct {
 	turns   turns
 	spool   spool
 	answers quota
+	parcels quota // bytes
 	later   later
 	mux     *http.ServeMux
 }
@@ -98,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
 		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting},
 		later: newLater(cfg.Spool/laterShare, time.Now)}
-	s.answers.max = maxAnswers
+	s.answers.max, s.parcels.max = maxAnswers, maxParcels
 	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
 	return s, s.open()
 }
@@ -127,6 +128,7 @@ func (s *Server) open() error {
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.method+" "+r.path, s.serve(r))
 	}
+	s.mux.HandleFunc(ParcelRoute, s.parcel)
 	for _, r := range s.cfg.Beside {
 		s.mux.Handle(r.Method+" "+r.Path, r.Handler)
 	}
@@ -264,15 +266,20 @@ func (s *Server) answer(rt route, c *call, r *http.Request) (*reply, error) {
 	return replyOf(rt.do(ctx, c))
 }
 
-// receive reads the request to its end, when it may be judged.
-func (s *Server) receive(rt route, c *call, r *http.Request) error {
+// mayJudge refuses a request about which nothing can be judged now, or that is too large, before its body is read.
+func (s *Server) mayJudge(r *http.Request, most int64) error {
 	if err := s.cfg.Ready(); err != nil {
 		return err
 	}
-	err := problem.Limit(r, rt.maxBody)
-	if err == nil {
-		err = s.turns.crowded()
+	if err := problem.Limit(r, most); err != nil {
+		return err
 	}
+	return s.turns.crowded()
+}
+
+// receive reads the request to its end, when it may be judged.
+func (s *Server) receive(rt route, c *call, r *http.Request) error {
+	err := s.mayJudge(r, rt.maxBody)
 	if err == nil {
 		err = c.readLater()
 	}
@@ -328,6 +335,11 @@ func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error)
 	if err != nil {
 		return nil, err
 	}
+	return s.judgeOrder(ctx, in, c.language)
+}
+
+// judgeOrder is the report on what was ordered, in a language.
+func (s *Server) judgeOrder(ctx context.Context, in order, language string) (*verify.Report, error) {
 	in.Any = in.card != nil // a file that can hold no signature is as unsigned as any for the service
 	report, err := s.judge(ctx, in.Request)
 	if err != nil {
@@ -336,7 +348,7 @@ func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error)
 	if in.card != nil {
 		report.For(in.card)
 	}
-	return report.In(c.language), nil
+	return report.In(language), nil
 }
 
 func (s *Server) judge(ctx context.Context, in verify.Request) (*verify.Report, error) {

@@ -117,6 +117,7 @@ var Table = []Right{
 	{Verify, "POST /preferences", []Role{Office, Officer}, "choose language, colours and size of letters of the page"},
 	{Verify, "GET /static/", []Role{Office, Officer}, "load the page's style sheet, scripts and verifier"},
 	{Verify, "POST /v1/evidence", []Role{Office, Officer}, "ask what a document is judged by that stays in the browser"},
+	{Verify, "POST /v1/parcels", []Role{Dispatcher}, "have several small documents verified with one request"},
 	{Verify, "/", []Role{Application, Office, Officer, Core, Dispatcher}, "have documents and certificates verified"},
 
 	{Batches, "GET /v1/batches", []Role{Application, Officer}, "read the own batches"},
