@@ -115,7 +115,7 @@ func FuzzRead(f *testing.F) {
 // FuzzReadAnswer: what a service that was taken over may send costs no more than it sends.
 func FuzzReadAnswer(f *testing.F) {
 	f.Add(append(AppendAnswer(nil, 200, 2), "{}"...))
-	f.Add(AppendAnswer(nil, 200, 1<<20))
+	f.Add(AppendAnswer(nil, 200, 16<<20))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		budgettest.Check(t, len(data), cost, func() {
 			from := bytes.NewReader(data)

@@ -138,6 +138,7 @@ func TestParcelRefused(t *testing.T) {
 func TestParcelAnswersSoon(t *testing.T) {
 	s := newService(t, nil)
 	g := newGate()
+	t.Cleanup(func() { close(g.release) })
 	s.do = g.judge
 	response := make(chan *http.Response, 1)
 	go func() { response <- s.sendParcel("", parcelOf("one", "two")) }()

@@ -169,12 +169,9 @@ type desk struct {
 	acts sync.Map // by action, how often
 }
 
-func open(t *testing.T, change func(*batch.Config), made ...func(*desk)) *desk {
+func open(t *testing.T, change func(*batch.Config)) *desk {
 	t.Helper()
 	d := &desk{T: t, dir: t.TempDir(), service: &service{calls: map[string]int{}}}
-	for _, tell := range made {
-		tell(d)
-	}
 	d.cfg = batch.Config{Dir: filepath.Join(d.dir, "spool"), Judge: d.judge, Ready: d.ready, Record: d.record,
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) },

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,15 +46,18 @@ func (s *service) judgeParcel(ctx context.Context, p batch.Parcel, got func(batc
 }
 
 // openParcels is a queue whose service takes parcels, with so many workers.
-func openParcels(t *testing.T, workers int) *desk {
+func openParcels(t *testing.T, workers int, change ...func(*batch.Config)) (d *desk) {
 	t.Helper()
-	var d *desk
-	return open(t, func(c *batch.Config) {
+	d = open(t, func(c *batch.Config) {
 		c.Concurrency = workers
 		c.JudgeParcel = func(ctx context.Context, p batch.Parcel, got func(batch.Verdict, error)) error {
-			return d.judgeParcel(ctx, p, got)
+			return d.judgeParcel(ctx, p, got) // there is none before there is d
 		}
-	}, func(made *desk) { d = made })
+		for _, do := range change {
+			do(c)
+		}
+	})
+	return d
 }
 
 // TestParcels hands small documents over together, with what lies beside them, and large ones alone; each has its own
@@ -109,6 +115,42 @@ func TestPoisonInAParcel(t *testing.T) {
 	}
 	if d.count("ezd-1") != 0 || d.count("ezd-3") != 1 || d.count("ezd-4") != 1 {
 		t.Errorf("handed over alone: %v", d.calls)
+	}
+}
+
+// TestSuspectsOfAParcelAreAlone: over which of a parcel's documents the service was lost is found with nothing beside it.
+func TestSuspectsOfAParcelAreAlone(t *testing.T) {
+	var inside, crowded atomic.Int64
+	entered, lost := make(chan struct{}, 100), make(chan struct{})
+	d := open(t, func(c *batch.Config) {
+		c.Concurrency = 2 // one for each owner
+		c.JudgeParcel = func(context.Context, batch.Parcel, func(batch.Verdict, error)) error {
+			defer close(lost)
+			return errLost
+		}
+		c.Judge = func(_ context.Context, d batch.Document) (batch.Verdict, error) {
+			if inside.Add(1) > 1 {
+				crowded.Add(1)
+			}
+			defer inside.Add(-1)
+			if entered <- struct{}{}; d.Name == "peup-0" {
+				<-lost
+				<-time.After(suspected) // so that who comes beside is seen
+			}
+			return batch.Verdict{Report: []byte("{}")}, nil
+		}
+	})
+	other := d.begin("peup", batch.Wish{})
+	d.add("peup", other, "x")
+	<-entered
+	id := d.begin("ezd", batch.Wish{})
+	d.change("ezd", id, "pause")
+	d.add("ezd", id, "a", "b", "c", "d", "e", "f")
+	d.change("ezd", id, "close")
+	d.change("ezd", id, "resume")
+	d.await("ezd", id, func(i batch.Info) bool { return i.Judged == 6 })
+	if crowded.Load() > 0 {
+		t.Errorf("%d were judged beside another", crowded.Load())
 	}
 }
 
@@ -209,5 +251,40 @@ func TestParcelsTakeTurns(t *testing.T) {
 	d.finished("one", one)
 	if info := d.finished("many", many); info.Judged != 1000 || info.Refused != 0 {
 		t.Errorf("%+v", info)
+	}
+}
+
+// TestParcelsOfFilesBelow: how large a file is that lies elsewhere shows when its turn comes; a large one goes alone.
+func TestParcelsOfFilesBelow(t *testing.T) {
+	dir := t.TempDir()
+	large := strings.Repeat("x", 70<<10)
+	for name, content := range map[string]string{"1": "one", "2": large, "3": "three", "4": "four"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	d := openParcels(t, 1, func(c *batch.Config) {
+		c.Roots = map[string]batch.Root{"archive": {Folder: root, Owners: []string{"ezd"}}}
+	})
+	id := d.begin("ezd", batch.Wish{})
+	u, err := d.queue.Upload(t.Context(), "ezd", id)
+	d.must(err)
+	d.must(u.Sources(strings.NewReader(`{"root":"archive","folder":"."}{"root":"archive","path":"5"}`)))
+	_, err = u.Commit(t.Context(), 0)
+	d.must(err)
+	if info := d.finished("ezd", id); info.Judged != 5 || info.Refused != 1 {
+		t.Errorf("%+v", info)
+	}
+	all := d.results("ezd", id)
+	if all[0].Report["sha256"] != digest("one") || all[1].Report["sha256"] != digest(large) || all[4].Problem.Status != 404 {
+		t.Errorf("%+v", all)
+	}
+	if !slices.Equal(d.parcels, []int{3}) || d.count("2") != 1 {
+		t.Errorf("parcels of %v, tries %v", d.parcels, d.calls)
 	}
 }
