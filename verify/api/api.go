@@ -71,7 +71,7 @@ const (
 
 // Bodies is what the listener in front of the API must let through: the largest request takes some minutes on a slow line.
 func Bodies(maxDocument int64) problem.Body {
-	return problem.Body{Max: max(maxDocument, maxCertificateRequest), Time: 5 * time.Minute}
+	return problem.Body{Max: max(maxDocument, maxCertificateRequest), Time: 5 * time.Minute, Gzip: true}
 }
 
 // Server is the interface. It is served behind a problem.Door with Bodies and Speak; Run has to run beside.
