@@ -118,9 +118,10 @@ func (d *daemon) listen(ctx context.Context) error {
 func (d *daemon) protect(s httpserver.Server) http.Handler {
 	guard := rights.Guard{Listener: rights.Batches, Standing: d.known.Standing, Bearer: d.known.Bearer}
 	routes := d.queue.Routes(s.Door())
-	return guard.Serve(s.Door(), func(w http.ResponseWriter, r *http.Request, who rights.Holder) {
+	quotas := &rights.Quotas{Of: d.known.Application}
+	return guard.Serve(s.Door(), quotas.Serve(s.Door(), func(w http.ResponseWriter, r *http.Request, who rights.Holder) {
 		routes[r.Pattern](w, r, ownerOf(who))
-	})
+	}))
 }
 
 // ownerOf names a holder as batches know their owners: its role and its name. Whether an application shows a

@@ -21,7 +21,9 @@ const maxRequest = 64 << 10
 const uploadTime = 2 * time.Hour
 
 // Bodies is what the listener in front must let through: uploads are bounded by the quotas.
-func Bodies(maxUpload int64) problem.Body { return problem.Body{Max: maxUpload, Time: uploadTime, Gzip: true} }
+func Bodies(maxUpload int64) problem.Body {
+	return problem.Body{Max: maxUpload, Time: uploadTime, Gzip: true}
+}
 
 // Routes are what is served, by patterns of net/http's ServeMux, to an owner whom the guard in front has let through
 // by that pattern.

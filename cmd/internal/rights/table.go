@@ -95,6 +95,7 @@ var Table = []Right{
 	{Admin, "GET /v1/applications", []Role{Officer}, "read the applications"},
 	{Admin, "POST /v1/applications", []Role{Officer}, "register an application and make its token"},
 	{Admin, "POST /v1/applications/token", []Role{Officer}, "make an application a further token"},
+	{Admin, "POST /v1/applications/certificate", []Role{Officer}, "certify an application's own key"},
 	{Admin, "POST /v1/applications/revoke", []Role{Officer}, "revoke an application"},
 	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier, Dispatcher}, "renew the own certificate"},
 	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
