@@ -39,6 +39,7 @@ func (b *Batches) Routes(door problem.Door) map[string]func(w http.ResponseWrite
 		"POST /v1/batches/{id}/{change}":           b.change,
 		"GET /v1/batches/{id}/results":             b.sendResults,
 		"POST /v1/webhook-secret":                  b.makeSecret,
+		"GET /openapi.json":                        b.tellRoutes,
 	} {
 		routes[pattern] = func(w http.ResponseWriter, r *http.Request, owner string) {
 			if err := do(w, r, owner); err != nil {
@@ -74,7 +75,7 @@ func (b *Batches) erase(w http.ResponseWriter, r *http.Request, owner string) er
 
 func (b *Batches) makeSecret(w http.ResponseWriter, r *http.Request, owner string) error {
 	secret, err := b.NewSecret(r.Context(), owner)
-	return send(w, http.StatusOK, map[string]string{"secret": secret}, err)
+	return send(w, http.StatusOK, secretAnswer{secret}, err)
 }
 
 // asProblem makes problems of what a caller can do something about.

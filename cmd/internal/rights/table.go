@@ -130,6 +130,7 @@ var Table = []Right{
 	{Batches, "POST /v1/batches/{id}/{change}", []Role{Application, Officer}, "close, pause, resume or cancel a batch"},
 	{Batches, "GET /v1/batches/{id}/results", []Role{Application, Officer}, "read the results of a batch"},
 	{Batches, "POST /v1/webhook-secret", []Role{Application}, "make the secret that signs the own webhooks"},
+	{Batches, "GET /openapi.json", []Role{Application, Officer}, "read the description of the interface"},
 
 	{Console, "/", []Role{Officer}, "use the console"},
 }
