@@ -28,14 +28,15 @@ type tracer struct {
 	at     time.Time
 	out    *trace.Trace
 
-	certificates, revocations, stamps map[string]int // places in the trace, by id
+	certificates, revocations, stamps map[string]int             // places in the trace, by id
+	entered                           []*certificate.Certificate // those of the trace
 	data                              map[string]bool
 	stampFacts                        []*signature.Timestamp      // of the time-stamps of the trace
 	recordFacts                       []*signature.EvidenceRecord // of its evidence records
 	sums                              map[certificateHash][]byte
 	formats                           map[string]signature.Format // of signatures, by id
 	recordTypes                       map[string]string           // of evidence records, by id
-	carriers                          carriers
+	carriers                          *carriers
 	paths                             []tracedPath
 	read                              [][32]byte        // evidence
 	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
@@ -65,6 +66,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 	t.timestamps("", doc.Timestamps)
 	t.records("", doc.EvidenceRecords)
 	t.besidePaths()
+	t.issuers()
 	t.links()
 	t.lists()
 	if doc.Unchecked != "" {

@@ -20,12 +20,13 @@ import (
 // carriers tell where in the document certificates and revocation data lie. What several signatures share is digested
 // once.
 type carriers struct {
-	digests map[*byte][32]byte
-	sources map[[32]byte][]trace.Source
+	digests      map[*byte][32]byte
+	sources      map[[32]byte][]trace.Source
+	certificates [][]byte // DER, in the document's order, each once
 }
 
-func newCarriers(doc *signature.Document) carriers {
-	c := carriers{map[*byte][32]byte{}, map[[32]byte][]trace.Source{}}
+func newCarriers(doc *signature.Document) *carriers {
+	c := &carriers{digests: map[*byte][32]byte{}, sources: map[[32]byte][]trace.Source{}}
 	stamps := func(list []*signature.Timestamp) {
 		for _, t := range list {
 			c.carries(trace.FromTimestamp, t.Certificates, t.CRLs, t.OCSPs)
@@ -48,19 +49,31 @@ func newCarriers(doc *signature.Document) carriers {
 	return c
 }
 
-func (c carriers) carries(from trace.Source, lists ...[][]byte) {
-	for _, list := range lists {
+func (c *carriers) carries(from trace.Source, certificates [][]byte, evidence ...[][]byte) {
+	for _, der := range certificates {
+		if first := c.enter(from, der); first {
+			c.certificates = append(c.certificates, der)
+		}
+	}
+	for _, list := range evidence {
 		for _, der := range list {
-			digest := c.digest(der)
-			if !slices.Contains(c.sources[digest], from) {
-				c.sources[digest] = append(c.sources[digest], from)
-			}
+			c.enter(from, der)
 		}
 	}
 }
 
+// enter reports whether the piece was not met before.
+func (c *carriers) enter(from trace.Source, der []byte) bool {
+	digest := c.digest(der)
+	known := c.sources[digest]
+	if !slices.Contains(known, from) {
+		c.sources[digest] = append(known, from)
+	}
+	return known == nil
+}
+
 // digest is the SHA-256 of a piece of evidence. Readers hand out no two pieces that begin at one octet.
-func (c carriers) digest(der []byte) [32]byte {
+func (c *carriers) digest(der []byte) [32]byte {
 	if len(der) == 0 {
 		return sha256.Sum256(nil)
 	}
@@ -113,7 +126,7 @@ func (t *tracer) onPath(c *judge.Chain, certificates []*certificate.Certificate,
 	}
 	if out.Basic.KeyBits == 0 && i+1 < len(items) {
 		if key, err := certificates[i+1].Key(); err == nil {
-			out.Basic.KeyBits, out.Basic.Intact = key.Bits(), c.Path.Anchor != nil || t.issued(cert, key)
+			out.Basic.KeyBits, out.Basic.Intact = key.Bits(), c.Path.Anchor != nil || t.issued(cert, certificates[i+1], key)
 			out.Basic.Valid = out.Basic.Intact
 		}
 	}
@@ -151,19 +164,19 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 	if key, err := c.Key(); err == nil {
 		out.KeyAlgorithm, out.KeyBits = key.Name(), key.Bits()
 		if c.SelfIssued() && (c.AKI == nil || len(c.AKI.KeyID) == 0 || slices.Equal(c.AKI.KeyID, c.SKI)) {
-			out.SelfSigned = t.issued(c, key)
+			out.SelfSigned = t.issued(c, c, key)
 		}
 	}
 	if out.SelfSigned {
 		out.Basic.KeyBits, out.Basic.Intact, out.Basic.Valid = out.KeyBits, true, true
 	}
-	t.out.Certificates = append(t.out.Certificates, out)
+	t.out.Certificates, t.entered = append(t.out.Certificates, out), append(t.entered, c)
 	return id
 }
 
-// issued tells whether the key made the signature on the certificate.
-func (t *tracer) issued(c *certificate.Certificate, key *algorithm.PublicKey) bool {
-	_, err := t.ev.Cache.VerifyIssued(c, key, sha256.Sum256(c.RawTBS), func() error { return nil })
+// issued tells whether the key of the issuer made the signature on the certificate.
+func (t *tracer) issued(c, issuer *certificate.Certificate, key *algorithm.PublicKey) bool {
+	_, err := t.ev.Cache.VerifyIssued(c, key, issuer.KeyFingerprint, func() error { return nil })
 	return err == nil
 }
 

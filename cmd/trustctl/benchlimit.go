@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
+	"sync"
 
 	"trustcore/verify"
 	"trustcore/verify/algorithm"
@@ -15,13 +20,17 @@ import (
 	"trustcore/verify/signature"
 )
 
-// keyOperation is one verification with a key that a document names. Its value is made up, with the size of a true one: it costs the
-// same, and an outcome other than 'does not verify' would be a fault of the measurement.
+// keyOperation is one verification with a key that a document names. Its value is made up, with the size of a true one, where that
+// costs the same; an outcome other than 'does not verify' would be a fault of the measurement then.
 type keyOperation struct {
 	scheme algorithm.Scheme
 	key    *algorithm.PublicKey
 	value  []byte
+	true   bool // the value verifies
 }
+
+// limitMessage is what is verified.
+var limitMessage = make([]byte, sha256.Size)
 
 // bareWork is what a document needs of cryptography and nothing else.
 type bareWork struct {
@@ -56,9 +65,8 @@ func (w *bareWork) verify(operations []keyOperation) error {
 }
 
 func (o *keyOperation) do() error {
-	var message [sha256.Size]byte
-	_, err := o.scheme.Verify(o.key, message[:], o.value)
-	if errors.Is(err, algorithm.ErrSignature) {
+	_, err := o.scheme.Verify(o.key, limitMessage, o.value)
+	if o.true && err == nil || !o.true && errors.Is(err, algorithm.ErrSignature) {
 		return nil
 	}
 	return fmt.Errorf("the limit's %s with %s: %v", o.scheme.Name(), o.key.Name(), err)
@@ -98,16 +106,46 @@ func operation(schemeName string, spki []byte) (keyOperation, bool) {
 	if err != nil {
 		return keyOperation{}, false
 	}
+	if h := pkcs1Hashes[schemeName]; h != 0 && key.Bits() == refusedTwice {
+		return ownOperation(scheme, h)
+	}
 	size := (key.Bits() + 7) / 8
 	if key.Kind() == algorithm.KindEC {
 		size *= 2
 	}
-	o := keyOperation{scheme, key, bytes.Repeat([]byte{1}, size)} // below every modulus and group order of the size
+	o := keyOperation{scheme: scheme, key: key, value: bytes.Repeat([]byte{1}, size)} // below every modulus and group order of the size
 	if key.Bits()%8 != 0 {
 		o.value[0] = 0
 		o.value[size/2] = 0
 	}
 	return o, o.do() == nil
+}
+
+// refusedTwice is the size of RSA keys of which a false value costs twice what a true one does: what crypto/rsa refuses is looked at
+// again. For these a key of the measurement's own makes a true one.
+const refusedTwice = 2048
+
+var pkcs1Hashes = map[string]crypto.Hash{
+	"RSA-PKCS1-SHA1": crypto.SHA1, "RSA-PKCS1-SHA256": crypto.SHA256, "RSA-PKCS1-SHA384": crypto.SHA384, "RSA-PKCS1-SHA512": crypto.SHA512,
+}
+
+var limitKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, refusedTwice) })
+
+// ownOperation makes a true value.
+func ownOperation(scheme algorithm.Scheme, h crypto.Hash) (keyOperation, bool) {
+	private, err := limitKey()
+	if err != nil {
+		return keyOperation{}, false
+	}
+	digest := h.New()
+	digest.Write(limitMessage)
+	o := keyOperation{scheme: scheme, true: true}
+	o.value, err = rsa.SignPKCS1v15(nil, private, h, digest.Sum(nil))
+	if err != nil {
+		return keyOperation{}, false
+	}
+	o.key, err = algorithm.RSAPublicKey(private.N.Bytes(), big.NewInt(int64(private.E)).Bytes())
+	return o, err == nil && o.do() == nil
 }
 
 // bare finds out what a document needs. Roots are further issuers, around is what was gathered beside the document.

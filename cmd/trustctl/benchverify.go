@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ func benchVerify(ctx context.Context, s *benchSettings) (*measurement, error) {
 		return benchLarge(ctx, s)
 	}
 	s.note("preparing documents")
+	defer debug.SetGCPercent(debug.SetGCPercent(verify.GCPercent)) // as verifyd has it
 	mix, err := s.mix(ctx)
 	if err != nil {
 		return nil, err

@@ -215,6 +215,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.trust.close()) }()
+	debug.SetGCPercent(verify.GCPercent) // after the lists, of whose reading much is left
 	known, err := cfg.clients(log)
 	if err != nil {
 		return err

@@ -24,29 +24,56 @@ func ToDER(ber []byte) ([]byte, error) { return toDER(ber, false) }
 
 // IsDER tells whether ToDER gives back the element as it stands.
 func IsDER(ber []byte) bool {
-	r := newReader(ber)
-	e, err := r.next()
-	return err == nil && r.empty() && r.isDER(e)
-}
-
-func (r reader) isDER(e Element) bool {
-	if e.Indefinite || e.Tag&0x1f == 0x1f || len(e.Raw)-len(e.Content) != headerSize(len(e.Content)) {
-		return false
-	}
-	if !e.Constructed() {
-		return true
-	}
-	in, err := r.inside(e)
-	if err != nil || e.kind() == tagOctetString {
-		return false
-	}
-	for !in.empty() {
-		child, err := in.next()
-		if err != nil || !in.isDER(child) {
+	var ends [maxDepth + 1]int // of the contents that are open, at each depth
+	depth, visits := 0, maxVisits
+	ends[0] = len(ber)
+	for i := 0; i < len(ber); {
+		begin, length := definite(ber[i:ends[depth]])
+		end := i + begin + length
+		if visits--; begin == 0 || visits < 0 || i == 0 && end != len(ber) {
 			return false
 		}
+		switch tag := ber[i]; {
+		case tag&tagConstructed == 0:
+			i = end
+		case tag == tagOctetString|tagConstructed || depth == maxDepth:
+			return false
+		default:
+			i += begin
+			depth++
+			ends[depth] = end
+		}
+		for depth > 0 && i == ends[depth] {
+			depth--
+		}
 	}
-	return true
+	return len(ber) > 0
+}
+
+// definite reads the header of an element as DER has it: where the contents begin and how long they are. Begin is 0 where
+// the header is another, or the contents are cut short.
+func definite(data []byte) (begin, length int) {
+	if len(data) < 2 || data[0]&0x1f == 0x1f {
+		return 0, 0
+	}
+	begin, length = 2, int(data[1])
+	if length >= 0x80 {
+		begin += length & 0x7f
+		if begin == 2 || begin > 2+4 || begin > len(data) { // indefinite, or longer than anything that is read
+			return 0, 0
+		}
+		length = 0
+		for _, octet := range data[2:begin] {
+			length = length<<8 | int(octet)
+		}
+		if begin != headerSize(length) {
+			return 0, 0
+		}
+	}
+	if length > len(data)-begin {
+		return 0, 0
+	}
+	return begin, length
 }
 
 // appendDER recurses at most maxDepth levels deep: inside refuses to go further. Members are written where they

@@ -82,6 +82,16 @@ func (s *Anchors) named(n certificate.Name) []*Anchor {
 	return s.byName[n.Canonical()]
 }
 
+// Certificates are those of the anchors of the given name.
+func (s *Anchors) Certificates(n certificate.Name) (list []*certificate.Certificate) {
+	for _, a := range s.named(n) {
+		if a.Certificate != nil {
+			list = append(list, a.Certificate)
+		}
+	}
+	return list
+}
+
 // Instants tells of the times at which an anchor of the name, or its certificate, begins or ends to be valid: between two
 // of them a path to any of those anchors is the same. Zero times stand for none.
 func (s *Anchors) Instants(n certificate.Name, tell func(instants ...time.Time)) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"trustcore/verify/internal/mint"
 	"trustcore/verify/trace"
@@ -195,5 +196,57 @@ func TestModifications(t *testing.T) {
 		if m.Action == "" || m.Value == "" {
 			t.Errorf("%+v", m)
 		}
+	}
+}
+
+// TestExtensionPeriod: a signature that passed has to be stamped again before the certificate ends under which it rests.
+func TestExtensionPeriod(t *testing.T) {
+	r := sample()
+	s, stamp := &r.Trace.Signatures[0], &r.Trace.Timestamps[0]
+	unit, later := r.Trace.Certificates[0], day.Add(48*time.Hour)
+	unit.ID, unit.NotAfter = trace.CertificateID+"99", later
+	r.Trace.Certificates[0].NotAfter = day.Add(24 * time.Hour)
+	r.Trace.Certificates = append(r.Trace.Certificates, unit)
+	end := func() *Time { return New(Validation{Report: r}).SimpleReport.Tokens[0].Signature.ExtensionPeriodMax }
+	if got := end(); got != nil {
+		t.Errorf("a signature that failed: %v", *got)
+	}
+	s.Conclusion = trace.Conclusion{Indication: "TOTAL-PASSED"}
+	if got := end(); got == nil || *got != moment(day.Add(24*time.Hour)) {
+		t.Errorf("the time-stamp failed: %v, want the end of the signer's certificate", got)
+	}
+	stamp.Conclusion, stamp.Time, stamp.SigningCertificate = trace.Conclusion{Indication: "PASSED"}, &day, unit.ID
+	if got := end(); got == nil || *got != moment(later) {
+		t.Errorf("the time-stamp passed: %v, want the end of its certificate", got)
+	}
+	r.Trace.ValidationTime = later
+	if got := end(); got != nil {
+		t.Errorf("a certificate that ended before the validation: %v", *got)
+	}
+	r.Trace.ValidationTime, r.Trace.Certificates[0].Trusted, s.Timestamps = day, true, nil
+	if got := end(); got != nil {
+		t.Errorf("an anchor's signature alone: %v", *got)
+	}
+	if stamp.Owner = ""; *New(Validation{Report: r}).SimpleReport.Tokens[1].Timestamp.ExtensionPeriodMax != moment(later) {
+		t.Error("a time-stamp of its own")
+	}
+}
+
+// TestPlaceOfRecords: only what lies in a signature is embedded; a document that is a record has its name.
+func TestPlaceOfRecords(t *testing.T) {
+	r := sample()
+	r.Trace.EvidenceRecords = []trace.EvidenceRecord{{ID: "E-1", Owner: sigID, Origin: "SIGNATURE"},
+		{ID: "E-2", Owner: sigID, Origin: "CONTAINER", Filename: "META-INF/e.xml"}, {ID: "E-3", Origin: "EXTERNAL"}}
+	r.Trace.Signatures[0].EvidenceRecords = []string{"E-1", "E-2"}
+	records := New(Validation{Report: r, Name: "e.ers"}).SimpleReport.Tokens[0].Signature.EvidenceRecords.EvidenceRecord
+	if e := records[0]; e.Embedded == nil || *e.ParentID != sigID || e.Filename != nil {
+		t.Errorf("in the signature: %+v", e)
+	}
+	if e := records[1]; e.Embedded != nil || e.ParentID != nil || *e.Filename != "META-INF/e.xml" {
+		t.Errorf("in the container: %+v", e)
+	}
+	r.Trace.Signatures, r.Signatures = nil, nil
+	if e := New(Validation{Report: r, Name: "e.ers"}).SimpleReport.Tokens[0].EvidenceRecord; *e.Filename != "e.ers" {
+		t.Errorf("alone: %+v", e)
 	}
 }

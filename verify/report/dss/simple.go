@@ -2,6 +2,7 @@ package dss
 
 import (
 	"slices"
+	"time"
 
 	"trustcore/verify"
 	"trustcore/verify/trace"
@@ -187,6 +188,9 @@ func (w *writer) simpleSignature(s *trace.Signature, detailed *Signature) *Simpl
 		CounterSignature: trueOrNil(s.Parent != ""), ParentID: orNil(s.Parent), SignatureFormat: format(s),
 	}
 	d.Filename = orNil(s.Filename)
+	if s.Conclusion.Indication == string(verify.TotalPassed) {
+		d.ExtensionPeriodMax = w.extendBefore(s.SigningCertificate, s.Timestamps)
+	}
 	d.AdESValidationDetails = w.details(contextOf(s), s.Conclusion, s.Blocks, s.Processes)
 	if q := detailed.ValidationSignatureQualification; q != nil {
 		d.QualificationDetails = &Details{list(q.Conclusion.Errors), list(q.Conclusion.Warnings),
@@ -223,6 +227,9 @@ func (w *writer) simpleTimestamp(t *trace.Timestamp) SimpleTimestamp {
 		TimestampScope: simpleScopes(t.Scopes, false),
 		simpleVerdict:  w.verdict(t.ID, t.Conclusion, t.Chain)}
 	d.Filename = orNil(t.Filename)
+	if t.Owner == "" {
+		d.ExtensionPeriodMax = w.extendBefore("", []string{t.ID})
+	}
 	d.AdESValidationDetails = w.details(aboutTimestamp, t.Conclusion, t.Blocks, t.Processes)
 	if q := w.timestampQualification(t); q != nil {
 		d.QualificationDetails = &Details{list(q.Conclusion.Errors), list(q.Conclusion.Warnings), list(q.Conclusion.Infos)}
@@ -249,10 +256,34 @@ func (w *writer) simpleRecords(ids []string) *SimpleEvidences {
 
 func (w *writer) simpleRecord(e *trace.EvidenceRecord) SimpleEvidenceRecord {
 	d := SimpleEvidenceRecord{POETime: w.existence(e), EvidenceRecordScope: simpleScopes(e.Scopes, false),
-		Timestamps: w.simpleTimestamps(e.Timestamps), simpleVerdict: w.verdict(e.ID, e.Conclusion, nil),
-		ParentID: orNil(e.Owner)}
+		Timestamps: w.simpleTimestamps(e.Timestamps), simpleVerdict: w.verdict(e.ID, e.Conclusion, nil)}
+	if d.Filename = orNil(e.Filename); e.Origin == "EXTERNAL" && len(w.signatures) == 0 {
+		d.Filename = orNil(w.Name)
+	}
+	if e.Origin == "SIGNATURE" {
+		d.Embedded, d.ParentID = trueOrNil(true), orNil(e.Owner)
+	}
 	d.AdESValidationDetails = w.details(aboutRecord, e.Conclusion, e.Blocks, e.Processes)
 	return d
+}
+
+// extendBefore is when the certificate ends under which something rests: that of the latest time-stamp that passed, else
+// the signer's. A further time-stamp is due before. A signer who is an anchor counts as long as its list says so.
+func (w *writer) extendBefore(signer string, timestamps []string) *Time {
+	c, latest := w.certificates[signer], time.Time{}
+	if c != nil && c.Trusted {
+		c = nil
+	}
+	for _, id := range timestamps {
+		t := w.timestamps[id]
+		if t != nil && t.Time != nil && t.Conclusion.Indication == string(verify.Passed) && !t.Time.Before(latest) {
+			c, latest = w.certificates[t.SigningCertificate], *t.Time
+		}
+	}
+	if c == nil || !c.NotAfter.After(w.trace.ValidationTime) {
+		return nil
+	}
+	return momentOrNil(&c.NotAfter)
 }
 
 // existence is when what a record covers is proven to have existed: the validation, where the record proves nothing.
