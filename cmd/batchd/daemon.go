@@ -65,7 +65,8 @@ func (d *daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.verifyd = batch.NewVerifyd(d.cfg.Verifyd, &http.Client{Transport: &http.Transport{TLSClientConfig: settings,
-		DisableCompression: true, MaxIdleConnsPerHost: d.cfg.Concurrency, IdleConnTimeout: time.Minute}})
+		DisableCompression: true, MaxIdleConnsPerHost: d.cfg.Concurrency, IdleConnTimeout: time.Minute,
+		WriteBufferSize: ioBuffer, ReadBufferSize: ioBuffer}})
 	if err := durable.MkdirAll(d.cfg.StateDir, 0o700); err != nil {
 		return fmt.Errorf("state_dir: %w", err)
 	}
@@ -85,6 +86,9 @@ func (d *daemon) open(ctx context.Context) (err error) {
 		Concurrency: d.cfg.Concurrency, Hold: d.cfg.KeepResults})
 	return err
 }
+
+// ioBuffer is how many bytes of a request or an answer go over a connection to verifyd at once.
+const ioBuffer = 32 << 10
 
 // listen opens both listeners before anything is served, so that a port that is taken stops the start.
 func (d *daemon) listen(ctx context.Context) error {

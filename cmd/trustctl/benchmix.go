@@ -57,6 +57,8 @@ func (d *benchDocument) judge(ctx context.Context, ev *verify.Evidence) (*verify
 // benchMix is a mix of documents with everything that their verdicts need.
 type benchMix struct {
 	documents []*benchDocument
+	signers   []*x509.Certificate // of the documents, each issued by issuing
+	issuing   *x509.Certificate
 	evidence  verify.Evidence
 	roots     [][]byte // anchors that were made for the mix, DER
 }
@@ -124,6 +126,7 @@ func (m *minting) signers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		m.mix.signers, m.mix.issuing = append(m.mix.signers, certificate), m.issuing
 		*s.signer = seal.Signer{Key: s.key, Certificate: certificate, Chain: []*x509.Certificate{m.issuing}}
 	}
 	return nil

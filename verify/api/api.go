@@ -291,7 +291,7 @@ func (s *Server) receive(rt route, c *call, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.body, err = s.spool.receive(r.Body, c.later)
+	c.body, err = s.spool.receive(r.Body, r.ContentLength, c.later)
 	return err
 }
 

@@ -308,6 +308,7 @@ func (u *Upload) insert(ctx context.Context, tx *sql.Tx, first int64) error {
 		return err
 	}
 	defer add.Close()
+	ctx = context.WithoutCancel(ctx) // else the driver watches it anew for each document
 	segment := u.segment
 	if !u.spooled {
 		segment = ""
