@@ -33,6 +33,7 @@ type benchSettings struct {
 	peers       int    // vpn
 	files       string // verify
 	megabytes   int    // verify
+	documents   int    // batch
 	verify      verifyOptions
 }
 
@@ -111,7 +112,7 @@ func benchmarks() []benchmark {
 		{"tsa", "time-stamps over HTTP", nil, benchTSA},
 		{"vpn", "a gateway's peers kept as wished", vpnFlags, benchVPN},
 		{"api", "validations over HTTPS", nil, benchAPI},
-		{"batch", "batches of documents", nil, benchBatch},
+		{"batch", "batches of documents", benchBatchFlags, benchBatch},
 	}
 }
 

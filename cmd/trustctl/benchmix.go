@@ -126,7 +126,6 @@ func (m *minting) signers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.mix.signers, m.mix.issuing = append(m.mix.signers, certificate), m.issuing
 		*s.signer = seal.Signer{Key: s.key, Certificate: certificate, Chain: []*x509.Certificate{m.issuing}}
 	}
 	return nil
@@ -216,6 +215,7 @@ func (m *minting) gather(ctx context.Context) error {
 		return err
 	}
 	m.mix.evidence.Lists = lists
+	m.mix.signers, m.mix.issuing = []*x509.Certificate{m.ec.Certificate, m.rsa.Certificate}, m.issuing
 	list, err := fetchLoopback(ctx, http.MethodGet, m.base+"/crl/root.crl", "", nil)
 	if err != nil {
 		return err
