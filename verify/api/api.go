@@ -22,6 +22,7 @@ import (
 
 	"trustcore/internal/problem"
 	"trustcore/verify"
+	"trustcore/verify/cache"
 	"trustcore/verify/poland"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	Judge       Judge
 	Certificate JudgeCertificate
 	Logger      *slog.Logger
+	// Cache has the certificates of questions that it knows; nil: each is parsed anew.
+	Cache *cache.Cache
 	// Policies are those that callers may choose by their names; a request that names none has none
 	// (verify.Request.Policy). nil: the one that is the default.
 	Policies func() []*verify.Policy
