@@ -59,6 +59,11 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 			Signatures: []trace.Signature{}, Timestamps: []trace.Timestamp{}, EvidenceRecords: []trace.EvidenceRecord{},
 			Certificates: []trace.Certificate{}, Revocations: []trace.Revocation{}, SignedData: []trace.SignedData{}}}
 	t.carriers = newCarriers(doc)
+	for _, piece := range t.pieces() {
+		if r := t.Steps.Responses[piece]; r != nil {
+			t.carriers.carries(trace.FromOCSP, r.RawCertificates)
+		}
+	}
 	t.out.Container = t.container()
 	for i, s := range found.Signatures {
 		t.signature(s, &r.Signatures[i])

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+	"golang.org/x/crypto/ocsp"
 
 	"trustcore/internal/budget"
 	"trustcore/verify/certificate"
@@ -162,6 +163,29 @@ func TestTraceOfOrigins(t *testing.T) {
 		if len(tr.Revocations) != 1 || tr.Revocations[0].Source != want {
 			t.Errorf("%q: %+v", origin, tr.Revocations)
 		}
+	}
+}
+
+// TestTraceOfAnswers: a certificate that came in an answer is said to be from there, too.
+func TestTraceOfAnswers(t *testing.T) {
+	w := newWorld(t)
+	at := mint.Day.Add(time.Hour)
+	answer, err := ocsp.CreateResponse(w.ca.Cert, w.ca.Cert, ocsp.Response{Status: ocsp.Good, Certificate: w.ca.Cert,
+		SerialNumber: w.officer.Cert.SerialNumber, ThisUpdate: at, NextUpdate: at.Add(time.Hour)}, w.ca.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := mint.XML{Signer: w.officer, At: mint.Day}.Sign(t, letter)
+	doc, err := Open(budget.New(t.Context(), len(document)), document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := w.evidence(w.ca.CRL(t, at, nil))
+	ev.OCSPs = [][]byte{answer}
+	tr := holds(t, doc, ev, DefaultPolicy(), at)
+	authority := tr.Certificates[1]
+	if want := []trace.Source{trace.FromTrustedList, trace.FromOCSP}; !slices.Equal(authority.Sources, want) {
+		t.Errorf("%s is from %v, want %v", authority.CommonName, authority.Sources, want)
 	}
 }
 

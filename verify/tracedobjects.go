@@ -35,7 +35,7 @@ func newCarriers(doc *signature.Document) *carriers {
 	records := func(list []*signature.EvidenceRecord) {
 		for _, e := range list {
 			for _, t := range e.Timestamps {
-				c.carries(trace.FromEvidenceRecord, t.Certificates, t.CRLs, t.OCSPs)
+				c.carries(trace.FromTimestamp, t.Certificates, t.CRLs, t.OCSPs)
 			}
 		}
 	}

@@ -217,15 +217,14 @@ type Source string
 
 // The sources. A thing from several has the first of this order as Source.
 const (
-	FromTrustedStore   Source = "TRUSTED_STORE"   // an anchor that the administrator gave
-	FromTrustedList    Source = "TRUSTED_LIST"    //
-	FromSignature      Source = "SIGNATURE"       // the document, for a signature
-	FromTimestamp      Source = "TIMESTAMP"       // a time-stamp token
-	FromEvidenceRecord Source = "EVIDENCE_RECORD" //
-	FromOCSP           Source = "OCSP_RESPONSE"   //
-	FromCache          Source = "CACHED"          // gathered beside the document, and at hand
-	FromNetwork        Source = "EXTERNAL"        // gathered beside the document, and asked for on its behalf
-	FromOutside        Source = "OTHER"           // given with the document
+	FromTrustedStore Source = "TRUSTED_STORE" // an anchor that the administrator gave
+	FromTrustedList  Source = "TRUSTED_LIST"  //
+	FromSignature    Source = "SIGNATURE"     // the document, for a signature
+	FromTimestamp    Source = "TIMESTAMP"     // a time-stamp token, of an evidence record too
+	FromOCSP         Source = "OCSP_RESPONSE" // an answer, wherever that is from
+	FromCache        Source = "CACHED"        // gathered beside the document, and at hand
+	FromNetwork      Source = "EXTERNAL"      // gathered beside the document, and asked for on its behalf
+	FromOutside      Source = "OTHER"         // given with the document
 )
 
 // Found is the evidence that something carries.

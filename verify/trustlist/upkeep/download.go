@@ -99,10 +99,10 @@ func (k *Keeper) digestAt(ctx context.Context, address string) (sum [32]byte, ok
 	return readDigest(data)
 }
 
-// digestAddress is the list's with the extension .sha2, "" where it has no extension to replace.
+// digestAddress is the list's with the extension .sha2, "" where it has no extension to replace, or names no host.
 func digestAddress(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return ""
 	}
 	ext := path.Ext(u.Path)
@@ -207,9 +207,10 @@ func (k *Keeper) overPivots(ctx context.Context, f *found) error {
 	return nil
 }
 
+// pivotAddresses are where a pivot is looked for: beside the list, at the list's host, then where it is said to be.
 func pivotAddresses(list, pivot string) []string {
 	u, err := url.Parse(list)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return []string{pivot}
 	}
 	beside := u.JoinPath("..", path.Base(pivot)).String()
