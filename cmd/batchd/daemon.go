@@ -81,7 +81,8 @@ func (d *daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.queue, err = batch.Open(ctx, batch.Config{DB: d.db, Dir: filepath.Join(d.cfg.StateDir, "spool"),
-		Judge: d.verifyd.Judge, JudgeParcel: d.verifyd.JudgeParcel, Ready: d.verifyd.Ready, Now: time.Now, Logger: d.log, Record: d.record, Terms: d.terms,
+		Judge: d.verifyd.Judge, JudgeParcel: d.verifyd.JudgeParcel, Ready: d.verifyd.Ready, Now: time.Now,
+		Logger: d.log, Record: d.record, Terms: d.terms,
 		Roots: d.sources.roots, Hosts: d.sources.hosts, Quota: d.cfg.MaxSpool, MaxDocument: d.cfg.MaxDocument,
 		Concurrency: d.cfg.Concurrency, Hold: d.cfg.KeepResults})
 	return err

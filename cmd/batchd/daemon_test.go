@@ -242,8 +242,8 @@ func TestApplicationsBatch(t *testing.T) {
 	h.wantRecorded(info.ID)
 }
 
-// TestApplicationsSeeTheirOwn: another application's token shows no batch that is not its own, by no route; and each has
-// its own quota of requests.
+// TestApplicationsSeeTheirOwn: another application's token shows no batch that is not its own, by no route; and each
+// has its own quota of requests.
 func TestApplicationsSeeTheirOwn(t *testing.T) {
 	h := newHouse(t)
 	var secrets [2]string
@@ -264,7 +264,8 @@ func TestApplicationsSeeTheirOwn(t *testing.T) {
 			t.Errorf("another's: %v: %d %s", c, status, text)
 		}
 	}
-	if status, text := h.ask(secrets[1], "GET", "/v1/batches", ""); status != http.StatusOK || strings.Contains(text, info.ID) {
+	if status, text := h.ask(secrets[1], "GET", "/v1/batches", ""); status != http.StatusOK ||
+		strings.Contains(text, info.ID) {
 		t.Errorf("another's list: %d %s", status, text)
 	}
 	if status, text := h.ask(secrets[0], "GET", at, ""); status != http.StatusOK {

@@ -50,7 +50,7 @@ is in the audit log.
 
 func applicationCertificate(f *officerFlags) *cobra.Command {
 	var request string
-	c := f.do("certificate NAME --request FILE", "Certify the application's own key, and print the certificate with its chain",
+	c := f.do("certificate NAME --request FILE", "Certify the application's own key, and print the certificate",
 		cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			text, err := durable.ReadFile(request, maxRequestFile)
 			if err != nil {
@@ -94,7 +94,8 @@ func applicationAdd(f *officerFlags) *cobra.Command {
 		})
 	flags := c.Flags()
 	flags.StringVar(&in.Partner, "partner", "", "`partner` whose program it is (default: the data centre's own)")
-	flags.Int64Var(&in.DocumentsADay, "documents-a-day", 0, "`number` of documents a day, in batches, and at verifyd (default: no limit)")
+	flags.Int64Var(&in.DocumentsADay, "documents-a-day", 0,
+		"`number` of documents a day, in batches, and at verifyd (default: no limit)")
 	flags.Int64Var(&in.RequestsAMinute, "requests-a-minute", 0,
 		"`number` of requests a minute to verifyd, and to batchd (default: no limit)")
 	flags.Int64Var(&in.SpoolBytes, "spool-bytes", 0,

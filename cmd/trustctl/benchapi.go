@@ -92,7 +92,8 @@ type benchService struct {
 
 // serve serves the mix's judge.
 func (mix *benchMix) serve(clients int) (*benchService, error) {
-	handler, err := api.New(api.Config{Certificate: mix.judgeCertificate, Cache: mix.evidence.Cache, Logger: slog.New(slog.DiscardHandler), Waiting: clients,
+	handler, err := api.New(api.Config{Certificate: mix.judgeCertificate, Cache: mix.evidence.Cache,
+		Logger: slog.New(slog.DiscardHandler), Waiting: clients,
 		Judge: func(ctx context.Context, r verify.Request) (*verify.Report, error) {
 			d := benchDocument{data: r.Document, detached: r.Detached, at: r.At}
 			return d.judge(ctx, &mix.evidence)

@@ -70,7 +70,7 @@ func benchBatch(ctx context.Context, s *benchSettings) (m *measurement, err erro
 
 func benchBatchFlags(c *cobra.Command, s *benchSettings) {
 	c.Flags().IntVar(&s.documents, "documents", 0,
-		"measure one batch of this `number` of documents, with what it takes on the disk (default: batches against the limit)")
+		"measure one batch of this `number` of documents, with its disk (default: batches against the limit)")
 }
 
 // one measures a single batch, which no limit is set against.
@@ -129,8 +129,9 @@ func (mix *benchMix) openBatches(ctx context.Context, concurrency int) (d *bench
 	}
 	verifyd := batch.NewVerifyd(service.address, service.client)
 	d = &benchDesk{mix: mix, concurrency: concurrency, dir: dir}
-	d.queue, err = batch.Open(ctx, batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: verifyd.Judge, JudgeParcel: verifyd.JudgeParcel,
-		Ready: verifyd.Ready, Now: time.Now,
+	d.queue, err = batch.Open(ctx, batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: verifyd.Judge,
+		JudgeParcel: verifyd.JudgeParcel,
+		Ready:       verifyd.Ready, Now: time.Now,
 		Logger: slog.New(slog.DiscardHandler), Concurrency: concurrency,
 		Record: func(context.Context, batch.Act) error { return nil },
 		Terms:  func(string) batch.Terms { return batch.Terms{} }})

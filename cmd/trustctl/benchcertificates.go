@@ -28,7 +28,8 @@ const passedCertificate = "PASSED"
 // judgeCertificate is an api.JudgeCertificate by what the mix has.
 func (mix *benchMix) judgeCertificate(ctx context.Context, q api.CertificateQuestion) (*chain.Report, error) {
 	question := chain.Question{Target: q.Target, Further: q.Further, Anchors: mix.evidence.Lists.Anchors(),
-		Lists: mix.evidence.Lists, Time: mix.documents[0].at, Mode: q.Mode, Policy: verify.DefaultPolicy(), Cache: mix.evidence.Cache}
+		Lists: mix.evidence.Lists, Time: mix.documents[0].at, Mode: q.Mode, Policy: verify.DefaultPolicy(),
+		Cache: mix.evidence.Cache}
 	for _, der := range mix.evidence.CRLs {
 		list, err := mix.evidence.Cache.ParseCRL(der)
 		if err != nil {

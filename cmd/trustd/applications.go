@@ -86,7 +86,8 @@ func (d *daemon) applicationCertificate(r *http.Request, who audit.Actor) (any, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.ca.Issue(r.Context(), who, pki.DaemonClient, request, pki.Subject{CommonName: a.Name, Partner: a.Partner}, "")
+	subject := pki.Subject{CommonName: a.Name, Partner: a.Partner}
+	c, err := d.ca.Issue(r.Context(), who, pki.DaemonClient, request, subject, "")
 	if err != nil {
 		return nil, ofAuthority(err)
 	}

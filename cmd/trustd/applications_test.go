@@ -15,9 +15,9 @@ import (
 	"trustcore/cmd/internal/rights"
 )
 
-// TestApplicationsCertificate: an officer certifies the key of an application that is registered, under its name and its
-// partner's; the certificate is on the list of those that count until it is suspended, and none is made for one that is
-// revoked, or was never there.
+// TestApplicationsCertificate: an officer certifies the key of an application that is registered, under its name and
+// its partner's; the certificate is on the list of those that count until it is suspended, and none is made for one
+// that is revoked, or was never there.
 func TestApplicationsCertificate(t *testing.T) {
 	o := newInside(t, nil)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -45,7 +45,8 @@ func TestApplicationsCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if certificate.Subject.CommonName != "peup" || !key.PublicKey.Equal(certificate.PublicKey) || len(certificate.DNSNames) > 0 {
+	if certificate.Subject.CommonName != "peup" || !key.PublicKey.Equal(certificate.PublicKey) ||
+		len(certificate.DNSNames) > 0 {
 		t.Errorf("%v %v", certificate.Subject, certificate.DNSNames)
 	}
 	counts := func() bool {
@@ -61,7 +62,7 @@ func TestApplicationsCertificate(t *testing.T) {
 	if counts() {
 		t.Error("it counts, though it is suspended")
 	}
-	o.as("officer-1", "POST", "/v1/applications/revoke", map[string]any{"name": "peup", "reason": "switched off"}, 204, nil)
+	o.as("officer-1", "POST", "/v1/applications/revoke", map[string]any{"name": "peup", "reason": "over"}, 204, nil)
 	o.as("officer-1", "POST", address, ask("peup"), 409, nil)
 }
 

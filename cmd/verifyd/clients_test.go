@@ -283,9 +283,12 @@ func TestQuotasOfTheListener(t *testing.T) {
 	secret, kept := application.NewToken(time.Now())
 	known := rights.NewKnown(time.Hour, time.Now)
 	shown := o.leaf(7)
-	known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd"},
-		Fingerprint: rights.Fingerprint(shown), NotAfter: shown.NotAfter}}, Applications: []application.Application{{Name: "ezd",
-		Tokens: []application.Token{kept}, Terms: application.Terms{DocumentsADay: 2}}}})
+	certified := rights.Client{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd"},
+		Fingerprint: rights.Fingerprint(shown), NotAfter: shown.NotAfter}
+	ezd := application.Application{Name: "ezd", Tokens: []application.Token{kept},
+		Terms: application.Terms{DocumentsADay: 2}}
+	known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{certified},
+		Applications: []application.Application{ezd}})
 	c := &clients{&rights.Follower{Known: known}, true}
 	guarded := c.protect(httpserver.Server{Name: "api", Logger: quiet},
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))

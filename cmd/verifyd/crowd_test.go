@@ -40,9 +40,9 @@ func TestCrowd(t *testing.T) {
 		c.trickle(len(took))
 	}
 	slices.Sort(took)
-	t.Logf("%d came in %s, %d were turned away while they came; %d good requests: half in %s, 99 of 100 in %s, all in %s; "+
-		"%d MB at most, %d MB before", crowdSize, came.Round(time.Millisecond), c.turnedAway, len(took), took[len(took)/2],
-		took[len(took)*99/100], took[len(took)-1], s.peak()>>20, before>>20)
+	t.Logf("%d came in %s, %d were turned away while they came; %d good requests: half in %s, 99 of 100 in %s, "+
+		"all in %s; %d MB at most, %d MB before", crowdSize, came.Round(time.Millisecond), c.turnedAway, len(took),
+		took[len(took)/2], took[len(took)*99/100], took[len(took)-1], s.peak()>>20, before>>20)
 	if grown := s.peak() - before; grown > crowdMemory {
 		t.Errorf("memory grew by %d MB", grown>>20)
 	}

@@ -83,7 +83,8 @@ func (o *office) manualFiles() {
 	}
 	for name, content := range map[string]string{
 		"contract.pdf.gz": compressed.String(),
-		"cards.yaml":      oneCard, "letter.txt": "wniosek", "contract.pdf": plainPDF, "signature.p7s": "<a/>", "data.bin": "test", "password.txt": "tajne",
+		"cards.yaml":      oneCard, "letter.txt": "wniosek", "contract.pdf": plainPDF,
+		"signature.p7s": "<a/>", "data.bin": "test", "password.txt": "tajne",
 		"ca.pem":        string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.root.Raw})),
 		"officer-1.pem": string(certificate), "question.json": question, "questions.ndjson": question + "\n" + question + "\n",
 		"signed.json":    encode(map[string]any{"signedDocument": map[string]any{"bytes": document}}),

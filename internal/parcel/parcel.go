@@ -1,11 +1,11 @@
-// Package parcel is how batchd hands verifyd several small documents with one request, and how their answers come back.
-// A parcel is a sequence of frames, and so is what answers it: an answer a document, in the order of the documents, each
-// sent as soon as it is there. Neither side looks into what a frame carries.
+// Package parcel is how batchd hands verifyd several small documents with one request, and how their answers come
+// back. A parcel is a sequence of frames, and so is what answers it: an answer a document, in the order of the
+// documents, each sent as soon as it is there. Neither side looks into what a frame carries.
 //
 // A frame of a parcel is its kind (one octet), the length of a name (two), the length of the content (four), name and
 // content; numbers are big-endian. A document's frame is followed by those of the files that it signs. A frame of an
-// answer is an HTTP status (two octets), the length of the content (four) and the content: the report where the status is
-// 200, else a problem (RFC 9457).
+// answer is an HTTP status (two octets), the length of the content (four) and the content: the report where the status
+// is 200, else a problem (RFC 9457).
 package parcel
 
 import (
@@ -119,8 +119,8 @@ func AppendAnswer(to []byte, status, size int) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(to, uint16(status)), uint32(size))
 }
 
-// ReadAnswer reads the next answer: io.EOF where there is none any more, and io.ErrUnexpectedEOF where it breaks off. One
-// of more than so many bytes is an ErrBroken.
+// ReadAnswer reads the next answer: io.EOF where there is none any more, and io.ErrUnexpectedEOF where it breaks off.
+// One of more than so many bytes is an ErrBroken.
 func ReadAnswer(from io.Reader, most int64) (status int, content []byte, err error) {
 	var head [answerHeadBytes]byte
 	if _, err := io.ReadFull(from, head[:]); err != nil {

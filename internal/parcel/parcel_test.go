@@ -72,7 +72,8 @@ func TestAnswers(t *testing.T) {
 		status int
 		text   string
 	}{{200, "{}"}, {422, large}} {
-		if status, content, err := ReadAnswer(from, 1<<20); status != want.status || string(content) != want.text || err != nil {
+		status, content, err := ReadAnswer(from, 1<<20)
+		if status != want.status || string(content) != want.text || err != nil {
 			t.Errorf("%d with %d bytes, %v", status, len(content), err)
 		}
 	}
@@ -96,7 +97,8 @@ func TestAnswers(t *testing.T) {
 }
 
 // cost is what frames may cost: what points to them, and the answers' own copies.
-var cost = budgettest.Limit{Time: 50 * time.Millisecond, TimeAnOctet: time.Microsecond, Alloc: 1 << 20, AllocAnOctet: 64}
+var cost = budgettest.Limit{Time: 50 * time.Millisecond, TimeAnOctet: time.Microsecond, Alloc: 1 << 20,
+	AllocAnOctet: 64}
 
 // FuzzRead: whatever comes is read at the cost of its size, and holds no more than was sent.
 func FuzzRead(f *testing.F) {

@@ -14,7 +14,7 @@ type Body struct {
 	Time  time.Duration // from its first byte to its last; a minute by default
 	Grace time.Duration // in which the least rate is not asked yet; 10 s by default
 	Rate  int64         // bytes a second at least after that; 64 KiB by default: a slow line of an office has twice that
-	Gzip  bool          // it may be compressed; Max and what handlers ask for bound what comes out, the others what comes in
+	Gzip  bool          // it may be compressed: Max bounds what comes in and what comes out, the rest what comes in
 }
 
 func (b Body) withDefaults() Body {

@@ -464,7 +464,8 @@ func TestCompressedDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _ = response.Body.Close(); response.StatusCode != test.status || test.status == 200 && s.last.data != test.content {
+		_ = response.Body.Close()
+		if response.StatusCode != test.status || test.status == 200 && s.last.data != test.content {
 			t.Errorf("%s: %s, judged %q", name, response.Status, s.last.data)
 		}
 	}

@@ -133,8 +133,8 @@ func TestParcelRefused(t *testing.T) {
 	}
 }
 
-// TestParcelAnswersSoon: what is judged is told while the next document is being judged, and each has a turn of its own,
-// which the one that came alone has between them.
+// TestParcelAnswersSoon: what is judged is told while the next document is being judged, and each has a turn of its
+// own, which the one that came alone has between them.
 func TestParcelAnswersSoon(t *testing.T) {
 	s := newService(t, nil)
 	g := newGate()

@@ -72,7 +72,8 @@ func (a *Application) Check() error {
 		return &FieldError{"name", fmt.Sprintf("%.80q: write lower-case letters, digits, dots and hyphens, such as ezd",
 			a.Name)}
 	case a.DocumentsADay < 0 || a.RequestsAMinute < 0 || a.SpoolBytes < 0 || a.OpenBatches < 0:
-		return &FieldError{"documents_a_day, requests_a_minute, spool_bytes, open_batches", "a limit below 0: write 0 for the default"}
+		return &FieldError{"documents_a_day, requests_a_minute, spool_bytes, open_batches",
+			"a limit below 0: write 0 for the default"}
 	case len(a.Services) > maxServices:
 		return &FieldError{"services", fmt.Sprintf("more than %d", maxServices)}
 	case slices.Contains(a.Services, ""):

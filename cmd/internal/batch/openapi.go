@@ -55,15 +55,16 @@ type resultLine struct {
 	Problem *Refusal       `json:"problem,omitempty" doc:"why there is no report"`
 }
 
-const infoExample = `{"id":"B5JPA2IRRUNPQ3REQ5HVBJWPQX","name":"wnioski","created":"2026-03-03T12:00:00Z","policy":"strict",` +
-	`"state":"open","documents":2,"judged":1,"refused":0}`
+const infoExample = `{"id":"B5JPA2IRRUNPQ3REQ5HVBJWPQX","name":"wnioski","created":"2026-03-03T12:00:00Z",` +
+	`"policy":"strict","state":"open","documents":2,"judged":1,"refused":0}`
 
 // operations are in the order in which a batch goes through them.
 func operations() []operation {
 	infoOf, addedOf := reflect.TypeFor[Info](), reflect.TypeFor[added]()
 	all := []operation{
 		{method: http.MethodPost, path: "/v1/batches", id: "create", summary: "Begin a batch.",
-			bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[wanted]()}, status: http.StatusCreated, answer: infoOf,
+			bodies: map[string]reflect.Type{"application/json": reflect.TypeFor[wanted]()},
+			status: http.StatusCreated, answer: infoOf,
 			example: example{"application/json", `{"name":"wnioski","policy":"strict"}`, infoExample}},
 		{method: http.MethodGet, path: "/v1/batches", id: "list", summary: "The own batches, newest first.",
 			status: http.StatusOK, answer: reflect.TypeFor[[]Info](), example: example{answer: "[" + infoExample + "]"}},
@@ -88,8 +89,8 @@ func operations() []operation {
 		{"close", "Say that no more documents come."},
 		{"cancel", "Erase the documents that have no result; they get none."},
 	} {
-		all = append(all, operation{method: http.MethodPost, path: "/v1/batches/{id}/" + c.name, id: c.name, summary: c.summary,
-			status: http.StatusOK, answer: infoOf, example: example{answer: infoExample}})
+		all = append(all, operation{method: http.MethodPost, path: "/v1/batches/{id}/" + c.name, id: c.name,
+			summary: c.summary, status: http.StatusOK, answer: infoOf, example: example{answer: infoExample}})
 	}
 	return append(all,
 		operation{method: http.MethodGet, path: "/v1/batches/{id}/results", id: "results",

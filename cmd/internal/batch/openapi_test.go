@@ -55,7 +55,8 @@ func TestDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 	if doc.OpenAPI != "3.1.0" || len(doc.Servers) != 1 || len(doc.Tags) != 1 || len(doc.Security) != 2 ||
-		doc.Components.SecuritySchemes["certificate"].Type != "mutualTLS" || doc.Components.SecuritySchemes["token"].Scheme != "bearer" {
+		doc.Components.SecuritySchemes["certificate"].Type != "mutualTLS" ||
+		doc.Components.SecuritySchemes["token"].Scheme != "bearer" {
 		t.Errorf("%+v", doc)
 	}
 	for _, part := range strings.Split(text, `"$ref":"#/components/schemas/`)[1:] {
@@ -103,7 +104,9 @@ func checkDescribed(t *testing.T, route string, op *huma.Operation) {
 		if !strings.HasPrefix(part, "{") {
 			continue
 		}
-		if !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "path" && p.Required && "{"+p.Name+"}" == part }) {
+		if !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
+			return p.In == "path" && p.Required && "{"+p.Name+"}" == part
+		}) {
 			t.Errorf("%s: the parameter %s is not described", route, part)
 		}
 	}
@@ -208,8 +211,10 @@ func conforms(t *testing.T, schemas huma.Registry, what string, of reflect.Type,
 func TestDescriptionIsServed(t *testing.T) {
 	var b *Batches
 	w := httptest.NewRecorder()
-	b.Routes(problem.Door{})["GET /openapi.json"](w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil), "")
-	if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil)
+	b.Routes(problem.Door{})["GET /openapi.json"](w, r, "")
+	if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) ||
+		w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }

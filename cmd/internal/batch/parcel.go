@@ -35,7 +35,8 @@ func (b *Batches) withOthers(t task) []task {
 func (t *task) mayTravel() bool { return !t.suspect && t.bytes <= maxSmall && t.pieces[0].URL == "" }
 
 // judgeTogether hands small documents over with one question, and returns those of which nothing became. Where the
-// service was lost the others are suspected, each of them: they are handed over one by one, with nothing beside them.
+// service was lost the others are suspected, each of them: they are handed over one by one, with nothing beside them,
+// when it is back.
 func (b *Batches) judgeTogether(ctx context.Context, tasks []task) (rest []task) {
 	if !b.awaitGate(ctx) {
 		return nil
@@ -44,34 +45,44 @@ func (b *Batches) judgeTogether(ctx context.Context, tasks []task) (rest []task)
 	if len(in) == 0 {
 		return rest
 	}
-	b.alone.RLock()
-	defer b.alone.RUnlock()
-	answered := 0
-	err := b.cfg.JudgeParcel(ctx, p, func(v Verdict, err error) {
-		t := in[answered]
-		answered++
-		if o, is := b.final(t, v, err); is {
-			b.keep(ctx, o)
-			return
-		}
-		var failure *Failure
-		if errors.As(err, &failure) {
-			b.countFailed(ctx, &t, err)
-		}
-		b.mindBusy(err)
-		rest = append(rest, t)
-	})
+	unsettled, unanswered, err := b.handOverTogether(ctx, p, in)
 	if ctx.Err() != nil {
 		return nil // that it was broken off is nobody's fault
 	}
+	rest = append(rest, unsettled...)
 	b.mindBusy(err)
-	for _, t := range in[answered:] {
+	for _, t := range unanswered {
 		if t.suspect = lost(err); t.suspect {
 			b.countFailed(ctx, &t, err)
 		}
 		rest = append(rest, t)
 	}
+	if lost(err) && !b.awaitService(ctx, againFirst) {
+		return nil
+	}
 	return rest
+}
+
+// handOverTogether has a parcel judged. Of unsettled documents nothing became, though there was an answer; unanswered
+// ones have none.
+func (b *Batches) handOverTogether(ctx context.Context, p Parcel, in []task) (unsettled, unanswered []task, err error) {
+	b.alone.RLock()
+	defer b.alone.RUnlock()
+	unanswered = in
+	err = b.cfg.JudgeParcel(ctx, p, func(v Verdict, err error) {
+		t := unanswered[0]
+		unanswered = unanswered[1:]
+		if o, is := b.final(t, v, err); is {
+			b.keep(ctx, o)
+			return
+		}
+		var failure *Failure
+		if !b.mindBusy(err) && errors.As(err, &failure) {
+			b.countFailed(ctx, &t, err)
+		}
+		unsettled = append(unsettled, t)
+	})
+	return unsettled, unanswered, err
 }
 
 // pack makes a parcel of the documents that fit; alone are those that are large, or can't be opened now.

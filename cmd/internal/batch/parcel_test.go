@@ -118,7 +118,8 @@ func TestPoisonInAParcel(t *testing.T) {
 	}
 }
 
-// TestSuspectsOfAParcelAreAlone: over which of a parcel's documents the service was lost is found with nothing beside it.
+// TestSuspectsOfAParcelAreAlone: over which of a parcel's documents the service was lost is found with nothing beside
+// it.
 func TestSuspectsOfAParcelAreAlone(t *testing.T) {
 	var inside, crowded atomic.Int64
 	entered, lost := make(chan struct{}, 100), make(chan struct{})
@@ -154,8 +155,8 @@ func TestSuspectsOfAParcelAreAlone(t *testing.T) {
 	}
 }
 
-// TestVerifydTakesParcels sends a parcel and takes its answers one by one; where verifyd is lost between them, the others
-// have none, and where it refuses the whole, nobody is to blame.
+// TestVerifydTakesParcels sends a parcel and takes its answers one by one; where verifyd is lost between them, the
+// others have none, and where it refuses the whole, nobody is to blame.
 func TestVerifydTakesParcels(t *testing.T) {
 	frames := append(parcel.AppendDocument(nil, 3), "one"...)
 	p := batch.Parcel{Frames: append(parcel.AppendDocument(frames, 3), "two"...), Documents: 2,
@@ -281,7 +282,8 @@ func TestParcelsOfFilesBelow(t *testing.T) {
 		t.Errorf("%+v", info)
 	}
 	all := d.results("ezd", id)
-	if all[0].Report["sha256"] != digest("one") || all[1].Report["sha256"] != digest(large) || all[4].Problem.Status != 404 {
+	if all[0].Report["sha256"] != digest("one") || all[1].Report["sha256"] != digest(large) ||
+		all[4].Problem.Status != 404 {
 		t.Errorf("%+v", all)
 	}
 	if !slices.Equal(d.parcels, []int{3}) || d.count("2") != 1 {

@@ -141,7 +141,8 @@ func TestProtectServesTheTable(t *testing.T) {
 	}
 }
 
-// TestParcelsAreTheDispatchers: whose documents travel together is batchd's to say, which holds the applications' terms.
+// TestParcelsAreTheDispatchers: whose documents travel together is batchd's to say, which holds the applications'
+// terms.
 func TestParcelsAreTheDispatchers(t *testing.T) {
 	now := time.Now()
 	c := certificate(t, 1, now.Add(-time.Hour), now.Add(time.Hour))

@@ -29,8 +29,8 @@ func TestQuotas(t *testing.T) {
 		w := httptest.NewRecorder()
 		served(w, httptest.NewRequestWithContext(t.Context(), method, "/v1/validations", nil), who)
 		if h := w.Header(); w.Code != status || h.Get("RateLimit") != left || h.Get("Retry-After") != retry {
-			t.Errorf("%s: %d, RateLimit %q, Retry-After %q; want %d, %q, %q", step, w.Code, h.Get("RateLimit"), h.Get("Retry-After"),
-				status, left, retry)
+			t.Errorf("%s: %d, RateLimit %q, Retry-After %q; want %d, %q, %q", step, w.Code, h.Get("RateLimit"),
+				h.Get("Retry-After"), status, left, retry)
 		}
 	}
 	token := rights.Holder{Profile: rights.TokenProfile, Name: "ezd"}
@@ -39,12 +39,14 @@ func TestQuotas(t *testing.T) {
 	ask("by certificate", "POST", certificate, 204, `"minute";r=1;t=50, "day";r=2;t=43190`, "")
 	ask("reading is no document", "GET", token, 204, `"minute";r=0;t=50`, "")
 	ask("the minute is full", "POST", token, 429, `"minute";r=0;t=50, "day";r=1;t=43190`, "50")
-	ask("another's minute", "POST", rights.Holder{Profile: rights.TokenProfile, Name: "peup"}, 204, `"minute";r=0;t=50`, "")
+	another := rights.Holder{Profile: rights.TokenProfile, Name: "peup"}
+	ask("another's minute", "POST", another, 204, `"minute";r=0;t=50`, "")
 	ask("without quotas", "POST", rights.Holder{Profile: rights.TokenProfile, Name: "free"}, 204, "", "")
 	ask("not registered", "POST", rights.Holder{Profile: "daemon-client", Name: "other"}, 204, "", "")
 	ask("an officer of its name", "POST", rights.Holder{Profile: "officer", Name: "peup"}, 204, "", "")
 	now = now.Add(time.Minute)
-	ask("the next minute", "POST", token, 204, `"minute";r=2;t=50, "day";r=1;t=43130`, "") // what was refused is not counted
+	// What was refused is not counted.
+	ask("the next minute", "POST", token, 204, `"minute";r=2;t=50, "day";r=1;t=43130`, "")
 	ask("last of the day", "POST", token, 204, `"minute";r=1;t=50, "day";r=0;t=43130`, "")
 	ask("the day is full", "POST", certificate, 429, `"minute";r=0;t=50, "day";r=0;t=43130`, "43130")
 	now = now.Add(12 * time.Hour)
