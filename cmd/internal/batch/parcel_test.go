@@ -122,12 +122,15 @@ func TestPoisonInAParcel(t *testing.T) {
 // it.
 func TestSuspectsOfAParcelAreAlone(t *testing.T) {
 	var inside, crowded atomic.Int64
-	entered, lost := make(chan struct{}, 100), make(chan struct{})
+	entered, back := make(chan struct{}, 100), make(chan struct{}, 100)
 	d := open(t, func(c *batch.Config) {
 		c.Concurrency = 2 // one for each owner
 		c.JudgeParcel = func(context.Context, batch.Parcel, func(batch.Verdict, error)) error {
-			defer close(lost)
 			return errLost
+		}
+		c.Ready = func(context.Context) error {
+			back <- struct{}{}
+			return nil
 		}
 		c.Judge = func(_ context.Context, d batch.Document) (batch.Verdict, error) {
 			if inside.Add(1) > 1 {
@@ -135,7 +138,7 @@ func TestSuspectsOfAParcelAreAlone(t *testing.T) {
 			}
 			defer inside.Add(-1)
 			if entered <- struct{}{}; d.Name == "peup-0" {
-				<-lost
+				<-back
 				<-time.After(suspected) // so that who comes beside is seen
 			}
 			return batch.Verdict{Report: []byte("{}")}, nil
