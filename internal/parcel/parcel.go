@@ -22,9 +22,9 @@ const (
 	AnswerMediaType = "application/vnd.trustcore.parcel-answers"
 )
 
-// Limits of a parcel. It is small enough to lie in a processor's cache until the last document's turn.
+// Limits of a parcel.
 const (
-	MaxBytes     = 256 << 10 // of all frames
+	MaxBytes     = 512 << 10 // of all frames
 	MaxDocuments = 64
 	MaxBeside    = 1_000 // files beside all documents together
 )

@@ -19,7 +19,7 @@ const ParcelRoute = "POST /v1/parcels"
 
 // Bounds of parcels.
 const (
-	maxParcels  = 16 << 20             // bytes of parcels that are in memory
+	maxParcels  = 32 << 20             // bytes of parcels that are in memory
 	answersSoon = 2 * time.Millisecond // that an answer may wait for others to go with it
 	answersFull = 32 << 10             // bytes of answers that wait for no others
 )
