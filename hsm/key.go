@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"trustcore/hsm/internal/wire"
@@ -121,16 +122,57 @@ func (k *Key) SignContext(ctx context.Context, digest []byte, opts crypto.Signer
 
 // SignDigest signs a digest by a named mechanism.
 func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []byte) ([]byte, error) {
-	if err := m.CheckDigest(digest); err != nil {
-		return nil, err
+	signed := k.SignDigests(ctx, m, [][]byte{digest})
+	return signed[0].Signature, signed[0].Err
+}
+
+// Signed is what became of one digest: a signature, or an error as Sign's.
+type Signed struct {
+	Signature []byte
+	Err       error
+}
+
+// SignDigests signs digests by a named mechanism, several at a time in one call of the worker; the results are in their order. Each
+// digest is one use of the key, and one that failed says nothing of the others.
+func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests [][]byte) []Signed {
+	signed := make([]Signed, len(digests))
+	if err := k.may(m, digests); err != nil {
+		failAll(signed, err)
+		return signed
+	}
+	var calls sync.WaitGroup
+	for at := 0; at < len(digests); at += wire.MaxDigests {
+		end := min(at+wire.MaxDigests, len(digests))
+		if end == len(digests) { // the last one, or the only one, needs no goroutine
+			k.module.sign(ctx, k, m, digests[at:end], signed[at:end])
+			break
+		}
+		calls.Go(func() { k.module.sign(ctx, k, m, digests[at:end], signed[at:end]) })
+	}
+	calls.Wait()
+	return signed
+}
+
+// may says why the key can't sign these so.
+func (k *Key) may(m mechanism.Mechanism, digests [][]byte) error {
+	for _, d := range digests {
+		if err := m.CheckDigest(d); err != nil {
+			return err
+		}
 	}
 	if err := k.Usable(); err != nil {
-		return nil, err
+		return err
 	}
 	if !k.info.Allows(m) {
-		return nil, fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, k.info.Mechanisms)
+		return fmt.Errorf("%w: %s, allowed are %v", ErrMechanism, m, k.info.Mechanisms)
 	}
-	return k.module.sign(ctx, k, m, digest)
+	return nil
+}
+
+func failAll(signed []Signed, err error) {
+	for i := range signed {
+		signed[i].Err = err
+	}
 }
 
 // Usable is nil while the key is active, and ErrNotActive from the moment when it was suspended or destroyed.
@@ -145,35 +187,56 @@ func (k *Key) Usable() error {
 	return nil
 }
 
-// sign has the worker sign, once.
-func (m *Module) sign(ctx context.Context, k *Key, mech mechanism.Mechanism, digest []byte) ([]byte, error) {
+// sign has the worker sign, once, in one call of at most wire.MaxDigests digests.
+func (m *Module) sign(ctx context.Context, k *Key, mech mechanism.Mechanism, digests [][]byte, signed []Signed) {
 	if m.vitals.lostKeys()[k.info.ID] {
-		m.metrics.signs.WithLabelValues(string(mech), "lost").Inc()
-		return nil, fmt.Errorf("signing with %s: %w", k.info.ID, m.lostError([]string{k.info.ID}))
+		m.metrics.signed(mech, "lost", len(digests))
+		failAll(signed, fmt.Errorf("signing with %s: %w", k.info.ID, m.lostError([]string{k.info.ID})))
+		return
 	}
 	start := time.Now()
 	select {
 	case m.slots <- struct{}{}:
 		defer func() { <-m.slots }()
 	case <-ctx.Done():
-		m.metrics.signs.WithLabelValues(string(mech), "overload").Inc()
-		return nil, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err())
+		m.metrics.signed(mech, "overload", len(digests))
+		failAll(signed, fmt.Errorf("%w: waiting for a session: %w", ErrUnavailable, ctx.Err()))
+		return
 	}
-	var f wire.Frame
-	err := m.use(ctx, false, func(p *process) (err error) {
-		f, err = m.ask(ctx, p, m.cfg.SignTimeout, wire.Sign, wire.SignBody(k.id, mech, digest))
-		return err
+	signatures, err := m.askToSign(ctx, k, mech, digests)
+	for i, s := range signatures {
+		signed[i].Signature = s
+	}
+	m.metrics.signed(mech, "signed", len(signatures))
+	if err != nil {
+		m.metrics.signed(mech, "failed", len(digests)-len(signatures))
+		failAll(signed[len(signatures):], fmt.Errorf("signing with %s: %w", k.info.ID, err))
+		return
+	}
+	m.metrics.seconds.WithLabelValues(string(mech)).Observe(time.Since(start).Seconds())
+}
+
+// askToSign returns the signatures that the token made, in the order of the digests, and why there are no more.
+func (m *Module) askToSign(ctx context.Context, k *Key, mech mechanism.Mechanism, digests [][]byte) (signatures [][]byte, err error) {
+	timeout := m.cfg.SignTimeout * time.Duration(wire.MaxDigests+len(digests)-1) / wire.MaxDigests
+	err = m.use(ctx, false, func(p *process) error {
+		f, err := m.ask(ctx, p, timeout, wire.Sign, wire.SignBody(k.id, mech, digests))
+		if err != nil {
+			return err
+		}
+		answer, err := wire.ParseSigned(f.Body, len(digests))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUncertain, err)
+		}
+		if signatures = answer.Signatures; len(signatures) > 0 {
+			m.vitals.answered()
+		}
+		return outcome(answer.Kind, answer.Reason)
 	})
 	if errors.Is(err, errMissing) {
 		if err = errors.Join(m.missed(ctx, k.info.ID), m.Has(k.info.ID)); err == nil {
 			err = ErrUnavailable // it is there again already
 		}
 	}
-	if err != nil {
-		m.metrics.signs.WithLabelValues(string(mech), "failed").Inc()
-		return nil, fmt.Errorf("signing with %s: %w", k.info.ID, err)
-	}
-	m.metrics.signs.WithLabelValues(string(mech), "signed").Inc()
-	m.metrics.seconds.WithLabelValues(string(mech)).Observe(time.Since(start).Seconds())
-	return f.Body, nil
+	return signatures, err
 }

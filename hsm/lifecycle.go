@@ -212,6 +212,28 @@ func (m *Module) erase(ctx context.Context, id string) error {
 	})
 }
 
+// MaxRandom is how many octets Random gives at once.
+const MaxRandom = wire.MaxRandom
+
+// Random returns n octets of the token's generator, 1 to MaxRandom.
+func (m *Module) Random(ctx context.Context, n int) ([]byte, error) {
+	if n < 1 || n > MaxRandom {
+		return nil, fmt.Errorf("%d random octets: 1 to %d are given", n, MaxRandom)
+	}
+	var f wire.Frame
+	err := m.use(ctx, true, func(p *process) (err error) {
+		f, err = m.ask(ctx, p, openTimeout, wire.Random, wire.RandomBody(n))
+		return err
+	})
+	if err == nil && len(f.Body) != n {
+		err = fmt.Errorf("%w: %d random octets of %d", ErrUnavailable, len(f.Body), n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.Body, nil
+}
+
 // Filter chooses keys; empty fields choose all.
 type Filter struct {
 	Partner, Order string

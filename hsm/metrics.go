@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"trustcore/hsm/mechanism"
 )
 
 type metrics struct {
@@ -12,6 +14,11 @@ type metrics struct {
 	pinRefusals prometheus.Counter
 	signs       *prometheus.CounterVec   // mechanism, outcome
 	seconds     *prometheus.HistogramVec // mechanism
+}
+
+// signed counts what became of n signatures.
+func (m *metrics) signed(mech mechanism.Mechanism, outcome string, n int) {
+	m.signs.WithLabelValues(string(mech), outcome).Add(float64(n))
 }
 
 // newMetrics makes the module's metrics; a nil registerer leaves them unseen.
@@ -25,7 +32,7 @@ func newMetrics(r prometheus.Registerer, of *Module) (*metrics, error) {
 		signs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hsm_signatures_total", Help: "Signatures asked of the token."}, []string{"mechanism", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "hsm_signature_seconds", Help: "Time of a signature, waiting for a session included.",
+			Name: "hsm_signature_seconds", Help: "Time of a call of the worker for up to 16 signatures, waiting for a session included.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16)}, []string{"mechanism"}),
 	}
 	if r == nil {

@@ -252,16 +252,26 @@ func (m *Module) ask(ctx context.Context, p *process, timeout time.Duration, kin
 		}
 		return wire.Frame{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	switch f.Kind {
-	case wire.OK:
-		m.vitals.answered()
-		return f, nil
-	case wire.Missing:
-		return wire.Frame{}, errMissing
-	case wire.Refused:
-		return wire.Frame{}, errors.New(string(f.Body))
+	if err := outcome(f.Kind, f.Body); err != nil {
+		return wire.Frame{}, err
 	}
-	return wire.Frame{}, fmt.Errorf("%w: %s", ErrUnavailable, f.Body)
+	if kind != wire.Sign { // whose answer says itself whether the token did it
+		m.vitals.answered()
+	}
+	return f, nil
+}
+
+// outcome is the error that a kind of answer other than OK means.
+func outcome(kind wire.Kind, reason []byte) error {
+	switch kind {
+	case wire.OK:
+		return nil
+	case wire.Missing:
+		return errMissing
+	case wire.Refused:
+		return errors.New(string(reason))
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, reason)
 }
 
 // hung kills a worker that did not answer. While it makes a key, which takes long on some tokens, a signature may have to wait for the
@@ -276,8 +286,7 @@ func (m *Module) hung(p *process, kind wire.Kind, after time.Duration) {
 
 // await returns the worker, or waits for the next one. When that has failed to start, the outage is known and nobody waits.
 func (m *Module) await(ctx context.Context) (*process, error) {
-	ctx, cancel := context.WithTimeout(ctx, waitForWorker)
-	defer cancel()
+	var end <-chan time.Time // of waiting, from when there is nobody to ask
 	for {
 		m.mu.Lock()
 		p, ready, known, why := m.worker, m.ready, m.closed || m.outage, m.failure
@@ -294,8 +303,13 @@ func (m *Module) await(ctx context.Context) (*process, error) {
 		if known {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, why)
 		}
+		if end == nil {
+			end = time.After(waitForWorker)
+		}
 		select {
 		case <-ready:
+		case <-end:
+			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, why, context.DeadlineExceeded)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, why, ctx.Err())
 		}

@@ -55,6 +55,9 @@ func describe(doc *signature.Document, found *judge.Document, ev *Evidence, poli
 	r := newReport(policy, ev.Pins, at)
 	r.listed = ev.Lists.Services() > 0
 	d := describer{Document: found, pins: ev.Pins.OrShipped(), numbers: f.numbers}
+	if !f.numbers {
+		d.meet()
+	}
 	for _, t := range doc.Timestamps {
 		r.Timestamps = append(r.Timestamps, d.timestamp(t))
 	}
@@ -88,7 +91,22 @@ func newReport(policy *Policy, pins *poland.Pins, at time.Time) *Report {
 type describer struct {
 	*judge.Document
 	pins    *poland.Pins
-	numbers bool // personal numbers are shown as they are
+	numbers bool           // personal numbers are shown as they are
+	people  poland.Numbers // of the signers
+}
+
+// meet learns the numbers of those whom signatures' certificates name.
+func (d *describer) meet() {
+	for _, s := range d.Signatures {
+		if s.Signer == nil {
+			continue
+		}
+		d.people.Add(s.Signer.Subject)
+		d.people.Add(s.Signer.Issuer)
+		for _, c := range s.Chain.Path.Chain {
+			d.people.Add(c.Subject)
+		}
+	}
 }
 
 // show hides the personal numbers in a text.
@@ -96,7 +114,7 @@ func (d describer) show(text string) string {
 	if d.numbers {
 		return text
 	}
-	return poland.Mask(text)
+	return d.people.Hide(text)
 }
 
 // told is what a sentence must know beside the report.

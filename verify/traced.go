@@ -42,6 +42,7 @@ type tracer struct {
 	besides                           map[[32]byte]bool // certificates that were asked about for the trace alone
 	questions                         int               // that may still be asked so
 	room                              int               // for references between objects
+	people                            poland.Numbers    // of the certificates
 	orphaned                          int               // octets of orphans so far
 }
 
@@ -78,7 +79,7 @@ func traced(doc *signature.Document, found *judge.Document, ev *Evidence, policy
 		t.out.Cut = prose.Text(doc.Unchecked)
 	}
 	if t.out.Numbers = f.numbers; !f.numbers {
-		t.out.Texts(poland.Mask)
+		t.out.Texts(t.people.Hide)
 	}
 	return t.out
 }

@@ -149,6 +149,7 @@ func (t *tracer) certificate(c *certificate.Certificate) string {
 		return id
 	}
 	t.certificates[id] = len(t.out.Certificates)
+	t.people.Add(c.Subject)
 	out := trace.Certificate{ID: id, DER: bytes.Clone(c.Raw), Subject: prose.Text(c.Subject.String()),
 		Issuer: prose.Text(c.Issuer.String()),
 		Serial: decimal(c.Serial), CommonName: prose.Short(c.Subject.CommonName()), NotBefore: c.NotBefore,

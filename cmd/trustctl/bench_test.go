@@ -97,7 +97,7 @@ func TestBenchInHSM(t *testing.T) {
 	}
 	bin := programs(t)
 	left := temporary(t)
-	for what, details := range map[string][]string{"hsm": {"P-256", "RSA-2048"}, "ocsp": {"nonce", "cached"}, "tsa": {"nonce"}} {
+	for what, details := range map[string][]string{"hsm": {"P-256", "RSA-3072"}, "ocsp": {"nonce", "cached"}, "tsa": {"nonce"}} {
 		t.Run(what, func(t *testing.T) {
 			c := exec.CommandContext(t.Context(), filepath.Join(bin, "trustctl"), "bench", what, "--json", "--seconds", "0.3", "--concurrency", "2")
 			var problems bytes.Buffer

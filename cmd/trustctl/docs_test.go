@@ -116,8 +116,10 @@ func runTold(t *testing.T, command string, args []string, target string) {
 	if os.Getenv("TRUSTCORE_CORPUS") == "" {
 		args = strings.Fields(unionsLists.Replace(strings.Join(args, " ")))
 	}
-	if i := slices.Index(args, "--bundle"); i >= 0 {
-		_ = os.Remove(args[i+1]) // of another command that is told; to keep it would be an error of this test
+	for _, flag := range []string{"--bundle", "--report-file"} {
+		if i := slices.Index(args, flag); i >= 0 {
+			_ = os.RemoveAll(args[i+1]) // of another command that is told; to keep it would be an error of this test
+		}
 	}
 	out, err := runCommand(t, root(), args...)
 	var status exitCode

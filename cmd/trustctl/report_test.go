@@ -28,11 +28,57 @@ func TestVerifyReport(t *testing.T) {
 	if report.XMLName.Space != "http://uri.etsi.org/19102/v1.4.1#" || report.Indication != "urn:cef:dss:mainindication:noSignatureFound" {
 		t.Errorf("%s", out)
 	}
-	for _, args := range [][]string{{"--report", "pdf", file}, {"--report", "etsi", "--json", file}, {"--report", "etsi", file, file},
-		{"--report", "etsi", "--jobs", file}, {"--report", "etsi", filepath.Join(file, "none")}} {
+	there := filepath.Join(filepath.Dir(file), "there.pdf")
+	if err := os.WriteFile(there, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--report", "doc", file}, {"--report", "etsi", "--json", file}, {"--report", "etsi", file, file},
+		{"--report", "etsi", "--jobs", file}, {"--report", "etsi", filepath.Join(file, "none")}, {"--report-file", there + "x", file},
+		{"--report", "bundle", file}, {"--report", "bundle", "--report-file", there + "x", "--bundle", there + "y", file},
+		{"--report", "pdf", "--report-file", there, file}, {"--report", "pdf", "--report-file", there, file, file}} {
 		if out, err := runVerify(t, args...); err == nil || err == error(exitCode(notPassed)) {
 			t.Errorf("%q: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// TestVerifyReportFiles: of one document a file, of several a folder with one each, also where two bear one name; the
+// verdict is told as ever, and no file is written over.
+func TestVerifyReportFiles(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "a", "pismo.xml"), filepath.Join(dir, "b", "pismo.xml")
+	for _, file := range []string{first, second} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(unsigned), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for form, head := range map[string]string{"pdf": "%PDF-1.7", "html": "<!doctype html>", "etsi-xml": "<?xml", "bundle": "PK"} {
+		file := filepath.Join(dir, "one-"+form)
+		out, err := runVerify(t, "--json", "--report", form, "--report-file", file, first)
+		if err != error(exitCode(notPassed)) || strings.Count(out, "\n") != 1 || strings.Contains(out, `"trace"`) {
+			t.Errorf("%s: %v\n%s", form, err, out)
+		}
+		if data, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(data), head) {
+			t.Errorf("%s: %v %.40q", form, err, data)
+		}
+	}
+	many := filepath.Join(dir, "many")
+	if out, err := runVerify(t, "--report", "pdf", "--report-file", many, first, second); err != error(exitCode(notPassed)) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	kept := filepath.Join(many, "pismo.xml.report.pdf")
+	before, err := os.ReadFile(kept)
+	if _, other := os.Stat(filepath.Join(many, "pismo.xml.report-2.pdf")); err != nil || other != nil {
+		t.Fatal(err, other)
+	}
+	if out, err := runVerify(t, "--report", "pdf", "--report-file", many, second, first); err == nil || !strings.Contains(err.Error(), "is there already") {
+		t.Errorf("once more: %v\n%s", err, out)
+	}
+	if after, err := os.ReadFile(kept); err != nil || string(after) != string(before) {
+		t.Error("a report was written over")
 	}
 }
 

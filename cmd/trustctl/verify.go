@@ -49,6 +49,7 @@ type verifyOptions struct {
 	policy        string
 	bundle        string
 	report        string
+	reportFile    string
 	pins          string
 	cards         string
 	service       string
@@ -121,6 +122,13 @@ Scripts, macros, programs, attachments and content from elsewhere are told with 
 
   trustctl verify --active-content --anchors ca.pem contract.pdf
 
+With --report a report is made that can be kept beside the document, printed and shown (docs/reports.md): PDF with pictures,
+HTML of one file, XML of ETSI TS 119 102-2. Of several documents --report-file is a folder. No file is written over:
+
+  trustctl verify --report pdf --report-file contract-report.pdf --anchors ca.pem contract.pdf
+  trustctl verify --report html --report-file reports/ --anchors ca.pem contract.pdf signature.p7s
+  trustctl verify --report etsi-xml --anchors ca.pem contract.pdf > report.xml
+
 With --bundle everything that the verdict rests on is kept in a file, by which trustctl replay gives it again:
 
   trustctl verify --bundle contract.zip --trust-lists lists/ --lotl-signers signers/ contract.pdf
@@ -161,7 +169,10 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, dss-default as the Commission's DSS has it, or a `file` (trustctl policy)")
 	f.StringVar(&o.language, "language", "", "language of sentences, reasons and notes: pl or en (default pl; with --json reasons and notes in English)")
 	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
-	f.StringVar(&o.report, "report", "", "the report as another `form` of it: etsi, XML of ETSI TS 119 102-2, not signed")
+	f.StringVar(&o.report, "report", "",
+		"the report in a `form` to be kept: pdf, html, etsi-xml (ETSI TS 119 102-2) or bundle; not signed")
+	f.StringVar(&o.reportFile, "report-file", "",
+		"new `file` for --report, of several documents a folder (default standard output, with nothing else)")
 	f.StringVar(&o.pins, "pins", "", "`file` with the pinned keys of Polish law, in place of those that are shipped")
 	f.StringVar(&o.cards, "service-cards", "", "`file` (YAML or JSON) with the kinds that services accept (also --cards)")
 	f.StringVar(&o.service, "service", "", "`id` of the service in --service-cards that the documents are for")
@@ -180,7 +191,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	if err != nil {
 		return err
 	}
-	if err := o.checkReport(files); err != nil {
+	if err := o.checkReport(); err != nil {
 		return err
 	}
 	if err := o.checkLanguage(); err != nil {
@@ -189,8 +200,8 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	switch {
 	case o.trace && !o.json:
 		return errors.New("--trace is part of --json")
-	case o.table && (o.json || o.report != ""):
-		return errors.New("--table: leave it out with --json and --report")
+	case o.table && o.json:
+		return errors.New("--table: leave it out with --json")
 	}
 	chosen, err := policy.Open(o.policy)
 	if err != nil {
@@ -202,6 +213,9 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	}
 	for i := range jobs {
 		jobs[i].trace, jobs[i].active, jobs[i].numbers, jobs[i].language = o.trace, o.active, o.numbers, o.language
+	}
+	if err := o.place(jobs); err != nil {
+		return err
 	}
 	passwords, err := readPasswords(o.passwordFiles)
 	defer passwords.wipe()
@@ -227,8 +241,8 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 	}
 	v := &verifier{judge, kept, chosen, card, passwords}
 	boundMemory(jobs)
-	if o.report != "" {
-		return v.write(ctx, jobs, out)
+	if o.report != "" && o.reportFile == "" {
+		return v.write(ctx, jobs, o.report, out)
 	}
 	return o.show(ctx, jobs, v, out)
 }

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"trustcore/cmd/internal/papers"
 	"trustcore/verify"
+	"trustcore/verify/keep"
 )
 
 // standardInput is the name of the document that is read from there.
@@ -34,6 +34,8 @@ type job struct {
 	numbers  bool
 	language string // of reasons and notes, "" as they are written
 
+	keep func(keep.Report) error // writes the report that is kept; nil where none is asked for
+
 	signedBeside bool  // a file beside it holds its signature: that it has none inside is nothing to tell
 	unread       error // why the folder could not be looked through
 }
@@ -53,19 +55,12 @@ func (o *verifyOptions) read(args []string, at time.Time) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, folders := papers.Find(args)
+	o.table = o.table || folders && !o.json
 	var jobs []job
-	for _, arg := range expand(args) {
-		info, err := os.Stat(arg)
-		if err == nil && info.IsDir() {
-			o.table = !o.json
-			jobs = append(jobs, jobsOf(arg)...)
-			continue
-		}
-		jobs = append(jobs, job{File: arg})
-	}
-	for i := range jobs {
-		jobs[i].At, jobs[i].digests = at, digests
-		jobs[i].Detached = append(jobs[i].Detached, o.detached...)
+	for _, p := range found {
+		jobs = append(jobs, job{File: p.File, Detached: append(p.Detached, o.detached...), At: at, digests: digests,
+			signedBeside: p.SignedBeside, unread: p.Unread})
 	}
 	if len(jobs) == 0 {
 		return nil, fmt.Errorf("verify: there is no file in %s", strings.Join(args, ", "))
@@ -80,58 +75,6 @@ func countOf(list []string, text string) (n int) {
 		}
 	}
 	return n
-}
-
-// expand puts files in the place of patterns, which not every shell does. A file that bears the name goes first, and
-// what matches nothing stays: the document's line says that there is no such file.
-func expand(args []string) []string {
-	var files []string
-	for _, arg := range args {
-		matches, err := filepath.Glob(arg)
-		if _, missing := os.Lstat(arg); missing == nil || err != nil || len(matches) == 0 {
-			matches = []string{arg}
-		}
-		files = append(files, matches...)
-	}
-	return files
-}
-
-// besides are the ends that signatures, time-stamps and evidence records have in their names when they lie beside what
-// they are about.
-var besides = []string{".p7s", ".sig", ".xades", ".cades", ".jades", ".tsr", ".tst", ".ers"}
-
-// about is the name of the file that another one is a signature of by its name, "" where it is not called so.
-func about(file string) string {
-	if end := filepath.Ext(file); slices.Contains(besides, strings.ToLower(end)) {
-		return strings.TrimSuffix(file, end)
-	}
-	return ""
-}
-
-// jobsOf are the regular files of a folder and of those in it, in the order of their names, but for hidden ones. A
-// signature beside a file is about that file.
-func jobsOf(dir string) []job {
-	var jobs []job
-	place := map[string]int{}
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // every error is a job's
-		switch {
-		case err != nil:
-			jobs = append(jobs, job{File: path, unread: err})
-			return fs.SkipDir
-		case path != dir && strings.HasPrefix(d.Name(), ".") && d.IsDir():
-			return fs.SkipDir
-		case d.Type().IsRegular() && !strings.HasPrefix(d.Name(), "."):
-			place[path] = len(jobs)
-			jobs = append(jobs, job{File: path})
-		}
-		return nil
-	})
-	for i := range jobs {
-		if other, there := place[about(jobs[i].File)]; there {
-			jobs[i].Detached, jobs[other].signedBeside = []string{jobs[other].File}, true
-		}
-	}
-	return jobs
 }
 
 // readFile returns the jobs of --jobs.

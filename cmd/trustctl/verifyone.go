@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 
 	"trustcore/cmd/internal/mapped"
 	"trustcore/verify"
+	"trustcore/verify/keep"
 	"trustcore/verify/poland"
 	"trustcore/verify/signature"
 )
@@ -34,7 +36,8 @@ type outcome struct {
 	Error  *string `json:"error"`
 	*verify.Report
 
-	silent bool // the file's signature lies beside it, and there is none inside
+	silent bool  // the file's signature lies beside it, and there is none inside
+	size   int64 // of the document, in octets
 }
 
 // verifier judges jobs by one set of lists.
@@ -176,8 +179,29 @@ func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 	if v.card != nil {
 		report.For(v.card)
 	}
+	if err := j.kept(report, o); err != nil {
+		text := "--report-file: " + err.Error()
+		o.Error = &text
+		return o
+	}
 	o.Report = report.In(j.language)
 	return o
+}
+
+// kept has the report kept where that is asked for; the trace that it needed is nothing that others asked for.
+func (j job) kept(report *verify.Report, o outcome) error {
+	if j.keep == nil || o.silent {
+		return nil
+	}
+	r := keep.Report{Verdict: report, Size: o.size, Place: keep.Command, Language: cmp.Or(j.language, verify.Languages[0])}
+	if j.File != standardInput {
+		r.Name = filepath.Base(j.File)
+	}
+	err := j.keep(r)
+	if !j.trace {
+		report.Trace = nil
+	}
+	return err
 }
 
 func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify.Report, err error) {
@@ -198,7 +222,8 @@ func (v *verifier) judge(ctx context.Context, j job, o *outcome) (report *verify
 		return nil, fmt.Errorf("password_files: %w", err)
 	}
 	request.Passwords = slices.Concat(v.passwords, own)
-	request.Trace, request.Active, request.Numbers = j.trace, j.active, j.numbers
+	request.Trace, request.Active, request.Numbers = j.trace || j.keep != nil, j.active, j.numbers
+	o.size = int64(len(request.Document))
 	request.Any = v.card != nil // to a service a plain file is an unsigned one
 	if v.kept != nil {
 		request.Found = v.kept.found

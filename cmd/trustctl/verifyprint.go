@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"trustcore/cmd/internal/docket"
 	"trustcore/verify"
 	"trustcore/verify/poland"
 	"trustcore/verify/prose"
@@ -19,25 +20,25 @@ import (
 // show judges the jobs and writes the outcomes in their order, with the exit status of the worst.
 func (o *verifyOptions) show(ctx context.Context, jobs []job, v *verifier, out io.Writer) error {
 	w := bufio.NewWriter(out)
-	encoder, sums := json.NewEncoder(w), tally{}
+	encoder := json.NewEncoder(w)
+	var lines *docket.Table
+	if o.table {
+		lines = docket.New(w, o.language)
+	}
 	tell := func(r *outcome) error {
 		switch {
 		case o.json:
 			return encoder.Encode(r)
 		case o.table:
-			o.printLines(w, r)
-			sums.add(r.status())
+			lines.Add(r.File, r.Report, r.Error, int(r.status()))
 		default:
 			o.printOutcome(w, r)
 		}
 		return w.Flush()
 	}
-	if o.table {
-		o.printHead(w)
-	}
 	status, err := v.inOrder(ctx, jobs, progressOf(jobs, out), tell)
 	if o.table && err == nil {
-		fmt.Fprintln(w, sums.say(o.language))
+		lines.Sum()
 	}
 	if err := errors.Join(err, w.Flush()); err != nil {
 		return err
@@ -116,22 +117,7 @@ func (o *verifyOptions) printSignature(out io.Writer, r *outcome, s *verify.Sign
 	_ = w.Flush() // to a terminal or file that already took the line above
 }
 
-// words are the heads of the rows, English to Polish.
-var words = map[string]string{
-	"integrity": "integralność", "signatory": "podpisujący", "kind": "rodzaj", "time": "czas", "trust": "źródło zaufania",
-	"indication": "wynik", "signer": "certyfikat", "issuer": "wystawca", "format": "format", "qualification": "kwalifikacja",
-	"proven at": "dowód istnienia", "because": "przyczyna", "covers": "obejmuje", "beware": "uwaga", "note": "adnotacja",
-	"a time-stamp": "oznaczenie czasu", "an evidence record": "rekord dowodowy",
-	"verdict": "werdykt", "file": "plik", "valid": "ważny", "not valid": "nieważny", "unconfirmed": "niepotwierdzony",
-	"unsigned": "brak podpisu", "not judged": "nie oceniono",
-}
-
-func (o *verifyOptions) word(english string) string {
-	if o.language == "pl" {
-		return words[english]
-	}
-	return english
-}
+func (o *verifyOptions) word(english string) string { return docket.Word(o.language, english) }
 
 // name shows what a stranger chose; nothing is shown of nothing.
 func (o *verifyOptions) name(text string) string {

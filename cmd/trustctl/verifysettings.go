@@ -38,7 +38,7 @@ type verifySettings struct {
 }
 
 // ofVerifyd are the keys of its configuration that say nothing of how it judges.
-var ofVerifyd = []string{"listen", "identity", "clients", "trustd", "clients_for", "operations", "lists", "policies", "reload",
+var ofVerifyd = []string{"listen", "identity", "clients", "trustd", "clients_for", "operations", "lists", "policies", "reload", "reports",
 	"max_document", "scanner", "max_memory", "max_spool", "spool_dir", "max_connections", "concurrency", "log_level"}
 
 // adopt takes what no flag says from the file of --settings, or from the configuration of the verifyd of --state where

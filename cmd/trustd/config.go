@@ -33,6 +33,12 @@ type Config struct {
 
 	Tunnel Tunnel `koanf:"tunnel"`
 
+	// Office is what every office may sign, over all its applications; 0 is without limit.
+	Office struct {
+		PerSecond int64 `koanf:"per_second"`
+		PerDay    int64 `koanf:"per_day"`
+	} `koanf:"office"`
+
 	// Direct is what offices without a tunnel reach; port 0 stands for the gateway's. Without it that is the gateway at its own address,
 	// unless that is one of the tunnel's.
 	Direct []DirectService `koanf:"direct"`
@@ -95,6 +101,9 @@ func (c *Config) Check() error {
 	}
 	if err := c.Tunnel.check(); err != nil {
 		return err
+	}
+	if c.Office.PerSecond < 0 || c.Office.PerDay < 0 {
+		return errors.New("office.per_second and office.per_day: write how many signatures, or leave them out")
 	}
 	for i, s := range c.Direct {
 		if s.Name == "" || !s.Addr.IsValid() {

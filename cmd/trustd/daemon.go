@@ -15,11 +15,13 @@ import (
 	"trustcore/cmd/internal/activation"
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/grants"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
+	"trustcore/hsm/quota"
 	"trustcore/internal/problem"
 	"trustcore/pki"
 	"trustcore/vpn"
@@ -28,10 +30,13 @@ import (
 // Limits of one application at the gateway, and of all together: SoftHSM on two cores signs some 600
 // RSA-3072 digests a second; more than a second's worth waiting helps nobody.
 const (
-	gatewayRate     = 500
-	gatewayBurst    = 1000
-	gatewayInFlight = 256
+	gatewayRate     = 10000
+	gatewayBurst    = 10000
+	gatewayInFlight = 1024
 )
+
+// officeZone has the days and hours of limits; the console brings the files of zones along.
+const officeZone = "Europe/Warsaw"
 
 // daemon is trustd with everything open.
 type daemon struct {
@@ -39,6 +44,8 @@ type daemon struct {
 	custody   *custody.Custody
 	ca        *pki.CA
 	registry  *registry.Registry
+	granted   *grants.Book // of the registry
+	quotas    *quota.Meter
 	gateways  *gateways
 	runner    *activation.Runner
 	page      *console.Console
@@ -75,6 +82,10 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 		CanCarryOut: d.canCarryOut, CanUse: d.canUse,
 		Pool: registry.AddressPool{Prefix: d.cfg.Tunnel.Pool, Hub: d.cfg.Tunnel.Hub}})
 	if err != nil {
+		return err
+	}
+	d.granted = grants.New(d.registry, time.Now, registry.Limits{PerSecond: d.cfg.Office.PerSecond, PerDay: d.cfg.Office.PerDay})
+	if d.quotas, err = quota.Open(ctx, d.custody.DB); err != nil {
 		return err
 	}
 	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
@@ -131,8 +142,13 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 
 // door is the HSM gateway over the registry's grants.
 func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
+	zone, err := time.LoadLocation(officeZone)
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
-		Module: d.custody.HSM, Grants: d.grants, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
+		Meter: d.quotas, Zone: zone,
+		Module: d.custody.HSM, Grants: d.grants, Chain: d.sealChain, Owner: d.owner, Audit: d.custody.Audit, Now: time.Now,
 		Logger: d.cfg.Logger, Metrics: metrics, Rate: gatewayRate, Burst: gatewayBurst, InFlight: gatewayInFlight,
 	})
 }
@@ -177,6 +193,9 @@ func (d *daemon) close() error {
 		if err := s.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			all = errors.Join(all, err)
 		}
+	}
+	if d.quotas != nil {
+		all = errors.Join(all, d.quotas.Close(ctx))
 	}
 	return errors.Join(all, d.custody.Close(ctx))
 }

@@ -18,7 +18,6 @@ import (
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
-	"trustcore/hsm/gateway"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
 	"trustcore/pki"
@@ -387,55 +386,4 @@ func (d *daemon) audited(ctx context.Context, action, subject, partner, order st
 	_, err := d.custody.Audit.Append(ctx, audit.Entry{Time: time.Now(), Actor: carrier, Action: action, Subject: subject,
 		Partner: partner, Order: order, Outcome: audit.Granted})
 	return err
-}
-
-// grants is what the holder of a client certificate may use: what the line of the order gives by which it was issued,
-// as the authority's inventory has it. Another application of the same partner is another line.
-func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
-	who, err := d.ca.Standing(ctx, client)
-	if err != nil {
-		return nil, err
-	}
-	if who.Profile != pki.PartnerClient || who.Order == "" {
-		return nil, nil // issued, but by no order that the registry carries out: nothing is granted
-	}
-	held, err := d.registry.GrantsOf(ctx, who.Order)
-	if err != nil {
-		return nil, err
-	}
-	grants := make([]gateway.Grant, len(held))
-	for i, g := range held {
-		grants[i] = gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID,
-			NotBefore: g.NotBefore, NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
-		for _, m := range g.Mechanisms {
-			grants[i].Mechanisms = append(grants[i].Mechanisms, mechanism.Mechanism(m))
-		}
-		if grants[i].Chain, err = d.sealChain(ctx, g.KeyID); err != nil {
-			return nil, err
-		}
-	}
-	return grants, nil
-}
-
-// sealChain returns the certificates of an HSM key: of those chains that count now the one that lasts longest.
-func (d *daemon) sealChain(ctx context.Context, keyID string) (newest [][]byte, err error) {
-	chains, err := d.registry.SealChains(ctx, keyID)
-	if err != nil {
-		return nil, err
-	}
-	var end time.Time
-	for _, text := range chains {
-		chain := custody.DER([]byte(text))
-		if len(chain) == 0 {
-			continue
-		}
-		c, err := x509.ParseCertificate(chain[0])
-		if err != nil {
-			return nil, fmt.Errorf("certificate of key %s: %w", keyID, err)
-		}
-		if _, err := d.ca.Standing(ctx, c); err == nil && c.NotAfter.After(end) {
-			newest, end = chain, c.NotAfter
-		}
-	}
-	return newest, nil
 }

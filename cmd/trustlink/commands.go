@@ -19,7 +19,9 @@ func newCommand() *cobra.Command {
 		doctorCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
+		verifyCommand(dir),
 	)
+	addPKCS11(root, dir)
 	addService(root, dir)
 	return root
 }

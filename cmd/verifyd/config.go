@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"trustcore/cmd/internal/identity"
 	"trustcore/verify/api"
 	"trustcore/verify/policy"
+	"trustcore/verify/prose"
 	"trustcore/verify/trustlist"
 	"trustcore/verify/trustlist/upkeep"
 )
@@ -50,6 +52,7 @@ type Config struct {
 	Proxy      string           `koanf:"proxy"`       // http or https URL of the proxy through which all else is asked
 
 	Scanner Scanner `koanf:"scanner"` // for malicious software; default none
+	Reports Reports `koanf:"reports"` // that are kept
 
 	MaxDocument    int64  `koanf:"max_document"`    // bytes of one request, default 100 MiB
 	MaxMemory      int64  `koanf:"max_memory"`      // bytes that verifyd takes as a whole, default 1 GiB
@@ -66,6 +69,14 @@ type Scanner struct {
 	Socket   string `koanf:"socket"`   // absolute path, such as /run/clamav/clamd.ctl
 	Required bool   `koanf:"required"` // a document that it could not look at is not judged; else the report says so
 }
+
+// Reports says what stands in reports that are kept.
+type Reports struct {
+	Judge string `koanf:"judge"` // who judges, such as the name of the data centre; default nobody is named
+}
+
+// maxJudge bounds a name in characters.
+const maxJudge = 120
 
 // Lists says how verifyd keeps trusted lists.
 type Lists struct {
@@ -113,6 +124,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
 	}
 	switch {
+	case utf8.RuneCountInString(c.Reports.Judge) > maxJudge || prose.Printable(c.Reports.Judge) != c.Reports.Judge:
+		return fmt.Errorf("reports.judge: write a name of at most %d letters that can be seen", maxJudge)
 	case c.Clients != "none" && c.Clients != "certificate" && c.Clients != "application":
 		return fmt.Errorf("clients: %q is none of none, certificate, application", c.Clients)
 	case c.Clients == "none" && !listen.Addr().IsLoopback():

@@ -260,7 +260,7 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Cache: j.cache,
 		Policies: j.policies.all, Cards: j.cards.all,
 		Evidence: j.forBrowsers(), Caller: known.caller, MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
-		MaxDocument: cfg.MaxDocument,
+		Name: cfg.Reports.Judge, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 
@@ -286,7 +286,7 @@ func listen(ctx context.Context, cfg Config, j *judge, own *identity.Renewal, kn
 	if err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close())
 	}
-	if service.Handler, err = j.trust.withPage(validation, j.forBrowsers() != nil, log); err != nil {
+	if service.Handler, err = j.trust.withPage(validation, cfg.Reports.Judge, j.forBrowsers() != nil, log); err != nil {
 		return nil, nil, errors.Join(err, service.Listener.Close(), ops.Close())
 	}
 	if known != nil {

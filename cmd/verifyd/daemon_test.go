@@ -300,6 +300,7 @@ func TestConfig(t *testing.T) {
 		"clients": func(c *Config) { c.Listen = "10.0.0.1:8444" }, "state_dir": func(c *Config) { c.StateDir = "state" },
 		"reload": func(c *Config) { c.Reload = 0 }, "trust_lists": func(c *Config) { c.TrustLists, c.Lists.Fetch = "lists", true },
 		"lists.lotl": func(c *Config) { c.Lists.LOTL = "ftp://example.org/lotl.xml" }, "lists.every": func(c *Config) { c.Lists.Every = time.Second },
+		"reports.judge":       func(c *Config) { c.Reports.Judge = "Centrum\u202e" },
 		"lists.addresses.PL":  func(c *Config) { c.Lists.Addresses = map[string]string{"PL": "pl.xml"} },
 		"lists.extra.address": func(c *Config) { c.Lists.Extra = []ExtraList{{"list.xml", "signer.pem"}} },
 		"lists.extra.signers": func(c *Config) { c.Lists.Extra = []ExtraList{{"https://example.org/list.xml", ""}} },

@@ -14,7 +14,7 @@ import (
 	"trustcore/verify/client"
 )
 
-// TestCommandsOfTheManual runs every curl of docs/api.md, as it is told, against a verifyd.
+// TestCommandsOfTheManual runs every curl of docs/api.md and docs/reports.md, as it is told, against a verifyd.
 func TestCommandsOfTheManual(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err == nil {
@@ -23,9 +23,13 @@ func TestCommandsOfTheManual(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	manual, err := os.ReadFile("../../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
+	var manual []byte
+	for _, name := range []string{"api", "reports"} {
+		text, err := os.ReadFile("../../docs/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		manual = append(manual, text...)
 	}
 	o := newOffice(t)
 	o.manualFiles()
@@ -44,6 +48,13 @@ func TestCommandsOfTheManual(t *testing.T) {
 		run := exec.CommandContext(t.Context(), bash, "-c", "curl --fail-with-body -sS "+command)
 		run.Dir, run.Env = o.dir, append(os.Environ(), "id=NOSUCHIDNOSUCHIDNOSUCHID")
 		out, err := run.CombinedOutput()
+		if _, file, saved := strings.Cut(command, " -o "); saved && err == nil {
+			file, _, _ = strings.Cut(file, " ")
+			if kept, err := os.ReadFile(o.path(file)); err != nil || !strings.HasPrefix(string(kept), "%PDF") && !strings.HasPrefix(string(kept), "<!doctype html>") {
+				t.Errorf("curl %s: %v %.40q", command, err, kept)
+			}
+			continue
+		}
 		gone := strings.Contains(command, "$id") && strings.Contains(string(out), `"status":404`)
 		if (err != nil || !json.Valid(out) && !strings.Contains(command, "ndjson")) && !gone {
 			t.Errorf("curl %s: %v\n%s", command, err, out)

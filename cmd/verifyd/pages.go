@@ -15,9 +15,10 @@ import (
 )
 
 // withPage serves the page for people, whose documents go to the API, and the API.
-// browsers tells that those may judge that can.
-func (t *trust) withPage(api http.Handler, browsers bool, log *slog.Logger) (http.Handler, error) {
-	p, err := page.New(page.Config{API: api, Browsers: browsers, Lists: func() page.Lists { return t.forPage(time.Now()) }, Logger: log})
+// browsers tells that those may judge that can; name is that of the data centre.
+func (t *trust) withPage(api http.Handler, name string, browsers bool, log *slog.Logger) (http.Handler, error) {
+	p, err := page.New(page.Config{API: api, Name: name, Browsers: browsers, Logger: log,
+		Lists: func() page.Lists { return t.forPage(time.Now()) }})
 	if err != nil {
 		return nil, err
 	}

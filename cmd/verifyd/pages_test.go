@@ -36,7 +36,7 @@ func TestRightsOfTheListener(t *testing.T) {
 	}
 	s := httpserver.Server{Name: "api", Logger: quiet}
 	api := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	served, err := trusted.withPage(api, true, quiet)
+	served, err := trusted.withPage(api, "", true, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"trustcore/verify"
 	"trustcore/verify/cache"
 	"trustcore/verify/exchange"
+	"trustcore/verify/keep"
 	"trustcore/verify/poland"
 	"trustcore/verify/policy"
 	"trustcore/verify/signature"
@@ -50,10 +51,13 @@ func main() {
 	select {} // until the page ends the worker
 }
 
-// judge gives the verdict on a document as HTML, and the report as JSON.
+// judge gives the verdict on a document as HTML, and the report as JSON; or, where the request names a form, a report that
+// is kept.
 func (j *judge) judge(request js.Value) (any, error) {
 	language, service := request.Get("language").String(), request.Get("service").String()
-	r := verify.Request{Document: octets(request.Get("document")), Any: service != "", Active: true}
+	form, kept := keep.Forms[request.Get("report").String()]
+	r := verify.Request{Document: octets(request.Get("document")), Any: service != "", Active: true, Trace: kept}
+	size := int64(len(r.Document))
 	v := verdict.Verdict{ID: request.Get("id").String(), Name: request.Get("name").String(), Place: verdict.Browser}
 	if signed := request.Get("signed"); signed.Truthy() {
 		v.Signed = signed.Get("name").String()
@@ -70,6 +74,10 @@ func (j *judge) judge(request js.Value) (any, error) {
 		if card != nil {
 			report.For(card)
 		}
+		if kept {
+			return keepReport(form, keep.Report{Verdict: report, Name: v.Name, Size: size, Place: keep.Browser,
+				Judge: request.Get("centre").String(), Language: language})
+		}
 		v.Report = report.In(language)
 		if v.JSON, err = json.Marshal(v.Report); err != nil {
 			return nil, err
@@ -80,6 +88,17 @@ func (j *judge) judge(request js.Value) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"html": string(html), "json": string(v.JSON)}, nil
+}
+
+// keepReport gives a report that is kept, as octets.
+func keepReport(form keep.Form, r keep.Report) (any, error) {
+	data, err := form.Write(r)
+	if err != nil {
+		return nil, err
+	}
+	array := js.Global().Get("Uint8Array").New(len(data))
+	js.CopyBytesToJS(array, data)
+	return map[string]any{"octets": array, "media": form.Media}, nil
 }
 
 // errUnasked tells that the server gave nothing to judge by.

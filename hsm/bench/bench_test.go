@@ -2,48 +2,47 @@ package bench_test
 
 import (
 	"context"
+	"crypto/x509"
 	"os"
 	"testing"
 	"time"
 
+	"trustcore/hsm"
 	"trustcore/hsm/bench"
+	"trustcore/hsm/gateway"
 	"trustcore/hsm/hsmtest"
+	"trustcore/internal/audit"
+	"trustcore/internal/store"
 )
 
 func TestMain(m *testing.M) { hsmtest.Main(m) }
 
-func run(t testing.TB, d time.Duration, concurrency int) []bench.Figures {
-	t.Helper()
+func TestRunMeasuresEveryWay(t *testing.T) {
 	if _, err := os.Stat(hsmtest.SoftHSM); err != nil {
 		t.Skip("SoftHSM2 is not installed (apt-get install softhsm2)")
 	}
-	figures, err := bench.Run(context.Background(), bench.Config{
-		Worker: []string{"/proc/self/exe", "hsm-worker"}, ModulePath: hsmtest.SoftHSM, Dir: t.TempDir(), Duration: d, Concurrency: concurrency})
-	if err != nil {
-		t.Fatal(err)
+	figures, err := bench.Run(t.Context(), bench.Config{
+		Worker: []string{"/proc/self/exe", "hsm-worker"}, ModulePath: hsmtest.SoftHSM, Dir: t.TempDir(), Duration: 500 * time.Millisecond,
+		Callers: []int{1, 3}, Authorise: authorise})
+	if err != nil || len(figures) != 4 {
+		t.Fatal(len(figures), err)
 	}
-	return figures
-}
-
-func TestRunMeasuresEveryWay(t *testing.T) {
-	for _, f := range run(t, 500*time.Millisecond, 2) {
-		if f.Direct.PerSecond <= 0 || f.Worker.PerSecond <= 0 || f.Gateway.PerSecond <= 0 || f.Gateway.P99 < f.Gateway.P50 {
-			t.Errorf("%+v", f)
+	for _, f := range figures {
+		for _, way := range []string{bench.Direct, bench.Worker, bench.Floor, bench.Single, bench.Batch} {
+			if r := f.Ways[way]; r.PerSecond <= 0 || r.P50 <= 0 || r.P99 < r.P50 {
+				t.Errorf("%s, %d callers, %s: %+v", f.Algorithm, f.Callers, way, r)
+			}
+		}
+		if f.Ways[bench.Single].Written < 300 || f.Ways[bench.Batch].Written < 300 { // at least its entry
+			t.Errorf("%s: octets written: %+v", f.Algorithm, f.Ways)
 		}
 	}
 }
 
-// BenchmarkGateway reports rates and their ratios to direct PKCS#11; its own time an operation means nothing.
-func BenchmarkGateway(b *testing.B) {
-	for _, f := range run(b, 20*time.Second, 32) {
-		b.Run(string(f.Algorithm), func(b *testing.B) {
-			for b.Loop() {
-			}
-			b.ReportMetric(f.Direct.PerSecond, "direct/s")
-			b.ReportMetric(f.Worker.PerSecond/f.Direct.PerSecond, "worker/direct")
-			b.ReportMetric(f.Gateway.PerSecond/f.Direct.PerSecond, "gateway/direct")
-			b.ReportMetric(float64(f.Gateway.P50.Microseconds()), "gateway-p50-us")
-			b.ReportMetric(0, "ns/op")
-		})
+func authorise(_ context.Context, _ *store.DB, _ *audit.Log, partner string, keys []hsm.KeyInfo) (bench.Grants, error) {
+	var grants []gateway.Grant
+	for _, k := range keys {
+		grants = append(grants, gateway.Grant{Partner: partner, Application: "ezd", KeyID: k.ID, Mechanisms: k.Mechanisms, Active: true})
 	}
+	return func(context.Context, *x509.Certificate) ([]gateway.Grant, error) { return grants, nil }, nil
 }

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,7 +37,7 @@ type Grant struct {
 	NotAfter    time.Time // zero: without an end
 	Order       string    // the order that carried the authorisation
 	Active      bool      // false once a change order has taken it back
-	Chain       [][]byte  // DER certificates of the key, its own first; empty when it has none
+	Limits      []Limit   // that the use is held to beside
 }
 
 // Config tells New what the gateway stands on. All fields are required unless marked.
@@ -48,6 +49,10 @@ type Config struct {
 	// the call.
 	Grants func(ctx context.Context, client *x509.Certificate) ([]Grant, error)
 
+	// Chain is the DER certificates of a key, its own first; none when it has none. It is asked when keys are described, not when they
+	// are used. Optional.
+	Chain func(ctx context.Context, keyID string) ([][]byte, error)
+
 	// Owner names the partner whose certificate it is and the order that it was issued by, for the audit entries of refusals where no
 	// grant says so; "" where nobody knows. Optional.
 	Owner func(ctx context.Context, client *x509.Certificate) (partner, order string)
@@ -57,21 +62,30 @@ type Config struct {
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // optional
 
+	// Meter counts what limits of grants have counted over days and for ever; without it such grants are refused. Zone has their days and
+	// hours; nil is UTC.
+	Meter Meter
+	Zone  *time.Location
+
 	// Limits of one application (client certificate), and of all together.
 	Rate     float64 // signatures a second that one application may ask for in the long run
-	Burst    int     // and at once
-	InFlight int     // signatures in progress or waiting, of all; more are shed
+	Burst    int     // and at once, at least MaxBatch
+	InFlight int     // signatures in progress or waiting, of all, at least MaxBatch; more are shed
 }
 
-// Auditor writes audit entries, as *audit.Log does. Append returns when the entry is durable, and not after ctx has ended; an error means
-// that the act must not happen.
+// Auditor writes audit entries, as *audit.Log does. AppendAll returns when the entries are durable, one behind the other from the receipt's
+// index on, and not after ctx has ended; an error means that the acts must not happen.
 type Auditor interface {
-	Append(ctx context.Context, e audit.Entry) (audit.Receipt, error)
+	AppendAll(ctx context.Context, entries []audit.Entry) (audit.Receipt, error)
 }
+
+// MaxBatch is how many digests one request may bring: what one group of the audit log takes.
+const MaxBatch = audit.MaxGroup
 
 // Limits of a request. Together a call lasts at most useTimeout and auditTimeout.
 const (
 	maxBody         = 4 << 10         // bytes of JSON; a SHA-512 digest is 88 characters
+	maxBatchBody    = 64 << 10        // of a batch
 	useTimeout      = 8 * time.Second // authorisation, audit entry and signature together
 	auditTimeout    = 2 * time.Second // an audit entry; also for the second entry of a use that failed, whatever became of the call
 	maxUses         = 2               // of the token for one call: again, with an audit entry of its own, when its worker ended under it
@@ -80,20 +94,25 @@ const (
 
 // Paths of the interface.
 const (
-	keysPath = "/v1/keys"
-	keyPath  = "/v1/keys/{id}"
-	signPath = "/v1/keys/{id}/sign"
+	keysPath  = "/v1/keys"
+	keyPath   = "/v1/keys/{id}"
+	signPath  = "/v1/keys/{id}/sign"
+	batchPath = "/v1/keys/{id}/signatures"
+
+	verifyPath = "/v1/keys/{id}/verify"
+	randomPath = "/v1/random"
 )
 
 type gateway struct {
 	Config
-	inFlight chan struct{}
+	inFlight atomic.Int64 // digests
 	metrics  *metrics
 	keys     sync.Map // key ID -> *hsm.Key
+	answers  answers
 
 	mu       sync.Mutex
-	rates    map[[32]byte]*rate.Limiter // guarded by mu; by the certificate's digest
-	recorded map[[32]byte]time.Time     // guarded by mu; when a malformed request of this certificate was last audited
+	rates    map[string]*rate.Limiter // guarded by mu; by the certificate's digest, and by the names of limits
+	recorded map[[32]byte]time.Time   // guarded by mu; when a malformed request of this certificate was last audited
 }
 
 // New returns the gateway's handler. The server in front of it must demand and verify client certificates
@@ -103,11 +122,14 @@ func New(cfg Config) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
 	m, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{Config: cfg, metrics: m, inFlight: make(chan struct{}, cfg.InFlight), rates: make(map[[32]byte]*rate.Limiter),
+	g := &gateway{Config: cfg, metrics: m, rates: make(map[string]*rate.Limiter),
 		recorded: make(map[[32]byte]time.Time)}
 	mux := http.NewServeMux()
 	about := huma.DefaultConfig("HSM gateway", "1.0.0")
@@ -124,10 +146,16 @@ func New(cfg Config) (http.Handler, error) {
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
 	}, g.describe)
 	huma.Register(api, huma.Operation{
-		OperationID: "sign", Method: http.MethodPost, Path: signPath, Summary: "Sign a digest", MaxBodyBytes: maxBody,
-		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict,
-			http.StatusTooManyRequests, http.StatusServiceUnavailable},
-	}, g.sign)
+		OperationID: "verify", Method: http.MethodPost, Path: verifyPath, Summary: "Verify a signature by the key", MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}, g.verify)
+	huma.Register(api, huma.Operation{
+		OperationID: "random", Method: http.MethodPost, Path: randomPath, Summary: "Random octets of the HSM", MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}, g.random)
+	mux.HandleFunc("POST "+signPath, g.single)
+	mux.HandleFunc("POST "+batchPath, g.batch)
+	describeUses(api.OpenAPI())
 	schemas := api.OpenAPI().Components.Schemas
 	*schemas.Map()["ErrorModel"] = *huma.SchemaFromType(schemas, reflect.TypeFor[problem.Problem]())
 	return mux, nil
@@ -144,11 +172,11 @@ func (c Config) check() error {
 		{"Now", c.Now == nil},
 		{"Logger", c.Logger == nil},
 		{"Rate", c.Rate <= 0},
-		{"Burst", c.Burst < 1},
-		{"InFlight", c.InFlight < 1},
+		{"Burst", c.Burst < MaxBatch},
+		{"InFlight", c.InFlight < MaxBatch},
 	} {
 		if f.missing {
-			return fmt.Errorf("HSM gateway's configuration: %s is missing", f.name)
+			return fmt.Errorf("HSM gateway's configuration: %s is missing or too small", f.name)
 		}
 	}
 	return nil
@@ -212,7 +240,11 @@ func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, 
 		if err != nil {
 			return nil, g.unavailable(err)
 		}
-		out.Body.Keys = append(out.Body.Keys, description(info, grant, why))
+		described, err := g.description(ctx, info, grant, why)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Keys = append(out.Body.Keys, described)
 	}
 	slices.SortStableFunc(out.Body.Keys, func(a, b KeyDescription) int { return unusable(a) - unusable(b) })
 	return out, nil
@@ -255,12 +287,16 @@ func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error
 	if err != nil {
 		return nil, g.unavailable(err)
 	}
-	return &keyOutput{description(info, grant, nil)}, nil
+	described, err := g.description(ctx, info, grant, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &keyOutput{described}, nil
 }
 
-func description(k hsm.KeyInfo, grant Grant, why *refusal) KeyDescription {
+func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, why *refusal) (KeyDescription, error) {
 	d := KeyDescription{ID: k.ID, Label: k.Label, Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
-		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable, Chain: grant.Chain}
+		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
 	for _, m := range grant.Mechanisms {
 		if k.Allows(m) {
 			d.Mechanisms = append(d.Mechanisms, m)
@@ -280,7 +316,14 @@ func description(k hsm.KeyInfo, grant Grant, why *refusal) KeyDescription {
 	if !grant.NotAfter.IsZero() {
 		d.NotAfter = &grant.NotAfter
 	}
-	return d
+	if g.Chain == nil {
+		return d, nil
+	}
+	var err error
+	if d.Chain, err = g.Chain(ctx, k.ID); err != nil {
+		return d, g.unavailable(fmt.Errorf("looking up certificates: %w", err))
+	}
+	return d, nil
 }
 
 // grants asks for the caller's grants.
@@ -347,14 +390,16 @@ func (g *gateway) stranger(ctx context.Context, client *x509.Certificate, grants
 
 // usable says why a grant is of no use now; nil when it is.
 func (g *gateway) usable(grant Grant) *refusal {
-	now, it := g.Now(), "the authorisation of order "+grant.Order
+	now := g.Now()
 	switch {
 	case !grant.Active:
-		return refuse(http.StatusForbidden, "authorisation-withdrawn", it+" was withdrawn")
+		return refuse(http.StatusForbidden, "authorisation-withdrawn", "the authorisation of order %s was withdrawn", grant.Order)
 	case !grant.NotBefore.IsZero() && now.Before(grant.NotBefore):
-		return refuse(http.StatusForbidden, "authorisation-not-yet", it+" begins at "+grant.NotBefore.UTC().Format(time.RFC3339))
+		return refuse(http.StatusForbidden, "authorisation-not-yet", "the authorisation of order %s begins at %s", grant.Order,
+			grant.NotBefore.UTC().Format(time.RFC3339))
 	case !grant.NotAfter.IsZero() && now.After(grant.NotAfter):
-		return refuse(http.StatusForbidden, "authorisation-expired", it+" ended at "+grant.NotAfter.UTC().Format(time.RFC3339))
+		return refuse(http.StatusForbidden, "authorisation-expired", "the authorisation of order %s ended at %s", grant.Order,
+			grant.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -101,18 +101,32 @@ type house struct {
 	tok *hsmtest.Token
 	ca  *issuer
 	url string
+	ezd tls.Certificate
 
 	mu     sync.Mutex
+	meter  gateway.Meter              // guarded by mu
 	grants map[string][]gateway.Grant // by common name
 	now    time.Time
 }
 
 func build(t testing.TB, change func(*gateway.Config)) *house {
 	t.Helper()
-	h := &house{tok: hsmtest.Start(t, hsmtest.Config(t)), ca: newIssuer(t), grants: map[string][]gateway.Grant{}}
+	return buildWith(t, hsmtest.Config(t), change)
+}
+
+// buildOn is build for who counts the token's uses.
+func buildOn(t testing.TB, token hsm.Config, seen prometheus.Registerer) *house {
+	t.Helper()
+	token.Metrics = seen
+	return buildWith(t, token, nil)
+}
+
+func buildWith(t testing.TB, token hsm.Config, change func(*gateway.Config)) *house {
+	t.Helper()
+	h := &house{tok: hsmtest.Start(t, token), ca: newIssuer(t), grants: map[string][]gateway.Grant{}}
 	cfg := gateway.Config{
 		Module: h.tok.Module, Grants: h.lookUp, Audit: h.tok.Config.Audit, Logger: slog.New(slog.DiscardHandler),
-		Rate: 1e6, Burst: 1e6, InFlight: 64,
+		Rate: 1e6, Burst: 1e6, InFlight: 4 * gateway.MaxBatch,
 		Now: h.clock,
 	}
 	if change != nil {
@@ -197,11 +211,30 @@ type answer struct {
 	Detail     string
 	Signature  []byte
 	AuditIndex uint64 `json:"audit_index"`
+	Signatures []struct {
+		Signature  []byte
+		AuditIndex uint64 `json:"audit_index"`
+	}
+	text     string
+	replayed bool
 }
 
 func post(t testing.TB, c *http.Client, url, body string) answer {
 	t.Helper()
-	response, err := c.Post(url, "application/json", strings.NewReader(body))
+	return postAs(t, c, url, body, nil)
+}
+
+func postAs(t testing.TB, c *http.Client, url, body string, headers map[string]string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	response, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +243,7 @@ func post(t testing.TB, c *http.Client, url, body string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := answer{status: response.StatusCode}
+	a := answer{status: response.StatusCode, text: string(text), replayed: response.Header.Get("Idempotent-Replayed") == "true"}
 	if err := json.Unmarshal(text, &a); err != nil {
 		t.Fatalf("%d %s: %v", response.StatusCode, text, err)
 	}
@@ -392,11 +425,15 @@ func TestNoSignatureWithoutAuditEntry(t *testing.T) {
 }
 
 func TestRateAndOverload(t *testing.T) {
-	h := build(t, func(c *gateway.Config) { c.Rate, c.Burst = 0.001, 2 })
+	h := build(t, func(c *gateway.Config) { c.Rate, c.Burst = 0.001, gateway.MaxBatch })
 	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
 	client := h.ca.client(t, "ezd")
 	url := h.url + "/v1/keys/" + key.ID + "/sign"
 	body := request(mechanism.ECDSASHA256, make([]byte, 32))
+	most := batchOf(mechanism.ECDSASHA256, slices.Repeat([][]byte{make([]byte, 32)}, gateway.MaxBatch-2)...)
+	if a := post(t, h.http(client), h.url+"/v1/keys/"+key.ID+"/signatures", most); a.status != 200 { // counts by its digests
+		t.Fatalf("%+v", a)
+	}
 	for i, want := range []int{200, 200, 429} {
 		if a := post(t, h.http(client), url, body); a.status != want {
 			t.Errorf("request %d: %+v", i, a)
@@ -412,6 +449,8 @@ func TestRateAndOverload(t *testing.T) {
 type logbook struct {
 	gateway.Auditor
 
+	hanging chan struct{} // not nil: is told of each call that hangs
+
 	mu   sync.Mutex
 	hung bool
 	full bool
@@ -419,18 +458,21 @@ type logbook struct {
 
 func (l *logbook) set(hung, full bool) { l.mu.Lock(); defer l.mu.Unlock(); l.hung, l.full = hung, full }
 
-func (l *logbook) Append(ctx context.Context, e audit.Entry) (audit.Receipt, error) {
+func (l *logbook) AppendAll(ctx context.Context, entries []audit.Entry) (audit.Receipt, error) {
 	l.mu.Lock()
 	hung, full := l.hung, l.full
 	l.mu.Unlock()
 	switch {
 	case hung:
+		if l.hanging != nil {
+			l.hanging <- struct{}{}
+		}
 		<-ctx.Done()
 		return audit.Receipt{}, ctx.Err()
 	case full:
 		return audit.Receipt{}, syscall.ENOSPC
 	}
-	return l.Auditor.Append(ctx, e)
+	return l.Auditor.AppendAll(ctx, entries)
 }
 
 // An audit disk that hangs or is full costs a call its deadline at most, is named as what it is, and heals without a restart.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,8 +26,8 @@ type refusal struct {
 	rule string
 }
 
-func refuse(status int, rule, detail string) *refusal {
-	r := &refusal{*problem.Refuse(status, "%s", detail), rule}
+func refuse(status int, rule, format string, args ...any) *refusal {
+	r := &refusal{*problem.Refuse(status, format, args...), rule}
 	r.Type = problemType + rule
 	return r
 }
@@ -47,13 +46,13 @@ func (g *gateway) inOneForm(ctx huma.Context, _ string, v any) (any, error) {
 		p = &e.Problem
 	case *huma.ErrorModel:
 		p = g.framework(e)
-		g.malformed(ctx, p)
 	default:
 		return v, nil
 	}
-	_, w := humago.Unwrap(ctx)
-	p.RequestID = w.Header().Get(problem.IDHeader)
-	return p, nil
+	r, w := humago.Unwrap(ctx)
+	told := *told(r, p)
+	told.RequestID = w.Header().Get(problem.IDHeader)
+	return &told, nil
 }
 
 // framework takes over what huma says of a request that is not as described; of a fault it would tell the inside.
@@ -74,27 +73,22 @@ const malformedInterval = time.Minute
 
 // malformed counts a request to sign that was refused before it was read as one, and, where it names a key that a grant lets its caller use,
 // has it audited once a minute at most.
-func (g *gateway) malformed(ctx huma.Context, p *problem.Problem) {
-	if ctx.Operation().Path != signPath || p.Status >= http.StatusInternalServerError {
-		return
-	}
+func (g *gateway) malformed(ctx context.Context, u *use, p *problem.Problem) {
 	g.metrics.requests.WithLabelValues("malformed").Inc()
-	var in caller
-	in.Resolve(ctx)
-	if in.certificate == nil {
+	if u.client == nil {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx.Context(), auditTimeout)
+	bounded, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	grants, err := g.Grants(bounded, in.certificate)
+	grants, err := g.Grants(bounded, u.client)
 	if err != nil {
 		return
 	}
-	grant, _ := g.choose(grants, ctx.Param("id"))
-	if grant.KeyID == "" || !g.due(sha256.Sum256(in.certificate.Raw)) {
+	grant, _ := g.choose(grants, u.keyID)
+	if grant.KeyID == "" || !g.due(u.print) {
 		return
 	}
-	e := g.entryOf(in.certificate, grant.KeyID, grant)
+	e := g.entryOf(u, grant)
 	e.Outcome, e.Reason = audit.Refused, p.Detail
 	e.Details["status"] = strconv.Itoa(p.Status)
 	if _, err := g.append(bounded, e); err != nil {
@@ -134,9 +128,12 @@ func (r *refusal) orNil() error {
 
 // unavailable hides the inside of a failure from the caller and logs it.
 func (g *gateway) unavailable(err error) error {
+	var r *refusal
 	switch {
+	case errors.As(err, &r):
+		return r
 	case errors.Is(err, hsm.ErrNotActive):
-		return refuse(http.StatusConflict, "key-not-active", "the key is no longer active")
+		return refuse(http.StatusConflict, "key-not-active", "the key is not active: it was suspended or destroyed")
 	case errors.Is(err, hsm.ErrUnknownKey):
 		return refuse(http.StatusConflict, "key-not-active", "there is no such key any more")
 	}
@@ -150,7 +147,7 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "hsm_gateway_requests_total", Help: "Signatures asked for at the gateway: signed, or the rule that refused.",
+		Name: "hsm_gateway_requests_total", Help: "Signatures that the gateway gave (signed), and requests that it refused, by rule.",
 	}, []string{"outcome"})}
 	if r == nil {
 		return m, nil
@@ -161,12 +158,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (g *gateway) counted(err error) error {
-	outcome := "error"
+// asRefusal is the refusal that an error of this package is.
+func asRefusal(err error) *refusal {
 	var r *refusal
-	if errors.As(err, &r) {
-		outcome = r.rule
+	if !errors.As(err, &r) {
+		return refuse(http.StatusServiceUnavailable, "hsm-unavailable", "the HSM does not answer now; try again in a moment")
 	}
-	g.metrics.requests.WithLabelValues(outcome).Inc()
-	return err
+	return r
 }

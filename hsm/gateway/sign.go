@@ -2,140 +2,172 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/time/rate"
 
 	"trustcore/hsm"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
 )
 
-type signInput struct {
-	caller
-	ID   string `path:"id" pattern:"^[0-9a-f]{32}$" doc:"The key"`
-	Body struct {
-		Mechanism mechanism.Mechanism `json:"mechanism" enum:"RSA-PKCS1-SHA256,RSA-PKCS1-SHA384,RSA-PKCS1-SHA512,RSA-PSS-SHA256,RSA-PSS-SHA384,RSA-PSS-SHA512,ECDSA-SHA256,ECDSA-SHA384,ECDSA-SHA512" doc:"How to sign"`
-		Digest    []byte              `json:"digest" minLength:"44" maxLength:"88" doc:"The digest to sign, base64"`
+// answer is the one way to use a key: authorise, write it down, sign, answer; in this order. A request that was
+// answered before is authorised again, and its answer given again.
+func (g *gateway) answer(ctx context.Context, u *use) (answer []byte, replayed bool, why *refusal) {
+	if why := g.admit(u); why != nil {
+		return nil, false, why
 	}
+	grant, key, why := g.authorised(ctx, u)
+	if why != nil {
+		return nil, false, why
+	}
+	if u.again == "" {
+		answer, why = g.sign(ctx, u, grant, key)
+		return answer, false, why
+	}
+	before, mine, why := g.answers.begin(ctx, u, g.Now())
+	if mine == nil {
+		return before, true, why
+	}
+	defer func() { g.answers.end(u, mine, answer) }()
+	answer, why = g.sign(ctx, u, grant, key)
+	return answer, false, why
 }
 
-type signOutput struct {
-	Body struct {
-		Signature  []byte `json:"signature" doc:"RSA: as long as the modulus. ECDSA: DER (r, s)"`
-		AuditIndex uint64 `json:"audit_index" doc:"Where this use stands in the audit log"`
-	}
-}
-
-// sign is the one way to use a key: authorise, write it down, sign, answer; in this order.
-func (g *gateway) sign(ctx context.Context, in *signInput) (*signOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, useTimeout)
-	defer cancel()
-	if err := g.admit(in.certificate); err != nil {
-		return nil, g.counted(err)
-	}
-	select {
-	case g.inFlight <- struct{}{}:
-		defer func() { <-g.inFlight }()
-	default:
-		return nil, g.counted(refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment"))
-	}
-	grant, why, err := g.authorise(ctx, in.certificate, in.ID)
+// authorised finds grant and key, or why there is none, which is in the audit log then.
+func (g *gateway) authorised(ctx context.Context, u *use) (Grant, *hsm.Key, *refusal) {
+	grant, why, err := g.authorise(ctx, u.client, u.keyID)
 	if err != nil {
-		return nil, g.counted(err)
+		return Grant{}, nil, asRefusal(err)
 	}
 	var key *hsm.Key
 	if why == nil {
-		key, why, err = g.key(ctx, grant, in)
+		key, why, err = g.key(ctx, grant, u)
 	}
 	if err != nil {
-		return nil, g.counted(err)
+		return Grant{}, nil, asRefusal(err)
 	}
-	entry := g.entry(in, grant, why)
 	if why != nil {
-		if _, err := g.append(ctx, entry); err != nil {
-			g.Logger.Error("a refusal is not in the audit log", "error", err, "refusal", why.Detail)
-		}
-		return nil, g.counted(why)
+		g.refused(ctx, u, grant, why)
+		return Grant{}, nil, why
 	}
-	out := new(signOutput)
-	if out.Body.Signature, out.Body.AuditIndex, err = g.use(ctx, key, entry, in); err != nil {
-		return nil, g.counted(err)
-	}
-	g.metrics.requests.WithLabelValues("signed").Inc()
-	return out, nil
+	return grant, key, nil
 }
 
-// use writes the entry and signs. A use that came to nothing has a second entry; when nobody knows what became of it, it is made once more,
-// as another use with entries of its own.
-func (g *gateway) use(ctx context.Context, key *hsm.Key, entry audit.Entry, in *signInput) (signature []byte, index uint64, err error) {
-	for n := 1; ; n++ {
-		receipt, err := g.append(ctx, entry)
-		if err != nil {
-			g.Logger.Error("no signature without an audit entry", "error", err)
-			return nil, 0, refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed")
-		}
-		signature, err := key.SignDigest(ctx, in.Body.Mechanism, in.Body.Digest)
-		if err == nil {
-			return signature, receipt.Index, nil
-		}
-		g.failed(ctx, entry, receipt, err)
-		if !errors.Is(err, hsm.ErrUncertain) || n == maxUses || ctx.Err() != nil {
-			return nil, 0, g.unavailable(err)
-		}
+// sign makes the uses, all of which must have a signature in the end.
+func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) ([]byte, *refusal) {
+	n := int64(len(u.digests))
+	defer g.inFlight.Add(-n)
+	if g.inFlight.Add(n) > int64(g.InFlight) {
+		return nil, refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment")
 	}
-}
-
-// failed writes the second entry of a use that came to nothing, even after the caller has gone.
-func (g *gateway) failed(ctx context.Context, entry audit.Entry, first audit.Receipt, why error) {
-	entry.Time, entry.Outcome, entry.Reason = g.Now(), audit.Failed, why.Error()
-	entry.Details = maps.Clone(entry.Details)
-	entry.Details["granted"] = strconv.FormatUint(first.Index, 10)
-	if _, err := g.append(context.WithoutCancel(ctx), entry); err != nil {
-		g.Logger.Error("a failed use has no second audit entry", "error", err, "granted", first.Index)
+	counted, why := g.limited(ctx, u, grant)
+	if why != nil {
+		g.refused(ctx, u, grant, why)
+		return nil, why
+	}
+	signatures, indexes := make([][]byte, n), make([]uint64, n)
+	left := make([]int, n) // the places of those that have none yet
+	for i := range left {
+		left[i] = i
+	}
+	for round := 1; ; round++ {
+		var why error
+		if left, why = g.round(ctx, u, grant, key, left, signatures, indexes); len(left) == 0 {
+			g.metrics.requests.WithLabelValues("signed").Add(float64(n))
+			return u.encode(signatures, indexes), nil
+		}
+		uncertain := errors.Is(why, hsm.ErrUncertain)
+		if !uncertain || round == maxUses || ctx.Err() != nil {
+			if len(counted) > 0 && !uncertain {
+				g.Meter.Give(counted, int64(len(left)))
+			}
+			return nil, asRefusal(g.unavailable(why))
+		}
 	}
 }
 
-// append writes an audit entry in its time: a log that hangs must be told apart from a token that does.
-func (g *gateway) append(ctx context.Context, entry audit.Entry) (audit.Receipt, error) {
+// errNoEntry stands for a use that the audit log did not take.
+var errNoEntry = refuse(http.StatusServiceUnavailable, "audit-unavailable", "the audit log can't be written, so nothing is signed")
+
+// round writes the entries of the uses at these places and has the token sign. Those that came to nothing have a second
+// entry, and are left with the reason of the first; when nobody knows what became of them, they may be made once more,
+// as other uses with entries of their own.
+func (g *gateway) round(ctx context.Context, u *use, grant Grant, key *hsm.Key, places []int,
+	signatures [][]byte, indexes []uint64) (left []int, why error) {
+	digests := make([][]byte, len(places))
+	for i, place := range places {
+		digests[i] = u.digests[place]
+	}
+	entries := g.entries(u, grant, digests)
+	receipt, err := g.append(ctx, entries...)
+	if err != nil {
+		g.Logger.Error("no signature without an audit entry", "error", err)
+		return places, errNoEntry
+	}
+	var failed []audit.Entry
+	for i, s := range key.SignDigests(ctx, u.mechanism, digests) {
+		place := places[i]
+		signatures[place], indexes[place] = s.Signature, receipt.Index+uint64(i)
+		if s.Err == nil {
+			continue
+		}
+		if why == nil {
+			why = s.Err
+		}
+		e := entries[i]
+		e.Time, e.Outcome, e.Reason = g.Now(), audit.Failed, s.Err.Error()
+		e.Details["granted"] = strconv.FormatUint(indexes[place], 10)
+		left, failed = append(left, place), append(failed, e)
+	}
+	if len(failed) > 0 { // also when the caller has gone
+		if _, err := g.append(context.WithoutCancel(ctx), failed...); err != nil {
+			g.Logger.Error("failed uses have no second audit entry", "error", err, "uses", len(failed),
+				"granted", failed[0].Details["granted"])
+		}
+	}
+	return left, why
+}
+
+// append writes audit entries in their time: a log that hangs must be told apart from a token that does.
+func (g *gateway) append(ctx context.Context, entries ...audit.Entry) (audit.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	return g.Audit.Append(ctx, entry)
+	return g.Audit.AppendAll(ctx, entries)
 }
 
 // key returns the key if it may sign what is asked.
-func (g *gateway) key(ctx context.Context, grant Grant, in *signInput) (*hsm.Key, *refusal, error) {
-	m := in.Body.Mechanism
-	if err := m.CheckDigest(in.Body.Digest); err != nil {
-		return nil, refuse(http.StatusBadRequest, "digest", err.Error()), nil
+func (g *gateway) key(ctx context.Context, grant Grant, u *use) (*hsm.Key, *refusal, error) {
+	m := u.mechanism
+	for _, d := range u.digests {
+		if err := m.CheckDigest(d); err != nil {
+			return nil, refuse(http.StatusBadRequest, "digest", "a digest has %d bytes, %s signs digests of %d", len(d), m, m.Hash().Size()), nil
+		}
 	}
 	if !slices.Contains(grant.Mechanisms, m) {
-		return nil, refuse(http.StatusForbidden, "mechanism-not-granted",
-			fmt.Sprintf("the authorisation of order %s allows %s, not %s", grant.Order, names(grant.Mechanisms), m)), nil
+		return nil, refuse(http.StatusForbidden, "mechanism-not-granted", "the authorisation of order %s allows %s, not %s", grant.Order,
+			names(grant.Mechanisms), m), nil
 	}
 	key, err := g.cached(ctx, grant.KeyID)
 	switch {
 	case errors.Is(err, hsm.ErrNotActive), errors.Is(err, hsm.ErrUnknownKey):
-		return nil, refuse(http.StatusConflict, "key-not-active", err.Error()), nil
+		return nil, asRefusal(g.unavailable(err)), nil
 	case err != nil:
 		return nil, nil, g.unavailable(err)
 	}
 	info := key.Info()
 	if info.Partner != grant.Partner {
-		g.Logger.Error("a grant names another partner's key", "order", grant.Order, "partner", grant.Partner, "key", info.ID, "owner", info.Partner)
-		return nil, refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key"), nil
+		g.Logger.Error("a grant names another partner's key", "order", grant.Order, "partner", grant.Partner,
+			"key", info.ID, "owner", info.Partner)
+		return nil, refuse(http.StatusForbidden, "no-authorisation",
+			"no authorisation lets this application use this key"), nil
 	}
 	if !info.Allows(m) {
-		return nil, refuse(http.StatusForbidden, "mechanism-not-allowed", fmt.Sprintf("the key signs by %s, not by %s", names(info.Mechanisms), m)), nil
+		return nil, refuse(http.StatusForbidden, "mechanism-not-allowed", "the key signs by %s, not by %s", names(info.Mechanisms), m), nil
 	}
 	return key, nil, nil
 }
@@ -164,51 +196,52 @@ func names(mechanisms []mechanism.Mechanism) string {
 	return strings.Join(s, ", ")
 }
 
-// entry is the audit entry of a use or of its refusal.
-func (g *gateway) entry(in *signInput, grant Grant, why *refusal) audit.Entry {
-	e := g.entryOf(in.certificate, in.ID, grant)
-	e.Details["mechanism"], e.Details["digest"] = string(in.Body.Mechanism), hex.EncodeToString(in.Body.Digest)
-	if why != nil {
-		e.Outcome, e.Reason = audit.Refused, why.Detail
+// entries are the audit entries of the uses of these digests. Those of several stand one behind the other in the log,
+// and say which of how many they are; the first alone names the certificate.
+func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
+	all := make([]audit.Entry, len(digests))
+	for i, d := range digests {
+		if i == 0 {
+			all[i] = g.entryOf(u, grant)
+		} else {
+			all[i] = all[0]
+			all[i].Details = map[string]string{}
+		}
+		if len(digests) > 1 {
+			all[i].Details["batch"] = fmt.Sprintf("%d/%d", i+1, len(digests))
+		}
+		all[i].Details["mechanism"], all[i].Details["digest"] = string(u.mechanism), hex.EncodeToString(d)
+		if u.document != "" {
+			all[i].Details["document"] = u.document
+		}
 	}
-	return e
+	return all
 }
 
 // entryOf says who asks for which key.
-func (g *gateway) entryOf(client *x509.Certificate, keyID string, grant Grant) audit.Entry {
-	print := sha256.Sum256(client.Raw)
+func (g *gateway) entryOf(u *use, grant Grant) audit.Entry {
+	print := hex.EncodeToString(u.print[:])
 	e := audit.Entry{
-		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: "hsm.sign", Subject: keyID,
+		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: "hsm.sign", Subject: u.keyID,
 		Partner: grant.Partner, Order: grant.Order, Outcome: audit.Granted,
-		Details: map[string]string{"certificate": hex.EncodeToString(print[:]), "serial": client.SerialNumber.Text(16)},
+		Details: map[string]string{"certificate": print, "serial": u.client.SerialNumber.Text(16)},
 	}
 	if e.Actor.ID == "" { // nobody that an authorisation knows
-		e.Actor.ID = client.Subject.String()
+		e.Actor.ID = u.client.Subject.String()
 	}
 	if e.Actor.ID == "" {
-		e.Actor.ID = hex.EncodeToString(print[:])
+		e.Actor.ID = print
 	}
 	return e
 }
 
 // admit holds an application to its rate.
-func (g *gateway) admit(client *x509.Certificate) error {
-	if client == nil {
+func (g *gateway) admit(u *use) *refusal {
+	if u.client == nil {
 		return noCertificate()
 	}
-	print := sha256.Sum256(client.Raw)
-	g.mu.Lock()
-	limiter := g.rates[print]
-	if limiter == nil {
-		if len(g.rates) >= maxApplications {
-			clear(g.rates)
-		}
-		limiter = rate.NewLimiter(rate.Limit(g.Rate), g.Burst)
-		g.rates[print] = limiter
-	}
-	g.mu.Unlock()
-	if !limiter.Allow() {
-		return refuse(http.StatusTooManyRequests, "rate", fmt.Sprintf("the application asks for more than %g signatures a second", g.Rate))
+	if !g.own(u).AllowN(g.Now(), len(u.digests)) {
+		return refuse(http.StatusTooManyRequests, "rate", "the application asks for more than %g signatures a second", g.Rate)
 	}
 	return nil
 }

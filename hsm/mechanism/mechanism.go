@@ -131,6 +131,23 @@ func (m Mechanism) CheckDigest(digest []byte) error {
 	return nil
 }
 
+// Verify reports whether a signature, RSA or ECDSA in DER, is one by this mechanism over the digest.
+func (m Mechanism) Verify(pub crypto.PublicKey, digest, signature []byte) bool {
+	if m.CheckDigest(digest) != nil || !m.Fits(pub) {
+		return false
+	}
+	switch p := pub.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(p, digest, signature)
+	case *rsa.PublicKey:
+		if options, pss := m.Options().(*rsa.PSSOptions); pss {
+			return rsa.VerifyPSS(p, m.Hash(), digest, signature, options) == nil
+		}
+		return rsa.VerifyPKCS1v15(p, m.Hash(), digest, signature) == nil
+	}
+	return false
+}
+
 // For lists the mechanisms that fit keys like pub.
 func For(pub crypto.PublicKey) []Mechanism {
 	var fit []Mechanism

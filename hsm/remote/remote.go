@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -25,13 +26,15 @@ const (
 	maxAnswer   = 1 << 20                // bytes: a list of keys is 1 KB for each
 	tries       = 4                      // for a gateway that is away for a moment
 	firstPause  = 200 * time.Millisecond // between tries; doubled each time
+	lastPause   = 2 * time.Second        // and no longer than this
 	signTimeout = time.Minute            // of Sign, which has no context
 )
 
 // Client speaks to one gateway.
 type Client struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	patience time.Duration
 }
 
 // NewClient returns a client of the gateway at base, such as https://10.77.0.1:8443. The transport of c carries the client certificate
@@ -48,6 +51,13 @@ func NewClient(base string, c *http.Client) (*Client, error) {
 		return nil, errors.New("HSM gateway: the HTTP client is missing")
 	}
 	return &Client{base: u.Scheme + "://" + u.Host, http: c}, nil
+}
+
+// Patient returns a client that goes on trying for so long while the gateway is away, for programs that can't try again themselves.
+func (c *Client) Patient(d time.Duration) *Client {
+	patient := *c
+	patient.patience = d
+	return &patient
 }
 
 // KeyInfo describes a key, as the gateway does.
@@ -96,15 +106,20 @@ func (c *Client) Key(ctx context.Context, id string) (*Key, error) {
 	if !keyID.MatchString(id) {
 		return nil, fmt.Errorf("key %q: an ID has 32 hexadecimal digits", id)
 	}
-	k := &Key{client: c}
-	if err := c.do(ctx, http.MethodGet, "/v1/keys/"+id, nil, &k.info); err != nil {
+	var info KeyInfo
+	if err := c.do(ctx, http.MethodGet, "/v1/keys/"+id, nil, &info); err != nil {
 		return nil, fmt.Errorf("key %s: %w", id, err)
 	}
-	var err error
-	if k.public, err = x509.ParsePKIXPublicKey(k.info.PublicKey); err != nil {
-		return nil, fmt.Errorf("key %s: public key: %w", id, err)
+	return c.Listed(info)
+}
+
+// Listed returns a key that Keys has listed as a signer, without asking again.
+func (c *Client) Listed(info KeyInfo) (*Key, error) {
+	public, err := x509.ParsePKIXPublicKey(info.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: public key: %w", info.ID, err)
 	}
-	return k, nil
+	return &Key{client: c, info: info, public: public}, nil
 }
 
 // Key is a key behind the gateway, safe for concurrent use.
@@ -148,36 +163,76 @@ type Signature struct {
 
 // SignDigest signs a digest by a named mechanism. What the gateway does not allow is a *Refusal.
 func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []byte) (Signature, error) {
-	if err := m.CheckDigest(digest); err != nil {
-		return Signature{}, err
-	}
-	if !slices.Contains(k.info.Mechanisms, m) {
-		return Signature{}, fmt.Errorf("key %s may sign by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
-	}
-	body, err := json.Marshal(struct {
-		Mechanism mechanism.Mechanism `json:"mechanism"`
-		Digest    []byte              `json:"digest"`
-	}{m, digest})
-	if err != nil {
+	if err := k.may(m, digest); err != nil {
 		return Signature{}, err
 	}
 	var signed Signature
-	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/sign", body, &signed); err != nil {
-		return Signature{}, fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+	err := k.post(ctx, "sign", map[string]any{"mechanism": m, "digest": digest}, &signed)
+	return signed, err
+}
+
+// MaxBatch is how many digests SignDigests takes.
+const MaxBatch = 256
+
+// SignDigests signs up to MaxBatch digests in one request: all of them get a signature, in their order, or none does. What the gateway does
+// not allow is a *Refusal.
+func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests [][]byte) ([]Signature, error) {
+	if len(digests) == 0 || len(digests) > MaxBatch {
+		return nil, fmt.Errorf("%d digests at once: 1 to %d are signed", len(digests), MaxBatch)
 	}
-	return signed, nil
+	if err := k.may(m, digests...); err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Signatures []Signature `json:"signatures"`
+	}
+	if err := k.post(ctx, "signatures", map[string]any{"mechanism": m, "digests": digests}, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Signatures) != len(digests) {
+		return nil, fmt.Errorf("signing with key %s: %w: %d signatures of %d digests", k.info.ID, errAnswer, len(answer.Signatures), len(digests))
+	}
+	return answer.Signatures, nil
+}
+
+// may says what the gateway would refuse, without asking it.
+func (k *Key) may(m mechanism.Mechanism, digests ...[]byte) error {
+	for _, d := range digests {
+		if err := m.CheckDigest(d); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(k.info.Mechanisms, m) {
+		return fmt.Errorf("key %s may sign by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
+	}
+	return nil
+}
+
+func (k *Key) post(ctx context.Context, what string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/"+what, body, answer); err != nil {
+		return fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+	}
+	return nil
 }
 
 var errAnswer = errors.New("the HSM gateway's answer makes no sense")
 
-// do makes a request, and again when the gateway is away or busy: a digest may be signed twice without harm.
+// do makes a request, and again when the gateway is away or busy. It is the same request then: the gateway, which knows it by its key, gives
+// the answer that was lost on the way, and counts one use.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
-	pause := firstPause
+	begun, pause, key := time.Now(), firstPause, ""
+	if body != nil {
+		key = rand.Text()
+	}
 	for try := 1; ; try++ {
-		err := c.once(ctx, method, path, body, answer)
+		err := c.once(ctx, method, path, key, body, answer)
 		var r *Refusal
 		final := errors.Is(err, errAnswer) || errors.As(err, &r) && r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests
-		if err == nil || final || try == tries {
+		if err == nil || final || try >= tries && time.Since(begun) >= c.patience {
 			return err
 		}
 		timer := time.NewTimer(pause)
@@ -187,17 +242,18 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, answe
 			return err
 		case <-timer.C:
 		}
-		pause *= 2
+		pause = min(2*pause, lastPause)
 	}
 }
 
-func (c *Client) once(ctx context.Context, method, path string, body []byte, answer any) error {
+func (c *Client) once(ctx context.Context, method, path, key string, body []byte, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Idempotency-Key", key)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/ThalesGroup/crypto11"
 	"github.com/miekg/pkcs11"
@@ -22,6 +23,18 @@ const maxKeys = wire.MaxBody / wire.IDSize
 
 // findStep is how many objects one call of a search returns at most.
 const findStep = 1000
+
+// signAll signs one digest after the other, up to the first that fails.
+func (t *token) signAll(id wire.ID, m mechanism.Mechanism, digests [][]byte) (signatures [][]byte, err error) {
+	for _, d := range digests {
+		signature, err := t.sign(id, m, d)
+		if err != nil {
+			return signatures, err
+		}
+		signatures = append(signatures, signature)
+	}
+	return signatures, nil
+}
 
 // sign signs a digest whose length the caller has checked.
 func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, error) {
@@ -199,18 +212,7 @@ func provePair(key crypto11.Signer, mechanisms []mechanism.Mechanism) error {
 	if err != nil {
 		return fmt.Errorf("first signature: %w", err)
 	}
-	valid := false
-	switch pub := key.Public().(type) {
-	case *ecdsa.PublicKey:
-		valid = ecdsa.VerifyASN1(pub, digest, signature)
-	case *rsa.PublicKey:
-		if o, ok := m.Options().(*rsa.PSSOptions); ok {
-			valid = rsa.VerifyPSS(pub, m.Hash(), digest, signature, o) == nil
-		} else {
-			valid = rsa.VerifyPKCS1v15(pub, m.Hash(), digest, signature) == nil
-		}
-	}
-	if !valid {
+	if !m.Verify(key.Public(), digest, signature) {
 		return errors.New("the token's first signature does not verify with the public key it gave")
 	}
 	return nil
@@ -297,6 +299,19 @@ func (t *token) erase(id wire.ID) error {
 		}
 	}
 	return nil
+}
+
+// random returns n octets of the token's generator.
+func (t *token) random(n int) ([]byte, error) {
+	random := make([]byte, n)
+	err := t.attempt(func(session *crypto11.Context) error {
+		r, err := session.NewRandomReader()
+		if err == nil {
+			_, err = io.ReadFull(r, random)
+		}
+		return err
+	})
+	return random, err
 }
 
 // list returns the IDs of the private keys, one after the other. Objects with an ID of another length are not ours.

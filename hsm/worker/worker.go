@@ -139,12 +139,13 @@ func (s *server) open(f wire.Frame) wire.Frame {
 func (s *server) handle(f wire.Frame) wire.Frame {
 	switch f.Kind {
 	case wire.Sign:
-		id, m, digest, err := wire.ParseSign(f.Body)
+		id, m, digests, err := wire.ParseSign(f.Body)
 		if err != nil {
 			return refused(err)
 		}
-		signature, err := s.token.sign(id, m, digest)
-		return s.outcome(signature, err)
+		signatures, err := s.token.signAll(id, m, digests)
+		why := s.outcome(nil, err)
+		return wire.Frame{Kind: wire.OK, Body: wire.SignedBody(wire.Signed{Kind: why.Kind, Signatures: signatures, Reason: why.Body})}
 	case wire.Generate:
 		var request wire.GenerateRequest
 		if err := json.Unmarshal(f.Body, &request); err != nil {
@@ -170,6 +171,13 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		var id wire.ID
 		copy(id[:], f.Body)
 		return s.outcome(nil, s.token.ping(id))
+	case wire.Random:
+		n, err := wire.ParseRandom(f.Body)
+		if err != nil {
+			return refused(err)
+		}
+		random, err := s.token.random(n)
+		return s.outcome(random, err)
 	case wire.Reopen:
 		return s.outcome(nil, s.token.reopen())
 	}

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"trustcore/internal/audit/journal"
 )
 
 // Actor is who performs an act.
@@ -54,25 +56,59 @@ type Receipt struct {
 // maxEntry is in bytes of JSON: an entry is facts, not content.
 const maxEntry = 32 << 10
 
+// MaxGroup is how many entries AppendAll takes at once.
+const MaxGroup = 256
+
+// maxRequest is in bytes of JSON of all entries of one call.
+const maxRequest = journal.MaxGroup / 2
+
 // Append writes the entry and returns when it is durable; it waits no longer than ctx allows, and 15 s at most. An
 // error means that the act must not happen. After one that says so it is not known whether the entry was recorded.
 func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
-	if err := e.check(); err != nil {
-		return Receipt{}, fmt.Errorf("audit entry: %w", err)
+	return l.AppendAll(ctx, []Entry{e})
+}
+
+// AppendAll is Append for up to MaxGroup entries, which become durable together and stand one after the other: the
+// receipt is the first one's.
+func (l *Log) AppendAll(ctx context.Context, entries []Entry) (Receipt, error) {
+	if len(entries) == 0 || len(entries) > MaxGroup {
+		return Receipt{}, fmt.Errorf("audit entries: %d at once, 1 to %d are taken", len(entries), MaxGroup)
 	}
-	e.Time = e.Time.UTC()
-	data, err := json.Marshal(e)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("audit entry: %w", err)
+	r := &request{ctx: ctx, payloads: make([][]byte, len(entries)), done: make(chan committed, 1)}
+	for i, e := range entries {
+		data, err := e.encode()
+		if err != nil {
+			return Receipt{}, fmt.Errorf("audit entry: %w", err)
+		}
+		r.payloads[i], r.size = data, r.size+len(data)
+		if e.Time.After(r.newest) {
+			r.newest = e.Time
+		}
 	}
-	if len(data) > maxEntry {
-		return Receipt{}, fmt.Errorf("audit entry: %d bytes, at most %d are taken", len(data), maxEntry)
+	if r.size > maxRequest {
+		return Receipt{}, fmt.Errorf("audit entries: %d bytes at once, at most %d are taken", r.size, maxRequest)
 	}
-	index, err := l.commit(ctx, e.Time, data)
+	index, err := l.commit(r)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("audit entry: %w", err)
 	}
 	return Receipt{Index: index}, nil
+}
+
+// encode is the entry as the log keeps it.
+func (e Entry) encode() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	e.Time = e.Time.UTC()
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxEntry {
+		return nil, fmt.Errorf("%d bytes, at most %d are taken", len(data), maxEntry)
+	}
+	return data, nil
 }
 
 func (e Entry) check() error {

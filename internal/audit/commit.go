@@ -12,22 +12,23 @@ import (
 // Bounds of the queue in front of the journal.
 const (
 	maxWait    = 15 * time.Second // for an entry whose context has no earlier deadline
-	maxQueue   = 1024             // entries that wait; one more waits for its place in the queue
+	maxQueue   = 1024             // calls that wait; one more waits for its place in the queue
 	maxGroup   = 1024             // entries of one group
 	healEvery  = time.Second      // how often a new segment is tried after a failure, also without an entry
 	urgentFeed = 4096             // entries behind which the tree doesn't wait for its turn
 )
 
-// request is an entry that waits to become durable.
+// request is what waits to become durable: the entries of one call, which stay together.
 type request struct {
-	ctx  context.Context
-	at   time.Time
-	data []byte
-	done chan committed // has room for the answer, whether or not somebody waits
+	ctx      context.Context
+	newest   time.Time // of the entries
+	payloads [][]byte
+	size     int            // of all payloads, in octets
+	done     chan committed // has room for the answer, whether or not somebody waits
 }
 
 type committed struct {
-	index uint64
+	index uint64 // of the first entry
 	err   error
 }
 
@@ -36,14 +37,17 @@ var (
 	errSlow   = errors.New("the disk of the audit log does not answer")
 )
 
-// commit gives data to the journal and waits until it is durable.
-func (l *Log) commit(ctx context.Context, at time.Time, data []byte) (uint64, error) {
+// commit gives a request to the journal and waits until it is durable.
+func (l *Log) commit(r *request) (uint64, error) {
 	if l.state.isDisplaced() {
 		return 0, errDisplaced
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	r := &request{ctx, at, data, make(chan committed, 1)}
+	if end, set := r.ctx.Deadline(); !set || time.Until(end) > maxWait {
+		ctx, cancel := context.WithTimeout(r.ctx, maxWait)
+		defer cancel()
+		r.ctx = ctx
+	}
+	ctx := r.ctx
 	select {
 	case <-l.closing:
 		return 0, errClosed
@@ -93,11 +97,11 @@ func (l *Log) run() {
 
 // group takes what waits behind r, as much as fits. Who has given up waiting is left out.
 func (l *Log) group(r *request) (group []*request) {
-	for size := 0; ; r = <-l.queue {
+	for count, size := 0, 0; ; r = <-l.queue {
 		if r.ctx.Err() == nil {
-			group, size = append(group, r), size+len(r.data)
+			group, count, size = append(group, r), count+len(r.payloads), size+r.size
 		}
-		if len(l.queue) == 0 || len(group) == maxGroup || size > journal.MaxGroup-maxEntry {
+		if len(l.queue) == 0 || count > maxGroup-MaxGroup || size > journal.MaxGroup-maxRequest {
 			return group
 		}
 	}
@@ -107,19 +111,20 @@ func (l *Log) write(group []*request) {
 	if len(group) == 0 {
 		return
 	}
-	payloads := make([][]byte, len(group))
-	newest := group[0].at
-	for i, r := range group {
-		payloads[i] = r.data
-		if r.at.After(newest) {
-			newest = r.at
+	var payloads [][]byte
+	var newest time.Time
+	for _, r := range group {
+		payloads = append(payloads, r.payloads...)
+		if r.newest.After(newest) {
+			newest = r.newest
 		}
 	}
 	l.state.begin()
 	first, err := l.journal.Commit(payloads)
 	behind := l.state.end(err, l.journal.Next(), newest)
-	for i, r := range group {
-		r.done <- committed{first + uint64(i), err}
+	for _, r := range group {
+		r.done <- committed{first, err}
+		first += uint64(len(r.payloads))
 	}
 	if behind >= urgentFeed {
 		select {

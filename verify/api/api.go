@@ -50,6 +50,8 @@ type Config struct {
 	MayAsk func(caller, service string) error
 	// Ready says why nothing can be judged now; nil: it always can.
 	Ready func() error
+	// Name is that of the data centre, by which reports that are kept say who judged; "" is none.
+	Name string
 	// Beside are routes that somebody else serves, described and refused as the API's own.
 	Beside      []Route
 	MaxDocument int64  // bytes of one request; 0 means 100 MiB
@@ -317,9 +319,12 @@ func replyOf(answer any, err error) (*reply, error) {
 }
 
 // validationQuery are the parameters beside a document.
-var validationQuery = []string{"at", "policy", "service", "active", "later"}
+var validationQuery = []string{"at", "policy", "service", "active", "later", "report"}
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
+	if c.query.Has("report") {
+		return s.kept(ctx, c)
+	}
 	report, err := s.validated(ctx, c)
 	if err != nil || !c.later {
 		return report, err

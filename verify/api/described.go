@@ -47,10 +47,13 @@ var (
 			yesOrNo("active", "also tell what the document does besides being read: scripts, macros, attachments"),
 			yesOrNo("later", "keep a document whose verdict may be another one soon (try_again) and judge it again then: "+
 				"Location says where the result is. Prefer: respond-async says the same"),
+			{Name: "report", In: "query", Description: "answer with a report that can be kept, in the language of " +
+				"Accept-Language, in place of JSON", Schema: &huma.Schema{Type: "string", Enum: []any{"pdf", "html", "etsi-xml"}}},
 			{Name: "Prefer", In: "header", Description: "respond-async is later=true", Schema: &huma.Schema{Type: "string"}}},
 		bodies: map[string]reflect.Type{"application/octet-stream": nil,
 			"multipart/form-data": reflect.TypeFor[documentForm]()},
 		answer: reflect.TypeFor[verify.Report](),
+		files:  []string{"application/pdf", "text/html", "application/xml"},
 	}
 	docLater = documentation{
 		id: "laterResult", tag: tagDocuments, summary: "The newest report on a document that was kept, to who brought it.",

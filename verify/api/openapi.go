@@ -34,6 +34,7 @@ type documentation struct {
 	bodies     map[string]reflect.Type // by media type; nil for octets
 	answer     reflect.Type            // nil: there is none
 	lines      reflect.Type            // of each line of an answer in lines; nil: there is no such answer
+	files      []string                // media types of answers that are octets
 	more       map[string]string       // further statuses, answered as 200 is
 }
 
@@ -201,6 +202,9 @@ func (d *description) answers(op *huma.Operation, doc *documentation, shown exam
 	content := map[string]*huma.MediaType{"application/json": {Schema: schema, Example: shown.Answer}}
 	if doc.lines != nil {
 		content[ndjson] = &huma.MediaType{Schema: d.schemas.Schema(doc.lines, true, "")}
+	}
+	for _, media := range doc.files {
+		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: "string", Format: "binary"}}
 	}
 	op.Responses["200"] = &huma.Response{Description: "the answer", Content: content}
 	for status, text := range doc.more {

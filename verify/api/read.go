@@ -26,6 +26,7 @@ const maxText = 2 << 10
 type order struct {
 	verify.Request
 	card *poland.Card // nil: for none
+	name string       // of the document, where the caller gave one
 }
 
 // readDocument reads what POST /v1/validations takes: the document as the body, or multipart/form-data with the parts
@@ -151,7 +152,7 @@ func (f *parts) add(part *multipart.Part) error {
 		name == "policy" && f.request.Policy != nil, name == "service" && f.request.card != nil:
 		return refuse(http.StatusBadRequest, name, "%s is there twice", name)
 	case name == "document":
-		f.request.Document, f.document = content, true
+		f.request.Document, f.document, f.request.name = content, true, part.FileName()
 	case name == "detached":
 		f.request.Detached = append(f.request.Detached, signature.Detached{Name: part.FileName(), Content: content})
 	case name == "password":

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 // Options say how a document is judged. The zero value is by verifyd's policy, now, for no service.
 type Options struct {
+	Name    string    // of the document, for reports that are kept: see Client.Kept
 	At      time.Time // of validation; zero: now
 	Policy  string    // name of a validation policy that verifyd offers
 	Service string    // id of a service card, see Client.Services: the report says whether it accepts the document
@@ -53,22 +55,9 @@ type Validation struct {
 
 // Validate judges a document. It is read from its beginning for each attempt if it can seek, else into memory.
 func (c *Client) Validate(ctx context.Context, document io.Reader, o Options) (*Validation, error) {
-	again, err := repeatable(document)
+	r, err := o.request(document)
 	if err != nil {
 		return nil, err
-	}
-	r := request{method: http.MethodPost, path: "/v1/validations" + o.query(), media: "application/octet-stream",
-		body: again, once: o.Later}
-	if len(o.Detached)+len(o.Digests)+len(o.Passwords) > 0 {
-		boundary := multipart.NewWriter(io.Discard).Boundary()
-		r.media = "multipart/form-data; boundary=" + boundary
-		r.body = func() (io.Reader, error) {
-			content, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return o.form(content, boundary)
-		}
 	}
 	v := &Validation{Report: new(verify.Report)}
 	answer, err := c.ask(ctx, r, v.Report)
@@ -80,6 +69,28 @@ func (c *Client) Validate(ctx context.Context, document io.Reader, o Options) (*
 		v.Again = answer.after()
 	}
 	return v, nil
+}
+
+// request has a document judged.
+func (o *Options) request(document io.Reader) (request, error) {
+	again, err := repeatable(document)
+	if err != nil {
+		return request{}, err
+	}
+	r := request{method: http.MethodPost, path: "/v1/validations" + o.query(), media: "application/octet-stream",
+		body: again, once: o.Later}
+	if o.Name != "" || len(o.Detached)+len(o.Digests)+len(o.Passwords) > 0 {
+		boundary := multipart.NewWriter(io.Discard).Boundary()
+		r.media = "multipart/form-data; boundary=" + boundary
+		r.body = func() (io.Reader, error) {
+			content, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return o.form(content, boundary)
+		}
+	}
+	return r, nil
 }
 
 // ValidateDigest judges a detached signature by the digest of the file that it is about: [NAME=]ALGORITHM:VALUE.
@@ -144,7 +155,7 @@ func (o *Options) form(document io.Reader, boundary string) (io.Reader, error) {
 	for _, p := range o.Passwords {
 		err = errors.Join(err, part(w.CreateFormField("password"))(p))
 	}
-	_, failed := w.CreateFormFile("document", "document")
+	_, failed := w.CreateFormFile("document", cmp.Or(o.Name, "document"))
 	fmt.Fprintf(&after, "\r\n--%s--\r\n", boundary)
 	return io.MultiReader(&before, document, &after), errors.Join(err, failed)
 }

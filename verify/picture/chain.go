@@ -16,8 +16,8 @@ const (
 )
 
 // Chain draws the certificates as a tree, the source of trust above and the signer below, and below that the time-stamps that
-// the signature carries. id is unique on the page.
-func Chain(s *verify.SignatureReport, language, id string) string {
+// the signature carries.
+func Chain(s *verify.SignatureReport, language string) Picture {
 	d := &drawing{}
 	depth := 0
 	if n := len(s.Chain); n == 0 || !s.Chain[n-1].Anchor {
@@ -34,7 +34,7 @@ func Chain(s *verify.SignatureReport, language, id string) string {
 		d.node(rows, depth, tone(t.Indication), labelled(say(language, "stamp"), t.SignedBy), stampNotes(t, language)...)
 		rows++
 	}
-	return d.svg(id, say(language, "chain"), rows*(boxHeight+gap)-gap)
+	return d.picture(say(language, "chain"), rows*(boxHeight+gap)-gap)
 }
 
 func (d *drawing) certificate(c *verify.Certificate, depth int, signer bool, language string) {
@@ -73,9 +73,9 @@ func (d *drawing) node(row, depth int, class, label string, notes ...string) {
 	x, y := depth*step, row*(boxHeight+gap)
 	if depth > 0 {
 		from := (depth-1)*step + step/2
-		fmt.Fprintf(&d.body, `<path class="line" d="M%d %dV%dH%d"/>`, from, depth*(boxHeight+gap)-gap, y+boxHeight/2, x)
+		d.path(Point{from, depth*(boxHeight+gap) - gap}, Point{from, y + boxHeight/2}, Point{x, y + boxHeight/2})
 	}
-	fmt.Fprintf(&d.body, `<rect class="box %s" x="%d" y="%d" width="%d" height="%d" rx="5"/>`, class, x+1, y+1, width-x-2, boxHeight-2)
+	d.box("box "+class, x+1, y+1, Width-x-2, boxHeight-2, 5)
 	d.text(x+inset, y+18, "label", label)
 	for i, note := range notes {
 		d.text(x+inset, y+34+16*i, "note", note)

@@ -1,7 +1,7 @@
-// Package picture draws what a report says of a signature as inline SVG: when things happened, and which certificates
-// vouch for whom. A picture has a text alternative that says the same, in the reader's language. It has no colours of its
-// own: its parts are of the classes line, box, bar, mark, ok, bad and open, which the page around it paints. It is laid
-// out for a width of 320 and may be shown wider.
+// Package picture draws what a report says of a signature: when things happened, and which certificates vouch for whom,
+// as inline SVG or for whoever draws shapes. A picture has a text alternative that says the same, in the reader's
+// language. It has no colours of its own: its parts are of the classes line, box, bar, mark, ok, bad and open, label and
+// note, which the page around it paints. It is laid out for a width of 320 and may be shown wider.
 package picture
 
 import (
@@ -11,38 +11,72 @@ import (
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/prose"
 )
 
-// width is that of every picture, in its own units: the narrowest screen that is thought of, in CSS pixels.
-const width = 320
+// Width is that of every picture, in its own units: the narrowest screen that is thought of, in CSS pixels.
+const Width = 320
+
+// Picture is a drawing: shapes, in the order in which they are drawn, and what they say.
+type Picture struct {
+	Title  string
+	Told   string // the text alternative
+	Height int    // in units of Width
+	Shapes []Shape
+}
+
+// Shape is one of a path, a box, a circle and a line of text.
+type Shape struct {
+	Kind   Kind
+	Class  string // what it is, and how it is painted: see the package
+	At     Point  // the upper left corner, the middle of a circle, the beginning of a text's base line
+	Size   Point  // of a box
+	Radius int    // of a circle, or of a box's corners
+	Path   []Point
+	Text   string // as long as there is room
+}
+
+// Point is a place, or a width and a height.
+type Point struct{ X, Y int }
+
+// Kind is the kind of a shape.
+type Kind int
+
+// The kinds.
+const (
+	Path Kind = iota
+	Box
+	Circle
+	Text
+)
 
 // drawing is a picture while it is drawn.
 type drawing struct {
-	body strings.Builder
-	told []string // the text alternative, sentence by sentence
+	shapes []Shape
+	told   []string // the text alternative, sentence by sentence
 }
-
-// escape makes text safe in an element and in an attribute's value.
-var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
 
 // text writes a line that begins at x; what does not fit into the picture is cut.
 func (d *drawing) text(x, y int, class, line string) {
-	fmt.Fprintf(&d.body, `<text class="%s" x="%d" y="%d">%s</text>`, class, x, y, escape.Replace(fit(line, width-x, class)))
+	d.shapes = append(d.shapes, Shape{Kind: Text, Class: class, At: Point{x, y},
+		Text: fit(prose.Printable(line), Width-x, class)})
 }
 
-func (d *drawing) line(x1, y1, x2, y2 int) {
-	fmt.Fprintf(&d.body, `<path class="line" d="M%d %dL%d %d"/>`, x1, y1, x2, y2)
+func (d *drawing) path(points ...Point) {
+	d.shapes = append(d.shapes, Shape{Kind: Path, Class: "line", Path: points})
+}
+
+func (d *drawing) box(class string, x, y, width, height, radius int) {
+	d.shapes = append(d.shapes, Shape{Kind: Box, Class: class, At: Point{x, y}, Size: Point{width, height},
+		Radius: radius})
 }
 
 func (d *drawing) tell(format string, args ...any) {
-	d.told = append(d.told, fmt.Sprintf(format, args...))
+	d.told = append(d.told, prose.Printable(fmt.Sprintf(format, args...)))
 }
 
-// svg closes the picture. id is unique on the page that it is for.
-func (d *drawing) svg(id, title string, height int) string {
-	return fmt.Sprintf(`<svg class="picture" viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d" focusable="false">`+
-		`<title id="%s-t">%s</title><desc id="%s-d">%s</desc>%s</svg>`, width, height, id, id, id, escape.Replace(title), id,
-		escape.Replace(strings.Join(d.told, " ")), d.body.String())
+func (d *drawing) picture(title string, height int) Picture {
+	return Picture{Title: title, Told: strings.Join(d.told, " "), Height: height, Shapes: d.shapes}
 }
 
 // The advance of a letter in tenths of a unit, on the safe side for the faces that systems have.

@@ -69,7 +69,7 @@ func read(t *testing.T, svg string) (texts []string, alternative string) {
 }
 
 func TestTimelineIsInOrder(t *testing.T) {
-	texts, alternative := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "pl", "a"))
+	texts, alternative := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "pl").SVG("a"))
 	want := []string{"Początek ważności certyfikatu", "Czas podany przez podpisującego", `Znacznik czasu: Example <TSA> & "Sons"`,
 		"Podpis istniał najpóźniej", "Rekord dowodowy", "Sprawdzenie podpisu", "Koniec ważności certyfikatu"}
 	for i, label := range want {
@@ -88,7 +88,7 @@ func TestTimelineIsInOrder(t *testing.T) {
 }
 
 func TestChainIsATree(t *testing.T) {
-	texts, alternative := read(t, picture.Chain(signed(), "en", "a"))
+	texts, alternative := read(t, picture.Chain(signed(), "en").SVG("a"))
 	want := []string{"O=No common name", "source of trust · valid until 2040-01-01", "Issuing CA", "issuer · valid until 2030-01-01", "not known whether revoked", "Anna Kowalska, radca",
 		"signer · valid until 2026-01-01", "not revoked", `Time-stamp: Example <TSA> & "Sons"`, "2024-05-02 11:01", "confirmed", "Time-stamp: Unread", "The time can't be read"}
 	if len(texts) != len(want) {
@@ -109,12 +109,12 @@ func TestChainWithoutAnEnd(t *testing.T) {
 	s := signed()
 	s.Chain = s.Chain[:1]
 	s.Chain[0].Status = "revoked (CRL)"
-	svg := picture.Chain(s, "pl", "a")
+	svg := picture.Chain(s, "pl").SVG("a")
 	texts, _ := read(t, svg)
 	if texts[0] != "Brak wystawcy, któremu można zaufać" || texts[3] != "unieważniony" || !strings.Contains(svg, `"box bad"`) {
 		t.Errorf("%q", texts)
 	}
-	texts, _ = read(t, picture.Chain(&verify.SignatureReport{}, "pl", "a"))
+	texts, _ = read(t, picture.Chain(&verify.SignatureReport{}, "pl").SVG("a"))
 	if len(texts) != 1 {
 		t.Errorf("of nothing: %q", texts)
 	}
@@ -122,8 +122,8 @@ func TestChainWithoutAnEnd(t *testing.T) {
 
 // TestLanguagesSayTheSame keeps one language from having a text that the other lacks.
 func TestLanguagesSayTheSame(t *testing.T) {
-	pl, _ := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "pl", "a"))
-	en, _ := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "en", "a"))
+	pl, _ := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "pl").SVG("a"))
+	en, _ := read(t, picture.Timeline(signed(), at("2025-06-01T00:00:00Z"), "en").SVG("a"))
 	if len(pl) != len(en) {
 		t.Errorf("%q, %q", pl, en)
 	}

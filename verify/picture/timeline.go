@@ -2,7 +2,6 @@ package picture
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,12 +27,11 @@ type event struct {
 
 // Timeline draws what happened when: the certificate's validity, signing, time-stamps, evidence records, revocation, and the
 // time of validation. Events stand in their order, not at a distance that tells how long; validity is a bar beside them.
-// id is unique on the page.
-func Timeline(s *verify.SignatureReport, judged time.Time, language, id string) string {
+func Timeline(s *verify.SignatureReport, judged time.Time, language string) Picture {
 	events := eventsOf(s, judged)
 	d := &drawing{}
 	height := rowHeight * len(events)
-	d.line(axis, rowHeight/2, axis, height-rowHeight/2)
+	d.path(Point{axis, rowHeight / 2}, Point{axis, height - rowHeight/2})
 	d.validity(events)
 	for i, e := range events {
 		y := i*rowHeight + rowHeight/2
@@ -42,12 +40,12 @@ func Timeline(s *verify.SignatureReport, judged time.Time, language, id string) 
 		if e.tone != "" {
 			note += " · " + say(language, e.tone)
 		}
-		fmt.Fprintf(&d.body, `<circle class="mark %s" cx="%d" cy="%d" r="5"/>`, e.tone, axis, y)
+		d.shapes = append(d.shapes, Shape{Kind: Circle, Class: "mark " + e.tone, At: Point{axis, y}, Radius: 5})
 		d.text(labels, y-3, "label", label)
 		d.text(labels, y+12, "note", note)
 		d.tell("%s – %s.", label, note)
 	}
-	return d.svg(id, say(language, "timeline"), height)
+	return d.picture(say(language, "timeline"), height)
 }
 
 // validity draws the bar from the event at which the certificate begins to be valid to the one at which it ends.
@@ -58,7 +56,7 @@ func (d *drawing) validity(events []event) {
 		return
 	}
 	y := func(row int) int { return row*rowHeight + rowHeight/2 }
-	fmt.Fprintf(&d.body, `<rect class="bar" x="%d" y="%d" width="%d" height="%d" rx="3"/>`, barLeft, y(from), barWidth, y(until)-y(from))
+	d.box("bar", barLeft, y(from), barWidth, y(until)-y(from), 3)
 }
 
 // eventsOf are the events in the order of time.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"trustcore/verify/certificate"
+	"trustcore/verify/person"
 )
 
 // hidden stands for all but the last digits of a number that is a person's own.
@@ -19,15 +20,17 @@ func Masked(number string) string {
 	return hidden + string(runes[max(0, len(runes)-shown):])
 }
 
-// named finds, where it begins, a number that is somebody's own whatever it is: a word or prefix says so, as the semantic
-// identifiers of EN 319 412-1 5.1.3 for persons do. No word goes on before NIP.
-var named = regexp.MustCompile(`^(?i)(?:(?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|NIP\W{1,3})` +
-	`([0-9A-Z]*[0-9][0-9A-Z]*)`)
+// named finds, where it begins, a number that is somebody's own whatever it is: a word or prefix says so, as the
+// semantic identifiers of EN 319 412-1 5.1.3 for persons do. No word goes on before NIP. Numbers of some states have a sign
+// behind the date.
+var named = regexp.MustCompile(`^(?i)(?:(?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|NIP\W{1,3}|` +
+	`(?:EGNT?|CNP|OIB|JMBG|EMSO): ?)([0-9]{6}[-+/][0-9]{3,5}[A-Z]?|[0-9A-Z]*[0-9][0-9A-Z]*)`)
 
-// Mask replaces the personal numbers in a text: those that are named, and those that stand alone and can be a PESEL.
-// Digits that are a part of a longer number stay.
+// Mask replaces the personal numbers in a text: those that are named, and those that stand alone and can be a PESEL or
+// evidently are another state's. Digits that are a part of a longer number stay. Numbers has more, where it is known of
+// whom the text speaks.
 func Mask(text string) string {
-	if !hasDigits(text) {
+	if digitCount(text) < leastDigits {
 		return text
 	}
 	var out strings.Builder
@@ -49,7 +52,7 @@ func Mask(text string) string {
 func personal(text string, at int) (from, to int) {
 	if isDigit(text[at]) {
 		to = at + digits(text[at:])
-		if PESEL(text[at:to]) {
+		if PESEL(text[at:to]) || person.Evident(text[at:to]) {
 			return at, to
 		}
 		return to, to
@@ -68,10 +71,12 @@ func names(text string) bool {
 		return false
 	}
 	switch [3]byte{text[0] | 0x20, text[1] | 0x20, text[2] | 0x20} {
-	case [3]byte{'p', 'n', 'o'}, [3]byte{'t', 'i', 'n'}, [3]byte{'i', 'd', 'c'}, [3]byte{'p', 'a', 's'}, [3]byte{'t', 'a', 'x'},
-		[3]byte{'p', 'e', 's'}, [3]byte{'n', 'i', 'p'}:
+	case [3]byte{'p', 'n', 'o'}, [3]byte{'t', 'i', 'n'}, [3]byte{'i', 'd', 'c'}, [3]byte{'p', 'a', 's'},
+		[3]byte{'t', 'a', 'x'}, [3]byte{'p', 'e', 's'}, [3]byte{'n', 'i', 'p'}, [3]byte{'e', 'g', 'n'},
+		[3]byte{'c', 'n', 'p'}, [3]byte{'o', 'i', 'b'},
+		[3]byte{'j', 'm', 'b'}, [3]byte{'e', 'm', 's'}:
 		return true
-	case [3]byte{'p', 'a', longS}, [3]byte{'p', 'e', longS}:
+	case [3]byte{'p', 'a', longS}, [3]byte{'p', 'e', longS}, [3]byte{'e', 'm', longS}:
 		return true
 	}
 	return false
@@ -93,19 +98,6 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // isWord tells of what no word begins behind.
 func isWord(c byte) bool { return isDigit(c) || c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
-
-// hasDigits tells whether five digits stand side by side: most texts hold none, and cost no search then.
-func hasDigits(text string) bool {
-	run := 0
-	for i := range len(text) {
-		if !isDigit(text[i]) {
-			run = 0
-		} else if run++; run == 5 {
-			return true
-		}
-	}
-	return false
-}
 
 // Identifier is a number by which a person or an organization is known.
 type Identifier struct {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"trustcore/verify/person"
 )
 
 func TestPESEL(t *testing.T) {
@@ -45,6 +47,10 @@ func TestMask(t *testing.T) {
 		"PESEL 44051401358":                           "PESEL *******1358",
 		"NIP: 0007315126":                             "NIP: *******5126",
 		"ANNA 44051401359":                            "ANNA *******1359",
+		"KIVISILD,KEIT,37910015225":                   "KIVISILD,KEIT,*******5225",
+		"serialNumber=TINIT-SGSBCB99C08L781X":         "serialNumber=TINIT-*******781X",
+		"serialNumber=PNOFI-131052-308T":              "serialNumber=PNOFI-*******308T",
+		"OU=EGN:8205301708":                           "OU=EGN:*******1708",
 		"wniosek_44051401359.xml":                     "wniosek_*******1359.xml",
 		"number 44051401358, which is none":           "number 44051401358, which is none",
 		"a part of 1440514013591":                     "a part of 1440514013591",
@@ -59,11 +65,11 @@ func TestMask(t *testing.T) {
 }
 
 // searched is what Mask does, by a search of the whole text.
-var searched = regexp.MustCompile(`(?i)((?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|\bNIP\W{1,3})` +
-	`([0-9A-Z]*[0-9][0-9A-Z]*)|[0-9]{11,}`)
+var searched = regexp.MustCompile(`(?i)((?:PNO|TIN|IDC|PAS|TAX)[A-Z]{2}[-: ]+|PESEL[A-Z]{0,2}\W{1,3}|\bNIP\W{1,3}|` +
+	`(?:EGNT?|CNP|OIB|JMBG|EMSO): ?)([0-9]{6}[-+/][0-9]{3,5}[A-Z]?|[0-9A-Z]*[0-9][0-9A-Z]*)|[0-9]{11,}`)
 
 func maskBySearch(text string) string {
-	if !hasDigits(text) {
+	if digitCount(text) < leastDigits {
 		return text
 	}
 	out, last := "", 0
@@ -71,7 +77,7 @@ func maskBySearch(text string) string {
 		from, to := m[0], m[1]
 		if m[2] >= 0 {
 			from = m[4]
-		} else if !PESEL(text[from:to]) {
+		} else if !PESEL(text[from:to]) && !person.Evident(text[from:to]) {
 			continue
 		}
 		out, last = out+text[last:from]+Masked(text[from:to]), to

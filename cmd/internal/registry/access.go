@@ -193,6 +193,7 @@ type Grant struct {
 	Mechanisms                         []string
 	NotBefore, NotAfter                time.Time
 	Active                             bool // false before the order is carried out and after another one ended it
+	Limits, KeyLimits                  *Limits
 }
 
 // GrantsOf returns every right that the line of an order gives or gave, one for each key: by the order that gives it
@@ -285,7 +286,8 @@ func (o *Order) grants(keys map[string]string, active bool) []Grant {
 	for _, k := range a.Keys {
 		if id := keys[k.Name]; id != "" {
 			grants = append(grants, Grant{Partner: o.Partner.ID, Application: a.Application, Order: o.ID, KeyID: id,
-				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.until(k), Active: active})
+				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.until(k), Active: active,
+				Limits: a.Limits, KeyLimits: k.Limits})
 		}
 	}
 	return grants

@@ -84,6 +84,7 @@ type HSMAuthorization struct {
 	Keys        []HSMKey  `json:"keys" yaml:"keys"`
 	NotBefore   time.Time `json:"not_before" yaml:"not_before"`
 	NotAfter    time.Time `json:"not_after" yaml:"not_after"`
+	Limits      *Limits   `json:"limits,omitempty" yaml:"limits"` // optional: of all keys together
 }
 
 // HSMKey is one key in the partner's partition: made for the order, or kept where the order renews or resumes one that has it.
@@ -92,6 +93,7 @@ type HSMKey struct {
 	Algorithm  string    `json:"algorithm" yaml:"algorithm"`          // RSA-3072, RSA-4096, P-256 or P-384
 	Mechanisms []string  `json:"mechanisms" yaml:"mechanisms"`        // such as RSA-PKCS1-SHA256
 	NotAfter   time.Time `json:"not_after,omitzero" yaml:"not_after"` // optional: the key's own end, before the authorisation's
+	Limits     *Limits   `json:"limits,omitempty" yaml:"limits"`      // optional: the key's own
 }
 
 // State is how far an order has come.

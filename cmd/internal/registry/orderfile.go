@@ -269,6 +269,9 @@ func (o *Order) checkHSMAuthorization() error {
 	case len(a.Keys) == 0 || len(a.Keys) > maxKeys:
 		return &FieldError{"hsm_authorization.keys", fmt.Sprintf("list 1 to %d keys", maxKeys)}
 	}
+	if err := a.Limits.check("hsm_authorization.limits"); err != nil {
+		return err
+	}
 	seen := make(map[string]bool, len(a.Keys))
 	for i, k := range a.Keys {
 		if err := k.check(fmt.Sprintf("hsm_authorization.keys[%d].", i)); err != nil {
@@ -302,5 +305,5 @@ func (k HSMKey) check(field string) error {
 			return &FieldError{fmt.Sprintf("%smechanisms[%d]", field, i), fmt.Sprintf("%q is not one of %v, which a %s key can do", m, allowed, k.Algorithm)}
 		}
 	}
-	return nil
+	return k.Limits.check(field + "limits")
 }

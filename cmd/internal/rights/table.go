@@ -105,6 +105,9 @@ var Table = []Right{
 	{HSM, "GET /v1/keys", []Role{Office}, "list the keys that the orders give"},
 	{HSM, "GET /v1/keys/{id}", []Role{Office}, "describe a key"},
 	{HSM, "POST /v1/keys/{id}/sign", []Role{Office}, "sign a digest"},
+	{HSM, "POST /v1/keys/{id}/signatures", []Role{Office}, "sign a batch of digests"},
+	{HSM, "POST /v1/keys/{id}/verify", []Role{Office}, "verify a signature by a key"},
+	{HSM, "POST /v1/random", []Role{Office}, "get random octets of the HSM"},
 	{HSM, "POST /v1/renewals", []Role{Office}, "renew the own certificate"},
 	{HSM, "GET /openapi.json", []Role{Office}, "read the description of the interface"},
 

@@ -16,9 +16,9 @@ import (
 	"trustcore/verify"
 )
 
-// ask has the documents of a form judged by the API, which sees them as they come in, and returns the status and the verdict
-// for a page, and the service that was chosen.
-func (p *Page) ask(r *http.Request, form *problem.Form, language string) (int, verdict.Verdict, string) {
+// forward has the documents of a form judged by the API, which sees them as they come in; report is the form of a
+// report that is kept, "" for one that the page shows.
+func (p *Page) forward(r *http.Request, form *problem.Form, language, report string) (*answer, *forwarded) {
 	body, out := io.Pipe()
 	w := multipart.NewWriter(out)
 	passed := make(chan *forwarded, 1)
@@ -29,18 +29,26 @@ func (p *Page) ask(r *http.Request, form *problem.Form, language string) (int, v
 		passed <- f
 	}()
 	inner := inside(r, http.MethodPost, "/v1/validations", language, body)
-	inner.URL.RawQuery = "active=true"
+	query := url.Values{"active": {"true"}}
+	if report != "" {
+		query.Set("report", report)
+	}
+	inner.URL.RawQuery = query.Encode()
 	inner.Header.Set("Content-Type", w.FormDataContentType())
 	answer := p.through(inner)
 	_ = body.Close() // the API may have refused before the end
-	f := <-passed
+	return answer, <-passed
+}
+
+// told is the status and the verdict for a page of what the API answered, and the service that was chosen.
+func (p *Page) told(a *answer, f *forwarded) (int, verdict.Verdict, string) {
 	v := verdict.Verdict{Name: f.document, Signed: f.signed, Place: verdict.Server}
-	if answer.status != http.StatusOK {
-		v.Problem = p.problemOf(answer.status, f)
-		return answer.status, v, f.service
+	if a.status != http.StatusOK {
+		v.Problem = p.problemOf(a.status, f)
+		return a.status, v, f.service
 	}
 	v.Report = &verify.Report{}
-	v.JSON = bytes.TrimSpace(answer.body.Bytes())
+	v.JSON = bytes.TrimSpace(a.body.Bytes())
 	if err := json.Unmarshal(v.JSON, v.Report); err != nil {
 		p.cfg.Logger.Error("the report of a document can't be shown", "error", err)
 		v.Report, v.JSON, v.Problem = nil, nil, verdict.Unreachable
@@ -97,6 +105,14 @@ type answer struct {
 func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// pass answers with a report to be saved, as the API gave it.
+func (a *answer) pass(w http.ResponseWriter) {
+	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Language", "Content-Security-Policy"} {
+		w.Header().Set(name, a.header.Get(name))
+	}
+	_, _ = w.Write(a.body.Bytes()) // the client went away: nobody to tell
+}
 
 // forwarded is what was seen of a form while it was passed on.
 type forwarded struct {

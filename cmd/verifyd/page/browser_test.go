@@ -14,6 +14,8 @@ import (
 
 	"trustcore/internal/problem"
 	"trustcore/verify"
+	"trustcore/verify/active"
+	"trustcore/verify/scan"
 )
 
 // choose gives files to an input, each "name=content".
@@ -109,6 +111,32 @@ func TestDroppedAndStopped(t *testing.T) {
 	}
 }
 
+// savedReports is a script that notes what the page would have saved: the name and the beginning.
+const savedReports = `URL.createObjectURL = (blob) => { window.kept = blob; return "#"; };
+	HTMLAnchorElement.prototype.click = function () { window.kept.text().then((text) => { window.saved = this.download + " " + text.slice(0, 20); }); };`
+
+// TestReportsOfTheServer: each result that the server gave has buttons that have its file judged once more, and save the
+// report.
+func TestReportsOfTheServer(t *testing.T) {
+	w := open(t)
+	b := startBrowser(t)
+	b.open(serve(t, w))
+	b.choose("#document", "umowa.pdf.p7s=signature", "umowa.pdf=signed")
+	b.eval(`document.getElementById("verify").click()`, nil)
+	b.until(`document.querySelector("#v1") && document.getElementById("queue").hidden`)
+	b.eval(savedReports+`
+		document.querySelectorAll("#v1 button.keep")[0].click()`, nil)
+	b.until(`window.saved && !document.querySelector("button.keep:disabled")`)
+	var saved string
+	b.eval(`window.saved`, &saved)
+	if strings.TrimSpace(saved) != "umowa.pdf.p7s.report.pdf %PDF-kept" || w.query != "active=true&report=pdf" || w.parts["detached"][0] != "umowa.pdf=signed" {
+		t.Errorf("saved %q; the API was asked %s %v", saved, w.query, w.parts)
+	}
+	w.refused = problem.Refuse(503, "busy")
+	b.eval(`document.querySelectorAll("#v1 button.keep")[1].click()`, nil)
+	b.until(`document.getElementById("said").textContent === "The report could not be made."`)
+}
+
 // TestKeyboard goes through the page by Tab alone: everything that can be used gets the focus, in the order of the page, and the
 // focus can be seen.
 func TestKeyboard(t *testing.T) {
@@ -133,7 +161,8 @@ func TestKeyboard(t *testing.T) {
 		}
 		path = append(path, at.Name)
 	}
-	want := []string{"skip", "home", "size", "size", "size", "theme", "language", "document", "choose-folder", "service", "verify", "summary", "summary", "summary", "button"}
+	want := []string{"skip", "home", "size", "size", "size", "theme", "language", "document", "choose-folder", "service", "verify", "summary", "summary", "summary", "button",
+		"keep", "keep", "keep"}
 	if !slices.Equal(path, want) {
 		t.Errorf("the way by Tab:\n%q, want\n%q", path, want)
 	}
@@ -153,6 +182,22 @@ var states = map[string]func(w *world, b *browser){
 	},
 	"unsigned": func(w *world, b *browser) {
 		w.report = &verify.Report{ValidationTime: noon, Summary: map[string]string{"pl": "Bez podpisu.", "en": "No signature."}}
+	},
+	"infected": func(w *world, b *browser) {
+		w.report = report(verify.TotalFailed, "HASH_FAILURE")
+		w.report.Scan = &verify.ScanReport{Result: scan.Result{State: scan.Infected},
+			Sentence: map[string]string{"pl": "Plik zawiera złośliwe oprogramowanie.", "en": "The file holds malicious software."},
+			Notice:   map[string]string{"pl": "Nie otworzyliśmy pliku.", "en": "We have not opened the file."}}
+	},
+	"not scanned": func(w *world, b *browser) {
+		w.report = report(verify.TotalPassed, "")
+		w.report.Scan = &verify.ScanReport{Result: scan.Result{State: scan.Away},
+			Sentence: map[string]string{"pl": "Nie sprawdzono.", "en": "It was not looked at."}}
+	},
+	"active": func(w *world, b *browser) {
+		w.report = report(verify.TotalPassed, "")
+		w.report.ActiveContent = &verify.ActiveContent{Findings: active.Findings{Items: []active.Item{{}}, Complete: true},
+			Sentence: map[string]string{"pl": "Dokument zawiera skrypt.", "en": "The document holds a script."}}
 	},
 	"refused": func(w *world, b *browser) { w.refused = problem.Refuse(422, "no format") },
 	"waiting": func(w *world, b *browser) { w.held.Store(true) },

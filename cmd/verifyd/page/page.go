@@ -41,6 +41,7 @@ type Config struct {
 	API    http.Handler // POST /v1/validations, GET /v1/services where there is one
 	Lists  func() Lists
 	Logger *slog.Logger
+	Name   string // of the data centre, by which reports that are kept say who judged; "" is none
 	// Browsers lets those judge that can, where the page was built with its verifier and the API answers POST /v1/evidence.
 	Browsers bool
 }
@@ -108,6 +109,9 @@ type view struct {
 	Title    string // of the verdict, for the window's title
 }
 
+// Forms are those of a report that is kept.
+func (view) Forms() []string { return []string{"pdf", "html", "etsi-xml"} }
+
 // worker is the address of the script that judges in the browser, "" where none does.
 func (p *Page) worker() string {
 	if !p.cfg.Browsers || p.assets.Path("verify.wasm") == "" || p.assets.Path("wasm_exec.js") == "" {
@@ -123,7 +127,7 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 // judge has the document of the form judged. Who asks for a fragment gets the verdict alone, under an id of his choice.
 func (p *Page) judge(w http.ResponseWriter, r *http.Request) {
 	like := preferencesOf(r)
-	id := r.URL.Query().Get("fragment")
+	id, report := r.URL.Query().Get("fragment"), r.URL.Query().Get("report")
 	if id != "" && !isID(id) {
 		p.door.Fail(w, r, problem.RefuseField(http.StatusBadRequest, "fragment", "an id is a letter v and up to nine digits"))
 		return
@@ -133,7 +137,12 @@ func (p *Page) judge(w http.ResponseWriter, r *http.Request) {
 		p.door.Fail(w, r, err)
 		return
 	}
-	status, v, chosen := p.ask(r, form, like.Language)
+	answer, sent := p.forward(r, form, like.Language, report)
+	if answer.status == http.StatusOK && report != "" {
+		answer.pass(w)
+		return
+	}
+	status, v, chosen := p.told(answer, sent)
 	if v.ID = id; id == "" {
 		v.ID = "v0"
 	}
@@ -169,8 +178,8 @@ func (p *Page) render(w http.ResponseWriter, r *http.Request, status int, v view
 	var out bytes.Buffer
 	shown := struct {
 		view
-		Worker, Exec, Module string
-	}{v, p.worker(), p.assets.Path("wasm_exec.js"), p.assets.Path("verify.wasm")}
+		Worker, Exec, Module, Name string
+	}{v, p.worker(), p.assets.Path("wasm_exec.js"), p.assets.Path("verify.wasm"), p.cfg.Name}
 	if err := p.templates[v.Language].Execute(&out, shown); err != nil {
 		p.fault(w, r, fmt.Errorf("making the page: %w", err))
 		return

@@ -50,6 +50,7 @@ type world struct {
 
 	held  atomic.Bool         // the API answers when the caller has left
 	asked http.Header         // of the last request to the API
+	query string              // of it
 	parts map[string][]string // of it: name of a file=content
 }
 
@@ -73,7 +74,7 @@ func (w *world) api(out http.ResponseWriter, r *http.Request) {
 		problem.NotFound(out)
 		return
 	}
-	w.asked, w.parts = r.Header.Clone(), map[string][]string{}
+	w.asked, w.query, w.parts = r.Header.Clone(), r.URL.RawQuery, map[string][]string{}
 	form, err := problem.FormOf(r)
 	for err == nil {
 		var part *multipart.Part
@@ -91,6 +92,10 @@ func (w *world) api(out http.ResponseWriter, r *http.Request) {
 		w.refused.Write(out)
 	case w.parts["document"] == nil:
 		problem.Refuse(http.StatusBadRequest, "there is no document").Write(out)
+	case r.URL.Query().Has("report"):
+		out.Header().Set("Content-Disposition", `attachment; filename="report.pdf"`)
+		out.Header().Set("Content-Security-Policy", "sandbox")
+		problem.Send(out, http.StatusOK, "application/pdf", []byte("%PDF-kept"))
 	default:
 		data, _ := json.Marshal(w.report)
 		problem.Send(out, http.StatusOK, "application/json", data)
@@ -204,6 +209,26 @@ func TestOneFileWithoutScript(t *testing.T) {
 	if got := w.parts; len(got["detached"]) != 0 || got["service"][0] != "=budowa" {
 		t.Errorf("the API was asked %v: an empty field is no file", got)
 	}
+}
+
+// TestReportIsSaved: without a script the form has buttons that answer with a report to be saved, as the API gave it; what
+// can't be judged is told on the page.
+func TestReportIsSaved(t *testing.T) {
+	w := open(t)
+	w.wants(w.get("/").Body.String(), `formaction="/?report=pdf"`, `formaction="/?report=html"`, `formaction="/?report=etsi-xml"`)
+	answer := w.form("/?report=pdf", []string{"document:umowa.pdf=x", "service=budowa"}, "Accept-Language", "en")
+	if answer.Body.String() != "%PDF-kept\n" || w.query != "active=true&report=pdf" || w.asked.Get("Accept-Language") != "en" ||
+		w.parts["service"][0] != "=budowa" {
+		t.Errorf("%s; the API was asked %s %v", answer.Body, w.query, w.parts)
+	}
+	for name, want := range map[string]string{"Content-Type": "application/pdf", "Content-Security-Policy": "sandbox",
+		"Content-Disposition": `attachment; filename="report.pdf"`, "X-Content-Type-Options": "nosniff"} {
+		if got := answer.Header().Get(name); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	w.refused = problem.Refuse(422, "no format")
+	w.wants(w.form("/?report=pdf", []string{"document:a.pdf=x"}).Body.String(), "Tego pliku nie można sprawdzić")
 }
 
 // TestOutcomes shows what a verdict is by word and sign, what to do next, and the service's outcome with the summons.

@@ -258,6 +258,17 @@ func TestJudgedInTheBrowser(t *testing.T) {
 			t.Error(v)
 		}
 	}
+	for i, want := range []string{"pismo.xml.report.pdf %PDF-1.7", "pismo.xml.report.html <!doctype html>", "pismo.xml.report.xml <?xml"} {
+		b.eval(savedReports+fmt.Sprintf(`window.saved = ""; document.querySelectorAll("#v1 button.keep")[%d].click()`, i), nil)
+		b.until(`window.saved && !document.querySelector("button.keep:disabled")`)
+		b.eval(`window.saved`, &text)
+		j.wantsIn(text, want)
+		b.eval(`window.kept.text()`, &text)
+		if i == 1 {
+			j.wantsIn(text, "nikt nie opieczętuje", "przeglądarka", d.name)
+		}
+	}
+	j.unsent(d)
 	b.eval(`document.querySelector("#v1 button.confirm").click()`, nil)
 	b.until(`document.querySelector("#v1[data-place=server]")`)
 	b.eval(`document.getElementById("v1").textContent`, &text)

@@ -23,6 +23,9 @@ const MaxDigest = 64
 // header is: length of what follows it in the frame's 4 bytes, call (8), kind (1).
 const header = 13
 
+// MaxRandom is how many random octets one call gives.
+const MaxRandom = 1 << 10
+
 // IDSize is the length of a key's identifier, its CKA_ID.
 const IDSize = 16
 
@@ -35,12 +38,13 @@ type Kind byte
 // Requests.
 const (
 	Open     Kind = iota + 1 // OpenRequest -> OpenAnswer; once, first
-	Sign                     // AppendSign's bytes -> the signature
+	Sign                     // SignBody's bytes -> SignedBody's bytes
 	Generate                 // GenerateRequest -> GenerateAnswer
 	Destroy                  // the ID's bytes -> nothing
 	List                     // nothing -> the IDs' bytes, one after the other
 	Ping                     // nothing, or the bytes of a key's ID that must be there -> nothing; touches the token
 	Reopen                   // nothing -> nothing; the token is found and opened anew, from C_Initialize on
+	Random                   // how many octets, in 2 bytes, MaxRandom at most -> so many of the token's random octets
 )
 
 // Answers.
@@ -118,28 +122,90 @@ func Read(r io.Reader) (Frame, error) {
 	return f, nil
 }
 
-// SignBody is the body of a Sign request.
-func SignBody(id ID, m mechanism.Mechanism, digest []byte) []byte {
-	b := make([]byte, 0, IDSize+1+len(digest))
+// MaxDigests is how many digests one Sign request carries: what keeps one session busy for a moment, not for seconds.
+const MaxDigests = 16
+
+// SignBody is the body of a Sign request. The digests are as long as the mechanism's hash, as CheckDigest has it.
+func SignBody(id ID, m mechanism.Mechanism, digests [][]byte) []byte {
+	b := make([]byte, 0, IDSize+1+len(digests)*MaxDigest)
 	b = append(b, id[:]...)
 	b = append(b, m.Code())
-	return append(b, digest...)
+	for _, d := range digests {
+		b = append(b, d...)
+	}
+	return b
 }
 
-// ParseSign reads a Sign request; the digest is as long as the mechanism wants it and shares body's memory.
-func ParseSign(body []byte) (ID, mechanism.Mechanism, []byte, error) {
-	if len(body) < IDSize+1 || len(body) > IDSize+1+MaxDigest {
+// ParseSign reads a Sign request; the digests, 1 to MaxDigests, are as long as the mechanism wants them and share body's memory.
+func ParseSign(body []byte) (ID, mechanism.Mechanism, [][]byte, error) {
+	if len(body) < IDSize+1 {
 		return ID{}, "", nil, fmt.Errorf("%w: sign request of %d bytes", ErrFrame, len(body))
 	}
 	m, err := mechanism.ByCode(body[IDSize])
 	if err != nil {
 		return ID{}, "", nil, err
 	}
-	digest := body[IDSize+1:]
-	if err := m.CheckDigest(digest); err != nil {
-		return ID{}, "", nil, err
+	rest, size := body[IDSize+1:], m.Hash().Size()
+	if len(rest) == 0 || len(rest)%size != 0 || len(rest)/size > MaxDigests {
+		return ID{}, "", nil, fmt.Errorf("%w: sign request of %d bytes for %s", ErrFrame, len(body), m)
 	}
-	return ID(body[:IDSize]), m, digest, nil
+	digests := make([][]byte, 0, len(rest)/size)
+	for ; len(rest) > 0; rest = rest[size:] {
+		digests = append(digests, rest[:size])
+	}
+	return ID(body[:IDSize]), m, digests, nil
+}
+
+// Signed is the answer to Sign: signatures of the first digests, of all of them when Kind is OK; else Kind and Reason say why the next
+// one has none, and the token was not asked for those behind it.
+type Signed struct {
+	Kind       Kind
+	Signatures [][]byte
+	Reason     []byte
+}
+
+// SignedBody is the body of the answer.
+func SignedBody(s Signed) []byte {
+	size := 2 + len(s.Reason)
+	for _, one := range s.Signatures {
+		size += 2 + len(one)
+	}
+	b := append(make([]byte, 0, size), byte(s.Kind), byte(len(s.Signatures)))
+	for _, one := range s.Signatures {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(one)))
+		b = append(b, one...)
+	}
+	return append(b, s.Reason...)
+}
+
+// ParseSigned reads the answer to a request of n digests. An answer that has more or, with OK, fewer signatures is malformed.
+func ParseSigned(body []byte, n int) (Signed, error) {
+	wrong := fmt.Errorf("%w: answer of %d bytes to %d digests", ErrFrame, len(body), n)
+	if len(body) < 2 || int(body[1]) > n || Kind(body[0]) == OK && int(body[1]) != n {
+		return Signed{}, wrong
+	}
+	s := Signed{Kind: Kind(body[0]), Signatures: make([][]byte, body[1])}
+	rest := body[2:]
+	for i := range s.Signatures {
+		if len(rest) < 2 || len(rest)-2 < int(binary.BigEndian.Uint16(rest)) || binary.BigEndian.Uint16(rest) == 0 {
+			return Signed{}, wrong
+		}
+		size := 2 + int(binary.BigEndian.Uint16(rest))
+		s.Signatures[i], rest = rest[2:size:size], rest[size:]
+	}
+	s.Reason = rest
+	return s, nil
+}
+
+// RandomBody is the body of a Random request.
+func RandomBody(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
+
+// ParseRandom reads a Random request.
+func ParseRandom(body []byte) (int, error) {
+	if len(body) != 2 || binary.BigEndian.Uint16(body) == 0 || binary.BigEndian.Uint16(body) > MaxRandom {
+		return 0, fmt.Errorf("%w: a request of random octets", ErrFrame)
+	}
+	return int(binary.BigEndian.Uint16(body)), nil
 }
 
 // ParseIDs reads the answer to List.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 
@@ -15,7 +17,7 @@ func TestFramesComeBack(t *testing.T) {
 	var b bytes.Buffer
 	frames := []Frame{
 		{Call: 1, Kind: Ping},
-		{Call: 1<<64 - 1, Kind: Sign, Body: SignBody(ID{1}, mechanism.ECDSASHA256, make([]byte, 32))},
+		{Call: 1<<64 - 1, Kind: Sign, Body: SignBody(ID{1}, mechanism.ECDSASHA256, [][]byte{make([]byte, 32)})},
 		{Kind: OK, Body: bytes.Repeat([]byte{7}, MaxBody)},
 	}
 	w := NewWriter(&b)
@@ -67,9 +69,9 @@ func TestFramesOfManyWritersAllLeave(t *testing.T) {
 }
 
 func TestParseSignRefuses(t *testing.T) {
-	good := SignBody(ID{1}, mechanism.RSAPSSSHA384, make([]byte, 48))
-	if _, _, _, err := ParseSign(good); err != nil {
-		t.Fatal(err)
+	good := SignBody(ID{1}, mechanism.RSAPSSSHA384, [][]byte{make([]byte, 48), make([]byte, 48)})
+	if _, _, digests, err := ParseSign(good); err != nil || len(digests) != 2 {
+		t.Fatal(digests, err)
 	}
 	bad := map[string][]byte{
 		"empty":             nil,
@@ -79,6 +81,7 @@ func TestParseSignRefuses(t *testing.T) {
 		"unknown mechanism": append(append(bytes.Clone(good[:IDSize]), 200), good[IDSize+1:]...),
 		"mechanism 0":       append(append(bytes.Clone(good[:IDSize]), 0), good[IDSize+1:]...),
 		"endless":           make([]byte, 4096),
+		"one too many":      SignBody(ID{1}, mechanism.ECDSASHA256, slices.Repeat([][]byte{make([]byte, 32)}, MaxDigests+1)),
 	}
 	for name, b := range bad {
 		if _, _, _, err := ParseSign(b); err == nil {
@@ -87,9 +90,28 @@ func TestParseSignRefuses(t *testing.T) {
 	}
 }
 
+func TestSignedComesBack(t *testing.T) {
+	all := Signed{Kind: OK, Signatures: [][]byte{{1}, {2, 3}}}
+	part := Signed{Kind: Failed, Signatures: [][]byte{{1}}, Reason: []byte("away")}
+	for _, want := range []Signed{all, part} {
+		got, err := ParseSigned(SignedBody(want), 2)
+		if err != nil || !reflect.DeepEqual(got.Signatures, want.Signatures) || got.Kind != want.Kind || string(got.Reason) != string(want.Reason) {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	for name, body := range map[string][]byte{
+		"empty": nil, "too many": SignedBody(Signed{Kind: OK, Signatures: [][]byte{{1}, {2}, {3}}}), "too few": SignedBody(Signed{Kind: OK, Signatures: [][]byte{{1}}}),
+		"cut": SignedBody(all)[:6], "an empty signature": SignedBody(Signed{Kind: OK, Signatures: [][]byte{{1}, {}}}),
+	} {
+		if _, err := ParseSigned(body, 2); !errors.Is(err, ErrFrame) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	var b bytes.Buffer
-	for _, frame := range []Frame{{Call: 3, Kind: Ping}, {Call: 4, Kind: Sign, Body: SignBody(ID{9}, mechanism.ECDSASHA256, make([]byte, 32))}} {
+	for _, frame := range []Frame{{Call: 3, Kind: Ping}, {Call: 4, Kind: Sign, Body: SignBody(ID{9}, mechanism.ECDSASHA256, [][]byte{make([]byte, 32), make([]byte, 32)})}} {
 		if err := NewWriter(&b).Write(frame); err != nil {
 			f.Fatal(err)
 		}
@@ -106,8 +128,14 @@ func FuzzRead(f *testing.F) {
 			if len(frame.Body) > MaxBody {
 				t.Fatalf("body of %d bytes", len(frame.Body))
 			}
-			if _, m, digest, err := ParseSign(frame.Body); err == nil && len(digest) != m.Hash().Size() {
-				t.Fatalf("%s with %d bytes", m, len(digest))
+			if id, m, digests, err := ParseSign(frame.Body); err == nil && !bytes.Equal(SignBody(id, m, digests), frame.Body) {
+				t.Fatalf("%s with %d digests", m, len(digests))
+			}
+			if s, err := ParseSigned(frame.Body, MaxDigests); err == nil && !bytes.Equal(SignedBody(s), frame.Body) {
+				t.Fatalf("%d signatures", len(s.Signatures))
+			}
+			if n, err := ParseRandom(frame.Body); err == nil && !bytes.Equal(RandomBody(n), frame.Body) {
+				t.Fatalf("%d random octets", n)
 			}
 			if ids, err := ParseIDs(frame.Body); err == nil && len(ids)*IDSize != len(frame.Body) {
 				t.Fatal("IDs lost")

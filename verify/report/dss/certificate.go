@@ -11,7 +11,6 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"trustcore/verify/certificate"
-	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/trace"
 )
@@ -155,7 +154,7 @@ func (w *writer) certificate(c *trace.Certificate) DiagnosticCertificate {
 		d.describe(parsed)
 	}
 	if !w.trace.Numbers {
-		prose.Replace(&d, w.byID, poland.Mask)
+		prose.Replace(&d, w.byID, w.people.Hide)
 	}
 	return d
 }
@@ -172,7 +171,7 @@ func sourceName(s trace.Source) string {
 // shown is a text that is read out of DER, fit to be shown.
 func (w *writer) shown(text string) string {
 	if !w.trace.Numbers {
-		text = poland.Mask(text)
+		text = w.people.Hide(text)
 	}
 	return prose.Text(text)
 }

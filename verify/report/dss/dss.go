@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"trustcore/verify"
+	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 	"trustcore/verify/trace"
 )
@@ -97,6 +98,8 @@ type writer struct {
 	data         map[string]*trace.SignedData
 	lists        map[string]*trace.TrustedList
 	blocks       map[string]*trace.Block
+
+	people poland.Numbers // of the certificates
 }
 
 func newWriter(v Validation) *writer {
@@ -106,9 +109,10 @@ func newWriter(v Validation) *writer {
 		certificates: map[string]*trace.Certificate{}, timestamps: map[string]*trace.Timestamp{},
 		revocations: map[string]*trace.Revocation{}, data: map[string]*trace.SignedData{},
 		orphans: map[string]*trace.Orphan{}, records: map[string]*trace.EvidenceRecord{},
-		lists: map[string]*trace.TrustedList{}}
+		lists: map[string]*trace.TrustedList{}, people: v.Report.People()}
 	for i := range w.trace.Certificates {
-		index(w, w.certificates, w.trace.Certificates[i].ID, &w.trace.Certificates[i])
+		c := &w.trace.Certificates[i]
+		index(w, w.certificates, c.ID, c)
 	}
 	for i := range w.trace.Timestamps {
 		index(w, w.timestamps, w.trace.Timestamps[i].ID, &w.trace.Timestamps[i])

@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"trustcore/internal/durable"
@@ -90,17 +88,6 @@ func Open(ctx context.Context, cfg Config) (*Keeper, error) {
 
 // ErrLocked tells that another process keeps the folder.
 var ErrLocked = errors.New("another process keeps the lists in this folder")
-
-func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", dir, ErrLocked), f.Close())
-	}
-	return f, nil
-}
 
 // Close lets another process keep the folder.
 func (k *Keeper) Close() error { return k.lock.Close() }

@@ -23,12 +23,28 @@ class BrowserJudge {
   }
 
   // judge gives the verdict as HTML, or fails where it can't be given here.
-  judge(entry, language, service) {
+  async judge(entry, language, service) {
+    while (this.settled) await this.settled.done; // a report is being made
     this.start();
-    return new Promise((resolve, reject) => {
-      this.settled = { resolve, reject };
-      this.worker.postMessage({ id: entry.id, document: entry.file, signed: entry.signed, language, service });
-    });
+    return (await this.ask({ id: entry.id, document: entry.file, signed: entry.signed, language, service })).html;
+  }
+
+  // keep makes a report of the verdict, as a Blob; it waits until the worker is free.
+  async keep(entry, language, service, form, centre) {
+    while (this.settled) await this.settled.done;
+    this.start();
+    const answer = await this.ask({ id: entry.id, document: entry.file, signed: entry.signed, language, service, report: form, centre });
+    return new Blob([answer.octets], { type: answer.media });
+  }
+
+  // ask gives the worker something to do, and waits for its answer.
+  ask(request) {
+    const settled = {};
+    this.settled = settled;
+    const answer = new Promise((resolve, reject) => Object.assign(settled, { resolve, reject }));
+    settled.done = answer.then(() => {}, () => {});
+    this.worker.postMessage(request);
+    return answer;
   }
 
   settle(answer) {
@@ -36,7 +52,7 @@ class BrowserJudge {
     this.settled = null;
     if (answer.fatal || answer.problem && !answer.id) this.end(); // the next document begins anew, or is sent
     if (!settled) return;
-    if (answer.html) settled.resolve(answer.html);
+    if (answer.html || answer.octets) settled.resolve(answer);
     else settled.reject(new Error(answer.problem));
   }
 

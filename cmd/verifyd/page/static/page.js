@@ -14,6 +14,8 @@
   const files = []; // all that were chosen, to pair them by hand
   const queue = [];
   let count = 0, done = 0, current = null;
+  const forms = { pdf: texts.formPdf, html: texts.formHtml, "etsi-xml": texts.formEtsiXml };
+  const ends = { pdf: ".pdf", html: ".html", "etsi-xml": ".xml" };
 
   enhance();
 
@@ -21,6 +23,7 @@
     chosen.multiple = true;
     form.querySelector("label[for=document]").textContent = texts.many;
     document.getElementById("detached-field").hidden = true;
+    document.getElementById("keep-instead").hidden = true; // each result has buttons for it
     document.getElementById("local-field").hidden = !browser.available;
     local.addEventListener("change", tellWhere);
     tellWhere();
@@ -39,6 +42,7 @@
     verdicts.addEventListener("click", (event) => {
       const entry = entries.get(event.target.closest("article")?.id);
       if (entry && event.target.matches("button.confirm, button.retry")) enqueue(entry, event.target.matches(".confirm"));
+      if (entry && event.target.matches("button.keep")) keep(entry, event.target);
     });
     dropping(document.getElementById("drop"));
     printing();
@@ -145,12 +149,17 @@
     return send(entry);
   }
 
+  // formOf is what is sent of a file.
+  function formOf(entry) {
+    const data = new FormData();
+    data.append("document", entry.file);
+    if (entry.signed) data.append("detached", entry.signed);
+    if (service && service.value) data.append("service", service.value);
+    return data;
+  }
+
   function send(entry) {
     return new Promise((resolve, reject) => {
-      const data = new FormData();
-      data.append("document", entry.file);
-      if (entry.signed) data.append("detached", entry.signed);
-      if (service && service.value) data.append("service", service.value);
       const request = new XMLHttpRequest();
       const bar = document.createElement("progress");
       entry.row.text.textContent = texts.sending + ": " + entry.file.name;
@@ -168,7 +177,7 @@
       request.addEventListener("error", () => reject(new Error("network")));
       request.addEventListener("abort", () => reject(new Error("stopped")));
       request.open("POST", "/?fragment=" + entry.id);
-      request.send(data);
+      request.send(formOf(entry));
     });
   }
 
@@ -206,7 +215,48 @@
     const old = document.getElementById(entry.id);
     if (old) old.replaceWith(article);
     else verdicts.prepend(article);
+    offerReports(article);
     return article;
+  }
+
+  // offerReports lets the reader save a report in each form.
+  function offerReports(article) {
+    const actions = article.querySelector("footer .actions");
+    if (!actions) return; // it was not judged
+    for (const [name, label] of Object.entries(forms)) {
+      const offer = button(label, "keep", () => {});
+      offer.dataset.form = name;
+      actions.append(" ", offer);
+    }
+  }
+
+  // keep makes a report where the verdict was made, by judging the file once more, and has it saved.
+  async function keep(entry, offer) {
+    offer.disabled = true;
+    try {
+      const here = offer.closest("article").dataset.place === "browser";
+      const report = here ? await browser.keep(entry, document.documentElement.lang, service ? service.value : "", offer.dataset.form, texts.centre)
+        : await keptByServer(entry, offer.dataset.form);
+      save(report, entry.file.name + ".report" + ends[offer.dataset.form]);
+    } catch {
+      say(texts.keepFailed);
+    }
+    offer.disabled = false;
+    offer.focus();
+  }
+
+  async function keptByServer(entry, form) {
+    const answer = await fetch("/?report=" + form, { method: "POST", body: formOf(entry) });
+    if (!answer.ok) throw new Error(answer.status);
+    return answer.blob();
+  }
+
+  function save(blob, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when the browser has taken it
   }
 
   function unjudged(entry) {

@@ -13,9 +13,9 @@ addEventListener("message", async ({ data }) => {
   try {
     await ready;
     const signed = data.signed ? { name: data.signed.name, content: await octets(data.signed) } : null;
-    const request = { id: data.id, name: data.document.name, document: await octets(data.document), signed, language: data.language, service: data.service };
-    const { html, json } = await self.judge(request);
-    postMessage({ id: data.id, html, json });
+    const request = { id: data.id, name: data.document.name, document: await octets(data.document), signed, language: data.language, service: data.service,
+      report: data.report || "", centre: data.centre || "" };
+    postMessage({ id: data.id, ...await self.judge(request) });
   } catch (problem) {
     postMessage({ id: data.id, problem: String(problem) });
   }

@@ -122,8 +122,8 @@ func (w *writer) signature(i int) {
 	w.fold(w.t("pictures"), func() {
 		w.open("div", class("pair"))
 		id := fmt.Sprintf("%s-%d", w.ID, i)
-		w.picture("timeline", picture.Timeline(s, w.Report.ValidationTime, w.language, id+"-timeline"))
-		w.picture("chain", picture.Chain(s, w.language, id+"-chain"))
+		w.picture("timeline", picture.Timeline(s, w.Report.ValidationTime, w.language).SVG(id+"-timeline"))
+		w.picture("chain", picture.Chain(s, w.language).SVG(id+"-chain"))
 		w.close(1)
 	})
 	w.fold(w.t("expert"), func() { w.expert(s) })
