@@ -65,7 +65,8 @@ func (d *daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.verifyd = batch.NewVerifyd(d.cfg.Verifyd, &http.Client{Transport: &http.Transport{TLSClientConfig: settings,
-		DisableCompression: true, MaxIdleConnsPerHost: d.cfg.Concurrency, IdleConnTimeout: time.Minute}})
+		DisableCompression: true, MaxIdleConnsPerHost: d.cfg.Concurrency, IdleConnTimeout: time.Minute,
+		WriteBufferSize: ioBuffer, ReadBufferSize: ioBuffer}})
 	if err := durable.MkdirAll(d.cfg.StateDir, 0o700); err != nil {
 		return fmt.Errorf("state_dir: %w", err)
 	}
@@ -80,11 +81,15 @@ func (d *daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.queue, err = batch.Open(ctx, batch.Config{DB: d.db, Dir: filepath.Join(d.cfg.StateDir, "spool"),
-		Judge: d.verifyd.Judge, Ready: d.verifyd.Ready, Now: time.Now, Logger: d.log, Record: d.record, Terms: d.terms,
+		Judge: d.verifyd.Judge, JudgeParcel: d.verifyd.JudgeParcel, Ready: d.verifyd.Ready, Now: time.Now,
+		Logger: d.log, Record: d.record, Terms: d.terms,
 		Roots: d.sources.roots, Hosts: d.sources.hosts, Quota: d.cfg.MaxSpool, MaxDocument: d.cfg.MaxDocument,
 		Concurrency: d.cfg.Concurrency, Hold: d.cfg.KeepResults})
 	return err
 }
+
+// ioBuffer is how many bytes of a request or an answer go over a connection to verifyd at once.
+const ioBuffer = 32 << 10
 
 // listen opens both listeners before anything is served, so that a port that is taken stops the start.
 func (d *daemon) listen(ctx context.Context) error {
@@ -118,9 +123,10 @@ func (d *daemon) listen(ctx context.Context) error {
 func (d *daemon) protect(s httpserver.Server) http.Handler {
 	guard := rights.Guard{Listener: rights.Batches, Standing: d.known.Standing, Bearer: d.known.Bearer}
 	routes := d.queue.Routes(s.Door())
-	return guard.Serve(s.Door(), func(w http.ResponseWriter, r *http.Request, who rights.Holder) {
+	quotas := &rights.Quotas{Of: d.known.Application}
+	return guard.Serve(s.Door(), quotas.Serve(s.Door(), func(w http.ResponseWriter, r *http.Request, who rights.Holder) {
 		routes[r.Pattern](w, r, ownerOf(who))
-	})
+	}))
 }
 
 // ownerOf names a holder as batches know their owners: its role and its name. Whether an application shows a

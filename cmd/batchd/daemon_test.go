@@ -242,6 +242,43 @@ func TestApplicationsBatch(t *testing.T) {
 	h.wantRecorded(info.ID)
 }
 
+// TestApplicationsSeeTheirOwn: another application's token shows no batch that is not its own, by no route; and each
+// has its own quota of requests.
+func TestApplicationsSeeTheirOwn(t *testing.T) {
+	h := newHouse(t)
+	var secrets [2]string
+	var apps [2]application.Application
+	for i, name := range []string{"ezd", "peup"} {
+		secret, kept := application.NewToken(time.Now())
+		secrets[i], apps[i] = secret, application.Application{Name: name, Tokens: []application.Token{kept}}
+	}
+	h.say("1", apps[:]...)
+	h.await(secrets[0], "/v1/batches", func(status int, _ string) bool { return status == http.StatusOK })
+	_, text := h.ask(secrets[0], "POST", "/v1/batches", `{}`)
+	var info batch.Info
+	h.must(json.Unmarshal([]byte(text), &info))
+	at := "/v1/batches/" + info.ID
+	for _, c := range [][2]string{{"GET", at}, {"DELETE", at}, {"PUT", at + "/documents/a"}, {"GET", at + "/results"},
+		{"POST", at + "/close"}, {"POST", at + "/cancel"}} {
+		if status, text := h.ask(secrets[1], c[0], c[1], ""); status != http.StatusNotFound {
+			t.Errorf("another's: %v: %d %s", c, status, text)
+		}
+	}
+	if status, text := h.ask(secrets[1], "GET", "/v1/batches", ""); status != http.StatusOK ||
+		strings.Contains(text, info.ID) {
+		t.Errorf("another's list: %d %s", status, text)
+	}
+	if status, text := h.ask(secrets[0], "GET", at, ""); status != http.StatusOK {
+		t.Errorf("its own: %d %s", status, text)
+	}
+	apps[1].RequestsAMinute = 1
+	h.say("2", apps[:]...)
+	h.await(secrets[1], "/v1/batches", func(status int, _ string) bool { return status == http.StatusTooManyRequests })
+	if status, text := h.ask(secrets[0], "GET", at, ""); status != http.StatusOK {
+		t.Errorf("beside one whose minute is full: %d %s", status, text)
+	}
+}
+
 // wantRecorded finds what the application did in the audit log, and no name of a document.
 func (h *house) wantRecorded(id string) {
 	h.Helper()

@@ -1,5 +1,5 @@
-// Command batchd has batches of many documents verified: it takes them in, hands them to verifyd one by one and keeps
-// the results. It parses no document, so it may hold a database, an audit log and the secrets of webhooks; verifyd,
+// Command batchd has batches of many documents verified: it takes them in, hands them to verifyd and keeps the
+// results. It parses no document, so it may hold a database, an audit log and the secrets of webhooks; verifyd,
 // which parses, holds none of them.
 package main
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/application"
+	"trustcore/internal/durable"
 )
 
 func applicationCommand() *cobra.Command {
@@ -21,6 +22,8 @@ is in the audit log.
   trustctl application add ezd --documents-a-day 100000 --service wnioski
   trustctl application token ezd                                   a second token,
 	so that the first can be taken out of use
+  trustctl application certificate ezd --request ezd.csr > ezd.pem a certificate for a key
+	that the application made for itself
   trustctl application revoke ezd --reason "switched off"          for good, within a second`)
 	var reason string
 	revoke := f.do("revoke NAME --reason TEXT", "End what an application may do, for good", cobra.ExactArgs(1),
@@ -39,9 +42,42 @@ is in the audit log.
 				var t appToken
 				return &t, o.call(ctx, "POST", "/v1/applications/token", map[string]string{"name": args[0]}, &t)
 			}),
+		applicationCertificate(&f),
 		revoke,
 	)
 	return c
+}
+
+func applicationCertificate(f *officerFlags) *cobra.Command {
+	var request string
+	c := f.do("certificate NAME --request FILE", "Certify the application's own key, and print the certificate",
+		cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+			text, err := durable.ReadFile(request, maxRequestFile)
+			if err != nil {
+				return nil, err
+			}
+			var made appCertificate
+			return &made, o.call(ctx, "POST", "/v1/applications/certificate",
+				map[string]string{"name": args[0], "csr": string(text)}, &made)
+		})
+	c.Flags().StringVar(&request, "request", "", "`file` with a PKCS #10 request in PEM, for NAME or without a name")
+	if err := c.MarkFlagRequired("request"); err != nil {
+		panic(err) // the flag is one line above
+	}
+	return c
+}
+
+// maxRequestFile bounds a file with a request for a certificate, in bytes.
+const maxRequestFile = 64 << 10
+
+// appCertificate is a certificate that was made just now.
+type appCertificate struct {
+	Chain string `json:"chain"` // PEM
+}
+
+func (c *appCertificate) show(out io.Writer) error {
+	_, err := io.WriteString(out, c.Chain)
+	return err
 }
 
 func applicationAdd(f *officerFlags) *cobra.Command {
@@ -58,7 +94,10 @@ func applicationAdd(f *officerFlags) *cobra.Command {
 		})
 	flags := c.Flags()
 	flags.StringVar(&in.Partner, "partner", "", "`partner` whose program it is (default: the data centre's own)")
-	flags.Int64Var(&in.DocumentsADay, "documents-a-day", 0, "`number` of documents in batches a day (default: no limit)")
+	flags.Int64Var(&in.DocumentsADay, "documents-a-day", 0,
+		"`number` of documents a day, in batches, and at verifyd (default: no limit)")
+	flags.Int64Var(&in.RequestsAMinute, "requests-a-minute", 0,
+		"`number` of requests a minute to verifyd, and to batchd (default: no limit)")
 	flags.Int64Var(&in.SpoolBytes, "spool-bytes", 0,
 		"`bytes` of documents that may wait (default: a half of batchd's max_spool)")
 	flags.IntVar(&in.OpenBatches, "open-batches", 0, "`number` of batches that are not finished (default 100)")

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"trustcore/cmd/internal/batch"
 	"trustcore/internal/store"
@@ -30,6 +33,10 @@ func benchBatch(ctx context.Context, s *benchSettings) (m *measurement, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, desk.close()) }()
+	if s.documents > 0 {
+		s.note("one batch")
+		return desk.one(ctx, s.documents)
+	}
 	s.note("in process, and as a batch")
 	var direct, batched samples
 	slice := s.duration() / (2 * turns)
@@ -61,11 +68,48 @@ func benchBatch(ctx context.Context, s *benchSettings) (m *measurement, err erro
 	return m, nil
 }
 
+func benchBatchFlags(c *cobra.Command, s *benchSettings) {
+	c.Flags().IntVar(&s.documents, "documents", 0,
+		"measure one batch of this `number` of documents, with its disk (default: batches against the limit)")
+}
+
+// one measures a single batch, which no limit is set against.
+func (d *benchDesk) one(ctx context.Context, documents int) (*measurement, error) {
+	var one samples
+	if err := d.measure(ctx, documents, &one); err != nil {
+		return nil, err
+	}
+	m := &measurement{Unit: "documents", Details: map[string]any{"documents": documents, "concurrency": d.concurrency,
+		"seconds": float64(documents) / one.turns[0], "processor_seconds": one.spent.Seconds(), "disk_mb": d.disk}}
+	m.set(one.byTurn(), "none", rate{})
+	return m, nil
+}
+
+// diskOf is how many MB (10^6 octets) the files below a folder take.
+func diskOf(dir string) (mb float64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) { // judged meanwhile
+			return nil
+		}
+		if err == nil {
+			mb += float64(info.Size()) / 1e6
+		}
+		return err
+	})
+	return mb, err
+}
+
 // benchDesk is a queue over the API of a mix.
 type benchDesk struct {
 	mix         *benchMix
 	queue       *batch.Batches
 	concurrency int
+	dir         string
+	disk        map[string]float64 // MB of the last batch: when all of it had come, and when all was judged
 	close       func() error
 }
 
@@ -84,9 +128,10 @@ func (mix *benchMix) openBatches(ctx context.Context, concurrency int) (d *bench
 		return nil, errors.Join(err, end())
 	}
 	verifyd := batch.NewVerifyd(service.address, service.client)
-	d = &benchDesk{mix: mix, concurrency: concurrency}
+	d = &benchDesk{mix: mix, concurrency: concurrency, dir: dir}
 	d.queue, err = batch.Open(ctx, batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: verifyd.Judge,
-		Ready: verifyd.Ready, Now: time.Now,
+		JudgeParcel: verifyd.JudgeParcel,
+		Ready:       verifyd.Ready, Now: time.Now,
 		Logger: slog.New(slog.DiscardHandler), Concurrency: concurrency,
 		Record: func(context.Context, batch.Act) error { return nil },
 		Terms:  func(string) batch.Terms { return batch.Terms{} }})
@@ -116,10 +161,16 @@ func (d *benchDesk) measure(ctx context.Context, documents int, s *samples) erro
 	if err != nil {
 		return err
 	}
-	if err := d.send(ctx, i.ID, documents); err != nil {
-		return err
+	for first := 0; first < documents; first += documentsAnUpload {
+		if err := d.send(ctx, i.ID, first, min(first+documentsAnUpload, documents)); err != nil {
+			return err
+		}
 	}
 	if i, err = d.queue.Change(ctx, benchOwner, i.ID, "close"); err != nil {
+		return err
+	}
+	d.disk = map[string]float64{}
+	if d.disk["sent"], err = diskOf(d.dir); err != nil {
 		return err
 	}
 	for i.Finished == nil {
@@ -131,6 +182,9 @@ func (d *benchDesk) measure(ctx context.Context, documents int, s *samples) erro
 		}
 	}
 	took := time.Since(begun)
+	if d.disk["judged"], err = diskOf(d.dir); err != nil {
+		return err
+	}
 	s.spent += processorTime() - before
 	s.acts += documents
 	s.turns = append(s.turns, float64(documents)/took.Seconds())
@@ -141,12 +195,15 @@ func (d *benchDesk) measure(ctx context.Context, documents int, s *samples) erro
 	return d.queue.Delete(ctx, benchOwner, i.ID)
 }
 
-func (d *benchDesk) send(ctx context.Context, id string, documents int) error {
+// documentsAnUpload is how many documents come in with one upload.
+const documentsAnUpload = 10_000
+
+func (d *benchDesk) send(ctx context.Context, id string, first, end int) error {
 	u, err := d.queue.Upload(ctx, benchOwner, id)
 	if err != nil {
 		return err
 	}
-	for n := range documents {
+	for n := first; n < end; n++ {
 		document := d.mix.documents[n%len(d.mix.documents)]
 		if err = u.Document(fmt.Sprint(n), bytes.NewReader(document.data)); err != nil {
 			break

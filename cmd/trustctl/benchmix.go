@@ -57,6 +57,8 @@ func (d *benchDocument) judge(ctx context.Context, ev *verify.Evidence) (*verify
 // benchMix is a mix of documents with everything that their verdicts need.
 type benchMix struct {
 	documents []*benchDocument
+	signers   []*x509.Certificate // of the documents, each issued by issuing
+	issuing   *x509.Certificate
 	evidence  verify.Evidence
 	roots     [][]byte // anchors that were made for the mix, DER
 }
@@ -213,6 +215,7 @@ func (m *minting) gather(ctx context.Context) error {
 		return err
 	}
 	m.mix.evidence.Lists = lists
+	m.mix.signers, m.mix.issuing = []*x509.Certificate{m.ec.Certificate, m.rsa.Certificate}, m.issuing
 	list, err := fetchLoopback(ctx, http.MethodGet, m.base+"/crl/root.crl", "", nil)
 	if err != nil {
 		return err

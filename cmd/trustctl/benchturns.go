@@ -96,6 +96,7 @@ func contend(ctx context.Context, total time.Duration, subjects int, ways []way,
 	rates := make([]rate, len(ways))
 	for i := range ways {
 		rates[i] = taken[i].byTurn()
+		rates[i].samples = &taken[i]
 	}
 	return rates, nil
 }
@@ -188,12 +189,12 @@ func processorTime() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// processorRatio compares the processor time for the same acts: other programs of a busy machine do not change it.
+// processorRatio compares the processor time of an act: other programs of a busy machine hardly change it.
 func processorRatio(r, limit rate) float64 {
-	if r.samples.spent == 0 {
+	if r.samples.spent == 0 || limit.samples.acts == 0 {
 		return 0
 	}
-	return float64(limit.samples.spent) / float64(r.samples.spent)
+	return float64(limit.samples.spent) * float64(r.samples.acts) / float64(r.samples.spent) / float64(limit.samples.acts)
 }
 
 // of is the rate on some of the subjects.

@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +25,7 @@ func TestYears(t *testing.T) {
 	a.separated(t, w)
 	c := cli{t, w, dir}
 	c.newOfficer()
+	c.newApplication()
 	c.suspendedAndReleased()
 	c.revoked()
 	c.expires()
@@ -141,6 +147,30 @@ func (c cli) newOfficer() {
 	c.does("order", "show", "--as", "officer-3")
 	c.does("officer", "fetch", "officer-3") // what is there already stays
 	c.does("order", "show", "--as", "officer-3")
+}
+
+// newApplication registers one and certifies a key that it made for itself.
+func (c cli) newApplication() {
+	c.t.Helper()
+	if out := c.does("application", "add", "ezd", "--requests-a-minute", "60"); !strings.Contains(out, "tcapp-") {
+		c.t.Error(out)
+	}
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	request := filepath.Join(c.dir, "ezd.csr")
+	der := must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key))
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+	if err := os.WriteFile(request, text, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(c.does("application", "certificate", "ezd", "--request", request)))
+	if block == nil {
+		c.t.Fatal("no certificate is printed")
+	}
+	if made := must(x509.ParseCertificate(block.Bytes)); made.Subject.CommonName != "ezd" || !key.PublicKey.Equal(made.PublicKey) {
+		c.t.Errorf("%v", made.Subject)
+	}
+	c.fails("is not there", "application", "certificate", "peup", "--request", request)
+	c.fails("required flag", "application", "certificate", "ezd")
 }
 
 // serial is that of the certificate that lies in the state.

@@ -57,6 +57,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("GET /v1/applications", d.listApplications)
 	officer("POST /v1/applications", d.addApplication)
 	officer("POST /v1/applications/token", d.applicationToken)
+	officer("POST /v1/applications/certificate", d.applicationCertificate)
 	officer("POST /v1/applications/revoke", d.revokeApplication)
 	handle("POST /v1/renewals", d.renew)
 	handle("GET /v1/vpn/wish", d.wish, "epoch", "revision", "digest")

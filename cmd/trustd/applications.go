@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"trustcore/cmd/internal/application"
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
@@ -65,4 +66,34 @@ func (d *daemon) revokeApplication(r *http.Request, who audit.Actor) (any, error
 		return nil, err
 	}
 	return nil, d.registry.RevokeApplication(r.Context(), who, in.Name, in.Reason)
+}
+
+// applicationCertificate certifies a key of an application, by its registered name. Who shows the certificate is the
+// application, as who shows its token; it is revoked as every certificate, and ends with the application.
+func (d *daemon) applicationCertificate(r *http.Request, who audit.Actor) (any, error) {
+	var in struct {
+		Name string `json:"name"`
+		CSR  string `json:"csr"` // PEM
+	}
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	a, err := d.registry.Application(r.Context(), in.Name)
+	if err != nil {
+		return nil, err
+	}
+	request, err := requestIn(in.CSR)
+	if err != nil {
+		return nil, err
+	}
+	subject := pki.Subject{CommonName: a.Name, Partner: a.Partner}
+	c, err := d.ca.Issue(r.Context(), who, pki.DaemonClient, request, subject, "")
+	if err != nil {
+		return nil, ofAuthority(err)
+	}
+	chain, err := d.custody.Chain()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"chain": string(custody.PEM(c.Raw)) + chain}, nil
 }

@@ -51,9 +51,11 @@ func (c *clients) guard() rights.Guard {
 	return guard
 }
 
-// protect serves next on the listener to whose certificates or tokens count.
+// protect serves next on the listener to whose certificates or tokens count, as far as their quotas go.
 func (c *clients) protect(s httpserver.Server, next http.Handler) http.Handler {
-	return c.guard().Protect(s.Door(), next)
+	quotas := &rights.Quotas{Of: c.Application, Days: true}
+	return c.guard().Serve(s.Door(), quotas.Serve(s.Door(),
+		func(w http.ResponseWriter, r *http.Request, _ rights.Holder) { next.ServeHTTP(w, r) }))
 }
 
 // caller names who asks, by what the authority calls it: that stays the same when its certificate is renewed, or

@@ -276,3 +276,35 @@ func TestCaller(t *testing.T) {
 		t.Errorf("without certificates: %q", none)
 	}
 }
+
+// TestQuotasOfTheListener: verifyd holds an application to its quotas, whether it shows its token or its certificate.
+func TestQuotasOfTheListener(t *testing.T) {
+	o := newOffice(t)
+	secret, kept := application.NewToken(time.Now())
+	known := rights.NewKnown(time.Hour, time.Now)
+	shown := o.leaf(7)
+	certified := rights.Client{Holder: rights.Holder{Profile: "daemon-client", Name: "ezd"},
+		Fingerprint: rights.Fingerprint(shown), NotAfter: shown.NotAfter}
+	ezd := application.Application{Name: "ezd", Tokens: []application.Token{kept},
+		Terms: application.Terms{DocumentsADay: 2}}
+	known.Take(&rights.Clients{Digest: "1", Clients: []rights.Client{certified},
+		Applications: []application.Application{ezd}})
+	c := &clients{&rights.Follower{Known: known}, true}
+	guarded := c.protect(httpserver.Server{Name: "api", Logger: quiet},
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	if status := ask(t, guarded, "POST /v1/validations", shown); status != http.StatusTeapot {
+		t.Errorf("by certificate: %d", status)
+	}
+	for _, want := range []int{http.StatusTeapot, http.StatusTooManyRequests} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/certificates", nil)
+		r.TLS = &tls.ConnectionState{}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		w := httptest.NewRecorder()
+		if guarded.ServeHTTP(w, r); w.Code != want || w.Header().Get("RateLimit") == "" {
+			t.Errorf("by token: %d %v, want %d", w.Code, w.Header(), want)
+		}
+	}
+	if status := ask(t, guarded, "POST /v1/validations", shown); status != http.StatusTooManyRequests {
+		t.Errorf("by certificate, at last: %d", status)
+	}
+}

@@ -97,7 +97,7 @@ type ExtraList struct {
 const minEvery = 10 * time.Minute
 
 // baseMemory is what verifyd takes beside requests, in bytes: the program, caches at their largest 195 MB, the Union's lists
-// and their next reading, 1,024 connections 50 MB, answers that were not taken yet 64 MB.
+// and their next reading, 1,024 connections 50 MB, answers that were not taken yet 64 MB, parcels of batches 32 MB.
 const baseMemory = 384 << 20
 
 // minReload is how often the lists may be read again: reading all of the Union's costs some seconds of work.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -82,8 +84,18 @@ func (o *office) manualFiles() {
 	document := base64.StdEncoding.EncodeToString([]byte("<a/>"))
 	hash := map[string]any{"signature": document, "datafiles": []any{map[string]any{"filename": "a", "hashAlgo": "SHA256",
 		"hash": base64.StdEncoding.EncodeToString(make([]byte, 32))}}}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write([]byte(plainPDF)); err != nil {
+		o.t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		o.t.Fatal(err)
+	}
 	for name, content := range map[string]string{
-		"cards.yaml": oneCard, "letter.txt": "wniosek", "contract.pdf": plainPDF, "signature.p7s": "<a/>", "data.bin": "test", "password.txt": "tajne",
+		"contract.pdf.gz": compressed.String(),
+		"cards.yaml":      oneCard, "letter.txt": "wniosek", "contract.pdf": plainPDF,
+		"signature.p7s": "<a/>", "data.bin": "test", "password.txt": "tajne",
 		"ca.pem":        string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.root.Raw})),
 		"officer-1.pem": string(certificate), "question.json": question, "questions.ndjson": question + "\n" + question + "\n",
 		"signed.json":    encode(map[string]any{"signedDocument": map[string]any{"bytes": document}}),

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -15,6 +14,7 @@ type Body struct {
 	Time  time.Duration // from its first byte to its last; a minute by default
 	Grace time.Duration // in which the least rate is not asked yet; 10 s by default
 	Rate  int64         // bytes a second at least after that; 64 KiB by default: a slow line of an office has twice that
+	Gzip  bool          // it may be compressed: Max bounds what comes in and what comes out, the rest what comes in
 }
 
 func (b Body) withDefaults() Body {
@@ -35,10 +35,9 @@ func (b Body) withDefaults() Body {
 
 // admit bounds the body, or refuses it before any of it is read.
 func (b Body) admit(a *answer, r *http.Request) error {
-	for _, coding := range r.Header.Values("Content-Encoding") {
-		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return RefuseField(http.StatusUnsupportedMediaType, "Content-Encoding", "bodies are taken as they are: send it without compression")
-		}
+	compressed, err := b.compressed(a, r)
+	if err != nil {
+		return err
 	}
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
@@ -50,6 +49,11 @@ func (b Body) admit(a *answer, r *http.Request) error {
 	t := &timedBody{ReadCloser: r.Body, limits: b, answer: a, started: time.Now()}
 	t.setDeadline()
 	r.Body = t
+	if compressed {
+		r.Body, r.ContentLength = &gzipBody{ReadCloser: t}, -1
+		r.Header.Del("Content-Encoding")
+		return Limit(r, b.Max)
+	}
 	return nil
 }
 

@@ -90,7 +90,11 @@ func where(r *http.Request) string {
 }
 
 // Fail answers with the problem that err is; an error that is none is a fault.
-func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
+func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) { d.Explain(w, r, err).Write(w) }
+
+// Explain logs an error and returns the problem that it is to who asks, in their language, for an answer that tells
+// more than one; an error that is none is a fault. w has the request's id among its headers.
+func (d Door) Explain(w http.ResponseWriter, r *http.Request, err error) *Problem {
 	var p *Problem
 	var large *http.MaxBytesError
 	switch {
@@ -101,12 +105,11 @@ func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = Refuse(http.StatusServiceUnavailable, "the client has left")
 	default:
 		d.Fault(w, r, err)
-		d.write(w, r, d.unexplained(err))
-		return
+		return d.Told(r, d.unexplained(err))
 	}
 	d.Logger.Info("refused", "server", d.Name, "request", ensureID(w, r), "method", r.Method, "path", where(r),
 		"status", p.Status, "field", p.Field, "detail", p.Detail)
-	d.write(w, r, p)
+	return d.Told(r, p)
 }
 
 // write answers in the language of who asks.

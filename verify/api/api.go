@@ -22,6 +22,7 @@ import (
 
 	"trustcore/internal/problem"
 	"trustcore/verify"
+	"trustcore/verify/cache"
 	"trustcore/verify/poland"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	Judge       Judge
 	Certificate JudgeCertificate
 	Logger      *slog.Logger
+	// Cache has the certificates of questions that it knows; nil: each is parsed anew.
+	Cache *cache.Cache
 	// Policies are those that callers may choose by their names; a request that names none has none
 	// (verify.Request.Policy). nil: the one that is the default.
 	Policies func() []*verify.Policy
@@ -73,7 +76,7 @@ const (
 
 // Bodies is what the listener in front of the API must let through: the largest request takes some minutes on a slow line.
 func Bodies(maxDocument int64) problem.Body {
-	return problem.Body{Max: max(maxDocument, maxCertificateRequest), Time: 5 * time.Minute}
+	return problem.Body{Max: max(maxDocument, maxCertificateRequest), Time: 5 * time.Minute, Gzip: true}
 }
 
 // Server is the interface. It is served behind a problem.Door with Bodies and Speak; Run has to run beside.
@@ -83,6 +86,7 @@ type Server struct {
 	turns   turns
 	spool   spool
 	answers quota
+	parcels quota // bytes
 	later   later
 	mux     *http.ServeMux
 }
@@ -100,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, door: problem.Door{Name: "api", Logger: cfg.Logger, Speak: Speak}, mux: http.NewServeMux(),
 		turns: turns{places: cfg.Concurrency, bytes: cfg.Memory, waiting: cfg.Waiting},
 		later: newLater(cfg.Spool/laterShare, time.Now)}
-	s.answers.max = maxAnswers
+	s.answers.max, s.parcels.max = maxAnswers, maxParcels
 	s.spool.dir, s.spool.log, s.spool.room.max = cfg.SpoolDir, cfg.Logger, cfg.Spool
 	return s, s.open()
 }
@@ -129,6 +133,7 @@ func (s *Server) open() error {
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.method+" "+r.path, s.serve(r))
 	}
+	s.mux.HandleFunc(ParcelRoute, s.parcel)
 	for _, r := range s.cfg.Beside {
 		s.mux.Handle(r.Method+" "+r.Path, r.Handler)
 	}
@@ -266,15 +271,20 @@ func (s *Server) answer(rt route, c *call, r *http.Request) (*reply, error) {
 	return replyOf(rt.do(ctx, c))
 }
 
-// receive reads the request to its end, when it may be judged.
-func (s *Server) receive(rt route, c *call, r *http.Request) error {
+// mayJudge refuses a request about which nothing can be judged now, or that is too large, before its body is read.
+func (s *Server) mayJudge(r *http.Request, most int64) error {
 	if err := s.cfg.Ready(); err != nil {
 		return err
 	}
-	err := problem.Limit(r, rt.maxBody)
-	if err == nil {
-		err = s.turns.crowded()
+	if err := problem.Limit(r, most); err != nil {
+		return err
 	}
+	return s.turns.crowded()
+}
+
+// receive reads the request to its end, when it may be judged.
+func (s *Server) receive(rt route, c *call, r *http.Request) error {
+	err := s.mayJudge(r, rt.maxBody)
 	if err == nil {
 		err = c.readLater()
 	}
@@ -286,7 +296,7 @@ func (s *Server) receive(rt route, c *call, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.body, err = s.spool.receive(r.Body, c.later)
+	c.body, err = s.spool.receive(r.Body, r.ContentLength, c.later)
 	return err
 }
 
@@ -333,6 +343,11 @@ func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error)
 	if err != nil {
 		return nil, err
 	}
+	return s.judgeOrder(ctx, in, c.language)
+}
+
+// judgeOrder is the report on what was ordered, in a language.
+func (s *Server) judgeOrder(ctx context.Context, in order, language string) (*verify.Report, error) {
 	in.Any = in.card != nil // a file that can hold no signature is as unsigned as any for the service
 	report, err := s.judge(ctx, in.Request)
 	if err != nil {
@@ -341,7 +356,7 @@ func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error)
 	if in.card != nil {
 		report.For(in.card)
 	}
-	return report.In(c.language), nil
+	return report.In(language), nil
 }
 
 func (s *Server) judge(ctx context.Context, in verify.Request) (*verify.Report, error) {

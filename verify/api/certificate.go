@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 	"trustcore/verify/chain"
 	"trustcore/verify/client"
@@ -128,12 +129,12 @@ func (s *Server) question(in *client.CertificateQuestion, target []byte) (*Certi
 	if len(bytes.TrimSpace(target)) == 0 {
 		return nil, refuse(http.StatusBadRequest, "certificate", "the certificate is missing: send PEM or DER, or JSON with the field certificate")
 	}
-	list, err := chain.ReadCertificates(target)
+	list, err := chain.ReadCertificates(target, s.cfg.Cache)
 	if err != nil {
 		return nil, refuse(http.StatusUnprocessableEntity, "certificate", "%v", err)
 	}
 	q := &CertificateQuestion{Target: list[0], Further: list[1:]}
-	if err := q.addCertificates(in.Certificates); err != nil {
+	if err := q.addCertificates(in.Certificates, s.cfg.Cache); err != nil {
 		return nil, err
 	}
 	if q.At, err = parseTime(in.At); err != nil {
@@ -154,10 +155,10 @@ func (s *Server) question(in *client.CertificateQuestion, target []byte) (*Certi
 	return q, q.addEvidence(in)
 }
 
-func (q *CertificateQuestion) addCertificates(texts []string) error {
+func (q *CertificateQuestion) addCertificates(texts []string, known *cache.Cache) error {
 	for i, text := range texts {
 		field := fmt.Sprintf("certificates[%d]", i)
-		list, err := chain.ReadCertificates([]byte(text))
+		list, err := chain.ReadCertificates([]byte(text), known)
 		if err != nil {
 			return refuse(http.StatusUnprocessableEntity, field, "%v", err)
 		}

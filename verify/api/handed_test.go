@@ -138,7 +138,7 @@ func TestSpoolIsEnciphered(t *testing.T) {
 	data := bytes.Repeat([]byte("hasło-7319 "), inMemory/8)
 	var seen [][]byte
 	for range 2 {
-		b, err := sp.receive(bytes.NewReader(data), false)
+		b, err := sp.receive(bytes.NewReader(data), int64(len(data)), false)
 		if err != nil {
 			t.Fatal(err)
 		}

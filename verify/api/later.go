@@ -89,7 +89,7 @@ func (s *Server) keepLater(c *call, r *verify.Report) (any, error) {
 	if err != nil || !helps {
 		return out, err
 	}
-	result, err := s.spool.receive(bytes.NewReader(out.data), true)
+	result, err := s.spool.receive(bytes.NewReader(out.data), int64(len(out.data)), true)
 	if err != nil {
 		s.cfg.Logger.Warn("a result is not kept", "caller", c.caller, "error", err)
 		return out, nil // the verdict is there all the same
@@ -285,7 +285,7 @@ func (s *Server) again(ctx context.Context, p *promise) {
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(report); err == nil {
-			result, err = s.spool.receive(bytes.NewReader(data), true)
+			result, err = s.spool.receive(bytes.NewReader(data), int64(len(data)), true)
 		}
 	}
 	if err != nil {

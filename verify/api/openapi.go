@@ -69,7 +69,7 @@ var failures = map[string]string{
 	"403": "the client certificate opens nothing here",
 	"408": "the request came in too slowly",
 	"413": "the request is too large",
-	"415": "the body is compressed",
+	"415": "the body is compressed otherwise than with gzip, or of a type that is not taken",
 	"422": "the content could not be judged",
 	"500": "a fault of this daemon",
 	"503": "too much to do, or no trusted list is in use; Retry-After says when to come again",

@@ -33,16 +33,7 @@ type order struct {
 // document, detached, digest and password (any number), at, policy and service. What it returns holds passwords also
 // where it fails.
 func (s *Server) readDocument(c *call) (in order, err error) {
-	if in.At, err = parseTime(c.query.Get("at")); err != nil {
-		return in, err
-	}
-	if in.Policy, err = s.policyOf(c.query.Get("policy")); err != nil {
-		return in, err
-	}
-	if in.card, err = s.cardOf(c.caller, c.query.Get("service")); err != nil {
-		return in, err
-	}
-	if in.Active, err = boolean("active", c.query.Get("active")); err != nil {
+	if in, err = s.ordered(c); err != nil {
 		return in, err
 	}
 	if c.media == "multipart/form-data" {
@@ -55,6 +46,21 @@ func (s *Server) readDocument(c *call) (in order, err error) {
 			"the body is empty: send the document as the body, or as multipart/form-data with a part named document")
 	}
 	in.Document, err = c.body.bytes()
+	return in, err
+}
+
+// ordered is what the parameters of the address say of a document.
+func (s *Server) ordered(c *call) (in order, err error) {
+	if in.At, err = parseTime(c.query.Get("at")); err != nil {
+		return in, err
+	}
+	if in.Policy, err = s.policyOf(c.query.Get("policy")); err != nil {
+		return in, err
+	}
+	if in.card, err = s.cardOf(c.caller, c.query.Get("service")); err != nil {
+		return in, err
+	}
+	in.Active, err = boolean("active", c.query.Get("active"))
 	return in, err
 }
 

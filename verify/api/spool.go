@@ -19,6 +19,9 @@ import (
 // inMemory is up to how many bytes a body is kept in memory until its turn; larger ones wait in files.
 const inMemory = 64 << 10
 
+// firstRead is how many bytes have to come before room is made for the rest.
+const firstRead = 4 << 10
+
 // quota bounds a sum of bytes.
 type quota struct {
 	max  int64
@@ -70,8 +73,9 @@ func (b *body) stream() cipher.Stream { return cipher.NewCTR(b.key, make([]byte,
 
 // receive reads a body to its end, into a file where it is large or to be kept. One that the spool has no room for is
 // refused with 503.
-func (s *spool) receive(r io.Reader, kept bool) (_ *body, err error) {
-	head, err := io.ReadAll(io.LimitReader(r, inMemory))
+// announced is its length where that is known, -1 where not.
+func (s *spool) receive(r io.Reader, announced int64, kept bool) (_ *body, err error) {
+	head, err := readHead(r, announced)
 	if err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}
@@ -106,6 +110,25 @@ func (s *spool) receive(r io.Reader, kept bool) (_ *body, err error) {
 			return nil, fmt.Errorf("reading the request: %w", err)
 		}
 	}
+}
+
+// readHead reads as much of a body as is kept in memory. The room that is announced is made when the first of it has
+// come: who only promises takes little.
+func readHead(r io.Reader, announced int64) ([]byte, error) {
+	head := make([]byte, firstRead)
+	n, err := io.ReadFull(r, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return head[:n], nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var whole bytes.Buffer
+	whole.Grow(int(min(max(announced, 2*firstRead), inMemory)) + bytes.MinRead)
+	whole.Write(head)
+	clear(head) // which may hold a password
+	_, err = whole.ReadFrom(io.LimitReader(r, inMemory-firstRead))
+	return whole.Bytes(), err
 }
 
 func (s *spool) open() (*os.File, error) {

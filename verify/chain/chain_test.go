@@ -84,7 +84,7 @@ func TestReadCertificates(t *testing.T) {
 		"too many":         {bytes.Repeat(one, MaxCertificates+1), 0},
 		"as many as there": {bytes.Repeat(one, MaxCertificates), MaxCertificates},
 	} {
-		list, err := ReadCertificates(test.data)
+		list, err := ReadCertificates(test.data, nil)
 		if len(list) != test.want || (err == nil) != (test.want > 0) {
 			t.Errorf("%s: %d certificates, %v", name, len(list), err)
 		}
@@ -97,7 +97,7 @@ func FuzzReadCertificates(f *testing.F) {
 	f.Add(armoured(der, "CERTIFICATE"))
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := ReadCertificates(data)
+		list, err := ReadCertificates(data, nil)
 		if (err == nil) == (len(list) == 0) || len(list) > MaxCertificates {
 			t.Errorf("%d certificates, %v", len(list), err)
 		}

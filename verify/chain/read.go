@@ -7,14 +7,16 @@ import (
 	"errors"
 	"fmt"
 
+	"trustcore/verify/cache"
 	"trustcore/verify/certificate"
 )
 
 // MaxCertificates bounds the certificates of one question; real chains come with fewer than ten.
 const MaxCertificates = 200
 
-// ReadCertificates reads what people have: PEM with one or more certificates, DER, or its base64.
-func ReadCertificates(data []byte) ([]*certificate.Certificate, error) {
+// ReadCertificates reads what people have: PEM with one or more certificates, DER, or its base64. What known has is not
+// parsed anew; nil knows nothing.
+func ReadCertificates(data []byte, known *cache.Cache) ([]*certificate.Certificate, error) {
 	var ders [][]byte
 	text := bytes.TrimSpace(data)
 	switch {
@@ -45,7 +47,7 @@ func ReadCertificates(data []byte) ([]*certificate.Certificate, error) {
 	list := make([]*certificate.Certificate, len(ders))
 	for i, der := range ders {
 		var err error
-		if list[i], err = certificate.Parse(der); err != nil {
+		if list[i], err = known.Parse(der); err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", i+1, err)
 		}
 	}

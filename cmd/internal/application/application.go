@@ -37,9 +37,11 @@ type Token struct {
 
 // Terms are what an application may use. A zero limit is the daemon's default.
 type Terms struct {
-	DocumentsADay int64 `json:"documents_a_day,omitempty"` // of batches, by days of UTC
-	SpoolBytes    int64 `json:"spool_bytes,omitempty"`     // of documents that wait in the spool of batches
-	OpenBatches   int   `json:"open_batches,omitempty"`    // that are not finished
+	// DocumentsADay is of batches, and of questions to verifyd, by days of UTC: each of the two counts for itself.
+	DocumentsADay   int64 `json:"documents_a_day,omitempty"`
+	RequestsAMinute int64 `json:"requests_a_minute,omitempty"` // to verifyd, and to batchd; 0 means no limit
+	SpoolBytes      int64 `json:"spool_bytes,omitempty"`       // of documents that wait in the spool of batches
+	OpenBatches     int   `json:"open_batches,omitempty"`      // that are not finished
 	// Services are the service cards that it may ask about; empty for all.
 	Services []string `json:"services,omitempty"`
 	// Webhooks are the https addresses that hear of finished batches.
@@ -69,8 +71,9 @@ func (a *Application) Check() error {
 	case !name.MatchString(a.Name):
 		return &FieldError{"name", fmt.Sprintf("%.80q: write lower-case letters, digits, dots and hyphens, such as ezd",
 			a.Name)}
-	case a.DocumentsADay < 0 || a.SpoolBytes < 0 || a.OpenBatches < 0:
-		return &FieldError{"documents_a_day, spool_bytes, open_batches", "a limit below 0: write 0 for the default"}
+	case a.DocumentsADay < 0 || a.RequestsAMinute < 0 || a.SpoolBytes < 0 || a.OpenBatches < 0:
+		return &FieldError{"documents_a_day, requests_a_minute, spool_bytes, open_batches",
+			"a limit below 0: write 0 for the default"}
 	case len(a.Services) > maxServices:
 		return &FieldError{"services", fmt.Sprintf("more than %d", maxServices)}
 	case slices.Contains(a.Services, ""):

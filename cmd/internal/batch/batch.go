@@ -46,6 +46,8 @@ type Config struct {
 	DB    *store.DB
 	Dir   string // folder of the spool and of the results; made with mode 0700
 	Judge Judge
+	// JudgeParcel has several small documents judged with one question; nil hands all over one by one.
+	JudgeParcel JudgeParcel
 	// Ready says why the service can't judge now. It is asked before a document is handed over again that the service
 	// was lost over.
 	Ready  func(context.Context) error
@@ -84,6 +86,19 @@ type Act struct {
 // Judge has one document judged. The errors that it may return are *Refusal, *Busy, *Failure and *Unreached; any
 // other means that the service was lost over the document.
 type Judge func(ctx context.Context, d Document) (Verdict, error)
+
+// JudgeParcel has the documents of a parcel judged, and calls got for each as soon as it is: in their order, with what
+// Judge would have returned. An error tells that those that got was not called for have no verdict, and is one of
+// Judge's: nobody is to blame for a *Refusal, *Busy, *Failure or *Unreached, and any other means that the service was
+// lost over one of them.
+type JudgeParcel func(ctx context.Context, p Parcel, got func(Verdict, error)) error
+
+// Parcel is several small documents on their way to the service.
+type Parcel struct {
+	Frames    []byte // of package parcel
+	Documents int
+	Wish      Wish
+}
 
 // Verdict is what the service said of a document.
 type Verdict struct {

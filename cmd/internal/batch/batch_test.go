@@ -33,6 +33,7 @@ type service struct {
 
 	mu      sync.Mutex
 	calls   map[string]int
+	parcels []int         // documents of each
 	inside  int           // documents that are being judged
 	crowd   int           // a poison ends the service at its first try when so many are inside
 	ended   chan struct{} // closed when the service ends with what it was judging
@@ -763,7 +764,8 @@ func play(dir string) {
 	if err == nil {
 		var q *batch.Batches
 		if q, err = batch.Open(context.Background(),
-			batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: s.judge, Ready: s.ready, Now: time.Now,
+			batch.Config{DB: db, Dir: filepath.Join(dir, "spool"), Judge: s.judge,
+				JudgeParcel: s.judgeParcel, Ready: s.ready, Now: time.Now,
 				Record: func(context.Context, batch.Act) error { return nil },
 				Terms:  func(string) batch.Terms { return batch.Terms{} },
 				Logger: slog.New(slog.DiscardHandler)}); err == nil {
@@ -816,7 +818,7 @@ func TestKilled(t *testing.T) {
 		_ = child.Wait() // killed
 	}
 	d.hold = nil
-	d.cfg.Concurrency = 8
+	d.cfg.Concurrency, d.cfg.JudgeParcel = 8, d.judgeParcel
 	d.start()
 	if info := d.finished("ezd", id); info.Judged != int64(documents) || info.Refused != 0 {
 		t.Errorf("%+v", info)

@@ -117,17 +117,14 @@ func (b *Batches) tidy(ctx context.Context) error {
 
 func (b *Batches) work(ctx context.Context) error {
 	for {
-		t, found, err := b.nextTask(ctx)
+		tasks, err := b.nextTasks(ctx)
 		if err != nil && ctx.Err() == nil {
 			b.cfg.Logger.Error("the queue can't be read", "error", err)
 		}
-		if found {
+		if len(tasks) > 0 {
 			b.rouse()
-			o, is := b.judge(ctx, t)
-			b.judged(t)
-			if is && b.held.Acquire(ctx, o.size()) == nil {
-				b.results <- o
-			}
+			b.judgeAll(ctx, tasks)
+			b.judged(tasks[0].line.owner)
 			continue
 		}
 		timer := time.NewTimer(againFirst) // a database that was away, or a round whose time has come
@@ -142,44 +139,81 @@ func (b *Batches) work(ctx context.Context) error {
 	}
 }
 
+// judgeAll hands documents over together, and one by one those of which nothing became so.
+func (b *Batches) judgeAll(ctx context.Context, tasks []task) {
+	if len(tasks) > 1 {
+		tasks = b.judgeTogether(ctx, tasks)
+	}
+	for _, t := range tasks {
+		if o, is := b.judge(ctx, t); is {
+			b.keep(ctx, o)
+		}
+	}
+}
+
+// keep has an outcome made durable.
+func (b *Batches) keep(ctx context.Context, o outcome) {
+	if b.held.Acquire(ctx, o.size()) == nil {
+		b.results <- o
+	}
+}
+
 // judge hands a document over until something became of it, and tells whether something did: not when ctx ended.
 //
 // A service that is lost over a document may have been ended by it, or by one that was judged beside it. So it is
 // handed over again with nothing beside it, when the service is back: what ends the service fails alone.
 func (b *Batches) judge(ctx context.Context, t task) (outcome, bool) {
-	suspect := t.tries > 0
 	for again := againFirst; ; again = min(2*again, againMost) {
-		if left := b.gate.left(b.cfg.Now()); left > 0 && !program.Pause(ctx, left) {
+		if !b.awaitGate(ctx) {
 			return outcome{}, false
 		}
-		v, err := b.handOver(ctx, t, suspect)
+		v, err := b.handOver(ctx, t)
 		if ctx.Err() != nil {
 			return outcome{}, false // that it was broken off is nobody's fault
 		}
 		if o, is := b.final(t, v, err); is {
 			return o, true
 		}
-		var busy *Busy
-		if errors.As(err, &busy) {
-			b.gate.shut(b.cfg.Now(), busy.After)
+		if b.mindBusy(err) {
 			continue
 		}
-		b.cfg.Logger.Warn("a document could not be judged", "batch", t.line.id, "document", t.n, "error", err)
 		var unreached *Unreached
-		if !errors.As(err, &unreached) {
-			var failure *Failure
-			suspect = suspect || !errors.As(err, &failure)
-			if t.tries++; t.tries >= maxTries {
-				return outcome{task: t, refusal: &Refusal{500,
-					fmt.Sprintf("the service did not judge it in %d tries", maxTries)}}, true
-			}
-			b.counters.retries.Add(1)
-			b.countTry(ctx, t)
+		if errors.As(err, &unreached) {
+			b.cfg.Logger.Warn("a document could not be judged", "batch", t.line.id, "document", t.n, "error", err)
+		} else if t.suspect = t.suspect || lost(err); b.countFailed(ctx, &t, err) >= maxTries {
+			return outcome{task: t, refusal: &Refusal{500,
+				fmt.Sprintf("the service did not judge it in %d tries", maxTries)}}, true
 		}
 		if !b.awaitService(ctx, again) {
 			return outcome{}, false
 		}
 	}
+}
+
+// lost reports whether an error tells that the service was lost over a document.
+func lost(err error) bool {
+	var no *Refusal
+	var busy *Busy
+	var failure *Failure
+	var unreached *Unreached
+	return err != nil && !errors.As(err, &no) && !errors.As(err, &busy) && !errors.As(err, &failure) &&
+		!errors.As(err, &unreached)
+}
+
+// mindBusy shuts the gate where the service is busy.
+func (b *Batches) mindBusy(err error) bool {
+	var busy *Busy
+	if !errors.As(err, &busy) {
+		return false
+	}
+	b.gate.shut(b.cfg.Now(), busy.After)
+	return true
+}
+
+// awaitGate waits while the service is busy.
+func (b *Batches) awaitGate(ctx context.Context) bool {
+	left := b.gate.left(b.cfg.Now())
+	return left <= 0 || program.Pause(ctx, left)
 }
 
 // final is what a verdict or a refusal makes of a document.
@@ -214,21 +248,27 @@ func (b *Batches) awaitService(ctx context.Context, moment time.Duration) bool {
 	}
 }
 
-// countTry remembers a try that failed, for a start that comes before the result.
-func (b *Batches) countTry(ctx context.Context, t task) {
+// countFailed counts a try that failed, and remembers it for a start that comes before the result.
+func (b *Batches) countFailed(ctx context.Context, t *task, why error) (tries int64) {
+	b.cfg.Logger.Warn("a document could not be judged", "batch", t.line.id, "document", t.n, "error", why)
+	t.tries++
+	b.counters.retries.Add(1)
 	if _, err := b.cfg.DB.ExecContext(ctx, `UPDATE batch_document SET tries = $1 WHERE batch = $2 AND n = $3`,
 		t.tries, t.line.id, t.n); err != nil {
 		b.cfg.Logger.Error("a try can't be counted", "batch", t.line.id, "document", t.n, "error", err)
 	}
+	return t.tries
 }
 
-func (b *Batches) handOver(ctx context.Context, t task, suspect bool) (Verdict, error) {
-	d, done, err := b.open(ctx, t)
+func (b *Batches) handOver(ctx context.Context, t task) (Verdict, error) {
+	var at shelf
+	defer at.close()
+	d, done, err := b.open(ctx, t, &at)
 	if err != nil {
 		return Verdict{}, err
 	}
 	defer done()
-	if suspect {
+	if t.suspect {
 		b.alone.Lock()
 		defer b.alone.Unlock()
 	} else {

@@ -21,7 +21,9 @@ const maxRequest = 64 << 10
 const uploadTime = 2 * time.Hour
 
 // Bodies is what the listener in front must let through: uploads are bounded by the quotas.
-func Bodies(maxUpload int64) problem.Body { return problem.Body{Max: maxUpload, Time: uploadTime} }
+func Bodies(maxUpload int64) problem.Body {
+	return problem.Body{Max: maxUpload, Time: uploadTime, Gzip: true}
+}
 
 // Routes are what is served, by patterns of net/http's ServeMux, to an owner whom the guard in front has let through
 // by that pattern.
@@ -37,6 +39,7 @@ func (b *Batches) Routes(door problem.Door) map[string]func(w http.ResponseWrite
 		"POST /v1/batches/{id}/{change}":           b.change,
 		"GET /v1/batches/{id}/results":             b.sendResults,
 		"POST /v1/webhook-secret":                  b.makeSecret,
+		"GET /openapi.json":                        b.tellRoutes,
 	} {
 		routes[pattern] = func(w http.ResponseWriter, r *http.Request, owner string) {
 			if err := do(w, r, owner); err != nil {
@@ -72,7 +75,7 @@ func (b *Batches) erase(w http.ResponseWriter, r *http.Request, owner string) er
 
 func (b *Batches) makeSecret(w http.ResponseWriter, r *http.Request, owner string) error {
 	secret, err := b.NewSecret(r.Context(), owner)
-	return send(w, http.StatusOK, map[string]string{"secret": secret}, err)
+	return send(w, http.StatusOK, secretAnswer{secret}, err)
 }
 
 // asProblem makes problems of what a caller can do something about.

@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -271,5 +272,24 @@ func (a asker) wantSources(id string) {
 		if sum != "" {
 			a.Errorf("%s was read", name)
 		}
+	}
+}
+
+// TestCompressedUpload: what comes out of gzip is the document, and what the limits are about.
+func TestCompressedUpload(t *testing.T) {
+	a := open(t, func(c *batch.Config) { c.MaxDocument = 1000 }).serve()
+	id := a.begin("ezd", batch.Wish{})
+	for content, want := range map[string]int{"signed": 200, strings.Repeat("x", 1001): 413} {
+		var body bytes.Buffer
+		w := gzip.NewWriter(&body)
+		_, err := io.WriteString(w, content)
+		a.must(errors.Join(err, w.Close()))
+		if status, text, _ := a.ask(http.MethodPut, "/v1/batches/"+id+"/documents/"+fmt.Sprint(want), "", body.String(),
+			"Content-Encoding", "gzip"); status != want {
+			t.Errorf("%.20q: %d %s", content, status, text)
+		}
+	}
+	if all := a.finished("ezd", id); all.Documents != 1 || a.results("ezd", id)[0].Report["sha256"] != digest("signed") {
+		t.Errorf("%+v", all)
 	}
 }

@@ -69,7 +69,7 @@ func (b *Batches) Upload(ctx context.Context, owner, id string) (*Upload, error)
 	if err != nil {
 		return nil, fmt.Errorf("batch %s: %w", id, err)
 	}
-	u.to = bufio.NewWriterSize(u.file, 1<<16)
+	u.to = bufio.NewWriterSize(struct{ io.Writer }{u.file}, 1<<16) // whose own ReadFrom would make a buffer a document
 	return u, nil
 }
 
@@ -123,12 +123,19 @@ func (u *Upload) arrived() {
 	}
 }
 
-// Write is part of io.Writer, for take.
-func (u *Upload) Write(data []byte) (int, error) {
-	if err := u.arrive(int64(len(data))); err != nil {
-		return 0, err
+// arriving counts what is read of it.
+type arriving struct {
+	io.Reader
+	upload *Upload
+}
+
+// Read reads on.
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if full := a.upload.arrive(int64(n)); full != nil {
+		return 0, full
 	}
-	return u.to.Write(data)
+	return n, err
 }
 
 // Document takes the next document. Its name is the only one of the batch that is so.
@@ -168,7 +175,7 @@ func (u *Upload) take(name string, content io.Reader) (piece, error) {
 		return p, &NameError{fmt.Sprintf("a name of %d bytes: %d are the limit", len(name), maxName)}
 	}
 	most := u.batches.cfg.MaxDocument
-	n, err := io.Copy(u, io.LimitReader(content, most+1))
+	n, err := u.to.ReadFrom(&arriving{io.LimitReader(content, most+1), u})
 	if p.Bytes = n; err == nil && n > most {
 		err = &TooLargeError{most}
 	}
@@ -301,6 +308,7 @@ func (u *Upload) insert(ctx context.Context, tx *sql.Tx, first int64) error {
 		return err
 	}
 	defer add.Close()
+	ctx = context.WithoutCancel(ctx) // else the driver watches it anew for each document
 	segment := u.segment
 	if !u.spooled {
 		segment = ""

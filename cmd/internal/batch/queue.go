@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// atOnce is how many documents are read from the database at a time.
-const atOnce = 256
+// atOnce is how many documents are read from the database at a time, when half as many are left.
+const atOnce = 1024
 
 // owner is an application with batches in the queue.
 type owner struct {
 	name  string
 	lines []*line // oldest first
-	out   int     // documents that are being judged
+	out   int     // documents, or parcels of them, that are being judged
 }
 
 // line is a batch in the queue. Its documents are read in rounds: the first has all of them, a later one those that
@@ -47,6 +47,7 @@ type task struct {
 	bytes   int64
 	tries   int64 // that failed
 	laters  int64 // verdicts that it was to be judged again
+	suspect bool  // the service was lost over it, or over one that was handed over beside it
 }
 
 // findWork looks for batches with documents that have no result.
@@ -133,9 +134,10 @@ func (b *Batches) dropIdle(idle *owner) {
 	}
 }
 
-// nextTask takes the next document. The owner comes first who has the fewest documents handed over, and among those
-// the one whose turn it is; one place is kept free of who has many. An owner's batches come one after the other.
-func (b *Batches) nextTask(ctx context.Context) (task, bool, error) {
+// nextTasks takes the next documents of one batch: one, or several small ones that are handed over together. The owner
+// comes first who has the fewest handed over, and among those the one whose turn it is; one place is kept free of who
+// has many. An owner's batches come one after the other.
+func (b *Batches) nextTasks(ctx context.Context) ([]task, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	byLoad := slices.SortedStableFunc(slices.Values(b.owners), func(a, b *owner) int { return cmp.Compare(a.out, b.out) })
@@ -146,16 +148,17 @@ func (b *Batches) nextTask(ctx context.Context) (task, bool, error) {
 		for _, l := range slices.Clone(o.lines) {
 			t, found, err := b.take(ctx, l)
 			if err != nil {
-				return task{}, false, err
+				return nil, err
 			}
 			if found {
 				at := slices.Index(b.owners, o)
 				b.owners = append(slices.Delete(b.owners, at, at+1), o)
-				return t, true, nil
+				o.out++
+				return b.withOthers(t), nil
 			}
 		}
 	}
-	return task{}, false, nil
+	return nil, nil
 }
 
 // take takes a line's next document. It is called with mu held.
@@ -168,7 +171,7 @@ func (b *Batches) take(ctx context.Context, l *line) (t task, found bool, err er
 			return t, false, err
 		}
 	}
-	if len(l.read) == 0 && l.more {
+	if len(l.read) < atOnce/2 && l.more {
 		if err := b.readMore(ctx, l); err != nil {
 			return t, false, err
 		}
@@ -178,7 +181,6 @@ func (b *Batches) take(ctx context.Context, l *line) (t task, found bool, err er
 	}
 	t, l.read = l.read[0], l.read[1:]
 	l.out++
-	l.owner.out++
 	return t, true, nil
 }
 
@@ -213,7 +215,8 @@ func (b *Batches) readMore(ctx context.Context, l *line) error {
 		return fmt.Errorf("batch %s: %w", l.id, err)
 	}
 	defer rows.Close()
-	for rows.Next() {
+	count := 0
+	for ; rows.Next(); count++ {
 		t := task{line: l}
 		var files string
 		if err := rows.Scan(&t.n, &t.name, &t.segment, &files, &t.bytes, &t.tries, &t.laters); err != nil {
@@ -222,18 +225,19 @@ func (b *Batches) readMore(ctx context.Context, l *line) error {
 		if err := json.Unmarshal([]byte(files), &t.pieces); err != nil {
 			return fmt.Errorf("batch %s: document %d: %w", l.id, t.n, err)
 		}
+		t.suspect = t.tries > 0
 		l.read, l.next = append(l.read, t), t.n+1
 	}
-	l.more = len(l.read) == atOnce
+	l.more = count == atOnce
 	return rows.Err()
 }
 
-// judged gives back the owner's place of a document that is not being judged any more.
-func (b *Batches) judged(t task) {
+// judged gives back an owner's place.
+func (b *Batches) judged(o *owner) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t.line.owner.out--
-	b.dropIdle(t.line.owner)
+	o.out--
+	b.dropIdle(o)
 	b.rouse()
 }
 

@@ -141,8 +141,29 @@ func (b *Batches) hostOf(address, owner string) (*Host, error) {
 	return nil, errNotYours(address)
 }
 
-// open opens a document with what lies beside it. The caller calls done.
-func (b *Batches) open(ctx context.Context, t task) (d Document, done func(), err error) {
+// shelf keeps the file open in which the documents of an upload lie, for one document after the other.
+type shelf struct{ file *os.File }
+
+func (s *shelf) open(path string) (*os.File, error) {
+	if s.file != nil && s.file.Name() == path {
+		return s.file, nil
+	}
+	s.close()
+	file, err := os.Open(path)
+	if err == nil {
+		s.file = file
+	}
+	return file, err
+}
+
+func (s *shelf) close() {
+	if s.file != nil {
+		_ = s.file.Close() // was only read
+	}
+}
+
+// open opens a document with what lies beside it. The caller calls done, and closes the shelf after that.
+func (b *Batches) open(ctx context.Context, t task, at *shelf) (d Document, done func(), err error) {
 	var files []*os.File
 	done = func() {
 		for _, f := range files {
@@ -152,7 +173,7 @@ func (b *Batches) open(ctx context.Context, t task) (d Document, done func(), er
 	d = Document{Name: t.name, Wish: t.line.wish}
 	var total int64
 	for i, p := range t.pieces {
-		content, size, file, err := b.openPiece(ctx, t, p)
+		content, size, file, err := b.openPiece(ctx, t, p, at)
 		if file != nil {
 			files = append(files, file)
 		}
@@ -172,8 +193,9 @@ func (b *Batches) open(ctx context.Context, t task) (d Document, done func(), er
 	return d, done, nil
 }
 
-func (b *Batches) openPiece(ctx context.Context, t task, p piece) (content io.ReadSeeker, size int64, file *os.File,
-	err error) {
+// openPiece opens one file. What is returned as file is to be closed.
+func (b *Batches) openPiece(ctx context.Context, t task, p piece, at *shelf) (content io.ReadSeeker, size int64,
+	file *os.File, err error) {
 	switch {
 	case p.URL != "":
 		data, err := b.fetch(ctx, p.URL, t.line.owner.name)
@@ -182,14 +204,14 @@ func (b *Batches) openPiece(ctx context.Context, t task, p piece) (content io.Re
 		file, size, err := b.openBelow(p, t.line.owner.name)
 		return file, size, file, err
 	}
-	file, err = os.Open(b.segment(t.line.id, t.segment))
+	segment, err := at.open(b.segment(t.line.id, t.segment))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, 0, nil, &Refusal{500, "its content is not in the spool any more"}
 	case err != nil:
 		return nil, 0, nil, &Unreached{err} // the spool is away, which is no fault of the document
 	}
-	return io.NewSectionReader(file, p.At, p.Bytes), p.Bytes, file, nil
+	return io.NewSectionReader(segment, p.At, p.Bytes), p.Bytes, nil, nil
 }
 
 // openBelow opens a regular file below a root. A pipe does not block: it is none.

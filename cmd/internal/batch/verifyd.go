@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"trustcore/internal/parcel"
 	"trustcore/internal/problem"
 )
 
@@ -25,6 +27,8 @@ const (
 	maxProblem   = 64 << 10 // bytes
 	tookTooLong  = "judging took longer"
 	defaultAfter = time.Second
+
+	answersAtOnce = 64 << 10 // bytes of a parcel's answers that are read at a time
 )
 
 // Verifyd has documents judged by the interface of a verifyd.
@@ -65,30 +69,95 @@ func (v *Verifyd) Ready(ctx context.Context) error {
 func (v *Verifyd) Judge(ctx context.Context, d Document) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	connected := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
-	request, err := v.request(ctx, d)
+	content, size, media, err := bodyOf(d)
 	if err != nil {
 		return Verdict{}, err
 	}
-	response, err := v.client.Do(request)
-	switch {
-	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return Verdict{}, &Failure{http.StatusGatewayTimeout, "no answer in time"}
-	case err != nil && !connected:
-		return Verdict{}, &Unreached{err}
-	case err != nil:
-		return Verdict{}, fmt.Errorf("verifyd was lost: %w", err)
+	response, err := v.ask(ctx, "/v1/validations", d.Wish, content, size, media)
+	if err != nil {
+		return Verdict{}, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return Verdict{}, refused(response)
-	}
 	report, err := readAll(response, maxResult)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifyd was lost in its answer: %w", err)
 	}
 	return Verdict{Report: report, Again: again(report)}, nil
+}
+
+// JudgeParcel is a JudgeParcel. Each answer has the time that Judge has.
+func (v *Verifyd) JudgeParcel(ctx context.Context, p Parcel, got func(Verdict, error)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(answerTime, func() { cancel(context.DeadlineExceeded) })
+	defer silent.Stop()
+	response, err := v.ask(ctx, "/v1/parcels", p.Wish, bytes.NewReader(p.Frames), int64(len(p.Frames)), parcel.MediaType)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answers := bufio.NewReaderSize(response.Body, answersAtOnce)
+	for range p.Documents {
+		status, content, err := parcel.ReadAnswer(answers, maxResult)
+		switch {
+		case err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+			return errSilent
+		case err != nil:
+			return fmt.Errorf("verifyd was lost in its answers: %w", err)
+		case status == http.StatusOK:
+			got(Verdict{Report: content, Again: again(content)}, nil)
+		default:
+			got(Verdict{}, refusal(status, content, defaultAfter))
+		}
+		silent.Reset(answerTime)
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(answers, 1)) // the end, so that the connection is used again
+	return err
+}
+
+// errSilent tells that verifyd did not answer.
+var errSilent = &Failure{http.StatusGatewayTimeout, "no answer in time"}
+
+// ask sends a question. What is returned has status 200.
+func (v *Verifyd) ask(ctx context.Context, path string, wish Wish, body io.Reader, size int64,
+	media string) (*http.Response, error) {
+	connected := false
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		connected = true
+	}})
+	request, err := http.NewRequestWithContext(traced, http.MethodPost, v.url+path+"?"+wish.query(), body)
+	if err != nil {
+		return nil, err
+	}
+	request.ContentLength = size
+	request.Header.Set("Content-Type", media)
+	if wish.Language != "" {
+		request.Header.Set("Accept-Language", wish.Language)
+	}
+	response, err := v.client.Do(request)
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return nil, errSilent
+	case err != nil && !connected:
+		return nil, &Unreached{err}
+	case err != nil:
+		return nil, fmt.Errorf("verifyd was lost: %w", err)
+	case response.StatusCode != http.StatusOK:
+		defer response.Body.Close()
+		return nil, refused(response)
+	}
+	return response, nil
+}
+
+// query is the wish as parameters of an address.
+func (w Wish) query() string {
+	query := url.Values{}
+	for name, value := range map[string]string{"at": w.At, "policy": w.Policy, "service": w.Service} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query.Encode()
 }
 
 // readAll reads an answer of at most so many bytes, and one more.
@@ -99,29 +168,6 @@ func readAll(response *http.Response, most int64) ([]byte, error) {
 	}
 	_, err := text.ReadFrom(io.LimitReader(response.Body, most+1))
 	return text.Bytes(), err
-}
-
-func (v *Verifyd) request(ctx context.Context, d Document) (*http.Request, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{"at": d.Wish.At, "policy": d.Wish.Policy, "service": d.Wish.Service} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	body, size, media, err := bodyOf(d)
-	if err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.url+"/v1/validations?"+query.Encode(), body)
-	if err != nil {
-		return nil, err
-	}
-	request.ContentLength = size
-	request.Header.Set("Content-Type", media)
-	if d.Wish.Language != "" {
-		request.Header.Set("Accept-Language", d.Wish.Language)
-	}
-	return request, nil
 }
 
 // bodyOf is a document as verifyd takes it: alone as the body, with what lies beside it as a form.
@@ -165,24 +211,29 @@ func contents(files []File) []io.ReadSeeker {
 
 // refused makes an error of an answer that is no report.
 func refused(response *http.Response) error {
-	var p problem.Problem
 	text, err := readAll(response, maxProblem)
 	if err != nil {
 		return fmt.Errorf("verifyd was lost in its answer: %w", err)
 	}
+	return refusal(response.StatusCode, text, after(response))
+}
+
+// refusal makes an error of a problem with its status. after is how long the service asks to be left alone.
+func refusal(status int, text []byte, after time.Duration) error {
+	var p problem.Problem
 	if json.Unmarshal(text, &p) != nil || p.Detail == "" {
-		p.Detail = "verifyd answered " + response.Status
+		p.Detail = fmt.Sprintf("verifyd answered %d %s", status, http.StatusText(status))
 	}
-	switch status := response.StatusCode; {
+	switch {
 	case status == http.StatusServiceUnavailable && strings.HasPrefix(p.Detail, tookTooLong):
 		return &Failure{status, p.Detail}
 	case status == http.StatusServiceUnavailable, status == http.StatusTooManyRequests,
 		status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return &Busy{after(response)} // who is not let in now was let in before: the document is not at fault
+		return &Busy{after} // who is not let in now was let in before: the document is not at fault
 	case status >= http.StatusInternalServerError, status == http.StatusRequestTimeout:
 		return &Failure{status, p.Detail}
 	}
-	return &Refusal{response.StatusCode, p.Detail}
+	return &Refusal{status, p.Detail}
 }
 
 // after is how long the service asks to be left alone.

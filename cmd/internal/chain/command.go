@@ -236,5 +236,5 @@ func readCertificates(file string) ([]*certificate.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain.ReadCertificates(data)
+	return chain.ReadCertificates(data, nil)
 }

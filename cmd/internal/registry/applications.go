@@ -70,7 +70,7 @@ func (r *Registry) hasPartner(ctx context.Context, id string) (bool, error) {
 
 // NewApplicationToken makes a further token; the oldest beyond application.MaxTokens ends.
 func (r *Registry) NewApplicationToken(ctx context.Context, actor audit.Actor, name string) (token string, err error) {
-	a, err := r.application(ctx, name)
+	a, err := r.Application(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -100,7 +100,7 @@ func (r *Registry) RevokeApplication(ctx context.Context, actor audit.Actor, nam
 	if strings.TrimSpace(reason) == "" {
 		return &FieldError{"reason", "say why the application is revoked"}
 	}
-	a, err := r.application(ctx, name)
+	a, err := r.Application(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (r *Registry) RevokeApplication(ctx context.Context, actor audit.Actor, nam
 	})
 }
 
-// application returns one that counts.
-func (r *Registry) application(ctx context.Context, name string) (*application.Application, error) {
+// Application returns one that counts; one that is revoked, or not there, is a refusal.
+func (r *Registry) Application(ctx context.Context, name string) (*application.Application, error) {
 	all, err := r.Applications(ctx)
 	if err != nil {
 		return nil, err

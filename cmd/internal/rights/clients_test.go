@@ -1,6 +1,7 @@
 package rights_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -136,6 +137,34 @@ func TestProtectServesTheTable(t *testing.T) {
 		h.ServeHTTP(answer, r)
 		if answer.Code != try.want {
 			t.Errorf("%s %s: %d, want %d", try.method, try.path, answer.Code, try.want)
+		}
+	}
+}
+
+// TestParcelsAreTheDispatchers: whose documents travel together is batchd's to say, which holds the applications'
+// terms.
+func TestParcelsAreTheDispatchers(t *testing.T) {
+	now := time.Now()
+	c := certificate(t, 1, now.Add(-time.Hour), now.Add(time.Hour))
+	state := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}}}
+	served := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	for _, who := range []struct {
+		rights.Holder
+		want int
+	}{
+		{rights.Holder{Profile: "daemon-server", Name: rights.DispatcherName}, http.StatusNoContent},
+		{rights.Holder{Profile: "daemon-client", Name: "ezd"}, http.StatusForbidden},
+		{rights.Holder{Profile: "partner-client", Name: "um"}, http.StatusForbidden},
+		{rights.Holder{Profile: "officer", Name: "officer-1"}, http.StatusForbidden},
+	} {
+		guard := rights.Guard{Listener: rights.Verify,
+			Standing: func(context.Context, *x509.Certificate) (rights.Holder, error) { return who.Holder, nil }}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/parcels", nil)
+		r.TLS = state
+		answer := httptest.NewRecorder()
+		guard.Protect(problem.Door{Name: "api", Logger: slog.New(slog.DiscardHandler)}, served).ServeHTTP(answer, r)
+		if answer.Code != who.want {
+			t.Errorf("%s: %d, want %d", who.Profile, answer.Code, who.want)
 		}
 	}
 }

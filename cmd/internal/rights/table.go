@@ -97,6 +97,7 @@ var Table = []Right{
 	{Admin, "GET /v1/applications", []Role{Officer}, "read the applications"},
 	{Admin, "POST /v1/applications", []Role{Officer}, "register an application and make its token"},
 	{Admin, "POST /v1/applications/token", []Role{Officer}, "make an application a further token"},
+	{Admin, "POST /v1/applications/certificate", []Role{Officer}, "certify an application's own key"},
 	{Admin, "POST /v1/applications/revoke", []Role{Officer}, "revoke an application"},
 	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier, Dispatcher}, "renew the own certificate"},
 	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
@@ -128,6 +129,7 @@ var Table = []Right{
 	{Verify, "POST /preferences", []Role{Office, Officer}, "choose language, colours and size of letters of the page"},
 	{Verify, "GET /static/", []Role{Office, Officer}, "load the page's style sheet, scripts and verifier"},
 	{Verify, "POST /v1/evidence", []Role{Office, Officer}, "ask what a document is judged by that stays in the browser"},
+	{Verify, "POST /v1/parcels", []Role{Dispatcher}, "have several small documents verified with one request"},
 	{Verify, "/", []Role{Application, Office, Officer, Core, Dispatcher}, "have documents and certificates verified"},
 
 	{Batches, "GET /v1/batches", []Role{Application, Officer}, "read the own batches"},
@@ -139,6 +141,7 @@ var Table = []Right{
 	{Batches, "POST /v1/batches/{id}/{change}", []Role{Application, Officer}, "close, pause, resume or cancel a batch"},
 	{Batches, "GET /v1/batches/{id}/results", []Role{Application, Officer}, "read the results of a batch"},
 	{Batches, "POST /v1/webhook-secret", []Role{Application}, "make the secret that signs the own webhooks"},
+	{Batches, "GET /openapi.json", []Role{Application, Officer}, "read the description of the interface"},
 
 	{Console, "/", []Role{Officer}, "use the console"},
 }
