@@ -133,11 +133,17 @@ func (a *appliance) openFree(ctx context.Context) (reason, err error) {
 	}
 }
 
-// freeUDP is the port, or the next that nobody has.
+// freeUDP is the port, or the next pair that nobody has: the hub's next key takes the port behind.
 func freeUDP(port int) int {
-	for p := port; p <= maxPort; p++ {
-		if socket, err := net.ListenPacket("udp", fmt.Sprintf(":%d", p)); err == nil {
-			_ = socket.Close() // it was only to see
+	free := func(p int) bool {
+		socket, err := net.ListenPacket("udp", fmt.Sprintf(":%d", p))
+		return err == nil && socket.Close() == nil // it was only to see
+	}
+	if free(port) {
+		return port
+	}
+	for p := port + 2; p < maxPort; p += 2 {
+		if free(p) && free(p+1) {
 			return p
 		}
 	}

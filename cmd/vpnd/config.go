@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"net/url"
 	"time"
@@ -22,7 +23,7 @@ type Config struct {
 
 	// The hub's other interface and port, for its next key; it uses both in turn.
 	SecondInterface string `koanf:"second_interface"` // default interface with a 2 behind it
-	SecondPort      uint16 `koanf:"second_port"`      // UDP, default 51821; 0 is one that is free
+	SecondPort      uint16 `koanf:"second_port"`      // UDP, default the one after listen_port
 
 	StateDir string `koanf:"state_dir"` // folder for the hub's key (0600) and the offices' endpoints
 
@@ -36,7 +37,7 @@ type Config struct {
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, SecondPort: 51821, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
+	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
 }
 
 // Check names the key that is missing or wrong.
@@ -49,10 +50,10 @@ func (c *Config) Check() error {
 		return errors.New("state_dir is missing: a folder for the hub's key")
 	case len(c.Addresses) == 0:
 		return errors.New("addresses is missing: the hub's tunnel addresses, such as 10.64.0.1/32")
-	case len(c.Interface) == 0 || len(c.Interface) > 15:
+	case len(c.Interface) == 0 || len(c.Interface) > maxInterface:
 		return fmt.Errorf("interface: %q has not 1 to 15 characters", c.Interface)
-	case len(c.secondInterface()) > 15 || c.secondInterface() == c.Interface:
-		return fmt.Errorf("second_interface: %q has not 1 to 15 characters, or is interface", c.secondInterface())
+	case len(c.SecondInterface) > maxInterface || c.SecondInterface == c.Interface:
+		return fmt.Errorf("second_interface: %q has not 1 to 15 characters, or is interface", c.SecondInterface)
 	case c.SecondPort != 0 && c.SecondPort == c.ListenPort:
 		return fmt.Errorf("second_port: %d is listen_port", c.SecondPort)
 	case c.Reconcile < time.Second || c.Reconcile > time.Minute:
@@ -74,9 +75,27 @@ func (c *Config) Check() error {
 	return c.Identity.Check()
 }
 
+// maxInterface is how many characters the name of an interface may have (IFNAMSIZ).
+const maxInterface = 15
+
 func (c *Config) secondInterface() string {
-	if c.SecondInterface == "" {
-		return c.Interface + "2"
+	if c.SecondInterface != "" {
+		return c.SecondInterface
 	}
-	return c.SecondInterface
+	name := c.Interface[:min(len(c.Interface), maxInterface-1)]
+	if name+"2" == c.Interface {
+		return name + "3"
+	}
+	return name + "2"
+}
+
+// secondPort is one that the system chooses where the first is, too.
+func (c *Config) secondPort() uint16 {
+	switch {
+	case c.SecondPort != 0 || c.ListenPort == 0:
+		return c.SecondPort
+	case c.ListenPort == math.MaxUint16:
+		return c.ListenPort - 1
+	}
+	return c.ListenPort + 1
 }

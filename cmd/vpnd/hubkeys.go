@@ -71,7 +71,7 @@ func (k *hubKeys) at(place int, base hub.Config) (hub.Config, error) {
 	base.PrivateKey, base.StateDir = key, k.cfg.StateDir
 	base.Interface, base.Beside, base.ListenPort = k.cfg.Interface, k.cfg.secondInterface(), k.cfg.ListenPort
 	if place == 1 {
-		base.Interface, base.Beside, base.ListenPort = base.Beside, base.Interface, k.cfg.SecondPort
+		base.Interface, base.Beside, base.ListenPort = base.Beside, base.Interface, k.cfg.secondPort()
 		base.StateDir = filepath.Join(k.cfg.StateDir, "second")
 		err = os.MkdirAll(base.StateDir, 0o700)
 	}

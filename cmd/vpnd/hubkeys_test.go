@@ -107,6 +107,23 @@ func TestHubKeyChanges(t *testing.T) {
 	})
 }
 
+// TestSecondPlace: a configuration that says nothing of the second place has one, whatever the first is called.
+func TestSecondPlace(t *testing.T) {
+	for _, c := range []struct {
+		first, second Config
+	}{
+		{Config{Interface: "tc-hub", ListenPort: 51820}, Config{Interface: "tc-hub2", ListenPort: 51821}},
+		{Config{Interface: "hub-of-the-town", ListenPort: 51821}, Config{Interface: "hub-of-the-tow2", ListenPort: 51822}},
+		{Config{Interface: "hub-of-the-tow2", ListenPort: 65535}, Config{Interface: "hub-of-the-tow3", ListenPort: 65534}},
+		{Config{Interface: "a"}, Config{Interface: "a2"}},
+		{Config{Interface: "a", SecondInterface: "b", ListenPort: 1, SecondPort: 9}, Config{Interface: "b", ListenPort: 9}},
+	} {
+		if name, port := c.first.secondInterface(), c.first.secondPort(); name != c.second.Interface || port != c.second.ListenPort {
+			t.Errorf("beside %s, %d: %s, %d", c.first.Interface, c.first.ListenPort, name, port)
+		}
+	}
+}
+
 // TestHubKeysOnDisk uses the first place where nothing is written, and refuses what it can't read.
 func TestHubKeysOnDisk(t *testing.T) {
 	cfg := Defaults()
