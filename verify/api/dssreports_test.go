@@ -496,7 +496,10 @@ func agree(t *testing.T, name string, answer, compact map[string]any) {
 			}
 		}
 	}
-	if len(tokens) != len(signatures)+len(compact["timestamps"].([]any))+len(compact["evidence_records"].([]any)) {
+	alone := slices.DeleteFunc(slices.Clone(compact["evidence_records"].([]any)), func(record any) bool {
+		return record.(map[string]any)["signatures"] != nil // it stands with them
+	})
+	if len(tokens) != len(signatures)+len(compact["timestamps"].([]any))+len(alone) {
 		t.Errorf("%s: %d tokens", name, len(tokens))
 	}
 }
