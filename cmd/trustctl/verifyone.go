@@ -129,27 +129,10 @@ func (o *outcome) status() exitCode {
 	} else if s != nil {
 		return notPassed
 	}
-	passed := !isBare(o.Report)
-	for i := range o.Signatures {
-		passed = passed && o.Signatures[i].Indication == verify.TotalPassed
-	}
-	for i := range o.Timestamps {
-		passed = passed && o.Timestamps[i].Indication == verify.Passed
-	}
-	for i := range o.EvidenceRecords {
-		if len(o.EvidenceRecords[i].Signatures) == 0 { // those of signatures count in theirs
-			passed = passed && o.EvidenceRecords[i].Indication == verify.Passed
-		}
-	}
-	if !passed {
+	if !o.AllPassed() {
 		return notPassed
 	}
 	return 0
-}
-
-// isBare tells of a document in which there is nothing to verify.
-func isBare(r *verify.Report) bool {
-	return len(r.Signatures)+len(r.Timestamps)+len(r.EvidenceRecords) == 0
 }
 
 // and joins the status of another document: what could not be done outweighs what did not pass.
@@ -172,7 +155,7 @@ func (c exitCode) err() error {
 func (v *verifier) one(ctx context.Context, j job) (o outcome) {
 	o.File = j.File
 	report, err := v.judge(ctx, j, &o)
-	o.silent = j.signedBeside && (errors.Is(err, verify.ErrUnknownFormat) || err == nil && isBare(report))
+	o.silent = j.signedBeside && (errors.Is(err, verify.ErrUnknownFormat) || err == nil && report.Bare())
 	if err != nil {
 		text := err.Error()
 		o.Error = &text

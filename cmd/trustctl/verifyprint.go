@@ -57,7 +57,7 @@ func (o *verifyOptions) printOutcome(out io.Writer, r *outcome) {
 	for _, t := range r.Timestamps {
 		fmt.Fprintf(out, "%s: %s: %s %s\n", prose.Text(r.File), o.word("a time-stamp"), t.Indication, t.SubIndication)
 	}
-	for _, e := range r.EvidenceRecords {
+	for _, e := range r.OwnRecords() {
 		fmt.Fprintf(out, "%s: %s: %s %s\n", prose.Text(r.File), o.word("an evidence record"), e.Indication, e.SubIndication)
 	}
 	for i := range r.Signatures {

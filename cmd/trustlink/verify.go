@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,7 +96,7 @@ func (o *verifying) run(ctx context.Context, l *link, args []string, out io.Writ
 	return o.tell(out, func(each func(*judgement) error) error {
 		for i := range found {
 			j := o.judge(ctx, asks, &found[i], files[i])
-			if j.Report != nil && found[i].SignedBeside && bare(j.Report) {
+			if j.Report != nil && found[i].SignedBeside && j.Bare() {
 				continue // its signature lies beside it
 			}
 			if err := each(j); err != nil {
@@ -233,29 +232,8 @@ func (j *judgement) status() int {
 	switch {
 	case j.Error != nil:
 		return docket.NotDone
-	case j.Service != nil && !j.Service.Accepted, j.Service == nil && !allPassed(j.Report):
+	case j.Service != nil && !j.Service.Accepted, j.Service == nil && !j.AllPassed():
 		return notWell
 	}
 	return 0
-}
-
-// allPassed tells whether there is something to verify in a document, and all of it passed.
-func allPassed(r *verify.Report) bool {
-	var all []verify.Indication
-	for i := range r.Signatures {
-		all = append(all, r.Signatures[i].Indication)
-	}
-	for _, t := range r.Timestamps {
-		all = append(all, t.Indication)
-	}
-	for _, e := range r.EvidenceRecords {
-		all = append(all, e.Indication)
-	}
-	failed := func(i verify.Indication) bool { return i != verify.TotalPassed && i != verify.Passed }
-	return len(all) > 0 && !slices.ContainsFunc(all, failed)
-}
-
-// bare tells of a document in which there is nothing to verify.
-func bare(r *verify.Report) bool {
-	return len(r.Signatures)+len(r.Timestamps)+len(r.EvidenceRecords) == 0
 }

@@ -169,7 +169,7 @@ func (r *Report) beside(w writer) {
 		}
 	}
 	add("timestamps", told(v.Timestamps, r.stamp))
-	add("records", told(v.EvidenceRecords, r.record))
+	add("records", told(v.OwnRecords(), r.record))
 	add("notes", v.Notes)
 	if c := v.ActiveContent; c != nil {
 		add("active", []string{c.Sentence[r.Language]})

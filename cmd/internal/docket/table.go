@@ -52,10 +52,10 @@ func (t *Table) Add(file string, r *verify.Report, failed *string, status int) {
 	for _, one := range r.Timestamps {
 		t.line(t.verdict(one.Indication), t.word("a time-stamp"), "", "", file)
 	}
-	for _, one := range r.EvidenceRecords {
+	for _, one := range r.OwnRecords() {
 		t.line(t.verdict(one.Indication), t.word("an evidence record"), "", "", file)
 	}
-	if len(r.Signatures)+len(r.Timestamps)+len(r.EvidenceRecords) == 0 {
+	if r.Bare() {
 		t.line(t.word("unsigned"), "", "", "", file)
 	}
 	if c := r.ActiveContent; c != nil && len(c.Items) > 0 {
