@@ -392,6 +392,9 @@ func capital(text string) string {
 	return text
 }
 
+// Zone is that of the times that people are told: the clocks of Poland.
+func Zone() *time.Location { return zone() }
+
 var zone = sync.OnceValue(func() *time.Location {
 	l, err := time.LoadLocation("Europe/Warsaw")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/picture"
 	"trustcore/verify/poland"
 	"trustcore/verify/prose"
 )
@@ -86,42 +87,25 @@ func (r *Report) say(id string, filled ...any) string {
 }
 
 // moment writes a time as clocks in Poland show it.
-func moment(t time.Time) string { return t.In(zone()).Format("2006-01-02 15:04:05") }
-
-// tones, as pictures name them.
-const (
-	good = "ok"
-	bad  = "bad"
-	open = "open"
-)
-
-func toneOf(i verify.Indication) string {
-	switch i {
-	case verify.TotalPassed, verify.Passed:
-		return good
-	case verify.TotalFailed, verify.Failed:
-		return bad
-	}
-	return open
-}
+func moment(t time.Time) string { return t.In(verify.Zone()).Format("2006-01-02 15:04:05") }
 
 // tone is that of the whole: what failed outweighs what is open, and that what passed.
 func (r *Report) tone() string {
 	v := r.Verdict
 	if len(v.Signatures) == 0 {
-		return open
+		return picture.Open
 	}
-	whole := good
+	whole := picture.Good
 	for i := range v.Signatures {
-		switch toneOf(v.Signatures[i].Indication) {
-		case bad:
-			return bad
-		case open:
-			whole = open
+		switch picture.Tone(v.Signatures[i].Indication) {
+		case picture.Bad:
+			return picture.Bad
+		case picture.Open:
+			whole = picture.Open
 		}
 	}
 	if v.DocumentType != poland.NoReceipt && v.EvidenceIssuer == poland.IssuerNone {
-		return open
+		return picture.Open
 	}
 	return whole
 }

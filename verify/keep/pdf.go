@@ -42,8 +42,8 @@ var (
 
 // paints are the strong and the light colour of each tone.
 var paints = map[string][2]paper.Colour{
-	good: {{0.09, 0.41, 0.23}, {0.93, 0.97, 0.94}}, bad: {{0.64, 0.13, 0.16}, {0.98, 0.93, 0.93}},
-	open: {{0.54, 0.35, 0}, {0.99, 0.96, 0.9}}, "": {edge, white},
+	picture.Good: {{0.09, 0.41, 0.23}, {0.93, 0.97, 0.94}}, picture.Bad: {{0.64, 0.13, 0.16}, {0.98, 0.93, 0.93}},
+	picture.Open: {{0.54, 0.35, 0}, {0.99, 0.96, 0.9}}, "": {edge, white},
 }
 
 // PDF is the report as PDF, A4.
@@ -219,7 +219,7 @@ func (w *pdfWriter) draw(p picture.Picture, x, y float64) {
 			}
 			w.page.Box(at[0], at[1], float64(s.Size.X)*scale, float64(s.Size.Y)*scale, paint[1], paint[0])
 		case picture.Circle:
-			if tone != "" && tone != open {
+			if tone != "" && tone != picture.Open {
 				paint[1] = paint[0]
 			}
 			w.page.Circle(at[0], at[1], float64(s.Radius)*scale, paint[1], paint[0])

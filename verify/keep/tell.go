@@ -4,20 +4,12 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"trustcore/verify"
+	"trustcore/verify/picture"
 	"trustcore/verify/trace"
 )
-
-var zone = sync.OnceValue(func() *time.Location {
-	l, err := time.LoadLocation("Europe/Warsaw") // verify brings the files of zones along
-	if err != nil {
-		return time.UTC
-	}
-	return l
-})
 
 // tell writes the whole report.
 func (r *Report) tell(w writer) {
@@ -82,7 +74,7 @@ func (r *Report) signature(w writer, i int) {
 	s, all := &r.Verdict.Signatures[i], len(r.Verdict.Signatures)
 	w.heading(2, r.say("signature-of", i+1, all))
 	if all > 1 {
-		w.notice(toneOf(s.Indication), s.Sentence[r.Language])
+		w.notice(picture.Tone(s.Indication), s.Sentence[r.Language])
 	}
 	told := s.Rows[r.Language]
 	rows := []row{{r.say("integrity"), []string{told.Integrity}}, {r.say("signatory"), []string{told.Signatory}},
@@ -142,7 +134,7 @@ func (r *Report) stamp(t verify.TimestampReport) string {
 	if t.Time != nil {
 		at = moment(*t.Time)
 	}
-	return joined(", ", at, t.SignedBy, r.say(toneOf(t.Indication)), string(t.SubIndication), joined("; ", t.Reasons...))
+	return joined(", ", at, t.SignedBy, r.say(picture.Tone(t.Indication)), string(t.SubIndication), joined("; ", t.Reasons...))
 }
 
 func (r *Report) record(e verify.EvidenceRecordReport) string {
@@ -150,7 +142,7 @@ func (r *Report) record(e verify.EvidenceRecordReport) string {
 	if e.Time != nil {
 		at = moment(*e.Time)
 	}
-	return joined(", ", at, r.say(toneOf(e.Indication)), string(e.SubIndication), joined("; ", e.Reasons...))
+	return joined(", ", at, r.say(picture.Tone(e.Indication)), string(e.SubIndication), joined("; ", e.Reasons...))
 }
 
 func (r *Report) certificate(c verify.Certificate) string {

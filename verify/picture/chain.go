@@ -21,7 +21,7 @@ func Chain(s *verify.SignatureReport, language string) Picture {
 	d := &drawing{}
 	depth := 0
 	if n := len(s.Chain); n == 0 || !s.Chain[n-1].Anchor {
-		d.node(0, 0, "open", say(language, "nobody"))
+		d.node(0, 0, Open, say(language, "nobody"))
 		depth++
 	}
 	for i := len(s.Chain) - 1; i >= 0; i-- {
@@ -31,17 +31,17 @@ func Chain(s *verify.SignatureReport, language string) Picture {
 	rows := depth
 	for i := range s.Timestamps {
 		t := &s.Timestamps[i]
-		d.node(rows, depth, tone(t.Indication), labelled(say(language, "stamp"), t.SignedBy), stampNotes(t, language)...)
+		d.node(rows, depth, Tone(t.Indication), labelled(say(language, "stamp"), t.SignedBy), stampNotes(t, language)...)
 		rows++
 	}
 	return d.picture(say(language, "chain"), rows*(boxHeight+gap)-gap)
 }
 
 func (d *drawing) certificate(c *verify.Certificate, depth int, signer bool, language string) {
-	role, class := "issuer", "open"
+	role, class := "issuer", Open
 	switch {
 	case c.Anchor:
-		role, class = "anchor", "ok"
+		role, class = "anchor", Good
 	case signer:
 		role = "signer"
 	}
@@ -50,10 +50,10 @@ func (d *drawing) certificate(c *verify.Certificate, depth int, signer bool, lan
 	switch {
 	case c.Anchor: // nobody is asked whether it was revoked
 	case status == "good":
-		class = "ok"
+		class = Good
 		notes = append(notes, say(language, "status-good"))
 	case status == "revoked":
-		class = "bad"
+		class = Bad
 		notes = append(notes, say(language, "status-revoked"))
 	default:
 		notes = append(notes, say(language, "status-unknown"))
@@ -65,7 +65,7 @@ func stampNotes(t *verify.TimestampReport, language string) []string {
 	if t.Time == nil {
 		return []string{say(language, "unread")}
 	}
-	return []string{moment(*t.Time), say(language, tone(t.Indication))}
+	return []string{moment(*t.Time), say(language, Tone(t.Indication))}
 }
 
 // node draws a box in a row, and the line from what stands above it a step to the left. It has room for two notes.

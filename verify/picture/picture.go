@@ -7,7 +7,6 @@ package picture
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"trustcore/verify"
@@ -91,26 +90,24 @@ func fit(line string, room int, class string) string {
 	return line
 }
 
-// zone is where the readers are; verify brings the files of zones along.
-var zone = sync.OnceValue(func() *time.Location {
-	l, err := time.LoadLocation("Europe/Warsaw")
-	if err != nil {
-		return time.UTC
-	}
-	return l
-})
+func moment(t time.Time) string { return t.In(verify.Zone()).Format("2006-01-02 15:04") }
 
-func moment(t time.Time) string { return t.In(zone()).Format("2006-01-02 15:04") }
+func day(t time.Time) string { return t.In(verify.Zone()).Format(time.DateOnly) }
 
-func day(t time.Time) string { return t.In(zone()).Format(time.DateOnly) }
+// The tones of what passed, what failed and what is neither.
+const (
+	Good = "ok"
+	Bad  = "bad"
+	Open = "open"
+)
 
-// tone is the class of what has an indication.
-func tone(i verify.Indication) string {
+// Tone is the class of what has an indication.
+func Tone(i verify.Indication) string {
 	switch i {
 	case verify.TotalPassed, verify.Passed:
-		return "ok"
+		return Good
 	case verify.TotalFailed, verify.Failed:
-		return "bad"
+		return Bad
 	}
-	return "open"
+	return Open
 }

@@ -66,7 +66,7 @@ func eventsOf(s *verify.SignatureReport, judged time.Time) []event {
 		own := s.Chain[0]
 		list = append(list, event{at: own.NotBefore, id: "valid-from"}, event{at: own.NotAfter, id: "valid-to"})
 		if own.RevokedAt != nil {
-			list = append(list, event{at: *own.RevokedAt, id: "revoked", tone: "bad"})
+			list = append(list, event{at: *own.RevokedAt, id: "revoked", tone: Bad})
 		}
 	}
 	if s.SigningTime != nil {
@@ -74,12 +74,12 @@ func eventsOf(s *verify.SignatureReport, judged time.Time) []event {
 	}
 	for _, t := range s.Timestamps {
 		if t.Time != nil {
-			list = append(list, event{*t.Time, "stamp", t.SignedBy, tone(t.Indication)})
+			list = append(list, event{*t.Time, "stamp", t.SignedBy, Tone(t.Indication)})
 		}
 	}
 	for _, r := range s.EvidenceRecords {
 		if r.Time != nil {
-			list = append(list, event{at: *r.Time, id: "record", tone: tone(r.Indication)})
+			list = append(list, event{at: *r.Time, id: "record", tone: Tone(r.Indication)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b event) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(rank[a.id], rank[b.id])) })

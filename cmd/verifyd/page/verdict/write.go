@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"trustcore/cmd/verifyd/page/words"
@@ -217,21 +216,13 @@ func (w *writer) footer() {
 	w.close(1)
 }
 
-var zone = sync.OnceValue(func() *time.Location {
-	l, err := time.LoadLocation("Europe/Warsaw") // verify brings the files of zones along
-	if err != nil {
-		return time.UTC
-	}
-	return l
-})
-
 // time writes a moment as the clocks in Poland show it.
 func (w *writer) time(t *time.Time) {
 	if t == nil || t.IsZero() {
 		w.text("–")
 		return
 	}
-	w.element("time", t.In(zone()).Format("2006-01-02 15:04:05"), attribute{"datetime", t.UTC().Format(time.RFC3339)})
+	w.element("time", t.In(verify.Zone()).Format("2006-01-02 15:04:05"), attribute{"datetime", t.UTC().Format(time.RFC3339)})
 }
 
 // joined joins texts that are not empty.
