@@ -333,7 +333,16 @@ func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 }
 
 // validated is the report on the document of a call, in its language.
-func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error) {
+func (s *Server) validated(ctx context.Context, c *call) (report *verify.Report, err error) {
+	err = s.withDocument(c, func(in order) error {
+		report, err = s.judgeOrder(ctx, in, c.language)
+		return err
+	})
+	return report, err
+}
+
+// withDocument has something done with what a call carries, whose passwords are gone afterwards.
+func (s *Server) withDocument(c *call, do func(order) error) error {
 	in, err := s.readDocument(c)
 	defer func() {
 		for _, password := range in.Passwords {
@@ -341,22 +350,28 @@ func (s *Server) validated(ctx context.Context, c *call) (*verify.Report, error)
 		}
 	}()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s.judgeOrder(ctx, in, c.language)
+	return do(in)
 }
 
 // judgeOrder is the report on what was ordered, in a language.
 func (s *Server) judgeOrder(ctx context.Context, in order, language string) (*verify.Report, error) {
-	in.Any = in.card != nil // a file that can hold no signature is as unsigned as any for the service
-	report, err := s.judge(ctx, in.Request)
+	report, err := s.judgeFor(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	if in.card != nil {
+	return report.In(language), nil
+}
+
+// judgeFor is the report on what was ordered, for the service that it is for.
+func (s *Server) judgeFor(ctx context.Context, in order) (*verify.Report, error) {
+	in.Any = in.card != nil // a file that can hold no signature is as unsigned as any for the service
+	report, err := s.judge(ctx, in.Request)
+	if err == nil && in.card != nil {
 		report.For(in.card)
 	}
-	return report.In(language), nil
+	return report, err
 }
 
 func (s *Server) judge(ctx context.Context, in verify.Request) (*verify.Report, error) {

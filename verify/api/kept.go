@@ -22,26 +22,16 @@ func (s *Server) kept(ctx context.Context, c *call) (any, error) {
 	if c.later {
 		return nil, refuse(http.StatusBadRequest, "report", "a result that comes later is JSON: leave out report or later")
 	}
-	in, err := s.readDocument(c)
-	defer func() {
-		for _, password := range in.Passwords {
-			clear(password)
-		}
-	}()
+	r := keep.Report{Place: keep.Server, Judge: s.cfg.Name, Language: cmp.Or(c.language, verify.Languages[0])}
+	err := s.withDocument(c, func(in order) (err error) {
+		in.Trace = true
+		r.Name, r.Size = in.name, int64(len(in.Document))
+		r.Verdict, err = s.judgeFor(ctx, in)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	in.Any, in.Trace = in.card != nil, true
-	size := int64(len(in.Document))
-	report, err := s.judge(ctx, in.Request)
-	if err != nil {
-		return nil, err
-	}
-	if in.card != nil {
-		report.For(in.card)
-	}
-	r := keep.Report{Verdict: report, Name: in.name, Size: size, Place: keep.Server, Judge: s.cfg.Name,
-		Language: cmp.Or(c.language, verify.Languages[0])}
 	data, err := form.Write(r)
 	if err != nil {
 		return nil, err
