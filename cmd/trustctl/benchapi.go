@@ -122,26 +122,31 @@ func (mix *benchMix) serve(clients int) (*benchService, error) {
 
 // validate sends one document and reads the report to its end.
 func (b *benchService) validate(ctx context.Context, d *benchDocument) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.address+"/v1/validations?at="+d.at.UTC().Format(time.RFC3339), bytes.NewReader(d.data))
-	if err != nil {
+	response, answer, err := b.post(ctx, "/v1/validations?at="+d.at.UTC().Format(time.RFC3339), "application/octet-stream", d.data)
+	switch {
+	case err != nil:
 		return err
-	}
-	request.Header.Set("Content-Type", "application/octet-stream")
-	response, err := b.client.Do(request)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
+	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(answer))
-	}
-	if !bytes.Contains(answer, []byte(`"TOTAL-PASSED"`)) {
+	case !bytes.Contains(answer, []byte(`"TOTAL-PASSED"`)):
 		return fmt.Errorf("the %s did not pass over HTTP", d.name)
 	}
 	return nil
+}
+
+// post sends a body and reads the answer to its end.
+func (b *benchService) post(ctx context.Context, route, media string, body []byte) (*http.Response, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.address+route, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	request.Header.Set("Content-Type", media)
+	response, err := b.client.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return response, answer, errors.Join(err, response.Body.Close())
 }
 
 func loopbackCertificate() (tls.Certificate, *x509.CertPool, error) {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 
@@ -102,17 +100,8 @@ func (mix *benchMix) askCertificate(ctx context.Context, c *x509.Certificate) er
 
 // askCertificates sends questions and reads the answers to their end.
 func (b *benchService) askCertificates(ctx context.Context, media string, body []byte, questions int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.address+"/v1/certificates", bytes.NewReader(body))
+	response, answer, err := b.post(ctx, "/v1/certificates", media, body)
 	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", media)
-	response, err := b.client.Do(request)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err = errors.Join(err, response.Body.Close()); err != nil {
 		return err
 	}
 	if good := bytes.Count(answer, []byte(`"indication":"`+passedCertificate+`"`)); response.StatusCode != http.StatusOK ||
