@@ -32,16 +32,9 @@ func (g *gateway) verify(ctx context.Context, in *verifyInput) (*verifyOutput, e
 	if why := g.admit(in.use()); why != nil {
 		return nil, why
 	}
-	_, why, err := g.authorise(ctx, in.certificate, in.ID)
-	if err == nil {
-		err = why.orNil()
-	}
+	_, info, err := g.usableKey(ctx, in.certificate, in.ID)
 	if err != nil {
 		return nil, err
-	}
-	info, err := g.Module.Key(ctx, in.ID)
-	if err != nil {
-		return nil, g.unavailable(err)
 	}
 	out := new(verifyOutput)
 	out.Body.Valid = in.Body.Mechanism.Verify(info.Public, in.Body.Digest, in.Body.Signature)

@@ -276,16 +276,9 @@ type keyInput struct {
 type keyOutput struct{ Body KeyDescription }
 
 func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error) {
-	grant, refusal, err := g.authorise(ctx, in.certificate, in.ID)
-	if err == nil {
-		err = refusal.orNil()
-	}
+	grant, info, err := g.usableKey(ctx, in.certificate, in.ID)
 	if err != nil {
 		return nil, err
-	}
-	info, err := g.Module.Key(ctx, in.ID)
-	if err != nil {
-		return nil, g.unavailable(err)
 	}
 	described, err := g.description(ctx, info, grant, nil)
 	if err != nil {
@@ -354,6 +347,22 @@ func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID
 		grant = g.stranger(ctx, client, grants)
 	}
 	return grant, why, nil
+}
+
+// usableKey is a key that the caller may use, for what is not audited.
+func (g *gateway) usableKey(ctx context.Context, client *x509.Certificate, keyID string) (Grant, hsm.KeyInfo, error) {
+	grant, why, err := g.authorise(ctx, client, keyID)
+	switch {
+	case err != nil:
+		return Grant{}, hsm.KeyInfo{}, err
+	case why != nil:
+		return Grant{}, hsm.KeyInfo{}, why
+	}
+	info, err := g.Module.Key(ctx, keyID)
+	if err != nil {
+		return Grant{}, hsm.KeyInfo{}, g.unavailable(err)
+	}
+	return grant, info, nil
 }
 
 // choose finds the grant by which the key may be used, the latest first; where there is none, the latest that names the key, and the reason.

@@ -119,13 +119,6 @@ func (r *refusal) GetHeaders() http.Header {
 	return nil
 }
 
-func (r *refusal) orNil() error {
-	if r == nil {
-		return nil
-	}
-	return r
-}
-
 // unavailable hides the inside of a failure from the caller and logs it.
 func (g *gateway) unavailable(err error) error {
 	var r *refusal
