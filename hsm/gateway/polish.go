@@ -5,21 +5,14 @@ import (
 	"net/http"
 	"slices"
 
-	"golang.org/x/text/language"
-
 	"trustcore/internal/problem"
 )
 
-// speakers are the languages in which refusals are told; the first where nobody asks.
-var speakers = language.NewMatcher([]language.Tag{language.English, language.Polish})
+var preferred = problem.Speaks("en", "pl")
 
-// speak is a problem.Door's: it says a refusal in Polish to who prefers that (RFC 9110, 12.5.4).
+// speak is a problem.Door's: it says a refusal in Polish to who prefers that.
 func speak(accept, format string, args []any) string {
-	tags, _, err := language.ParseAcceptLanguage(accept)
-	if err != nil || len(tags) == 0 {
-		return ""
-	}
-	if _, which, certain := speakers.Match(tags...); which != 1 || certain == language.No {
+	if preferred(accept) != "pl" {
 		return ""
 	}
 	text := polish[format]

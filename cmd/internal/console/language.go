@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
+
+	"trustcore/internal/problem"
 )
 
 //go:embed messages/*.json
@@ -68,13 +71,10 @@ func (c *Console) preferred(r *http.Request) string {
 	if cookie, err := r.Cookie(languageCookie); err == nil && c.speech[cookie.Value] != nil {
 		return cookie.Value
 	}
-	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return languages[0]
-	}
-	_, i, _ := language.NewMatcher([]language.Tag{language.Polish, language.English}).Match(tags...)
-	return languages[i]
+	return cmp.Or(spoken(r.Header.Get("Accept-Language")), languages[0])
 }
+
+var spoken = problem.Speaks(languages...)
 
 // say returns a message; data are pairs of name and value.
 func (s *speech) say(id string, data ...any) (string, error) {

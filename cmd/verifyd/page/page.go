@@ -17,8 +17,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"trustcore/cmd/internal/assets"
 	"trustcore/cmd/verifyd/page/verdict"
 	"trustcore/cmd/verifyd/page/words"
@@ -199,5 +197,3 @@ func send(w http.ResponseWriter, status int, lang string, content []byte) {
 }
 
 func date(t time.Time) string { return t.Format(time.DateOnly) }
-
-var matcher = language.NewMatcher([]language.Tag{language.Polish, language.English})

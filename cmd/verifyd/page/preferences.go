@@ -1,12 +1,12 @@
 package page
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
-	"golang.org/x/text/language"
-
 	"trustcore/cmd/verifyd/page/words"
+	"trustcore/internal/problem"
 )
 
 // Cookies of what a reader prefers. Language and theme have the names that the console of the same host uses: who reads both
@@ -45,13 +45,10 @@ func preferencesOf(r *http.Request) preferences {
 	return preferences{choice(languageCookie, words.Languages, accepted(r)), choice(themeCookie, themes, themes[0]), choice(sizeCookie, sizes, sizes[0])}
 }
 
+var spoken = problem.Speaks(words.Languages...)
+
 func accepted(r *http.Request) string {
-	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return words.Languages[0]
-	}
-	_, i, _ := matcher.Match(tags...)
-	return words.Languages[i]
+	return cmp.Or(spoken(r.Header.Get("Accept-Language")), words.Languages[0])
 }
 
 // maxPreferences bounds the form of preferences, in bytes.
