@@ -9,55 +9,20 @@ import (
 
 	"trustcore/vpn"
 	"trustcore/vpn/hub"
-	"trustcore/vpn/namespace"
-	"trustcore/vpn/tunnel"
 )
 
 // TestHubKeyChanges has the hub change its key under an open connection: vpnd is killed while it changes, and ended after it;
 // the connection goes on.
 func TestHubKeyChanges(t *testing.T) {
-	if err := namespace.Available(); err != nil {
-		t.Skip(err)
-	}
-	space, err := namespace.New(namespace.Link{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer space.Close()
-	inside := func(f func() error) {
-		t.Helper()
-		if err := space.Do(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var c *core
-	var cfg Config
-	inside(func() error { c, cfg = startCore(t); return nil })
-	service := netip.MustParseAddrPort("10.64.0.1:9443")
-	inside(func() error { return echoBehindTheTunnel(t, service) })
-	gateway := startDaemon(t, space, cfg)
-	defer func() { gateway.Process.Kill(); gateway.Wait() }()
+	w := startTown(t)
+	c, peer, conn := w.core, w.peer, w.conn
 	again := func() {
 		t.Helper()
-		gateway.Process.Kill()
-		gateway.Wait()
+		w.kill()
 		c.forget()
-		gateway = startDaemon(t, space, cfg)
+		w.start(t)
 		eventually(t, "the report of the new process", func() bool { return c.report().Revision != 0 })
 	}
-	eventually(t, "the first report", func() bool { return c.report().ListenPort != 0 })
-	key, err := vpn.LoadOrCreateKey(filepath.Join(t.TempDir(), "office.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")},
-		Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
-	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
-	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
-	var end *tunnel.Tunnel
-	inside(func() error { end = bringUp(t, key, c.report(), peer); return nil })
-	conn := dialTunnel(t, end, service)
-	ping(t, conn)
 	former := c.report().PublicKey
 
 	c.change(func() { c.begin = true })
@@ -66,13 +31,13 @@ func TestHubKeyChanges(t *testing.T) {
 	ping(t, conn)
 	c.put(t, vpn.Wish{Revision: 2, Peers: []vpn.PeerWish{peer}})
 	eventually(t, "the gateway looks out for the office", func() bool { return c.report().Revision == 2 })
-	inside(func() error {
-		return end.MoveTo(t.Context(), next.PublicKey, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(next.ListenPort)).String())
+	w.inside(t, func() error {
+		return w.office.MoveTo(t.Context(), next.PublicKey, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(next.ListenPort)).String())
 	})
 	ping(t, conn)
 	eventually(t, "the office has followed", func() bool { s := c.report(); return len(s.Peers) == 1 && s.Peers[0].Followed })
 	eventually(t, "the gateway has written where the office is", func() bool {
-		_, err := os.Stat(filepath.Join(cfg.StateDir, "second", "endpoints.json"))
+		_, err := os.Stat(filepath.Join(w.cfg.StateDir, "second", "endpoints.json"))
 		return err == nil
 	})
 	again()
@@ -92,7 +57,7 @@ func TestHubKeyChanges(t *testing.T) {
 	c.change(func() { c.end = former })
 	eventually(t, "the former key has ended", func() bool { s := c.report(); return s.Next == nil && s.PublicKey == next.PublicKey && s.Second })
 	ping(t, conn)
-	if _, err := os.Stat(filepath.Join(cfg.StateDir, "hub.key")); err == nil {
+	if _, err := os.Stat(filepath.Join(w.cfg.StateDir, "hub.key")); err == nil {
 		t.Error("the former key lies there still")
 	}
 	again()

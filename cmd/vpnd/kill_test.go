@@ -30,67 +30,94 @@ func TestMain(m *testing.M) {
 	main()
 }
 
-// TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection: the tunnel's
-// interface and all its sessions go with the process.
-func TestKilledGatewayComesBack(t *testing.T) {
+// town is a gateway that runs as a process in a namespace, with an office that has a connection through it.
+type town struct {
+	space   *namespace.Namespace
+	core    *core
+	cfg     Config
+	gateway *exec.Cmd
+	peer    vpn.PeerWish
+	office  *tunnel.Tunnel
+	conn    net.Conn
+}
+
+func startTown(t *testing.T) *town {
+	t.Helper()
 	if err := namespace.Available(); err != nil {
 		t.Skip(err)
 	}
-	space, err := namespace.New(namespace.Link{})
-	if err != nil {
+	w := new(town)
+	var err error
+	if w.space, err = namespace.New(namespace.Link{}); err != nil {
 		t.Fatal(err)
 	}
-	defer space.Close()
-	inside := func(f func() error) {
-		t.Helper()
-		if err := space.Do(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var c *core
-	var cfg Config
-	inside(func() error { c, cfg = startCore(t); return nil })
+	t.Cleanup(func() { w.space.Close() })
+	w.inside(t, func() error { w.core, w.cfg = startCore(t); return nil })
 	service := netip.MustParseAddrPort("10.64.0.1:9443")
-	inside(func() error { return echoBehindTheTunnel(t, service) })
-
-	gateway := startDaemon(t, space, cfg)
-	defer func() { gateway.Process.Kill(); gateway.Wait() }()
-	eventually(t, "the first report", func() bool { return c.report().ListenPort != 0 })
+	w.inside(t, func() error { return echoBehindTheTunnel(t, service) })
+	w.start(t)
+	t.Cleanup(w.kill)
+	eventually(t, "the first report", func() bool { return w.core.report().ListenPort != 0 })
 	key, err := vpn.LoadOrCreateKey(filepath.Join(t.TempDir(), "office.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer := vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")}, Services: []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
-	c.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{peer}})
-	eventually(t, "the wish is in force", func() bool { return c.report().Revision == 1 })
+	w.peer = vpn.PeerWish{Partner: "office-1", Site: "main", PublicKey: key.Public(),
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.1.2/32")},
+		Services:  []vpn.Service{{Name: "gateway", Proto: "tcp", Addr: service}}}
+	w.core.put(t, vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{w.peer}})
+	eventually(t, "the wish is in force", func() bool { return w.core.report().Revision == 1 })
+	w.inside(t, func() error { w.office = bringUp(t, key, w.core.report(), w.peer); return nil })
+	w.conn = dialTunnel(t, w.office, service)
+	ping(t, w.conn)
+	return w
+}
+
+func (w *town) inside(t *testing.T, f func() error) {
+	t.Helper()
+	if err := w.space.Do(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *town) kill() {
+	w.gateway.Process.Kill()
+	w.gateway.Wait()
+}
+
+// start runs the gateway, again after kill.
+func (w *town) start(t *testing.T) {
+	t.Helper()
+	w.gateway = startDaemon(t, w.space, w.cfg)
+}
+
+// TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection: the tunnel's
+// interface and all its sessions go with the process.
+func TestKilledGatewayComesBack(t *testing.T) {
+	w := startTown(t)
+	c := w.core
 	if mode := c.report().Mode; mode == vpn.ModeNetstack {
 		t.Fatalf("mode %s as root", mode)
 	}
-	var tunnel *tunnel.Tunnel
-	inside(func() error { tunnel = bringUp(t, key, c.report(), peer); return nil })
-	conn := dialTunnel(t, tunnel, service)
-	ping(t, conn)
 	eventually(t, "the gateway has written where the office is", func() bool {
-		_, err := os.Stat(filepath.Join(cfg.StateDir, "endpoints.json"))
+		_, err := os.Stat(filepath.Join(w.cfg.StateDir, "endpoints.json"))
 		return err == nil
 	})
 
-	gateway.Process.Kill()
-	gateway.Wait()
+	w.kill()
 	c.forget()
 	killed := time.Now()
-	gateway = startDaemon(t, space, cfg)
-	ping(t, conn)
+	w.start(t)
+	ping(t, w.conn)
 	t.Logf("traffic was back %v after the kill", time.Since(killed).Round(time.Millisecond))
 	eventually(t, "the report of the new process", func() bool { return c.report().Revision == 1 })
 
 	c.change(func() { c.mute = true }) // trustd is away: the last wish is on disk
-	gateway.Process.Kill()
-	gateway.Wait()
-	gateway = startDaemon(t, space, cfg)
-	ping(t, conn)
+	w.kill()
+	w.start(t)
+	ping(t, w.conn)
 	eventually(t, "the new process serves", func() bool { // a tunnel of the kernel has carried the ping without it
-		return space.Do(func() error {
+		return w.space.Do(func() error {
 			probe, err := net.Dial("tcp", operationsAddress)
 			if err == nil {
 				probe.Close()
@@ -98,8 +125,8 @@ func TestKilledGatewayComesBack(t *testing.T) {
 			return err
 		}) == nil
 	})
-	gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
-	if err := gateway.Wait(); err != nil {
+	w.gateway.Process.Signal(os.Interrupt) // an orderly end leaves no socket behind
+	if err := w.gateway.Wait(); err != nil {
 		t.Error(err)
 	}
 }

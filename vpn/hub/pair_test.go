@@ -78,7 +78,7 @@ func TestHubChangesItsKey(t *testing.T) {
 		if err := p.pair.Begin(p.next); err == nil {
 			t.Error("a third key was begun")
 		}
-		defer p.follow()()
+		defer following(p.t, p.pair.Follow)()
 		const size = 2000
 		n, err := lostBy(a, action{Kind: "stream", To: at, Size: size, Wait: 3 * patience,
 			Move: p.next.PrivateKey.Public(), Endpoint: netip.AddrPortFrom(a.link.Outer.Addr(), p.next.ListenPort).String()})
@@ -120,27 +120,6 @@ func (p *paired) bring(a *plannedSite, more ...netip.AddrPort) {
 	p.t.Helper()
 	e := p.enrolment(a, more...)
 	a.site = startSite(p.t, a.link, script{KeyFile: a.keyFile, Mode: p.mode, Enrolment: e})
-}
-
-// follow calls the pair as its daemon does, until the function is called that it returns.
-func (p *paired) follow() (stop func()) {
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-				if _, err := p.pair.Follow(); err != nil {
-					p.t.Error(err)
-				}
-			}
-		}
-	}()
-	return func() { close(end); <-ended }
 }
 
 // TestPairWithoutAnInterface refuses what can't be.

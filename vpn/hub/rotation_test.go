@@ -3,10 +3,12 @@ package hub_test
 import (
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"trustcore/vpn"
+	"trustcore/vpn/hub"
 	"trustcore/vpn/office"
 )
 
@@ -118,7 +120,7 @@ func TestOfficeChangesItsKey(t *testing.T) {
 		file, next := r.newKey()
 		r.peer.NextKey = next
 		r.apply(r.peer)
-		stop := r.follow()
+		stop := following(r.t, r.hub.Follow)
 		defer stop()
 		const size = 3000
 		n, err := lostWhile(r.a, r.echo, size, &shown{file, vpn.PresharedKey{1}})
@@ -156,7 +158,7 @@ func TestOfficeGoesBack(t *testing.T) {
 		file, next := r.newKey()
 		r.peer.NextKey = next
 		r.apply(r.peer)
-		defer r.follow()()
+		defer following(r.t, r.hub.Follow)()
 		for _, use := range []string{file, r.a.keyFile} {
 			must(t, r.a.do(action{Kind: "use", Use: &shown{KeyFile: use}, Wait: patience}))
 			eventually(t, "the office gets through", func() bool { return reach(r.a, r.gateway[0], refusalTime) == nil })
@@ -164,8 +166,8 @@ func TestOfficeGoesBack(t *testing.T) {
 	})
 }
 
-// follow calls the hub as its daemon does, until the function is called that it returns.
-func (r *rotating) follow() (stop func()) {
+// following calls what follows offices as its daemon does, until the function is called that it returns.
+func following(t *testing.T, follow func() (hub.Changes, error)) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -176,20 +178,13 @@ func (r *rotating) follow() (stop func()) {
 			case <-end:
 				return
 			case <-tick.C:
-				if _, err := r.hub.Follow(); err != nil {
-					r.t.Error(err)
+				if _, err := follow(); err != nil {
+					t.Error(err)
 				}
 			}
 		}
 	}()
-	stopped := false
-	return func() {
-		if !stopped {
-			stopped = true
-			close(end)
-			<-ended
-		}
-	}
+	return sync.OnceFunc(func() { close(end); <-ended })
 }
 
 // TestNextKeyTakesNothing has next keys that are another's, the hub's, or the office's own: they alone are refused.
