@@ -90,8 +90,9 @@ func judge(b *budget.Budget, doc *signature.Document, ev *Evidence, p *policy.Po
 		of := octets{&l.Raw[0], len(l.Raw)}
 		v.parsed.crls[of], v.parsed.listed[of] = l, l.Digest() // which is computed once for all documents
 	}
-	v.document = v.everything(doc)
-	v.proofs(doc)
+	proofs := proofsOf(doc)
+	v.document = v.everything(doc, proofs)
+	v.proofs(doc, proofs)
 	v.among(doc.Signatures)
 	for _, s := range doc.Signatures {
 		v.out.Signatures = append(v.out.Signatures, v.signature(s))

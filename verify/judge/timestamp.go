@@ -35,8 +35,7 @@ type proof struct {
 
 // proofs judges all time-stamps and evidence records, the latest first, so that a later one can prove the existence of
 // what an earlier one leans on (5.6.3.4).
-func (v *validator) proofs(doc *signature.Document) {
-	all := proofsOf(doc)
+func (v *validator) proofs(doc *signature.Document, all []proof) {
 	for _, p := range all {
 		v.steps.of(p.stamp)
 		v.proving(p.stamp)

@@ -22,13 +22,13 @@ func (c carried) with(o carried) carried {
 
 // everything is the evidence that a document carries anywhere, each piece once. It is signed by itself, so it does not
 // matter in whose company it travels: what one signature brings about a certificate counts for the other ones.
-func (v *validator) everything(doc *signature.Document) carried {
+func (v *validator) everything(doc *signature.Document, proofs []proof) carried {
 	var all carried
 	seen := map[[32]byte]bool{}
 	for _, s := range doc.Signatures {
 		v.gather(&all, carriedBy(s), seen)
 	}
-	for _, p := range proofsOf(doc) {
+	for _, p := range proofs {
 		v.gather(&all, carried{p.stamp.Certificates, p.stamp.CRLs, p.stamp.OCSPs}, seen)
 	}
 	return all
