@@ -195,6 +195,46 @@ func TestOtherAccountsAreNotServed(t *testing.T) {
 	}
 }
 
+// TestProgramsAreBounded: an account has so many programs at a time, and a place is free again when one of them ends.
+func TestProgramsAreBounded(t *testing.T) {
+	_, _, socket := startPKCS11(t, uint32(os.Geteuid()))
+	greeted := func() (net.Conn, bool) {
+		t.Helper()
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = conn.Write([]byte{0}) // it may be closed already
+		_, err = io.ReadFull(conn, make([]byte, 1))
+		return conn, err == nil
+	}
+	var last net.Conn
+	for i := range maxProgramsOfAccount {
+		conn, served := greeted()
+		if !served {
+			t.Fatalf("program %d is not served", i+1)
+		}
+		last = conn
+	}
+	if _, served := greeted(); served {
+		t.Fatal("one program more than an account may have is served")
+	}
+	if err := last.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, served := greeted()
+		if served {
+			return
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("the place of a program that ended stays taken")
+		}
+	}
+}
+
 func TestPKCS11Settings(t *testing.T) {
 	_, _, socket := startPKCS11(t, uint32(os.Geteuid()))
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
