@@ -30,7 +30,8 @@ var rules = []struct{ From, Never, Why string }{
 	{"cmd/internal/rights", "hsm vpn pki verify cmd/internal/registry", "every daemon asks it, whatever it holds"},
 	{"cmd/internal/identity", "hsm vpn pki verify cmd/internal/registry", "every daemon has one, whatever it holds"},
 	{"cmd/internal/config", "hsm vpn pki verify cmd/internal/registry", "plumbing knows no subject"},
-	{"cmd/verifyd", "hsm vpn pki cmd/internal/registry internal/audit internal/store", "who parses strangers' documents holds no key"},
+	{"cmd/verifyd", "hsm/gateway hsm/worker hsm/internal hsm/quota hsm/p11kit vpn pki cmd/internal/registry internal/audit internal/store",
+		"who parses strangers' documents holds no key: it has reports sealed as an office does"},
 	{"cmd/batchd", "hsm vpn pki verify cmd/internal/registry", "who has documents judged parses none and holds no key of others"},
 	{"cmd/internal/batch", "hsm vpn pki verify cmd/internal/registry", "the queue carries octets"},
 	{"cmd/internal/application", "hsm vpn pki verify cmd/internal/registry", "applications are plain facts"},
@@ -44,6 +45,7 @@ var without = []struct{ Program, Never, Why string }{
 	{"cmd/trustd", "golang.zx2c4.com/ gvisor.dev/ github.com/google/nftables github.com/vishvananda/",
 		"who holds the HSM session carries no tunnel"},
 	{"cmd/trustlink", "github.com/google/nftables", "an office has no fence"},
+	{"cmd/verifyd", "github.com/ThalesGroup/ github.com/miekg/", "who parses strangers' documents holds no key"},
 }
 
 // A foreign library has one home, because its faults and its next major version are then one package's business.

@@ -34,9 +34,17 @@ type trustdConfig struct {
 	Console    string
 	Operations string
 	FreeBind   bool
-	Verifyd    map[string]string
+	Verifyd    verifierConfig
 	Tunnel     tunnelConfig
 }
+
+type verifierConfig struct {
+	URL   string
+	Order string `yaml:",omitempty"`
+}
+
+// leaderName is that of the data centre, as people see it.
+const leaderName = "Demonstration data centre"
 
 type tunnelConfig struct {
 	Pool, Hub, Endpoint string
@@ -66,10 +74,17 @@ type verifydConfig struct {
 	Operations  string
 	StateDir    string `yaml:"state_dir"`
 	Anchors     []string
-	FetchAllow  []string `yaml:"fetch_allow"`
-	TrustLists  string   `yaml:"trust_lists,omitempty"`
-	LOTLSigners string   `yaml:"lotl_signers,omitempty"`
-	ExtraLists  []string `yaml:"extra_lists,omitempty"`
+	FetchAllow  []string       `yaml:"fetch_allow"`
+	TrustLists  string         `yaml:"trust_lists,omitempty"`
+	LOTLSigners string         `yaml:"lotl_signers,omitempty"`
+	ExtraLists  []string       `yaml:"extra_lists,omitempty"`
+	Reports     *reportsConfig `yaml:",omitempty"`
+}
+
+// reportsConfig is about reports that are kept.
+type reportsConfig struct {
+	Judge string
+	Seal  struct{ Gateway, Timestamps string }
 }
 
 type batchdConfig struct {
@@ -146,10 +161,10 @@ func (l *layout) addBatchd(ctx context.Context, st state) (err error) {
 
 func (l *layout) trustd(st state) trustdConfig {
 	gateway, pki := serviceConfig{Name: "gateway", Addr: tunnelGateway}, serviceConfig{Name: "pki", Addr: tunnelPKI}
-	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": "Demonstration data centre"}, StateDir: st.path("trustd"),
+	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": leaderName}, StateDir: st.path("trustd"),
 		PKIURL:   l.PKIURL,
 		Identity: st.daemon("trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
-		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: map[string]string{"url": l.Verifyd}}
+		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: verifierConfig{l.Verifyd, l.Reports}}
 	if !l.interfaces() {
 		f.Gateway, f.PKI, f.FreeBind = l.local(portGateway), l.local(portPKI), false
 		gateway.Backend, pki.Backend = f.Gateway, f.PKI
@@ -171,6 +186,10 @@ func (l *layout) verifyd(st state, o *upOptions) verifydConfig {
 		TrustLists: absolute(o.lists), LOTLSigners: absolute(o.signers)}
 	for _, list := range o.extra {
 		f.ExtraLists = append(f.ExtraLists, absolute(list))
+	}
+	if l.Reports != "" {
+		f.Reports = &reportsConfig{Judge: leaderName}
+		f.Reports.Seal.Gateway, f.Reports.Seal.Timestamps = "https://"+l.Gateway, l.PKIURL+"/tsa"
 	}
 	return f
 }

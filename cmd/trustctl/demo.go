@@ -120,6 +120,10 @@ func (d *demonstration) steps() []demoStep {
 		{"xmlsec1 agrees about the XML", d.xmlsec},
 		{"a changed document is found out", d.tampered},
 	}
+	if d.layout.Reports != "" {
+		steps = append(steps, demoStep{"verifyd's report on the PDF is sealed with an HSM key of its own, by an order", d.sealedReport},
+			demoStep{"verifyd judges the report TOTAL-PASSED", d.judge(demoReport, "PAdES")})
+	}
 	if d.corpus != "" {
 		steps = append(steps, demoStep{"a public sample is verified against the Union's trusted lists", d.publicSample})
 	}

@@ -158,6 +158,16 @@ func pdfOf(objects []string) []byte {
 
 // validate asks verifyd.
 func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.Report, error) {
+	data, err := d.askVerifyd(ctx, "", document)
+	if err != nil {
+		return nil, err
+	}
+	var r verify.Report
+	return &r, json.Unmarshal(data, &r)
+}
+
+// askVerifyd has a document validated and returns the answer; query is what is asked for beside the verdict.
+func (d *demonstration) askVerifyd(ctx context.Context, query string, document []byte) ([]byte, error) {
 	id := d.state.officer(officers[0])
 	settings, err := id.Client()
 	if err != nil {
@@ -165,7 +175,7 @@ func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.layout.Verifyd+"/v1/validations", bytes.NewReader(document))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.layout.Verifyd+"/v1/validations"+query, bytes.NewReader(document))
 	if err != nil {
 		return nil, err
 	}
@@ -182,8 +192,7 @@ func (d *demonstration) validate(ctx context.Context, document []byte) (*verify.
 	if response.StatusCode != http.StatusOK {
 		return nil, problemIn("verifyd", response, data)
 	}
-	var r verify.Report
-	return &r, json.Unmarshal(data, &r)
+	return data, nil
 }
 
 func (d *demonstration) judge(name, format string) func(context.Context) (string, error) {

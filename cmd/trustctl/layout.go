@@ -24,7 +24,8 @@ type layout struct {
 	PKIURL    string `koanf:"pki" yaml:"pki"`             // http URL of OCSP, CRLs and time-stamps
 	Gateway   string `koanf:"gateway" yaml:"gateway"`     // address of the HSM gateway
 	AuditLog  string `koanf:"audit_log" yaml:"audit_log"`
-	Mode      string `koanf:"mode" yaml:"mode"` // of the tunnel: "auto" as root, "netstack" without
+	Reports   string `koanf:"reports" yaml:"reports,omitempty"` // the order by which verifyd's reports are sealed, of a state made for a demonstration
+	Mode      string `koanf:"mode" yaml:"mode"`                 // of the tunnel: "auto" as root, "netstack" without
 	Endpoint  string `koanf:"endpoint" yaml:"endpoint"`
 	PortBase  int    `koanf:"port_base" yaml:"port_base"`
 	VPNPort   int    `koanf:"vpn_port" yaml:"vpn_port"`
@@ -61,6 +62,9 @@ func (o *upOptions) newLayout(st state) (*layout, error) {
 	l.Endpoint = net.JoinHostPort(host, fmt.Sprint(l.VPNPort))
 	l.Trustd, l.Enrolment = "https://"+l.local(portAdmin), "https://"+l.local(portEnrolment)
 	l.Console, l.Verifyd = "https://"+l.local(portConsole), "https://"+l.local(portVerifyd)
+	if o.demo {
+		l.Reports = demoReports
+	}
 	return l, l.check()
 }
 

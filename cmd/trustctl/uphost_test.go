@@ -278,7 +278,7 @@ func TestRootWithoutRights(t *testing.T) {
 	w := newWorld(t, 0)
 	trustctl := filepath.Join(w.bin, "trustctl")
 	said := w.look(t, "setpriv --bounding-set=-all --inh-caps=-all "+trustctl+" up --demo --once --state "+w.folder(t))
-	if !strings.Contains(said, "inside vpnd") || !strings.Contains(said, "20 of 20 steps passed") ||
+	if !strings.Contains(said, "inside vpnd") || !strings.Contains(said, "22 of 22 steps passed") ||
 		!strings.Contains(said, "the daemons run as root, not as users of their own: ") {
 		t.Error(said)
 	}

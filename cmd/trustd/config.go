@@ -44,7 +44,8 @@ type Config struct {
 	Direct []DirectService `koanf:"direct"`
 
 	Verifyd struct {
-		URL string `koanf:"url"` // of verifyd, for the console's drop zone; empty switches it off
+		URL   string `koanf:"url"`   // of verifyd, for the console's drop zone; empty switches it off
+		Order string `koanf:"order"` // by which verifyd may use a key to seal its reports; empty is by none
 	} `koanf:"verifyd"`
 
 	LogLevel slog.Level `koanf:"log_level"` // DEBUG, INFO (default), WARN, ERROR

@@ -90,6 +90,9 @@ func (d *daemon) canReach(ctx context.Context, o registry.Order) error {
 	if o.Has(registry.VPN) || len(d.direct()) > 0 {
 		return nil
 	}
+	if own, err := d.forVerifyd(ctx, o); own || err != nil {
+		return err
+	}
 	tunnel, err := d.registry.IsOn(ctx, o.Partner.ID, registry.VPN)
 	if err != nil || tunnel {
 		return err

@@ -4,24 +4,46 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/registry"
+	"trustcore/cmd/internal/rights"
 	"trustcore/hsm/gateway"
 	"trustcore/pki"
 )
 
 // grants is what the holder of a client certificate may use: what the line of the order gives by which it was issued,
-// as the authority's inventory has it. Another application of the same partner is another line.
+// as the authority's inventory has it. Another application of the same partner is another line. verifyd's certificate
+// comes by no order: it uses what the order gives that the configuration names.
 func (d *daemon) grants(ctx context.Context, client *x509.Certificate) ([]gateway.Grant, error) {
 	who, err := d.ca.Standing(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	if who.Profile != pki.PartnerClient || who.Order == "" {
-		return nil, nil // issued, but by no order that the registry carries out: nothing is granted
+	order := who.Order
+	switch {
+	case holder(who).Role() == rights.Verifier:
+		order = d.cfg.Verifyd.Order
+	case who.Profile != pki.PartnerClient:
+		order = ""
 	}
-	return d.granted.Of(ctx, who.Order)
+	if order == "" {
+		return nil, nil // by no order that the registry carries out: nothing is granted
+	}
+	return d.granted.Of(ctx, order)
+}
+
+// forVerifyd reports whether an order gives verifyd the key of its reports: the one that the configuration names, and what
+// follows it.
+func (d *daemon) forVerifyd(ctx context.Context, o registry.Order) (bool, error) {
+	first := d.cfg.Verifyd.Order
+	if first == "" || o.ID == first {
+		return first != "", nil
+	}
+	line, err := d.registry.Line(ctx, first)
+	return slices.Contains(line, o.ID) || slices.Contains(line, o.Renews) || slices.Contains(line, o.Resume), err
 }
 
 // sealChain returns the certificates of an HSM key: of those chains that count now the one that lasts longest.

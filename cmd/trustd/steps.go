@@ -118,9 +118,12 @@ func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *regis
 }
 
 // clientCertificate issues the office's certificate; without an enrolment the office goes on with one of an earlier
-// order.
+// order. verifyd, which has one of its own, needs none.
 func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
 	if e == nil {
+		if own, err := d.forVerifyd(ctx, rec.Order); own || err != nil {
+			return rights.VerifierName, err
+		}
 		held, err := d.heldBy(ctx, rec.ID)
 		if err == nil && len(held) == 0 {
 			err = activation.ErrNotEnrolled

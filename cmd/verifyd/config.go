@@ -73,6 +73,7 @@ type Scanner struct {
 // Reports says what stands in reports that are kept.
 type Reports struct {
 	Judge string `koanf:"judge"` // who judges, such as the name of the data centre; default nobody is named
+	Seal  Seal   `koanf:"seal"`  // by what they are sealed; default they are not
 }
 
 // maxJudge bounds a name in characters.
@@ -159,6 +160,9 @@ func (c *Config) Check() error {
 		return errors.New("trust_lists: either somebody else tends that folder or verifyd keeps lists: leave this out, or lists")
 	}
 	if err := c.checkLists(); err != nil {
+		return err
+	}
+	if err := c.Reports.Seal.check(c.Reports.Judge); err != nil {
 		return err
 	}
 	for i, name := range c.policies() {

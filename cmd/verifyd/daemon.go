@@ -257,10 +257,14 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	if err := os.MkdirAll(cfg.spoolDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("spool_dir: %w", err)
 	}
+	sealer, err := cfg.newSealer(log)
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Cache: j.cache,
 		Policies: j.policies.all, Cards: j.cards.all,
 		Evidence: j.forBrowsers(), Caller: known.caller, MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
-		Name: cfg.Reports.Judge, MaxDocument: cfg.MaxDocument,
+		Name: cfg.Reports.Judge, Seal: sealer, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }
 

@@ -76,6 +76,21 @@ type KeyInfo struct {
 	Chain      [][]byte              `json:"chain"` // certificates, DER, the key's own first
 }
 
+// Certificates are those of the key, its own first; a key without one is an error.
+func (i KeyInfo) Certificates() ([]*x509.Certificate, error) {
+	if len(i.Chain) == 0 {
+		return nil, fmt.Errorf("the key %s has no certificate: the data centre must issue one", i.Label)
+	}
+	chain := make([]*x509.Certificate, len(i.Chain))
+	for n, der := range i.Chain {
+		var err error
+		if chain[n], err = x509.ParseCertificate(der); err != nil {
+			return nil, fmt.Errorf("certificate of the key %s: %w", i.Label, err)
+		}
+	}
+	return chain, nil
+}
+
 // Refusal is the gateway's answer to what it does not allow.
 type Refusal struct {
 	Status int    `json:"status"` // HTTP
@@ -124,9 +139,18 @@ func (c *Client) Listed(info KeyInfo) (*Key, error) {
 
 // Key is a key behind the gateway, safe for concurrent use.
 type Key struct {
-	client *Client
-	info   KeyInfo
-	public crypto.PublicKey
+	client   *Client
+	info     KeyInfo
+	public   crypto.PublicKey
+	document string // the type of what is signed; "" says none
+}
+
+// For returns the key for documents of one type, which an authorisation may demand to be named, such as official-receipt: lower-case
+// letters, digits and hyphens, at most 40.
+func (k *Key) For(document string) *Key {
+	named := *k
+	named.document = document
+	return &named
 }
 
 // Info describes the key as it was when it was asked for.
@@ -167,8 +191,16 @@ func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []by
 		return Signature{}, err
 	}
 	var signed Signature
-	err := k.post(ctx, "sign", map[string]any{"mechanism": m, "digest": digest}, &signed)
+	err := k.post(ctx, "sign", use{Mechanism: m, Document: k.document, Digest: digest}, &signed)
 	return signed, err
+}
+
+// use is a request to sign one digest, or several.
+type use struct {
+	Mechanism mechanism.Mechanism `json:"mechanism"`
+	Document  string              `json:"document,omitempty"`
+	Digest    []byte              `json:"digest,omitempty"`
+	Digests   [][]byte            `json:"digests,omitempty"`
 }
 
 // MaxBatch is how many digests SignDigests takes.
@@ -186,7 +218,7 @@ func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests []
 	var answer struct {
 		Signatures []Signature `json:"signatures"`
 	}
-	if err := k.post(ctx, "signatures", map[string]any{"mechanism": m, "digests": digests}, &answer); err != nil {
+	if err := k.post(ctx, "signatures", use{Mechanism: m, Document: k.document, Digests: digests}, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Signatures) != len(digests) {

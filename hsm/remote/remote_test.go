@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,6 +69,31 @@ func TestSignTriesAgainWhileTheGatewayIsAway(t *testing.T) {
 	signed, err := k.SignDigest(t.Context(), mechanism.ECDSASHA256, make([]byte, 32))
 	if err != nil || signed.AuditIndex != 7 || len(signed.Value) != 3 || calls.Load() != 3 {
 		t.Errorf("%+v, %v after %d calls", signed, err, calls.Load())
+	}
+}
+
+// TestDocumentsAreNamed: a key for documents of one type says so with every use; the key that it was made of does not.
+func TestDocumentsAreNamed(t *testing.T) {
+	var asked string
+	c := gateway(t, description(t), func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked = string(body)
+		_, _ = w.Write([]byte(`{"signature":"AQID","signatures":[{"signature":"AQID"}]}`))
+	})
+	k, err := c.Key(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const named = `"document":"official-receipt"`
+	for name, key := range map[string]*remote.Key{"": k, named: k.For("official-receipt")} {
+		if _, err := key.Sign(nil, make([]byte, 32), crypto.SHA256); err != nil || strings.Contains(asked, "document") != (name != "") ||
+			!strings.Contains(asked, name) {
+			t.Errorf("%q: %v, %s", name, err, asked)
+		}
+		if _, err := key.SignDigests(t.Context(), mechanism.ECDSASHA256, [][]byte{make([]byte, 32)}); err != nil ||
+			strings.Contains(asked, "document") != (name != "") || !strings.Contains(asked, name) {
+			t.Errorf("%q: %v, %s", name, err, asked)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // MediaType is the type of an answer that tells a problem (RFC 9457, 3).
@@ -77,16 +78,20 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	Send(w, told.Status, MediaType, data)
 }
 
-// Send writes an answer that no cache keeps and no browser takes for something else.
+// Send writes an answer that no cache keeps and no browser takes for something else. JSON ends with the end of a line, for
+// terminals; anything else is sent octet by octet, since a signature may reach to its end.
 func Send(w http.ResponseWriter, status int, mediaType string, data []byte) {
+	if strings.HasSuffix(mediaType, "json") {
+		data = append(slices.Clip(data), '\n')
+	}
 	h := w.Header()
 	h.Del("Content-Encoding")
 	h.Set("Content-Type", mediaType)
-	h.Set("Content-Length", strconv.Itoa(len(data)+1))
+	h.Set("Content-Length", strconv.Itoa(len(data)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(slices.Clip(data), '\n')) // in one piece; if the client went away there is nobody to tell
+	_, _ = w.Write(data) // in one piece; if the client went away there is nobody to tell
 }
 
 // MethodNotAllowed refuses a method; allowed names those that are served, such as "GET, HEAD".

@@ -52,6 +52,8 @@ type Config struct {
 	Ready func() error
 	// Name is that of the data centre, by which reports that are kept say who judged; "" is none.
 	Name string
+	// Seal seals a report in a form of keep.Forms, as Name; nil: reports have no seal. Its errors are problems, or faults.
+	Seal func(ctx context.Context, form string, report []byte) ([]byte, error)
 	// Beside are routes that somebody else serves, described and refused as the API's own.
 	Beside      []Route
 	MaxDocument int64  // bytes of one request; 0 means 100 MiB
@@ -319,11 +321,14 @@ func replyOf(answer any, err error) (*reply, error) {
 }
 
 // validationQuery are the parameters beside a document.
-var validationQuery = []string{"at", "policy", "service", "active", "later", "report"}
+var validationQuery = []string{"at", "policy", "service", "active", "later", "report", "seal"}
 
 func (s *Server) validate(ctx context.Context, c *call) (any, error) {
 	if c.query.Has("report") {
 		return s.kept(ctx, c)
+	}
+	if c.query.Has("seal") {
+		return nil, refuse(http.StatusBadRequest, "seal", "a seal is of a report that is kept: name its form as report, such as pdf")
 	}
 	report, err := s.validated(ctx, c)
 	if err != nil || !c.later {

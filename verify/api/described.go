@@ -49,6 +49,8 @@ var (
 				"Location says where the result is. Prefer: respond-async says the same"),
 			{Name: "report", In: "query", Description: "answer with a report that can be kept, in the language of " +
 				"Accept-Language, in place of JSON", Schema: &huma.Schema{Type: "string", Enum: []any{"pdf", "html", "etsi-xml"}}},
+			yesOrNo("seal", "whether the report bears the seal of the data centre; absent, it does where it can. One that can't be "+
+				"sealed now is a problem with status 503"),
 			{Name: "Prefer", In: "header", Description: "respond-async is later=true", Schema: &huma.Schema{Type: "string"}}},
 		bodies: map[string]reflect.Type{"application/octet-stream": nil,
 			"multipart/form-data": reflect.TypeFor[documentForm]()},

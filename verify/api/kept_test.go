@@ -2,11 +2,15 @@ package api
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"strings"
 	"testing"
+
+	"trustcore/internal/problem"
 )
 
 // TestKeptReports: the report comes in the form and the language that the caller asks for, with the name of the document
@@ -61,4 +65,54 @@ func TestKeptReports(t *testing.T) {
 	for _, query := range []string{"?report=doc", "?report=", "?report=pdf&later=true"} {
 		w.wantProblem(validations+query, "application/xml", string(document), 400, "report")
 	}
+}
+
+// TestSealedReports: a report is sealed where it can be, and says so, unless the caller wants none; what can't be sealed
+// is refused, and no report leaves that says that it is sealed and is not.
+func TestSealedReports(t *testing.T) {
+	w := newTown(t)
+	document := string(w.letter(t))
+	w.wantProblem(validations+"?report=pdf&seal=true", "application/xml", document, 400, "seal")
+	w.wantProblem(validations+"?seal=true", "application/xml", document, 400, "seal")
+	w.wantProblem(validations+"?report=html&seal=sometimes", "application/xml", document, 400, "seal")
+
+	var failed error
+	w.api.cfg.Name = "Centrum danych"
+	w.api.cfg.Seal = func(_ context.Context, form string, report []byte) ([]byte, error) {
+		return fmt.Appendf(nil, "sealed %s %s sealed to here", form, report), failed
+	}
+	w.wantProblem(validations+"?report=html&seal=true", "application/xml", document, 400, "seal")
+	for query, sealed := range map[string]bool{"report=pdf": true, "report=pdf&seal=true": true, "report=pdf&seal=false": false,
+		"report=etsi-xml": true, "report=html": false, "report=html&seal=false": false} {
+		status, body := w.text(t, "?"+query, document)
+		if form, found := strings.CutPrefix(body, "sealed "); status != 200 || found != sealed ||
+			sealed && !strings.HasPrefix(query, "report="+strings.Fields(form)[0]) {
+			t.Errorf("%s: %d %.40q, want it sealed: %v", query, status, body, sealed)
+		}
+		if sealed && !strings.HasSuffix(body, " sealed to here") {
+			t.Errorf("%s: something follows the seal: %q", query, body[len(body)-20:])
+		}
+	}
+	failed = problem.Refuse(http.StatusServiceUnavailable, "no seal")
+	if status, body := w.text(t, "?report=pdf", document); status != 503 || strings.Contains(body, "%PDF") {
+		t.Errorf("without its seal: %d %.40q", status, body)
+	}
+	if status, _ := w.text(t, "?report=pdf&seal=false", document); status != 200 {
+		t.Errorf("one that needs none: %d", status)
+	}
+}
+
+// text posts a document and returns the answer.
+func (w *town) text(t *testing.T, query, document string) (status int, body string) {
+	t.Helper()
+	answer, err := http.Post(w.url+validations+query, "application/xml", strings.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(data)
 }

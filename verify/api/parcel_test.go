@@ -165,7 +165,5 @@ func TestParcelAnswersSoon(t *testing.T) {
 		t.Errorf("the second: %d", status)
 	}
 	until(t, "the end of the turns", func() bool { held, _, taken := s.api.turns.state(); return held == 0 && taken == 0 })
-	if used := s.api.parcels.used.Load(); used != 0 {
-		t.Errorf("%d bytes are not given back", used)
-	}
+	until(t, "that all bytes are given back", func() bool { return s.api.parcels.used.Load() == 0 })
 }

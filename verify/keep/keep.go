@@ -26,6 +26,7 @@ type Report struct {
 	Size     int64          // of the document, in octets
 	Place    Place
 	Judge    string // who judged, such as the name of a data centre; "" where nobody said
+	Sealed   bool   // the judge seals what is written here, as it says then; a Server alone does
 	Language string // of verify.Languages
 }
 
@@ -35,7 +36,7 @@ type Place string
 // The places.
 const (
 	Server  Place = "server"  // by verifyd
-	Browser Place = "browser" // by the reader's own browser: such a report is never sealed
+	Browser Place = "browser" // by the reader's own browser: such a report is not sealed
 	Command Place = "command" // by trustctl
 )
 
@@ -60,12 +61,18 @@ type row struct {
 	answers  []string
 }
 
-var errIncomplete = errors.New("keep: the verdict, its trace or the language is missing")
+var (
+	errIncomplete = errors.New("keep: the verdict, its trace or the language is missing")
+	errSealed     = errors.New("keep: a report is sealed by the server that judged, under its name, and by nobody else")
+)
 
 // prepared is the report with reasons and notes in its language, and with its name as it may be shown.
 func (r Report) prepared() (*Report, error) {
 	if r.Verdict == nil || r.Verdict.Trace == nil || !slices.Contains(verify.Languages, r.Language) {
 		return nil, errIncomplete
+	}
+	if r.Sealed && (r.Place != Server || r.Judge == "") {
+		return nil, errSealed
 	}
 	if !r.Verdict.Trace.Numbers {
 		people := r.Verdict.People()

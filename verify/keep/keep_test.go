@@ -114,6 +114,33 @@ func TestSaysWhoJudged(t *testing.T) {
 	}
 }
 
+// TestSealedReportsSaySo: a report that is sealed says so in place of being a copy, and nobody's but the server's that has a
+// name can be.
+func TestSealedReportsSaySo(t *testing.T) {
+	for name, form := range forms {
+		r := kept(t, "pl")
+		r.Sealed = true
+		data, err := form.write(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := squeezed(form.read(t, data))
+		if !strings.Contains(text, squeezed("pieczęcią elektroniczną")) || strings.Contains(text, squeezed("jest odpis")) {
+			t.Errorf("%s does not say that it is sealed: %s", name, text)
+		}
+		for _, change := range []func(*keep.Report){
+			func(r *keep.Report) { r.Place = keep.Browser }, func(r *keep.Report) { r.Place = keep.Command },
+			func(r *keep.Report) { r.Judge = "" },
+		} {
+			other := r
+			change(&other)
+			if _, err := form.write(other); err == nil || !strings.Contains(err.Error(), "sealed by the server") {
+				t.Errorf("%s: %s by %q is written as sealed: %v", name, other.Place, other.Judge, err)
+			}
+		}
+	}
+}
+
 // TestSameOctets: the same report gives the same octets, another one others.
 func TestSameOctets(t *testing.T) {
 	r := kept(t, "pl")

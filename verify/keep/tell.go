@@ -22,7 +22,11 @@ func (r *Report) tell(w writer) {
 			w.rows([]row{{r.say("summons"), []string{ask}}})
 		}
 	}
-	w.paragraph(r.say("copy." + string(r.Place)))
+	if r.Sealed {
+		w.paragraph(r.say("sealed"))
+	} else {
+		w.paragraph(r.say("copy." + string(r.Place)))
+	}
 	w.rows(r.document())
 	for i := range v.Signatures[:min(len(v.Signatures), maxSignatures)] {
 		r.signature(w, i)

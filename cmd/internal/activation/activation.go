@@ -162,8 +162,8 @@ func (r *Runner) bring(ctx context.Context, rec registry.Record) error {
 	return r.finish(ctx, rec, registry.Active)
 }
 
-// enrolled does what needs the office's public parts. An order that renews another one goes on with those that are
-// there, unless it brings the first tunnel.
+// enrolled does what needs the office's public parts. Without an enrolment it goes on with those that are there, of
+// which the step knows, unless the order brings the first tunnel.
 func (r *Runner) enrolled(ctx context.Context, rec registry.Record, left []registry.Component,
 	do func(context.Context, registry.Record, *registry.Enrolment) (string, error)) (string, error) {
 	e, err := r.cfg.Registry.Enrolment(ctx, rec.ID)
@@ -173,12 +173,11 @@ func (r *Runner) enrolled(ctx context.Context, rec registry.Record, left []regis
 	if e != nil {
 		return do(ctx, rec, e)
 	}
-	if rec.Renews == "" {
-		return "", ErrNotEnrolled
-	}
-	before, err := r.cfg.Registry.Left(ctx, rec.Renews)
-	if err != nil {
-		return "", err
+	var before []registry.Component
+	if rec.Renews != "" {
+		if before, err = r.cfg.Registry.Left(ctx, rec.Renews); err != nil {
+			return "", err
+		}
 	}
 	if slices.Contains(left, registry.VPN) && !slices.Contains(before, registry.VPN) {
 		return "", ErrNotEnrolled

@@ -104,9 +104,9 @@ var Table = []Right{
 	{Admin, "POST /v1/vpn/status", []Role{Gateway}, "report what is carried out"},
 	{Admin, "GET /v1/clients", []Role{Verifier, Dispatcher}, "follow whose certificates and tokens count"},
 
-	{HSM, "GET /v1/keys", []Role{Office}, "list the keys that the orders give"},
-	{HSM, "GET /v1/keys/{id}", []Role{Office}, "describe a key"},
-	{HSM, "POST /v1/keys/{id}/sign", []Role{Office}, "sign a digest"},
+	{HSM, "GET /v1/keys", []Role{Office, Verifier}, "list the keys that the orders give"},
+	{HSM, "GET /v1/keys/{id}", []Role{Office, Verifier}, "describe a key"},
+	{HSM, "POST /v1/keys/{id}/sign", []Role{Office, Verifier}, "sign a digest"},
 	{HSM, "POST /v1/keys/{id}/signatures", []Role{Office}, "sign a batch of digests"},
 	{HSM, "POST /v1/keys/{id}/verify", []Role{Office}, "verify a signature by a key"},
 	{HSM, "POST /v1/random", []Role{Office}, "get random octets of the HSM"},
