@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 )
 
@@ -35,4 +37,42 @@ func signatureMethod(public crypto.PublicKey, how method) (string, error) {
 		return "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha" + size, nil
 	}
 	return "", fmt.Errorf("no XML signature algorithm for a %T", public)
+}
+
+// hashOIDs are the digest algorithms of CMS that seals are made with (RFC 5754, 2).
+var hashOIDs = map[string]crypto.Hash{
+	"2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.2": crypto.SHA384, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
+}
+
+// hashOf reads an AlgorithmIdentifier.
+func hashOf(identifier []byte) (crypto.Hash, bool) {
+	var a pkix.AlgorithmIdentifier
+	if _, err := asn1.Unmarshal(identifier, &a); err != nil {
+		return 0, false
+	}
+	h, ok := hashOIDs[a.Algorithm.String()]
+	return h, ok
+}
+
+// joseNames are the signature algorithms of RFC 7518, 3.1.
+var joseNames = map[crypto.Hash]string{crypto.SHA256: "256", crypto.SHA384: "384", crypto.SHA512: "512"}
+
+// inJOSE tells whether RFC 7518 has an algorithm for a key with a hash: with ECDSA each curve has its own.
+func inJOSE(public crypto.PublicKey, h crypto.Hash) bool {
+	p, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return joseNames[h] != ""
+	}
+	return map[string]crypto.Hash{"P-256": crypto.SHA256, "P-384": crypto.SHA384, "P-521": crypto.SHA512}[p.Curve.Params().Name] == h
+}
+
+// joseAlgorithm is the value of alg (RFC 7518, 3.1).
+func joseAlgorithm(public crypto.PublicKey, how method) string {
+	family := "RS"
+	if _, ok := public.(*ecdsa.PublicKey); ok {
+		family = "ES"
+	} else if how.pss {
+		family = "PS"
+	}
+	return family + joseNames[how.hash]
 }

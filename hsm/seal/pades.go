@@ -10,7 +10,7 @@ import (
 	"trustcore/internal/pdf"
 )
 
-// PDFOptions say what a PDF seal claims. Time is required.
+// PDFOptions say what PAdES claims. Time is required.
 type PDFOptions struct {
 	Time     time.Time // the claimed signing time (M)
 	Reason   string    // optional, as the other texts
@@ -18,72 +18,83 @@ type PDFOptions struct {
 	Name     string
 	Field    string // name of the signature field; "" takes the first free one
 	TSA      TSA    // nil makes level B-B, else B-T
-	Evidence Gather // nil for none; it is put into the CMS, at most 48 KB; needs TSA
+	Evidence Gather // not nil makes level B-LT: it is put into the document security store; needs TSA
 }
 
-// Room in the PDF for what comes after the digest is known: signature and attributes, and a time-stamp with its chain.
+// PAdES seals a PDF: an incremental update with an invisible signature field (PAdES-B-B, B-T or B-LT). The document's bytes stay as they
+// are. Encrypted and broken documents are refused, and those whose certification forbids further signatures.
+func PAdES(ctx context.Context, document []byte, signer Signer, opts PDFOptions) ([]byte, error) {
+	level, collect, err := levelOf(opts.TSA, opts.Evidence)
+	if err != nil {
+		return nil, fmt.Errorf("sealing a PDF: %w", err)
+	}
+	return Seal(ctx, []Document{{Content: document}}, signer, Options{Format: FormatPAdES, Level: level, Time: opts.Time, TSA: opts.TSA,
+		Collect: collect, Reason: opts.Reason, Location: opts.Location, Name: opts.Name, Field: opts.Field})
+}
+
+// Room in a PDF for what comes after the digest is known, in octets: signature value and attributes, and a time-stamp with its chain.
+// What needs more is made again with as much as it needs.
 const (
-	roomForSignature = 4 << 10
-	roomForTimestamp = 12 << 10
-	roomForEvidence  = 48 << 10
+	roomForSignature = 2 << 10
+	roomForTimestamp = 7 << 10
+	roomToSpare      = 256 // where it is made again: lengths differ by some octets from signature to signature
 )
 
-// PAdES seals a PDF: an incremental update with an invisible signature field (PAdES-B-B or B-T). The document's bytes stay as they are.
-// Encrypted and broken documents are refused.
-func PAdES(ctx context.Context, document []byte, signer Signer, opts PDFOptions) ([]byte, error) {
-	if len(document) > MaxDocument {
-		return nil, fmt.Errorf("sealing a PDF: %d bytes, at most %d are taken", len(document), MaxDocument)
+// sealPDF signs a PDF in a revision of its own, and adds those of the level.
+func (w *work) sealPDF(ctx context.Context) ([]byte, error) {
+	document := w.documents[0].Content
+	if err := maySign(document); err != nil {
+		return nil, err
 	}
-	if err := signer.check(opts.Time); err != nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", err)
-	}
-	if opts.Evidence != nil && opts.TSA == nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", errNoTSA)
-	}
-	how, err := signer.method()
-	if err != nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", err)
-	}
-	prepared, err := pdf.Prepare(document, pdf.SignOptions{
-		SubFilter: pdf.SubFilterCAdES, ContentsSize: room(signer, opts), Time: opts.Time,
-		FieldName: opts.Field, Name: opts.Name, Reason: opts.Reason, Location: opts.Location,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", err)
-	}
-	digest, err := prepared.Digest(how.hash)
-	if err != nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", err)
-	}
-	signedData, err := cadesFor(ctx, signer, how, digest, opts)
-	if err != nil {
-		return nil, fmt.Errorf("sealing a PDF: %w", err)
-	}
-	return prepared.Finish(signedData)
-}
-
-// room is how long the CMS may become.
-func room(signer Signer, opts PDFOptions) int {
-	size := roomForSignature + len(signer.Certificate.Raw)
-	for _, c := range signer.Chain {
+	size := roomForSignature + len(w.signer.Certificate.Raw)
+	for _, c := range w.signer.Chain {
 		size += len(c.Raw)
 	}
-	if opts.TSA != nil {
+	if w.opts.Level.reaches(LevelT) {
 		size += roomForTimestamp
 	}
-	if opts.Evidence != nil {
-		size += roomForEvidence
+	options := pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, Time: w.opts.Time, FieldName: w.opts.Field, Name: w.opts.Name,
+		Reason: w.opts.Reason, Location: w.opts.Location}
+	sealed, err := fill(document, options, size, func(p *pdf.Prepared) ([]byte, error) {
+		digest, err := p.Digest(w.how.hash)
+		if err != nil {
+			return nil, err
+		}
+		return w.signPDF(ctx, digest)
+	})
+	if err != nil || !w.opts.Level.reaches(LevelLT) {
+		return sealed, err
 	}
-	return size
+	return w.extendPDF(ctx, sealed)
 }
 
-// cadesFor makes the detached CMS over a digest, without a claimed time: in a PDF that stands in the dictionary (EN 319 142-1, 6.3).
-func cadesFor(ctx context.Context, signer Signer, how method, digest []byte, opts PDFOptions) ([]byte, error) {
+// fill makes a signature of a PDF, and makes it again where the room for it was too little.
+func fill(document []byte, options pdf.SignOptions, size int, make func(*pdf.Prepared) ([]byte, error)) ([]byte, error) {
+	for range 2 {
+		options.ContentsSize = size
+		prepared, err := pdf.Prepare(document, options)
+		if err != nil {
+			return nil, err
+		}
+		value, err := make(prepared)
+		if err != nil {
+			return nil, err
+		}
+		if len(value) <= size {
+			return prepared.Finish(value)
+		}
+		size = len(value) + roomToSpare
+	}
+	return nil, fmt.Errorf("the signature has grown beyond %d bytes while it was made again", size)
+}
+
+// signPDF makes the detached CMS over a digest, without a claimed time: in a PDF that stands in the dictionary (EN 319 142-1, 6.3).
+func (w *work) signPDF(ctx context.Context, digest []byte) ([]byte, error) {
 	signedData, err := cms.Sign(cms.SignConfig{
-		Signer: bound{signer.Key, ctx}, Certificate: signer.Certificate.Raw, Certificates: signer.chain(),
-		Hash: how.hash, PSS: how.pss, Digest: digest,
+		Signer: bound{w.signer.Key, ctx}, Certificate: w.signer.Certificate.Raw, Certificates: w.signer.chain(),
+		Hash: w.how.hash, PSS: w.how.pss, Digest: digest,
 	})
-	if err != nil || opts.TSA == nil {
+	if err != nil || !w.opts.Level.reaches(LevelT) {
 		return signedData, err
 	}
 	parsed, err := cms.Parse(signedData)
@@ -93,17 +104,37 @@ func cadesFor(ctx context.Context, signer Signer, how method, digest []byte, opt
 	if len(parsed.Signers) != 1 {
 		return nil, errors.New("the new signature can't be read back")
 	}
-	token, err := opts.TSA(ctx, how.hash, digestOf(how.hash, parsed.Signers[0].Signature))
+	token, err := w.stamp(ctx, parsed.Signers[0].Signature)
 	if err != nil {
 		return nil, err
 	}
-	signedData, err = cms.AddUnsignedAttribute(signedData, 0, cms.NewTimestampAttribute(token))
-	if err != nil || opts.Evidence == nil {
-		return signedData, err
-	}
-	e, err := opts.Evidence(ctx)
+	return cms.AddUnsignedAttribute(signedData, 0, cms.NewTimestampAttribute(token))
+}
+
+// maySign refuses a document whose signatures forbid a further one: a certification that allows no changes (ISO 32000-2, 12.8.2.2), or a
+// signed field whose lock says so (12.7.5.5). FieldMDP forbids changes of fields that are there, never a new one.
+func maySign(document []byte) error {
+	d, err := pdf.Open(document)
 	if err != nil {
-		return nil, fmt.Errorf("gathering evidence: %w", err)
+		return err
 	}
-	return cms.AddEvidence(signedData, e.Certificates, e.CRLs, e.OCSPs)
+	fields, err := d.Fields()
+	if err != nil {
+		return err
+	}
+	for _, f := range fields {
+		if f.Signature == nil {
+			continue
+		}
+		for _, r := range f.Signature.References {
+			if r.Method == "DocMDP" && (r.Permission < 2 || r.Permission > 3) {
+				return fmt.Errorf("the signature %q certifies the document and allows no changes (DocMDP, P %d): a further seal would break it",
+					f.Name, r.Permission)
+			}
+		}
+		if f.Lock != nil && f.Lock.Permission != 0 && (f.Lock.Permission < 2 || f.Lock.Permission > 3) {
+			return fmt.Errorf("the lock of the signed field %q allows no changes (P %d): a further seal would break it", f.Name, f.Lock.Permission)
+		}
+	}
+	return nil
 }

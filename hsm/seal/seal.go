@@ -1,19 +1,25 @@
 // Package seal makes advanced electronic seals and signatures with any crypto.Signer, such as a key behind the HSM gateway (package
-// remote): PAdES (ETSI EN 319 142-1) and enveloped XAdES (ETSI EN 319 132-1), at the levels B-B and, with a time-stamp, B-T; with the
-// evidence beside it, XAdES-B-LT. Documents stay where they are: the signer sees digests only.
+// remote): PAdES, XAdES, CAdES, JAdES and ASiC containers of the ETSI baseline profiles, at the levels B-B, B-T, B-LT and B-LTA, and
+// raises seals from one level to the next. Documents stay where they are: the signer sees digests only.
+//
+// Seal and Extend are the two doors. PAdES and XAdES make the same for one PDF or XML document.
 package seal
 
 import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/rsa"
+	_ "crypto/sha1"   // names certificates in the time-stamps of older authorities
 	_ "crypto/sha256" // the hashes that seals are made with
 	_ "crypto/sha512"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"time"
 
 	"trustcore/hsm/mechanism"
@@ -42,6 +48,19 @@ type Evidence struct {
 type Gather func(ctx context.Context) (Evidence, error)
 
 var errNoTSA = errors.New("evidence is kept in seals with a time-stamp only: the time-stamping authority is missing")
+
+// levelOf is what the older options ask for: a time-stamp where there is an authority, evidence where somebody gathers it.
+func levelOf(tsa TSA, evidence Gather) (Level, Collect, error) {
+	switch {
+	case evidence != nil && tsa == nil:
+		return "", nil, errNoTSA
+	case evidence != nil:
+		return LevelLT, func(ctx context.Context, _, _ [][]byte) (Evidence, error) { return evidence(ctx) }, nil
+	case tsa != nil:
+		return LevelT, nil, nil
+	}
+	return LevelB, nil, nil
+}
 
 // check refuses what would make a seal that nobody can verify.
 func (s Signer) check(at time.Time) error {
@@ -73,16 +92,16 @@ type method struct {
 // lister is a key whose authorisation may allow some mechanisms only; hsm/remote's and hsm's keys are.
 type lister interface{ Mechanisms() []mechanism.Mechanism }
 
-// method chooses the mechanism: the first of the key's own that serves, else PKCS #1 v1.5 or ECDSA with the hash that fits the key's
-// strength.
-func (s Signer) method() (method, error) {
+// method chooses the mechanism for a format: the first of the key's own that serves, else PKCS #1 v1.5 or ECDSA with the hash that
+// fits the key's strength.
+func (s Signer) method(format Format) (method, error) {
 	wanted := []mechanism.Mechanism{mechanism.RSAPKCS1SHA256, mechanism.RSAPSSSHA256, mechanism.RSAPKCS1SHA512, mechanism.RSAPSSSHA512,
 		mechanism.RSAPKCS1SHA384, mechanism.RSAPSSSHA384, mechanism.ECDSASHA256, mechanism.ECDSASHA384, mechanism.ECDSASHA512}
 	if p, ok := s.Key.Public().(*ecdsa.PublicKey); ok && p.Curve.Params().BitSize > 256 {
 		wanted = []mechanism.Mechanism{mechanism.ECDSASHA384, mechanism.ECDSASHA512, mechanism.ECDSASHA256}
 	}
 	for _, m := range wanted {
-		if m.Fits(s.Key.Public()) && allowed(s.Key, m) {
+		if m.Fits(s.Key.Public()) && allowed(s.Key, m) && (format != FormatJAdES || inJOSE(s.Key.Public(), m.Hash())) {
 			_, pss := m.Options().(*rsa.PSSOptions)
 			return method{m.Hash(), pss}, nil
 		}
@@ -123,6 +142,34 @@ func (b bound) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 		return s.SignContext(b.ctx, digest, opts)
 	}
 	return b.Signer.Sign(random, digest, opts)
+}
+
+// value signs a digest and returns the value as XML and JSON have it: ECDSA as r || s (RFC 4050, 3.3; RFC 7518, 3.4).
+func (s Signer) value(ctx context.Context, how method, digest []byte) ([]byte, error) {
+	var opts crypto.SignerOpts = how.hash
+	if how.pss {
+		opts = pssOptions(how.hash)
+	}
+	value, err := bound{s.Key, ctx}.Sign(rand.Reader, digest, opts)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := s.Key.Public().(*ecdsa.PublicKey)
+	if !ok {
+		return value, nil
+	}
+	var rs struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(value, &rs); err != nil || len(rest) > 0 {
+		return nil, errors.New("the key's ECDSA signature is no pair of numbers")
+	}
+	size := (public.Curve.Params().BitSize + 7) / 8
+	if rs.R.Sign() < 1 || rs.S.Sign() < 1 || rs.R.BitLen() > 8*size || rs.S.BitLen() > 8*size {
+		return nil, errors.New("the key's ECDSA signature is out of range")
+	}
+	raw := make([]byte, 2*size)
+	rs.R.FillBytes(raw[:size])
+	rs.S.FillBytes(raw[size:])
+	return raw, nil
 }
 
 func (s Signer) chain() [][]byte {

@@ -1,24 +1,20 @@
 package seal
 
 import (
-	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/rand"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
+	"net/url"
 	"strings"
 	"time"
 
 	"trustcore/internal/xmldsig"
 )
 
-// XMLOptions say what an XML seal claims. Time is required.
+// XMLOptions say what XAdES claims. Time is required.
 type XMLOptions struct {
 	Time     time.Time // the claimed signing time
 	MimeType string    // of the document; "" means text/xml
@@ -29,66 +25,62 @@ type XMLOptions struct {
 // exclusive is the canonical form of everything that a seal covers: it does not change with what stands around the signature.
 var exclusive = xmldsig.Canonicalization{Form: xmldsig.Exclusive}
 
-const namespaceXAdES = "http://uri.etsi.org/01903/v1.3.2#"
+const (
+	namespaceXAdES    = "http://uri.etsi.org/01903/v1.3.2#"
+	namespaceXAdES141 = "http://uri.etsi.org/01903/v1.4.1#"
+	exclusiveURI      = "http://www.w3.org/2001/10/xml-exc-c14n#"
+)
 
 // XAdES seals an XML document: an enveloped signature over the whole document as the last child of its root element (XAdES-B-B, B-T or B-LT).
 // Nothing else is changed, but a document in another encoding than UTF-8 is written in UTF-8. Refused are documents with a DTD, and
 // those whose present signature covers the whole document: it would break.
 func XAdES(ctx context.Context, document []byte, signer Signer, opts XMLOptions) ([]byte, error) {
-	sealed, err := sealXML(ctx, document, signer, opts)
+	level, collect, err := levelOf(opts.TSA, opts.Evidence)
 	if err != nil {
 		return nil, fmt.Errorf("sealing XML: %w", err)
 	}
-	return sealed, nil
+	return Seal(ctx, []Document{{MimeType: opts.MimeType, Content: document}}, signer, Options{Format: FormatXAdES, Packaging: Enveloped,
+		Level: level, Time: opts.Time, TSA: opts.TSA, Collect: collect})
 }
 
-func sealXML(ctx context.Context, document []byte, signer Signer, opts XMLOptions) ([]byte, error) {
-	if len(document) > MaxDocument {
-		return nil, fmt.Errorf("%d bytes, at most %d are taken", len(document), MaxDocument)
+// sealXML makes an XML signature with packaging of its own.
+func (w *work) sealXML(ctx context.Context) ([]byte, error) {
+	if w.opts.Packaging == Enveloped {
+		return w.envelop(ctx)
 	}
-	if err := signer.check(opts.Time); err != nil {
-		return nil, err
-	}
-	if opts.Evidence != nil && opts.TSA == nil {
-		return nil, errNoTSA
-	}
-	how, err := signer.method()
+	signature, id, err := w.signatureOf(ctx, w.documents)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := xmldsig.Parse(document, xmldsig.DefaultLimits)
-	if err != nil {
+	sealed := append([]byte(`<?xml version="1.0" encoding="UTF-8"?>`+"\n"), signature...)
+	if err := w.confirmXML(sealed, id); err != nil {
 		return nil, err
 	}
-	if err := checkSigned(parsed); err != nil {
-		return nil, err
-	}
-	x := &xmlSeal{signer: signer, how: how, opts: opts, id: newXMLID()}
-	if x.opts.MimeType == "" {
-		x.opts.MimeType = "text/xml"
-	}
-	signature, err := x.signature(ctx, parsed)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := insert(document, parsed, signature)
-	if err != nil {
-		return nil, err
-	}
-	return sealed, x.confirm(sealed)
+	return w.raiseXML(ctx, sealed, id)
 }
 
-// checkSigned refuses a document with a signature that a further one would break: one that covers the whole document but for itself.
-func checkSigned(d *xmldsig.Document) error {
-	for _, n := range d.Signatures() {
-		for r := range n.Descendants(xmldsig.NamespaceDSig, "Reference") {
-			if uri, ok := r.Attr("", "URI"); ok && (uri == "" || strings.HasPrefix(uri, "#xpointer(/)")) {
-				return errors.New("the document has a signature over the whole of it, which a further one inside would break")
-			}
+// signatureOf makes a ds:Signature about files, which lie in it or beside it.
+func (w *work) signatureOf(ctx context.Context, documents []Document) (signature []byte, id string, err error) {
+	x := &xmlSeal{signer: w.signer, how: w.how, at: w.opts.Time, id: newXMLID()}
+	for i, d := range documents {
+		r := xmlReference{id: fmt.Sprintf("%s-document-%d", x.id, i+1), mime: d.MimeType, digest: digestOf(w.how.hash, d.Content)}
+		if w.opts.Packaging == Enveloping {
+			object := fmt.Sprintf("%s-object-%d", x.id, i+1)
+			r.target = `Type="` + xmldsig.NamespaceDSig + `Object" URI="#` + object + `"`
+			r.transforms = transform(xmldsig.TransformBase64)
+			x.objects += `<ds:Object Encoding="` + xmldsig.TransformBase64 + `" Id="` + object + `">` +
+				base64.StdEncoding.EncodeToString(d.Content) + `</ds:Object>`
+		} else {
+			r.target = `URI="` + escape(uriOf(d.Name)) + `"`
 		}
+		x.references = append(x.references, r)
 	}
-	return nil
+	signature, err = x.signature(ctx)
+	return signature, x.id, err
 }
+
+// uriOf is the relative reference that means a file of this name (RFC 3986, 4.2).
+func uriOf(name string) string { return (&url.URL{Path: name}).String() }
 
 func newXMLID() string {
 	b := make([]byte, 12)
@@ -99,23 +91,30 @@ func newXMLID() string {
 // xmlSeal is one signature in the making. Its text is written in canonical form, and every digest is nevertheless taken of what the XML
 // reader makes of it.
 type xmlSeal struct {
-	signer Signer
-	how    method
-	opts   XMLOptions
-	id     string
+	signer     Signer
+	how        method
+	at         time.Time
+	id         string
+	references []xmlReference
+	objects    string // ds:Object elements with sealed documents
 }
 
-// signature makes the ds:Signature element for a document.
-func (x *xmlSeal) signature(ctx context.Context, d *xmldsig.Document) ([]byte, error) {
-	content := x.how.hash.New()
-	if err := d.WholeDocument().Canonical(content, exclusive); err != nil {
-		return nil, err
-	}
+// xmlReference is a ds:Reference to a sealed document.
+type xmlReference struct {
+	id         string
+	target     string // its attributes but Id
+	transforms string
+	digest     []byte
+	mime       string
+}
+
+// signature makes the ds:Signature element, of level B-B.
+func (x *xmlSeal) signature(ctx context.Context) ([]byte, error) {
 	properties, err := x.canonical(x.wrap("", x.signedProperties()), "SignedProperties", namespaceXAdES)
 	if err != nil {
 		return nil, err
 	}
-	info, err := x.signedInfo(content.Sum(nil), digestOf(x.how.hash, []byte(properties)))
+	info, err := x.signedInfo(digestOf(x.how.hash, []byte(properties)))
 	if err != nil {
 		return nil, err
 	}
@@ -123,19 +122,13 @@ func (x *xmlSeal) signature(ctx context.Context, d *xmldsig.Document) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	value, err := x.sign(ctx, digestOf(x.how.hash, []byte(covered)))
+	value, err := x.signer.value(ctx, x.how, digestOf(x.how.hash, []byte(covered)))
 	if err != nil {
 		return nil, err
 	}
 	valueElement := `<ds:SignatureValue Id="` + x.id + `-value">` + base64.StdEncoding.EncodeToString(value) + `</ds:SignatureValue>`
-	unsigned, err := x.unsigned(ctx, valueElement)
-	if err != nil {
-		return nil, err
-	}
-	return []byte(x.wrap(info+valueElement+x.keyInfo(), x.signedProperties()+unsigned)), nil
+	return []byte(x.wrap(info+valueElement+x.keyInfo()+x.objects, x.signedProperties())), nil
 }
-
-const exclusiveURI = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 // wrap puts the children of ds:Signature and of xades:QualifyingProperties in their places.
 func (x *xmlSeal) wrap(children, properties string) string {
@@ -157,62 +150,49 @@ func (x *xmlSeal) canonical(text, local, space string) (string, error) {
 	return "", fmt.Errorf("the new signature has no %s", local)
 }
 
-// signedProperties binds certificate, time and kind of the document (EN 319 132-1, 5.2).
+// signedProperties binds certificate, time and kinds of the documents (EN 319 132-1, 5.2).
 func (x *xmlSeal) signedProperties() string {
 	digest := base64.StdEncoding.EncodeToString(digestOf(x.how.hash, x.signer.Certificate.Raw))
+	formats := ""
+	for _, r := range x.references {
+		mime := r.mime
+		if mime == "" {
+			mime = "application/octet-stream"
+		}
+		formats += `<xades:DataObjectFormat ObjectReference="#` + r.id + `"><xades:MimeType>` + escape(mime) +
+			`</xades:MimeType></xades:DataObjectFormat>`
+	}
 	return `<xades:SignedProperties Id="` + x.id + `-properties"><xades:SignedSignatureProperties>` +
-		`<xades:SigningTime>` + x.opts.Time.UTC().Format(time.RFC3339) + `</xades:SigningTime>` +
+		`<xades:SigningTime>` + x.at.UTC().Format(time.RFC3339) + `</xades:SigningTime>` +
 		`<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>` + digestMethod(x.how.hash) +
 		`<ds:DigestValue>` + digest + `</ds:DigestValue></xades:CertDigest></xades:Cert></xades:SigningCertificateV2>` +
-		`</xades:SignedSignatureProperties><xades:SignedDataObjectProperties>` +
-		`<xades:DataObjectFormat ObjectReference="#` + x.id + `-document"><xades:MimeType>` + escape(x.opts.MimeType) + `</xades:MimeType></xades:DataObjectFormat>` +
+		`</xades:SignedSignatureProperties><xades:SignedDataObjectProperties>` + formats +
 		`</xades:SignedDataObjectProperties></xades:SignedProperties>`
 }
 
-// signedInfo references the document without this signature, and the signed properties.
-func (x *xmlSeal) signedInfo(document, properties []byte) (string, error) {
+func transform(uri string) string { return `<ds:Transform Algorithm="` + uri + `"></ds:Transform>` }
+
+// signedInfo references the documents, and the signed properties.
+func (x *xmlSeal) signedInfo(properties []byte) (string, error) {
 	algorithm, err := signatureMethod(x.signer.Key.Public(), x.how)
 	if err != nil {
 		return "", err
 	}
-	transform := func(uri string) string { return `<ds:Transform Algorithm="` + uri + `"></ds:Transform>` }
 	reference := func(attributes, transforms string, digest []byte) string {
-		return `<ds:Reference ` + attributes + `><ds:Transforms>` + transforms + `</ds:Transforms>` + digestMethod(x.how.hash) +
+		if transforms != "" {
+			transforms = `<ds:Transforms>` + transforms + `</ds:Transforms>`
+		}
+		return `<ds:Reference ` + attributes + `>` + transforms + digestMethod(x.how.hash) +
 			`<ds:DigestValue>` + base64.StdEncoding.EncodeToString(digest) + `</ds:DigestValue></ds:Reference>`
 	}
+	documents := ""
+	for _, r := range x.references {
+		documents += reference(`Id="`+r.id+`" `+r.target, r.transforms, r.digest)
+	}
 	return `<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
-		`<ds:SignatureMethod Algorithm="` + algorithm + `"></ds:SignatureMethod>` +
-		reference(`Id="`+x.id+`-document" URI=""`, transform(xmldsig.TransformEnveloped)+transform(exclusiveURI), document) +
+		`<ds:SignatureMethod Algorithm="` + algorithm + `"></ds:SignatureMethod>` + documents +
 		reference(`Type="http://uri.etsi.org/01903#SignedProperties" URI="#`+x.id+`-properties"`, transform(exclusiveURI), properties) +
 		`</ds:SignedInfo>`, nil
-}
-
-// sign returns the signature value as XML has it: ECDSA as r || s (RFC 4051, 2.3.6).
-func (x *xmlSeal) sign(ctx context.Context, digest []byte) ([]byte, error) {
-	var opts crypto.SignerOpts = x.how.hash
-	if x.how.pss {
-		opts = pssOptions(x.how.hash)
-	}
-	value, err := bound{x.signer.Key, ctx}.Sign(rand.Reader, digest, opts)
-	if err != nil {
-		return nil, err
-	}
-	public, ok := x.signer.Key.Public().(*ecdsa.PublicKey)
-	if !ok {
-		return value, nil
-	}
-	var rs struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(value, &rs); err != nil || len(rest) > 0 {
-		return nil, errors.New("the key's ECDSA signature is no pair of numbers")
-	}
-	size := (public.Curve.Params().BitSize + 7) / 8
-	if rs.R.Sign() < 1 || rs.S.Sign() < 1 || rs.R.BitLen() > 8*size || rs.S.BitLen() > 8*size {
-		return nil, errors.New("the key's ECDSA signature is out of range")
-	}
-	raw := make([]byte, 2*size)
-	rs.R.FillBytes(raw[:size])
-	rs.S.FillBytes(raw[size:])
-	return raw, nil
 }
 
 func (x *xmlSeal) keyInfo() string {
@@ -225,63 +205,13 @@ func (x *xmlSeal) keyInfo() string {
 	return b.String()
 }
 
-// unsigned makes the unsigned properties: of level B-T a time-stamp over the signature value (EN 319 132-1, 5.3), of B-LT the evidence
-// after it (5.4).
-func (x *xmlSeal) unsigned(ctx context.Context, valueElement string) (string, error) {
-	if x.opts.TSA == nil {
-		return "", nil
-	}
-	covered, err := x.canonical(x.wrap(valueElement, ""), "SignatureValue", xmldsig.NamespaceDSig)
-	if err != nil {
-		return "", err
-	}
-	token, err := x.opts.TSA(ctx, x.how.hash, digestOf(x.how.hash, []byte(covered)))
-	if err != nil {
-		return "", err
-	}
-	evidence := ""
-	if x.opts.Evidence != nil {
-		e, err := x.opts.Evidence(ctx)
-		if err != nil {
-			return "", fmt.Errorf("gathering evidence: %w", err)
-		}
-		evidence = e.xml()
-	}
-	return `<xades:UnsignedProperties><xades:UnsignedSignatureProperties><xades:SignatureTimeStamp Id="` + x.id + `-time-stamp">` +
-		`<ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
-		`<xades:EncapsulatedTimeStamp>` + base64.StdEncoding.EncodeToString(token) + `</xades:EncapsulatedTimeStamp>` +
-		`</xades:SignatureTimeStamp>` + evidence + `</xades:UnsignedSignatureProperties></xades:UnsignedProperties>`, nil
-}
-
-func (e Evidence) xml() string {
-	revocation := listed("CRLValues", "EncapsulatedCRLValue", e.CRLs) + listed("OCSPValues", "EncapsulatedOCSPValue", e.OCSPs)
-	if revocation != "" {
-		revocation = `<xades:RevocationValues>` + revocation + `</xades:RevocationValues>`
-	}
-	return listed("CertificateValues", "EncapsulatedX509Certificate", e.Certificates) + revocation
-}
-
-// listed is an element that holds others with base64 in them; nothing when there are none.
-func listed(outer, inner string, values [][]byte) string {
-	if len(values) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString(`<xades:` + outer + `>`)
-	for _, v := range values {
-		b.WriteString(`<xades:` + inner + `>` + base64.StdEncoding.EncodeToString(v) + `</xades:` + inner + `>`)
-	}
-	b.WriteString(`</xades:` + outer + `>`)
-	return b.String()
-}
-
-// confirm reads the sealed document as a verifier does and holds its digests against it, before anyone else sees it.
-func (x *xmlSeal) confirm(sealed []byte) error {
+// confirmXML reads what was sealed as a verifier does and holds its digests against it, before anyone else sees it.
+func (w *work) confirmXML(sealed []byte, id string) error {
 	d, err := xmldsig.Parse(sealed, xmldsig.DefaultLimits)
 	if err != nil {
 		return fmt.Errorf("the sealed document can't be read back: %w", err)
 	}
-	node, err := d.ByID(x.id)
+	node, err := d.ByID(id)
 	if err != nil {
 		return err
 	}
@@ -290,7 +220,7 @@ func (x *xmlSeal) confirm(sealed []byte) error {
 		return err
 	}
 	for _, r := range s.References {
-		outcome, err := r.Check(nil)
+		outcome, err := r.Check(w.resolve)
 		if err != nil {
 			return fmt.Errorf("the sealed document can't be read back: %w", err)
 		}
@@ -301,45 +231,26 @@ func (x *xmlSeal) confirm(sealed []byte) error {
 	return nil
 }
 
-// insert puts the signature before the end tag of the root element.
-func insert(document []byte, d *xmldsig.Document, signature []byte) ([]byte, error) {
-	source := d.Source()
-	_, end := d.Root().Offset()
-	var out bytes.Buffer
-	out.Grow(len(source) + len(signature) + 64)
-	head := source[:end]
-	if !bytes.Equal(source, document) { // it was in another encoding, which its XML declaration still names
-		head = withoutDeclaration(head)
-		out.WriteString(`<?xml version="1.0" encoding="UTF-8"?>`)
-	}
-	if bytes.HasSuffix(head, []byte("/>")) { // an empty root
-		out.Write(head[:len(head)-2])
-		out.WriteString(">")
-		out.Write(signature)
-		out.WriteString("</" + d.Root().Name() + ">")
-	} else {
-		at := bytes.LastIndex(head, []byte("</"))
-		if at < 0 {
-			return nil, errors.New("the root element's end was not found")
-		}
-		out.Write(head[:at])
-		out.Write(signature)
-		out.Write(head[at:])
-	}
-	out.Write(source[end:])
-	return out.Bytes(), nil
-}
-
-func withoutDeclaration(head []byte) []byte {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	if bytes.HasPrefix(head, []byte("<?xml ")) {
-		if at := bytes.Index(head, []byte("?>")); at >= 0 {
-			return head[at+2:]
+// resolve gives the file that a reference leads to.
+func (w *work) resolve(uri string) ([]byte, error) {
+	for _, d := range w.documents {
+		if uri != "" && uri == uriOf(d.Name) {
+			return d.Content, nil
 		}
 	}
-	return head
+	u, err := url.Parse(uri)
+	if err != nil || uri == "" || u.Scheme != "" || u.Host != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q: %w", uri, xmldsig.ErrNotFound)
+	}
+	content, err := w.named(strings.TrimPrefix(u.Path, "./"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, xmldsig.ErrNotFound)
+	}
+	return content, nil
 }
 
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#xD;").Replace(s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#xD;", "\n", "&#xA;", "\t", "&#x9;").Replace(s)
 }
+
+var errWouldBreak = errors.New("the document has a signature over the whole of it, which a further one inside would break")

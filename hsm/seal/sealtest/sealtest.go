@@ -1,0 +1,290 @@
+// Package sealtest is a small authority for tests of seals: a root, a CA below it, sealing certificates, a time-stamping unit, an OCSP
+// responder and revocation lists, all served over HTTP on the loopback interface. Hooks make it lie.
+package sealtest
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+
+	"trustcore/internal/cms"
+)
+
+// Identity is a key with its certificate.
+type Identity struct {
+	Key         crypto.Signer
+	Certificate *x509.Certificate
+}
+
+// Authority issues and answers. Its hooks are called for every answer, nil for an honest one.
+type Authority struct {
+	URL            string // of the server, without a slash at the end
+	Root, CA       Identity
+	TSU, Responder Identity
+
+	// Stamp changes what the time-stamping unit signs, Token and Answer the finished ones.
+	Stamp         func(*cms.TimestampConfig)
+	Token, Answer func([]byte) []byte
+	// Status changes what the responder says, and who says it.
+	Status func(*ocsp.Response, *Identity)
+	// List changes a revocation list, and who signs it.
+	List func(*x509.RevocationList, *Identity)
+
+	mu      sync.Mutex
+	serial  int64
+	revoked map[string]time.Time
+	asked   map[string]int
+}
+
+// New starts an authority that ends with the test.
+func New(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{revoked: map[string]time.Time{}, asked: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(a.serve))
+	t.Cleanup(server.Close)
+	a.URL = server.URL
+	a.Root = a.Issue(t, Identity{}, "root", "Sealtest Root", NewKey(t, "P-384"), nil)
+	a.CA = a.Issue(t, a.Root, "ca", "Sealtest CA", NewKey(t, "P-384"), nil)
+	a.TSU = a.Issue(t, a.CA, "tsu", "Sealtest TSU", NewKey(t, "P-256"), nil)
+	a.Responder = a.Issue(t, a.CA, "responder", "Sealtest Responder", NewKey(t, "P-256"), nil)
+	return a
+}
+
+// NewKey makes a key: RSA (3072), P-256, P-384 or P-521.
+func NewKey(t testing.TB, kind string) crypto.Signer {
+	t.Helper()
+	var key crypto.Signer
+	var err error
+	switch kind {
+	case "RSA":
+		key, err = rsa.GenerateKey(rand.Reader, 3072)
+	case "P-256":
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "P-384":
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "P-521":
+		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	default:
+		t.Fatalf("no key of the kind %q", kind)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// Signer is a sealing certificate of the CA for a fresh key.
+func (a *Authority) Signer(t testing.TB, kind, name string) Identity {
+	t.Helper()
+	return a.Issue(t, a.CA, "seal", name, NewKey(t, kind), nil)
+}
+
+var (
+	timeStamping = pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true,
+		Value: []byte{0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 8}}
+	noCheck = pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}
+)
+
+// Issue makes a certificate for a use: root, ca, tsu, responder or seal. Change is called before it is signed.
+func (a *Authority) Issue(t testing.TB, by Identity, use, name string, key crypto.Signer, change func(*x509.Certificate)) Identity {
+	t.Helper()
+	a.mu.Lock()
+	a.serial++
+	template := &x509.Certificate{SerialNumber: big.NewInt(1000 + a.serial), Subject: pkix.Name{Country: []string{"PL"}, CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
+	a.mu.Unlock()
+	if by.Certificate != nil {
+		template.CRLDistributionPoints = []string{a.URL + "/crl/" + slug(by.Certificate.Subject.CommonName)}
+		template.IssuingCertificateURL = []string{a.URL + "/issuer/" + slug(by.Certificate.Subject.CommonName)}
+	}
+	switch use {
+	case "root", "ca":
+		template.IsCA, template.BasicConstraintsValid = true, true
+		template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	case "tsu":
+		template.ExtraExtensions = []pkix.Extension{timeStamping}
+		template.OCSPServer = []string{a.URL + "/ocsp"}
+	case "responder":
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}
+		template.ExtraExtensions = []pkix.Extension{noCheck}
+	default:
+		template.KeyUsage |= x509.KeyUsageContentCommitment
+		template.OCSPServer = []string{a.URL + "/ocsp"}
+	}
+	if change != nil {
+		change(template)
+	}
+	if by.Certificate == nil {
+		by = Identity{key, template}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, by.Certificate, key.Public(), by.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Identity{key, c}
+}
+
+func slug(name string) string { return strings.ToLower(strings.ReplaceAll(name, " ", "-")) }
+
+// Revoke makes every later answer say that a certificate is revoked.
+func (a *Authority) Revoke(c *x509.Certificate) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.revoked[c.SerialNumber.String()] = time.Now().Add(-time.Minute)
+}
+
+// Asked tells how often a path was asked for.
+func (a *Authority) Asked(path string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked[path]
+}
+
+// Address is the server's, for clients that ask public addresses alone.
+func (a *Authority) Address() netip.AddrPort {
+	return netip.MustParseAddrPort(strings.TrimPrefix(a.URL, "http://"))
+}
+
+// Anchor writes the root's certificate as PEM and returns the file.
+func (a *Authority) Anchor(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "root.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Root.Certificate.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func (a *Authority) serve(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.asked[r.URL.Path]++
+	a.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	var answer []byte
+	switch {
+	case err != nil:
+	case r.URL.Path == "/tsa":
+		answer, err = a.stamp(body)
+	case r.URL.Path == "/ocsp":
+		answer, err = a.status(body)
+	case strings.HasPrefix(r.URL.Path, "/crl/"):
+		answer, err = a.list(strings.TrimPrefix(r.URL.Path, "/crl/"))
+	case strings.HasPrefix(r.URL.Path, "/issuer/"):
+		answer = a.issuer(strings.TrimPrefix(r.URL.Path, "/issuer/")).Certificate.Raw
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = w.Write(answer)
+}
+
+func (a *Authority) issuer(name string) Identity {
+	if name == slug(a.Root.Certificate.Subject.CommonName) {
+		return a.Root
+	}
+	return a.CA
+}
+
+// stamp answers a time-stamp request (RFC 3161, 2.4.2).
+func (a *Authority) stamp(body []byte) ([]byte, error) {
+	request, err := cms.ParseTimestampRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := cms.ParseOID("1.2.3.4")
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.serial++
+	cfg := cms.TimestampConfig{Signer: a.TSU.Key, Certificate: a.TSU.Certificate.Raw, Certificates: [][]byte{a.CA.Certificate.Raw},
+		Hash: crypto.SHA256, Policy: policy, HashAlgorithm: request.HashAlgorithm, Imprint: request.Imprint,
+		Serial: big.NewInt(a.serial), Time: time.Now(), Nonce: request.Nonce}
+	a.mu.Unlock()
+	if a.Stamp != nil {
+		a.Stamp(&cfg)
+	}
+	token, err := cms.SignTimestamp(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if a.Token != nil {
+		token = a.Token(token)
+	}
+	answer := cms.NewTimestampResponse(token)
+	if a.Answer != nil {
+		answer = a.Answer(answer)
+	}
+	return answer, nil
+}
+
+// status answers an OCSP request (RFC 6960, 4.2).
+func (a *Authority) status(body []byte) ([]byte, error) {
+	request, err := ocsp.ParseRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	at, revoked := a.revoked[request.SerialNumber.String()]
+	a.mu.Unlock()
+	r := ocsp.Response{Status: ocsp.Good, SerialNumber: request.SerialNumber, ThisUpdate: time.Now().Add(-time.Second),
+		NextUpdate: time.Now().Add(time.Hour), IssuerHash: request.HashAlgorithm, Certificate: a.Responder.Certificate}
+	if revoked {
+		r.Status, r.RevokedAt = ocsp.Revoked, at
+	}
+	by := a.Responder
+	if a.Status != nil {
+		a.Status(&r, &by)
+		if r.Certificate != nil {
+			r.Certificate = by.Certificate
+		}
+	}
+	return ocsp.CreateResponse(a.CA.Certificate, by.Certificate, r, by.Key)
+}
+
+// list makes a revocation list (RFC 5280, 5).
+func (a *Authority) list(name string) ([]byte, error) {
+	by := a.issuer(name)
+	a.mu.Lock()
+	a.serial++
+	l := &x509.RevocationList{Number: big.NewInt(a.serial), ThisUpdate: time.Now().Add(-time.Second), NextUpdate: time.Now().Add(time.Hour)}
+	for serial, at := range a.revoked {
+		n, _ := new(big.Int).SetString(serial, 10)
+		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at})
+	}
+	a.mu.Unlock()
+	if a.List != nil {
+		a.List(l, &by)
+	}
+	return x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.Key)
+}
+
+// Allow is what fetch.Config.Allow needs for the authority's addresses.
+func Allow(a *Authority) []netip.AddrPort { return []netip.AddrPort{a.Address()} }
