@@ -3,6 +3,8 @@ package sealed
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -69,18 +71,19 @@ func (f form) extension() string {
 
 func forms() []form {
 	text := seal.Document{Name: "pismo.txt", MimeType: "text/plain", Content: []byte("zażółć gęślą jaźń\r\n")}
-	two := []seal.Document{text, {Name: "załączniki/plan nr 1.pdf", MimeType: "application/pdf", Content: pdfDocument()}}
+	two := []seal.Document{text, {Name: "plan nr 1 (ąę).pdf", MimeType: "application/pdf", Content: pdfDocument()}}
+	folders := []seal.Document{text, {Name: "załączniki/plan nr 1.pdf", MimeType: "application/pdf", Content: pdfDocument()}}
 	return []form{
 		{seal.FormatPAdES, seal.Enveloped, []seal.Document{{Content: pdfDocument()}}, false, "RSA"},
 		{seal.FormatXAdES, seal.Enveloped, []seal.Document{{Content: []byte(xmlDocument)}}, false, "P-256"},
 		{seal.FormatXAdES, seal.Enveloping, []seal.Document{text}, false, "RSA"},
 		{seal.FormatXAdES, seal.Detached, two, true, "P-256"},
 		{seal.FormatXAdES, seal.ASiCS, []seal.Document{text}, false, "P-384"},
-		{seal.FormatXAdES, seal.ASiCE, two, false, "RSA"},
+		{seal.FormatXAdES, seal.ASiCE, folders, false, "RSA"},
 		{seal.FormatCAdES, seal.Enveloping, []seal.Document{text}, false, "P-256"},
 		{seal.FormatCAdES, seal.Detached, []seal.Document{text}, true, "RSA"},
 		{seal.FormatCAdES, seal.ASiCS, []seal.Document{text}, false, "P-256"},
-		{seal.FormatCAdES, seal.ASiCE, two, false, "P-256"},
+		{seal.FormatCAdES, seal.ASiCE, folders, false, "P-256"},
 		{seal.FormatJAdES, seal.Enveloping, []seal.Document{text}, false, "P-256"},
 		{seal.FormatJAdES, seal.Compact, []seal.Document{text}, false, "RSA"},
 		{seal.FormatJAdES, seal.Detached, two, true, "P-384"},
@@ -135,13 +138,29 @@ func (h *house) signer(t testing.TB, kind string) seal.Signer {
 	return seal.Signer{Key: id.Key, Certificate: id.Certificate, Chain: []*x509.Certificate{h.authority.CA.Certificate}}
 }
 
+// short is a signer whose certificate says that it outlives no revocation (ETSI EN 319 412-1, 5.2), issued by the root: who judges
+// its seals needs no revocation information.
+func (h *house) short(t testing.TB, kind string) seal.Signer {
+	t.Helper()
+	id := h.authority.Issue(t, h.authority.Root, "seal", "Urząd Gminy, na dobę", sealtest.NewKey(t, kind), func(c *x509.Certificate) {
+		c.OCSPServer, c.CRLDistributionPoints, c.NotAfter = nil, nil, time.Now().Add(time.Hour)
+		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1}, Value: []byte{5, 0}})
+	})
+	return seal.Signer{Key: id.Key, Certificate: id.Certificate}
+}
+
 func (h *house) options(f form, level seal.Level) seal.Options {
 	return seal.Options{Format: f.format, Packaging: f.packaging, Level: level, Time: time.Now(), TSA: h.tsa, Collect: h.gatherer.Collect}
 }
 
 func (h *house) seal(t testing.TB, f form, level seal.Level) []byte {
 	t.Helper()
-	sealed, err := seal.Seal(t.Context(), f.documents, h.signers[f.key], h.options(f, level))
+	return h.sealBy(t, f, level, h.signers[f.key])
+}
+
+func (h *house) sealBy(t testing.TB, f form, level seal.Level, by seal.Signer) []byte {
+	t.Helper()
+	sealed, err := seal.Seal(t.Context(), f.documents, by, h.options(f, level))
 	if err != nil {
 		t.Fatalf("%s %s: %v", f, level, err)
 	}
