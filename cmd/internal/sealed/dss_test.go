@@ -77,6 +77,12 @@ func samples(t *testing.T, h *house, dir string) []sample {
 			add(f, level, " renewed", renewed, 1)
 		}
 	}
+	for _, f := range besideForms() {
+		if strings.Contains(fmt.Sprint(f, " two seals"), only) {
+			add(f, seal.LevelLT, " two", h.sealTwice(t, f, seal.LevelLT), 2)
+			add(f, seal.LevelLTA, " two", h.sealTwice(t, f, seal.LevelLTA), 2)
+		}
+	}
 	return list
 }
 

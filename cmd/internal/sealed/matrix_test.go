@@ -15,7 +15,6 @@ import (
 	"trustcore/hsm/seal"
 	"trustcore/hsm/seal/gather"
 	"trustcore/hsm/seal/sealtest"
-	"trustcore/internal/fetch"
 	"trustcore/verify"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -108,16 +107,10 @@ func newHouse(t testing.TB) *house {
 	for _, kind := range []string{"RSA", "P-256", "P-384"} {
 		h.signers[kind] = h.signer(t, kind)
 	}
-	client, err := fetch.Configured(fetch.Config{}, h.authority.URL+"/tsa")
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.tsa = h.authority.TSA(t)
 	roots := []*x509.Certificate{h.authority.Root.Certificate}
-	if h.tsa, err = seal.OpenTSA(seal.TSAConfig{Address: h.authority.URL + "/tsa", Client: client, Anchors: roots}); err != nil {
-		t.Fatal(err)
-	}
-	strangers := fetch.New(fetch.Config{Allow: sealtest.Allow(h.authority)})
-	if h.gatherer, err = gather.New(gather.Config{Anchors: roots, Strangers: strangers}); err != nil {
+	var err error
+	if h.gatherer, err = gather.New(gather.Config{Anchors: roots, Strangers: h.authority.Strangers()}); err != nil {
 		t.Fatal(err)
 	}
 	h.anchor = h.authority.Anchor(t)
@@ -134,8 +127,7 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) signer(t testing.TB, kind string) seal.Signer {
 	t.Helper()
-	id := h.authority.Signer(t, kind, "Urząd Miasta Przykładowo "+kind)
-	return seal.Signer{Key: id.Key, Certificate: id.Certificate, Chain: []*x509.Certificate{h.authority.CA.Certificate}}
+	return h.authority.Sealer(h.authority.Signer(t, kind, "Urząd Miasta Przykładowo "+kind))
 }
 
 // short is a signer whose certificate says that it outlives no revocation (ETSI EN 319 412-1, 5.2), issued by the root: who judges

@@ -26,7 +26,9 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"trustcore/hsm/seal"
 	"trustcore/internal/cms"
+	"trustcore/internal/fetch"
 )
 
 // Identity is a key with its certificate.
@@ -44,8 +46,8 @@ type Authority struct {
 	// Stamp changes what the time-stamping unit signs, Token and Answer the finished ones.
 	Stamp         func(*cms.TimestampConfig)
 	Token, Answer func([]byte) []byte
-	// Status changes what the responder says, and who says it.
-	Status func(*ocsp.Response, *Identity)
+	// Status changes what the responder says, who says it, and of whose certificates.
+	Status func(*Status)
 	// List changes a revocation list, and who signs it.
 	List func(*x509.RevocationList, *Identity)
 
@@ -53,6 +55,14 @@ type Authority struct {
 	serial  int64
 	revoked map[string]time.Time
 	asked   map[string]int
+}
+
+// Status is an OCSP response before it is signed.
+type Status struct {
+	ocsp.Response
+	By     Identity
+	Issuer *x509.Certificate
+	Bare   bool // without the responder's certificate
 }
 
 // New starts an authority that ends with the test.
@@ -163,9 +173,29 @@ func (a *Authority) Asked(path string) int {
 	return a.asked[path]
 }
 
-// Address is the server's, for clients that ask public addresses alone.
-func (a *Authority) Address() netip.AddrPort {
-	return netip.MustParseAddrPort(strings.TrimPrefix(a.URL, "http://"))
+// Strangers is a client for addresses in certificates that reaches the authority, which is on a private one.
+func (a *Authority) Strangers() *fetch.Client {
+	return fetch.New(fetch.Config{Allow: []netip.AddrPort{netip.MustParseAddrPort(strings.TrimPrefix(a.URL, "http://"))}})
+}
+
+// TSA is the authority's time-stamping, checked up to its root.
+func (a *Authority) TSA(t testing.TB) seal.TSA {
+	t.Helper()
+	address := a.URL + "/tsa"
+	client, err := fetch.Configured(fetch.Config{}, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tsa, err := seal.OpenTSA(seal.TSAConfig{Address: address, Client: client, Anchors: []*x509.Certificate{a.Root.Certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tsa
+}
+
+// Sealer is who seals with an identity of the CA.
+func (a *Authority) Sealer(id Identity) seal.Signer {
+	return seal.Signer{Key: id.Key, Certificate: id.Certificate, Chain: []*x509.Certificate{a.CA.Certificate}}
 }
 
 // Anchor writes the root's certificate as PEM and returns the file.
@@ -255,18 +285,18 @@ func (a *Authority) status(body []byte) ([]byte, error) {
 	at, revoked := a.revoked[request.SerialNumber.String()]
 	a.mu.Unlock()
 	r := ocsp.Response{Status: ocsp.Good, SerialNumber: request.SerialNumber, ThisUpdate: time.Now().Add(-time.Second),
-		NextUpdate: time.Now().Add(time.Hour), IssuerHash: request.HashAlgorithm, Certificate: a.Responder.Certificate}
+		NextUpdate: time.Now().Add(time.Hour), IssuerHash: request.HashAlgorithm}
 	if revoked {
 		r.Status, r.RevokedAt = ocsp.Revoked, at
 	}
-	by := a.Responder
+	answer := &Status{Response: r, By: a.Responder, Issuer: a.CA.Certificate}
 	if a.Status != nil {
-		a.Status(&r, &by)
-		if r.Certificate != nil {
-			r.Certificate = by.Certificate
-		}
+		a.Status(answer)
 	}
-	return ocsp.CreateResponse(a.CA.Certificate, by.Certificate, r, by.Key)
+	if answer.Certificate = answer.By.Certificate; answer.Bare {
+		answer.Certificate = nil
+	}
+	return ocsp.CreateResponse(answer.Issuer, answer.By.Certificate, answer.Response, answer.By.Key)
 }
 
 // list makes a revocation list (RFC 5280, 5).
@@ -285,6 +315,3 @@ func (a *Authority) list(name string) ([]byte, error) {
 	}
 	return x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.Key)
 }
-
-// Allow is what fetch.Config.Allow needs for the authority's addresses.
-func Allow(a *Authority) []netip.AddrPort { return []netip.AddrPort{a.Address()} }
