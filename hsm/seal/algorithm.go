@@ -7,6 +7,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+
+	"trustcore/hsm/mechanism"
 )
 
 func pssOptions(h crypto.Hash) crypto.SignerOpts {
@@ -44,14 +46,24 @@ var hashOIDs = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.2": crypto.SHA384, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
-// hashOf reads an AlgorithmIdentifier.
+// hashOf reads the AlgorithmIdentifier of a digest.
 func hashOf(identifier []byte) (crypto.Hash, bool) {
+	h, ok := hashOIDs[identifierOf(identifier)]
+	return h, ok
+}
+
+// identifierOf is the algorithm of an AlgorithmIdentifier, "" for what is none.
+func identifierOf(identifier []byte) string {
 	var a pkix.AlgorithmIdentifier
 	if _, err := asn1.Unmarshal(identifier, &a); err != nil {
-		return 0, false
+		return ""
 	}
-	h, ok := hashOIDs[a.Algorithm.String()]
-	return h, ok
+	return a.Algorithm.String()
+}
+
+func isPSS(m mechanism.Mechanism) bool {
+	_, ok := m.Options().(*rsa.PSSOptions)
+	return ok
 }
 
 // joseNames are the signature algorithms of RFC 7518, 3.1.

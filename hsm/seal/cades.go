@@ -155,25 +155,27 @@ func (w *work) raiseCMS(ctx context.Context, signedData []byte, number int, deta
 	return signedData, nil
 }
 
-// intactCMS refuses to extend a signature whose content is another one now.
+// intactCMS refuses to extend a signature that does not verify, or whose content is another one now.
 func (w *work) intactCMS(sd *cms.SignedData, si *cms.SignerInfo, detached func() ([]byte, error)) error {
-	h, ok := hashOf(si.DigestAlgorithm)
-	if !ok {
-		return nil // an algorithm that we do not write: it is the verifier's to judge
+	signer := signerOf(si, sd.Certificates)
+	if signer == nil {
+		return errNoSigner
 	}
-	want := si.MessageDigest()
-	if want == nil {
-		return errors.New("a signature without a message digest is no CAdES signature")
+	if err := intactSigner(si, signer); err != nil {
+		return err
 	}
+	h, _ := hashOf(si.DigestAlgorithm)
 	got, err := contentDigest(sd, h, detached)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(got, want) {
+	if want := si.MessageDigest(); want == nil || !bytes.Equal(got, want) {
 		return errors.New("the signature's digest does not match the document: a broken seal is not extended")
 	}
 	return nil
 }
+
+var errNoSigner = errors.New("the signature does not hold its signer's certificate")
 
 // contentDigest is the digest of what a CMS is about.
 func contentDigest(sd *cms.SignedData, h crypto.Hash, detached func() ([]byte, error)) ([]byte, error) {
@@ -199,7 +201,7 @@ func (w *work) valuesCMS(ctx context.Context, signedData []byte, number int) ([]
 	si := sd.Signers[number]
 	p := present{signer: signerOf(si, sd.Certificates), known: sd.Certificates}
 	if p.signer == nil {
-		return nil, errors.New("the signature does not hold its signer's certificate")
+		return nil, errNoSigner
 	}
 	archived := false
 	for i := range si.UnsignedAttributes {

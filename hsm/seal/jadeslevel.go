@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -46,6 +47,9 @@ func (w *work) raiseJSON(ctx context.Context, d *jsonDocument, s *jsonSignature)
 	if err != nil {
 		return err
 	}
+	if err := s.intact(data, held.signer); err != nil {
+		return err
+	}
 	raised := false
 	if len(held.stamps)+len(held.archives) == 0 {
 		token, err := w.stamp(ctx, []byte(s.value))
@@ -74,6 +78,21 @@ func (w *work) raiseJSON(ctx context.Context, d *jsonDocument, s *jsonSignature)
 		return ErrAlready
 	}
 	return nil
+}
+
+// intact verifies the value. What is signed of documents beside it by their digests is nothing but the header.
+func (s *jsonSignature) intact(data, signer []byte) error {
+	value, err := jws.DecodeBase64URL([]byte(s.value))
+	if err != nil {
+		return err
+	}
+	if sigD := s.header.Member("sigD"); sigD != nil && string(sigD.Member("mId").Text()) == byURIHash {
+		data = nil
+	}
+	message := append([]byte(s.protected+"."), data...)
+	return intact(signer, func(public crypto.PublicKey, how method) bool {
+		return inJOSE(public, how.hash) && joseAlgorithm(public, how) == string(s.header.Member("alg").Text())
+	}, message, value, true)
 }
 
 // archiveJSON adds an arcTst (TS 119 182-1, 5.3.6.3.1), before it the evidence for the last one (5.3.6.2).

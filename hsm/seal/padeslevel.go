@@ -159,12 +159,15 @@ func (s *pdfSigned) add(d *pdf.Document, f *pdf.Field, stamped map[int]bool) err
 		return nil
 	}
 	si := sd.Signers[0]
+	signer := signerOf(si, sd.Certificates)
+	if signer == nil {
+		return errNoSigner
+	}
 	if err := coveredIntact(d, f.Signature, si); err != nil {
 		return err
 	}
-	signer := signerOf(si, sd.Certificates)
-	if signer == nil {
-		return errors.New("it does not hold its signer's certificate")
+	if err := intactSigner(si, signer); err != nil {
+		return err
 	}
 	s.signers = append(s.signers, signer)
 	s.lastSignature = max(s.lastSignature, f.Signature.Revision)

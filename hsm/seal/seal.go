@@ -10,7 +10,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/rsa"
 	_ "crypto/sha1"   // names certificates in the time-stamps of older authorities
 	_ "crypto/sha256" // the hashes that seals are made with
 	_ "crypto/sha512"
@@ -102,8 +101,7 @@ func (s Signer) method(format Format) (method, error) {
 	}
 	for _, m := range wanted {
 		if m.Fits(s.Key.Public()) && allowed(s.Key, m) && (format != FormatJAdES || inJOSE(s.Key.Public(), m.Hash())) {
-			_, pss := m.Options().(*rsa.PSSOptions)
-			return method{m.Hash(), pss}, nil
+			return method{m.Hash(), isPSS(m)}, nil
 		}
 	}
 	return method{}, fmt.Errorf("a %T that is allowed no mechanism can't seal", s.Key.Public())

@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,15 +46,15 @@ type parties struct {
 func newParties(t testing.TB) *parties {
 	t.Helper()
 	p := &parties{dir: t.TempDir(), signers: map[string]seal.Signer{}}
-	p.caKey = must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	p.caKey = cachedRSA(1)
 	p.ca = p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test CA"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, p.caKey.Public())
 	p.caFile = p.write(t, "ca.pem", "CERTIFICATE", p.ca.Raw)
 	for name, key := range map[string]crypto.Signer{
-		"RSA":   must(rsa.GenerateKey(rand.Reader, 2048))(t),
+		"RSA":   cachedRSA(2),
 		"P-256": must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t),
 		"P-384": must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t),
-		"PSS":   pssOnly{must(rsa.GenerateKey(rand.Reader, 2048))(t)},
+		"PSS":   pssOnly{cachedRSA(3)},
 	} {
 		c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Urząd Miasta Przykładowo", SerialNumber: name},
 			KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment}, key.Public())
@@ -62,6 +63,25 @@ func newParties(t testing.TB) *parties {
 	p.startTSA(t)
 	return p
 }
+
+// cachedRSA are keys of RSA that all tests share: to make one takes half a second.
+func cachedRSA(number int) *rsa.PrivateKey {
+	keysMu.Lock()
+	defer keysMu.Unlock()
+	for len(keys) <= number {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys = append(keys, key)
+	}
+	return keys[number]
+}
+
+var (
+	keysMu sync.Mutex
+	keys   []*rsa.PrivateKey
+)
 
 func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
@@ -111,7 +131,7 @@ func (p *parties) write(t testing.TB, name, kind string, der []byte) string {
 // startTSA answers time-stamp requests with openssl ts.
 func (p *parties) startTSA(t testing.TB) {
 	t.Helper()
-	key := must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	key := cachedRSA(4)
 	oid := pkix.Extension{Id: []int{2, 5, 29, 37}, Critical: true, Value: []byte{0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 8}}
 	c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test TSA"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtraExtensions: []pkix.Extension{oid}}, key.Public())
 	p.write(t, "tsa.pem", "CERTIFICATE", c.Raw)

@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -136,7 +137,18 @@ func (s *xmlSigned) confirm(w *work) error {
 			return fmt.Errorf("the signature's digest of %q does not match: a broken seal is not extended", r.URI)
 		}
 	}
-	return nil
+	p, err := s.present()
+	if err != nil {
+		return err
+	}
+	info, err := s.signature.CanonicalSignedInfo()
+	if err != nil {
+		return err
+	}
+	return intact(p.signer, func(public crypto.PublicKey, how method) bool {
+		uri, err := signatureMethod(public, how)
+		return err == nil && uri == s.signature.Method.URI
+	}, info, s.signature.Value, true)
 }
 
 // has tells whether an unsigned property is there, in either namespace.

@@ -79,14 +79,17 @@ func New(t testing.TB) *Authority {
 	return a
 }
 
-// NewKey makes a key: RSA (3072), P-256, P-384 or P-521.
+// sharedRSA is the one key of RSA that the tests of a program share: to make one takes a second.
+var sharedRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 3072) })
+
+// NewKey makes a key: P-256, P-384 or P-521, or gives the RSA (3072) one.
 func NewKey(t testing.TB, kind string) crypto.Signer {
 	t.Helper()
 	var key crypto.Signer
 	var err error
 	switch kind {
 	case "RSA":
-		key, err = rsa.GenerateKey(rand.Reader, 3072)
+		key, err = sharedRSA()
 	case "P-256":
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "P-384":
