@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trustcore/internal/asic"
+	"trustcore/internal/pdf"
 )
 
 // Format is the family of a seal.
@@ -89,6 +90,8 @@ type Options struct {
 	Location string
 	Name     string // who seals
 	Field    string // name of the signature field of a PDF; "" takes the first free one
+	// Visible shows the seal on a page of a PDF; nil shows nothing. Lines that are not given are who seals and when.
+	Visible *pdf.Appearance
 }
 
 // Collect gathers the evidence for certificates: their issuers up to an anchor, and for each of them but the anchors revocation

@@ -54,7 +54,7 @@ func (w *work) sealPDF(ctx context.Context) ([]byte, error) {
 		size += roomForTimestamp
 	}
 	options := pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, Time: w.opts.Time, FieldName: w.opts.Field, Name: w.opts.Name,
-		Reason: w.opts.Reason, Location: w.opts.Location}
+		Reason: w.opts.Reason, Location: w.opts.Location, Appearance: w.appearance()}
 	sealed, err := fill(document, options, size, func(p *pdf.Prepared) ([]byte, error) {
 		digest, err := p.Digest(w.how.hash)
 		if err != nil {
@@ -66,6 +66,23 @@ func (w *work) sealPDF(ctx context.Context) ([]byte, error) {
 		return sealed, err
 	}
 	return w.extendPDF(ctx, sealed)
+}
+
+// appearance is what the seal shows: by default who seals, and the claimed time, as people in Poland read it.
+func (w *work) appearance() *pdf.Appearance {
+	if w.opts.Visible == nil || len(w.opts.Visible.Lines) > 0 {
+		return w.opts.Visible
+	}
+	shown, subject := *w.opts.Visible, w.signer.Certificate.Subject
+	shown.Lines = []string{"Pieczęć elektroniczna / electronic seal", subject.CommonName}
+	if len(subject.Organization) > 0 && subject.Organization[0] != subject.CommonName {
+		shown.Lines = append(shown.Lines, subject.Organization[0])
+	}
+	if w.opts.Reason != "" {
+		shown.Lines = append(shown.Lines, w.opts.Reason)
+	}
+	shown.Lines = append(shown.Lines, w.opts.Time.Format("2006-01-02 15:04:05 -07:00"))
+	return &shown
 }
 
 // fill makes a signature of a PDF, and makes it again where the room for it was too little.

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"strings"
 	"testing"
@@ -48,7 +49,8 @@ func TestTSAThatLies(t *testing.T) {
 		{"no purpose", "is not for time-stamping alone", func() { a.TSU = a.Issue(t, a.CA, "seal", "No TSU", honest.Key, nil) }},
 		{"a purpose beside it", "is not for time-stamping alone", func() {
 			a.TSU = a.Issue(t, a.CA, "tsu", "Both", honest.Key, func(c *x509.Certificate) {
-				c.ExtraExtensions, c.ExtKeyUsage = nil, []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping, x509.ExtKeyUsageServerAuth}
+				both, _ := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}, {1, 3, 6, 1, 5, 5, 7, 3, 1}})
+				c.ExtraExtensions = []pkix.Extension{{Id: c.ExtraExtensions[0].Id, Critical: true, Value: both}}
 			})
 		}},
 		{"a purpose that is not critical", "is not for time-stamping alone", func() {

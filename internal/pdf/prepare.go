@@ -10,7 +10,7 @@ import (
 // rangeWidth is the room for each number of the ByteRange: files of up to 10 GB.
 const rangeWidth = 10
 
-// Prepare appends an incremental update to the original that adds an invisible signature field and a
+// Prepare appends an incremental update to the original that adds a signature field, invisible unless it has an Appearance, and a
 // signature dictionary with a hole for the CMS. The original bytes stay as they are; the update is
 // written in the file's own cross-reference flavour. Encrypted documents and those whose cross
 // references had to be rebuilt are refused.
@@ -50,6 +50,8 @@ func (o SignOptions) check() error {
 		return fmt.Errorf("pdf: Certify %d is not possible here", o.Certify)
 	case strings.Contains(o.FieldName, "."):
 		return errors.New("pdf: a field name holds no full stop")
+	case o.Appearance != nil:
+		return o.Appearance.check()
 	}
 	return nil
 }
@@ -121,15 +123,19 @@ func (u *increment) addField(value Ref, opts SignOptions) error {
 	if err != nil {
 		return err
 	}
-	page, err := u.firstPage(root)
+	page, err := u.place(root, opts.Appearance)
 	if err != nil {
 		return err
 	}
-	field := u.add(Dict{
+	widget := Dict{
 		"Type": Name("Annot"), "Subtype": Name("Widget"), "FT": Name("Sig"), "T": textString(name), "V": value,
 		"F": Integer(132), // print, locked
-		"P": page, "Rect": Array{Integer(0), Integer(0), Integer(0), Integer(0)},
-	})
+		"P": page, "Rect": opts.Appearance.rect(),
+	}
+	if opts.Appearance != nil {
+		widget["AP"] = Dict{"N": u.appear(opts.Appearance)}
+	}
+	field := u.add(widget)
 	if err := u.push(form, "Fields", field); err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ type SignOptions struct {
 	Location    string // optional
 	ContactInfo string // optional
 
+	// Appearance is what the signature shows on a page; nil for nothing.
+	Appearance *Appearance
+
 	// Certify makes it a certification signature (DocMDP): 1 no changes, 2 form filling and further
 	// signatures, 3 also annotations. 0 makes an approval signature.
 	Certify int

@@ -8,9 +8,10 @@ package paper
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
+
+	"trustcore/internal/typeface"
 )
 
 // A4, in points.
@@ -36,6 +37,20 @@ type Document struct {
 	used  [2]map[uint16]rune // glyphs of each face, with a letter of theirs
 	roots []*element         // of the structure, in the order of reading
 }
+
+// Face is one of the two that a document is set in.
+type Face int
+
+// The faces.
+const (
+	Plain Face = iota
+	Bold
+)
+
+var faces = [...]func() *typeface.Face{typeface.Plain, typeface.Bold}
+
+// Width is how wide a text is in a face of a size, all in points.
+func (f Face) Width(text string, size float64) float64 { return faces[f]().Width(text, size) }
 
 // Page is one while it is written. Its origin is the upper left corner.
 type Page struct {
@@ -105,9 +120,9 @@ const digits = "0123456789ABCDEF"
 // Text writes a line that begins at x, with its base at y.
 func (p *Page) Text(x, y float64, f Face, size float64, c Colour, line string) {
 	var glyphs strings.Builder
-	of := faces()[f]
+	of := faces[f]()
 	for _, r := range line {
-		g, shown := of.glyph(r)
+		g, shown := of.Glyph(r)
 		p.of.used[f][g] = shown
 		glyphs.Write([]byte{digits[g>>12], digits[g>>8&15], digits[g>>4&15], digits[g&15]})
 	}
@@ -154,14 +169,4 @@ func (c Colour) operands() string {
 // number is one with two places behind the point at most.
 func number(n float64) string {
 	return fmt.Sprintf("%g", math.Round(n*100)/100)
-}
-
-// letters are the glyphs of a face that were used, in their order.
-func (d *Document) letters(f Face) []uint16 {
-	var list []uint16
-	for g := range d.used[f] {
-		list = append(list, g)
-	}
-	slices.Sort(list)
-	return list
 }

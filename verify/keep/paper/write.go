@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf16"
+
+	"trustcore/internal/typeface"
 )
 
 // The numbers of the objects that every document has; the pages follow.
@@ -38,8 +40,8 @@ func (d *Document) Bytes() []byte {
 		d.info.Made.UTC().Format("D:20060102150405Z"))
 	f.object("<</Type/StructTreeRoot/K[%s]/ParentTree %d 0 R>>", references(firstElement, 1, len(d.roots)), parents)
 	f.object("<</Nums[%s]>>", d.parentTree(firstElement))
-	for i, face := range faces() {
-		d.writeFace(f, Face(i), face)
+	for i, face := range faces {
+		d.writeFace(f, Face(i), face())
 	}
 	for i, p := range d.pages {
 		f.object("<</Type/Page/Parent %d 0 R/MediaBox[0 0 %g %g]/Contents %d 0 R/StructParents %d/Tabs/S"+
@@ -74,45 +76,22 @@ func (d *Document) parentTree(firstElement int) string {
 }
 
 // writeFace writes a face as a composite font whose codes are glyphs (ISO 32000-1 9.7).
-func (d *Document) writeFace(f *file, which Face, of *face) {
+func (d *Document) writeFace(f *file, which Face, of *typeface.Face) {
 	own := firstFace + 5*int(which)
-	scale := func(n int) int { return int(float64(n) * 1000 / of.unit) }
 	f.object("<</Type/Font/Subtype/Type0/BaseFont/%s/Encoding/Identity-H/DescendantFonts[%d 0 R]/ToUnicode %d 0 R>>",
-		of.name, own+1, own+4)
+		of.Name, own+1, own+4)
 	var widths strings.Builder
-	for _, g := range d.letters(which) {
-		fmt.Fprintf(&widths, "%d[%d]", g, scale(of.advance[g]))
+	for _, g := range typeface.Sorted(d.used[which]) {
+		fmt.Fprintf(&widths, "%d[%d]", g, of.Advance(g))
 	}
 	f.object("<</Type/Font/Subtype/CIDFontType2/BaseFont/%s"+
 		"/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>/FontDescriptor %d 0 R"+
-		"/CIDToGIDMap/Identity/DW 600/W[%s]>>", of.name, own+2, widths.String())
+		"/CIDToGIDMap/Identity/DW 600/W[%s]>>", of.Name, own+2, widths.String())
 	f.object("<</Type/FontDescriptor/FontName/%s/Flags 4/FontBBox[%d %d %d %d]/ItalicAngle 0/Ascent %d/Descent %d"+
-		"/CapHeight %d/StemV 80/FontFile2 %d 0 R>>", of.name, scale(of.box[0]), scale(of.box[1]), scale(of.box[2]),
-		scale(of.box[3]), scale(of.ascent), scale(of.descent),
-		scale(of.ascent), own+3)
-	f.stream(fmt.Sprintf("/Length1 %d", len(of.file)), of.file)
-	f.stream("", d.toUnicode(which))
-}
-
-// toUnicode says which letter each glyph is (ISO 32000-1 9.10.3).
-func (d *Document) toUnicode(which Face) []byte {
-	const most = 100 // of one block
-	var b bytes.Buffer
-	b.WriteString("/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n" +
-		"/CIDSystemInfo <</Registry (Adobe) /Ordering (UCS) /Supplement 0>> def\n" +
-		"/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n")
-	glyphs := d.letters(which)
-	for len(glyphs) > 0 {
-		some := glyphs[:min(most, len(glyphs))]
-		glyphs = glyphs[len(some):]
-		fmt.Fprintf(&b, "%d beginbfchar\n", len(some))
-		for _, g := range some {
-			fmt.Fprintf(&b, "<%04X> <%04X>\n", g, d.used[which][g]) // the faces hold the first plane alone
-		}
-		b.WriteString("endbfchar\n")
-	}
-	b.WriteString("endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n")
-	return b.Bytes()
+		"/CapHeight %d/StemV 80/FontFile2 %d 0 R>>", of.Name, of.Box[0], of.Box[1], of.Box[2], of.Box[3], of.Ascent, of.Descent,
+		of.Ascent, own+3)
+	f.stream(fmt.Sprintf("/Length1 %d", len(of.File)), of.File)
+	f.stream("", typeface.ToUnicode(d.used[which]))
 }
 
 func (f *file) object(format string, args ...any) {
