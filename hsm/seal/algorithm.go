@@ -43,7 +43,9 @@ func signatureMethod(public crypto.PublicKey, how method) (string, error) {
 
 // hashOIDs are the digest algorithms of CMS that seals are made with (RFC 5754, 2).
 var hashOIDs = map[string]crypto.Hash{
-	"2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.2": crypto.SHA384, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
+	"2.16.840.1.101.3.4.2.1": crypto.SHA256,
+	"2.16.840.1.101.3.4.2.2": crypto.SHA384,
+	"2.16.840.1.101.3.4.2.3": crypto.SHA512,
 }
 
 // hashOf reads the AlgorithmIdentifier of a digest.
@@ -75,7 +77,8 @@ func inJOSE(public crypto.PublicKey, h crypto.Hash) bool {
 	if !ok {
 		return joseNames[h] != ""
 	}
-	return map[string]crypto.Hash{"P-256": crypto.SHA256, "P-384": crypto.SHA384, "P-521": crypto.SHA512}[p.Curve.Params().Name] == h
+	return map[string]crypto.Hash{"P-256": crypto.SHA256, "P-384": crypto.SHA384,
+		"P-521": crypto.SHA512}[p.Curve.Params().Name] == h
 }
 
 // joseAlgorithm is the value of alg (RFC 7518, 3.1).

@@ -40,12 +40,15 @@ func newSealer(t *testing.T) *sealer {
 	return &sealer{a, a.Sealer(a.Signer(t, "P-256", "Urząd")), a.TSA(t), g.Collect}
 }
 
-func (s *sealer) seal(ctx context.Context, format seal.Format, packaging seal.Packaging, level seal.Level, documents ...seal.Document) ([]byte, error) {
-	return seal.Seal(ctx, documents, s.by, seal.Options{Format: format, Packaging: packaging, Level: level, Time: time.Now(), TSA: s.tsa,
+func (s *sealer) seal(ctx context.Context, format seal.Format, packaging seal.Packaging, level seal.Level,
+	documents ...seal.Document) ([]byte, error) {
+	return seal.Seal(ctx, documents, s.by, seal.Options{Format: format, Packaging: packaging, Level: level,
+		Time: time.Now(), TSA: s.tsa,
 		Collect: s.collect})
 }
 
-func (s *sealer) extend(ctx context.Context, sealed []byte, level seal.Level, documents ...seal.Document) ([]byte, error) {
+func (s *sealer) extend(ctx context.Context, sealed []byte, level seal.Level, documents ...seal.Document) ([]byte,
+	error) {
 	return seal.Extend(ctx, sealed, documents, seal.Options{Level: level, TSA: s.tsa, Collect: s.collect})
 }
 
@@ -69,7 +72,10 @@ func TestOptionsAreChecked(t *testing.T) {
 		"TSA is missing":                         with(func(o *seal.Options) { o.Level = seal.LevelT }),
 		"Collect is missing":                     with(func(o *seal.Options) { o.Level, o.TSA = "", s.tsa }),
 		"the signing time is missing":            with(func(o *seal.Options) { o.Time = time.Time{} }),
-		"has no place for a time-stamp":          with(func(o *seal.Options) { o.Format, o.Packaging, o.Level = seal.FormatJAdES, seal.Compact, seal.LevelT }),
+		"has no place for a time-stamp": with(func(o *seal.Options) {
+			o.Format, o.Packaging,
+				o.Level = seal.FormatJAdES, seal.Compact, seal.LevelT
+		}),
 	} {
 		_, err := seal.Seal(t.Context(), one, s.by, o)
 		wants(t, want, err, want)
@@ -84,7 +90,8 @@ func TestOptionsAreChecked(t *testing.T) {
 func TestHugeDocumentsAreRefused(t *testing.T) {
 	s := newSealer(t)
 	half := make([]byte, seal.MaxDocument/2+1)
-	_, err := s.seal(t.Context(), seal.FormatXAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "a", Content: half}, seal.Document{Name: "b", Content: half})
+	_, err := s.seal(t.Context(), seal.FormatXAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "a", Content: half},
+		seal.Document{Name: "b", Content: half})
 	wants(t, "two halves", err, "bytes of documents are not taken")
 	_, err = s.extend(t.Context(), half, seal.LevelT, seal.Document{Content: half})
 	wants(t, "extended", err, "bytes of documents are not taken")
@@ -116,12 +123,14 @@ func TestHostileNames(t *testing.T) {
 		strings.Repeat("a", 256):  "at most 255",
 	} {
 		for _, packaging := range []seal.Packaging{seal.ASiCS, seal.ASiCE, seal.Detached} {
-			_, err := s.seal(t.Context(), seal.FormatXAdES, packaging, seal.LevelB, seal.Document{Name: name, Content: []byte("a")})
+			_, err := s.seal(t.Context(), seal.FormatXAdES, packaging, seal.LevelB,
+				seal.Document{Name: name, Content: []byte("a")})
 			wants(t, fmt.Sprintf("%q %s", name, packaging), err, want)
 		}
 	}
 	for _, other := range []string{"umowa.txt", "UMOWA.TXT", "umowa.txt "} {
-		_, err := s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "umowa.txt"}, seal.Document{Name: other})
+		_, err := s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "umowa.txt"},
+			seal.Document{Name: other})
 		if err == nil {
 			t.Errorf("%q beside umowa.txt is taken", other)
 		}
@@ -131,15 +140,18 @@ func TestHostileNames(t *testing.T) {
 // TestContainersThatReadersSeeDifferently are not sealed further, nor extended.
 func TestContainersThatReadersSeeDifferently(t *testing.T) {
 	s := newSealer(t)
-	sealed, err := s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "a.txt", Content: []byte("a")})
+	sealed, err := s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB,
+		seal.Document{Name: "a.txt", Content: []byte("a")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, more := range map[string]string{"twice": "a.txt", "in another case": "A.TXT", "out of the container": "../b.txt", "a control character": "b\x01"} {
+	for name, more := range map[string]string{"twice": "a.txt", "in another case": "A.TXT",
+		"out of the container": "../b.txt", "a control character": "b\x01"} {
 		hostile := addEntry(t, sealed, more)
 		_, err := s.extend(t.Context(), hostile, seal.LevelT)
 		wants(t, name, err, "read differently by different programs")
-		_, err = s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB, seal.Document{Name: "c.asice", Content: hostile})
+		_, err = s.seal(t.Context(), seal.FormatCAdES, seal.ASiCE, seal.LevelB,
+			seal.Document{Name: "c.asice", Content: hostile})
 		wants(t, name+", sealed", err, "read differently by different programs")
 	}
 	plain, err := asic.Write(asic.Extended, []asic.File{{Name: "a.txt", Content: []byte("a")}})
@@ -177,13 +189,15 @@ func addEntry(t *testing.T, container []byte, name string) []byte {
 	return out.Bytes()
 }
 
-// TestBrokenSealsAreNotExtended: a time-stamp over a document that was changed would make the change look as old as the seal.
+// TestBrokenSealsAreNotExtended: a time-stamp over a document that was changed would make the change look as old as
+// the seal.
 func TestBrokenSealsAreNotExtended(t *testing.T) {
 	s := newSealer(t)
 	text := seal.Document{Name: "a.txt", Content: []byte("zapłacić 100 zł")}
 	other := seal.Document{Name: "a.txt", Content: []byte("zapłacić 900 zł")}
 	swap := func(sealed []byte) []byte {
-		for _, encode := range []func([]byte) string{func(b []byte) string { return string(b) }, base64.StdEncoding.EncodeToString, base64.RawURLEncoding.EncodeToString} {
+		for _, encode := range []func([]byte) string{func(b []byte) string { return string(b) },
+			base64.StdEncoding.EncodeToString, base64.RawURLEncoding.EncodeToString} {
 			sealed = bytes.Replace(sealed, []byte(encode(text.Content)), []byte(encode(other.Content)), 1)
 		}
 		return sealed
@@ -191,7 +205,8 @@ func TestBrokenSealsAreNotExtended(t *testing.T) {
 	for _, f := range []struct {
 		format    seal.Format
 		packaging seal.Packaging
-	}{{seal.FormatXAdES, seal.Enveloping}, {seal.FormatXAdES, seal.Detached}, {seal.FormatCAdES, seal.Enveloping}, {seal.FormatCAdES, seal.Detached},
+	}{{seal.FormatXAdES, seal.Enveloping}, {seal.FormatXAdES, seal.Detached}, {seal.FormatCAdES,
+		seal.Enveloping}, {seal.FormatCAdES, seal.Detached},
 		{seal.FormatJAdES, seal.Detached}, {seal.FormatJAdES, seal.Enveloping}} {
 		sealed, err := s.seal(t.Context(), f.format, f.packaging, seal.LevelB, text)
 		if err != nil {
@@ -205,7 +220,8 @@ func TestBrokenSealsAreNotExtended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.extend(t.Context(), bytes.Replace(sealed, []byte("[0 0 200 200]"), []byte("[0 0 900 900]"), 1), seal.LevelT)
+	_, err = s.extend(t.Context(), bytes.Replace(sealed, []byte("[0 0 200 200]"), []byte("[0 0 900 900]"), 1),
+		seal.LevelT)
 	wants(t, "PDF", err, "a broken seal is not extended")
 	for _, format := range []seal.Format{seal.FormatXAdES, seal.FormatCAdES} {
 		sealed, err = s.seal(t.Context(), format, seal.ASiCE, seal.LevelB, text)
@@ -227,7 +243,10 @@ func TestForgedValuesAreNotExtended(t *testing.T) {
 		document  seal.Document
 		value     func([]byte) int // where an octet of the value lies
 	}{
-		{seal.FormatXAdES, seal.Enveloping, text, func(b []byte) int { return bytes.Index(b, []byte("</ds:SignatureValue>")) - 10 }},
+		{seal.FormatXAdES, seal.Enveloping, text, func(b []byte) int {
+			return bytes.Index(b,
+				[]byte("</ds:SignatureValue>")) - 10
+		}},
 		{seal.FormatCAdES, seal.Enveloping, text, func(b []byte) int { return len(b) - 1 }},
 		{seal.FormatPAdES, seal.Enveloped, seal.Document{Content: pdfDocument()}, func(b []byte) int {
 			hole := bytes.LastIndex(b, []byte("/Contents <"))
@@ -280,7 +299,8 @@ func repack(t *testing.T, container []byte, name string, content []byte) []byte 
 	return out
 }
 
-// TestPDFsOfManyShapes: as qpdf writes them: with streams of cross references, for the web, both kinds of references, encrypted.
+// TestPDFsOfManyShapes: as qpdf writes them: with streams of cross references, for the web, both kinds of references,
+// encrypted.
 func TestPDFsOfManyShapes(t *testing.T) {
 	if _, err := exec.LookPath("qpdf"); err != nil {
 		t.Skip("qpdf is not installed (deploy/install.sh)")
@@ -327,7 +347,8 @@ func TestPDFsOfManyShapes(t *testing.T) {
 // certified is a PDF that a certification allows changes of level p in.
 func (s *sealer) certified(t *testing.T, p int) []byte {
 	t.Helper()
-	prepared, err := pdf.Prepare(pdfDocument(), pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, ContentsSize: 4096, Time: time.Now(), Certify: p})
+	prepared, err := pdf.Prepare(pdfDocument(), pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, ContentsSize: 4096,
+		Time: time.Now(), Certify: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +368,8 @@ func TestCertificationsThatForbid(t *testing.T) {
 	_, err = s.seal(t.Context(), seal.FormatPAdES, "", seal.LevelB, seal.Document{Content: strange})
 	wants(t, "P 7", err, "allows no changes (DocMDP, P 7)")
 	for _, p := range []int{2, 3} {
-		if _, err := s.seal(t.Context(), seal.FormatPAdES, "", seal.LevelB, seal.Document{Content: s.certified(t, p)}); err != nil {
+		if _, err := s.seal(t.Context(), seal.FormatPAdES, "", seal.LevelB,
+			seal.Document{Content: s.certified(t, p)}); err != nil {
 			t.Errorf("P %d: %v", p, err)
 		}
 	}
@@ -363,7 +385,8 @@ func TestCertificationsThatForbid(t *testing.T) {
 // TestSealsThatCantBeKept: JSON of which something would be lost, XML that is none of ours.
 func TestSealsThatCantBeKept(t *testing.T) {
 	s := newSealer(t)
-	sealed, err := s.seal(t.Context(), seal.FormatJAdES, seal.Enveloping, seal.LevelT, seal.Document{Content: []byte("a")})
+	sealed, err := s.seal(t.Context(), seal.FormatJAdES, seal.Enveloping, seal.LevelT,
+		seal.Document{Content: []byte("a")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,8 @@ func (w *work) extendCMS(ctx context.Context, signedData []byte, detached func()
 }
 
 // raiseCMS raises one signer. Adding unsigned attributes and evidence moves no signer to another place.
-func (w *work) raiseCMS(ctx context.Context, signedData []byte, number int, detached func() ([]byte, error)) ([]byte, error) {
+func (w *work) raiseCMS(ctx context.Context, signedData []byte, number int, detached func() ([]byte, error)) ([]byte,
+	error) {
 	sd, err := cms.Parse(signedData)
 	if err != nil {
 		return nil, err
@@ -192,7 +193,8 @@ func contentDigest(sd *cms.SignedData, h crypto.Hash, detached func() ([]byte, e
 	return state.Sum(nil), nil
 }
 
-// valuesCMS puts evidence into the fields of SignedData (EN 319 122-1, 5.4.2 and 5.4.3), for the signer and all its time-stamps.
+// valuesCMS puts evidence into the fields of SignedData (EN 319 122-1, 5.4.2 and 5.4.3), for the signer and all its
+// time-stamps.
 func (w *work) valuesCMS(ctx context.Context, signedData []byte, number int) ([]byte, error) {
 	sd, err := cms.Parse(signedData)
 	if err != nil {
@@ -213,7 +215,8 @@ func (w *work) valuesCMS(ctx context.Context, signedData []byte, number int) ([]
 		}
 	}
 	if archived {
-		p.signer, p.tokens = nil, p.tokens[len(p.tokens)-1:] // what is older was gathered before the last archive time-stamp
+		// What is older was gathered before the last archive time-stamp.
+		p.signer, p.tokens = nil, p.tokens[len(p.tokens)-1:]
 	}
 	e, err := w.collect(ctx, p)
 	if err != nil {
@@ -223,7 +226,8 @@ func (w *work) valuesCMS(ctx context.Context, signedData []byte, number int) ([]
 }
 
 // archiveCMS adds an archive-time-stamp-v3 (EN 319 122-1, 5.5.3).
-func (w *work) archiveCMS(ctx context.Context, signedData []byte, number int, detached func() ([]byte, error)) ([]byte, error) {
+func (w *work) archiveCMS(ctx context.Context, signedData []byte, number int, detached func() ([]byte, error)) ([]byte,
+	error) {
 	sd, err := cms.Parse(signedData)
 	if err != nil {
 		return nil, err

@@ -164,7 +164,8 @@ func (w *work) addXML(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
-	text := []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<asic:XAdESSignatures xmlns:asic="` + namespaceASiC + `">` +
+	text := []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<asic:XAdESSignatures xmlns:asic="` +
+		namespaceASiC + `">` +
 		string(signature) + `</asic:XAdESSignatures>`)
 	if present := c.file(name); present != nil { // ASiC-S has one file for all
 		d, err := xmldsig.Parse(present.Content, xmldsig.DefaultLimits)
@@ -185,24 +186,28 @@ func (w *work) addXML(ctx context.Context, c *container) error {
 	return nil
 }
 
-// packageManifest lists the files with their types, as OpenDocument packages do and some readers of ASiC-E want (EN 319 162-1, 4.4.3.2).
+// packageManifest lists the files with their types, as OpenDocument packages do and some readers of ASiC-E want (EN
+// 319 162-1, 4.4.3.2).
 func (w *work) packageManifest() []byte {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
-		`<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0" manifest:version="1.2">` +
+		`<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"` +
+		` manifest:version="1.2">` +
 		`<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.etsi.asic-e+zip"/>`)
 	for _, d := range w.documents {
 		mime := d.MimeType
 		if mime == "" {
 			mime = "application/octet-stream"
 		}
-		b.WriteString(`<manifest:file-entry manifest:full-path="` + escape(d.Name) + `" manifest:media-type="` + escape(mime) + `"/>`)
+		b.WriteString(`<manifest:file-entry manifest:full-path="` + escape(d.Name) + `" manifest:media-type="` +
+			escape(mime) + `"/>`)
 	}
 	b.WriteString(`</manifest:manifest>`)
 	return []byte(b.String())
 }
 
-// addCMS puts a CAdES signature into the container: over the data object of ASiC-S, over a manifest of all of them in ASiC-E.
+// addCMS puts a CAdES signature into the container: over the data object of ASiC-S, over a manifest of all of them in
+// ASiC-E.
 func (w *work) addCMS(ctx context.Context, c *container) error {
 	if c.kind == asic.Simple {
 		const name = "META-INF/signature.p7s"
@@ -264,8 +269,10 @@ func (w *work) manifest(target manifestTarget, files []manifestReference) []byte
 		h = w.opts.Hash
 	}
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<asic:ASiCManifest xmlns:asic="` + namespaceASiC + `" xmlns:ds="` +
-		xmldsig.NamespaceDSig + `"><asic:SigReference MimeType="` + target.mime + `" URI="` + escape(uriOf(target.name)) + `"></asic:SigReference>`)
+	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<asic:ASiCManifest xmlns:asic="` + namespaceASiC +
+		`" xmlns:ds="` +
+		xmldsig.NamespaceDSig + `"><asic:SigReference MimeType="` + target.mime + `" URI="` +
+		escape(uriOf(target.name)) + `"></asic:SigReference>`)
 	for _, f := range files {
 		attributes := ""
 		if f.MimeType != "" {
@@ -274,7 +281,8 @@ func (w *work) manifest(target manifestTarget, files []manifestReference) []byte
 		if f.root {
 			attributes += ` Rootfile="true"`
 		}
-		b.WriteString(`<asic:DataObjectReference` + attributes + ` URI="` + escape(uriOf(f.Name)) + `">` + digestMethod(h) + `<ds:DigestValue>` +
+		b.WriteString(`<asic:DataObjectReference` + attributes + ` URI="` + escape(uriOf(f.Name)) + `">` +
+			digestMethod(h) + `<ds:DigestValue>` +
 			base64.StdEncoding.EncodeToString(digestOf(h, f.Content)) + `</ds:DigestValue></asic:DataObjectReference>`)
 	}
 	b.WriteString(`</asic:ASiCManifest>`)

@@ -63,7 +63,8 @@ func (w *work) extendContainer(ctx context.Context, sealed []byte) ([]byte, erro
 	return c.write(ctx)
 }
 
-// contentOf is what a CAdES signature of the container is about: the data object of ASiC-S, the manifest that names it in ASiC-E.
+// contentOf is what a CAdES signature of the container is about: the data object of ASiC-S, the manifest that names
+// it in ASiC-E.
 func (c *container) contentOf(signature string) ([]byte, error) {
 	if c.kind == asic.Simple {
 		data := c.data()
@@ -158,8 +159,8 @@ const (
 	archiveToken    = "META-INF/timestamp%03d.tst"
 )
 
-// archiveContainer time-stamps a manifest of everything in the container. The evidence for the time-stamp before goes into that one's
-// token, where it is no part of what was signed (EN 319 162-1, A.7).
+// archiveContainer time-stamps a manifest of everything in the container. The evidence for the time-stamp before goes
+// into that one's token, where it is no part of what was signed (EN 319 162-1, A.7).
 func (w *work) archiveContainer(ctx context.Context, c *container) error {
 	root := ""
 	if last := c.file(archiveManifest); last != nil {
@@ -170,7 +171,8 @@ func (w *work) archiveContainer(ctx context.Context, c *container) error {
 		last.Name = root
 	}
 	var files []Document
-	for _, i := range c.with(asic.Data, asic.CAdESSignature, asic.SignatureManifest, asic.ArchiveManifest, asic.TimestampToken, asic.XAdESSignatures) {
+	for _, i := range c.with(asic.Data, asic.CAdESSignature, asic.SignatureManifest, asic.ArchiveManifest,
+		asic.TimestampToken, asic.XAdESSignatures) {
 		files = append(files, Document{Name: c.files[i].Name, Content: c.files[i].Content})
 	}
 	token := c.free(archiveToken)

@@ -52,10 +52,12 @@ func (w *work) envelop(ctx context.Context) ([]byte, error) {
 	return w.raiseXML(ctx, sealed, x.id)
 }
 
-// besideOthers leaves every signature of the document out (XML Signature 1.1, 6.6.3 and 6.6.4), so that others may come and go. The
-// enveloped-signature transform says the same of this one, and tells readers that do not follow paths what is meant.
+// besideOthers leaves every signature of the document out (XML Signature 1.1, 6.6.3 and 6.6.4), so that others may
+// come and go. The enveloped-signature transform says the same of this one, and tells readers that do not follow
+// paths what is meant.
 const besideOthers = `<ds:Transform Algorithm="` + xmldsig.TransformEnveloped + `"></ds:Transform>` +
-	`<ds:Transform Algorithm="` + xmldsig.TransformXPath + `"><ds:XPath>not(ancestor-or-self::ds:Signature)</ds:XPath></ds:Transform>`
+	`<ds:Transform Algorithm="` + xmldsig.TransformXPath +
+	`"><ds:XPath>not(ancestor-or-self::ds:Signature)</ds:XPath></ds:Transform>`
 
 func withoutSignatures(d *xmldsig.Document) xmldsig.NodeSet {
 	set := d.WholeDocument().WithoutComments()
@@ -68,7 +70,8 @@ func withoutSignatures(d *xmldsig.Document) xmldsig.NodeSet {
 // place is a reference of a signature that was in the document before.
 type place struct{ signature, reference int }
 
-// intactReferences are the references within the document whose digests match: what a further signature must not change.
+// intactReferences are the references within the document whose digests match: what a further signature must not
+// change.
 func intactReferences(d *xmldsig.Document) []place {
 	var list []place
 	for i, n := range d.Signatures() {
@@ -85,8 +88,8 @@ func intactReferences(d *xmldsig.Document) []place {
 	return list
 }
 
-// stillIntact refuses a further signature that breaks one which was there. The new one is the last of the root's children, so that
-// the others keep their numbers.
+// stillIntact refuses a further signature that breaks one which was there. The new one is the last of the root's
+// children, so that the others keep their numbers.
 func stillIntact(sealed []byte, before []place) error {
 	if len(before) == 0 {
 		return nil

@@ -13,11 +13,13 @@ import (
 	"trustcore/internal/cms"
 )
 
-// errBroken tells that a seal to be extended is none. A time-stamp over it would make a forgery look as old as the seal.
+// errBroken tells that a seal to be extended is none. A time-stamp over it would make a forgery look as old as the
+// seal.
 var errBroken = errors.New("the signature value does not verify: a broken seal is not extended")
 
-// intact verifies the value of a signature that is to be extended. Named tells of a way to sign whether it is the signature's own. Raw is
-// a value of ECDSA as XML and JSON have it. Algorithms that seals are not made with are refused: nobody here can say that they hold.
+// intact verifies the value of a signature that is to be extended. Named tells of a way to sign whether it is the
+// signature's own. Raw is a value of ECDSA as XML and JSON have it. Algorithms that seals are not made with are
+// refused: nobody here can say that they hold.
 func intact(certificate []byte, named func(crypto.PublicKey, method) bool, message, value []byte, raw bool) error {
 	c, err := x509.ParseCertificate(certificate)
 	if err != nil {
@@ -47,7 +49,8 @@ func pairOf(value []byte) ([]byte, error) {
 		return nil, errBroken
 	}
 	half := len(value) / 2
-	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(value[:half]), new(big.Int).SetBytes(value[half:])})
+	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(value[:half]),
+		new(big.Int).SetBytes(value[half:])})
 }
 
 // oidPSS is RSASSA-PSS (RFC 4055, 3.1).

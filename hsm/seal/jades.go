@@ -21,7 +21,8 @@ type jsonDocument struct {
 	signatures []*jsonSignature
 }
 
-// jsonSignature is one signature. What stands in it is kept as it stands: the signature and time-stamps are about the text.
+// jsonSignature is one signature. What stands in it is kept as it stands: the signature and time-stamps are about the
+// text.
 type jsonSignature struct {
 	protected, value string
 	header           *jws.Value // the protected header, read
@@ -60,7 +61,7 @@ func (w *work) sealJSON(ctx context.Context) ([]byte, error) {
 func (w *work) besideJSON(ctx context.Context, d *jsonDocument) ([]byte, error) {
 	for _, s := range d.signatures {
 		if b64 := s.header.Member("b64"); b64 != nil && !b64.True() {
-			return nil, errors.New("a present signature is about the payload as it stands (b64), and a further one would have to be too: not made here")
+			return nil, errors.New("a present signature is about the payload as it stands (b64): none beside it is made here")
 		}
 	}
 	s, err := w.signJSON(ctx, d.payload)
@@ -76,7 +77,8 @@ func (w *work) besideJSON(ctx context.Context, d *jsonDocument) ([]byte, error) 
 	return d.write(), nil
 }
 
-// signJSON makes a signature of level B-B over a payload in base64url, nil for documents beside it (TS 119 182-1, 5.1 and 5.2).
+// signJSON makes a signature of level B-B over a payload in base64url, nil for documents beside it (TS 119 182-1, 5.1
+// and 5.2).
 func (w *work) signJSON(ctx context.Context, payload *string) (*jsonSignature, error) {
 	x5c := [][]byte{w.signer.Certificate.Raw}
 	x5c = append(x5c, w.signer.chain()...) // encoding/json writes octets in the base64 that x5c wants
@@ -112,19 +114,22 @@ const (
 	byURI     = "http://uri.etsi.org/19182/ObjectIdByURI"
 )
 
-// sigD names the documents with their digests (TS 119 182-1, 5.2.8.4): of what they are in base64url, since b64 is not there.
+// sigD names the documents with their digests (TS 119 182-1, 5.2.8.4): of what they are in base64url, since b64 is
+// not there.
 func (w *work) sigD() map[string]any {
 	pars, hashes, kinds := []string{}, []string{}, []string{}
 	for _, d := range w.documents {
 		pars = append(pars, uriOf(d.Name))
-		hashes = append(hashes, base64url.EncodeToString(digestOf(w.how.hash, []byte(base64url.EncodeToString(d.Content)))))
+		hashes = append(hashes, base64url.EncodeToString(digestOf(w.how.hash,
+			[]byte(base64url.EncodeToString(d.Content)))))
 		mime := d.MimeType
 		if mime == "" {
 			mime = "application/octet-stream"
 		}
 		kinds = append(kinds, mime)
 	}
-	return map[string]any{"mId": byURIHash, "pars": pars, "hashM": "S" + joseNames[w.how.hash], "hashV": hashes, "ctys": kinds}
+	return map[string]any{"mId": byURIHash, "pars": pars, "hashM": "S" + joseNames[w.how.hash], "hashV": hashes,
+		"ctys": kinds}
 }
 
 // readJSON reads a JWS that nothing is to be lost of when it is written again.
@@ -149,11 +154,12 @@ func readJSON(ctx context.Context, data []byte) (*jsonDocument, error) {
 		s := &jsonSignature{protected: string(r.ProtectedText), value: string(r.Text), header: r.Protected}
 		for _, m := range r.Unprotected.Members() {
 			if m.Name != "etsiU" || !m.Value.Is(jws.Array) {
-				return nil, fmt.Errorf("the unprotected header parameter %q can't be kept: a seal has etsiU alone", m.Name)
+				return nil, fmt.Errorf("the unprotected header parameter %q can't be kept: a seal has etsiU alone",
+					m.Name)
 			}
 			for _, item := range m.Value.Items() {
 				if !item.Is(jws.String) {
-					return nil, errors.New("etsiU holds clear elements: only those in base64url are extended (TS 119 182-1, 5.3.1)")
+					return nil, errors.New("etsiU holds clear elements: those in base64url alone are extended")
 				}
 				s.unsigned = append(s.unsigned, string(item.Text()))
 			}

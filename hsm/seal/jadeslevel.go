@@ -14,7 +14,8 @@ import (
 	"trustcore/internal/jws"
 )
 
-// extendJSON raises every signature of a JWS. One in the compact serialization becomes a flattened one, which has a place for it.
+// extendJSON raises every signature of a JWS. One in the compact serialization becomes a flattened one, which has a
+// place for it.
 func (w *work) extendJSON(ctx context.Context, sealed []byte) ([]byte, error) {
 	d, err := readJSON(ctx, sealed)
 	if err != nil {
@@ -225,7 +226,8 @@ func (h *jsonHeld) property(v *jws.Value, take func(*[][]byte, *jws.Value)) {
 	}
 }
 
-// dataOf is what archive time-stamps cover of the payload, after a look whether the documents are those that were signed.
+// dataOf is what archive time-stamps cover of the payload, after a look whether the documents are those that were
+// signed.
 func (w *work) dataOf(d *jsonDocument, s *jsonSignature) ([]byte, error) {
 	b64 := s.header.Member("b64")
 	encoded := b64 == nil || b64.True()

@@ -31,7 +31,7 @@ type Packaging string
 const (
 	Enveloped  Packaging = "enveloped"  // the seal lies in the document: PAdES, XAdES
 	Enveloping Packaging = "enveloping" // the document lies in the seal: XAdES, CAdES, JAdES (flattened JSON)
-	Compact    Packaging = "compact"    // the same in the compact serialization: JAdES-B-B alone, it has no place for more
+	Compact    Packaging = "compact"    // the same as one line of text: JAdES-B-B alone, it has no place for more
 	Detached   Packaging = "detached"   // the seal is a file of its own: XAdES, CAdES, JAdES (by sigD)
 	ASiCS      Packaging = "ASiC-S"
 	ASiCE      Packaging = "ASiC-E"
@@ -52,8 +52,8 @@ type Level string
 const (
 	LevelB   Level = "B-B"   // the seal alone: while its certificate is valid
 	LevelT   Level = "B-T"   // with a time-stamp that proves when it was there
-	LevelLT  Level = "B-LT"  // with the certificates and the revocation information that a verifier needs, for ever at hand
-	LevelLTA Level = "B-LTA" // with an archive time-stamp over it all, which is renewed before its algorithms or keys grow weak
+	LevelLT  Level = "B-LT"  // with the certificates and the revocation information that a verifier needs
+	LevelLTA Level = "B-LTA" // with a time-stamp over it all, which is renewed before it grows weak
 )
 
 var levels = []Level{LevelB, LevelT, LevelLT, LevelLTA}
@@ -65,7 +65,8 @@ func (l Level) reaches(other Level) bool {
 
 // Document is a file to be sealed.
 type Document struct {
-	// Name is the file's name, with / between folders; needed where the seal names the file: detached XAdES and JAdES, ASiC.
+	// Name is the file's name, with / between folders; needed where the seal names the file: detached XAdES and
+	// JAdES, ASiC.
 	Name     string
 	MimeType string // "" where it is not known
 	Content  []byte
@@ -82,8 +83,9 @@ type Options struct {
 	// Hash is that of time-stamps, SHA-256 (0), SHA-384 or SHA-512. The seal itself goes by its key's mechanisms.
 	Hash crypto.Hash
 
-	// Parallel makes an enveloped XAdES seal beside which further ones can be put into the document: it covers the document but for
-	// all signatures in it, where it else covers all but itself. A document that is sealed already always gets such a one.
+	// Parallel makes an enveloped XAdES seal beside which further ones can be put into the document: it covers the
+	// document but for all signatures in it, where it else covers all but itself. A document that is sealed already
+	// always gets such a one.
 	Parallel bool
 
 	Reason   string // of a PDF's seal, optional, as the following ones
@@ -94,9 +96,9 @@ type Options struct {
 	Visible *pdf.Appearance
 }
 
-// Collect gathers the evidence for certificates: their issuers up to an anchor, and for each of them but the anchors revocation
-// information that says it is good. It checks every answer. Known are certificates that may be among the issuers. Package
-// gather has one.
+// Collect gathers the evidence for certificates: their issuers up to an anchor, and for each of them but the anchors
+// revocation information that says it is good. It checks every answer. Known are certificates that may be among the
+// issuers. Package gather has one.
 type Collect func(ctx context.Context, certificates, known [][]byte) (Evidence, error)
 
 // ErrAlready tells that no seal of a document can be extended to the level that was asked for: each has it already.
@@ -105,9 +107,10 @@ var ErrAlready = errors.New("the seal has that level already")
 // Seal seals documents and returns what is to be kept: for PAdES and enveloped XAdES the sealed document, for ASiC the
 // container, else the seal. All of them together may have MaxDocument bytes.
 //
-// A document that has seals gets another one beside them: a further revision of a PDF, a signature beside others in XML that leaves
-// room for it (Options.Parallel), a further signer in a CMS, a further signature in a JSON text or an ASiC container. The sealed
-// file is then the one document that is given. What would break a seal that is there, or is forbidden by it, is refused.
+// A document that has seals gets another one beside them: a further revision of a PDF, a signature beside others in
+// XML that leaves room for it (Options.Parallel), a further signer in a CMS, a further signature in a JSON text or an
+// ASiC container. The sealed file is then the one document that is given. What would break a seal that is there, or
+// is forbidden by it, is refused.
 func Seal(ctx context.Context, documents []Document, signer Signer, opts Options) ([]byte, error) {
 	sealed, err := sealAll(ctx, documents, signer, opts)
 	if err != nil {
@@ -168,7 +171,8 @@ func (o Options) complete() (Options, error) {
 		o.Level = LevelB
 	}
 	if o.Packaging == Compact && o.Level != LevelB {
-		return o, fmt.Errorf("Level %q: the compact serialization has no place for a time-stamp; take Packaging %q", o.Level, Enveloping)
+		return o, fmt.Errorf("Level %q: the compact serialization has no place for a time-stamp; take Packaging %q",
+			o.Level, Enveloping)
 	}
 	return o, o.completeLevel()
 }
@@ -227,10 +231,10 @@ func checkSize(documents []Document) error {
 	return nil
 }
 
-// Extend raises the seals of a document to a level: Options.Level, with Options.TSA and Options.Collect as it needs them; Format and
-// Packaging "" are told by the content. The documents are those that a detached seal is about. Seals that have the level are left as
-// they are, but LevelLTA puts a further archive time-stamp over those that have one, with the evidence for the last. ErrAlready tells
-// that nothing was to be done.
+// Extend raises the seals of a document to a level: Options.Level, with Options.TSA and Options.Collect as it needs
+// them; Format and Packaging "" are told by the content. The documents are those that a detached seal is about. Seals
+// that have the level are left as they are, but LevelLTA puts a further archive time-stamp over those that have one,
+// with the evidence for the last. ErrAlready tells that nothing was to be done.
 func Extend(ctx context.Context, sealed []byte, documents []Document, opts Options) ([]byte, error) {
 	extended, err := extendAll(ctx, sealed, documents, opts)
 	if err != nil {

@@ -39,7 +39,8 @@ func (o Options) kind(sealed []byte) int {
 		return kindJSON
 	case len(sealed) > 1 && sealed[0] == 0x30 && sealed[1] >= 0x80:
 		return kindCMS
-	case bytes.HasPrefix(text, []byte("<")), bytes.HasPrefix(sealed, []byte("\xff\xfe")), bytes.HasPrefix(sealed, []byte("\xfe\xff")):
+	case bytes.HasPrefix(text, []byte("<")), bytes.HasPrefix(sealed, []byte("\xff\xfe")), bytes.HasPrefix(sealed,
+		[]byte("\xfe\xff")):
 		return kindXML
 	case bytes.Contains(sealed[:min(len(sealed), 1024)], []byte("%PDF-")):
 		return kindPDF

@@ -21,19 +21,21 @@ type PDFOptions struct {
 	Evidence Gather // not nil makes level B-LT: it is put into the document security store; needs TSA
 }
 
-// PAdES seals a PDF: an incremental update with an invisible signature field (PAdES-B-B, B-T or B-LT). The document's bytes stay as they
-// are. Encrypted and broken documents are refused, and those whose certification forbids further signatures.
+// PAdES seals a PDF: an incremental update with an invisible signature field (PAdES-B-B, B-T or B-LT). The document's
+// bytes stay as they are. Encrypted and broken documents are refused, and those whose certification forbids further
+// signatures.
 func PAdES(ctx context.Context, document []byte, signer Signer, opts PDFOptions) ([]byte, error) {
 	level, collect, err := levelOf(opts.TSA, opts.Evidence)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a PDF: %w", err)
 	}
-	return Seal(ctx, []Document{{Content: document}}, signer, Options{Format: FormatPAdES, Level: level, Time: opts.Time, TSA: opts.TSA,
-		Collect: collect, Reason: opts.Reason, Location: opts.Location, Name: opts.Name, Field: opts.Field})
+	return Seal(ctx, []Document{{Content: document}}, signer,
+		Options{Format: FormatPAdES, Level: level, Time: opts.Time, TSA: opts.TSA,
+			Collect: collect, Reason: opts.Reason, Location: opts.Location, Name: opts.Name, Field: opts.Field})
 }
 
-// Room in a PDF for what comes after the digest is known, in octets: signature value and attributes, and a time-stamp with its chain.
-// What needs more is made again with as much as it needs.
+// Room in a PDF for what comes after the digest is known, in octets: signature value and attributes, and a time-stamp
+// with its chain. What needs more is made again with as much as it needs.
 const (
 	roomForSignature = 2 << 10
 	roomForTimestamp = 7 << 10
@@ -53,7 +55,8 @@ func (w *work) sealPDF(ctx context.Context) ([]byte, error) {
 	if w.opts.Level.reaches(LevelT) {
 		size += roomForTimestamp
 	}
-	options := pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, Time: w.opts.Time, FieldName: w.opts.Field, Name: w.opts.Name,
+	options := pdf.SignOptions{SubFilter: pdf.SubFilterCAdES, Time: w.opts.Time, FieldName: w.opts.Field,
+		Name:   w.opts.Name,
 		Reason: w.opts.Reason, Location: w.opts.Location, Appearance: w.appearance()}
 	sealed, err := fill(document, options, size, func(p *pdf.Prepared) ([]byte, error) {
 		digest, err := p.Digest(w.how.hash)
@@ -86,7 +89,8 @@ func (w *work) appearance() *pdf.Appearance {
 }
 
 // fill makes a signature of a PDF, and makes it again where the room for it was too little.
-func fill(document []byte, options pdf.SignOptions, size int, make func(*pdf.Prepared) ([]byte, error)) ([]byte, error) {
+func fill(document []byte, options pdf.SignOptions, size int, make func(*pdf.Prepared) ([]byte, error)) ([]byte,
+	error) {
 	for range 2 {
 		options.ContentsSize = size
 		prepared, err := pdf.Prepare(document, options)
@@ -105,7 +109,8 @@ func fill(document []byte, options pdf.SignOptions, size int, make func(*pdf.Pre
 	return nil, fmt.Errorf("the signature has grown beyond %d bytes while it was made again", size)
 }
 
-// signPDF makes the detached CMS over a digest, without a claimed time: in a PDF that stands in the dictionary (EN 319 142-1, 6.3).
+// signPDF makes the detached CMS over a digest, without a claimed time: in a PDF that stands in the dictionary (EN
+// 319 142-1, 6.3).
 func (w *work) signPDF(ctx context.Context, digest []byte) ([]byte, error) {
 	signedData, err := cms.Sign(cms.SignConfig{
 		Signer: bound{w.signer.Key, ctx}, Certificate: w.signer.Certificate.Raw, Certificates: w.signer.chain(),
@@ -128,8 +133,9 @@ func (w *work) signPDF(ctx context.Context, digest []byte) ([]byte, error) {
 	return cms.AddUnsignedAttribute(signedData, 0, cms.NewTimestampAttribute(token))
 }
 
-// maySign refuses a document whose signatures forbid a further one: a certification that allows no changes (ISO 32000-2, 12.8.2.2), or a
-// signed field whose lock says so (12.7.5.5). FieldMDP forbids changes of fields that are there, never a new one.
+// maySign refuses a document whose signatures forbid a further one: a certification that allows no changes (ISO
+// 32000-2, 12.8.2.2), or a signed field whose lock says so (12.7.5.5). FieldMDP forbids changes of fields that are
+// there, never a new one.
 func maySign(document []byte) error {
 	d, err := pdf.Open(document)
 	if err != nil {
@@ -145,12 +151,12 @@ func maySign(document []byte) error {
 		}
 		for _, r := range f.Signature.References {
 			if r.Method == "DocMDP" && (r.Permission < 2 || r.Permission > 3) {
-				return fmt.Errorf("the signature %q certifies the document and allows no changes (DocMDP, P %d): a further seal would break it",
+				return fmt.Errorf("the signature %q certifies the document and allows no changes (DocMDP, P %d)",
 					f.Name, r.Permission)
 			}
 		}
 		if f.Lock != nil && f.Lock.Permission != 0 && (f.Lock.Permission < 2 || f.Lock.Permission > 3) {
-			return fmt.Errorf("the lock of the signed field %q allows no changes (P %d): a further seal would break it", f.Name, f.Lock.Permission)
+			return fmt.Errorf("the lock of the signed field %q allows no changes (P %d)", f.Name, f.Lock.Permission)
 		}
 	}
 	return nil

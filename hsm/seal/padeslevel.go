@@ -23,8 +23,8 @@ type pdfSigned struct {
 	lastToken     []byte   // of that
 }
 
-// extendPDF raises a PDF by further revisions (EN 319 142-1, 5.4 and 5.5): a document time-stamp where a signature has no time-stamp, the
-// security store, and for LevelLTA another document time-stamp.
+// extendPDF raises a PDF by further revisions (EN 319 142-1, 5.4 and 5.5): a document time-stamp where a signature
+// has no time-stamp, the security store, and for LevelLTA another document time-stamp.
 func (w *work) extendPDF(ctx context.Context, document []byte) ([]byte, error) {
 	s, err := readPDF(document)
 	if err != nil {
@@ -61,13 +61,14 @@ func (w *work) extendPDF(ctx context.Context, document []byte) ([]byte, error) {
 
 // stampPDF adds a document time-stamp (EN 319 142-1, 5.4.3).
 func (w *work) stampPDF(ctx context.Context, document []byte) ([]byte, error) {
-	return fill(document, pdf.SignOptions{SubFilter: pdf.SubFilterRFC3161}, roomForTimestamp, func(p *pdf.Prepared) ([]byte, error) {
-		digest, err := p.Digest(w.opts.Hash)
-		if err != nil {
-			return nil, err
-		}
-		return w.stampDigest(ctx, digest)
-	})
+	return fill(document, pdf.SignOptions{SubFilter: pdf.SubFilterRFC3161}, roomForTimestamp,
+		func(p *pdf.Prepared) ([]byte, error) {
+			digest, err := p.Digest(w.opts.Hash)
+			if err != nil {
+				return nil, err
+			}
+			return w.stampDigest(ctx, digest)
+		})
 }
 
 // storePDF adds evidence to the document security store for whatever it says nothing of yet (EN 319 142-1, 5.4.2).

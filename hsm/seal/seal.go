@@ -1,6 +1,7 @@
-// Package seal makes advanced electronic seals and signatures with any crypto.Signer, such as a key behind the HSM gateway (package
-// remote): PAdES, XAdES, CAdES, JAdES and ASiC containers of the ETSI baseline profiles, at the levels B-B, B-T, B-LT and B-LTA, and
-// raises seals from one level to the next. Documents stay where they are: the signer sees digests only.
+// Package seal makes advanced electronic seals and signatures with any crypto.Signer, such as a key behind the HSM
+// gateway (package remote): PAdES, XAdES, CAdES, JAdES and ASiC containers of the ETSI baseline profiles, at the
+// levels B-B, B-T, B-LT and B-LTA, and raises seals from one level to the next. Documents stay where they are: the
+// signer sees digests only.
 //
 // Seal and Extend are the two doors. PAdES and XAdES make the same for one PDF or XML document.
 package seal
@@ -37,18 +38,20 @@ type Signer struct {
 // TSA gives an RFC 3161 time-stamp token (DER ContentInfo) for a digest. NewTSA makes one.
 type TSA func(ctx context.Context, hash crypto.Hash, digest []byte) ([]byte, error)
 
-// Evidence is what a verifier needs beside the seal: certificates that are not in it yet, CRLs and OCSP responses, all in DER.
+// Evidence is what a verifier needs beside the seal: certificates that are not in it yet, CRLs and OCSP responses,
+// all in DER.
 type Evidence struct {
 	Certificates, CRLs, OCSPs [][]byte
 }
 
-// Gather collects the evidence for the signer's and the time-stamp's certificates. It is called once the time-stamp is there, so that
-// revocation information can be newer than it (EN 319 102-1, 5.2.5).
+// Gather collects the evidence for the signer's and the time-stamp's certificates. It is called once the time-stamp
+// is there, so that revocation information can be newer than it (EN 319 102-1, 5.2.5).
 type Gather func(ctx context.Context) (Evidence, error)
 
 var errNoTSA = errors.New("evidence is kept in seals with a time-stamp only: the time-stamping authority is missing")
 
-// levelOf is what the older options ask for: a time-stamp where there is an authority, evidence where somebody gathers it.
+// levelOf is what the older options ask for: a time-stamp where there is an authority, evidence where somebody
+// gathers it.
 func levelOf(tsa TSA, evidence Gather) (Level, Collect, error) {
 	switch {
 	case evidence != nil && tsa == nil:
@@ -76,7 +79,8 @@ func (s Signer) check(at time.Time) error {
 		return errors.New("the certificate belongs to another key")
 	}
 	if at.Before(s.Certificate.NotBefore) || at.After(s.Certificate.NotAfter) {
-		return fmt.Errorf("the certificate is valid from %s to %s, not at %s", s.Certificate.NotBefore.UTC().Format(time.RFC3339),
+		return fmt.Errorf("the certificate is valid from %s to %s, not at %s",
+			s.Certificate.NotBefore.UTC().Format(time.RFC3339),
 			s.Certificate.NotAfter.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -91,11 +95,13 @@ type method struct {
 // lister is a key whose authorisation may allow some mechanisms only; hsm/remote's and hsm's keys are.
 type lister interface{ Mechanisms() []mechanism.Mechanism }
 
-// method chooses the mechanism for a format: the first of the key's own that serves, else PKCS #1 v1.5 or ECDSA with the hash that
-// fits the key's strength.
+// method chooses the mechanism for a format: the first of the key's own that serves, else PKCS #1 v1.5 or ECDSA with
+// the hash that fits the key's strength.
 func (s Signer) method(format Format) (method, error) {
-	wanted := []mechanism.Mechanism{mechanism.RSAPKCS1SHA256, mechanism.RSAPSSSHA256, mechanism.RSAPKCS1SHA512, mechanism.RSAPSSSHA512,
-		mechanism.RSAPKCS1SHA384, mechanism.RSAPSSSHA384, mechanism.ECDSASHA256, mechanism.ECDSASHA384, mechanism.ECDSASHA512}
+	wanted := []mechanism.Mechanism{mechanism.RSAPKCS1SHA256, mechanism.RSAPSSSHA256, mechanism.RSAPKCS1SHA512,
+		mechanism.RSAPSSSHA512,
+		mechanism.RSAPKCS1SHA384, mechanism.RSAPSSSHA384,
+		mechanism.ECDSASHA256, mechanism.ECDSASHA384, mechanism.ECDSASHA512}
 	if p, ok := s.Key.Public().(*ecdsa.PublicKey); ok && p.Curve.Params().BitSize > 256 {
 		wanted = []mechanism.Mechanism{mechanism.ECDSASHA384, mechanism.ECDSASHA512, mechanism.ECDSASHA256}
 	}

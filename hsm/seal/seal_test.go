@@ -47,8 +47,9 @@ func newParties(t testing.TB) *parties {
 	t.Helper()
 	p := &parties{dir: t.TempDir(), signers: map[string]seal.Signer{}}
 	p.caKey = cachedRSA(1)
-	p.ca = p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test CA"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, p.caKey.Public())
+	p.ca = p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test CA"}, IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, p.caKey.Public())
 	p.caFile = p.write(t, "ca.pem", "CERTIFICATE", p.ca.Raw)
 	for name, key := range map[string]crypto.Signer{
 		"RSA":   cachedRSA(2),
@@ -56,7 +57,8 @@ func newParties(t testing.TB) *parties {
 		"P-384": must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t),
 		"PSS":   pssOnly{cachedRSA(3)},
 	} {
-		c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Urząd Miasta Przykładowo", SerialNumber: name},
+		c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Urząd Miasta Przykładowo",
+			SerialNumber: name},
 			KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment}, key.Public())
 		p.signers[name] = seal.Signer{Key: key, Certificate: c, Chain: []*x509.Certificate{p.ca}}
 	}
@@ -116,7 +118,8 @@ func (p *parties) issue(t testing.TB, template *x509.Certificate, public crypto.
 	if parent == nil {
 		parent = template
 	}
-	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, public, p.caKey))(t)))(t)
+	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, public,
+		p.caKey))(t)))(t)
 }
 
 func (p *parties) write(t testing.TB, name, kind string, der []byte) string {
@@ -132,8 +135,10 @@ func (p *parties) write(t testing.TB, name, kind string, der []byte) string {
 func (p *parties) startTSA(t testing.TB) {
 	t.Helper()
 	key := cachedRSA(4)
-	oid := pkix.Extension{Id: []int{2, 5, 29, 37}, Critical: true, Value: []byte{0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 8}}
-	c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test TSA"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtraExtensions: []pkix.Extension{oid}}, key.Public())
+	oid := pkix.Extension{Id: []int{2, 5, 29, 37}, Critical: true,
+		Value: []byte{0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 8}}
+	c := p.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Seal test TSA"},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtraExtensions: []pkix.Extension{oid}}, key.Public())
 	p.write(t, "tsa.pem", "CERTIFICATE", c.Raw)
 	p.write(t, "tsa.key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key))(t))
 	config := fmt.Sprintf("[tsa]\ndefault_tsa = t\n[t]\nserial = %[1]s/serial\nsigner_cert = %[1]s/tsa.pem\ncerts = %[1]s/ca.pem\nsigner_key = %[1]s/tsa.key\n"+
@@ -148,7 +153,8 @@ func (p *parties) startTSA(t testing.TB) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		out, err := exec.Command("openssl", "ts", "-reply", "-config", filepath.Join(p.dir, "tsa.cnf"), "-queryfile", query).Output()
+		out, err := exec.Command("openssl", "ts", "-reply", "-config", filepath.Join(p.dir, "tsa.cnf"), "-queryfile",
+			query).Output()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -194,7 +200,8 @@ func TestXAdESIsAcceptedByXmlsec(t *testing.T) {
 	p := newParties(t)
 	for name, signer := range p.signers {
 		for _, tsa := range []seal.TSA{nil, p.tsa} {
-			sealed, err := seal.XAdES(t.Context(), []byte(xmlDocument), signer, seal.XMLOptions{Time: time.Now(), TSA: tsa})
+			sealed, err := seal.XAdES(t.Context(), []byte(xmlDocument), signer,
+				seal.XMLOptions{Time: time.Now(), TSA: tsa})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -217,7 +224,8 @@ func verifyPSS(t *testing.T, sealed []byte, signer seal.Signer) {
 	d := must(xmldsig.Parse(sealed, xmldsig.DefaultLimits))(t)
 	s := must(xmldsig.ReadSignature(d.Signatures()[0]))(t)
 	digest := sha256.Sum256(must(s.CanonicalSignedInfo())(t))
-	if err := rsa.VerifyPSS(signer.Key.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], s.Value, &rsa.PSSOptions{SaltLength: 32}); err != nil {
+	if err := rsa.VerifyPSS(signer.Key.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], s.Value,
+		&rsa.PSSOptions{SaltLength: 32}); err != nil {
 		t.Error(err)
 	}
 }
@@ -227,14 +235,16 @@ func verifyXML(t *testing.T, p *parties, sealed []byte, want bool) {
 	if _, err := exec.LookPath("xmlsec1"); err != nil {
 		t.Skip("xmlsec1 is not installed (apt-get install xmlsec1)")
 	}
-	out, err := exec.Command("xmlsec1", "--verify", "--trusted-pem", p.caFile, "--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
+	out, err := exec.Command("xmlsec1", "--verify", "--trusted-pem", p.caFile, "--id-attr:Id",
+		"http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
 		save(t, "sealed.xml", sealed)).CombinedOutput()
 	if want != (err == nil) {
 		t.Errorf("xmlsec1: %v\n%s", err, out)
 	}
 }
 
-// Documents as they come: without a declaration, with one element, in another encoding, with a default namespace and xml: attributes.
+// Documents as they come: without a declaration, with one element, in another encoding, with a default namespace and
+// xml: attributes.
 func TestXAdESOfManyShapes(t *testing.T) {
 	p := newParties(t)
 	for name, document := range map[string]string{
@@ -311,10 +321,12 @@ func TestCancelledSealIsNotMade(t *testing.T) {
 	p := newParties(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := seal.XAdES(ctx, []byte("<a/>"), p.signers["RSA"], seal.XMLOptions{Time: time.Now()}); !errors.Is(err, context.Canceled) {
+	if _, err := seal.XAdES(ctx, []byte("<a/>"), p.signers["RSA"], seal.XMLOptions{Time: time.Now()}); !errors.Is(err,
+		context.Canceled) {
 		t.Error(err)
 	}
-	if _, err := seal.PAdES(ctx, pdfDocument(), p.signers["RSA"], seal.PDFOptions{Time: time.Now()}); !errors.Is(err, context.Canceled) {
+	if _, err := seal.PAdES(ctx, pdfDocument(), p.signers["RSA"], seal.PDFOptions{Time: time.Now()}); !errors.Is(err,
+		context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -347,7 +359,8 @@ func TestPAdESIsAcceptedByOpenSSLAndPoppler(t *testing.T) {
 	p := newParties(t)
 	for name, signer := range p.signers {
 		for _, tsa := range []seal.TSA{nil, p.tsa} {
-			sealed, err := seal.PAdES(t.Context(), pdfDocument(), signer, seal.PDFOptions{Time: time.Now(), Reason: "Urzędowe poświadczenie odbioru", TSA: tsa})
+			sealed, err := seal.PAdES(t.Context(), pdfDocument(), signer,
+				seal.PDFOptions{Time: time.Now(), Reason: "Urzędowe poświadczenie odbioru", TSA: tsa})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -356,12 +369,15 @@ func TestPAdESIsAcceptedByOpenSSLAndPoppler(t *testing.T) {
 			}
 			signed, signedData := split(t, sealed)
 			cmsFile, contentFile := save(t, "seal.p7s", signedData), save(t, "content", signed)
-			run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", cmsFile, "-content", contentFile, "-CAfile", p.caFile, "-purpose", "any", "-cades", "-out", os.DevNull)
-			if tsa != nil && !strings.Contains(run(t, "openssl", "cms", "-cmsout", "-print", "-noout", "-inform", "DER", "-in", cmsFile), "id-smime-aa-timeStampToken") {
+			run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", cmsFile, "-content", contentFile,
+				"-CAfile", p.caFile, "-purpose", "any", "-cades", "-out", os.DevNull)
+			if tsa != nil && !strings.Contains(run(t, "openssl", "cms", "-cmsout", "-print", "-noout", "-inform",
+				"DER", "-in", cmsFile), "id-smime-aa-timeStampToken") {
 				t.Errorf("%s: no time-stamp in the CMS", name)
 			}
 			report := run(t, "pdfsig", "-nocert", save(t, "sealed.pdf", sealed))
-			if name != "PSS" && !strings.Contains(report, "Signature is Valid") || !strings.Contains(report, "ETSI.CAdES.detached") {
+			if name != "PSS" && !strings.Contains(report, "Signature is Valid") ||
+				!strings.Contains(report, "ETSI.CAdES.detached") {
 				t.Errorf("%s: pdfsig says\n%s", name, report)
 			}
 		}
@@ -371,7 +387,8 @@ func TestPAdESIsAcceptedByOpenSSLAndPoppler(t *testing.T) {
 // gather gives a fresh CRL of the CA.
 func (p *parties) gather(t *testing.T) seal.Gather {
 	return func(context.Context) (seal.Evidence, error) {
-		crl := must(x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}, p.ca, p.caKey))(t)
+		crl := must(x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1),
+			ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}, p.ca, p.caKey))(t)
 		return seal.Evidence{Certificates: [][]byte{p.ca.Raw}, CRLs: [][]byte{crl}}, nil
 	}
 }
@@ -380,7 +397,8 @@ func (p *parties) gather(t *testing.T) seal.Gather {
 func TestEvidenceIsKept(t *testing.T) {
 	p := newParties(t)
 	signer := p.signers["RSA"]
-	sealed, err := seal.XAdES(t.Context(), []byte(xmlDocument), signer, seal.XMLOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)})
+	sealed, err := seal.XAdES(t.Context(), []byte(xmlDocument), signer,
+		seal.XMLOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,19 +406,23 @@ func TestEvidenceIsKept(t *testing.T) {
 		t.Error("no evidence in the XML")
 	}
 	verifyXML(t, p, sealed, true)
-	if sealed, err = seal.PAdES(t.Context(), pdfDocument(), signer, seal.PDFOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)}); err != nil {
+	if sealed, err = seal.PAdES(t.Context(), pdfDocument(), signer,
+		seal.PDFOptions{Time: time.Now(), TSA: p.tsa, Evidence: p.gather(t)}); err != nil {
 		t.Fatal(err)
 	}
 	if store := must(pdf.Open(sealed))(t).SecurityStore(); store == nil || len(store.CRLs) != 1 {
 		t.Errorf("the security store holds %v, not one CRL", store)
 	}
-	if report := run(t, "pdfsig", "-nocert", save(t, "sealed.pdf", sealed)); !strings.Contains(report, "Signature is Valid") {
+	if report := run(t, "pdfsig", "-nocert", save(t, "sealed.pdf", sealed)); !strings.Contains(report,
+		"Signature is Valid") {
 		t.Errorf("pdfsig says\n%s", report)
 	}
-	if _, err := seal.XAdES(t.Context(), []byte("<a/>"), signer, seal.XMLOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
+	if _, err := seal.XAdES(t.Context(), []byte("<a/>"), signer,
+		seal.XMLOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
 		t.Error("XML: evidence without a time-stamp")
 	}
-	if _, err := seal.PAdES(t.Context(), pdfDocument(), signer, seal.PDFOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
+	if _, err := seal.PAdES(t.Context(), pdfDocument(), signer,
+		seal.PDFOptions{Time: time.Now(), Evidence: p.gather(t)}); err == nil {
 		t.Error("PDF: evidence without a time-stamp")
 	}
 }
@@ -426,7 +448,8 @@ func TestPAdESRefuses(t *testing.T) {
 	for name, document := range map[string][]byte{
 		"empty": nil, "XML": []byte(xmlDocument), "cut": pdfDocument()[:200], "no pages": []byte("%PDF-1.7\ntrailer\n<< >>\n%%EOF"),
 	} {
-		if _, err := seal.PAdES(t.Context(), document, p.signers["RSA"], seal.PDFOptions{Time: time.Now()}); err == nil {
+		if _, err := seal.PAdES(t.Context(), document, p.signers["RSA"],
+			seal.PDFOptions{Time: time.Now()}); err == nil {
 			t.Errorf("%s: sealed", name)
 		}
 	}
@@ -459,9 +482,12 @@ func TestTSAIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
-		"error":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
-		"empty":   func(http.ResponseWriter, *http.Request) {},
-		"garbage": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte{0x30, 0x80}, 1000)) },
+		"error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
+		"empty": func(http.ResponseWriter, *http.Request) {},
+		"garbage": func(w http.ResponseWriter, _ *http.Request) {
+			_,
+				_ = w.Write(bytes.Repeat([]byte{0x30, 0x80}, 1000))
+		},
 		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
 		"another's token": func(w http.ResponseWriter, _ *http.Request) {
 			n := len(other) + 5
@@ -477,11 +503,13 @@ func TestTSAIsChecked(t *testing.T) {
 	}
 }
 
-// Whatever is sealed reads back as sealed: XAdES checks it itself, so no error other than a refusal of the input may come.
+// Whatever is sealed reads back as sealed: XAdES checks it itself, so no error other than a refusal of the input may
+// come.
 func FuzzXAdES(f *testing.F) {
 	p := newParties(f)
 	signer := p.signers["P-256"]
-	for _, seed := range []string{xmlDocument, "<a/>", "<a></a >", "<?xml version='1.0' encoding='ISO-8859-2'?><a>\xb1</a>", "<a><!-- </a> --></a>\n<!-- x -->",
+	for _, seed := range []string{xmlDocument, "<a/>", "<a></a >",
+		"<?xml version='1.0' encoding='ISO-8859-2'?><a>\xb1</a>", "<a><!-- </a> --></a>\n<!-- x -->",
 		"\xff\xfe<\x00a\x00/\x00>\x00", `<a xmlns="urn:a"><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"/></a>`} {
 		f.Add([]byte(seed))
 	}

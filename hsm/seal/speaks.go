@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// speaksOf tells whether there is revocation information about a certificate. Whether it is right was looked at when it was gathered, and
-// is a verifier's to judge.
+// speaksOf tells whether there is revocation information about a certificate. Whether it is right was looked at when
+// it was gathered, and is a verifier's to judge.
 func (e Evidence) speaksOf(certificate []byte) bool {
 	c, err := x509.ParseCertificate(certificate)
 	if err != nil {

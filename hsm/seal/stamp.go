@@ -54,7 +54,7 @@ func (w *work) collect(ctx context.Context, p present) (Evidence, error) {
 		return Evidence{}, fmt.Errorf("gathering evidence: %w", err)
 	}
 	if len(e.CRLs)+len(e.OCSPs) == 0 {
-		return Evidence{}, errors.New("gathering evidence: there is no revocation information in it, so the level is not reached")
+		return Evidence{}, errors.New("gathering evidence: there is no revocation information in it")
 	}
 	return e, nil
 }
@@ -91,7 +91,8 @@ func signerOf(si *cms.SignerInfo, certificates [][]byte) []byte {
 
 // without leaves out what is there already.
 func (e Evidence) without(certificates, crls, ocsps [][]byte) Evidence {
-	return Evidence{Certificates: rest(e.Certificates, certificates), CRLs: rest(e.CRLs, crls), OCSPs: rest(e.OCSPs, ocsps)}
+	return Evidence{Certificates: rest(e.Certificates, certificates), CRLs: rest(e.CRLs, crls),
+		OCSPs: rest(e.OCSPs, ocsps)}
 }
 
 func (e Evidence) empty() bool { return len(e.Certificates)+len(e.CRLs)+len(e.OCSPs) == 0 }

@@ -25,22 +25,23 @@ import (
 // maxTimestamp is the longest answer of a time-stamping authority, in bytes; a token with its chain takes 3 to 8 KB.
 const maxTimestamp = 64 << 10
 
-// clockSkew is how far the authority's clock may be from ours, in either direction. What is further off is no proof of when the seal
-// was made: one of the two is wrong.
+// clockSkew is how far the authority's clock may be from ours, in either direction. What is further off is no proof
+// of when the seal was made: one of the two is wrong.
 const clockSkew = 5 * time.Minute
 
 // TSAConfig says which authority is asked, and what is taken from it. Address and Client are required.
 type TSAConfig struct {
 	Address string        // http or https (RFC 3161, 3.4)
 	Client  *fetch.Client // fetch.Configured with that address
-	// Anchors are those that the unit's certificate has to lead to, through the certificates in the token. None leaves the question
-	// to whoever gathers evidence, and to the verifier.
+	// Anchors are those that the unit's certificate has to lead to, through the certificates in the token. None
+	// leaves the question to whoever gathers evidence, and to the verifier.
 	Anchors []*x509.Certificate
 	Now     func() time.Time // nil is time.Now
 }
 
-// OpenTSA returns a client of a time-stamping authority. A token is taken when it is for the request's digest and nonce, signed by a
-// certificate for time-stamping alone that was valid then, whose digest the token names, and of this minute (RFC 3161, 2.3, 2.4.2).
+// OpenTSA returns a client of a time-stamping authority. A token is taken when it is for the request's digest and
+// nonce, signed by a certificate for time-stamping alone that was valid then, whose digest the token names, and of
+// this minute (RFC 3161, 2.3, 2.4.2).
 func OpenTSA(cfg TSAConfig) (TSA, error) {
 	if cfg.Client == nil {
 		return nil, errors.New("time-stamping authority: the client is missing")
@@ -98,7 +99,8 @@ func newTSA(cfg TSAConfig, ask func(context.Context, []byte) ([]byte, error)) (T
 	}, nil
 }
 
-func (cfg TSAConfig) stamp(ctx context.Context, ask func(context.Context, []byte) ([]byte, error), hash crypto.Hash, digest []byte) ([]byte, error) {
+func (cfg TSAConfig) stamp(ctx context.Context, ask func(context.Context, []byte) ([]byte, error), hash crypto.Hash,
+	digest []byte) ([]byte, error) {
 	nonce, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 64))
 	if err != nil {
 		return nil, err
@@ -126,7 +128,8 @@ func (cfg TSAConfig) stamp(ctx context.Context, ask func(context.Context, []byte
 		return nil, errors.New("the token is for another request: its nonce is not ours")
 	}
 	if off := t.Time.Sub(cfg.Now()); off.Abs() > clockSkew {
-		return nil, fmt.Errorf("the token's time %s is %s from this machine's clock, more than %s", t.Time.UTC().Format(time.RFC3339),
+		return nil, fmt.Errorf("the token's time %s is %s from this machine's clock, more than %s",
+			t.Time.UTC().Format(time.RFC3339),
 			off.Round(time.Second), clockSkew)
 	}
 	return t.RawToken, cfg.checkUnit(t)
@@ -135,14 +138,16 @@ func (cfg TSAConfig) stamp(ctx context.Context, ask func(context.Context, []byte
 // reading is held while digitorus' package reads: the CMS reader below it counts in a variable of its own.
 var reading sync.Mutex
 
-// readAnswer reads an answer and verifies the token's signature. Our own reader has bounds for depth and numbers, so it is first.
+// readAnswer reads an answer and verifies the token's signature. Our own reader has bounds for depth and numbers, so
+// it is first.
 func readAnswer(answer []byte) (*timestamp.Timestamp, error) {
 	response, err := cms.ParseTimestampResponse(answer)
 	if err != nil {
 		return nil, err
 	}
 	if !response.Granted() {
-		return nil, fmt.Errorf("it refuses: status %d, failure %v, %q", response.Status, response.Failure, response.Text)
+		return nil, fmt.Errorf("it refuses: status %d, failure %v, %q", response.Status, response.Failure,
+			response.Text)
 	}
 	sd, err := cms.Parse(response.Token)
 	if err != nil {
@@ -175,7 +180,8 @@ func (cfg TSAConfig) checkUnit(t *timestamp.Timestamp) error {
 		return fmt.Errorf("the certificate of %q is not for time-stamping alone (RFC 3161, 2.3)", unit.Subject)
 	case t.Time.Before(unit.NotBefore) || t.Time.After(unit.NotAfter):
 		return fmt.Errorf("the certificate of %q is valid from %s to %s, not at the token's time %s", unit.Subject,
-			unit.NotBefore.UTC().Format(time.RFC3339), unit.NotAfter.UTC().Format(time.RFC3339), t.Time.UTC().Format(time.RFC3339))
+			unit.NotBefore.UTC().Format(time.RFC3339), unit.NotAfter.UTC().Format(time.RFC3339),
+			t.Time.UTC().Format(time.RFC3339))
 	}
 	if err := namesUnit(t.RawToken, der); err != nil {
 		return err
@@ -206,7 +212,8 @@ func forTimeStamping(c *x509.Certificate) bool {
 	return false
 }
 
-// namesUnit demands that what the unit signed names its certificate by a digest: else anybody's with the same key would do.
+// namesUnit demands that what the unit signed names its certificate by a digest: else anybody's with the same key
+// would do.
 func namesUnit(token, unit []byte) error {
 	sd, err := cms.Parse(token)
 	if err != nil {

@@ -44,12 +44,17 @@ func TestTSAThatLies(t *testing.T) {
 			a.Token = func(token []byte) []byte { token[len(token)-1] ^= 1; return token }
 		}},
 		{"expired", "not at the token's time", func() {
-			a.TSU = a.Issue(t, a.CA, "tsu", "Expired TSU", honest.Key, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+			a.TSU = a.Issue(t, a.CA, "tsu", "Expired TSU", honest.Key,
+				func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 		}},
-		{"no purpose", "is not for time-stamping alone", func() { a.TSU = a.Issue(t, a.CA, "seal", "No TSU", honest.Key, nil) }},
+		{"no purpose", "is not for time-stamping alone", func() {
+			a.TSU = a.Issue(t, a.CA, "seal", "No TSU",
+				honest.Key, nil)
+		}},
 		{"a purpose beside it", "is not for time-stamping alone", func() {
 			a.TSU = a.Issue(t, a.CA, "tsu", "Both", honest.Key, func(c *x509.Certificate) {
-				both, _ := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}, {1, 3, 6, 1, 5, 5, 7, 3, 1}})
+				both, _ := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8},
+					{1, 3, 6, 1, 5, 5, 7, 3, 1}})
 				c.ExtraExtensions = []pkix.Extension{{Id: c.ExtraExtensions[0].Id, Critical: true, Value: both}}
 			})
 		}},
@@ -61,12 +66,19 @@ func TestTSAThatLies(t *testing.T) {
 		{"another root", "certificate signed by unknown authority", func() {
 			a.TSU = a.Issue(t, elsewhere, "tsu", "Elsewhere", honest.Key, nil)
 		}},
-		{"another certificate of its key", "does not name the certificate of the unit", func() { a.Token = swapUnit(t, a, honest) }},
-		{"two answers", "octets after the TimeStampResp", func() { a.Answer = func(der []byte) []byte { return append(der, der...) } }},
+		{"another certificate of its key", "does not name the certificate of the unit",
+			func() { a.Token = swapUnit(t, a, honest) }},
+		{"two answers", "octets after the TimeStampResp",
+			func() { a.Answer = func(der []byte) []byte { return append(der, der...) } }},
 		{"a refusal", "it refuses: status 2", func() {
 			a.Answer = func([]byte) []byte { return cms.RefuseTimestamp(cms.SystemFailure, "later") }
 		}},
-		{"much", "the answer is longer than", func() { a.Answer = func(der []byte) []byte { return append(der, make([]byte, 70<<10)...) } }},
+		{"much", "the answer is longer than", func() {
+			a.Answer = func(der []byte) []byte {
+				return append(der,
+					make([]byte, 70<<10)...)
+			}
+		}},
 	} {
 		a.Stamp, a.Token, a.Answer, a.TSU = nil, nil, nil, honest
 		lie.set()
@@ -81,14 +93,18 @@ func TestTSAThatLies(t *testing.T) {
 	}
 }
 
-// swapUnit puts another certificate of the same issuer, serial number and key into the token, in place of the one that it names.
+// swapUnit puts another certificate of the same issuer, serial number and key into the token, in place of the one
+// that it names.
 func swapUnit(t *testing.T, a *sealtest.Authority, unit sealtest.Identity) func([]byte) []byte {
 	for i := range 64 { // ECDSA values differ in length
 		other := a.Issue(t, a.CA, "tsu", unit.Certificate.Subject.CommonName, unit.Key, func(c *x509.Certificate) {
 			c.SerialNumber, c.NotAfter = unit.Certificate.SerialNumber, c.NotAfter.Add(time.Duration(i)*time.Second)
 		})
 		if len(other.Certificate.Raw) == len(unit.Certificate.Raw) {
-			return func(token []byte) []byte { return bytes.Replace(token, unit.Certificate.Raw, other.Certificate.Raw, 1) }
+			return func(token []byte) []byte {
+				return bytes.Replace(token, unit.Certificate.Raw, other.Certificate.Raw,
+					1)
+			}
 		}
 	}
 	t.Fatal("no certificate of the same length")

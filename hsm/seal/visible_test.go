@@ -11,12 +11,15 @@ import (
 	"trustcore/internal/pdf"
 )
 
-// TestVisibleSeal: people read on the page, in Polish letters, who sealed; programs read a whole file and a valid signature.
+// TestVisibleSeal: people read on the page, in Polish letters, who sealed; programs read a whole file and a valid
+// signature.
 func TestVisibleSeal(t *testing.T) {
 	s := newSealer(t)
 	s.by = s.Sealer(s.Signer(t, "P-256", "Urząd Miejski w Źdźbłowie"))
-	options := seal.Options{Format: seal.FormatPAdES, Level: seal.LevelLTA, Time: time.Now(), TSA: s.tsa, Collect: s.collect,
-		Reason: "Zaświadczenie <> (o) niezaleganiu", Visible: &pdf.Appearance{Page: 1, X: 10, Y: 20, Width: 180, Height: 60}}
+	options := seal.Options{Format: seal.FormatPAdES, Level: seal.LevelLTA, Time: time.Now(), TSA: s.tsa,
+		Collect: s.collect,
+		Reason:  "Zaświadczenie <> (o) niezaleganiu", Visible: &pdf.Appearance{Page: 1, X: 10, Y: 20, Width: 180,
+			Height: 60}}
 	sealed, err := seal.Seal(t.Context(), []seal.Document{{Content: pdfDocument()}}, s.by, options)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +31,8 @@ func TestVisibleSeal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Urząd Miejski w Źdźbłowie", "Zaświadczenie <> (o) niezaleganiu", options.Time.Format("2006-01-02 15:04:05")} {
+	for _, want := range []string{"Urząd Miejski w Źdźbłowie", "Zaświadczenie <> (o) niezaleganiu",
+		options.Time.Format("2006-01-02 15:04:05")} {
 		if !strings.Contains(string(shown), want) {
 			t.Errorf("the page shows\n%s\nwithout %q", shown, want)
 		}
@@ -57,8 +61,9 @@ func TestVisibleSealsThatNobodySees(t *testing.T) {
 		"there is no page -1":                 {Page: -1, X: 10, Y: 10, Width: 100, Height: 50},
 		"at least 20 points":                  {X: 10, Y: 10, Width: 100},
 		"not left of or below the page":       {X: -1, Y: 10, Width: 100, Height: 50},
-		"make it larger":                      {X: 10, Y: 10, Width: 21, Height: 21, Lines: []string{strings.Repeat("W", 200)}},
-		"1 to 12 lines":                       {X: 10, Y: 10, Width: 100, Height: 50, Lines: make([]string, 13)},
+		"make the frame larger": {X: 10, Y: 10, Width: 21, Height: 21,
+			Lines: []string{strings.Repeat("W", 200)}},
+		"1 to 12 lines": {X: 10, Y: 10, Width: 100, Height: 50, Lines: make([]string, 13)},
 	} {
 		_, err := seal.Seal(t.Context(), []seal.Document{{Content: pdfDocument()}}, s.by,
 			seal.Options{Format: seal.FormatPAdES, Level: seal.LevelB, Time: time.Now(), Visible: &look})

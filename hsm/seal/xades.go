@@ -22,7 +22,8 @@ type XMLOptions struct {
 	Evidence Gather    // not nil makes level B-LT; needs TSA
 }
 
-// exclusive is the canonical form of everything that a seal covers: it does not change with what stands around the signature.
+// exclusive is the canonical form of everything that a seal covers: it does not change with what stands around the
+// signature.
 var exclusive = xmldsig.Canonicalization{Form: xmldsig.Exclusive}
 
 const (
@@ -31,16 +32,18 @@ const (
 	exclusiveURI      = "http://www.w3.org/2001/10/xml-exc-c14n#"
 )
 
-// XAdES seals an XML document: an enveloped signature over the whole document as the last child of its root element (XAdES-B-B, B-T or B-LT).
-// Nothing else is changed, but a document in another encoding than UTF-8 is written in UTF-8. Refused are documents with a DTD, and
-// those whose present signature covers the whole document: it would break.
+// XAdES seals an XML document: an enveloped signature over the whole document as the last child of its root element
+// (XAdES-B-B, B-T or B-LT). Nothing else is changed, but a document in another encoding than UTF-8 is written in
+// UTF-8. Refused are documents with a DTD, and those whose present signature covers the whole document: it would
+// break.
 func XAdES(ctx context.Context, document []byte, signer Signer, opts XMLOptions) ([]byte, error) {
 	level, collect, err := levelOf(opts.TSA, opts.Evidence)
 	if err != nil {
 		return nil, fmt.Errorf("sealing XML: %w", err)
 	}
-	return Seal(ctx, []Document{{MimeType: opts.MimeType, Content: document}}, signer, Options{Format: FormatXAdES, Packaging: Enveloped,
-		Level: level, Time: opts.Time, TSA: opts.TSA, Collect: collect})
+	return Seal(ctx, []Document{{MimeType: opts.MimeType, Content: document}}, signer,
+		Options{Format: FormatXAdES, Packaging: Enveloped,
+			Level: level, Time: opts.Time, TSA: opts.TSA, Collect: collect})
 }
 
 // sealXML makes an XML signature with packaging of its own.
@@ -63,7 +66,8 @@ func (w *work) sealXML(ctx context.Context) ([]byte, error) {
 func (w *work) signatureOf(ctx context.Context, documents []Document) (signature []byte, id string, err error) {
 	x := &xmlSeal{signer: w.signer, how: w.how, at: w.opts.Time, id: newXMLID()}
 	for i, d := range documents {
-		r := xmlReference{id: fmt.Sprintf("%s-document-%d", x.id, i+1), mime: d.MimeType, digest: digestOf(w.how.hash, d.Content)}
+		r := xmlReference{id: fmt.Sprintf("%s-document-%d", x.id, i+1), mime: d.MimeType,
+			digest: digestOf(w.how.hash, d.Content)}
 		if w.opts.Packaging == Enveloping {
 			object := fmt.Sprintf("%s-object-%d", x.id, i+1)
 			r.target = `Type="` + xmldsig.NamespaceDSig + `Object" URI="#` + object + `"`
@@ -88,8 +92,8 @@ func newXMLID() string {
 	return "seal-" + hex.EncodeToString(b)
 }
 
-// xmlSeal is one signature in the making. Its text is written in canonical form, and every digest is nevertheless taken of what the XML
-// reader makes of it.
+// xmlSeal is one signature in the making. Its text is written in canonical form, and every digest is nevertheless
+// taken of what the XML reader makes of it.
 type xmlSeal struct {
 	signer     Signer
 	how        method
@@ -126,14 +130,16 @@ func (x *xmlSeal) signature(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	valueElement := `<ds:SignatureValue Id="` + x.id + `-value">` + base64.StdEncoding.EncodeToString(value) + `</ds:SignatureValue>`
+	valueElement := `<ds:SignatureValue Id="` + x.id + `-value">` + base64.StdEncoding.EncodeToString(value) +
+		`</ds:SignatureValue>`
 	return []byte(x.wrap(info+valueElement+x.keyInfo()+x.objects, x.signedProperties())), nil
 }
 
 // wrap puts the children of ds:Signature and of xades:QualifyingProperties in their places.
 func (x *xmlSeal) wrap(children, properties string) string {
 	return `<ds:Signature xmlns:ds="` + xmldsig.NamespaceDSig + `" Id="` + x.id + `">` + children +
-		`<ds:Object><xades:QualifyingProperties xmlns:xades="` + namespaceXAdES + `" Target="#` + x.id + `">` + properties +
+		`<ds:Object><xades:QualifyingProperties xmlns:xades="` + namespaceXAdES + `" Target="#` + x.id + `">` +
+		properties +
 		`</xades:QualifyingProperties></ds:Object></ds:Signature>`
 }
 
@@ -191,7 +197,8 @@ func (x *xmlSeal) signedInfo(properties []byte) (string, error) {
 	}
 	return `<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
 		`<ds:SignatureMethod Algorithm="` + algorithm + `"></ds:SignatureMethod>` + documents +
-		reference(`Type="http://uri.etsi.org/01903#SignedProperties" URI="#`+x.id+`-properties"`, transform(exclusiveURI), properties) +
+		reference(`Type="http://uri.etsi.org/01903#SignedProperties" URI="#`+x.id+`-properties"`,
+			transform(exclusiveURI), properties) +
 		`</ds:SignedInfo>`, nil
 }
 
@@ -250,7 +257,9 @@ func (w *work) resolve(uri string) ([]byte, error) {
 }
 
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#xD;", "\n", "&#xA;", "\t", "&#x9;").Replace(s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#xD;", "\n", "&#xA;",
+		"\t", "&#x9;").Replace(s)
 }
 
-var errWouldBreak = errors.New("the document has a signature over the whole of it, which a further one inside would break")
+var errWouldBreak = errors.New(
+	"the document has a signature over the whole of it, which a further one inside would break")

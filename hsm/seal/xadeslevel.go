@@ -21,8 +21,8 @@ func (w *work) raiseXML(ctx context.Context, sealed []byte, id string) ([]byte, 
 	return w.extendXML(ctx, sealed, id)
 }
 
-// extendXML raises the signature of an Id, or with "" all of a document. Each step is a document of its own, read anew: what a
-// time-stamp covers is taken of the text that is kept.
+// extendXML raises the signature of an Id, or with "" all of a document. Each step is a document of its own, read
+// anew: what a time-stamp covers is taken of the text that is kept.
 func (w *work) extendXML(ctx context.Context, document []byte, id string) ([]byte, error) {
 	d, err := xmldsig.Parse(document, xmldsig.DefaultLimits)
 	if err != nil {
@@ -120,7 +120,7 @@ func (w *work) openXML(document []byte, number int) (*xmlSigned, error) {
 		}
 	}
 	if s.qualifying.IsZero() {
-		return nil, errors.New("the signature is no XAdES (1.3.2) signature: it has no xades:QualifyingProperties to be extended")
+		return nil, errors.New("the signature has no xades:QualifyingProperties (1.3.2) to be extended")
 	}
 	s.unsigned = s.qualifying.Path(namespaceXAdES, "UnsignedProperties", "UnsignedSignatureProperties")
 	return s, s.confirm(w)
@@ -166,10 +166,11 @@ func (s *xmlSigned) with(document []byte, property string) ([]byte, error) {
 	at := s.unsigned
 	if at.IsZero() {
 		if !s.qualifying.Child(namespaceXAdES, "UnsignedProperties").IsZero() {
-			return nil, errors.New("xades:UnsignedProperties without xades:UnsignedSignatureProperties can't be extended")
+			return nil, errors.New("xades:UnsignedProperties lacks what could be extended")
 		}
 		at = s.qualifying
-		property = `<xades:UnsignedProperties xmlns:xades="` + namespaceXAdES + `"><xades:UnsignedSignatureProperties>` + property +
+		property = `<xades:UnsignedProperties xmlns:xades="` + namespaceXAdES +
+			`"><xades:UnsignedSignatureProperties>` + property +
 			`</xades:UnsignedSignatureProperties></xades:UnsignedProperties>`
 	}
 	return appendChild(document, s.document, at, []byte(property))
@@ -190,9 +191,12 @@ func (w *work) stampXML(ctx context.Context, s *xmlSigned) (string, error) {
 
 func stampElement(local, space string, token []byte) string {
 	name := map[string]string{namespaceXAdES: "xades:", namespaceXAdES141: "xades141:"}[space] + local
-	return `<` + name + ` xmlns:xades="` + namespaceXAdES + `" xmlns:xades141="` + namespaceXAdES141 + `" xmlns:ds="` + xmldsig.NamespaceDSig +
-		`" Id="` + newXMLID() + `"><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +
-		`<xades:EncapsulatedTimeStamp>` + base64.StdEncoding.EncodeToString(token) + `</xades:EncapsulatedTimeStamp></` + name + `>`
+	return `<` + name + ` xmlns:xades="` + namespaceXAdES + `" xmlns:xades141="` + namespaceXAdES141 + `" xmlns:ds="` +
+		xmldsig.NamespaceDSig +
+		`" Id="` + newXMLID() + `"><ds:CanonicalizationMethod Algorithm="` + exclusiveURI +
+		`"></ds:CanonicalizationMethod>` +
+		`<xades:EncapsulatedTimeStamp>` + base64.StdEncoding.EncodeToString(token) +
+		`</xades:EncapsulatedTimeStamp></` + name + `>`
 }
 
 // valuesXML is the evidence for the signer and the time-stamps so far (EN 319 132-1, 5.4).
@@ -208,8 +212,8 @@ func (w *work) valuesXML(ctx context.Context, s *xmlSigned) (string, error) {
 	return e.without(p.known, nil, nil).xml(), nil
 }
 
-// renewXML is the evidence for the last archive time-stamp, without which the next one would cover what nobody can verify any more
-// (EN 319 132-1, 5.5.3: xades141:TimeStampValidationData).
+// renewXML is the evidence for the last archive time-stamp, without which the next one would cover what nobody can
+// verify any more (EN 319 132-1, 5.5.3: xades141:TimeStampValidationData).
 func (w *work) renewXML(ctx context.Context, s *xmlSigned) (string, error) {
 	stamps := s.all("ArchiveTimeStamp")
 	last := slices.MaxFunc(stamps, func(a, b xmldsig.Node) int { return a.Order() - b.Order() })
@@ -228,11 +232,12 @@ func (w *work) renewXML(ctx context.Context, s *xmlSigned) (string, error) {
 	if e = e.without(certificates, crls, ocsps); e.empty() {
 		return "", nil
 	}
-	return `<xades141:TimeStampValidationData xmlns:xades141="` + namespaceXAdES141 + `">` + e.xml() + `</xades141:TimeStampValidationData>`, nil
+	return `<xades141:TimeStampValidationData xmlns:xades141="` + namespaceXAdES141 + `">` + e.xml() +
+		`</xades141:TimeStampValidationData>`, nil
 }
 
-// archiveXML is the time-stamp over the signature, what it covers and all unsigned properties so far, in the order that EN 319 132-1,
-// 5.5.2.2 lays down.
+// archiveXML is the time-stamp over the signature, what it covers and all unsigned properties so far, in the order
+// that EN 319 132-1, 5.5.2.2 lays down.
 func (w *work) archiveXML(ctx context.Context, s *xmlSigned) (string, error) {
 	var message bytes.Buffer
 	targets := map[xmldsig.Node]bool{}
@@ -321,7 +326,8 @@ func (s *xmlSigned) values() (certificates, crls, ocsps [][]byte, err error) {
 	for _, list := range []struct {
 		local string
 		out   *[][]byte
-	}{{"EncapsulatedX509Certificate", &certificates}, {"EncapsulatedCRLValue", &crls}, {"EncapsulatedOCSPValue", &ocsps}} {
+	}{{"EncapsulatedX509Certificate", &certificates}, {"EncapsulatedCRLValue", &crls}, {"EncapsulatedOCSPValue",
+		&ocsps}} {
 		for n := range s.unsigned.Descendants(namespaceXAdES, list.local) {
 			der, err := n.Bytes()
 			if err != nil {
@@ -346,9 +352,11 @@ func tokensOf(property xmldsig.Node) ([][]byte, error) {
 }
 
 func (e Evidence) xml() string {
-	revocation := listed("CRLValues", "EncapsulatedCRLValue", e.CRLs) + listed("OCSPValues", "EncapsulatedOCSPValue", e.OCSPs)
+	revocation := listed("CRLValues", "EncapsulatedCRLValue", e.CRLs) +
+		listed("OCSPValues", "EncapsulatedOCSPValue", e.OCSPs)
 	if revocation != "" {
-		revocation = `<xades:RevocationValues xmlns:xades="` + namespaceXAdES + `">` + revocation + `</xades:RevocationValues>`
+		revocation = `<xades:RevocationValues xmlns:xades="` + namespaceXAdES + `">` + revocation +
+			`</xades:RevocationValues>`
 	}
 	return listed("CertificateValues", "EncapsulatedX509Certificate", e.Certificates) + revocation
 }

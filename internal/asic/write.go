@@ -22,8 +22,9 @@ func RoleOf(name string) Role { return roleOf(name) }
 // maxWritten bounds the name of a data object in octets: file systems take 255 for the last part of a path.
 const maxWritten = 255
 
-// CheckNames refuses names of data objects that some reader takes for something else than another does, or writes to another place:
-// the same rules by which Open finds fault, said before anything is signed. The error names the name and what to do.
+// CheckNames refuses names of data objects that some reader takes for something else than another does, or writes to
+// another place: the same rules by which Open finds fault, said before anything is signed. The error names the name
+// and what to do.
 func CheckNames(names []string) error {
 	seen := map[string]string{}
 	for _, name := range names {
@@ -32,7 +33,8 @@ func CheckNames(names []string) error {
 		}
 		key := look(normal(name))
 		if first, ok := seen[key]; ok {
-			return fmt.Errorf("Name %q: it is the same as %q on some systems; name each document by itself", name, first)
+			return fmt.Errorf("Name %q: it is the same as %q on some systems; name each document by itself", name,
+				first)
 		}
 		seen[key] = name
 	}
@@ -50,7 +52,8 @@ func checkWritten(name string) error {
 		return refuse("it is not in UTF-8")
 	case strings.ContainsFunc(name, misleading):
 		return refuse("it holds control characters, or such as turn the direction of writing")
-	case strings.Contains(name, `\`), strings.HasPrefix(name, "/"), strings.HasSuffix(name, "/"), len(name) > 1 && name[1] == ':':
+	case strings.Contains(name, `\`), strings.HasPrefix(name, "/"), strings.HasSuffix(name, "/"), len(name) > 1 &&
+		name[1] == ':':
 		return refuse("it has to be a relative path with / between folders")
 	case normal(name) != name || name == "." || strings.HasPrefix(name, ".."):
 		return refuse("it has to be a path without . and .. and empty parts")
@@ -62,8 +65,8 @@ func checkWritten(name string) error {
 	return nil
 }
 
-// Write makes a container: the mimetype first, stored and without anything beside it, as programs look for it at a fixed place (EN
-// 319 162-1, A.1), then the files in their order. The same files give the same octets.
+// Write makes a container: the mimetype first, stored and without anything beside it, as programs look for it at a
+// fixed place (EN 319 162-1, A.1), then the files in their order. The same files give the same octets.
 func Write(kind Kind, files []File) ([]byte, error) {
 	declaration, ok := map[Kind]string{Simple: mimeSimple, Extended: mimeExtended}[kind]
 	if !ok {
@@ -74,7 +77,8 @@ func Write(kind Kind, files []File) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	raw, err := w.CreateRaw(&zip.FileHeader{Name: "mimetype", Method: zip.Store, CRC32: crc32.ChecksumIEEE([]byte(declaration)),
+	raw, err := w.CreateRaw(&zip.FileHeader{Name: "mimetype", Method: zip.Store,
+		CRC32:            crc32.ChecksumIEEE([]byte(declaration)),
 		CompressedSize64: uint64(len(declaration)), UncompressedSize64: uint64(len(declaration))})
 	if err != nil {
 		return nil, err

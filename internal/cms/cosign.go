@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// AddSigner returns signedData with the signers of another SignedData about the same content beside its own, and the other's
-// certificates and revocation infos (RFC 5652, 5.1). Present signers stay octet for octet. Refused is another content, or another
-// type of it, than what the present signers are about, and a present archive time-stamp of the second version: it covers the list of
-// certificates as a whole, and would break.
+// AddSigner returns signedData with the signers of another SignedData about the same content beside its own, and the
+// other's certificates and revocation infos (RFC 5652, 5.1). Present signers stay octet for octet. Refused is another
+// content, or another type of it, than what the present signers are about, and a present archive time-stamp of the
+// second version: it covers the list of certificates as a whole, and would break.
 func AddSigner(signedData, other []byte) ([]byte, error) {
 	sd, err := Parse(signedData)
 	if err != nil {
@@ -25,7 +25,7 @@ func AddSigner(signedData, other []byte) ([]byte, error) {
 	signers := make([][]byte, 0, len(sd.Signers)+len(more.Signers))
 	for _, si := range sd.Signers {
 		if si.Unsigned(OIDArchiveTimestampV2) != nil || si.Unsigned(OIDArchiveTimestampV1) != nil {
-			return nil, errors.New("add signer: a present signature has an archive time-stamp over all certificates, which would break")
+			return nil, errors.New("add signer: a present archive time-stamp is over all certificates, and would break")
 		}
 		signers = append(signers, si.Raw)
 	}

@@ -37,12 +37,14 @@ func (a *Appearance) check() error {
 	switch {
 	case len(a.Lines) == 0 || len(a.Lines) > maxLines || letters > maxLine:
 		return fmt.Errorf("pdf: a visible signature has 1 to %d lines of at most %d letters", maxLines, maxLine)
-	case !(a.Width >= leastFrame) || !(a.Height >= leastFrame) || math.IsInf(a.Width+a.Height, 0) || !(a.X >= 0) || !(a.Y >= 0):
-		return fmt.Errorf("pdf: the frame of a visible signature is at least %d points wide and high, and not left of or below the page", leastFrame)
+	case !(a.Width >= leastFrame) || !(a.Height >= leastFrame) || math.IsInf(a.Width+a.Height, 0) || !(a.X >= 0) ||
+		!(a.Y >= 0):
+		return fmt.Errorf("pdf: a visible signature is at least %d points wide and high, not left of or below the page",
+			leastFrame)
 	case a.Page < 0:
 		return fmt.Errorf("pdf: there is no page %d", a.Page)
 	case a.size() < leastFit:
-		return fmt.Errorf("pdf: the lines do not fit the frame of %g x %g points in letters that can be read: make it larger", a.Width, a.Height)
+		return fmt.Errorf("pdf: in %g x %g points nobody can read these lines: make the frame larger", a.Width, a.Height)
 	}
 	return nil
 }
@@ -68,7 +70,8 @@ func (a *Appearance) rect() Array {
 
 func points(n float64) Real { return Real(fmt.Sprintf("%.2f", n)) }
 
-// appear adds the form that a signature field shows (ISO 32000-2, 12.5.5). Text is numbers of glyphs: no letter can end it.
+// appear adds the form that a signature field shows (ISO 32000-2, 12.5.5). Text is numbers of glyphs: no letter can
+// end it.
 func (u *increment) appear(a *Appearance) Ref {
 	used := map[uint16]rune{}
 	size := a.size()
@@ -103,13 +106,18 @@ func (u *increment) font(f *typeface.Face, used map[uint16]rune) Ref {
 	for _, g := range typeface.Sorted(used) {
 		widths = append(widths, Integer(g), Array{Integer(f.Advance(g))})
 	}
-	descriptor := u.add(Dict{"Type": Name("FontDescriptor"), "FontName": Name(f.Name), "Flags": Integer(4), "FontBBox": box,
-		"ItalicAngle": Integer(0), "Ascent": Integer(f.Ascent), "Descent": Integer(f.Descent), "CapHeight": Integer(f.Ascent),
-		"StemV": Integer(80), "FontFile2": u.add(file)})
-	descendant := u.add(Dict{"Type": Name("Font"), "Subtype": Name("CIDFontType2"), "BaseFont": Name(f.Name), "CIDToGIDMap": Name("Identity"),
-		"CIDSystemInfo":  Dict{"Registry": Bytes([]byte("Adobe")), "Ordering": Bytes([]byte("Identity")), "Supplement": Integer(0)},
+	descriptor := u.add(Dict{"Type": Name("FontDescriptor"), "FontName": Name(f.Name), "Flags": Integer(4),
+		"FontBBox":    box,
+		"ItalicAngle": Integer(0), "Ascent": Integer(f.Ascent), "Descent": Integer(f.Descent),
+		"CapHeight": Integer(f.Ascent),
+		"StemV":     Integer(80), "FontFile2": u.add(file)})
+	descendant := u.add(Dict{"Type": Name("Font"), "Subtype": Name("CIDFontType2"), "BaseFont": Name(f.Name),
+		"CIDToGIDMap": Name("Identity"),
+		"CIDSystemInfo": Dict{"Registry": Bytes([]byte("Adobe")), "Ordering": Bytes([]byte("Identity")),
+			"Supplement": Integer(0)},
 		"FontDescriptor": descriptor, "DW": Integer(600), "W": widths})
-	return u.add(Dict{"Type": Name("Font"), "Subtype": Name("Type0"), "BaseFont": Name(f.Name), "Encoding": Name("Identity-H"),
+	return u.add(Dict{"Type": Name("Font"), "Subtype": Name("Type0"), "BaseFont": Name(f.Name),
+		"Encoding":        Name("Identity-H"),
 		"DescendantFonts": Array{descendant}, "ToUnicode": u.add(packed(typeface.ToUnicode(used)))})
 }
 

@@ -1,5 +1,6 @@
-// Package typeface has the two faces in which this program sets text in PDF files: DejaVu Sans, which knows the letters of Polish and
-// its neighbours. It measures text, and says of glyphs what a PDF has to know of them (ISO 32000-1, 9.7 and 9.10.3).
+// Package typeface has the two faces in which this program sets text in PDF files: DejaVu Sans, which knows the
+// letters of Polish and its neighbours. It measures text, and says of glyphs what a PDF has to know of them (ISO
+// 32000-1, 9.7 and 9.10.3).
 package typeface
 
 import (
@@ -19,7 +20,8 @@ var boldFont []byte
 // Missing stands for what the faces have no glyph for.
 const Missing = '□'
 
-// Face is what is known of a face: TrueType, with a cmap of format 4 for Unicode (ISO/IEC 14496-22). It is not to be changed.
+// Face is what is known of a face: TrueType, with a cmap of format 4 for Unicode (ISO/IEC 14496-22). It is not to be
+// changed.
 type Face struct {
 	Name            string
 	File            []byte

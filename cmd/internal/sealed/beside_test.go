@@ -12,7 +12,8 @@ func besideForms() []form {
 	var list []form
 	for _, f := range forms() {
 		switch {
-		case f.packaging == seal.Detached, f.packaging == seal.Compact, f.format == seal.FormatXAdES && f.packaging == seal.Enveloping:
+		case f.packaging == seal.Detached, f.packaging == seal.Compact, f.format == seal.FormatXAdES &&
+			f.packaging == seal.Enveloping:
 		default:
 			list = append(list, f)
 		}
@@ -30,7 +31,8 @@ func (h *house) sealTwice(t *testing.T, f form, level seal.Level) []byte {
 		t.Fatalf("%s: %v", f, err)
 	}
 	other := map[string]string{"RSA": "P-256", "P-256": "P-384", "P-384": "RSA"}[f.key]
-	twice, err := seal.Seal(t.Context(), []seal.Document{{Name: "sealed" + f.extension(), Content: once}}, h.signers[other], h.options(f, level))
+	twice, err := seal.Seal(t.Context(), []seal.Document{{Name: "sealed" + f.extension(), Content: once}},
+		h.signers[other], h.options(f, level))
 	if err != nil {
 		t.Fatalf("%s, a second seal: %v", f, err)
 	}

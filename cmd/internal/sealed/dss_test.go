@@ -24,7 +24,8 @@ type sample struct {
 	count    int // signatures
 }
 
-// samples seals every form at every level into a folder; of B-LTA a renewed one too, and of some forms one with two seals.
+// samples seals every form at every level into a folder; of B-LTA a renewed one too, and of some forms one with two
+// seals.
 func samples(t *testing.T, h *house, dir string) []sample {
 	t.Helper()
 	var list []sample
@@ -164,7 +165,8 @@ func (s sample) judge(t *testing.T, v verdict) {
 		want := fmt.Sprintf("%s_BASELINE_%s", s.form.format, profiles[s.level])
 		format := strings.NewReplacer("-", "_").Replace(got.Format)
 		if !strings.EqualFold(format, want) || !got.Valid || got.Indication != "TOTAL_PASSED" {
-			t.Errorf("%s: DSS says %s %s, %s, valid %v, want %s\n%s", s.file, got.Indication, got.SubIndication, got.Format, got.Valid, want,
+			t.Errorf("%s: DSS says %s %s, %s, valid %v, want %s\n%s", s.file, got.Indication, got.SubIndication,
+				got.Format, got.Valid, want,
 				strings.Join(got.Errors, "\n"))
 		}
 	}

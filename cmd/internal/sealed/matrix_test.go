@@ -21,7 +21,8 @@ import (
 )
 
 const xmlDocument = `<?xml version="1.0" encoding="UTF-8"?>
-<pismo xmlns="urn:x"><tytuł>Wezwanie &amp; pouczenie</tytuł><!-- uwaga --><treść a="1">zażółć gęślą jaźń</treść></pismo>`
+<pismo xmlns="urn:x"><tytuł>Wezwanie &amp; pouczenie</tytuł><!-- uwaga -->
+<treść a="1">zażółć gęślą jaźń</treść></pismo>`
 
 // pdfDocument is a one-page document with a classic cross-reference table.
 func pdfDocument() []byte {
@@ -65,13 +66,15 @@ func (f form) extension() string {
 	case f.packaging == seal.ASiCE:
 		return ".asice"
 	}
-	return map[seal.Format]string{seal.FormatPAdES: ".pdf", seal.FormatXAdES: ".xml", seal.FormatCAdES: ".p7m", seal.FormatJAdES: ".json"}[f.format]
+	return map[seal.Format]string{seal.FormatPAdES: ".pdf", seal.FormatXAdES: ".xml", seal.FormatCAdES: ".p7m",
+		seal.FormatJAdES: ".json"}[f.format]
 }
 
 func forms() []form {
 	text := seal.Document{Name: "pismo.txt", MimeType: "text/plain", Content: []byte("zażółć gęślą jaźń\r\n")}
 	two := []seal.Document{text, {Name: "plan nr 1 (ąę).pdf", MimeType: "application/pdf", Content: pdfDocument()}}
-	folders := []seal.Document{text, {Name: "załączniki/plan nr 1.pdf", MimeType: "application/pdf", Content: pdfDocument()}}
+	folders := []seal.Document{text, {Name: "załączniki/plan nr 1.pdf", MimeType: "application/pdf",
+		Content: pdfDocument()}}
 	return []form{
 		{seal.FormatPAdES, seal.Enveloped, []seal.Document{{Content: pdfDocument()}}, false, "RSA"},
 		{seal.FormatXAdES, seal.Enveloped, []seal.Document{{Content: []byte(xmlDocument)}}, false, "P-256"},
@@ -118,7 +121,8 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.verifier, err = verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists }, Policy: verify.DefaultPolicy(), Now: time.Now})
+	h.verifier, err = verify.New(verify.Config{Lists: func() *trustlist.Snapshot { return lists },
+		Policy: verify.DefaultPolicy(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,19 +134,22 @@ func (h *house) signer(t testing.TB, kind string) seal.Signer {
 	return h.authority.Sealer(h.authority.Signer(t, kind, "Urząd Miasta Przykładowo "+kind))
 }
 
-// short is a signer whose certificate says that it outlives no revocation (ETSI EN 319 412-1, 5.2), issued by the root: who judges
-// its seals needs no revocation information.
+// short is a signer whose certificate says that it outlives no revocation (ETSI EN 319 412-1, 5.2), issued by the
+// root: who judges its seals needs no revocation information.
 func (h *house) short(t testing.TB, kind string) seal.Signer {
 	t.Helper()
-	id := h.authority.Issue(t, h.authority.Root, "seal", "Urząd Gminy, na dobę", sealtest.NewKey(t, kind), func(c *x509.Certificate) {
-		c.OCSPServer, c.CRLDistributionPoints, c.NotAfter = nil, nil, time.Now().Add(time.Hour)
-		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1}, Value: []byte{5, 0}})
+	id := h.authority.Issue(t, h.authority.Root, "seal", "Urząd Gminy, na dobę", sealtest.NewKey(t, kind),
+		func(c *x509.Certificate) {
+			c.OCSPServer, c.CRLDistributionPoints, c.NotAfter = nil, nil, time.Now().Add(time.Hour)
+			assured := asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1}
+		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: assured, Value: []byte{5, 0}})
 	})
 	return seal.Signer{Key: id.Key, Certificate: id.Certificate}
 }
 
 func (h *house) options(f form, level seal.Level) seal.Options {
-	return seal.Options{Format: f.format, Packaging: f.packaging, Level: level, Time: time.Now(), TSA: h.tsa, Collect: h.gatherer.Collect}
+	return seal.Options{Format: f.format, Packaging: f.packaging, Level: level, Time: time.Now(), TSA: h.tsa,
+		Collect: h.gatherer.Collect}
 }
 
 func (h *house) seal(t testing.TB, f form, level seal.Level) []byte {
@@ -159,8 +166,8 @@ func (h *house) sealBy(t testing.TB, f form, level seal.Level, by seal.Signer) [
 	return sealed
 }
 
-// expect has our verifier judge a sealed document, offline: it holds the anchor and what is in the document, before LevelLT besides what
-// the gatherer finds.
+// expect has our verifier judge a sealed document, offline: it holds the anchor and what is in the document, before
+// LevelLT besides what the gatherer finds.
 func (h *house) expect(t testing.TB, f form, level seal.Level, sealed []byte, signatures int) {
 	t.Helper()
 	request := verify.Request{Document: sealed}
@@ -170,7 +177,8 @@ func (h *house) expect(t testing.TB, f form, level seal.Level, sealed []byte, si
 		}
 	}
 	if !reaches(level, seal.LevelLT) {
-		ev, err := h.gatherer.Collect(t.Context(), [][]byte{h.signers[f.key].Certificate.Raw, h.authority.TSU.Certificate.Raw},
+		ev, err := h.gatherer.Collect(t.Context(), [][]byte{h.signers[f.key].Certificate.Raw,
+			h.authority.TSU.Certificate.Raw},
 			[][]byte{h.authority.CA.Certificate.Raw})
 		if err != nil {
 			t.Fatal(err)
@@ -186,7 +194,8 @@ func (h *house) expect(t testing.TB, f form, level seal.Level, sealed []byte, si
 	}
 	for _, s := range report.Signatures {
 		if s.Indication != verify.TotalPassed || s.Level != string(level) || len(s.Unsigned) > 0 {
-			t.Errorf("%s %s: our verifier says %s %s, level %s, unsigned %v\n%v\n%v", f, level, s.Indication, s.SubIndication, s.Level, s.Unsigned,
+			t.Errorf("%s %s: our verifier says %s %s, level %s, unsigned %v\n%v\n%v", f, level, s.Indication,
+				s.SubIndication, s.Level, s.Unsigned,
 				strings.Join(s.Reasons, "\n"), strings.Join(s.Notes, "\n"))
 		}
 		for _, n := range s.Notes {
@@ -227,7 +236,8 @@ func TestFromOneLevelToTheNext(t *testing.T) {
 			}
 			h.expect(t, f, level, after, 1)
 			if level != seal.LevelLTA {
-				if _, err := seal.Extend(t.Context(), after, documents, h.options(form{}, level)); !errors.Is(err, seal.ErrAlready) {
+				if _, err := seal.Extend(t.Context(), after, documents, h.options(form{}, level)); !errors.Is(err,
+					seal.ErrAlready) {
 					t.Errorf("%s at %s: extended once more: %v", f, level, err)
 				}
 			}

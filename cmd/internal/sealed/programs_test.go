@@ -54,14 +54,18 @@ func TestOpenSSLTakesCAdES(t *testing.T) {
 	for _, level := range levels {
 		f := among(t, seal.FormatCAdES, seal.Enveloping)
 		attached := write(t, dir, "attached.p7m", h.seal(t, f, level))
-		run(t, dir, "openssl", "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", attached, "-CAfile", h.anchor, "-purpose", "any",
+		run(t, dir, "openssl", "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", attached, "-CAfile",
+			h.anchor, "-purpose", "any",
 			"-out", "content")
-		if got, err := os.ReadFile(filepath.Join(dir, "content")); err != nil || !bytes.Equal(got, f.documents[0].Content) {
+		if got, err := os.ReadFile(filepath.Join(dir, "content")); err != nil ||
+			!bytes.Equal(got, f.documents[0].Content) {
 			t.Errorf("%s: openssl gives %q, %v", level, got, err)
 		}
 		f = among(t, seal.FormatCAdES, seal.Detached)
-		detached, content := write(t, dir, "detached.p7s", h.seal(t, f, level)), write(t, dir, "pismo.txt", f.documents[0].Content)
-		args := []string{"cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", detached, "-content", content, "-CAfile", h.anchor,
+		detached, content := write(t, dir, "detached.p7s", h.seal(t, f, level)), write(t, dir, "pismo.txt",
+			f.documents[0].Content)
+		args := []string{"cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", detached, "-content", content,
+			"-CAfile", h.anchor,
 			"-purpose", "any", "-out", os.DevNull}
 		run(t, dir, "openssl", args...)
 		write(t, dir, "pismo.txt", []byte("inne"))
@@ -81,8 +85,10 @@ func TestXMLSec1TakesXAdES(t *testing.T) {
 			write(t, dir, f.documents[0].Name, f.documents[0].Content)
 		}
 		for _, level := range levels {
-			run(t, dir, "xmlsec1", "--verify", "--trusted-pem", h.anchor, "--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
-				"--id-attr:Id", "http://www.w3.org/2000/09/xmldsig#:Object", write(t, dir, "sealed.xml", h.seal(t, f, level)))
+			run(t, dir, "xmlsec1", "--verify", "--trusted-pem", h.anchor, "--id-attr:Id",
+				"http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
+				"--id-attr:Id", "http://www.w3.org/2000/09/xmldsig#:Object", write(t, dir, "sealed.xml",
+					h.seal(t, f, level)))
 		}
 	}
 }
@@ -100,16 +106,19 @@ func TestPopplerAndQPDFTakePAdES(t *testing.T) {
 		if report := run(t, dir, "pdfsig", "-nocert", file); !strings.Contains(report, "Signature is Valid") {
 			t.Errorf("%s: pdfsig says\n%s", level, report)
 		}
-		if report := run(t, dir, "qpdf", "--check", file); !strings.Contains(report, "No syntax or stream encoding errors") {
+		if report := run(t, dir, "qpdf", "--check", file); !strings.Contains(report,
+			"No syntax or stream encoding errors") {
 			t.Errorf("%s: qpdf says\n%s", level, report)
 		}
-		if most := map[seal.Level]int{seal.LevelB: 12 << 10, seal.LevelT: 28 << 10, seal.LevelLT: 36 << 10, seal.LevelLTA: 52 << 10}[level]; len(sealed) > most {
+		if most := map[seal.Level]int{seal.LevelB: 12 << 10, seal.LevelT: 28 << 10, seal.LevelLT: 36 << 10,
+			seal.LevelLTA: 52 << 10}[level]; len(sealed) > most {
 			t.Errorf("%s: the sealed document has %d bytes, more than %d", level, len(sealed), most)
 		}
 	}
 }
 
-// TestContainersAreAsProgramsLookForThem: the mimetype lies at the place where file(1) and others look without reading ZIP.
+// TestContainersAreAsProgramsLookForThem: the mimetype lies at the place where file(1) and others look without
+// reading ZIP.
 func TestContainersAreAsProgramsLookForThem(t *testing.T) {
 	h := newHouse(t)
 	for _, f := range forms() {
@@ -117,7 +126,8 @@ func TestContainersAreAsProgramsLookForThem(t *testing.T) {
 			continue
 		}
 		sealed := h.seal(t, f, seal.LevelB)
-		want := "mimetypeapplication/vnd.etsi.asic-" + map[seal.Packaging]string{seal.ASiCS: "s", seal.ASiCE: "e"}[f.packaging] + "+zip"
+		want := "mimetypeapplication/vnd.etsi.asic-" + map[seal.Packaging]string{seal.ASiCS: "s",
+			seal.ASiCE: "e"}[f.packaging] + "+zip"
 		if !bytes.HasPrefix(sealed[30:], []byte(want)) {
 			t.Errorf("%s: %q at the place of the mimetype", f, sealed[30:30+len(want)])
 		}
@@ -156,7 +166,8 @@ func TestPyHankoTakesLongTermPAdES(t *testing.T) {
 			}
 			files = append(files, write(t, dir, "renewed.pdf", renewed))
 		}
-		if out := run(t, dir, python, append([]string{script, h.anchor}, files...)...); strings.Count(out, " PASSED ") < len(files) {
+		if out := run(t, dir, python, append([]string{script, h.anchor}, files...)...); strings.Count(out,
+			" PASSED ") < len(files) {
 			t.Errorf("%s: pyHanko says\n%s", level, out)
 		}
 	}

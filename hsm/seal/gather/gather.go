@@ -1,6 +1,7 @@
-// Package gather collects the evidence that a seal of level B-LT carries: the issuers of certificates up to an anchor, and for each
-// certificate below it an OCSP response (RFC 6960) or a revocation list (RFC 5280, 5) that says it is good. It asks the addresses in the
-// certificates, or the responder of a configured address first, and takes nothing that a verifier would not.
+// Package gather collects the evidence that a seal of level B-LT carries: the issuers of certificates up to an
+// anchor, and for each certificate below it an OCSP response (RFC 6960) or a revocation list (RFC 5280, 5) that says
+// it is good. It asks the addresses in the certificates, or the responder of a configured address first, and takes
+// nothing that a verifier would not.
 package gather
 
 import (
@@ -25,14 +26,15 @@ const (
 
 // Config says where evidence comes from. Anchors and Strangers are required.
 type Config struct {
-	// Anchors are where chains end. Nothing is asked about them, and they do not come into the seal: a verifier has his own.
+	// Anchors are where chains end. Nothing is asked about them, and they do not come into the seal: a verifier has
+	// his own.
 	Anchors []*x509.Certificate
 	// Known are further CA certificates, which need not be asked for.
 	Known []*x509.Certificate
 	// Strangers asks the addresses that stand in certificates: fetch.New, behind the wall.
 	Strangers *fetch.Client
-	// Responder is the address of an OCSP responder that is asked first, for every certificate, "" for none; Core is the client for
-	// it: fetch.Configured with that address.
+	// Responder is the address of an OCSP responder that is asked first, for every certificate, "" for none; Core is
+	// the client for it: fetch.Configured with that address.
 	Responder string
 	Core      *fetch.Client
 	Now       func() time.Time // nil is time.Now
@@ -113,7 +115,8 @@ func (r *round) about(c *x509.Certificate) error {
 		return fmt.Errorf("evidence about more than %d certificates is not gathered", maxCertificates)
 	}
 	if r.now.Before(c.NotBefore) || r.now.After(c.NotAfter) {
-		return fmt.Errorf("it is valid from %s to %s, not now", c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("it is valid from %s to %s, not now", c.NotBefore.UTC().Format(time.RFC3339),
+			c.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil {
 		return errors.New("it is self-signed and none of the anchors: the chain leads to nobody who is trusted")

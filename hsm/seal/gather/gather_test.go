@@ -17,7 +17,8 @@ import (
 	"trustcore/internal/fetch"
 )
 
-// scene is an authority, a gatherer that trusts its root, and signers of the CA of which one is asked about by OCSP alone, one by lists.
+// scene is an authority, a gatherer that trusts its root, and signers of the CA of which one is asked about by OCSP
+// alone, one by lists.
 type scene struct {
 	*sealtest.Authority
 	gatherer       *gather.Gatherer
@@ -28,8 +29,10 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{Authority: sealtest.New(t)}
 	s.gatherer = s.trusting(t, gather.Config{})
-	s.byOCSP = s.Issue(t, s.CA, "seal", "By OCSP", sealtest.NewKey(t, "P-256"), func(c *x509.Certificate) { c.CRLDistributionPoints = nil })
-	s.byList = s.Issue(t, s.CA, "seal", "By list", sealtest.NewKey(t, "P-256"), func(c *x509.Certificate) { c.OCSPServer = nil })
+	s.byOCSP = s.Issue(t, s.CA, "seal", "By OCSP", sealtest.NewKey(t, "P-256"),
+		func(c *x509.Certificate) { c.CRLDistributionPoints = nil })
+	s.byList = s.Issue(t, s.CA, "seal", "By list", sealtest.NewKey(t, "P-256"),
+		func(c *x509.Certificate) { c.OCSPServer = nil })
 	return s
 }
 
@@ -56,15 +59,17 @@ func refused(t *testing.T, name string, err error, want string) {
 	}
 }
 
-// TestWhatIsGathered: the chain up to the anchor, an answer for each certificate below it, and the responder's certificate.
+// TestWhatIsGathered: the chain up to the anchor, an answer for each certificate below it, and the responder's
+// certificate.
 func TestWhatIsGathered(t *testing.T) {
 	s := newScene(t)
-	e, err := s.gatherer.Collect(t.Context(), [][]byte{s.byOCSP.Certificate.Raw, s.byList.Certificate.Raw, s.byOCSP.Certificate.Raw}, nil)
+	e, err := s.gatherer.Collect(t.Context(), [][]byte{s.byOCSP.Certificate.Raw, s.byList.Certificate.Raw,
+		s.byOCSP.Certificate.Raw}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(e.OCSPs) != 1 || len(e.CRLs) != 2 || len(e.Certificates) != 2 {
-		t.Errorf("%d OCSP responses, %d lists, %d certificates; want 1, 2 (the CA's and the root's), 2 (the CA, the responder)",
+		t.Errorf("%d OCSP responses, %d lists, %d certificates; want 1, 2 (CA, root), 2 (CA, responder)",
 			len(e.OCSPs), len(e.CRLs), len(e.Certificates))
 	}
 	if n := s.Asked("/issuer/sealtest-ca"); n != 1 {
@@ -81,16 +86,20 @@ func TestResponderThatLies(t *testing.T) {
 	elsewhere := s.Issue(t, sealtest.Identity{}, "root", "Another Root", sealtest.NewKey(t, "P-256"), nil)
 	stranger := s.Issue(t, elsewhere, "responder", "Another's responder", sealtest.NewKey(t, "P-256"), nil)
 	officer := s.Signer(t, "P-256", "An officer")
-	late := s.Issue(t, s.CA, "responder", "Late", sealtest.NewKey(t, "P-256"), func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	late := s.Issue(t, s.CA, "responder", "Late", sealtest.NewKey(t, "P-256"),
+		func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	for _, lie := range []struct {
 		name, want string
 		change     func(*sealtest.Status)
 	}{
 		{"another serial number", "no response matching", func(r *sealtest.Status) { r.SerialNumber = big.NewInt(7) }},
-		{"another issuer", "about a certificate of another issuer", func(r *sealtest.Status) { r.Issuer = elsewhere.Certificate }},
+		{"another issuer", "about a certificate of another issuer",
+			func(r *sealtest.Status) { r.Issuer = elsewhere.Certificate }},
 		{"nobody's responder", "to whom the issuer gave no certificate", func(r *sealtest.Status) { r.By = stranger }},
-		{"a seal's certificate", "whom the issuer did not make a responder", func(r *sealtest.Status) { r.By = officer }},
-		{"a responder of the past", "the responder's certificate is valid from", func(r *sealtest.Status) { r.By = late }},
+		{"a seal's certificate", "whom the issuer did not make a responder",
+			func(r *sealtest.Status) { r.By = officer }},
+		{"a responder of the past", "the responder's certificate is valid from",
+			func(r *sealtest.Status) { r.By = late }},
 		{"a signature of nobody", "the issuer's signature", func(r *sealtest.Status) { r.By, r.Bare = officer, true }},
 		{"stale", "it counted until", func(r *sealtest.Status) {
 			r.ThisUpdate, r.NextUpdate = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
@@ -100,7 +109,10 @@ func TestResponderThatLies(t *testing.T) {
 		}},
 		{"of the future", "it is of the future", func(r *sealtest.Status) { r.ThisUpdate = time.Now().Add(time.Hour) }},
 		{"unknown", "does not know the certificate", func(r *sealtest.Status) { r.Response.Status = ocsp.Unknown }},
-		{"revoked", "the certificate is revoked", func(r *sealtest.Status) { r.Response.Status, r.RevokedAt = ocsp.Revoked, time.Now() }},
+		{"revoked", "the certificate is revoked", func(r *sealtest.Status) {
+			r.Response.Status,
+				r.RevokedAt = ocsp.Revoked, time.Now()
+		}},
 	} {
 		s.Status = lie.change
 		refused(t, lie.name, s.collect(t, s.gatherer, s.byOCSP.Certificate), lie.want)
@@ -150,21 +162,28 @@ func TestListThatLies(t *testing.T) {
 		{"stale", "it counted until", func(l *x509.RevocationList, _ *sealtest.Identity) {
 			l.ThisUpdate, l.NextUpdate = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		}},
-		{"of the future", "it is of the future", func(l *x509.RevocationList, _ *sealtest.Identity) { l.ThisUpdate = time.Now().Add(time.Hour / 2) }},
+		{"of the future", "it is of the future", func(l *x509.RevocationList,
+			_ *sealtest.Identity) {
+			l.ThisUpdate = time.Now().Add(time.Hour / 2)
+		}},
 		{"a delta", "critical extension 2.5.29.27", func(l *x509.RevocationList, _ *sealtest.Identity) {
-			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 1}}}
+			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true,
+				Value: []byte{2, 1, 1}}}
 		}},
-		{"of CAs alone", "it leaves out certificates like this one", func(l *x509.RevocationList, _ *sealtest.Identity) {
-			l.ExtraExtensions = []pkix.Extension{scopeOf(t, users{true})}
-		}},
+		{"of CAs alone", "it leaves out certificates like this one",
+			func(l *x509.RevocationList, _ *sealtest.Identity) {
+				l.ExtraExtensions = []pkix.Extension{scopeOf(t, users{true})}
+			}},
 		{"of other issuers", "of other issuers", func(l *x509.RevocationList, _ *sealtest.Identity) {
 			l.ExtraExtensions = []pkix.Extension{scopeOf(t, indirect{true})}
 		}},
-		{"of another point", "the list of another distribution point", func(l *x509.RevocationList, _ *sealtest.Identity) {
-			l.ExtraExtensions = []pkix.Extension{scopeOf(t, point{pointOf("http://elsewhere.example/crl")})}
-		}},
+		{"of another point", "the list of another distribution point",
+			func(l *x509.RevocationList, _ *sealtest.Identity) {
+				l.ExtraExtensions = []pkix.Extension{scopeOf(t, point{pointOf("http://elsewhere.example/crl")})}
+			}},
 		{"revoked", "the certificate is revoked", func(l *x509.RevocationList, _ *sealtest.Identity) {
-			l.RevokedCertificateEntries = []x509.RevocationListEntry{{SerialNumber: s.byList.Certificate.SerialNumber, RevocationTime: time.Now()}}
+			l.RevokedCertificateEntries = []x509.RevocationListEntry{{SerialNumber: s.byList.Certificate.SerialNumber,
+				RevocationTime: time.Now()}}
 		}},
 	} {
 		s.List = func(l *x509.RevocationList, by *sealtest.Identity) {
@@ -176,7 +195,8 @@ func TestListThatLies(t *testing.T) {
 	}
 	s.List = func(l *x509.RevocationList, by *sealtest.Identity) {
 		if by.Certificate.Equal(s.CA.Certificate) {
-			l.ExtraExtensions = []pkix.Extension{scopeOf(t, point{pointOf(s.byList.Certificate.CRLDistributionPoints[0])})}
+			l.ExtraExtensions = []pkix.Extension{scopeOf(t,
+				point{pointOf(s.byList.Certificate.CRLDistributionPoints[0])})}
 		}
 	}
 	if err := s.collect(t, s.gatherer, s.byList.Certificate); err != nil {
@@ -218,20 +238,23 @@ func TestOneSourceAfterTheOther(t *testing.T) {
 	}
 }
 
-// TestChainsThatEndNowhere: a chain that leads to no anchor, one whose issuer nobody has, a certificate out of its time.
+// TestChainsThatEndNowhere: a chain that leads to no anchor, one whose issuer nobody has, a certificate out of its
+// time.
 func TestChainsThatEndNowhere(t *testing.T) {
 	s := newScene(t)
 	elsewhere := s.Issue(t, sealtest.Identity{}, "root", "Another Root", sealtest.NewKey(t, "P-256"), nil)
 	foreign := s.Issue(t, elsewhere, "seal", "Foreign", sealtest.NewKey(t, "P-256"), nil)
 	refused(t, "no issuer", s.collect(t, s.gatherer, foreign.Certificate), "is not at hand")
 	refused(t, "another root", s.collect(t, s.gatherer, elsewhere.Certificate), "none of the anchors")
-	over := s.Issue(t, s.CA, "seal", "Over", sealtest.NewKey(t, "P-256"), func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	over := s.Issue(t, s.CA, "seal", "Over", sealtest.NewKey(t, "P-256"),
+		func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	refused(t, "expired", s.collect(t, s.gatherer, over.Certificate), "not now")
 	mute := s.Issue(t, s.CA, "seal", "Mute", sealtest.NewKey(t, "P-256"), func(c *x509.Certificate) {
 		c.OCSPServer, c.CRLDistributionPoints = nil, nil
 	})
 	refused(t, "no source", s.collect(t, s.gatherer, mute.Certificate), "it names no responder")
-	g, err := gather.New(gather.Config{Anchors: []*x509.Certificate{s.Root.Certificate}, Strangers: fetch.New(fetch.Config{})})
+	g, err := gather.New(gather.Config{Anchors: []*x509.Certificate{s.Root.Certificate},
+		Strangers: fetch.New(fetch.Config{})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,8 @@ func (r *round) takeOCSP(answer []byte, c, issuer *x509.Certificate) error {
 	return nil
 }
 
-// authorised demands that the issuer signed, or somebody whom it made a responder (RFC 6960, 4.2.2.2). The library asks for less.
+// authorised demands that the issuer signed, or somebody whom it made a responder (RFC 6960, 4.2.2.2). The library
+// asks for less.
 func (r *round) authorised(response *ocsp.Response, issuer *x509.Certificate) error {
 	d := response.Certificate
 	if d == nil || d.Equal(issuer) {
@@ -106,7 +107,8 @@ func (r *round) fresh(this, next time.Time) error {
 	return nil
 }
 
-// The parts of a BasicOCSPResponse that name the certificate (RFC 6960, 4.2.1); the library compares serial numbers alone.
+// The parts of a BasicOCSPResponse that name the certificate (RFC 6960, 4.2.1); the library compares serial numbers
+// alone.
 type (
 	responseData struct {
 		Version     int `asn1:"optional,default:0,explicit,tag:0"`
@@ -129,7 +131,8 @@ type (
 	}
 )
 
-// aboutIssuer demands that the answer speaks of this issuer's certificate: serial numbers are unique for one issuer only.
+// aboutIssuer demands that the answer speaks of this issuer's certificate: serial numbers are unique for one issuer
+// only.
 func aboutIssuer(response *ocsp.Response, c, issuer *x509.Certificate) error {
 	var data responseData
 	if _, err := asn1.Unmarshal(response.TBSResponseData, &data); err != nil {

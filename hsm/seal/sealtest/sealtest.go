@@ -1,5 +1,6 @@
-// Package sealtest is a small authority for tests of seals: a root, a CA below it, sealing certificates, a time-stamping unit, an OCSP
-// responder and revocation lists, all served over HTTP on the loopback interface. Hooks make it lie.
+// Package sealtest is a small authority for tests of seals: a root, a CA below it, sealing certificates, a
+// time-stamping unit, an OCSP responder and revocation lists, all served over HTTP on the loopback interface. Hooks
+// make it lie.
 package sealtest
 
 import (
@@ -42,6 +43,7 @@ type Authority struct {
 	URL            string // of the server, without a slash at the end
 	Root, CA       Identity
 	TSU, Responder Identity
+	Officer        Identity // with a sealing certificate of the CA
 
 	// Stamp changes what the time-stamping unit signs, Token and Answer the finished ones.
 	Stamp         func(*cms.TimestampConfig)
@@ -68,15 +70,22 @@ type Status struct {
 // New starts an authority that ends with the test.
 func New(t testing.TB) *Authority {
 	t.Helper()
+	a, end := Start()
+	t.Cleanup(end)
+	return a
+}
+
+// Start starts an authority for who has no test, such as an example, and returns what ends it. What fails panics.
+func Start() (*Authority, func()) {
 	a := &Authority{revoked: map[string]time.Time{}, asked: map[string]int{}}
 	server := httptest.NewServer(http.HandlerFunc(a.serve))
-	t.Cleanup(server.Close)
 	a.URL = server.URL
-	a.Root = a.Issue(t, Identity{}, "root", "Sealtest Root", NewKey(t, "P-384"), nil)
-	a.CA = a.Issue(t, a.Root, "ca", "Sealtest CA", NewKey(t, "P-384"), nil)
-	a.TSU = a.Issue(t, a.CA, "tsu", "Sealtest TSU", NewKey(t, "P-256"), nil)
-	a.Responder = a.Issue(t, a.CA, "responder", "Sealtest Responder", NewKey(t, "P-256"), nil)
-	return a
+	a.Root = a.issue(Identity{}, "root", "Sealtest Root", newKey("P-384"), nil)
+	a.CA = a.issue(a.Root, "ca", "Sealtest CA", newKey("P-384"), nil)
+	a.TSU = a.issue(a.CA, "tsu", "Sealtest TSU", newKey("P-256"), nil)
+	a.Responder = a.issue(a.CA, "responder", "Sealtest Responder", newKey("P-256"), nil)
+	a.Officer = a.issue(a.CA, "seal", "Sealtest Officer", newKey("P-256"), nil)
+	return a, server.Close
 }
 
 // sharedRSA is the one key of RSA that the tests of a program share: to make one takes a second.
@@ -85,24 +94,24 @@ var sharedRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.Gen
 // NewKey makes a key: P-256, P-384 or P-521, or gives the RSA (3072) one.
 func NewKey(t testing.TB, kind string) crypto.Signer {
 	t.Helper()
-	var key crypto.Signer
-	var err error
-	switch kind {
-	case "RSA":
-		key, err = sharedRSA()
-	case "P-256":
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "P-384":
-		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case "P-521":
-		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	default:
-		t.Fatalf("no key of the kind %q", kind)
+	return newKey(kind)
+}
+
+func newKey(kind string) crypto.Signer {
+	if kind == "RSA" {
+		key, err := sharedRSA()
+		return must(key, err)
 	}
+	curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(),
+		"P-521": elliptic.P521()}[kind]
+	return must(ecdsa.GenerateKey(curve, rand.Reader))
+}
+
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return key
+	return v
 }
 
 // Signer is a sealing certificate of the CA for a fresh key.
@@ -118,12 +127,19 @@ var (
 )
 
 // Issue makes a certificate for a use: root, ca, tsu, responder or seal. Change is called before it is signed.
-func (a *Authority) Issue(t testing.TB, by Identity, use, name string, key crypto.Signer, change func(*x509.Certificate)) Identity {
+func (a *Authority) Issue(t testing.TB, by Identity, use, name string, key crypto.Signer,
+	change func(*x509.Certificate)) Identity {
 	t.Helper()
+	return a.issue(by, use, name, key, change)
+}
+
+func (a *Authority) issue(by Identity, use, name string, key crypto.Signer, change func(*x509.Certificate)) Identity {
 	a.mu.Lock()
 	a.serial++
-	template := &x509.Certificate{SerialNumber: big.NewInt(1000 + a.serial), Subject: pkix.Name{Country: []string{"PL"}, CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1000 + a.serial),
+		Subject:   pkix.Name{Country: []string{"PL"}, CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:  time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
 	a.mu.Unlock()
 	if by.Certificate != nil {
 		template.CRLDistributionPoints = []string{a.URL + "/crl/" + slug(by.Certificate.Subject.CommonName)}
@@ -149,15 +165,8 @@ func (a *Authority) Issue(t testing.TB, by Identity, use, name string, key crypt
 	if by.Certificate == nil {
 		by = Identity{key, template}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, by.Certificate, key.Public(), by.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Identity{key, c}
+	der := must(x509.CreateCertificate(rand.Reader, template, by.Certificate, key.Public(), by.Key))
+	return Identity{key, must(x509.ParseCertificate(der))}
 }
 
 func slug(name string) string { return strings.ToLower(strings.ReplaceAll(name, " ", "-")) }
@@ -178,7 +187,8 @@ func (a *Authority) Asked(path string) int {
 
 // Strangers is a client for addresses in certificates that reaches the authority, which is on a private one.
 func (a *Authority) Strangers() *fetch.Client {
-	return fetch.New(fetch.Config{Allow: []netip.AddrPort{netip.MustParseAddrPort(strings.TrimPrefix(a.URL, "http://"))}})
+	return fetch.New(fetch.Config{Allow: []netip.AddrPort{netip.MustParseAddrPort(strings.TrimPrefix(a.URL,
+		"http://"))}})
 }
 
 // TSA is the authority's time-stamping, checked up to its root.
@@ -189,7 +199,8 @@ func (a *Authority) TSA(t testing.TB) seal.TSA {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tsa, err := seal.OpenTSA(seal.TSAConfig{Address: address, Client: client, Anchors: []*x509.Certificate{a.Root.Certificate}})
+	tsa, err := seal.OpenTSA(seal.TSAConfig{Address: address, Client: client,
+		Anchors: []*x509.Certificate{a.Root.Certificate}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +216,8 @@ func (a *Authority) Sealer(id Identity) seal.Signer {
 func (a *Authority) Anchor(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "root.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Root.Certificate.Raw}), 0o600); err != nil {
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Root.Certificate.Raw}),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -257,8 +269,9 @@ func (a *Authority) stamp(body []byte) ([]byte, error) {
 	}
 	a.mu.Lock()
 	a.serial++
-	cfg := cms.TimestampConfig{Signer: a.TSU.Key, Certificate: a.TSU.Certificate.Raw, Certificates: [][]byte{a.CA.Certificate.Raw},
-		Hash: crypto.SHA256, Policy: policy, HashAlgorithm: request.HashAlgorithm, Imprint: request.Imprint,
+	cfg := cms.TimestampConfig{Signer: a.TSU.Key, Certificate: a.TSU.Certificate.Raw,
+		Certificates: [][]byte{a.CA.Certificate.Raw},
+		Hash:         crypto.SHA256, Policy: policy, HashAlgorithm: request.HashAlgorithm, Imprint: request.Imprint,
 		Serial: big.NewInt(a.serial), Time: time.Now(), Nonce: request.Nonce}
 	a.mu.Unlock()
 	if a.Stamp != nil {
@@ -307,10 +320,12 @@ func (a *Authority) list(name string) ([]byte, error) {
 	by := a.issuer(name)
 	a.mu.Lock()
 	a.serial++
-	l := &x509.RevocationList{Number: big.NewInt(a.serial), ThisUpdate: time.Now().Add(-time.Second), NextUpdate: time.Now().Add(time.Hour)}
+	l := &x509.RevocationList{Number: big.NewInt(a.serial), ThisUpdate: time.Now().Add(-time.Second),
+		NextUpdate: time.Now().Add(time.Hour)}
 	for serial, at := range a.revoked {
 		n, _ := new(big.Int).SetString(serial, 10)
-		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: at})
+		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: n, RevocationTime: at})
 	}
 	a.mu.Unlock()
 	if a.List != nil {
