@@ -101,7 +101,7 @@ func TestHugeDocumentsAreRefused(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	s := newSealer(t)
 	for name, want := range map[string]string{
-		"":                        "Name is missing",
+		"":                        "has no Name",
 		"../a":                    "without . and ..",
 		"a/../../b":               "without . and ..",
 		"/etc/passwd":             "a relative path",

@@ -188,7 +188,7 @@ func (o *Options) completeLevel() error {
 		return fmt.Errorf("level %s needs evidence: Collect is missing", o.Level)
 	}
 	if o.Hash = cmp.Or(o.Hash, crypto.SHA256); digestURIs[o.Hash] == "" {
-		return fmt.Errorf("Hash %v is none of SHA-256, SHA-384 and SHA-512", o.Hash)
+		return fmt.Errorf("time-stamps by %v are not asked for: Hash is SHA-256, SHA-384 or SHA-512", o.Hash)
 	}
 	return nil
 }

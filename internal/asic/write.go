@@ -33,7 +33,7 @@ func CheckNames(names []string) error {
 		}
 		key := look(normal(name))
 		if first, ok := seen[key]; ok {
-			return fmt.Errorf("Name %q: it is the same as %q on some systems; name each document by itself", name,
+			return fmt.Errorf("the name %q is the same as %q on some systems: name each document by itself", name,
 				first)
 		}
 		seen[key] = name
@@ -42,10 +42,10 @@ func CheckNames(names []string) error {
 }
 
 func checkWritten(name string) error {
-	refuse := func(why string) error { return fmt.Errorf("Name %q: %s", name, why) }
+	refuse := func(why string) error { return fmt.Errorf("the document name %q: %s", name, why) }
 	switch {
 	case name == "":
-		return errors.New("Name is missing: the seal names the document by it")
+		return errors.New("a document has no Name, by which the seal would name it")
 	case len(name) > maxWritten:
 		return refuse(fmt.Sprintf("it has %d octets, at most %d are taken", len(name), maxWritten))
 	case !utf8.ValidString(name):

@@ -142,8 +142,8 @@ func (h *house) short(t testing.TB, kind string) seal.Signer {
 		func(c *x509.Certificate) {
 			c.OCSPServer, c.CRLDistributionPoints, c.NotAfter = nil, nil, time.Now().Add(time.Hour)
 			assured := asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1}
-		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: assured, Value: []byte{5, 0}})
-	})
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: assured, Value: []byte{5, 0}})
+		})
 	return seal.Signer{Key: id.Key, Certificate: id.Certificate}
 }
 

@@ -64,10 +64,7 @@ var ErrRevoked = errors.New("the certificate is revoked")
 
 // Collect is a seal.Collect.
 func (g *Gatherer) Collect(ctx context.Context, certificates, known [][]byte) (seal.Evidence, error) {
-	r := &round{Gatherer: g, ctx: ctx, now: g.cfg.Now()}
-	for _, c := range slices.Concat(g.cfg.Anchors, g.cfg.Known) {
-		r.pool = append(r.pool, c)
-	}
+	r := &round{Gatherer: g, ctx: ctx, now: g.cfg.Now(), pool: slices.Concat(g.cfg.Anchors, g.cfg.Known)}
 	for _, der := range known {
 		if c, err := x509.ParseCertificate(der); err == nil {
 			r.pool = append(r.pool, c)
