@@ -148,7 +148,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 }
 
 // door is the HSM gateway over the registry's grants.
-func (d *daemon) door(metrics prometheus.Registerer) (http.Handler, error) {
+func (d *daemon) door(metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	zone, err := time.LoadLocation(officeZone)
 	if err != nil {
 		return nil, err

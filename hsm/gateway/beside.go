@@ -56,12 +56,25 @@ type randomOutput struct {
 
 // random gives octets of the token's generator to applications that may use some key of it now.
 func (g *gateway) random(ctx context.Context, in *randomInput) (*randomOutput, error) {
-	if why := g.admit(in.use()); why != nil {
+	if why := g.welcome(ctx, &in.caller); why != nil {
 		return nil, why
 	}
-	grants, err := g.grants(ctx, in.certificate)
+	var err error
+	out := new(randomOutput)
+	if out.Body.Random, err = g.Module.Random(ctx, in.Body.Octets); err != nil {
+		return nil, g.unavailable(err)
+	}
+	return out, nil
+}
+
+// welcome refuses a caller that may use no key now, and holds others to their rate.
+func (g *gateway) welcome(ctx context.Context, c *caller) *refusal {
+	if why := g.admit(c.use()); why != nil {
+		return why
+	}
+	grants, err := g.grants(ctx, c.certificate)
 	if err != nil {
-		return nil, err
+		return asRefusal(err)
 	}
 	why := refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
 	for _, grant := range grants {
@@ -69,14 +82,7 @@ func (g *gateway) random(ctx context.Context, in *randomInput) (*randomOutput, e
 			break
 		}
 	}
-	if why != nil {
-		return nil, why
-	}
-	out := new(randomOutput)
-	if out.Body.Random, err = g.Module.Random(ctx, in.Body.Octets); err != nil {
-		return nil, g.unavailable(err)
-	}
-	return out, nil
+	return why
 }
 
 // use is the caller as its rate knows it; what it asks counts as one signature.

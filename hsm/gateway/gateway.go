@@ -115,10 +115,10 @@ type gateway struct {
 	recorded map[[32]byte]time.Time   // guarded by mu; when a malformed request of this certificate was last audited
 }
 
-// New returns the gateway's handler. The server in front of it must demand and verify client certificates
+// New returns the gateway. The server in front of it must demand and verify client certificates
 // (tls.RequireAndVerifyClientCert), and ask with every request whether they count and are an office's; without a verified one
 // every call is refused.
-func New(cfg Config) (http.Handler, error) {
+func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func New(cfg Config) (http.Handler, error) {
 	describeUses(api.OpenAPI())
 	schemas := api.OpenAPI().Components.Schemas
 	*schemas.Map()["ErrorModel"] = *huma.SchemaFromType(schemas, reflect.TypeFor[problem.Problem]())
-	return mux, nil
+	return &Gateway{door: g, rest: mux}, nil
 }
 
 func (c Config) check() error {
@@ -231,23 +231,32 @@ func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, 
 	out := new(listOutput)
 	out.Body.Keys = []KeyDescription{}
 	for _, keyID := range keysOf(grants) {
-		grant, why := g.choose(grants, keyID)
-		info, err := g.Module.Key(ctx, grant.KeyID)
-		if errors.Is(err, hsm.ErrUnknownKey) {
-			g.Logger.Error("a grant names a key that is not there", "order", grant.Order, "key", grant.KeyID)
-			continue
-		}
-		if err != nil {
-			return nil, g.unavailable(err)
-		}
-		described, err := g.description(ctx, info, grant, why)
+		described, there, err := g.described(ctx, grants, keyID)
 		if err != nil {
 			return nil, err
 		}
-		out.Body.Keys = append(out.Body.Keys, described)
+		if there {
+			out.Body.Keys = append(out.Body.Keys, described)
+		}
 	}
 	slices.SortStableFunc(out.Body.Keys, func(a, b KeyDescription) int { return unusable(a) - unusable(b) })
 	return out, nil
+}
+
+// described describes a key that one of the grants names, whether it may be used now or not; false where the HSM has none
+// of that ID.
+func (g *gateway) described(ctx context.Context, grants []Grant, keyID string) (KeyDescription, bool, error) {
+	grant, why := g.choose(grants, keyID)
+	info, err := g.Module.Key(ctx, grant.KeyID)
+	if errors.Is(err, hsm.ErrUnknownKey) {
+		g.Logger.Error("a grant names a key that is not there", "order", grant.Order, "key", grant.KeyID)
+		return KeyDescription{}, false, nil
+	}
+	if err != nil {
+		return KeyDescription{}, false, g.unavailable(err)
+	}
+	d, err := g.description(ctx, info, grant, why)
+	return d, true, err
 }
 
 func unusable(k KeyDescription) int {

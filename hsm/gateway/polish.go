@@ -10,8 +10,8 @@ import (
 
 var preferred = problem.Speaks("en", "pl")
 
-// speak is a problem.Door's: it says a refusal in Polish to who prefers that.
-func speak(accept, format string, args []any) string {
+// Speak is a problem.Door's: it says a refusal in Polish to who prefers that.
+func Speak(accept, format string, args []any) string {
 	if preferred(accept) != "pl" {
 		return ""
 	}
@@ -67,5 +67,5 @@ var polish = map[string]string{
 
 // told is the problem in the language of who asks.
 func told(r *http.Request, p *problem.Problem) *problem.Problem {
-	return problem.Door{Speak: speak}.Told(r, p)
+	return problem.Door{Speak: Speak}.Told(r, p)
 }

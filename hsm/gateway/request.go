@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -54,6 +53,7 @@ type use struct {
 	digests   [][]byte
 	document  string // its type, as the application says; "" where it says none
 	batch     bool
+	via       string // the interface that it came by; "" for REST
 
 	again    string            // its Idempotency-Key, "" without
 	sameness [sha256.Size]byte // of all that makes it the same request again
@@ -126,7 +126,7 @@ func (u *use) read(r *http.Request, limit int64, in any) *problem.Problem {
 	if !keyIDs.MatchString(u.keyID) {
 		return problem.RefuseField(http.StatusUnprocessableEntity, "path.id", "a key's ID has 32 hexadecimal digits, in lower case")
 	}
-	if !isJSON(r.Header.Get("Content-Type")) {
+	if !problem.IsJSON(r.Header.Get("Content-Type")) {
 		return problem.RefuseField(http.StatusUnsupportedMediaType, "Content-Type", "send application/json")
 	}
 	if err := problem.Limit(r, limit); err != nil {
@@ -148,15 +148,6 @@ func (u *use) read(r *http.Request, limit int64, in any) *problem.Problem {
 		err = errors.New("it goes on after its end")
 	}
 	return ofJSON(err)
-}
-
-// isJSON reports whether a body of this type is taken; one without a type is.
-func isJSON(contentType string) bool {
-	if contentType == "" || contentType == "application/json" {
-		return true
-	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && kind == "application/json"
 }
 
 // ofJSON is the problem that a body is; nil for nil.
@@ -182,6 +173,9 @@ const (
 
 // documents are the names of types of documents, as orders have them.
 var documents = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// IsDocument reports whether a text may name a type of documents.
+func IsDocument(name string) bool { return documents.MatchString(name) }
 
 // take takes what is to be signed, where it looks like that.
 func (u *use) take(m mechanism.Mechanism, document string, digests [][]byte, field string) *problem.Problem {

@@ -15,18 +15,15 @@ import (
 	"trustcore/internal/audit"
 )
 
-// answer is the one way to use a key: authorise, write it down, sign, answer; in this order. A request that was
-// answered before is authorised again, and its answer given again.
+// answer is how REST uses a key: permitted, then sign, in this order, as every interface does (see Sign). A request that
+// was answered before is authorised again, and its answer given again.
 func (g *gateway) answer(ctx context.Context, u *use) (answer []byte, replayed bool, why *refusal) {
-	if why := g.admit(u); why != nil {
-		return nil, false, why
-	}
-	grant, key, why := g.authorised(ctx, u)
+	grant, key, why := g.permitted(ctx, u)
 	if why != nil {
 		return nil, false, why
 	}
 	if u.again == "" {
-		answer, why = g.sign(ctx, u, grant, key)
+		answer, why = g.answerOnce(ctx, u, grant, key)
 		return answer, false, why
 	}
 	before, mine, why := g.answers.begin(ctx, u, g.Now())
@@ -34,8 +31,25 @@ func (g *gateway) answer(ctx context.Context, u *use) (answer []byte, replayed b
 		return before, true, why
 	}
 	defer func() { g.answers.end(u, mine, answer) }()
-	answer, why = g.sign(ctx, u, grant, key)
+	answer, why = g.answerOnce(ctx, u, grant, key)
 	return answer, false, why
+}
+
+// answerOnce makes the uses and writes their answer.
+func (g *gateway) answerOnce(ctx context.Context, u *use, grant Grant, key *hsm.Key) ([]byte, *refusal) {
+	signatures, indexes, why := g.sign(ctx, u, grant, key)
+	if why != nil {
+		return nil, why
+	}
+	return u.encode(signatures, indexes), nil
+}
+
+// permitted holds the application to its rate, and finds grant and key.
+func (g *gateway) permitted(ctx context.Context, u *use) (Grant, *hsm.Key, *refusal) {
+	if why := g.admit(u); why != nil {
+		return Grant{}, nil, why
+	}
+	return g.authorised(ctx, u)
 }
 
 // authorised finds grant and key, or why there is none, which is in the audit log then.
@@ -58,19 +72,20 @@ func (g *gateway) authorised(ctx context.Context, u *use) (Grant, *hsm.Key, *ref
 	return grant, key, nil
 }
 
-// sign makes the uses, all of which must have a signature in the end.
-func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) ([]byte, *refusal) {
+// sign makes the uses, all of which must have a signature in the end, each with its index in the audit log: written
+// down first, then made.
+func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) (signatures [][]byte, indexes []uint64, no *refusal) {
 	n := int64(len(u.digests))
 	defer g.inFlight.Add(-n)
 	if g.inFlight.Add(n) > int64(g.InFlight) {
-		return nil, refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment")
+		return nil, nil, refuse(http.StatusServiceUnavailable, "overload", "too many signatures are in progress; try again in a moment")
 	}
 	counted, why := g.limited(ctx, u, grant)
 	if why != nil {
 		g.refused(ctx, u, grant, why)
-		return nil, why
+		return nil, nil, why
 	}
-	signatures, indexes := make([][]byte, n), make([]uint64, n)
+	signatures, indexes = make([][]byte, n), make([]uint64, n)
 	left := make([]int, n) // the places of those that have none yet
 	for i := range left {
 		left[i] = i
@@ -79,14 +94,14 @@ func (g *gateway) sign(ctx context.Context, u *use, grant Grant, key *hsm.Key) (
 		var why error
 		if left, why = g.round(ctx, u, grant, key, left, signatures, indexes); len(left) == 0 {
 			g.metrics.requests.WithLabelValues("signed").Add(float64(n))
-			return u.encode(signatures, indexes), nil
+			return signatures, indexes, nil
 		}
 		uncertain := errors.Is(why, hsm.ErrUncertain)
 		if !uncertain || round == maxUses || ctx.Err() != nil {
 			if len(counted) > 0 && !uncertain {
 				g.Meter.Give(counted, int64(len(left)))
 			}
-			return nil, asRefusal(g.unavailable(why))
+			return nil, nil, asRefusal(g.unavailable(why))
 		}
 	}
 }
@@ -213,6 +228,9 @@ func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 		all[i].Details["mechanism"], all[i].Details["digest"] = string(u.mechanism), hex.EncodeToString(d)
 		if u.document != "" {
 			all[i].Details["document"] = u.document
+		}
+		if u.via != "" {
+			all[i].Details["via"] = u.via
 		}
 	}
 	return all

@@ -2,11 +2,21 @@ package problem
 
 import (
 	"errors"
+	"mime"
 	"net/http"
 	"strings"
 
 	"encoding/json"
 )
+
+// IsJSON reports whether a body of this Content-Type is taken for JSON; one without a type is.
+func IsJSON(contentType string) bool {
+	if contentType == "" || contentType == "application/json" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
+}
 
 // OfJSON makes a problem of what encoding/json says about a request's body, with the field where it names one. Errors of
 // reading the body stay what they are.
