@@ -122,6 +122,10 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	if err != nil {
 		return err
 	}
+	remote, err := d.remoteSigning(d.guard(rights.HSM), door)
+	if err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		name, address string
 		free          bool
@@ -131,7 +135,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 	}{
 		{"admin", d.cfg.Admin, false, mutual, problem.Body{Max: maxVPNStatus}, d.admin},
 		{"enrolment", d.cfg.Enrolment, false, plain, problem.Body{}, d.enrolment},
-		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.hsmDoor(s, door) }},
+		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.hsmDoor(s, door, remote) }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
 		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
 		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
@@ -160,11 +164,13 @@ func (d *daemon) door(metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	})
 }
 
-// hsmDoor lets offices to the gateway, and beside it to the renewal of their certificates and the secrets of their tunnels.
-func (d *daemon) hsmDoor(s httpserver.Server, gateway http.Handler) http.Handler {
+// hsmDoor lets offices to the gateway, also by the interface that others have standardised, and beside it to the renewal of
+// their certificates and the secrets of their tunnels.
+func (d *daemon) hsmDoor(s httpserver.Server, gateway, remote http.Handler) http.Handler {
 	const renewals = "POST /v1/renewals"
 	guard, mux := d.guard(rights.HSM), http.NewServeMux()
 	mux.Handle("/", guard.Protect(s.Door(), gateway))
+	mux.Handle("/csc/", remote)
 	mux.Handle(renewals, s.JSON(func(r *http.Request) (any, error) {
 		who, err := guard.Admit(r, renewals)
 		if err != nil {

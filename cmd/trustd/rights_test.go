@@ -29,7 +29,7 @@ func requests(at rights.Listener) []rights.Right {
 	var found []rights.Right
 	for _, r := range rights.Table {
 		if r.Listener == at {
-			r.Route = strings.NewReplacer("{id}", strings.Repeat("0", 32)).Replace(r.Route)
+			r.Route = strings.NewReplacer("{id}", strings.Repeat("0", 32), "{version}", "v1").Replace(r.Route)
 			found = append(found, r)
 		}
 	}

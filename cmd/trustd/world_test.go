@@ -193,9 +193,12 @@ type answer struct {
 }
 
 func (a answer) detail() string {
-	var said struct{ Detail string }
+	var said struct {
+		Detail      string
+		Description string `json:"error_description"` // as the CSC API has it
+	}
 	_ = json.Unmarshal(a.body, &said) // what is no problem has none
-	return said.Detail
+	return said.Detail + said.Description
 }
 
 // ask sends one request to a listener.
