@@ -39,6 +39,13 @@ run() { # module package...
 }
 
 run . $(with_samples)
+
+# pyHanko signs through the CSC API, as a client that knows nothing of the house.
+if pyhanko=$(deploy/install.sh pyhanko); then
+	TRUSTCORE_PYHANKO=$pyhanko run . -run '^TestPyHanko$' ./cmd/trustd
+else
+	failed=1
+fi
 for module in $(find verify -path '*/conformance/go.mod' -printf '%h\n' | sort); do
 	run "$module" ./...
 done

@@ -3,6 +3,7 @@
 #
 #   deploy/install.sh build|run|test|kernel    installs
 #   deploy/install.sh go                       prints the go command to use
+#   deploy/install.sh pyhanko                  installs pyHanko beside the house, and prints the python that has it
 #
 # Needs root or sudo only when something is missing.
 set -euo pipefail
@@ -105,11 +106,24 @@ toolchain() {
 		die "go could not bring the toolchain that go.mod names: check the network, GOPROXY and GOTOOLCHAIN, or install Go 1.26 from https://go.dev/dl by hand"
 }
 
+# pyhanko is the one that conformance runs as a client; nothing of the product needs it.
+pyhanko() {
+	local version=0.38.0 home=${XDG_CACHE_HOME:-$HOME/.cache}/trustcore
+	local python=$home/pyhanko-$version/bin/python
+	if ! [ -x "$python" ] || ! "$python" -c 'import pyhanko, aiohttp' 2>/dev/null; then
+		packages python3 python3-venv >&2
+		{ python3 -m venv "${python%/bin/python}" && "$python" -m pip install --quiet "pyHanko[async-http]==$version"; } >&2 ||
+			die "pyHanko $version could not be installed from PyPI: check the network and pip's settings"
+	fi
+	echo "$python"
+}
+
 case "${1-}" in
+pyhanko) pyhanko ;;
 go) find_go || echo go ;;
 build) packages $build; go_from_backports; toolchain ;;
 run) packages $build $run; go_from_backports; toolchain ;;
 test) packages $build $run $test; go_from_backports; toolchain ;;
 kernel) packages $build $kernel; go_from_backports; toolchain ;;
-*) die "usage: deploy/install.sh build|run|test|kernel|go" ;;
+*) die "usage: deploy/install.sh build|run|test|kernel|go|pyhanko" ;;
 esac
