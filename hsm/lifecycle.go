@@ -316,7 +316,16 @@ func (m *Module) Destroy(ctx context.Context, actor audit.Actor, id string) erro
 
 // act has the audit entry of an act on a key written, and the act done then. One that came to nothing gets a second entry.
 func (m *Module) act(ctx context.Context, actor audit.Actor, action string, k KeyInfo, do func() error) error {
-	receipt, err := m.cfg.Audit.Append(ctx, m.entry(actor, action, k))
+	return m.actFor(ctx, actor, action, k, "", do)
+}
+
+// actFor is act for a reason.
+func (m *Module) actFor(ctx context.Context, actor audit.Actor, action string, k KeyInfo, reason string, do func() error) error {
+	e := m.entry(actor, action, k)
+	if reason != "" {
+		e.Details["reason"] = reason
+	}
+	receipt, err := m.cfg.Audit.Append(ctx, e)
 	if err != nil {
 		return err
 	}

@@ -218,7 +218,21 @@ func provePair(key crypto11.Signer, mechanisms []mechanism.Mechanism) error {
 	return nil
 }
 
-// attestation reads the private key's attributes.
+// attest reads the attributes of a key that is in the token; errNoKey when it is not.
+func (t *token) attest(id wire.ID) (a *wire.Attestation, err error) {
+	err = t.attempt(func(session *crypto11.Context) error {
+		if _, err := t.key(session, id); err != nil {
+			return err
+		}
+		t.manage.Lock()
+		defer t.manage.Unlock()
+		a, err = t.attestation(id)
+		return err
+	})
+	return a, err
+}
+
+// attestation reads the private key's attributes. The caller holds t.manage.
 func (t *token) attestation(id wire.ID) (*wire.Attestation, error) {
 	a := new(wire.Attestation)
 	flags := []struct {
@@ -234,7 +248,7 @@ func (t *token) attestation(id wire.ID) (*wire.Attestation, error) {
 	}
 	err := t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
 		if len(handles) != 1 {
-			return fmt.Errorf("%d private keys have the ID of the new one", len(handles))
+			return fmt.Errorf("%d private keys have the ID %x", len(handles), id)
 		}
 		for _, f := range flags {
 			read, err := t.module.GetAttributeValue(session, handles[0], []*pkcs11.Attribute{pkcs11.NewAttribute(f.attribute, nil)})

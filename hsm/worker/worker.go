@@ -161,6 +161,8 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 			return refused(errors.New("a key's ID has 16 bytes"))
 		}
 		return s.outcome(nil, s.token.destroy(wire.ID(f.Body)))
+	case wire.Attest:
+		return s.attest(f.Body)
 	case wire.List:
 		ids, err := s.token.list()
 		return s.outcome(ids, err)
@@ -182,6 +184,17 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		return s.outcome(nil, s.token.reopen())
 	}
 	return refused(fmt.Errorf("unknown call %d", f.Kind))
+}
+
+func (s *server) attest(id []byte) wire.Frame {
+	if len(id) != wire.IDSize {
+		return refused(errors.New("a key's ID has 16 bytes"))
+	}
+	attestation, err := s.token.attest(wire.ID(id))
+	if err != nil {
+		return s.outcome(nil, err)
+	}
+	return answerJSON(attestation)
 }
 
 // outcome turns a result into an answer. An error that only a new process heals ends this one, after the answer.

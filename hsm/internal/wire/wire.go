@@ -45,6 +45,7 @@ const (
 	Ping                     // nothing, or the bytes of a key's ID that must be there -> nothing; touches the token
 	Reopen                   // nothing -> nothing; the token is found and opened anew, from C_Initialize on
 	Random                   // how many octets, in 2 bytes, MaxRandom at most -> so many of the token's random octets
+	Attest                   // the ID's bytes -> Attestation, read from the token now
 )
 
 // Answers.
