@@ -54,13 +54,13 @@ and runs the whole appliance on one machine (trustctl up).
 
 Exit status: 0 done; 1 it could not be done, the reason is on standard error or in the document's line; 3 when
 trustctl verify found a document that is not TOTAL-PASSED, trustctl chain a certificate that is not valid, or
-trustctl expiring something that people must do now.`,
+trustctl expiring something that people must do now, or trustctl hsm inventory what registry and token do not agree about.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), policyCommand(), chain.Command(), vectors.Command(), orderCommand(),
 		auditCommand(), ceremonyCommand(), configCommand(), consoleCommand(), benchCommand())
 	c.AddCommand(applicationCommand(), batchCommand(), trustCommand(), certificateCommand(), motionCommand(),
-		officerCommand(), expiringCommand(), breakGlassCommand(), vpnCommand())
+		officerCommand(), expiringCommand(), breakGlassCommand(), vpnCommand(), keyCommand(), hsmCommand())
 	refuseUnknown(c)
 	return c
 }

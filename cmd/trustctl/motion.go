@@ -87,6 +87,10 @@ func (m *motion) asks() string {
 		return "release " + m.Subject
 	case registry.StrikeGateway:
 		return "strike " + m.Subject + " off the list"
+	case registry.ResumeKeys:
+		return "resume " + m.Subject + ": " + body.Reason
+	case registry.DestroyKeys:
+		return "destroy " + m.Subject + " for ever: " + body.Reason
 	case registry.EndHubKey:
 		return "end the former key of the hub: " + m.Subject
 	}

@@ -164,7 +164,7 @@ func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
 func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
 	view := console.Motion{Motion: m}
 	switch m.Kind {
-	case registry.StrikeGateway, registry.EndHubKey: // its subject names it
+	case registry.StrikeGateway, registry.EndHubKey, registry.ResumeKeys, registry.DestroyKeys: // its subject names it
 		return view, nil
 	case registry.CertifyOfficer:
 		var body certifying

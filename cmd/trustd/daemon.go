@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 	"trustcore/cmd/internal/identity"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
+	"trustcore/hsm"
 	"trustcore/hsm/gateway"
 	"trustcore/hsm/quota"
 	"trustcore/internal/problem"
@@ -55,6 +57,7 @@ type daemon struct {
 	self      *identity.Renewal // of trustd\'s own certificate
 	servers   []httpserver.Server
 	refused   refusals
+	taken     atomic.Pointer[hsm.Inventory] // the last one
 	strangers strangers
 	counting  counting
 }
@@ -190,6 +193,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.runner.Run(ctx) })
 	group.Go(func() error { return d.carryMotions(ctx) })
 	group.Go(func() error { return d.keepSeals(ctx) })
+	group.Go(func() error { return d.keepInventories(ctx) })
 	group.Go(func() error { return d.self.Run(ctx) })
 	group.Go(func() error { return d.announce(ctx) })
 	group.Go(func() error { return d.custody.DB.Watch(ctx) })

@@ -97,6 +97,7 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 	if err := d.custody.HSM.Health(); err != nil {
 		found = append(found, httpserver.Finding{State: httpserver.Red, What: "HSM: " + err.Error(), Remedy: "see 'The HSM's faults' in docs/operations.md"})
 	}
+	found = append(found, d.inventoryFindings()...)
 	found = append(found, d.self.Findings("trustd")...)
 	return append(found, d.gatewayFindings(ctx)...)
 }

@@ -19,6 +19,10 @@ type keyOfPartner struct {
 	Created   time.Time `json:"created"`
 }
 
+func keyOf(k hsm.KeyInfo) keyOfPartner {
+	return keyOfPartner{k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), string(k.State), k.Created}
+}
+
 func (d *daemon) listKeys(r *http.Request, _ audit.Actor) (any, error) {
 	found, err := d.custody.HSM.Keys(r.Context(), hsm.Filter{Partner: r.URL.Query().Get("partner"), Order: r.URL.Query().Get("order")})
 	if err != nil {
@@ -26,7 +30,7 @@ func (d *daemon) listKeys(r *http.Request, _ audit.Actor) (any, error) {
 	}
 	list := []keyOfPartner{}
 	for _, k := range found {
-		list = append(list, keyOfPartner{k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), string(k.State), k.Created})
+		list = append(list, keyOf(k))
 	}
 	return list, nil
 }

@@ -37,6 +37,7 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 		Kind registry.MotionKind `json:"kind"`
 		marking
 		certifying
+		Keys []string `json:"keys"`
 	}
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
@@ -51,6 +52,9 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 			return nil, ofAuthority(err)
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, in.Which.String(), in.marking)
+	}
+	if in.Kind == registry.ResumeKeys || in.Kind == registry.DestroyKeys {
+		return d.proposeForKeys(r.Context(), who, in.Kind, keysAct{in.Keys, in.Reason})
 	}
 	if in.Kind == registry.StrikeGateway {
 		if _, err := d.gone(r.Context(), in.Name); err != nil {
@@ -133,6 +137,9 @@ func (d *daemon) carryMotion(ctx context.Context, m registry.Motion) {
 
 func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error) {
 	actor := audit.Actor{Kind: "officer", ID: m.DecidedBy}
+	if m.Kind == registry.ResumeKeys || m.Kind == registry.DestroyKeys {
+		return d.doForKeys(ctx, actor, m)
+	}
 	if m.Kind == registry.StrikeGateway {
 		var body striking
 		if err := json.Unmarshal(m.Body, &body); err != nil {

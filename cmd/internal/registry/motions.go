@@ -24,9 +24,12 @@ const (
 	CertifyOfficer      MotionKind = "officer.certify"     // a new officer, or a new key of one
 	StrikeGateway       MotionKind = "gateway.strike"      // a VPN gateway that is gone for ever
 	EndHubKey           MotionKind = "gateway.end-key"     // the former key of a hub: who has not followed is cut off
+	ResumeKeys          MotionKind = "key.resume"          // keys of offices that an officer suspended
+	DestroyKeys         MotionKind = "key.destroy"         // keys of offices, for ever
 )
 
-var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey}
+var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey,
+	ResumeKeys, DestroyKeys}
 
 // motionLife is how long a motion waits for another officer.
 const motionLife = 7 * 24 * time.Hour
