@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -15,8 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"crypto"
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
@@ -261,7 +260,8 @@ func (d *daemon) attestKey(r *http.Request, _ audit.Actor) (any, error) {
 		return nil, err
 	}
 	refusal := k.Attestation.Refusal()
-	document, err := json.MarshalIndent(attested{time.Now().UTC(), d.custody.HSM.Token(), keyOf(k), k.SPKI, k.Attestation, refusal == "", refusal}, "", "  ")
+	document, err := json.MarshalIndent(attested{At: time.Now().UTC(), Token: d.custody.HSM.Token(), Key: keyOf(k), PublicKey: k.SPKI,
+		Attributes: k.Attestation, Hardened: refusal == "", Requirement: refusal}, "", "  ")
 	if err != nil {
 		return nil, err
 	}
@@ -317,8 +317,8 @@ func (d *daemon) recordInventory(ctx context.Context) error {
 		return err
 	}
 	d.taken.Store(&i)
-	e := audit.Entry{Time: time.Now(), Actor: audit.Actor{Kind: "daemon", ID: "trustd"}, Action: "hsm.inventory", Subject: i.Serial, Outcome: audit.Granted,
-		Details: map[string]string{"registered": fmt.Sprint(i.Registered), "held": fmt.Sprint(i.Held)}}
+	e := audit.Entry{Time: time.Now(), Actor: audit.Actor{Kind: "daemon", ID: "trustd"}, Action: "hsm.inventory", Subject: i.Serial,
+		Outcome: audit.Granted, Details: map[string]string{"registered": fmt.Sprint(i.Registered), "held": fmt.Sprint(i.Held)}}
 	for name, n := range map[string]int{"lost": len(i.Lost), "left": len(i.Left), "unknown": len(i.Unknown)} {
 		if n > 0 {
 			e.Details[name] = fmt.Sprint(n)
@@ -335,6 +335,7 @@ func (d *daemon) inventoryFindings() (found []httpserver.Finding) {
 		return nil
 	}
 	return []httpserver.Finding{{State: httpserver.Amber,
-		What:   fmt.Sprintf("the token holds %d keys that were destroyed and %d that nobody knows, at %s", len(i.Left), len(i.Unknown), i.At.Format(time.RFC3339)),
+		What: fmt.Sprintf("the token holds %d keys that were destroyed and %d that nobody knows, at %s", len(i.Left), len(i.Unknown),
+			i.At.Format(time.RFC3339)),
 		Remedy: "trustctl hsm inventory lists them; who restored the token from a backup, or used it beside trustd?"}}
 }
