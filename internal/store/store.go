@@ -16,9 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 )
 
@@ -46,10 +44,11 @@ const busyTimeout = 5 * time.Second
 // maxTries bounds the repetitions of a transaction that lost a race.
 const maxTries = 20
 
-// Open opens "sqlite:///absolute/path.db" or "postgres://user@host/database". The folder of a SQLite
-// file is made with mode 0700, the file with 0600. The caller closes the DB.
+// Open opens "sqlite:///absolute/path.db" or "postgres://user@host/database". The folder of a SQLite file is made with mode 0700, the
+// file with 0600. PostgreSQL's password comes from a file (passfile in the URL, PGPASSFILE, a service file) as well as from the URL, and
+// a server over a network has to prove who it is, unless sslmode says otherwise. The caller closes the DB.
 func Open(ctx context.Context, rawURL string) (*DB, error) {
-	u, err := url.Parse(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
@@ -61,7 +60,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		}
 		db, err = openSQLite(u.Path)
 	case "postgres", "postgresql":
-		db, err = openPostgres(rawURL)
+		db, err = openPostgres(u, rawURL)
 	default:
 		return nil, fmt.Errorf("database URL: scheme %q is neither sqlite nor postgres", u.Scheme)
 	}
@@ -129,30 +128,6 @@ func (c sameFile) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
-}
-
-// Bounds of PostgreSQL's that hold unless the URL says others: a lock that an operator's program holds, a server that takes no
-// connections and one that does not answer must end a call, not hang it.
-var postgresBounds = map[string]string{"lock_timeout": "5s", "statement_timeout": "30s"}
-
-const connectTimeout = 5 * time.Second
-
-func openPostgres(rawURL string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(rawURL)
-	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", err)
-	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = connectTimeout
-	}
-	for name, value := range postgresBounds {
-		if _, set := cfg.RuntimeParams[name]; !set {
-			cfg.RuntimeParams[name] = value
-		}
-	}
-	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(16)
-	return &DB{DB: db, dialect: postgresDialect}, nil
 }
 
 // Blob is the engine's type for bytes, for use in CREATE TABLE.

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"errors"
 	"net/url"
 	"os"
 	"os/exec"
@@ -23,6 +24,27 @@ func SQLite(t testing.TB) string {
 // skipped where Debian's postgresql package is not installed.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return start(t, []string{"-A", "trust"})
+}
+
+// PostgresWithPassword is Postgres, whose one user has to give this password; the URL does not have it.
+func PostgresWithPassword(t testing.TB, password string) string {
+	t.Helper()
+	file, err := os.CreateTemp("", "pw") // the server's account has to read it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(password)
+	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, []string{"-A", "scram-sha-256", "--pwfile", file.Name()})
+}
+
+// start makes a database with initdb's options and serves it at a socket.
+func start(t testing.TB, options []string) string {
+	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
 		t.Skip("PostgreSQL is not installed (apt-get install postgresql)")
@@ -34,11 +56,12 @@ func Postgres(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	attr := unprivileged(t, dir)
-	run(t, attr, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "trustcore", "-A", "trust", "--no-sync")
-	options := "-c listen_addresses='' -c fsync=off -c unix_socket_directories=" + dir
-	run(t, attr, filepath.Join(bin, "pg_ctl"), "-D", filepath.Join(dir, "data"), "-l", filepath.Join(dir, "log"), "-o", options, "-w", "start")
+	data := filepath.Join(dir, "data")
+	run(t, attr, filepath.Join(bin, "initdb"), append([]string{"-D", data, "-U", "trustcore", "--no-sync"}, options...)...)
+	settings := "-c listen_addresses='' -c fsync=off -c unix_socket_directories=" + dir
+	run(t, attr, filepath.Join(bin, "pg_ctl"), "-D", data, "-l", filepath.Join(dir, "log"), "-o", settings, "-w", "start")
 	t.Cleanup(func() {
-		run(t, attr, filepath.Join(bin, "pg_ctl"), "-D", filepath.Join(dir, "data"), "-m", "immediate", "-w", "stop")
+		run(t, attr, filepath.Join(bin, "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
 	})
 	return "postgres://trustcore@/postgres?host=" + url.QueryEscape(dir)
 }
