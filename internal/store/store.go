@@ -260,3 +260,11 @@ func Taken(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "23505" // unique_violation
 }
+
+// Clock is the SQL expression of the database's own time, in Unix milliseconds: the one clock that all nodes share.
+func (db *DB) Clock() string {
+	if db.dialect == postgresDialect {
+		return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`
+	}
+	return `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`
+}

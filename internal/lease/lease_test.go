@@ -1,0 +1,159 @@
+package lease
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	"trustcore/internal/store"
+	"trustcore/internal/store/storetest"
+)
+
+// onEach runs a test over both engines; PostgreSQL has one server and a database for each.
+func onEach(t *testing.T, test func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, storetest.Postgres(t)) })
+}
+
+func open(t *testing.T, url, node string, life time.Duration) *Leases {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	l, err := Open(t.Context(), Config{DB: db, Node: node, Tasks: []string{"orders", "lists"}, life: life})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func renewed(t *testing.T, l *Leases) {
+	t.Helper()
+	if err := l.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantHolds(t *testing.T, when string, l *Leases, want bool) {
+	t.Helper()
+	for _, task := range []string{"orders", "lists"} {
+		if l.Holds(task) != want {
+			t.Errorf("%s: %s holds %s: %v", when, l.node, task, !want)
+		}
+	}
+	if l.Holds("another") {
+		t.Error("a task that nobody spoke of is held")
+	}
+}
+
+func lives(t *testing.T, asked *Leases, holder string) (is bool) {
+	t.Helper()
+	err := asked.db.InTx(t.Context(), func(tx *sql.Tx) (err error) {
+		is, err = asked.Lives(t.Context(), tx, holder)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+// dies makes the database forget a process that does not renew any more, as its clock does.
+func dies(t *testing.T, l *Leases) {
+	t.Helper()
+	if _, err := l.db.Exec(`UPDATE lease SET until = until - $1 WHERE holder = $2`, l.life.Milliseconds()+1, l.holder); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOneNodeDoesATask: the first has it, another when that one dies or gives it up, and the first one's work ends with its lease.
+func TestOneNodeDoesATask(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		a, b := open(t, url, "a", time.Hour), open(t, url, "b", time.Hour)
+		wantHolds(t, "first come", a, true)
+		wantHolds(t, "second", b, false)
+		while, cancel, ok := a.While(t.Context(), "orders")
+		defer cancel()
+		if !ok || while.Err() != nil {
+			t.Fatal("the holder may not work")
+		}
+		if _, cancel, ok := b.While(t.Context(), "orders"); ok {
+			t.Error("two may work")
+		} else {
+			cancel()
+		}
+		renewed(t, b)
+		wantHolds(t, "while the first lives", b, false)
+		if !lives(t, b, a.Holder()) || lives(t, b, "c/nobody") {
+			t.Error("who lives?")
+		}
+		dies(t, a)
+		if lives(t, b, a.Holder()) {
+			t.Error("the dead live")
+		}
+		renewed(t, b)
+		wantHolds(t, "after the first died", b, true)
+		renewed(t, a) // it was only slow
+		wantHolds(t, "come back", a, false)
+		<-while.Done() // who lost the task works no more
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantHolds(t, "given up", b, false)
+		renewed(t, a)
+		wantHolds(t, "after the second gave up", a, true)
+	})
+}
+
+// TestHolderStopsByItself: who can't reach the database stops before another may begin.
+func TestHolderStopsByItself(t *testing.T) {
+	a := open(t, storetest.SQLite(t), "a", 500*time.Millisecond)
+	while, cancel, _ := a.While(t.Context(), "orders")
+	defer cancel()
+	if err := a.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.renew(t.Context()); err == nil {
+		t.Fatal("renewed without a database")
+	}
+	<-while.Done()
+	if a.Holds("orders") {
+		t.Error("it is held on")
+	}
+}
+
+// TestRestartGoesOnAtOnce: a node that starts again has its tasks, and what its earlier process was at is nobody's.
+func TestRestartGoesOnAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		before := open(t, url, "a", time.Hour)
+		beside := open(t, url, "a_", time.Hour) // % and _ are letters here
+		again := open(t, url, "a", time.Hour)
+		wantHolds(t, "started again", again, true)
+		if lives(t, again, before.Holder()) || !lives(t, again, beside.Holder()) || !lives(t, again, again.Holder()) {
+			t.Error("who lives?")
+		}
+		if err := before.renew(t.Context()); !errors.Is(err, errReplaced) {
+			t.Errorf("two processes of one node: %v", err)
+		}
+		wantHolds(t, "replaced", before, false)
+		wantHolds(t, "not disturbed", again, true)
+	})
+}
+
+// TestAlone: a process without leases does all.
+func TestAlone(t *testing.T) {
+	var none *Leases
+	while, cancel, ok := none.While(context.Background(), "orders")
+	defer cancel()
+	if !ok || while.Err() != nil || !none.Holds("orders") || none.Holder() != "" {
+		t.Error("it does not")
+	}
+}
