@@ -23,11 +23,11 @@ func (ca *CA) insert(ctx context.Context, db executor, r row, der []byte) error 
 	}
 	_, err := db.ExecContext(ctx, `INSERT INTO pki_certificate
 		(issuer, serial, profile, partner, common_name, names, order_id, actor_kind, actor_id, not_before, not_after, created, public_key,
-		fingerprint, der, renews, cut)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
+		fingerprint, der, renews, cut, holder)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
 		r.issuer, hexSerial(r.template.SerialNumber), string(r.kind), r.subject.Partner, r.subject.CommonName, names(r.template),
 		r.order, r.actor.Kind, r.actor.ID, r.template.NotBefore.Unix(), r.template.NotAfter.Unix(), ca.cfg.Now().Unix(),
-		r.key, fingerprint, der, r.renews, string(r.cut))
+		r.key, fingerprint, der, r.renews, string(r.cut), ca.cfg.Leases.Holder())
 	if err != nil {
 		return fmt.Errorf("recording serial number %s: %w", hexSerial(r.template.SerialNumber), err)
 	}

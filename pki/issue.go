@@ -79,7 +79,7 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 		return nil, err
 	}
 	defer release()
-	there, err := ca.reserve(ctx, r)
+	there, err := ca.await(ctx, r)
 	if err != nil || there != nil {
 		return there, err
 	}
@@ -93,7 +93,7 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	if err != nil {
 		entry.Time, entry.Outcome, entry.Reason, entry.Details = ca.cfg.Now(), audit.Failed, err.Error(), nil
 		_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
-		return nil, errors.Join(fmt.Errorf("serial number %s: %w: %w", serial, ErrUnavailable, err), failed)
+		return nil, errors.Join(fmt.Errorf("serial number %s: %w: %w", serial, ErrUnavailable, err), failed, ca.giveUp(ctx, r))
 	}
 	ca.status.add(certificate.SerialNumber, known{issuer: w.issuer, Certificate: r.issued(certificate, w.issuer)})
 	if r.cut != "" {
@@ -200,6 +200,26 @@ func (ca *CA) checkAllowed(subject Subject) error {
 	return nil
 }
 
+// errUnderWay says that another node is about to sign for the same wish.
+var errUnderWay = errors.New("another node makes this certificate at this moment")
+
+// How often it is looked whether another node has signed.
+const firstLook, lastLook = 10 * time.Millisecond, 200 * time.Millisecond
+
+// await reserves, after another node that is at the same wish: it finds what that one made, or goes on when that one is dead.
+func (ca *CA) await(ctx context.Context, r row) (there *x509.Certificate, err error) {
+	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		if there, err = ca.reserve(ctx, r); !errors.Is(err, errUnderWay) {
+			return there, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
 // reserve writes the row, unless the key is in use for someone or something else, or the certificate is there already.
 func (ca *CA) reserve(ctx context.Context, r row) (there *x509.Certificate, err error) {
 	ca.writing.Lock()
@@ -211,6 +231,9 @@ func (ca *CA) reserve(ctx context.Context, r row) (there *x509.Certificate, err 
 		}
 		var err error
 		if there, err = ca.same(ctx, tx, r); err != nil || there != nil {
+			return err
+		}
+		if err := ca.takeOver(ctx, tx, r); err != nil {
 			return err
 		}
 		if r.renews != "" {
@@ -276,6 +299,67 @@ func (ca *CA) same(ctx context.Context, tx *sql.Tx, r row) (*x509.Certificate, e
 	return x509.ParseCertificate(found[0].DER)
 }
 
+// maxSigning is how long a reservation for a wish keeps other nodes from it, at most: a signature takes no longer.
+const maxSigning = 2 * time.Minute
+
+// takeOver gives up what was reserved for the same wish and not signed, by an earlier try of this process or one that is dead:
+// what is given up can't be completed any more. Another process that may still sign is errUnderWay.
+func (ca *CA) takeOver(ctx context.Context, tx *sql.Tx, r row) error {
+	if !r.repeatable {
+		return nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT issuer, serial, holder, created FROM pki_certificate
+		WHERE public_key = $1 AND order_id = $2 AND profile = $3 AND partner = $4 AND common_name = $5 AND names = $6 AND renews = $7
+		AND der IS NULL AND given_up = 0`,
+		r.key, r.order, string(r.kind), r.subject.Partner, r.subject.CommonName, names(r.template), r.renews)
+	if err != nil {
+		return fmt.Errorf("looking for what is under way: %w", err)
+	}
+	type reserved struct{ issuer, serial, holder string }
+	var open []reserved
+	var newest int64
+	err = each(rows, func() error {
+		var o reserved
+		var created int64
+		err := rows.Scan(&o.issuer, &o.serial, &o.holder, &created)
+		open, newest = append(open, o), max(newest, created)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("looking for what is under way: %w", err)
+	}
+	for _, o := range open {
+		lives := false
+		if o.holder != ca.cfg.Leases.Holder() && ca.cfg.Now().Sub(time.Unix(newest, 0)) < maxSigning {
+			if lives, err = ca.cfg.Leases.Lives(ctx, tx, o.holder); err != nil {
+				return err
+			}
+		}
+		if lives {
+			return errUnderWay
+		}
+		if err := giveUp(ctx, tx, o.issuer, o.serial, ca.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveUp lets nobody wait for a signature that failed. When that can't be recorded, they wait for maxSigning.
+func (ca *CA) giveUp(ctx context.Context, r row) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	return giveUp(ctx, ca.cfg.DB, r.issuer, hexSerial(r.template.SerialNumber), ca.cfg.Now())
+}
+
+func giveUp(ctx context.Context, db executor, issuer, serial string, now time.Time) error {
+	if _, err := db.ExecContext(ctx, `UPDATE pki_certificate SET given_up = $1 WHERE issuer = $2 AND serial = $3 AND der IS NULL`,
+		now.Unix(), issuer, serial); err != nil {
+		return fmt.Errorf("giving serial number %s up: %w", serial, err)
+	}
+	return nil
+}
+
 // refused writes a refusal to the audit log and returns the error to be given.
 func (ca *CA) refused(ctx context.Context, w wish, err error) error {
 	var request *RequestError
@@ -322,13 +406,13 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
-			WHERE issuer = $3 AND serial = $4 AND der IS NULL`,
+			WHERE issuer = $3 AND serial = $4 AND der IS NULL AND given_up = 0`,
 			certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
 		if err != nil {
 			return err
 		}
 		if count, err := result.RowsAffected(); err != nil || count != 1 {
-			return errors.Join(errors.New("its serial number is not reserved"), err)
+			return errors.Join(errors.New("its serial number is not reserved any more"), err)
 		}
 		return nil
 	})

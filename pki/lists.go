@@ -88,13 +88,16 @@ func (ca *CA) signers() (all []signer) {
 	return all
 }
 
-// renewLists makes the lists that lack a revocation or an authority, are past half of their life or lie in the future, and
-// publishes what other nodes made.
-func (ca *CA) renewLists(ctx context.Context) (failed error) {
+// renewLists publishes what other nodes made and, on the one node whose task it is, makes the lists that lack a revocation or an
+// authority, are past half of their life or lie in the future.
+func (ca *CA) renewLists(ctx context.Context) error { return ca.eachList(ctx, false) }
+
+// eachList does so; revoked says that this node has revoked something, and makes the lists that lack it.
+func (ca *CA) eachList(ctx context.Context, revoked bool) (failed error) {
 	ca.listing.Lock()
 	defer ca.listing.Unlock()
 	for _, s := range ca.signers() {
-		err := ca.renew(ctx, s)
+		err := ca.renew(ctx, s, revoked)
 		ca.failing.note(listOf(s.id), err)
 		failed = errors.Join(failed, err)
 	}
@@ -107,7 +110,7 @@ func listOf(id string) string { return "list " + id }
 // maxRaces bounds how often a list is made anew because another node was faster.
 const maxRaces = 5
 
-func (ca *CA) renew(ctx context.Context, s signer) error {
+func (ca *CA) renew(ctx context.Context, s signer, revoked bool) error {
 	for range maxRaces {
 		old, err := ca.newest(ctx, s.id)
 		if err != nil {
@@ -123,7 +126,11 @@ func (ca *CA) renew(ctx context.Context, s signer) error {
 			return err
 		}
 		now := ca.cfg.Now()
-		if old.sequence >= newestSequence && s.fresh(now) || now.After(s.certificate.NotAfter) {
+		lacks := old.sequence < newestSequence
+		if !lacks && s.fresh(now) || now.After(s.certificate.NotAfter) {
+			return nil
+		}
+		if !ca.cfg.Leases.Holds(Upkeep) && !(lacks && revoked) {
 			return nil
 		}
 		next, err := ca.makeList(ctx, s, old.number+1, now)

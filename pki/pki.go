@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/lease"
 	"trustcore/internal/store"
 	"trustcore/pki/clock"
 	"trustcore/pki/profile"
@@ -82,7 +83,12 @@ type Config struct {
 	Kernel      func() (clock.Kernel, error)             // optional: clock.ReadKernel when nil
 	Elapsed     func() time.Duration                     // optional: a clock that nobody sets; the monotonic one when nil
 	Recorded    func(context.Context) (time.Time, error) // optional: the newest time in the audit log, zero when it is empty
+
+	Leases *lease.Leases // optional: the nodes of the database; nil on one that is alone
 }
+
+// Upkeep is the task of Config.Leases that renews lists and delegates before they end.
+const Upkeep = "pki"
 
 // Subject is who a certificate is for, as the order or the officer says: the request can't add to it.
 type Subject struct {

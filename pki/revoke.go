@@ -127,7 +127,7 @@ func (ca *CA) listSoon(ctx context.Context) {
 	made := make(chan struct{})
 	go func() {
 		defer close(made)
-		if err := ca.renewLists(context.WithoutCancel(ctx)); err != nil {
+		if err := ca.eachList(context.WithoutCancel(ctx), true); err != nil {
 			ca.cfg.Logger.Error("renewing lists failed", "error", err)
 		}
 	}()

@@ -54,4 +54,7 @@ var schema = []string{
 	`DROP INDEX pki_timestamp_gen_time`,
 	// How many certificates were completed; with the number of the newest revocation it tells one inventory from another.
 	`INSERT INTO pki_counter (name, value) VALUES ('inventory', 0)`,
+	// Which process is about to sign for a reserved serial number, and since when nobody may complete it (0: that one may).
+	`ALTER TABLE pki_certificate ADD COLUMN holder TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE pki_certificate ADD COLUMN given_up BIGINT NOT NULL DEFAULT 0`,
 }

@@ -164,7 +164,8 @@ func (k lostKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, fmt.Errorf("the unit's key is lost: %w", k.reason)
 }
 
-// renewUnits follows what other nodes renewed, renews what is due, and retires keys that have a successor.
+// renewUnits follows what other nodes renewed and, on the one node whose task it is, renews what is due and retires keys that have a
+// successor.
 func (ca *CA) renewUnits(ctx context.Context) (failed error) {
 	ca.renewing.Lock()
 	defer ca.renewing.Unlock()
@@ -194,7 +195,7 @@ func (ca *CA) renewUnit(ctx context.Context, u *unit) error {
 			return err
 		}
 	}
-	if ca.cfg.NewKey == nil {
+	if ca.cfg.NewKey == nil || !ca.cfg.Leases.Holds(Upkeep) {
 		return nil
 	}
 	if ca.due(u) {

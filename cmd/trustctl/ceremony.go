@@ -51,6 +51,9 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 			return err
 		}
 		st, err := openState(dir)
+		if err == nil {
+			err = checkDatabase(cfg.Database)
+		}
 		if err != nil {
 			return err
 		}
@@ -71,6 +74,7 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
 	f.IntVar(&p.shares, "recovery-shares", defaultShares, fmt.Sprintf("`number` of recovery shares, 0 to %d; they are printed once", custody.MaxShares))
 	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
+	databaseFlag(f, &cfg.Database)
 	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
 	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir))
 	return c

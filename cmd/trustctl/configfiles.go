@@ -25,6 +25,7 @@ import (
 type trustdConfig struct {
 	Leader     map[string]string
 	StateDir   string `yaml:"state_dir"`
+	Database   string `yaml:",omitempty"`
 	PKIURL     string `yaml:"pki_url"`
 	Identity   identity.Identity
 	Admin      string
@@ -99,7 +100,7 @@ type batchdConfig struct {
 // write writes the configuration files of all daemons, and last trustctl's own, which says that they are there.
 func (l *layout) write(st state, o *upOptions) error {
 	for _, f := range []configFile{
-		{"trustd.yaml", "trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.", l.trustd(st)},
+		{"trustd.yaml", "trustd: keys, registry, authority, HSM gateway, console. Every key is described in docs/operations.md.", l.trustd(st, o)},
 		{"vpnd.yaml", "vpnd: the WireGuard hub, its firewall and routes.", l.vpnd(st)},
 		{"verifyd.yaml", "verifyd: judges documents; holds no key but its own TLS key.", l.verifyd(st, o)},
 		l.batchdFile(st),
@@ -159,10 +160,10 @@ func (l *layout) addBatchd(ctx context.Context, st state) (err error) {
 	return l.batchdFile(st).write(st)
 }
 
-func (l *layout) trustd(st state) trustdConfig {
+func (l *layout) trustd(st state, o *upOptions) trustdConfig {
 	gateway, pki := serviceConfig{Name: "gateway", Addr: tunnelGateway}, serviceConfig{Name: "pki", Addr: tunnelPKI}
 	f := trustdConfig{Leader: map[string]string{"id": "demonstration", "name": leaderName}, StateDir: st.path("trustd"),
-		PKIURL:   l.PKIURL,
+		Database: o.database, PKIURL: l.PKIURL,
 		Identity: st.daemon("trustd"), Admin: l.local(portAdmin), Enrolment: l.local(portEnrolment), Gateway: tunnelGateway, PKI: tunnelPKI,
 		Console: l.local(portConsole), Operations: l.local(portTrustdOperations), FreeBind: true, Verifyd: verifierConfig{l.Verifyd, l.Reports}}
 	if !l.interfaces() {

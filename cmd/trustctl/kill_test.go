@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,9 +169,21 @@ func (w *world) get(port, path string) int {
 	return response.StatusCode
 }
 
+// kill ends it without a warning.
 func (r *running) kill(t *testing.T) {
 	t.Helper()
-	if err := r.cmd.Process.Kill(); err != nil {
+	r.signal(t, syscall.SIGKILL)
+}
+
+// end has it end by itself.
+func (r *running) end(t *testing.T) {
+	t.Helper()
+	r.signal(t, syscall.SIGTERM)
+}
+
+func (r *running) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
 	<-r.ended

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"time"
 
@@ -26,6 +27,8 @@ type upOptions struct {
 	signers    string
 	extra      []string
 	corpus     string
+	database   string // of a first start; "" is a SQLite file in the state
+	plan       string // file with the ceremony's plan; "" is the demonstration's
 }
 
 func upCommand() *cobra.Command {
@@ -48,18 +51,25 @@ again when another appliance has them at a demonstration.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), c.OutOrStdout()) },
 	}
-	stateFlag(c, &o.state)
+	o.flags(c)
 	f := c.Flags()
 	f.BoolVar(&o.demo, "demo", false, "play the demonstration")
 	f.BoolVar(&o.once, "once", false, "end after the demonstration")
+	f.StringVar(&o.corpus, "corpus", "", "`folder` with public samples: the demonstration verifies one of them against real trusted lists")
+	return c
+}
+
+// flags adds those of a first start.
+func (o *upOptions) flags(c *cobra.Command) {
+	stateFlag(c, &o.state)
+	f := c.Flags()
+	databaseFlag(f, &o.database)
 	f.IntVar(&o.portBase, "port-base", 8440, "first of the 20 TCP `port`s that the daemons listen on")
 	f.IntVar(&o.listenPort, "vpn-port", 51820, "UDP `port` of the tunnel's hub; 0 chooses a free one")
 	f.StringVar(&o.endpoint, "endpoint", "", "`host` under which offices reach the hub (default: this machine, for the demonstration)")
 	f.StringVar(&o.lists, "trust-lists", "", "`folder` with trusted lists for verifyd")
 	f.StringVar(&o.signers, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
 	f.StringArrayVar(&o.extra, "extra-list", nil, "trusted list `file` outside the list of the lists")
-	f.StringVar(&o.corpus, "corpus", "", "`folder` with public samples: the demonstration verifies one of them against real trusted lists")
-	return c
 }
 
 func (o *upOptions) run(ctx context.Context, out io.Writer) error {
@@ -69,14 +79,7 @@ func (o *upOptions) run(ctx context.Context, out io.Writer) error {
 	if o.once && !o.demo {
 		return errors.New("--once: it goes with --demo")
 	}
-	st, err := openState(o.state)
-	if err != nil {
-		return err
-	}
-	if err := st.make(); err != nil {
-		return err
-	}
-	unlock, err := st.lock()
+	st, unlock, err := o.enter()
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,20 @@ func (o *upOptions) run(ctx context.Context, out io.Writer) error {
 	return errors.Join(err, a.stop())
 }
 
+// enter makes the state's folder and keeps others off it.
+func (o *upOptions) enter() (st state, unlock func(), err error) {
+	if err := checkDatabase(o.database); err != nil {
+		return state{}, nil, err
+	}
+	if st, err = openState(o.state); err == nil {
+		err = st.make()
+	}
+	if err == nil {
+		unlock, err = st.lock()
+	}
+	return st, unlock, err
+}
+
 // prepare finds or makes the configuration, with a key ceremony at the first start. For a demonstration it opens
 // the doors and, as root, the network that the daemons live in.
 func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
@@ -103,6 +120,9 @@ func (o *upOptions) prepare(ctx context.Context, a *appliance) error {
 	}
 	if known {
 		a.layout, err = o.loadLayout(a.state, a.out)
+		if err == nil {
+			err = a.state.keeps(o.database)
+		}
 	} else {
 		a.layout, err = o.newLayout(a.state)
 	}
@@ -131,12 +151,18 @@ func (o *upOptions) found(ctx context.Context, a *appliance) error {
 	if !done {
 		started := time.Now()
 		cfg := custody.Defaults()
-		cfg.PKIURL = l.PKIURL
+		cfg.PKIURL, cfg.Database = l.PKIURL, o.database
+		plan := ceremony.Default(l.PKIURL)
+		if o.plan != "" {
+			if plan, err = os.ReadFile(o.plan); err != nil {
+				return err
+			}
+		}
 		recovery := st.path("officers", "recovery.txt")
 		p := parties{officers: officers, hosts: l.hosts(), shares: defaultShares, handOver: func(shares []string) error {
 			return durable.WriteFile(recovery, []byte(recoveryText(shares)), 0o600)
 		}}
-		err := perform(ctx, st, cfg, ceremony.Default(l.PKIURL), p, io.Discard)
+		err := perform(ctx, st, cfg, plan, p, io.Discard)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
+
+	"trustcore/internal/store"
 )
 
 // users are the daemons' user and group ids under root, from a range that neither Debian nor systemd gives out. Numbers serve the
@@ -111,7 +113,7 @@ func (s state) outside(name string) (files []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		files = []string{c.HSM.Module, c.HSM.PINFile}
+		files = []string{c.HSM.Module, c.HSM.PINFile, store.Passfile(c.DatabaseURL())}
 	case "verifyd":
 		var c verifydConfig
 		text, err := os.ReadFile(s.path("config", "verifyd.yaml"))

@@ -97,7 +97,8 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if d.quotas, err = quota.Open(ctx, d.custody.DB); err != nil {
 		return err
 	}
-	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger}); err != nil {
+	if d.runner, err = activation.New(activation.Config{Registry: d.registry, Steps: d.steps(), Logger: d.cfg.Logger,
+		While: d.while(custody.Orders)}); err != nil {
 		return err
 	}
 	d.self = &identity.Renewal{Identity: d.cfg.Identity, Ask: d.renewSelf, Now: time.Now, Logger: d.cfg.Logger}
@@ -201,6 +202,13 @@ func (d *daemon) run(ctx context.Context) error {
 		group.Go(func() error { return s.Run(ctx) })
 	}
 	return group.Wait()
+}
+
+// while says whether this node does a task now, as the others over its database know.
+func (d *daemon) while(task string) func(context.Context) (context.Context, context.CancelFunc, bool) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc, bool) {
+		return d.custody.Leases.While(ctx, task)
+	}
 }
 
 func (d *daemon) close() error {

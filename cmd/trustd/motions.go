@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
@@ -109,18 +110,28 @@ func (d *daemon) carryMotions(ctx context.Context) error {
 	ticker := time.NewTicker(motionsEvery)
 	defer ticker.Stop()
 	for {
-		open, err := d.registry.ApprovedMotions(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.cfg.Logger.Error("reading motions", "error", err)
-		}
-		for _, m := range open {
-			d.carryMotion(ctx, m)
-		}
+		d.carryOpenMotions(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
+	}
+}
+
+// carryOpenMotions does so once, on one node at a time.
+func (d *daemon) carryOpenMotions(ctx context.Context) {
+	ctx, done, ok := d.custody.Leases.While(ctx, custody.Motions)
+	defer done()
+	if !ok {
+		return
+	}
+	open, err := d.registry.ApprovedMotions(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Logger.Error("reading motions", "error", err)
+	}
+	for _, m := range open {
+		d.carryMotion(ctx, m)
 	}
 }
 

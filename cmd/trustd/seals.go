@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/program"
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm"
@@ -44,6 +45,11 @@ func (d *daemon) keepSeals(ctx context.Context) error {
 }
 
 func (d *daemon) keepSealsOnce(ctx context.Context, now time.Time, rests map[string]time.Time) error {
+	ctx, done, ok := d.custody.Leases.While(ctx, custody.Seals)
+	defer done()
+	if !ok {
+		return nil
+	}
 	all, err := d.registry.Authorisations(ctx)
 	if err != nil {
 		return err

@@ -58,6 +58,20 @@ func Copy(ctx context.Context, from, to *DB, finish func() error) ([]Table, erro
 	return copied, finish()
 }
 
+// Empty reports whether a PostgreSQL database has no table yet.
+func (db *DB) Empty(ctx context.Context) (bool, error) {
+	there, err := countTables(ctx, db)
+	return there == 0, err
+}
+
+func countTables(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (count int, err error) {
+	const query = `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema()`
+	err = db.QueryRowContext(ctx, query).Scan(&count)
+	return count, err
+}
+
 // object is a table or an index of SQLite's, with the columns of a table.
 type object struct {
 	name, statement string
@@ -122,9 +136,8 @@ func readColumns(ctx context.Context, source *sql.Tx, table string) (all []colum
 
 // fill makes the schema and copies the rows, unless they are there already.
 func fill(ctx context.Context, source, target *sql.Tx, objects []object) (copied []Table, err error) {
-	var there int
-	const count = `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema()`
-	if err := target.QueryRowContext(ctx, count).Scan(&there); err != nil {
+	there, err := countTables(ctx, target)
+	if err != nil {
 		return nil, err
 	}
 	for _, o := range objects {

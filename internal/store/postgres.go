@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -37,7 +38,7 @@ func openPostgres(u *url.URL, rawURL string) (*DB, error) {
 // postgresConfig reads the URL and, as libpq does, the environment (PGPASSFILE, PGSERVICEFILE, PGSSLMODE and so on), and refuses what
 // would show the password or the registry to others.
 func postgresConfig(u *url.URL, rawURL string) (*pgx.ConnConfig, error) {
-	if err := checkPassfile(u.Query().Get("passfile")); err != nil {
+	if err := checkPassfile(Passfile(rawURL)); err != nil {
 		return nil, err
 	}
 	cfg, err := pgx.ParseConfig(rawURL)
@@ -77,12 +78,17 @@ func onThisMachine(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// checkPassfile refuses a file of passwords that is not there or that others read; libpq leaves such a file out without a word.
-func checkPassfile(named string) error {
-	path := named
-	if path == "" {
-		path = os.Getenv("PGPASSFILE")
+// Passfile is the file of passwords (libpq, 34.16) that a database URL or PGPASSFILE names, "" for none.
+func Passfile(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme == "sqlite" {
+		return ""
 	}
+	return cmp.Or(u.Query().Get("passfile"), os.Getenv("PGPASSFILE"))
+}
+
+// checkPassfile refuses a file of passwords that is not there or that others read; libpq leaves such a file out without a word.
+func checkPassfile(path string) error {
 	if path == "" {
 		return nil
 	}

@@ -37,11 +37,15 @@ type Steps struct {
 	Suspend func(ctx context.Context, order, by string) error
 }
 
-// Config is what Runner needs; every field must be set.
+// Config is what Runner needs; every field must be set unless marked.
 type Config struct {
 	Registry *registry.Registry
 	Steps    Steps
 	Logger   *slog.Logger
+
+	// While says whether this node carries orders out now, with a context that ends when another one does. Optional: a node that is
+	// alone does.
+	While func(ctx context.Context) (while context.Context, done context.CancelFunc, ok bool)
 }
 
 // retryAfter is how long a step that failed waits, and how soon another node's change is noticed.
@@ -90,6 +94,14 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // once walks every unfinished order. One order's failure does not hold up the others.
 func (r *Runner) once(ctx context.Context) error {
+	if r.cfg.While != nil {
+		while, done, ok := r.cfg.While(ctx)
+		defer done()
+		if !ok {
+			return nil
+		}
+		ctx = while
+	}
 	records, err := r.cfg.Registry.Unfinished(ctx)
 	if err != nil {
 		return err

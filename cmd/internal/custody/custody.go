@@ -21,6 +21,7 @@ import (
 	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/cms"
+	"trustcore/internal/lease"
 	"trustcore/internal/store"
 	"trustcore/pki"
 )
@@ -92,10 +93,20 @@ type Custody struct {
 	DB         *store.DB
 	Audit      *audit.Log
 	HSM        *hsm.Module
+	Leases     *lease.Leases // of the tasks that one node does at a time
 	dir        string
 	cfg        Config
 	issuingKey string // id of the key of the authority that issues, set by CA
+
+	endLeases func() error // ends their renewal and gives them up
 }
+
+// The tasks that one of several nodes does at a time, beside pki.Upkeep.
+const (
+	Orders  = "orders"  // carrying out orders
+	Motions = "motions" // carrying out motions that were not when they were approved
+	Seals   = "seals"   // renewing the certificates of HSM keys
+)
 
 // Open opens database, audit log and HSM. worker is the command that runs the HSM's worker process.
 func Open(ctx context.Context, cfg Config, worker []string) (*Custody, error) {
@@ -116,12 +127,15 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	if c.DB, err = store.Open(ctx, c.cfg.DatabaseURL()); err != nil {
 		return err
 	}
-	if err := errors.Join(c.DB.Check(ctx), c.notEmptied(ctx)); err != nil {
+	if err := errors.Join(c.DB.Check(ctx), c.fits(ctx)); err != nil {
 		return err
 	}
 	log := c.cfg.AuditLog()
 	log.DB = c.DB
 	if c.Audit, err = audit.Open(ctx, log); err != nil {
+		return err
+	}
+	if err := c.openLeases(ctx); err != nil {
 		return err
 	}
 	pin := c.cfg.HSM.PINFile
@@ -137,17 +151,50 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	return err
 }
 
+// openLeases comes after the audit log, whose folder this process has to itself: so no other process of this node lives.
+func (c *Custody) openLeases(ctx context.Context) (err error) {
+	if c.Leases, err = lease.Open(ctx, lease.Config{DB: c.DB, Node: c.cfg.Node, Tasks: []string{pki.Upkeep, Orders, Motions, Seals},
+		Logger: c.cfg.Logger}); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- c.Leases.Run(running) }()
+	c.endLeases = func() error {
+		stop()
+		ran := <-ended
+		limited, cancel := context.WithTimeout(context.Background(), leasesWait)
+		defer cancel()
+		if err := c.Leases.Close(limited); err != nil && c.cfg.Logger != nil {
+			c.cfg.Logger.Warn("tasks wait until the leases end", "error", err)
+		}
+		return ran
+	}
+	return nil
+}
+
+// leasesWait is how long the end waits for a database that does not answer: leases end by themselves.
+const leasesWait = time.Second
+
 // ErrEmptied refuses a database without anything of ours beside an authority that a ceremony made: partners, orders and revocations
 // would be forgotten.
 var ErrEmptied = errors.New("the database is empty though a ceremony was held here: restore it from the backup, or set `database` right")
 
-func (c *Custody) notEmptied(ctx context.Context) error {
-	if _, err := c.keys(); errors.Is(err, ErrNoCeremony) {
-		return nil
+// ErrFounded refuses a database that has an authority beside a state that has none: a ceremony would make a second one of the same name.
+var ErrFounded = errors.New("the database has an authority, and this state has none: a further node takes over the folder pki of a node " +
+	"that is there, a state that lost it takes it from the backup; a new authority needs an empty database")
+
+// fits refuses a database that is not this state's.
+func (c *Custody) fits(ctx context.Context) error {
+	schema, wrong := "hsm", ErrEmptied
+	_, err := c.keys()
+	performed := !errors.Is(err, ErrNoCeremony)
+	if !performed {
+		schema, wrong = "pki", ErrFounded
 	}
-	there, err := c.DB.Migrated(ctx, "hsm")
-	if err == nil && !there {
-		err = ErrEmptied
+	there, err := c.DB.Migrated(ctx, schema)
+	if err == nil && there != performed {
+		err = wrong
 	}
 	return err
 }
@@ -172,6 +219,9 @@ func (c *Config) AuditLog() audit.Config {
 // Close ends what is open.
 func (c *Custody) Close(ctx context.Context) error {
 	var all error
+	if c.endLeases != nil {
+		all = c.endLeases()
+	}
 	if c.HSM != nil {
 		all = errors.Join(all, c.HSM.Close())
 	}
@@ -206,7 +256,7 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	}
 	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Now: c.cfg.Now, Logger: c.cfg.Logger,
 		TSAPolicy: c.cfg.TSAPolicy, StrictClock: c.cfg.TSAClock == kernelClock, Recorded: c.recorded,
-		NewKey: c.newKey, OpenKey: c.openKey, RetireKey: c.retireKey}
+		NewKey: c.newKey, OpenKey: c.openKey, RetireKey: c.retireKey, Leases: c.Leases}
 	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
 		return nil, fmt.Errorf("authority: %w", err)
 	}
