@@ -59,12 +59,49 @@ func TestInitOverPostgres(t *testing.T) {
 	}
 	trustd := w.daemon(t, dir, "trustd", "8450")
 	w.submit(t, dir, "ZU-1")
-	trustd.end(t)
+	w.joins(t, dir, trustd)
 	other := w.folder(t)
 	out, err = w.trustctl(t, "init", "--database", database, "--state", other)
 	want(t, out, err, "the database has an authority")
 	out, err = w.trustctl(t, "up", "--database", "postgres://trustcore@/other?host=/nowhere", "--state", dir)
 	want(t, out, err, "this state has PostgreSQL")
+}
+
+// joins adds a node, which serves on when the first one is killed.
+func (w *world) joins(t *testing.T, dir string, first *running) {
+	t.Helper()
+	b := filepath.Join(w.folder(t), "b")
+	for _, name := range []string{"B!", ""} {
+		out, err := w.trustctl(t, "node", "add", name, "--to", b, "--state", dir)
+		want(t, out, err, "name")
+	}
+	w.must(t, "node", "add", "b", "--to", b, "--state", dir)
+	out, err := w.trustctl(t, "node", "add", "c", "--to", b, "--state", dir)
+	want(t, out, err, "is there already")
+	for _, absent := range []string{"trustd/audit", "trustd/pki/recovery.json", "officers", "trustd/hsm-officer"} {
+		if _, err := os.Lstat(filepath.Join(b, absent)); err == nil {
+			t.Errorf("the node has %s", absent)
+		}
+	}
+	// Both run on one machine here: the second listens elsewhere.
+	config := filepath.Join(b, "config", "trustd.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := strings.NewReplacer("127.0.0.1:84", "127.0.0.1:94", "10.64.0.1:9443", "10.64.0.1:9543", "10.64.0.1:8080", "10.64.0.1:8180")
+	if err := os.WriteFile(config, []byte(elsewhere.Replace(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := w.daemon(t, b, "trustd", "9450")
+	first.kill(t)
+	for _, service := range []string{"enrolment", "gateway", "tsa", "ocsp"} {
+		if status := w.get("9450", "/readyz?service="+service); status != 200 {
+			t.Errorf("%s on the node that is left: %d", service, status)
+		}
+	}
+	second.end(t)
+	w.daemon(t, dir, "trustd", "8450").end(t) // so that nothing holds its log
 }
 
 func ask(t *testing.T, database string) *sql.DB {
@@ -89,6 +126,8 @@ func TestMigrate(t *testing.T) {
 	w.submit(t, dir, "ZU-1")
 	out, err := w.trustctl(t, "database", "migrate", "--to", server, "--state", dir)
 	want(t, out, err, "trustd must not run")
+	out, err = w.trustctl(t, "node", "add", "b", "--to", filepath.Join(dir, "b"), "--state", dir)
+	want(t, out, err, "SQLite serves one node")
 	trustd.kill(t)
 	db := ask(t, server)
 	if _, err := db.Exec(`CREATE TABLE somebody (id TEXT PRIMARY KEY)`); err != nil {

@@ -60,6 +60,9 @@ func postgresConfig(u *url.URL, rawURL string) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
+// Shared reports whether several nodes can use the database: SQLite's file serves one.
+func (db *DB) Shared() bool { return db.dialect == postgresDialect }
+
 // authenticated reports whether each way to the server stays on this machine or has the server prove who it is.
 func authenticated(cfg *pgx.ConnConfig) bool {
 	if !onThisMachine(cfg.Host) && (cfg.TLSConfig == nil || cfg.TLSConfig.InsecureSkipVerify) {

@@ -93,7 +93,7 @@ type Custody struct {
 	DB         *store.DB
 	Audit      *audit.Log
 	HSM        *hsm.Module
-	Leases     *lease.Leases // of the tasks that one node does at a time
+	Leases     *lease.Leases // of the tasks that one node does at a time; nil over SQLite, which serves one
 	dir        string
 	cfg        Config
 	issuingKey string // id of the key of the authority that issues, set by CA
@@ -153,6 +153,9 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 
 // openLeases comes after the audit log, whose folder this process has to itself: so no other process of this node lives.
 func (c *Custody) openLeases(ctx context.Context) (err error) {
+	if !c.DB.Shared() {
+		return nil
+	}
 	if c.Leases, err = lease.Open(ctx, lease.Config{DB: c.DB, Node: c.cfg.Node, Tasks: []string{pki.Upkeep, Orders, Motions, Seals},
 		Logger: c.cfg.Logger}); err != nil {
 		return err
