@@ -21,7 +21,9 @@ const (
 	MaxPeers           = 20_000   // a WireGuard device takes 65,536
 	MaxAddressesOfPeer = 16
 	MaxServicesOfPeer  = 64
-	maxNameLen         = 128 // partner, site and service names, in bytes
+	MaxNetworksOfPeer  = 16
+	MaxNetworks        = 2_000 // of all peers; a region has 500 units
+	maxNameLen         = 128   // partner, site and service names, in bytes
 )
 
 // Wish is the desired state of one hub. It is complete: a peer that is not in it has no
@@ -58,6 +60,9 @@ type PeerWish struct {
 	PresharedKey PresharedKey   `json:"preshared_key,omitzero"`
 	Addresses    []netip.Prefix `json:"addresses"` // tunnel addresses, /32 or /128, nobody else's
 	Services     []Service      `json:"services"`  // what the office may reach
+
+	// Networks are behind the office: machines there reach the services by their own addresses. They are nobody else's.
+	Networks []netip.Prefix `json:"networks,omitempty"`
 
 	// NextKey is the key that the office changes to. While it is there both keys are the office's, and the one that was
 	// heard last has the addresses.
@@ -225,7 +230,7 @@ func (w Wish) Divide(hubs []Key, own []netip.Addr) (granted []PeerWish, refused 
 		p.Services, without = p.Permissible()
 		granted, refused = append(granted, p), append(refused, without...)
 	}
-	return granted, refused
+	return granted, append(refused, d.divideNetworks(granted, w.Pool)...)
 }
 
 // Unreadable are the peers that could not be read.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 
 	"trustcore/vpn"
@@ -13,6 +14,8 @@ type grants struct {
 	peers  map[vpn.Key]*vpn.PeerWish
 	policy fence.Policy
 	routes map[netip.Prefix]struct{}
+
+	claimed map[netip.Prefix]string // networks behind offices that are, or meet, the host's own, and what they meet
 
 	served    map[netip.Addr]int // how many services of the wish are at an address, which is nobody's then
 	entangled bool               // what one peer gets depends on what another has, or the device did not take one
@@ -35,7 +38,7 @@ func (h *Hub) derive() {
 	h.refused = refused
 	h.grants = grants{
 		peers: make(map[vpn.Key]*vpn.PeerWish, len(granted)), routes: make(map[netip.Prefix]struct{}, 2*len(granted)),
-		policy: newPolicy(len(granted)), served: make(map[netip.Addr]int),
+		policy: newPolicy(len(granted)), served: make(map[netip.Addr]int), claimed: h.claims(),
 	}
 	for i := range granted {
 		peer := &granted[i]
@@ -48,6 +51,7 @@ func (h *Hub) derive() {
 			kept = append(kept, s)
 		}
 		peer.Services = kept
+		peer.Networks = h.networksOf(peer)
 		h.grants.add(peer)
 	}
 	for _, p := range h.wish.Peers {
@@ -71,13 +75,14 @@ func (g *grants) serve(p vpn.PeerWish, n int) {
 
 func (g *grants) add(peer *vpn.PeerWish) {
 	g.peers[peer.PublicKey] = peer
-	for _, a := range peer.Addresses {
+	for _, a := range peer.Routed() {
 		g.routes[a] = struct{}{}
 	}
 	part := policyOf(peer)
 	for a := range part.Sources {
 		g.policy.Sources[a] = struct{}{}
 	}
+	maps.Copy(g.policy.Networks, part.Networks)
 	for flow, backend := range part.Flows {
 		g.policy.Flows[flow] = backend
 	}
@@ -85,12 +90,15 @@ func (g *grants) add(peer *vpn.PeerWish) {
 
 func (g *grants) remove(peer *vpn.PeerWish) {
 	delete(g.peers, peer.PublicKey)
-	for _, a := range peer.Addresses {
+	for _, a := range peer.Routed() {
 		delete(g.routes, a)
 	}
 	part := policyOf(peer)
 	for a := range part.Sources {
 		delete(g.policy.Sources, a)
+	}
+	for n := range part.Networks {
+		delete(g.policy.Networks, n)
 	}
 	for flow := range part.Flows {
 		delete(g.policy.Flows, flow)
@@ -98,12 +106,16 @@ func (g *grants) remove(peer *vpn.PeerWish) {
 }
 
 func newPolicy(peers int) fence.Policy {
-	return fence.Policy{Sources: make(map[netip.Addr]struct{}, 2*peers), Flows: make(map[fence.Flow]netip.AddrPort, peers)}
+	return fence.Policy{Sources: make(map[netip.Addr]struct{}, 2*peers), Flows: make(map[fence.Flow]netip.AddrPort, peers),
+		Networks: make(map[netip.Prefix]netip.Addr)}
 }
 
 // policyOf is what of a policy is for one peer.
 func policyOf(peer *vpn.PeerWish) fence.Policy {
 	p := newPolicy(1)
+	for _, n := range peer.Networks {
+		p.Networks[n] = peer.StandsFor(n)
+	}
 	for _, a := range peer.Addresses {
 		p.Sources[a.Addr()] = struct{}{}
 		for _, s := range peer.Services {

@@ -130,7 +130,7 @@ func (p *Pair) part(next bool) vpn.Wish {
 	w.Peers = slices.Clone(w.Peers)
 	for i := range w.Peers {
 		if peer := &w.Peers[i]; p.moved[peer.PublicKey] != next {
-			peer.Addresses, peer.Services, peer.Dormant = nil, nil, true
+			peer.Addresses, peer.Networks, peer.Services, peer.Dormant = nil, nil, nil, true
 		}
 	}
 	slices.SortStableFunc(w.Peers, func(a, b vpn.PeerWish) int { // those without addresses take nothing from the others

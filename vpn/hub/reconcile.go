@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -162,7 +163,7 @@ func (h *Hub) renounce(key vpn.Key, cause error) {
 // plan is what the peers of the device need: first restrict, then permit.
 type plan struct {
 	restrict, permit        []device.PeerChange
-	lost                    []netip.Addr // addresses that went away from their holder
+	lost                    []netip.Prefix // addresses and networks that went away from their holder
 	added, removed, changed int
 }
 
@@ -185,9 +186,7 @@ func (h *Hub) plan(state device.State) (p plan) {
 }
 
 func (p *plan) lose(addresses []netip.Prefix) {
-	for _, a := range addresses {
-		p.lost = append(p.lost, a.Addr())
-	}
+	p.lost = append(p.lost, addresses...)
 }
 
 // add provisions a peer that is not there, with the endpoint that it had last. Without one
@@ -199,7 +198,7 @@ func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
 	}
 	p.permit = append(p.permit, device.PeerChange{
 		PublicKey: device.Key(want.PublicKey), PresharedKey: &preshared, Endpoint: endpoint,
-		Keepalive: &keepalive, ReplaceAllowedIPs: true, AllowedIPs: want.Addresses,
+		Keepalive: &keepalive, ReplaceAllowedIPs: true, AllowedIPs: want.Routed(),
 	})
 	p.added++
 }
@@ -207,8 +206,8 @@ func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
 // change writes what differs and nothing else, so that the session lives on.
 func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 	update := device.PeerChange{PublicKey: device.Key(want.PublicKey), UpdateOnly: true}
-	differs := false
-	if surplus := without(have.AllowedIPs, want.Addresses); len(surplus) > 0 {
+	differs, routed := false, want.Routed()
+	if surplus := without(have.AllowedIPs, routed); len(surplus) > 0 {
 		p.restrict = append(p.restrict, device.PeerChange{
 			PublicKey: device.Key(want.PublicKey), UpdateOnly: true,
 			ReplaceAllowedIPs: true, AllowedIPs: without(have.AllowedIPs, surplus),
@@ -218,7 +217,7 @@ func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 		}
 		differs = true
 	}
-	if missing := without(want.Addresses, have.AllowedIPs); len(missing) > 0 {
+	if missing := without(routed, have.AllowedIPs); len(missing) > 0 {
 		update.AllowedIPs = missing
 	}
 	if preshared := device.Key(want.PresharedKey); preshared != have.PresharedKey {
@@ -317,7 +316,7 @@ func (h *Hub) deviceChange(state device.State) *device.Change {
 	return &change
 }
 
-func (h *Hub) forget(lost []netip.Addr) error {
+func (h *Hub) forget(lost []netip.Prefix) error {
 	if h.link == nil || len(lost) == 0 {
 		return nil
 	}
@@ -352,7 +351,7 @@ func (h *Hub) lengths() map[netip.Prefix]int {
 		if !narrow {
 			continue
 		}
-		for _, a := range peer.Addresses {
+		for _, a := range peer.Routed() {
 			mtu := vpn.MTUWithin(path, outer, h.cfg.MTU)
 			if a.Addr().Is6() {
 				mtu = max(mtu, vpn.MinMTU6)
@@ -377,7 +376,7 @@ func (h *Hub) lookAround() (err error) {
 	h.host.Leave(h.cfg.Beside)
 	shut := len(h.met) > 0
 	h.met = h.host.Conflicts(h.cfg.Interface, h.ranges())
-	if !h.let && shut != (len(h.met) > 0) {
+	if !h.let && shut != (len(h.met) > 0) || !maps.Equal(h.claimed, h.claims()) {
 		h.derive()
 	}
 	return nil

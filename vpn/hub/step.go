@@ -33,12 +33,15 @@ func (h *Hub) step(w vpn.Wish) (s step, small bool) {
 	}
 	for _, p := range gone {
 		granted, is := h.peers[p.PublicKey]
-		if !is || len(granted.Services) != len(p.Services) {
+		if !is || len(granted.Services) != len(p.Services) || len(p.Networks) > 0 {
 			return s, false
 		}
 		s.gone = append(s.gone, granted)
 	}
 	for _, p := range come {
+		if len(p.Networks) > 0 { // which have to be held against everybody's
+			return s, false
+		}
 		s.come = append(s.come, &p)
 	}
 	return s, h.free(s)
@@ -75,7 +78,7 @@ func difference(before, after []vpn.PeerWish) (gone, come []vpn.PeerWish) {
 func same(a, b *vpn.PeerWish) bool {
 	return a.PublicKey == b.PublicKey && a.PresharedKey == b.PresharedKey &&
 		a.Partner == b.Partner && a.Site == b.Site && a.Dormant == b.Dormant &&
-		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Services, b.Services)
+		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Services, b.Services) && slices.Equal(a.Networks, b.Networks)
 }
 
 // free says whether those who come get all they wish for beside those who stay.
@@ -102,7 +105,7 @@ func (h *Hub) free(s step) bool {
 	own := h.hosts()
 	taken := func(a netip.Addr) bool {
 		_, has := h.policy.Sources[a]
-		return has && !left[a]
+		return has && !left[a] || h.policy.InNetwork(a)
 	}
 	for a, n := range served {
 		if n > 0 && taken(a) { // a service at the address of an office

@@ -45,6 +45,7 @@ type Service struct {
 	Name  string         `json:"name"`
 	Proto string         `json:"proto,omitempty"` // tcp when it is empty, or udp
 	Addr  netip.AddrPort `json:"addr"`
+	Host  string         `json:"host,omitempty"` // DNS name by which programs call it, "" when it has none; see [Enrolment.Hosts]
 }
 
 // IsTCP says whether connections are made to the service.
@@ -89,6 +90,9 @@ func (e Enrolment) Validate() error {
 	for _, s := range e.Services {
 		if !s.Addr.IsValid() || s.Addr.Port() == 0 {
 			return fmt.Errorf("enrolment: service %q has no address", s.Name)
+		}
+		if s.Host != "" && !IsHost(s.Host) {
+			return fmt.Errorf("enrolment: service %q has the host %q, which is no DNS name", s.Name, s.Host)
 		}
 	}
 	return nil

@@ -32,7 +32,8 @@ type Settings struct {
 	Next      *NextHub       `json:"next,omitempty"`
 	Addresses []netip.Prefix `json:"addresses"`
 	Services  []Service      `json:"services"`
-	MTU       int            `json:"mtu,omitempty"` // bytes of a packet in the tunnel at most; 0 leaves it to the office
+	Networks  []netip.Prefix `json:"networks,omitempty"` // behind the office, whose machines the core answers, too
+	MTU       int            `json:"mtu,omitempty"`      // bytes of a packet in the tunnel at most; 0 leaves it to the office
 }
 
 // NextHub is the key to which the hub changes, and where it has it. The office follows.

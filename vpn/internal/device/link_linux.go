@@ -134,15 +134,10 @@ func (l *Link) Resize(mtu int) error {
 
 // Forget removes the flows of the sources from the kernel's connection tracking, so that
 // no rule of the host that trusts established flows lets them live on.
-func (l *Link) Forget(sources []netip.Addr) error {
+func (l *Link) Forget(sources []netip.Prefix) error {
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		filter := sourceFilter{}
-		for _, a := range sources {
-			if a.Is4() == (family == unix.AF_INET) {
-				filter[a] = struct{}{}
-			}
-		}
-		if len(filter) == 0 {
+		filter := newSourceFilter(sources, family == unix.AF_INET)
+		if filter.isEmpty() {
 			continue
 		}
 		_, err := undisturbed(func() (uint, error) {
@@ -158,13 +153,37 @@ func (l *Link) Forget(sources []netip.Addr) error {
 	return nil
 }
 
-// sourceFilter matches flows from or to one of its addresses.
-type sourceFilter map[netip.Addr]struct{}
+// sourceFilter matches flows from or to one of its addresses or networks.
+type sourceFilter struct {
+	addresses map[netip.Addr]struct{}
+	networks  []netip.Prefix
+}
+
+func newSourceFilter(sources []netip.Prefix, v4 bool) sourceFilter {
+	f := sourceFilter{addresses: make(map[netip.Addr]struct{})}
+	for _, p := range sources {
+		switch {
+		case p.Addr().Is4() != v4:
+		case p.IsSingleIP():
+			f.addresses[p.Addr()] = struct{}{}
+		default:
+			f.networks = append(f.networks, p)
+		}
+	}
+	return f
+}
+
+func (f sourceFilter) isEmpty() bool { return len(f.addresses)+len(f.networks) == 0 }
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
 func (f sourceFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	for _, ip := range []net.IP{flow.Forward.SrcIP, flow.Forward.DstIP} {
-		if a, ok := netip.AddrFromSlice(ip); ok && contains(f, a.Unmap()) {
+		a, ok := netip.AddrFromSlice(ip)
+		if !ok {
+			continue
+		}
+		a = a.Unmap()
+		if contains(f.addresses, a) || slices.ContainsFunc(f.networks, func(n netip.Prefix) bool { return n.Contains(a) }) {
 			return true
 		}
 	}

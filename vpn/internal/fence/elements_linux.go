@@ -234,6 +234,10 @@ func (n *Nftables) Hear(p Policy) (news News) {
 			news.Lease = true
 			return
 		}
+		if isNetworks(set) { // which change seldom: who did it is not worth knowing
+			news.Foreign = true
+			return
+		}
 		if _, is := wanted[set]; !is {
 			wanted[set] = n.wants(set, p)
 		}

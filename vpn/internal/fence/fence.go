@@ -22,6 +22,20 @@ type Flow struct {
 type Policy struct {
 	Sources map[netip.Addr]struct{} // every tunnel address of an office
 	Flows   map[Flow]netip.AddrPort // permission, and where the proxy hands it over
+
+	// Networks are behind offices: what an address in one may do is what the office's own address may, which is named here. They
+	// meet neither each other nor Sources.
+	Networks map[netip.Prefix]netip.Addr
+}
+
+// InNetwork says whether an address lies in a network behind an office.
+func (p Policy) InNetwork(a netip.Addr) bool {
+	for n := range p.Networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // Traffic counts what passed, in both directions.

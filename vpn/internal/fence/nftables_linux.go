@@ -99,12 +99,21 @@ func (n *Nftables) look(c *nftables.Conn, table *nftables.Table) (there, ours bo
 	found := 0
 	for _, s := range sets {
 		want := n.want.sets[s.Name]
-		if want != nil && s.Name != leaseSet && (s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() || isPartnersOfBefore(s)) {
+		if want != nil && !isYounger(s.Name) && (s.KeyType.GetNFTMagic() == want.KeyType.GetNFTMagic() || isPartnersOfBefore(s)) {
 			found++
 		}
 	}
-	return true, found == len(n.want.sets)-1, nil
+	needed := 0
+	for name := range n.want.sets {
+		if !isYounger(name) {
+			needed++
+		}
+	}
+	return true, found == needed, nil
 }
+
+// isYounger says whether a table that a version before left may lack the set.
+func isYounger(name string) bool { return name == leaseSet || isNetworks(name) }
 
 // isPartnersOfBefore says whether a set holds the addresses of offices as versions before had them, each once.
 func isPartnersOfBefore(s *nftables.Set) bool {
@@ -230,7 +239,7 @@ func (n *Nftables) inspectSets(c *nftables.Conn) (problem string, err error) {
 	}
 	for _, s := range sets {
 		want := n.want.sets[s.Name]
-		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval || s.IsMap || s.Dynamic || s.HasTimeout != want.HasTimeout {
+		if want == nil || s.KeyType.GetNFTMagic() != want.KeyType.GetNFTMagic() || s.Interval != want.Interval || s.IsMap != want.IsMap || s.Dynamic || s.HasTimeout != want.HasTimeout {
 			return "set " + s.Name + " is not ours", nil
 		}
 	}
@@ -273,7 +282,7 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 	}
 	n.missing = make(map[string][]nftables.SetElement)
 	for name, set := range n.want.sets {
-		if name == leaseSet {
+		if isYounger(name) {
 			continue
 		}
 		surplus, err := n.compare(name, p)
@@ -287,10 +296,14 @@ func (n *Nftables) Restrict(p Policy) (changed int, err error) {
 			}
 		}
 	}
+	taken, err := n.narrowNetworks(c, p)
+	if err != nil {
+		return changed, err
+	}
 	if err := c.Flush(); err != nil {
 		return changed, fmt.Errorf("take permissions away: %w", classify(err))
 	}
-	return changed, nil
+	return changed + taken, nil
 }
 
 // compare reads a set, returns what it must not hold, and keeps what it lacks for Permit.
@@ -317,9 +330,12 @@ func (n *Nftables) compare(name string, p Policy) (surplus []nftables.SetElement
 }
 
 // Permit implements [Fence].
-func (n *Nftables) Permit(Policy) (changed int, err error) {
+func (n *Nftables) Permit(p Policy) (changed int, err error) {
 	c, err := open()
 	if err != nil {
+		return 0, err
+	}
+	if changed, err = n.widenNetworks(c, p); err != nil {
 		return 0, err
 	}
 	for name, missing := range n.missing {

@@ -25,6 +25,7 @@ import (
 //	               iifname IF goto inward
 //	               saddr . saddr @partners                 drop
 //	               oifname IF goto outward
+//	               (input and forward: what has a source in @networks and comes by another interface than IF is dropped, too)
 //	chain output   oifname IF goto outward
 //	chain inward   iifname @lease saddr . daddr . l4proto . dport @allowed accept
 //	               iifname @lease ICMP error about an outward packet that is permitted accept;  drop
@@ -37,12 +38,19 @@ import (
 // Towards the office an error has the hub's address, whichever router it is from: an office's tunnel takes packets of the
 // hub and the services alone.
 //
+// The map networks gives for an address in a network behind an office the office's own address, which stands for it in the
+// other sets: rules like those of inward and outward come after them, with the address looked up first. So a network costs an
+// element, whatever the office may reach, and packets of offices without one cost nothing.
+//
 // The set lease holds the interface, with a timeout: the kernel itself ends what this process may not live to end.
 //
 // Each tunnel has a table of its own, so that two beside each other do not open each other's firewall.
 func tableName(ifname string) string { return oldTable + "-" + ifname }
 
-const leaseSet = "lease"
+const (
+	leaseSet = "lease"
+	networks = "networks" // of each family
+)
 
 // oldTable is the one table that versions before had, for whatever interface.
 const oldTable = "trustcore"
@@ -68,6 +76,28 @@ type family struct {
 	icmp                   byte // protocol
 	errorMask, errorType   byte // of a message's type: what says that it tells of an error
 	versionMask, versionIs byte // of the header's first byte
+
+	viaNetwork bool // an office's address is one in a network behind it
+}
+
+// behind are the rules of the family for addresses in networks behind offices.
+func (f family) behind() family {
+	f.viaNetwork = true
+	return f
+}
+
+// office loads the address of an office into a register: its own, or the one that stands for the network in which it is.
+func (f family) office(load *expr.Payload) []expr.Any {
+	if !f.viaNetwork {
+		return []expr.Any{load}
+	}
+	return []expr.Any{load, &expr.Lookup{SourceRegister: load.DestRegister, DestRegister: load.DestRegister, IsDestRegSet: true,
+		SetName: networks + f.suffix}}
+}
+
+// fromNetwork matches a packet whose source is in a network behind an office.
+func (f family) fromNetwork() []expr.Any {
+	return append(f.match(), f.behind().office(f.load(f.source, f.sourceRegister))...)
 }
 
 // families returns both; the registers are of 16 bytes (1 to 4) or of 4 (8 to 23).
@@ -108,6 +138,8 @@ func newRuleset(ifname, beside string, hub []netip.Addr) *ruleset {
 		r.sets["allowed"+f.suffix].Counter = true
 		r.addSet("partners"+f.suffix, f.address, f.address)
 		r.addSet("hub"+f.suffix, f.address)
+		r.sets[networks+f.suffix] = &nftables.Set{Table: table, Name: networks + f.suffix, KeyType: f.address, DataType: f.address,
+			IsMap: true, Interval: true}
 	}
 	r.sets[leaseSet] = &nftables.Set{Table: table, Name: leaseSet, KeyType: nftables.TypeIFName, HasTimeout: true}
 	prio, accept := priority, nftables.ChainPolicyAccept
@@ -138,6 +170,8 @@ func (r *ruleset) addRules(ifname, beside string, hub []netip.Addr) {
 			rule(inTunnel, jump("inward")),
 			rule(notLocal, v4.fromPartner(), drop()),
 			rule(notLocal, v6.fromPartner(), drop()),
+			rule(notLocal, v4.fromNetwork(), drop()),
+			rule(notLocal, v6.fromNetwork(), drop()),
 			rule(notLocal, v4.in(v4.dest, "hub"), drop()),
 			rule(notLocal, v6.in(v6.dest, "hub"), drop()),
 		},
@@ -148,6 +182,8 @@ func (r *ruleset) addRules(ifname, beside string, hub []netip.Addr) {
 			rule(inTunnel, jump("inward")),
 			rule(v4.fromPartner(), drop()),
 			rule(v6.fromPartner(), drop()),
+			rule(v4.fromNetwork(), drop()),
+			rule(v6.fromNetwork(), drop()),
 			rule(outTunnel, jump("outward")),
 		},
 		"output": {rule(outTunnel, jump("outward"))},
@@ -156,6 +192,10 @@ func (r *ruleset) addRules(ifname, beside string, hub []netip.Addr) {
 			rule(leased(expr.MetaKeyIIFNAME), v6.permitted(v6.source, v6.dest, 2), accept()),
 			rule(leased(expr.MetaKeyIIFNAME), v4.errorAbout(v4.source, v4.dest, v4.source, 0), accept()),
 			rule(leased(expr.MetaKeyIIFNAME), v6.errorAbout(v6.source, v6.dest, v6.source, 0), accept()),
+			rule(leased(expr.MetaKeyIIFNAME), v4.behind().permitted(v4.source, v4.dest, 2), accept()),
+			rule(leased(expr.MetaKeyIIFNAME), v6.behind().permitted(v6.source, v6.dest, 2), accept()),
+			rule(leased(expr.MetaKeyIIFNAME), v4.behind().errorAbout(v4.source, v4.dest, v4.source, 0), accept()),
+			rule(leased(expr.MetaKeyIIFNAME), v6.behind().errorAbout(v6.source, v6.dest, v6.source, 0), accept()),
 			drop(),
 		},
 		"outward": {
@@ -163,6 +203,10 @@ func (r *ruleset) addRules(ifname, beside string, hub []netip.Addr) {
 			rule(leased(expr.MetaKeyOIFNAME), v6.permitted(v6.dest, v6.source, 0), accept()),
 			rule(leased(expr.MetaKeyOIFNAME), v4.errorAbout(v4.dest, v4.source, v4.dest, 2), v4.comesFrom(hub), accept()),
 			rule(leased(expr.MetaKeyOIFNAME), v6.errorAbout(v6.dest, v6.source, v6.dest, 2), v6.comesFrom(hub), accept()),
+			rule(leased(expr.MetaKeyOIFNAME), v4.behind().permitted(v4.dest, v4.source, 0), accept()),
+			rule(leased(expr.MetaKeyOIFNAME), v6.behind().permitted(v6.dest, v6.source, 0), accept()),
+			rule(leased(expr.MetaKeyOIFNAME), v4.behind().errorAbout(v4.dest, v4.source, v4.dest, 2), v4.comesFrom(hub), accept()),
+			rule(leased(expr.MetaKeyOIFNAME), v6.behind().errorAbout(v6.dest, v6.source, v6.dest, 2), v6.comesFrom(hub), accept()),
 			drop(),
 		},
 	}
@@ -218,7 +262,7 @@ func fingerprint(chain *nftables.Chain, rules [][]expr.Any) string {
 				b.WriteString("counter; ")
 			case *expr.Rt: // the library does not read it; it permits nothing
 			case *expr.Lookup:
-				fmt.Fprintf(&b, "lookup %d %s %v; ", e.SourceRegister, e.SetName, e.Invert)
+				fmt.Fprintf(&b, "lookup %d %d %v %s %v; ", e.SourceRegister, e.DestRegister, e.IsDestRegSet, e.SetName, e.Invert)
 			default:
 				fmt.Fprintf(&b, "%T %+v; ", e, e)
 			}
@@ -268,12 +312,14 @@ func (f family) isPartner() *expr.Lookup {
 // permitted looks the packet up among the permissions. Inward the packet's source is the
 // partner; outward its destination is, and the service's port is the source port.
 func (f family) permitted(partner, service, portOffset uint32) []expr.Any {
-	return append(f.match(),
-		f.load(partner, f.sourceRegister),
-		f.load(service, f.destRegister),
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: f.protoRegister},
-		transport(portOffset, 2, f.serviceRegister),
-		f.isPermitted())
+	return rule(f.match(),
+		f.office(f.load(partner, f.sourceRegister)),
+		[]expr.Any{
+			f.load(service, f.destRegister),
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: f.protoRegister},
+			transport(portOffset, 2, f.serviceRegister),
+			f.isPermitted(),
+		})
 }
 
 func (f family) isPermitted() *expr.Lookup {
@@ -284,18 +330,22 @@ func (f family) isPermitted() *expr.Lookup {
 // reach. The offsets are those in network headers: the office's in that of the error, and the office's and the
 // service's in that of the packet which the error is about.
 func (f family) errorAbout(office, of, service, portOffset uint32) []expr.Any {
-	const inside = 8         // of the message: there the packet begins (RFC 792, RFC 4443)
-	return append(f.match(), // next to the network header, without options between, and so within
+	const inside = 8 // of the message: there the packet begins (RFC 792, RFC 4443)
+	return rule(f.match(), []expr.Any{
+		// Next to the network header, without options between, and so within.
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: f.proto, Len: 1}, equal(f.icmp),
 		transport(0, 1, 1), masked(f.errorMask), equal(f.errorType),
 		transport(inside, 1, 1), masked(f.versionMask), equal(f.versionIs),
-		f.load(office, f.sourceRegister),
-		transport(inside+of, f.addressLen, f.destRegister),
-		f.isPartner(),
-		transport(inside+service, f.addressLen, f.destRegister),
-		transport(inside+f.proto, 1, f.protoRegister),
-		transport(inside+f.headerLen+portOffset, 2, f.serviceRegister),
-		f.isPermitted())
+	},
+		f.office(f.load(office, f.sourceRegister)),
+		f.office(transport(inside+of, f.addressLen, f.destRegister)),
+		[]expr.Any{
+			f.isPartner(),
+			transport(inside+service, f.addressLen, f.destRegister),
+			transport(inside+f.proto, 1, f.protoRegister),
+			transport(inside+f.headerLen+portOffset, 2, f.serviceRegister),
+			f.isPermitted(),
+		})
 }
 
 // comesFrom gives a packet the hub's address as its source, where the hub has one of the family.
