@@ -112,6 +112,7 @@ func (d *daemon) showOrders(r *http.Request, _ audit.Actor) (any, error) {
 
 type decision struct {
 	ID     string `json:"id"`
+	Site   string `json:"site,omitempty"` // of a token; "" is the order's own office
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -142,11 +143,11 @@ func (d *daemon) orderToken(r *http.Request, who audit.Actor) (any, error) {
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
 	}
-	token, err := d.registry.NewToken(r.Context(), who, in.ID)
+	token, err := d.registry.NewSiteToken(r.Context(), who, in.ID, in.Site)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"order": in.ID, "token": token, "url": "https://" + d.cfg.Enrolment}, nil
+	return map[string]string{"order": in.ID, "site": in.Site, "token": token, "url": "https://" + d.cfg.Enrolment}, nil
 }
 
 // wish answers the VPN gateway's long poll: the wish when it is another than the one it has, else the lease alone.

@@ -62,6 +62,12 @@ type Tunnel struct {
 	// port at the host of Endpoint.
 	SecondEndpoint string `koanf:"second_endpoint"`
 
+	// Reserved are networks of the data centre's own: no order puts them behind an office. The pools, the services' addresses and
+	// the networks of trustd's host are reserved at any rate.
+	Reserved []netip.Prefix `koanf:"reserved"`
+
+	Zone string `koanf:"zone"` // DNS domain under which services have their names for offices, such as tunnel.example.org; none: they have none
+
 	MTU      int             `koanf:"mtu"`      // bytes that a packet of an office's has at most; 0: what its way carries
 	Services []TunnelService `koanf:"services"` // what a partner may reach through the tunnel
 
@@ -154,6 +160,9 @@ func (t *Tunnel) check() error {
 		if oldest != 0 && oldest < time.Hour {
 			return fmt.Errorf("tunnel.rotate.%s: %v is less than 1h; 0 is never", key, oldest)
 		}
+	}
+	if err := t.checkReserved(); err != nil {
+		return err
 	}
 	for i, s := range t.Services {
 		if err := s.check(t); err != nil {

@@ -93,6 +93,9 @@ func (d *daemon) assemble(ctx context.Context, metrics *prometheus.Registry) (er
 	if err != nil {
 		return err
 	}
+	if err := d.offer(ctx); err != nil {
+		return err
+	}
 	d.granted = grants.New(d.registry, time.Now, registry.Limits{PerSecond: d.cfg.Office.PerSecond, PerDay: d.cfg.Office.PerDay})
 	if d.quotas, err = quota.Open(ctx, d.custody.DB); err != nil {
 		return err

@@ -92,14 +92,18 @@ func (d *daemon) enrolment(s httpserver.Server) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), enrolWait)
 		defer cancel()
-		return d.enrolled(ctx, rec.ID)
+		site, err := d.ofToken(ctx, rec, in)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return d.enrolled(ctx, rec.ID, site)
 	}))
 	return mux
 }
 
 // enrolled waits until the order is carried out and a gateway has reported, and returns what the office needs. Of an
 // order that was renewed since, the one in force says what that is.
-func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment, error) {
+func (d *daemon) enrolled(ctx context.Context, order, site string) (*office.Enrolment, error) {
 	for {
 		changed, reported := d.registry.Changed(), d.gateways.reported()
 		rec, err := d.registry.Order(ctx, order)
@@ -114,7 +118,7 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 		if now != nil && rec.State != registry.Approved {
 			hub, ok := d.gateways.hub()
 			if ok || now.VPNRequest == nil {
-				return d.officeConfig(ctx, order, now, hub)
+				return d.officeConfig(ctx, order, site, now, hub)
 			}
 			waiting = "no VPN gateway has reported yet"
 		}
@@ -132,12 +136,12 @@ func (d *daemon) enrolled(ctx context.Context, order string) (*office.Enrolment,
 	}
 }
 
-// officeConfig is what the office needs that enrolled for an order, of whose line rec is in force.
-func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.Record,
+// officeConfig is what the office needs that enrolled for a site of an order, of whose line rec is in force.
+func (d *daemon) officeConfig(ctx context.Context, order, site string, rec *registry.Record,
 	hub vpn.Status) (*office.Enrolment, error) {
 	e := &office.Enrolment{Partner: rec.Partner.ID}
 	var err error
-	if e.Certificate, err = d.enrolledCertificate(ctx, order); err != nil {
+	if e.Certificate, err = d.enrolledCertificate(ctx, order, site); err != nil {
 		return nil, err
 	}
 	if e.CA, err = d.custody.Chain(); err != nil {
@@ -148,11 +152,13 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 		return nil, err
 	}
 	var through *registry.Tunnel // its own, else one of the partner's
+	own, _ := rec.SiteNamed(site)
 	for _, t := range tunnels {
-		if t.Partner == rec.Partner.ID && (through == nil || t.Order == rec.ID) {
+		isOwn := t.Order == rec.ID && t.Site == own.Name
+		if t.Partner == rec.Partner.ID && (through == nil || isOwn) {
 			through = &t
 		}
-		if t.Order == rec.ID {
+		if isOwn {
 			e.Site, e.Address = t.Site, d.cfg.Tunnel.addresses(t)
 		}
 	}
@@ -161,7 +167,7 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 		return e, nil
 	}
 	for _, s := range d.cfg.Tunnel.services(*through) {
-		e.Services = append(e.Services, office.Service{Name: s.Name, Proto: s.Proto, Addr: s.Addr})
+		e.Services = append(e.Services, d.cfg.Tunnel.told(s))
 	}
 	if e.Site == "" {
 		return e, nil // another application of the office has the tunnel
@@ -172,15 +178,15 @@ func (d *daemon) officeConfig(ctx context.Context, order string, rec *registry.R
 	}
 	e.Hub = office.Hub{PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses}
 	if through.Rotation.Serial == 1 {
-		e.Encapsulated, err = d.encapsulated(ctx, order, through.PublicKey)
+		e.Encapsulated, err = d.encapsulated(ctx, order, site, through.PublicKey)
 	}
 	return e, err
 }
 
 // encapsulated is the core's half of the agreement on a pre-shared key that the office enrolled with, nil where it made none
 // or the tunnel has another key since.
-func (d *daemon) encapsulated(ctx context.Context, order, key string) ([]byte, error) {
-	sent, err := d.registry.Enrolment(ctx, order)
+func (d *daemon) encapsulated(ctx context.Context, order, site, key string) ([]byte, error) {
+	sent, err := d.registry.EnrolmentOf(ctx, order, site)
 	if err != nil || sent == nil || sent.PublicKey != key {
 		return nil, err
 	}
@@ -189,8 +195,8 @@ func (d *daemon) encapsulated(ctx context.Context, order, key string) ([]byte, e
 
 // enrolledCertificate returns the newest certificate that counts of the key with which the office enrolled, and its
 // chain.
-func (d *daemon) enrolledCertificate(ctx context.Context, order string) (string, error) {
-	sent, err := d.registry.Enrolment(ctx, order)
+func (d *daemon) enrolledCertificate(ctx context.Context, order, site string) (string, error) {
+	sent, err := d.registry.EnrolmentOf(ctx, order, site)
 	if err != nil {
 		return "", err
 	}
@@ -205,7 +211,7 @@ func (d *daemon) enrolledCertificate(ctx context.Context, order string) (string,
 	if err != nil {
 		return "", err
 	}
-	held, err := d.heldBy(ctx, order)
+	held, err := d.heldBy(ctx, order, site)
 	if err != nil {
 		return "", err
 	}

@@ -103,6 +103,7 @@ func (f *fault) in(s activation.Steps) activation.Steps {
 		Tunnel: func(ctx context.Context, rec registry.Record, e *registry.Enrolment) (string, error) {
 			return fact("tunnel", func() (string, error) { return s.Tunnel(ctx, rec, e) })
 		},
+		LeaveSites: s.LeaveSites,
 		TunnelGone: func(ctx context.Context, order string) error {
 			return f.around("tunnel gone", func() error { return s.TunnelGone(ctx, order) })
 		},

@@ -27,6 +27,9 @@ func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[str
 	if err := d.cfg.Tunnel.canServe(o); err != nil {
 		return err
 	}
+	if err := d.canHaveSites(o); err != nil {
+		return err
+	}
 	if o.HSMAuthorization == nil {
 		return nil
 	}
@@ -121,7 +124,7 @@ func (d *daemon) canUse(o registry.Order, e registry.Enrolment) error {
 	if err != nil {
 		return &registry.FieldError{Field: "csr", Remedy: err.Error()}
 	}
-	err = pki.CheckRequest(pki.PartnerClient, request, pki.Subject{Partner: o.Partner.ID, CommonName: clientName(o)})
+	err = pki.CheckRequest(pki.PartnerClient, request, pki.Subject{Partner: o.Partner.ID, CommonName: siteName(o, e.Site)})
 	var wrong *pki.RequestError
 	if errors.As(err, &wrong) {
 		return &registry.FieldError{Field: "csr", Remedy: wrong.Error()}

@@ -60,7 +60,7 @@ func TestHubKeyByOfficers(t *testing.T) {
 		t.Error("an office may have one of the hub's keys")
 	}
 	c.wantFinding("one office is behind", "1 of 1 offices have not followed")
-	tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1")
+	tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1", "")
 	c.must(err)
 	if got := c.gateways.hubKeyDue(tunnel); !slices.Equal(got, []string{office.HubKey}) {
 		t.Errorf("has not followed: %v", got)

@@ -56,13 +56,18 @@ func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error
 	if who.Role() != rights.Office {
 		return time.Time{}, nil
 	}
-	rec, err := d.registry.InForce(ctx, who.Order)
+	order, site := registry.CutSite(who.Order)
+	rec, err := d.registry.InForce(ctx, order)
 	if err != nil {
 		return time.Time{}, err
 	}
 	if rec == nil {
 		return time.Time{}, problem.Refuse(http.StatusForbidden,
 			"order %q is not in force: nothing is renewed under it", who.Order)
+	}
+	if site != "" {
+		_, err := d.registry.TunnelOf(ctx, rec.ID, site)
+		return time.Time{}, problemOf(err)
 	}
 	on, err := d.registry.Left(ctx, rec.ID)
 	if err != nil {
@@ -72,7 +77,8 @@ func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error
 }
 
 func (d *daemon) rememberRenewed(ctx context.Context, who rights.Holder, c *x509.Certificate, chain string) error {
-	return d.registry.AddCertificate(ctx, registry.Certificate{Serial: fmt.Sprintf("%x", c.SerialNumber), Order: who.Order, Partner: who.Partner,
+	order, _ := registry.CutSite(who.Order)
+	return d.registry.AddCertificate(ctx, registry.Certificate{Serial: fmt.Sprintf("%x", c.SerialNumber), Order: order, Partner: who.Partner,
 		Purpose: registry.ClientCertificate, Fingerprint: rights.Fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain})
 }
 

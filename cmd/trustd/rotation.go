@@ -44,16 +44,17 @@ func (d *daemon) tunnelDoors(mux *http.ServeMux, s httpserver.Server, guard righ
 	}
 }
 
-// ownTunnel is the tunnel of the order in force in the line of the certificate's own.
+// ownTunnel is the tunnel of the order in force in the line of the certificate's own, at the site that the certificate is of.
 func (d *daemon) ownTunnel(ctx context.Context, who rights.Holder) (*registry.Tunnel, error) {
-	rec, err := d.registry.InForce(ctx, who.Order)
+	order, site := registry.CutSite(who.Order)
+	rec, err := d.registry.InForce(ctx, order)
 	if err != nil {
 		return nil, err
 	}
 	if rec == nil || rec.Partner.ID != who.Partner {
 		return nil, registry.ErrNoTunnel
 	}
-	return d.registry.TunnelOf(ctx, rec.ID)
+	return d.registry.TunnelOf(ctx, rec.ID, site)
 }
 
 // standingOf tells the office how its tunnel stands, and what it is to rotate.

@@ -29,7 +29,7 @@ type door = func(*http.Request, audit.Actor, *registry.Tunnel) (any, error)
 // knock sends a body to a door as the office of ZU-1.
 func (c *core) knock(do door, body any) (any, error) {
 	c.t.Helper()
-	t, err := c.registry.TunnelOf(c.t.Context(), "ZU-1")
+	t, err := c.registry.TunnelOf(c.t.Context(), "ZU-1", "")
 	c.must(err)
 	data, err := json.Marshal(body)
 	c.must(err)
@@ -248,7 +248,7 @@ func TestOfficeChangesKey(t *testing.T) {
 	if p := c.onlyPeer(); p.PublicKey != next || p.NextKey != (vpn.Key{}) {
 		t.Errorf("peer %+v", p)
 	}
-	tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1")
+	tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1", "")
 	c.must(err)
 	tunnel.Address = tunnel.Address.Next() // as if it had rested
 	err = c.registry.NextKey(t.Context(), audit.Actor{Kind: "partner", ID: "um"}, tunnel, before.String())
@@ -264,7 +264,7 @@ func TestWhatIsDue(t *testing.T) {
 	c.on()
 	due := func(later time.Duration) []string {
 		t.Helper()
-		tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1")
+		tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1", "")
 		c.must(err)
 		tunnel.Rotation.KeyAt = time.Now() // a test's tunnel has no enrolment
 		return c.due(tunnel, time.Now().Add(later))
@@ -338,7 +338,7 @@ func TestEnrolledExchange(t *testing.T) {
 			c.must(err)
 			_, err = c.registry.GrantTunnel(t.Context(), *rec, office.String())
 			c.must(err)
-			answer, err := c.encapsulated(t.Context(), "ZU-1", office.String())
+			answer, err := c.encapsulated(t.Context(), "ZU-1", "", office.String())
 			c.must(err)
 			var key vpn.PresharedKey
 			if agrees {
@@ -348,7 +348,7 @@ func TestEnrolledExchange(t *testing.T) {
 			if p := c.onlyPeer(); p.PresharedKey != key || key.IsZero() == agrees || (len(answer) == 0) == agrees {
 				t.Errorf("the hub has another one than the office: %v", p.PresharedKey.IsZero())
 			}
-			if answer, err := c.encapsulated(t.Context(), "ZU-1", vpn.Key{7}.String()); err != nil || len(answer) > 0 {
+			if answer, err := c.encapsulated(t.Context(), "ZU-1", "", vpn.Key{7}.String()); err != nil || len(answer) > 0 {
 				t.Errorf("of another key: %d bytes, %v", len(answer), err)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 
 	"trustcore/cmd/internal/registry"
 	"trustcore/vpn"
+	"trustcore/vpn/office"
 )
 
 // TunnelService is one service at the other end of the tunnel.
@@ -21,6 +22,9 @@ type TunnelService struct {
 	// By is what gives the service to an office: P_VPN (default) to each that has a tunnel, B_HSM where that is on for
 	// the partner, order to those whose order names it.
 	By string `koanf:"by"`
+
+	// Host is the DNS name by which offices call the service; none: the name under tunnel.zone, where that is set.
+	Host string `koanf:"host"`
 }
 
 // What gives a service.
@@ -48,7 +52,23 @@ func (s *TunnelService) check(t *Tunnel) error {
 	case s.By == byOrder && !nameInOrders.MatchString(s.Name):
 		return fmt.Errorf("name: %q has to be written in orders: lower-case letters, digits and hyphens", s.Name)
 	}
+	if host := s.host(t); host != "" && !office.IsHost(host) {
+		return fmt.Errorf("host: %q is no DNS name: letters, digits and hyphens, with dots between", host)
+	}
 	return nil
+}
+
+// host is the DNS name of the service for offices, "" when it has none.
+func (s *TunnelService) host(t *Tunnel) string {
+	if s.Host == "" && t.Zone != "" {
+		return s.Name + "." + t.Zone
+	}
+	return s.Host
+}
+
+// told is the service as an office is told of it.
+func (t *Tunnel) told(s TunnelService) office.Service {
+	return office.Service{Name: s.Name, Proto: s.Proto, Addr: s.Addr, Host: s.host(t)}
 }
 
 func (s *TunnelService) proto() string {
@@ -87,21 +107,21 @@ func (t *Tunnel) canServe(o registry.Order) error {
 		return nil
 	}
 	known := t.ordered()
-	for i, name := range o.VPNRequest.Services {
+	return siteServices(o, func(field, name string) error {
 		if slices.Contains(known, name) {
-			continue
+			return nil
 		}
 		remedy := fmt.Sprintf("%q is none of the services that orders name: %s", name, strings.Join(known, ", "))
 		if len(known) == 0 {
 			remedy = "the data centre has no services that orders name: leave it out"
 		}
-		return &registry.FieldError{Field: fmt.Sprintf("vpn_request.services[%d]", i), Remedy: remedy}
-	}
-	return nil
+		return &registry.FieldError{Field: field, Remedy: remedy}
+	})
 }
 
 func (d *daemon) peerWish(t registry.Tunnel, key vpn.Key) (p vpn.PeerWish, err error) {
-	p = vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: d.cfg.Tunnel.addresses(t)}
+	p = vpn.PeerWish{Partner: t.Partner, Site: t.Site, PublicKey: key, Addresses: d.cfg.Tunnel.addresses(t),
+		Networks: t.Networks}
 	if p.PresharedKey, err = d.sealer.open(t.Rotation.Preshared); err != nil {
 		return p, err
 	}

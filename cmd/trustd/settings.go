@@ -28,7 +28,8 @@ func (d *daemon) settings(ctx context.Context, t *registry.Tunnel) (string, erro
 		return "", err
 	}
 	s := office.Settings{Partner: t.Partner, Site: t.Site, Address: d.cfg.Tunnel.addresses(*t),
-		PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU, Services: []office.Service{}}
+		PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU,
+		Services: []office.Service{}, Networks: t.Networks}
 	if next := hub.Next; next != nil {
 		s.Next = &office.NextHub{PublicKey: next.PublicKey}
 		if s.Next.Endpoint, err = d.endpoint(vpn.Status{Second: !hub.Second, ListenPort: next.ListenPort}); err != nil {
@@ -36,7 +37,7 @@ func (d *daemon) settings(ctx context.Context, t *registry.Tunnel) (string, erro
 		}
 	}
 	for _, service := range d.cfg.Tunnel.services(*t) {
-		s.Services = append(s.Services, office.Service{Name: service.Name, Proto: service.Proto, Addr: service.Addr})
+		s.Services = append(s.Services, d.cfg.Tunnel.told(service))
 	}
 	content, err := json.Marshal(s)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestSettingsOfAnOffice(t *testing.T) {
 	enrolled := office.Enrolment{Partner: "um", Site: "main", Address: own.Addresses, Hub: office.Hub{PublicKey: vpn.Key{9}}}
 	get := func(have int64) (office.Settings, error) {
 		t.Helper()
-		tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1")
+		tunnel, err := c.registry.TunnelOf(t.Context(), "ZU-1", "")
 		c.must(err)
 		text, err := c.settings(t.Context(), tunnel)
 		c.must(err)

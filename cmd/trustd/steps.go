@@ -30,7 +30,7 @@ var carrier = audit.Actor{Kind: "daemon", ID: "activation"}
 func (d *daemon) steps() activation.Steps {
 	return activation.Steps{
 		Resume: d.resume, Partition: d.partition, Certificate: d.certificates, Tunnel: d.tunnel,
-		TunnelGone: d.tunnelGone, Revoke: d.revoke, Suspend: d.suspend,
+		TunnelGone: d.tunnelGone, LeaveSites: d.leaveSites, Revoke: d.revoke, Suspend: d.suspend,
 	}
 }
 
@@ -124,7 +124,7 @@ func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *
 		if own, err := d.forVerifyd(ctx, rec.Order); own || err != nil {
 			return rights.VerifierName, err
 		}
-		held, err := d.heldBy(ctx, rec.ID)
+		held, err := d.heldBy(ctx, rec.ID, "")
 		if err == nil && len(held) == 0 {
 			err = activation.ErrNotEnrolled
 		}
@@ -146,15 +146,15 @@ func (d *daemon) clientCertificate(ctx context.Context, rec registry.Record, e *
 }
 
 // heldBy lists the client certificates of an order's line that count, as the authority's inventory has them, newest
-// first.
-func (d *daemon) heldBy(ctx context.Context, order string) ([]pki.Certificate, error) {
+// first: of a further site, or of the order's own office where that is "".
+func (d *daemon) heldBy(ctx context.Context, order, site string) ([]pki.Certificate, error) {
 	line, err := d.registry.Line(ctx, order)
 	if err != nil {
 		return nil, err
 	}
 	var held []pki.Certificate
 	for _, id := range line {
-		found, err := d.ca.Certificates(ctx, pki.Filter{Order: id, Profile: pki.PartnerClient, State: pki.Valid})
+		found, err := d.ca.Certificates(ctx, pki.Filter{Order: registry.SiteOrder(id, site), Profile: pki.PartnerClient, State: pki.Valid})
 		if err != nil {
 			return nil, err
 		}
@@ -311,12 +311,30 @@ func (d *daemon) tunnelGone(ctx context.Context, order string) error {
 	}
 	_, err = d.custody.Audit.Append(ctx, audit.Entry{Time: time.Now(), Actor: carrier, Action: "tunnel.remove", Subject: order,
 		Partner: rec.Partner.ID, Order: order, Outcome: audit.Granted, Reason: how})
-	return err
+	if err != nil {
+		return err
+	}
+	return d.registry.TunnelsGone(ctx, order)
 }
 
 // revoke revokes the certificates of the order's line, all that the authority's inventory has: the seal certificates
 // when the HSM goes, every one when nothing is left that needs one.
 func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Component, all bool, by string) error {
+	line, err := d.registry.Line(ctx, order)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(ended, registry.VPN) {
+		sites, err := d.sitesOfLine(ctx, line)
+		if err != nil {
+			return err
+		}
+		for _, id := range line {
+			if err := d.revokeSites(ctx, id, sites[id], by); err != nil {
+				return err
+			}
+		}
+	}
 	which := pki.Selector{}
 	switch {
 	case all:
@@ -324,10 +342,6 @@ func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Comp
 		which.Profile = pki.Seal
 	default:
 		return nil
-	}
-	line, err := d.registry.Line(ctx, order)
-	if err != nil {
-		return err
 	}
 	for _, which.Order = range line {
 		if _, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by); err != nil {

@@ -31,6 +31,8 @@ type Steps struct {
 
 	// TunnelGone returns when no gateway has the tunnel of the order any more.
 	TunnelGone func(ctx context.Context, order string) error
+	// LeaveSites does so, with the sites' certificates, for the sites of a replaced order that its successor does not name.
+	LeaveSites func(ctx context.Context, rec registry.Record) error
 	// Revoke revokes the certificates of the order's line that serve the components; by is the change order.
 	Revoke func(ctx context.Context, order string, ended []registry.Component, all bool, by string) error
 	// Suspend ends the use of the HSM keys of the order's line that no order in force names, and their certificates.
@@ -59,7 +61,7 @@ func New(cfg Config) (*Runner, error) {
 	s := cfg.Steps
 	if cfg.Registry == nil || cfg.Logger == nil ||
 		s.Resume == nil || s.Partition == nil || s.Certificate == nil || s.Tunnel == nil ||
-		s.TunnelGone == nil || s.Revoke == nil || s.Suspend == nil {
+		s.TunnelGone == nil || s.LeaveSites == nil || s.Revoke == nil || s.Suspend == nil {
 		return nil, errors.New("activation: Registry, Logger or a step is missing")
 	}
 	return &Runner{cfg: cfg}, nil
@@ -200,6 +202,9 @@ func (r *Runner) enrolled(ctx context.Context, rec registry.Record, left []regis
 // retire ends what an order had and the one that took its place does not name.
 func (r *Runner) retire(ctx context.Context, rec registry.Record) error {
 	return r.do(ctx, rec, []step{{registry.Retired, func() (string, error) {
+		if err := r.cfg.Steps.LeaveSites(ctx, rec); err != nil {
+			return "", err
+		}
 		return "by " + rec.ReplacedBy, r.cfg.Steps.Suspend(ctx, rec.ID, rec.ReplacedBy)
 	}}})
 }

@@ -81,6 +81,7 @@ func (w *world) steps() activation.Steps {
 			return "10.64.0.2", w.act("tunnel", "tunnel", true)
 		},
 		TunnelGone: func(context.Context, string) error { return w.act("tunnel gone", "tunnel", false) },
+		LeaveSites: func(context.Context, registry.Record) error { return nil },
 		Revoke: func(context.Context, string, []registry.Component, bool, string) error {
 			return w.act("revoke", "certificate", false)
 		},

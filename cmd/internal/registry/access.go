@@ -22,42 +22,47 @@ type AddressPool struct {
 // Tunnel is one office's end as the wish has it.
 type Tunnel struct {
 	Order, Partner, Site string
+	Unit                 string // the subordinate unit whose site it is; "" is the partner's own
 	PublicKey            string // WireGuard, base64
 	Address              netip.Addr
 
-	Services   []string // that the order names
-	NetworkHSM bool     // B_HSM is on for the partner
+	Services   []string       // that the order names for the site
+	Networks   []netip.Prefix // behind the site
+	NetworkHSM bool           // B_HSM is on for the partner
 	Rotation   Rotation
 }
 
-// GrantTunnel enters the tunnel of an order and chooses its address; an order that renews one with a tunnel keeps that,
-// and needs no key. An address is never given twice, not even after its tunnel ended: firewall logs name it for ever.
+// GrantTunnel enters the tunnel of an order's main site, see GrantSite.
 func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string) (netip.Addr, error) {
+	return r.GrantSite(ctx, rec, "", publicKey)
+}
+
+// GrantSite enters the tunnel of a site of an order and chooses its address; an order that renews one with a tunnel there
+// keeps that, and needs no key. A further site that enrols anew keeps its address, too, with its other key. An address rests for [Quarantine] after the end of its tunnel is proven.
+func (r *Registry) GrantSite(ctx context.Context, rec Record, name, publicKey string) (netip.Addr, error) {
+	site, ok := rec.SiteNamed(name)
+	if !ok {
+		return netip.Addr{}, fmt.Errorf("tunnel of order %s: %w", rec.ID, noSite(name))
+	}
 	var given netip.Addr
 	err := r.change(ctx, func(tx *sql.Tx) error {
+		if err := lockWish(ctx, tx); err != nil {
+			return err
+		}
 		var text string
-		err := tx.QueryRowContext(ctx, `SELECT address FROM tunnels WHERE order_id = $1 OR order_id = $2 AND EXISTS
-			(SELECT 1 FROM components WHERE order_id = $3 AND component = $4 AND renews <> '')`,
-			rec.ID, rec.Renews, rec.ID, string(VPN)).Scan(&text)
+		err := tx.QueryRowContext(ctx, `SELECT address FROM tunnels WHERE site = $1 AND ended_at = '' AND (order_id = $2 OR order_id = $3
+			AND EXISTS (SELECT 1 FROM components WHERE order_id = $4 AND component = $5 AND renews <> ''))`,
+			site.Name, rec.ID, rec.Renews, rec.ID, string(VPN)).Scan(&text)
 		if err == nil {
-			given, err = netip.ParseAddr(text)
+			if given, err = netip.ParseAddr(text); err == nil {
+				err = rekeySite(ctx, tx, rec.Order, site, publicKey)
+			}
 			return err
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if given, err = r.freeAddress(ctx, tx); err != nil {
-			return err
-		}
-		if err := isNew(ctx, tx, publicKey); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO tunnels (order_id, partner, site, public_key, address, services)
-			VALUES ($1, $2, $3, $4, $5, $6)`,
-			rec.ID, rec.Partner.ID, rec.VPNRequest.Site, publicKey, given.String(), rec.servicesText())
-		if err == nil {
-			err = enrolledSecrets(ctx, tx, rec.ID)
-		}
+		given, err = r.insertTunnel(ctx, tx, rec.Order, site, publicKey)
 		return err
 	})
 	if store.Taken(err) {
@@ -69,30 +74,32 @@ func (r *Registry) GrantTunnel(ctx context.Context, rec Record, publicKey string
 	return given, nil
 }
 
-// freeAddress returns the first address of the pool that was never given.
-func (r *Registry) freeAddress(ctx context.Context, tx *sql.Tx) (netip.Addr, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT address FROM tunnels`)
-	if err != nil {
-		return netip.Addr{}, err
+// insertTunnel enters a new tunnel of an order that has P_VPN on.
+func (r *Registry) insertTunnel(ctx context.Context, tx *sql.Tx, o Order, site Site, publicKey string) (given netip.Addr, err error) {
+	var on int
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM components WHERE order_id = $1 AND component = $2 AND ended_by = ''`,
+		o.ID, string(VPN)).Scan(&on); err != nil {
+		return given, err
 	}
-	defer rows.Close()
-	used := map[string]bool{r.pool.Hub.String(): true}
-	for rows.Next() {
-		var a string
-		if err := rows.Scan(&a); err != nil {
-			return netip.Addr{}, err
-		}
-		used[a] = true
+	if on == 0 {
+		return given, refuse("P_VPN of order %s is off meanwhile", o.ID)
 	}
-	if err := rows.Err(); err != nil {
-		return netip.Addr{}, err
+	if given, err = r.freeAddress(ctx, tx); err != nil {
+		return given, err
 	}
-	for a := r.pool.Prefix.Masked().Addr().Next(); r.pool.Prefix.Contains(a.Next()); a = a.Next() {
-		if !used[a.String()] {
-			return a, nil
-		}
+	if err := isNew(ctx, tx, publicKey); err != nil {
+		return given, err
 	}
-	return netip.Addr{}, refuse("the address pool %s is used up: configure a larger one", r.pool.Prefix)
+	_, err = tx.ExecContext(ctx, `INSERT INTO tunnels (order_id, partner, site, unit, public_key, address, services, networks)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, o.ID, o.Partner.ID, site.Name, site.Unit, publicKey, given.String(),
+		strings.Join(site.Services, " "), strings.Join(site.Networks, " "))
+	if err == nil {
+		err = enrolledSecrets(ctx, tx, o, site)
+	}
+	if err == nil {
+		err = r.beginReach(ctx, tx, o.ID)
+	}
+	return given, err
 }
 
 // Wish returns the tunnels that are to be there now, and the wish's revision.
@@ -102,11 +109,11 @@ func (r *Registry) Wish(ctx context.Context) (revision int64, tunnels []Tunnel, 
 		if err := tx.QueryRowContext(ctx, `SELECT value FROM revision WHERE name = 'wish'`).Scan(&revision); err != nil {
 			return err
 		}
-		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.public_key, t.address,
-			t.services, EXISTS (SELECT 1 FROM components h
+		tunnels, err = scanTunnels(tx.QueryContext(ctx, `SELECT t.order_id, t.partner, t.site, t.unit, t.public_key, t.address,
+			t.services, t.networks, EXISTS (SELECT 1 FROM components h
 				WHERE h.partner = t.partner AND h.component = $1 AND h.ended_by = '' AND h.renews = ''), `+rotationColumns+`
 			FROM tunnels t JOIN components c ON c.order_id = t.order_id AND c.component = $2 AND c.ended_by = ''
-			ORDER BY t.address`, string(NetworkHSM), string(VPN)))
+			WHERE t.ended_at = '' ORDER BY t.address`, string(NetworkHSM), string(VPN)))
 		return err
 	})
 	if err != nil {
@@ -123,14 +130,15 @@ func scanTunnels(rows *sql.Rows, err error) ([]Tunnel, error) {
 	var tunnels []Tunnel
 	for rows.Next() {
 		var t Tunnel
-		var address, services string
+		var address, services, networks string
 		into, finish := t.Rotation.scan()
-		err := rows.Scan(append([]any{&t.Order, &t.Partner, &t.Site, &t.PublicKey, &address, &services, &t.NetworkHSM}, into...)...)
+		err := rows.Scan(append([]any{&t.Order, &t.Partner, &t.Site, &t.Unit, &t.PublicKey, &address, &services, &networks,
+			&t.NetworkHSM}, into...)...)
 		if err != nil {
 			return nil, err
 		}
 		finish()
-		t.Services = strings.Fields(services)
+		t.Services, t.Networks = strings.Fields(services), networksOf(strings.Fields(networks))
 		if t.Address, err = netip.ParseAddr(address); err != nil {
 			return nil, err
 		}

@@ -70,12 +70,27 @@ type Order struct {
 	HSMAuthorization *HSMAuthorization `json:"hsm_authorization,omitempty" yaml:"hsm_authorization"`
 }
 
-// VPNRequest is the attachment that P_VPN needs (zgłoszenie VPN).
+// VPNRequest is the attachment that P_VPN needs (zgłoszenie VPN). Its own site is the main one, which enrols with the order's
+// token; see [VPNRequest.AllSites].
 type VPNRequest struct {
 	Site string `json:"site" yaml:"site"` // name of the office's end
 
 	// Services are those that the office is to reach beside what P_VPN and B_HSM give by themselves.
 	Services []string `json:"services,omitempty" yaml:"services"`
+
+	// Networks are the prefixes behind the site whose machines reach the services by their own addresses.
+	Networks []string `json:"networks,omitempty" yaml:"networks"`
+
+	// Sites are further ends of the partner, each with a tunnel, an address and an enrolment of its own.
+	Sites []Site `json:"sites,omitempty" yaml:"sites"`
+}
+
+// Site is one end of a tunnel of a partner.
+type Site struct {
+	Name     string   `json:"name" yaml:"name"`
+	Unit     string   `json:"unit,omitempty" yaml:"unit"` // id of the subordinate unit whose it is; "" is the partner's own
+	Services []string `json:"services,omitempty" yaml:"services"`
+	Networks []string `json:"networks,omitempty" yaml:"networks"`
 }
 
 // HSMAuthorization is the attachment that B_HSM needs (upoważnienie): who may use which keys, how, until when.

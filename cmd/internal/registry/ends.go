@@ -39,7 +39,7 @@ func (r *Registry) Ends(ctx context.Context) ([]End, error) {
 		}
 	}
 	rows, err := r.db.QueryContext(ctx, `SELECT e.order_id, o.partner, e.expires_at FROM enrolments e JOIN orders o ON o.id = e.order_id
-		WHERE e.used_at = '' AND o.state = $1`, string(Approved))
+		WHERE e.used_at = '' AND (e.site = '' AND o.state = $1 OR e.site <> '' AND o.state = $2)`, string(Approved), string(Active))
 	if err != nil {
 		return nil, fmt.Errorf("enrolment tokens: %w", err)
 	}

@@ -21,6 +21,7 @@ const tokenLife = 7 * 24 * time.Hour
 // Enrolment is what an office sent: public parts only, its private keys were born there and stay there.
 type Enrolment struct {
 	Order     string
+	Site      string // of a further site, by name; "" is the order's own office
 	PublicKey string // WireGuard, base64 of 32 bytes
 	CSR       string // PEM PKCS #10 request for the client certificate
 	Exchange  string // the office's half of an agreement on a pre-shared key, base64; "" when it makes none
@@ -40,11 +41,15 @@ func (e Enrolment) sent() Enrolment {
 // another one may wait for it too: where the office's certificate is no more, or the order brings the first tunnel. An
 // earlier token that was not used is void from now on. The token itself is not kept, its digest is.
 func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string) (string, error) {
+	return r.newToken(ctx, actor, order, "")
+}
+
+func (r *Registry) newToken(ctx context.Context, actor audit.Actor, order, site string) (string, error) {
 	rec, err := r.Order(ctx, order)
 	if err != nil {
 		return "", err
 	}
-	if rec.Kind != Activation || rec.State != Approved || !rec.concernsOffice() {
+	if !rec.takesToken(site) {
 		return "", r.refused(ctx, actor, "enrolment.token", rec.Order,
 			refuse("order %s (%s, %s) does not wait for an office to enrol", order, rec.Kind, rec.State))
 	}
@@ -55,11 +60,11 @@ func (r *Registry) NewToken(ctx context.Context, actor audit.Actor, order string
 	token := base64.RawURLEncoding.EncodeToString(secret)
 	err = r.act(ctx, actor, "enrolment.token", rec.Order, "", func() error {
 		return r.db.InTx(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM enrolments WHERE order_id = $1 AND used_at = ''`, order); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM enrolments WHERE order_id = $1 AND used_at = '' AND site = $2`, order, site); err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO enrolments (token, order_id, expires_at) VALUES ($1, $2, $3)`,
-				digest(token), order, r.now().UTC().Add(tokenLife).Format(timeFormat))
+			_, err := tx.ExecContext(ctx, `INSERT INTO enrolments (token, order_id, expires_at, site) VALUES ($1, $2, $3, $4)`,
+				digest(token), order, r.now().UTC().Add(tokenLife).Format(timeFormat), site)
 			return err
 		})
 	})
@@ -100,8 +105,9 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 	}
 	var used, expires string
 	var before Enrolment
-	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr, exchange FROM enrolments WHERE token = $1`, digest(token))
-	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR, &before.Exchange); errors.Is(err, sql.ErrNoRows) {
+	row := r.db.QueryRowContext(ctx, `SELECT order_id, expires_at, used_at, public_key, csr, exchange, site FROM enrolments
+		WHERE token = $1`, digest(token))
+	if err := row.Scan(&before.Order, &expires, &used, &before.PublicKey, &before.CSR, &before.Exchange, &before.Site); errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrToken
 	} else if err != nil {
 		return nil, fmt.Errorf("enrolment: %w", err)
@@ -111,13 +117,13 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 		return nil, err
 	}
 	actor := audit.Actor{Kind: "partner", ID: rec.Partner.ID}
-	e.Order = before.Order
+	e.Order, e.Site = before.Order, before.Site
 	switch {
 	case used != "" && e.sent() == before:
 		return rec, nil
 	case used != "":
 		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, refuse("token: it was used already with other keys"))
-	case r.now().After(parseTime(expires)) || rec.State != Approved:
+	case r.now().After(parseTime(expires)) || !rec.takesToken(e.Site):
 		return nil, r.refused(ctx, actor, "enrolment.use", rec.Order, ErrToken)
 	}
 	if err := r.canUse(rec.Order, e); err != nil {
@@ -155,16 +161,18 @@ func isNew(ctx context.Context, tx *sql.Tx, key string) error {
 	return err
 }
 
-// enrolledSecrets gives the tunnel of an order what its office enrolled with: the key is on record, and the pre-shared key
+// enrolledSecrets gives the tunnel of a site what its office enrolled with: the key is on record, and the pre-shared key
 // is that of the enrolment, or none where that made none.
-func enrolledSecrets(ctx context.Context, tx *sql.Tx, order string) error {
+func enrolledSecrets(ctx context.Context, tx *sql.Tx, o Order, site Site) error {
 	_, err := tx.ExecContext(ctx, `UPDATE tunnels SET (preshared, preshared_serial, preshared_at, preshared_offer, next_key, key_at) =
 		(SELECT e.preshared, CASE WHEN e.preshared = '' THEN 0 ELSE 1 END, e.used_at, '', '', e.used_at
-			FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1)
-		WHERE order_id = $1 AND EXISTS (SELECT 1 FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.used_at <> '')`, order)
+			FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.site = $1 AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1)
+		WHERE order_id = $2 AND site = $3
+		AND EXISTS (SELECT 1 FROM enrolments e WHERE e.order_id = tunnels.order_id AND e.site = $4 AND e.used_at <> '')`,
+		o.enrols(site), o.ID, site.Name, o.enrols(site))
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `INSERT INTO tunnel_keys (public_key, address, since)
-			SELECT public_key, address, '' FROM tunnels WHERE order_id = $1 ON CONFLICT DO NOTHING`, order)
+			SELECT public_key, address, '' FROM tunnels WHERE order_id = $1 AND site = $2 ON CONFLICT DO NOTHING`, o.ID, site.Name)
 	}
 	return err
 }
@@ -184,9 +192,14 @@ func checkPublicKey(key string) error {
 
 // Enrolment returns what the office of an order sent, or nil when it has not enrolled yet.
 func (r *Registry) Enrolment(ctx context.Context, order string) (*Enrolment, error) {
-	e := Enrolment{Order: order}
+	return r.EnrolmentOf(ctx, order, "")
+}
+
+// EnrolmentOf is Enrolment for a further site of the order; "" is the order's own office.
+func (r *Registry) EnrolmentOf(ctx context.Context, order, site string) (*Enrolment, error) {
+	e := Enrolment{Order: order, Site: site}
 	row := r.db.QueryRowContext(ctx, `SELECT public_key, csr, exchange, encapsulated, preshared FROM enrolments
-		WHERE order_id = $1 AND used_at <> '' ORDER BY used_at DESC LIMIT 1`, order)
+		WHERE order_id = $1 AND site = $2 AND used_at <> '' ORDER BY used_at DESC LIMIT 1`, order, site)
 	if err := row.Scan(&e.PublicKey, &e.CSR, &e.Exchange, &e.Encapsulated, &e.Preshared); errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	} else if err != nil {

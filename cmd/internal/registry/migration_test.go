@@ -113,3 +113,54 @@ func renewalsRace(t *testing.T, r *Registry) {
 		t.Errorf("a renewal of an ended order: %v", err)
 	}
 }
+
+// TestSitesOverTheVersionBefore opens a database that knew one tunnel an order, one of them ended: it is that of the main site,
+// and what ended stays so, with the time of its proof.
+func TestSitesOverTheVersionBefore(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { sitesBefore(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { sitesBefore(t, storetest.Postgres(t)) })
+}
+
+func sitesBefore(t *testing.T, url string) {
+	db := openBefore(t, url, "CREATE TABLE site_tunnels")
+	body := func(id, partner string) string {
+		return `'{"id":"` + id + `","kind":"activation","partner":{"id":"` + partner + `"},"components":["P_VPN"],"vpn_request":{"site":"main"}}'`
+	}
+	err := db.InTx(t.Context(), func(tx *sql.Tx) error {
+		for _, s := range []string{
+			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15'), ('gm', 'Gmina', 'UR/2', '2026-01-15')`,
+			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_at, line)
+				VALUES ('ZU-1', 'activation', 'um', ` + body("ZU-1", "um") + `, 'active', 'o', '2026-01-15', '', 'ZU-1'),
+				('ZU-2', 'activation', 'gm', ` + body("ZU-2", "gm") + `, 'ended', 'o', '2026-01-15', '', 'ZU-2'),
+				('ZZ-2', 'change', 'gm', '{}', 'carried-out', 'o', '2026-01-15', '2026-02-01T00:00:00.000000Z', 'ZZ-2')`,
+			`INSERT INTO components (partner, component, order_id, ended_by) VALUES ('um', 'P_VPN', 'ZU-1', ''), ('gm', 'P_VPN', 'ZU-2', 'ZZ-2')`,
+			`INSERT INTO order_steps (order_id, name, fact, done_at, seq) VALUES ('ZZ-2', 'tunnel of ZU-2', 'removed', '2026-02-02T00:00:00.000000Z', 0)`,
+			`INSERT INTO tunnels (order_id, partner, site, public_key, address, services, preshared, preshared_serial)
+				VALUES ('ZU-1', 'um', 'main', 'k1', '10.64.0.2', 'registry', 'sealed', 3), ('ZU-2', 'gm', 'main', 'k2', '10.64.0.3', '', '', 0)`,
+			`INSERT INTO enrolments (token, order_id, expires_at, public_key, csr, used_at)
+				VALUES ('d', 'ZU-1', '', 'k1', 'csr', '2026-01-16T00:00:00.000000Z')`,
+		} {
+			if _, err := tx.ExecContext(t.Context(), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := openOver(t, db, time.Now)
+	_, tunnels, err := r.Wish(t.Context())
+	if err != nil || len(tunnels) != 1 || tunnels[0].Order != "ZU-1" || tunnels[0].Services[0] != "registry" || tunnels[0].Rotation.Serial != 3 {
+		t.Errorf("%+v, %v", tunnels, err)
+	}
+	if _, err := r.TunnelOf(t.Context(), "ZU-1", ""); err != nil {
+		t.Error(err)
+	}
+	if e, err := r.Enrolment(t.Context(), "ZU-1"); err != nil || e == nil || e.Site != "" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if sites, gone, err := r.EndedSites(t.Context(), "ZU-2"); err != nil || !gone || len(sites) != 1 {
+		t.Errorf("%v, %v, %v", sites, gone, err)
+	}
+}

@@ -241,10 +241,8 @@ func (o *Order) checkVPNRequest() error {
 		return &FieldError{"vpn_request", "P_VPN needs the VPN request (zgłoszenie VPN): add vpn_request with its site"}
 	case !o.Has(VPN) && o.VPNRequest != nil:
 		return &FieldError{"vpn_request", "it belongs to P_VPN: add P_VPN to components or leave it out"}
-	case o.VPNRequest != nil && !partnerID.MatchString(o.VPNRequest.Site):
-		return &FieldError{"vpn_request.site", fmt.Sprintf("%q: lower-case letters, digits and hyphens, such as main", o.VPNRequest.Site)}
 	case o.VPNRequest != nil:
-		return o.VPNRequest.checkServices()
+		return o.checkSites()
 	}
 	return nil
 }

@@ -90,8 +90,8 @@ func (r *Registry) admissible(ctx context.Context, o Order) error {
 				i, c, o.Partner.ID, by, by)
 		}
 	}
-	if o.Has(VPN) && on[o.slot(VPN)] == "" {
-		if err := r.db.InTx(ctx, func(tx *sql.Tx) error { _, err := r.freeAddress(ctx, tx); return err }); err != nil {
+	if o.Has(VPN) {
+		if err := r.db.InTx(ctx, func(tx *sql.Tx) error { return r.roomForSites(ctx, tx, o) }); err != nil {
 			return err
 		}
 	}
@@ -178,7 +178,10 @@ func (r *Registry) Approve(ctx context.Context, actor audit.Actor, id string) er
 				return err
 			}
 			if rec.Kind == Change {
-				return endComponents(ctx, tx, rec.Order)
+				return r.endComponents(ctx, tx, rec.Order)
+			}
+			if err := r.roomForSites(ctx, tx, rec.Order); err != nil { // others may be approved at this moment
+				return asRefusal(err)
 			}
 			return beginComponents(ctx, tx, rec.Order)
 		})
@@ -213,7 +216,11 @@ func (r *Registry) decidable(ctx context.Context, actor audit.Actor, rec *Record
 	if rec.SubmittedBy == actor.ID {
 		return refuse("order %s was submitted by %s: another officer must approve it", rec.ID, actor.ID)
 	}
-	err := r.admissible(ctx, rec.Order) // much may have changed since it was submitted
+	return asRefusal(r.admissible(ctx, rec.Order)) // much may have changed since it was submitted
+}
+
+// asRefusal makes a refusal of a field's error: who approves can't change the order.
+func asRefusal(err error) error {
 	var field *FieldError
 	if errors.As(err, &field) {
 		return refuse("%s", field.Error())
@@ -272,7 +279,7 @@ func insertComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 }
 
 // endComponents switches off what a change order names, of an order that is under way to renew another one too.
-func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
+func (r *Registry) endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 	for _, c := range o.Components {
 		where, args := o.named(c, 2)
 		if _, err := tx.ExecContext(ctx, `UPDATE components SET ended_by = $1 WHERE `+where,
@@ -280,7 +287,7 @@ func endComponents(ctx context.Context, tx *sql.Tx, o Order) error {
 			return fmt.Errorf("component %s: %w", c, err)
 		}
 	}
-	return nil
+	return r.endTunnels(ctx, tx, `order_id IN (SELECT order_id FROM components WHERE component = $2 AND ended_by = $3)`, string(VPN), o.ID)
 }
 
 // named chooses the rows of components that a change order means by one of its components; first is the number of the first of args.

@@ -124,6 +124,38 @@ var schema = []string{
 	`ALTER TABLE gateways ADD COLUMN next_key TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE gateways ADD COLUMN asked_key TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE gateways ADD COLUMN end_key TEXT NOT NULL DEFAULT ''`,
+	// A tunnel is that of a site. It ends when access is taken away, and is gone when every gateway has proved that it carries it
+	// no more: from then on its address rests, and is another's afterwards.
+	`CREATE TABLE site_tunnels (order_id TEXT NOT NULL REFERENCES orders(id), site TEXT NOT NULL, partner TEXT NOT NULL,
+		unit TEXT NOT NULL DEFAULT '', public_key TEXT NOT NULL, address TEXT NOT NULL, services TEXT NOT NULL DEFAULT '',
+		networks TEXT NOT NULL DEFAULT '', preshared TEXT NOT NULL DEFAULT '', preshared_serial BIGINT NOT NULL DEFAULT 0,
+		preshared_at TEXT NOT NULL DEFAULT '', preshared_offer TEXT NOT NULL DEFAULT '', key_at TEXT NOT NULL DEFAULT '',
+		next_key TEXT NOT NULL DEFAULT '', asked_preshared TEXT NOT NULL DEFAULT '', asked_key TEXT NOT NULL DEFAULT '',
+		settings_digest TEXT NOT NULL DEFAULT '', settings_serial BIGINT NOT NULL DEFAULT 0, hub_key TEXT NOT NULL DEFAULT '',
+		ended_at TEXT NOT NULL DEFAULT '', gone_at TEXT NOT NULL DEFAULT '', PRIMARY KEY (order_id, site))`,
+	`INSERT INTO site_tunnels (order_id, site, partner, public_key, address, services, preshared, preshared_serial, preshared_at,
+		preshared_offer, key_at, next_key, asked_preshared, asked_key, settings_digest, settings_serial, hub_key)
+		SELECT order_id, site, partner, public_key, address, services, preshared, preshared_serial, preshared_at,
+		preshared_offer, key_at, next_key, asked_preshared, asked_key, settings_digest, settings_serial, hub_key FROM tunnels`,
+	`DROP TABLE tunnels`,
+	`ALTER TABLE site_tunnels RENAME TO tunnels`,
+	`UPDATE tunnels SET ended_at = COALESCE((SELECT o.decided_at FROM components c JOIN orders o ON o.id = c.ended_by
+		WHERE c.order_id = tunnels.order_id AND c.component = 'P_VPN' AND c.ended_by <> ''), '')`,
+	`UPDATE tunnels SET gone_at = COALESCE((SELECT MAX(s.done_at) FROM order_steps s JOIN components c ON c.ended_by = s.order_id
+		WHERE c.order_id = tunnels.order_id AND c.component = 'P_VPN' AND s.name = 'tunnel of ' || tunnels.order_id), '')
+		WHERE ended_at <> ''`,
+	`CREATE UNIQUE INDEX tunnels_address ON tunnels (address) WHERE gone_at = ''`,
+	`CREATE UNIQUE INDEX tunnels_key ON tunnels (public_key)`,
+	// The site that a token is for; '' is the order's own office.
+	`ALTER TABLE enrolments ADD COLUMN site TEXT NOT NULL DEFAULT ''`,
+	// What each site could reach, from when to when, by which order. What began before this was kept began with the key.
+	`CREATE TABLE tunnel_reach (order_id TEXT NOT NULL, partner TEXT NOT NULL, site TEXT NOT NULL, unit TEXT NOT NULL,
+		address TEXT NOT NULL, services TEXT NOT NULL, networks TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL DEFAULT '')`,
+	`INSERT INTO tunnel_reach (order_id, partner, site, unit, address, services, networks, since, until)
+		SELECT order_id, partner, site, unit, address, services, networks, key_at, ended_at FROM tunnels`,
+	// What the configuration had by P_VPN, B_HSM or the orders' own words, from when to when.
+	`CREATE TABLE offered_services (name TEXT NOT NULL, proto TEXT NOT NULL, addr TEXT NOT NULL, given_by TEXT NOT NULL,
+		since TEXT NOT NULL, until TEXT NOT NULL DEFAULT '')`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"trustcore/internal/audit"
@@ -161,9 +162,9 @@ func (r *Registry) KeptKeys(ctx context.Context, o Order) (map[string]string, er
 	return kept, nil
 }
 
-// replace puts an order that is carried out into the place of the one that it renews: tunnel and components are its own
-// now.
-func replace(ctx context.Context, tx *sql.Tx, o Order) error {
+// replace puts an order that is carried out into the place of the one that it renews: tunnels and components are its own
+// now. Tunnels of sites that it does not name end.
+func (r *Registry) replace(ctx context.Context, tx *sql.Tx, o Order) error {
 	for _, s := range []struct {
 		statement string
 		args      []any
@@ -172,13 +173,6 @@ func replace(ctx context.Context, tx *sql.Tx, o Order) error {
 			(SELECT component FROM components WHERE order_id = $3 AND ended_by = '' AND renews <> '')`,
 			[]any{o.ID, o.Renews, o.ID}},
 		{`UPDATE components SET renews = '' WHERE order_id = $1`, []any{o.ID}},
-		{`UPDATE tunnels SET order_id = $1, public_key = COALESCE((SELECT e.public_key FROM enrolments e
-			WHERE e.order_id = $2
-			AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1), public_key)
-			WHERE order_id = $3 AND EXISTS (SELECT 1 FROM components WHERE order_id = $4
-			AND component = $5 AND ended_by = $6)`,
-			[]any{o.ID, o.ID, o.Renews, o.Renews, string(VPN), o.ID}},
-		{`UPDATE tunnels SET services = $1 WHERE order_id = $2`, []any{o.servicesText(), o.ID}},
 		{`UPDATE orders SET state = $1, replaced_by = $2 WHERE id = $3 AND state = $4
 			AND EXISTS (SELECT 1 FROM components WHERE order_id = $5 AND ended_by = $6)`,
 			[]any{string(Replaced), o.ID, o.Renews, string(Active), o.Renews, o.ID}},
@@ -187,7 +181,42 @@ func replace(ctx context.Context, tx *sql.Tx, o Order) error {
 			return fmt.Errorf("renewal of order %s: %w", o.Renews, err)
 		}
 	}
-	return enrolledSecrets(ctx, tx, o.ID)
+	if err := r.replaceTunnels(ctx, tx, o); err != nil {
+		return fmt.Errorf("renewal of order %s: %w", o.Renews, err)
+	}
+	return nil
+}
+
+// replaceTunnels gives an order the tunnels of the one that it renews, where P_VPN was taken over.
+func (r *Registry) replaceTunnels(ctx context.Context, tx *sql.Tx, o Order) error {
+	var over int
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM components WHERE order_id = $1 AND component = $2 AND ended_by = $3`,
+		o.Renews, string(VPN), o.ID).Scan(&over); err != nil || over == 0 {
+		return err
+	}
+	if err := r.endReach(ctx, tx, `order_id = $2`, o.Renews); err != nil {
+		return err
+	}
+	for _, site := range o.VPNRequest.AllSites() {
+		if _, err := tx.ExecContext(ctx, `UPDATE tunnels SET order_id = $1, unit = $2, services = $3, networks = $4
+			WHERE order_id = $5 AND site = $6 AND ended_at = ''`, o.ID, site.Unit, strings.Join(site.Services, " "),
+			strings.Join(site.Networks, " "), o.Renews, site.Name); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE tunnels SET public_key = COALESCE((SELECT e.public_key FROM enrolments e
+		WHERE e.order_id = tunnels.order_id AND e.site = '' AND e.used_at <> '' ORDER BY e.used_at DESC LIMIT 1), public_key)
+		WHERE order_id = $1 AND site = $2`, o.ID, o.VPNRequest.Site); err != nil {
+		return err
+	}
+	main, _ := o.SiteNamed("")
+	if err := enrolledSecrets(ctx, tx, o, main); err != nil {
+		return err
+	}
+	if err := r.endTunnels(ctx, tx, `order_id = $2`, o.Renews); err != nil {
+		return err
+	}
+	return r.beginReach(ctx, tx, o.ID)
 }
 
 // carrier is who acts when an order takes another one's place: the officers decided, the daemon obeys.

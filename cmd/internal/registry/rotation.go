@@ -71,14 +71,22 @@ func (r *Rotation) scan() (into []any, finish func()) {
 // ErrNoTunnel says that an order has no tunnel in force.
 var ErrNoTunnel error = &Refusal{"the order has no tunnel of its own that is in force"}
 
-// TunnelOf returns the tunnel that an order in force brings.
-func (r *Registry) TunnelOf(ctx context.Context, order string) (*Tunnel, error) {
+// TunnelOf returns the tunnel of a site that an order in force brings; "" is the main site.
+func (r *Registry) TunnelOf(ctx context.Context, order, site string) (*Tunnel, error) {
+	rec, err := r.Order(ctx, order)
+	if err != nil {
+		return nil, err
+	}
+	named, ok := rec.SiteNamed(site)
+	if !ok {
+		return nil, ErrNoTunnel
+	}
 	_, tunnels, err := r.Wish(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for i := range tunnels {
-		if tunnels[i].Order == order {
+		if tunnels[i].Order == order && tunnels[i].Site == named.Name {
 			return &tunnels[i], nil
 		}
 	}
@@ -91,8 +99,8 @@ func (r *Registry) OfferPreshared(ctx context.Context, t *Tunnel, sealed string)
 	if err := r.rested(t.Rotation.RotatedAt, t.Rotation.Serial > 1); err != nil {
 		return err
 	}
-	_, err := r.db.ExecContext(ctx, `UPDATE tunnels SET preshared_offer = $1 WHERE order_id = $2 AND preshared_serial = $3`,
-		sealed, t.Order, t.Rotation.Serial)
+	_, err := r.db.ExecContext(ctx, `UPDATE tunnels SET preshared_offer = $1 WHERE order_id = $2 AND site = $3 AND preshared_serial = $4`,
+		sealed, t.Order, t.Site, t.Rotation.Serial)
 	if err != nil {
 		return fmt.Errorf("pre-shared key of order %s: %w", t.Order, err)
 	}
@@ -110,8 +118,8 @@ func (r *Registry) rested(since time.Time, rotated bool) error {
 func (r *Registry) TakePreshared(ctx context.Context, actor audit.Actor, t *Tunnel) error {
 	return r.rotate(ctx, actor, "tunnel.preshared-key", t, fmt.Sprintf("serial number %d", t.Rotation.Serial+1),
 		`UPDATE tunnels SET preshared = preshared_offer, preshared_offer = '', preshared_serial = preshared_serial + 1,
-			preshared_at = $1, asked_preshared = '' WHERE order_id = $2 AND preshared_serial = $3 AND preshared_offer = $4`,
-		r.stamp(), t.Order, t.Rotation.Serial, t.Rotation.Offered)
+			preshared_at = $1, asked_preshared = '' WHERE order_id = $2 AND site = $3
+			AND preshared_serial = $4 AND preshared_offer = $5`, r.stamp(), t.Order, t.Site, t.Rotation.Serial, t.Rotation.Offered)
 }
 
 // rotate does one change of a tunnel's row, on record; one that meets no row was overtaken by another.
@@ -160,8 +168,8 @@ func (r *Registry) NextKey(ctx context.Context, actor audit.Actor, t *Tunnel, ke
 				key, t.Address.String(), r.stamp()); err != nil {
 				return err
 			}
-			return changeOne(ctx, tx, `UPDATE tunnels SET next_key = $1 WHERE order_id = $2 AND public_key = $3`,
-				key, t.Order, t.PublicKey)
+			return changeOne(ctx, tx, `UPDATE tunnels SET next_key = $1 WHERE order_id = $2 AND site = $3 AND public_key = $4`,
+				key, t.Order, t.Site, t.PublicKey)
 		})
 	})
 	if store.Taken(err) {
@@ -174,7 +182,8 @@ func (r *Registry) NextKey(ctx context.Context, actor audit.Actor, t *Tunnel, ke
 func (r *Registry) TakeKey(ctx context.Context, actor audit.Actor, t *Tunnel) error {
 	return r.rotate(ctx, actor, "tunnel.key", t, t.Rotation.NextKey,
 		`UPDATE tunnels SET public_key = next_key, next_key = '', key_at = $1, asked_key = ''
-			WHERE order_id = $2 AND public_key = $3 AND next_key = $4`, r.stamp(), t.Order, t.PublicKey, t.Rotation.NextKey)
+			WHERE order_id = $2 AND site = $3 AND public_key = $4 AND next_key = $5`,
+		r.stamp(), t.Order, t.Site, t.PublicKey, t.Rotation.NextKey)
 }
 
 // FollowHub remembers that an office is about to use the hub's next key. It makes another wish, so that the gateways look out
@@ -183,7 +192,8 @@ func (r *Registry) FollowHub(ctx context.Context, actor audit.Actor, t *Tunnel, 
 	if t.Rotation.HubKey == key {
 		return nil
 	}
-	return r.rotate(ctx, actor, "tunnel.follow-hub", t, key, `UPDATE tunnels SET hub_key = $1 WHERE order_id = $2`, key, t.Order)
+	return r.rotate(ctx, actor, "tunnel.follow-hub", t, key, `UPDATE tunnels SET hub_key = $1 WHERE order_id = $2 AND site = $3`,
+		key, t.Order, t.Site)
 }
 
 // AskRotation has the office of a tunnel asked to rotate a secret; when it does is its own affair.
@@ -194,7 +204,8 @@ func (r *Registry) AskRotation(ctx context.Context, actor audit.Actor, t *Tunnel
 	}
 	o := Order{ID: t.Order, Partner: Partner{ID: t.Partner}}
 	return r.act(ctx, actor, "tunnel.ask-rotation", o, string(s), func() error {
-		_, err := r.db.ExecContext(ctx, `UPDATE tunnels SET `+column+` = $1 WHERE order_id = $2`, r.stamp(), t.Order)
+		_, err := r.db.ExecContext(ctx, `UPDATE tunnels SET `+column+` = $1 WHERE order_id = $2 AND site = $3`,
+			r.stamp(), t.Order, t.Site)
 		return err
 	})
 }
@@ -204,13 +215,15 @@ func (r *Registry) AskRotation(ctx context.Context, actor audit.Actor, t *Tunnel
 func (r *Registry) SettingsSerial(ctx context.Context, t *Tunnel, digest string) (serial int64, err error) {
 	err = r.db.InTx(ctx, func(tx *sql.Tx) error {
 		var before string
-		row := tx.QueryRowContext(ctx, `SELECT settings_digest, settings_serial FROM tunnels WHERE order_id = $1`, t.Order)
+		row := tx.QueryRowContext(ctx, `SELECT settings_digest, settings_serial FROM tunnels WHERE order_id = $1 AND site = $2`,
+			t.Order, t.Site)
 		err := row.Scan(&before, &serial)
 		if err != nil || before == digest {
 			return err
 		}
 		serial = max(serial+1, r.now().Unix())
-		return changeOne(ctx, tx, `UPDATE tunnels SET settings_digest = $1, settings_serial = $2 WHERE order_id = $3`, digest, serial, t.Order)
+		return changeOne(ctx, tx, `UPDATE tunnels SET settings_digest = $1, settings_serial = $2 WHERE order_id = $3 AND site = $4`,
+			digest, serial, t.Order, t.Site)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("settings of order %s: %w", t.Order, err)

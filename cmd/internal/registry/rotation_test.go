@@ -28,7 +28,7 @@ func tunnelBefore(t *testing.T, url string) *store.DB {
 		for _, s := range []string{
 			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
 			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, line)
-				VALUES ('ZU-1', 'activation', 'um', '{"id":"ZU-1"}', 'active', 'officer-1', '2026-01-15', 'ZU-1')`,
+				VALUES ('ZU-1', 'activation', 'um', '{"id":"ZU-1","vpn_request":{"site":"main"}}', 'active', 'officer-1', '2026-01-15', 'ZU-1')`,
 			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
 			`INSERT INTO enrolments (token, order_id, expires_at, public_key, csr, used_at)
 				VALUES ('d', 'ZU-1', '', '` + firstKey + `', 'csr', '2026-01-16T00:00:00.000000Z')`,
@@ -57,7 +57,7 @@ func rotation(t *testing.T, url string) {
 	r := openOver(t, tunnelBefore(t, url), func() time.Time { return now })
 	tunnel := func() *Tunnel {
 		t.Helper()
-		found, err := r.TunnelOf(t.Context(), "ZU-1")
+		found, err := r.TunnelOf(t.Context(), "ZU-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestRenewedWithOtherKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := tunnelBefore(t, storetest.SQLite(t))
 			r := openOver(t, db, time.Now)
-			start, err := r.TunnelOf(t.Context(), "ZU-1")
+			start, err := r.TunnelOf(t.Context(), "ZU-1", "")
 			if err == nil {
 				err = r.OfferPreshared(t.Context(), start, "sealed-1")
 			}
@@ -151,7 +151,8 @@ func TestRenewedWithOtherKeys(t *testing.T) {
 						_, err = tx.ExecContext(t.Context(), `UPDATE tunnels SET public_key = $1`, secondKey)
 					}
 					if err == nil {
-						err = enrolledSecrets(t.Context(), tx, "ZU-1")
+						main := Site{Name: "main"}
+						err = enrolledSecrets(t.Context(), tx, Order{ID: "ZU-1", VPNRequest: &VPNRequest{Site: "main"}}, main)
 					}
 					return err
 				})
@@ -159,7 +160,7 @@ func TestRenewedWithOtherKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			now, err := r.TunnelOf(t.Context(), "ZU-1")
+			now, err := r.TunnelOf(t.Context(), "ZU-1", "")
 			want := int64(0)
 			if preshared != "" {
 				want = 1

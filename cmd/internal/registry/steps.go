@@ -81,7 +81,7 @@ func (r *Registry) finish(ctx context.Context, o Order, to State) error {
 			return err // another node did
 		}
 		if to == Active && o.Renews != "" {
-			if err := replace(ctx, tx, o); err != nil {
+			if err := r.replace(ctx, tx, o); err != nil {
 				return err
 			}
 		}
