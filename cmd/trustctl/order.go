@@ -26,6 +26,11 @@ One officer submits, another approves; from then on the order is carried out.
 		return o.reject(ctx, args[0], reason)
 	})
 	reject.Flags().StringVar(&reason, "reason", "", "why; the submitter reads it")
+	var name string
+	site := f.do("token ID", "Make a new one-time token for the office; the old one is void", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+		return o.token(ctx, args[0], name)
+	})
+	site.Flags().StringVar(&name, "site", "", "for this further `site`, when the order is carried out; none is the order's own office")
 	c.AddCommand(
 		f.do("submit FILE", "Submit an order file (YAML); another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			data, err := os.ReadFile(args[0])
@@ -45,9 +50,7 @@ One officer submits, another approves; from then on the order is carried out.
 			return o.approve(ctx, args[0])
 		}),
 		reject,
-		f.do("token ID", "Make a new one-time token for the office; the old one is void", cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
-			return o.token(ctx, args[0])
-		}),
+		site,
 	)
 	return c
 }
@@ -76,7 +79,7 @@ func (o *officer) approve(ctx context.Context, id string) (any, error) {
 		return nil, err
 	}
 	if rec.Kind == registry.Activation && rec.NeedsEnrolment() {
-		return o.token(ctx, id)
+		return o.token(ctx, id, "")
 	}
 	return &rec, nil
 }
@@ -86,9 +89,9 @@ func (o *officer) reject(ctx context.Context, id, reason string) (*registry.Reco
 	return &rec, o.call(ctx, "POST", "/v1/orders/reject", map[string]string{"id": id, "reason": reason}, &rec)
 }
 
-func (o *officer) token(ctx context.Context, id string) (*token, error) {
+func (o *officer) token(ctx context.Context, id, site string) (*token, error) {
 	var t token
-	return &t, o.call(ctx, "POST", "/v1/orders/token", map[string]string{"id": id}, &t)
+	return &t, o.call(ctx, "POST", "/v1/orders/token", map[string]string{"id": id, "site": site}, &t)
 }
 
 func showOrders(out io.Writer, all []registry.Record) error {

@@ -23,11 +23,13 @@ func vpnCommand() *cobra.Command {
 		Long: `  trustctl vpn status --as officer-1                                every tunnel at every gateway
   trustctl vpn explain um-przykladowo 10.64.0.1:9443 --as officer-1   step by step, from the order to the packets
   trustctl vpn rotate preshared-key um-przykladowo --as officer-1     have an office rotate a secret of its tunnel
+  trustctl vpn reach um-przykladowo --as officer-1                    who could reach what, from when to when, by which order
+  trustctl vpn review --as officer-1                                  what is open now, and whether it is used
 
 Exit status: 0 all is well; 3 a tunnel is not up, a gateway has something to tell, or the office does not reach the
 service.`,
 	}
-	c.AddCommand(vpnStatusCommand(), vpnExplainCommand(), vpnRotateCommand())
+	c.AddCommand(vpnStatusCommand(), vpnExplainCommand(), vpnRotateCommand(), vpnReachCommand(), vpnReviewCommand())
 	return c
 }
 
@@ -239,7 +241,9 @@ func (q question) silence(s vpn.Status) string {
 // order finds the newest order with a tunnel for the partner.
 func (q question) order(orders []registry.Record) (order *registry.Record, is, remedy string) {
 	mine := slices.DeleteFunc(slices.Clone(orders), func(r registry.Record) bool {
-		return !r.Has(registry.VPN) || r.VPNRequest == nil || !q.means(r.Partner.ID, r.VPNRequest.Site)
+		return !r.Has(registry.VPN) || !slices.ContainsFunc(r.VPNRequest.AllSites(), func(s registry.Site) bool {
+			return q.means(r.Partner.ID, s.Name)
+		})
 	})
 	if len(mine) == 0 {
 		return nil, fmt.Sprintf("no order gives %s a tunnel", q.of()), "submit one with P_VPN"
@@ -293,7 +297,8 @@ func (q question) noPeer(e explanation, t tunnels, order *registry.Record) expla
 		}
 	}
 	return append(e, vpnStep{"gateway", "none has the office: " + strings.Join(t.names(), ", "),
-		"see whether order " + order.ID + " still has P_VPN on (a change order ends it), and what /health of trustd says"})
+		"see whether order " + order.ID + " still has P_VPN on (a change order ends it), and what /health of trustd says; " +
+			"a further site has to enrol: trustctl order token " + order.ID + " --site SITE"})
 }
 
 func services(p *vpn.PeerStatus) string {

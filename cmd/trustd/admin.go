@@ -42,6 +42,9 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/orders/token", d.orderToken)
 	officer("GET /v1/tunnels", func(*http.Request, audit.Actor) (any, error) { return d.gateways.all(), nil })
 	officer("GET /v1/tunnels/secrets", d.listSecrets)
+	officer("GET /v1/tunnels/reach", func(r *http.Request, _ audit.Actor) (any, error) {
+		return d.registry.Reaches(r.Context(), r.URL.Query().Get("partner"))
+	})
 	officer("POST /v1/tunnels/rotate", d.askRotation)
 	officer("POST /v1/console/logins", d.consoleLogin)
 	officer("GET /v1/certificates", d.listCertificates, "serial", "key", "partner", "order", "name", "profile", "state")

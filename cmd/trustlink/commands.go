@@ -15,6 +15,7 @@ func newCommand() *cobra.Command {
 		enrolCommand(dir),
 		upCommand(dir),
 		showCommand(dir),
+		hostsCommand(dir),
 		statusCommand(dir),
 		doctorCommand(dir),
 		rotateCommand(dir),

@@ -82,6 +82,7 @@ var Table = []Right{
 	{Admin, "POST /v1/orders/token", []Role{Officer}, "make an enrolment token"},
 	{Admin, "GET /v1/tunnels", []Role{Officer}, "read what the gateways report"},
 	{Admin, "GET /v1/tunnels/secrets", []Role{Officer}, "read how old the tunnels' secrets are"},
+	{Admin, "GET /v1/tunnels/reach", []Role{Officer}, "read who could reach what, and when"},
 	{Admin, "POST /v1/tunnels/rotate", []Role{Officer}, "have offices rotate secrets of their tunnels"},
 	{Admin, "POST /v1/console/logins", []Role{Officer}, "make a one-time link to the console"},
 	{Admin, "GET /v1/certificates", []Role{Officer}, "read the inventory of certificates"},
