@@ -67,6 +67,7 @@ mutants: ## delete each security check, one at a time: its test must fail
 	@deploy/mutants.sh -tags $(TAGS)
 
 endure: ## drive the whole appliance over ten years by a shifted clock, a start every 30 days (as root, some 40 minutes)
+	TRUSTCORE_WALK=10000 $(GO) test -tags $(TAGS) -count 1 -timeout 60m -run TestWalkOfOrders -v ./cmd/trustd
 	@deploy/endure.sh $(if $(DAYS),--days $(DAYS)) -tags $(TAGS)
 
 conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR

@@ -130,16 +130,19 @@ func (d *daemon) sitesOfLine(ctx context.Context, line []string) (map[string][]s
 }
 
 // leaveSites takes away what is left of the sites that an order had and its successor does not name: their access ended when
-// it took the order's place.
+// it took the order's place. Networks that it does not name any more stay nobody else's until that is proven.
 func (d *daemon) leaveSites(ctx context.Context, rec registry.Record) error {
 	left, gone, err := d.registry.EndedSites(ctx, rec.ID)
-	if err != nil || len(left) == 0 {
+	if err != nil {
 		return err
 	}
-	if !gone {
+	if !gone || rec.VPNRequest.HasNetworks() {
 		if err := d.tunnelGone(ctx, rec.ID); err != nil {
 			return err
 		}
+	}
+	if len(left) == 0 {
+		return nil
 	}
 	line, err := d.registry.Line(ctx, rec.ID)
 	if err != nil {

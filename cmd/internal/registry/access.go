@@ -81,8 +81,11 @@ func (r *Registry) insertTunnel(ctx context.Context, tx *sql.Tx, o Order, site S
 		o.ID, string(VPN)).Scan(&on); err != nil {
 		return given, err
 	}
-	if on == 0 {
+	switch {
+	case on == 0:
 		return given, refuse("P_VPN of order %s is off meanwhile", o.ID)
+	case publicKey == "":
+		return given, refuse("order %s brings the first tunnel of site %s: its office has to enrol", o.ID, site.Name)
 	}
 	if given, err = r.freeAddress(ctx, tx); err != nil {
 		return given, err

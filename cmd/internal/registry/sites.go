@@ -138,7 +138,7 @@ func (r *Registry) freeNetworks(ctx context.Context, tx *sql.Tx, o Order) error 
 	for n, s := range o.VPNRequest.AllSites() {
 		for i, p := range networksOf(s.Networks) {
 			for _, t := range taken {
-				if !p.Overlaps(t.network) {
+				if !p.Overlaps(t.network) || t.isLeft && t.partner == o.Partner.ID && t.site == s.Name {
 					continue
 				}
 				whose := "another partner's"
@@ -157,23 +157,31 @@ func (r *Registry) freeNetworks(ctx context.Context, tx *sql.Tx, o Order) error 
 type takenNetwork struct {
 	network              netip.Prefix
 	partner, order, site string
+
+	isLeft bool // by an order that was replaced, and not proven to be gone from every gateway
 }
 
 // takenNetworks are those that an order has to leave alone; its own, and those of the order that it renews, are not among them.
 func takenNetworks(ctx context.Context, tx *sql.Tx, o Order) (taken []takenNetwork, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT o.body FROM orders o JOIN components c ON c.order_id = o.id AND c.component = $1
-		WHERE c.ended_by = '' AND o.id NOT IN ($2, $3)`, string(VPN), o.ID, o.Renews)
-	if err != nil {
-		return nil, err
-	}
-	orders, err := ordersIn(rows)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range orders {
-		for _, s := range other.VPNRequest.AllSites() {
-			for _, p := range networksOf(s.Networks) {
-				taken = append(taken, takenNetwork{p, other.Partner.ID, other.ID, s.Name})
+	for _, from := range []struct {
+		where  string
+		args   []any
+		isLeft bool
+	}{
+		{`EXISTS (SELECT 1 FROM components c WHERE c.order_id = o.id AND c.component = $1 AND c.ended_by = '') AND o.id NOT IN ($2, $3)`,
+			[]any{string(VPN), o.ID, o.Renews}, false},
+		{`o.state = $1 AND NOT EXISTS (SELECT 1 FROM order_steps s WHERE s.order_id = o.id AND s.name = $2)`,
+			[]any{string(Replaced), Retired}, true},
+	} {
+		orders, err := ordersIn(tx.QueryContext(ctx, `SELECT o.body FROM orders o WHERE `+from.where, from.args...))
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range orders {
+			for _, s := range other.VPNRequest.AllSites() {
+				for _, p := range networksOf(s.Networks) {
+					taken = append(taken, takenNetwork{p, other.Partner.ID, other.ID, s.Name, from.isLeft})
+				}
 			}
 		}
 	}
@@ -197,7 +205,10 @@ func takenNetworks(ctx context.Context, tx *sql.Tx, o Order) (taken []takenNetwo
 }
 
 // ordersIn reads the bodies of orders, and closes the rows.
-func ordersIn(rows *sql.Rows) (orders []Order, err error) {
+func ordersIn(rows *sql.Rows, err error) (orders []Order, _ error) {
+	if err != nil {
+		return nil, err
+	}
 	defer rows.Close()
 	for rows.Next() {
 		var body string
@@ -372,4 +383,9 @@ func (r *Registry) WasTunnelKey(ctx context.Context, key string) (bool, error) {
 		return false, fmt.Errorf("keys of tunnels: %w", err)
 	}
 	return n > 0, nil
+}
+
+// HasNetworks says whether there is a network behind a site of the request.
+func (v *VPNRequest) HasNetworks() bool {
+	return slices.ContainsFunc(v.AllSites(), func(s Site) bool { return len(s.Networks) > 0 })
 }

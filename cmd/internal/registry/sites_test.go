@@ -66,6 +66,15 @@ func (w *town) carry(text string, key byte) *registry.Record {
 	return rec
 }
 
+// renew carries an order out that renews another one.
+func (w *town) renew(text string) {
+	w.Helper()
+	rec := w.approve(text)
+	_, err := w.GrantTunnel(w.Context(), *rec, "")
+	must(w.T, err)
+	must(w.T, w.Finish(w.Context(), rec.ID, registry.Active))
+}
+
 // enrol has a further site enrol, and gives it its tunnel.
 func (w *town) enrol(order, site string, key byte) netip.Addr {
 	w.Helper()
@@ -190,6 +199,9 @@ func TestReach(t *testing.T) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
+	must(t, w.TunnelsGone(t.Context(), "ZU-1"))
+	_, err = w.GrantTunnel(t.Context(), *w.approve(strings.Replace(sitesYAML, "ZU-1", "ZU-3", 1)), "")
+	wantRefusal(t, err, "its office has to enrol")
 	if other, err := w.Reaches(t.Context(), "gm"); err != nil || len(all) != len(want) || len(other) != 0 {
 		t.Errorf("%d lines, and %+v of another: %v", len(all), other, err)
 	}
@@ -295,11 +307,22 @@ func TestNetworksOfSites(t *testing.T) {
 			t.Errorf("%s: %v", network, err)
 		}
 	}
+	renewal := func(id, renews, network string) string {
+		return strings.NewReplacer("ZU-1", id, "kind: activation", "kind: activation\nrenews: "+renews, "192.168.10.0/24", network).Replace(sitesYAML)
+	}
+	w.renew(renewal("ZU-11", "ZU-1", "192.168.11.0/24"))
+	if err := w.Submit(t.Context(), one, parse(t, other("192.168.10.0/25"))); err == nil {
+		t.Error("a network that a renewal left was given away before that was proven")
+	}
+	w.renew(renewal("ZU-12", "ZU-11", "192.168.10.0/24")) // its own site may have it back at once
+	for _, id := range []string{"ZU-1", "ZU-11"} {
+		must(t, w.StepDone(t.Context(), id, registry.Retired, ""))
+	}
 	w.approve("id: ZZ-1\nkind: change\npartner: {id: um}\ncomponents: [P_VPN]\n")
 	if err := w.Submit(t.Context(), one, parse(t, other("192.168.10.0/25"))); err == nil {
 		t.Error("the network of a tunnel that a gateway may still carry was given away")
 	}
-	must(t, w.TunnelsGone(t.Context(), "ZU-1"))
+	must(t, w.TunnelsGone(t.Context(), "ZU-12"))
 	must(t, w.Submit(t.Context(), one, parse(t, other("192.168.10.0/25"))))
 }
 
