@@ -69,6 +69,13 @@ func TestNetworkBehindAnOffice(t *testing.T) {
 		if s := w.status(); len(s.Refused) != 0 || s.Peers[0].Services[0].Packets == 0 {
 			t.Errorf("%+v", s)
 		}
+		w.spoofOutside(b, inside[0])
+		newcomer := somePeer(t, 7) // what comes alone is held against those who stay, too
+		newcomer.Networks = networks
+		w.apply(with, other, newcomer)
+		if s := w.status(); len(s.Refused) != 2 || !strings.Contains(s.Refused[0].Problem, `of site "main" of partner "A"`) {
+			t.Errorf("a network that is A's: %+v", s.Refused)
+		}
 
 		if err := a.do(action{Kind: "hold", From: inside[0], To: w.gateway[0], Wait: patience}); err != nil {
 			t.Fatal(err)
@@ -83,6 +90,16 @@ func TestNetworkBehindAnOffice(t *testing.T) {
 			t.Errorf("what stays: %v", err)
 		}
 	})
+}
+
+// spoofOutside has an office send as a machine of another's network, beside the tunnel: the firewall drops it.
+func (w *world) spoofOutside(s *plannedSite, as netip.Addr) {
+	w.t.Helper()
+	before := w.status().Denied
+	refusedFrom(w.t, s, as, netip.AddrPortFrom(s.link.Outer.Addr(), w.secret.Port()), "it came beside the tunnel")
+	if w.status().Denied == before {
+		w.t.Error("what came beside the tunnel from a network behind an office was not dropped")
+	}
 }
 
 // TestNetworkOfTheHostIsRefused: an office whose network is the host's, or a neighbour's, goes without, and it alone.
