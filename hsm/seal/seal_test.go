@@ -28,6 +28,7 @@ import (
 
 	"trustcore/hsm/mechanism"
 	"trustcore/hsm/seal"
+	"trustcore/hsm/seal/sealtest"
 	"trustcore/internal/pdf"
 	"trustcore/internal/xmldsig"
 )
@@ -520,6 +521,44 @@ func FuzzXAdES(f *testing.F) {
 		}
 		if err == nil && !bytes.Contains(sealed, []byte("SignatureValue")) {
 			t.Fatal("no signature inside")
+		}
+	})
+}
+
+// FuzzExtend: whatever comes as sealed is extended, or refused with an error; nothing of it makes the program stop.
+func FuzzExtend(f *testing.F) {
+	a, end := sealtest.Start()
+	f.Cleanup(end)
+	signer, tsa := a.Sealer(a.Officer), a.TSA(f)
+	for _, o := range []seal.Options{
+		{Format: seal.FormatPAdES}, {Format: seal.FormatXAdES, Packaging: seal.Enveloping}, {Format: seal.FormatCAdES},
+		{Format: seal.FormatJAdES}, {Format: seal.FormatJAdES, Packaging: seal.Compact},
+		{Format: seal.FormatCAdES, Packaging: seal.ASiCE}, {Format: seal.FormatXAdES, Packaging: seal.ASiCS},
+	} {
+		o.Level, o.Time = seal.LevelB, time.Now()
+		content := []byte("a")
+		if o.Format == seal.FormatPAdES {
+			content = pdfDocument()
+		}
+		sealed, err := seal.Seal(f.Context(), []seal.Document{{Name: "a", Content: content}}, signer, o)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(sealed)
+	}
+	nothing := func(context.Context, [][]byte, [][]byte) (seal.Evidence, error) {
+		return seal.Evidence{}, errors.New("nobody is asked")
+	}
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		if len(sealed) > 1<<20 {
+			t.Skip("larger inputs take their time and show nothing new")
+		}
+		for _, level := range []seal.Level{seal.LevelT, seal.LevelLTA} {
+			out, err := seal.Extend(t.Context(), sealed, []seal.Document{{Name: "a", Content: []byte("a")}},
+				seal.Options{Level: level, TSA: tsa, Collect: nothing})
+			if err == nil && bytes.Equal(out, sealed) {
+				t.Fatal("extended, and the same")
+			}
 		}
 	})
 }
