@@ -20,8 +20,15 @@ func (w *work) extendContainer(ctx context.Context, sealed []byte) ([]byte, erro
 		return nil, err
 	}
 	w.documents = c.data()
+	archived, err := c.archived()
+	if err != nil {
+		return nil, err
+	}
 	raised := false
 	for _, i := range c.with(asic.XAdESSignatures) {
+		if archived[c.files[i].Name] {
+			continue
+		}
 		after, err := w.extendXML(ctx, c.files[i].Content, "")
 		if errors.Is(err, ErrAlready) {
 			continue
@@ -36,12 +43,11 @@ func (w *work) extendContainer(ctx context.Context, sealed []byte) ([]byte, erro
 	if archive {
 		inner.opts.Level = LevelLT
 	}
-	archived := len(c.with(asic.ArchiveManifest)) > 0
 	for _, i := range files {
-		if archived {
-			break // what an archive time-stamp covers stays as it is: a further one goes on from it
-		}
 		name := c.files[i].Name
+		if archived[name] {
+			continue
+		}
 		after, err := inner.extendCMS(ctx, c.files[i].Content, func() ([]byte, error) { return c.contentOf(name) })
 		if errors.Is(err, ErrAlready) {
 			continue
@@ -61,6 +67,21 @@ func (w *work) extendContainer(ctx context.Context, sealed []byte) ([]byte, erro
 		return nil, ErrAlready
 	}
 	return c.write(ctx)
+}
+
+// archived are the files that an archive time-stamp covers. They stay as they are: a further one goes on from it.
+func (c *container) archived() (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, i := range c.with(asic.ArchiveManifest) {
+		_, files, err := readManifest(c.files[i].Content)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.files[i].Name, err)
+		}
+		for _, f := range files {
+			names[f.name] = true
+		}
+	}
+	return names, nil
 }
 
 // contentOf is what a CAdES signature of the container is about: the data object of ASiC-S, the manifest that names

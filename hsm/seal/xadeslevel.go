@@ -59,7 +59,7 @@ func (w *work) raiseOne(ctx context.Context, document []byte, number int) ([]byt
 		return nil, err
 	}
 	var steps []func(context.Context, *xmlSigned) (string, error)
-	if !s.has("SignatureTimeStamp") {
+	if !s.has("SignatureTimeStamp") && !s.has("ArchiveTimeStamp") {
 		steps = append(steps, w.stampXML)
 	}
 	if w.opts.Level.reaches(LevelLT) && !s.has("RevocationValues") && !s.has("ArchiveTimeStamp") {

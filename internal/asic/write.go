@@ -59,7 +59,7 @@ func checkWritten(name string) error {
 		return refuse("it has to be a path without . and .. and empty parts")
 	case strings.TrimSpace(name) != name, strings.HasSuffix(name, "."):
 		return refuse("it begins or ends with what Windows takes away: space or full stop")
-	case roleOf(name) != Data || look(name) == "mimetype" || strings.HasPrefix(look(name), "meta-inf"):
+	case look(name) == "mimetype" || strings.HasPrefix(look(name)+"/", "meta-inf/"):
 		return refuse("it is one that the container keeps for itself (mimetype, META-INF); take another")
 	}
 	return nil

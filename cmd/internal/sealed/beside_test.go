@@ -67,3 +67,21 @@ func TestSecondSealThatWouldBreakTheFirst(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestWhatIsArchivedStaysAsItIs: a container with seals of both kinds, of which the archive time-stamp covers every
+// file: to extend the XAdES one afterwards would break it.
+func TestWhatIsArchivedStaysAsItIs(t *testing.T) {
+	h := newHouse(t)
+	f := among(t, seal.FormatXAdES, seal.ASiCE)
+	first := h.seal(t, f, seal.LevelLT)
+	both, err := seal.Seal(t.Context(), []seal.Document{{Name: "sealed.asice", Content: first}}, h.signers["P-256"],
+		h.options(among(t, seal.FormatCAdES, seal.ASiCE), seal.LevelLTA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := seal.Extend(t.Context(), both, nil, h.options(form{}, seal.LevelLTA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.expect(t, f, seal.LevelLTA, again, 2)
+}

@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// maxList is the longest list that comes into a seal, in octets: each seal would carry it. Who has a longer one has
+// OCSP.
+const maxList = 4 << 20
+
 // list asks for a revocation list, and keeps it when it says nothing of the certificate.
 func (r *round) list(address string, c, issuer *x509.Certificate) error {
 	body, known := r.lists[address]
@@ -27,6 +31,9 @@ func (r *round) list(address string, c, issuer *x509.Certificate) error {
 			r.lists = map[string][]byte{}
 		}
 		r.lists[address] = body
+	}
+	if len(body) > maxList {
+		return fmt.Errorf("CRL from %s: of %d octets, at most %d come into a seal", address, len(body), maxList)
 	}
 	if err := r.takeCRL(body, address, c, issuer); err != nil {
 		return fmt.Errorf("CRL from %s: %w", address, err)

@@ -166,6 +166,9 @@ func TestListThatLies(t *testing.T) {
 			_ *sealtest.Identity) {
 			l.ThisUpdate = time.Now().Add(time.Hour / 2)
 		}},
+		{"too long", "come into a seal", func(l *x509.RevocationList, _ *sealtest.Identity) {
+			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte, 5<<20)}}
+		}},
 		{"a delta", "critical extension 2.5.29.27", func(l *x509.RevocationList, _ *sealtest.Identity) {
 			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true,
 				Value: []byte{2, 1, 1}}}
