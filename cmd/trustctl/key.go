@@ -124,7 +124,8 @@ func keyRequest(f *officerFlags) *cobra.Command {
 	c := f.do("request KEY --name NAME", "Have a key sign a certificate request (PKCS #10), for another authority than ours", cobra.ExactArgs(1),
 		func(ctx context.Context, o *officer, args []string) (any, error) {
 			var made certificateRequest
-			return &made, o.call(ctx, "POST", "/v1/keys/request", map[string]string{"key": args[0], "name": name, "organization": organization}, &made)
+			in := map[string]string{"key": args[0], "name": name, "organization": organization}
+			return &made, o.call(ctx, "POST", "/v1/keys/request", in, &made)
 		})
 	c.Flags().StringVar(&name, "name", "", "common `name`")
 	c.Flags().StringVar(&organization, "organization", "", "`name` of the organization")
@@ -139,17 +140,21 @@ type attestation struct {
 }
 
 func (a *attestation) show(out io.Writer) error {
-	_, err := fmt.Fprintf(out, "%s\n\n%s, and its time-stamp %s. Verify it with\n  openssl ts -verify -data %[2]s -in %[3]s -CAfile ca.pem\n", a.text, a.Document, a.Stamp)
+	_, err := fmt.Fprintf(out, `%s
+
+%s, and its time-stamp %s. Verify it with
+  openssl ts -verify -data %[2]s -in %[3]s -CAfile ca.pem
+`, a.text, a.Document, a.Stamp)
 	return err
 }
 
 func keyAttest(f *officerFlags) *cobra.Command {
 	var to string
-	c := f.do("attest KEY --out FILE", "Have the token say what a key is, in a document with a time-stamp of the data centre", cobra.ExactArgs(1),
-		func(ctx context.Context, o *officer, args []string) (any, error) {
+	c := f.do("attest KEY --out FILE", "Have the token say what a key is, in a document with a time-stamp of the data centre",
+		cobra.ExactArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 			a := &attestation{Document: to, Stamp: to + ".tsr"}
 			if to == "" {
-				return nil, errors.New("--out: name the file of the document; its time-stamp is written beside it, with .tsr behind the name")
+				return nil, errors.New("--out: name the file of the document; its time-stamp is written beside it, as FILE.tsr")
 			}
 			for _, path := range []string{a.Document, a.Stamp} {
 				if _, err := os.Lstat(path); err == nil {

@@ -52,7 +52,8 @@ func reasonFor(reason string) error {
 func (d *daemon) officesKey(ctx context.Context, id string) (hsm.KeyInfo, error) {
 	k, err := d.custody.HSM.Key(ctx, id)
 	if errors.Is(err, hsm.ErrUnknownKey) || err == nil && k.Partner == "" {
-		return k, problem.RefuseField(http.StatusNotFound, "key", "no office has the key %s: trustctl key list shows those that there are", shorten(id))
+		return k, problem.RefuseField(http.StatusNotFound, "key", "no office has the key %s: trustctl key list shows those that there are",
+			shorten(id))
 	}
 	return k, err
 }
@@ -106,7 +107,8 @@ func (d *daemon) stopKeys(r *http.Request, who audit.Actor) (any, error) {
 	}
 	if err != nil {
 		d.cfg.Logger.Error("the emergency stop is not whole", "error", err)
-		return nil, problem.Refuse(http.StatusServiceUnavailable, "%d keys are stopped and others are not: stop again; the log has which", len(stopped))
+		return nil, problem.Refuse(http.StatusServiceUnavailable, "%d keys are stopped and others are not: stop again; the log has which",
+			len(stopped))
 	}
 	return list, nil
 }
@@ -248,7 +250,11 @@ type attested struct {
 // attestKey answers with a document of what the token says about a key, and a time-stamp of it by the data centre's unit (RFC
 // 3161), which binds it to that moment and signs it.
 func (d *daemon) attestKey(r *http.Request, _ audit.Actor) (any, error) {
-	k, err := d.officesKey(r.Context(), r.URL.Query().Get("key"))
+	id := r.URL.Query().Get("key")
+	if id == "" {
+		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "key", "name the key")
+	}
+	k, err := d.officesKey(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,8 @@ func (s *service) signHash(c *call) (any, error) {
 		return nil, err
 	}
 	if use.Mechanism.Hash().Size() != len(hashes[0]) {
-		return nil, invalid("Invalid parameter hash: %s signs hashes of %d octets, not of %d", use.Mechanism, use.Mechanism.Hash().Size(), len(hashes[0]))
+		return nil, invalid("Invalid parameter hash: %s signs hashes of %d octets, not of %d", use.Mechanism, use.Mechanism.Hash().Size(),
+			len(hashes[0]))
 	}
 	if data, err := c.in.text("clientData"); err == nil && gateway.IsDocument(data) {
 		use.Document = data
