@@ -156,6 +156,30 @@ func TestCopyIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestCopyIsCompared: a server that keeps something else than it was given is found, and nothing of the copy stays.
+func TestCopyIsCompared(t *testing.T) {
+	from, to := filled(t, 5), open(t, storetest.Postgres(t))
+	for _, statement := range []string{
+		`CREATE FUNCTION bend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := NEW.name || '!'; RETURN NEW; END $$`,
+		`CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF EXISTS (SELECT 1 FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.partner') THEN
+				EXECUTE 'CREATE TRIGGER bend BEFORE INSERT ON partner FOR EACH ROW EXECUTE FUNCTION bend()';
+			END IF; END $$`,
+		`CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION watch()`,
+	} {
+		if _, err := to.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := store.Copy(t.Context(), from, to, func() error { t.Error("it counts"); return nil })
+	if err == nil || !strings.Contains(err.Error(), "table partner: what arrived is not what was sent") {
+		t.Errorf("bent rows: %v", err)
+	}
+	if empty, err := to.Empty(t.Context()); err != nil || !empty {
+		t.Errorf("tables are left: %v", err)
+	}
+}
+
 // TestNobodyWritesWhileCopied: the database is locked until finish has run, so that no act is lost between copy and take-over.
 func TestNobodyWritesWhileCopied(t *testing.T) {
 	from, to := filled(t, 5), open(t, storetest.Postgres(t))

@@ -134,21 +134,24 @@ func (r *Registry) Enrol(ctx context.Context, token string, e Enrolment) (*Recor
 	})
 }
 
-// useToken marks the token used; of two that come at once, one wins.
+// useToken marks the token used; of two that come at once, one wins. One request that came twice at once, to two nodes, has won.
 func (r *Registry) useToken(ctx context.Context, tx *sql.Tx, token string, e Enrolment) error {
-	if err := isNew(ctx, tx, e.PublicKey); err != nil {
-		return err
-	}
 	done, err := tx.ExecContext(ctx, `UPDATE enrolments SET used_at = $1, public_key = $2, csr = $3, exchange = $4, encapsulated = $5,
 		preshared = $6 WHERE token = $7 AND used_at = ''`,
 		r.stamp(), e.PublicKey, e.CSR, e.Exchange, e.Encapsulated, e.Preshared, digest(token))
 	if err != nil {
 		return err
 	}
-	if n, err := done.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, refuse("token: it was used already"))
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return errors.Join(err, isNew(ctx, tx, e.PublicKey))
 	}
-	return nil
+	var same int
+	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM enrolments WHERE token = $1 AND public_key = $2 AND csr = $3 AND exchange = $4`,
+		digest(token), e.PublicKey, e.CSR, e.Exchange).Scan(&same)
+	if err == nil && same == 0 {
+		err = refuse("token: it was used already with other keys")
+	}
+	return err
 }
 
 // isNew refuses a key that is or was a tunnel's.
