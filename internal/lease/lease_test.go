@@ -54,6 +54,16 @@ func wantHolds(t *testing.T, when string, l *Leases, want bool) {
 	}
 }
 
+// wantEnded waits for the end of work whose lease is lost; it comes with the loss, or when the lease is over.
+func wantEnded(t *testing.T, while context.Context) {
+	t.Helper()
+	select {
+	case <-while.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("who lost the task works on")
+	}
+}
+
 func lives(t *testing.T, asked *Leases, holder string) (is bool) {
 	t.Helper()
 	err := asked.db.InTx(t.Context(), func(tx *sql.Tx) (err error) {
@@ -103,7 +113,7 @@ func TestOneNodeDoesATask(t *testing.T) {
 		wantHolds(t, "after the first died", b, true)
 		renewed(t, a) // it was only slow
 		wantHolds(t, "come back", a, false)
-		<-while.Done() // who lost the task works no more
+		wantEnded(t, while)
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +134,7 @@ func TestHolderStopsByItself(t *testing.T) {
 	if err := a.renew(t.Context()); err == nil {
 		t.Fatal("renewed without a database")
 	}
-	<-while.Done()
+	wantEnded(t, while)
 	if a.Holds("orders") {
 		t.Error("it is held on")
 	}
