@@ -18,6 +18,16 @@ const (
 	StateNever State = "never" // no handshake since the hub started
 )
 
+// Suspicion is what is not right with a tunnel although it may be up.
+type Suspicion string
+
+// The suspicions.
+const (
+	Flapping  Suspicion = "flapping"    // it went down and came back several times within an hour
+	TwoPlaces Suspicion = "two-places"  // the office is heard from several places in turn: two computers may use its key
+	NarrowWay Suspicion = "mtu-suspect" // the way to the office carries less than the tunnel's packets need; they are kept shorter
+)
+
 const (
 	staleAfter = 180 * time.Second
 	downAfter  = 275 * time.Second
@@ -91,6 +101,7 @@ type PeerStatus struct {
 	Site          string           `json:"site"`
 	PublicKey     Key              `json:"public_key"`
 	State         State            `json:"state"`
+	Suspect       []Suspicion      `json:"suspect,omitempty"`
 	Endpoint      netip.AddrPort   `json:"endpoint,omitzero"` // where the office was last heard
 	LastHandshake time.Time        `json:"last_handshake,omitzero"`
 	Received      int64            `json:"received_bytes"` // by the hub

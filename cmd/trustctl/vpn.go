@@ -102,7 +102,7 @@ func vpnAsk(use, short string, args cobra.PositionalArgs,
 }
 
 func (t tunnels) well() bool {
-	down := func(p vpn.PeerStatus) bool { return p.State != vpn.StateUp }
+	down := func(p vpn.PeerStatus) bool { return p.State != vpn.StateUp || len(p.Suspect) > 0 }
 	for _, s := range t {
 		if s.Problem != "" || len(s.Findings) > 0 || slices.ContainsFunc(s.Peers, down) {
 			return false
@@ -125,7 +125,7 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 	fmt.Fprintln(w, "GATEWAY\tPARTNER\tSITE\tSTATE\tLAST HANDSHAKE\tFROM\tRECEIVED\tSENT")
 	for _, name := range t.names() {
 		for _, p := range t[name].Peers {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, p.Partner, p.Site, p.State,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, p.Partner, p.Site, stateText(p),
 				ago(p.LastHandshake, now), from(p.Endpoint), p.Received, p.Sent)
 		}
 	}
@@ -147,6 +147,15 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 		fmt.Fprintln(out, "no gateway has reported since trustd started")
 	}
 	return nil
+}
+
+// stateText is the state with what is suspect.
+func stateText(p vpn.PeerStatus) string {
+	text := string(p.State)
+	for _, s := range p.Suspect {
+		text += ", " + string(s)
+	}
+	return text
 }
 
 func ago(then, now time.Time) string {

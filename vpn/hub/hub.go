@@ -102,6 +102,8 @@ type Hub struct {
 	refused []vpn.Refusal
 	unled   []string // addresses of offices to which the host has no way
 
+	seen map[vpn.Key]*health // of the offices, reading by reading
+
 	settled bool          // the last pass found all as wished, and nothing failed since
 	news    chan struct{} // see Disturbed
 	closing chan struct{}

@@ -41,13 +41,14 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 		Applied: h.inForce, Refused: h.refused, Mode: h.mode, PublicKey: h.PublicKey(), ListenPort: state.ListenPort,
 		Addresses: h.cfg.Addresses, Denied: counters.Denied, Problem: problem, Findings: findings, Peers: []vpn.PeerStatus{},
 	}
+	suspect := h.suspicions(state.Peers, now)
 	for key, want := range h.peers {
 		if want.Dormant {
 			continue // the office is listed with its other key
 		}
 		have := state.Peers[key]
 		peer := vpn.PeerStatus{
-			Partner: want.Partner, Site: want.Site, PublicKey: key, State: vpn.StateAt(have.LastHandshake, now),
+			Partner: want.Partner, Site: want.Site, PublicKey: key, State: vpn.StateAt(have.LastHandshake, now), Suspect: suspect[key],
 			Endpoint: have.Endpoint, LastHandshake: have.LastHandshake, Received: have.Received, Sent: have.Sent, Services: []vpn.ServiceTraffic{},
 		}
 		for _, service := range want.Services {
