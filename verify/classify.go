@@ -82,39 +82,59 @@ func (d describer) receipt(r *Report, doc *signature.Document, lists *trustlist.
 	}
 }
 
-// qualification names the level as DSS does, so that clients of either understand the same.
+// qualification names the level as DSS does, so that clients of either understand the same: a certificate is what it was
+// both when it was issued and when it signed, and its key lay in a device when it signed (TS 119 615 4.5, 4.6). What is for
+// websites makes no signature.
 func qualification(indication Indication, issued, signed trustlist.Qualified) string {
-	if !signed.Found || signed.Conflict || signed.Type == trustlist.ForWebsites {
+	switch {
+	case !signed.Found:
+		return "N/A"
+	case issued.Conflict || signed.Conflict:
+		if indication == TotalFailed {
+			return notAdES
+		}
 		return "N/A"
 	}
-	qualified := issued.Certificate && signed.Certificate && !issued.Conflict
+	kind := signed.Type
+	if issued.Type != kind {
+		kind = trustlist.UnknownType
+	}
+	qualified := issued.Certificate && signed.Certificate
+	switch {
+	case kind == trustlist.ForWebsites || indication != TotalPassed && indication != Indeterminate && !qualified:
+		return notAdES
+	case indication == Indeterminate:
+		return "Indeterminate " + levelOf(kind, qualified, signed.Device)
+	case indication == TotalPassed:
+		return levelOf(kind, qualified, signed.Device)
+	case signed.Device:
+		return notAdES + " but QC with QSCD"
+	}
+	return notAdES + " but QC"
+}
+
+const notAdES = "Not AdES"
+
+// levelOf is the level of a signature that passed.
+func levelOf(kind trustlist.Type, qualified, device bool) string {
+	if kind == trustlist.UnknownType {
+		switch {
+		case qualified && device:
+			return "Unknown-QC-QSCD"
+		case qualified:
+			return "Unknown-QC"
+		}
+		return "Unknown"
+	}
 	name := "AdESig"
-	if signed.Type == trustlist.ForSeals {
+	if kind == trustlist.ForSeals {
 		name = "AdESeal"
 	}
 	switch {
-	case signed.Type == trustlist.UnknownType && qualified && signed.Device:
-		name = "Unknown-QC-QSCD"
-	case signed.Type == trustlist.UnknownType && qualified:
-		name = "Unknown-QC"
-	case signed.Type == trustlist.UnknownType:
-		name = "Unknown"
-	case qualified && signed.Device:
-		name = strings.Replace(name, "AdES", "QES", 1)
+	case qualified && device:
+		return strings.Replace(name, "AdES", "QES", 1)
 	case qualified:
-		name += "-QC"
+		return name + "-QC"
 	}
-	switch indication {
-	case TotalPassed:
-		return name
-	case Indeterminate:
-		return "Indeterminate " + name
-	}
-	switch {
-	case qualified && signed.Device:
-		return "Not AdES but QC with QSCD"
-	case qualified:
-		return "Not AdES but QC"
-	}
-	return "Not AdES"
+	return name
 }

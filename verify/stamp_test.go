@@ -118,7 +118,7 @@ func TestStamps(t *testing.T) {
 		{"another purpose", w.unit(t, w.tsa, true, mailing), none, "INDETERMINATE/CHAIN_CONSTRAINTS_FAILURE", false, "N/A"},
 		{"two purposes", w.unit(t, w.tsa, true, stamping, mailing), none, "INDETERMINATE/CHAIN_CONSTRAINTS_FAILURE", true, "QTSA"},
 		{"not critical", w.unit(t, w.tsa, false, stamping), none, "INDETERMINATE/CHAIN_CONSTRAINTS_FAILURE", true, "QTSA"},
-		{"listed for certificates", w.unit(t, w.ca, true, stamping), none, "INDETERMINATE/CHAIN_CONSTRAINTS_FAILURE", true, "N/A"},
+		{"listed for certificates", w.unit(t, w.ca, true, stamping), none, "INDETERMINATE/CHAIN_CONSTRAINTS_FAILURE", true, "TSA"},
 		{"names nobody", good, fact(func(s *signature.Timestamp) { s.Binding = signature.BindingAbsent }), "INDETERMINATE/SIG_CONSTRAINTS_FAILURE", true, "QTSA"},
 		{"another authority's name", good, fact(func(s *signature.Timestamp) { s.Demands = []string{"tsa"} }), "INDETERMINATE/SIG_CONSTRAINTS_FAILURE", true, "QTSA"},
 		{"names another certificate", good, fact(func(s *signature.Timestamp) { s.Binding = signature.BindingMismatch }), "INDETERMINATE/NO_SIGNING_CERTIFICATE_FOUND", false, "N/A"},

@@ -164,9 +164,6 @@ func (r *Report) qualify(q *Question, result *path.Result) {
 func qualificationOf(q trustlist.Qualified) Qualification {
 	out := Qualification{Level: "N/A", Qualified: q.Certificate, Device: q.Device, Provider: q.Provider, Because: q.Because}
 	if !q.Found || q.Conflict {
-		if q.Conflict {
-			out.Because = append(out.Because, "services of the trusted lists contradict each other")
-		}
 		return out
 	}
 	use := map[trustlist.Type]string{trustlist.ForSignatures: "ESig", trustlist.ForSeals: "ESeal", trustlist.ForWebsites: "WSA"}[q.Type]

@@ -34,15 +34,15 @@ func newWorld(t *testing.T) *world {
 	return newWorldUnder(t, mint.Root(t, "CA"))
 }
 
-// newWorldUnder is newWorld with another authority.
-func newWorldUnder(t *testing.T, ca mint.Party) *world {
+// newWorldUnder is newWorld with another authority, and with what became of it after it was granted, the newest first.
+func newWorldUnder(t *testing.T, ca mint.Party, later ...mint.Period) *world {
 	t.Helper()
 	w := &world{ca: ca, policy: strictBut(t)}
 	w.officer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}, From: mint.Day.AddDate(0, -6, 0), To: mint.Day.AddDate(0, 6, 0)})
 	w.tsu = mint.Root(t, "unused").Issue(t, mint.Request{Subject: pkix.Name{CommonName: "unit"}, TSU: true, From: mint.Day.AddDate(-10, 0, 0), To: mint.Day.AddDate(10, 0, 0)})
 	since := []mint.Period{{Status: mint.Granted, From: mint.Day.AddDate(-5, 0, 0), Additional: []string{mint.ForSignatures}}}
 	list := mint.List{Type: mint.TypeList, Territory: "PL", Sequence: 1, Services: []mint.Service{
-		{Name: "CA", Type: mint.CAQC, By: w.ca, Periods: since}, {Name: "TSA", Type: mint.QTST, By: w.tsu, Periods: since},
+		{Name: "CA", Type: mint.CAQC, By: w.ca, Periods: append(later, since...)}, {Name: "TSA", Type: mint.QTST, By: w.tsu, Periods: since},
 	}}.Sign(t, mint.Root(t, "Scheme operator"))
 	file := filepath.Join(t.TempDir(), "list.xml")
 	if err := os.WriteFile(file, list, 0o600); err != nil {
@@ -203,6 +203,54 @@ func TestSignersOfEvidence(t *testing.T) {
 				crls = append(crls, w.ca.CRL(t, month(2), nil)) // about the issuer
 			}
 			wants(t, w.judge(t, doc, c.at, crls...).Signatures[0].Conclusion, c.want)
+		})
+	}
+}
+
+// TestEvidenceOfAnAnchorThatEnded: what an authority signed that its list trusts no longer may be of yesterday, whatever date
+// it bears, so that it counts only where something proves that it is from before the end.
+func TestEvidenceOfAnAnchorThatEnded(t *testing.T) {
+	day := func(n int) time.Time { return mint.Day.AddDate(0, 0, n) }
+	withdrawn := mint.Period{Status: mint.Withdrawn, From: day(10)}
+	again := mint.Period{Status: mint.Granted, From: day(20), Additional: []string{mint.ForSignatures}}
+	const ended = "INDETERMINATE NO_CERTIFICATE_CHAIN_FOUND_NO_POE"
+	for _, c := range []struct {
+		name   string
+		later  []mint.Period
+		below  bool // the authority issues to one that issues to the officer and signs the list
+		at     int
+		proven bool
+		want   string
+	}{
+		{"trusted still", []mint.Period{withdrawn}, false, 9, false, "TOTAL-PASSED"},
+		{"withdrawn since", []mint.Period{withdrawn}, false, 12, false, ended},
+		{"withdrawn since, by one below it", []mint.Period{withdrawn}, true, 12, false, ended},
+		{"withdrawn since, proven before", []mint.Period{withdrawn}, false, 12, true, "TOTAL-PASSED"},
+		{"withdrawn since, proven before, by one below it", []mint.Period{withdrawn}, true, 12, true, "TOTAL-PASSED"},
+		{"trusted again", []mint.Period{again, withdrawn}, false, 22, false, "TOTAL-PASSED"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorldUnder(t, mint.Root(t, "CA"), c.later...)
+			issuer := w.ca
+			if c.below {
+				issuer = w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "below"}, CA: true})
+				w.officer = issuer.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}})
+			}
+			crls := [][]byte{issuer.CRL(t, day(1), nil)}
+			if c.below {
+				crls = append(crls, w.ca.CRL(t, day(1), nil))
+			}
+			doc := w.signed(t, day(0), day(2))
+			s := doc.Signatures[0]
+			s.Certificates = append(s.Certificates, issuer.Cert.Raw)
+			archive := s.Timestamps[1]
+			archive.Type, archive.Covers = signature.ArchiveTimestamp, nil
+			for _, crl := range crls {
+				if c.proven {
+					archive.Covers = append(archive.Covers, sha256.Sum256(crl))
+				}
+			}
+			wants(t, w.judge(t, doc, day(c.at), crls...).Signatures[0].Conclusion, c.want)
 		})
 	}
 }

@@ -109,8 +109,9 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	who := v.about(r.Unit, p.carried(), policy.Timestamp)
 	chain := v.certificateValidation(who, proven)
 	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)
-	if r.Conclusion = v.proven(who, chain, proven, true); r.passed() {
-		r.Service, r.Conclusion = v.stampService(chain, t.Time)
+	r.Conclusion = v.proven(who, chain, proven, true).then(func() Conclusion { return v.stampService(chain, t.Time) })
+	if r.passed() {
+		r.Service = v.ev.Lists.StampLevel(chain.Certificates(), t.Time, proven)
 	}
 	r.Conclusion = r.then(func() Conclusion {
 		return v.block(trace.SignatureAcceptance, proven, func() Conclusion { return v.algorithms(policy.Timestamp, t.Algorithms, proven) })
@@ -216,11 +217,11 @@ func (v *validator) dated(t *signature.Timestamp, unit *certificate.Certificate)
 	return v.check(c, trace.NotAfterValidation, passed())
 }
 
-// stampService says which time-stamping service of the lists stands behind the unit at the time. A list vouches
-// for a service as what it is: where the chain rests on a list, one that issues certificates proves no age.
-func (v *validator) stampService(chain *Chain, at time.Time) (trustlist.Stamping, Conclusion) {
+// stampService asks for a time-stamping service of the lists behind the unit at the time. A list vouches for a service
+// as what it is: where the chain rests on a list, one that issues certificates proves no age.
+func (v *validator) stampService(chain *Chain, at time.Time) Conclusion {
 	listed, service := v.ev.Lists.TimeStamping(chain.Certificates(), at)
-	return service, v.block(trace.SignatureAcceptance, v.at, func() Conclusion {
+	return v.block(trace.SignatureAcceptance, v.at, func() Conclusion {
 		return v.demand(policy.Product, policy.TimestampServiceListed, !listed || service != trustlist.NoStamping, func() Conclusion {
 			return indeterminate(ChainConstraintsFailure, "no time-stamping service of the trusted lists stands behind the unit on %s", at.UTC().Format(time.RFC3339))
 		})

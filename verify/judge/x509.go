@@ -11,6 +11,7 @@ import (
 	"trustcore/verify/policy"
 	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
+	"trustcore/verify/trustlist"
 )
 
 // Chain is the outcome of X.509 certificate validation of a signer or a time-stamping unit.
@@ -144,7 +145,8 @@ func (x *x509) signersOfEvidence() Conclusion {
 
 // signerOfEvidence checks that whoever signed the evidence about the i-th certificate had a valid certificate when the
 // evidence is proven to have existed: a key that has run out may have signed it afterwards, the issuing key too
-// (5.2.6.4). Anchors and trusted responders count as long as their list says so.
+// (5.2.6.4). Anchors and trusted responders count as long as their list says so: what nothing proves to be from before the
+// end of an anchor rests on nobody's word, whoever below that anchor signed it (5.6.2.2.4).
 func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 	signers, proven := slices.Clone(r.Signers), time.Time{}
 	if r.ByIssuer && i+1 < len(x.result.Chain) {
@@ -156,6 +158,10 @@ func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 			proven = t
 		}
 	}
+	if a := x.result.Anchor; a != nil && a.Certificate != nil && len(r.Evidence) > 0 && !x.trusted(a.Certificate, proven) {
+		return indeterminate(NoCertificateChainNoPOE, "the trusted list vouches for %s no longer, and nothing proves that the "+
+			"revocation information is older", prose.Name(a.Certificate.Subject.CommonName()))
+	}
 	for _, signer := range signers {
 		if signer.NotAfter.Before(proven) && !x.ev.Lists.Responder(signer) {
 			return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, "+
@@ -164,6 +170,11 @@ func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 		}
 	}
 	return passed()
+}
+
+// trusted tells whether the certificate of an anchor, as any of the services that it stands for, may end a path at the time.
+func (x *x509) trusted(c *certificate.Certificate, at time.Time) bool {
+	return slices.ContainsFunc(x.ev.Lists.Holding(c), func(a trustlist.Anchor) bool { return a.TrustedAt(at) })
 }
 
 // conclude turns the reasons of a path that is not valid into an indication. What leads to no anchor, or to one that is

@@ -214,7 +214,7 @@ func (a Anchor) TrustedAt(at time.Time) bool {
 	return p != nil && p.Granted()
 }
 
-// granted are the last parts of the status URIs that entitle a service: those of the regulation, of the
+// granted are the last parts of the status URIs that let a service be an anchor: those of the regulation, of the
 // directive before 2016-07-01, and of national recognition.
 var granted = []string{
 	"granted", "recognisedatnationallevel",
@@ -223,5 +223,6 @@ var granted = []string{
 
 // Granted reports whether the period's status entitles the service, and nothing in it may say otherwise.
 func (p *Period) Granted() bool {
-	return !p.Unknown && slices.Contains(granted, strings.ToLower(p.Status[strings.LastIndexByte(p.Status, '/')+1:]))
+	status, ok := strings.CutPrefix(p.Status, uriStatus)
+	return ok && !p.Unknown && slices.Contains(granted, status)
 }

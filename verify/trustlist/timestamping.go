@@ -19,8 +19,22 @@ const (
 
 const (
 	typeStamping  = "/Svctype/TSA"
-	typeQualified = "/Svctype/TSA/QTST"
+	typeQualified = "http://uri.etsi.org/TrstSvc/Svctype/TSA/QTST"
 )
+
+// StampLevel is the level of a time-stamp by the certificates of its unit's path, the unit's first: qualified where a
+// qualified service was granted when the time-stamp was made and when it is proven to have existed (TS 119 615 4.8), a
+// time-stamp where any service of a list is on the path, and nothing where none is.
+func (s *Snapshot) StampLevel(chain []*certificate.Certificate, made, proven time.Time) Stamping {
+	listed, then := s.TimeStamping(chain, made)
+	if !listed {
+		return NoStamping
+	}
+	if _, later := s.TimeStamping(chain, proven); then == QualifiedStamping && later == QualifiedStamping {
+		return QualifiedStamping
+	}
+	return Stamps
+}
 
 // TimeStamping looks for a time-stamping service that was granted at the time among the certificates of a path,
 // the unit's first. listed tells that any service of a list, granted or not, of whatever type, is on the path, and
@@ -38,7 +52,7 @@ func (s *Snapshot) TimeStamping(chain []*certificate.Certificate, at time.Time) 
 				continue
 			}
 			switch {
-			case strings.HasSuffix(p.Type, typeQualified):
+			case p.Type == typeQualified && p.entitles():
 				best = QualifiedStamping
 			case strings.Contains(p.Type, typeStamping) && best == NoStamping:
 				best = Stamps

@@ -155,7 +155,7 @@ func CertificateName(q trace.CertificateQualification) string {
 		kind = "unknown type"
 	}
 	switch {
-	case !q.Found:
+	case !q.Found || q.Conflict:
 		return "N/A"
 	case !q.Qualified:
 		return "Cert for " + kind
