@@ -34,6 +34,7 @@ type DocumentShape struct {
 // The namespaces. A namespace that only looks like one of them is another.
 const (
 	nsReceipt  = "http://crd.gov.pl/xml/schematy/UPO/2008/05/09/"
+	nsOfficial = "urn:trustcore:receipt:upo:1"   // of offices that confirm outside of ePUAP
 	nsEvidence = "http://uri.etsi.org/19522/v1#" // EN 319 522-3
 )
 
@@ -41,6 +42,7 @@ var shapes = []DocumentShape{
 	{UPP, nsReceipt, "Dokument", "UPP"},
 	{UPD, nsReceipt, "Dokument", "UPD"},
 	{NPP, nsReceipt, "Dokument", "NPP"},
+	{UPO, nsOfficial, "Dokument", "UPO"},
 	{DeliveryEvidence, nsEvidence, "Evidence", ""},
 	{KSeFReceipt, "http://upo.schematy.mf.gov.pl/KSeF/v4-2", "Potwierdzenie", ""},
 	{KSeFReceipt, "http://upo.schematy.mf.gov.pl/KSeF/v4-3", "Potwierdzenie", ""},
