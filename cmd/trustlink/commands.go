@@ -21,6 +21,7 @@ func newCommand() *cobra.Command {
 		rotateCommand(dir),
 		keysCommand(dir),
 		sealCommand(dir),
+		hotfolderCommand(dir),
 		verifyCommand(dir),
 	)
 	addPKCS11(root, dir)

@@ -1,112 +1,124 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"os"
-	"path/filepath"
-	"strings"
+	system "runtime"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"trustcore/hsm/seal"
-	"trustcore/internal/durable"
 )
 
 func sealCommand(dir *string) *cobra.Command {
-	var o sealing
+	var b sealBatch
 	c := &cobra.Command{
-		Use:   "seal FILE...",
-		Short: "Seal PDF and XML documents with a key in the data centre's HSM",
-		Long: `Seals documents at the office: only digests go through the tunnel, the key never leaves the HSM. A PDF gets a
-PAdES seal, an XML document an enveloped XAdES seal; both are time-stamped by the data centre unless
---no-timestamp is given. The sealed document is written beside the original as NAME-sealed.pdf or .xml.
+		Use:   "seal FILE|FOLDER...",
+		Short: "Seal documents with a key in the data centre's HSM",
+		Long: `Seals documents at the office: only digests go through the tunnel, the key never leaves the HSM. How is told by the
+content of each: a PDF gets a PAdES seal, an XML document an enveloped XAdES seal, JSON becomes the payload of a JAdES
+seal, and beside any other file a CAdES seal is put (NAME.p7s), or with --other asics both in a container. All are
+time-stamped by the data centre unless --no-timestamp is given; --level B-LT and B-LTA keep the evidence as well.
 
   trustlink seal --key seal receipt.xml
-  trustlink seal --out signed.pdf contract.pdf`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, files []string) error {
-			l, err := openLink(state{*dir})
-			if err != nil {
-				return err
-			}
-			o.link = l
-			return o.run(c.Context(), files)
+  trustlink seal --out signed.pdf contract.pdf
+  trustlink seal --recursive --out-dir sealed/ outgoing/
+  trustlink seal --list letters.txt --json
+
+The sealed document is written beside the original as NAME-sealed.pdf, .xml or .json. Of a folder its files are sealed,
+with --recursive those in its folders too; hidden files, links and what this command has made are passed over. --list
+reads names from a file, - from standard input, a line each. No file is written over, unless --force asks for that;
+--resume takes what is there for done, after an interruption. A document that can't be sealed does not end the run.
+
+With --receipt an official receipt of each document is made and sealed (NAME.upp.xml) instead of the document: upo, upp
+or upd. What it says comes from --facts, from NAME.facts.yaml or NAME.facts.json beside the document, and from flags, the
+later over the earlier; the digest is computed, and what is not said otherwise is received now.
+
+  trustlink seal --receipt upp --facts office.yaml --sender "Jan Testowy" application.xml
+
+Exit status: 0 all documents are sealed; 3 one can't be, for a reason of its own, or its result is there already; 1 the
+command could not be carried out, or not for one of them, such as without the data centre: run it again with --resume.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			b.out, b.progress = c.OutOrStdout(), c.ErrOrStderr()
+			return b.run(c.Context(), state{*dir}, args, c.InOrStdin())
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.key, "key", "", "`name` or id of the key (may be left out when there is one)")
-	f.StringVar(&o.out, "out", "", "`file` to write, for one document")
-	f.StringVar(&o.reason, "reason", "", "why the document is sealed; stands in a PDF's signature")
-	f.BoolVar(&o.plain, "no-timestamp", false, "seal without a time-stamp (level B-B)")
+	b.sealOptions.flags(f, asSignature)
+	f.StringVar(&b.outFile, "out", "", "`file` to write, for one document")
+	f.StringVar(&b.outDir, "out-dir", "", "`folder` to write into, which is there already")
+	f.StringVar(&b.list, "list", "", "`file` with the names of documents, a line each; - for standard input")
+	f.BoolVar(&b.recursive, "recursive", false, "seal also what is in the folders of a folder")
+	f.BoolVar(&b.force, "force", false, "write over what is there")
+	f.BoolVar(&b.resume, "resume", false, "take documents whose results are there for done")
+	f.BoolVar(&b.json, "json", false, "one JSON object a document, in the order in which they are done")
+	f.IntVar(&b.parallel, "parallel", min(4, 2*system.NumCPU()), "`documents` that are sealed at once")
+	b.said.flags(f)
 	return c
 }
 
-// sealing is one run of the command.
-type sealing struct {
-	link             *link
-	key, out, reason string
-	plain            bool
+// run opens the key, and seals what the arguments name.
+func (b *sealBatch) run(ctx context.Context, s state, args []string, stdin io.Reader) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	documents, err := b.documents(args, stdin)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(documents) == 0:
+		return errors.New("seal: there is no document in what is named")
+	case b.outFile != "" && len(documents) > 1:
+		return errors.New("--out: it is for one document; without it each is written beside its original, or into --out-dir")
+	case b.said.ofOne() && len(documents) > 1:
+		return errors.New("--receipt-id and --document-id are for one document: each receipt has its own")
+	}
+	l, err := openLink(s)
+	if err != nil {
+		return err
+	}
+	if b.sealer, err = openSealer(ctx, l, b.sealOptions); err != nil {
+		return err
+	}
+	return b.sealAll(ctx, documents)
 }
 
-func (o *sealing) run(ctx context.Context, files []string) error {
-	if o.out != "" && len(files) > 1 {
-		return errors.New("--out: it is for one document; without it each is written beside its original")
-	}
-	key, err := o.link.key(ctx, o.key)
-	if err != nil {
+// check tells whether the flags are right, and reads what they name.
+func (b *sealBatch) check() (err error) {
+	if err := b.sealOptions.check(); err != nil {
 		return err
 	}
-	chain, err := parseChain(key.Info().Chain)
-	if err != nil {
+	switch {
+	case b.outFile != "" && b.outDir != "":
+		return errors.New("give --out or --out-dir, not both")
+	case b.force && b.resume:
+		return errors.New("give --force or --resume, not both: the one writes over what is there, the other leaves it")
+	case b.parallel < 1 || b.parallel > maxParallel:
+		return fmt.Errorf("--parallel: write 1 to %d", maxParallel)
+	case b.receipt == "" && b.said != (saidFacts{}):
+		return errors.New("flags about a receipt go with --receipt upo, upp or upd")
+	case b.receipt == "":
+		return nil
+	}
+	if b.kind, err = receiptKind(b.receipt); err != nil {
 		return err
 	}
-	signer := seal.Signer{Key: key, Certificate: chain[0], Chain: chain[1:max(1, len(chain)-1)]}
-	var tsa seal.TSA
-	if !o.plain {
-		address, err := o.link.address("pki")
-		if err != nil {
-			return err
-		}
-		if tsa, err = seal.NewTSA("http://"+address+"/pki/tsa", &http.Client{Timeout: callTimeout}); err != nil {
-			return err
-		}
+	if b.common, err = readFacts(b.facts); err != nil {
+		return err
 	}
-	for _, file := range files {
-		if err := o.one(ctx, file, signer, tsa); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	return nil
+	_, err = b.said.over(b.common).of(b.kind, time.Now())
+	return err
 }
 
-func (o *sealing) one(ctx context.Context, file string, signer seal.Signer, tsa seal.TSA) error {
-	document, err := os.ReadFile(file)
-	if err != nil {
-		return err
+// isTerminal tells whether somebody watches.
+func isTerminal(w any) bool {
+	f, is := w.(*os.File)
+	if !is || os.Getenv("TERM") == "dumb" {
+		return false
 	}
-	var sealed []byte
-	now := time.Now()
-	if bytes.Contains(document[:min(len(document), 1024)], []byte("%PDF-")) {
-		sealed, err = seal.PAdES(ctx, document, signer, seal.PDFOptions{Time: now, Reason: o.reason, TSA: tsa})
-	} else {
-		sealed, err = seal.XAdES(ctx, document, signer, seal.XMLOptions{Time: now, TSA: tsa})
-	}
-	if err != nil {
-		return err
-	}
-	out := o.out
-	if out == "" {
-		ext := filepath.Ext(file)
-		out = strings.TrimSuffix(file, ext) + "-sealed" + ext
-	}
-	if err := durable.WriteFile(out, sealed, 0o644); err != nil {
-		return err
-	}
-	fmt.Println(out)
-	return nil
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -22,7 +22,7 @@ type Paper struct {
 // Find returns the documents in the order of the arguments, and tells whether one of these was a folder. A name that
 // nothing has stays: whoever opens it says so.
 func Find(args []string) (list []Paper, folders bool) {
-	for _, arg := range expand(args) {
+	for _, arg := range Expand(args) {
 		info, err := os.Stat(arg)
 		if err == nil && info.IsDir() {
 			folders = true
@@ -34,9 +34,9 @@ func Find(args []string) (list []Paper, folders bool) {
 	return list, folders
 }
 
-// expand puts files in the place of patterns, which not every shell does. A file that bears the name goes first, and
+// Expand puts files in the place of patterns, which not every shell does. A file that bears the name goes first, and
 // what matches nothing stays: the document's line says that there is no such file.
-func expand(args []string) []string {
+func Expand(args []string) []string {
 	var files []string
 	for _, arg := range args {
 		matches, err := filepath.Glob(arg)

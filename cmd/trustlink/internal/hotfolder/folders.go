@@ -171,17 +171,19 @@ func numbered(name, suffix string, n int) string {
 	if n > 1 {
 		extension = fmt.Sprintf("-%d%s", n, extension)
 	}
-	return cut(stem, maxNameBytes-len(extension)-len(suffix)) + extension + suffix
+	return Fit(stem, extension+suffix)
 }
 
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
+// Fit puts an end to a name, which is cut between characters to what file systems take.
+func Fit(name, end string) string {
+	most := max(maxNameBytes-len(end), 0)
+	if len(name) <= most {
+		return name + end
 	}
-	for most > 0 && s[most]&0xc0 == 0x80 { // in the middle of a character of UTF-8
+	for most > 0 && name[most]&0xc0 == 0x80 { // in the middle of a character of UTF-8
 		most--
 	}
-	return s[:most]
+	return name[:most] + end
 }
 
 // place moves a file under the first of its numbered names that is not taken, and returns the path.
