@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,18 +17,13 @@ import (
 	"trustcore/cmd/trustlink/internal/hotfolder"
 )
 
-// many is how many documents the tests of kills take: some in make test, and what TRUSTLINK_MANY says in make endure.
-func many(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("TRUSTLINK_MANY")
-	if text == "" {
+// many is how many documents the tests of kills take: some, and a thousand where the public samples are at hand, in make
+// conformance.
+func many() int {
+	if os.Getenv("TRUSTCORE_CORPUS") == "" {
 		return 30
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 30 {
-		t.Fatalf("TRUSTLINK_MANY: %q is no number from 30 on", text)
-	}
-	return n
+	return 1000
 }
 
 const (
@@ -107,7 +101,7 @@ func until(t *testing.T, c *exec.Cmd, log *bytes.Buffer, holds func() bool) {
 // TestHotFolderKilled: a process over a folder of documents is killed again and again in the middle; each original has
 // exactly one seal in the end, and the key was used in vain for what was in flight alone.
 func TestHotFolderKilled(t *testing.T) {
-	w, n := newSealWorld(t), many(t)
+	w, n := newSealWorld(t), many()
 	h := newHot(w)
 	for i := range n {
 		put(t, fmt.Sprintf("<pismo>numer %d</pismo>", i), h.at("in"), fmt.Sprintf("%04d.xml", i))
@@ -171,7 +165,7 @@ func (h *hot) eachOnce(n int, folder, word string) {
 // TestReceiptsKilled makes official receipts of a folder of documents, is killed again and again in the middle, and goes
 // on: each document has exactly one receipt.
 func TestReceiptsKilled(t *testing.T) {
-	w, n := newSealWorld(t), many(t)
+	w, n := newSealWorld(t), many()
 	h := newHot(w)
 	facts := put(t, "issuer: {name: Urząd}\naddressee: {name: Urząd}\nsender: {name: Jan Testowy}\n", h.at("office.yaml"))
 	for i := range n {
