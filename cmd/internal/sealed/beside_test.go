@@ -1,6 +1,9 @@
 package sealed
 
 import (
+	"archive/zip"
+	"bytes"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -84,4 +87,22 @@ func TestWhatIsArchivedStaysAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.expect(t, f, seal.LevelLTA, again, 2)
+	const name = "META-INF/signatures001.xml"
+	if before, after := unpack(t, both, name), unpack(t, again, name); !bytes.Equal(before, after) {
+		t.Errorf("%s had %d octets when it was archived, and has %d now", name, len(before), len(after))
+	}
+}
+
+// unpack is a file of a container.
+func unpack(t *testing.T, container []byte, name string) []byte {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(container), int64(len(container)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := fs.ReadFile(r, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
