@@ -120,11 +120,9 @@ func text(field, s string, most int, needed bool) error {
 		return &FieldError{field, missing}
 	case utf8.RuneCountInString(s) > most:
 		return &FieldError{field, fmt.Sprintf("shorten it: at most %d characters are taken", most)}
-	case !utf8.ValidString(s):
-		return &FieldError{field, unprinted}
 	}
 	before := ' '
-	for _, r := range s {
+	for _, r := range s { // what is no UTF-8 reads as RuneError
 		if !unicode.IsPrint(r) || r == utf8.RuneError || r == ' ' && before == ' ' {
 			return &FieldError{field, unprinted}
 		}
