@@ -66,7 +66,7 @@ func TestNetworkBehindAnOffice(t *testing.T) {
 		}
 		refusedFrom(t, a, inside[0], w.secret, "no service of A's")
 		refusedFrom(t, a, netip.MustParseAddr("192.168.12.7"), w.gateway[0], "it is in no network of A's")
-		if s := w.status(); len(s.Refused) != 0 || s.Peers[0].Services[0].Packets == 0 {
+		if s := w.status(); len(s.Refused) != 0 {
 			t.Errorf("%+v", s)
 		}
 		w.spoofOutside(b, inside[0])
@@ -129,7 +129,7 @@ func TestNetworkOfTheHostIsRefused(t *testing.T) {
 	})
 }
 
-// TestForeignNetworkIsRepaired: an element that somebody adds to the map of networks, or takes from it, does not last.
+// TestForeignNetworkIsRepaired: an element that somebody adds to the sets of networks, or takes from it, does not last.
 func TestForeignNetworkIsRepaired(t *testing.T) {
 	everyInterface(t, func(t *testing.T, mode vpn.Mode) {
 		needTools(t)
@@ -139,9 +139,9 @@ func TestForeignNetworkIsRepaired(t *testing.T) {
 		with.Networks, _ = networkOf(10)
 		w.apply(with)
 		for _, line := range []string{
-			"nft add element inet trustcore-tc-hub networks4 { 192.168.50.0/24 : 10.64.1.2 }",
-			"nft flush map inet trustcore-tc-hub networks4",
-			"nft add element inet trustcore-tc-hub networks6 { fd99::/48 : fd64::1:2 }",
+			"nft add element inet trustcore-tc-hub networks4 { 192.168.50.0/24 . 10.64.0.1 . tcp . 9443 }",
+			"nft flush set inet trustcore-tc-hub networks4",
+			"nft add element inet trustcore-tc-hub networkspairs6 { fd99::/48 . fd99::/48 }",
 		} {
 			tool(t, line)
 			changes, err := w.hub.Look()

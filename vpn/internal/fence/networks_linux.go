@@ -1,7 +1,6 @@
 package fence
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -14,24 +13,46 @@ import (
 // isNetworks says whether a set holds networks behind offices, with the addresses that stand for them.
 func isNetworks(name string) bool { return strings.HasPrefix(name, networks) }
 
-// interval is a network as the kernel keeps it: from an address to the one before behind, or to the last there is where that
-// is invalid. own stands for it.
-type interval struct{ from, behind, own netip.Addr }
+// interval is an element: from one key to another, in each of their parts.
+type interval struct{ from, to string }
 
-// intervalsOf are the networks of one family. An office's own address is among them where a network is behind it: the
-// office's router tells of errors from it.
-func intervalsOf(all map[netip.Prefix]netip.Addr, v4 bool) map[interval]struct{} {
-	with := maps.Clone(all)
-	for _, own := range all {
-		with[netip.PrefixFrom(own, own.BitLen())] = own
-	}
-	intervals := make(map[interval]struct{}, len(with))
-	for p, own := range with {
-		if p.Addr().Is4() == v4 {
-			intervals[interval{p.Addr(), lastOf(p).Next(), own}] = struct{}{}
+// intervalsOf are what the set of a name holds under a policy. An office's own address is among its networks there: its
+// router tells of errors from it.
+func intervalsOf(p Policy, name string, v4 bool) map[interval]struct{} {
+	behind := make(map[netip.Addr][]netip.Prefix)
+	for n, own := range p.Networks {
+		if n.Addr().Is4() == v4 {
+			behind[own] = append(behind[own], n)
 		}
 	}
-	return intervals
+	all := make(map[interval]struct{})
+	if len(behind) == 0 {
+		return all
+	}
+	for own := range behind {
+		behind[own] = append(behind[own], netip.PrefixFrom(own, own.BitLen()))
+	}
+	if strings.Contains(name, "pairs") {
+		for _, nets := range behind {
+			for _, a := range nets {
+				for _, b := range nets {
+					all[interval{string(append(a.Addr().AsSlice(), b.Addr().AsSlice()...)), string(append(lastOf(a).AsSlice(), lastOf(b).AsSlice()...))}] = struct{}{}
+				}
+			}
+		}
+		return all
+	}
+	for f := range p.Flows {
+		if f.Dest.Addr().Is4() != v4 {
+			continue
+		}
+		for _, n := range behind[f.Source] {
+			from, to := f, f
+			from.Source, to.Source = n.Addr(), lastOf(n)
+			all[interval{string(encodeFlow(from)), string(encodeFlow(to))}] = struct{}{}
+		}
+	}
+	return all
 }
 
 // lastOf is the last address of a prefix.
@@ -44,56 +65,33 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// elementsOf are intervals as messages have them: each has a beginning with what stands for it, and an end, which comes
-// before the beginning of the next.
+// elementsOf are intervals as messages have them.
 func elementsOf(intervals map[interval]struct{}) (elements []nftables.SetElement) {
 	for i := range intervals {
-		elements = append(elements, nftables.SetElement{Key: i.from.AsSlice(), Val: i.own.AsSlice()})
-		if i.behind.IsValid() {
-			elements = append(elements, nftables.SetElement{Key: i.behind.AsSlice(), IntervalEnd: true})
-		}
+		elements = append(elements, nftables.SetElement{Key: []byte(i.from), KeyEnd: []byte(i.to)})
 	}
-	sortElements(elements)
 	return elements
 }
 
-func sortElements(elements []nftables.SetElement) {
-	slices.SortFunc(elements, func(a, b nftables.SetElement) int {
-		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
-			return c
-		}
-		if a.IntervalEnd {
-			return -1
-		}
-		return 1
-	})
-}
-
-// present are the networks in the kernel. What is not as this package writes it is an interval that nobody wants.
+// present are the intervals in the kernel.
 func (n *Nftables) present(c *nftables.Conn, name string) (map[interval]struct{}, error) {
 	elements, err := c.GetSetElements(n.want.sets[name])
 	if err != nil {
 		return nil, fmt.Errorf("read set %s: %w", name, classify(err))
 	}
-	sortElements(elements)
-	intervals := make(map[interval]struct{})
-	for i, e := range elements {
-		if e.IntervalEnd {
-			continue
+	intervals := make(map[interval]struct{}, len(elements))
+	for _, e := range elements {
+		i := interval{string(e.Key), string(e.KeyEnd)}
+		if len(e.KeyEnd) == 0 {
+			i.to = i.from
 		}
-		from, _ := netip.AddrFromSlice(e.Key)
-		own, _ := netip.AddrFromSlice(e.Val)
-		var behind netip.Addr
-		if i+1 < len(elements) && elements[i+1].IntervalEnd {
-			behind, _ = netip.AddrFromSlice(elements[i+1].Key)
-		}
-		intervals[interval{from, behind, own}] = struct{}{}
+		intervals[i] = struct{}{}
 	}
 	return intervals, nil
 }
 
-// narrowNetworks takes away, in the transaction of c, what the policy does not have. A set is written as a whole, since
-// intervals that meet share an end: there is no moment without what stays.
+// narrowNetworks takes away, in the transaction of c, what the policy does not have. A set is written as a whole, and there is
+// no moment without what stays.
 func (n *Nftables) narrowNetworks(c *nftables.Conn, p Policy) (changed int, err error) {
 	return n.writeNetworks(c, p, func(wanted, present map[interval]struct{}) {
 		maps.DeleteFunc(wanted, func(i interval, _ struct{}) bool { _, is := present[i]; return !is })
@@ -108,13 +106,15 @@ func (n *Nftables) widenNetworks(c *nftables.Conn, p Policy) (changed int, err e
 // writeNetworks writes the sets that are not as the policy has them; leave takes out of what is wanted what is not to be
 // there yet.
 func (n *Nftables) writeNetworks(c *nftables.Conn, p Policy, leave func(wanted, present map[interval]struct{})) (changed int, err error) {
-	for _, f := range families() {
-		name := networks + f.suffix
+	for name := range n.want.sets {
+		if !isNetworks(name) {
+			continue
+		}
 		present, err := n.present(c, name)
 		if err != nil {
 			return changed, err
 		}
-		wanted := intervalsOf(p.Networks, f.suffix == "4")
+		wanted := intervalsOf(p, name, strings.HasSuffix(name, "4"))
 		leave(wanted, present)
 		if maps.Equal(wanted, present) {
 			continue

@@ -38,9 +38,8 @@ import (
 // Towards the office an error has the hub's address, whichever router it is from: an office's tunnel takes packets of the
 // hub and the services alone.
 //
-// The map networks gives for an address in a network behind an office the office's own address, which stands for it in the
-// other sets: rules like those of inward and outward come after them, with the address looked up first. So a network costs an
-// element, whatever the office may reach, and packets of offices without one cost nothing.
+// The sets networks and networkspairs are what allowed and partners are, for networks behind offices, by intervals; rules like
+// those of inward and outward come after them and look there. Packets of offices without one cost nothing.
 //
 // The set lease holds the interface, with a timeout: the kernel itself ends what this process may not live to end.
 //
@@ -86,19 +85,8 @@ func (f family) behind() family {
 	return f
 }
 
-// office loads the address of an office into a register: its own, or the one that stands for the network in which it is.
-func (f family) office(load *expr.Payload) []expr.Any {
-	if !f.viaNetwork {
-		return []expr.Any{load}
-	}
-	return []expr.Any{load, &expr.Lookup{SourceRegister: load.DestRegister, DestRegister: load.DestRegister, IsDestRegSet: true,
-		SetName: networks + f.suffix}}
-}
-
 // fromNetwork matches a packet whose source is in a network behind an office.
-func (f family) fromNetwork() []expr.Any {
-	return append(f.match(), f.behind().office(f.load(f.source, f.sourceRegister))...)
-}
+func (f family) fromNetwork() []expr.Any { return f.behind().fromPartner() }
 
 // families returns both; the registers are of 16 bytes (1 to 4) or of 4 (8 to 23).
 func families() [2]family {
@@ -138,8 +126,9 @@ func newRuleset(ifname, beside string, hub []netip.Addr) *ruleset {
 		r.sets["allowed"+f.suffix].Counter = true
 		r.addSet("partners"+f.suffix, f.address, f.address)
 		r.addSet("hub"+f.suffix, f.address)
-		r.sets[networks+f.suffix] = &nftables.Set{Table: table, Name: networks + f.suffix, KeyType: f.address, DataType: f.address,
-			IsMap: true, Interval: true}
+		r.addSet(networks+f.suffix, f.address, f.address, nftables.TypeInetProto, nftables.TypeInetService)
+		r.addSet(networks+"pairs"+f.suffix, f.address, f.address)
+		r.sets[networks+f.suffix].Interval, r.sets[networks+"pairs"+f.suffix].Interval = true, true
 	}
 	r.sets[leaseSet] = &nftables.Set{Table: table, Name: leaseSet, KeyType: nftables.TypeIFName, HasTimeout: true}
 	prio, accept := priority, nftables.ChainPolicyAccept
@@ -306,15 +295,19 @@ func (f family) fromPartner() []expr.Any {
 }
 
 func (f family) isPartner() *expr.Lookup {
-	return &expr.Lookup{SourceRegister: f.sourceRegister, SetName: "partners" + f.suffix}
+	name := "partners"
+	if f.viaNetwork {
+		name = networks + "pairs"
+	}
+	return &expr.Lookup{SourceRegister: f.sourceRegister, SetName: name + f.suffix}
 }
 
 // permitted looks the packet up among the permissions. Inward the packet's source is the
 // partner; outward its destination is, and the service's port is the source port.
 func (f family) permitted(partner, service, portOffset uint32) []expr.Any {
 	return rule(f.match(),
-		f.office(f.load(partner, f.sourceRegister)),
 		[]expr.Any{
+			f.load(partner, f.sourceRegister),
 			f.load(service, f.destRegister),
 			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: f.protoRegister},
 			transport(portOffset, 2, f.serviceRegister),
@@ -323,7 +316,11 @@ func (f family) permitted(partner, service, portOffset uint32) []expr.Any {
 }
 
 func (f family) isPermitted() *expr.Lookup {
-	return &expr.Lookup{SourceRegister: f.sourceRegister, SetName: "allowed" + f.suffix}
+	name := "allowed"
+	if f.viaNetwork {
+		name = networks
+	}
+	return &expr.Lookup{SourceRegister: f.sourceRegister, SetName: name + f.suffix}
 }
 
 // errorAbout matches an ICMP error to or from an office, about a packet between that office and a service that it may
@@ -337,9 +334,9 @@ func (f family) errorAbout(office, of, service, portOffset uint32) []expr.Any {
 		transport(0, 1, 1), masked(f.errorMask), equal(f.errorType),
 		transport(inside, 1, 1), masked(f.versionMask), equal(f.versionIs),
 	},
-		f.office(f.load(office, f.sourceRegister)),
-		f.office(transport(inside+of, f.addressLen, f.destRegister)),
 		[]expr.Any{
+			f.load(office, f.sourceRegister),
+			transport(inside+of, f.addressLen, f.destRegister),
 			f.isPartner(),
 			transport(inside+service, f.addressLen, f.destRegister),
 			transport(inside+f.proto, 1, f.protoRegister),
