@@ -422,27 +422,30 @@ func (w *orderWalk) check(what string) {
 		w.t.Helper()
 		w.t.Errorf("step %d (%s): %s", w.step, what, fmt.Sprintf(format, args...))
 	}
-	type owner struct{ who, key string }
-	owners := map[string]map[netip.Prefix]owner{} // by epoch: a database that was taken back knows nothing of what it gave since
+	owners := map[string]map[netip.Prefix]string{} // by epoch: a database that was taken back knows nothing of what it gave since
 	for _, g := range w.gateways {
 		if g.until <= w.uptime {
 			continue
 		}
 		granted, _ := g.wish.Divide(nil, []netip.Addr{w.cfg.Tunnel.Hub})
 		if owners[g.wish.Epoch] == nil {
-			owners[g.wish.Epoch] = map[netip.Prefix]owner{}
+			owners[g.wish.Epoch] = map[netip.Prefix]string{}
 		}
 		for _, p := range granted {
 			if w.dead[p.PublicKey.String()] {
 				fail("gateway %s lets %s/%s in, whose end is carried out", g.name, p.Partner, p.Site)
 			}
 			for _, a := range p.Routed() {
+				who := p.Partner + "/" + p.Site
+				if !a.IsSingleIP() {
+					who = p.Partner // a renewal may put a network behind another site of the partner's at once
+				}
 				for b, other := range owners[g.wish.Epoch] {
-					if who := p.Partner + "/" + p.Site; b.Overlaps(a) && other.who != who {
-						fail("%v is of %s at gateway %s, and %v of %s", a, who, g.name, b, other.who)
+					if b.Overlaps(a) && other != who {
+						fail("%v is of %s at gateway %s, and %v of %s", a, who, g.name, b, other)
 					}
 				}
-				owners[g.wish.Epoch][a] = owner{p.Partner + "/" + p.Site, p.PublicKey.String()}
+				owners[g.wish.Epoch][a] = who
 			}
 		}
 	}
