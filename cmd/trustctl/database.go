@@ -66,7 +66,7 @@ The act is in the audit log. The password stands in a file (passfile=FILE in the
 
 func (m *migration) run(ctx context.Context) error {
 	if !strings.HasPrefix(m.to, "postgres://") && !strings.HasPrefix(m.to, "postgresql://") {
-		return errors.New("--to: write the URL of an empty PostgreSQL database: postgres://USER@HOST/NAME?...")
+		return errors.New("--to: write the URL of an empty PostgreSQL database: postgres://USER@HOST/NAME")
 	}
 	if err := checkDatabase(m.to); err != nil {
 		return errors.New(strings.Replace(err.Error(), "--database", "--to", 1))

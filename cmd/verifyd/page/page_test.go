@@ -217,7 +217,7 @@ func TestReportIsSaved(t *testing.T) {
 	w := open(t)
 	w.wants(w.get("/").Body.String(), `formaction="/?report=pdf"`, `formaction="/?report=html"`, `formaction="/?report=etsi-xml"`)
 	answer := w.form("/?report=pdf", []string{"document:umowa.pdf=x", "service=budowa"}, "Accept-Language", "en")
-	if answer.Body.String() != "%PDF-kept\n" || w.query != "active=true&report=pdf" || w.asked.Get("Accept-Language") != "en" ||
+	if answer.Body.String() != "%PDF-kept" || w.query != "active=true&report=pdf" || w.asked.Get("Accept-Language") != "en" ||
 		w.parts["service"][0] != "=budowa" {
 		t.Errorf("%s; the API was asked %s %v", answer.Body, w.query, w.parts)
 	}
