@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"text/tabwriter"
@@ -122,20 +120,4 @@ func keysCommand(dir *string) *cobra.Command {
 			return w.Flush()
 		},
 	}
-}
-
-// parseChain reads the certificates of a key.
-func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
-	if len(ders) == 0 {
-		return nil, errors.New("the key has no certificate: the data centre must issue one")
-	}
-	var chain []*x509.Certificate
-	for _, der := range ders {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, fmt.Errorf("certificate of the key: %w", err)
-		}
-		chain = append(chain, c)
-	}
-	return chain, nil
 }

@@ -85,7 +85,7 @@ func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := parseChain(key.Info().Chain)
+	chain, err := key.Info().Certificates()
 	if err != nil {
 		return nil, err
 	}
