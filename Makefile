@@ -39,8 +39,7 @@ test: ## install what the tests need and run them all
 	@$(MAKE) --no-print-directory build lint
 	TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -timeout 20m ./...
 	@$(MAKE) --no-print-directory offices
-	@# The walk is held to what a step may take, which the race detector multiplies; it runs without above.
-	$(GO) test -tags $(TAGS) -race -timeout 20m -skip "^TestWalkOfOrders$$" ./internal/audit/... ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
+	$(GO) test -tags $(TAGS) -race -timeout 20m ./internal/audit/... ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
 
 test-kernel: ## the tests of the tunnel in a virtual machine whose kernel has WireGuard
 	@deploy/install.sh kernel
