@@ -34,7 +34,10 @@ const (
 // network has two owners, nobody has another's service, and nobody is let in whose end is carried out. In the end, when all is
 // whole again, everything is as wished and every order is carried out.
 func TestWalkOfOrders(t *testing.T) {
-	steps, seed := 500, rand.Uint64()
+	steps, seed := 500, uint64(1) // make test goes the same way each time
+	if os.Getenv(walkSteps) != "" {
+		seed = rand.Uint64()
+	}
 	if text := os.Getenv(walkSteps); text != "" {
 		steps = int(number(t, text))
 	}
