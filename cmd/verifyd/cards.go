@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 
@@ -19,7 +18,7 @@ func newCards(file string, log *slog.Logger) (*cards, error) {
 	c := &cards{reloaded[poland.Cards]{what: "the service cards", remedy: "put the file of service_cards right",
 		paths: []string{file},
 		read:  func() (poland.Cards, error) { return readCards(file) }, log: log}}
-	return c, c.load(context.Background())
+	return c, c.start()
 }
 
 func readCards(file string) (poland.Cards, error) {

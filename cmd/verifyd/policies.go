@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,7 +18,7 @@ func newPolicies(names []string, log *slog.Logger) (*policies, error) {
 	p := &policies{reloaded[[]*policy.Policy]{what: "the policies", remedy: "put the file right (trustctl policy check)",
 		paths: names,
 		read:  func() ([]*policy.Policy, error) { return openPolicies(names) }, log: log}}
-	return p, p.load(context.Background())
+	return p, p.start()
 }
 
 // openPolicies reads policies, each once. Two of one name are refused: a caller could not tell which it chooses.

@@ -103,6 +103,25 @@ func TestPolicyOfTheDaemon(t *testing.T) {
 	}
 }
 
+// TestChangesOfTheStartAreNoticed: a file that changes after it was read, before anybody looks for changes, is read again.
+func TestChangesOfTheStartAreNoticed(t *testing.T) {
+	o := newOffice(t)
+	o.officePolicy("1")
+	p, err := newPolicies([]string{o.path("office.yaml")}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.officePolicy("version 2")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx, watch{every: time.Hour}) }()
+	o.wait("the change", func() bool { return p.standard().Version() == "version 2" })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPoliciesOfTheConfiguration: which can be chosen, and that nothing starts by one that can't be read.
 func TestPoliciesOfTheConfiguration(t *testing.T) {
 	o := newOffice(t)

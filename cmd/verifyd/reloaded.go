@@ -19,9 +19,16 @@ type reloaded[T any] struct {
 	read    func() (T, error)
 	log     *slog.Logger
 	current atomic.Pointer[T]
+	seen    string // stateOf the files before the start read them
 
 	mu     sync.Mutex
 	failed error // of the last reload; guarded by mu
+}
+
+// start reads the files for the first time.
+func (r *reloaded[T]) start() error {
+	r.seen = stateOf(r.paths)
+	return r.load(context.Background())
 }
 
 // load reads the files again.
@@ -40,7 +47,7 @@ func (r *reloaded[T]) load(context.Context) error {
 
 // run reloads as trust.run does.
 func (r *reloaded[T]) run(ctx context.Context, w watch) error {
-	return w.run(ctx, func() string { return stateOf(r.paths) }, func(ctx context.Context) {
+	return w.run(ctx, r.seen, func() string { return stateOf(r.paths) }, func(ctx context.Context) {
 		if err := r.load(ctx); err != nil {
 			r.log.Error("not read again, the last known good goes on", "what", r.what, "error", err)
 		}

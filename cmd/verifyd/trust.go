@@ -29,6 +29,7 @@ type trust struct {
 	fetches bool           // the keeper asks for lists
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
+	seen    string // stateOf the files before the start loaded them
 
 	loading sync.Mutex // held by the reload under way
 
@@ -59,6 +60,7 @@ func newTrust(ctx context.Context, sources trustlist.Sources, keep *upkeep.Confi
 		}
 		t.keeper, t.fetches = keeper, cfg.Fetch != nil
 	}
+	t.seen = stateOf(t.paths())
 	if err := t.load(ctx); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -154,12 +156,11 @@ type watch struct {
 }
 
 // run loads every so often, when the channel says so, and when the files are others and stay so for two looks, until
-// ctx ends.
-func (w watch) run(ctx context.Context, state func() string, load func(context.Context)) error {
+// ctx ends. loaded is their state before what is in use was read: what changed since then is another already.
+func (w watch) run(ctx context.Context, loaded string, state func() string, load func(context.Context)) error {
 	ticker, look := time.NewTicker(w.every), time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	defer look.Stop()
-	loaded := state()
 	before := loaded
 	var next time.Time
 	for {
@@ -184,12 +185,16 @@ func (w watch) run(ctx context.Context, state func() string, load func(context.C
 
 // run keeps the lists what the files are.
 func (t *trust) run(ctx context.Context, w watch) error {
-	paths := slices.Concat([]string{t.sources.Dir, t.sources.LOTLSigners}, t.sources.Extra, t.sources.Anchors)
-	return w.run(ctx, func() string { return stateOf(paths) }, func(ctx context.Context) {
+	return w.run(ctx, t.seen, func() string { return stateOf(t.paths()) }, func(ctx context.Context) {
 		if err := t.load(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			t.log.Error("the trusted lists were not reloaded, the last known good go on", "error", err)
 		}
 	})
+}
+
+// paths are the files and folders that the lists and anchors are read from.
+func (t *trust) paths() []string {
+	return slices.Concat([]string{t.sources.Dir, t.sources.LOTLSigners}, t.sources.Extra, t.sources.Anchors)
 }
 
 // stateOf tells one state of files from another by what their folders say of them.
