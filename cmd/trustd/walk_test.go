@@ -486,6 +486,9 @@ func (w *orderWalk) converge() {
 	for _, g := range w.gateways {
 		g.cut = false
 	}
+	for _, g := range w.gateways {
+		w.polls(g, true) // the last one may tell that the database was taken back, and the wish is another for all
+	}
 	w.carryAll()
 	w.check("end")
 	wish, err := w.currentWish(w.t.Context())
@@ -508,13 +511,12 @@ func (w *orderWalk) takings() []registry.Record {
 	return slices.DeleteFunc(all, func(r registry.Record) bool { return r.Kind == registry.Activation && r.State == registry.Approved })
 }
 
-// carryAll has every gateway ask before each order that it tries to carry out, and says how many are left.
-func (w *orderWalk) carryAll() int {
+// carryAll has every gateway ask before each order that it tries to carry out.
+func (w *orderWalk) carryAll() {
 	for _, rec := range w.takings() {
 		for _, g := range w.gateways {
 			w.polls(g, true)
 		}
 		w.carry(rec)
 	}
-	return len(w.takings())
 }
