@@ -118,7 +118,7 @@ func certificateTrace(r *chain.Report) *client.CertificateTrace {
 	t := &client.CertificateTrace{Path: pathBlock(r)}
 	for i := range r.Chain {
 		if r.Chain[i].Certificate != nil {
-			t.Certificates = append(t.Certificates, linkOf(&r.Chain[i], i == 0, r.Valid || i < len(r.Chain)-1))
+			t.Certificates = append(t.Certificates, linkOf(r, i))
 		}
 	}
 	return t

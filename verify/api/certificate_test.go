@@ -238,6 +238,37 @@ func TestCertificateBatch(t *testing.T) {
 	s.wantProblem(certificates+"?at=2026-03-03T12:00:00Z", "application/x-ndjson", "{}", 400, "at")
 }
 
+// TestCertificatesHideNumbers: no answer about a certificate holds the personal number of its holder, who stands in it.
+func TestCertificatesHideNumbers(t *testing.T) {
+	const number = "44051401359"
+	a := newAuthority(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), NotBefore: a.leaf.NotBefore, NotAfter: a.leaf.NotAfter,
+		KeyUsage: x509.KeyUsageContentCommitment,
+		Subject:  pkix.Name{CommonName: "ANNA " + number, SerialNumber: "PNOPL-" + number, Country: []string{"PL"}}}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.issuing, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t, func(c *Config) { c.Certificate = a.judge })
+	leaf := base64.StdEncoding.EncodeToString(der)
+	question := `{"certificate":"` + leaf + `","certificates":["` + b64(a.issuing) + `"],"revocation":"require","trace":true}`
+	dss := `{"certificate":{"encodedCertificate":"` + leaf + `"},"certificateChain":[{"encodedCertificate":"` + b64(a.issuing) + `"}]}`
+	for _, ask := range []struct{ path, media, body string }{
+		{certificates, "application/json", question},
+		{certificates, "application/x-ndjson", question},
+		{dssCertificatePath, "application/json", dss},
+	} {
+		status, body := s.send(http.MethodPost, ask.path, ask.media, ask.body)
+		shown := string(body)
+		if at := strings.Index(shown, number); status != http.StatusOK || at >= 0 {
+			t.Errorf("%s %s: %d ...%s", ask.path, ask.media, status, shown[max(0, at-80):max(at, 0)+20])
+		}
+		if !strings.Contains(shown, "*******1359") {
+			t.Errorf("%s %s: the holder is not there", ask.path, ask.media)
+		}
+	}
+}
+
 // TestBatchOutOfTime: what the request has no time left for is a problem of its line.
 func TestBatchOutOfTime(t *testing.T) {
 	a := newAuthority(t)

@@ -205,14 +205,14 @@ func chainItem(r *chain.Report, i int) dssChainItem {
 		item.Revocation = dssRevocation{s.ThisUpdate, s.RevokedAt, orNil(s.Reason)}
 	}
 	if c := l.Certificate; c != nil {
-		item.Subject = subject(c)
+		item.Subject = subject(r, c)
 		item.describe(c)
 	}
 	return item
 }
 
-func subject(c *certificate.Certificate) dssSubject {
-	first := func(id certificate.OID) *string { return orNil(prose.Short(c.Subject.First(id))) }
+func subject(r *chain.Report, c *certificate.Certificate) dssSubject {
+	first := func(id certificate.OID) *string { return orNil(prose.Short(r.Show(c.Subject.First(id)))) }
 	return dssSubject{first(certificate.AttrCommonName), first(certificate.AttrSurname), first(certificate.AttrGivenName),
 		first(certificate.AttrPseudonym), first(certificate.AttrOrganization), first(certificate.AttrOrganizationalUnit),
 		first(certificate.AttrEmail), first(certificate.AttrLocality), first(certificate.AttrProvince),

@@ -21,7 +21,7 @@ func certificateReports(r *chain.Report, tokens dss.Tokens) *dss.CertificateRepo
 	v.AtIssuance.Time, v.AtValidation.Time = r.Chain[0].NotBefore, &r.Time
 	for i := range r.Chain {
 		if c := r.Chain[i].Certificate; c != nil {
-			t.Certificates = append(t.Certificates, linkOf(&r.Chain[i], i == 0, r.Valid || i < len(r.Chain)-1))
+			t.Certificates = append(t.Certificates, linkOf(r, i))
 		}
 	}
 	for i := range t.Certificates {
@@ -45,11 +45,12 @@ func qualificationOf(q *chain.Qualification) trace.CertificateQualification {
 }
 
 // linkOf is a certificate of the path as a trace has it. Where evidence about it lies is not known.
-func linkOf(l *chain.Link, target, signed bool) trace.Certificate {
+func linkOf(r *chain.Report, i int) trace.Certificate {
+	l := &r.Chain[i]
 	c := l.Certificate
 	out := trace.Certificate{ID: dssID(l), DER: c.Raw, Subject: l.Subject, Issuer: l.Issuer, Serial: decimal(c),
 		NotBefore: c.NotBefore,
-		NotAfter:  c.NotAfter, CommonName: prose.Short(c.Subject.CommonName()), Trusted: l.Anchor,
+		NotAfter:  c.NotAfter, CommonName: prose.Short(r.Show(c.Subject.CommonName())), Trusted: l.Anchor,
 		KeyID: strings.ToUpper(hex.EncodeToString(c.KeyFingerprint[:])), Sources: []trace.Source{trace.FromOutside}}
 	if l.Anchor && l.Service != "" {
 		out.Sources = []trace.Source{trace.FromTrustedList}

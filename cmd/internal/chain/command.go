@@ -44,6 +44,7 @@ type options struct {
 	revocation  string
 	policy      string   // of validation
 	policies    []string // of certificates
+	numbers     bool
 }
 
 // Command returns `chain`.
@@ -62,6 +63,8 @@ the lists and national lists) with --lotl-signers; with lists it is also said wh
 --policy is the validation policy, as of trustctl verify: until when an algorithm is relied on, and whether revocation
 information must be fresh. Policies of certificates, which are object identifiers, are asked for by
 --certificate-policy.
+
+Personal numbers are hidden but for their last digits, unless --personal-numbers asks for them.
 
 Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason is on standard error.
 
@@ -86,6 +89,7 @@ Exit status: 0 all are valid; 3 one is not; 1 it could not be judged, the reason
 		"validation policy: strict, dss-default, or a `file` (trustctl policy)")
 	f.StringArrayVar(&o.policies, "certificate-policy", nil,
 		"policy `OID` that the path must be valid for; may be repeated, one suffices")
+	f.BoolVar(&o.numbers, "personal-numbers", false, "show personal numbers such as PESEL as a whole")
 	return c
 }
 
@@ -143,7 +147,7 @@ func judge(ctx context.Context, q chain.Question, file string) (*chain.Report, e
 // question reads what all certificates are judged by.
 func (o *options) question(ctx context.Context) (*chain.Question, error) {
 	now := time.Now()
-	q := &chain.Question{Time: now, Known: now}
+	q := &chain.Question{Time: now, Known: now, Numbers: o.numbers}
 	var err error
 	if q.Policy, err = o.validationPolicy(); err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)

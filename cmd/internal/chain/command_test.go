@@ -230,6 +230,23 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestPersonalNumbers: they are hidden, in the drawing and in JSON, unless they are asked for.
+func TestPersonalNumbers(t *testing.T) {
+	const number = "44051401359"
+	f := newFolder(t)
+	citizen := mint(t, nil, "ANNA "+number, 6, func(c *x509.Certificate) { c.Subject.SerialNumber = "PNOPL-" + number })
+	f.write("citizen.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: citizen.x.Raw}))
+	for _, flags := range []string{"", "--json "} {
+		out, err := f.run(flags + "--anchors root.pem citizen.pem")
+		if !errors.As(err, new(NotValid)) || strings.Contains(out, number) || !strings.Contains(out, "1359") {
+			t.Errorf("%s: %v: %s", flags, err, out)
+		}
+		if out, _ := f.run(flags + "--personal-numbers --anchors root.pem citizen.pem"); !strings.Contains(out, number) {
+			t.Errorf("%s: %s", flags, out)
+		}
+	}
+}
+
 func TestWrongCalls(t *testing.T) {
 	f := newFolder(t)
 	for command, want := range map[string]string{
