@@ -8,6 +8,7 @@ import (
 
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
+	"trustcore/verify/api"
 )
 
 // clients is who is let in, as trustd says.
@@ -72,6 +73,17 @@ func (c *clients) caller(r *http.Request) string {
 		return "unknown " + r.RemoteAddr
 	}
 	return strings.Join([]string{string(who.Role()), who.Partner, who.Name}, "/")
+}
+
+// callers is who is let in, as the API's description says.
+func (c *clients) callers() api.Callers {
+	switch {
+	case c == nil:
+		return api.Anybody
+	case c.tokens:
+		return api.Applications
+	}
+	return api.Certified
 }
 
 // mayAsk refuses a caller's question about a service that is none of its application's.

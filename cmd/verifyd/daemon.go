@@ -263,7 +263,7 @@ func newAPI(cfg Config, j *judge, known *clients, beside []api.Route, log *slog.
 	}
 	return api.New(api.Config{Judge: j.document, Certificate: j.certificate, Cache: j.cache,
 		Policies: j.policies.all, Cards: j.cards.all,
-		Evidence: j.forBrowsers(), Caller: known.caller, MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
+		Evidence: j.forBrowsers(), Caller: known.caller, Callers: known.callers(), MayAsk: known.mayAsk, Ready: j.trust.judgeable, Beside: beside, Logger: log,
 		Name: cfg.Reports.Judge, Seal: sealer, MaxDocument: cfg.MaxDocument,
 		Concurrency: cfg.Concurrency, Memory: cfg.MaxMemory - baseMemory, SpoolDir: cfg.spoolDir(), Spool: cfg.MaxSpool})
 }

@@ -46,6 +46,8 @@ type Config struct {
 	// Caller is who asks, by a name that stays the same over renewals of a certificate: the log has it, and a result that
 	// comes later is given to it alone. nil: all are one.
 	Caller func(*http.Request) string
+	// Callers are who is let in in front of the API, as its description says.
+	Callers Callers
 	// MayAsk says why a caller may not ask about a service; nil: all may about all.
 	MayAsk func(caller, service string) error
 	// Ready says why nothing can be judged now; nil: it always can.
@@ -63,6 +65,16 @@ type Config struct {
 	SpoolDir    string // where requests above 64 KiB wait for their turn; "" is the folder for temporary files
 	Spool       int64  // bytes that may wait there; 0 means 2 GiB
 }
+
+// Callers are who is let in.
+type Callers int
+
+// The callers.
+const (
+	Anybody      Callers = iota // by no certificate
+	Certified                   // by a client certificate, within quotas
+	Applications                // by a client certificate or an application's token, within quotas
+)
 
 // Defaults and limits.
 const (

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"reflect"
@@ -62,11 +63,10 @@ var tags = []*huma.Tag{
 // maxPart is the largest part of an identifier in an address that is described; nothing longer is found.
 const maxPart = 100
 
-// failures are the statuses that a route may answer with a problem (RFC 9457); those below 405 and above 499 any, the
-// others one that takes a body.
+// failures are the statuses that a route may answer with a problem (RFC 9457); those from 405 to 428 one that takes a body,
+// the others any.
 var failures = map[string]string{
 	"400": "the request is broken: field says where",
-	"403": "the client certificate opens nothing here",
 	"408": "the request came in too slowly",
 	"413": "the request is too large",
 	"415": "the body is compressed otherwise than with gzip, or of a type that is not taken",
@@ -75,15 +75,45 @@ var failures = map[string]string{
 	"503": "too much to do, or no trusted list is in use; Retry-After says when to come again",
 }
 
+// failuresOf are the statuses of who is not let in, or asks too much.
+func (c Callers) failuresOf() map[string]string {
+	failures := map[string]string{}
+	if c >= Certified {
+		failures["403"] = "what is shown may not use this"
+		failures["429"] = "a quota is used up: Retry-After says when to come again, where waiting helps"
+	}
+	if c == Applications {
+		failures["401"] = "neither a client certificate nor a token that counts"
+	}
+	return failures
+}
+
+// security is what callers have to show, and the ways of showing it.
+func (c Callers) security() (needed []map[string][]string, schemes map[string]*huma.SecurityScheme) {
+	if c == Anybody {
+		return []map[string][]string{{}}, nil
+	}
+	needed = []map[string][]string{{"certificate": {}}}
+	schemes = map[string]*huma.SecurityScheme{
+		"certificate": {Type: "mutualTLS", Description: "a client certificate of the data centre's authority"}}
+	if c == Applications {
+		needed = append(needed, map[string][]string{"token": {}})
+		schemes["token"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "a token of the application"}
+	}
+	return needed, schemes
+}
+
 // description is what is added to: the paths, with the schemas that they name.
 type description struct {
-	schemas huma.Registry
-	paths   map[string]*huma.PathItem
+	schemas  huma.Registry
+	paths    map[string]*huma.PathItem
+	failures map[string]string // that every route may answer with
 }
 
 // describe returns the description of the routes, JSON.
 func (s *Server) describe() ([]byte, error) {
 	d := s.description()
+	needed, schemes := s.cfg.Callers.security()
 	data, err := json.Marshal(&huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "verifyd", Version: "1",
@@ -91,10 +121,7 @@ func (s *Server) describe() ([]byte, error) {
 				"an error means that nothing could be judged. Problems are told in Polish to who asks by Accept-Language: pl."},
 		Servers: []*huma.Server{{URL: "/", Description: "the verifyd that this description comes from"}},
 		Tags:    tags, Paths: d.paths,
-		Components: &huma.Components{Schemas: d.schemas, SecuritySchemes: map[string]*huma.SecurityScheme{
-			"certificate": {Type: "mutualTLS", Description: "a client certificate of the data centre's authority"}}},
-		// Where verifyd listens on loopback alone, no certificate is asked for.
-		Security: []map[string][]string{{"certificate": {}}, {}},
+		Components: &huma.Components{Schemas: d.schemas, SecuritySchemes: schemes}, Security: needed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("description: %w", err)
@@ -103,7 +130,8 @@ func (s *Server) describe() ([]byte, error) {
 }
 
 func (s *Server) description() description {
-	d := description{newSchemas(), map[string]*huma.PathItem{}}
+	d := description{newSchemas(), map[string]*huma.PathItem{}, s.cfg.Callers.failuresOf()}
+	maps.Copy(d.failures, failures)
 	for _, r := range s.routes() {
 		d.add(r.method, r.path, &r.doc)
 	}
@@ -159,8 +187,8 @@ func (d *description) operation(address string, doc *documentation) *huma.Operat
 	}
 	d.answers(op, doc, shown)
 	fault := d.schemas.Schema(reflect.TypeFor[problem.Problem](), true, "")
-	for status, text := range failures {
-		if op.RequestBody == nil && status > "404" && status < "500" {
+	for status, text := range d.failures {
+		if op.RequestBody == nil && status > "404" && status < "429" {
 			continue
 		}
 		op.Responses[status] = &huma.Response{Description: text,

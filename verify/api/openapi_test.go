@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,6 +58,7 @@ func newDescribed(t *testing.T) *service {
 	a := &authority{anchors: trusted}
 	return newService(t, func(c *Config) {
 		c.Judge, c.Certificate, c.Cards, c.MaxDocument = judgeForReal, a.judge, cardsOf(t, officeCards), 1<<20
+		c.Callers = Applications
 		c.Beside = []Route{{Method: http.MethodGet, Path: "/v1/beside/{key}", ID: "beside", Summary: "Somebody else's.",
 			Handler: http.NotFoundHandler(), Answer: reflect.TypeFor[chain.Status]()}}
 	})
@@ -89,7 +91,7 @@ func TestDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 	if doc.OpenAPI != "3.1.0" || len(doc.Servers) != 1 || len(doc.Tags) != len(tags) || len(doc.Security) != 2 ||
-		doc.Components.SecuritySchemes["certificate"].Type != "mutualTLS" {
+		doc.Components.SecuritySchemes["certificate"].Type != "mutualTLS" || doc.Components.SecuritySchemes["token"].Type != "http" {
 		t.Errorf("%+v", doc)
 	}
 	for _, part := range strings.Split(string(data), `"$ref":"#/components/schemas/`)[1:] {
@@ -114,12 +116,37 @@ func TestDescription(t *testing.T) {
 	}
 }
 
+// TestCallersAreDescribed: what is to be shown stands in the description, and so does what follows from it, as it is here.
+func TestCallersAreDescribed(t *testing.T) {
+	for callers, want := range map[Callers]string{
+		Anybody:      `[{}] 400 408 413 415 422 500 503`,
+		Certified:    `[{"certificate":[]}] 400 403 408 413 415 422 429 500 503`,
+		Applications: `[{"certificate":[]},{"token":[]}] 400 401 403 408 413 415 422 429 500 503`,
+	} {
+		s := newService(t, func(c *Config) { c.Callers = callers })
+		var doc struct {
+			Security json.RawMessage
+			Paths    map[string]struct {
+				Post struct{ Responses map[string]any }
+			}
+		}
+		if status, data := s.send(http.MethodGet, "/openapi.json", "", ""); status != http.StatusOK || json.Unmarshal(data, &doc) != nil {
+			t.Fatalf("%d %s", status, data)
+		}
+		statuses := slices.Sorted(maps.Keys(doc.Paths["/v1/validations"].Post.Responses))
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status < "400" })
+		if got := string(doc.Security) + " " + strings.Join(statuses, " "); got != want {
+			t.Errorf("%d: %s", callers, got)
+		}
+	}
+}
+
 func checkOperation(t *testing.T, route string, op *huma.Operation) {
 	t.Helper()
 	if op.Responses["200"] == nil && op.Responses["204"] == nil {
 		t.Errorf("%s answers nothing", route)
 	}
-	wanted := []string{"400", "403", "500", "503"}
+	wanted := []string{"400", "401", "403", "429", "500", "503"}
 	if strings.HasPrefix(route, "POST") && op.RequestBody != nil {
 		wanted = append(wanted, "408", "413", "415", "422")
 	}
