@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,18 +9,57 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"trustcore/cmd/internal/custody"
 	"trustcore/internal/durable"
+	"trustcore/internal/lease"
 )
 
 func nodeCommand() *cobra.Command {
-	c := &cobra.Command{Use: "node", Short: "Add nodes to an appliance over PostgreSQL"}
+	c := &cobra.Command{Use: "node", Short: "Add, list and remove nodes of an appliance over PostgreSQL"}
 	c.AddCommand(addNodeCommand())
+	var f officerFlags
+	list := f.do("list", "List the nodes that the database has seen, and which of them live", cobra.NoArgs,
+		func(ctx context.Context, o *officer, _ []string) (any, error) {
+			var all nodes
+			err := o.call(ctx, "GET", "/v1/nodes", nil, &all)
+			return all, err
+		})
+	remove := f.do("remove NAME", "Forget a node that is gone for good; the log has then how its own log ended", cobra.ExactArgs(1),
+		func(ctx context.Context, o *officer, args []string) (any, error) {
+			var left nodes
+			err := o.call(ctx, "POST", "/v1/nodes/remove", map[string]string{"name": args[0]}, &left)
+			return left, err
+		})
+	for _, asked := range []*cobra.Command{list, remove} {
+		f.add(asked)
+		asked.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+		c.AddCommand(asked)
+	}
 	return c
+}
+
+// nodes are those over one database.
+type nodes []lease.Node
+
+func (all nodes) show(out io.Writer) error {
+	w := table(out)
+	fmt.Fprintln(w, "NODE\tSTATE\tLEASE UNTIL")
+	for _, n := range all {
+		state, until := "away", "unknown"
+		if n.Lives {
+			state = "lives"
+		}
+		if !n.Until.IsZero() {
+			until = n.Until.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", n.Name, state, until)
+	}
+	return w.Flush()
 }
 
 // newNode is one run of trustctl node add.

@@ -62,6 +62,8 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/motions/reject", d.rejectMotion)
 	officer("GET /v1/expiring", d.listExpiring)
 	officer("POST /v1/clock/accept", d.acceptClock)
+	officer("GET /v1/nodes", d.listNodes)
+	officer("POST /v1/nodes/remove", d.removeNode)
 	officer("GET /v1/applications", d.listApplications)
 	officer("POST /v1/applications", d.addApplication)
 	officer("POST /v1/applications/token", d.applicationToken)

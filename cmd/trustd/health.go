@@ -99,6 +99,7 @@ func (d *daemon) findings(ctx context.Context) []httpserver.Finding {
 	}
 	found = append(found, d.inventoryFindings()...)
 	found = append(found, d.self.Findings("trustd")...)
+	found = append(found, d.nodeFindings(ctx, time.Now())...)
 	return append(found, d.gatewayFindings(ctx)...)
 }
 

@@ -75,14 +75,14 @@ func Open(ctx context.Context, cfg Config) (*Leases, error) {
 	if err := cfg.DB.Migrate(ctx, "lease", schema); err != nil {
 		return nil, fmt.Errorf("leases: %w", err)
 	}
-	l := &Leases{db: cfg.DB, node: "node " + cfg.Node, holder: cfg.Node + "/" + rand.Text(), life: cfg.life,
+	l := &Leases{db: cfg.DB, node: nodeRow + cfg.Node, holder: cfg.Node + "/" + rand.Text(), life: cfg.life,
 		log: cfg.Logger, tasks: map[string]*task{}}
 	for _, name := range cfg.Tasks {
 		l.tasks[name] = &task{}
 	}
 	err := l.db.InTx(ctx, func(tx *sql.Tx) error {
 		// What the process of before held is over, for it has ended.
-		_, err := tx.ExecContext(ctx, `UPDATE lease SET until = 0 WHERE holder LIKE $1 ESCAPE '!'`, likeNode(cfg.Node))
+		_, err := tx.ExecContext(ctx, `UPDATE lease SET until = `+l.db.Clock()+` - 1 WHERE holder LIKE $1 ESCAPE '!'`, likeNode(cfg.Node))
 		return err
 	})
 	if err == nil {
@@ -223,7 +223,7 @@ func (l *Leases) Lives(ctx context.Context, tx *sql.Tx, holder string) (bool, er
 	node, _, _ := strings.Cut(holder, "/")
 	var n int
 	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM lease WHERE name = $1 AND holder = $2 AND until >= `+l.db.Clock(),
-		"node "+node, holder).Scan(&n)
+		nodeRow+node, holder).Scan(&n)
 	return n > 0, err
 }
 
@@ -238,7 +238,7 @@ func (l *Leases) Close(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	err := l.db.InTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE lease SET until = 0 WHERE holder = $1`, l.holder)
+		_, err := tx.ExecContext(ctx, `UPDATE lease SET until = `+l.db.Clock()+` - 1 WHERE holder = $1`, l.holder)
 		return err
 	})
 	if err != nil {

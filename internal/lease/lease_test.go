@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,11 +159,59 @@ func TestRestartGoesOnAtOnce(t *testing.T) {
 	})
 }
 
+// TestNodes: a node that died or was stopped is known as such until it is forgotten; one that lives is not.
+func TestNodes(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		a, b, c := open(t, url, "a", time.Hour), open(t, url, "b", time.Hour), open(t, url, "c", time.Hour)
+		want := func(when, names string) {
+			t.Helper()
+			nodes, err := a.Nodes(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, n := range nodes {
+				state := n.Name
+				if n.Lives {
+					state += "+"
+				}
+				if since := time.Since(n.Until); n.Lives != (since < 0) || since > 2*time.Hour {
+					t.Errorf("%s: node %s until %v", when, n.Name, n.Until)
+				}
+				told = append(told, state)
+			}
+			if got := strings.Join(told, " "); got != names {
+				t.Errorf("%s: %s, want %s", when, got, names)
+			}
+		}
+		want("all live", "a+ b+ c+")
+		dies(t, b)
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want("one died, one was stopped", "a+ b c")
+		for name, why := range map[string]error{"a": ErrLives, "d": ErrUnknownNode, "": ErrUnknownNode, "%": ErrUnknownNode} {
+			if err := a.Forget(t.Context(), name); !errors.Is(err, why) {
+				t.Errorf("%q forgotten: %v", name, err)
+			}
+		}
+		if err := errors.Join(a.Forget(t.Context(), "b"), a.Forget(t.Context(), "c")); err != nil {
+			t.Error(err)
+		}
+		want("forgotten", "a+")
+		renewed(t, b) // it was only slow
+		want("come back", "a+ b+")
+	})
+}
+
 // TestAlone: a process without leases does all.
 func TestAlone(t *testing.T) {
 	var none *Leases
 	while, cancel, ok := none.While(context.Background(), "orders")
 	defer cancel()
+	if nodes, err := none.Nodes(t.Context()); err != nil || nodes != nil || !errors.Is(none.Forget(t.Context(), "a"), ErrUnknownNode) {
+		t.Error(nodes, err)
+	}
 	if !ok || while.Err() != nil || !none.Holds("orders") || none.Holder() != "" {
 		t.Error("it does not")
 	}

@@ -100,6 +100,8 @@ var Table = []Right{
 	{Admin, "POST /v1/motions/reject", []Role{Officer}, "reject a motion"},
 	{Admin, "GET /v1/expiring", []Role{Officer}, "read what expires"},
 	{Admin, "POST /v1/clock/accept", []Role{Officer}, "take the clock for right after a step"},
+	{Admin, "GET /v1/nodes", []Role{Officer}, "read which nodes share the database, and live"},
+	{Admin, "POST /v1/nodes/remove", []Role{Officer}, "forget a node that is gone for good"},
 	{Admin, "GET /v1/applications", []Role{Officer}, "read the applications"},
 	{Admin, "POST /v1/applications", []Role{Officer}, "register an application and make its token"},
 	{Admin, "POST /v1/applications/token", []Role{Officer}, "make an application a further token"},
