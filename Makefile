@@ -13,7 +13,7 @@ BIN := bin
 DAEMONS := trustd vpnd verifyd batchd trustctl trustlink
 # smallstep's own databases are not used: internal/store keeps the state.
 TAGS := nobadger,nobadgerv1,nobadgerv2,nobbolt,nomysql,nopgx
-FOLDERS := cmd hsm internal pki verify vpn
+FOLDERS := cmd deploy hsm internal pki verify vpn
 GO = $(shell deploy/install.sh go)
 GOFLAGS_BUILD := -tags $(TAGS)
 # One way to compile for programs, tests and linters: what one has compiled serves the others.
