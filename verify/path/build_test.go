@@ -164,6 +164,9 @@ func TestAnchorsExtensionsCountWhenAsked(t *testing.T) {
 	}
 }
 
+// blowUp is a time that no machine needs for what a budget allows, however busy it is: the budget holds nothing then.
+const blowUp = time.Minute
+
 func TestBudgets(t *testing.T) {
 	root := mint(t, nil, "root", nil, ca)
 	t.Run("thousands of namesakes", func(t *testing.T) {
@@ -179,7 +182,7 @@ func TestBudgets(t *testing.T) {
 			if code := r.Reason().Code; code != path.BadSignature && code != path.Budget && code != path.NoPath {
 				t.Errorf("%s: reasons %v", name, r.Reasons)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > blowUp {
 				t.Errorf("%s: took %v", name, took)
 			}
 		}
@@ -216,7 +219,7 @@ func TestBudgets(t *testing.T) {
 		start := time.Now()
 		r := validate(path.Request{Target: leaf.cert, Pool: path.NewPool(heap...), Anchors: anchors(t, root)})
 		wantCode(t, r, path.Budget)
-		if took := time.Since(start); took > 5*time.Second || r.Spent.Work > path.DefaultLimits.Work {
+		if took := time.Since(start); took > blowUp || r.Spent.Work > path.DefaultLimits.Work {
 			t.Errorf("took %v, %+v", took, r.Spent)
 		}
 	})
