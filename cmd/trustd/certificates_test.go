@@ -55,8 +55,11 @@ func (w *world) request(holder string, hosts ...net.IP) (*ecdsa.PrivateKey, stri
 // install writes a chain and its key where the holder's lie.
 func (w *world) install(holder, chain string, key *ecdsa.PrivateKey) {
 	w.t.Helper()
-	block, _ := pem.Decode([]byte(chain))
-	w.write(holder, block.Bytes, key)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	w.must(err)
+	id := w.identity(holder)
+	w.must(os.WriteFile(id.Certificate, []byte(chain), 0o600))
+	w.must(os.WriteFile(id.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
 }
 
 // installOwn installs the one of a holder's certificates that is for the key.

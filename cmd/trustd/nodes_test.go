@@ -29,6 +29,8 @@ import (
 	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/identity"
 	"trustcore/internal/store/storetest"
+	"trustcore/vpn"
+	"trustcore/vpn/office"
 )
 
 const nodeArgument = "trustd-one-of-several"
@@ -171,8 +173,8 @@ func (c *cluster) as(holder string) *http.Client {
 // callers is how many calls are in flight at a time.
 const callers = 8
 
-// TestANodeIsKilled runs two nodes over one PostgreSQL and kills the one that has everything to do, while officers, OCSP clients and lists
-// are served: no more calls are lost than were in flight, and orders are carried out by the other node without anybody doing anything.
+// TestANodeIsKilled runs two nodes over one PostgreSQL and kills the one that has everything to do, while officers, OCSP clients, lists and
+// an office's signatures are served: no more calls are lost than were in flight, and orders are carried out by the other node without anybody doing anything.
 func TestANodeIsKilled(t *testing.T) {
 	runtime.LockOSThread() // the kernel ends the nodes when the thread that started them ends
 	w := &world{t: t, dir: t.TempDir()}
@@ -186,10 +188,11 @@ func TestANodeIsKilled(t *testing.T) {
 	}
 	officer := c.as("officer-1")
 	c.carryOut(officer, "ZU-1")
+	signing := c.enrol(officer, "ZU-1", "ezd-1")
 
 	stop := make(chan struct{})
 	var running sync.WaitGroup
-	calls := c.calls(officer)
+	calls := append(c.calls(officer), signing)
 	for i := range callers {
 		running.Go(func() {
 			for {
@@ -281,6 +284,58 @@ func (c *cluster) calls(officer *http.Client) []func() error {
 			return err
 		}),
 	}
+}
+
+// enrol enrols the office of an order and waits until its key can be used. What it returns has it sign, and holds the signature against
+// the key.
+func (c *cluster) enrol(officer *http.Client, order, holder string) func() error {
+	c.t.Helper()
+	client := c.as("officer-2")
+	var token struct{ Token string }
+	c.said(client, "admin", "/v1/orders/token", map[string]string{"id": order}, &token)
+	tunnel, err := vpn.GeneratePrivateKey() // which an office without a tunnel sends too
+	c.must(err)
+	private, csr := c.request("")
+	var enrolled office.Enrolment
+	c.said(client, "enrolment", "/v1/enrolments", enrolRequest{Token: token.Token, PublicKey: tunnel.Public().String(), CSR: csr}, &enrolled)
+	c.install(holder, enrolled.Certificate, private)
+	var seal use
+	for deadline := time.Now().Add(2 * time.Minute); !seal.Usable; <-time.After(50 * time.Millisecond) {
+		var said struct{ Keys []use }
+		a, err := c.call(c.as(holder), "GET", "https", "gateway", "/v1/keys", nil)
+		if err == nil && json.Unmarshal(a.body, &said) == nil && len(said.Keys) == 1 {
+			seal = said.Keys[0]
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the office has no key: %d %s %v", a.status, a.body, err)
+		}
+	}
+	certificate, err := x509.ParseCertificate(seal.Chain[0])
+	c.must(err)
+	caller := c.as(holder)
+	return func() error {
+		a, err := c.call(caller, "POST", "https", "gateway", "/v1/keys/"+seal.ID+"/sign", []byte(digestToSign))
+		var said struct{ Signature []byte }
+		if err == nil && (a.status != http.StatusOK || json.Unmarshal(a.body, &said) != nil) {
+			err = fmt.Errorf("status %d: %.200s", a.status, a.body)
+		}
+		if err == nil {
+			err = certificate.CheckSignature(x509.ECDSAWithSHA256, nil, said.Signature)
+		}
+		return err
+	}
+}
+
+// said asks for JSON, which has to come.
+func (c *cluster) said(client *http.Client, listener, path string, in, out any) {
+	c.t.Helper()
+	body, err := json.Marshal(in)
+	c.must(err)
+	a, err := c.call(client, "POST", "https", listener, path, body)
+	if err != nil || a.status != http.StatusOK {
+		c.t.Fatalf("%s: %d %s %v", path, a.status, a.body, err)
+	}
+	c.must(json.Unmarshal(a.body, out))
 }
 
 // stampRequest asks for a time-stamp (RFC 3161 2.4.1).

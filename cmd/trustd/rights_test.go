@@ -176,13 +176,9 @@ func (w *world) serialNumber(holder string) *big.Int {
 // write puts a certificate and its key where the holder's files lie.
 func (w *world) write(holder string, der []byte, key *ecdsa.PrivateKey) {
 	w.t.Helper()
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	w.must(err)
 	chain, err := w.custody.Chain()
 	w.must(err)
-	id := w.identity(holder)
-	w.must(os.WriteFile(id.Certificate, append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), chain...), 0o600))
-	w.must(os.WriteFile(id.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	w.install(holder, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))+chain, key)
 }
 
 // TestRefusalsAreRecordedOnceAMinute keeps who is refused from filling the log, and the memory of it bounded.
