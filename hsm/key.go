@@ -52,7 +52,8 @@ var (
 type KeySpec struct {
 	Partner    string // whose it is; "" for the data centre's own
 	Order      string // the order that authorises it; "" for the data centre's own
-	Label      string // for people; unique within partner and order, at most 100 bytes
+	Label      string // for people; unique within partner, order and version, at most 100 bytes
+	Version    int    // of the key of that label, 1 for the first one; 0 means 1
 	Algorithm  Algorithm
 	Mechanisms []mechanism.Mechanism // how it may sign; empty means every way that fits its algorithm
 }
@@ -63,6 +64,7 @@ type KeyInfo struct {
 	Partner     string
 	Order       string
 	Label       string
+	Version     int // of the key of that label, from 1 on
 	Algorithm   Algorithm
 	Mechanisms  []mechanism.Mechanism
 	State       State
@@ -70,6 +72,17 @@ type KeyInfo struct {
 	SPKI        []byte           // the same as SubjectPublicKeyInfo, DER
 	Attestation Attestation
 	Created     time.Time
+}
+
+// Name is the label with the version, such as seal/2, that of the first one without.
+func (k KeyInfo) Name() string { return VersionName(k.Label, k.Version) }
+
+// VersionName is how people tell the versions of a key of that label apart.
+func VersionName(label string, version int) string {
+	if version <= 1 {
+		return label
+	}
+	return fmt.Sprintf("%s/%d", label, version)
 }
 
 // Allows reports whether the key may sign so.

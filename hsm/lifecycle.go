@@ -21,7 +21,11 @@ import (
 	"trustcore/internal/audit"
 )
 
-const maxLabel = 100
+// Bounds of a key's name.
+const (
+	maxLabel   = 100 // bytes
+	maxVersion = 999
+)
 
 // Generate makes a key in the token: private, sensitive, never extractable, for signing alone. It records the wish, then has the token
 // make the key, reads the attributes back and refuses (and destroys) a key that is not so. What a crash leaves half done is undone when
@@ -91,6 +95,9 @@ func newKey(spec KeySpec, now time.Time) (KeyInfo, error) {
 	if spec.Label == "" || len(spec.Label) > maxLabel || !utf8.ValidString(spec.Label) {
 		return KeyInfo{}, fmt.Errorf("key label %q: it needs 1 to %d bytes of UTF-8", spec.Label, maxLabel)
 	}
+	if spec.Version = max(spec.Version, 1); spec.Version > maxVersion {
+		return KeyInfo{}, fmt.Errorf("key %q: version %d, the last one is %d", spec.Label, spec.Version, maxVersion)
+	}
 	fit := mechanism.For(sample(spec.Algorithm))
 	if fit == nil {
 		return KeyInfo{}, fmt.Errorf("key %q: algorithm %q is none of RSA-2048, RSA-3072, RSA-4096, P-256, P-384", spec.Label, spec.Algorithm)
@@ -108,8 +115,8 @@ func newKey(spec KeySpec, now time.Time) (KeyInfo, error) {
 		return KeyInfo{}, err
 	}
 	return KeyInfo{
-		ID: formatID(id), Partner: spec.Partner, Order: spec.Order, Label: spec.Label, Algorithm: spec.Algorithm,
-		Mechanisms: spec.Mechanisms, State: Pending, Created: now.UTC(),
+		ID: formatID(id), Partner: spec.Partner, Order: spec.Order, Label: spec.Label, Version: spec.Version,
+		Algorithm: spec.Algorithm, Mechanisms: spec.Mechanisms, State: Pending, Created: now.UTC(),
 	}, nil
 }
 
@@ -351,6 +358,6 @@ func (m *Module) failed(ctx context.Context, actor audit.Actor, action string, k
 func (m *Module) entry(actor audit.Actor, action string, k KeyInfo) audit.Entry {
 	return audit.Entry{
 		Time: m.cfg.Now(), Actor: actor, Action: action, Subject: k.ID, Partner: k.Partner, Order: k.Order, Outcome: audit.Granted,
-		Details: map[string]string{"label": k.Label, "algorithm": string(k.Algorithm)},
+		Details: map[string]string{"label": k.Label, "version": strconv.Itoa(k.Version), "algorithm": string(k.Algorithm)},
 	}
 }

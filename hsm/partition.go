@@ -24,7 +24,7 @@ func (m *Module) Partition(partner string) (*Partition, error) {
 }
 
 // Ensure makes those of the specified keys that are not there yet, and returns them all in the order of specs. It may be repeated, and
-// goes on where a crash or a failure ended it: a key is known by partner, order and label, and what a generation left half done is
+// goes on where a crash or a failure ended it: a key is known by partner, order, label and version, and what a generation left half done is
 // destroyed and made anew, never doubled. A key of that name that is not as specified, or no longer active, is an error, for an order's
 // keys are never silently replaced.
 func (p *Partition) Ensure(ctx context.Context, actor audit.Actor, order string, specs []KeySpec) ([]KeyInfo, error) {
@@ -46,7 +46,7 @@ func (p *Partition) Ensure(ctx context.Context, actor audit.Actor, order string,
 
 func (p *Partition) ensure(ctx context.Context, actor audit.Actor, there []KeyInfo, spec KeySpec) (KeyInfo, error) {
 	for _, k := range there {
-		if k.Label != spec.Label || k.State == Destroyed {
+		if k.Label != spec.Label || k.Version != max(spec.Version, 1) || k.State == Destroyed {
 			continue
 		}
 		switch {
@@ -56,9 +56,9 @@ func (p *Partition) ensure(ctx context.Context, actor audit.Actor, there []KeyIn
 			}
 			continue
 		case k.State != Active:
-			return KeyInfo{}, fmt.Errorf("%w: key %q of order %s is %s", ErrNotActive, k.Label, k.Order, k.State)
+			return KeyInfo{}, fmt.Errorf("%w: key %q of order %s is %s", ErrNotActive, k.Name(), k.Order, k.State)
 		case k.Algorithm != spec.Algorithm:
-			return KeyInfo{}, fmt.Errorf("key %q of order %s is %s, not %s", k.Label, k.Order, k.Algorithm, spec.Algorithm)
+			return KeyInfo{}, fmt.Errorf("key %q of order %s is %s, not %s", k.Name(), k.Order, k.Algorithm, spec.Algorithm)
 		}
 		return k, p.module.Has(k.ID)
 	}

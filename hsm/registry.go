@@ -32,9 +32,13 @@ var schema = []string{
 		created_at  TEXT NOT NULL
 	)`,
 	`CREATE UNIQUE INDEX hsm_keys_name ON hsm_keys (partner, order_id, label) WHERE state <> 'destroyed'`,
+	// A key of that name is followed by others.
+	`ALTER TABLE hsm_keys ADD COLUMN version BIGINT NOT NULL DEFAULT 1`,
+	`DROP INDEX hsm_keys_name`,
+	`CREATE UNIQUE INDEX hsm_keys_version ON hsm_keys (partner, order_id, label, version) WHERE state <> 'destroyed'`,
 }
 
-const columns = `id, partner, order_id, label, algorithm, mechanisms, state, spki, attestation, created_at`
+const columns = `id, partner, order_id, label, algorithm, mechanisms, state, spki, attestation, created_at, version`
 
 // lockRegistry waits for the registry as long as ctx lets it: a statement of another caller may hang.
 func (m *Module) lockRegistry(ctx context.Context) error {
@@ -79,7 +83,8 @@ func (m *Module) reload(ctx context.Context) error {
 func scanKey(row interface{ Scan(...any) error }) (KeyInfo, error) {
 	var k KeyInfo
 	var names, attestation, created string
-	err := row.Scan(&k.ID, &k.Partner, &k.Order, &k.Label, &k.Algorithm, &names, &k.State, &k.SPKI, &attestation, &created)
+	err := row.Scan(&k.ID, &k.Partner, &k.Order, &k.Label, &k.Algorithm, &names, &k.State, &k.SPKI, &attestation, &created,
+		&k.Version)
 	if err != nil {
 		return KeyInfo{}, err
 	}
@@ -111,11 +116,11 @@ func (m *Module) insert(ctx context.Context, k KeyInfo) error {
 	for i, n := range k.Mechanisms {
 		names[i] = string(n)
 	}
-	_, err := m.cfg.DB.ExecContext(ctx, `INSERT INTO hsm_keys (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := m.cfg.DB.ExecContext(ctx, `INSERT INTO hsm_keys (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), strings.Join(names, " "), string(k.State), nil, "{}",
-		k.Created.Format(time.RFC3339Nano))
+		k.Created.Format(time.RFC3339Nano), k.Version)
 	if store.Taken(err) {
-		return fmt.Errorf("there is a key labelled %q already", k.Label)
+		return fmt.Errorf("there is a key labelled %q already", k.Name())
 	}
 	if err != nil {
 		return fmt.Errorf("key registry: %w", err)
@@ -173,7 +178,7 @@ func (m *Module) reassign(ctx context.Context, from, to KeyInfo) error {
 	err := m.update(ctx, `UPDATE hsm_keys SET state = $1, order_id = $2 WHERE id = $3 AND state = $4 AND order_id = $5`,
 		string(to.State), to.Order, from.ID, string(from.State), from.Order)
 	if store.Taken(err) {
-		return fmt.Errorf("order %s has a key labelled %q already", to.Order, to.Label)
+		return fmt.Errorf("order %s has a key labelled %q already", to.Order, to.Name())
 	}
 	if err != nil {
 		return err

@@ -22,28 +22,44 @@ type hsmKey struct {
 	Partner   string    `json:"partner,omitempty"`
 	Order     string    `json:"order,omitempty"`
 	Label     string    `json:"label"`
+	Version   int       `json:"version"`
 	Algorithm string    `json:"algorithm"`
 	State     string    `json:"state"`
 	Created   time.Time `json:"created"`
+	SignsOn   time.Time `json:"signs_on,omitzero"`
+	Replaced  time.Time `json:"replaced,omitzero"`
+}
+
+// signs says when the version signs, where it is not the only one.
+func (k hsmKey) signs() string {
+	var parts []string
+	if !k.SignsOn.IsZero() {
+		parts = append(parts, "from "+k.SignsOn.Format(time.RFC3339))
+	}
+	if !k.Replaced.IsZero() {
+		parts = append(parts, "until "+k.Replaced.Format(time.RFC3339))
+	}
+	return strings.Join(parts, " ")
 }
 
 type hsmKeys []hsmKey
 
 func (l *hsmKeys) show(out io.Writer) error {
 	w := table(out)
-	fmt.Fprintln(w, "KEY\tPARTNER\tORDER\tNAME\tALGORITHM\tSTATE\tMADE")
+	fmt.Fprintln(w, "KEY\tPARTNER\tORDER\tNAME\tVERSION\tALGORITHM\tSTATE\tMADE\tSIGNS")
 	for _, k := range *l {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Partner, k.Order, k.Label, k.Algorithm, k.State, k.Created.Format(time.DateOnly))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", k.ID, k.Partner, k.Order, k.Label, k.Version, k.Algorithm, k.State,
+			k.Created.Format(time.DateOnly), k.signs())
 	}
 	return w.Flush()
 }
 
 func keyCommand() *cobra.Command {
 	var f officerFlags
-	c := f.group("key", "List, suspend, stop, resume, destroy and attest the keys of offices",
+	c := f.group("key", "List, rotate, suspend, stop, resume, destroy and attest the keys of offices",
 		`Orders make the keys of offices and give them to applications. One officer takes keys out of use, at once: one key, those
-of an office, or those of all offices. To give them back and to destroy them takes two: one proposes a motion, another
-approves it. The keys of the authority itself are not among them.
+of an office, or those of all offices. To give them back, to destroy them and to have others sign in their place takes two:
+one proposes a motion, another approves it. The keys of the authority itself are not among them.
 
   trustctl key list --partner um-przykladowo
   trustctl key suspend 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason "the application signs by itself"
@@ -51,12 +67,13 @@ approves it. The keys of the authority itself are not among them.
   trustctl key stop --all --reason "the gateway is attacked"
   trustctl key resume 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason "it was an exercise"
   trustctl key destroy 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason "the office has closed"
+  trustctl key rotate 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --from 2026-12-01T06:00:00Z --reason "two years are over"
   trustctl motion approve M-ABCDEFGHIJ --as officer-2
   trustctl key attest 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --out seal.json`)
 	c.AddCommand(keyList(&f), keySuspend(&f), keyStop(&f),
 		keyMotion(&f, registry.ResumeKeys, "resume KEY...", "Propose to give suspended keys back"),
 		keyMotion(&f, registry.DestroyKeys, "destroy KEY...", "Propose to destroy suspended keys for ever"),
-		keyRequest(&f), keyAttest(&f))
+		keyRotate(&f), keyRequest(&f), keyAttest(&f))
 	return c
 }
 
@@ -107,6 +124,28 @@ func keyMotion(f *officerFlags, kind registry.MotionKind, use, short string) *co
 	return why(f.do(use+" --reason TEXT", short, cobra.MinimumNArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
 		return f.propose(ctx, o, map[string]any{"kind": kind, "keys": args, "reason": reason})
 	}), &reason)
+}
+
+func keyRotate(f *officerFlags) *cobra.Command {
+	var reason, from string
+	c := why(f.do("rotate KEY... --reason TEXT", "Propose to have other keys sign in the place of these, the next versions",
+		cobra.MinimumNArgs(1), func(ctx context.Context, o *officer, args []string) (any, error) {
+			body := map[string]any{"kind": registry.RotateKeys, "keys": args, "reason": reason}
+			if from != "" {
+				at, err := time.Parse(time.RFC3339, from)
+				if err != nil {
+					return nil, fmt.Errorf("--from: %q: write a moment such as 2026-12-01T06:00:00Z", from)
+				}
+				body["signs_on"] = at
+			}
+			return f.propose(ctx, o, body)
+		}), &reason)
+	c.Long = `The next version of a key is made in the token and certified as soon as the motion is approved. It signs from --from on, and
+until then the one before does: offices see it beforehand, with its certificate (trustlink keys). The one before stays
+listed and verifies; nothing is signed with it any more. It is suspended (trustctl key suspend) and destroyed by itself.
+Limits of the key count on: the versions of a key share them.`
+	c.Flags().StringVar(&from, "from", "", "`moment` from which the next version signs; left out, it does at once")
+	return c
 }
 
 // certificateRequest is a request that a key has signed.

@@ -91,6 +91,8 @@ func (m *motion) asks() string {
 		return "resume " + m.Subject + ": " + body.Reason
 	case registry.DestroyKeys:
 		return "destroy " + m.Subject + " for ever: " + body.Reason
+	case registry.RotateKeys:
+		return "have others sign in the place of " + m.Subject + ": " + body.Reason
 	case registry.EndHubKey:
 		return "end the former key of the hub: " + m.Subject
 	}

@@ -164,7 +164,7 @@ func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
 func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
 	view := console.Motion{Motion: m}
 	switch m.Kind {
-	case registry.StrikeGateway, registry.EndHubKey, registry.ResumeKeys, registry.DestroyKeys: // its subject names it
+	case registry.StrikeGateway, registry.EndHubKey, registry.ResumeKeys, registry.DestroyKeys, registry.RotateKeys: // its subject names it
 		return view, nil
 	case registry.CertifyOfficer:
 		var body certifying
@@ -215,7 +215,7 @@ func (d *daemon) keyViews(ctx context.Context) ([]console.Key, error) {
 	}
 	views := make([]console.Key, len(found))
 	for i, k := range found {
-		views[i] = console.Key{ID: k.ID, Partner: k.Partner, Order: k.Order, Label: k.Label, Algorithm: string(k.Algorithm), State: string(k.State),
+		views[i] = console.Key{ID: k.ID, Partner: k.Partner, Order: k.Order, Label: k.Name(), Algorithm: string(k.Algorithm), State: string(k.State),
 			NeverExtractable: k.Attestation.NeverExtractable && !k.Attestation.Extractable, Created: k.Created}
 	}
 	return views, nil

@@ -32,6 +32,10 @@ import (
 type keysAct struct {
 	Keys   []string `json:"keys"`
 	Reason string   `json:"reason"`
+
+	// Of rotations: from when on the next versions sign, at once where it is zero, and their numbers, in the order of Keys.
+	SignsOn time.Time `json:"signs_on,omitzero"`
+	Numbers []int     `json:"numbers,omitempty"`
 }
 
 // Bounds of what one request says of keys.
@@ -129,15 +133,30 @@ func (d *daemon) proposeForKeys(ctx context.Context, who audit.Actor, kind regis
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, fmt.Sprintf("%s of %s (%s)", k.Label, k.Partner, k.ID))
+		names = append(names, fmt.Sprintf("%s of %s (%s)", k.Name(), k.Partner, k.ID))
+		if kind == registry.RotateKeys {
+			act.Numbers = append(act.Numbers, k.Version+1)
+		}
 	}
-	return d.registry.Propose(ctx, who, kind, "keys "+strings.Join(names, ", "), act)
+	if err := d.signsOn(ctx, kind, act); err != nil {
+		return nil, err
+	}
+	subject := "keys " + strings.Join(names, ", ")
+	if !act.SignsOn.IsZero() {
+		subject += ", from " + act.SignsOn.UTC().Format(time.RFC3339)
+	}
+	return d.registry.Propose(ctx, who, kind, subject, act)
 }
 
-// canAct refuses what can't be done with a key: resuming one that no order in force gives, destroying one that is in use.
+// canAct refuses what can't be done with a key: resuming one that no order in force gives, destroying one that is in use,
+// rotating one that was followed already.
 func (d *daemon) canAct(ctx context.Context, kind registry.MotionKind, id string) (hsm.KeyInfo, error) {
 	k, err := d.officesKey(ctx, id)
 	if err != nil {
+		return k, err
+	}
+	if kind == registry.RotateKeys {
+		_, _, err := d.followable(ctx, id)
 		return k, err
 	}
 	if k.State != hsm.Suspended {
@@ -159,6 +178,9 @@ func (d *daemon) doForKeys(ctx context.Context, actor audit.Actor, m registry.Mo
 	var act keysAct
 	if err := json.Unmarshal(m.Body, &act); err != nil {
 		return "", err
+	}
+	if m.Kind == registry.RotateKeys {
+		return d.rotateAll(ctx, actor, act)
 	}
 	end, do := hsm.Active, d.custody.HSM.Resume
 	if m.Kind == registry.DestroyKeys {
@@ -183,6 +205,23 @@ func (d *daemon) doForKeys(ctx context.Context, actor audit.Actor, m registry.Mo
 		return d.proveGone(ctx, act.Keys)
 	}
 	return fmt.Sprintf("%d keys sign again", len(act.Keys)), nil
+}
+
+// rotateAll carries a motion about next versions out.
+func (d *daemon) rotateAll(ctx context.Context, actor audit.Actor, act keysAct) (string, error) {
+	var said []string
+	for i, id := range act.Keys {
+		one, err := d.rotate(ctx, actor, id, act.Numbers[i], act.SignsOn)
+		var no *problem.Problem
+		if errors.As(err, &no) {
+			one, err = "not carried out: "+no.Detail, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		said = append(said, one)
+	}
+	return strings.Join(said, "; "), nil
 }
 
 // proveGone says that the token's own list has none of the keys.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"trustcore/cmd/internal/custody"
@@ -32,13 +33,17 @@ type ending struct {
 	Key  string `json:"key"`
 }
 
+// aboutKeys are the motions whose body is a keysAct.
+var aboutKeys = []registry.MotionKind{registry.ResumeKeys, registry.DestroyKeys, registry.RotateKeys}
+
 // propose takes a motion after its body was looked at: what can't be carried out is refused before anybody decides.
 func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 	var in struct {
 		Kind registry.MotionKind `json:"kind"`
 		marking
 		certifying
-		Keys []string `json:"keys"`
+		Keys    []string  `json:"keys"`
+		SignsOn time.Time `json:"signs_on"`
 	}
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
@@ -54,8 +59,8 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, in.Which.String(), in.marking)
 	}
-	if in.Kind == registry.ResumeKeys || in.Kind == registry.DestroyKeys {
-		return d.proposeForKeys(r.Context(), who, in.Kind, keysAct{in.Keys, in.Reason})
+	if slices.Contains(aboutKeys, in.Kind) {
+		return d.proposeForKeys(r.Context(), who, in.Kind, keysAct{Keys: in.Keys, Reason: in.Reason, SignsOn: in.SignsOn})
 	}
 	if in.Kind == registry.StrikeGateway {
 		if _, err := d.gone(r.Context(), in.Name); err != nil {
@@ -148,7 +153,7 @@ func (d *daemon) carryMotion(ctx context.Context, m registry.Motion) {
 
 func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error) {
 	actor := audit.Actor{Kind: "officer", ID: m.DecidedBy}
-	if m.Kind == registry.ResumeKeys || m.Kind == registry.DestroyKeys {
+	if slices.Contains(aboutKeys, m.Kind) {
 		return d.doForKeys(ctx, actor, m)
 	}
 	if m.Kind == registry.StrikeGateway {

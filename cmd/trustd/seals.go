@@ -96,6 +96,9 @@ func (d *daemon) keepSeal(ctx context.Context, a registry.Authorised, due map[st
 	if !now.Before(a.Until) {
 		return d.revokeSeals(ctx, info.Public, a.Record.ID)
 	}
+	if a.Replaced {
+		return nil // it signs no more, and what it has signed needs no later certificate
+	}
 	found, err := d.sealsOf(ctx, info.Public)
 	if err != nil || len(found) == 0 {
 		return err // a certificate comes with the order

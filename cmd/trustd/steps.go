@@ -36,7 +36,7 @@ func (d *daemon) steps() activation.Steps {
 
 // resume puts keys of an ended order into force again.
 func (d *daemon) resume(ctx context.Context, rec registry.Record) (string, error) {
-	kept, err := d.registry.KeptKeys(ctx, rec.Order)
+	kept, err := d.keptVersions(ctx, rec.Order)
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +44,7 @@ func (d *daemon) resume(ctx context.Context, rec registry.Record) (string, error
 	if err != nil {
 		return "", err
 	}
-	keys, err := p.Resume(ctx, carrier, rec.ID, slices.Sorted(maps.Values(kept)))
+	keys, err := p.Resume(ctx, carrier, rec.ID, kept)
 	if err != nil {
 		return "", err
 	}
@@ -53,6 +53,20 @@ func (d *daemon) resume(ctx context.Context, rec registry.Record) (string, error
 		facts = append(facts, k.Label+"="+k.ID)
 	}
 	return strings.Join(facts, " "), nil
+}
+
+// keptVersions are the keys of the ended order that sign, or will: what signs no more stays suspended, and verifies.
+func (d *daemon) keptVersions(ctx context.Context, o registry.Order) (ids []string, err error) {
+	versions, err := d.registry.Versions(ctx, o.Resume)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if (v.By == "" || time.Now().Before(v.Replaced)) && o.HSMAuthorization.Names(v.Name) {
+			ids = append(ids, v.ID)
+		}
+	}
+	return ids, nil
 }
 
 // partition makes the keys that the HSM authorisation names and the order does not take over from an earlier one.
@@ -77,6 +91,9 @@ func (d *daemon) partition(ctx context.Context, rec registry.Record) (string, er
 	}
 	for i, k := range made {
 		keys[specs[i].Label] = k.ID
+	}
+	if err := d.registry.KeepKeys(ctx, rec.Order); err != nil {
+		return "", err
 	}
 	var facts []string
 	for _, k := range rec.HSMAuthorization.Keys {

@@ -80,7 +80,7 @@ func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 		usable = len(keys)
 	}
 	for _, k := range keys {
-		if k.ID == name || k.Label == name || name == "" && usable == 1 {
+		if k.ID == name || k.Label == name || k.Name == name || name == "" && usable == 1 {
 			return gateway.Key(ctx, k.ID)
 		}
 	}
@@ -115,7 +115,7 @@ func keysCommand(dir *string) *cobra.Command {
 				if k.NotAfter != nil {
 					until = k.NotAfter.Format(time.DateOnly)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\n", k.ID, k.Label, k.Algorithm, k.Mechanisms, k.Order, until, k.Why)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\n", k.ID, k.Name, k.Algorithm, k.Mechanisms, k.Order, until, k.Why)
 			}
 			return w.Flush()
 		},

@@ -35,6 +35,8 @@ type officeKeys struct {
 	keys []p11kit.Key           // guarded by mu
 	far  map[string]*remote.Key // guarded by mu; by ID
 	next time.Time              // guarded by mu; when to ask for them again
+
+	changes time.Time // guarded by mu; when another version of a key begins to sign; zero: not that anybody knows
 }
 
 func newOfficeKeys(s state) *officeKeys { return &officeKeys{state: s} }
@@ -72,6 +74,9 @@ func (k *officeKeys) Keys(ctx context.Context) ([]p11kit.Key, error) {
 	err := k.ask(ctx)
 	k.next = time.Now().Add(keysFresh)
 	if err == nil {
+		if !k.changes.IsZero() && k.changes.Before(k.next) {
+			k.next = k.changes
+		}
 		return k.keys, nil
 	}
 	k.link, k.next = nil, time.Now().Add(keysRetry) // trustlink up may serve another port by now
@@ -94,8 +99,14 @@ func (k *officeKeys) ask(ctx context.Context) error {
 		return err
 	}
 	keys, far := []p11kit.Key{}, map[string]*remote.Key{}
+	now := time.Now()
+	k.changes = time.Time{}
 	for _, info := range listed {
-		if !info.Usable {
+		if next := info.Changes(now); !next.IsZero() && (k.changes.IsZero() || next.Before(k.changes)) {
+			k.changes = next
+		}
+		old := !info.Usable && info.VerifiesAlone(now)
+		if !info.Usable && !old {
 			continue
 		}
 		key, err := gateway.Patient(signPatience).Listed(info)
@@ -107,7 +118,12 @@ func (k *officeKeys) ask(ctx context.Context) error {
 			return fmt.Errorf("key %s: %w", info.ID, err)
 		}
 		far[string(id)] = key
-		keys = append(keys, p11kit.Key{ID: id, Label: info.Label, Public: key.Public(), Mechanisms: info.Mechanisms, Chain: info.Chain})
+		label := info.Label // the one that signs has it alone, so that a program that looks for it finds that
+		if old {
+			label = fmt.Sprintf("%s/%d", info.Label, info.Version)
+		}
+		keys = append(keys, p11kit.Key{ID: id, Label: label, Public: key.Public(), Mechanisms: info.Mechanisms, Chain: info.Chain,
+			VerifiesAlone: old})
 	}
 	k.keys, k.far = keys, far
 	return nil
@@ -125,6 +141,9 @@ func (k *officeKeys) Sign(ctx context.Context, id []byte, m mechanism.Mechanism,
 	defer cancel()
 	signed, err := key.SignDigest(ctx, m, digest)
 	if refuses(err) {
+		k.mu.Lock()
+		k.next = time.Time{} // what is listed is not so any more
+		k.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
 	}
 	return signed.Value, err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,15 +74,23 @@ func (o *sealOptions) check() error {
 // sealer seals documents with a key behind the gateway. It is safe for concurrent use.
 type sealer struct {
 	options seal.Options
-	signer  seal.Signer
-	key     *remote.Key
 	other   string
 	timeNow func() time.Time
+	find    func(ctx context.Context) (*officeSigner, error) // the key, anew
+
+	mu     sync.Mutex
+	signer *officeSigner // guarded by mu
 }
 
-// openSealer asks the gateway for the key and finds the ways to time-stamps and evidence.
-func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
-	key, err := l.key(ctx, o.key)
+// officeSigner is a key behind the gateway with its certificates, its own first.
+type officeSigner struct {
+	key   *remote.Key
+	chain []*x509.Certificate
+}
+
+// signerNamed asks the gateway for a key by its name or id: of the versions of a name, for the one that signs now.
+func signerNamed(ctx context.Context, l *link, name string) (*officeSigner, error) {
+	key, err := l.key(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +101,17 @@ func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
 	if len(key.Mechanisms()) == 0 {
 		return nil, errors.New("the office's order allows no mechanism for this key")
 	}
-	s := &sealer{key: key, other: o.other, timeNow: time.Now,
-		signer:  seal.Signer{Key: key, Certificate: chain[0], Chain: chain[1:max(1, len(chain)-1)]},
+	return &officeSigner{key, chain}, nil
+}
+
+// openSealer asks the gateway for the key and finds the ways to time-stamps and evidence.
+func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
+	find := func(ctx context.Context) (*officeSigner, error) { return signerNamed(ctx, l, o.key) }
+	signer, err := find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &sealer{signer: signer, find: find, other: o.other, timeNow: time.Now,
 		options: seal.Options{Level: seal.Level(o.level), Reason: o.reason}}
 	if s.options.Level == seal.LevelB {
 		return s, nil
@@ -106,7 +124,7 @@ func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
 		return nil, err
 	}
 	if s.options.Level != seal.LevelT {
-		s.options.Collect, err = collectAt(l, address, chain)
+		s.options.Collect, err = collectAt(l, address, signer.chain)
 	}
 	return s, err
 }
@@ -197,15 +215,34 @@ func (s *sealer) receipt(ctx context.Context, f receipt.Facts) ([]byte, error) {
 	return s.seal(ctx, seal.Document{MimeType: "text/xml", Content: text}, options)
 }
 
+// seal seals with the key that signs now: where another version does so since a moment, with that one.
 func (s *sealer) seal(ctx context.Context, d seal.Document, options seal.Options) ([]byte, error) {
+	s.mu.Lock()
+	signer := s.signer
+	s.mu.Unlock()
+	sealed, err := s.sealBy(ctx, signer, d, options)
+	var no *remote.Refusal
+	if !errors.As(err, &no) || no.Type != remote.Replaced {
+		return sealed, err
+	}
+	next, found := s.find(ctx)
+	if found != nil {
+		return nil, errors.Join(err, found)
+	}
+	s.mu.Lock()
+	s.signer = next
+	s.mu.Unlock()
+	return s.sealBy(ctx, next, d, options)
+}
+
+func (s *sealer) sealBy(ctx context.Context, by *officeSigner, d seal.Document, options seal.Options) ([]byte, error) {
 	options.Time = s.timeNow()
-	if c := s.signer.Certificate; options.Time.Before(c.NotBefore) || options.Time.After(c.NotAfter) {
+	if c := by.chain[0]; options.Time.Before(c.NotBefore) || options.Time.After(c.NotAfter) {
 		return nil, fmt.Errorf("the key's certificate is valid from %s to %s: see trustlink keys, and the clock of this machine",
 			c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
 	}
 	var a attempt
-	signer := s.signer
-	signer.Key = watchedKey{s.key, &a}
+	signer := seal.Signer{Key: watchedKey{by.key, &a}, Certificate: by.chain[0], Chain: by.chain[1:max(1, len(by.chain)-1)]}
 	options.TSA, options.Collect = a.stamps(options.TSA), a.collects(options.Collect)
 	sealed, err := seal.Seal(ctx, []seal.Document{d}, signer, options)
 	switch {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,10 @@ type sealWorld struct {
 	away      atomic.Bool // the gateway answers nobody
 	unstamped atomic.Bool // nor the time-stamping authority
 
+	mu     sync.Mutex
+	grants []gateway.Grant     // guarded by mu
+	chains map[string][][]byte // guarded by mu; by the key's ID
+
 	once     sync.Once
 	verifier *verify.Verifier
 	gatherer *gather.Gatherer
@@ -68,7 +73,8 @@ type sealWorld struct {
 
 func newSealWorld(t *testing.T) *sealWorld {
 	t.Helper()
-	w := &sealWorld{t: t, dir: filepath.Join(t.TempDir(), "state"), tok: hsmtest.Start(t, hsmtest.Config(t)), authority: sealtest.New(t)}
+	w := &sealWorld{t: t, dir: filepath.Join(t.TempDir(), "state"), tok: hsmtest.Start(t, hsmtest.Config(t)), authority: sealtest.New(t),
+		chains: map[string][][]byte{}}
 	core := startCore(t)
 	pki := w.startPKI()
 	gatewayAt := w.startGateway(core)
@@ -85,27 +91,22 @@ func newSealWorld(t *testing.T) *sealWorld {
 // startGateway makes the office's key, and serves it.
 func (w *sealWorld) startGateway(core *core) netip.AddrPort {
 	w.t.Helper()
-	officer := audit.Actor{Kind: "officer", ID: "officer-1"}
-	info, err := w.tok.Generate(w.t.Context(), officer, hsm.KeySpec{Partner: "office-1", Order: "ZU-1", Label: "seal", Algorithm: hsm.P256})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	key, err := w.tok.Signer(w.t.Context(), info.ID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	sealing := w.authority.Issue(w.t, w.authority.CA, "seal", "Urząd Miasta Przykładowo", key, nil)
-	chain := [][]byte{sealing.Certificate.Raw, w.authority.CA.Certificate.Raw, w.authority.Root.Certificate.Raw}
+	w.addVersion(1)
 	handler, err := gateway.New(gateway.Config{
 		Module: w.tok.Module, Audit: w.tok.Config.Audit, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Rate: 1e6, Burst: 1e6, InFlight: 4 * gateway.MaxBatch,
-		Chain: func(context.Context, string) ([][]byte, error) { return chain, nil },
+		Chain: func(_ context.Context, id string) ([][]byte, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.chains[id], nil
+		},
 		Grants: func(_ context.Context, c *x509.Certificate) ([]gateway.Grant, error) {
 			if c.Subject.CommonName != "office-1" {
 				return nil, nil
 			}
-			return []gateway.Grant{{Partner: "office-1", Application: "ezd", KeyID: info.ID, Order: "ZU-1", Active: true,
-				Mechanisms: []mechanism.Mechanism{mechanism.ECDSASHA256}}}, nil
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return slices.Clone(w.grants), nil
 		}})
 	if err != nil {
 		w.t.Fatal(err)
@@ -125,6 +126,32 @@ func (w *sealWorld) startGateway(core *core) netip.AddrPort {
 	server.StartTLS()
 	w.t.Cleanup(server.Close)
 	return netip.MustParseAddrPort(server.Listener.Addr().String())
+}
+
+// addVersion makes a version of the office's key, certifies it and has it sign from now on in the place of the one before.
+func (w *sealWorld) addVersion(number int) (certificate *x509.Certificate) {
+	w.t.Helper()
+	officer := audit.Actor{Kind: "officer", ID: "officer-1"}
+	info, err := w.tok.Generate(w.t.Context(), officer, hsm.KeySpec{Partner: "office-1", Order: "ZU-1", Label: "seal", Version: number,
+		Algorithm: hsm.P256})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key, err := w.tok.Signer(w.t.Context(), info.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	sealing := w.authority.Issue(w.t, w.authority.CA, "seal", "Urząd Miasta Przykładowo", key, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.chains[info.ID] = [][]byte{sealing.Certificate.Raw, w.authority.CA.Certificate.Raw, w.authority.Root.Certificate.Raw}
+	for i := range w.grants {
+		w.grants[i].Version.Replaced, w.grants[i].Version.By = now, info.ID
+	}
+	w.grants = append(w.grants, gateway.Grant{Partner: "office-1", Application: "ezd", KeyID: info.ID, Order: "ZU-1", Active: true,
+		Mechanisms: []mechanism.Mechanism{mechanism.ECDSASHA256}, Version: gateway.Version{Number: number}})
+	return sealing.Certificate
 }
 
 // startPKI serves the authority as the data centre's PKI is served.

@@ -179,7 +179,7 @@ const implicit = "implicit"
 
 // describe describes a key in the caller's version of the API.
 func (s *service) describe(c *call, k gateway.KeyDescription) (credential, error) {
-	d := credential{Description: k.Label, SCAL: "2", Multisign: gateway.MaxBatch, Lang: "en-US",
+	d := credential{Description: k.Name, SCAL: "2", Multisign: gateway.MaxBatch, Lang: "en-US",
 		Key: keyAnswer{Status: "disabled", Algo: identifiers(k.Mechanisms)}}
 	if k.Usable {
 		d.Key.Status = "enabled"

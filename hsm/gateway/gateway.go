@@ -38,6 +38,7 @@ type Grant struct {
 	Order       string    // the order that carried the authorisation
 	Active      bool      // false once a change order has taken it back
 	Limits      []Limit   // that the use is held to beside
+	Version     Version   // of the key
 }
 
 // Config tells New what the gateway stands on. All fields are required unless marked.
@@ -203,6 +204,11 @@ func noCertificate() *refusal {
 type KeyDescription struct {
 	ID               string                `json:"id" doc:"Name of the key in this interface, 32 hexadecimal digits"`
 	Label            string                `json:"label"`
+	Name             string                `json:"name" doc:"The label with the version: seal for the first one, seal/2 for the second"`
+	Version          int                   `json:"version" doc:"Of the keys of one label, from 1 on: one signs at a time, all verify"`
+	SignsFrom        *time.Time            `json:"signs_from,omitempty" doc:"The version signs from then on"`
+	ReplacedAt       *time.Time            `json:"replaced_at,omitempty" doc:"From then on another version signs in its place"`
+	ReplacedBy       string                `json:"replaced_by,omitempty" doc:"The key that signs then"`
 	Algorithm        hsm.Algorithm         `json:"algorithm" example:"P-256"`
 	PublicKey        []byte                `json:"public_key" doc:"SubjectPublicKeyInfo, DER"`
 	Mechanisms       []mechanism.Mechanism `json:"mechanisms" doc:"How the application may sign with it"`
@@ -297,12 +303,15 @@ func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error
 }
 
 func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, why *refusal) (KeyDescription, error) {
-	d := KeyDescription{ID: k.ID, Label: k.Label, Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
-		Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
+	d := KeyDescription{ID: k.ID, Label: k.Label, Name: k.Name(), Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
+		Version: k.Version, ReplacedBy: grant.Version.By, Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
 	for _, m := range grant.Mechanisms {
 		if k.Allows(m) {
 			d.Mechanisms = append(d.Mechanisms, m)
 		}
+	}
+	if why == nil {
+		why = grant.Version.refusal(g.Now())
 	}
 	switch {
 	case why != nil:
@@ -312,12 +321,8 @@ func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, w
 	default:
 		d.Usable = true
 	}
-	if !grant.NotBefore.IsZero() {
-		d.NotBefore = &grant.NotBefore
-	}
-	if !grant.NotAfter.IsZero() {
-		d.NotAfter = &grant.NotAfter
-	}
+	d.NotBefore, d.NotAfter = moment(grant.NotBefore), moment(grant.NotAfter)
+	d.SignsFrom, d.ReplacedAt = moment(grant.Version.SignsOn), moment(grant.Version.Replaced)
 	if g.Chain == nil {
 		return d, nil
 	}
@@ -326,6 +331,14 @@ func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, w
 		return d, g.unavailable(fmt.Errorf("looking up certificates: %w", err))
 	}
 	return d, nil
+}
+
+// moment is nil for a time that is not set.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // grants asks for the caller's grants.

@@ -58,6 +58,9 @@ func (g *gateway) authorised(ctx context.Context, u *use) (Grant, *hsm.Key, *ref
 	if err != nil {
 		return Grant{}, nil, asRefusal(err)
 	}
+	if why == nil {
+		why = grant.Version.refusal(g.Now())
+	}
 	var key *hsm.Key
 	if why == nil {
 		key, why, err = g.key(ctx, grant, u)
@@ -226,6 +229,9 @@ func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 			all[i].Details["batch"] = fmt.Sprintf("%d/%d", i+1, len(digests))
 		}
 		all[i].Details["mechanism"], all[i].Details["digest"] = string(u.mechanism), hex.EncodeToString(d)
+		if n := grant.Version.Number; n > 0 {
+			all[i].Details["version"] = strconv.Itoa(n)
+		}
 		if u.document != "" {
 			all[i].Details["document"] = u.document
 		}

@@ -23,6 +23,8 @@ type Key struct {
 	Public     crypto.PublicKey // *rsa.PublicKey or *ecdsa.PublicKey
 	Mechanisms []mechanism.Mechanism
 	Chain      [][]byte // certificates, DER, the key's own first
+
+	VerifiesAlone bool // there is no private key to be found: another one signs in its place
 }
 
 // object is what a program finds.
@@ -116,9 +118,11 @@ func halves(k *Key) ([]*object, bool) {
 	}
 	delete(private, ckaModulusBits)
 	delete(private, ckaECPoint)
-	return []*object{
-		{"private " + string(k.ID), private, k}, {"public " + string(k.ID), public, k},
-	}, true
+	found := []*object{{"public " + string(k.ID), public, k}}
+	if !k.VerifiesAlone {
+		found = append([]*object{{"private " + string(k.ID), private, k}}, found...)
+	}
+	return found, true
 }
 
 // subject is that of the key's certificate, empty without one.

@@ -278,3 +278,22 @@ func TestBackendFails(t *testing.T) {
 		}
 	}
 }
+
+// A key in whose place another one signs verifies, and has no private half that a program could find.
+func TestKeyThatVerifiesAlone(t *testing.T) {
+	lib := module(t, "pkcs11-tool")
+	b := fill(t)
+	digest := sha256.Sum256([]byte("pismo"))
+	signature := must(b.signers[string(b.keys[0].ID)].Sign(rand.Reader, digest[:], crypto.SHA256))(t)
+	b.keys[0].VerifiesAlone, b.keys[0].Label = true, "seal-rsa/1"
+	socket, dir := serve(t, b), t.TempDir()
+	data, signed := filepath.Join(dir, "data"), filepath.Join(dir, "signed")
+	if err := errors.Join(os.WriteFile(data, []byte("pismo"), 0o600), os.WriteFile(signed, signature, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(t, socket, "pkcs11-tool", "--module", lib, "-O", "--type", "privkey"); strings.Contains(out, "seal-rsa") {
+		t.Errorf("its private half is there:\n%s", out)
+	}
+	wants(t, run(t, socket, "pkcs11-tool", "--module", lib, "--verify", "-m", "SHA256-RSA-PKCS", "--label", "seal-rsa/1", "-i", data,
+		"--signature-file", signed), "Signature is valid")
+}

@@ -64,6 +64,8 @@ func (c *Client) Patient(d time.Duration) *Client {
 type KeyInfo struct {
 	ID         string                `json:"id"`
 	Label      string                `json:"label"`
+	Name       string                `json:"name"`    // the label with the version, such as seal/2
+	Version    int                   `json:"version"` // of the keys of that label: one signs at a time, all verify
 	Algorithm  string                `json:"algorithm"`
 	PublicKey  []byte                `json:"public_key"` // SubjectPublicKeyInfo, DER
 	Mechanisms []mechanism.Mechanism `json:"mechanisms"`
@@ -72,8 +74,26 @@ type KeyInfo struct {
 	Why        string                `json:"why"` // why it is not usable now
 	NotBefore  *time.Time            `json:"not_before"`
 	NotAfter   *time.Time            `json:"not_after"`
+	SignsFrom  *time.Time            `json:"signs_from"`  // the version does from then on
+	ReplacedAt *time.Time            `json:"replaced_at"` // from then on another version signs in its place
+	ReplacedBy string                `json:"replaced_by"` // the ID of that one
 	Order      string                `json:"order"`
 	Chain      [][]byte              `json:"chain"` // certificates, DER, the key's own first
+}
+
+// VerifiesAlone reports whether the key signs no more since another version does so in its place.
+func (i KeyInfo) VerifiesAlone(now time.Time) bool {
+	return i.ReplacedAt != nil && !now.Before(*i.ReplacedAt)
+}
+
+// Changes returns the next moment at which the key begins to sign, or ends; the zero time where nothing is to come.
+func (i KeyInfo) Changes(now time.Time) (next time.Time) {
+	for _, t := range []*time.Time{i.SignsFrom, i.ReplacedAt} {
+		if t != nil && t.After(now) && (next.IsZero() || t.Before(next)) {
+			next = *t
+		}
+	}
+	return next
 }
 
 // Certificates are those of the key, its own first; a key without one is an error.
@@ -97,6 +117,9 @@ type Refusal struct {
 	Type   string `json:"type"`   // names the rule, such as urn:trustcore:hsm:authorisation-expired
 	Detail string `json:"detail"` // a sentence
 }
+
+// Replaced is the Type of the refusal to sign with a key in whose place another version signs by now.
+const Replaced = "urn:trustcore:hsm:version-replaced"
 
 // Error says what the gateway said.
 func (r *Refusal) Error() string {

@@ -76,10 +76,11 @@ func (b *Book) Of(ctx context.Context, order string) ([]gateway.Grant, error) {
 }
 
 // grant is a right as the gateway has it. Counters of limits belong to the order that sets them: one that renews it
-// counts anew.
+// counts anew. The versions of a key count together, by the name of the first: a rotation gives nobody a quota again.
 func (b *Book) grant(g registry.Grant) (gateway.Grant, error) {
 	to := gateway.Grant{Partner: g.Partner, Application: g.Application, KeyID: g.KeyID, NotBefore: g.NotBefore,
-		NotAfter: g.NotAfter, Order: g.Order, Active: g.Active}
+		NotAfter: g.NotAfter, Order: g.Order, Active: g.Active, Version: gateway.Version{Number: g.Version.Version,
+			SignsOn: g.Version.SignsOn, Replaced: g.Version.Replaced, By: g.Version.By}}
 	for _, m := range g.Mechanisms {
 		to.Mechanisms = append(to.Mechanisms, mechanism.Mechanism(m))
 	}
@@ -88,7 +89,7 @@ func (b *Book) grant(g registry.Grant) (gateway.Grant, error) {
 		name   string
 		limits *registry.Limits
 	}{
-		{gateway.OfKey, "key " + g.KeyID + " of order " + g.Order, g.KeyLimits},
+		{gateway.OfKey, "key " + g.Version.First + " of order " + g.Order, g.KeyLimits},
 		{gateway.OfApplication, "order " + g.Order, g.Limits},
 		{gateway.OfOffice, "office " + g.Partner, &b.office},
 	} {

@@ -214,6 +214,7 @@ type Grant struct {
 	NotBefore, NotAfter                time.Time
 	Active                             bool // false before the order is carried out and after another one ended it
 	Limits, KeyLimits                  *Limits
+	Version                            KeyVersion // of the key, and when it signs
 }
 
 // GrantsOf returns every right that the line of an order gives or gave, one for each key: by the order that gives it
@@ -276,38 +277,17 @@ func (r *Registry) authorisationsOf(ctx context.Context, order string) ([]author
 	return all, rows.Err()
 }
 
-// keysOfLine returns the keys of each order of a line, id by name.
-func (r *Registry) keysOfLine(ctx context.Context, order string) (map[string]map[string]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT k.order_id, k.name, k.id FROM order_keys k
-		JOIN orders o ON o.id = k.order_id
-		WHERE o.line = (SELECT line FROM orders WHERE id = $1)`, order)
-	if err != nil {
-		return nil, fmt.Errorf("keys of order %s: %w", order, err)
-	}
-	defer rows.Close()
-	keys := map[string]map[string]string{}
-	for rows.Next() {
-		var of, name, id string
-		if err := rows.Scan(&of, &name, &id); err != nil {
-			return nil, fmt.Errorf("keys of order %s: %w", order, err)
-		}
-		if keys[of] == nil {
-			keys[of] = map[string]string{}
-		}
-		keys[of][name] = id
-	}
-	return keys, rows.Err()
-}
-
-// grants makes one grant for each key of the order's HSM authorisation that exists.
-func (o *Order) grants(keys map[string]string, active bool) []Grant {
+// grants makes one grant for each key of the order's HSM authorisation that exists, in each of its versions.
+func (o *Order) grants(keys []KeyVersion, active bool) []Grant {
 	a := o.HSMAuthorization
 	var grants []Grant
 	for _, k := range a.Keys {
-		if id := keys[k.Name]; id != "" {
-			grants = append(grants, Grant{Partner: o.Partner.ID, Application: a.Application, Order: o.ID, KeyID: id,
-				Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.until(k), Active: active,
-				Limits: a.Limits, KeyLimits: k.Limits})
+		for _, v := range keys {
+			if v.Name == k.Name {
+				grants = append(grants, Grant{Partner: o.Partner.ID, Application: a.Application, Order: o.ID, KeyID: v.ID,
+					Mechanisms: k.Mechanisms, NotBefore: a.NotBefore, NotAfter: a.until(k), Active: active,
+					Limits: a.Limits, KeyLimits: k.Limits, Version: v})
+			}
 		}
 	}
 	return grants

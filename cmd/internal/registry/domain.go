@@ -1,6 +1,9 @@
 package registry
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Leader runs the data centre for its partners (Lider).
 type Leader struct {
@@ -164,6 +167,11 @@ func (a *HSMAuthorization) Until(key string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// Names reports whether the authorisation is for a key of that name.
+func (a *HSMAuthorization) Names(key string) bool {
+	return slices.ContainsFunc(a.Keys, func(k HSMKey) bool { return k.Name == key })
 }
 
 func (a *HSMAuthorization) until(k HSMKey) time.Time {

@@ -26,10 +26,11 @@ const (
 	EndHubKey           MotionKind = "gateway.end-key"     // the former key of a hub: who has not followed is cut off
 	ResumeKeys          MotionKind = "key.resume"          // keys of offices that an officer suspended
 	DestroyKeys         MotionKind = "key.destroy"         // keys of offices, for ever
+	RotateKeys          MotionKind = "key.rotate"          // other keys sign in the place of keys of offices
 )
 
 var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey,
-	ResumeKeys, DestroyKeys}
+	ResumeKeys, DestroyKeys, RotateKeys}
 
 // motionLife is how long a motion waits for another officer.
 const motionLife = 7 * 24 * time.Hour

@@ -156,6 +156,12 @@ var schema = []string{
 	// What the configuration had by P_VPN, B_HSM or the orders' own words, from when to when.
 	`CREATE TABLE offered_services (name TEXT NOT NULL, proto TEXT NOT NULL, addr TEXT NOT NULL, given_by TEXT NOT NULL,
 		since TEXT NOT NULL, until TEXT NOT NULL DEFAULT '')`,
+	// A name is that of several keys, one after the other; signs_on is '' for what signs since it was made.
+	`CREATE TABLE key_versions (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, version BIGINT NOT NULL,
+		id TEXT NOT NULL, signs_on TEXT NOT NULL DEFAULT '', PRIMARY KEY (order_id, name, version), UNIQUE (order_id, id))`,
+	`INSERT INTO key_versions (order_id, name, version, id) SELECT order_id, name, 1, id FROM order_keys`,
+	`DROP TABLE order_keys`,
+	`ALTER TABLE key_versions RENAME TO order_keys`,
 }
 
 // Open brings the schema up to date and returns the registry.

@@ -141,27 +141,6 @@ func (r *Registry) admissibleResumption(ctx context.Context, o Order, old *Recor
 	return nil
 }
 
-// KeptKeys returns the keys, id by name, that an order takes over: those of its names that are in force through the
-// order which it renews, or that the order had which it resumes.
-func (r *Registry) KeptKeys(ctx context.Context, o Order) (map[string]string, error) {
-	if o.HSMAuthorization == nil {
-		return nil, nil
-	}
-	before, err := r.keys(ctx, `JOIN components c ON c.order_id = k.order_id AND c.component = $1
-		WHERE k.order_id = $2 AND c.ended_by IN ('', $3) OR k.order_id = $4`,
-		string(NetworkHSM), o.Renews, o.ID, o.Resume)
-	if err != nil {
-		return nil, err
-	}
-	kept := map[string]string{}
-	for _, k := range o.HSMAuthorization.Keys {
-		if id := before[k.Name]; id != "" {
-			kept[k.Name] = id
-		}
-	}
-	return kept, nil
-}
-
 // replace puts an order that is carried out into the place of the one that it renews: tunnels and components are its own
 // now. Tunnels of sites that it does not name end.
 func (r *Registry) replace(ctx context.Context, tx *sql.Tx, o Order) error {
@@ -282,6 +261,7 @@ type Authorised struct {
 	Record   *Record
 	Name, ID string
 	Until    time.Time // it may be used for the last time
+	Replaced bool      // another version signs in its place: this one verifies alone
 }
 
 // Authorisations returns the keys that active orders give, of orders whose authorisation is over too.
@@ -294,14 +274,16 @@ func (r *Registry) Authorisations(ctx context.Context) ([]Authorised, error) {
 	}
 	var all []Authorised
 	for i := range records {
-		keys, err := r.Keys(ctx, records[i].ID)
+		versions, err := r.Versions(ctx, records[i].ID)
 		if err != nil {
 			return nil, err
 		}
 		a := records[i].HSMAuthorization
-		for _, k := range a.Keys {
-			if id := keys[k.Name]; id != "" {
-				all = append(all, Authorised{Record: &records[i], Name: k.Name, ID: id, Until: a.until(k)})
+		for _, v := range versions {
+			k := slices.IndexFunc(a.Keys, func(k HSMKey) bool { return k.Name == v.Name })
+			if k >= 0 {
+				all = append(all, Authorised{Record: &records[i], Name: v.Name, ID: v.ID, Until: a.until(a.Keys[k]),
+					Replaced: v.By != "" && !r.now().Before(v.Replaced)})
 			}
 		}
 	}

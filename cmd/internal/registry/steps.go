@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"trustcore/internal/store"
 )
 
 // steps returns the done steps of an order in the order in which they were done.
@@ -196,39 +194,4 @@ func (r *Registry) left(ctx context.Context, where, order string) ([]Component, 
 		left = append(left, Component(c))
 	}
 	return left, rows.Err()
-}
-
-// AddKey remembers which HSM key an order's authorisation means by a name: one that it made, or took over.
-func (r *Registry) AddKey(ctx context.Context, order, name, keyID string) error {
-	err := r.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO order_keys (order_id, name, id) VALUES ($1, $2, $3)`, order, name,
-			keyID)
-		return err
-	})
-	if err != nil && !store.Taken(err) {
-		return fmt.Errorf("key %s: %w", name, err)
-	}
-	return nil
-}
-
-// Keys returns the HSM keys of an order, id by name.
-func (r *Registry) Keys(ctx context.Context, order string) (map[string]string, error) {
-	return r.keys(ctx, `WHERE k.order_id = $1`, order)
-}
-
-func (r *Registry) keys(ctx context.Context, where string, args ...any) (map[string]string, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT k.name, k.id FROM order_keys k `+where, args...)
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	defer rows.Close()
-	keys := map[string]string{}
-	for rows.Next() {
-		var name, id string
-		if err := rows.Scan(&name, &id); err != nil {
-			return nil, fmt.Errorf("keys: %w", err)
-		}
-		keys[name] = id
-	}
-	return keys, rows.Err()
 }
