@@ -55,7 +55,7 @@ type KeySpec struct {
 	Label      string // for people; unique within partner, order and version, at most 100 bytes
 	Version    int    // of the key of that label, 1 for the first one; 0 means 1
 	Algorithm  Algorithm
-	Mechanisms []mechanism.Mechanism // how it may sign; empty means every way that fits its algorithm
+	Mechanisms []mechanism.Mechanism // how it may sign, or decrypt, never both; empty means every way of signing that fits its algorithm
 }
 
 // KeyInfo describes a key.

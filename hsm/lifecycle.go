@@ -27,7 +27,7 @@ const (
 	maxVersion = 999
 )
 
-// Generate makes a key in the token: private, sensitive, never extractable, for signing alone. It records the wish, then has the token
+// Generate makes a key in the token: private, sensitive, never extractable, for signing or for decrypting alone. It records the wish, then has the token
 // make the key, reads the attributes back and refuses (and destroys) a key that is not so. What a crash leaves half done is undone when
 // the token is next opened. The birth is in the audit log before the key exists, its failure after. Nothing is made in a token that lacks
 // keys which it should hold.
@@ -110,6 +110,9 @@ func newKey(spec KeySpec, now time.Time) (KeyInfo, error) {
 			return KeyInfo{}, fmt.Errorf("key %q: %w: %s with %s", spec.Label, mechanism.ErrUnsupported, n, spec.Algorithm)
 		}
 	}
+	if err := mechanism.OnePurpose(spec.Mechanisms); err != nil {
+		return KeyInfo{}, fmt.Errorf("key %q: %w", spec.Label, err)
+	}
 	var id wire.ID
 	if _, err := rand.Read(id[:]); err != nil {
 		return KeyInfo{}, err
@@ -158,7 +161,7 @@ func (m *Module) generate(ctx context.Context, k KeyInfo) (KeyInfo, error) {
 	if err := json.Unmarshal(f.Body, &answer); err != nil {
 		return KeyInfo{}, fmt.Errorf("worker's answer: %w", err)
 	}
-	if a := answer.Attestation.Refusal(); a != "" {
+	if a := answer.Attestation.Refusal(k.Decrypts()); a != "" {
 		return KeyInfo{}, fmt.Errorf("the token made a key whose %s is not as asked", a)
 	}
 	if k.Public, err = x509.ParsePKIXPublicKey(answer.PublicKey); err != nil {

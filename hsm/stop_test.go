@@ -111,7 +111,7 @@ func TestAttest(t *testing.T) {
 		t.Fatal(err)
 	}
 	now, err := tok.Attest(t.Context(), info.ID)
-	if a := now.Attestation; err != nil || a.Refusal() != "" || !a.NeverExtractable || a.Extractable || !a.Local || !a.Sign || a.Decrypt {
+	if a := now.Attestation; err != nil || a.Refusal(false) != "" || !a.NeverExtractable || a.Extractable || !a.Local || !a.Sign || a.Decrypt {
 		t.Errorf("%+v, %v", now.Attestation, err)
 	}
 	if err := tok.Destroy(t.Context(), officer, info.ID); err != nil {

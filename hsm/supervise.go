@@ -268,6 +268,8 @@ func outcome(kind wire.Kind, reason []byte) error {
 		return nil
 	case wire.Missing:
 		return errMissing
+	case wire.Senseless:
+		return ErrUndecryptable
 	case wire.Refused:
 		return errors.New(string(reason))
 	}
@@ -277,7 +279,7 @@ func outcome(kind wire.Kind, reason []byte) error {
 // hung kills a worker that did not answer. While it makes a key, which takes long on some tokens, a signature may have to wait for the
 // search for its key; whether the process hangs is then for the look to find out, which waits for nothing.
 func (m *Module) hung(p *process, kind wire.Kind, after time.Duration) {
-	if kind == wire.Sign && m.managing.Load() > 0 {
+	if (kind == wire.Sign || kind == wire.Decrypt) && m.managing.Load() > 0 {
 		return
 	}
 	m.cfg.Logger.Error("HSM worker hangs and is killed", "pid", p.cmd.Process.Pid, "after", after.String())

@@ -40,6 +40,9 @@ func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[str
 				"with %s.name it is the name in the certificate of the key, %q, which has at most %d characters: shorten it by %d",
 				field, name, profile.MaxName, tooMany(name))}
 		}
+		if err := d.canDecrypt(ctx, field, k, kept[k.Name]); err != nil {
+			return err
+		}
 		if err := d.canKeep(ctx, field, k, kept[k.Name], o.Resume != ""); err != nil {
 			return err
 		}
@@ -49,6 +52,24 @@ func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[str
 		}
 	}
 	return d.canReach(ctx, o)
+}
+
+// canDecrypt asks the token whether it decrypts as a new key is to: what it can't is told before anybody decides.
+func (d *daemon) canDecrypt(ctx context.Context, field string, k registry.HSMKey, kept string) error {
+	if k.Purpose != registry.Decrypt || kept != "" {
+		return nil
+	}
+	for i, name := range k.Mechanisms {
+		err := d.custody.HSM.CanDecrypt(ctx, mechanism.Mechanism(name))
+		if errors.Is(err, hsm.ErrNoDecryption) {
+			return &registry.FieldError{Field: fmt.Sprintf("%s.mechanisms[%d]", field, i), Remedy: fmt.Sprintf(
+				"the HSM of the data centre can't decrypt by %s: write RSA-OAEP-SHA1, which is as good for this, or use another HSM", name)}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shortest is how long an authorisation has to hold from now on: people still have to approve it and enrol.

@@ -253,6 +253,10 @@ func (d *daemon) requestFor(r *http.Request, who audit.Actor) (any, error) {
 	if in.Name == "" || len(in.Name) > maxReason || len(in.Organization) > maxReason {
 		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "name", "write the common name, in at most %d bytes", maxReason)
 	}
+	if k.Decrypts() {
+		return nil, problem.RefuseField(http.StatusConflict, "key", "the key decrypts, and signs no request: an authority that takes a "+
+			"public key without one has to certify it (GET /v1/keys of the gateway has the public key)")
+	}
 	signer, err := d.custody.HSM.Signer(r.Context(), k.ID)
 	if errors.Is(err, hsm.ErrNotActive) {
 		return nil, problem.Refuse(http.StatusConflict, "the key is %s, and signs nothing", k.State)
@@ -282,7 +286,7 @@ type attested struct {
 	Key         keyOfPartner    `json:"key"`
 	PublicKey   []byte          `json:"public_key"` // SubjectPublicKeyInfo, DER
 	Attributes  hsm.Attestation `json:"attributes"` // read from the token now
-	Hardened    bool            `json:"hardened"`   // they are those of a key that signs alone and never leaves
+	Hardened    bool            `json:"hardened"`   // they are those of a key that signs, or decrypts, alone and never leaves
 	Requirement string          `json:"requirement,omitempty"`
 }
 
@@ -304,7 +308,7 @@ func (d *daemon) attestKey(r *http.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	refusal := k.Attestation.Refusal()
+	refusal := k.Attestation.Refusal(k.Decrypts())
 	document, err := json.MarshalIndent(attested{At: time.Now().UTC(), Token: d.custody.HSM.Token(), Key: keyOf(k), PublicKey: k.SPKI,
 		Attributes: k.Attestation, Hardened: refusal == "", Requirement: refusal}, "", "  ")
 	if err != nil {

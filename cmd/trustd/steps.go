@@ -126,6 +126,9 @@ func (d *daemon) certificates(ctx context.Context, rec registry.Record, e *regis
 		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		if rec.HSMAuthorization.ToDecrypt(name) {
+			continue
+		}
 		if serial, err = d.sealCertificate(ctx, rec, name, keys[name]); err != nil {
 			return "", err
 		}

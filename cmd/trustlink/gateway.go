@@ -65,7 +65,7 @@ func (l *link) gateway() (*remote.Client, error) {
 	return remote.NewClient("https://"+address, client)
 }
 
-// key returns the key of that name or id; with one key only the name may be left out.
+// key returns the key of that name or id, which signs; with one such key only the name may be left out.
 func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 	gateway, err := l.gateway()
 	if err != nil {
@@ -75,6 +75,7 @@ func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys = slices.DeleteFunc(keys, func(k remote.KeyInfo) bool { return k.Purpose == remote.ToDecrypt })
 	usable := slices.IndexFunc(keys, func(k remote.KeyInfo) bool { return !k.Usable }) // those come first
 	if usable < 0 {
 		usable = len(keys)
@@ -85,9 +86,9 @@ func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 		}
 	}
 	if name == "" {
-		return nil, fmt.Errorf("this office may use %d keys now: choose one with --key (see trustlink keys)", usable)
+		return nil, fmt.Errorf("this office may sign with %d keys now: choose one with --key (see trustlink keys)", usable)
 	}
-	return nil, fmt.Errorf("this office may use no key %q (see trustlink keys)", name)
+	return nil, fmt.Errorf("this office may sign with no key %q (see trustlink keys)", name)
 }
 
 func keysCommand(dir *string) *cobra.Command {

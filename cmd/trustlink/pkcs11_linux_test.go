@@ -88,11 +88,17 @@ func startPKCS11(t *testing.T, accounts ...uint32) (*fakeGateway, *officeKeys, s
 	if keys.link, err = remote.NewClient(server.URL, server.Client()); err != nil {
 		t.Fatal(err)
 	}
+	return g, keys, serveKeys(t, keys, accounts...)
+}
+
+// serveKeys serves keys to these accounts until the test ends.
+func serveKeys(t *testing.T, keys *officeKeys, accounts ...uint32) (socket string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "p11")
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "s")
+	socket = filepath.Join(dir, "s")
 	listener, err := listenPKCS11(socket, false)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +117,7 @@ func startPKCS11(t *testing.T, accounts ...uint32) (*fakeGateway, *officeKeys, s
 		}
 		_ = os.RemoveAll(dir)
 	})
-	return g, keys, socket
+	return socket
 }
 
 func pkcs11Tool(t *testing.T, socket string, args ...string) string {
@@ -291,13 +297,14 @@ func TestLinesOfTheManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, socket := startPKCS11(t, uint32(os.Geteuid()))
+	w := newSealWorld(t)
+	w.addOpener()
 	var env bytes.Buffer
-	if err := printPKCS11Env(&env, socket); err != nil {
+	if err := printPKCS11Env(&env, w.servePrograms()); err != nil {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(manual), -1)
-	if len(blocks) != 5 {
+	if len(blocks) != 6 {
 		t.Fatalf("%d blocks", len(blocks))
 	}
 	for _, block := range blocks {

@@ -105,7 +105,7 @@ func (k *officeKeys) ask(ctx context.Context) error {
 		if next := info.Changes(now); !next.IsZero() && (k.changes.IsZero() || next.Before(k.changes)) {
 			k.changes = next
 		}
-		old := !info.Usable && info.VerifiesAlone(now)
+		old := info.VerifiesAlone(now)
 		if !info.Usable && !old {
 			continue
 		}
@@ -123,7 +123,7 @@ func (k *officeKeys) ask(ctx context.Context) error {
 			label = fmt.Sprintf("%s/%d", info.Label, info.Version)
 		}
 		keys = append(keys, p11kit.Key{ID: id, Label: label, Public: key.Public(), Mechanisms: info.Mechanisms, Chain: info.Chain,
-			VerifiesAlone: old})
+			VerifiesAlone: !info.Usable})
 	}
 	k.keys, k.far = keys, far
 	return nil
@@ -147,6 +147,27 @@ func (k *officeKeys) Sign(ctx context.Context, id []byte, m mechanism.Mechanism,
 		return nil, fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
 	}
 	return signed.Value, err
+}
+
+// Decrypt decrypts in the data centre what was encrypted for a key.
+func (k *officeKeys) Decrypt(ctx context.Context, id []byte, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
+	k.mu.Lock()
+	key := k.far[string(id)]
+	k.mu.Unlock()
+	if key == nil {
+		return nil, fmt.Errorf("%w: the key is no longer listed", p11kit.ErrRefused)
+	}
+	ctx, cancel := context.WithTimeout(ctx, signTimeout)
+	defer cancel()
+	plaintext, err := key.Decrypt(ctx, m, ciphertext)
+	var no *remote.Refusal
+	switch {
+	case errors.As(err, &no) && no.Type == remote.Undecryptable:
+		return nil, p11kit.ErrUndecryptable
+	case refuses(err):
+		return nil, fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
+	}
+	return plaintext, err
 }
 
 // refuses reports whether the gateway said no, and not only that it can't now.

@@ -88,6 +88,7 @@ func (s *service) list(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys = slices.DeleteFunc(keys, decrypts)
 	if onlyValid {
 		keys = slices.DeleteFunc(keys, func(k gateway.KeyDescription) bool { return !k.Usable })
 	}
@@ -168,8 +169,14 @@ func (s *service) credential(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if decrypts(k) {
+		return nil, invalid("Invalid parameter credentialID")
+	}
 	return s.describe(c, k)
 }
+
+// decrypts reports whether a key signs nothing: it is no credential.
+func decrypts(k gateway.KeyDescription) bool { return k.Purpose == gateway.ToDecrypt }
 
 var curves = map[elliptic.Curve]string{elliptic.P256(): "1.2.840.10045.3.1.7", elliptic.P384(): "1.3.132.0.34"}
 

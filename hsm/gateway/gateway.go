@@ -100,6 +100,8 @@ const (
 	signPath  = "/v1/keys/{id}/sign"
 	batchPath = "/v1/keys/{id}/signatures"
 
+	decryptPath = "/v1/keys/{id}/decrypt"
+
 	verifyPath = "/v1/keys/{id}/verify"
 	randomPath = "/v1/random"
 )
@@ -135,7 +137,7 @@ func New(cfg Config) (*Gateway, error) {
 	mux := http.NewServeMux()
 	about := huma.DefaultConfig("HSM gateway", "1.0.0")
 	about.DocsPath, about.SchemasPath, about.CreateHooks = "", "", nil
-	about.Info.Description = "Keys of the HSM for partners' applications, over mutual TLS. Digests go in, signatures come out."
+	about.Info.Description = "Keys of the HSM for partners' applications, over mutual TLS. Digests go in, signatures come out; what was encrypted for a key that decrypts, and its plaintext."
 	about.Transformers = append(about.Transformers, g.inOneForm)
 	api := humago.New(mux, about)
 	huma.Register(api, huma.Operation{
@@ -156,6 +158,7 @@ func New(cfg Config) (*Gateway, error) {
 	}, g.random)
 	mux.HandleFunc("POST "+signPath, g.single)
 	mux.HandleFunc("POST "+batchPath, g.batch)
+	mux.HandleFunc("POST "+decryptPath, g.decrypt)
 	describeUses(api.OpenAPI())
 	schemas := api.OpenAPI().Components.Schemas
 	*schemas.Map()["ErrorModel"] = *huma.SchemaFromType(schemas, reflect.TypeFor[problem.Problem]())
@@ -211,7 +214,8 @@ type KeyDescription struct {
 	ReplacedBy       string                `json:"replaced_by,omitempty" doc:"The key that signs then"`
 	Algorithm        hsm.Algorithm         `json:"algorithm" example:"P-256"`
 	PublicKey        []byte                `json:"public_key" doc:"SubjectPublicKeyInfo, DER"`
-	Mechanisms       []mechanism.Mechanism `json:"mechanisms" doc:"How the application may sign with it"`
+	Mechanisms       []mechanism.Mechanism `json:"mechanisms" doc:"How the application may sign with it, or decrypt"`
+	Purpose          string                `json:"purpose" enum:"sign,decrypt" doc:"A key does one of the two"`
 	State            hsm.State             `json:"state" example:"active"`
 	Usable           bool                  `json:"usable" doc:"The application may use the key now"`
 	Why              string                `json:"why,omitempty" doc:"Why it may not, when it may not"`
@@ -303,14 +307,14 @@ func (g *gateway) describe(ctx context.Context, in *keyInput) (*keyOutput, error
 }
 
 func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, why *refusal) (KeyDescription, error) {
-	d := KeyDescription{ID: k.ID, Label: k.Label, Name: k.Name(), Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
+	d := KeyDescription{ID: k.ID, Label: k.Label, Name: k.Name(), Purpose: purposeOf(k), Algorithm: k.Algorithm, PublicKey: k.SPKI, State: k.State, Order: grant.Order,
 		Version: k.Version, ReplacedBy: grant.Version.By, Mechanisms: []mechanism.Mechanism{}, NeverExtractable: k.Attestation.NeverExtractable}
 	for _, m := range grant.Mechanisms {
 		if k.Allows(m) {
 			d.Mechanisms = append(d.Mechanisms, m)
 		}
 	}
-	if why == nil {
+	if why == nil && !k.Decrypts() {
 		why = grant.Version.refusal(g.Now())
 	}
 	switch {
@@ -331,6 +335,19 @@ func (g *gateway) description(ctx context.Context, k hsm.KeyInfo, grant Grant, w
 		return d, g.unavailable(fmt.Errorf("looking up certificates: %w", err))
 	}
 	return d, nil
+}
+
+// The purposes of keys.
+const (
+	ToSign    = "sign"
+	ToDecrypt = "decrypt"
+)
+
+func purposeOf(k hsm.KeyInfo) string {
+	if k.Decrypts() {
+		return ToDecrypt
+	}
+	return ToSign
 }
 
 // moment is nil for a time that is not set.

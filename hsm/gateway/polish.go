@@ -52,6 +52,8 @@ var polish = map[string]string{
 	"the authorisation of order %s allows %s, not %s":                                "upoważnienie ze zlecenia %s pozwala na %s, nie na %s",
 	"the key signs by %s, not by %s":                                                 "klucz podpisuje przez %s, nie przez %s",
 	"the key is not active: it was suspended or destroyed":                           "klucz nie jest aktywny: został zawieszony albo zniszczony",
+	"the key does not decrypt this":                                                  "klucz tego nie odszyfrowuje",
+	"the ciphertext has %d bytes, not as many as the key's modulus":                  "szyfrogram ma %d bajtów, nie tyle, ile moduł klucza",
 	"there is no such key any more":                                                  "tego klucza już nie ma",
 	"a digest has %d bytes, %s signs digests of %d":                                  "skrót ma %d bajtów, %s podpisuje skróty o długości %d",
 	"the application asks for more than %g signatures a second":                      "aplikacja żąda więcej niż %g podpisów na sekundę",

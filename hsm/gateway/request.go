@@ -57,6 +57,25 @@ type use struct {
 
 	again    string            // its Idempotency-Key, "" without
 	sameness [sha256.Size]byte // of all that makes it the same request again
+
+	decrypts   bool   // the use is a decryption
+	ciphertext []byte // of a decryption, whose digest is the only one
+}
+
+// action names the use in the audit log.
+func (u *use) action() string {
+	if u.decrypts {
+		return "hsm.decrypt"
+	}
+	return "hsm.sign"
+}
+
+// what names what was digested.
+func (u *use) what() string {
+	if u.decrypts {
+		return "ciphertext" // its SHA-256
+	}
+	return "digest"
 }
 
 var keyIDs = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -182,7 +201,7 @@ func (u *use) take(m mechanism.Mechanism, document string, digests [][]byte, fie
 	if document != "" && !documents.MatchString(document) {
 		return problem.RefuseField(http.StatusUnprocessableEntity, "body.document", "a type is named by lower-case letters, digits and hyphens, at most 40")
 	}
-	if m.Code() == 0 {
+	if m.Code() == 0 || m.Decrypts() {
 		return problem.RefuseField(http.StatusUnprocessableEntity, "body.mechanism", "name one of the mechanisms that the key has")
 	}
 	for _, d := range digests {
@@ -231,6 +250,7 @@ func describeUses(document *huma.OpenAPI) {
 	}{
 		{signPath, "sign", "Sign a digest", reflect.TypeFor[singleRequest](), reflect.TypeFor[signature]()},
 		{batchPath, "sign-batch", "Sign up to 256 digests", reflect.TypeFor[batchRequest](), reflect.TypeFor[batchAnswer]()},
+		{decryptPath, "decrypt", "Decrypt what was encrypted for the key", reflect.TypeFor[decryptRequest](), reflect.TypeFor[decryptAnswer]()},
 	} {
 		answers := map[string]*huma.Response{"200": {Description: "OK", Content: content(o.out, "application/json", "")}}
 		for _, status := range []int{400, 401, 403, 409, 413, 415, 422, 429, 503} {

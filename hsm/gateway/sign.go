@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (g *gateway) authorised(ctx context.Context, u *use) (Grant, *hsm.Key, *ref
 	if err != nil {
 		return Grant{}, nil, asRefusal(err)
 	}
-	if why == nil {
+	if why == nil && !u.decrypts { // what was encrypted for a version is decrypted by that, whatever follows it
 		why = grant.Version.refusal(g.Now())
 	}
 	var key *hsm.Key
@@ -158,10 +159,13 @@ func (g *gateway) append(ctx context.Context, entries ...audit.Entry) (audit.Rec
 	return g.Audit.AppendAll(ctx, entries)
 }
 
-// key returns the key if it may sign what is asked.
+// key returns the key if it may sign, or decrypt, what is asked.
 func (g *gateway) key(ctx context.Context, grant Grant, u *use) (*hsm.Key, *refusal, error) {
 	m := u.mechanism
 	for _, d := range u.digests {
+		if u.decrypts {
+			break // it is the digest of that
+		}
 		if err := m.CheckDigest(d); err != nil {
 			return nil, refuse(http.StatusBadRequest, "digest", "a digest has %d bytes, %s signs digests of %d", len(d), m, m.Hash().Size()), nil
 		}
@@ -186,6 +190,10 @@ func (g *gateway) key(ctx context.Context, grant Grant, u *use) (*hsm.Key, *refu
 	}
 	if !info.Allows(m) {
 		return nil, refuse(http.StatusForbidden, "mechanism-not-allowed", "the key signs by %s, not by %s", names(info.Mechanisms), m), nil
+	}
+	if public, is := info.Public.(*rsa.PublicKey); u.decrypts && (!is || len(u.ciphertext) != public.Size()) {
+		return nil, refuse(http.StatusBadRequest, "ciphertext", "the ciphertext has %d bytes, not as many as the key's modulus",
+			len(u.ciphertext)), nil
 	}
 	return key, nil, nil
 }
@@ -228,7 +236,7 @@ func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 		if len(digests) > 1 {
 			all[i].Details["batch"] = fmt.Sprintf("%d/%d", i+1, len(digests))
 		}
-		all[i].Details["mechanism"], all[i].Details["digest"] = string(u.mechanism), hex.EncodeToString(d)
+		all[i].Details["mechanism"], all[i].Details[u.what()] = string(u.mechanism), hex.EncodeToString(d)
 		if n := grant.Version.Number; n > 0 {
 			all[i].Details["version"] = strconv.Itoa(n)
 		}
@@ -246,7 +254,7 @@ func (g *gateway) entries(u *use, grant Grant, digests [][]byte) []audit.Entry {
 func (g *gateway) entryOf(u *use, grant Grant) audit.Entry {
 	print := hex.EncodeToString(u.print[:])
 	e := audit.Entry{
-		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: "hsm.sign", Subject: u.keyID,
+		Time: g.Now(), Actor: audit.Actor{Kind: "application", ID: grant.Application}, Action: u.action(), Subject: u.keyID,
 		Partner: grant.Partner, Order: grant.Order, Outcome: audit.Granted,
 		Details: map[string]string{"certificate": print, "serial": u.client.SerialNumber.Text(16)},
 	}

@@ -1,5 +1,5 @@
-// Package mechanism names the ways in which a key of the HSM may sign. The names are those of orders, grants, audit entries and the
-// gateway's interface; every mechanism takes a finished digest, so no document passes through the HSM.
+// Package mechanism names the ways in which a key of the HSM may sign, or decrypt. The names are those of orders, grants, audit entries and the
+// gateway's interface; every mechanism that signs takes a finished digest, so no document passes through the HSM.
 package mechanism
 
 import (
@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// Mechanism is one way of signing: a scheme and the hash whose digest is signed.
+// Mechanism is one way of signing: a scheme and the hash whose digest is signed; or one of decrypting, see Decrypts.
 type Mechanism string
 
 // The mechanisms. SHA-1 is not among them, and neither is raw RSA: whoever could have an arbitrary block signed could forge any
@@ -37,6 +37,7 @@ const (
 	pkcs1 family = iota + 1
 	pss
 	ec
+	oaep
 )
 
 // table is in the order of the wire codes (index + 1): new entries go to the end.
@@ -54,6 +55,8 @@ var table = []struct {
 	{ECDSASHA256, ec, crypto.SHA256},
 	{ECDSASHA384, ec, crypto.SHA384},
 	{ECDSASHA512, ec, crypto.SHA512},
+	{RSAOAEPSHA1, oaep, crypto.SHA1},
+	{RSAOAEPSHA256, oaep, crypto.SHA256},
 }
 
 // Parse returns the mechanism of that name.
@@ -92,11 +95,11 @@ func (m Mechanism) Hash() crypto.Hash {
 }
 
 // Options are the options with which crypto.Signer.Sign means this mechanism; PSS salts are as long as the hash (RFC 8017 9.1).
-// Nil for an unknown mechanism.
+// Nil for an unknown mechanism, and for one that decrypts.
 func (m Mechanism) Options() crypto.SignerOpts {
 	c := m.Code()
 	switch {
-	case c == 0:
+	case c == 0, table[c-1].family == oaep:
 		return nil
 	case table[c-1].family == pss:
 		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: table[c-1].hash}
@@ -104,7 +107,7 @@ func (m Mechanism) Options() crypto.SignerOpts {
 	return table[c-1].hash
 }
 
-// Fits reports whether keys like pub can sign so.
+// Fits reports whether keys like pub can sign, or decrypt, so.
 func (m Mechanism) Fits(pub crypto.PublicKey) bool {
 	c := m.Code()
 	if c == 0 {
@@ -119,11 +122,14 @@ func (m Mechanism) Fits(pub crypto.PublicKey) bool {
 	return false
 }
 
-// CheckDigest refuses a digest that is not as long as the mechanism's hash.
+// CheckDigest refuses a digest that is not as long as the mechanism's hash, and every digest for a mechanism that decrypts.
 func (m Mechanism) CheckDigest(digest []byte) error {
 	h := m.Hash()
 	if h == 0 {
 		return fmt.Errorf("%w: %q", ErrUnsupported, string(m))
+	}
+	if m.Decrypts() {
+		return fmt.Errorf("%w: %s", ErrDecrypts, m)
 	}
 	if len(digest) != h.Size() {
 		return fmt.Errorf("digest has %d bytes, %s signs digests of %d", len(digest), m, h.Size())
@@ -148,11 +154,11 @@ func (m Mechanism) Verify(pub crypto.PublicKey, digest, signature []byte) bool {
 	return false
 }
 
-// For lists the mechanisms that fit keys like pub.
+// For lists the mechanisms by which keys like pub sign.
 func For(pub crypto.PublicKey) []Mechanism {
 	var fit []Mechanism
 	for _, e := range table {
-		if e.name.Fits(pub) {
+		if e.family != oaep && e.name.Fits(pub) {
 			fit = append(fit, e.name)
 		}
 	}

@@ -51,8 +51,8 @@ var calls = [...]call{
 	{"u", "", findObjectsFinal},
 	{"uMu", "", nil}, // C_EncryptInit
 	{"uayfy", "ay", nil}, {"uayfy", "ay", nil}, {"ufy", "ay", nil},
-	{"uMu", "", nil}, // C_DecryptInit
-	{"uayfy", "ay", nil}, {"uayfy", "ay", nil}, {"ufy", "ay", nil},
+	{"uMu", "", decryptInit},
+	{"uayfy", "ay", decrypt}, {"uayfy", "ay", nil}, {"ufy", "ay", nil},
 	{"uM", "", nil}, // C_DigestInit
 	{"uayfy", "ay", nil}, {"uay", "", nil}, {"uu", "", nil}, {"ufy", "ay", nil},
 	{"uMu", "", signInit},
@@ -204,6 +204,8 @@ func getMechanismInfo(c *client, _ context.Context, r *reader, w *writer) error 
 		w.ulong(2048, 4096, ckfHW|ckfSign|ckfVerify)
 	case kind == ckmECDSA, kind >= ckmECDSASHA256 && kind <= ckmECDSASHA256+2:
 		w.ulong(256, 384, ckfHW|ckfSign|ckfVerify|ckfEC)
+	case kind == ckmRSAOAEP:
+		w.ulong(2048, 4096, ckfHW|ckfDecrypt)
 	default:
 		return ckrMechanism
 	}

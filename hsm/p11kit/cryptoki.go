@@ -12,6 +12,8 @@ const (
 	ckrAttributeType        rv = 0x12
 	ckrDataInvalid          rv = 0x20
 	ckrDataLength           rv = 0x21
+	ckrCiphertext           rv = 0x40
+	ckrCiphertextLength     rv = 0x41
 	ckrDeviceError          rv = 0x30
 	ckrFunctionNotSupported rv = 0x54
 	ckrKeyHandle            rv = 0x60
@@ -128,6 +130,7 @@ const (
 // Mechanisms.
 const (
 	ckmRSA         = 0x01
+	ckmRSAOAEP     = 0x09
 	ckmRSAPSS      = 0x0d
 	ckmSHA256RSA   = 0x40 // SHA384 and SHA512 are the next two
 	ckmSHA256PSS   = 0x43
@@ -145,6 +148,7 @@ const (
 	ckfRWSession      = 0x02
 	ckfSerialSession  = 0x04
 	ckfHW             = 0x01
+	ckfDecrypt        = 0x200
 	ckfSign           = 0x800
 	ckfVerify         = 0x2000
 	ckfEC             = 0x1900000 // over GF(p), named curves, uncompressed points

@@ -55,6 +55,8 @@ func step(h crypto.Hash) uint32 { return uint32(h - crypto.SHA256) }
 // names are what PKCS#11 has for a mechanism: over a digest, and over data.
 func names(m mechanism.Mechanism) [2]uint32 {
 	switch {
+	case m.Decrypts():
+		return [2]uint32{ckmRSAOAEP, ckmRSAOAEP}
 	case m.Fits(&ecdsa.PublicKey{}):
 		return [2]uint32{ckmECDSA, ckmECDSASHA256 + step(m.Hash())}
 	case isPSS(m):
@@ -86,6 +88,8 @@ func (r *reader) mechanism() (how, error) {
 			return h, ckrMechanismParam
 		}
 		return h, r.err
+	case ckmRSAOAEP:
+		return h.oaep(r)
 	}
 	r.octets() // parameters of mechanisms that have none
 	switch h.kind {
@@ -97,6 +101,24 @@ func (r *reader) mechanism() (how, error) {
 		h.hash = crypto.SHA256 + crypto.Hash(h.kind-ckmECDSASHA256)
 	default:
 		return h, ckrMechanism
+	}
+	return h, r.err
+}
+
+// oaeps are the parameters of OAEP that are taken: CKM_SHA_1 or CKM_SHA256 with the mask generation function of the same, and
+// CKZ_DATA_SPECIFIED.
+var oaeps = map[[3]uint64]crypto.Hash{{0x220, 1, 1}: crypto.SHA1, {0x250, 2, 1}: crypto.SHA256}
+
+// oaep reads CK_RSA_PKCS_OAEP_PARAMS. The label has to be empty. Programs that mean no label leave the source 0 (pkcs11-tool).
+func (h how) oaep(r *reader) (how, error) {
+	params := [3]uint64{r.ulong(), r.ulong(), r.ulong()}
+	label := r.octets()
+	if params[2] == 0 && len(label) == 0 {
+		params[2] = 1
+	}
+	h.hash, h.hashed = oaeps[params], true
+	if r.err == nil && (h.hash == 0 || len(label) > 0) {
+		return h, ckrMechanismParam
 	}
 	return h, r.err
 }

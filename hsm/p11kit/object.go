@@ -100,13 +100,14 @@ func halves(k *Key) ([]*object, bool) {
 		ckaToken: truth(true), ckaLabel: []byte(k.Label), ckaID: k.ID, ckaModifiable: truth(false), ckaCopyable: truth(false),
 		ckaDerive: truth(false), ckaLocal: truth(true), ckaStartDate: {}, ckaEndDate: {}, ckaSubject: k.subject(),
 	}
+	decrypts := k.decrypts()
 	private := map[uint32][]byte{
 		ckaClass: ulong(ckoPrivateKey), ckaPrivate: truth(true), ckaSensitive: truth(true), ckaAlwaysSensitive: truth(true),
-		ckaExtractable: truth(false), ckaNeverExtract: truth(true), ckaSign: truth(true), ckaSignRecover: truth(false),
-		ckaDecrypt: truth(false), ckaUnwrap: truth(false), ckaAlwaysAuth: truth(false), ckaWrapWithTrusted: truth(false),
+		ckaExtractable: truth(false), ckaNeverExtract: truth(true), ckaSign: truth(!decrypts), ckaSignRecover: truth(false),
+		ckaDecrypt: truth(decrypts), ckaUnwrap: truth(false), ckaAlwaysAuth: truth(false), ckaWrapWithTrusted: truth(false),
 	}
 	public := map[uint32][]byte{
-		ckaClass: ulong(ckoPublicKey), ckaPrivate: truth(false), ckaTrusted: truth(false), ckaVerify: truth(true),
+		ckaClass: ulong(ckoPublicKey), ckaPrivate: truth(false), ckaTrusted: truth(false), ckaVerify: truth(!decrypts),
 		ckaVerifyRecover: truth(false), ckaEncrypt: truth(false), ckaWrap: truth(false),
 	}
 	for _, half := range []map[uint32][]byte{private, public} {

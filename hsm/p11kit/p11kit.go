@@ -24,11 +24,17 @@ type Backend interface {
 	Keys(ctx context.Context) ([]Key, error)
 	// Sign signs a digest by one of the key's mechanisms: RSA, or ECDSA in DER. ErrRefused says that it may not.
 	Sign(ctx context.Context, id []byte, m mechanism.Mechanism, digest []byte) ([]byte, error)
+	// Decrypt decrypts by one of the key's mechanisms. ErrUndecryptable says that the key does not decrypt it.
+	Decrypt(ctx context.Context, id []byte, m mechanism.Mechanism, ciphertext []byte) ([]byte, error)
 }
 
 // ErrRefused says that a key may not be used so; the program learns CKR_FUNCTION_REJECTED, of any other error
 // CKR_DEVICE_ERROR.
 var ErrRefused = errors.New("the use of the key is refused")
+
+// ErrUndecryptable says that a ciphertext was not made for the key; the program learns CKR_ENCRYPTED_DATA_INVALID, whatever is
+// wrong with it.
+var ErrUndecryptable = errors.New("the key does not decrypt this")
 
 // Config is what programs are served from. All fields are required.
 type Config struct {
@@ -69,6 +75,8 @@ type session struct {
 	find   []uint64 // handles that were not fetched yet; nil: no search was begun
 	sign   *operation
 	verify *operation
+
+	decrypt *operation
 }
 
 // Serve answers one program until it hangs up, ctx ends, or it breaks the protocol, which is an error. It closes the
@@ -152,6 +160,9 @@ func (c *client) answer(ctx context.Context, body []byte) []byte {
 		c.cfg.Logger.Error("PKCS#11 call", "call", id, "error", err)
 		if errors.Is(err, ErrRefused) {
 			code = ckrFunctionRejected
+		}
+		if errors.Is(err, ErrUndecryptable) {
+			code = ckrCiphertext
 		}
 	}
 	return failure(code)

@@ -51,6 +51,14 @@ func (b *box) Sign(_ context.Context, id []byte, m mechanism.Mechanism, digest [
 	return b.signers[string(id)].Sign(rand.Reader, digest, m.Options())
 }
 
+func (b *box) Decrypt(_ context.Context, id []byte, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
+	plaintext, err := b.signers[string(id)].(crypto.Decrypter).Decrypt(nil, ciphertext, &rsa.OAEPOptions{Hash: m.Hash()})
+	if err != nil {
+		return nil, p11kit.ErrUndecryptable
+	}
+	return plaintext, nil
+}
+
 // must is for calls that give a value or an error.
 func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {

@@ -2,10 +2,14 @@ package p11kit
 
 import "context"
 
-// prepare begins an operation of a session: with the private key, or with the public one.
-func (c *client) prepare(r *reader, class uint64, of func(*session) **operation) error {
+// prepare begins an operation of a session: with the private key, or with the public one. A mechanism that decrypts begins
+// no other operation, and no other mechanism begins that.
+func (c *client) prepare(r *reader, class uint64, decrypts bool, of func(*session) **operation) error {
 	handle := r.ulong()
 	h, err := r.mechanism()
+	if err == nil && decrypts != (h.kind == ckmRSAOAEP) {
+		err = ckrMechanism
+	}
 	if err != nil {
 		return err
 	}
@@ -29,11 +33,11 @@ func signing(s *session) **operation   { return &s.sign }
 func verifying(s *session) **operation { return &s.verify }
 
 func signInit(c *client, _ context.Context, r *reader, _ *writer) error {
-	return c.prepare(r, ckoPrivateKey, signing)
+	return c.prepare(r, ckoPrivateKey, false, signing)
 }
 
 func verifyInit(c *client, _ context.Context, r *reader, _ *writer) error {
-	return c.prepare(r, ckoPublicKey, verifying)
+	return c.prepare(r, ckoPublicKey, false, verifying)
 }
 
 // update adds data to an operation; one that can't take them is over.

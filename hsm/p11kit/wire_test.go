@@ -38,6 +38,10 @@ func (s *shelf) Sign(_ context.Context, _ []byte, _ mechanism.Mechanism, digest 
 	return s.key.Sign(rand.Reader, digest, crypto.SHA256)
 }
 
+func (s *shelf) Decrypt(context.Context, []byte, mechanism.Mechanism, []byte) ([]byte, error) {
+	return nil, ErrUndecryptable
+}
+
 // ask makes a call: its number and signature, and values that are appended by with.
 func ask(c *client, number uint32, with func(*writer)) (code rv, answer *reader) {
 	w := new(writer)
@@ -278,4 +282,25 @@ func FuzzCalls(f *testing.F) {
 			}
 		})
 	})
+}
+
+// A mechanism that decrypts begins no signature, even with a key that has it, and no other begins a decryption.
+func TestOAEPBeginsNoSignature(t *testing.T) {
+	c, session := begun(t)
+	c.keys[0].Mechanisms = []mechanism.Mechanism{mechanism.RSAOAEPSHA1, mechanism.ECDSASHA256}
+	key := find(t, c, session, ckoPrivateKey)
+	oaep := func(w *writer) {
+		w.ulong(session)
+		w.uint32(ckmRSAOAEP)
+		w.ulong(0x220, 1, 1)
+		w.octets(nil)
+		w.ulong(key)
+	}
+	if code, _ := ask(c, callSignInit, oaep); code != ckrMechanism {
+		t.Errorf("a signature was begun: %v", code)
+	}
+	const callDecryptInit = 33
+	if code, _ := ask(c, callDecryptInit, func(w *writer) { w.ulong(session); w.uint32(ckmECDSA); w.octets(nil); w.ulong(key) }); code != ckrMechanism {
+		t.Errorf("a decryption was begun: %v", code)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -69,6 +70,7 @@ type KeyInfo struct {
 	Algorithm  string                `json:"algorithm"`
 	PublicKey  []byte                `json:"public_key"` // SubjectPublicKeyInfo, DER
 	Mechanisms []mechanism.Mechanism `json:"mechanisms"`
+	Purpose    string                `json:"purpose"` // sign or decrypt
 	State      string                `json:"state"`
 	Usable     bool                  `json:"usable"`
 	Why        string                `json:"why"` // why it is not usable now
@@ -218,12 +220,40 @@ func (k *Key) SignDigest(ctx context.Context, m mechanism.Mechanism, digest []by
 	return signed, err
 }
 
-// use is a request to sign one digest, or several.
+// ToDecrypt is the Purpose of keys that decrypt, and sign nothing.
+const ToDecrypt = "decrypt"
+
+// Undecryptable is the Type of the refusal of a ciphertext that was not made for the key, whatever is wrong with it.
+const Undecryptable = "urn:trustcore:hsm:undecryptable"
+
+// Decrypt decrypts what was encrypted for the key, as long as its modulus, by one of its mechanisms. What the gateway does
+// not allow, and what the key does not decrypt, is a *Refusal.
+func (k *Key) Decrypt(ctx context.Context, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
+	public, is := k.public.(*rsa.PublicKey)
+	if !is {
+		return nil, fmt.Errorf("key %s decrypts nothing", k.info.ID)
+	}
+	if err := m.CheckCiphertext(public, ciphertext); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(k.info.Mechanisms, m) {
+		return nil, fmt.Errorf("key %s may be used by %v, not by %s", k.info.ID, k.info.Mechanisms, m)
+	}
+	var answer struct {
+		Plaintext []byte `json:"plaintext"`
+	}
+	err := k.post(ctx, "decrypt", use{Mechanism: m, Document: k.document, Ciphertext: ciphertext}, &answer)
+	return answer.Plaintext, err
+}
+
+// use is a request to sign one digest, or several, or to decrypt.
 type use struct {
 	Mechanism mechanism.Mechanism `json:"mechanism"`
 	Document  string              `json:"document,omitempty"`
 	Digest    []byte              `json:"digest,omitempty"`
 	Digests   [][]byte            `json:"digests,omitempty"`
+
+	Ciphertext []byte `json:"ciphertext,omitempty"`
 }
 
 // MaxBatch is how many digests SignDigests takes.
@@ -269,7 +299,7 @@ func (k *Key) post(ctx context.Context, what string, request, answer any) error 
 		return err
 	}
 	if err := k.client.do(ctx, http.MethodPost, "/v1/keys/"+k.info.ID+"/"+what, body, answer); err != nil {
-		return fmt.Errorf("signing with key %s: %w", k.info.ID, err)
+		return fmt.Errorf("using key %s: %w", k.info.ID, err)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, 
 		if err != nil {
 			return err
 		}
-		if !m.Fits(key.Public()) {
+		if !m.Fits(key.Public()) || m.Decrypts() {
 			return fmt.Errorf("%w: %s does not fit the key", errRequest, m)
 		}
 		signature, err = key.Sign(nil, truncate(key.Public(), digest), m.Options())
@@ -117,23 +117,26 @@ func (t *token) generate(r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 	return answer, err
 }
 
-// makePair generates with templates in which everything but signing is switched off.
+// makePair generates with templates in which everything but signing, or decrypting, is switched off.
 func makePair(session *crypto11.Context, r wire.GenerateRequest) (crypto11.Signer, error) {
 	public, err := crypto11.NewAttributeSetWithIDAndLabel(r.ID[:], []byte(r.Label))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRequest, err)
 	}
-	private := public.Copy()
+	if err := mechanism.OnePurpose(r.Mechanisms); err != nil {
+		return nil, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	private, decrypts := public.Copy(), decrypts(r.Mechanisms)
 	err = errors.Join(
 		set(public, map[crypto11.AttributeType]any{
-			crypto11.CkaPrivate: false, crypto11.CkaVerify: true, crypto11.CkaVerifyRecover: false,
-			crypto11.CkaEncrypt: false, crypto11.CkaWrap: false, crypto11.CkaModifiable: false,
+			crypto11.CkaPrivate: false, crypto11.CkaVerify: !decrypts, crypto11.CkaVerifyRecover: false,
+			crypto11.CkaEncrypt: decrypts, crypto11.CkaWrap: false, crypto11.CkaModifiable: false,
 		}),
 		set(private, map[crypto11.AttributeType]any{
 			crypto11.CkaPrivate: true, crypto11.CkaSensitive: true, crypto11.CkaExtractable: false,
 			crypto11.CkaModifiable: false, crypto11.CkaCopyable: false,
-			crypto11.CkaSign: true, crypto11.CkaSignRecover: false,
-			crypto11.CkaDecrypt: false, crypto11.CkaUnwrap: false, crypto11.CkaDerive: false,
+			crypto11.CkaSign: !decrypts, crypto11.CkaSignRecover: false,
+			crypto11.CkaDecrypt: decrypts, crypto11.CkaUnwrap: false, crypto11.CkaDerive: false,
 			crypto11.CkaAllowedMechanisms: allowedMechanisms(r.Mechanisms),
 		}))
 	if err != nil {
@@ -170,6 +173,8 @@ func allowedMechanisms(mechanisms []mechanism.Mechanism) []byte {
 		var ckm uint64 = pkcs11.CKM_ECDSA
 		if _, ok := m.Options().(*rsa.PSSOptions); ok {
 			ckm = pkcs11.CKM_RSA_PKCS_PSS
+		} else if m.Decrypts() {
+			ckm = pkcs11.CKM_RSA_PKCS_OAEP
 		} else if m.Fits(new(rsa.PublicKey)) {
 			ckm = pkcs11.CKM_RSA_PKCS
 		}
@@ -181,13 +186,18 @@ func allowedMechanisms(mechanisms []mechanism.Mechanism) []byte {
 	return value
 }
 
-// examine reads the private key's attributes back, and proves with one signature that both halves belong together.
+func decrypts(mechanisms []mechanism.Mechanism) bool {
+	return len(mechanisms) > 0 && mechanisms[0].Decrypts()
+}
+
+// examine reads the private key's attributes back, and proves with one signature, or a decryption by each mechanism, that
+// both halves belong together.
 func (t *token) examine(key crypto11.Signer, r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 	attestation, err := t.attestation(r.ID)
 	if err != nil {
 		return nil, err
 	}
-	if a := attestation.Refusal(); a != "" {
+	if a := attestation.Refusal(decrypts(r.Mechanisms)); a != "" {
 		return nil, fmt.Errorf("%w: the token made a key whose %s is not as asked", errRequest, a)
 	}
 	if err := provePair(key, r.Mechanisms); err != nil {
@@ -205,6 +215,11 @@ func provePair(key crypto11.Signer, mechanisms []mechanism.Mechanism) error {
 		return fmt.Errorf("%w: no mechanism", errRequest)
 	}
 	m := mechanisms[0]
+	if public, is := key.Public().(*rsa.PublicKey); is && m.Decrypts() {
+		return proveDecryption(public, mechanisms, func(m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
+			return decryptBy(key, m, ciphertext)
+		})
+	}
 	h := m.Hash().New()
 	h.Write([]byte("trustcore: the two halves of this key belong together"))
 	digest := h.Sum(nil)

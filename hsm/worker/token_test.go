@@ -110,7 +110,7 @@ func TestEveryAlgorithmSignsByEveryMechanism(t *testing.T) {
 			want = []mechanism.Mechanism{mechanism.ECDSASHA256, mechanism.ECDSASHA384, mechanism.ECDSASHA512}
 		}
 		id, pub, attestation := generate(t, tok, a, want...)
-		if r := attestation.Refusal(); r != "" {
+		if r := attestation.Refusal(false); r != "" {
 			t.Errorf("%s: %s is not as asked: %+v", a, r, attestation)
 		}
 		if attestation.Copyable || len(attestation.Mechanisms) == 0 {

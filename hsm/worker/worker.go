@@ -146,6 +146,19 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		signatures, err := s.token.signAll(id, m, digests)
 		why := s.outcome(nil, err)
 		return wire.Frame{Kind: wire.OK, Body: wire.SignedBody(wire.Signed{Kind: why.Kind, Signatures: signatures, Reason: why.Body})}
+	case wire.Decrypt:
+		id, m, ciphertext, err := wire.ParseDecrypt(f.Body)
+		if err != nil {
+			return refused(err)
+		}
+		plaintext, err := s.token.decrypt(id, m, ciphertext)
+		return s.outcome(plaintext, err)
+	case wire.Probe:
+		m, err := wire.ParseProbe(f.Body)
+		if err != nil {
+			return refused(err)
+		}
+		return s.outcome(nil, s.token.probe(m))
 	case wire.Generate:
 		var request wire.GenerateRequest
 		if err := json.Unmarshal(f.Body, &request); err != nil {
@@ -204,6 +217,8 @@ func (s *server) outcome(body []byte, err error) wire.Frame {
 		return wire.Frame{Kind: wire.OK, Body: body}
 	case errors.Is(err, errNoKey):
 		return wire.Frame{Kind: wire.Missing}
+	case errors.Is(err, errUndecryptable):
+		return wire.Frame{Kind: wire.Senseless}
 	case errors.Is(err, errRequest):
 		return refused(err)
 	case errors.Is(err, errBeyondRepair):

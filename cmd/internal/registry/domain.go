@@ -109,10 +109,14 @@ type HSMAuthorization struct {
 type HSMKey struct {
 	Name       string    `json:"name" yaml:"name"`
 	Algorithm  string    `json:"algorithm" yaml:"algorithm"`          // RSA-3072, RSA-4096, P-256 or P-384
+	Purpose    string    `json:"purpose,omitempty" yaml:"purpose"`    // sign, which "" means too, or decrypt: a key does one of the two
 	Mechanisms []string  `json:"mechanisms" yaml:"mechanisms"`        // such as RSA-PKCS1-SHA256
 	NotAfter   time.Time `json:"not_after,omitzero" yaml:"not_after"` // optional: the key's own end, before the authorisation's
 	Limits     *Limits   `json:"limits,omitempty" yaml:"limits"`      // optional: the key's own
 }
+
+// Decrypt is the purpose of a key that decrypts, and signs nothing.
+const Decrypt = "decrypt"
 
 // State is how far an order has come.
 type State string
@@ -167,6 +171,11 @@ func (a *HSMAuthorization) Until(key string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// ToDecrypt reports whether the key of that name decrypts: it signs no request, and has no certificate of the data centre's.
+func (a *HSMAuthorization) ToDecrypt(key string) bool {
+	return slices.ContainsFunc(a.Keys, func(k HSMKey) bool { return k.Name == key && k.Purpose == Decrypt })
 }
 
 // Names reports whether the authorisation is for a key of that name.

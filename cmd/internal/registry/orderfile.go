@@ -53,6 +53,12 @@ var mechanisms = map[string][]string{
 	"P-384":    {"ECDSA-SHA384"},
 }
 
+// decryptions lists, per key algorithm, what the gateway decrypts with. Whether the token knows it, it is asked.
+var decryptions = map[string][]string{
+	"RSA-3072": {"RSA-OAEP-SHA1", "RSA-OAEP-SHA256"},
+	"RSA-4096": {"RSA-OAEP-SHA1", "RSA-OAEP-SHA256"},
+}
+
 // ParseOrder reads an order file (YAML or JSON) and checks everything that can be checked without the
 // registry. Errors are *FieldError where a field is wrong.
 func ParseOrder(data []byte) (*Order, error) {
@@ -295,12 +301,22 @@ func (k HSMKey) check(field string) error {
 	if !ok {
 		return &FieldError{field + "algorithm", fmt.Sprintf("%q is not one of RSA-3072, RSA-4096, P-256, P-384", k.Algorithm)}
 	}
+	switch k.Purpose {
+	case "", "sign":
+	case Decrypt:
+		if allowed = decryptions[k.Algorithm]; allowed == nil {
+			return &FieldError{field + "algorithm", fmt.Sprintf("a %s key decrypts nothing: write RSA-3072 or RSA-4096", k.Algorithm)}
+		}
+	default:
+		return &FieldError{field + "purpose", fmt.Sprintf("%q: write sign or decrypt; a key does one of the two", k.Purpose)}
+	}
 	if len(k.Mechanisms) == 0 {
 		return &FieldError{field + "mechanisms", fmt.Sprintf("list at least one of %v", allowed)}
 	}
 	for i, m := range k.Mechanisms {
 		if !slices.Contains(allowed, m) {
-			return &FieldError{fmt.Sprintf("%smechanisms[%d]", field, i), fmt.Sprintf("%q is not one of %v, which a %s key can do", m, allowed, k.Algorithm)}
+			return &FieldError{fmt.Sprintf("%smechanisms[%d]", field, i), fmt.Sprintf("%q is not one of %v, which a %s key for that purpose can do", m, allowed,
+				k.Algorithm)}
 		}
 	}
 	return k.Limits.check(field + "limits")

@@ -116,6 +116,7 @@ var Table = []Right{
 	{HSM, "GET /v1/keys/{id}", []Role{Office, Verifier}, "describe a key"},
 	{HSM, "POST /v1/keys/{id}/sign", []Role{Office, Verifier}, "sign a digest"},
 	{HSM, "POST /v1/keys/{id}/signatures", []Role{Office}, "sign a batch of digests"},
+	{HSM, "POST /v1/keys/{id}/decrypt", []Role{Office}, "decrypt what was encrypted for a key"},
 	{HSM, "POST /v1/keys/{id}/verify", []Role{Office}, "verify a signature by a key"},
 	{HSM, "POST /v1/random", []Role{Office}, "get random octets of the HSM"},
 	{HSM, "POST /v1/renewals", []Role{Office}, "renew the own certificate"},

@@ -68,8 +68,9 @@ type Attestation struct {
 	Mechanisms                                 []uint `json:",omitempty"` // CKA_ALLOWED_MECHANISMS, where the token keeps it
 }
 
-// Refusal says which of the attributes is not as a hardened signing key must have it; empty when all are.
-func (a Attestation) Refusal() string {
+// Refusal says which of the attributes is not as a hardened key must have it that signs alone, or decrypts alone; empty when
+// all are.
+func (a Attestation) Refusal(decrypts bool) string {
 	for _, want := range []struct {
 		name      string
 		got, want bool
@@ -82,9 +83,9 @@ func (a Attestation) Refusal() string {
 		{"CKA_NEVER_EXTRACTABLE", a.NeverExtractable, true},
 		{"CKA_LOCAL", a.Local, true},
 		{"CKA_MODIFIABLE", a.Modifiable, false},
-		{"CKA_SIGN", a.Sign, true},
+		{"CKA_SIGN", a.Sign, !decrypts},
 		{"CKA_SIGN_RECOVER", a.SignRecover, false},
-		{"CKA_DECRYPT", a.Decrypt, false},
+		{"CKA_DECRYPT", a.Decrypt, decrypts},
 		{"CKA_UNWRAP", a.Unwrap, false},
 		{"CKA_DERIVE", a.Derive, false},
 	} {

@@ -46,14 +46,17 @@ const (
 	Reopen                   // nothing -> nothing; the token is found and opened anew, from C_Initialize on
 	Random                   // how many octets, in 2 bytes, MaxRandom at most -> so many of the token's random octets
 	Attest                   // the ID's bytes -> Attestation, read from the token now
+	Decrypt                  // DecryptBody's bytes -> the plaintext's bytes
+	Probe                    // a mechanism's code -> nothing; Refused where the token does not decrypt so
 )
 
 // Answers.
 const (
-	OK      Kind = iota + 0x80
-	Refused      // the request is wrong and stays wrong; the body says why (of Open: PINRefusal)
-	Missing      // the token holds no such key
-	Failed       // the token did not do it; the body says why
+	OK        Kind = iota + 0x80
+	Refused        // the request is wrong and stays wrong; the body says why (of Open: PINRefusal)
+	Missing        // the token holds no such key
+	Failed         // the token did not do it; the body says why
+	Senseless      // the key does not decrypt this; nothing is said of why
 )
 
 // Frame is one message.
@@ -145,6 +148,9 @@ func ParseSign(body []byte) (ID, mechanism.Mechanism, [][]byte, error) {
 	m, err := mechanism.ByCode(body[IDSize])
 	if err != nil {
 		return ID{}, "", nil, err
+	}
+	if m.Decrypts() {
+		return ID{}, "", nil, fmt.Errorf("%w: %s", ErrFrame, mechanism.ErrDecrypts)
 	}
 	rest, size := body[IDSize+1:], m.Hash().Size()
 	if len(rest) == 0 || len(rest)%size != 0 || len(rest)/size > MaxDigests {
