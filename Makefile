@@ -68,8 +68,8 @@ fuzz: ## fuzz every parser for FUZZTIME each, what changed SINCE=REVISION for FU
 mutants: ## delete each security check, one at a time: its test must fail
 	@deploy/mutants.sh -tags $(TAGS)
 
-endure: ## drive the whole appliance over ten years by a shifted clock, a start every 30 days (as root, some 40 minutes)
-	TRUSTCORE_WALK=10000 $(GO) test -tags $(TAGS) -count 1 -timeout 60m -run TestWalkOfOrders -v ./cmd/trustd
+endure: ## drive the whole appliance over ten years by a shifted clock, a start every 30 days (as root, some two hours)
+	TRUSTCORE_WALK=10000 TRUSTCORE_NODE_KILLS=300 $(GO) test -tags $(TAGS) -count 1 -timeout 120m -run '^(TestWalkOfOrders|TestNodesAreKilled)$$' -v ./cmd/trustd
 	@deploy/endure.sh $(if $(DAYS),--days $(DAYS)) -tags $(TAGS)
 
 conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR

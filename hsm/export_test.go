@@ -1,5 +1,7 @@
 package hsm
 
+import "context"
+
 // Unanswered is how many calls the present worker has not answered.
 func Unanswered(m *Module) int {
 	p := m.current()
@@ -15,4 +17,13 @@ func Unanswered(m *Module) int {
 func HoldRegistry(m *Module) (release func()) {
 	m.registry <- struct{}{}
 	return m.unlockRegistry
+}
+
+// Complete completes the generation of a key as who begins one does.
+func (m *Module) Complete(ctx context.Context, id string) error {
+	k, err := m.known(id)
+	if err != nil {
+		return err
+	}
+	return m.complete(ctx, k)
 }

@@ -237,8 +237,12 @@ func (m *Module) settle(ctx context.Context, p *process) error {
 		if k.State != Pending || m.inProgress(k.ID) {
 			continue
 		}
-		m.cfg.Logger.Warn("undoing a key generation that was cut short", "key", k.ID)
-		if err := m.undo(ctx, k, errCutShort); err != nil {
+		k, err := m.read(ctx, k.ID) // which another node may have completed
+		if err == nil && k.State == Pending {
+			m.cfg.Logger.Warn("undoing a key generation that was cut short", "key", k.ID)
+			err = m.undo(ctx, k, errCutShort)
+		}
+		if err != nil && !errors.Is(err, errElsewhere) {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"trustcore/hsm/internal/pinfile"
 	"trustcore/internal/audit"
+	"trustcore/internal/lease"
 	"trustcore/internal/store"
 )
 
@@ -63,6 +64,7 @@ type Config struct {
 	Sessions   int      // parallel signatures: twice the cores for SoftHSM, what the vendor recommends for others
 	DB         *store.DB
 	Audit      *audit.Log
+	Leases     *lease.Leases // of the nodes that share DB and token; nil on one that is alone
 	Now        func() time.Time
 
 	SignTimeout time.Duration // how long the module may take for a signature before it counts as hung; 0 means 3 s

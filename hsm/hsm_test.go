@@ -27,6 +27,7 @@ import (
 	"trustcore/hsm/hsmtest"
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
+	"trustcore/internal/lease"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -342,6 +343,73 @@ func TestPendingKeyIsUndone(t *testing.T) {
 	k, err := tok.Module.Key(t.Context(), id)
 	if err != nil || k.State != hsm.Destroyed {
 		t.Errorf("%+v, %v", k, err)
+	}
+}
+
+// A generation of another node that lives is that node's: it is undone, in the token and in the registry, when that node is dead.
+func TestGenerationOfAnotherNode(t *testing.T) {
+	cfg := hsmtest.Config(t)
+	node := func(name string) *lease.Leases {
+		l, err := lease.Open(t.Context(), lease.Config{DB: cfg.DB, Node: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { _ = l.Run(ctx) })
+		t.Cleanup(func() { stop(); running.Wait() })
+		return l
+	}
+	other := node("a")
+	cfg.Leases = node("b")
+	seal := []hsm.KeySpec{{Label: "seal", Algorithm: hsm.P256}}
+	ensure := func(tok *hsmtest.Token) (string, error) {
+		p, err := tok.Partition("partner-1")
+		if err != nil {
+			return "", err
+		}
+		made, err := p.Ensure(t.Context(), officer, "order-1", seal)
+		if err != nil {
+			return "", err
+		}
+		return made[0].ID, nil
+	}
+	var id string
+	t.Run("first", func(t *testing.T) {
+		tok := hsmtest.Start(t, cfg)
+		var err error
+		if id, err = ensure(tok); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cfg.DB.Exec(`UPDATE hsm_keys SET state = 'pending', holder = $1`, other.Holder()); err != nil {
+			t.Fatal(err)
+		}
+		if err := tok.Complete(t.Context(), id); err == nil || !strings.Contains(err.Error(), "another process has changed the key") {
+			t.Errorf("what another node has taken over is completed: %v", err)
+		}
+	})
+	tok := hsmtest.Start(t, cfg)
+	k, err := tok.Module.Key(t.Context(), id)
+	if err != nil || k.State != hsm.Pending {
+		t.Fatalf("after the start: %+v, %v", k, err)
+	}
+	_, anew := ensure(tok)
+	for what, err := range map[string]error{"made anew": anew, "destroyed": tok.Destroy(t.Context(), officer, id)} {
+		if err == nil || !strings.Contains(err.Error(), "another node is generating the key") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := len(objects(t, filepath.Join(cfg.TokenDir, "tokens"))); n != 2 {
+		t.Errorf("%d objects in the token, want the two halves of the other node's key", n)
+	}
+	if err := other.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if made, err := ensure(tok); err != nil || made == id {
+		t.Errorf("after its death: %s, %v", made, err)
+	}
+	if k, err := tok.Module.Key(t.Context(), id); err != nil || k.State != hsm.Destroyed {
+		t.Errorf("after its death: %+v, %v", k, err)
 	}
 }
 

@@ -72,6 +72,8 @@ type KeyInfo struct {
 	SPKI        []byte           // the same as SubjectPublicKeyInfo, DER
 	Attestation Attestation
 	Created     time.Time
+
+	holder string // the process that generates a pending key, as its lease has it; "" on a node that is alone
 }
 
 // Name is the label with the version, such as seal/2, that of the first one without.

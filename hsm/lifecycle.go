@@ -36,6 +36,7 @@ func (m *Module) Generate(ctx context.Context, actor audit.Actor, spec KeySpec) 
 	if err != nil {
 		return KeyInfo{}, err
 	}
+	k.holder = m.cfg.Leases.Holder()
 	if p := m.current(); p == nil || !p.whole.Load() { // known before anything is recorded
 		return KeyInfo{}, fmt.Errorf("generating key %q: %w", spec.Label, m.notWhole())
 	}
@@ -187,8 +188,13 @@ func algorithmOf(pub crypto.PublicKey) Algorithm {
 // janitor is who undoes what a crash left.
 var janitor = audit.Actor{Kind: "daemon", ID: "hsm"}
 
-// undo removes a generation that was cut short, and says in the audit log that it came to nothing.
+// undo removes a generation that was cut short, and says in the audit log that it came to nothing. Another node's that lives is
+// errElsewhere.
 func (m *Module) undo(ctx context.Context, k KeyInfo, why error) error {
+	k, err := m.takeOver(ctx, k)
+	if err != nil {
+		return fmt.Errorf("undoing key %s: %w", k.ID, err)
+	}
 	if err := m.remove(ctx, k); err != nil {
 		return err
 	}
@@ -305,6 +311,11 @@ func (m *Module) Destroy(ctx context.Context, actor audit.Actor, id string) erro
 	}
 	if m.inProgress(id) {
 		return fmt.Errorf("%w: key %s is being generated", ErrNotActive, id)
+	}
+	if k.State == Pending {
+		if k, err = m.takeOver(ctx, k); err != nil {
+			return err
+		}
 	}
 	return m.act(ctx, actor, "hsm.key.destroy", k, func() error {
 		if k.State == Active { // no use while it goes

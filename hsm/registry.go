@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"database/sql"
@@ -36,9 +37,11 @@ var schema = []string{
 	`ALTER TABLE hsm_keys ADD COLUMN version BIGINT NOT NULL DEFAULT 1`,
 	`DROP INDEX hsm_keys_name`,
 	`CREATE UNIQUE INDEX hsm_keys_version ON hsm_keys (partner, order_id, label, version) WHERE state <> 'destroyed'`,
+	// Which process is generating a pending key, or undoing its generation.
+	`ALTER TABLE hsm_keys ADD COLUMN holder TEXT NOT NULL DEFAULT ''`,
 }
 
-const columns = `id, partner, order_id, label, algorithm, mechanisms, state, spki, attestation, created_at, version`
+const columns = `id, partner, order_id, label, algorithm, mechanisms, state, spki, attestation, created_at, version, holder`
 
 // lockRegistry waits for the registry as long as ctx lets it: a statement of another caller may hang.
 func (m *Module) lockRegistry(ctx context.Context) error {
@@ -84,7 +87,7 @@ func scanKey(row interface{ Scan(...any) error }) (KeyInfo, error) {
 	var k KeyInfo
 	var names, attestation, created string
 	err := row.Scan(&k.ID, &k.Partner, &k.Order, &k.Label, &k.Algorithm, &names, &k.State, &k.SPKI, &attestation, &created,
-		&k.Version)
+		&k.Version, &k.holder)
 	if err != nil {
 		return KeyInfo{}, err
 	}
@@ -116,9 +119,9 @@ func (m *Module) insert(ctx context.Context, k KeyInfo) error {
 	for i, n := range k.Mechanisms {
 		names[i] = string(n)
 	}
-	_, err := m.cfg.DB.ExecContext(ctx, `INSERT INTO hsm_keys (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	_, err := m.cfg.DB.ExecContext(ctx, `INSERT INTO hsm_keys (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		k.ID, k.Partner, k.Order, k.Label, string(k.Algorithm), strings.Join(names, " "), string(k.State), nil, "{}",
-		k.Created.Format(time.RFC3339Nano), k.Version)
+		k.Created.Format(time.RFC3339Nano), k.Version, k.holder)
 	if store.Taken(err) {
 		return fmt.Errorf("there is a key labelled %q already", k.Name())
 	}
@@ -129,7 +132,30 @@ func (m *Module) insert(ctx context.Context, k KeyInfo) error {
 	return nil
 }
 
-// complete records the public half of a generated key and makes it active.
+// errElsewhere says that another node, which lives, is generating a key.
+var errElsewhere = errors.New("another node is generating the key")
+
+// takeOver makes a pending key this process's to undo, unless whoever generates it lives: errElsewhere. From then on no other process
+// completes it.
+func (m *Module) takeOver(ctx context.Context, k KeyInfo) (KeyInfo, error) {
+	if err := m.lockRegistry(ctx); err != nil {
+		return k, err
+	}
+	defer m.unlockRegistry()
+	holder := m.cfg.Leases.Holder()
+	err := m.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
+		if lives, err := m.cfg.Leases.Lives(ctx, tx, k.holder); err != nil || lives && k.holder != holder {
+			return cmp.Or(err, errElsewhere)
+		}
+		result, err := tx.ExecContext(ctx, `UPDATE hsm_keys SET holder = $1 WHERE id = $2 AND state = 'pending' AND holder = $3`,
+			holder, k.ID, k.holder)
+		return changedOne(result, err)
+	})
+	k.holder = holder
+	return k, err
+}
+
+// complete records the public half of a generated key and makes it active, unless another process has taken it over.
 func (m *Module) complete(ctx context.Context, k KeyInfo) error {
 	if err := m.lockRegistry(ctx); err != nil {
 		return err
@@ -139,8 +165,8 @@ func (m *Module) complete(ctx context.Context, k KeyInfo) error {
 	if err != nil {
 		return err
 	}
-	err = m.update(ctx, `UPDATE hsm_keys SET state = $1, spki = $2, attestation = $3 WHERE id = $4 AND state = 'pending'`,
-		string(k.State), k.SPKI, string(attestation), k.ID)
+	err = m.update(ctx, `UPDATE hsm_keys SET state = $1, spki = $2, attestation = $3 WHERE id = $4 AND state = 'pending' AND holder = $5`,
+		string(k.State), k.SPKI, string(attestation), k.ID, k.holder)
 	if err != nil {
 		return err
 	}
@@ -190,6 +216,10 @@ func (m *Module) reassign(ctx context.Context, from, to KeyInfo) error {
 // update changes exactly one row.
 func (m *Module) update(ctx context.Context, statement string, args ...any) error {
 	result, err := m.cfg.DB.ExecContext(ctx, statement, args...)
+	return changedOne(result, err)
+}
+
+func changedOne(result sql.Result, err error) error {
 	if err != nil {
 		return fmt.Errorf("key registry: %w", err)
 	}

@@ -413,7 +413,7 @@ func TestKeysAtEnrolment(t *testing.T) {
 	}
 }
 
-func openDatabase(t *testing.T, url string) *store.DB {
+func openDatabase(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), url)
 	if err != nil {

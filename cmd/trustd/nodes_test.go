@@ -70,15 +70,24 @@ func serveNode(text string) error {
 
 // peer is a node that runs as a process of its own.
 type peer struct {
-	dir, name string
-	ports     map[string]string // by listener
-	cmd       *exec.Cmd
+	dir, name, database string
+	cmd                 *exec.Cmd
+
+	mu    sync.Mutex
+	ports map[string]string // by listener; guarded by mu
+}
+
+// at is where a listener of the node is, or was before it died.
+func (p *peer) at(listener string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ports[listener]
 }
 
 // join starts a node over the database with a state of its own: what the ceremony left, the token, and an audit log of the node's own.
 func join(t *testing.T, founded, database, name string) *peer {
 	t.Helper()
-	p := &peer{dir: t.TempDir(), name: name}
+	p := &peer{dir: t.TempDir(), name: name, database: database}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -91,21 +100,35 @@ func join(t *testing.T, founded, database, name string) *peer {
 	tokens := filepath.Join(p.dir, "trustd", "hsm", "tokens")
 	must(os.RemoveAll(tokens))
 	must(os.Symlink(filepath.Join(founded, "trustd", "hsm", "tokens"), tokens))
-	text, err := json.Marshal(nodeConfig{p.dir, name, database})
+	t.Cleanup(func() { p.kill() })
+	p.start(t)
+	return p
+}
+
+// start starts the node's process, also again.
+func (p *peer) start(t *testing.T) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(nodeConfig{p.dir, p.name, p.database})
 	must(err)
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "/proc/self/exe", nodeArgument, string(text))
 	p.cmd.SysProcAttr, p.cmd.Stderr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}, os.Stderr
 	said, err := p.cmd.StdoutPipe()
 	must(err)
 	must(p.cmd.Start())
-	t.Cleanup(func() { p.kill() })
 	line, err := bufio.NewReader(said).ReadBytes('\n')
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(p.dir, "log"))
-		t.Fatalf("node %s does not start: %v; %s", name, err, log)
+		t.Fatalf("node %s does not start: %v; %s", p.name, err, log)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	must(json.Unmarshal(line, &p.ports))
-	return p
 }
 
 // kill ends the node without a warning.
@@ -133,7 +156,7 @@ func (c *cluster) call(client *http.Client, method, scheme, listener, path strin
 	first := c.first.Load()
 	for i := range c.nodes {
 		n := (int(first) + i) % len(c.nodes)
-		request, err := http.NewRequestWithContext(context.Background(), method, scheme+"://"+c.nodes[n].ports[listener]+path, bytes.NewReader(body))
+		request, err := http.NewRequestWithContext(context.Background(), method, scheme+"://"+c.nodes[n].at(listener)+path, bytes.NewReader(body))
 		if err != nil {
 			return answer{}, err
 		}
@@ -159,6 +182,21 @@ func (c *cluster) call(client *http.Client, method, scheme, listener, path strin
 	return answer{}, all
 }
 
+// newCluster founds an authority over PostgreSQL and starts both nodes.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	runtime.LockOSThread() // the kernel ends the nodes when the thread that started them ends
+	c := &cluster{world: &world{t: t, dir: t.TempDir()}}
+	database := storetest.Postgres(t)
+	cfg := c.config()
+	cfg.Node, cfg.Database = "founder", database
+	c.perform(cfg.Config)
+	for i, name := range []string{"a", "b"} {
+		c.nodes[i] = join(t, c.dir, database, name)
+	}
+	return c
+}
+
 // as is a client with a holder's certificate.
 func (c *cluster) as(holder string) *http.Client {
 	var settings *tls.Config
@@ -176,16 +214,7 @@ const callers = 8
 // TestANodeIsKilled runs two nodes over one PostgreSQL and kills the one that has everything to do, while officers, OCSP clients, lists and
 // an office's signatures are served: no more calls are lost than were in flight, and orders are carried out by the other node without anybody doing anything.
 func TestANodeIsKilled(t *testing.T) {
-	runtime.LockOSThread() // the kernel ends the nodes when the thread that started them ends
-	w := &world{t: t, dir: t.TempDir()}
-	database := storetest.Postgres(t)
-	cfg := w.config()
-	cfg.Node, cfg.Database = "founder", database
-	w.perform(cfg.Config)
-	c := &cluster{world: w}
-	for i, name := range []string{"a", "b"} {
-		c.nodes[i] = join(t, w.dir, database, name)
-	}
+	c := newCluster(t)
 	officer := c.as("officer-1")
 	c.carryOut(officer, "ZU-1")
 	signing := c.enrol(officer, "ZU-1", "ezd-1")

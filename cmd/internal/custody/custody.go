@@ -145,7 +145,7 @@ func (c *Custody) open(ctx context.Context, worker []string) (err error) {
 	c.HSM, err = hsm.Start(ctx, hsm.Config{
 		Worker: worker, ModulePath: c.cfg.HSM.Module, TokenDir: filepath.Join(c.dir, "hsm"), TokenLabel: c.cfg.HSM.Token,
 		PINFile: pin, SOPINFile: filepath.Join(c.dir, "hsm-officer", "pin"), Sessions: c.cfg.HSM.Sessions,
-		DB: c.DB, Audit: c.Audit, Now: c.cfg.Now,
+		DB: c.DB, Audit: c.Audit, Leases: c.Leases, Now: c.cfg.Now,
 		Logger: c.cfg.Logger, Metrics: c.cfg.Metrics,
 	})
 	return err
