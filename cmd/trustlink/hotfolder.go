@@ -203,8 +203,8 @@ func (h *hotSealing) seal(ctx context.Context, name string, content []byte) (hot
 	if h.kind == "" {
 		sealed, err = s.document(ctx, name, content)
 	} else {
+		sealed, err = h.sealReceipt(ctx, s, content)
 		sealed.Suffix = "." + string(h.kind) + ".xml"
-		sealed.Content, err = h.sealReceipt(ctx, s, content)
 	}
 	var refusal *hotfolder.Refusal
 	if err != nil && !errors.As(err, &refusal) {
@@ -214,14 +214,14 @@ func (h *hotSealing) seal(ctx context.Context, name string, content []byte) (hot
 }
 
 // sealReceipt takes what appeared for facts.
-func (h *hotSealing) sealReceipt(ctx context.Context, s *sealer, content []byte) ([]byte, error) {
+func (h *hotSealing) sealReceipt(ctx context.Context, s *sealer, content []byte) (hotfolder.Sealed, error) {
 	facts, err := parseFacts(content, h.common)
 	if err != nil {
-		return nil, wrongFacts(err)
+		return hotfolder.Sealed{}, wrongFacts(err)
 	}
 	said, err := facts.of(h.kind, time.Now())
 	if err != nil {
-		return nil, wrongFacts(err)
+		return hotfolder.Sealed{}, wrongFacts(err)
 	}
 	return s.receipt(ctx, said)
 }

@@ -154,7 +154,7 @@ func (h *hot) eachOnce(n int, folder, word string) {
 			h.t.Errorf("%s has a second result, %s", m[0][1], name)
 		}
 		if len(seen)%max(n/10, 1) == 0 { // verifying each of a thousand takes minutes
-			h.judge(h.at(folder, name), "B-T")
+			h.judge(h.at(folder, name), "B-LT")
 		}
 	}
 	if len(seen) != n {
@@ -228,7 +228,7 @@ func TestHotFolderThroughAnOutage(t *testing.T) {
 		return done
 	})
 	for _, name := range []string{"a.pdf", "c.json", "d.txt.asics"} {
-		w.judge(h.at("out", name), "B-T")
+		w.judge(h.at("out", name), "B-LT")
 	}
 	reason, err := os.ReadFile(h.at("in-failed", "e.xml.reason.txt"))
 	if err != nil || !strings.Contains(string(reason), "Dokumentu nie można opieczętować.") || !strings.Contains(string(reason), "The document can't be sealed.") {
@@ -249,7 +249,7 @@ func TestHotFolderOfReceipts(t *testing.T) {
 	put(t, `<pismo/>`, h.at("in", "3.xml"))
 	c, log := w.start(h.args("--receipt", "upp", "--facts", facts)...)
 	until(t, c, log, func() bool { return len(visible(t, h.at("out"))) == 1 && len(visible(t, h.at("in-failed"))) == 4 })
-	if r := w.judge(h.at("out", "1.json.upp.xml"), "B-T"); r.DocumentType != "upp" {
+	if r := w.judge(h.at("out", "1.json.upp.xml"), "B-LT"); r.DocumentType != "upp" {
 		t.Errorf("%q", r.DocumentType)
 	}
 	if reason, err := os.ReadFile(h.at("in-failed", "2.json.reason.txt")); err != nil || !strings.Contains(string(reason), "document.sha256") {

@@ -61,11 +61,11 @@ func TestSealFilesAndFolders(t *testing.T) {
 		t.Errorf("lines about %q", slices.Sorted(maps.Keys(told)))
 	}
 	for name, format := range map[string]string{"a-sealed.pdf": "PAdES", "misnamed-sealed.xml": "PAdES", "b-sealed.xml": "XAdES", "c-sealed.json": "JAdES"} {
-		if r := w.judge(at("in", name), "B-T"); len(r.Signatures) == 1 && string(r.Signatures[0].Format) != format {
+		if r := w.judge(at("in", name), "B-LT"); len(r.Signatures) == 1 && string(r.Signatures[0].Format) != format {
 			t.Errorf("%s: %s", name, r.Signatures[0].Format)
 		}
 	}
-	w.judge(at("in", "d.txt.p7s"), "B-T", at("in", "d.txt"))
+	w.judge(at("in", "d.txt.p7s"), "B-LT", at("in", "d.txt"))
 	if info, err := os.Stat(at("in", "b-sealed.xml")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("who may not read a document may read it sealed: %v, %v", info.Mode(), err)
 	}
@@ -207,7 +207,12 @@ func TestSealReceipts(t *testing.T) {
 				t.Errorf("%s: no %q in\n%.1500s", file, s, text)
 			}
 		}
-		if r := w.judge(file+".upp.xml", "B-T"); r.DocumentType != "upp" {
+		with := w.judge(file+".upp.xml", "B-LT", file).Signatures[0].Notes // which proves that it is the one
+		alone := w.judge(file+".upp.xml", "B-LT").Signatures[0].Notes
+		if absent := "not at hand"; strings.Contains(strings.Join(with, "\n"), absent) || !strings.Contains(strings.Join(alone, "\n"), absent) {
+			t.Errorf("%s: its document: %q, %q", file, with, alone)
+		}
+		if r := w.judge(file+".upp.xml", "B-LT"); r.DocumentType != "upp" {
 			t.Errorf("%s: %q", file, r.DocumentType)
 		}
 	}
@@ -215,10 +220,37 @@ func TestSealReceipts(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if r := w.judge(filepath.Join(dir, "upd.xml"), "B-T"); r.DocumentType != "upd" {
+	if r := w.judge(filepath.Join(dir, "upd.xml"), "B-LT"); r.DocumentType != "upd" {
 		t.Errorf("%q", r.DocumentType)
 	}
 	if out, err := w.run("seal", "--json", "--receipt", "upo", one); !errors.Is(err, exitCode(3)) || !strings.Contains(out, "issuer.name: it is missing") {
 		t.Errorf("without facts: %v\n%s", err, out)
+	}
+}
+
+// TestSealWithoutEvidence: what is sealed while nobody says whether certificates count is sealed at B-T, which is said; who
+// asks for B-LT by name gets that, or nothing.
+func TestSealWithoutEvidence(t *testing.T) {
+	w := newSealWorld(t)
+	dir := t.TempDir()
+	a := put(t, "<pismo/>", dir, "a.xml")
+	w.silent.Store(true)
+	out, err := w.run("seal", "--json", a)
+	if line := lines(t, out)[a]; err != nil || line.Status != isSealed || !strings.Contains(line.Note, "level B-T, not B-LT: no evidence can be had now (") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	w.silent.Store(false)
+	w.judge(filepath.Join(dir, "a-sealed.xml"), "B-T")
+	if uses := w.uses(1); uses != 1 {
+		t.Errorf("%d uses of the key for one seal", uses)
+	}
+	w.silent.Store(true)
+	b := put(t, "<pismo/>", dir, "b.xml")
+	out, err = w.run("seal", "--json", "--level", "B-LT", b)
+	if line := lines(t, out)[b]; !errors.Is(err, exitCode(1)) || line.Status != isNotDone {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "b-sealed.xml")); err == nil {
+		t.Error("it was sealed at another level than was asked for")
 	}
 }

@@ -220,6 +220,7 @@ type sealLine struct {
 	File   string  `json:"file"`
 	Status string  `json:"status"`
 	Out    string  `json:"out,omitempty"`
+	Note   string  `json:"note,omitempty"` // what the seal lacks
 	Error  *string `json:"error"`
 }
 
@@ -247,7 +248,7 @@ func (b *sealBatch) sealAll(ctx context.Context, documents []string) error {
 func (b *sealBatch) one(ctx context.Context, file string) sealLine {
 	line := sealLine{File: file, Status: isSealed}
 	var err error
-	if line.Out, err = b.seal(ctx, file); err == nil {
+	if line.Out, line.Note, err = b.seal(ctx, file); err == nil {
 		return line
 	}
 	text := err.Error()
@@ -265,32 +266,32 @@ func (b *sealBatch) one(ctx context.Context, file string) sealLine {
 // errThere tells that the result would be written over another file.
 var errThere = errors.New("it is there already (--force writes over it, --resume takes it for done)")
 
-func (b *sealBatch) seal(ctx context.Context, file string) (out string, err error) {
+func (b *sealBatch) seal(ctx context.Context, file string) (out, note string, err error) {
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	content, mode, err := b.read(file)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	out = b.place(file, b.suffixOf(content))
 	if _, err := os.Lstat(out); err == nil && !b.force { // before the key is used
-		return out, fmt.Errorf("%s: %w", out, errThere)
+		return out, "", fmt.Errorf("%s: %w", out, errThere)
 	}
 	sealed, err := b.sealed(ctx, file, content)
 	if err != nil {
-		return out, err
+		return out, "", err
 	}
 	write := durable.WriteNew
 	if b.force {
 		write = durable.WriteFile
 	}
-	if err := write(out, sealed, mode); errors.Is(err, fs.ErrExist) {
-		return out, fmt.Errorf("%s: %w", out, errThere)
+	if err := write(out, sealed.Content, mode); errors.Is(err, fs.ErrExist) {
+		return out, "", fmt.Errorf("%s: %w", out, errThere)
 	} else if err != nil {
-		return out, err
+		return out, "", err
 	}
-	return out, nil
+	return out, sealed.Note, nil
 }
 
 // suffixOf is what the seal of a document adds to its name.
@@ -301,14 +302,13 @@ func (b *sealBatch) suffixOf(content []byte) string {
 	return b.sealer.suffixOf(content)
 }
 
-func (b *sealBatch) sealed(ctx context.Context, file string, content []byte) ([]byte, error) {
+func (b *sealBatch) sealed(ctx context.Context, file string, content []byte) (hotfolder.Sealed, error) {
 	if b.kind == "" {
-		sealed, err := b.sealer.document(ctx, filepath.Base(file), content)
-		return sealed.Content, err
+		return b.sealer.document(ctx, filepath.Base(file), content)
 	}
 	facts, err := b.factsOf(file, content)
 	if err != nil {
-		return nil, wrongFacts(err)
+		return hotfolder.Sealed{}, wrongFacts(err)
 	}
 	return b.sealer.receipt(ctx, facts)
 }
@@ -371,6 +371,9 @@ func (b *sealBatch) tell(line sealLine, total int) error {
 		_, err = fmt.Fprintf(b.out, "%q: %s: %s\n", line.File, line.Status, *line.Error)
 	default:
 		_, err = fmt.Fprintln(b.out, line.Out)
+		if line.Note != "" {
+			fmt.Fprintf(b.progress, "%q: %s\n", line.File, line.Note)
+		}
 	}
 	if n := b.done[isSealed] + b.done[isThere] + b.done[isRefused] + b.done[isNotDone]; watched && (n == total || time.Since(b.told) > progressEvery) {
 		b.told = time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ type sealOptions struct {
 func (o *sealOptions) flags(f *pflag.FlagSet, other string) {
 	f.StringVar(&o.key, "key", "", "`name` or id of the key (may be left out when there is one)")
 	f.StringVar(&o.reason, "reason", "", "why the document is sealed; stands in a PDF's signature")
-	f.StringVar(&o.level, "level", string(seal.LevelT), "`level` of the seal: B-B, B-T, B-LT or B-LTA")
+	f.StringVar(&o.level, "level", "", "`level` of the seal: B-B, B-T, B-LT or B-LTA; without it B-LT, and B-T where no evidence can be had, which is said")
 	f.BoolVar(&o.plain, "no-timestamp", false, "seal without a time-stamp (level B-B)")
 	f.StringVar(&o.other, "other", other, "`form` for what is neither PDF nor XML nor JSON: p7s, a CAdES seal beside the file, or asics, a container with both")
 	f.StringVar(&o.receipt, "receipt", "", "seal an official receipt of each document instead: upo, upp or upd (`kind`); with --facts")
@@ -52,13 +53,13 @@ func (o *sealOptions) flags(f *pflag.FlagSet, other string) {
 // check tells whether the options are right.
 func (o *sealOptions) check() error {
 	if o.plain {
-		if o.level != string(seal.LevelT) && o.level != string(seal.LevelB) {
+		if o.level != "" && o.level != string(seal.LevelB) {
 			return errors.New("--no-timestamp makes level B-B: leave out --level")
 		}
 		o.level = string(seal.LevelB)
 	}
 	switch seal.Level(o.level) {
-	case seal.LevelB, seal.LevelT, seal.LevelLT, seal.LevelLTA:
+	case "", seal.LevelB, seal.LevelT, seal.LevelLT, seal.LevelLTA:
 	default:
 		return fmt.Errorf("--level: %q is none: write B-B, B-T, B-LT or B-LTA", o.level)
 	}
@@ -74,6 +75,7 @@ func (o *sealOptions) check() error {
 // sealer seals documents with a key behind the gateway. It is safe for concurrent use.
 type sealer struct {
 	options seal.Options
+	raise   bool // from LevelT to LevelLT, where evidence can be had
 	other   string
 	timeNow func() time.Time
 	find    func(ctx context.Context) (*officeSigner, error) // the key, anew
@@ -113,6 +115,9 @@ func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
 	}
 	s := &sealer{signer: signer, find: find, other: o.other, timeNow: time.Now,
 		options: seal.Options{Level: seal.Level(o.level), Reason: o.reason}}
+	if s.raise = o.level == ""; s.raise {
+		s.options.Level = seal.LevelT
+	}
 	if s.options.Level == seal.LevelB {
 		return s, nil
 	}
@@ -123,7 +128,7 @@ func openSealer(ctx context.Context, l *link, o sealOptions) (*sealer, error) {
 	if s.options.TSA, err = seal.NewTSA("http://"+address+"/pki/tsa", &http.Client{Timeout: callTimeout}); err != nil {
 		return nil, err
 	}
-	if s.options.Level != seal.LevelT {
+	if s.raise || s.options.Level != seal.LevelT {
 		s.options.Collect, err = collectAt(l, address, signer.chain)
 	}
 	return s, err
@@ -189,7 +194,8 @@ func (s *sealer) document(ctx context.Context, name string, content []byte) (hot
 		}
 	}
 	sealed, err := s.seal(ctx, d, options)
-	return hotfolder.Sealed{Content: sealed, Suffix: s.suffixOf(content)}, err
+	sealed.Suffix = s.suffixOf(content)
+	return sealed, err
 }
 
 // suffixOf is what the seal of a document adds to its name.
@@ -200,23 +206,51 @@ func (s *sealer) suffixOf(content []byte) string {
 	return "." + s.other
 }
 
-// receipt seals an official receipt.
-func (s *sealer) receipt(ctx context.Context, f receipt.Facts) ([]byte, error) {
+// receipt seals an official receipt. Its seal names the document: who has that proves by it which one was received.
+func (s *sealer) receipt(ctx context.Context, f receipt.Facts) (sealed hotfolder.Sealed, err error) {
 	text, err := f.XML()
 	var wrong *receipt.FieldError
 	switch {
 	case errors.As(err, &wrong):
-		return nil, &hotfolder.Refusal{PL: "Poświadczenie nie może zawierać takich danych.", EN: "A receipt may not say this.", Err: wrong}
+		return sealed, &hotfolder.Refusal{PL: "Poświadczenie nie może zawierać takich danych.", EN: "A receipt may not say this.", Err: wrong}
 	case err != nil:
-		return nil, err
+		return sealed, err
 	}
 	options := s.options
 	options.Format, options.Packaging = seal.FormatXAdES, seal.Enveloped
+	received := seal.Mention{Name: f.Document.ID}
+	if _, err := hex.Decode(received.SHA256[:], []byte(f.Document.SHA256)); err != nil { // XML has looked at it
+		return sealed, err
+	}
+	options.Mentions = []seal.Mention{received}
 	return s.seal(ctx, seal.Document{MimeType: "text/xml", Content: text}, options)
 }
 
-// seal seals with the key that signs now: where another version does so since a moment, with that one.
-func (s *sealer) seal(ctx context.Context, d seal.Document, options seal.Options) ([]byte, error) {
+// seal seals a document, at the level that was asked for, or else at the highest that can be had now.
+func (s *sealer) seal(ctx context.Context, d seal.Document, options seal.Options) (hotfolder.Sealed, error) {
+	content, err := s.sealOnce(ctx, d, options)
+	sealed := hotfolder.Sealed{Content: content}
+	if err != nil || !s.raise {
+		return sealed, err
+	}
+	var beside []seal.Document
+	if options.Packaging == seal.Detached {
+		beside = []seal.Document{d}
+	}
+	raised, err := seal.Extend(ctx, content, beside, seal.Options{Level: seal.LevelLT, TSA: options.TSA, Collect: options.Collect})
+	switch {
+	case err == nil:
+		sealed.Content = raised
+	case ctx.Err() != nil:
+		return sealed, err
+	default: // the key was used, and the seal is good: what it lacks can be added later (seal.Extend)
+		sealed.Note = "level B-T, not B-LT: no evidence can be had now (" + err.Error() + ")"
+	}
+	return sealed, nil
+}
+
+// sealOnce seals with the key that signs now: where another version does so since a moment, with that one.
+func (s *sealer) sealOnce(ctx context.Context, d seal.Document, options seal.Options) ([]byte, error) {
 	s.mu.Lock()
 	signer := s.signer
 	s.mu.Unlock()

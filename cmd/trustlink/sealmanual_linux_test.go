@@ -47,8 +47,8 @@ func TestSealingManual(t *testing.T) {
 			t.Errorf("%v\n%s\n%s", err, block[2], out)
 		}
 	}
-	for file, level := range map[string]string{"letter-sealed.pdf": "B-T", "application-sealed.xml": "B-T", "outgoing/deep/b-sealed.xml": "B-T",
-		"sealed/b-sealed.xml": "B-T", "application.xml.upp.xml": "B-T", "out/letter.pdf": "B-T"} {
+	for file, level := range map[string]string{"letter-sealed.pdf": "B-LT", "application-sealed.xml": "B-LT", "outgoing/deep/b-sealed.xml": "B-LT",
+		"sealed/b-sealed.xml": "B-LT", "application.xml.upp.xml": "B-LT", "out/letter.pdf": "B-LT"} {
 		w.judge(filepath.Join(dir, file), level)
 	}
 }

@@ -61,6 +61,7 @@ type sealWorld struct {
 	pki       netip.AddrPort
 	away      atomic.Bool // the gateway answers nobody
 	unstamped atomic.Bool // nor the time-stamping authority
+	silent    atomic.Bool // nobody says whether certificates count
 
 	mu     sync.Mutex
 	grants []gateway.Grant     // guarded by mu
@@ -163,7 +164,7 @@ func (w *sealWorld) startPKI() netip.AddrPort {
 	}
 	forward := http.StripPrefix("/pki", httputil.NewSingleHostReverseProxy(behind))
 	server := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
-		if w.unstamped.Load() {
+		if w.unstamped.Load() || w.silent.Load() && r.URL.Path != "/pki/tsa" {
 			a.WriteHeader(http.StatusBadGateway)
 			return
 		}

@@ -18,6 +18,9 @@ func TestOptionsNameTheirMechanism(t *testing.T) {
 		if e.family == ec {
 			pub = ecKey
 		}
+		if e.family == oaep {
+			continue // it signs nothing
+		}
 		got, err := Of(pub, e.name.Options())
 		if err != nil || got != e.name {
 			t.Errorf("Of(%s.Options()) = %q, %v", e.name, got, err)

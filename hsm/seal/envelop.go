@@ -35,6 +35,9 @@ func (w *work) envelop(ctx context.Context) ([]byte, error) {
 	}
 	r.digest = content.Sum(nil)
 	x.references = []xmlReference{r}
+	if err := x.mention(w.opts.Mentions); err != nil {
+		return nil, err
+	}
 	signature, err := x.signature(ctx)
 	if err != nil {
 		return nil, err

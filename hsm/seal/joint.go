@@ -88,6 +88,9 @@ type Options struct {
 	// always gets such a one.
 	Parallel bool
 
+	// Mentions are documents beside, of which the seal says which ones they are; of enveloped XAdES.
+	Mentions []Mention
+
 	Reason   string // of a PDF's seal, optional, as the following ones
 	Location string
 	Name     string // who seals
@@ -173,6 +176,9 @@ func (o Options) complete() (Options, error) {
 	if o.Packaging == Compact && o.Level != LevelB {
 		return o, fmt.Errorf("Level %q: the compact serialization has no place for a time-stamp; take Packaging %q",
 			o.Level, Enveloping)
+	}
+	if err := o.checkMentions(); err != nil {
+		return o, err
 	}
 	return o, o.completeLevel()
 }

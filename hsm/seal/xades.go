@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,10 @@ type xmlSeal struct {
 	at         time.Time
 	id         string
 	references []xmlReference
-	objects    string // ds:Object elements with sealed documents
+	objects    string // ds:Object elements with sealed documents, and a manifest
+
+	manifest *xmlReference  // to what is mentioned; nil where nothing is
+	entries  []xmlReference // of the manifest: their names and kinds
 }
 
 // xmlReference is a ds:Reference to a sealed document.
@@ -160,7 +164,7 @@ func (x *xmlSeal) canonical(text, local, space string) (string, error) {
 func (x *xmlSeal) signedProperties() string {
 	digest := base64.StdEncoding.EncodeToString(digestOf(x.how.hash, x.signer.Certificate.Raw))
 	formats := ""
-	for _, r := range x.references {
+	for _, r := range append(slices.Clone(x.references), x.entries...) {
 		mime := r.mime
 		if mime == "" {
 			mime = "application/octet-stream"
@@ -192,7 +196,11 @@ func (x *xmlSeal) signedInfo(properties []byte) (string, error) {
 			`<ds:DigestValue>` + base64.StdEncoding.EncodeToString(digest) + `</ds:DigestValue></ds:Reference>`
 	}
 	documents := ""
-	for _, r := range x.references {
+	references := x.references
+	if x.manifest != nil {
+		references = append(slices.Clone(references), *x.manifest)
+	}
+	for _, r := range references {
 		documents += reference(`Id="`+r.id+`" `+r.target, r.transforms, r.digest)
 	}
 	return `<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="` + exclusiveURI + `"></ds:CanonicalizationMethod>` +

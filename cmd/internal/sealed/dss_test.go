@@ -78,6 +78,23 @@ func samples(t *testing.T, h *house, dir string) []sample {
 			add(f, level, " renewed", renewed, 1)
 		}
 	}
+	for _, level := range levels {
+		if !strings.Contains("receipt", only) {
+			break
+		}
+		by := short["RSA"]
+		if reaches(level, seal.LevelLT) {
+			by = h.signers["RSA"]
+		}
+		for what, beside := range map[string][]string{"alone": nil, "with": {receivedName}, "renamed": {"inna nazwa.pdf"}} {
+			f := form{format: seal.FormatXAdES, packaging: seal.Enveloped}
+			s := sample{form: f, level: level, count: 1, file: put("receipt-"+string(level)+"-"+what+"/upo.xml", h.receipt(t, level, by))}
+			for _, name := range beside {
+				s.detached = append(s.detached, put("receipt-"+string(level)+"-"+what+"/"+name, pdfDocument()))
+			}
+			list = append(list, s)
+		}
+	}
 	for _, f := range besideForms() {
 		if strings.Contains(fmt.Sprint(f, " two seals"), only) {
 			add(f, seal.LevelLT, " two", h.sealTwice(t, f, seal.LevelLT), 2)

@@ -18,6 +18,7 @@ import (
 type Sealed struct {
 	Content []byte
 	Suffix  string // of its name behind that of the document: "" where the seal is in the document, or such as ".p7s"
+	Note    string // what its seal lacks, for the log; "" where it is as it was asked for
 }
 
 // Refusal says that a document can't be sealed, whenever it is tried: the fault is its own. The texts are for people.
@@ -34,6 +35,7 @@ func (r *Refusal) Error() string {
 	return r.EN + ": " + r.Err.Error()
 }
 
+// Unwrap is what was found.
 func (r *Refusal) Unwrap() error { return r.Err }
 
 // Config says what is done with which folder. All fields are required unless marked.

@@ -211,6 +211,9 @@ func (f *Folder) stage(ctx context.Context, it *item) error {
 	if err != nil {
 		return err
 	}
+	if sealed.Note != "" {
+		f.Log.Warn("a document is sealed at a lower level", "file", it.name, "note", sealed.Note)
+	}
 	if !suffix.MatchString(sealed.Suffix) {
 		return fmt.Errorf("the result's name can't end in %q", sealed.Suffix)
 	}
