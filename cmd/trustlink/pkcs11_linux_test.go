@@ -20,7 +20,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -284,49 +283,5 @@ func TestSocketOfADeadServer(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// The lines that docs/programs.md says to type do what it says.
-func TestLinesOfTheManual(t *testing.T) {
-	module := pkcs11Module()
-	if _, err := os.Stat(module); err != nil {
-		t.Skip("p11-kit-client.so is not installed (apt-get install p11-kit-modules)")
-	}
-	manual, err := os.ReadFile("../../docs/programs.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newSealWorld(t)
-	w.addOpener()
-	var env bytes.Buffer
-	if err := printPKCS11Env(&env, w.servePrograms()); err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(manual), -1)
-	if len(blocks) != 6 {
-		t.Fatalf("%d blocks", len(blocks))
-	}
-	for _, block := range blocks {
-		lines := strings.Split(strings.TrimSpace(block[1]), "\n")
-		program, _, _ := strings.Cut(lines[len(lines)-1], " ")
-		t.Run(program, func(t *testing.T) {
-			if _, err := exec.LookPath(program); err != nil {
-				t.Skipf("%s is not installed", program)
-			}
-			if engines, _ := filepath.Glob("/usr/lib/*/engines-*/pkcs11.so"); strings.Contains(block[1], "-engine") && len(engines) == 0 {
-				t.Skip("the engine pkcs11 is not installed (apt-get install libengine-pkcs11-openssl)")
-			}
-			c := exec.CommandContext(t.Context(), "sh", "-e", "-c", env.String()+block[1])
-			c.Dir = t.TempDir()
-			c.Env = append(os.Environ(), "HOME="+c.Dir)
-			out, err := c.CombinedOutput()
-			if err != nil || len(out) == 0 {
-				t.Errorf("%v\n%s", err, out)
-			}
-			if _, err := os.Stat(filepath.Join(c.Dir, "signature")); err != nil && strings.Contains(block[1], " signature") {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
 	}
 }

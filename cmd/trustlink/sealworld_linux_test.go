@@ -59,9 +59,10 @@ type sealWorld struct {
 	tok       *hsmtest.Token
 	authority *sealtest.Authority
 	pki       netip.AddrPort
-	away      atomic.Bool // the gateway answers nobody
-	unstamped atomic.Bool // nor the time-stamping authority
-	silent    atomic.Bool // nobody says whether certificates count
+	away      atomic.Bool  // the gateway answers nobody
+	turned    atomic.Int32 // requests that it sent away then
+	unstamped atomic.Bool  // nor the time-stamping authority
+	silent    atomic.Bool  // nobody says whether certificates count
 
 	mu     sync.Mutex
 	grants []gateway.Grant     // guarded by mu
@@ -114,6 +115,7 @@ func (w *sealWorld) startGateway(core *core) netip.AddrPort {
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
 		if w.away.Load() {
+			w.turned.Add(1)
 			a.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
