@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,7 +121,9 @@ func auditCommand() *cobra.Command {
 		Long: `The audit log is a journal, where an entry is durable, and behind it a Merkle tree with signed checkpoints. It is
 read from its folder, also while trustd writes it, and on any other machine that has a copy.
 
-  trustctl audit list --subject KEY --from 2026-03-03 --to 2026-03-03   who used this key on 3 March (UTC)
+  trustctl audit who --key KEY --on 2026-03-03                          who used this key on 3 March (UTC)
+  trustctl audit usage --partner um-przykladowo --in 2026-03            how often an office's keys were used
+  trustctl audit list --order ZU/1/2026                                 entries, by office, order, subject, action and time
   trustctl audit prove 42 > proof.json                                  one entry with its proof
   trustctl audit check proof.json --key checkpoint.pub                  check a proof without the log
   trustctl audit verify --checkpoint kept.txt                           nothing was changed or removed
@@ -131,7 +134,7 @@ read from its folder, also while trustd writes it, and on any other machine that
 	f.StringVar(&p.config, "config", "", "trustd's configuration `file` (default config/trustd.yaml in the state)")
 	f.StringVar(&p.log, "log", "", "`folder` of the log (default trustd/audit in the state)")
 	f.StringVar(&p.key, "key", "", "`file` with the checkpoints' public key that was kept elsewhere (default the one beside the log)")
-	c.AddCommand(auditList(&p), auditProve(&p), auditCheck(&p.key), auditVerify(&p), auditAcceptLoss(&p))
+	c.AddCommand(auditList(&p), auditWho(&p), auditUsage(&p), auditProve(&p), auditCheck(&p.key), auditVerify(&p), auditAcceptLoss(&p))
 	return c
 }
 
@@ -228,16 +231,49 @@ func auditCheck(key *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var p audit.Proof
-			if err := json.Unmarshal(data, &p); err != nil {
+			proofs, err := readProofs(data)
+			if err != nil {
 				return fmt.Errorf("%s is no proof: %w", args[0], err)
 			}
-			if err := audit.VerifyProof(&p, string(public)); err != nil {
-				return err
+			for _, p := range proofs {
+				if err := audit.VerifyProof(p, string(public)); err != nil {
+					return err
+				}
+				fmt.Printf("entry %d stands in the log:\n%s\n", p.Index, p.Entry)
 			}
-			fmt.Printf("entry %d stands in the log:\n%s\n", p.Index, p.Entry)
 			return nil
 		}}
+}
+
+// readProofs reads one proof, or those of the uses of a key. What says of a use what its proven entry does not is no proof.
+func readProofs(data []byte) ([]*audit.Proof, error) {
+	var many whoAnswer
+	if err := json.Unmarshal(data, &many); err == nil && len(many.Proofs) > 0 {
+		return many.Proofs, errors.Join(many.check(), asLogged(many.Proofs))
+	}
+	var one audit.Proof
+	err := json.Unmarshal(data, &one)
+	if err == nil && len(one.Entry) == 0 {
+		err = errors.New("it has no entry")
+	}
+	proofs := []*audit.Proof{&one}
+	return proofs, errors.Join(err, asLogged(proofs))
+}
+
+// asLogged writes the entries of proofs as the log has them: in a file for people they are indented, and its digest is of the
+// entry without.
+func asLogged(proofs []*audit.Proof) error {
+	for _, p := range proofs {
+		if len(p.Entry) == 0 {
+			continue
+		}
+		var text bytes.Buffer
+		if err := json.Compact(&text, p.Entry); err != nil {
+			return fmt.Errorf("entry %d: %w", p.Index, err)
+		}
+		p.Entry = text.Bytes()
+	}
+	return nil
 }
 
 func auditVerify(p *auditPlace) *cobra.Command {
