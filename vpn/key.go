@@ -198,11 +198,19 @@ func createKey(file string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	text := base64.StdEncoding.EncodeToString(key.secret[:]) + "\n"
-	if err := durable.WriteFile(file, []byte(text), 0o600); err != nil {
-		return PrivateKey{}, fmt.Errorf("keep the WireGuard key: %w", err)
+	if err := KeepKey(file, key); err != nil {
+		return PrivateKey{}, err
 	}
 	return key, nil
+}
+
+// KeepKey writes a private key as [LoadOrCreateKey] reads it, over one that is there.
+func KeepKey(file string, key PrivateKey) error {
+	text := base64.StdEncoding.EncodeToString(key.secret[:]) + "\n"
+	if err := durable.WriteFile(file, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("keep the WireGuard key: %w", err)
+	}
+	return nil
 }
 
 // decodeKey takes one text for one key: the decoder skips line breaks, so what it read is written again.

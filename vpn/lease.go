@@ -31,4 +31,7 @@ type Answer struct {
 	// have not followed are cut off. Both stand in answers to reports until the gateway reports that it is done.
 	BeginHubKey bool `json:"begin_hub_key,omitempty"`
 	EndHubKey   Key  `json:"end_hub_key,omitzero"`
+
+	// TakeOver asks the standby of a pair to have the other gateway hand over.
+	TakeOver bool `json:"take_over,omitempty"`
 }

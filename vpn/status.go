@@ -73,9 +73,27 @@ type Status struct {
 	Second bool     `json:"second,omitempty"`
 	Next   *NextHub `json:"next,omitempty"`
 
+	// Pair is how the gateway stands to the other one of its pair; nil where there is none.
+	Pair *PairStatus `json:"pair,omitempty"`
+
 	LeaseSeconds int64        `json:"lease_seconds"` // the lease that the gateway was given last; set by who holds it
 	Peers        []PeerStatus `json:"peers"`         // sorted by partner and site
 }
+
+// PairStatus is how a gateway stands to the other one, which has the same key of the hub.
+type PairStatus struct {
+	Active     bool   `json:"active"`          // it carries the tunnels; else it has them prepared, and is silent
+	Ready      bool   `json:"ready"`           // it could
+	Term       uint64 `json:"term"`            // number of the last take-over that it knows of
+	Other      string `json:"other,omitempty"` // what the other one does, "active" or "standby"; "" when it is not heard
+	OtherReady bool   `json:"other_ready"`     // it could carry the tunnels
+	SkewMillis int64  `json:"skew_millis"`     // by how much the other's clock is ahead
+	KeysSerial int64  `json:"keys_serial"`     // number of the hub's keys that it has
+	Problem    string `json:"problem,omitempty"`
+}
+
+// Standby says that the gateway carries no tunnel now, since the other one of its pair does.
+func (s Status) Standby() bool { return s.Pair != nil && !s.Pair.Active }
 
 // NextHub is the key to which a hub changes, and the UDP port at which it has it.
 type NextHub struct {
