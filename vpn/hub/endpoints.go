@@ -70,6 +70,23 @@ func (e *endpoints) remember(peers map[device.Key]device.Peer) error {
 	if maps.Equal(now, e.known) {
 		return nil
 	}
+	return e.keep(now)
+}
+
+// learn adds endpoints to those that are known, and says whether one is another than before.
+func (e *endpoints) learn(heard map[vpn.Key]netip.AddrPort) (changed bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := maps.Clone(e.known)
+	maps.Copy(now, heard)
+	if maps.Equal(now, e.known) {
+		return false, nil
+	}
+	return true, e.keep(now)
+}
+
+// keep writes the endpoints. The caller holds e.mu.
+func (e *endpoints) keep(now map[vpn.Key]netip.AddrPort) error {
 	data, err := json.Marshal(now)
 	if err == nil {
 		err = durable.WriteFile(e.file, data, 0o600)

@@ -65,6 +65,7 @@ type Config struct {
 	Addresses  []netip.Prefix // the hub's own tunnel addresses, /32 or /128
 	MTU        int            // bytes; 0 is [vpn.DefaultMTU]
 	StateDir   string         // folder for the endpoints that offices had last
+	Resting    bool           // it is silent at first, see [Hub.Carry]; not in mode netstack
 	Log        *slog.Logger
 
 	// Lease says how much longer offices may be let in, for a firewall in the kernel to end it when this process does
@@ -104,8 +105,11 @@ type Hub struct {
 
 	seen map[vpn.Key]*health // of the offices, reading by reading
 
-	settled bool          // the last pass found all as wished, and nothing failed since
-	news    chan struct{} // see Disturbed
+	rests   bool                 // see Carry
+	asleep  map[vpn.Key]struct{} // with whom no handshake was begun since the hub carries again
+	busy    map[vpn.Key]struct{} // offices that had traffic, as the other gateway tells
+	settled bool                 // the last pass found all as wished, and nothing failed since
+	news    chan struct{}        // see Disturbed
 	closing chan struct{}
 }
 
@@ -125,7 +129,7 @@ func Open(cfg Config) (*Hub, error) {
 	if cfg.news == nil {
 		cfg.news = make(chan struct{})
 	}
-	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered, news: cfg.news, closing: make(chan struct{})}
+	h := &Hub{cfg: cfg, publicKey: cfg.PrivateKey.Public(), endpoints: remembered, rests: cfg.Resting, news: cfg.news, closing: make(chan struct{})}
 	modes := []vpn.Mode{cfg.Mode}
 	if cfg.Mode == vpn.ModeAuto || cfg.Mode == "" {
 		modes = h.preference()
@@ -181,9 +185,12 @@ func (h *Hub) preference() []vpn.Mode {
 func (h *Hub) open(mode vpn.Mode) (err error) {
 	options := device.Options{
 		Name: h.cfg.Interface, MTU: h.cfg.MTU, PrivateKey: h.cfg.PrivateKey.Reveal(),
-		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log,
+		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log, Resting: h.cfg.Resting,
 	}
 	if mode == vpn.ModeNetstack {
+		if h.cfg.Resting {
+			return errors.New("vpn: a hub in mode netstack can't stand by: start it as root")
+		}
 		d, stack, err := device.OpenNetstack(options)
 		if err != nil {
 			return err
@@ -328,7 +335,7 @@ func (h *Hub) Close() error {
 	switch {
 	case errors.Is(err, ErrDeviceGone):
 		err = nil // somebody was faster
-	case err == nil && h.wished:
+	case err == nil && h.wished && !h.rests:
 		err = h.endpoints.remember(h.carried(state.Peers))
 	}
 	close(h.closing)

@@ -24,13 +24,14 @@ type Pair struct {
 	hub   *Hub // that all offices know
 	next  *Hub // to which they change; nil while the hub does not change its key
 	told  vpn.Wish
+	rests bool             // see [Hub.Carry]
 	moved map[vpn.Key]bool // the offices that next carries, by the key in the wish; guarded by mu, as is all above
 }
 
 // OpenPair opens a hub that has one key.
 func OpenPair(cfg Config) (*Pair, error) {
 	h, err := Open(cfg)
-	return &Pair{hub: h, moved: make(map[vpn.Key]bool)}, err
+	return &Pair{hub: h, rests: cfg.Resting, moved: make(map[vpn.Key]bool)}, err
 }
 
 // Begin opens the hub's next key beside the present one: its configuration differs in key, port, interface and state folder.
@@ -46,7 +47,7 @@ func (p *Pair) Begin(cfg Config) error {
 	case cfg.Beside != p.hub.cfg.Interface || p.hub.cfg.Beside != cfg.Interface:
 		return errors.New("vpn: the two interfaces of the hub do not know of each other")
 	}
-	cfg.Mode, cfg.news = p.hub.Mode(), p.hub.news
+	cfg.Mode, cfg.news, cfg.Resting = p.hub.Mode(), p.hub.news, p.rests
 	next, err := Open(cfg)
 	if err != nil {
 		return err
@@ -157,6 +158,42 @@ func (p *Pair) Withdraw() (Changes, error) {
 // Extend is [Hub.Extend].
 func (p *Pair) Extend() error {
 	_, err := p.each(func(h *Hub) (Changes, error) { return Changes{}, h.Extend() })
+	return err
+}
+
+// Carry is [Hub.Carry].
+func (p *Pair) Carry(is bool) error {
+	p.mu.Lock()
+	p.rests = !is
+	p.mu.Unlock()
+	_, err := p.each(func(h *Hub) (Changes, error) { return Changes{}, h.Carry(is) })
+	return err
+}
+
+// Learn takes where the other gateway heard the offices of the present key, and those that have followed to the next one. A
+// pair that carries knows better.
+func (p *Pair) Learn(here, followed map[vpn.Key]vpn.Heard) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.rests {
+		return nil
+	}
+	if p.next == nil {
+		return p.hub.Learn(here)
+	}
+	changed := false
+	for moved, of := range map[bool]map[vpn.Key]vpn.Heard{false: here, true: followed} {
+		for key := range of {
+			if was, is := p.moved[key]; is && was != moved {
+				p.moved[key], changed = moved, true
+			}
+		}
+	}
+	err := errors.Join(p.hub.Learn(here), p.next.Learn(followed))
+	if changed {
+		_, failed := p.apply()
+		err = errors.Join(err, failed)
+	}
 	return err
 }
 

@@ -177,9 +177,12 @@ func (h *Hub) plan(state device.State) (p plan) {
 	}
 	for key, want := range h.peers {
 		if have, present := state.Peers[key]; present {
-			p.change(want, have)
+			p.change(want, have, h.sleeps(vpn.Key(key)))
+			if last := h.endpoints.last(key); h.rests && last.IsValid() && last != have.Endpoint {
+				p.permit = append(p.permit, device.PeerChange{PublicKey: device.Key(key), UpdateOnly: true, Endpoint: last})
+			}
 		} else {
-			p.add(want, h.endpoints.last(key))
+			p.add(want, h.endpoints.last(key), h.sleeps(key))
 		}
 	}
 	return p
@@ -191,9 +194,9 @@ func (p *plan) lose(addresses []netip.Prefix) {
 
 // add provisions a peer that is not there, with the endpoint that it had last. Without one
 // there is nowhere to send keepalives to.
-func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
+func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort, sleeps bool) {
 	keepalive, preshared := keepaliveOf(want), device.Key(want.PresharedKey)
-	if !endpoint.IsValid() {
+	if !endpoint.IsValid() || sleeps {
 		keepalive = 0
 	}
 	p.permit = append(p.permit, device.PeerChange{
@@ -204,7 +207,7 @@ func (p *plan) add(want *vpn.PeerWish, endpoint netip.AddrPort) {
 }
 
 // change writes what differs and nothing else, so that the session lives on.
-func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
+func (p *plan) change(want *vpn.PeerWish, have device.Peer, sleeps bool) {
 	update := device.PeerChange{PublicKey: device.Key(want.PublicKey), UpdateOnly: true}
 	differs, routed := false, want.Routed()
 	if surplus := without(have.AllowedIPs, routed); len(surplus) > 0 {
@@ -224,7 +227,7 @@ func (p *plan) change(want *vpn.PeerWish, have device.Peer) {
 		update.PresharedKey = &preshared
 	}
 	differs = differs || update.AllowedIPs != nil || update.PresharedKey != nil
-	if keepalive := keepaliveOf(want); keepalive != have.Keepalive && have.Endpoint.IsValid() {
+	if keepalive := keepaliveOf(want); keepalive != have.Keepalive && have.Endpoint.IsValid() && !sleeps {
 		update.Keepalive = &keepalive // the office was heard for the first time: that is no difference
 	}
 	if update.AllowedIPs != nil || update.PresharedKey != nil || update.Keepalive != nil {
@@ -332,6 +335,9 @@ func (h *Hub) syncRoutes(total *Changes) error {
 	total.Device += n
 	if err != nil {
 		return err
+	}
+	if h.rests { // an interface that is down leads nowhere
+		return nil
 	}
 	n, h.unled, err = h.link.SyncRoutes(h.routes, h.lengths())
 	total.Routes += n

@@ -27,7 +27,7 @@ func (h *Hub) Status(now time.Time) (vpn.Status, error) {
 	if err := h.shut(); problem == "" && err != nil {
 		problem = err.Error()
 	}
-	if h.wished {
+	if h.wished && !h.rests {
 		h.settled = h.settled && !h.unheeded(state.Peers)
 		if err := h.endpoints.remember(h.carried(state.Peers)); err != nil {
 			findings = append(findings, finding("where offices were heard last can't be kept: after a restart they are silent for 15 s", err.Error()))
@@ -91,7 +91,7 @@ func (h *Hub) carried(peers map[device.Key]device.Peer) map[device.Key]device.Pe
 func (h *Hub) unheeded(peers map[device.Key]device.Peer) bool {
 	for key, p := range peers {
 		want := h.peers[key]
-		if want != nil && p.Endpoint.IsValid() && p.Keepalive != keepaliveOf(want) {
+		if want != nil && p.Endpoint.IsValid() && p.Keepalive != keepaliveOf(want) && !h.sleeps(vpn.Key(key)) {
 			return true
 		}
 	}

@@ -23,7 +23,7 @@ type step struct {
 // step finds the way to a wish that differs in some peers from the one in force, if it can be gone peer by peer: the
 // state of everything else is known, and no peer on it stands in another's way or is refused anything.
 func (h *Hub) step(w vpn.Wish) (s step, small bool) {
-	if !h.settled || !h.let || h.entangled || h.disturbed() || w.Epoch != h.wish.Epoch ||
+	if !h.settled || h.rests || !h.let || h.entangled || h.disturbed() || w.Epoch != h.wish.Epoch ||
 		!slices.Equal(w.Pool, h.wish.Pool) || !slices.Equal(w.Unreadable(), h.wish.Unreadable()) {
 		return s, false
 	}
@@ -183,11 +183,11 @@ func (h *Hub) planOf(s step) (p plan) {
 	for _, peer := range s.come {
 		was := old[peer.PublicKey]
 		if was == nil {
-			p.add(peer, h.endpoints.last(peer.PublicKey))
+			p.add(peer, h.endpoints.last(peer.PublicKey), h.sleeps(peer.PublicKey))
 			continue
 		}
 		delete(old, peer.PublicKey)
-		p.change(peer, device.Peer{PresharedKey: device.Key(was.PresharedKey), AllowedIPs: was.Addresses})
+		p.change(peer, device.Peer{PresharedKey: device.Key(was.PresharedKey), AllowedIPs: was.Addresses}, false)
 	}
 	for key, peer := range old {
 		p.restrict = append(p.restrict, device.PeerChange{PublicKey: device.Key(key), Remove: true})

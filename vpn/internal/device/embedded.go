@@ -49,7 +49,7 @@ func start(tunnel tun.Device, o Options) (*embedded, error) {
 	d := &embedded{engine: device.NewDevice(tunnel, conn.NewDefaultBind(), logger(o.Log))}
 	err := d.Write(Change{PrivateKey: &o.PrivateKey, ListenPort: &o.ListenPort})
 	if err == nil {
-		err = d.engine.Up()
+		err = d.Carry(!o.Resting)
 	}
 	if err != nil {
 		d.engine.Close()
@@ -109,6 +109,13 @@ func (d *embedded) Shake(peer Key) error {
 		return errors.New("shake hands: the device has no such peer")
 	}
 	return p.SendHandshakeInitiation(false)
+}
+
+func (d *embedded) Carry(is bool) error {
+	if is {
+		return d.engine.Up()
+	}
+	return d.engine.Down()
 }
 
 func (d *embedded) Guarded() bool { return true }

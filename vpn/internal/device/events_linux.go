@@ -72,7 +72,7 @@ func (l *Link) changed(m nl.Message) bool {
 	if len(m.Data) < unix.SizeofIfInfomsg || int(int32(binary.NativeEndian.Uint32(m.Data[4:]))) != l.index {
 		return false
 	}
-	if m.Type == unix.RTM_DELLINK || net.Flags(binary.NativeEndian.Uint32(m.Data[8:]))&unix.IFF_UP == 0 {
+	if m.Type == unix.RTM_DELLINK || (net.Flags(binary.NativeEndian.Uint32(m.Data[8:]))&unix.IFF_UP == 0) != l.rests {
 		return true
 	}
 	for kind, value := range nl.Attributes(m.Data[unix.SizeofIfInfomsg:]) {

@@ -153,6 +153,8 @@ func (k *kernel) Prove([]PeerChange) error { return nil }
 
 func (k *kernel) Shake(Key) error { return nil }
 
+func (k *kernel) Carry(bool) error { return nil }
+
 func (k *kernel) Guarded() bool { return false }
 
 func (k *kernel) Close() error {

@@ -28,6 +28,7 @@ type Link struct {
 	name  string
 	index int
 	mtu   int
+	rests bool // it is to be down
 	route *nl.Socket
 	news  *nl.Events
 }
@@ -50,7 +51,7 @@ func openLink(o Options) (*Link, error) {
 	if err != nil {
 		return nil, errors.Join(err, route.Close())
 	}
-	return &Link{o.Name, link.Attrs().Index, o.MTU, route, news}, nil
+	return &Link{o.Name, link.Attrs().Index, o.MTU, o.Resting, route, news}, nil
 }
 
 // Close gives up the link and leaves the interface as it is.
@@ -109,14 +110,29 @@ func (l *Link) ensureAttributes(link netlink.Link) (changed int, err error) {
 		changed++
 		err = errors.Join(err, netlink.LinkSetMTU(link, l.mtu))
 	}
-	if link.Attrs().Flags&net.FlagUp == 0 {
+	switch up := link.Attrs().Flags&net.FlagUp != 0; {
+	case !up && !l.rests:
 		changed++
 		err = errors.Join(err, netlink.LinkSetUp(link))
+	case up && l.rests:
+		changed++
+		err = errors.Join(err, netlink.LinkSetDown(link))
 	}
 	if err != nil {
 		return changed, fmt.Errorf("set up %s: %w", l.name, err)
 	}
 	return changed, nil
+}
+
+// Rest takes the interface down for as long as it rests, or up.
+func (l *Link) Rest(rests bool) error {
+	link, err := l.find()
+	if err != nil {
+		return err
+	}
+	l.rests = rests
+	_, err = l.ensureAttributes(link)
+	return err
 }
 
 // Resize gives the interface another MTU.

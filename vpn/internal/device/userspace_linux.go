@@ -32,7 +32,7 @@ func OpenUserspace(o Options) (Device, *Link, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, err)
 	}
-	d, err := start(tunnel, o)
+	d, err := start(own(tunnel), o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,6 +46,28 @@ func OpenUserspace(o Options) (Device, *Link, error) {
 	d.serve(o)
 	return d, link, nil
 }
+
+// owned is a TUN interface that says nothing of being up or down: who holds the device decides whether it speaks, see
+// [Device.Carry]. wireguard-go would take an interface that rests for one that is up.
+type owned struct {
+	tun.Device
+	events chan tun.Event
+}
+
+func own(tunnel tun.Device) owned {
+	o := owned{tunnel, make(chan tun.Event, 1)}
+	go func() { // ends when the device is closed
+		defer close(o.events)
+		for event := range tunnel.Events() {
+			if event&tun.EventMTUUpdate != 0 {
+				o.events <- tun.EventMTUUpdate
+			}
+		}
+	}()
+	return o
+}
+
+func (o owned) Events() <-chan tun.Event { return o.events }
 
 // serve opens the socket through which the wg tool sees the device. An operator's
 // convenience: where it cannot be (another network namespace that shares our files has a device
