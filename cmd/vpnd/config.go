@@ -30,6 +30,8 @@ type Config struct {
 	Trustd   string            `koanf:"trustd"`   // https URL of trustd's interface for daemons
 	Identity identity.Identity `koanf:"identity"` // client certificate for trustd
 
+	Pair *PairConfig `koanf:"pair"` // the other gateway that takes over; without it this one is alone
+
 	Operations string        `koanf:"operations"` // loopback address of /livez, /readyz, /health and /metrics; default 127.0.0.1:9104
 	Reconcile  time.Duration `koanf:"reconcile"`  // how often drift is looked for, default 5s
 	LogLevel   slog.Level    `koanf:"log_level"`  // DEBUG, INFO (default), WARN, ERROR
@@ -71,6 +73,12 @@ func (c *Config) Check() error {
 	operations, err := netip.ParseAddrPort(c.Operations)
 	if err != nil || !operations.Addr().IsLoopback() {
 		return fmt.Errorf("operations: %q is not an address and port on loopback", c.Operations)
+	}
+	if err := c.Pair.check(); err != nil {
+		return err
+	}
+	if c.Pair != nil && c.ListenPort == 0 {
+		return errors.New("listen_port: 0 is no port that two gateways of a pair can share")
 	}
 	return c.Identity.Check()
 }

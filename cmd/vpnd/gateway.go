@@ -44,6 +44,7 @@ type gateway struct {
 	clock  func() time.Duration // since the machine started
 	memory lastWish
 	own    *identity.Renewal // of the gateway's certificate
+	pair   *pair             // nil where the gateway is alone
 
 	mu       sync.Mutex
 	status   *vpn.Status // the last reading; nil while no hub is open. Guarded by mu, as is all below
@@ -142,9 +143,24 @@ func (g *gateway) left() time.Duration {
 // keep opens a hub and tends it, again and again, until ctx ends. trustd is asked for wishes while a hub is open alone:
 // who takes no wish must hold no lease.
 func (g *gateway) keep(ctx context.Context) error {
+	if err := g.joinPair(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	g.recall()
+	defer func() {
+		if err := g.leave(); err != nil {
+			g.log.Error("the pair of gateways", "error", err)
+		}
+	}()
 	for ctx.Err() == nil {
-		opened, err := g.open()
+		var opened *hub.Pair
+		err := g.enter(ctx)
+		if err == nil {
+			opened, err = g.open()
+		}
 		g.noteHub(err)
 		if err != nil {
 			g.log.Error("the tunnel stays down", "error", err)
@@ -152,7 +168,10 @@ func (g *gateway) keep(ctx context.Context) error {
 			continue
 		}
 		g.log.Info("the hub is open", "mode", opened.Mode())
-		err = g.tend(ctx, opened)
+		if err = g.present(opened); err == nil {
+			err = g.tend(ctx, opened)
+		}
+		err = errors.Join(err, g.present(nil))
 		g.forget()
 		if err := errors.Join(err, opened.Close()); err != nil {
 			g.log.Error("the hub was closed", "error", err)
@@ -225,16 +244,22 @@ func (g *gateway) work(ctx context.Context, h *hub.Pair, wishes <-chan wishInHan
 			g.save()
 			g.repair(h.Reconcile)
 			told = true
+			if err := g.attend(ctx, h); err != nil {
+				return err
+			}
 		case <-look.C:
 			told = g.expire(h)
 		case <-poll.C:
 			told = g.repair(h.Look)
+		case <-g.movement():
+			told = true
 		case <-disturbed:
 			told = g.repair(h.Look)
 			disturbed, resume = nil, time.After(quiet)
 		case <-resume:
 			disturbed, resume = h.Disturbed(), nil
 		}
+		g.prepare(ctx)
 		if !told {
 			continue
 		}
@@ -391,6 +416,9 @@ func (g *gateway) tell(ctx context.Context, h *hub.Pair) error {
 	}
 	if err == nil {
 		g.changeKey(h, status, answer)
+		if answer.TakeOver && g.rests() {
+			g.pair.member.Want()
+		}
 	}
 	return nil
 }
@@ -417,6 +445,7 @@ func (g *gateway) complete(status *vpn.Status, now time.Duration) {
 		status.Findings = append(status.Findings, vpn.Finding{What: fmt.Sprintf("somebody else changed the gateway (%+v); it was repaired", r.changes),
 			Remedy: "find out who: nobody but vpnd writes to its interface, firewall table and routes"})
 	}
+	status.Pair = g.pair.status(g.keys.Serial)
 	status.LeaseSeconds = g.lease.seconds(now)
 	g.status = status
 }
@@ -468,6 +497,9 @@ func (g *gateway) findings(context.Context) (all []httpserver.Finding) {
 	}
 	if g.keyProblem != nil {
 		amber("the hub's key is not changed: "+g.keyProblem.Error(), "mend what it names; it is tried again")
+	}
+	if g.status != nil && g.status.Pair != nil && g.status.Pair.Problem != "" {
+		amber("the pair of gateways: "+g.status.Pair.Problem, "mend what it names")
 	}
 	if g.status != nil {
 		for _, f := range g.status.Findings {

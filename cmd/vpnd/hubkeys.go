@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 type hubKeys struct {
 	cfg Config
 
-	Use      int  `json:"use"`      // the place of the key that all offices know
-	Changing bool `json:"changing"` // the other place has the next key
+	Use      int   `json:"use"`              // the place of the key that all offices know
+	Changing bool  `json:"changing"`         // the other place has the next key
+	Serial   int64 `json:"serial,omitempty"` // grows with each change; 0 while no pair of gateways has the keys
 }
 
 // hubKeysFile holds the above; without it the first place alone is used.
@@ -48,12 +50,89 @@ func openHubKeys(cfg Config) (*hubKeys, error) {
 
 // keep writes which places are used.
 func (k *hubKeys) keep(use int, changing bool) error {
-	data, err := json.Marshal(hubKeys{Use: use, Changing: changing})
+	serial := k.Serial
+	if serial > 0 {
+		serial++
+	}
+	return k.write(hubKeys{cfg: k.cfg, Use: use, Changing: changing, Serial: serial})
+}
+
+func (k *hubKeys) write(now hubKeys) error {
+	data, err := json.Marshal(now)
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(k.cfg.StateDir, hubKeysFile), data, 0o600)
 	}
 	if err == nil {
-		k.Use, k.Changing = use, changing
+		*k = now
+	}
+	return err
+}
+
+// found makes the secret of a pair of which this gateway is the first.
+func (k *hubKeys) found() error {
+	if k.Serial > 0 {
+		return nil
+	}
+	var secret vpn.PairSecret
+	rand.Read(secret[:]) // never fails
+	if err := durable.WriteFile(filepath.Join(k.cfg.StateDir, pairFile), secret[:], 0o600); err != nil {
+		return err
+	}
+	if _, err := vpn.LoadOrCreateKey(k.file(k.Use)); err != nil {
+		return err
+	}
+	return k.write(hubKeys{cfg: k.cfg, Use: k.Use, Changing: k.Changing, Serial: 1})
+}
+
+// all are the keys, for the other gateway of the pair.
+func (k *hubKeys) all() (all vpn.HubKeys, err error) {
+	all = vpn.HubKeys{Serial: k.Serial, Use: k.Use, Changing: k.Changing}
+	if all.Secret, err = loadSecret(filepath.Join(k.cfg.StateDir, pairFile)); err != nil {
+		return all, err
+	}
+	for place := range all.Keys {
+		if place != k.Use && !k.Changing {
+			continue
+		}
+		if !exists(k.file(place)) { // to make one here would be another hub
+			return all, fmt.Errorf("the hub's key %s is missing: restore it from a backup", k.file(place))
+		}
+		if all.Keys[place], err = vpn.LoadOrCreateKey(k.file(place)); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// take replaces the keys by later ones of the other gateway, which knows the secret of the pair. What was written before a crash
+// is of no harm: the number comes last, and a gateway with an older one is given them again.
+func (k *hubKeys) take(all vpn.HubKeys) error {
+	secretFile := filepath.Join(k.cfg.StateDir, pairFile)
+	if k.Serial > 0 {
+		secret, err := loadSecret(secretFile)
+		if err != nil {
+			return err
+		}
+		if !secret.Equal(all.Secret) {
+			return errors.New("keys of a hub came that no gateway of this pair sealed: they are not taken")
+		}
+	}
+	if all.Serial <= k.Serial {
+		return fmt.Errorf("keys of a hub came with number %d, those at hand have %d: they are not taken", all.Serial, k.Serial)
+	}
+	err := durable.WriteFile(secretFile, all.Secret[:], 0o600)
+	for place, key := range all.Keys {
+		if err == nil && !key.IsZero() {
+			err = vpn.KeepKey(k.file(place), key)
+		}
+	}
+	if err == nil {
+		err = k.write(hubKeys{cfg: k.cfg, Use: all.Use, Changing: all.Changing, Serial: all.Serial})
+	}
+	for place, key := range all.Keys {
+		if err == nil && key.IsZero() {
+			err = durable.Remove(k.file(place))
+		}
 	}
 	return err
 }
@@ -80,6 +159,7 @@ func (k *hubKeys) at(place int, base hub.Config) (hub.Config, error) {
 
 // open opens the hub, with both keys where it changes its key.
 func (g *gateway) open() (*hub.Pair, error) {
+	g.hub.Resting = g.rests()
 	cfg, err := g.keys.at(g.keys.Use, g.hub)
 	if err != nil {
 		return nil, err

@@ -134,14 +134,23 @@ func TestKilledGatewayComesBack(t *testing.T) {
 // startDaemon runs vpnd as a process in the namespace.
 func startDaemon(t *testing.T, space *namespace.Namespace, cfg Config) *exec.Cmd {
 	t.Helper()
+	return startDaemonWith(t, space, cfg, "")
+}
+
+// startDaemonWith runs it with more in its configuration.
+func startDaemonWith(t *testing.T, space *namespace.Namespace, cfg Config, more string) *exec.Cmd {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "vpnd.yaml")
 	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: %s\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
 		cfg.StateDir, cfg.Trustd, operationsAddress, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "--config", file)
 	cmd.Env = append(os.Environ(), daemonRole+"=1")
+	if os.Getenv("TRUSTCORE_TEST_LOG") != "" { // for who looks for the reason of a failure
+		cmd.Stderr = os.Stderr
+	}
 	if err := space.Start(cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ const (
 	reportTimeout = 5 * time.Second // one report; the gateway does nothing else meanwhile
 	retryAfter    = 2 * time.Second // after trustd did not answer
 	maxAnswer     = 64 << 10        // bytes of an answer that is not a wish
+	maxPairAnswer = 1 << 20         // bytes of where vpn.MaxHeard offices were heard
 )
 
 // trustd is the core as the gateway sees it: it serves wishes and takes reports.
@@ -103,6 +104,44 @@ func (t *trustd) report(ctx context.Context, status vpn.Status) (vpn.Answer, err
 		err = fmt.Errorf("report to trustd: %w", err)
 	}
 	return answer, err
+}
+
+// offerKeys tells trustd of the hub's keys, and returns whom to seal them for, or later ones.
+func (t *trustd) offerKeys(ctx context.Context, offer vpn.KeyOffer) (answer vpn.KeyAnswer, err error) {
+	body, err := json.Marshal(offer)
+	if err != nil {
+		return answer, err
+	}
+	return answer, t.call(ctx, http.MethodPost, "/v1/vpn/keys", body, &answer)
+}
+
+// heard asks where the other gateway heard offices since an answer.
+func (t *trustd) heard(ctx context.Context, after int64) (heard vpn.HeardOffices, err error) {
+	return heard, t.call(ctx, http.MethodGet, "/v1/vpn/heard?after="+strconv.FormatInt(after, 10), nil, &heard)
+}
+
+// call asks something of the pair, and reads the JSON of the answer.
+func (t *trustd) call(ctx context.Context, method, path string, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, t.url+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := t.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return answerError(response)
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxPairAnswer))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
 }
 
 // do sends the request and reads the answer, the wish in it as it stands there.

@@ -44,6 +44,7 @@ type core struct {
 	mute    bool          // it answers nothing
 	begin   bool          // it asks for the hub's next key
 	end     vpn.Key       // the former key that it asks to be ended
+	over    bool          // it asks the gateway to take over
 	changed chan struct{} // closed when any of it changes
 	last    vpn.Status
 }
@@ -74,7 +75,7 @@ func (c *core) answer(w http.ResponseWriter, raw []byte) {
 		return
 	}
 	json.NewEncoder(w).Encode(map[string]any{"lease_seconds": int64(c.lease / time.Second), "wish": json.RawMessage(raw),
-		"begin_hub_key": c.begin, "end_hub_key": keyText(c.end)})
+		"begin_hub_key": c.begin, "end_hub_key": keyText(c.end), "take_over": c.over && (c.last.Pair == nil || !c.last.Pair.Active)})
 }
 
 // keyText is a key as JSON has it, nil for none.
@@ -141,14 +142,23 @@ func (c *core) report() vpn.Status {
 // startCore serves on loopback and gives the configuration of a gateway that may talk to it.
 func startCore(t *testing.T) (*core, Config) {
 	t.Helper()
+	return startCoreBehind(t, "daemon", nil)
+}
+
+// startCoreBehind does so for a gateway of a name; what stands before the core is asked in its place, if anything does.
+func startCoreBehind(t *testing.T, name string, before http.Handler) (*core, Config) {
+	t.Helper()
 	dir := t.TempDir()
-	id := mint(t, dir)
+	id := mint(t, dir, name)
 	settings, err := id.Server(true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &core{changed: make(chan struct{}), lease: vpn.DefaultLease}
-	server := httptest.NewUnstartedServer(c)
+	if before == nil {
+		before = c
+	}
+	server := httptest.NewUnstartedServer(before)
 	pair, err := settings.GetCertificate(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -169,14 +179,14 @@ func startCore(t *testing.T) (*core, Config) {
 }
 
 // mint makes a self-signed certificate that both ends use and trust.
-func mint(t *testing.T, dir string) identity.Identity {
+func mint(t *testing.T, dir, name string) identity.Identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "daemon"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
@@ -411,7 +421,7 @@ func TestTakenPortKeepsTheTunnelDown(t *testing.T) {
 
 func TestOnlyTheCoreIsFollowed(t *testing.T) {
 	_, cfg := startCore(t)
-	stranger := mint(t, t.TempDir())
+	stranger := mint(t, t.TempDir(), "daemon")
 	cfg.Identity.CA = stranger.CA
 	startGateway(t, cfg)
 	eventually(t, "readyz says why", func() bool {
