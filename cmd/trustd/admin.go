@@ -46,6 +46,8 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 		return d.registry.Reaches(r.Context(), r.URL.Query().Get("partner"))
 	})
 	officer("POST /v1/tunnels/rotate", d.askRotation)
+	officer("GET /v1/tunnels/gateways", d.listGateways)
+	officer("POST /v1/tunnels/takeover", d.askTakeOver)
 	officer("POST /v1/console/logins", d.consoleLogin)
 	officer("GET /v1/certificates", d.listCertificates, "serial", "key", "partner", "order", "name", "profile", "state")
 	officer("GET /v1/keys", d.listKeys, "partner", "order")
@@ -72,6 +74,8 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	handle("POST /v1/renewals", d.renew)
 	handle("GET /v1/vpn/wish", d.wish, "epoch", "revision", "digest")
 	handle("POST /v1/vpn/status", d.vpnStatus)
+	handle("POST /v1/vpn/keys", d.offerKeys)
+	handle("GET /v1/vpn/heard", d.heardOffices, "after")
 	handle("GET /v1/clients", d.clients, "have")
 	return mux
 }

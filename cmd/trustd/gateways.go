@@ -41,6 +41,9 @@ type gateways struct {
 	restored string             // who showed that the database was taken back, "" when nobody; guarded by mu
 	wish     *orderedWish       // as it was read last; guarded by mu
 	changed  chan struct{}      // closed and renewed at every report; guarded by mu
+
+	hearing sync.Mutex                         // one report at a time is looked through
+	heard   map[string]map[vpn.Key]heardOffice // of offices, by gateway, as it is written down; guarded by hearing
 }
 
 type report struct {
@@ -67,7 +70,7 @@ type orderedWish struct {
 
 func newGateways(lease time.Duration, clock func() time.Duration) *gateways {
 	return &gateways{lease: lease, clock: clock, started: clock(), reports: map[string]report{},
-		silent: map[string]silence{}, epochs: map[string]bool{}, changed: make(chan struct{})}
+		silent: map[string]silence{}, heard: map[string]map[vpn.Key]heardOffice{}, epochs: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // put takes a report.
@@ -99,13 +102,13 @@ func (g *gateways) reported() <-chan struct{} {
 	return g.changed
 }
 
-// hub returns the newest report, which has the hub's public key and port.
+// hub returns the newest report of a gateway that carries, which has the hub's public key and port.
 func (g *gateways) hub() (vpn.Status, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var newest report
 	for _, r := range g.reports {
-		if r.at.After(newest.at) {
+		if r.at.After(newest.at) && !r.status.Standby() {
 			newest = r
 		}
 	}
@@ -317,6 +320,9 @@ func (d *daemon) report(ctx context.Context, name string, status vpn.Status) (*v
 		}
 	}
 	d.gateways.put(name, status)
+	if err := d.hearOffices(ctx, name, status); err != nil {
+		return nil, err
+	}
 	answer := &vpn.Answer{LeaseSeconds: int64(d.gateways.lease / time.Second)}
 	return answer, d.askOfHub(ctx, name, status, answer)
 }
@@ -441,6 +447,9 @@ func (d *daemon) gatewayFindings(ctx context.Context) (all []httpserver.Finding)
 		}
 	}
 	for name, status := range d.gateways.all() {
+		if what, remedy := pairFinding(name, status); what != "" {
+			amber(what, remedy)
+		}
 		if what, remedy := unfollowed(name, status); what != "" {
 			amber(what, remedy)
 		}

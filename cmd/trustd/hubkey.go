@@ -34,11 +34,21 @@ func (d *daemon) askOfHub(ctx context.Context, name string, s vpn.Status, answer
 		return nil
 	}
 	row, oldest := listed[i], d.cfg.Tunnel.Rotate.HubKey
-	if s.Next == nil {
-		answer.BeginHubKey = row.AskedKey || oldest > 0 && !row.KeySince.IsZero() && time.Since(row.KeySince) > oldest
+	if err := d.askOfPair(ctx, row, s, answer); err != nil {
+		return err
+	}
+	if s.Standby() { // it follows what the other gateway does to the keys that both have
 		return nil
 	}
-	if row.EndKey == s.PublicKey.String() {
+	same := func(wanted func(registry.Gateway) bool) bool {
+		return slices.ContainsFunc(listed, func(g registry.Gateway) bool { return g.PublicKey == row.PublicKey && wanted(g) })
+	}
+	if s.Next == nil {
+		answer.BeginHubKey = same(func(g registry.Gateway) bool { return g.AskedKey }) ||
+			oldest > 0 && !row.KeySince.IsZero() && time.Since(row.KeySince) > oldest
+		return nil
+	}
+	if same(func(g registry.Gateway) bool { return g.EndKey == s.PublicKey.String() }) {
 		answer.EndHubKey = s.PublicKey
 	}
 	return nil
@@ -95,7 +105,7 @@ func (g *gateways) hubKeyDue(t *registry.Tunnel) []string {
 	defer g.mu.Unlock()
 	for _, r := range g.reports {
 		for _, p := range r.status.Peers {
-			if r.status.Next != nil && p.PublicKey == key && !p.Followed {
+			if r.status.Next != nil && !r.status.Standby() && p.PublicKey == key && !p.Followed {
 				return []string{office.HubKey}
 			}
 		}
@@ -115,7 +125,7 @@ func behind(s vpn.Status) (n int) {
 
 // unfollowed tells of a hub that changes its key.
 func unfollowed(name string, s vpn.Status) (what, remedy string) {
-	if s.Next == nil {
+	if s.Next == nil || s.Standby() {
 		return "", ""
 	}
 	return fmt.Sprintf("the hub of gateway %s changes its key: %d of %d offices have not followed", name, behind(s), len(s.Peers)),

@@ -68,6 +68,9 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, "gateway "+in.Name, striking{in.Name})
 	}
+	if in.Kind == registry.ShareHubKeys {
+		return d.proposeSharing(r.Context(), who, in.Name)
+	}
 	if in.Kind == registry.EndHubKey {
 		s, err := d.changes(in.Name)
 		if err != nil {
@@ -162,6 +165,13 @@ func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error
 			return "", err
 		}
 		return d.strike(ctx, actor, body.Name, m.ID)
+	}
+	if m.Kind == registry.ShareHubKeys {
+		var body sharing
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			return "", err
+		}
+		return d.shareHubKeys(ctx, actor, body, m.ID)
 	}
 	if m.Kind == registry.EndHubKey {
 		var body ending

@@ -82,6 +82,9 @@ func (g *gateways) carrier(t *registry.Tunnel) (carrier vpn.Status, known bool) 
 	defer g.mu.Unlock()
 	var last time.Time
 	for _, r := range g.reports {
+		if r.status.Standby() {
+			continue
+		}
 		for _, p := range r.status.Peers {
 			if p.LastHandshake.After(last) && slices.Contains(keys, p.PublicKey) {
 				carrier, known, last = r.status, true, p.LastHandshake

@@ -26,6 +26,7 @@ type Gateway struct {
 	KeySince  time.Time     // since when that key is known; zero when it was before this was kept
 	NextKey   string        // to which the hub changes, "" when it does not
 	AskedKey  bool          // an officer wants it to have a next key
+	AskedOver time.Time     // since when an officer wants it to take the tunnels over; zero when nobody does
 	EndKey    string        // the former key, which two officers had ended; "" when there is none
 	Struck    bool          // two officers struck it off the list since; it is back when it is answered again
 }
@@ -39,7 +40,7 @@ func (r *Registry) Gateways(ctx context.Context) ([]Gateway, error) {
 // EveryGateway returns all of them, by name.
 func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT name, epoch, revision, digest, public_key, lease, heard_at, struck,
-		key_since, next_key, asked_key, end_key FROM gateways ORDER BY name`)
+		key_since, next_key, asked_key, end_key, asked_active FROM gateways ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
 	}
@@ -48,13 +49,13 @@ func (r *Registry) EveryGateway(ctx context.Context) ([]Gateway, error) {
 	for rows.Next() {
 		var g Gateway
 		var seconds int64
-		var heard, struck, since, asked string
+		var heard, struck, since, asked, over string
 		if err := rows.Scan(&g.Name, &g.Epoch, &g.Revision, &g.Digest, &g.PublicKey, &seconds, &heard, &struck,
-			&since, &g.NextKey, &asked, &g.EndKey); err != nil {
+			&since, &g.NextKey, &asked, &g.EndKey, &over); err != nil {
 			return nil, fmt.Errorf("gateways: %w", err)
 		}
 		g.Lease, g.HeardAt, g.Struck = time.Duration(seconds)*time.Second, parseTime(heard), struck != ""
-		g.KeySince, g.AskedKey = parseTime(since), asked != ""
+		g.KeySince, g.AskedKey, g.AskedOver = parseTime(since), asked != "", parseTime(over)
 		all = append(all, g)
 	}
 	return all, rows.Err()
@@ -93,13 +94,20 @@ func (r *Registry) GatewayReported(ctx context.Context, g Gateway) error {
 
 // Strike takes a gateway off the list, unless it was answered since it was looked at: how it was then is heardAt.
 func (r *Registry) Strike(ctx context.Context, name string, heardAt time.Time) error {
-	done, err := r.db.ExecContext(ctx, `UPDATE gateways SET struck = $1 WHERE name = $2 AND heard_at = $3 AND struck = ''`,
-		r.stamp(), name, heardAt.UTC().Format(timeFormat))
+	err := r.db.InTx(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, `UPDATE gateways SET struck = $1 WHERE name = $2 AND heard_at = $3 AND struck = ''`,
+			r.stamp(), name, heardAt.UTC().Format(timeFormat))
+		if err != nil {
+			return fmt.Errorf("gateway %s: %w", name, err)
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, refuse("gateway %s was heard at this moment, or is not on the list", name))
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM hub_keys WHERE gateway = $1`, name) // it gets none any more
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("gateway %s: %w", name, err)
-	}
-	if n, err := done.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, refuse("gateway %s was heard at this moment, or is not on the list", name))
+		return err
 	}
 	r.announce()
 	return nil
@@ -119,18 +127,11 @@ func (r *Registry) EndHubKey(ctx context.Context, actor audit.Actor, name, key, 
 
 // ofGateway does one change of a gateway's row, on record.
 func (r *Registry) ofGateway(ctx context.Context, actor audit.Actor, action, name, motion, statement string, args ...any) error {
-	record := func(ctx context.Context, outcome, reason string) error {
-		_, err := r.audit.Append(ctx, audit.Entry{Time: r.now(), Actor: actor, Action: action, Subject: name, Order: motion,
-			Outcome: outcome, Reason: reason})
-		return err
-	}
-	return granted(ctx, "", record, func() error {
-		return r.db.InTx(ctx, func(tx *sql.Tx) error {
-			if err := changeOne(ctx, tx, statement, args...); err != nil {
-				return fmt.Errorf("gateway %s: %w", name, err)
-			}
-			return nil
-		})
+	return r.recordedOfGateway(ctx, actor, action, name, motion, func(tx *sql.Tx) error {
+		if err := changeOne(ctx, tx, statement, args...); err != nil {
+			return fmt.Errorf("gateway %s: %w", name, err)
+		}
+		return nil
 	})
 }
 

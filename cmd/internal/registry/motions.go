@@ -24,12 +24,13 @@ const (
 	CertifyOfficer      MotionKind = "officer.certify"     // a new officer, or a new key of one
 	StrikeGateway       MotionKind = "gateway.strike"      // a VPN gateway that is gone for ever
 	EndHubKey           MotionKind = "gateway.end-key"     // the former key of a hub: who has not followed is cut off
+	ShareHubKeys        MotionKind = "gateway.share-keys"  // the keys of a hub, with the other gateway of a pair
 	ResumeKeys          MotionKind = "key.resume"          // keys of offices that an officer suspended
 	DestroyKeys         MotionKind = "key.destroy"         // keys of offices, for ever
 	RotateKeys          MotionKind = "key.rotate"          // other keys sign in the place of keys of offices
 )
 
-var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey,
+var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey, ShareHubKeys,
 	ResumeKeys, DestroyKeys, RotateKeys}
 
 // motionLife is how long a motion waits for another officer.

@@ -162,6 +162,15 @@ var schema = []string{
 	`INSERT INTO key_versions (order_id, name, version, id) SELECT order_id, name, 1, id FROM order_keys`,
 	`DROP TABLE order_keys`,
 	`ALTER TABLE key_versions RENAME TO order_keys`,
+	// Gateways of a pair: the recipients to which the hub's keys are sealed, those that two officers decided on, and sealed keys.
+	`CREATE TABLE hub_keys (gateway TEXT PRIMARY KEY, offered TEXT NOT NULL, wants_from TEXT NOT NULL, serial BIGINT NOT NULL,
+		approved TEXT NOT NULL DEFAULT '', pair TEXT NOT NULL DEFAULT '', sealed TEXT NOT NULL DEFAULT '',
+		sealed_serial BIGINT NOT NULL DEFAULT 0)`,
+	// Since when an officer wants the gateway to take over from the other one of its pair.
+	`ALTER TABLE gateways ADD COLUMN asked_active TEXT NOT NULL DEFAULT ''`,
+	// Where the gateway that carries heard the offices last; the serial grows with each report that changes something.
+	`CREATE TABLE offices_heard (public_key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, at TEXT NOT NULL,
+		followed TEXT NOT NULL DEFAULT '', busy TEXT NOT NULL DEFAULT '', serial BIGINT NOT NULL)`,
 }
 
 // Open brings the schema up to date and returns the registry.
