@@ -16,13 +16,15 @@ func motionCommand() *cobra.Command {
 	var f officerFlags
 	c := f.group("motion", "List, approve and reject what officers propose",
 		`A motion asks for something that two officers decide together: to revoke certificates, to release them from a
-suspension, to certify an officer, to strike a VPN gateway off the list that is gone for ever. It waits a week for another
+suspension, to certify an officer, to strike a VPN gateway off the list that is gone for ever, to give the other gateway of
+a pair the hub's keys. It waits a week for another
 officer than the one who proposed it.
 
   trustctl motion list
   trustctl motion approve M-ABCDEFGHIJ --as officer-2
   trustctl motion strike vpnd-2                                       a gateway that is gone for ever
   trustctl motion end-hub-key vpnd                                    who has not followed is cut off
+  trustctl motion share-hub-keys vpnd-2                               the other gateway of a pair gets the hub's keys
   trustctl motion reject M-ABCDEFGHIJ --reason "the wrong office"    who proposed it may take it back so`)
 	var reason string
 	decide := func(path string) func(context.Context, *officer, []string) (any, error) {
@@ -47,6 +49,10 @@ officer than the one who proposed it.
 		f.do("end-hub-key GATEWAY", "Propose to end the former key of a hub that changes its key", cobra.ExactArgs(1),
 			func(ctx context.Context, o *officer, args []string) (any, error) {
 				return f.propose(ctx, o, map[string]any{"kind": registry.EndHubKey, "name": args[0]})
+			}),
+		f.do("share-hub-keys GATEWAY", "Propose to give a gateway the hub's keys of the one with which it is a pair", cobra.ExactArgs(1),
+			func(ctx context.Context, o *officer, args []string) (any, error) {
+				return f.propose(ctx, o, map[string]any{"kind": registry.ShareHubKeys, "name": args[0]})
 			}),
 	)
 	return c
@@ -93,6 +99,8 @@ func (m *motion) asks() string {
 		return "destroy " + m.Subject + " for ever: " + body.Reason
 	case registry.RotateKeys:
 		return "have others sign in the place of " + m.Subject + ": " + body.Reason
+	case registry.ShareHubKeys:
+		return "share keys of a hub: " + m.Subject
 	case registry.EndHubKey:
 		return "end the former key of the hub: " + m.Subject
 	}

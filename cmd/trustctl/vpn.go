@@ -25,11 +25,14 @@ func vpnCommand() *cobra.Command {
   trustctl vpn rotate preshared-key um-przykladowo --as officer-1     have an office rotate a secret of its tunnel
   trustctl vpn reach um-przykladowo --as officer-1                    who could reach what, from when to when, by which order
   trustctl vpn review --as officer-1                                  what is open now, and whether it is used
+  trustctl vpn gateways --as officer-1                                which gateway of a pair carries, and could the other one
+  trustctl vpn takeover vpnd-2 --as officer-1                         have the one that stands by take over
 
 Exit status: 0 all is well; 3 a tunnel is not up, a gateway has something to tell, or the office does not reach the
 service.`,
 	}
-	c.AddCommand(vpnStatusCommand(), vpnExplainCommand(), vpnRotateCommand(), vpnReachCommand(), vpnReviewCommand())
+	c.AddCommand(vpnStatusCommand(), vpnExplainCommand(), vpnRotateCommand(), vpnReachCommand(), vpnReviewCommand(),
+		vpnGatewaysCommand(), vpnTakeoverCommand())
 	return c
 }
 
@@ -104,6 +107,9 @@ func vpnAsk(use, short string, args cobra.PositionalArgs,
 func (t tunnels) well() bool {
 	down := func(p vpn.PeerStatus) bool { return p.State != vpn.StateUp || len(p.Suspect) > 0 }
 	for _, s := range t {
+		if s.Standby() {
+			s.Peers = nil // it hears nobody
+		}
 		if s.Problem != "" || len(s.Findings) > 0 || slices.ContainsFunc(s.Peers, down) {
 			return false
 		}
@@ -125,6 +131,9 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 	fmt.Fprintln(w, "GATEWAY\tPARTNER\tSITE\tSTATE\tLAST HANDSHAKE\tFROM\tRECEIVED\tSENT")
 	for _, name := range t.names() {
 		for _, p := range t[name].Peers {
+			if t[name].Standby() {
+				break
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, p.Partner, p.Site, stateText(p),
 				ago(p.LastHandshake, now), from(p.Endpoint), p.Received, p.Sent)
 		}
@@ -134,6 +143,10 @@ func (t tunnels) write(out io.Writer, now time.Time) error {
 	}
 	for _, name := range t.names() {
 		s := t[name]
+		if s.Standby() {
+			fmt.Fprintf(out, "gateway %s: mode %s, stands by with %d tunnels prepared\n", name, s.Mode, len(s.Peers))
+			continue
+		}
 		fmt.Fprintf(out, "gateway %s: mode %s, %d tunnels, %d packets denied, %d changes by others undone\n",
 			name, s.Mode, len(s.Peers), s.Denied, s.Drift.Count)
 		if s.Problem != "" {
@@ -282,7 +295,7 @@ func (q question) of() string { return strings.TrimSuffix(q.partner+"/"+q.site, 
 func (q question) peer(t tunnels) (gateway string, found *vpn.PeerStatus) {
 	for _, name := range t.names() {
 		for i, p := range t[name].Peers {
-			better := found == nil || p.State == vpn.StateUp && found.State != vpn.StateUp
+			better := found == nil || p.State == vpn.StateUp && found.State != vpn.StateUp || t[gateway].Standby() && !t[name].Standby()
 			if better && q.means(p.Partner, p.Site) {
 				gateway, found = name, &t[name].Peers[i]
 			}
