@@ -22,9 +22,9 @@ while [[ ${1-} == --* ]]; do
 	esac
 done
 
-packages=(./vpn/hub ./vpn/internal/{device,fence,lock} ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
-declare -A only=([./cmd/vpnd]=TestKilledGateway) # its other tests carry the tunnel by no interface
-modules=(wireguard veth dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit)
+packages=(./vpn/hub ./vpn/failover ./vpn/internal/{device,fence,lock} ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
+declare -A only=([./cmd/vpnd]='TestKilledGateway|TestPairOfGateways') # its other tests carry the tunnel by no interface
+modules=(wireguard veth bridge dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit)
 tools=(nft ip wg unshare dash)
 seconds=${TRUSTCORE_KERNEL_SECONDS:-3000}
 

@@ -21,6 +21,9 @@ type Config struct {
 	Addresses  []netip.Prefix `koanf:"addresses"`   // the hub's tunnel addresses, /32 or /128
 	MTU        int            `koanf:"mtu"`         // bytes, default 1420
 
+	// Outlive is how long the tunnels go on without a vpnd that was killed, in mode userspace; default 1m, 0 not at all.
+	Outlive time.Duration `koanf:"outlive"`
+
 	// The hub's other interface and port, for its next key; it uses both in turn.
 	SecondInterface string `koanf:"second_interface"` // default interface with a 2 behind it
 	SecondPort      uint16 `koanf:"second_port"`      // UDP, default the one after listen_port
@@ -39,7 +42,7 @@ type Config struct {
 
 // Defaults are the settings of a file that says nothing.
 func Defaults() Config {
-	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, MTU: vpn.DefaultMTU, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
+	return Config{Mode: string(vpn.ModeAuto), Interface: "tc-hub", ListenPort: 51820, MTU: vpn.DefaultMTU, Outlive: time.Minute, Operations: "127.0.0.1:9104", Reconcile: 5 * time.Second}
 }
 
 // Check names the key that is missing or wrong.
@@ -58,6 +61,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("second_interface: %q has not 1 to 15 characters, or is interface", c.SecondInterface)
 	case c.SecondPort != 0 && c.SecondPort == c.ListenPort:
 		return fmt.Errorf("second_port: %d is listen_port", c.SecondPort)
+	case c.Outlive < 0 || c.Outlive > vpn.DefaultLease:
+		return fmt.Errorf("outlive: %v is not within 0 to %v", c.Outlive, vpn.DefaultLease)
 	case c.Reconcile < time.Second || c.Reconcile > time.Minute:
 		return fmt.Errorf("reconcile: %v is not within 1s to 1m", c.Reconcile)
 	}

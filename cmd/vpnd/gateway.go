@@ -130,6 +130,9 @@ func newGateway(cfg Config, log *slog.Logger) (*gateway, error) {
 	}
 	g := &gateway{cfg: cfg, log: log, trustd: core, clock: vpn.BootTime, memory: memory, own: own, keys: keys}
 	g.hub = hub.Config{Mode: vpn.Mode(cfg.Mode), Addresses: cfg.Addresses, MTU: cfg.MTU, Log: log, Lease: g.left}
+	if cfg.Outlive > 0 {
+		g.hub.Holder = g.startHolder
+	}
 	return g, nil
 }
 

@@ -159,7 +159,7 @@ func (k *hubKeys) at(place int, base hub.Config) (hub.Config, error) {
 
 // open opens the hub, with both keys where it changes its key.
 func (g *gateway) open() (*hub.Pair, error) {
-	g.hub.Resting = g.rests()
+	g.hub.Resting, g.hub.Keeps = g.rests(), g.wishHeld() != nil
 	cfg, err := g.keys.at(g.keys.Use, g.hub)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(daemonRole) == "" {
+	if os.Getenv(daemonRole) == "" && !(len(os.Args) > 1 && os.Args[1] == holdArgument) {
 		os.Exit(m.Run())
 	}
 	main()
@@ -91,8 +91,7 @@ func (w *town) start(t *testing.T) {
 	w.gateway = startDaemon(t, w.space, w.cfg)
 }
 
-// TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection: the tunnel's
-// interface and all its sessions go with the process.
+// TestKilledGatewayComesBack ends vpnd with SIGKILL under an open connection.
 func TestKilledGatewayComesBack(t *testing.T) {
 	w := startTown(t)
 	c := w.core
@@ -141,7 +140,7 @@ func startDaemon(t *testing.T, space *namespace.Namespace, cfg Config) *exec.Cmd
 func startDaemonWith(t *testing.T, space *namespace.Namespace, cfg Config, more string) *exec.Cmd {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "vpnd.yaml")
-	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: %s\nreconcile: 1s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
+	text := fmt.Sprintf("interface: tc-kill\nlisten_port: 51899\naddresses: [10.64.0.1/32]\nstate_dir: %s\ntrustd: %s\noperations: %s\nreconcile: 1s\noutlive: 10s\nidentity: {certificate: %s, key: %s, ca: %s}\n",
 		cfg.StateDir, cfg.Trustd, operationsAddress, cfg.Identity.Certificate, cfg.Identity.Key, cfg.Identity.CA)
 	if err := os.WriteFile(file, []byte(text+more), 0o600); err != nil {
 		t.Fatal(err)

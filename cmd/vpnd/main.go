@@ -29,6 +29,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, logs io.Writer) error {
+	if len(args) == 3 && args[0] == holdArgument {
+		return hold(ctx, args[1], args[2])
+	}
 	flags := flag.NewFlagSet("vpnd", flag.ContinueOnError)
 	file := flags.String("config", "/etc/trustcore/vpnd.yaml", "configuration `file`")
 	check := flags.Bool("check", false, "only say whether the configuration can be used")

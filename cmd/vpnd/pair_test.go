@@ -215,9 +215,9 @@ func (c *couple) start(i int) {
 	if i == 1 {
 		from = ", keys_from: vpnd-1"
 	}
-	pair := fmt.Sprintf("pair: {interface: uplink, addresses: [%s], listen: '192.0.2.%d:51819', peer: '192.0.2.%d:51819'%s}\nmode: %s\n",
-		virtual, i+1, 2-i, from, os.Getenv("TRUSTCORE_TEST_MODE"))
-	c.cmds[i] = startDaemonWith(c.t, c.spaces[i], c.cfgs[i], strings.Replace(pair, "mode: \n", "", 1))
+	pair := fmt.Sprintf("pair: {interface: uplink, addresses: [%s], listen: '192.0.2.%d:51819', peer: '192.0.2.%d:51819'%s}\n",
+		virtual, i+1, 2-i, from)
+	c.cmds[i] = startDaemonWith(c.t, c.spaces[i], c.cfgs[i], pair)
 }
 
 func (c *couple) kill(i int) {
@@ -275,6 +275,9 @@ type realOffice struct {
 	last   atomic.Int64 // when the last answer came, in nanoseconds since began
 	worst  atomic.Int64 // the longest time between two answers since reset
 	began  time.Time
+	sent   atomic.Int64
+	came   atomic.Int64
+	pause  atomic.Bool
 }
 
 func newOffice(t *testing.T) *realOffice {
@@ -289,11 +292,11 @@ func newOffice(t *testing.T) *realOffice {
 }
 
 // up brings the office up in the namespace of the calling thread.
-func (o *realOffice) up(t *testing.T, hub vpn.Key) error {
+func (o *realOffice) up(t *testing.T, hub vpn.Key, at string) error {
 	up, err := tunnel.Up(context.Background(), tunnel.Config{Mode: vpn.ModeUserspace, Interface: "tc-office", PrivateKey: o.key,
 		Log: slog.New(slog.DiscardHandler), Enrolment: office.Enrolment{Partner: "office-1", Site: "main", Address: o.peer.Addresses,
 			Hub: office.Hub{PublicKey: hub, Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.1/32")},
-				Endpoint: netip.AddrPortFrom(netip.MustParseAddr(virtual), hubPort).String()},
+				Endpoint: netip.AddrPortFrom(netip.MustParseAddr(at), hubPort).String()},
 			Services: []office.Service{{Name: "clock", Addr: o.peer.Services[0].Addr}}}})
 	if err != nil {
 		return err
@@ -318,7 +321,11 @@ func (o *realOffice) flow(t *testing.T) {
 			case <-stop:
 				return
 			case <-tick.C:
-				fmt.Fprintf(o.socket, "%d", n)
+				if !o.pause.Load() {
+					if _, err := fmt.Fprintf(o.socket, "%d", n); err == nil {
+						o.sent.Add(1)
+					}
+				}
 			}
 		}
 	}()
@@ -335,6 +342,7 @@ func (o *realOffice) flow(t *testing.T) {
 				time.Sleep(time.Millisecond) // the way is away, as the kernel says
 				continue
 			}
+			o.came.Add(1)
 			now := int64(time.Since(o.began))
 			if gap := now - o.last.Swap(now); gap > o.worst.Load() {
 				o.worst.Store(gap)
@@ -390,7 +398,7 @@ func TestPairOfGateways(t *testing.T) {
 	eventually(t, "the wish is in force", func() bool {
 		return c.report(0).Revision == 2 && c.report(1).Revision == 2 && c.report(1).Pair.Ready && c.report(0).Pair.OtherReady
 	})
-	if err := c.site.Do(func() error { return o.up(t, hub) }); err != nil {
+	if err := c.site.Do(func() error { return o.up(t, hub, virtual) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.site.Do(func() error {

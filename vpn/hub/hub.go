@@ -9,6 +9,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +73,19 @@ type Config struct {
 	// not live to call Withdraw. It is asked at each reconciliation; nil stands for no end.
 	Lease func() time.Duration
 
+	// Holder starts a process that has the device of mode userspace, and calls [Hold] with the folder that it is given:
+	// the tunnels outlive this process then. nil has the device in this process.
+	Holder func(dir string) error
+	// Keeps says that a wish follows at once, so that what an earlier process permitted, and the kernel still does, goes on
+	// until then. Without it nobody is let in before.
+	Keeps bool
+
 	news chan struct{} // of another hub, which tells of events for both; nil for one of its own
+}
+
+// Hold has the device of a hub for as long as it is tended, and alone after that: see [Config.Holder].
+func Hold(ctx context.Context, dir string, alone time.Duration, log *slog.Logger) error {
+	return device.Hold(ctx, dir, alone, log)
 }
 
 // Hub is the data centre's end of all tunnels: one WireGuard device and the fence around
@@ -178,6 +191,9 @@ func (h *Hub) preference() []vpn.Mode {
 	if !device.MayAdminister() {
 		return []vpn.Mode{vpn.ModeNetstack}
 	}
+	if h.cfg.Holder != nil && device.Held(h.cfg.StateDir) { // the interface is there, and is none of the kernel's
+		return []vpn.Mode{vpn.ModeUserspace}
+	}
 	return []vpn.Mode{vpn.ModeKernel, vpn.ModeUserspace}
 }
 
@@ -186,6 +202,7 @@ func (h *Hub) open(mode vpn.Mode) (err error) {
 	options := device.Options{
 		Name: h.cfg.Interface, MTU: h.cfg.MTU, PrivateKey: h.cfg.PrivateKey.Reveal(),
 		ListenPort: int(h.cfg.ListenPort), Addresses: h.cfg.Addresses, Log: h.cfg.Log, Resting: h.cfg.Resting,
+		Holder: h.cfg.Holder, StateDir: h.cfg.StateDir,
 	}
 	if mode == vpn.ModeNetstack {
 		if h.cfg.Resting {
@@ -228,7 +245,7 @@ func (h *Hub) guard() (firewall *fence.Nftables, err error) {
 		}
 	}
 	if err == nil {
-		firewall, err = fence.OpenNftables(h.cfg.Interface, h.cfg.Beside, h.hosts(), h.cfg.Lease)
+		firewall, err = fence.OpenNftables(h.cfg.Interface, h.cfg.Beside, h.hosts(), h.cfg.Lease, h.cfg.Keeps)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.lock.Close())

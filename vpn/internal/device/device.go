@@ -84,6 +84,11 @@ type Options struct {
 	Addresses  []netip.Prefix // of this end, /32 or /128
 	Resting    bool           // it is silent at first, see [Device.Carry]; not for netstack
 	Log        *slog.Logger
+
+	// Holder starts a process that calls [Hold] with StateDir: the embedded device is there then, and outlives this process.
+	// nil has it in this process. Of OpenUserspace alone.
+	Holder   func(dir string) error
+	StateDir string
 }
 
 // The reasons for which a device cannot be made on this host. The message of the error

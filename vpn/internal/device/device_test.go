@@ -16,7 +16,12 @@ func TestConformance(t *testing.T) {
 	kinds := map[string]func(Options) (Device, error){
 		"kernel":    func(o Options) (Device, error) { d, _, err := OpenKernel(o); return d, err },
 		"userspace": func(o Options) (Device, error) { d, _, err := OpenUserspace(o); return d, err },
-		"netstack":  func(o Options) (Device, error) { d, _, err := OpenNetstack(o); return d, err },
+		"held": func(o Options) (Device, error) {
+			o.Holder, o.StateDir = hold, t.TempDir()
+			d, _, err := OpenUserspace(o)
+			return d, err
+		},
+		"netstack": func(o Options) (Device, error) { d, _, err := OpenNetstack(o); return d, err },
 	}
 	for kind, open := range kinds {
 		t.Run(kind, func(t *testing.T) {

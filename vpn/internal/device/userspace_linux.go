@@ -16,23 +16,13 @@ import (
 // OpenUserspace makes a TUN interface and a WireGuard device on it, gives it the addresses
 // and takes it up. The caller's firewall must stand before.
 func OpenUserspace(o Options) (Device, *Link, error) {
-	if err := unix.Faccessat(unix.AT_FDCWD, "/dev/net/tun", unix.W_OK, unix.AT_EACCESS); err != nil {
-		return nil, nil, fmt.Errorf("open /dev/net/tun: %w: %w", ErrPrivilege, err)
+	var d Device
+	var err error
+	if o.Holder != nil {
+		d, err = openHeld(o)
+	} else {
+		d, err = openTUN(o)
 	}
-	awaitRelease(o.Name)
-	if _, err := net.InterfaceByName(o.Name); err == nil {
-		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrNameTaken)
-	}
-	tunnel, err := tun.CreateTUN(o.Name, o.MTU)
-	switch {
-	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES):
-		return nil, nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrPrivilege, err)
-	case errors.Is(err, syscall.EBUSY):
-		return nil, nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrNameTaken, err)
-	case err != nil:
-		return nil, nil, fmt.Errorf("make the interface %s: %w", o.Name, err)
-	}
-	d, err := start(own(tunnel), o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,8 +33,33 @@ func OpenUserspace(o Options) (Device, *Link, error) {
 	if _, err := link.Ensure(o.Addresses); err != nil {
 		return nil, nil, errors.Join(err, d.Close(), link.Close())
 	}
-	d.serve(o)
 	return d, link, nil
+}
+
+// openTUN makes the interface and the device, which is up.
+func openTUN(o Options) (*embedded, error) {
+	if err := unix.Faccessat(unix.AT_FDCWD, "/dev/net/tun", unix.W_OK, unix.AT_EACCESS); err != nil {
+		return nil, fmt.Errorf("open /dev/net/tun: %w: %w", ErrPrivilege, err)
+	}
+	awaitRelease(o.Name)
+	if _, err := net.InterfaceByName(o.Name); err == nil {
+		return nil, fmt.Errorf("make the interface %s: %w", o.Name, ErrNameTaken)
+	}
+	tunnel, err := tun.CreateTUN(o.Name, o.MTU)
+	switch {
+	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrPrivilege, err)
+	case errors.Is(err, syscall.EBUSY):
+		return nil, fmt.Errorf("make the interface %s: %w: %w", o.Name, ErrNameTaken, err)
+	case err != nil:
+		return nil, fmt.Errorf("make the interface %s: %w", o.Name, err)
+	}
+	d, err := start(own(tunnel), o)
+	if err != nil {
+		return nil, err
+	}
+	d.serve(o)
+	return d, nil
 }
 
 // owned is a TUN interface that says nothing of being up or down: who holds the device decides whether it speaks, see

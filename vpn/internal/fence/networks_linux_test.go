@@ -39,7 +39,7 @@ func TestTableWithoutNetworks(t *testing.T) {
 			if err := errors.Join(r.add(c), c.Flush()); err != nil {
 				return err
 			}
-			n, err := OpenNftables("tc-hub", "", nil, nil)
+			n, err := OpenNftables("tc-hub", "", nil, nil, false)
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func TestNetworksThatMeet(t *testing.T) {
 	}
 	p.Flows = map[Flow]netip.AddrPort{{own, netip.MustParseAddrPort("10.64.0.1:80"), TCP}: {}, {other, netip.MustParseAddrPort("[fd64::1]:80"), UDP}: {}}
 	err := inside(t, func() error {
-		n, err := OpenNftables("tc-hub", "", nil, nil)
+		n, err := OpenNftables("tc-hub", "", nil, nil, false)
 		if err != nil {
 			return err
 		}

@@ -48,8 +48,9 @@ type Nftables struct {
 
 // OpenNftables builds the table without a single permission, reads it back and compares. A table of that name that is
 // not ours stays as it is. The interface need not exist yet, and should not; the caller has the lock of its name. What
-// is left of the lease is asked at each Permit; nil stands for one without end.
-func OpenNftables(ifname, beside string, hub []netip.Addr, lease func() time.Duration) (*Nftables, error) {
+// is left of the lease is asked at each Permit; nil stands for one without end. With keep a table of ours that is whole stays,
+// with what it permits: the caller compares it with its policy at once.
+func OpenNftables(ifname, beside string, hub []netip.Addr, lease func() time.Duration, keep bool) (*Nftables, error) {
 	n := &Nftables{ifname: ifname, want: newRuleset(ifname, beside, hub), hub: hub, lease: lease}
 	c, err := open()
 	if err != nil {
@@ -64,8 +65,14 @@ func OpenNftables(ifname, beside string, hub []netip.Addr, lease func() time.Dur
 	if n.events, err = nl.Listen(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES); err != nil {
 		return nil, errors.Join(err, n.raw.Close())
 	}
-	if err := n.rebuild(); err != nil {
-		return nil, errors.Join(err, n.events.Close(), n.raw.Close())
+	if keep {
+		problem, err := n.inspect(c)
+		keep = err == nil && problem == ""
+	}
+	if !keep {
+		if err := n.rebuild(); err != nil {
+			return nil, errors.Join(err, n.events.Close(), n.raw.Close())
+		}
 	}
 	if err := n.removeOld(c); err != nil {
 		return nil, errors.Join(err, n.Close())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestTableOfTheVersionBefore(t *testing.T) {
 				if err := conn.Flush(); err != nil {
 					return err
 				}
-				if _, err := OpenNftables(c.open, "", []netip.Addr{netip.MustParseAddr("10.64.0.1")}, nil); err != nil {
+				if _, err := OpenNftables(c.open, "", []netip.Addr{netip.MustParseAddr("10.64.0.1")}, nil, false); err != nil {
 					return err
 				}
 				tables, err := conn.ListTables()
@@ -110,7 +111,7 @@ func TestPartIsProved(t *testing.T) {
 	lazy := func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error { return nil }
 	var wrong, again error
 	err = space.Do(func() error {
-		n, err := OpenNftables("tc-part", "", nil, nil)
+		n, err := OpenNftables("tc-part", "", nil, nil, false)
 		if err != nil {
 			return err
 		}
@@ -155,5 +156,67 @@ func TestPairOfTwoAddresses(t *testing.T) {
 		if wanted.has([]byte(key)) != want {
 			t.Errorf("%x is an office's: %v", key, !want)
 		}
+	}
+}
+
+// TestKeptTable goes on with what an earlier process permitted, when the next one has a wish at once and the table is whole.
+func TestKeptTable(t *testing.T) {
+	if err := namespace.Available(); err != nil {
+		t.Skip(err)
+	}
+	space, err := namespace.New(namespace.Link{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	policy := Policy{Flows: map[Flow]netip.AddrPort{{netip.MustParseAddr("10.64.1.2"), netip.MustParseAddrPort("10.64.0.1:80"), TCP}: {}},
+		Sources: map[netip.Addr]struct{}{netip.MustParseAddr("10.64.1.2"): {}}}
+	permitted := func(keep bool) (n int) {
+		t.Helper()
+		err := space.Do(func() error {
+			f, err := OpenNftables("tc-kept", "", nil, nil, keep)
+			if err != nil {
+				return err
+			}
+			return f.each("allowed4", func() { n = 0 }, func(_, _ []byte) { n++ })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	let := func() {
+		t.Helper()
+		err := space.Do(func() error {
+			f, err := OpenNftables("tc-kept", "", nil, nil, true)
+			if err != nil {
+				return err
+			}
+			if _, err := f.Restrict(policy); err != nil {
+				return err
+			}
+			_, err = f.Permit(policy)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	let()
+	if n := permitted(true); n != 1 {
+		t.Errorf("%d permissions are left for who has a wish", n)
+	}
+	if n := permitted(false); n != 0 {
+		t.Errorf("%d permissions are left for who has none", n)
+	}
+	let()
+	err = space.Do(func() error {
+		return exec.Command("nft", "flush", "chain", "inet", "trustcore-tc-kept", "inward").Run()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := permitted(true); n != 0 {
+		t.Errorf("%d permissions are left in a table that somebody changed", n)
 	}
 }
