@@ -17,7 +17,7 @@ func TestOperationsNamesEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	tag := regexp.MustCompile("koanf:\"([a-z_]+)\"")
-	for _, file := range []string{"trustd/config.go", "vpnd/config.go", "verifyd/config.go", "batchd/config.go", "internal/custody/custody.go", "internal/identity/identity.go"} {
+	for _, file := range []string{"trustd/config.go", "vpnd/config.go", "vpnd/pair.go", "verifyd/config.go", "batchd/config.go", "internal/custody/custody.go", "internal/identity/identity.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
