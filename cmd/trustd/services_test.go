@@ -115,6 +115,12 @@ func TestSecondPool(t *testing.T) {
 	c.cfg.Tunnel.Pool6, c.cfg.Tunnel.Hub6 = netip.MustParsePrefix("fd64::/64"), netip.MustParseAddr("fd64::1")
 	wants("[10.64.0.2/32 fd64::a40:2/128]", "[10.64.0.0/16 fd64::/64]")
 
+	alone := c.cfg.Tunnel // IPv6 and nothing else
+	alone.Pool, alone.Hub, alone.Pool6, alone.Hub6 = netip.MustParsePrefix("fd66::/64"), netip.MustParseAddr("fd66::1"), netip.Prefix{}, netip.Addr{}
+	alone.Services = []TunnelService{{Name: "gateway", Addr: netip.MustParseAddrPort("[fd66::1]:9443")}}
+	if err := alone.check(); err != nil {
+		t.Errorf("a pool of IPv6 alone: %v", err)
+	}
 	for want, spoil := range map[string]func(*Tunnel){
 		"pool6 is missing":           func(t *Tunnel) { t.Pool6 = netip.Prefix{} },
 		"does not lie in":            func(t *Tunnel) { t.Hub6 = netip.MustParseAddr("fd65::1") },

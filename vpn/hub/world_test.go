@@ -158,7 +158,14 @@ func (w *world) apply(peers ...vpn.PeerWish) {
 // to reach into its tunnel.
 func (w *world) start(p *plannedSite, more ...netip.AddrPort) {
 	w.t.Helper()
+	w.startAs(p, func(*office.Enrolment) {}, more...)
+}
+
+// startAs does so by an enrolment that is another in something.
+func (w *world) startAs(p *plannedSite, change func(*office.Enrolment), more ...netip.AddrPort) {
+	w.t.Helper()
 	enrolment := w.enrolment(p, more...)
+	change(&enrolment)
 	if w.mode == vpn.ModeNetstack {
 		tunnel, err := tunnel.Up(context.Background(), tunnel.Config{Mode: w.mode, Interface: "none", PrivateKey: p.key, Enrolment: enrolment, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {

@@ -196,6 +196,22 @@ func TestApproveOnce(t *testing.T) {
 	}
 }
 
+// TestPoolOfIPv6Alone gives each office one address of it.
+func TestPoolOfIPv6Alone(t *testing.T) {
+	r, _ := registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("fd64:0:0:1::/64"), time.Now)
+	for i, want := range []string{"fd64:0:0:1::2", "fd64:0:0:1::3"} {
+		o := parse(t, strings.NewReplacer("ZU-2026-001", fmt.Sprintf("ZU-%d", i), "um-przykladowo", fmt.Sprintf("um-%d", i)).Replace(orderYAML))
+		must(t, r.Submit(t.Context(), one, o))
+		must(t, r.Approve(t.Context(), two, o.ID))
+		rec, err := r.Order(t.Context(), o.ID)
+		must(t, err)
+		address, err := r.GrantTunnel(t.Context(), *rec, publicKey(byte('a'+i)))
+		if must(t, err); address.String() != want {
+			t.Errorf("the address %v; want %s", address, want)
+		}
+	}
+}
+
 // TestAddressesAreNeverReused ends tunnels until the pool is used up.
 func TestAddressesAreNeverReused(t *testing.T) {
 	r, _ := open(t, storetest.SQLite(t))
