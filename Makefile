@@ -70,6 +70,7 @@ mutants: ## delete each security check, one at a time: its test must fail
 
 endure: ## drive the whole appliance over ten years by a shifted clock, a start every 30 days (as root, some two hours)
 	TRUSTCORE_WALK=10000 TRUSTCORE_NODE_KILLS=300 $(GO) test -tags $(TAGS) -count 1 -timeout 120m -run '^(TestWalkOfOrders|TestNodesAreKilled)$$' -v ./cmd/trustd
+	TRUSTCORE_TAKEOVER_PEERS=999 $(GO) test -tags $(TAGS) -count 1 -timeout 20m -run TestPairOfGateways -v ./cmd/vpnd
 	@deploy/endure.sh $(if $(DAYS),--days $(DAYS)) -tags $(TAGS)
 
 conformance: build ## run against public samples and suites, say how many ran: make conformance CORPUS=DIR

@@ -86,7 +86,7 @@ func (d *daemon) followHub(r *http.Request, who audit.Actor, t *registry.Tunnel)
 		return nil, err
 	}
 	hub, known := d.gateways.carrier(t)
-	if !known || nextKeyOf(hub) == "" || nextKeyOf(hub) != in.PublicKey {
+	if !known || nextKeyOf(hub) == "" || nextKeyOf(hub) != in.PublicKey || !d.gateways.bothHave(hub) {
 		return nil, problem.Refuse(http.StatusConflict, "the hub does not change to this key")
 	}
 	if err := d.registry.FollowHub(r.Context(), who, t, in.PublicKey); err != nil {
@@ -105,12 +105,29 @@ func (g *gateways) hubKeyDue(t *registry.Tunnel) []string {
 	defer g.mu.Unlock()
 	for _, r := range g.reports {
 		for _, p := range r.status.Peers {
-			if r.status.Next != nil && !r.status.Standby() && p.PublicKey == key && !p.Followed {
+			if r.status.Next != nil && !r.status.Standby() && g.bothHaveLocked(r.status) && p.PublicKey == key && !p.Followed {
 				return []string{office.HubKey}
 			}
 		}
 	}
 	return nil
+}
+
+// bothHave says whether the other gateway of a pair, which stands by, has the key to which the hub changes: an office that used
+// it before would be cut off by a take-over. One that is silent can't take over, and is not waited for.
+func (g *gateways) bothHave(hub vpn.Status) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bothHaveLocked(hub)
+}
+
+func (g *gateways) bothHaveLocked(hub vpn.Status) bool {
+	for _, r := range g.reports {
+		if r.status.Standby() && r.status.PublicKey == hub.PublicKey && g.clock()-r.up <= reportLife && nextKeyOf(r.status) != nextKeyOf(hub) {
+			return false
+		}
+	}
+	return true
 }
 
 // behind is how many offices of a hub that changes its key have not followed.

@@ -247,6 +247,21 @@ func TestPairAsOneHub(t *testing.T) {
 	}
 	next := &vpn.NextHub{PublicKey: officeKey(t), ListenPort: 51821}
 	report("vpnd-1", active, next)
+	report("vpnd-2", standby, nil)
+	hub := vpn.Status{PublicKey: vpn.Key{9}, Next: next}
+	if w.gateways.bothHave(hub) {
+		t.Error("offices are told of a key that the standby has not")
+	}
+	report("vpnd-2", standby, next)
+	if !w.gateways.bothHave(hub) {
+		t.Error("both have the key, and offices are not told")
+	}
+	report("vpnd-2", standby, nil)
+	w.uptime += 2 * reportLife
+	if !w.gateways.bothHave(hub) {
+		t.Error("a silent standby is waited for")
+	}
+	report("vpnd-1", active, next)
 	report("vpnd-2", standby, next)
 	w.must(w.registry.EndHubKey(t.Context(), officerTwo, "vpnd-2", vpn.Key{9}.String(), "M-1"))
 	none := vpn.Key{}

@@ -30,7 +30,7 @@ func (d *daemon) settings(ctx context.Context, t *registry.Tunnel) (string, erro
 	s := office.Settings{Partner: t.Partner, Site: t.Site, Address: d.cfg.Tunnel.addresses(*t),
 		PublicKey: hub.PublicKey, Endpoint: endpoint, Addresses: hub.Addresses, MTU: d.cfg.Tunnel.MTU,
 		Services: []office.Service{}, Networks: t.Networks}
-	if next := hub.Next; next != nil {
+	if next := hub.Next; next != nil && d.gateways.bothHave(hub) {
 		s.Next = &office.NextHub{PublicKey: next.PublicKey}
 		if s.Next.Endpoint, err = d.endpoint(vpn.Status{Second: !hub.Second, ListenPort: next.ListenPort}); err != nil {
 			return "", err

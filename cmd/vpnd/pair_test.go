@@ -468,3 +468,48 @@ func (c *couple) takeOver(i int, wanted bool) {
 	core := c.core.cores[coupleNames()[i]]
 	core.change(func() { core.over = wanted })
 }
+
+// TestPairIsFenced loses the adverts of a pair whose network is whole, and then the daemon that carries: the other gateway takes the
+// addresses when the machine that had them has let them go, and not before.
+func TestPairIsFenced(t *testing.T) {
+	c := startCouple(t)
+	c.core.mu.Lock()
+	c.core.approved = true
+	c.core.mu.Unlock()
+	o := newOffice(t)
+	c.put(vpn.Wish{Revision: 1, Peers: []vpn.PeerWish{o.peer}})
+	eventually(t, "one carries, the other one stands by", func() bool { return c.carries(0) && c.report(1).Pair.Ready && c.report(1).Revision == 1 })
+	if err := c.site.Do(func() error { return o.up(t, c.report(0).PublicKey, virtual) }); err != nil {
+		t.Fatal(err)
+	}
+	o.flow(t)
+	eventually(t, "the datagrams are answered", o.flows)
+	eventually(t, "the other gateway knows where", func() bool { return c.knows(1) == 1 })
+
+	for i := range c.spaces {
+		c.run(c.spaces[i], "nft", "add table inet lost; add chain inet lost input { type filter hook input priority 0; }; add rule inet lost input udp dport 51819 drop")
+	}
+	eventually(t, "the other one says why it takes nothing", func() bool {
+		p := c.report(1).Pair
+		return !p.Active && p.Other == "" && strings.Contains(p.Problem, "has the addresses")
+	})
+	if !c.report(0).Pair.Active {
+		t.Error("adverts were lost, and nobody carries")
+	}
+	eventually(t, "the datagrams are answered", o.flows)
+	c.kill(0)
+	eventually(t, "the kernel let the addresses go, and the other one took them", func() bool { return c.report(1).Pair.Active })
+	eventually(t, "the datagrams are answered", o.flows)
+	has := func(i int) bool {
+		return c.spaces[i].Do(func() error {
+			out, err := exec.Command("ip", "-o", "address", "show", "to", virtual).Output()
+			if err == nil && len(out) == 0 {
+				err = os.ErrNotExist
+			}
+			return err
+		}) == nil
+	}
+	if has(0) || !has(1) {
+		t.Errorf("who has the address: %v, %v", has(0), has(1))
+	}
+}

@@ -117,7 +117,7 @@ func copyFile(t *testing.T, to string) {
 func TestLongMessages(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
-	go func() { b.Write([]byte{askSet, 0xff, 0xff, 0xff, 0xff}) }()
+	go func() { b.Write([]byte{askSet, 0xff, 0xff, 0xff, 0xff}); b.Close() }()
 	if _, _, err := receive(a); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("4 GB: %v", err)
 	}
