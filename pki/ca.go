@@ -65,7 +65,6 @@ type issuer struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
 	places      profile.Places
-	step        *embedded
 	responder   *ocsp.Responder
 	list        crl.Publication
 }
@@ -79,6 +78,14 @@ func (ca *CA) issuerOf(id string) *issuer {
 		if i.id == id {
 			return i
 		}
+	}
+	return nil
+}
+
+// Above returns the certificate of the issuing authority that signed a certificate of the inventory, nil when none of them did.
+func (ca *CA) Above(c *x509.Certificate) *x509.Certificate {
+	if by := ca.issuerOf(fmt.Sprintf("%x", c.AuthorityKeyId)); by != nil {
+		return by.certificate
 	}
 	return nil
 }
@@ -111,7 +118,7 @@ func New(ctx context.Context, cfg Config) (*CA, error) {
 	return ca, nil
 }
 
-func (ca *CA) addIssuer(i Issuer) (err error) {
+func (ca *CA) addIssuer(i Issuer) error {
 	added := &issuer{id: keyIdentifier(i.Certificate), name: i.Name, certificate: i.Certificate, key: i.Key}
 	if added.name == "" {
 		added.name = profile.FirstIssuing
@@ -123,8 +130,7 @@ func (ca *CA) addIssuer(i Issuer) (err error) {
 	}
 	added.places = profile.PlacesOf(ca.cfg.BaseURL, added.name)
 	ca.issuers = append(ca.issuers, added)
-	added.step, err = embed(ca.cfg.Root, added.certificate, added.key, &stepStore{ca})
-	return err
+	return nil
 }
 
 // complete fills in what is optional and refuses what is missing or does not fit together.

@@ -227,11 +227,3 @@ func parseSerial(text string) (*big.Int, error) {
 	}
 	return number, nil
 }
-
-func decimal(text string) (*big.Int, error) {
-	number, ok := new(big.Int).SetString(text, 10)
-	if !ok || number.Sign() <= 0 {
-		return nil, fmt.Errorf("%w: %q is no serial number", ErrUnknownCertificate, text)
-	}
-	return number, nil
-}

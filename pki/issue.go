@@ -61,6 +61,13 @@ func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x
 		repeatable: order != ""})
 }
 
+// IssueAnew is Issue for who keeps account of their own of what was issued: it makes another certificate each time, even for a key
+// that has one by the same order.
+func (ca *CA) IssueAnew(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject,
+	order string) (*x509.Certificate, error) {
+	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order, issuer: ca.active()})
+}
+
 func (ca *CA) issue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	certificate, err := ca.tryIssue(ctx, w)
 	if err != nil {
@@ -89,7 +96,7 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	if _, err := ca.cfg.Audit.Append(ctx, entry); err != nil {
 		return nil, err
 	}
-	certificate, err := w.issuer.step.sign(ctx, w.csr, r.template)
+	certificate, err := ca.sign(ctx, w.issuer, w.csr, r.template)
 	if err != nil {
 		entry.Time, entry.Outcome, entry.Reason, entry.Details = ca.cfg.Now(), audit.Failed, err.Error(), nil
 		_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
@@ -138,6 +145,9 @@ func (ca *CA) prepare(w wish) (row, error) {
 	template.DNSNames = w.subject.DNS
 	for _, ip := range w.subject.IPs {
 		template.IPAddresses = append(template.IPAddresses, shortest(ip))
+	}
+	if err := w.issuer.permits(template, ca.cfg.Now()); err != nil {
+		return row{}, err
 	}
 	r := row{issuer: w.issuer.id, kind: w.kind, subject: w.subject, order: w.order, actor: w.actor, cut: cut, template: template,
 		repeatable: w.repeatable}

@@ -27,6 +27,8 @@ const (
 	DaemonServer  = profile.DaemonServer
 	DaemonClient  = profile.DaemonClient
 	PartnerClient = profile.PartnerClient
+	PartnerServer = profile.PartnerServer
+	PartnerPeer   = profile.PartnerPeer
 	Officer       = profile.Officer
 	Seal          = profile.Seal
 	OCSPResponder = profile.OCSPResponder
@@ -154,6 +156,9 @@ type Certificate struct {
 	word     *Reason // the newest on its revocation, nil when there is none
 	sequence int64   // of that word
 }
+
+// IssuerID is the issuer's key identifier, lower-case hex.
+func (c *Certificate) IssuerID() string { return c.issuerID }
 
 // Cut is what cut a certificate's life.
 type Cut string

@@ -74,6 +74,8 @@ func CheckSubject(kind Profile, s Subject) error {
 	allowed, needed := kind.Hosts()
 	count := len(s.DNS) + len(s.IPs)
 	switch {
+	case s.Partner == "" && (kind == PartnerServer || kind == PartnerPeer):
+		return refuse("partner", "name the office that the order is for", "is missing in the certificate of a partner's server")
 	case count > 0 && !allowed:
 		return refuse("names", "leave DNS names and IP addresses out", "profile %s names no hosts", kind)
 	case count == 0 && needed:

@@ -57,4 +57,5 @@ var schema = []string{
 	// Which process is about to sign for a reserved serial number, and since when nobody may complete it (0: that one may).
 	`ALTER TABLE pki_certificate ADD COLUMN holder TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE pki_certificate ADD COLUMN given_up BIGINT NOT NULL DEFAULT 0`,
+	`DROP TABLE pki_token`, // nothing takes one-time tokens
 }

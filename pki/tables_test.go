@@ -1,10 +1,8 @@
 package pki
 
 import (
-	"fmt"
 	"math/big"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +17,6 @@ func TestTables(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			databaseURL := address(t)
 			nodes := []*store.DB{openNode(t, databaseURL), openNode(t, databaseURL)}
-			t.Run("OneTimeTokenServesOnce", func(t *testing.T) { oneTimeTokenServesOnce(t, nodes) })
 			t.Run("JournalKeepsEverySerialOnce", func(t *testing.T) { journalKeepsEverySerialOnce(t, nodes) })
 		})
 	}
@@ -40,34 +37,6 @@ func openNode(t *testing.T, databaseURL string) *store.DB {
 		t.Fatal(err)
 	}
 	return db
-}
-
-// oneTimeTokenServesOnce: smallstep's own PostgreSQL store accepts nearly all of them twice.
-func oneTimeTokenServesOnce(t *testing.T, nodes []*store.DB) {
-	const tokens, tries = 300, 8
-	accepted := make([]atomic.Int64, tokens)
-	var wg sync.WaitGroup
-	for try := range tries {
-		node := &stepStore{&CA{cfg: Config{DB: nodes[try%len(nodes)], Now: time.Now}}}
-		wg.Go(func() {
-			for i := range tokens {
-				ok, err := node.UseToken(fmt.Sprint("token-", i), "")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if ok {
-					accepted[i].Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for i := range accepted {
-		if n := accepted[i].Load(); n != 1 {
-			t.Errorf("token %d was accepted %d times", i, n)
-		}
-	}
 }
 
 func journalKeepsEverySerialOnce(t *testing.T, nodes []*store.DB) {

@@ -20,6 +20,8 @@ const (
 	DaemonServer  Profile = "daemon-server"  // TLS server of a daemon, serves TLS clients to its peers too
 	DaemonClient  Profile = "daemon-client"  // TLS client of a daemon or application
 	PartnerClient Profile = "partner-client" // TLS client of a partner office; its key was born there
+	PartnerServer Profile = "partner-server" // TLS server of a partner office, by ACME
+	PartnerPeer   Profile = "partner-peer"   // TLS server of a partner office that is a client to its peers too, by ACME
 	Officer       Profile = "officer"        // TLS client of a security admin
 	Seal          Profile = "seal"           // document signing with a key in the HSM
 	OCSPResponder Profile = "ocsp-responder" // delegated responder, id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2)
@@ -44,6 +46,10 @@ var kinds = map[Profile]kind{
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
 	DaemonClient:  {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, hosts: true, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
 	PartnerClient: {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	PartnerServer: {usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
+		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
+	PartnerPeer: {usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
+		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
 	Officer:       {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
 	Seal:          {usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 3 * 366 * day},
 	OCSPResponder: {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, noCheck: true, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}},
