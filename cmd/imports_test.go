@@ -54,6 +54,7 @@ var homes = map[string]string{
 	"github.com/miekg/pkcs11":             "hsm",
 	"github.com/smallstep/":               "pki",
 	"go.step.sm/":                         "pki",
+	"github.com/go-chi/":                  "pki",
 	"github.com/digitorus/":               "pki hsm/seal",
 	"golang.zx2c4.com/":                   "vpn",
 	"gvisor.dev/":                         "vpn",
