@@ -228,7 +228,7 @@ func (r *Runner) takeAway(ctx context.Context, rec registry.Record) error {
 				return "removed", r.cfg.Steps.TunnelGone(ctx, order)
 			}})
 		}
-		if registry.Connects(cs) {
+		if registry.Connects(cs) || slices.Contains(cs, registry.CertificationCentre) {
 			certificates = append(certificates, step{"certificates of " + order, func() (string, error) {
 				return "revoked", r.cfg.Steps.Revoke(ctx, order, cs, !registry.Connects(left), rec.ID)
 			}})

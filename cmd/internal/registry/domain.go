@@ -71,6 +71,8 @@ type Order struct {
 
 	VPNRequest       *VPNRequest       `json:"vpn_request,omitempty" yaml:"vpn_request"`
 	HSMAuthorization *HSMAuthorization `json:"hsm_authorization,omitempty" yaml:"hsm_authorization"`
+
+	ServerCertificates *ServerCertificates `json:"server_certificates,omitempty" yaml:"server_certificates"`
 }
 
 // VPNRequest is the attachment that P_VPN needs (zgłoszenie VPN). Its own site is the main one, which enrols with the order's

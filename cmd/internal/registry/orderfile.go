@@ -137,6 +137,8 @@ func (o *Order) checkChange() error {
 		return &FieldError{"vpn_request", "a change order (-) only switches off; leave it out"}
 	case o.HSMAuthorization != nil:
 		return &FieldError{"hsm_authorization", "a change order (-) only switches off; leave it out"}
+	case o.ServerCertificates != nil:
+		return &FieldError{"server_certificates", "a change order (-) only switches off; leave it out"}
 	case len(o.Units) != 0 || o.Agreement != nil:
 		return &FieldError{"units", "a change order (-) changes neither units nor agreement; leave units and agreement out"}
 	}
@@ -162,6 +164,9 @@ func (o *Order) checkActivation() error {
 	if err := o.checkVPNRequest(); err != nil {
 		return err
 	}
+	if err := o.checkServerCertificates(); err != nil {
+		return err
+	}
 	return o.checkHSMAuthorization()
 }
 
@@ -185,6 +190,9 @@ func (o *Order) checkDates(now time.Time) error {
 		if err != nil || signed.Year() < firstYear || signed.After(now.AddDate(0, 0, 1)) {
 			return &FieldError{"agreement.signed", fmt.Sprintf("%q: write the day on which it was signed", o.Agreement.Signed)}
 		}
+	}
+	if s := o.ServerCertificates; s != nil && !s.NotAfter.IsZero() && !s.NotAfter.After(now) {
+		return &FieldError{"server_certificates.not_after", "it is over; write until when it holds from now on, or leave it out"}
 	}
 	if a := o.HSMAuthorization; a != nil {
 		switch {

@@ -95,6 +95,9 @@ func (r *Registry) admissible(ctx context.Context, o Order) error {
 			return err
 		}
 	}
+	if err := r.admissibleServers(ctx, o); err != nil {
+		return err
+	}
 	return r.canCarryOut(ctx, o, kept)
 }
 
