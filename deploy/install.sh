@@ -10,7 +10,7 @@ set -euo pipefail
 
 build="gcc libc6-dev git ca-certificates brotli"
 run="softhsm2 wireguard-tools nftables iproute2 openssl p11-kit p11-kit-modules opensc xmlsec1 poppler-utils iputils-ping"
-test="libxml2-utils qpdf postgresql chromium clamav-daemon libengine-pkcs11-openssl gnutls-bin libnss3-tools nginx-light curl jq python3"
+test="libxml2-utils qpdf postgresql chromium clamav-daemon libengine-pkcs11-openssl gnutls-bin libnss3-tools nginx-light curl jq python3 lego certbot"
 kernel="qemu-system-x86 busybox-static cpio wireguard-tools nftables iproute2 util-linux"
 
 # The oldest go that fetches by itself the toolchain which go.mod names.

@@ -33,6 +33,8 @@ type Config struct {
 
 	Tunnel Tunnel `koanf:"tunnel"`
 
+	ACME ACME `koanf:"acme"` // certificates of offices' servers; without acme.listen there are none
+
 	// Office is what every office may sign, over all its applications; 0 is without limit.
 	Office struct {
 		PerSecond int64 `koanf:"per_second"`
@@ -123,6 +125,9 @@ func (c *Config) Check() error {
 		}
 	}
 	if err := c.Tunnel.check(); err != nil {
+		return err
+	}
+	if err := c.ACME.check(); err != nil {
 		return err
 	}
 	if c.Office.PerSecond < 0 || c.Office.PerDay < 0 {

@@ -27,6 +27,7 @@ import (
 	"trustcore/hsm/quota"
 	"trustcore/internal/problem"
 	"trustcore/pki"
+	"trustcore/pki/acme"
 	"trustcore/vpn"
 )
 
@@ -60,6 +61,7 @@ type daemon struct {
 	taken     atomic.Pointer[hsm.Inventory] // the last one
 	strangers strangers
 	counting  counting
+	acme      *acme.Server // nil while it is off
 }
 
 func open(ctx context.Context, cfg Config) (*daemon, error) {
@@ -145,8 +147,12 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 		{"gateway", d.cfg.Gateway, d.cfg.FreeBind, mutual, problem.Body{}, func(s httpserver.Server) http.Handler { return d.hsmDoor(s, door, remote) }},
 		{"pki", d.cfg.PKI, d.cfg.FreeBind, nil, problem.Body{}, func(httpserver.Server) http.Handler { return d.ca.Handler() }},
 		{"console", d.cfg.Console, false, plain, console.Bodies(), func(httpserver.Server) http.Handler { return d.page.Handler() }},
+		{"acme", d.cfg.ACME.Listen, d.cfg.FreeBind, plain, problem.Body{}, d.acmeDoor},
 		{"operations", d.cfg.Operations, false, nil, problem.Body{}, d.operations(metrics).Handler},
 	} {
+		if s.address == "" {
+			continue // it is off
+		}
 		var l net.Listener
 		if l, err = httpserver.Listen(ctx, s.name, s.address, s.free); err != nil {
 			return err
@@ -155,7 +161,7 @@ func (d *daemon) listen(ctx context.Context, metrics *prometheus.Registry) error
 		server.Handler = s.handler(server)
 		d.servers = append(d.servers, server)
 	}
-	return nil
+	return d.openACME(ctx)
 }
 
 // door is the HSM gateway over the registry's grants.
@@ -185,6 +191,14 @@ func (d *daemon) hsmDoor(s httpserver.Server, gateway, remote http.Handler) http
 		}
 		return d.renew(r, who)
 	}))
+	const keys = "POST /v1/acme/keys"
+	mux.Handle(keys, s.JSON(func(r *http.Request) (any, error) {
+		who, err := guard.Admit(r, keys)
+		if err != nil {
+			return nil, err
+		}
+		return d.makeOwnACMEKey(r, who)
+	}))
 	d.tunnelDoors(mux, s, guard)
 	return mux
 }
@@ -201,6 +215,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.self.Run(ctx) })
 	group.Go(func() error { return d.announce(ctx) })
 	group.Go(func() error { return d.custody.DB.Watch(ctx) })
+	if d.acme != nil {
+		group.Go(func() error { return d.acme.Run(ctx) })
+	}
 	for _, s := range d.servers {
 		group.Go(func() error { return s.Run(ctx) })
 	}

@@ -30,6 +30,9 @@ func (d *daemon) canCarryOut(ctx context.Context, o registry.Order, kept map[str
 	if err := d.canHaveSites(o); err != nil {
 		return err
 	}
+	if err := d.canHaveServers(o); err != nil {
+		return err
+	}
 	if o.HSMAuthorization == nil {
 		return nil
 	}

@@ -355,20 +355,40 @@ func (d *daemon) revoke(ctx context.Context, order string, ended []registry.Comp
 			}
 		}
 	}
-	which := pki.Selector{}
-	switch {
-	case all:
-	case slices.Contains(ended, registry.NetworkHSM):
-		which.Profile = pki.Seal
-	default:
-		return nil
+	profiles, err := d.endingProfiles(ctx, order, ended, all)
+	if err != nil {
+		return err
 	}
+	which := pki.Selector{}
 	for _, which.Order = range line {
-		if _, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by); err != nil {
-			return err
+		for _, which.Profile = range profiles {
+			if _, err := d.ca.Revoke(ctx, carrier, which, pki.CessationOfOperation, by); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// endingProfiles are the profiles of an order's certificates that end with components of it; "" is every one.
+func (d *daemon) endingProfiles(ctx context.Context, order string, ended []registry.Component, all bool) (profiles []pki.Profile, err error) {
+	left, err := d.registry.LineLeft(ctx, order)
+	if err != nil {
+		return nil, err
+	}
+	servers := slices.Contains(left, registry.CertificationCentre)
+	switch {
+	case all && servers: // those of the office go on
+		return []pki.Profile{pki.PartnerClient, pki.Seal}, nil
+	case all:
+		return []pki.Profile{""}, nil
+	case slices.Contains(ended, registry.NetworkHSM):
+		profiles = append(profiles, pki.Seal)
+	}
+	if slices.Contains(ended, registry.CertificationCentre) {
+		profiles = append(profiles, pki.PartnerServer, pki.PartnerPeer)
+	}
+	return profiles, nil
 }
 
 // suspend ends the use of the keys that the HSM has for the order's line, and their certificates, but of those that an

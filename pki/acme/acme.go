@@ -87,7 +87,7 @@ func (c *Config) complete() error {
 	}
 	u, err := url.Parse(c.Base)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || strings.ToLower(u.Host) != u.Host {
-		return fmt.Errorf("Base: %q is no https URL of a host in lower case alone", c.Base)
+		return fmt.Errorf("%q as Base is no https URL of a host in lower case alone", c.Base)
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{Timeout: dialTime}).DialContext
