@@ -307,6 +307,7 @@ func TestBadRequestsAreRefusedWithFieldAndRemedy(t *testing.T) {
 		{"a server without a host", "names", pki.DaemonServer, plain, pki.Subject{CommonName: "x"}},
 		{"a partner with a host", "names", pki.PartnerClient, plain, pki.Subject{Partner: "p", CommonName: "x", DNS: []string{"x"}}},
 		{"a partner without a partner", "partner", pki.PartnerClient, plain, pki.Subject{CommonName: "x"}},
+		{"a partner's server without a partner", "partner", pki.PartnerServer, plain, pki.Subject{CommonName: "x", DNS: []string{"x.example"}}},
 		{"no common name", "common name", pki.Officer, plain, pki.Subject{}},
 		{"a control character", "common name", pki.Officer, plain, pki.Subject{CommonName: "a\x00b"}},
 		{"a turned direction", "common name", pki.Officer, plain, pki.Subject{CommonName: "a\u202eb"}},

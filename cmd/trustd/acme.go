@@ -165,7 +165,7 @@ type madeKey struct {
 
 func (d *daemon) makeKeyFor(ctx context.Context, who audit.Actor, partner string) (any, error) {
 	if d.acme == nil {
-		return nil, problem.Refuse(http.StatusNotFound, "the data centre gives no certificates by ACME (acme.listen)")
+		return nil, problem.Refuse(http.StatusConflict, "the data centre gives no certificates by ACME (acme.listen)")
 	}
 	made, err := d.acme.Bind(ctx, who, partner)
 	switch {

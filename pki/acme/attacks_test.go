@@ -427,6 +427,20 @@ func TestChallengesStayInTheTunnel(t *testing.T) {
 		try("a redirect to "+what, "http-01")
 		s.Close()
 	}
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, here := strings.CutPrefix(r.URL.Path, "/.well-known/acme-challenge/"); here {
+			http.Redirect(w, r, "http://"+host+"/moved/"+token, http.StatusMovedPermanently)
+			return
+		}
+		proof, err := a.client.HTTP01ChallengeResponse(strings.TrimPrefix(r.URL.Path, "/moved/"))
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write([]byte(proof))
+	}))
+	t.Cleanup(moved.Close)
+	h.world.serve(office+":80", moved.Listener.Addr())
+	try("a proof behind a redirect", "http-01")
 	huge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for range 1 << 14 {
 			if _, err := w.Write(make([]byte, 1<<10)); err != nil {
