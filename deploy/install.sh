@@ -58,11 +58,26 @@ apt_update() {
 	updated=1
 }
 
+# apt_install leaves no service behind: what comes here are tools, which tests start by themselves. So packages neither start
+# what they bring (policy-rc.d), nor have it start with the machine.
 apt_install() {
+	local policy=/usr/sbin/policy-rc.d made= failed= before unit
 	apt_update
-	as_root apt-get install -q -y --no-install-recommends "$@" ||
-		die "apt-get could not install $*: do what its message above says, then run this again"
+	before=$(enabled)
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
+		made=1
+	fi
+	as_root apt-get install -q -y --no-install-recommends "$@" || failed=1
+	[ -z "$made" ] || as_root rm -f "$policy"
+	[ -z "$failed" ] || die "apt-get could not install $*: do what its message above says, then run this again"
+	for unit in $(comm -13 <(echo "$before") <(enabled)); do
+		as_root systemctl --quiet disable "$unit" || echo "install: $unit starts with the machine" >&2
+	done
 }
+
+# enabled prints the units that start with the machine.
+enabled() { find /etc/systemd/system -path '*.wants/*' -printf '%f\n' 2>/dev/null | sort -u; }
 
 packages() {
 	local wanted
