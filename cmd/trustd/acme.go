@@ -25,9 +25,10 @@ import (
 // ACME is where servers of offices get their certificates. Off without Listen; an office has none but by an order with B_CC that
 // names its servers.
 type ACME struct {
-	Listen   string         `koanf:"listen"`   // address (TLS); the tunnel's in production
-	Host     string         `koanf:"host"`     // name or address by which offices reach it, which trustd's certificate has; default that of listen
-	Resolver netip.AddrPort `koanf:"resolver"` // DNS server that is asked for names and for dns-01; none: servers are looked for at the office's end of the tunnel
+	Listen string `koanf:"listen"` // address (TLS); the tunnel's in production
+	Host   string `koanf:"host"`   // name or address by which offices reach it, which trustd's certificate has; default that of listen
+	// Resolver is the DNS server that is asked for names and for dns-01; none: servers are looked for at the office's end of the tunnel.
+	Resolver netip.AddrPort `koanf:"resolver"`
 }
 
 func (a *ACME) check() error {
@@ -120,7 +121,8 @@ func (d *daemon) canHaveServers(o registry.Order) error {
 		return nil
 	}
 	if d.cfg.ACME.Listen == "" {
-		return &registry.FieldError{Field: "server_certificates", Remedy: "the data centre gives no certificates by ACME (acme.listen of trustd's configuration): leave it out"}
+		return &registry.FieldError{Field: "server_certificates",
+			Remedy: "the data centre gives no certificates by ACME (acme.listen of trustd's configuration): leave it out"}
 	}
 	for i, name := range s.Names {
 		if d.cfg.ownName(name) {

@@ -46,7 +46,8 @@ func (s *Server) keyChange(h http.HandlerFunc) http.HandlerFunc {
 }
 
 // accountAlgorithms are those that the server takes from accounts.
-var accountAlgorithms = []string{jose.ES256, jose.ES384, jose.ES512, jose.EdDSA, jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}
+var accountAlgorithms = []string{jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}
 
 func (s *session) changeKey(ctx context.Context, body []byte) error {
 	if s.account == nil {
@@ -75,7 +76,8 @@ func (s *session) changeKey(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-key", Subject: s.account.ID, Partner: s.partner, Details: map[string]string{"key_thumbprint": after}}
+	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-key", Subject: s.account.ID, Partner: s.partner,
+		Details: map[string]string{"key_thumbprint": after}}
 	err = s.audited(ctx, entry, func() error {
 		result, err := s.cfg.DB.ExecContext(ctx, `UPDATE acme_account SET thumbprint = $1, jwk = $2 WHERE id = $3 AND thumbprint = $4`,
 			after, string(jwk), s.account.ID, before)

@@ -51,7 +51,8 @@ func (p *prober) Get(url string) (*http.Response, error) {
 		return nil, err
 	}
 	request.Header.Set("User-Agent", "trustcore-acme")
-	transport := &http.Transport{DialContext: p.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: maxProofHead, DisableCompression: true}
+	transport := &http.Transport{DialContext: p.dial, DisableKeepAlives: true, DisableCompression: true,
+		MaxResponseHeaderBytes: maxProofHead}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return &outsideError{"the host answers with a redirect: the proof must come from the host itself"}
 	}}

@@ -43,7 +43,8 @@ func (s *Server) renewalInfo(w http.ResponseWriter, r *http.Request) {
 		start = end.Add(-time.Hour)
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(renewalAgain))
-	writeJSON(w, map[string]any{"suggestedWindow": map[string]time.Time{"start": start.UTC().Truncate(time.Second), "end": end.UTC().Truncate(time.Second)}})
+	writeJSON(w, map[string]any{"suggestedWindow": map[string]time.Time{
+		"start": start.UTC().Truncate(time.Second), "end": end.UTC().Truncate(time.Second)}})
 }
 
 // certificateID takes apart what names a certificate: its issuer's key identifier and its serial number, as DER has them

@@ -14,7 +14,8 @@ import (
 )
 
 // reasons are those that a client may give (RFC 5280 5.3.1): it neither suspends nor speaks for an authority.
-var reasons = []pki.Reason{pki.Unspecified, pki.KeyCompromise, pki.AffiliationChanged, pki.Superseded, pki.CessationOfOperation, pki.PrivilegeWithdrawn}
+var reasons = []pki.Reason{pki.Unspecified, pki.KeyCompromise, pki.AffiliationChanged, pki.Superseded,
+	pki.CessationOfOperation, pki.PrivilegeWithdrawn}
 
 // revoking revokes what smallstep's handler agreed to: it has judged by then that the account is the certificate's, or that the
 // request is signed by the certificate's own key (RFC 8555 7.6).

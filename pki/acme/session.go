@@ -144,7 +144,8 @@ func (s *session) UpdateAccount(ctx context.Context, acc *step.Account) error {
 	if err != nil {
 		return err
 	}
-	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-update", Subject: acc.ID, Partner: s.partner, Details: map[string]string{"status": string(acc.Status)}}
+	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-update", Subject: acc.ID, Partner: s.partner,
+		Details: map[string]string{"status": string(acc.Status)}}
 	return s.audited(ctx, entry, func() error {
 		_, err := s.cfg.DB.ExecContext(ctx, `UPDATE acme_account SET contact = $1, status = $2 WHERE id = $3 AND status = 'valid'`,
 			string(contact), string(acc.Status), acc.ID)
