@@ -20,8 +20,8 @@ var (
 // Decrypts reports whether the key decrypts, and signs nothing.
 func (k KeyInfo) Decrypts() bool { return len(k.Mechanisms) > 0 && k.Mechanisms[0].Decrypts() }
 
-// Decrypt decrypts a ciphertext, as long as the key's modulus, by a named mechanism. ErrUndecryptable is all that is said of
-// one that was not made for the key; the other errors are as Sign's.
+// Decrypt decrypts a ciphertext, as long as the key's modulus, by a named mechanism. ErrUndecryptable is all that is
+// said of one that was not made for the key; the other errors are as Sign's.
 func (k *Key) Decrypt(ctx context.Context, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
 	public, is := k.info.Public.(*rsa.PublicKey)
 	if !is {

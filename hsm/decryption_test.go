@@ -32,8 +32,8 @@ func decryptionKey(t *testing.T, tok *hsmtest.Token) *hsm.Key {
 	return k
 }
 
-// A key decrypts what was encrypted for it and signs nothing; of what it does not decrypt nobody learns why, and the worker
-// goes on with the session that it has.
+// A key decrypts what was encrypted for it and signs nothing; of what it does not decrypt nobody learns why, and the
+// worker goes on with the session that it has.
 func TestDecryption(t *testing.T) {
 	tok := hsmtest.Start(t, hsmtest.Config(t))
 	k := decryptionKey(t, tok)

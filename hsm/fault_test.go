@@ -61,8 +61,8 @@ func (s *scene) another(t *testing.T) string {
 	return filepath.Join(cfg.TokenDir, "tokens")
 }
 
-// Every fault is seen within five seconds without anybody using the token, refuses use as unavailable and not as final, makes nothing in
-// place of what is gone, and heals within five seconds of its cause's end, without a restart.
+// Every fault is seen within five seconds without anybody using the token, refuses use as unavailable and not as
+// final, makes nothing in place of what is gone, and heals within five seconds of its cause's end, without a restart.
 func TestFaultsAreSeenAndHeal(t *testing.T) {
 	dir := func(s *scene) string { return s.tok.Config.TokenDir }
 	for name, fault := range map[string]struct {
@@ -176,8 +176,8 @@ func objects(t *testing.T, tokens string) []string {
 	return all
 }
 
-// A token restored from a backup that is older than one of its keys: that key is away, the others serve, and nothing new is made. The key
-// comes back with a newer backup, or is given up.
+// A token restored from a backup that is older than one of its keys: that key is away, the others serve, and nothing
+// new is made. The key comes back with a newer backup, or is given up.
 func TestOneKeyLost(t *testing.T) {
 	cfg := hsmtest.Config(t)
 	tok := hsmtest.Start(t, cfg)
@@ -301,7 +301,8 @@ func TestWrongPINIsTriedOnce(t *testing.T) {
 	waitFor(t, "healing", func() bool { return tok.Health() == nil })
 }
 
-// A call that the worker took and did not answer is not made again by itself: each use of the token has its own audit entry.
+// A call that the worker took and did not answer is not made again by itself: each use of the token has its own audit
+// entry.
 func TestUncertainCallIsNotRepeated(t *testing.T) {
 	cfg := hsmtest.Config(t)
 	cfg.SignTimeout = time.Minute // nobody but the test ends the worker

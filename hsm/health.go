@@ -39,9 +39,9 @@ func (v *vitals) lostKeys() lostKeys {
 	return nil
 }
 
-// Health is nil while the token serves every active key, judged by its last real use: a signature, or the look that Run takes every
-// second at the token and one of its keys. It is cheap. The error says what the last look failed with, and what to do where somebody
-// must.
+// Health is nil while the token serves every active key, judged by its last real use: a signature, or the look that
+// Run takes every second at the token and one of its keys. It is cheap. The error says what the last look failed
+// with, and what to do where somebody must.
 func (m *Module) Health() error {
 	if err := m.alive(); err != nil {
 		return err
@@ -126,8 +126,8 @@ func (m *Module) watch(ctx context.Context, p *process) {
 	}
 }
 
-// look asks the token for a sign of life and for one of its keys, another one each time. It settles what is not whole. One look is taken at
-// a time.
+// look asks the token for a sign of life and for one of its keys, another one each time. It settles what is not
+// whole. One look is taken at a time.
 func (m *Module) look(ctx context.Context, p *process) {
 	if !m.lookMu.TryLock() {
 		return
@@ -187,8 +187,8 @@ func (m *Module) nextProbe() string {
 	return next
 }
 
-// missed notes that the token lacks an active key, and has all of it looked at again. A key that is active no more was taken by another
-// node, which is no loss.
+// missed notes that the token lacks an active key, and has all of it looked at again. A key that is active no more
+// was taken by another node, which is no loss.
 func (m *Module) missed(ctx context.Context, id string) error {
 	k, err := m.read(ctx, id)
 	if err != nil || k.State != Active {
@@ -215,8 +215,8 @@ func (m *Module) setLost(change func(lostKeys)) {
 	m.vitals.lost.Store(&changed)
 }
 
-// settle brings registry and the worker's token together: active keys are looked for, and, when all are there, a generation that a crash cut short is
-// undone. Then the token is whole.
+// settle brings registry and the worker's token together: active keys are looked for, and, when all are there, a
+// generation that a crash cut short is undone. Then the token is whole.
 func (m *Module) settle(ctx context.Context, p *process) error {
 	if lost := len(m.vitals.lostKeys()); lost > 0 || m.right(p) != nil { // the module may not see what came back unless it starts anew
 		if lost < m.active() && time.Since(m.reopened) < reopenInterval {
@@ -261,8 +261,8 @@ func (m *Module) reopen(ctx context.Context, p *process) error {
 	return nil
 }
 
-// inventory holds the token's list of keys against the registry: active keys that it lacks are lost, keys in it that nobody knows are
-// reported.
+// inventory holds the token's list of keys against the registry: active keys that it lacks are lost, keys in it that
+// nobody knows are reported.
 func (m *Module) inventory(ctx context.Context, p *process) error {
 	before := m.snapshot()
 	held, err := m.held(ctx, p)
@@ -291,7 +291,8 @@ func (m *Module) inventory(ctx context.Context, p *process) error {
 	return nil
 }
 
-// right is nil when the worker's token is known to be the one of the registry's keys, by its serial number or by a key in it.
+// right is nil when the worker's token is known to be the one of the registry's keys, by its serial number or by a
+// key in it.
 func (m *Module) right(p *process) error {
 	if p.recognised.Load() {
 		return nil

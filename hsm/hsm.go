@@ -1,8 +1,9 @@
 // Package hsm keeps the keys of the data centre and its partners in a PKCS#11 token and signs with them.
 //
-// The vendor's module is loaded in a worker process (package worker) that alone knows the PIN; this package starts and supervises the
-// worker, keeps the registry of keys (whose they are, what they may do, in which state they are), and gives out keys as
-// crypto.Signer. The token holds key material and nothing else: a key is found by its random CKA_ID from the registry, never by a label.
+// The vendor's module is loaded in a worker process (package worker) that alone knows the PIN; this package starts
+// and supervises the worker, keeps the registry of keys (whose they are, what they may do, in which state they are),
+// and gives out keys as crypto.Signer. The token holds key material and nothing else: a key is found by its random
+// CKA_ID from the registry, never by a label.
 package hsm
 
 import (
@@ -23,8 +24,9 @@ import (
 	"trustcore/internal/store"
 )
 
-// Times. A call that the worker does not answer in its time means a hung module: the worker is killed and started afresh. A token that is
-// gone or hangs is seen within maxSilence, and serves again within lastBackOff and the time of opening it once it is back.
+// Times. A call that the worker does not answer in its time means a hung module: the worker is killed and started
+// afresh. A token that is gone or hangs is seen within maxSilence, and serves again within lastBackOff and the time
+// of opening it once it is back.
 const (
 	signTimeout     = 3 * time.Second       // unless configured; SoftHSM's slowest signature (RSA-4096, two busy cores) takes under 100 ms
 	generateTimeout = 2 * time.Minute       // RSA-4096 takes seconds, on some HSMs tens of seconds
@@ -48,9 +50,9 @@ const sendTries = 3
 // ErrUnavailable says that there is no working token now; the call may be tried again.
 var ErrUnavailable = errors.New("HSM is not available")
 
-// ErrUncertain says that the token was asked and did not answer: the worker ended, was killed because it hung, or the call was given up.
-// Whether it did what it was asked is not known; a signature, if there was one, never left. The call is not made again by itself, for each
-// use has its own audit entry. It is an ErrUnavailable too.
+// ErrUncertain says that the token was asked and did not answer: the worker ended, was killed because it hung, or the
+// call was given up. Whether it did what it was asked is not known; a signature, if there was one, never left. The
+// call is not made again by itself, for each use has its own audit entry. It is an ErrUnavailable too.
 var ErrUncertain = errors.New("the HSM did not answer: whether it did what it was asked is not known")
 
 // Config tells Start what to run. All fields are required unless marked.
@@ -131,8 +133,8 @@ type Module struct {
 	// reopened is when the token was last opened anew because of what it lacks; guarded by lookMu.
 	reopened time.Time
 
-	// registry is held, by sending to it, from a statement on the database until its outcome stands in keys, so that an older read never
-	// covers a newer change.
+	// registry is held, by sending to it, from a statement on the database until its outcome stands in keys, so that
+	// an older read never covers a newer change.
 	registry chan struct{}
 
 	keysMu sync.RWMutex
@@ -143,9 +145,9 @@ type Module struct {
 	progress   map[string]bool // guarded by progressMu; keys that this process generates now
 }
 
-// Start starts the worker and returns when the token is open and the registry read. Where keys are registered, a token that is away does
-// not stop it: Health says what is wrong, and Run goes on trying. The caller runs Run beside it, and Close at the end. ctx covers the
-// start alone.
+// Start starts the worker and returns when the token is open and the registry read. Where keys are registered, a
+// token that is away does not stop it: Health says what is wrong, and Run goes on trying. The caller runs Run beside
+// it, and Close at the end. ctx covers the start alone.
 func Start(ctx context.Context, cfg Config) (*Module, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err

@@ -101,8 +101,8 @@ func TestCertificateAndTLSWithAKeyOfTheToken(t *testing.T) {
 	}
 }
 
-// The worker is killed again and again while keys are in use. No call fails beyond those in flight, everything heals by itself, and
-// nothing is signed wrongly.
+// The worker is killed again and again while keys are in use. No call fails beyond those in flight, everything heals
+// by itself, and nothing is signed wrongly.
 func TestKilledWorkerHeals(t *testing.T) {
 	tok := hsmtest.Start(t, hsmtest.Config(t))
 	key := tok.Key(t, hsm.P256)

@@ -30,7 +30,8 @@ const (
 // Attestation is what the token says about a private key, read back after its generation.
 type Attestation = wire.Attestation
 
-// State is where a key stands in its life. It only ever moves downwards in this list, but for Suspended, which can be resumed.
+// State is where a key stands in its life. It only ever moves downwards in this list, but for Suspended, which can be
+// resumed.
 type State string
 
 // The states of a key. Only an active key signs.
@@ -100,8 +101,8 @@ func parseID(s string) (wire.ID, error) {
 	return wire.ID(b), nil
 }
 
-// Key is an active key of the token as a crypto.Signer, safe for concurrent use. It stays good over restarts of the worker, and refuses
-// once the key is no longer active.
+// Key is an active key of the token as a crypto.Signer, safe for concurrent use. It stays good over restarts of the
+// worker, and refuses once the key is no longer active.
 type Key struct {
 	module *Module
 	id     wire.ID
@@ -117,9 +118,9 @@ func (k *Key) Public() crypto.PublicKey { return k.info.Public }
 // Mechanisms are the ways in which the key may sign.
 func (k *Key) Mechanisms() []mechanism.Mechanism { return k.info.Mechanisms }
 
-// Sign signs a digest (crypto.Signer): RSA PKCS #1 v1.5 and PSS, ECDSA as ASN.1. The source of randomness is the token's; the first
-// argument is not used. It waits at most a minute for the token. A token that is away is ErrUnavailable, one that was asked and did not
-// answer ErrUncertain.
+// Sign signs a digest (crypto.Signer): RSA PKCS #1 v1.5 and PSS, ECDSA as ASN.1. The source of randomness is the
+// token's; the first argument is not used. It waits at most a minute for the token. A token that is away is
+// ErrUnavailable, one that was asked and did not answer ErrUncertain.
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -147,8 +148,8 @@ type Signed struct {
 	Err       error
 }
 
-// SignDigests signs digests by a named mechanism, several at a time in one call of the worker; the results are in their order. Each
-// digest is one use of the key, and one that failed says nothing of the others.
+// SignDigests signs digests by a named mechanism, several at a time in one call of the worker; the results are in
+// their order. Each digest is one use of the key, and one that failed says nothing of the others.
 func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests [][]byte) []Signed {
 	signed := make([]Signed, len(digests))
 	if err := k.may(m, digests); err != nil {

@@ -27,10 +27,10 @@ const (
 	maxVersion = 999
 )
 
-// Generate makes a key in the token: private, sensitive, never extractable, for signing or for decrypting alone. It records the wish, then has the token
-// make the key, reads the attributes back and refuses (and destroys) a key that is not so. What a crash leaves half done is undone when
-// the token is next opened. The birth is in the audit log before the key exists, its failure after. Nothing is made in a token that lacks
-// keys which it should hold.
+// Generate makes a key in the token: private, sensitive, never extractable, for signing or for decrypting alone. It
+// records the wish, then has the token make the key, reads the attributes back and refuses (and destroys) a key that
+// is not so. What a crash leaves half done is undone when the token is next opened. The birth is in the audit log
+// before the key exists, its failure after. Nothing is made in a token that lacks keys which it should hold.
 func (m *Module) Generate(ctx context.Context, actor audit.Actor, spec KeySpec) (KeyInfo, error) {
 	k, err := newKey(spec, m.cfg.Now())
 	if err != nil {
@@ -209,8 +209,9 @@ func (m *Module) remove(ctx context.Context, k KeyInfo) error {
 	return m.move(ctx, k, Destroyed, Pending)
 }
 
-// erase destroys the key in the token, and is sure that it is gone: the worker searches for it afterwards. A key that is not there is fine
-// in a token that is known to be the right one, and still there; in another, its absence proves nothing.
+// erase destroys the key in the token, and is sure that it is gone: the worker searches for it afterwards. A key that
+// is not there is fine in a token that is known to be the right one, and still there; in another, its absence proves
+// nothing.
 func (m *Module) erase(ctx context.Context, id string) error {
 	raw, err := parseID(id)
 	if err != nil {
@@ -255,7 +256,8 @@ type Filter struct {
 	Partner, Order string
 }
 
-// Keys lists the chosen keys as the registry has them now, all of them, oldest first, the pending, suspended and destroyed ones too.
+// Keys lists the chosen keys as the registry has them now, all of them, oldest first, the pending, suspended and
+// destroyed ones too.
 func (m *Module) Keys(ctx context.Context, f Filter) ([]KeyInfo, error) {
 	if err := m.reload(ctx); err != nil {
 		return nil, err
@@ -302,8 +304,8 @@ func (m *Module) change(ctx context.Context, actor audit.Actor, id, action strin
 	return m.act(ctx, actor, action, k, func() error { return m.move(ctx, k, to, from) })
 }
 
-// Destroy removes a key from the token for ever, and is sure of it; the registry remembers its description. Doing it again is fine. While
-// this process generates the key, it is refused.
+// Destroy removes a key from the token for ever, and is sure of it; the registry remembers its description. Doing it
+// again is fine. While this process generates the key, it is refused.
 func (m *Module) Destroy(ctx context.Context, actor audit.Actor, id string) error {
 	k, err := m.read(ctx, id)
 	if err != nil || k.State == Destroyed {
@@ -335,7 +337,8 @@ func (m *Module) Destroy(ctx context.Context, actor audit.Actor, id string) erro
 	})
 }
 
-// act has the audit entry of an act on a key written, and the act done then. One that came to nothing gets a second entry.
+// act has the audit entry of an act on a key written, and the act done then. One that came to nothing gets a second
+// entry.
 func (m *Module) act(ctx context.Context, actor audit.Actor, action string, k KeyInfo, do func() error) error {
 	return m.actFor(ctx, actor, action, k, "", do)
 }
@@ -356,7 +359,8 @@ func (m *Module) actFor(ctx context.Context, actor audit.Actor, action string, k
 	return nil
 }
 
-// failed writes the second entry, whatever became of the call. Its detail "granted" is the index of the first, where that is known.
+// failed writes the second entry, whatever became of the call. Its detail "granted" is the index of the first, where
+// that is known.
 func (m *Module) failed(ctx context.Context, actor audit.Actor, action string, k KeyInfo, why error, first audit.Receipt, known bool) error {
 	e := m.entry(actor, action, k)
 	e.Outcome, e.Reason = audit.Failed, why.Error()

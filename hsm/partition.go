@@ -14,8 +14,8 @@ type Partition struct {
 	partner string
 }
 
-// Partition returns the partner's namespace; it exists as long as it has keys. The partner's ID must not be empty: keys without a
-// partner are the data centre's own.
+// Partition returns the partner's namespace; it exists as long as it has keys. The partner's ID must not be empty:
+// keys without a partner are the data centre's own.
 func (m *Module) Partition(partner string) (*Partition, error) {
 	if partner == "" {
 		return nil, errors.New("partition: the partner is missing")
@@ -23,10 +23,10 @@ func (m *Module) Partition(partner string) (*Partition, error) {
 	return &Partition{module: m, partner: partner}, nil
 }
 
-// Ensure makes those of the specified keys that are not there yet, and returns them all in the order of specs. It may be repeated, and
-// goes on where a crash or a failure ended it: a key is known by partner, order, label and version, and what a generation left half done is
-// destroyed and made anew, never doubled. A key of that name that is not as specified, or no longer active, is an error, for an order's
-// keys are never silently replaced.
+// Ensure makes those of the specified keys that are not there yet, and returns them all in the order of specs. It may
+// be repeated, and goes on where a crash or a failure ended it: a key is known by partner, order, label and version,
+// and what a generation left half done is destroyed and made anew, never doubled. A key of that name that is not as
+// specified, or no longer active, is an error, for an order's keys are never silently replaced.
 func (p *Partition) Ensure(ctx context.Context, actor audit.Actor, order string, specs []KeySpec) ([]KeyInfo, error) {
 	there, err := p.of(ctx, order)
 	if err != nil {
@@ -77,8 +77,8 @@ func (p *Partition) of(ctx context.Context, order string) ([]KeyInfo, error) {
 	return p.module.Keys(ctx, Filter{Partner: p.partner, Order: order})
 }
 
-// Suspend takes away the use of all active keys of the partner, or of one order when order is not empty. Keys and history stay. It
-// may be repeated.
+// Suspend takes away the use of all active keys of the partner, or of one order when order is not empty. Keys and
+// history stay. It may be repeated.
 func (p *Partition) Suspend(ctx context.Context, actor audit.Actor, order string) error {
 	keys, err := p.module.Keys(ctx, Filter{Partner: p.partner, Order: order})
 	if err != nil {
@@ -95,9 +95,10 @@ func (p *Partition) Suspend(ctx context.Context, actor audit.Actor, order string
 	return nil
 }
 
-// Resume makes suspended keys of a partner that comes back active again, under the order that brings it back: from then on they are that
-// order's keys, and Ensure finds them by it. It may be repeated. A key that is another partner's, pending or destroyed is refused, and one
-// whose label the order has already; those before it are resumed then.
+// Resume makes suspended keys of a partner that comes back active again, under the order that brings it back: from
+// then on they are that order's keys, and Ensure finds them by it. It may be repeated. A key that is another
+// partner's, pending or destroyed is refused, and one whose label the order has already; those before it are resumed
+// then.
 func (p *Partition) Resume(ctx context.Context, actor audit.Actor, order string, keyIDs []string) ([]KeyInfo, error) {
 	if order == "" {
 		return nil, fmt.Errorf("partition of %s: the order is missing", p.partner)
@@ -130,8 +131,8 @@ func (p *Partition) resume(ctx context.Context, actor audit.Actor, order, id str
 	return back, p.module.act(ctx, actor, "hsm.key.resume", back, func() error { return p.module.reassign(ctx, k, back) })
 }
 
-// Destroy destroys all keys of the order that are left, the suspended and the half-made too, and returns when the token was searched and
-// holds none of them. It may be repeated; an error says which key is left.
+// Destroy destroys all keys of the order that are left, the suspended and the half-made too, and returns when the
+// token was searched and holds none of them. It may be repeated; an error says which key is left.
 func (p *Partition) Destroy(ctx context.Context, actor audit.Actor, order string) error {
 	keys, err := p.of(ctx, order)
 	if err != nil {
@@ -145,7 +146,8 @@ func (p *Partition) Destroy(ctx context.Context, actor audit.Actor, order string
 	return p.gone(ctx, actor, keys)
 }
 
-// gone is the proof of Destroy: the token's own list has none of the keys. One that came back with a backup is destroyed again.
+// gone is the proof of Destroy: the token's own list has none of the keys. One that came back with a backup is
+// destroyed again.
 func (p *Partition) gone(ctx context.Context, actor audit.Actor, keys []KeyInfo) error {
 	if len(keys) == 0 {
 		return nil

@@ -37,8 +37,9 @@ type process struct {
 
 	killed atomic.Bool
 
-	// recognised: its token is known to be the one of the registry's keys. whole: that token holds every active key, and no generation is
-	// left half done. Another process may have opened another token, so neither outlives this one.
+	// recognised: its token is known to be the one of the registry's keys. whole: that token holds every active key,
+	// and no generation is left half done. Another process may have opened another token, so neither outlives this
+	// one.
 	recognised, whole atomic.Bool
 
 	mu    sync.Mutex
@@ -135,8 +136,8 @@ func notEOF(err error) error {
 	return err
 }
 
-// call sends a request and waits for its answer. The error is errNotSent when the worker can't have got it whole, and ErrUncertain when
-// it ended, or ctx did, before it answered.
+// call sends a request and waits for its answer. The error is errNotSent when the worker can't have got it whole, and
+// ErrUncertain when it ended, or ctx did, before it answered.
 func (p *process) call(ctx context.Context, kind wire.Kind, body []byte) (wire.Frame, error) {
 	answer := make(chan wire.Frame, 1)
 	if p.killed.Load() {
@@ -171,7 +172,8 @@ func (p *process) call(ctx context.Context, kind wire.Kind, body []byte) (wire.F
 	}
 }
 
-// write refuses a frame that is too long. A worker that takes no more frames is killed: half a frame makes the connection useless.
+// write refuses a frame that is too long. A worker that takes no more frames is killed: half a frame makes the
+// connection useless.
 func (p *process) write(f wire.Frame) error {
 	err := p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {

@@ -174,7 +174,8 @@ func (m *Module) complete(ctx context.Context, k KeyInfo) error {
 	return nil
 }
 
-// move takes a key from one of the states to another. It refuses when the key is in neither; being there already is fine.
+// move takes a key from one of the states to another. It refuses when the key is in neither; being there already is
+// fine.
 func (m *Module) move(ctx context.Context, k KeyInfo, to State, from ...State) error {
 	if k.State == to {
 		return nil

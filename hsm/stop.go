@@ -17,9 +17,10 @@ func (m *Module) SuspendFor(ctx context.Context, actor audit.Actor, id, reason s
 	return m.actFor(ctx, actor, "hsm.key.suspend", k, reason, func() error { return m.move(ctx, k, Suspended, Active) })
 }
 
-// SuspendAll is the emergency stop: it suspends every active key of a partner, or of all partners where partner is "", each with an audit entry. The data
-// centre's own keys go on. One that can't be suspended keeps none of the others from it: those that were come back, and the
-// error says which were not. Keys that are being made meanwhile are not among them. It may be repeated.
+// SuspendAll is the emergency stop: it suspends every active key of a partner, or of all partners where partner is
+// "", each with an audit entry. The data centre's own keys go on. One that can't be suspended keeps none of the
+// others from it: those that were come back, and the error says which were not. Keys that are being made meanwhile
+// are not among them. It may be repeated.
 func (m *Module) SuspendAll(ctx context.Context, actor audit.Actor, partner, reason string) (stopped []KeyInfo, err error) {
 	keys, err := m.Keys(ctx, Filter{Partner: partner})
 	if err != nil {

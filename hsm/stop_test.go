@@ -28,8 +28,8 @@ func partnersKey(t *testing.T, tok *hsmtest.Token, partner, label string) (hsm.K
 	return info, key
 }
 
-// A stop of an office ends the use of its keys, of no other's; a stop of all those of all offices, and the data centre's own go
-// on. Each is in the audit log with its reason.
+// A stop of an office ends the use of its keys, of no other's; a stop of all those of all offices, and the data
+// centre's own go on. Each is in the audit log with its reason.
 func TestStop(t *testing.T) {
 	tok := hsmtest.Start(t, hsmtest.Config(t))
 	own := tok.Key(t, hsm.P256)

@@ -18,7 +18,8 @@ var (
 	errMissing = errors.New("the token holds no such key")
 )
 
-// Run replaces a worker that died or hangs, looks at the token every second, and follows the registry, until ctx ends; then it returns nil.
+// Run replaces a worker that died or hangs, looks at the token every second, and follows the registry, until ctx
+// ends; then it returns nil.
 func (m *Module) Run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
@@ -41,7 +42,8 @@ func (m *Module) Run(ctx context.Context) error {
 	}
 }
 
-// follow reads the registry again and again: another node may have changed it. A database that hangs holds up nothing else.
+// follow reads the registry again and again: another node may have changed it. A database that hangs holds up nothing
+// else.
 func (m *Module) follow(ctx context.Context) {
 	tick := time.NewTicker(reloadInterval)
 	defer tick.Stop()
@@ -223,9 +225,9 @@ func (m *Module) pinRefused(body []byte, before refusal, pin os.FileInfo) error 
 	return fmt.Errorf("%w: %s", errPIN, answer.Reason)
 }
 
-// use does something with one worker. Without one it waits for the next, at most waitForWorker. What a worker's end cut short is done
-// again with the next one when it had not reached it, or when doing it twice is as good as once. What must hold of the worker's token is
-// for do to ask, of this worker: the one before may have had another token.
+// use does something with one worker. Without one it waits for the next, at most waitForWorker. What a worker's end
+// cut short is done again with the next one when it had not reached it, or when doing it twice is as good as once.
+// What must hold of the worker's token is for do to ask, of this worker: the one before may have had another token.
 func (m *Module) use(ctx context.Context, repeatable bool, do func(*process) error) error {
 	for try := 1; ; try++ {
 		p, err := m.await(ctx)
@@ -240,8 +242,8 @@ func (m *Module) use(ctx context.Context, repeatable bool, do func(*process) err
 	}
 }
 
-// ask makes a call to this worker. Kinds other than OK come back as errors: errMissing, or ErrUnavailable with the reason. A worker that
-// does not answer in its time is killed.
+// ask makes a call to this worker. Kinds other than OK come back as errors: errMissing, or ErrUnavailable with the
+// reason. A worker that does not answer in its time is killed.
 func (m *Module) ask(ctx context.Context, p *process, timeout time.Duration, kind wire.Kind, body []byte) (wire.Frame, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -276,8 +278,9 @@ func outcome(kind wire.Kind, reason []byte) error {
 	return fmt.Errorf("%w: %s", ErrUnavailable, reason)
 }
 
-// hung kills a worker that did not answer. While it makes a key, which takes long on some tokens, a signature may have to wait for the
-// search for its key; whether the process hangs is then for the look to find out, which waits for nothing.
+// hung kills a worker that did not answer. While it makes a key, which takes long on some tokens, a signature may
+// have to wait for the search for its key; whether the process hangs is then for the look to find out, which waits
+// for nothing.
 func (m *Module) hung(p *process, kind wire.Kind, after time.Duration) {
 	if (kind == wire.Sign || kind == wire.Decrypt) && m.managing.Load() > 0 {
 		return
@@ -286,7 +289,8 @@ func (m *Module) hung(p *process, kind wire.Kind, after time.Duration) {
 	p.kill()
 }
 
-// await returns the worker, or waits for the next one. When that has failed to start, the outage is known and nobody waits.
+// await returns the worker, or waits for the next one. When that has failed to start, the outage is known and nobody
+// waits.
 func (m *Module) await(ctx context.Context) (*process, error) {
 	var end <-chan time.Time // of waiting, from when there is nobody to ask
 	for {

@@ -206,8 +206,8 @@ func (o enrolment) enrolIn(ctx context.Context, s state) (record, error) {
 	return r, durable.Remove(s.path(exchangeFile))
 }
 
-// exchange is the office's half of the agreement on the first pre-shared key, made at the first call: a repeated enrolment is
-// the same one.
+// exchange is the office's half of the agreement on the first pre-shared key, made at the first call: a repeated
+// enrolment is the same one.
 func (s state) exchange() (*vpn.Exchange, error) {
 	secret, err := durable.ReadFile(s.path(exchangeFile), maxSecrets)
 	if err == nil {

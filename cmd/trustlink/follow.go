@@ -21,8 +21,8 @@ const (
 	tryFor      = 10 * time.Second // one of several credentials: WireGuard asks twice in that time
 )
 
-// follower keeps the office's end of the tunnel by the secrets that the hub has: it rotates them when the core or somebody
-// here asks for it, and finds those that hold when it does not know.
+// follower keeps the office's end of the tunnel by the secrets that the hub has: it rotates them when the core or
+// somebody here asks for it, and finds those that hold when it does not know.
 type follower struct {
 	state  state
 	record record
@@ -101,8 +101,8 @@ func (f *follower) once(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// answered says whether the tunnel is up. When it is by other credentials than those in use they are it from now on; when it
-// is not, the next ones are tried.
+// answered says whether the tunnel is up. When it is by other credentials than those in use they are it from now on;
+// when it is not, the next ones are tried.
 func (f *follower) answered(now time.Time) (bool, error) {
 	status, err := f.end.Status(now)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"trustcore/cmd/trustlink/internal/hotfolder"
 )
 
-// many is how many documents the tests of kills take: some, and a thousand where the public samples are at hand, in make
-// conformance.
+// many is how many documents the tests of kills take: some, and a thousand where the public samples are at hand, in
+// make conformance.
 func many() int {
 	if os.Getenv("TRUSTCORE_CORPUS") == "" {
 		return 30
@@ -162,8 +162,8 @@ func (h *hot) eachOnce(n int, folder, word string) {
 	}
 }
 
-// TestReceiptsKilled makes official receipts of a folder of documents, is killed again and again in the middle, and goes
-// on: each document has exactly one receipt.
+// TestReceiptsKilled makes official receipts of a folder of documents, is killed again and again in the middle, and
+// goes on: each document has exactly one receipt.
 func TestReceiptsKilled(t *testing.T) {
 	w, n := newSealWorld(t), many()
 	h := newHot(w)

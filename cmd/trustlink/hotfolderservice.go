@@ -14,8 +14,8 @@ import (
 // folderFlags are those of hotfolder run whose values are paths: a service starts in another folder.
 var folderFlags = []string{"in", "out", "failed", "done", "work", "facts"}
 
-// hotfolderService reads the command behind -- that a service is to run, hotfolder run with its flags, and returns it as
-// it is run from anywhere, with the folders that it works on.
+// hotfolderService reads the command behind -- that a service is to run, hotfolder run with its flags, and returns it
+// as it is run from anywhere, with the folders that it works on.
 func hotfolderService(dir string, args []string) (arguments []string, folders hotFolders, err error) {
 	if len(args) < 2 || args[0] != "hotfolder" || args[1] != "run" {
 		return nil, folders, errors.New("behind -- write what the service runs: hotfolder run --in FOLDER --out FOLDER")
@@ -52,8 +52,8 @@ func hotfolderService(dir string, args []string) (arguments []string, folders ho
 }
 
 // writable are the folders that a service has to write into. Where each has a mount of its own, as systemd gives
-// them, nothing can be renamed from one into another: those between which documents move are named by the folder that they
-// have in common.
+// them, nothing can be renamed from one into another: those between which documents move are named by the folder that
+// they have in common.
 func (h hotFolders) writable() ([]string, error) {
 	common := filepath.Dir(h.in)
 	for _, path := range []string{h.failed, h.done, h.work} {

@@ -70,8 +70,8 @@ func programOf(block string) string {
 	return programs[i]
 }
 
-// around puts what blocks of the manual take for granted into a folder, and returns their variables: the authority's root,
-// a service that lets in who shows the certificate of the office's key, and a port that nobody uses.
+// around puts what blocks of the manual take for granted into a folder, and returns their variables: the authority's
+// root, a service that lets in who shows the certificate of the office's key, and a port that nobody uses.
 func (w *sealWorld) around(t *testing.T, dir string) []string {
 	t.Helper()
 	w.mu.Lock()

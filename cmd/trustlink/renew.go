@@ -15,8 +15,8 @@ func (s state) identity() identity.Identity {
 	return identity.Identity{Certificate: s.path(certificateFile), Key: s.path(tlsKeyFile), CA: s.path(caFile)}
 }
 
-// renewal keeps the office's certificate from running out: it asks for a successor at the gateway, through the tunnel, for as long
-// as the order is in force.
+// renewal keeps the office's certificate from running out: it asks for a successor at the gateway, through the
+// tunnel, for as long as the order is in force.
 func (o up) renewal(e office.Enrolment, forwards []forward) (*identity.Renewal, error) {
 	r := &identity.Renewal{Identity: o.state.identity(), Now: time.Now, Logger: o.log}
 	address, offered := gatewayOf(e, forwards)

@@ -274,7 +274,8 @@ func (r *rotating) secretsOf() string {
 	return r.peer.PublicKey.String() + string(text)
 }
 
-// TestEnrolledWithAPresharedKey agrees on one at enrolment, also over an interruption, and keeps nothing of the agreement.
+// TestEnrolledWithAPresharedKey agrees on one at enrolment, also over an interruption, and keeps nothing of the
+// agreement.
 func TestEnrolledWithAPresharedKey(t *testing.T) {
 	r := newRotating(t)
 	if r.peer.PresharedKey.IsZero() {
@@ -374,8 +375,8 @@ func TestRotateAtTheCoresWish(t *testing.T) {
 	})
 }
 
-// TestCrashWhileRotating ends the office's process at every step of both rotations. It comes back with what lies on disk, gets
-// through, and both ends have the same secrets after the next rotation.
+// TestCrashWhileRotating ends the office's process at every step of both rotations. It comes back with what lies on
+// disk, gets through, and both ends have the same secrets after the next rotation.
 func TestCrashWhileRotating(t *testing.T) {
 	for _, route := range []string{office.PresharedRoute, office.PresharedConfirmRoute, office.KeyRoute, office.KeyConfirmRoute} {
 		for _, when := range []string{"before", "after"} {
@@ -437,8 +438,8 @@ func TestTakenBackCore(t *testing.T) {
 	eventually(t, "the office uses the one of before", func() bool { return r.same() == "" })
 }
 
-// TestKeysSurviveEveryWrite stops the exchange of key files after each of its writes: the key that the hub has is among those
-// that the office tries.
+// TestKeysSurviveEveryWrite stops the exchange of key files after each of its writes: the key that the hub has is
+// among those that the office tries.
 func TestKeysSurviveEveryWrite(t *testing.T) {
 	for _, from := range []string{nextKeyFile, formerKeyFile} {
 		s := state{t.TempDir()}

@@ -24,8 +24,8 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// TestSealFilesAndFolders seals each kind by its content, whatever its name, once, and tells of each in a line; what can't
-// be sealed ends nothing, and a second run replaces nothing.
+// TestSealFilesAndFolders seals each kind by its content, whatever its name, once, and tells of each in a line; what
+// can't be sealed ends nothing, and a second run replaces nothing.
 func TestSealFilesAndFolders(t *testing.T) {
 	w := newSealWorld(t)
 	dir := t.TempDir()
@@ -173,8 +173,8 @@ func TestSealRefusesWrongFlags(t *testing.T) {
 	}
 }
 
-// TestSealReceipts makes receipts of documents: facts of all, those beside a document and those of flags, the later over
-// the earlier.
+// TestSealReceipts makes receipts of documents: facts of all, those beside a document and those of flags, the later
+// over the earlier.
 func TestSealReceipts(t *testing.T) {
 	w := newSealWorld(t)
 	dir := t.TempDir()
@@ -228,8 +228,8 @@ func TestSealReceipts(t *testing.T) {
 	}
 }
 
-// TestSealWithoutEvidence: what is sealed while nobody says whether certificates count is sealed at B-T, which is said; who
-// asks for B-LT by name gets that, or nothing.
+// TestSealWithoutEvidence: what is sealed while nobody says whether certificates count is sealed at B-T, which is
+// said; who asks for B-LT by name gets that, or nothing.
 func TestSealWithoutEvidence(t *testing.T) {
 	w := newSealWorld(t)
 	dir := t.TempDir()

@@ -176,8 +176,8 @@ func readAnchors(file string) (anchors []*x509.Certificate, err error) {
 	return anchors, nil
 }
 
-// document seals one document as its content asks for. A *hotfolder.Refusal says that the fault is the document's own; any
-// other error that it may be sealed another time.
+// document seals one document as its content asks for. A *hotfolder.Refusal says that the fault is the document's
+// own; any other error that it may be sealed another time.
 func (s *sealer) document(ctx context.Context, name string, content []byte) (hotfolder.Sealed, error) {
 	d, options := seal.Document{Name: name, Content: content}, s.options
 	switch kindOf(content) {

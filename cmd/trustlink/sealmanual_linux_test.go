@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestSealingManual: the blocks of docs/sealing.md do what they say, one after the other in one folder, and the commands
-// beside them are taken as they are written.
+// TestSealingManual: the blocks of docs/sealing.md do what they say, one after the other in one folder, and the
+// commands beside them are taken as they are written.
 func TestSealingManual(t *testing.T) {
 	manual, err := os.ReadFile("../../docs/sealing.md")
 	if err != nil {

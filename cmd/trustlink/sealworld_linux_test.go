@@ -51,8 +51,8 @@ func TestMain(m *testing.M) {
 	hsmtest.Main(m)
 }
 
-// sealWorld is an office with a key in SoftHSM2 behind the real gateway, over mutual TLS, and an authority that certifies
-// it, stamps and answers about certificates.
+// sealWorld is an office with a key in SoftHSM2 behind the real gateway, over mutual TLS, and an authority that
+// certifies it, stamps and answers about certificates.
 type sealWorld struct {
 	t         *testing.T
 	dir       string // of the office's state
@@ -131,7 +131,8 @@ func (w *sealWorld) startGateway(core *core) netip.AddrPort {
 	return netip.MustParseAddrPort(server.Listener.Addr().String())
 }
 
-// addVersion makes a version of the office's key, certifies it and has it sign from now on in the place of the one before.
+// addVersion makes a version of the office's key, certifies it and has it sign from now on in the place of the one
+// before.
 func (w *sealWorld) addVersion(number int) (certificate *x509.Certificate) {
 	w.t.Helper()
 	officer := audit.Actor{Kind: "officer", ID: "officer-1"}
@@ -182,8 +183,8 @@ func (w *sealWorld) startPKI() netip.AddrPort {
 	return w.pki
 }
 
-// uses is how often the audit log says that the key was used; the log's checkpoint follows its entries. A use whose caller
-// was killed meanwhile may have a second entry, which says that it failed.
+// uses is how often the audit log says that the key was used; the log's checkpoint follows its entries. A use whose
+// caller was killed meanwhile may have a second entry, which says that it failed.
 func (w *sealWorld) uses(atLeast int) (granted int) {
 	w.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {

@@ -18,9 +18,9 @@ const (
 	maxSecrets    = 64 << 10               // bytes
 )
 
-// secrets are the pre-shared keys of the tunnel. What the hub may have now is on disk before the hub can have it, and what it
-// had before stays until the next rotation: so the office finds the one that holds after a crash of either end, and after the
-// core's database was taken back.
+// secrets are the pre-shared keys of the tunnel. What the hub may have now is on disk before the hub can have it, and
+// what it had before stays until the next rotation: so the office finds the one that holds after a crash of either
+// end, and after the core's database was taken back.
 type secrets struct {
 	TokenSHA256 string `json:"token_sha256"` // of the enrolment that they belong to
 
@@ -98,8 +98,8 @@ func (s state) settle(kept *secrets, c candidate) error {
 	return s.keepSecrets(*kept)
 }
 
-// takeKey makes the key in a file the one in use, and keeps the one before. Whatever it is interrupted after, the key that
-// the hub has is in a file.
+// takeKey makes the key in a file the one in use, and keeps the one before. Whatever it is interrupted after, the key
+// that the hub has is in a file.
 func (s state) takeKey(file string) error {
 	if file == wireguardKeyFile {
 		return nil

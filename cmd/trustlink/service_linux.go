@@ -80,7 +80,8 @@ func (u unit) write(out io.Writer) error {
 
 var accountName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
-// writeHotfolder writes the unit of a hot folder. The state is its to read: trustlink up beside it keeps the certificate.
+// writeHotfolder writes the unit of a hot folder. The state is its to read: trustlink up beside it keeps the
+// certificate.
 func (u unit) writeHotfolder(out io.Writer, args []string) error {
 	arguments, folders, err := hotfolderService(u.state, args)
 	if err != nil {
@@ -123,8 +124,8 @@ func unitWords(list []string) (string, error) {
 	return strings.Join(quoted, " "), nil
 }
 
-// unitWord quotes a word for a unit (systemd.syntax(7), systemd.service(5)): nothing in it is a specifier, a variable or an
-// escape.
+// unitWord quotes a word for a unit (systemd.syntax(7), systemd.service(5)): nothing in it is a specifier, a variable
+// or an escape.
 func unitWord(s string) (string, error) {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "", errors.New("the path holds a character that a unit can't hold")

@@ -35,8 +35,8 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestHotfolderUnit writes a unit that systemd takes, whose command this program does from any folder, and which can move
-// documents between its folders.
+// TestHotfolderUnit writes a unit that systemd takes, whose command this program does from any folder, and which can
+// move documents between its folders.
 func TestHotfolderUnit(t *testing.T) {
 	t.Chdir(t.TempDir())
 	here, err := os.Getwd()

@@ -90,8 +90,8 @@ func (f *follower) keep(r record) error {
 	return nil
 }
 
-// followHub changes over to the hub's next key where there is one. The gateways look out for the office then, so that its
-// addresses follow it at once.
+// followHub changes over to the hub's next key where there is one. The gateways look out for the office then, so that
+// its addresses follow it at once.
 func (f *follower) followHub(ctx context.Context) error {
 	next := f.record.settings.Next
 	if next == nil || next.PublicKey == f.record.Enrolment.Hub.PublicKey {

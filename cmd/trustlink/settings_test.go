@@ -66,8 +66,8 @@ func (r *rotating) ask() error {
 	return err
 }
 
-// TestOfficeFollowsSettings takes the core's settings over while the tunnel is up and keeps them; those by which the core is not
-// reached, and older ones, are not taken.
+// TestOfficeFollowsSettings takes the core's settings over while the tunnel is up and keeps them; those by which the
+// core is not reached, and older ones, are not taken.
 func TestOfficeFollowsSettings(t *testing.T) {
 	r := newRotating(t)
 	_, stop := bringUp(t, r.dir)
@@ -108,8 +108,8 @@ func TestOfficeFollowsSettings(t *testing.T) {
 	_, stop = bringUp(t, r.dir)
 }
 
-// TestOfficeFollowsTheHub changes over to the hub's next key, stays with it over a start, and is where the hub is when that has
-// ended the former one. A next key that does not answer changes nothing.
+// TestOfficeFollowsTheHub changes over to the hub's next key, stays with it over a start, and is where the hub is
+// when that has ended the former one. A next key that does not answer changes nothing.
 func TestOfficeFollowsTheHub(t *testing.T) {
 	r := newRotating(t)
 	_, stop := bringUp(t, r.dir)

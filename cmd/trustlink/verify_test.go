@@ -145,8 +145,8 @@ func runVerify(t *testing.T, dir string, args ...string) (string, error) {
 
 const unsignedXML = "<pismo>Wypłacić 100 zł</pismo>"
 
-// TestVerifyThroughTheTunnel: the data centre judges what an office sends, for who the office's certificate names; files,
-// folders and services, as a table and as JSON, with the exit status of trustctl verify.
+// TestVerifyThroughTheTunnel: the data centre judges what an office sends, for who the office's certificate names;
+// files, folders and services, as a table and as JSON, with the exit status of trustctl verify.
 func TestVerifyThroughTheTunnel(t *testing.T) {
 	c := startCentre(t)
 	dir, documents := c.office(t, "verify"), t.TempDir()

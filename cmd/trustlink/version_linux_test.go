@@ -11,8 +11,8 @@ import (
 	"trustcore/hsm/p11kit"
 )
 
-// While the office seals and signs, another version of its key takes the place of the first: what seals goes on with that
-// one and its certificate, and PKCS#11 programs find it under the name, and the one before to verify by.
+// While the office seals and signs, another version of its key takes the place of the first: what seals goes on with
+// that one and its certificate, and PKCS#11 programs find it under the name, and the one before to verify by.
 func TestAnotherVersionTakesThePlace(t *testing.T) {
 	w := newSealWorld(t)
 	l, err := openLink(state{w.dir})

@@ -14,8 +14,8 @@ import (
 	"trustcore/internal/problem"
 )
 
-// body is the object that a request brings. Names are as the API has them, to the letter; none occurs twice. Fields that
-// the API has and this service has no use for are not looked at.
+// body is the object that a request brings. Names are as the API has them, to the letter; none occurs twice. Fields
+// that the API has and this service has no use for are not looked at.
 type body struct{ *jws.Value }
 
 // readBody reads the request's JSON. Without a body it is an empty object, which is what info takes.

@@ -65,8 +65,8 @@ type listAnswer struct {
 	Next      string       `json:"nextPageToken,omitempty"`
 }
 
-// list names the credentials of the caller: the keys that orders give it or gave it. A page begins behind the credential
-// that its token names.
+// list names the credentials of the caller: the keys that orders give it or gave it. A page begins behind the
+// credential that its token names.
 func (s *service) list(c *call) (any, error) {
 	most, err := c.in.number("maxResults")
 	if err != nil {
@@ -247,8 +247,8 @@ func (c *call) certificates(chain [][]byte, now time.Time) (a certAnswer, err er
 	return a, nil
 }
 
-// fitting is a mechanism of the key that signs hashes of this length, else any that does: which one the caller will name
-// is known when it signs.
+// fitting is a mechanism of the key that signs hashes of this length, else any that does: which one the caller will
+// name is known when it signs.
 func fitting(k gateway.KeyDescription, size int) mechanism.Mechanism {
 	for _, m := range k.Mechanisms {
 		if m.Hash().Size() == size {

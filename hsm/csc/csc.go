@@ -3,8 +3,8 @@
 // goes the gateway's one way, through its grants, limits, counters and audit log.
 //
 // Who calls is proved by the client certificate of the connection (authType TLS), with an access token bound to it
-// (RFC 8705, 3) or without one. A credential is used with signature activation data (SAD) that stand for the hashes, the
-// credential and the caller, are good for one request, and end soon (SCAL2).
+// (RFC 8705, 3) or without one. A credential is used with signature activation data (SAD) that stand for the hashes,
+// the credential and the caller, are good for one request, and end soon (SCAL2).
 //
 // Tokens and SAD lie in memory, by their digests: after a restart, or at another node, a client asks for new ones.
 package csc
@@ -25,11 +25,12 @@ import (
 type Config struct {
 	Gateway *gateway.Gateway
 
-	// Admit says whether the holder of the connection's certificate may use a route, one of Routes. What it answers is told to the
-	// client when it is a *problem.Problem.
+	// Admit says whether the holder of the connection's certificate may use a route, one of Routes. What it answers
+	// is told to the client when it is a *problem.Problem.
 	Admit func(r *http.Request, route string) error
 
-	// Stamp answers a request for a time-stamp (RFC 3161), both in DER. Optional: without it the API has no time-stamps.
+	// Stamp answers a request for a time-stamp (RFC 3161), both in DER. Optional: without it the API has no
+	// time-stamps.
 	Stamp func(ctx context.Context, request []byte) []byte
 
 	Name   string // of the service, for people
@@ -113,7 +114,8 @@ func Routes() []string {
 	return all
 }
 
-// New returns the handler of all that lies under /csc/. The server in front of it demands and verifies client certificates.
+// New returns the handler of all that lies under /csc/. The server in front of it demands and verifies client
+// certificates.
 func New(cfg Config) (http.Handler, error) {
 	for _, f := range []struct {
 		name    string

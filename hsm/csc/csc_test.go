@@ -161,7 +161,8 @@ func TestNumberOfSignatures(t *testing.T) {
 		refused("more than a batch", 400, "invalid_request", "at most 256")
 }
 
-// What is no JSON object in which each name stands once is refused whole, and so is what is longer than any real request.
+// What is no JSON object in which each name stands once is refused whole, and so is what is longer than any real
+// request.
 func TestBodies(t *testing.T) {
 	h := build(t)
 	key, ezd := h.key("um", "ezd", hsm.P256, mechanism.ECDSASHA256), h.client("ezd")
@@ -193,7 +194,8 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// A credential of another application or office is not there, whatever is asked of it, and neither is one that nobody has.
+// A credential of another application or office is not there, whatever is asked of it, and neither is one that nobody
+// has.
 func TestOthersCredentials(t *testing.T) {
 	h := build(t)
 	h.key("um", "ezd", hsm.P256, mechanism.ECDSASHA256)
@@ -214,7 +216,8 @@ func TestOthersCredentials(t *testing.T) {
 	}
 }
 
-// An authorisation that is taken back between authorize and signHash is seen by the latter, and a revoked certificate by both.
+// An authorisation that is taken back between authorize and signHash is seen by the latter, and a revoked certificate
+// by both.
 func TestTakenBack(t *testing.T) {
 	h := build(t)
 	key, ezd := h.key("um", "ezd", hsm.P256, mechanism.ECDSASHA256), h.client("ezd")
@@ -409,8 +412,8 @@ func pss(t *testing.T, hash, mask string, salt int) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// RSA by PKCS #1 v1.5 and by PSS, whose parameters are taken only as what is done: another salt, such as the greatest that
-// pyHanko asks for, is refused with the remedy.
+// RSA by PKCS #1 v1.5 and by PSS, whose parameters are taken only as what is done: another salt, such as the greatest
+// that pyHanko asks for, is refused with the remedy.
 func TestRSA(t *testing.T) {
 	h := build(t)
 	key, ezd := h.key("um", "ezd", hsm.RSA2048, mechanism.RSAPKCS1SHA256, mechanism.RSAPSSSHA256), h.client("ezd")

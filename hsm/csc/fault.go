@@ -12,8 +12,8 @@ import (
 	"trustcore/internal/problem"
 )
 
-// fault is an error as the API has it (1.0.4.0, 10.1; RFC 6749, 5.2): a code, and a sentence that says what is wrong and
-// what to do.
+// fault is an error as the API has it (1.0.4.0, 10.1; RFC 6749, 5.2): a code, and a sentence that says what is wrong
+// and what to do.
 type fault struct {
 	problem.Problem
 	code string

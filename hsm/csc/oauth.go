@@ -18,8 +18,8 @@ type tokenAnswer struct {
 	Scope       string `json:"scope"`
 }
 
-// token gives an access token to the application whose certificate the connection shows (tls_client_auth, RFC 8705, 2.1);
-// no secret is taken in its place. The token is of use over connections with the same certificate alone.
+// token gives an access token to the application whose certificate the connection shows (tls_client_auth, RFC 8705,
+// 2.1); no secret is taken in its place. The token is of use over connections with the same certificate alone.
 func (s *service) token(c *call) (any, error) {
 	in, err := readForm(c.Request)
 	if err != nil {
@@ -58,7 +58,8 @@ func (s *service) revoke(c *call) (any, error) {
 	return nil, nil
 }
 
-// checkToken refuses a token that is not good. The certificate is enough for who shows none; who shows one is held to it.
+// checkToken refuses a token that is not good. The certificate is enough for who shows none; who shows one is held to
+// it.
 func (s *service) checkToken(c *call) error {
 	shown := c.Header.Values("Authorization")
 	if len(shown) == 0 {

@@ -15,7 +15,8 @@ import (
 	"trustcore/internal/cms"
 )
 
-// activation is what SAD stand for: these hashes, by this credential. Whose they are, and until when, their ticket says.
+// activation is what SAD stand for: these hashes, by this credential. Whose they are, and until when, their ticket
+// says.
 type activation struct {
 	credential string
 	hash       crypto.Hash // that the caller named; 0 where it named none
@@ -27,8 +28,8 @@ type authorizeAnswer struct {
 	ExpiresIn int    `json:"expiresIn"` // seconds
 }
 
-// authorize gives SAD for hashes that the caller may have signed now. The key is not used, and nothing is counted but the
-// application's rate.
+// authorize gives SAD for hashes that the caller may have signed now. The key is not used, and nothing is counted but
+// the application's rate.
 func (s *service) authorize(c *call) (any, error) {
 	a, err := c.activation()
 	if err != nil {
@@ -80,8 +81,8 @@ func (c *call) use(credential string, hashes [][]byte) gateway.Use {
 	return gateway.Use{Client: c.client, KeyID: credential, Digests: hashes, Via: c.version.via()}
 }
 
-// signHash has authorized hashes signed. SAD are spent by being shown with a request that can be read, whatever comes of
-// it. clientData names the type of the documents, where the order asks for one.
+// signHash has authorized hashes signed. SAD are spent by being shown with a request that can be read, whatever comes
+// of it. clientData names the type of the documents, where the order asks for one.
 func (s *service) signHash(c *call) (any, error) {
 	credential, err := c.in.need("credentialID")
 	if err != nil {

@@ -15,8 +15,8 @@ const maxCallers = 4096
 // secretSize is the length of a secret in octets before it is written in base64.
 const secretSize = 32
 
-// tickets keeps what secrets stand for that were handed out, each to one caller. The secrets themselves are not kept. It
-// is safe for concurrent use.
+// tickets keeps what secrets stand for that were handed out, each to one caller. The secrets themselves are not kept.
+// It is safe for concurrent use.
 type tickets[T any] struct {
 	most int // of one caller
 

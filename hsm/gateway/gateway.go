@@ -1,6 +1,6 @@
-// Package gateway is the door through which partners' applications use their keys: a REST interface over mutual TLS that takes digests
-// and gives signatures. Who may use which key, how and until when comes from the partner's signed HSM authorisation; every use is in the
-// audit log before its signature leaves, and every refusal says why.
+// Package gateway is the door through which partners' applications use their keys: a REST interface over mutual TLS
+// that takes digests and gives signatures. Who may use which key, how and until when comes from the partner's signed
+// HSM authorisation; every use is in the audit log before its signature leaves, and every refusal says why.
 package gateway
 
 import (
@@ -45,17 +45,17 @@ type Grant struct {
 type Config struct {
 	Module *hsm.Module
 
-	// Grants lists what the holder of a client certificate may use, withdrawn and outdated grants too, so that a refusal can name them.
-	// The certificate's chain has been verified by TLS; that it counts and is an office's has been asked before. An error refuses
-	// the call.
+	// Grants lists what the holder of a client certificate may use, withdrawn and outdated grants too, so that a
+	// refusal can name them. The certificate's chain has been verified by TLS; that it counts and is an office's has
+	// been asked before. An error refuses the call.
 	Grants func(ctx context.Context, client *x509.Certificate) ([]Grant, error)
 
-	// Chain is the DER certificates of a key, its own first; none when it has none. It is asked when keys are described, not when they
-	// are used. Optional.
+	// Chain is the DER certificates of a key, its own first; none when it has none. It is asked when keys are
+	// described, not when they are used. Optional.
 	Chain func(ctx context.Context, keyID string) ([][]byte, error)
 
-	// Owner names the partner whose certificate it is and the order that it was issued by, for the audit entries of refusals where no
-	// grant says so; "" where nobody knows. Optional.
+	// Owner names the partner whose certificate it is and the order that it was issued by, for the audit entries of
+	// refusals where no grant says so; "" where nobody knows. Optional.
 	Owner func(ctx context.Context, client *x509.Certificate) (partner, order string)
 
 	Audit   Auditor
@@ -63,8 +63,8 @@ type Config struct {
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // optional
 
-	// Meter counts what limits of grants have counted over days and for ever; without it such grants are refused. Zone has their days and
-	// hours; nil is UTC.
+	// Meter counts what limits of grants have counted over days and for ever; without it such grants are refused.
+	// Zone has their days and hours; nil is UTC.
 	Meter Meter
 	Zone  *time.Location
 
@@ -74,8 +74,8 @@ type Config struct {
 	InFlight int     // signatures in progress or waiting, of all, at least MaxBatch; more are shed
 }
 
-// Auditor writes audit entries, as *audit.Log does. AppendAll returns when the entries are durable, one behind the other from the receipt's
-// index on, and not after ctx has ended; an error means that the acts must not happen.
+// Auditor writes audit entries, as *audit.Log does. AppendAll returns when the entries are durable, one behind the
+// other from the receipt's index on, and not after ctx has ended; an error means that the acts must not happen.
 type Auditor interface {
 	AppendAll(ctx context.Context, entries []audit.Entry) (audit.Receipt, error)
 }
@@ -119,8 +119,8 @@ type gateway struct {
 }
 
 // New returns the gateway. The server in front of it must demand and verify client certificates
-// (tls.RequireAndVerifyClientCert), and ask with every request whether they count and are an office's; without a verified one
-// every call is refused.
+// (tls.RequireAndVerifyClientCert), and ask with every request whether they count and are an office's; without a
+// verified one every call is refused.
 func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -191,7 +191,8 @@ type caller struct {
 	certificate *x509.Certificate
 }
 
-// Resolve is called by huma before the operation. Without a verified certificate the caller stays nobody, whom every operation refuses.
+// Resolve is called by huma before the operation. Without a verified certificate the caller stays nobody, whom every
+// operation refuses.
 func (c *caller) Resolve(ctx huma.Context) []error {
 	if state := ctx.TLS(); state != nil && len(state.VerifiedChains) > 0 && len(state.PeerCertificates) > 0 {
 		c.certificate = state.PeerCertificates[0]
@@ -253,8 +254,8 @@ func (g *gateway) list(ctx context.Context, in *struct{ caller }) (*listOutput, 
 	return out, nil
 }
 
-// described describes a key that one of the grants names, whether it may be used now or not; false where the HSM has none
-// of that ID.
+// described describes a key that one of the grants names, whether it may be used now or not; false where the HSM has
+// none of that ID.
 func (g *gateway) described(ctx context.Context, grants []Grant, keyID string) (KeyDescription, bool, error) {
 	grant, why := g.choose(grants, keyID)
 	info, err := g.Module.Key(ctx, grant.KeyID)
@@ -370,8 +371,8 @@ func (g *gateway) grants(ctx context.Context, client *x509.Certificate) ([]Grant
 	return grants, nil
 }
 
-// authorise finds the grant by which the caller may use the key. A refusal is for the audit log and then for the caller; an error is for
-// the caller alone.
+// authorise finds the grant by which the caller may use the key. A refusal is for the audit log and then for the
+// caller; an error is for the caller alone.
 func (g *gateway) authorise(ctx context.Context, client *x509.Certificate, keyID string) (Grant, *refusal, error) {
 	grants, err := g.grants(ctx, client)
 	if err != nil {
@@ -404,7 +405,8 @@ func (g *gateway) usableKey(ctx context.Context, client *x509.Certificate, keyID
 	return grant, info, nil
 }
 
-// choose finds the grant by which the key may be used, the latest first; where there is none, the latest that names the key, and the reason.
+// choose finds the grant by which the key may be used, the latest first; where there is none, the latest that names
+// the key, and the reason.
 func (g *gateway) choose(grants []Grant, keyID string) (Grant, *refusal) {
 	why := refuse(http.StatusForbidden, "no-authorisation", "no authorisation lets this application use this key")
 	var latest Grant

@@ -475,7 +475,8 @@ func (l *logbook) AppendAll(ctx context.Context, entries []audit.Entry) (audit.R
 	return l.Auditor.AppendAll(ctx, entries)
 }
 
-// An audit disk that hangs or is full costs a call its deadline at most, is named as what it is, and heals without a restart.
+// An audit disk that hangs or is full costs a call its deadline at most, is named as what it is, and heals without a
+// restart.
 func TestAuditDiskHangsOrIsFull(t *testing.T) {
 	disk := new(logbook)
 	h := build(t, func(c *gateway.Config) { disk.Auditor = c.Audit; c.Audit = disk })
@@ -501,8 +502,8 @@ func TestAuditDiskHangsOrIsFull(t *testing.T) {
 	}
 }
 
-// A use that came to nothing is 'failed' in a second entry that names the first, and one whose outcome nobody knows is made again as another
-// use: every use of the token has its own entry.
+// A use that came to nothing is 'failed' in a second entry that names the first, and one whose outcome nobody knows
+// is made again as another use: every use of the token has its own entry.
 func TestFailedUseHasASecondEntry(t *testing.T) {
 	h := build(t, nil)
 	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
@@ -523,7 +524,8 @@ func TestFailedUseHasASecondEntry(t *testing.T) {
 	}
 }
 
-// A token that is away is 503 with Retry-After, never a lost key, and its use stands as failed in the log; it heals without a restart.
+// A token that is away is 503 with Retry-After, never a lost key, and its use stands as failed in the log; it heals
+// without a restart.
 func TestTokenAway(t *testing.T) {
 	h := build(t, nil)
 	key := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)
@@ -567,7 +569,8 @@ func TestTokenAway(t *testing.T) {
 	}
 }
 
-// A refusal's entry names partner and order: of the grant, else of the caller's other grants, else of the owner of the certificate.
+// A refusal's entry names partner and order: of the grant, else of the caller's other grants, else of the owner of
+// the certificate.
 func TestRefusalsNamePartnerAndOrder(t *testing.T) {
 	h := build(t, func(c *gateway.Config) {
 		c.Owner = func(_ context.Context, client *x509.Certificate) (string, string) {
@@ -587,7 +590,8 @@ func TestRefusalsNamePartnerAndOrder(t *testing.T) {
 	}
 }
 
-// Malformed requests that name a key of the caller are counted, and audited once a minute; those that name another's key are counted.
+// Malformed requests that name a key of the caller are counted, and audited once a minute; those that name another's
+// key are counted.
 func TestMalformedRequestsAreAudited(t *testing.T) {
 	seen := prometheus.NewRegistry()
 	h := build(t, func(c *gateway.Config) { c.Metrics = seen })

@@ -71,8 +71,8 @@ func (g *gateway) framework(e *huma.ErrorModel) *problem.Problem {
 // malformedInterval is how often malformed requests of one caller are audited.
 const malformedInterval = time.Minute
 
-// malformed counts a request to sign that was refused before it was read as one, and, where it names a key that a grant lets its caller use,
-// has it audited once a minute at most.
+// malformed counts a request to sign that was refused before it was read as one, and, where it names a key that a
+// grant lets its caller use, has it audited once a minute at most.
 func (g *gateway) malformed(ctx context.Context, u *use, p *problem.Problem) {
 	g.metrics.requests.WithLabelValues("malformed").Inc()
 	if u.client == nil {

@@ -16,8 +16,8 @@ import (
 	"trustcore/internal/audit"
 )
 
-// answer is how REST uses a key: permitted, then sign, in this order, as every interface does (see Sign). A request that
-// was answered before is authorised again, and its answer given again.
+// answer is how REST uses a key: permitted, then sign, in this order, as every interface does (see Sign). A request
+// that was answered before is authorised again, and its answer given again.
 func (g *gateway) answer(ctx context.Context, u *use) (answer []byte, replayed bool, why *refusal) {
 	grant, key, why := g.permitted(ctx, u)
 	if why != nil {

@@ -13,7 +13,8 @@ import (
 	"trustcore/hsm/remote"
 )
 
-// Of the versions of a key the one whose moment has come signs, and no other by any interface; all are listed and verify.
+// Of the versions of a key the one whose moment has come signs, and no other by any interface; all are listed and
+// verify.
 func TestVersionsOfAKey(t *testing.T) {
 	h := build(t, nil)
 	first := h.key(t, "partner-1", "ezd", hsm.P256, mechanism.ECDSASHA256)

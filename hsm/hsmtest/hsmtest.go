@@ -1,4 +1,5 @@
-// Package hsmtest gives tests a real token: SoftHSM2 in a temporary folder behind a real worker process, which is the test's own binary.
+// Package hsmtest gives tests a real token: SoftHSM2 in a temporary folder behind a real worker process, which is the
+// test's own binary.
 package hsmtest
 
 import (
@@ -25,7 +26,8 @@ const SoftHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 const workerArgument = "hsm-worker"
 
-// Main is the body of TestMain in every test binary that uses Start: called with the worker's argument, the binary is the worker.
+// Main is the body of TestMain in every test binary that uses Start: called with the worker's argument, the binary is
+// the worker.
 func Main(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == workerArgument {
 		if err := worker.Main(context.Background()); err != nil {
@@ -43,7 +45,8 @@ type Token struct {
 	Config hsm.Config
 }
 
-// Config returns the configuration of a new token in a temporary folder. The test is skipped where SoftHSM2 is not installed.
+// Config returns the configuration of a new token in a temporary folder. The test is skipped where SoftHSM2 is not
+// installed.
 func Config(t testing.TB) hsm.Config {
 	t.Helper()
 	if _, err := os.Stat(SoftHSM); err != nil {

@@ -1,5 +1,6 @@
-// Package mechanism names the ways in which a key of the HSM may sign, or decrypt. The names are those of orders, grants, audit entries and the
-// gateway's interface; every mechanism that signs takes a finished digest, so no document passes through the HSM.
+// Package mechanism names the ways in which a key of the HSM may sign, or decrypt. The names are those of orders,
+// grants, audit entries and the gateway's interface; every mechanism that signs takes a finished digest, so no
+// document passes through the HSM.
 package mechanism
 
 import (
@@ -14,8 +15,8 @@ import (
 // Mechanism is one way of signing: a scheme and the hash whose digest is signed; or one of decrypting, see Decrypts.
 type Mechanism string
 
-// The mechanisms. SHA-1 is not among them, and neither is raw RSA: whoever could have an arbitrary block signed could forge any
-// DigestInfo.
+// The mechanisms. SHA-1 is not among them, and neither is raw RSA: whoever could have an arbitrary block signed could
+// forge any DigestInfo.
 const (
 	RSAPKCS1SHA256 Mechanism = "RSA-PKCS1-SHA256"
 	RSAPKCS1SHA384 Mechanism = "RSA-PKCS1-SHA384"
@@ -94,8 +95,8 @@ func (m Mechanism) Hash() crypto.Hash {
 	return 0
 }
 
-// Options are the options with which crypto.Signer.Sign means this mechanism; PSS salts are as long as the hash (RFC 8017 9.1).
-// Nil for an unknown mechanism, and for one that decrypts.
+// Options are the options with which crypto.Signer.Sign means this mechanism; PSS salts are as long as the hash (RFC
+// 8017 9.1). Nil for an unknown mechanism, and for one that decrypts.
 func (m Mechanism) Options() crypto.SignerOpts {
 	c := m.Code()
 	switch {
@@ -122,7 +123,8 @@ func (m Mechanism) Fits(pub crypto.PublicKey) bool {
 	return false
 }
 
-// CheckDigest refuses a digest that is not as long as the mechanism's hash, and every digest for a mechanism that decrypts.
+// CheckDigest refuses a digest that is not as long as the mechanism's hash, and every digest for a mechanism that
+// decrypts.
 func (m Mechanism) CheckDigest(digest []byte) error {
 	h := m.Hash()
 	if h == 0 {
@@ -165,8 +167,9 @@ func For(pub crypto.PublicKey) []Mechanism {
 	return fit
 }
 
-// Of returns the mechanism that a call of crypto.Signer.Sign with a key like pub means. It refuses the absent hash (raw RSA) and PSS
-// salts that are not as long as the hash; PSSSaltLengthAuto, which leaves the choice to the signer, is taken as that length.
+// Of returns the mechanism that a call of crypto.Signer.Sign with a key like pub means. It refuses the absent hash
+// (raw RSA) and PSS salts that are not as long as the hash; PSSSaltLengthAuto, which leaves the choice to the signer,
+// is taken as that length.
 func Of(pub crypto.PublicKey, opts crypto.SignerOpts) (Mechanism, error) {
 	if opts == nil {
 		return "", fmt.Errorf("%w: no hash is named", ErrUnsupported)

@@ -57,8 +57,8 @@ func encrypt(t *testing.T, dir string, options ...string) (file string) {
 	return file
 }
 
-// pkcs11-tool decrypts what openssl encrypted, by both hashes; other parameters, other paddings and broken ciphertexts are
-// refused, all broken ones in the same way.
+// pkcs11-tool decrypts what openssl encrypted, by both hashes; other parameters, other paddings and broken
+// ciphertexts are refused, all broken ones in the same way.
 func TestPkcs11ToolDecrypts(t *testing.T) {
 	lib := module(t, "pkcs11-tool")
 	b, dir := opener(t)

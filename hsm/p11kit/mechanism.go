@@ -105,11 +105,12 @@ func (r *reader) mechanism() (how, error) {
 	return h, r.err
 }
 
-// oaeps are the parameters of OAEP that are taken: CKM_SHA_1 or CKM_SHA256 with the mask generation function of the same, and
-// CKZ_DATA_SPECIFIED.
+// oaeps are the parameters of OAEP that are taken: CKM_SHA_1 or CKM_SHA256 with the mask generation function of the
+// same, and CKZ_DATA_SPECIFIED.
 var oaeps = map[[3]uint64]crypto.Hash{{0x220, 1, 1}: crypto.SHA1, {0x250, 2, 1}: crypto.SHA256}
 
-// oaep reads CK_RSA_PKCS_OAEP_PARAMS. The label has to be empty. Programs that mean no label leave the source 0 (pkcs11-tool).
+// oaep reads CK_RSA_PKCS_OAEP_PARAMS. The label has to be empty. Programs that mean no label leave the source 0
+// (pkcs11-tool).
 func (h how) oaep(r *reader) (how, error) {
 	params := [3]uint64{r.ulong(), r.ulong(), r.ulong()}
 	label := r.octets()

@@ -32,8 +32,8 @@ type Backend interface {
 // CKR_DEVICE_ERROR.
 var ErrRefused = errors.New("the use of the key is refused")
 
-// ErrUndecryptable says that a ciphertext was not made for the key; the program learns CKR_ENCRYPTED_DATA_INVALID, whatever is
-// wrong with it.
+// ErrUndecryptable says that a ciphertext was not made for the key; the program learns CKR_ENCRYPTED_DATA_INVALID,
+// whatever is wrong with it.
 var ErrUndecryptable = errors.New("the key does not decrypt this")
 
 // Config is what programs are served from. All fields are required.

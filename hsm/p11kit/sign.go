@@ -2,8 +2,8 @@ package p11kit
 
 import "context"
 
-// prepare begins an operation of a session: with the private key, or with the public one. A mechanism that decrypts begins
-// no other operation, and no other mechanism begins that.
+// prepare begins an operation of a session: with the private key, or with the public one. A mechanism that decrypts
+// begins no other operation, and no other mechanism begins that.
 func (c *client) prepare(r *reader, class uint64, decrypts bool, of func(*session) **operation) error {
 	handle := r.ulong()
 	h, err := r.mechanism()

@@ -1,6 +1,6 @@
-// Package receipt writes official receipts of electronic documents (urzędowe poświadczenie odbioru): the fields and the
-// namespace of ePUAP's UPP and UPD, and an UPO of our own for offices that confirm outside of ePUAP. It turns facts into
-// XML that is not sealed yet; package seal seals it. The schemas beside it say the same in XSD.
+// Package receipt writes official receipts of electronic documents (urzędowe poświadczenie odbioru): the fields and
+// the namespace of ePUAP's UPP and UPD, and an UPO of our own for offices that confirm outside of ePUAP. It turns
+// facts into XML that is not sealed yet; package seal seals it. The schemas beside it say the same in XSD.
 package receipt
 
 import (

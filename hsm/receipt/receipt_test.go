@@ -66,8 +66,8 @@ func validate(t *testing.T, k receipt.Kind, document []byte) error {
 	return nil
 }
 
-// TestReceiptsFulfilTheirSchema: each kind, whole and with as little as it may have, is in canonical form and valid, as it
-// is written and sealed; and the schema refuses what lacks a field.
+// TestReceiptsFulfilTheirSchema: each kind, whole and with as little as it may have, is in canonical form and valid,
+// as it is written and sealed; and the schema refuses what lacks a field.
 func TestReceiptsFulfilTheirSchema(t *testing.T) {
 	signer := newSigner(t)
 	for _, k := range receipt.Kinds {

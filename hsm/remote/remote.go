@@ -1,5 +1,5 @@
-// Package remote is a key behind the HSM gateway as a crypto.Signer: what an application or trustlink uses at the office. Only digests
-// leave the machine.
+// Package remote is a key behind the HSM gateway as a crypto.Signer: what an application or trustlink uses at the
+// office. Only digests leave the machine.
 package remote
 
 import (
@@ -38,8 +38,8 @@ type Client struct {
 	patience time.Duration
 }
 
-// NewClient returns a client of the gateway at base, such as https://10.77.0.1:8443. The transport of c carries the client certificate
-// and the anchors for the gateway's own.
+// NewClient returns a client of the gateway at base, such as https://10.77.0.1:8443. The transport of c carries the
+// client certificate and the anchors for the gateway's own.
 func NewClient(base string, c *http.Client) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -54,7 +54,8 @@ func NewClient(base string, c *http.Client) (*Client, error) {
 	return &Client{base: u.Scheme + "://" + u.Host, http: c}, nil
 }
 
-// Patient returns a client that goes on trying for so long while the gateway is away, for programs that can't try again themselves.
+// Patient returns a client that goes on trying for so long while the gateway is away, for programs that can't try
+// again themselves.
 func (c *Client) Patient(d time.Duration) *Client {
 	patient := *c
 	patient.patience = d
@@ -170,8 +171,8 @@ type Key struct {
 	document string // the type of what is signed; "" says none
 }
 
-// For returns the key for documents of one type, which an authorisation may demand to be named, such as official-receipt: lower-case
-// letters, digits and hyphens, at most 40.
+// For returns the key for documents of one type, which an authorisation may demand to be named, such as
+// official-receipt: lower-case letters, digits and hyphens, at most 40.
 func (k *Key) For(document string) *Key {
 	named := *k
 	named.document = document
@@ -187,7 +188,8 @@ func (k *Key) Public() crypto.PublicKey { return k.public }
 // Mechanisms are the ways in which the application may sign with the key.
 func (k *Key) Mechanisms() []mechanism.Mechanism { return k.info.Mechanisms }
 
-// Sign signs a digest (crypto.Signer). The source of randomness is the HSM's; the first argument is not used. It waits at most a minute.
+// Sign signs a digest (crypto.Signer). The source of randomness is the HSM's; the first argument is not used. It
+// waits at most a minute.
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), signTimeout)
 	defer cancel()
@@ -226,8 +228,8 @@ const ToDecrypt = "decrypt"
 // Undecryptable is the Type of the refusal of a ciphertext that was not made for the key, whatever is wrong with it.
 const Undecryptable = "urn:trustcore:hsm:undecryptable"
 
-// Decrypt decrypts what was encrypted for the key, as long as its modulus, by one of its mechanisms. What the gateway does
-// not allow, and what the key does not decrypt, is a *Refusal.
+// Decrypt decrypts what was encrypted for the key, as long as its modulus, by one of its mechanisms. What the gateway
+// does not allow, and what the key does not decrypt, is a *Refusal.
 func (k *Key) Decrypt(ctx context.Context, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
 	public, is := k.public.(*rsa.PublicKey)
 	if !is {
@@ -259,8 +261,8 @@ type use struct {
 // MaxBatch is how many digests SignDigests takes.
 const MaxBatch = 256
 
-// SignDigests signs up to MaxBatch digests in one request: all of them get a signature, in their order, or none does. What the gateway does
-// not allow is a *Refusal.
+// SignDigests signs up to MaxBatch digests in one request: all of them get a signature, in their order, or none does.
+// What the gateway does not allow is a *Refusal.
 func (k *Key) SignDigests(ctx context.Context, m mechanism.Mechanism, digests [][]byte) ([]Signature, error) {
 	if len(digests) == 0 || len(digests) > MaxBatch {
 		return nil, fmt.Errorf("%d digests at once: 1 to %d are signed", len(digests), MaxBatch)
@@ -306,8 +308,8 @@ func (k *Key) post(ctx context.Context, what string, request, answer any) error 
 
 var errAnswer = errors.New("the HSM gateway's answer makes no sense")
 
-// do makes a request, and again when the gateway is away or busy. It is the same request then: the gateway, which knows it by its key, gives
-// the answer that was lost on the way, and counts one use.
+// do makes a request, and again when the gateway is away or busy. It is the same request then: the gateway, which
+// knows it by its key, gives the answer that was lost on the way, and counts one use.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, answer any) error {
 	begun, pause, key := time.Now(), firstPause, ""
 	if body != nil {

@@ -12,9 +12,10 @@ import (
 	"trustcore/internal/xmldsig"
 )
 
-// Mention is a document that a seal says something of without being about it: that which a receipt confirms. An enveloped
-// XAdES seal has its name and digest in a signed ds:Manifest (XML Signature 1.1, 5.1): who has the document proves by
-// them that it is that one, and who lacks it finds the seal valid nevertheless, and the document not at hand.
+// Mention is a document that a seal says something of without being about it: that which a receipt confirms. An
+// enveloped XAdES seal has its name and digest in a signed ds:Manifest (XML Signature 1.1, 5.1): who has the document
+// proves by them that it is that one, and who lacks it finds the seal valid nevertheless, and the document not at
+// hand.
 type Mention struct {
 	Name     string // of the file, or its number; at most maxMentionName bytes
 	MimeType string // "" is application/octet-stream

@@ -10,8 +10,8 @@ import (
 	"trustcore/hsm/seal/sealtest"
 )
 
-// What is mentioned is named by a reference that leads nowhere else, whatever its name is; elsewhere than in enveloped XAdES,
-// or without a digest, nothing is mentioned.
+// What is mentioned is named by a reference that leads nowhere else, whatever its name is; elsewhere than in
+// enveloped XAdES, or without a digest, nothing is mentioned.
 func TestMentions(t *testing.T) {
 	a := sealtest.New(t)
 	by := a.Sealer(a.Signer(t, "P-256", "Urząd"))

@@ -15,12 +15,12 @@ import (
 	"trustcore/hsm/mechanism"
 )
 
-// errUndecryptable is all that is said of a ciphertext which the key does not decrypt. What was wrong with it, the leading
-// octet, the padding or the label, is what an attacker asks for (Manger 2001).
+// errUndecryptable is all that is said of a ciphertext which the key does not decrypt. What was wrong with it, the
+// leading octet, the padding or the label, is what an attacker asks for (Manger 2001).
 var errUndecryptable = errors.New("the key does not decrypt this")
 
-// decrypt decrypts a ciphertext. Tokens tell what they can't decrypt by various errors, some of which elsewhere mean that
-// the session is broken: that is looked at here, and nothing else is made of them.
+// decrypt decrypts a ciphertext. Tokens tell what they can't decrypt by various errors, some of which elsewhere mean
+// that the session is broken: that is looked at here, and nothing else is made of them.
 func (t *token) decrypt(id wire.ID, m mechanism.Mechanism, ciphertext []byte) (plaintext []byte, err error) {
 	senseless := false
 	err = t.attempt(func(session *crypto11.Context) error {
@@ -106,8 +106,8 @@ func proveDecryption(public *rsa.PublicKey, mechanisms []mechanism.Mechanism, de
 	return nil
 }
 
-// probe tells whether the token decrypts by the mechanism, with a key that lives as long as the question; errRequest when it
-// does not.
+// probe tells whether the token decrypts by the mechanism, with a key that lives as long as the question; errRequest
+// when it does not.
 func (t *token) probe(m mechanism.Mechanism) error {
 	return t.attempt(func(*crypto11.Context) (err error) {
 		t.manage.Lock()

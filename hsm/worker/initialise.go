@@ -15,8 +15,9 @@ import (
 	"trustcore/internal/durable"
 )
 
-// serialFile remembers the token of this folder by its serial number. While it is there, no token is ever initialised: a token that is
-// missing then is a loss to be repaired from the backup, not a reason to make an empty one.
+// serialFile remembers the token of this folder by its serial number. While it is there, no token is ever
+// initialised: a token that is missing then is a loss to be repaired from the backup, not a reason to make an empty
+// one.
 const serialFile = "token.serial"
 
 // initialise finds the token, or makes it at the first start. It loads and unloads the module; the session comes later.
@@ -42,8 +43,8 @@ func (t *token) initialise() error {
 	return durable.WriteFile(filepath.Join(t.request.TokenDir, serialFile), []byte(t.serial+"\n"), 0o600)
 }
 
-// adopt takes the token of our label as it is, in a folder that does not remember its serial number while keys are registered. Whether it
-// is theirs only the inventory of its keys tells, so its number is not remembered.
+// adopt takes the token of our label as it is, in a folder that does not remember its serial number while keys are
+// registered. Whether it is theirs only the inventory of its keys tells, so its number is not remembered.
 func (t *token) adopt() (err error) {
 	if t.pin, err = pinfile.Read(t.request.PINFile); err != nil {
 		return err
@@ -101,8 +102,8 @@ func (t *token) others() string {
 	return strings.Join(there, ", ")
 }
 
-// firstStart makes the token and its PINs; a token of the label that is there is taken as it is, at most its user PIN is set, for a
-// crash may have ended an earlier first start. It returns the serial number.
+// firstStart makes the token and its PINs; a token of the label that is there is taken as it is, at most its user PIN
+// is set, for a crash may have ended an earlier first start. It returns the serial number.
 func (t *token) firstStart() (string, error) {
 	ours := func(i pkcs11.TokenInfo) bool {
 		return i.Label == t.request.TokenLabel && i.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0
@@ -199,7 +200,8 @@ func ensurePIN(path string) (string, error) {
 	return pinfile.Read(path)
 }
 
-// moveOfficerPIN takes the officer's PIN away from beside the user's, where earlier versions wrote it, to the place of its own.
+// moveOfficerPIN takes the officer's PIN away from beside the user's, where earlier versions wrote it, to the place
+// of its own.
 func moveOfficerPIN(from, to string) error {
 	if from == to {
 		return nil

@@ -53,7 +53,8 @@ func (t *token) sign(id wire.ID, m mechanism.Mechanism, digest []byte) ([]byte, 
 	return signature, err
 }
 
-// truncate shortens a digest to the size of the curve's order (FIPS 186-5, 6.4.1), which some tokens leave to their caller.
+// truncate shortens a digest to the size of the curve's order (FIPS 186-5, 6.4.1), which some tokens leave to their
+// caller.
 func truncate(pub crypto.PublicKey, digest []byte) []byte {
 	if p, ok := pub.(*ecdsa.PublicKey); ok {
 		return digest[:min(len(digest), (p.Curve.Params().N.BitLen()+7)/8)]
@@ -91,8 +92,8 @@ func (t *token) key(session *crypto11.Context, id wire.ID) (crypto11.Signer, err
 	return found[0], nil
 }
 
-// generate makes a key pair and reads back what the token made of it. A key that is not as hardened as asked is destroyed again. After a
-// failure it cleans up and tries once more, for SoftHSM's key generation fails now and then.
+// generate makes a key pair and reads back what the token made of it. A key that is not as hardened as asked is
+// destroyed again. After a failure it cleans up and tries once more, for SoftHSM's key generation fails now and then.
 func (t *token) generate(r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 	var answer *wire.GenerateAnswer
 	err := t.attempt(func(session *crypto11.Context) error {
@@ -165,7 +166,8 @@ func set(attributes crypto11.AttributeSet, values map[crypto11.AttributeType]any
 	return errors.Join(errs...)
 }
 
-// allowedMechanisms is the value of CKA_ALLOWED_MECHANISMS: the token's own mechanisms behind ours, each once, as C's unsigned longs.
+// allowedMechanisms is the value of CKA_ALLOWED_MECHANISMS: the token's own mechanisms behind ours, each once, as C's
+// unsigned longs.
 func allowedMechanisms(mechanisms []mechanism.Mechanism) []byte {
 	var value []byte
 	seen := map[uint64]bool{}
@@ -190,8 +192,8 @@ func decrypts(mechanisms []mechanism.Mechanism) bool {
 	return len(mechanisms) > 0 && mechanisms[0].Decrypts()
 }
 
-// examine reads the private key's attributes back, and proves with one signature, or a decryption by each mechanism, that
-// both halves belong together.
+// examine reads the private key's attributes back, and proves with one signature, or a decryption by each mechanism,
+// that both halves belong together.
 func (t *token) examine(key crypto11.Signer, r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 	attestation, err := t.attestation(r.ID)
 	if err != nil {
@@ -380,8 +382,8 @@ func (t *token) findAll(session pkcs11.SessionHandle) ([]pkcs11.ObjectHandle, er
 	}
 }
 
-// objects finds the objects of a class, those of one ID unless it is zero, and hands them to do with a session of its own. The caller
-// holds t.manage.
+// objects finds the objects of a class, those of one ID unless it is zero, and hands them to do with a session of its
+// own. The caller holds t.manage.
 func (t *token) objects(id wire.ID, class uint, do func(pkcs11.SessionHandle, []pkcs11.ObjectHandle) error) (err error) {
 	session, err := t.module.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
 	if err != nil {

@@ -42,8 +42,8 @@ const tokensDir = "tokens"
 // ownSessions are those beside the ones that sign: crypto11's standing one, and one for management.
 const ownSessions = 2
 
-// token is the open token. crypto11 has the login, the session pool and the key pairs; the module's own functions serve for what it
-// leaves out (initialising, reading attributes back, looking at sessions).
+// token is the open token. crypto11 has the login, the session pool and the key pairs; the module's own functions
+// serve for what it leaves out (initialising, reading attributes back, looking at sessions).
 type token struct {
 	request wire.OpenRequest
 	pin     string
@@ -64,8 +64,8 @@ type token struct {
 	keys   map[wire.ID]crypto11.Signer // guarded by keysMu; of this session
 }
 
-// openToken loads the module, initialises the token if this is its first start, and logs in. With an error the token is closed, and
-// tells its serial number at most.
+// openToken loads the module, initialises the token if this is its first start, and logs in. With an error the token
+// is closed, and tells its serial number at most.
 func openToken(request wire.OpenRequest) (*token, error) {
 	t := &token{request: request}
 	if err := t.prepare(); err != nil {
@@ -99,8 +99,9 @@ func (t *token) load() error {
 
 func (t *token) ours(i pkcs11.TokenInfo) bool { return i.SerialNumber == t.serial }
 
-// prepare makes the token's folder at the first start, takes its lock and has SoftHSM's configuration there. Other modules do not read it.
-// Where keys are registered, no folder is made: it would stand in the way of the one that was moved away.
+// prepare makes the token's folder at the first start, takes its lock and has SoftHSM's configuration there. Other
+// modules do not read it. Where keys are registered, no folder is made: it would stand in the way of the one that was
+// moved away.
 func (t *token) prepare() error {
 	dir := t.request.TokenDir
 	tokens := filepath.Join(dir, tokensDir)
@@ -176,8 +177,8 @@ func (t *token) login() error {
 	return nil
 }
 
-// heal replaces the session that age names; a later one has been replaced already. Closing the last session also finalises the module,
-// so that C_Initialize starts from nothing.
+// heal replaces the session that age names; a later one has been replaced already. Closing the last session also
+// finalises the module, so that C_Initialize starts from nothing.
 func (t *token) heal(age int, cause error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -202,8 +203,8 @@ func (t *token) heal(age int, cause error) error {
 // attempts is how often a call is tried: trouble seldom comes alone, and each new session may meet the rest of it.
 const attempts = 3
 
-// attempt runs do with the session, and again as long as new handles or a new session may heal its error. A key that is not there is
-// looked for once more after C_Initialize: the module may have seen its token go, and not come back.
+// attempt runs do with the session, and again as long as new handles or a new session may heal its error. A key that
+// is not there is looked for once more after C_Initialize: the module may have seen its token go, and not come back.
 func (t *token) attempt(do func(*crypto11.Context) error) error {
 	var err error
 	missed := false
@@ -251,8 +252,8 @@ func (t *token) forgetKeys() {
 	clear(t.keys)
 }
 
-// ping touches token and login, and looks for the key unless its ID is zero. While keys are managed, which may take long, it does not
-// look.
+// ping touches token and login, and looks for the key unless its ID is zero. While keys are managed, which may take
+// long, it does not look.
 func (t *token) ping(id wire.ID) error {
 	return t.attempt(func(*crypto11.Context) error {
 		if err := t.loggedIn(); err != nil || id == (wire.ID{}) || !t.manage.TryLock() {
@@ -268,7 +269,8 @@ func (t *token) ping(id wire.ID) error {
 	})
 }
 
-// loggedIn returns CKR_USER_NOT_LOGGED_IN when the token has forgotten our login: it then hides private keys instead of refusing them.
+// loggedIn returns CKR_USER_NOT_LOGGED_IN when the token has forgotten our login: it then hides private keys instead
+// of refusing them.
 func (t *token) loggedIn() error {
 	session, err := t.module.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION)
 	if err != nil {

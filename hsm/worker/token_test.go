@@ -194,7 +194,8 @@ func TestStaleSessionsHeal(t *testing.T) {
 	}
 }
 
-// closeAllSessions does what a token does that was reset. It waits for a moment without calls: SoftHSM frees a session that is in use.
+// closeAllSessions does what a token does that was reset. It waits for a moment without calls: SoftHSM frees a
+// session that is in use.
 func closeAllSessions(t *testing.T, tok *token) {
 	t.Helper()
 	tok.mu.Lock()
@@ -261,8 +262,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Where keys are registered, nothing is made in place of what is not there: not even a folder, which would stand in the way of the one
-// that was moved away. The token of another serial number is refused, and one without a known number is only taken as it is.
+// Where keys are registered, nothing is made in place of what is not there: not even a folder, which would stand in
+// the way of the one that was moved away. The token of another serial number is refused, and one without a known
+// number is only taken as it is.
 func TestNothingIsMadeWhereKeysAreRegistered(t *testing.T) {
 	other := func(r wire.OpenRequest) error { // another token of the same label and PIN
 		second := r

@@ -1,5 +1,5 @@
-// Package worker is the process that loads a vendor's PKCS#11 module for trustd: it alone knows the PIN, and a crash or hang of the
-// module costs nothing but its restart. It serves one client over one socket and ends with it.
+// Package worker is the process that loads a vendor's PKCS#11 module for trustd: it alone knows the PIN, and a crash
+// or hang of the module costs nothing but its restart. It serves one client over one socket and ends with it.
 package worker
 
 import (
@@ -19,11 +19,13 @@ import (
 // socketFD is the descriptor that trustd hands over.
 const socketFD = 3
 
-// maxCalls bounds the calls in progress. The client holds itself to far fewer; this keeps a wild one from filling the memory.
+// maxCalls bounds the calls in progress. The client holds itself to far fewer; this keeps a wild one from filling the
+// memory.
 const maxCalls = 2048
 
-// Main serves trustd on the socket that it inherited as descriptor 3. It returns at the end of that connection; the caller then leaves
-// the process. An error other than nil says why the worker can't go on: a new process is the remedy.
+// Main serves trustd on the socket that it inherited as descriptor 3. It returns at the end of that connection; the
+// caller then leaves the process. An error other than nil says why the worker can't go on: a new process is the
+// remedy.
 func Main(ctx context.Context) error {
 	if err := harden(); err != nil {
 		return err

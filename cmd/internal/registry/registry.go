@@ -157,7 +157,7 @@ var schema = []string{
 	`CREATE TABLE offered_services (name TEXT NOT NULL, proto TEXT NOT NULL, addr TEXT NOT NULL, given_by TEXT NOT NULL,
 		since TEXT NOT NULL, until TEXT NOT NULL DEFAULT '')`,
 	// A name is that of several keys, one after the other; signs_on is '' for what signs since it was made.
-	`CREATE TABLE key_versions (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, version BIGINT NOT NULL,
+	`CREATE TABLE key_versions (order_id TEXT NOT NULL REFERENCES orders(id), name TEXT NOT NULL, version BIGINT NOT NULL DEFAULT 1,
 		id TEXT NOT NULL, signs_on TEXT NOT NULL DEFAULT '', PRIMARY KEY (order_id, name, version), UNIQUE (order_id, id))`,
 	`INSERT INTO key_versions (order_id, name, version, id) SELECT order_id, name, 1, id FROM order_keys`,
 	`DROP TABLE order_keys`,

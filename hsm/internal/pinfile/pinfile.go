@@ -46,8 +46,8 @@ func Read(path string) (string, error) {
 	return pin, nil
 }
 
-// Check refuses a PIN file that others can read, and one whose folder lets others replace it. A file that is not there is
-// an error that is fs.ErrNotExist.
+// Check refuses a PIN file that others can read, and one whose folder lets others replace it. A file that is not
+// there is an error that is fs.ErrNotExist.
 func Check(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -81,8 +81,8 @@ func CheckFolder(path string) error {
 	return nil
 }
 
-// The extended attribute of an access control list, and its entries (acl(5), linux/posix_acl_xattr.h): 4 bytes of version, then tag,
-// permissions and identity, of 2, 2 and 4 bytes.
+// The extended attribute of an access control list, and its entries (acl(5), linux/posix_acl_xattr.h): 4 bytes of
+// version, then tag, permissions and identity, of 2, 2 and 4 bytes.
 const (
 	listAttribute = "system.posix_acl_access"
 	listHeader    = 4
@@ -92,8 +92,9 @@ const (
 	tagMask       = 0x10
 )
 
-// closedByList reports whether a file that its mode shows as readable by the group is so for this account alone: where it has an access
-// control list, the mode shows the list's mask. So systemd hands a credential to a service that has a user of its own.
+// closedByList reports whether a file that its mode shows as readable by the group is so for this account alone:
+// where it has an access control list, the mode shows the list's mask. So systemd hands a credential to a service
+// that has a user of its own.
 func closedByList(path string) bool {
 	list := make([]byte, maxSize)
 	n, err := syscall.Getxattr(path, listAttribute, list)

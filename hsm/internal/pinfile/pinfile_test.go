@@ -20,8 +20,8 @@ type entry struct {
 
 const nobody = 0xffffffff // the identity of entries that name none
 
-// TestAccessList: a file whose list lets its reader alone in, as systemd gives credentials, is taken; one that lets in another account, a
-// group, or everybody is not.
+// TestAccessList: a file whose list lets its reader alone in, as systemd gives credentials, is taken; one that lets
+// in another account, a group, or everybody is not.
 func TestAccessList(t *testing.T) {
 	own := uint32(os.Getuid())
 	owner, mask := entry{0x01, 4, nobody}, entry{0x10, 4, nobody}

@@ -11,11 +11,11 @@ type OpenRequest struct {
 	SOPINFile  string // likewise, for the security officer's PIN
 	Sessions   int    // parallel signatures, at least 1
 
-	// MayInitialise lets a first start make folders, PINs and the token. It is false where keys are registered: then a token that is not
-	// there is a loss, and an empty one in its place would hide it.
+	// MayInitialise lets a first start make folders, PINs and the token. It is false where keys are registered: then
+	// a token that is not there is a loss, and an empty one in its place would hide it.
 	MayInitialise bool
-	// RefusedBy is the serial number of the token that has refused this PIN. It is not asked again, since tokens lock after a few wrong
-	// ones.
+	// RefusedBy is the serial number of the token that has refused this PIN. It is not asked again, since tokens lock
+	// after a few wrong ones.
 	RefusedBy string
 }
 
@@ -59,7 +59,8 @@ type GenerateAnswer struct {
 	Attestation Attestation
 }
 
-// Attestation is what the token itself says about a private key, read back after its generation (PKCS#11 2.40, 4.9 and 4.4).
+// Attestation is what the token itself says about a private key, read back after its generation (PKCS#11 2.40, 4.9
+// and 4.4).
 type Attestation struct {
 	Token, Private, Sensitive, AlwaysSensitive bool
 	Extractable, NeverExtractable              bool
@@ -68,8 +69,8 @@ type Attestation struct {
 	Mechanisms                                 []uint `json:",omitempty"` // CKA_ALLOWED_MECHANISMS, where the token keeps it
 }
 
-// Refusal says which of the attributes is not as a hardened key must have it that signs alone, or decrypts alone; empty when
-// all are.
+// Refusal says which of the attributes is not as a hardened key must have it that signs alone, or decrypts alone;
+// empty when all are.
 func (a Attestation) Refusal(decrypts bool) string {
 	for _, want := range []struct {
 		name      string

@@ -1,5 +1,6 @@
-// Package wire is the language between trustd and its HSM worker: length-prefixed frames over one socket, each with the number of the
-// call it belongs to, so that answers come in any order. Signing, the hot path, is a few fixed bytes; everything rare is JSON.
+// Package wire is the language between trustd and its HSM worker: length-prefixed frames over one socket, each with
+// the number of the call it belongs to, so that answers come in any order. Signing, the hot path, is a few fixed
+// bytes; everything rare is JSON.
 package wire
 
 import (
@@ -14,7 +15,8 @@ import (
 	"trustcore/hsm/mechanism"
 )
 
-// MaxBody is the longest body of a frame. The longest real ones are lists of keys: about 40 bytes for each of 20,000 keys.
+// MaxBody is the longest body of a frame. The longest real ones are lists of keys: about 40 bytes for each of 20,000
+// keys.
 const MaxBody = 1 << 20
 
 // MaxDigest is the longest digest of any mechanism (SHA-512).
@@ -79,8 +81,8 @@ type Writer struct {
 // NewWriter returns a Writer to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{buffer: bufio.NewWriterSize(w, 16<<10)} }
 
-// Write writes the frame, or leaves it to the next writer that waits already. It refuses a body over MaxBody; any other error means that
-// the stream is broken.
+// Write writes the frame, or leaves it to the next writer that waits already. It refuses a body over MaxBody; any
+// other error means that the stream is broken.
 func (w *Writer) Write(f Frame) error {
 	if len(f.Body) > MaxBody {
 		return fmt.Errorf("%w: body of %d bytes", ErrFrame, len(f.Body))
@@ -140,7 +142,8 @@ func SignBody(id ID, m mechanism.Mechanism, digests [][]byte) []byte {
 	return b
 }
 
-// ParseSign reads a Sign request; the digests, 1 to MaxDigests, are as long as the mechanism wants them and share body's memory.
+// ParseSign reads a Sign request; the digests, 1 to MaxDigests, are as long as the mechanism wants them and share
+// body's memory.
 func ParseSign(body []byte) (ID, mechanism.Mechanism, [][]byte, error) {
 	if len(body) < IDSize+1 {
 		return ID{}, "", nil, fmt.Errorf("%w: sign request of %d bytes", ErrFrame, len(body))
@@ -163,8 +166,8 @@ func ParseSign(body []byte) (ID, mechanism.Mechanism, [][]byte, error) {
 	return ID(body[:IDSize]), m, digests, nil
 }
 
-// Signed is the answer to Sign: signatures of the first digests, of all of them when Kind is OK; else Kind and Reason say why the next
-// one has none, and the token was not asked for those behind it.
+// Signed is the answer to Sign: signatures of the first digests, of all of them when Kind is OK; else Kind and Reason
+// say why the next one has none, and the token was not asked for those behind it.
 type Signed struct {
 	Kind       Kind
 	Signatures [][]byte
@@ -185,7 +188,8 @@ func SignedBody(s Signed) []byte {
 	return append(b, s.Reason...)
 }
 
-// ParseSigned reads the answer to a request of n digests. An answer that has more or, with OK, fewer signatures is malformed.
+// ParseSigned reads the answer to a request of n digests. An answer that has more or, with OK, fewer signatures is
+// malformed.
 func ParseSigned(body []byte, n int) (Signed, error) {
 	wrong := fmt.Errorf("%w: answer of %d bytes to %d digests", ErrFrame, len(body), n)
 	if len(body) < 2 || int(body[1]) > n || Kind(body[0]) == OK && int(body[1]) != n {

@@ -21,8 +21,8 @@ func tooLarge(most int64) *Refusal {
 }
 
 // fail puts a document into Failed with the reason beside it. The reason comes first, so that no document lies there
-// without one; it holds the document's ID, by which the next start after a kill in between knows it for its own and puts
-// the document beside it, instead of giving a second reason.
+// without one; it holds the document's ID, by which the next start after a kill in between knows it for its own and
+// puts the document beside it, instead of giving a second reason.
 func (f *Folder) fail(it *item, why *Refusal) error {
 	mark := []byte("ID: " + it.id + "\n")
 	text := append(reasonText(it.name, why), mark...)

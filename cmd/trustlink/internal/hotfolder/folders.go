@@ -25,8 +25,8 @@ func (c *Config) folders() []named {
 	return list
 }
 
-// prepare makes the folders and refuses those that would feed each other: a sealed document that appears in In is sealed
-// again, without end. Paths are compared as they are after all links.
+// prepare makes the folders and refuses those that would feed each other: a sealed document that appears in In is
+// sealed again, without end. Paths are compared as they are after all links.
 func (c *Config) prepare() error {
 	for _, at := range []struct {
 		what string
@@ -93,7 +93,8 @@ func same(a, b string) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// probe moves a file the ways that documents go, so that folders on other file systems, or closed ones, are told at once.
+// probe moves a file the ways that documents go, so that folders on other file systems, or closed ones, are told at
+// once.
 func (f *Folder) probe() error {
 	name := "." + rand.Text() + ".probe"
 	at := filepath.Join(f.In, name)
@@ -126,8 +127,8 @@ const outFile = "out"
 
 var markName = regexp.MustCompile(`^\.[A-Z2-7]{26}\.hotfolder$`)
 
-// recognise looks for our mark in Out, and makes one where no result can be expected in it yet. While staged documents are
-// in Work, an Out without the mark is another one than theirs.
+// recognise looks for our mark in Out, and makes one where no result can be expected in it yet. While staged
+// documents are in Work, an Out without the mark is another one than theirs.
 func (f *Folder) recognise() error {
 	at := filepath.Join(f.Work, outFile)
 	text, err := durable.ReadFile(at, 1<<10)
@@ -160,8 +161,8 @@ const (
 	maxExtension = 20 // a longer one is a part of the name
 )
 
-// numbered is the name for the nth result of documents of one name: "a.pdf", "a-2.pdf". With the suffix it is cut to what
-// a file system takes, between characters.
+// numbered is the name for the nth result of documents of one name: "a.pdf", "a-2.pdf". With the suffix it is cut to
+// what a file system takes, between characters.
 func numbered(name, suffix string, n int) string {
 	extension := filepath.Ext(name)
 	if len(extension) > maxExtension || extension == name {

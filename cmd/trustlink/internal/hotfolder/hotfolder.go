@@ -94,8 +94,9 @@ type Folder struct {
 
 var suffix = regexp.MustCompile(`^(\.[a-z0-9]{1,12}){0,3}$`)
 
-// Open makes the folders Failed, Done and Work where they are missing, checks that documents can be moved between them, and
-// takes the lock. In and Out must be there: a share that is not mounted must not be taken for an empty folder.
+// Open makes the folders Failed, Done and Work where they are missing, checks that documents can be moved between
+// them, and takes the lock. In and Out must be there: a share that is not mounted must not be taken for an empty
+// folder.
 func Open(cfg Config) (*Folder, error) {
 	switch {
 	case cfg.Seal == nil, cfg.Log == nil:

@@ -188,8 +188,8 @@ func TestNothingIsReplaced(t *testing.T) {
 	s.want("in")
 }
 
-// TestEveryPlaceOfAKill starts from what a kill leaves behind each step of item.go's table: each document has exactly one
-// result in the end, and the key is used again only where the table says so.
+// TestEveryPlaceOfAKill starts from what a kill leaves behind each step of item.go's table: each document has exactly
+// one result in the end, and the key is used again only where the table says so.
 func TestEveryPlaceOfAKill(t *testing.T) {
 	const id = "AAAA"
 	claimed, staged := filepath.Join("work", id+".claimed"), filepath.Join("work", id+".staged.p7s")
@@ -263,7 +263,8 @@ func TestAKillWhileItFails(t *testing.T) {
 	}
 }
 
-// TestAnOutThatIsNotMounted: what was staged waits for the folder that it was staged in, and is not taken for published.
+// TestAnOutThatIsNotMounted: what was staged waits for the folder that it was staged in, and is not taken for
+// published.
 func TestAnOutThatIsNotMounted(t *testing.T) {
 	s := newSite(t)
 	if err := s.open().Close(); err != nil {
@@ -308,7 +309,8 @@ func TestAnOutThatIsNotMounted(t *testing.T) {
 	}
 }
 
-// TestOutagesAreWaitedOut: no document goes to failed, no more than InFlight are taken, and all are sealed when it is over.
+// TestOutagesAreWaitedOut: no document goes to failed, no more than InFlight are taken, and all are sealed when it is
+// over.
 func TestOutagesAreWaitedOut(t *testing.T) {
 	s := newSite(t)
 	away := errors.New("the data centre does not answer")

@@ -19,9 +19,9 @@ import (
 
 // Why no document is lost and none gets two seals.
 //
-// A document is in one place at any moment, since it is moved by one rename that replaces nothing, and the place says what
-// was done. Nothing is remembered beside that: no journal can disagree with the folders. ID is random and new for each
-// document; E is what the seal adds to the name, if anything.
+// A document is in one place at any moment, since it is moved by one rename that replaces nothing, and the place says
+// what was done. Nothing is remembered beside that: no journal can disagree with the folders. ID is random and new
+// for each document; E is what the seal adds to the name, if anything.
 //
 //	step                                                        after a kill behind it, the next start
 //	1 make Work/ID.claimed/                                     removes the empty folder
@@ -32,14 +32,15 @@ import (
 //	6 move Work/ID.staged{E}/NAME into Done/ (or remove it)     removes the empty folder
 //	7 remove Work/ID.staged{E}/
 //
-// None lost: up to step 6 the original is in In or Work, and whatever is in Work is taken up by the next start. Before
-// step 4 returns, content and name of Out/.ID.sealing are on the disk, so 'staged' never speaks of what a power cut took.
-// None doubled: a result gets a name that people see in step 5 alone, which uses the staged file up. Where 'staged' stands
-// and the file is gone, step 5 was done, also when somebody has taken the result out of Out meanwhile; that is why the
-// result is looked for under its hidden name and not under its final one. Before 'staged' stands nothing was published,
-// because step 5 comes after the fsync of step 4. 'Gone' counts in the
-// folder that has our mark alone: where a share is not mounted, documents wait. Two processes never do this at once, by the lock in Work.
-// The key is used once more than there are results for each document that was between 3 and 4: at most InFlight a kill.
+// None lost: up to step 6 the original is in In or Work, and whatever is in Work is taken up by the next start.
+// Before step 4 returns, content and name of Out/.ID.sealing are on the disk, so 'staged' never speaks of what a
+// power cut took. None doubled: a result gets a name that people see in step 5 alone, which uses the staged file up.
+// Where 'staged' stands and the file is gone, step 5 was done, also when somebody has taken the result out of Out
+// meanwhile; that is why the result is looked for under its hidden name and not under its final one. Before 'staged'
+// stands nothing was published, because step 5 comes after the fsync of step 4. 'Gone' counts in the folder that has
+// our mark alone: where a share is not mounted, documents wait. Two processes never do this at once, by the lock in
+// Work. The key is used once more than there are results for each document that was between 3 and 4: at most InFlight
+// a kill.
 //
 // A document that can't be sealed goes from 2 to Failed/: first its reason, then the document; see fail.
 
@@ -57,9 +58,9 @@ const (
 	stagedPart = ".staged"
 )
 
-// round takes up what is in Work, then what is ready in In. Documents that can't be sealed for a reason that is not their
-// own stay in Work: when there are InFlight of them no more are taken, since it is the data centre that is away. The first
-// error is returned. Busy tells whether documents were ready.
+// round takes up what is in Work, then what is ready in In. Documents that can't be sealed for a reason that is not
+// their own stay in Work: when there are InFlight of them no more are taken, since it is the data centre that is
+// away. The first error is returned. Busy tells whether documents were ready.
 func (f *Folder) round(ctx context.Context) (busy bool, err error) {
 	left, err := f.left()
 	if err != nil {
@@ -264,8 +265,8 @@ func (f *Folder) publish(it *item) error {
 	return nil
 }
 
-// published tells whether the hidden result is gone from the very folder that it was written to, which is known by our mark:
-// a share that is not mounted now has neither. Both are looked up in one opened folder.
+// published tells whether the hidden result is gone from the very folder that it was written to, which is known by
+// our mark: a share that is not mounted now has neither. Both are looked up in one opened folder.
 func (f *Folder) published(it *item) bool {
 	out, err := os.OpenRoot(f.Out)
 	if err != nil {

@@ -33,8 +33,8 @@ func passedOver(name string) bool {
 		slices.ContainsFunc(unfinished, func(end string) bool { return strings.HasSuffix(lower, end) })
 }
 
-// ready lists the documents in In that have not changed for Settle, in the order of their names. Folders, links, devices
-// and sockets are left where they are and never opened.
+// ready lists the documents in In that have not changed for Settle, in the order of their names. Folders, links,
+// devices and sockets are left where they are and never opened.
 func (f *Folder) ready() ([]string, error) {
 	dir, err := os.Open(f.In)
 	if err != nil {
