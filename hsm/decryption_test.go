@@ -93,11 +93,12 @@ func undecryptable(t *testing.T, public *rsa.PublicKey, secret []byte) map[strin
 	leading[0], leading[1] = 1, 7 // Manger asks whether the first octet is 0
 	padding[1] = 7
 	return map[string][]byte{
-		"the leading octet":       raw(leading),
-		"the padding":             raw(padding),
-		"the label":               must(rsa.EncryptOAEP(sha1.New(), rand.Reader, public, secret, []byte("label"))),
-		"the hash":                must(rsa.EncryptOAEP(sha256.New(), rand.Reader, public, secret, nil)),
-		"PKCS #1 v1.5":            must(rsa.EncryptPKCS1v15(rand.Reader, public, secret)), //nolint:staticcheck // what is refused
+		"the leading octet": raw(leading),
+		"the padding":       raw(padding),
+		"the label":         must(rsa.EncryptOAEP(sha1.New(), rand.Reader, public, secret, []byte("label"))),
+		"the hash":          must(rsa.EncryptOAEP(sha256.New(), rand.Reader, public, secret, nil)),
+		//lint:ignore SA1019 it is what is refused
+		"PKCS #1 v1.5":            must(rsa.EncryptPKCS1v15(rand.Reader, public, secret)),
 		"zero":                    make([]byte, public.Size()),
 		"as great as the modulus": public.N.FillBytes(make([]byte, public.Size())),
 	}

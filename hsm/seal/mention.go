@@ -34,7 +34,7 @@ func (o Options) checkMentions() error {
 	case len(o.Mentions) == 0:
 		return nil
 	case o.Format != FormatXAdES || o.Packaging != Enveloped:
-		return fmt.Errorf("Mentions stand in enveloped XAdES seals alone, not in %s %s", o.Format, o.Packaging)
+		return fmt.Errorf("what is mentioned may stand in enveloped XAdES seals alone, not in %s %s", o.Format, o.Packaging)
 	case len(o.Mentions) > maxMentions:
 		return fmt.Errorf("%d documents are mentioned, at most %d may be", len(o.Mentions), maxMentions)
 	}
