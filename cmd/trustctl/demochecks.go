@@ -245,7 +245,8 @@ var (
 	contents  = regexp.MustCompile(`/Contents\s*<([0-9A-Fa-f]+)>`)
 )
 
-// opensslPDF takes the CMS and the covered bytes out of the PDF with plain tools and has openssl verify them.
+// opensslPDF takes the CMS and the covered bytes, a revision to its end, out of the PDF with plain tools and has openssl verify
+// them. Behind it the evidence follows, a revision of its own.
 func (d *demonstration) opensslPDF(ctx context.Context) (string, error) {
 	pdf, err := os.ReadFile(d.file("document-sealed.pdf"))
 	if err != nil {
@@ -261,14 +262,15 @@ func (d *demonstration) opensslPDF(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	if at[0] < 0 || at[0]+at[1] > at[2] || at[2]+at[3] != len(pdf) {
+	end := at[2] + at[3]
+	if at[0] < 0 || at[0]+at[1] > at[2] || end > len(pdf) || !bytes.HasSuffix(bytes.TrimSpace(pdf[:end]), []byte("%%EOF")) {
 		return "", fmt.Errorf("ByteRange %v in a file of %d bytes", at, len(pdf))
 	}
 	cms, err := hex.DecodeString(string(c[1]))
 	if err != nil {
 		return "", err
 	}
-	covered := append(bytes.Clone(pdf[at[0]:at[0]+at[1]]), pdf[at[2]:]...)
+	covered := append(bytes.Clone(pdf[at[0]:at[0]+at[1]]), pdf[at[2]:end]...)
 	err = errors.Join(os.WriteFile(d.file("document.cms"), cms, 0o600), os.WriteFile(d.file("document.covered"), covered, 0o600))
 	if err != nil {
 		return "", err
