@@ -24,7 +24,7 @@ done
 
 packages=(./vpn/hub ./vpn/failover ./vpn/internal/{device,fence,lock} ./vpn/namespace ./vpn/tunnel ./vpn/bench ./cmd/vpnd)
 declare -A only=([./cmd/vpnd]='TestKilledGateway|TestPairOfGateways') # its other tests carry the tunnel by no interface
-modules=(wireguard veth bridge dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit)
+modules=(wireguard veth bridge dummy tun nf_tables nf_conntrack nf_conntrack_netlink nft_ct nft_limit nft_fib_inet)
 tools=(nft ip wg unshare dash)
 seconds=${TRUSTCORE_KERNEL_SECONDS:-3000}
 

@@ -225,6 +225,9 @@ func (g *gateway) work(ctx context.Context, h *hub.Pair, wishes <-chan wishInHan
 	if err := g.tell(ctx, h); err != nil { // trustd needs key and port before any office enrols
 		return err
 	}
+	if err := g.attend(ctx, h); err != nil { // a standby that does not know yet who comes first is none
+		return err
+	}
 	tick, look, poll := time.NewTicker(g.cfg.Reconcile), time.NewTicker(lookEvery), time.NewTicker(pollEvery)
 	defer tick.Stop()
 	defer look.Stop()
@@ -241,6 +244,9 @@ func (g *gateway) work(ctx context.Context, h *hub.Pair, wishes <-chan wishInHan
 			g.write(&wish)
 			told = true
 			changing.begin(h)
+			if err := g.attend(ctx, h); err != nil {
+				return err
+			}
 		case <-changing.next:
 			told = g.follow(h, changing)
 		case <-tick.C:

@@ -418,6 +418,7 @@ func TestPairOfGateways(t *testing.T) {
 	killed := o.gap(t, "its machine is gone", func() {
 		c.run(c.middle, "ip", "link", "set", "port2", "down")
 		c.kill(1)
+		killHolder(t, c.cfgs[1].StateDir)
 	}, func() bool { return c.report(0).Pair.Active })
 	if os.Getenv(crowdSize) != "" && max(handed, killed) > time.Second {
 		t.Errorf("a take-over with %d offices took longer than a second", len(wish.Peers))
@@ -430,6 +431,28 @@ func TestPairOfGateways(t *testing.T) {
 	c.start(1)
 	eventually(t, "it comes back as standby", func() bool { return c.carries(0) && c.report(1).Pair.Ready && c.report(0).Pair.OtherReady })
 	o.gap(t, "ended for an upgrade", func() { c.cmds[0].Process.Signal(os.Interrupt) }, func() bool { return c.report(1).Pair.Active })
+}
+
+// killHolder ends the process that has the device of a folder, if there is one: it goes with its machine.
+func killHolder(t *testing.T, dir string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		text, err := os.ReadFile(file)
+		if args := strings.Split(string(text), "\x00"); err != nil || len(args) < 3 || args[1] != holdArgument || args[2] != dir {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // patient waits as eventually does, and longer for a large crowd.

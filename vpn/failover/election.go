@@ -56,6 +56,7 @@ const (
 	ask           // ask whether anybody has the addresses, and take them if nobody does
 	take          // take them: the other gateway has let them go
 	yield         // let them go
+	tell          // say again where they are: the other gateway had them, too
 )
 
 // begin starts at a time. A gateway that carried the tunnels a moment ago, and still has the addresses, goes on.
@@ -106,6 +107,8 @@ func (e *election) hear(a advert, now time.Duration) verdict {
 		return e.leave(now)
 	case e.role == Standby && gave && e.ready:
 		return take
+	case e.role == Active && gave:
+		return tell
 	}
 	return stay
 }

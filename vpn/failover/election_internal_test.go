@@ -11,6 +11,7 @@ type segment struct {
 	t      *testing.T
 	now    time.Duration
 	sides  [2]*side
+	told   int     // how often the neighbours were told again
 	lost   [2]bool // datagrams from the side do not arrive
 	cut    bool    // neither do questions for the addresses: the network is in two parts
 	cutEnd time.Duration
@@ -52,6 +53,8 @@ func (s *segment) do(i int, v verdict) {
 	case yield:
 		me.has = false
 		s.send(i)
+	case tell:
+		s.told++
 	}
 	if me.has && me.e.role != Active || other.has && other.e.role != Active {
 		s.t.Fatalf("at %v: who has the addresses is not active", s.now)
@@ -180,6 +183,9 @@ func TestSplitBrain(t *testing.T) {
 	}
 	if !s.sides[1].has {
 		t.Error("the earlier take-over counted")
+	}
+	if s.until("the neighbours are told", func() bool { return s.told > 0 }); s.told != 1 {
+		t.Errorf("the neighbours are told %d times", s.told)
 	}
 }
 

@@ -194,6 +194,9 @@ func (m *Member) attend(ctx context.Context, heard <-chan advert) {
 			m.take()
 		case do == yield:
 			m.let()
+		case do == tell:
+			m.announce = announcements
+			m.note(m.addresses.announce())
 		}
 		if m.Active() {
 			m.keep()
@@ -326,7 +329,7 @@ func (m *Member) let() {
 // be there.
 func (m *Member) keep() {
 	now := m.clock()
-	if m.announce > 0 && now-m.extended < extendEvery {
+	if m.announce > 0 {
 		m.announce--
 		m.note(m.addresses.announce())
 	}

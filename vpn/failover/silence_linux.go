@@ -100,6 +100,9 @@ func (v *voice) rules(from []netip.Addr) (in, out [][]expr.Any) {
 		for _, at := range from {
 			out = append(out, append(udp(sourcePort, port), speakFrom(at)...))
 		}
+		if len(from) > 0 {
+			out = append(out, append(udp(sourcePort, port), notOurs()...))
+		}
 	}
 	return in, out
 }
@@ -110,6 +113,16 @@ func udp(offset uint32, port uint16) []expr.Any {
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
+	}
+}
+
+// notOurs drops a packet whose source is no address of this host: the kernel took the virtual one away, since nobody tends it any
+// more, and the device, which outlived who tended it, is silent then, too.
+func notOurs() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, FlagSADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)},
+		&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop},
 	}
 }
 

@@ -27,7 +27,7 @@ func (h *Hub) Carry(is bool) error {
 	case h.rests != is:
 		return nil
 	case !is:
-		return errors.Join(h.rest(), h.device.Carry(false), h.link.Rest(true), h.lull())
+		return errors.Join(h.rest(), h.lull(), h.device.Reset(), h.link.Rest(true))
 	}
 	h.asleep = make(map[vpn.Key]struct{}, len(h.peers))
 	for key, peer := range h.peers {
@@ -36,7 +36,7 @@ func (h *Hub) Carry(is bool) error {
 		}
 	}
 	h.rests, h.settled = false, false
-	if err := errors.Join(h.link.Rest(false), h.device.Carry(true)); err != nil {
+	if err := h.link.Rest(false); err != nil {
 		return err
 	}
 	err := h.wakeBusy()
@@ -69,7 +69,7 @@ func (h *Hub) rest() error {
 	return err
 }
 
-// lull has a device that rests begin no handshakes by itself when it speaks again: who is first then is for Carry to say.
+// lull has the device begin no handshakes by itself: who is first when the hub carries again is for Carry to say.
 func (h *Hub) lull() error {
 	var all []device.PeerChange
 	none := time.Duration(0)

@@ -25,10 +25,8 @@ type Device interface {
 	// Shake starts a handshake with a peer whose session lives on meanwhile. The kernel can't be asked for one: it makes it
 	// when the session is two minutes old.
 	Shake(peer Key) error
-	// Carry has the device speak, or be silent with all that it was told kept: it begins handshakes with all peers that have
-	// an endpoint and a keepalive when it speaks again. The interface has to be up before, and down after; in the kernel that
-	// is all.
-	Carry(bool) error
+	// Reset ends all sessions, and keeps all that the device was told. In the kernel an interface that goes down does so.
+	Reset() error
 	// Guarded says that nobody but the holder of this Device can change it, but for taking it away.
 	Guarded() bool
 	Close() error
@@ -82,7 +80,7 @@ type Options struct {
 	PrivateKey Key
 	ListenPort int            // 0: one that is free
 	Addresses  []netip.Prefix // of this end, /32 or /128
-	Resting    bool           // it is silent at first, see [Device.Carry]; not for netstack
+	Resting    bool           // the interface is down at first; not for netstack
 	Log        *slog.Logger
 
 	// Holder starts a process that calls [Hold] with StateDir: the embedded device is there then, and outlives this process.

@@ -49,7 +49,7 @@ func start(tunnel tun.Device, o Options) (*embedded, error) {
 	d := &embedded{engine: device.NewDevice(tunnel, conn.NewDefaultBind(), logger(o.Log))}
 	err := d.Write(Change{PrivateKey: &o.PrivateKey, ListenPort: &o.ListenPort})
 	if err == nil {
-		err = d.Carry(!o.Resting)
+		err = d.engine.Up()
 	}
 	if err != nil {
 		d.engine.Close()
@@ -111,12 +111,7 @@ func (d *embedded) Shake(peer Key) error {
 	return p.SendHandshakeInitiation(false)
 }
 
-func (d *embedded) Carry(is bool) error {
-	if is {
-		return d.engine.Up()
-	}
-	return d.engine.Down()
-}
+func (d *embedded) Reset() error { return errors.Join(d.engine.Down(), d.engine.Up()) }
 
 func (d *embedded) Guarded() bool { return true }
 

@@ -31,7 +31,7 @@ const (
 	askGet   = 'g' // the same
 	askProve = 'p' // a key and 1 for one that is to be gone, for each peer
 	askShake = 'k' // a key
-	askCarry = 'c' // 1 or 0
+	askReset = 'r'
 	askClose = 'x'
 
 	done          = 'y'
@@ -54,7 +54,6 @@ type heldOptions struct {
 	MTU        int    `json:"mtu"`
 	PrivateKey []byte `json:"private_key"`
 	ListenPort int    `json:"listen_port"`
-	Resting    bool   `json:"resting"`
 }
 
 // Hold serves one device by a socket in the folder until it is told to close it, or nobody has tended it for longer than
@@ -216,8 +215,8 @@ func (h *holding) do(kind byte, body []byte) ([]byte, error) {
 		return nil, h.device.Prove(proofs(body))
 	case kind == askShake && len(body) == len(Key{}):
 		return nil, h.device.Shake(Key(body))
-	case kind == askCarry && len(body) == 1:
-		return nil, h.device.Carry(body[0] == 1)
+	case kind == askReset:
+		return nil, h.device.Reset()
 	}
 	return nil, errors.New("holder: this is no question")
 }
@@ -229,9 +228,9 @@ func (h *holding) open(body []byte) ([]byte, error) {
 		return nil, errors.New("holder: these are no options of a device")
 	}
 	if h.device != nil {
-		return []byte("there"), h.device.Carry(!o.Resting)
+		return []byte("there"), nil
 	}
-	d, err := openTUN(Options{Name: o.Name, MTU: o.MTU, PrivateKey: Key(o.PrivateKey), ListenPort: o.ListenPort, Resting: o.Resting, Log: h.log})
+	d, err := openTUN(Options{Name: o.Name, MTU: o.MTU, PrivateKey: Key(o.PrivateKey), ListenPort: o.ListenPort, Log: h.log})
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +296,7 @@ func openHeld(o Options) (*held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the holder of the device: %w", err)
 	}
-	body, err := json.Marshal(heldOptions{o.Name, o.MTU, o.PrivateKey[:], o.ListenPort, o.Resting})
+	body, err := json.Marshal(heldOptions{o.Name, o.MTU, o.PrivateKey[:], o.ListenPort})
 	if err != nil {
 		return nil, err
 	}
@@ -410,12 +409,8 @@ func (d *held) Shake(peer Key) error {
 	return err
 }
 
-func (d *held) Carry(is bool) error {
-	body := []byte{0}
-	if is {
-		body[0] = 1
-	}
-	_, err := d.ask(askCarry, body)
+func (d *held) Reset() error {
+	_, err := d.ask(askReset, nil)
 	return err
 }
 

@@ -153,7 +153,7 @@ func (k *kernel) Prove([]PeerChange) error { return nil }
 
 func (k *kernel) Shake(Key) error { return nil }
 
-func (k *kernel) Carry(bool) error { return nil }
+func (k *kernel) Reset() error { return nil }
 
 func (k *kernel) Guarded() bool { return false }
 

@@ -62,8 +62,8 @@ func openTUN(o Options) (*embedded, error) {
 	return d, nil
 }
 
-// owned is a TUN interface that says nothing of being up or down: who holds the device decides whether it speaks, see
-// [Device.Carry]. wireguard-go would take an interface that rests for one that is up.
+// owned is a TUN interface that says nothing of being up or down: wireguard-go would start a thousand peers when one that rests
+// comes up, and begin handshakes with all of them, while the one that matters waits.
 type owned struct {
 	tun.Device
 	events chan tun.Event
