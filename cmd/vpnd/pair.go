@@ -70,7 +70,6 @@ type pair struct {
 	member    *failover.Member   // nil before the keys are there
 	moved     chan struct{}      // something happened to the roles: it is to be told
 	heard     int64              // serial number of where offices were heard; 0 is nothing yet
-	sealed    map[string][]byte  // what was asked for
 	problem   error              // why keys are not given or taken. Guarded by gateway.mu
 	carrier   *hub.Pair          // the hub that is open; nil while none is. Guarded by gateway.mu
 	stop      context.CancelFunc // of member

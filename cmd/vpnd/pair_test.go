@@ -100,7 +100,6 @@ type pairCore struct {
 	sealed   map[string][]byte
 	serial   map[string]int64
 	approved bool
-	takeOver string
 	heard    vpn.HeardOffices
 }
 
