@@ -63,6 +63,7 @@ var homes = map[string]string{
 	"modernc.org/sqlite":                  "internal/store",
 	"github.com/jackc/pgx":                "internal/store",
 	"github.com/transparency-dev/":        "internal/audit",
+	"github.com/klauspost/compress":       "internal/inflate",
 	"github.com/spf13/cobra":              "cmd",
 	"github.com/knadh/koanf":              "cmd/internal/config",
 	"github.com/ProtonMail/go-crypto":     "verify/algorithm",

@@ -6,15 +6,14 @@ package asic
 
 import (
 	"bytes"
-	"compress/flate"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"strings"
-	"sync"
 
 	"trustcore/internal/budget"
+	"trustcore/internal/inflate"
 )
 
 // Limits on a container. Real ones stay far below.
@@ -187,30 +186,11 @@ func (c *Container) admit(e *Entry) error {
 }
 
 func (c *Container) inflate(w io.Writer, e *Entry) error {
-	f := inflaters.Get().(*inflater)
-	defer func() {
-		_ = f.Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
-		inflaters.Put(f)
-	}()
-	if err := f.Reset(bytes.NewReader(c.packed(e)), nil); err != nil {
-		return err
-	}
-	_, err := io.CopyBuffer(w, io.LimitReader(f, e.Size+1), f.buffer[:])
+	f := inflate.NewReader(c.packed(e))
+	defer f.Release()
+	_, err := io.CopyBuffer(w, io.LimitReader(f, e.Size+1), f.Room())
 	return err
 }
-
-// inflater is a decompressor with room for what comes out of it.
-type inflater struct {
-	io.Reader
-	flate.Resetter
-	buffer [32 << 10]byte
-}
-
-// inflaters are used again, each takes some 70 kB.
-var inflaters = sync.Pool{New: func() any {
-	r := flate.NewReader(bytes.NewReader(nil))
-	return &inflater{Reader: r, Resetter: r.(flate.Resetter)}
-}}
 
 // readMimetype reads the declaration of the kind. A name that only white space tells from
 // "mimetype" is the declaration for one reader and a data object for another.

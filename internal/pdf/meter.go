@@ -1,13 +1,6 @@
 package pdf
 
-import (
-	"bytes"
-	"compress/flate"
-	"io"
-	"sync"
-
-	"trustcore/internal/budget"
-)
+import "trustcore/internal/budget"
 
 // What reading costs, in units of budget.Budget.
 const (
@@ -98,21 +91,3 @@ func (m *meter) spend(p *parser) error {
 
 // size is what the objects that a parser made take in memory, in octets.
 func (p *parser) size() int { return holdNode*(maxNodes-p.left) + holdDict*p.dicts + p.text }
-
-// inflater is a decompressor with room for the first that comes out of it.
-type inflater struct {
-	io.Reader
-	flate.Resetter
-	room [15 * inflateStep]byte // of four steps
-}
-
-// inflaters are used again, each takes some 60 kB.
-var inflaters = sync.Pool{New: func() any {
-	r := flate.NewReader(bytes.NewReader(nil))
-	return &inflater{Reader: r, Resetter: r.(flate.Resetter)}
-}}
-
-func (f *inflater) release() {
-	_ = f.Reset(bytes.NewReader(nil), nil) // it keeps no piece of the document, and can't fail
-	inflaters.Put(f)
-}

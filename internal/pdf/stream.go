@@ -8,6 +8,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"trustcore/internal/inflate"
 )
 
 // Decode returns the data of a stream after its filters. Flate with predictors, ASCIIHex and ASCII85
@@ -154,13 +156,10 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 	if len(data) < 2 {
 		return nil, errSyntax
 	}
-	f := inflaters.Get().(*inflater)
-	defer f.release()
-	if err := f.Reset(bytes.NewReader(data[2:]), nil); err != nil {
-		return nil, err
-	}
+	f := inflate.NewReader(data[2:])
+	defer f.Release()
 	var pieces [][]byte
-	room := f.room[:]
+	room := f.Room()[:inflateRoom]
 	for size, held := 0, 0; ; {
 		piece := room[:min(inflateStep<<min(len(pieces), inflateGrowth), len(room))]
 		if room = room[len(piece):]; len(piece) == 0 {
@@ -190,6 +189,7 @@ func (d *Document) inflate(data []byte) ([]byte, error) {
 const (
 	inflateStep   = 1 << 10
 	inflateGrowth = 6
+	inflateRoom   = 15 * inflateStep // of four steps, which need no memory of their own
 )
 
 // hold pays for octets that a filter makes.
