@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func ListNotes(lists *trustlist.Snapshot, anchors []string, lost bool, at time.T
 		case s.Role == "lotl" && s.RanOut(at):
 			notes = append(notes, fmt.Sprintf("the list of the lists, sequence number %d, is past its next update, which was due on %s",
 				s.Sequence, s.NextUpdate.Format(time.DateOnly)))
-		case used[s.File]:
+		case slices.Contains(used, s.File):
 			notes = append(notes, ageOf(s, at))
 			if !s.Failing.IsZero() {
 				notes = append(notes, fmt.Sprintf("the trusted list of %s could not be fetched again since %s",
@@ -97,13 +98,11 @@ func territories(lists []*trustlist.Status, is func(*trustlist.Status) bool) []s
 }
 
 // filesHolding are the files of the lists that the anchors are from.
-func filesHolding(lists *trustlist.Snapshot, anchors []string) map[string]bool {
-	used := map[string]bool{}
+func filesHolding(lists *trustlist.Snapshot, anchors []string) []string {
+	var used []string
 	for _, anchor := range anchors {
 		if sum, err := hex.DecodeString(anchor); err == nil {
-			for _, file := range lists.FilesHolding(sum) {
-				used[file] = true
-			}
+			used = append(used, lists.FilesHolding(sum)...)
 		}
 	}
 	return used

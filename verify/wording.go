@@ -28,9 +28,15 @@ type message struct {
 	weight      int      // octets of the literals: the message that says most about a text is tried first
 }
 
-// wordings are the messages of each language but English.
-var wordings = sync.OnceValue(func() map[string][]message {
-	table := map[string][]message{}
+// phrases are the messages of a language, the ones that say most about a text first.
+type phrases struct {
+	messages []message
+	whole    map[string]string // what the messages without verbs say: no other one says more of such a text
+}
+
+// wordings are the phrases of each language but English.
+var wordings = sync.OnceValue(func() map[string]*phrases {
+	table := map[string]*phrases{}
 	for _, lang := range Languages {
 		data, err := messages.ReadFile("messages/reasons." + lang + ".json")
 		if err != nil {
@@ -40,10 +46,16 @@ var wordings = sync.OnceValue(func() map[string][]message {
 		if err := json.Unmarshal(data, &list); err != nil {
 			panic(err) // the file is a part of the program
 		}
+		p := &phrases{whole: map[string]string{}}
+		table[lang] = p
 		for key, translation := range list {
-			table[lang] = append(table[lang], newMessage(key, translation))
+			m := newMessage(key, translation)
+			p.messages = append(p.messages, m)
+			if len(m.verbs) == 0 {
+				p.whole[key] = translation
+			}
 		}
-		slices.SortFunc(table[lang], func(a, b message) int {
+		slices.SortFunc(p.messages, func(a, b message) int {
 			if a.weight != b.weight {
 				return b.weight - a.weight
 			}
@@ -88,15 +100,18 @@ func withoutEnglish(text string) string {
 	return text
 }
 
-func wording(list []message, text string, depth int) string {
-	if len(list) == 0 {
+func wording(list *phrases, text string, depth int) string {
+	if list == nil {
 		return text
+	}
+	if said, ok := list.whole[text]; ok && depth > 0 {
+		return said
 	}
 	if depth == 0 {
 		return withoutEnglish(text)
 	}
-	for i := range list {
-		m := &list[i]
+	for i := range list.messages {
+		m := &list.messages[i]
 		args, ok := m.match(text)
 		if !ok {
 			continue
@@ -206,7 +221,7 @@ func recordsIn(list []EvidenceRecordReport, say func([]string) []string) []Evide
 	return out
 }
 
-func scopesIn(scopes []Scope, list []message) []Scope {
+func scopesIn(scopes []Scope, list *phrases) []Scope {
 	out := slices.Clone(scopes)
 	for i := range out {
 		out[i].Scope = wording(list, out[i].Scope, maxNested)

@@ -17,14 +17,15 @@ import (
 // TestWordingsFit: what a message says in another language has the arguments of its key, each once.
 func TestWordingsFit(t *testing.T) {
 	placeholder := regexp.MustCompile(`%\[(\d)\]s`)
-	for lang, list := range wordings() {
+	for lang, p := range wordings() {
+		list := p.messages
 		if len(list) < 100 {
 			t.Errorf("%s: %d messages", lang, len(list))
 		}
 		for _, m := range list {
 			seen := map[string]bool{}
-			for _, p := range placeholder.FindAllStringSubmatch(m.translation, -1) {
-				seen[p[1]] = true
+			for _, found := range placeholder.FindAllStringSubmatch(m.translation, -1) {
+				seen[found[1]] = true
 			}
 			if len(seen) != len(m.verbs) || len(seen) > 0 && !seen[string(rune('0'+len(m.verbs)))] || strings.Count(m.translation, "%") != len(seen) {
 				t.Errorf("%s: %q has %d arguments: %q", lang, m.literals, len(m.verbs), m.translation)

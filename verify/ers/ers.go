@@ -58,7 +58,7 @@ func Looks(head []byte) bool {
 		identifier, isIdentifier := contents(list, tagSequence)
 		return ok && isIdentifier && bytes.HasPrefix(body, []byte{0x02, 1, 1}) && identifier[0] == tagOID
 	}
-	return rootElement.Match(head) && bytes.Contains(head, []byte(Namespace))
+	return bytes.Contains(head, []byte(Namespace)) && rootElement.Match(head) // most files end with the first question
 }
 
 // rootElement is EvidenceRecord as the first element of a document.

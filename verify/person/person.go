@@ -59,11 +59,13 @@ func digitsOf(text string) ([]int, bool) {
 	if len(text) > longest {
 		return nil, false
 	}
-	d := make([]int, len(text))
-	for i := range d {
+	for i := range len(text) {
 		if text[i] < '0' || text[i] > '9' {
 			return nil, false
 		}
+	}
+	d := make([]int, len(text))
+	for i := range d {
 		d[i] = int(text[i] - '0')
 	}
 	return d, true

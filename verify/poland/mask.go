@@ -36,6 +36,10 @@ func Mask(text string) string {
 	var out strings.Builder
 	last := 0
 	for i := 0; i < len(text); {
+		if !begins[text[i]] {
+			i++
+			continue
+		}
 		from, to := personal(text, i)
 		if from < to {
 			out.WriteString(text[last:from])
@@ -44,8 +48,19 @@ func Mask(text string) string {
 		}
 		i = to
 	}
+	if last == 0 {
+		return text
+	}
 	return out.String() + text[last:]
 }
+
+// begins are the octets with which a number, or a name of one that names knows, may begin.
+var begins = func() (table [256]bool) {
+	for _, c := range []byte("0123456789ceijnoptCEIJNOPT") {
+		table[c] = true
+	}
+	return table
+}()
 
 // personal is the number that stands, or is named, at a place of a text, empty where there is none; the search goes on at
 // its end.

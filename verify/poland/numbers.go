@@ -11,6 +11,7 @@ import (
 // Numbers are the personal numbers that certificates hold. The zero value knows none.
 type Numbers struct {
 	known map[string]bool // in capital letters
+	first uint64          // a bit for each octet that they begin with, counted from '0'
 }
 
 // leastDigits are those of a personal number; with fewer it is a number within an office.
@@ -71,16 +72,34 @@ func (n *Numbers) take(text string, isNumber func(string) bool) {
 		long := joined(text, to)
 		for _, end := range []int{long, to} {
 			if word := strings.ToUpper(text[from:end]); isNumber(word) {
-				if n.known == nil {
-					n.known = map[string]bool{}
-				}
-				n.known[word], n.known[strings.Map(alphanumeric, word)] = true, true
+				n.learn(word)
+				n.learn(strings.Map(alphanumeric, word))
 				to = end
 				break
 			}
 		}
 		at = to
 	}
+}
+
+func (n *Numbers) learn(word string) {
+	if n.known == nil {
+		n.known = map[string]bool{}
+	}
+	n.known[word] = true
+	n.first |= 1 << (word[0] - '0')
+}
+
+// mayBegin tells of a word with which a known number may begin: all others cost no search.
+func (n *Numbers) mayBegin(word string) bool {
+	if word == "" {
+		return false
+	}
+	c := word[0]
+	if c >= 'a' {
+		c -= 'a' - 'A'
+	}
+	return n.first&(1<<(c-'0')) != 0
 }
 
 // Hide is Mask for a text in which these numbers may stand.
@@ -92,6 +111,10 @@ func (n *Numbers) Hide(text string) string {
 	last := 0
 	for at := 0; at < len(text); {
 		from, to := nextWord(text, at)
+		if !n.mayBegin(text[from:to]) {
+			at = to
+			continue
+		}
 		for _, end := range []int{joined(text, to), to} {
 			if from < end && n.known[strings.ToUpper(text[from:end])] {
 				out.WriteString(text[last:from])
@@ -101,6 +124,9 @@ func (n *Numbers) Hide(text string) string {
 			}
 		}
 		at = to
+	}
+	if last == 0 {
+		return Mask(text)
 	}
 	return Mask(out.String() + text[last:])
 }

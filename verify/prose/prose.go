@@ -48,6 +48,8 @@ func Printable(text string) string {
 	}
 	return strings.Map(func(r rune) rune {
 		switch {
+		case r >= ' ' && r <= '~': // most are, and cost no search
+			return r
 		case strings.ContainsRune("\u115f\u1160\u3164\uffa0\u2800\u034f", r): // letters and marks that show nothing
 		case unicode.IsPrint(r):
 			return r
