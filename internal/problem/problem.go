@@ -14,6 +14,7 @@
 package problem
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -81,7 +82,7 @@ func (p *Problem) Write(w http.ResponseWriter) {
 // Send writes an answer that no cache keeps and no browser takes for something else. JSON ends with the end of a line, for
 // terminals; anything else is sent octet by octet, since a signature may reach to its end.
 func Send(w http.ResponseWriter, status int, mediaType string, data []byte) {
-	if strings.HasSuffix(mediaType, "json") {
+	if strings.HasSuffix(mediaType, "json") && !bytes.HasSuffix(data, []byte{'\n'}) {
 		data = append(slices.Clip(data), '\n')
 	}
 	h := w.Header()

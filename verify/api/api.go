@@ -321,12 +321,19 @@ func replyOf(answer any, err error) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, made := answer.(*reply)
-	if !made {
+	var out *reply
+	switch answer := answer.(type) {
+	case *reply:
+		out = answer
+	case *verify.Report:
 		out = new(reply)
-		if out.data, err = json.Marshal(answer); err != nil {
-			return nil, err
-		}
+		out.data, err = answer.JSON()
+	default:
+		out = new(reply)
+		out.data, err = json.Marshal(answer)
+	}
+	if err != nil {
+		return nil, err
 	}
 	out.status, out.media = cmp.Or(out.status, http.StatusOK), cmp.Or(out.media, "application/json")
 	return out, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -284,7 +283,7 @@ func (s *Server) again(ctx context.Context, p *promise) {
 	var result *body
 	if err == nil {
 		var data []byte
-		if data, err = json.Marshal(report); err == nil {
+		if data, err = report.JSON(); err == nil {
 			result, err = s.spool.receive(bytes.NewReader(data), int64(len(data)), true)
 		}
 	}

@@ -124,7 +124,7 @@ func (s *Server) judgeParcelled(ctx context.Context, in order, d parcel.Document
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(verdict)
+	return verdict.JSON()
 }
 
 // answerPen sends answers together that come soon after each other: a write that is sent for itself costs as much as a

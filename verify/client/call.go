@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,7 +90,7 @@ func (c *Client) try(ctx context.Context, r request) (*response, error) {
 		return nil, err
 	}
 	defer came.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(came.Body, c.cfg.MaxAnswer+1))
+	data, err := readAll(came, c.cfg.MaxAnswer+1)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the answer: %w", err)
@@ -125,4 +126,15 @@ func (c *Client) ask(ctx context.Context, r request, into any) (*response, error
 		return nil, fmt.Errorf("the answer to %s %s: %w", r.method, r.path, err)
 	}
 	return answer, nil
+}
+
+// readAll reads an answer of at most so many bytes; room for what was announced is made at once, up to firstRoom.
+func readAll(came *http.Response, most int64) ([]byte, error) {
+	const firstRoom = 1 << 20
+	var data bytes.Buffer
+	if n := came.ContentLength; n > 0 {
+		data.Grow(int(min(n, firstRoom)) + bytes.MinRead)
+	}
+	_, err := data.ReadFrom(io.LimitReader(came.Body, most))
+	return data.Bytes(), err
 }

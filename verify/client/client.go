@@ -37,6 +37,7 @@ const (
 	firstWait        = 100 * time.Millisecond // after a failure without Retry-After, doubled with each
 	headerTime       = 2 * time.Minute        // until an answer begins: a turn and judging take a minute at most
 	maxIdle          = 32
+	ioBuffer         = 32 << 10 // octets of a request or an answer that go over a connection at once
 )
 
 // Client asks one verifyd. It is safe for concurrent use.
@@ -61,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.MaxAnswer = cmp.Or(cfg.MaxAnswer, defaultMaxAnswer)
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), cfg: cfg, sleep: sleep, http: &http.Client{
 		Transport: &http.Transport{TLSClientConfig: cfg.TLS, ResponseHeaderTimeout: headerTime, MaxIdleConnsPerHost: maxIdle,
-			IdleConnTimeout: time.Minute},
+			IdleConnTimeout: time.Minute, WriteBufferSize: ioBuffer, ReadBufferSize: ioBuffer},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
