@@ -133,6 +133,7 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 	c = c.then(func() Conclusion { return v.cryptographic(s) }).then(func() Conclusion { return v.changes(s) })
 	if signer != nil {
 		who := v.about(signer, carriedBy(s), contextOf(s))
+		who.longTerm = longTerm(s)
 		r.Chain = v.certificateValidation(who, r.BestSignatureTime)
 		r.Notes = append(r.Notes, r.Chain.Notes...)
 		c = c.then(func() Conclusion { return v.withTime(who, s, r) })
@@ -145,7 +146,7 @@ func (v *validator) signature(s *signature.Signature) *Signature {
 		v.qualify(r)
 	}
 	c = c.then(func() Conclusion { return v.acceptance(s, r.BestSignatureTime) }).then(func() Conclusion { return demanded })
-	c = c.then(func() Conclusion { return v.order(s) })
+	c = c.then(func() Conclusion { return v.order(s, r) })
 	if err := v.budget.Err(); err != nil && c.Indication != TotalFailed {
 		c = v.block(trace.WithTime, v.at, func() Conclusion {
 			return v.check(contextOf(s), trace.CheckedToItsEnd, indeterminate(Generic, "%v", err))

@@ -37,6 +37,10 @@ type algorithmAnswer struct {
 	bits int
 	ok   bool
 	why  string
+
+	// since is when the certificate is proven to exist, zero for the time asked for; now for that of validation.
+	since time.Time
+	now   bool
 }
 
 type useAnswer struct {
@@ -85,7 +89,7 @@ func (v *validator) answers(question [32]byte) []*remembered {
 // question is the digest of what is asked for and of all the octets that may answer, in their order.
 func (v *validator) question(s subject) (digest [32]byte, pieces int) {
 	text := make([]byte, 0, 1<<10)
-	text = append(append(text, s.certificate.Fingerprint[:]...), byte(s.context))
+	text = append(append(text, s.certificate.Fingerprint[:]...), byte(s.context), lasting(s.longTerm))
 	text = append(text, v.policy.Digest()...)
 	lists := [...][][]byte{s.carried.certificates, s.beside.certificates, v.ev.Certificates,
 		s.carried.crls, s.beside.crls, v.ev.CRLs, s.carried.ocsps, s.beside.ocsps, v.ev.OCSPs}
@@ -101,6 +105,13 @@ func (v *validator) question(s subject) (digest [32]byte, pieces int) {
 	return sha256.Sum256(text), pieces
 }
 
+func lasting(longTerm bool) byte {
+	if longTerm {
+		return 1
+	}
+	return 0
+}
+
 // holds tells whether a conclusion has the same basis now.
 func (v *validator) holds(c policy.Context, b *basis, at time.Time) bool {
 	if !b.at.holds(at) || !b.now.holds(v.at) {
@@ -113,7 +124,13 @@ func (v *validator) holds(c policy.Context, b *basis, at time.Time) bool {
 	}
 	accept := v.ofPath(c)
 	for _, a := range b.algorithms {
-		if ok, why := accept(a.name, a.bits, at); ok != a.ok || why != a.why {
+		when := at
+		if a.now {
+			when = v.at
+		} else if !a.since.IsZero() {
+			when = a.since
+		}
+		if ok, why := accept(a.name, a.bits, when); ok != a.ok || why != a.why {
 			return false
 		}
 	}
@@ -212,14 +229,23 @@ func (b *basis) begin(d *validationData, target *certificate.Certificate, anchor
 	}
 }
 
-// judged enters what the policy said of an algorithm on the path.
+// judged enters what the policy said of an algorithm on the path, at the time asked for, that of validation, or one that is
+// proven and entered with the proofs.
 func (b *basis) judged(accept func(string, int, time.Time) (bool, string)) func(string, int, time.Time) (bool, string) {
 	if b == nil {
 		return accept
 	}
 	return func(name string, bits int, at time.Time) (bool, string) {
 		ok, why := accept(name, bits, at)
-		if a := (algorithmAnswer{name, bits, ok, why}); len(b.algorithms) <= maxBasis && !slices.Contains(b.algorithms, a) {
+		a := algorithmAnswer{name: name, bits: bits, ok: ok, why: why}
+		switch {
+		case at.Equal(b.at.at):
+		case at.Equal(b.now.at):
+			a.now = true
+		default:
+			a.since = at
+		}
+		if len(b.algorithms) <= maxBasis && !slices.Contains(b.algorithms, a) {
 			b.algorithms = append(b.algorithms, a)
 		}
 		return ok, why
@@ -244,21 +270,12 @@ func (b *basis) proven(object [32]byte, since time.Time) {
 	b.proofs[object] = since
 }
 
-// noting enters when what was asked about had been revoked.
-func (b *basis) noting(check checkFunc) checkFunc {
-	if b == nil {
-		return check
-	}
-	return func(q revocation.Question, responses []*revocation.Response, crls []*revocation.CRL) revocation.Result {
-		r := check(q, responses, crls)
-		if t := r.RevocationTime; !t.IsZero() && len(b.revoked) <= maxBasis && !slices.Contains(b.revoked, t) {
-			b.revoked = append(b.revoked, t)
-		}
-		return r
+// noted enters when what was asked about had been revoked.
+func (b *basis) noted(t time.Time) {
+	if b != nil && !t.IsZero() && len(b.revoked) <= maxBasis && !slices.Contains(b.revoked, t) {
+		b.revoked = append(b.revoked, t)
 	}
 }
-
-type checkFunc = func(revocation.Question, []*revocation.Response, []*revocation.CRL) revocation.Result
 
 // stretch is the time between two instants, both of them out of it, or one instant.
 type stretch struct {

@@ -17,17 +17,26 @@ type Hindsight struct {
 	// whose 0 is a day.
 	Freshness         policy.Level
 	WithoutNextUpdate time.Duration
+
+	noted func(time.Time) // is told of each revocation that was found; nil: nobody is
 }
 
 // withoutNextUpdate is how long evidence that does not say so serves, where nobody tells: it means that newer
 // information was to be had all the time (RFC 6960 4.2.2.1), so an answer given with a signature is of its day.
 const withoutNextUpdate = 24 * time.Hour
 
-// Check answers a question; it is made for path.RevocationRule.
+// Check answers a question; it is made for path.RevocationRule. What evidence from after the validation says against a
+// certificate counts all the same, from when it says so: that it is good was not known then.
 func (h Hindsight) Check(q revocation.Question, responses []*revocation.Response, crls []*revocation.CRL) revocation.Result {
 	anyAge := revocation.AnyAge
 	q.Time, q.Freshness, q.MaxAge, q.WithoutNextUpdate = h.Known, &anyAge, 0, revocation.AnyAge
-	found := revocation.Check(q, responses, crls)
+	found := h.ask(q, responses, crls)
+	if latest := newest(responses, crls); latest.After(h.Known) {
+		q.Time = latest
+		if later := h.ask(q, responses, crls); later.Status == revocation.Revoked && !later.RevocationTime.After(h.At) {
+			return later
+		}
+	}
 	good := found.Status == revocation.Good || found.Code == revocation.WeakAlgorithm
 	switch {
 	case found.Status == revocation.Revoked && found.RevocationTime.After(h.At):
@@ -40,6 +49,34 @@ func (h Hindsight) Check(q revocation.Question, responses []*revocation.Response
 		h.age(&found)
 	}
 	return found
+}
+
+func (h Hindsight) ask(q revocation.Question, responses []*revocation.Response, crls []*revocation.CRL) revocation.Result {
+	r := revocation.Check(q, responses, crls)
+	if h.noted != nil {
+		h.noted(r.RevocationTime)
+	}
+	return r
+}
+
+// newest is when the latest of the evidence was issued.
+func newest(responses []*revocation.Response, crls []*revocation.CRL) (latest time.Time) {
+	for _, l := range crls {
+		if l.ThisUpdate.After(latest) {
+			latest = l.ThisUpdate
+		}
+	}
+	for _, r := range responses {
+		if r.ProducedAt.After(latest) {
+			latest = r.ProducedAt
+		}
+		for _, single := range r.Singles {
+			if single.ThisUpdate.After(latest) {
+				latest = single.ThisUpdate
+			}
+		}
+	}
+	return latest
 }
 
 // age judges how old evidence from before the time is.
@@ -69,7 +106,7 @@ func (h Hindsight) age(found *revocation.Result) {
 func (v *validator) revocationRule(d *validationData, at time.Time, freshness policy.Level) *path.RevocationRule {
 	return &path.RevocationRule{
 		Evidence:       func(*revocation.Question) ([]*revocation.Response, []*revocation.CRL) { return d.responses, d.crls },
-		Check:          v.basis.noting(Hindsight{At: at, Known: v.at, Freshness: freshness}.Check),
+		Check:          Hindsight{At: at, Known: v.at, Freshness: freshness, noted: v.basis.noted}.Check,
 		Required:       true,
 		ShortTerm:      true,
 		AfterIssuance:  true,

@@ -184,7 +184,7 @@ func (s *sub) holding(cert *certificate.Certificate, i int, chain *Chain) {
 	s.met(policy.Cryptographic)
 	for k := range s.block.Constraints {
 		if t := &s.block.Constraints[k]; t.Name == string(policy.Cryptographic) {
-			t.Crypto = s.crypto(s.context, certificateUse(cert, issuerKey(chain, i)), chain.at, ok)
+			t.Crypto = s.crypto(s.context, certificateUse(cert, issuerKey(chain, i)), chain.certified[i], ok)
 		}
 	}
 }

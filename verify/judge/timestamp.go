@@ -107,6 +107,7 @@ func (v *validator) timestamp(p proof) *Timestamp {
 	sum, _ := v.budget.Digest(t.Token) // beyond the budget nothing counts
 	proven := v.existence.earliest(sum)
 	who := v.about(r.Unit, p.carried(), policy.Timestamp)
+	who.longTerm = true
 	chain := v.certificateValidation(who, proven)
 	r.covered, r.Notes = chain.Covered, append(v.toldOfStamp(t, proven), chain.Notes...)
 	r.Conclusion = v.proven(who, chain, proven, true).then(func() Conclusion { return v.stampService(chain, t.Time) })

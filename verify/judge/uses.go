@@ -34,7 +34,7 @@ func (c *Chain) UsesOfPath(p *policy.Policy, of policy.Context) []trace.Crypto {
 		if i == 0 {
 			context = of.Signer()
 		}
-		use := Used(p, context, []signature.AlgorithmUse{certificateUse(cert, issuerKey(c, i))}, c.at)[0]
+		use := Used(p, context, []signature.AlgorithmUse{certificateUse(cert, issuerKey(c, i))}, c.certified[i])[0]
 		use.Object = CertificateID(cert)
 		list = append(list, use)
 	}

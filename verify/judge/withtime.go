@@ -10,7 +10,8 @@ import (
 
 // withTime concludes on the signer's certificate by the time at which the signature is proven to have existed (5.5.4,
 // 5.6.2.4): what was valid and unrevoked then passes, and nothing else does. Where it does not pass, what is said is what
-// the certificate is worth now (5.3), unless that is good, or long term material was there and did not help (5.6.3.4).
+// the certificate is worth now (5.3), unless that is good, an authority was revoked or suspended, or long term material was there and did
+// not help (5.6.3.4).
 func (v *validator) withTime(who subject, s *signature.Signature, r *Signature) Conclusion {
 	return v.block(trace.WithTime, r.BestSignatureTime, func() Conclusion {
 		c := v.proven(who, r.Chain, r.BestSignatureTime, longTerm(s))
@@ -39,14 +40,20 @@ func (v *validator) proven(who subject, chain *Chain, at time.Time, longTerm boo
 	}
 	now := v.certificateValidation(who, v.at)
 	switch {
-	case chain.Path.Anchor != nil && at.Before(who.certificate.NotBefore):
+	case chain.Path.Anchor != nil && at.Before(who.certificate.NotBefore) && (now.passed() || timely[now.SubIndication]):
 		return failed(NotYetValid, "it existed on %s already, before its certificate, which begins on %s",
 			at.UTC().Format(time.RFC3339), who.certificate.NotBefore.Format(time.RFC3339))
-	case now.passed() || longTerm && chain.SubIndication == RevocationOutOfBounds:
+	case now.passed() || chain.SubIndication == RevokedCANoPOE || chain.suspended || longTerm && chain.SubIndication == RevocationOutOfBounds:
 		return chain.Conclusion
 	}
 	chain.revokedAt = now.revokedAt
 	return now.Conclusion
+}
+
+// timely are what the certificate may be worth now for its worth at the proven time to be asked (5.5.4, 5.6.3.4).
+var timely = map[SubIndication]bool{
+	CryptoConstraintsNoPOE: true, OutOfBoundsNoPOE: true, OutOfBoundsNotRevoked: true, RevokedNoPOE: true, RevokedCANoPOE: true,
+	TryLater: true, RevocationOutOfBounds: true, NoCertificateChainNoPOE: true,
 }
 
 // longTerm reports whether there is material for long term availability: archive time-stamps, those of a PDF over its
@@ -91,10 +98,14 @@ func isContent(t *signature.Timestamp) bool {
 	return t.Type == signature.ContentTimestamp || t.Type == signature.AllDataTimestamp || t.Type == signature.IndividualData
 }
 
-// order checks that content time-stamps are not later than the signature's (5.5.4).
-func (v *validator) order(s *signature.Signature) Conclusion {
+// order checks that content time-stamps are not later than the signature's (5.5.4), as the policy says.
+func (v *validator) order(s *signature.Signature, r *Signature) Conclusion {
 	return v.block(trace.WithTime, time.Time{}, func() Conclusion {
-		return v.check(policy.Timestamp, policy.Coherence, v.ordered(s))
+		c := v.ordered(s)
+		if v.tells(policy.Timestamp, policy.Coherence) {
+			r.Notes = append(r.Notes, c.Reasons...)
+		}
+		return v.demand(policy.Timestamp, policy.Coherence, c.passed(), func() Conclusion { return c })
 	})
 }
 

@@ -29,9 +29,11 @@ type Chain struct {
 	// TryAgain is when evidence that is missing may be had at the earliest; zero where waiting does not help.
 	TryAgain time.Time
 
-	revokedAt time.Time // when the target was revoked, where that is why it did not pass
-	at        time.Time // at which it was asked
-	decided   int       // the position of the certificate that did not pass, -1 for none
+	revokedAt time.Time   // when the target was revoked, where that is why it did not pass
+	suspended bool        // a certificate was on hold, and that is why it did not pass
+	at        time.Time   // at which it was asked
+	certified []time.Time // when the certificates of the path count as existing, for a trace alone
+	decided   int         // the position of the certificate that did not pass, -1 for none
 }
 
 // subject is whose chain is asked for, and what is at hand for it.
@@ -40,6 +42,7 @@ type subject struct {
 	carried     carried
 	beside      carried        // what else the document holds
 	context     policy.Context // of what is signed
+	longTerm    bool           // whether proofs of existence of certificates count (5.6.2), see longTerm
 }
 
 // x509 validates the certificate's path at a time (EN 319 102-1 5.2.6): every certificate must have been valid then, and
@@ -51,6 +54,7 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 		Target: s.certificate, Pool: data.pool, Anchors: v.ev.Lists.Anchors(), Time: at.Truncate(time.Second),
 		Algorithm: v.basis.judged(v.ofPath(s.context)), DirectTrust: true, Budget: v.budget, Cache: v.ev.Cache,
 	}
+	request.Existence = v.certified(s, request.Time)
 	v.basis.begin(data, s.certificate, request.Anchors, request.Time, v.at)
 	if s.context == policy.Timestamp {
 		request.Purposes, request.PurposeRule = []certificate.OID{certificate.PurposeTimeStamping}, path.PurposeAlone
@@ -65,12 +69,13 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered(), at: at}
 	if x.result.Valid {
 		asked, told := x.constraints()
-		c.Conclusion = x.signersOfEvidence().then(func() Conclusion { return asked })
+		c.Conclusion = x.signersOfEvidence().then(x.beforeRevocations).then(func() Conclusion { return asked })
 		c.Notes = append(c.Notes, told...)
 	} else {
 		c.Conclusion = x.conclude()
 	}
 	c.revokedAt, c.decided, c.Statuses = x.revokedAt, x.decided, x.statuses
+	c.suspended = x.suspended && c.SubIndication == TryLater
 	for _, of := range x.result.Chain {
 		if t := x.ev.Later[of.Fingerprint]; t.After(c.TryAgain) {
 			c.TryAgain = t
@@ -78,6 +83,9 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	}
 	if v.steps != nil {
 		c.gathered()
+		for _, of := range x.result.Chain {
+			c.certified = append(c.certified, request.Existence(of))
+		}
 	}
 	return c
 }
@@ -91,6 +99,7 @@ type x509 struct {
 	result  path.Result
 
 	revokedAt time.Time // when the target was revoked, once that is known
+	suspended bool      // a certificate was on hold, see Chain
 	decided   int       // see Chain
 	statuses  map[int]revocation.Result
 }
@@ -163,6 +172,10 @@ func (x *x509) signerOfEvidence(i int, r revocation.Result) Conclusion {
 			"revocation information is older", prose.Name(a.Certificate.Subject.CommonName()))
 	}
 	for _, signer := range signers {
+		if signer.NotAfter.Before(r.ThisUpdate) && !x.ev.Lists.Responder(signer) {
+			return indeterminate(ChainGeneralFailure, "the revocation information is of %s, and the certificate of %s, which signed it, "+
+				"ended on %s", r.ThisUpdate.UTC().Format(time.RFC3339), prose.Name(signer.Subject.CommonName()), signer.NotAfter.Format(time.RFC3339))
+		}
 		if signer.NotAfter.Before(proven) && !x.ev.Lists.Responder(signer) {
 			return indeterminate(RevocationOutOfBounds, "the certificate of %s, which signed the revocation information, "+
 				"ended on %s, and nothing proves that the information is older",
@@ -219,6 +232,9 @@ func (x *x509) weigh(i int) (sub SubIndication, why string) {
 		return sub, why
 	}
 	signers := x.signerOfEvidence(i, status)
+	if signers.SubIndication == ChainGeneralFailure {
+		return ChainGeneralFailure, signers.Reasons[0]
+	}
 	expired, late, weak := false, false, false
 	for _, r := range x.result.Reasons {
 		switch {
@@ -252,6 +268,9 @@ func (x *x509) weigh(i int) (sub SubIndication, why string) {
 func (x *x509) revoked(i int, status revocation.Result) (sub SubIndication, why string) {
 	name := func() string { return prose.Name(x.result.Chain[i].Subject.String()) }
 	switch {
+	case status.Status == revocation.Revoked && !status.RevocationTime.After(x.request.Time) && status.Reason == revocation.CertificateHold:
+		x.suspended = true
+		return TryLater, fmt.Sprintf("%s has been on hold since %s", name(), status.RevocationTime.UTC().Format(time.RFC3339))
 	case status.Status == revocation.Revoked && !status.RevocationTime.After(x.request.Time):
 		if sub = RevokedCANoPOE; i == 0 {
 			sub, x.revokedAt = RevokedNoPOE, status.RevocationTime

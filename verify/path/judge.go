@@ -139,7 +139,11 @@ func (s *state) basics(i int, c *certificate.Certificate) {
 // signature judges the strength of the signature, and verifies it where building had to leave it open.
 func (s *state) signature(i int, c *certificate.Certificate, scheme algorithm.Scheme) {
 	if accept := s.b.request.Algorithm; accept != nil {
-		if ok, why := accept(scheme.Name(), s.key.Bits(), s.b.at); !ok {
+		at := s.b.at
+		if exists := s.b.request.Existence; exists != nil {
+			at = exists(c)
+		}
+		if ok, why := accept(scheme.Name(), s.key.Bits(), at); !ok {
 			s.fail(WeakAlgorithm, i, why)
 		}
 	}

@@ -64,6 +64,9 @@ type Request struct {
 
 	// Algorithm judges every signature and key on the path, as algorithm.Acceptable does; nil accepts what verifies.
 	Algorithm func(name string, bits int, at time.Time) (ok bool, reason string)
+	// Existence is when a certificate is proven to have existed, at which the algorithm of the signature on it is judged; nil
+	// takes Time.
+	Existence func(*certificate.Certificate) time.Time
 	// Revocation says how every certificate below the anchor is judged; nil does not ask.
 	Revocation *RevocationRule
 	// DirectTrust takes a target that is itself an anchor's certificate without a path below it: only the anchor's time and the

@@ -254,7 +254,7 @@ func (b *builder) validateSigner(anchor *Anchor, signer *certificate.Certificate
 	request := Request{
 		Target: signer, Pool: b.request.Pool, Time: b.request.Time, Profile: ProfilePath, Cache: b.request.Cache,
 		Anchors:    &Anchors{byName: map[string][]*Anchor{anchor.Name.Canonical(): {anchor}}},
-		Revocation: b.request.Revocation, Algorithm: b.request.Algorithm, Limits: b.request.Limits, Budget: b.request.Budget,
+		Revocation: b.request.Revocation, Algorithm: b.request.Algorithm, Existence: b.request.Existence, Limits: b.request.Limits, Budget: b.request.Budget,
 	}
 	below := newBuilder(b.ctx, &request)
 	below.spent, below.verdicts, below.signers = b.spent, b.verdicts, s

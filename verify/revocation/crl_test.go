@@ -247,6 +247,7 @@ func TestDeltaCRL(t *testing.T) {
 		{name: "hold stays", change: func(c, _ *list) { c.entries = listed(CertificateHold) }, want: Revoked, code: CertificateOnHold},
 		{name: "hold made final", change: func(c, d *list) { c.entries, d.entries = listed(CertificateHold), listed(KeyCompromise) }, want: Revoked, code: CertificateRevoked},
 		{name: "removal of a final revocation", change: func(c, d *list) { c.entries, d.entries = listed(KeyCompromise), listed(RemoveFromCRL) }, want: Revoked, code: CertificateRevoked},
+		{name: "removal where nothing is to be removed", alone: true, change: func(_, d *list) { *d = complete; d.entries = listed(RemoveFromCRL) }, want: Revoked, code: CertificateRevoked},
 		{name: "base is newer than the list", change: func(_, d *list) { d.base, d.entries = 6, listed(KeyCompromise) }, want: Good},
 		{name: "older than the list", change: func(_, d *list) { d.number, d.base, d.entries = 5, 4, listed(KeyCompromise) }, want: Good},
 		{name: "other scope", change: func(_, d *list) { d.idp, d.entries = idp(nil, map[int]byte{1: 0xff}), listed(KeyCompromise) }, want: Good},

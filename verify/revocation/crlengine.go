@@ -186,7 +186,7 @@ func (e *crlEngine) look(crl, delta *CRL, reasons certificate.ReasonFlags, signe
 		result.Uses = append(result.Uses, useOf(delta.SignatureAlgorithm, signer.key, delta.Digest()))
 	}
 	result.signedBy(signer.signer)
-	if listed && entry.Reason != RemoveFromCRL {
+	if listed { // removeFromCRL on a complete list takes nothing away (RFC 5280 5.3.1)
 		result.RevocationTime, result.Reason, result.InvalidityDate = entry.RevocationDate, entry.Reason, entry.InvalidityDate
 		if entry.Reason == CertificateHold {
 			result.Code = CertificateOnHold
