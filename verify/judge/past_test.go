@@ -210,21 +210,29 @@ func TestAlgorithmsOfCertificates(t *testing.T) {
 	const weak = "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
 	for _, c := range []struct {
 		name    string
-		archive int // day; 0 for none
+		own     bool // it is the signer's certificate, which the time-stamp on the value is about too
+		archive int  // day; 0 for none
 		covers  bool
 		want    string
 	}{
-		{"the value proven alone", 0, false, weak},
-		{"the certificate proven in time", 5, true, "TOTAL-PASSED"},
-		{"the certificate not proven", 5, false, weak},
-		{"the certificate proven too late", 12, true, weak},
+		{"the value proven alone", false, 0, false, weak},
+		{"the value proven alone, and the signer's certificate with it", true, 0, false, weak},
+		{"the signer's certificate proven with the value, archived", true, 5, false, "TOTAL-PASSED"},
+		{"the certificate proven in time", false, 5, true, "TOTAL-PASSED"},
+		{"the certificate not proven", false, 5, false, weak},
+		{"the certificate proven too late", false, 12, true, weak},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.policy = strictBut(t, "    SHA384: no end", "    SHA384: "+dayOf(10).Format(time.DateOnly))
 			issuer := w.ca.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "issuer"}, CA: true})
-			issuer.Cert = signedAnew(t, issuer.Cert, w.ca)
+			if !c.own {
+				issuer.Cert = signedAnew(t, issuer.Cert, w.ca)
+			}
 			w.officer = issuer.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "officer"}})
+			if c.own {
+				w.officer.Cert = signedAnew(t, w.officer.Cert, issuer)
+			}
 			stamps := []time.Time{dayOf(0)}
 			if c.archive > 0 {
 				stamps = append(stamps, dayOf(c.archive))
