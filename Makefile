@@ -50,7 +50,8 @@ test-kernel: ## the tests of the tunnel in a virtual machine whose kernel has Wi
 offices: ## build trustlink for the systems that offices have
 	for on in linux/amd64 windows/amd64 windows/arm64 darwin/arm64; do GOOS=$${on%/*} GOARCH=$${on#*/} CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o /dev/null ./cmd/trustlink || exit 1; done
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, go.mod of the suites
+	@for module in $$(find verify -path '*/conformance/go.mod' -printf '%h\n'); do $(GO) -C $$module list -m all >/dev/null || { echo "$$module: go mod tidy"; exit 1; }; done
 	@found=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(FOLDERS)) || exit 1; test -z "$$found" || { echo "$$found"; echo "run gofmt -w on these files"; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) tool staticcheck -tags $(TAGS) ./...
