@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trustcore/internal/budget"
@@ -167,7 +168,7 @@ func (r *Report) qualify(q *Question, result *path.Result) {
 }
 
 func qualificationOf(q trustlist.Qualified) Qualification {
-	out := Qualification{Level: "N/A", Qualified: q.Certificate, Device: q.Device, Provider: q.Provider, Because: q.Because}
+	out := Qualification{Level: "N/A", Qualified: q.Certificate, Device: q.Device, Provider: q.Provider, Because: slices.Clone(q.Because)}
 	if !q.Found || q.Conflict {
 		return out
 	}

@@ -24,7 +24,7 @@ type Report struct {
 
 	Policy        string `json:"policy"` // the validation policy's name
 	PolicyVersion string `json:"policy_version"`
-	PolicyDigest  string `json:"policy_digest" text:"-"` // SHA-256 of its canonical data, lower-case hex
+	PolicyDigest  string `json:"policy_digest"` // SHA-256 of its canonical data, lower-case hex
 
 	// Reasons say why the certificate is not valid, the weightiest first.
 	Reasons []Reason `json:"reasons"`
@@ -44,27 +44,6 @@ type Report struct {
 	TryAgain *time.Time `json:"try_again,omitempty"`
 
 	people *poland.Numbers // of the persons that the chain names; nil where they are shown as they are
-}
-
-// hideNumbers hides the personal numbers of those that the chain names wherever they stand.
-func (r *Report) hideNumbers() {
-	r.people = new(poland.Numbers)
-	for i := range r.Chain {
-		if c := r.Chain[i].Certificate; c != nil {
-			r.people.Add(c.Subject)
-			r.people.Add(c.Issuer)
-		}
-	}
-	prose.Replace(r, nil, r.Show)
-}
-
-// Show is a text from a certificate of the chain as the report shows it: with personal numbers hidden but for their last
-// digits, unless the question asked for them.
-func (r *Report) Show(text string) string {
-	if r.people == nil {
-		return text
-	}
-	return r.people.Hide(text)
 }
 
 // Wait fills in TryAgain where evidence was not to be had. Later says of certificates, by the SHA-256 of their DER, when their
@@ -91,10 +70,10 @@ type Reason struct {
 
 // Link is one certificate of the chain.
 type Link struct {
-	SHA256    string     `json:"sha256,omitempty" text:"-"` // lower-case hex; absent for an anchor that is a bare key
+	SHA256    string     `json:"sha256,omitempty"` // lower-case hex; absent for an anchor that is a bare key
 	Subject   string     `json:"subject"`
 	Issuer    string     `json:"issuer,omitempty"`
-	Serial    string     `json:"serial_number,omitempty" text:"-"` // lower-case hex
+	Serial    string     `json:"serial_number,omitempty"` // lower-case hex
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	NotAfter  *time.Time `json:"not_after,omitempty"`
 	Anchor    bool       `json:"anchor,omitempty"`
@@ -102,7 +81,7 @@ type Link struct {
 	Checks    []Check    `json:"checks"`
 	Status    *Status    `json:"revocation,omitempty"`
 
-	Certificate *certificate.Certificate `json:"-" text:"-"` // nil for a bare key
+	Certificate *certificate.Certificate `json:"-"` // nil for a bare key
 }
 
 // State is the outcome of a check.
@@ -131,8 +110,8 @@ type Status struct {
 	ThisUpdate *time.Time `json:"this_update,omitempty"`
 	NextUpdate *time.Time `json:"next_update,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
-	Reason     string     `json:"reason,omitempty"`            // CRLReason
-	Evidence   []string   `json:"evidence,omitempty" text:"-"` // SHA-256 of the DER that decided
+	Reason     string     `json:"reason,omitempty"`   // CRLReason
+	Evidence   []string   `json:"evidence,omitempty"` // SHA-256 of the DER that decided
 }
 
 // Qualification says what the trusted lists make of the certificate, in the words of DSS.
