@@ -92,6 +92,24 @@ type PairStatus struct {
 	Problem    string `json:"problem,omitempty"`
 }
 
+// GatewayStatus is what officers see of a gateway on the core's list.
+type GatewayStatus struct {
+	Name      string      `json:"name"`
+	HeardAt   time.Time   `json:"heard_at"`
+	PublicKey string      `json:"public_key"`     // of its hub; "" before its first report
+	Pair      *PairStatus `json:"pair,omitempty"` // nil for one that is alone
+	Peers     int         `json:"peers"`
+	Up        int         `json:"up"` // of the peers, those whose tunnel is up
+	Problem   string      `json:"problem,omitempty"`
+
+	// Of the hub's keys: the name of the recipient that it offers, whether two officers decided on that one, from whom it wants
+	// them, and the number of those that it has.
+	Recipient string `json:"recipient,omitempty"`
+	Approved  bool   `json:"approved"`
+	KeysFrom  string `json:"keys_from,omitempty"`
+	Serial    int64  `json:"keys_serial"`
+}
+
 // Standby says that the gateway carries no tunnel now, since the other one of its pair does.
 func (s Status) Standby() bool { return s.Pair != nil && !s.Pair.Active }
 

@@ -12,22 +12,9 @@ import (
 )
 
 // gateways is what trustd knows of those on its list.
-type gateways []gatewayLine
+type gateways []gatewayStatus
 
-// gatewayLine is one of them.
-type gatewayLine struct {
-	Name      string          `json:"name"`
-	HeardAt   time.Time       `json:"heard_at"`
-	PublicKey string          `json:"public_key"`
-	Pair      *vpn.PairStatus `json:"pair,omitempty"`
-	Peers     int             `json:"peers"`
-	Up        int             `json:"up"`
-	Problem   string          `json:"problem,omitempty"`
-	Recipient string          `json:"recipient,omitempty"`
-	Approved  bool            `json:"approved"`
-	KeysFrom  string          `json:"keys_from,omitempty"`
-	Serial    int64           `json:"keys_serial"`
-}
+type gatewayStatus vpn.GatewayStatus
 
 func vpnGatewaysCommand() *cobra.Command {
 	return vpnAsk("gateways", "List the gateways: which of a pair carries the tunnels, and could the other one", cobra.NoArgs,
@@ -70,7 +57,7 @@ func (all *gateways) write(out io.Writer, now time.Time) error {
 	return nil
 }
 
-func (g *gatewayLine) role() string {
+func (g *gatewayStatus) role() string {
 	switch {
 	case g.Pair == nil:
 		return "alone"
@@ -82,7 +69,7 @@ func (g *gatewayLine) role() string {
 	return "standby, not ready"
 }
 
-func (g *gatewayLine) other() string {
+func (g *gatewayStatus) other() string {
 	switch p := g.Pair; {
 	case p == nil:
 		return "-"
@@ -96,7 +83,7 @@ func (g *gatewayLine) other() string {
 }
 
 // keys is how the gateway stands to the keys of the pair's hub.
-func (g *gatewayLine) keys() string {
+func (g *gatewayStatus) keys() string {
 	switch {
 	case g.Recipient == "":
 		return "-"

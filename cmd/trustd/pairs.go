@@ -267,24 +267,6 @@ func (d *daemon) askOfPair(ctx context.Context, row registry.Gateway, s vpn.Stat
 	return nil
 }
 
-// gatewayShown is what officers see of a gateway on the list.
-type gatewayShown struct {
-	Name      string          `json:"name"`
-	HeardAt   time.Time       `json:"heard_at"`
-	PublicKey string          `json:"public_key"` // of its hub
-	Pair      *vpn.PairStatus `json:"pair,omitempty"`
-	Peers     int             `json:"peers"`
-	Up        int             `json:"up"`
-	Problem   string          `json:"problem,omitempty"`
-
-	// Of the hub's keys: the name of the recipient that it offers, whether two officers decided on that one, and from whom it
-	// wants them.
-	Recipient string `json:"recipient,omitempty"`
-	Approved  bool   `json:"approved"`
-	KeysFrom  string `json:"keys_from,omitempty"`
-	Serial    int64  `json:"keys_serial"`
-}
-
 func (d *daemon) listGateways(r *http.Request, _ audit.Actor) (any, error) {
 	listed, err := d.registry.Gateways(r.Context())
 	if err != nil {
@@ -294,10 +276,10 @@ func (d *daemon) listGateways(r *http.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reported, shown := d.gateways.all(), []gatewayShown{}
+	reported, shown := d.gateways.all(), []vpn.GatewayStatus{}
 	for _, row := range listed {
 		s, h := reported[row.Name], holders[row.Name]
-		g := gatewayShown{Name: row.Name, HeardAt: row.HeardAt, PublicKey: row.PublicKey, Pair: s.Pair, Peers: len(s.Peers), Problem: s.Problem,
+		g := vpn.GatewayStatus{Name: row.Name, HeardAt: row.HeardAt, PublicKey: row.PublicKey, Pair: s.Pair, Peers: len(s.Peers), Problem: s.Problem,
 			KeysFrom: h.From, Serial: h.Serial, Approved: len(h.Approved) > 0 && bytes.Equal(h.Approved, h.Offered)}
 		if len(h.Offered) > 0 {
 			g.Recipient = vpn.RecipientName(h.Offered)

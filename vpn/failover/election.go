@@ -11,6 +11,7 @@ const (
 	Active              // has the addresses, and carries the tunnels
 )
 
+// String is the word for the role in reports and logs.
 func (r Role) String() string { return [...]string{"standby", "active"}[r] }
 
 // How long things take. Three adverts may be lost one after another.
