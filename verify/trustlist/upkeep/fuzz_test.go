@@ -3,6 +3,7 @@ package upkeep
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,14 +24,19 @@ func FuzzIndex(f *testing.F) {
 	digest := strings.Repeat("ab", 32)
 	f.Add([]byte(`{"version":1,"chain":["` + digest + `"],"places":[{"key":"PL","digest":"` + digest + `","changes":[{"what":"status"}]}]}`))
 	f.Add([]byte(`{"version":1,"chain":["../index"]}`))
+	f.Add([]byte(`{"version":1,"places":[{"key":"PL","digest":"../index"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var ix index
 		if ix.parse(data) != nil {
 			return
 		}
+		named := slices.Clone(ix.Chain)
 		for _, p := range ix.Places {
-			if strings.ContainsAny(p.Digest, "./\\") {
-				t.Errorf("%q would be a file's name", p.Digest)
+			named = append(named, p.Digest)
+		}
+		for _, digest := range named {
+			if strings.ContainsAny(digest, "./\\") {
+				t.Errorf("%q would be a file's name", digest)
 			}
 		}
 		if _, err := json.Marshal(ix); err != nil {
