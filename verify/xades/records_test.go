@@ -20,6 +20,7 @@ import (
 	"trustcore/internal/cms"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/internal/xmldsig"
+	"trustcore/verify/certificate"
 	"trustcore/verify/ers"
 	"trustcore/verify/signature"
 )
@@ -655,11 +656,12 @@ func TestRecordsShareDigests(t *testing.T) {
 	}
 }
 
-// TestExtents: a token and the same with padding after it are two objects.
+// TestExtents: a certificate and the same with padding after it are two objects.
 func TestExtents(t *testing.T) {
-	r := &reader{budget: budget.New(t.Context(), 0)}
-	octets := []byte("token\x00")
-	if r.sum(octets) == r.sum(octets[:5]) || r.sum(octets) != sha256.Sum256(octets) || r.sum(nil) != sha256.Sum256(nil) {
-		t.Error("the same digest of different octets")
+	r := &reader{budget: budget.New(t.Context(), 1<<20), certificates: map[extent]*certificate.Certificate{}}
+	padded := append(bytes.Clone(officer(t).Cert.Raw), 0)
+	whole := r.certificate(padded[:len(padded)-1])
+	if whole == nil || r.certificate(padded) != nil || r.certificate(padded[:len(padded)-1]) != whole || r.certificate(nil) != nil {
+		t.Error("the same certificate of different octets")
 	}
 }
