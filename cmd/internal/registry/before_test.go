@@ -27,6 +27,16 @@ func openBefore(t *testing.T, url, step string) *store.DB {
 	return db
 }
 
+// seed puts rows into a database, by one statement each.
+func seed(t *testing.T, db *store.DB, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%v: %s", err, s)
+		}
+	}
+}
+
 // openOver opens the registry of this version over a database.
 func openOver(t *testing.T, db *store.DB, now func() time.Time) *Registry {
 	t.Helper()

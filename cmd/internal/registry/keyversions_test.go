@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -19,23 +18,13 @@ func keysBefore(t *testing.T, url string) *store.DB {
 	const order = `{"id":"ZU-1","kind":"activation","partner":{"id":"um","name":"Urząd"},"components":["B_HSM"],
 		"hsm_authorization":{"application":"ezd","keys":[{"name":"seal","algorithm":"P-256","mechanisms":["ECDSA-SHA256"]}],
 		"not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z"}}`
-	err := db.InTx(t.Context(), func(tx *sql.Tx) error {
-		for _, s := range []string{
-			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
-			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_at, line)
-				VALUES ('ZU-1', 'activation', 'um', '` + order + `', 'active', 'o', '2026-01-15', '2026-01-15', 'ZU-1')`,
-			`INSERT INTO components (partner, component, order_id, application) VALUES ('um', 'B_HSM', 'ZU-1', 'ezd')`,
-			`INSERT INTO order_keys (order_id, name, id) VALUES ('ZU-1', 'seal', 'k1')`,
-		} {
-			if _, err := tx.ExecContext(t.Context(), s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	seed(t, db,
+		`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
+		`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, decided_at, line)
+			VALUES ('ZU-1', 'activation', 'um', '`+order+`', 'active', 'o', '2026-01-15', '2026-01-15', 'ZU-1')`,
+		`INSERT INTO components (partner, component, order_id, application) VALUES ('um', 'B_HSM', 'ZU-1', 'ezd')`,
+		`INSERT INTO order_keys (order_id, name, id) VALUES ('ZU-1', 'seal', 'k1')`,
+	)
 	return db
 }
 

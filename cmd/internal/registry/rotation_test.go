@@ -24,25 +24,15 @@ const (
 func tunnelBefore(t *testing.T, url string) *store.DB {
 	t.Helper()
 	db := openBefore(t, url, "ALTER TABLE enrolments ADD COLUMN exchange")
-	err := db.InTx(t.Context(), func(tx *sql.Tx) error {
-		for _, s := range []string{
-			`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
-			`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, line)
-				VALUES ('ZU-1', 'activation', 'um', '{"id":"ZU-1","vpn_request":{"site":"main"}}', 'active', 'officer-1', '2026-01-15', 'ZU-1')`,
-			`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
-			`INSERT INTO enrolments (token, order_id, expires_at, public_key, csr, used_at)
-				VALUES ('d', 'ZU-1', '', '` + firstKey + `', 'csr', '2026-01-16T00:00:00.000000Z')`,
-			`INSERT INTO tunnels (order_id, partner, site, public_key, address) VALUES ('ZU-1', 'um', 'main', '` + firstKey + `', '10.64.0.2')`,
-		} {
-			if _, err := tx.ExecContext(t.Context(), s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	seed(t, db,
+		`INSERT INTO partners (id, name, agreement, signed) VALUES ('um', 'Urząd', 'UR/1', '2026-01-15')`,
+		`INSERT INTO orders (id, kind, partner, body, state, submitted_by, submitted_at, line)
+			VALUES ('ZU-1', 'activation', 'um', '{"id":"ZU-1","vpn_request":{"site":"main"}}', 'active', 'officer-1', '2026-01-15', 'ZU-1')`,
+		`INSERT INTO components (partner, component, order_id) VALUES ('um', 'P_VPN', 'ZU-1')`,
+		`INSERT INTO enrolments (token, order_id, expires_at, public_key, csr, used_at)
+			VALUES ('d', 'ZU-1', '', '`+firstKey+`', 'csr', '2026-01-16T00:00:00.000000Z')`,
+		`INSERT INTO tunnels (order_id, partner, site, public_key, address) VALUES ('ZU-1', 'um', 'main', '`+firstKey+`', '10.64.0.2')`,
+	)
 	return db
 }
 
