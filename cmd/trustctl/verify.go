@@ -61,12 +61,7 @@ type verifyOptions struct {
 	withoutDocument bool
 }
 
-func verifyCommand() *cobra.Command {
-	var o verifyOptions
-	c := &cobra.Command{
-		Use:   "verify [flags] FILE|FOLDER...",
-		Short: "Verify signed documents",
-		Long: `Verifies signed documents (XAdES, CAdES, PAdES, JAdES, ASiC), time-stamps and evidence records as
+const verifyHelp = `Verifies signed documents (XAdES, CAdES, PAdES, JAdES, ASiC), time-stamps and evidence records as
 ETSI EN 319 102-1 says and prints one verdict a signature. With --json one line of JSON a file; a file that
 can't be judged is that line's "error".
 
@@ -135,7 +130,14 @@ With --bundle everything that the verdict rests on is kept in a file, by which t
 
 Exit status: 0 everything in every document passed; 3 something did not, or a document holds no signature; 1 a document
 could not be judged, or the command not be carried out: the reason is in the document's line, or on standard error. With
---service 0 means that every document was accepted for the service, and 3 that one was not, or not yet.`,
+--service 0 means that every document was accepted for the service, and 3 that one was not, or not yet.`
+
+func verifyCommand() *cobra.Command {
+	var o verifyOptions
+	c := &cobra.Command{
+		Use:   "verify [flags] FILE|FOLDER...",
+		Short: "Verify signed documents",
+		Long:  verifyHelp,
 		RunE: func(c *cobra.Command, files []string) error {
 			if err := o.adopt(c.Flags(), c.ErrOrStderr()); err != nil {
 				return err
@@ -144,16 +146,14 @@ could not be judged, or the command not be carried out: the reason is in the doc
 		},
 	}
 	stateFlag(c, &o.state)
-	f := c.Flags()
-	f.StringVar(&o.settings, "settings", "",
-		"`file` (YAML) with what flags leave open (default that of the verifyd of --state; none for nothing)")
-	f.BoolVar(&o.table, "table", false, "one line a signature (the default for folders)")
-	f.BoolVar(&o.json, "json", false, "one JSON object a line")
-	f.BoolVar(&o.trace, "trace", false, "with --json, also how each verdict was come to: building blocks, constraints, what they rest on")
-	f.BoolVar(&o.active, "active-content", false, "also tell what runs, opens, is sent or lies hidden in the documents")
-	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
-	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
-	f.StringVar(&o.proxy, "proxy", "", "http or https `URL` of the proxy through which is fetched")
+	o.inputFlags(c.Flags())
+	o.trustFlags(c.Flags())
+	o.outputFlags(c.Flags())
+	return c
+}
+
+// inputFlags say what is judged, and of when.
+func (o *verifyOptions) inputFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.detached, "detached", nil, "`file` that a detached signature is about; may be repeated")
 	f.StringArrayVar(&o.digests, "detached-digest", nil,
 		"`[NAME=]ALGORITHM:VALUE`, a digest in place of such a file, hexadecimal or base64; may be repeated")
@@ -161,31 +161,48 @@ could not be judged, or the command not be carried out: the reason is in the doc
 	f.StringArrayVar(&o.passwordFiles, "password-file", nil,
 		"`file` with the password of encrypted PDFs, - for standard input; may be repeated")
 	f.StringVar(&o.at, "at", "", "time of validation, RFC 3339 (default now)")
+	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
+	f.StringVar(&o.service, "service", "", "`id` of the service in --service-cards that the documents are for")
+}
+
+// trustFlags say what is trusted and asked for, and what a signature must meet.
+func (o *verifyOptions) trustFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.settings, "settings", "",
+		"`file` (YAML) with what flags leave open (default that of the verifyd of --state; none for nothing)")
+	f.BoolVar(&o.offline, "offline", true, "judge by what the documents and the lists hold; nothing is fetched")
+	f.StringArrayVar(&o.allow, "fetch-allow", nil, "private `address:port` that may be asked with --offline=false; may be repeated")
+	f.StringVar(&o.proxy, "proxy", "", "http or https `URL` of the proxy through which is fetched")
 	f.StringVar(&o.lists.Dir, "trust-lists", "", "`folder` with trusted lists, told apart by content")
 	f.StringVar(&o.lists.LOTLSigners, "lotl-signers", "", "`folder` with PEM certificates that may sign the list of the lists")
 	f.StringArrayVar(&o.lists.Extra, "extra-list", nil, "trusted list `file` outside the list of the lists, taken with the signer in its own signature")
 	f.StringArrayVar(&o.lists.Anchors, "anchors", nil, "PEM `file` with further anchors, trusted at all times")
-	f.StringVar(&o.jobs, "jobs", "", "`file` with one job a line, - for standard input")
 	f.StringVar(&o.policy, "policy", "strict", "what a signature must meet: strict, dss-default as the Commission's DSS has it, or a `file` (trustctl policy)")
-	f.StringVar(&o.language, "language", "", "language of sentences, reasons and notes: pl or en (default pl; with --json reasons and notes in English)")
-	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
-	f.StringVar(&o.report, "report", "",
-		"the report in a `form` to be kept: pdf, html, etsi-xml (ETSI TS 119 102-2) or bundle; not signed")
-	f.StringVar(&o.reportFile, "report-file", "",
-		"new `file` for --report, of several documents a folder (default standard output, with nothing else)")
 	f.StringVar(&o.pins, "pins", "", "`file` with the pinned keys of Polish law, in place of those that are shipped")
 	f.StringVar(&o.cards, "service-cards", "", "`file` (YAML or JSON) with the kinds that services accept (also --cards)")
-	f.StringVar(&o.service, "service", "", "`id` of the service in --service-cards that the documents are for")
-	f.BoolVar(&o.numbers, "personal-numbers", false, "show personal numbers such as PESEL as a whole")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "cards" {
 			name = "service-cards"
 		}
 		return pflag.NormalizedName(name)
 	})
-	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
-	return c
 }
+
+// outputFlags say what is printed and kept.
+func (o *verifyOptions) outputFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.table, "table", false, "one line a signature (the default for folders)")
+	f.BoolVar(&o.json, "json", false, "one JSON object a line")
+	f.BoolVar(&o.trace, "trace", false, "with --json, also how each verdict was come to: building blocks, constraints, what they rest on")
+	f.BoolVar(&o.active, "active-content", false, "also tell what runs, opens, is sent or lies hidden in the documents")
+	f.StringVar(&o.language, "language", "", "language of sentences, reasons and notes: pl or en (default pl; with --json reasons and notes in English)")
+	f.StringVar(&o.bundle, "bundle", "", "new `file` (ZIP) for what the verdict rests on: document, evidence, lists, policy, time")
+	f.StringVar(&o.report, "report", "",
+		"the report in a `form` to be kept: pdf, html, etsi-xml (ETSI TS 119 102-2) or bundle; not signed")
+	f.StringVar(&o.reportFile, "report-file", "",
+		"new `file` for --report, of several documents a folder (default standard output, with nothing else)")
+	f.BoolVar(&o.numbers, "personal-numbers", false, "show personal numbers such as PESEL as a whole")
+	f.BoolVar(&o.withoutDocument, "without-document", false, "keep the document's digest in the bundle instead of the document")
+}
+
 func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
 	at, err := o.time(time.Time{})
 	if err != nil {
