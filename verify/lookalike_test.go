@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -551,7 +552,7 @@ func TestReceipts(t *testing.T) {
 	own := p.listed.Issue(t, mint.Request{Subject: officerName("QERDS 1")})
 	const eds = "http://uri.etsi.org/TrstSvc/Svctype/EDS/Q"
 	from := mint.Day.AddDate(-5, 0, 0)
-	p.load(t, "PL", []mint.Period{{Status: mint.Granted, From: from, Additional: []string{mint.ForSeals}}},
+	p.load(t, "PL", []mint.Period{{Status: mint.Granted, From: from, Additional: []string{mint.ForSeals, mint.ForSignatures}}},
 		mint.Service{Name: "EDS", Type: eds, By: delivery, Periods: []mint.Period{{Status: mint.Granted, From: from}}},
 		mint.Service{Name: "EDS", Type: eds, By: own, Periods: []mint.Period{{Status: mint.Granted, From: from}}},
 		mint.Service{Name: "EDS", Type: eds, By: gone, Periods: []mint.Period{
@@ -579,6 +580,7 @@ func TestReceipts(t *testing.T) {
 		{"another root", signed(receipts, strings.ReplaceAll(named("UPP"), "Dokument", "Dokumenty")), " "},
 		{"wrapped", []byte(inside), " "},
 		{"changed", bytes.Replace(signed(receipts, named("UPP")), []byte(">1<"), []byte(">2<"), 1), " "},
+		{"another value", regexp.MustCompile(`(<ds:SignatureValue[^>]*>)....`).ReplaceAll(signed(receipts, named("UPP")), []byte("${1}AAAA")), " "},
 		{"evidence", signed(by(delivery), evidence), "edelivery-evidence granted"},
 		{"evidence of the service itself", signed(own, evidence), "edelivery-evidence granted"},
 		{"evidence under a seal", signed(by(p.listed), evidence), "edelivery-evidence none"},

@@ -39,11 +39,11 @@ func TestWhoIsGoneEndsHisWorkAlone(t *testing.T) {
 	if a := <-one; a != nil {
 		t.Error("who is gone had an answer")
 	}
-	select {
-	case <-ended:
+	f.mu.Lock()
+	if f.up[key] == nil {
 		t.Error("the fetch ended though somebody waits for it")
-	default:
 	}
+	f.mu.Unlock()
 	goSecond()
 	<-two
 	<-ended
@@ -78,7 +78,8 @@ func TestWhoHasNoMoreTimeIsWaitedFor(t *testing.T) {
 			t.Fatal("an answer from nowhere")
 		}
 		go func() { land <- nil }()
-		a, joined := f.wait(t.Context(), [32]byte{1}, time.Hour, nil)
+		again := &answer{err: errors.New("it was begun anew")}
+		a, joined := f.wait(t.Context(), [32]byte{1}, time.Hour, func(context.Context) *answer { return again })
 		if !joined || a.err != nil {
 			t.Errorf("%s: %v, joined: %v", name, a.err, joined)
 		}
