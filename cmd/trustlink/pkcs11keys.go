@@ -22,7 +22,7 @@ const (
 	keysRetry    = 5 * time.Second  // after it could not be
 	listTimeout  = 5 * time.Second  // for asking
 	signPatience = 20 * time.Second // for a gateway that is away: a program would rather wait than fail
-	signTimeout  = time.Minute
+	useTimeout   = time.Minute      // for a signature or a decryption
 )
 
 // officeKeys are the keys that one folder is enrolled for. The list is kept: programs ask for it again and again, and
@@ -130,44 +130,47 @@ func (k *officeKeys) ask(ctx context.Context) error {
 }
 
 // Sign signs a digest in the data centre.
-func (k *officeKeys) Sign(ctx context.Context, id []byte, m mechanism.Mechanism, digest []byte) ([]byte, error) {
-	k.mu.Lock()
-	key := k.far[string(id)]
-	k.mu.Unlock()
-	if key == nil {
-		return nil, fmt.Errorf("%w: the key is no longer listed", p11kit.ErrRefused)
-	}
-	ctx, cancel := context.WithTimeout(ctx, signTimeout)
-	defer cancel()
-	signed, err := key.SignDigest(ctx, m, digest)
-	if refuses(err) {
-		k.mu.Lock()
-		k.next = time.Time{} // what is listed is not so any more
-		k.mu.Unlock()
-		return nil, fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
-	}
-	return signed.Value, err
+func (k *officeKeys) Sign(ctx context.Context, id []byte, m mechanism.Mechanism, digest []byte) (signature []byte, err error) {
+	err = k.use(ctx, id, func(ctx context.Context, key *remote.Key) error {
+		signed, err := key.SignDigest(ctx, m, digest)
+		signature = signed.Value
+		return err
+	})
+	return signature, err
 }
 
 // Decrypt decrypts in the data centre what was encrypted for a key.
-func (k *officeKeys) Decrypt(ctx context.Context, id []byte, m mechanism.Mechanism, ciphertext []byte) ([]byte, error) {
+func (k *officeKeys) Decrypt(ctx context.Context, id []byte, m mechanism.Mechanism, ciphertext []byte) (plaintext []byte, err error) {
+	err = k.use(ctx, id, func(ctx context.Context, key *remote.Key) error {
+		plaintext, err = key.Decrypt(ctx, m, ciphertext)
+		var no *remote.Refusal
+		if errors.As(err, &no) && no.Type == remote.Undecryptable {
+			return p11kit.ErrUndecryptable // says nothing of the key
+		}
+		return err
+	})
+	return plaintext, err
+}
+
+// use does something with a key of the list, for so long at most. After a refusal the list is asked for again: the key
+// may have been taken back, or another version may have taken its place.
+func (k *officeKeys) use(ctx context.Context, id []byte, do func(context.Context, *remote.Key) error) error {
 	k.mu.Lock()
 	key := k.far[string(id)]
 	k.mu.Unlock()
 	if key == nil {
-		return nil, fmt.Errorf("%w: the key is no longer listed", p11kit.ErrRefused)
+		return fmt.Errorf("%w: the key is no longer listed", p11kit.ErrRefused)
 	}
-	ctx, cancel := context.WithTimeout(ctx, signTimeout)
+	ctx, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
-	plaintext, err := key.Decrypt(ctx, m, ciphertext)
-	var no *remote.Refusal
-	switch {
-	case errors.As(err, &no) && no.Type == remote.Undecryptable:
-		return nil, p11kit.ErrUndecryptable
-	case refuses(err):
-		return nil, fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
+	err := do(ctx, key)
+	if !refuses(err) {
+		return err
 	}
-	return plaintext, err
+	k.mu.Lock()
+	k.next = time.Time{} // what is listed is not so any more
+	k.mu.Unlock()
+	return fmt.Errorf("%w: %w", p11kit.ErrRefused, err)
 }
 
 // refuses reports whether the gateway said no, and not only that it can't now.
