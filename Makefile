@@ -22,7 +22,7 @@ NO_RACE := ^(TestOrderOffWhileTheGatewayIsCutOff|TestANodeIsKilled|TestNodesAreK
 export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-kernel offices lint vulncheck bench fuzz mutants endure conformance cases clean
+.PHONY: help build run test test-kernel offices dll lint vulncheck bench fuzz mutants endure conformance cases clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-kernel: ## the tests of the tunnel in a virtual machine whose kernel has Wi
 
 offices: ## build trustlink for the systems that offices have
 	for on in linux/amd64 windows/amd64 windows/arm64 darwin/arm64; do GOOS=$${on%/*} GOARCH=$${on#*/} CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o /dev/null ./cmd/trustlink || exit 1; done
+
+dll: ## build bin/trustlink-pkcs11{,-32}.dll, the PKCS#11 module of Windows programs
+	@deploy/install.sh dll
+	@deploy/dll.sh $(BIN)
 
 lint: ## gofmt, go vet, staticcheck, go.mod of the suites
 	@for module in $$(find verify -path '*/conformance/go.mod' -printf '%h\n'); do $(GO) -C $$module list -m all >/dev/null || { echo "$$module: go mod tidy"; exit 1; }; done

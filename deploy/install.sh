@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs on Debian 12 what building, running or testing needs and is not there yet.
 #
-#   deploy/install.sh build|run|test|kernel    installs
+#   deploy/install.sh build|run|test|kernel|dll|wine   installs
 #   deploy/install.sh go                       prints the go command to use
 #   deploy/install.sh pyhanko                  installs pyHanko beside the house, and prints the python that has it
 #
@@ -10,7 +10,8 @@ set -euo pipefail
 
 build="gcc libc6-dev git ca-certificates brotli"
 run="softhsm2 wireguard-tools nftables iproute2 openssl p11-kit p11-kit-modules opensc xmlsec1 poppler-utils iputils-ping"
-test="libxml2-utils qpdf postgresql chromium clamav-daemon libengine-pkcs11-openssl gnutls-bin libnss3-tools nginx-light curl jq python3 lego certbot"
+test="libxml2-utils qpdf postgresql chromium clamav-daemon libengine-pkcs11-openssl gnutls-bin libnss3-tools nginx-light curl jq python3 lego certbot libp11-kit-dev"
+dll="gcc-mingw-w64-x86-64 gcc-mingw-w64-i686 libp11-kit-dev"
 kernel="qemu-system-x86 busybox-static cpio wireguard-tools nftables iproute2 util-linux"
 
 # The oldest go that fetches by itself the toolchain which go.mod names.
@@ -139,6 +140,8 @@ go) find_go || echo go ;;
 build) packages $build; go_from_backports; toolchain ;;
 run) packages $build $run; go_from_backports; toolchain ;;
 test) packages $build $run $test; go_from_backports; toolchain ;;
+dll) packages $dll ;;
+wine) packages $dll wine64 ;;
 kernel) packages $build $kernel; go_from_backports; toolchain ;;
-*) die "usage: deploy/install.sh build|run|test|kernel|go|pyhanko" ;;
+*) die "usage: deploy/install.sh build|run|test|kernel|dll|wine|go|pyhanko" ;;
 esac

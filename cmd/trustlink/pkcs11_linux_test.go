@@ -98,17 +98,17 @@ func serveKeys(t *testing.T, keys *officeKeys, accounts ...uint32) (socket strin
 		t.Fatal(err)
 	}
 	socket = filepath.Join(dir, "s")
-	listener, err := listenPKCS11(socket, false)
+	who := map[account]*officeKeys{}
+	for _, uid := range accounts {
+		who[accountOf(uid)] = keys
+	}
+	listeners, err := listenPKCS11(socket, who)
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := map[uint32]*officeKeys{}
-	for _, uid := range accounts {
-		who[uid] = keys
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- servePKCS11(ctx, listener, who, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- servePKCS11(ctx, listeners, who, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -245,7 +245,7 @@ func TestPKCS11Settings(t *testing.T) {
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", info.Mode(), err)
 	}
-	if _, err := listenPKCS11(socket, false); err == nil || !strings.Contains(err.Error(), "another trustlink serves") {
+	if _, err := listenPKCS11(socket, nil); err == nil || !strings.Contains(err.Error(), "another trustlink serves") {
 		t.Errorf("a second server: %v", err)
 	}
 	for text, says := range map[string]string{"ezd": "account=folder", "nobody-of-that-name=/x": "no account"} {
@@ -277,11 +277,11 @@ func TestSocketOfADeadServer(t *testing.T) {
 	if err := left.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listenPKCS11(path, false)
+	l, err := listenPKCS11(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
+	if err := l[0].Close(); err != nil {
 		t.Error(err)
 	}
 }
