@@ -75,15 +75,21 @@ func (l *link) key(ctx context.Context, name string) (*remote.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys = slices.DeleteFunc(keys, func(k remote.KeyInfo) bool { return k.Purpose == remote.ToDecrypt })
+	named := func(k remote.KeyInfo) bool { return k.ID == name || k.Label == name || k.Name == name }
+	decrypts := func(k remote.KeyInfo) bool { return k.Purpose == remote.ToDecrypt }
+	opener := slices.ContainsFunc(keys, func(k remote.KeyInfo) bool { return decrypts(k) && named(k) })
+	keys = slices.DeleteFunc(keys, decrypts)
 	usable := slices.IndexFunc(keys, func(k remote.KeyInfo) bool { return !k.Usable }) // those come first
 	if usable < 0 {
 		usable = len(keys)
 	}
 	for _, k := range keys {
-		if k.ID == name || k.Label == name || k.Name == name || name == "" && usable == 1 {
+		if named(k) || name == "" && usable == 1 {
 			return gateway.Key(ctx, k.ID)
 		}
+	}
+	if opener {
+		return nil, fmt.Errorf("the key %q decrypts, and signs nothing: choose another with --key (see trustlink keys)", name)
 	}
 	if name == "" {
 		return nil, fmt.Errorf("this office may sign with %d keys now: choose one with --key (see trustlink keys)", usable)

@@ -51,3 +51,21 @@ func TestAnotherVersionTakesThePlace(t *testing.T) {
 		t.Errorf("by the name of its version: %v", err)
 	}
 }
+
+// Who names a key that decrypts where one signs is told so; it is no choice where none is named.
+func TestKeyThatDecryptsSealsNothing(t *testing.T) {
+	w := newSealWorld(t)
+	w.addOpener()
+	l, err := openLink(state{w.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.key(t.Context(), "open"); err == nil || !strings.Contains(err.Error(), "decrypts, and signs nothing") {
+		t.Errorf("the one that decrypts: %v", err)
+	}
+	for _, name := range []string{"", "seal"} {
+		if k, err := l.key(t.Context(), name); err != nil || k.Info().Label != "seal" {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

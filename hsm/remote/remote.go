@@ -101,6 +101,10 @@ func (i KeyInfo) Changes(now time.Time) (next time.Time) {
 
 // Certificates are those of the key, its own first; a key without one is an error.
 func (i KeyInfo) Certificates() ([]*x509.Certificate, error) {
+	if len(i.Chain) == 0 && i.Purpose == ToDecrypt {
+		return nil, fmt.Errorf("the key %s decrypts, and has no certificate of the data centre's: have an authority of yours certify its "+
+			"public key for keyEncipherment", i.Label)
+	}
 	if len(i.Chain) == 0 {
 		return nil, fmt.Errorf("the key %s has no certificate: the data centre must issue one", i.Label)
 	}

@@ -149,3 +149,12 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A key without a certificate says what to do: one that signs gets it from the data centre, one that decrypts does not.
+func TestKeysWithoutCertificates(t *testing.T) {
+	for purpose, want := range map[string]string{"sign": "the data centre must issue one", remote.ToDecrypt: "for keyEncipherment"} {
+		if _, err := (remote.KeyInfo{Label: "k", Purpose: purpose}).Certificates(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", purpose, err, want)
+		}
+	}
+}
