@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +103,39 @@ func TestInventory(t *testing.T) {
 	if len(i.Lost) != 1 || i.Lost[0].ID != gone || i.Lost[0].Partner != "um" || len(i.Left) != 1 || i.Left[0].ID != back.ID ||
 		len(i.Unknown) != 1 || i.Unknown[0] != strange.ID || i.Registered != 3 {
 		t.Errorf("%+v; %s is well", i, good.ID)
+	}
+}
+
+// An inventory tells keys that another program made in the token: one that can be taken out of it, one under the ID of
+// another, and one whose ID is not as ours.
+func TestInventoryOfWhatOthersMade(t *testing.T) {
+	if _, err := exec.LookPath("pkcs11-tool"); err != nil {
+		t.Skip("pkcs11-tool is not installed (apt-get install opensc)")
+	}
+	tok := hsmtest.Start(t, hsmtest.Config(t))
+	good, _ := partnersKey(t, tok, "um", "good")
+	weak := strings.Repeat("cd", 16)
+	for _, made := range [][]string{{weak, "--extractable"}, {good.ID}, {"07"}} {
+		pin, err := os.ReadFile(tok.Config.PINFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), "pkcs11-tool", append([]string{"--module", tok.Config.ModulePath, "--token-label", "test", "--login", "--pin",
+			strings.TrimSpace(string(pin)), "--keypairgen", "--key-type", "EC:prime256v1", "--usage-sign", "--id"}, made...)...)
+		c.Env = append(os.Environ(), "SOFTHSM2_CONF="+filepath.Join(tok.Config.TokenDir, "softhsm2.conf"))
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	i, err := tok.Inventory(t.Context())
+	if err != nil || i.Whole() {
+		t.Fatalf("%+v, %v", i, err)
+	}
+	if len(i.Unknown) != 1 || i.Unknown[0] != weak || len(i.Doubles) != 1 || i.Doubles[0] != good.ID || i.Foreign != 1 || i.Held != 4 {
+		t.Errorf("%+v", i)
+	}
+	if !slices.Contains(i.Weak, hsm.Weak{ID: weak, Attribute: "CKA_EXTRACTABLE"}) {
+		t.Errorf("weak: %+v", i.Weak)
 	}
 }
 

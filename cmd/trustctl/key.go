@@ -220,9 +220,20 @@ type tokenInventory struct {
 	Lost       []hsmKey  `json:"lost"`
 	Left       []hsmKey  `json:"left"`
 	Unknown    []string  `json:"unknown"`
+	Doubles    []string  `json:"doubles"`
+	Weak       []weakKey `json:"weak"`
+	Foreign    int       `json:"foreign"`
 }
 
-func (i *tokenInventory) whole() bool { return len(i.Lost)+len(i.Left)+len(i.Unknown) == 0 }
+// weakKey is less hardened than trustd makes keys.
+type weakKey struct {
+	ID        string `json:"id"`
+	Attribute string `json:"attribute"`
+}
+
+func (i *tokenInventory) whole() bool {
+	return len(i.Lost)+len(i.Left)+len(i.Unknown)+len(i.Doubles)+len(i.Weak)+i.Foreign == 0
+}
 
 func (i *tokenInventory) show(out io.Writer) error {
 	fmt.Fprintf(out, "token %s at %s: %d keys, of which the registry has %d\n", i.Serial, i.At.Format(time.RFC3339), i.Held, i.Registered)
@@ -243,6 +254,15 @@ func (i *tokenInventory) show(out io.Writer) error {
 	for _, id := range i.Unknown {
 		fmt.Fprintf(w, "%s\t\t\t\tnobody knows it\n", id)
 	}
+	for _, id := range i.Doubles {
+		fmt.Fprintf(w, "%s\t\t\t\tseveral keys of the token have this ID\n", id)
+	}
+	for _, k := range i.Weak {
+		fmt.Fprintf(w, "%s\t\t\t\tits %s is not as it was made\n", k.ID, k.Attribute)
+	}
+	if i.Foreign > 0 {
+		fmt.Fprintf(w, "(%d keys)\t\t\t\tanother program made them in this token\n", i.Foreign)
+	}
 	return w.Flush()
 }
 
@@ -252,9 +272,10 @@ func hsmCommand() *cobra.Command {
 	inventory := &cobra.Command{
 		Use: "inventory", Short: "Hold the registry of keys against the token's own list",
 		Long: `Lists what registry and token do not agree about: keys that the token has lost, keys that were destroyed and that it holds
-(a backup brought them back), and keys that nobody knows. trustd takes an inventory every night too, and /health tells it.
+(a backup brought them back), keys that nobody knows, keys that share an ID, and keys that are less hardened than trustd makes
+them (extractable, not sensitive, made elsewhere, for another use). trustd takes an inventory every night too, and /health tells it.
 
-Exit status: 0 they agree; 3 they do not.`,
+Exit status: 0 they agree and every key is as it was made; 3 they do not.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := f.open()

@@ -368,7 +368,8 @@ func (d *daemon) recordInventory(ctx context.Context) error {
 	d.taken.Store(&i)
 	e := audit.Entry{Time: time.Now(), Actor: audit.Actor{Kind: "daemon", ID: "trustd"}, Action: "hsm.inventory", Subject: i.Serial,
 		Outcome: audit.Granted, Details: map[string]string{"registered": fmt.Sprint(i.Registered), "held": fmt.Sprint(i.Held)}}
-	for name, n := range map[string]int{"lost": len(i.Lost), "left": len(i.Left), "unknown": len(i.Unknown)} {
+	for name, n := range map[string]int{"lost": len(i.Lost), "left": len(i.Left), "unknown": len(i.Unknown),
+		"doubles": len(i.Doubles), "weak": len(i.Weak), "foreign": i.Foreign} {
 		if n > 0 {
 			e.Details[name] = fmt.Sprint(n)
 		}
@@ -380,11 +381,20 @@ func (d *daemon) recordInventory(ctx context.Context) error {
 // inventoryFindings tell what the last inventory found. A lost key is told by the HSM's own health.
 func (d *daemon) inventoryFindings() (found []httpserver.Finding) {
 	i := d.taken.Load()
-	if i == nil || len(i.Left)+len(i.Unknown) == 0 {
+	if i == nil {
 		return nil
 	}
-	return []httpserver.Finding{{State: httpserver.Amber,
-		What: fmt.Sprintf("the token holds %d keys that were destroyed and %d that nobody knows, at %s", len(i.Left), len(i.Unknown),
-			i.At.Format(time.RFC3339)),
-		Remedy: "trustctl hsm inventory lists them; who restored the token from a backup, or used it beside trustd?"}}
+	if n := len(i.Left) + len(i.Unknown) + i.Foreign; n > 0 {
+		found = append(found, httpserver.Finding{State: httpserver.Amber,
+			What: fmt.Sprintf("the token holds %d keys that were destroyed and %d that nobody knows, at %s", len(i.Left), len(i.Unknown)+i.Foreign,
+				i.At.Format(time.RFC3339)),
+			Remedy: "trustctl hsm inventory lists them; who restored the token from a backup, or used it beside trustd?"})
+	}
+	if n := len(i.Doubles) + len(i.Weak); n > 0 {
+		found = append(found, httpserver.Finding{State: httpserver.Red,
+			What: fmt.Sprintf("%d keys of the token are less hardened than they were made, and %d IDs are shared by several keys, at %s",
+				len(i.Weak), len(i.Doubles), i.At.Format(time.RFC3339)),
+			Remedy: "trustctl hsm inventory names them; suspend each that is in use (trustctl key suspend), and find out who used the token beside trustd"})
+	}
+	return found
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm"
 	"trustcore/internal/audit"
@@ -210,5 +211,14 @@ func TestInventoryIsTaken(t *testing.T) {
 	o.must(o.recordInventory(t.Context()))
 	if found := o.inventoryFindings(); len(found) != 1 || !strings.Contains(found[0].What, "0 keys that were destroyed and 1 that nobody knows") {
 		t.Errorf("%+v", found)
+	}
+	for what, i := range map[string]hsm.Inventory{
+		"1 keys of the token are less hardened": {Weak: []hsm.Weak{{ID: seal, Attribute: "CKA_EXTRACTABLE"}}},
+		"1 IDs are shared by several keys":      {Doubles: []string{seal}},
+	} {
+		o.taken.Store(&i)
+		if found := o.inventoryFindings(); len(found) != 1 || found[0].State != httpserver.Red || !strings.Contains(found[0].What, what) {
+			t.Errorf("want %q: %+v", what, found)
+		}
 	}
 }

@@ -250,9 +250,21 @@ func (t *token) attest(id wire.ID) (a *wire.Attestation, err error) {
 }
 
 // attestation reads the private key's attributes. The caller holds t.manage.
-func (t *token) attestation(id wire.ID) (*wire.Attestation, error) {
+func (t *token) attestation(id wire.ID) (a *wire.Attestation, err error) {
+	err = t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
+		if len(handles) != 1 {
+			return fmt.Errorf("%d private keys have the ID %x", len(handles), id)
+		}
+		a, err = t.attestationOf(session, handles[0])
+		return err
+	})
+	return a, err
+}
+
+// attestationOf reads the attributes of a private key.
+func (t *token) attestationOf(session pkcs11.SessionHandle, key pkcs11.ObjectHandle) (*wire.Attestation, error) {
 	a := new(wire.Attestation)
-	flags := []struct {
+	for _, f := range []struct {
 		attribute uint
 		value     *bool
 	}{
@@ -262,27 +274,20 @@ func (t *token) attestation(id wire.ID) (*wire.Attestation, error) {
 		{pkcs11.CKA_LOCAL, &a.Local}, {pkcs11.CKA_MODIFIABLE, &a.Modifiable}, {pkcs11.CKA_COPYABLE, &a.Copyable},
 		{pkcs11.CKA_SIGN, &a.Sign}, {pkcs11.CKA_SIGN_RECOVER, &a.SignRecover},
 		{pkcs11.CKA_DECRYPT, &a.Decrypt}, {pkcs11.CKA_UNWRAP, &a.Unwrap}, {pkcs11.CKA_DERIVE, &a.Derive},
+	} {
+		read, err := t.module.GetAttributeValue(session, key, []*pkcs11.Attribute{pkcs11.NewAttribute(f.attribute, nil)})
+		if err != nil {
+			return nil, fmt.Errorf("reading attribute %#x back: %w", f.attribute, err)
+		}
+		*f.value = len(read[0].Value) == 1 && read[0].Value[0] == 1 // CK_TRUE
 	}
-	err := t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, handles []pkcs11.ObjectHandle) error {
-		if len(handles) != 1 {
-			return fmt.Errorf("%d private keys have the ID %x", len(handles), id)
+	read, err := t.module.GetAttributeValue(session, key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALLOWED_MECHANISMS, nil)})
+	if err == nil { // not every token keeps it
+		for v := read[0].Value; len(v) >= 8; v = v[8:] {
+			a.Mechanisms = append(a.Mechanisms, uint(binary.NativeEndian.Uint64(v)))
 		}
-		for _, f := range flags {
-			read, err := t.module.GetAttributeValue(session, handles[0], []*pkcs11.Attribute{pkcs11.NewAttribute(f.attribute, nil)})
-			if err != nil {
-				return fmt.Errorf("reading attribute %#x back: %w", f.attribute, err)
-			}
-			*f.value = len(read[0].Value) == 1 && read[0].Value[0] == 1 // CK_TRUE
-		}
-		read, err := t.module.GetAttributeValue(session, handles[0], []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_ALLOWED_MECHANISMS, nil)})
-		if err == nil { // not every token keeps it
-			for v := read[0].Value; len(v) >= 8; v = v[8:] {
-				a.Mechanisms = append(a.Mechanisms, uint(binary.NativeEndian.Uint64(v)))
-			}
-		}
-		return nil
-	})
-	return a, err
+	}
+	return a, nil
 }
 
 // destroy removes both halves of a key; errNoKey when there was neither.

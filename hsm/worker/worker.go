@@ -178,6 +178,12 @@ func (s *server) handle(f wire.Frame) wire.Frame {
 		return s.outcome(nil, s.token.destroy(wire.ID(f.Body)))
 	case wire.Attest:
 		return s.attest(f.Body)
+	case wire.Survey:
+		found, err := s.token.survey()
+		if err != nil {
+			return s.outcome(nil, err)
+		}
+		return answerJSON(found)
 	case wire.List:
 		ids, err := s.token.list()
 		return s.outcome(ids, err)

@@ -96,3 +96,19 @@ func (a Attestation) Refusal(decrypts bool) string {
 	}
 	return ""
 }
+
+// MaxWeak is how many weak keys a SurveyAnswer names, so that it fits into a frame.
+const MaxWeak = 1000
+
+// SurveyAnswer is what the token's private keys are.
+type SurveyAnswer struct {
+	IDs     []byte // those that are as ours, one after the other; one that several keys share stands there for each
+	Weak    []Weak // keys that are less hardened than we make them; the first MaxWeak
+	Foreign int    // keys with an ID that is not as ours, or none
+}
+
+// Weak is a key that is less hardened than we make them.
+type Weak struct {
+	ID        ID
+	Attribute string // the first one that is not as it has to be
+}

@@ -50,6 +50,7 @@ const (
 	Attest                   // the ID's bytes -> Attestation, read from the token now
 	Decrypt                  // DecryptBody's bytes -> the plaintext's bytes
 	Probe                    // a mechanism's code -> nothing; Refused where the token does not decrypt so
+	Survey                   // nothing -> SurveyAnswer; reads every private key of the token
 )
 
 // Answers.
