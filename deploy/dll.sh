@@ -15,7 +15,7 @@ mkdir -p "$into"
 for machine in x86_64 i686; do
 	gcc=$machine-w64-mingw32-gcc
 	out=$into/trustlink-pkcs11.dll
-	harden=-Wl,--dynamicbase,--nxcompat,--no-insert-timestamp
+	harden=-Wl,--dynamicbase,--nxcompat,--no-insert-timestamp,--disable-auto-image-base
 	if [ "$machine" = i686 ]; then
 		out=$into/trustlink-pkcs11-32.dll
 	else

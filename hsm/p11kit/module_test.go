@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"embed"
 	"encoding/binary"
 	"io"
 	"log/slog"
@@ -25,6 +26,11 @@ import (
 // sanitizers are what the module and the programs of its tests are built with here: a fault in it ends them.
 var sanitizers = []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
 
+// moduleSources are embedded, so that what takes checks out of them (deploy/mutants.sh) reaches gcc too.
+//
+//go:embed module/*.c module/*.h
+var moduleSources embed.FS
+
 // made are the files that compile made, by the arguments of gcc; TestMain removes their folder.
 var (
 	makeMu  sync.Mutex
@@ -36,6 +42,18 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(madeDir)
 	os.Exit(code)
+}
+
+// extract puts the module's sources into the folder, once.
+func extract(t testing.TB) {
+	t.Helper()
+	if madeDir != "" {
+		return
+	}
+	madeDir = must(os.MkdirTemp("", "p11"))(t)
+	if err := os.CopyFS(madeDir, moduleSources); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // compile has gcc make a file of C; the test is skipped where it, or p11-kit's header, is not installed.
@@ -53,11 +71,10 @@ func compile(t testing.TB, out string, args ...string) string {
 	if _, err := os.Stat("/usr/include/p11-kit-1/p11-kit/pkcs11.h"); err != nil {
 		t.Skip("p11-kit's header is not installed (apt-get install libp11-kit-dev)")
 	}
-	if madeDir == "" {
-		madeDir = must(os.MkdirTemp("", "p11"))(t)
-	}
+	extract(t)
 	out = filepath.Join(madeDir, strconv.Itoa(len(made))+out)
-	args = slices.Concat([]string{"-std=c2x", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-I/usr/include/p11-kit-1", "-Imodule", "-o", out}, args)
+	args = slices.Concat([]string{"-std=c2x", "-g", "-O1", "-Wall", "-Wextra", "-Werror",
+		"-I/usr/include/p11-kit-1", "-I" + filepath.Join(madeDir, "module"), "-o", out}, args)
 	if said, err := exec.CommandContext(t.Context(), "gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, said)
 	}
@@ -68,7 +85,8 @@ func compile(t testing.TB, out string, args ...string) string {
 // moduleForUnix is the module as it can be tried here.
 func moduleForUnix(t testing.TB, flags ...string) string {
 	t.Helper()
-	sources := must(filepath.Glob("module/*.c"))(t)
+	extract(t)
+	sources := must(filepath.Glob(filepath.Join(madeDir, "module/*.c")))(t)
 	sources = slices.DeleteFunc(sources, func(name string) bool { return strings.HasSuffix(name, "_windows.c") })
 	return compile(t, "trustlink-pkcs11.so", slices.Concat(flags, []string{"-fPIC", "-shared", "-fvisibility=hidden"}, sources)...)
 }
@@ -303,10 +321,11 @@ func TestModuleBearsHostileAnswers(t *testing.T) {
 	}
 }
 
-// The module tells the same attributes' forms apart as the server, and calls the same functions by the same numbers.
+// The module tells the same attributes' forms apart as the server.
 func TestModuleKnowsTheForms(t *testing.T) {
-	source := string(must(os.ReadFile("module/message.c"))(t))
-	for name, want := range map[string][]uint32{"ulongs": p11kit.Forms("ulong"), "octets": p11kit.Forms("octet"), "arrays": p11kit.Forms("array")} {
+	source := string(must(moduleSources.ReadFile("module/message.c"))(t))
+	for name, want := range map[string][]uint32{"ulongs": p11kit.Forms("ulong"), "octets": p11kit.Forms("octet"),
+		"arrays": p11kit.Forms("array")} {
 		table := regexp.MustCompile(`(?s)\b` + name + `\[\] = \{(.*?)\}`).FindStringSubmatch(source)
 		if table == nil {
 			t.Fatalf("no table %s", name)
@@ -382,7 +401,8 @@ func FuzzModuleAnswers(f *testing.F) {
 	answer(1, 27, "au", append([]byte{1, 0, 0, 0, 20}, make([]byte, 8*20)...)...) // the same of a list
 	f.Add([]byte{0, 0, 0, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff})                 // a head that tells too long a body
 	f.Add([]byte{0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0})                 // or options
-	program := compile(f, "answers", append(slices.Clone(sanitizers), "testdata/answers.c", "module/message.c")...)
+	extract(f)
+	program := compile(f, "answers", append(slices.Clone(sanitizers), "testdata/answers.c", filepath.Join(madeDir, "module/message.c"))...)
 	var said bytes.Buffer
 	c := exec.Command(program)
 	c.Stderr = &said

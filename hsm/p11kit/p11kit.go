@@ -1,8 +1,9 @@
 // Package p11kit serves keys to programs that speak PKCS#11, by p11-kit's RPC (version 0) on a local connection: their
-// side is p11-kit's own client module, so nothing of ours runs inside them, and no vendor's library has to.
+// side is p11-kit's own client module, so nothing of ours runs inside them, and no vendor's library has to. On Windows,
+// where there is none, it is the one in the folder module.
 //
 // Programs see a token that is read only and needs no PIN: who may connect is decided before, by the account that the
-// kernel names (SO_PEERCRED). Keys, certificates and chains are there without C_Login. Data are hashed here: what
+// kernel names (SO_PEERCRED on Linux, the pipe of an account on Windows). Keys, certificates and chains are there without C_Login. Data are hashed here: what
 // leaves the machine is a digest, once a signature.
 package p11kit
 

@@ -102,7 +102,8 @@ static CK_RV update(uint32_t number, CK_SESSION_HANDLE handle, const unsigned ch
 
 /* produce is C_Sign, C_SignFinal and C_Decrypt. Much data to sign go in pieces, once there is room for the signature: a
  * question for its length takes none. */
-static CK_RV produce(uint32_t number, CK_SESSION_HANDLE handle, const unsigned char *data, CK_ULONG n, unsigned char *out, CK_ULONG *size) {
+static CK_RV produce(uint32_t number, CK_SESSION_HANDLE handle, const unsigned char *data, CK_ULONG n, unsigned char *out,
+		     CK_ULONG *size) {
 	uint64_t until = deadline();
 	struct session *s;
 	CK_ULONG needed = 0;
@@ -149,7 +150,8 @@ CK_RV verify_init(CK_SESSION_HANDLE s, CK_MECHANISM *how, CK_OBJECT_HANDLE key) 
 CK_RV verify_update(CK_SESSION_HANDLE s, unsigned char *data, CK_ULONG n) { return update(VERIFY_UPDATE, s, data, n); }
 
 /* check is C_Verify, and C_VerifyFinal with data of NULL. */
-static CK_RV check(CK_SESSION_HANDLE handle, int final, const unsigned char *data, CK_ULONG n, const unsigned char *signature, CK_ULONG size) {
+static CK_RV check(CK_SESSION_HANDLE handle, int final, const unsigned char *data, CK_ULONG n, const unsigned char *signature,
+		   CK_ULONG size) {
 	uint64_t until = deadline();
 	uint32_t number = final || n > PIECE ? VERIFY_FINAL : VERIFY;
 	struct session *s;
