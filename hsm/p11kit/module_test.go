@@ -73,7 +73,7 @@ func compile(t testing.TB, out string, args ...string) string {
 	}
 	extract(t)
 	out = filepath.Join(madeDir, strconv.Itoa(len(made))+out)
-	args = slices.Concat([]string{"-std=c2x", "-g", "-O1", "-Wall", "-Wextra", "-Werror",
+	args = slices.Concat([]string{"-std=c2x", "-g", "-O0", "-Wall", "-Wextra", "-Werror",
 		"-I/usr/include/p11-kit-1", "-I" + filepath.Join(madeDir, "module"), "-o", out}, args)
 	if said, err := exec.CommandContext(t.Context(), "gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, said)
