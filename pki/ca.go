@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -11,11 +10,11 @@ import (
 	"math/big"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"trustcore/internal/audit"
 	"trustcore/pki/clock"
 	"trustcore/pki/crl"
 	"trustcore/pki/ocsp"
@@ -41,8 +40,9 @@ const (
 // use.
 type CA struct {
 	cfg     Config
-	rootID  string    // key identifier of the root, hex
-	issuers []*issuer // the last one issues
+	roots   []*root   // in the order of Config
+	issuers []*issuer // in the order of Config
+	states  atomic.Pointer[standings]
 	stamps  *tsa.Authority
 	clock   *clock.Guard
 	status  statusTable
@@ -52,25 +52,46 @@ type CA struct {
 	failing failing
 	writing sync.Mutex // held by the one issue that writes: SQLite would make others wait in sleeps, PostgreSQL make them start anew
 
-	rootList crl.Publication
 	listing  sync.Mutex // held while lists are made
 	units    []*unit    // as New made them
 	renewing sync.Mutex // held while units are renewed
 }
 
-// issuer is an authority that issues, or did.
+// root is an authority above those that issue.
+type root struct {
+	id          string // key identifier, hex
+	name        string // in URLs
+	certificate *x509.Certificate
+	key         crypto.Signer // nil while it is offline
+	list        crl.Publication
+}
+
+// issuer is an authority that issues, did or will.
 type issuer struct {
 	id          string // key identifier, hex
 	name        string // in URLs
 	certificate *x509.Certificate
+	crosses     []*x509.Certificate // for the same name and key, by other roots
 	key         crypto.Signer
 	places      profile.Places
 	responder   *ocsp.Responder
 	list        crl.Publication
 }
 
-// active is the authority that issues.
-func (ca *CA) active() *issuer { return ca.issuers[len(ca.issuers)-1] }
+// certificates are those of the authority by all roots that certified it, its first one first.
+func (i *issuer) certificates() []*x509.Certificate {
+	return append([]*x509.Certificate{i.certificate}, i.crosses...)
+}
+
+// rootOf finds a root by its key identifier, nil when there is none.
+func (ca *CA) rootOf(id string) *root {
+	for _, r := range ca.roots {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
 
 // issuerOf finds an authority by its key identifier, nil when there is none.
 func (ca *CA) issuerOf(id string) *issuer {
@@ -82,33 +103,27 @@ func (ca *CA) issuerOf(id string) *issuer {
 	return nil
 }
 
-// Above returns the certificate of the issuing authority that signed a certificate of the inventory, nil when none of them did.
-func (ca *CA) Above(c *x509.Certificate) *x509.Certificate {
-	if by := ca.issuerOf(fmt.Sprintf("%x", c.AuthorityKeyId)); by != nil {
-		return by.certificate
-	}
-	return nil
-}
-
 // New checks cfg, brings the schema up to date, records the authorities' own certificates in the inventory, and publishes the
 // lists. Keys need not be able to sign at this moment: what was signed before is served, the rest is made by Run.
 func New(ctx context.Context, cfg Config) (*CA, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
-	ca := &CA{cfg: cfg, rootID: keyIdentifier(cfg.Root), turns: newTurns()}
+	ca := &CA{cfg: cfg, turns: newTurns()}
 	ca.journal.db = cfg.DB
 	if err := cfg.DB.Migrate(ctx, "pki", schema); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
-	for _, i := range append(cfg.Earlier[:len(cfg.Earlier):len(cfg.Earlier)],
-		Issuer{Name: cfg.IssuingName, Certificate: cfg.Issuing, Key: cfg.IssuingKey, OCSP: cfg.OCSP}) {
-		if err := ca.addIssuer(i); err != nil {
-			return nil, fmt.Errorf("pki: %w", err)
-		}
+	for _, r := range cfg.Roots {
+		ca.roots = append(ca.roots, &root{id: keyIdentifier(r.Certificate), name: r.Name, certificate: r.Certificate, key: r.Key})
+	}
+	for _, i := range cfg.Issuers {
+		added := &issuer{id: keyIdentifier(i.Certificate), name: i.Name, certificate: i.Certificate, crosses: i.Crosses, key: i.Key,
+			places: profile.PlacesOf(cfg.BaseURL, i.Name)}
+		ca.issuers = append(ca.issuers, added)
 	}
 	for _, step := range []func(context.Context) error{
-		ca.openUnits, ca.recordOwn, ca.loadStatus, ca.loadAnswers, ca.publishRoot, ca.publishLists,
+		ca.openIssuers, ca.openUnits, ca.recordOwn, ca.loadStatus, ca.loadAnswers, ca.publishRoots, ca.publishLists,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("pki: %w", err)
@@ -118,21 +133,6 @@ func New(ctx context.Context, cfg Config) (*CA, error) {
 	return ca, nil
 }
 
-func (ca *CA) addIssuer(i Issuer) error {
-	added := &issuer{id: keyIdentifier(i.Certificate), name: i.Name, certificate: i.Certificate, key: i.Key}
-	if added.name == "" {
-		added.name = profile.FirstIssuing
-	}
-	for _, other := range ca.issuers {
-		if other.id == added.id || other.name == added.name {
-			return fmt.Errorf("two issuing authorities have one key or the name %q", added.name)
-		}
-	}
-	added.places = profile.PlacesOf(ca.cfg.BaseURL, added.name)
-	ca.issuers = append(ca.issuers, added)
-	return nil
-}
-
 // complete fills in what is optional and refuses what is missing or does not fit together.
 func (c *Config) complete() error {
 	switch {
@@ -140,18 +140,12 @@ func (c *Config) complete() error {
 		return errors.New("DB is missing")
 	case c.Audit == nil:
 		return errors.New("audit log is missing")
-	case c.Root == nil || c.Issuing == nil:
-		return errors.New("certificate of root or issuing authority is missing")
-	case c.IssuingKey == nil:
-		return errors.New("key of the issuing authority is missing")
-	case !c.OCSP.complete(c.OpenKey != nil):
-		return errors.New("delegate of the OCSP responder is missing")
+	case len(c.Roots) == 0 || len(c.Issuers) == 0:
+		return errors.New("root or issuing authority is missing")
 	case c.TSA != Delegate{} && !c.TSA.complete(c.OpenKey != nil):
 		return errors.New("the time-stamping unit has no key or no certificate")
 	case c.BaseURL == "" || strings.HasSuffix(c.BaseURL, "/"):
 		return errors.New("BaseURL is missing or ends with a slash")
-	case c.RootKey == nil && len(c.RootCRL) == 0:
-		return errors.New("neither the root's CRL nor its key is there")
 	case (c.NewKey == nil) != (c.OpenKey == nil) || (c.NewKey == nil) != (c.RetireKey == nil):
 		return errors.New("NewKey, OpenKey and RetireKey come together")
 	}
@@ -171,36 +165,6 @@ func (d Delegate) complete(canOpen bool) bool {
 	return d.Certificate != nil && (d.Key != nil || d.KeyID != "" && canOpen)
 }
 
-// fits checks that certificates and keys belong together.
-func (c *Config) fits() error {
-	if err := c.Root.CheckSignatureFrom(c.Root); err != nil {
-		return fmt.Errorf("the root's certificate: %w", err)
-	}
-	if c.RootKey != nil {
-		if err := sameKey(c.RootKey, c.Root); err != nil {
-			return fmt.Errorf("root: %w", err)
-		}
-	}
-	for _, i := range append(c.Earlier[:len(c.Earlier):len(c.Earlier)], Issuer{Certificate: c.Issuing, Key: c.IssuingKey, OCSP: c.OCSP}) {
-		if i.Certificate == nil || i.Key == nil || !i.OCSP.complete(c.OpenKey != nil) {
-			return errors.New("an earlier issuing authority is incomplete")
-		}
-		if err := i.Certificate.CheckSignatureFrom(c.Root); err != nil {
-			return fmt.Errorf("the issuing authority's certificate is not from the root: %w", err)
-		}
-		if len(i.Certificate.SubjectKeyId) == 0 || len(c.Root.SubjectKeyId) == 0 {
-			return errors.New("an authority's certificate has no subject key identifier")
-		}
-		if bytes.Equal(i.Certificate.SubjectKeyId, c.Root.SubjectKeyId) {
-			return errors.New("root and issuing authority are one key")
-		}
-		if err := sameKey(i.Key, i.Certificate); err != nil {
-			return fmt.Errorf("issuing authority: %w", err)
-		}
-	}
-	return nil
-}
-
 func sameKey(key crypto.Signer, certificate *x509.Certificate) error {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(certificate.PublicKey) {
@@ -212,6 +176,9 @@ func sameKey(key crypto.Signer, certificate *x509.Certificate) error {
 func keyIdentifier(certificate *x509.Certificate) string {
 	return fmt.Sprintf("%x", certificate.SubjectKeyId)
 }
+
+// authorityOf is the key identifier of who signed a certificate.
+func authorityOf(c *x509.Certificate) string { return fmt.Sprintf("%x", c.AuthorityKeyId) }
 
 // Run renews lists, answers, delegates and the time-stamping unit, watches the clock, and follows what other nodes do, until ctx
 // ends. What fails is logged and tried again: what is there serves on.
@@ -255,23 +222,22 @@ func (ca *CA) recordOwn(ctx context.Context) error {
 		kind        Profile
 		certificate *x509.Certificate
 	}
-	all := []own{{ca.rootID, profile.Root, ca.cfg.Root}, {ca.active().id, TimeStamping, ca.cfg.TSA.Certificate}}
-	for _, i := range ca.issuers {
-		all = append(all, own{ca.rootID, profile.Issuing, i.certificate})
+	var all []own
+	for _, r := range ca.roots {
+		all = append(all, own{r.id, profile.Root, r.certificate})
 	}
-	all = append(all, own{ca.active().id, OCSPResponder, ca.cfg.OCSP.Certificate})
-	for n, earlier := range ca.cfg.Earlier {
-		all = append(all, own{ca.issuers[n].id, OCSPResponder, earlier.OCSP.Certificate})
+	for n, i := range ca.issuers {
+		for _, c := range i.certificates() {
+			all = append(all, own{authorityOf(c), profile.Issuing, c})
+		}
+		all = append(all, own{i.id, OCSPResponder, ca.cfg.Issuers[n].OCSP.Certificate})
+	}
+	if c := ca.cfg.TSA.Certificate; c != nil {
+		all = append(all, own{authorityOf(c), TimeStamping, c})
 	}
 	for _, o := range all {
-		if o.certificate == nil {
-			continue
-		}
-		if o.kind == TimeStamping { // may come from an earlier one
-			o.issuer = fmt.Sprintf("%x", o.certificate.AuthorityKeyId)
-		}
 		row := row{issuer: o.issuer, kind: o.kind, subject: Subject{CommonName: o.certificate.Subject.CommonName},
-			actor: audit.Actor{Kind: "officer", ID: "ceremony"}, template: o.certificate, key: digestHex(o.certificate.RawSubjectPublicKeyInfo)}
+			actor: ceremonies, template: o.certificate, key: digestHex(o.certificate.RawSubjectPublicKeyInfo)}
 		err := ca.insert(ctx, ca.cfg.DB, row, o.certificate.Raw)
 		if err == nil {
 			err = claimKey(ctx, ca.cfg.DB, row, ca.cfg.Now())

@@ -122,9 +122,9 @@ func openStore(t testing.TB, databaseURL string) *store.DB {
 }
 
 func (s *site) config() pki.Config {
-	return pki.Config{DB: s.db, Audit: s.log, Root: s.made.Root.Certificate, RootCRL: s.made.RootCRL,
-		Issuing: s.made.Issuing.Certificate, IssuingKey: s.key,
-		OCSP:    pki.Delegate{Certificate: s.made.OCSP.Certificate, Key: s.made.OCSP.Key},
+	return pki.Config{DB: s.db, Audit: s.log, Roots: []pki.Root{{Certificate: s.made.Root.Certificate, List: s.made.RootCRL}},
+		Issuers: []pki.Issuer{{Certificate: s.made.Issuing.Certificate, Key: s.key,
+			OCSP: pki.Delegate{Certificate: s.made.OCSP.Certificate, Key: s.made.OCSP.Key}}},
 		TSA:     pki.Delegate{Certificate: s.made.TimeStamping.Certificate, Key: s.made.TimeStamping.Key},
 		BaseURL: s.base, Logger: slog.New(slog.DiscardHandler)}
 }
@@ -620,15 +620,15 @@ func TestConfigIsRefusedWhenIncomplete(t *testing.T) {
 	for want, change := range map[string]func(*pki.Config){
 		"DB is missing":                func(c *pki.Config) { c.DB = nil },
 		"audit log is missing":         func(c *pki.Config) { c.Audit = nil },
-		"root or issuing":              func(c *pki.Config) { c.Root = nil },
-		"key of the issuing authority": func(c *pki.Config) { c.IssuingKey = nil },
-		"delegate of the OCSP":         func(c *pki.Config) { c.OCSP.Key = nil },
+		"root or issuing":              func(c *pki.Config) { c.Roots[0].Certificate = nil },
+		"key of the issuing authority": func(c *pki.Config) { c.Issuers[0].Key = nil },
+		"delegate of the OCSP":         func(c *pki.Config) { c.Issuers[0].OCSP.Key = nil },
 		"time-stamping unit has no":    func(c *pki.Config) { c.TSA.Key = nil },
 		"BaseURL":                      func(c *pki.Config) { c.BaseURL += "/" },
-		"neither the root's CRL":       func(c *pki.Config) { c.RootCRL = nil },
-		"is not from the root":         func(c *pki.Config) { c.Root = other.Root.Certificate },
-		"issuing authority: the key":   func(c *pki.Config) { c.IssuingKey = other.Issuing.Key },
-		"the root's list":              func(c *pki.Config) { c.RootCRL = other.RootCRL },
+		"neither the root's CRL":       func(c *pki.Config) { c.Roots[0].List = nil },
+		"is not from the root":         func(c *pki.Config) { c.Roots[0].Certificate = other.Root.Certificate },
+		"issuing authority: the key":   func(c *pki.Config) { c.Issuers[0].Key = other.Issuing.Key },
+		"the root's list":              func(c *pki.Config) { c.Roots[0].List = other.RootCRL },
 	} {
 		cfg := s.config()
 		change(&cfg)
@@ -641,7 +641,7 @@ func TestConfigIsRefusedWhenIncomplete(t *testing.T) {
 func TestRootKeyOnline(t *testing.T) {
 	s := open(t, storetest.SQLite(t))
 	cfg := s.config()
-	cfg.RootCRL, cfg.RootKey = nil, s.made.Root.Key
+	cfg.Roots[0].List, cfg.Roots[0].Key = nil, s.made.Root.Key
 	cfg.Now = func() time.Time { return time.Now().AddDate(0, 0, 100) }
 	if _, err := pki.New(t.Context(), cfg); err != nil {
 		t.Fatal(err)

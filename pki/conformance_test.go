@@ -26,6 +26,8 @@ var conformance = []struct {
 	{"OneNodeKeepsTheLists", testOneNodeKeepsTheLists},
 	{"SecondNodeFollows", testSecondNodeFollows},
 	{"StateOfTheVersionBefore", testStateOfTheVersionBefore},
+	{"EachPurposeHasItsIssuer", testEachPurposeHasItsIssuer},
+	{"SuccessionWithoutAFailedCall", testSuccessionWithoutAFailedCall},
 	{"InventoryFilters", testInventoryFilters},
 	{"IssueConcurrently", testIssueConcurrently},
 	{"OpenSSLVerifiesChainsWithLists", testOpenSSLVerifiesChainsWithLists},

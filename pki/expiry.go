@@ -2,6 +2,8 @@ package pki
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -71,8 +73,8 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 		NotAfter: c.NotAfter, Cut: c.Cut, Failure: ca.failing.of(c.Serial)}
 	switch c.Profile {
 	case profile.Root, profile.Issuing:
-		if c.Profile == profile.Issuing && ca.outlives(c.NotAfter) {
-			return endsByItself(e), true // its successor issues
+		if ca.succeeded(c) {
+			return endsByItself(e), true
 		}
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
 		e.Remedy = "hold a ceremony for a new " + string(c.Profile) + " authority; certificates that are issued until then end with this one"
@@ -105,12 +107,38 @@ func endsByItself(e Expiry) Expiry {
 
 // outlivesIssuer reports whether a certificate that was cut to its issuer's end would be renewed by an authority that lives longer.
 func (ca *CA) outlivesIssuer(c Certificate) bool {
-	return c.Cut == CutByIssuer && ca.outlives(c.NotAfter)
+	by := ca.successor(c.Profile)
+	return c.Cut == CutByIssuer && by != nil && by.certificate.NotAfter.Sub(c.NotAfter) > MinimumLife
 }
 
-// outlives reports whether the active authority lives long enough after the time to issue for then.
-func (ca *CA) outlives(end time.Time) bool {
-	return ca.active().certificate.NotAfter.Sub(end) > MinimumLife
+// succeeded reports whether an authority's certificate may end: of one that issues there is one by another root that lives longer, of one
+// that does not others issue for all that it is for, of a root all that issue have one by a root that lives longer.
+func (ca *CA) succeeded(c Certificate) bool {
+	longer := func(i *issuer) bool {
+		return slices.ContainsFunc(i.certificates(), func(other *x509.Certificate) bool {
+			above := ca.rootOf(authorityOf(other))
+			return authorityOf(other) != c.issuerID && other.NotAfter.Sub(c.NotAfter) > MinimumLife ||
+				c.Profile == profile.Root && above != nil && above.certificate.NotAfter.Sub(c.NotAfter) > MinimumLife
+		})
+	}
+	if c.Profile == profile.Root {
+		return !slices.ContainsFunc(ca.current(), func(i *issuer) bool { return !longer(i) })
+	}
+	for _, i := range ca.issuers {
+		if !slices.ContainsFunc(i.certificates(), func(own *x509.Certificate) bool { return digestHex(own.Raw) == c.Fingerprint }) {
+			continue
+		}
+		if ca.issuesNow(i) {
+			return longer(i)
+		}
+		s, _ := ca.known().find(func(s standing) bool { return s.id == i.id })
+		return s.state == Ended || !slices.ContainsFunc(s.purposes, func(p Purpose) bool {
+			by, there := ca.known().issuing(p, "")
+			successor := ca.issuerOf(by.id)
+			return !there || successor == nil || successor.certificate.NotAfter.Sub(c.NotAfter) <= MinimumLife
+		})
+	}
+	return false
 }
 
 func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
@@ -124,7 +152,11 @@ func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
 		switch {
 		case ca.cfg.NewKey == nil:
 			e.Renewal, e.Due, e.Remedy = ByPeople, e.NotAfter.Add(-announceCertificate), "the authority has no means to make keys"
-		case by.certificate.NotAfter.Sub(e.NotAfter) <= MinimumLife && by == ca.active():
+		case by == nil && u.issuer == nil:
+			e.Renewal, e.Due, e.Remedy = ByPeople, e.NotAfter.Add(-announceAuthority), "activate an issuing authority for services"
+		case by == nil:
+			e = endsByItself(e) // with the authority that is retired
+		case by.certificate.NotAfter.Sub(e.NotAfter) <= MinimumLife && ca.issuesNow(by):
 			e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceAuthority)
 			e.Remedy = "hold a ceremony for a new issuing authority"
 		case by.certificate.NotAfter.Sub(e.NotAfter) <= MinimumLife:
@@ -137,11 +169,7 @@ func (ca *CA) expiryOfUnit(c Certificate, e Expiry) (Expiry, bool) {
 
 // expiryOfLists tells of the published lists.
 func (ca *CA) expiryOfLists() (found []Expiry) {
-	signers := ca.signers()
-	if ca.cfg.RootKey == nil {
-		signers = append(signers, signer{id: ca.rootID, certificate: ca.cfg.Root, publication: &ca.rootList})
-	}
-	for _, s := range signers {
+	for _, s := range ca.signers() {
 		if ca.cfg.Now().After(s.certificate.NotAfter) {
 			continue // nobody asks for the lists of an authority that has ended
 		}
@@ -152,7 +180,7 @@ func (ca *CA) expiryOfLists() (found []Expiry) {
 		}
 		if s.key == nil {
 			e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceCertificate)
-			e.Remedy = "bring a new list of the root: its key is not here"
+			e.Remedy = bringList
 		}
 		if list != nil && !list.NextUpdate.Before(s.certificate.NotAfter) {
 			e = endsByItself(e) // the last one
@@ -169,7 +197,10 @@ type Finding struct {
 	Remedy string
 }
 
-const bringKey = "bring the authority's key back: its HSM"
+const (
+	bringKey  = "bring the authority's key back: its HSM"
+	bringList = "bring a new list of the root, whose key is not here: trustctl ceremony list, on its machine"
+)
 
 // Findings tells of the clock, of lists that have ended or are not renewed, and of units that are not renewed. It asks no database.
 func (ca *CA) Findings() (found []Finding) {
@@ -186,13 +217,18 @@ func (ca *CA) Findings() (found []Finding) {
 	}
 	now := ca.cfg.Now()
 	for _, e := range ca.expiryOfLists() {
+		remedy := bringKey
+		if e.Remedy != "" {
+			remedy = e.Remedy
+		}
 		switch {
 		case !e.NotAfter.After(now):
-			found = append(found, Finding{true, fmt.Sprintf("the list of %q has ended: %s", e.Subject, e.Failure), bringKey})
+			found = append(found, Finding{true, fmt.Sprintf("the list of %q has ended: %s", e.Subject, e.Failure), remedy})
 		case e.Failure != "":
 			found = append(found, Finding{false, fmt.Sprintf("the list of %q is not renewed: %s", e.Subject, e.Failure), bringKey})
 		}
 	}
+	found = append(found, ca.missingIssuers()...)
 	for _, u := range ca.units {
 		end := endOf(u.kind, u.inForce.Load().certificate)
 		if failure := ca.failing.of(u.role); failure != "" || now.After(end) {
@@ -209,12 +245,14 @@ func (ca *CA) Serves(service string) error {
 	now := ca.cfg.Now()
 	switch service {
 	case "ocsp":
-		return ca.active().responder.Failure()
+		return ca.eachCurrent(func(i *issuer) error { return i.responder.Failure() })
 	case "crl":
-		if _, list := ca.active().list.Current(); list == nil || !now.Before(list.NextUpdate) {
-			return fmt.Errorf("there is no list that holds: %s", ca.failing.of(listOf(ca.active().id)))
-		}
-		return nil
+		return ca.eachCurrent(func(i *issuer) error {
+			if _, list := i.list.Current(); list == nil || !now.Before(list.NextUpdate) {
+				return fmt.Errorf("there is no list of %s that holds: %s", i.name, ca.failing.of(listOf(i.id)))
+			}
+			return nil
+		})
 	case "tsa":
 		if ca.stamps == nil {
 			return nil
@@ -225,4 +263,32 @@ func (ca *CA) Serves(service string) error {
 		return ca.stamps.Failure()
 	}
 	return fmt.Errorf("there is no service %q", service)
+}
+
+// eachCurrent asks all authorities that issue now; where none does, all that there are.
+func (ca *CA) eachCurrent(ask func(*issuer) error) (failed error) {
+	asked := ca.current()
+	if len(asked) == 0 {
+		asked = ca.issuers
+	}
+	for _, i := range asked {
+		failed = errors.Join(failed, ask(i))
+	}
+	return failed
+}
+
+// missingIssuers tells of purposes for which nothing can be issued here.
+func (ca *CA) missingIssuers() (found []Finding) {
+	for _, p := range profile.Purposes() {
+		s, there := ca.known().issuing(p, "")
+		switch {
+		case !there:
+			found = append(found, Finding{false, fmt.Sprintf("no authority issues certificates for %s", p),
+				"have two officers activate one: trustctl ca change"})
+		case ca.issuerOf(s.id) == nil:
+			found = append(found, Finding{true, fmt.Sprintf("authority %s issues certificates for %s, and this node does not have it", s.name, p),
+				"bring the files of its ceremony (trustd/pki) and start trustd again"})
+		}
+	}
+	return found
 }

@@ -10,19 +10,27 @@ import (
 	"trustcore/internal/problem"
 )
 
-// Handler answers for the authority under the path of BaseURL: /ca/root.crt, /crl/root.crl and /tsa, and for each issuing authority
-// /ca/NAME.crt, /crl/NAME.crl and its responder (GET and POST), which is /ocsp for the first and /NAME/ocsp for others. Put it in
+// Handler answers for the authority under the path of BaseURL: /tsa, for each root /ca/NAME.crt and /crl/NAME.crl, and for each issuing
+// authority those too, /ca/NAME-by-ROOT.crt for the certificate of another root, and its responder (GET and POST), which is /ocsp for the first and /NAME/ocsp for others. Put it in
 // front of any ServeMux: that one would redirect the double slashes that base64 has in OCSP GET requests.
 func (ca *CA) Handler() http.Handler {
 	prefix := ""
 	if u, err := url.Parse(ca.cfg.BaseURL); err == nil {
 		prefix = u.Path
 	}
-	fixed := map[string]http.Handler{"/crl/root.crl": &ca.rootList, "/ca/root.crt": certificateHandler(ca.cfg.Root)}
+	fixed := map[string]http.Handler{}
+	for _, r := range ca.roots {
+		fixed["/crl/"+r.name+".crl"], fixed["/ca/"+r.name+".crt"] = &r.list, certificateHandler(r.certificate)
+	}
 	responders := map[string]http.Handler{}
 	for _, i := range ca.issuers {
 		fixed["/crl/"+i.name+".crl"] = &i.list
 		fixed["/ca/"+i.name+".crt"] = certificateHandler(i.certificate)
+		for _, c := range i.crosses {
+			if by := ca.rootOf(authorityOf(c)); by != nil {
+				fixed["/ca/"+i.name+"-by-"+by.name+".crt"] = certificateHandler(c)
+			}
+		}
 		path := strings.TrimPrefix(i.places.OCSP, ca.cfg.BaseURL)
 		responders[path] = http.StripPrefix(prefix+path, i.responder)
 	}

@@ -191,8 +191,8 @@ func (ca *CA) scan(rows *sql.Rows) (Certificate, error) {
 	c.NotBefore, c.NotAfter, c.sequence = time.Unix(begin, 0).UTC(), time.Unix(end, 0).UTC(), sequence.Int64
 	if by := ca.issuerOf(c.issuerID); by != nil {
 		c.Issuer = by.certificate.Subject.CommonName
-	} else if c.issuerID == ca.rootID {
-		c.Issuer = ca.cfg.Root.Subject.CommonName
+	} else if by := ca.rootOf(c.issuerID); by != nil {
+		c.Issuer = by.certificate.Subject.CommonName
 	}
 	if reason.Valid {
 		c.Reason, c.RevokedAt = Reason(reason.Int64), time.Unix(revokedAt.Int64, 0).UTC()

@@ -27,7 +27,7 @@ type wish struct {
 	csr     *x509.CertificateRequest
 	subject Subject
 	order   string
-	issuer  *issuer
+	issuer  *issuer      // of a delegate its own authority; nil: the one that issues for the profile's purpose
 	renews  *Certificate // the certificate that is renewed, nil for a new one
 	name    *pkix.Name   // the subject's whole name where it has more than Subject says
 
@@ -42,6 +42,8 @@ type row struct {
 	order    string
 	actor    audit.Actor
 	renews   string // serial number
+	renewsOf string // key identifier of the authority that issued that one
+	delegate bool   // is its own authority's, whatever that issues
 	cut      Cut
 	template *x509.Certificate
 	key      string // SHA-256 of SubjectPublicKeyInfo
@@ -57,7 +59,7 @@ type row struct {
 // than asked for, that one is returned.
 func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject,
 	order string) (*x509.Certificate, error) {
-	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order, issuer: ca.active(),
+	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order,
 		repeatable: order != ""})
 }
 
@@ -65,7 +67,7 @@ func (ca *CA) Issue(ctx context.Context, actor audit.Actor, kind Profile, csr *x
 // that has one by the same order.
 func (ca *CA) IssueAnew(ctx context.Context, actor audit.Actor, kind Profile, csr *x509.CertificateRequest, subject Subject,
 	order string) (*x509.Certificate, error) {
-	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order, issuer: ca.active()})
+	return ca.issue(ctx, wish{actor: actor, kind: kind, csr: csr, subject: subject, order: order})
 }
 
 func (ca *CA) issue(ctx context.Context, w wish) (*x509.Certificate, error) {
@@ -76,8 +78,35 @@ func (ca *CA) issue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
+// maxMoves bounds how often a wish is made anew because another authority issues by now.
+const maxMoves = 5
+
+// tryIssue has the authority sign that issues for the wish when its serial number is reserved.
 func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
-	r, err := ca.prepare(w)
+	if err := CheckRequest(w.kind, w.csr, w.subject); err != nil {
+		return nil, err
+	}
+	if err := ca.checkAllowed(w.subject); err != nil {
+		return nil, err
+	}
+	for range maxMoves {
+		by, err := ca.issuerFor(w)
+		if err != nil {
+			return nil, err
+		}
+		certificate, err := ca.issueBy(ctx, by, w)
+		if !errors.Is(err, errMoved) {
+			return certificate, err
+		}
+		if err := ca.followIssuers(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnavailable, errMoved)
+}
+
+func (ca *CA) issueBy(ctx context.Context, by *issuer, w wish) (*x509.Certificate, error) {
+	r, err := ca.prepare(by, w)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +125,13 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	if _, err := ca.cfg.Audit.Append(ctx, entry); err != nil {
 		return nil, err
 	}
-	certificate, err := ca.sign(ctx, w.issuer, w.csr, r.template)
+	certificate, err := ca.sign(ctx, by, w.csr, r.template)
 	if err != nil {
 		entry.Time, entry.Outcome, entry.Reason, entry.Details = ca.cfg.Now(), audit.Failed, err.Error(), nil
 		_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
 		return nil, errors.Join(fmt.Errorf("serial number %s: %w: %w", serial, ErrUnavailable, err), failed, ca.giveUp(ctx, r))
 	}
-	ca.status.add(certificate.SerialNumber, known{issuer: w.issuer, Certificate: r.issued(certificate, w.issuer)})
+	ca.status.add(certificate.SerialNumber, known{issuer: by, Certificate: r.issued(certificate, by)})
 	if r.cut != "" {
 		ca.cfg.Logger.Warn("a certificate lives shorter than its profile says", "serial", serial,
 			"profile", w.kind, "name", w.subject.CommonName, "not_after", certificate.NotAfter, "cut_by", r.cut)
@@ -113,19 +142,13 @@ func (ca *CA) tryIssue(ctx context.Context, w wish) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// prepare checks the request and fills in the whole certificate but the signature.
-func (ca *CA) prepare(w wish) (row, error) {
-	if err := CheckRequest(w.kind, w.csr, w.subject); err != nil {
-		return row{}, err
-	}
-	if err := ca.checkAllowed(w.subject); err != nil {
-		return row{}, err
-	}
-	begin, end, cut, err := ca.life(w)
+// prepare fills in the whole certificate but the signature.
+func (ca *CA) prepare(by *issuer, w wish) (row, error) {
+	begin, end, cut, err := ca.life(by, w)
 	if err != nil {
 		return row{}, err
 	}
-	template, err := w.kind.Template(begin, end, w.issuer.places)
+	template, err := w.kind.Template(begin, end, by.places)
 	if err != nil {
 		return row{}, err
 	}
@@ -146,23 +169,23 @@ func (ca *CA) prepare(w wish) (row, error) {
 	for _, ip := range w.subject.IPs {
 		template.IPAddresses = append(template.IPAddresses, shortest(ip))
 	}
-	if err := w.issuer.permits(template, ca.cfg.Now()); err != nil {
+	if err := by.permits(w.kind, template, ca.cfg.Now()); err != nil {
 		return row{}, err
 	}
-	r := row{issuer: w.issuer.id, kind: w.kind, subject: w.subject, order: w.order, actor: w.actor, cut: cut, template: template,
+	r := row{issuer: by.id, delegate: w.issuer != nil, kind: w.kind, subject: w.subject, order: w.order, actor: w.actor, cut: cut, template: template,
 		repeatable: w.repeatable}
 	if w.renews != nil {
-		r.renews = w.renews.Serial
+		r.renews, r.renewsOf = w.renews.Serial, w.renews.issuerID
 	}
 	r.key, err = keyDigest(w.csr.PublicKey)
 	return r, err
 }
 
 // life is how long the certificate will hold, and what cut that short.
-func (ca *CA) life(w wish) (begin, end time.Time, cut Cut, err error) {
+func (ca *CA) life(by *issuer, w wish) (begin, end time.Time, cut Cut, err error) {
 	now := ca.cfg.Now()
 	begin = now.Add(-backdate)
-	if first := w.issuer.certificate.NotBefore; begin.Before(first) {
+	if first := by.certificate.NotBefore; begin.Before(first) {
 		begin = first
 	}
 	validity := w.kind.Longest()
@@ -170,7 +193,7 @@ func (ca *CA) life(w wish) (begin, end time.Time, cut Cut, err error) {
 		validity = shorter
 	}
 	end = begin.Add(validity)
-	if last := w.issuer.certificate.NotAfter; end.After(last) {
+	if last := by.certificate.NotAfter; end.After(last) {
 		end, cut = last, CutByIssuer
 	}
 	if last := w.subject.NotAfter; !last.IsZero() && end.After(last) {
@@ -250,6 +273,9 @@ func (ca *CA) reserve(ctx context.Context, r row) (there *x509.Certificate, err 
 			if err := ca.checkRate(ctx, tx, r); err != nil {
 				return err
 			}
+		}
+		if err := r.mayStill(ctx, tx); err != nil {
+			return err
 		}
 		return ca.insert(ctx, tx, r, nil)
 	})
@@ -416,8 +442,9 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
-			WHERE issuer = $3 AND serial = $4 AND der IS NULL AND given_up = 0`,
-			certificate.Raw, digestHex(certificate.Raw), fmt.Sprintf("%x", certificate.AuthorityKeyId), serial)
+			WHERE issuer = $3 AND serial = $4 AND der IS NULL AND given_up = 0
+			AND NOT EXISTS (SELECT 1 FROM pki_issuer WHERE id = $5 AND state = $6)`,
+			certificate.Raw, digestHex(certificate.Raw), authorityOf(certificate), serial, authorityOf(certificate), string(Ended))
 		if err != nil {
 			return err
 		}

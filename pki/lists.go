@@ -17,7 +17,7 @@ import (
 type signer struct {
 	id          string
 	certificate *x509.Certificate
-	key         crypto.Signer
+	key         crypto.Signer // nil where another machine signs, or nobody any more
 	validity    time.Duration
 	publication *crl.Publication
 	// since is when the youngest authority below it began: an older list says nothing of that one (RFC 5280 5.1.2.4).
@@ -31,33 +31,48 @@ type stored struct {
 	der              []byte
 }
 
-// publishRoot takes the root's list from Config, where it is newer than the stored one.
-func (ca *CA) publishRoot(ctx context.Context) error {
-	if len(ca.cfg.RootCRL) == 0 {
-		return nil
-	}
-	list, err := x509.ParseRevocationList(ca.cfg.RootCRL)
-	if err != nil {
-		return fmt.Errorf("the root's list: %w", err)
-	}
-	if err := list.CheckSignatureFrom(ca.cfg.Root); err != nil {
-		return fmt.Errorf("the root's list: %w", err)
-	}
-	if list.Number == nil || !list.Number.IsInt64() {
-		return errors.New("the root's list has no number")
-	}
-	old, err := ca.newest(ctx, ca.rootID)
-	if err != nil {
-		return err
-	}
-	if old.number < list.Number.Int64() {
-		next := stored{number: list.Number.Int64(), nextUpdate: list.NextUpdate, der: ca.cfg.RootCRL}
-		if _, err := ca.replace(ctx, ca.rootID, old.number, next); err != nil {
+// publishRoots takes the roots' lists from Config, where they are newer than the stored ones.
+func (ca *CA) publishRoots(ctx context.Context) error {
+	for n, r := range ca.roots {
+		der := ca.cfg.Roots[n].List
+		if len(der) == 0 {
+			continue
+		}
+		list, err := r.reads(der)
+		if err != nil {
 			return err
 		}
-		old = next
+		old, err := ca.newest(ctx, r.id)
+		if err != nil {
+			return err
+		}
+		if old.number < list.Number.Int64() {
+			next := stored{number: list.Number.Int64(), nextUpdate: list.NextUpdate, der: der}
+			if _, err := ca.replace(ctx, r.id, old.number, next); err != nil {
+				return err
+			}
+			old = next
+		}
+		if err := r.list.Set(old.der); err != nil {
+			return err
+		}
 	}
-	return ca.rootList.Set(old.der)
+	return nil
+}
+
+// reads reads a list of the root's.
+func (r *root) reads(der []byte) (*x509.RevocationList, error) {
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return nil, fmt.Errorf("the root's list: %w", err)
+	}
+	if err := list.CheckSignatureFrom(r.certificate); err != nil {
+		return nil, fmt.Errorf("the root's list: %w", err)
+	}
+	if list.Number == nil || !list.Number.IsInt64() {
+		return nil, errors.New("the root's list has no number")
+	}
+	return list, nil
 }
 
 // publishLists gives out what is in the database already, so that a node serves without its keys.
@@ -76,16 +91,32 @@ func (ca *CA) publishLists(ctx context.Context) error {
 	return nil
 }
 
-// signers are the authorities whose keys are here.
+// signers are the authorities that make lists, and those whose lists are brought: these have no key here.
 func (ca *CA) signers() (all []signer) {
 	for _, i := range ca.issuers {
-		all = append(all, signer{id: i.id, certificate: i.certificate, key: i.key, validity: listValidity, publication: &i.list})
+		all = append(all, ca.signerOf(i))
 	}
-	if ca.cfg.RootKey != nil {
-		all = append(all, signer{id: ca.rootID, certificate: ca.cfg.Root, key: ca.cfg.RootKey, validity: rootValidity,
-			publication: &ca.rootList, since: ca.issuers[len(ca.issuers)-1].certificate.NotBefore})
+	for _, r := range ca.roots {
+		s := signer{id: r.id, certificate: r.certificate, key: r.key, validity: rootValidity, publication: &r.list}
+		for _, i := range ca.issuers {
+			for _, c := range i.certificates() {
+				if authorityOf(c) == r.id && c.NotBefore.After(s.since) {
+					s.since = c.NotBefore
+				}
+			}
+		}
+		all = append(all, s)
 	}
 	return all
+}
+
+// signerOf is without a key where the authority is retired: it signs nothing.
+func (ca *CA) signerOf(i *issuer) signer {
+	s := signer{id: i.id, certificate: i.certificate, validity: listValidity, publication: &i.list}
+	if lives[ca.stateOf(i)].status {
+		s.key = i.key
+	}
+	return s
 }
 
 // renewLists publishes what other nodes made and, on the one node whose task it is, makes the lists that lack a revocation or an
@@ -120,6 +151,9 @@ func (ca *CA) renew(ctx context.Context, s signer, revoked bool) error {
 			if err := s.publication.Set(old.der); err != nil {
 				return err
 			}
+		}
+		if s.key == nil {
+			return nil
 		}
 		newestSequence, err := ca.newestSequence(ctx, s.id)
 		if err != nil {

@@ -42,12 +42,23 @@ type Delegate struct {
 	Key         crypto.Signer // optional where KeyID is there
 }
 
+// Root is an authority above those that issue.
+type Root struct {
+	Name        string // in its URLs; "root" when empty, which is the first one's
+	Certificate *x509.Certificate
+	List        []byte        // DER of its newest CRL; optional where the key is here
+	Key         crypto.Signer // optional: with it the CA renews the root's list itself; without it the root is offline
+}
+
 // Issuer is an issuing authority. Its key may fail to sign while its token is away.
 type Issuer struct {
 	Name        string // in its URLs; "issuing" when empty, which is the first one's
 	Certificate *x509.Certificate
+	Crosses     []*x509.Certificate // optional: for the same name and key by the other roots
 	Key         crypto.Signer
-	OCSP        Delegate // the first one of its responder; which one is in force now is kept in the database
+	OCSP        Delegate  // the first one of its responder; which one is in force now is kept in the database
+	Purposes    []Purpose // what it issues for; all when empty
+	Planned     bool      // it waits for officers to activate it; else it issues from the start that first finds it
 }
 
 // Config is what New needs. Fields without 'optional' are refused when they are missing.
@@ -55,16 +66,9 @@ type Config struct {
 	DB    *store.DB
 	Audit *audit.Log
 
-	Root    *x509.Certificate
-	RootCRL []byte        // optional: DER of the newest CRL of a root whose key is offline
-	RootKey crypto.Signer // optional: with it the CA renews the root's CRL itself
-
-	Issuing     *x509.Certificate // the authority that issues
-	IssuingName string            // optional: "issuing" when empty
-	IssuingKey  crypto.Signer
-	OCSP        Delegate // the first OCSPResponder certificate
-	TSA         Delegate // optional: the first TimeStamping certificate; without it no time-stamps are given
-	Earlier     []Issuer // optional: authorities that issue no more, and go on for CRL and OCSP to their last day
+	Roots   []Root   // in the order of their ceremonies
+	Issuers []Issuer // in the order of their ceremonies; in which state each is stands in the database
+	TSA     Delegate // optional: the first TimeStamping certificate; without it no time-stamps are given
 
 	// NewKey makes the key with this label where it is not there yet, OpenKey finds a key by the name that NewKey gave it, RetireKey
 	// destroys one that nothing refers to any more. Optional, together: without them responder and time-stamping unit are not renewed.

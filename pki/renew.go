@@ -36,7 +36,7 @@ func (ca *CA) Renew(ctx context.Context, actor audit.Actor, presented *x509.Cert
 	}
 	subject := Subject{Partner: c.Partner, CommonName: c.CommonName, DNS: presented.DNSNames,
 		IPs: presented.IPAddresses, NotAfter: until}
-	next, err := ca.issue(ctx, wish{actor: actor, kind: c.Profile, csr: csr, subject: subject, order: c.Order, issuer: ca.active(),
+	next, err := ca.issue(ctx, wish{actor: actor, kind: c.Profile, csr: csr, subject: subject, order: c.Order,
 		renews: &c, repeatable: true})
 	ca.failing.note(c.Serial, err)
 	return next, err
@@ -69,7 +69,7 @@ func (ca *CA) checkRate(ctx context.Context, tx *sql.Tx, r row) error {
 	var ends, first int64
 	if err := tx.QueryRowContext(ctx, `SELECT c.public_key, c.not_after, k.first
 		FROM pki_certificate c JOIN pki_key k ON k.public_key = c.public_key
-		WHERE c.issuer <> $1 AND c.serial = $2`, ca.rootID, r.renews).Scan(&renewedKey, &ends, &first); err != nil {
+		WHERE c.profile NOT IN ('root', 'issuing') AND c.serial = $1`, r.renews).Scan(&renewedKey, &ends, &first); err != nil {
 		return fmt.Errorf("looking for what is renewed: %w", err)
 	}
 	if renewedKey != r.key {

@@ -176,8 +176,8 @@ func (ca *CA) choose(ctx context.Context, m mark) (found []Certificate, keys []s
 }
 
 func (ca *CA) chosen(ctx context.Context, s Selector, reason Reason) ([]Certificate, error) {
-	conditions := []string{`c.issuer <> $1`}
-	args := []any{ca.rootID}
+	conditions := []string{`c.profile NOT IN ('root', 'issuing')`}
+	var args []any
 	for _, field := range []struct{ column, value string }{{"serial", s.Serial}, {"public_key", s.PublicKey}, {"partner", s.Partner},
 		{"common_name", s.CommonName}, {"profile", string(s.Profile)}, {"order_id", s.Order}} {
 		if field.value != "" {

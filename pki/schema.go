@@ -58,4 +58,7 @@ var schema = []string{
 	`ALTER TABLE pki_certificate ADD COLUMN holder TEXT NOT NULL DEFAULT ''`,
 	`ALTER TABLE pki_certificate ADD COLUMN given_up BIGINT NOT NULL DEFAULT 0`,
 	`DROP TABLE pki_token`, // nothing takes one-time tokens
+	// The issuing authorities: what each is for, in which state, and who of a purpose was activated last and so issues for it.
+	`CREATE TABLE pki_issuer (
+		id TEXT PRIMARY KEY, name TEXT NOT NULL, purposes TEXT NOT NULL, state TEXT NOT NULL, activated BIGINT NOT NULL, since BIGINT NOT NULL)`,
 }

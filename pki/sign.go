@@ -29,10 +29,14 @@ func (ca *CA) sign(ctx context.Context, by *issuer, csr *x509.CertificateRequest
 	return certificate, ca.storeSigned(ctx, certificate)
 }
 
-// permits refuses names outside the issuer's name constraints (RFC 5280 4.2.1.10), which relying parties would refuse: a path
-// that is like the real one, but with keys that are thrown away, is asked before the real key signs.
-func (i *issuer) permits(template *x509.Certificate, now time.Time) error {
+// permits refuses what relying parties would refuse below the issuer's certificate: purposes that it is not for, and names outside its
+// name constraints (RFC 5280 4.2.1.10). For these a path that is like the real one, but with keys that are thrown away, is asked
+// before the real key signs.
+func (i *issuer) permits(kind Profile, template *x509.Certificate, now time.Time) error {
 	c := i.certificate
+	if purpose := kind.Outside(c); purpose != nil {
+		return refuse("profile", "choose an issuing authority that is for it", "the issuing authority's certificate does not let it certify %v", purpose)
+	}
 	if len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+len(c.PermittedIPRanges)+len(c.ExcludedIPRanges) == 0 {
 		return nil
 	}

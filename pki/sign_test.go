@@ -15,14 +15,14 @@ import (
 func TestNameConstraintsOfTheIssuer(t *testing.T) {
 	s := open(t, storetest.SQLite(t))
 	cfg := s.config()
-	narrow := *cfg.Issuing
+	narrow := *cfg.Issuers[0].Certificate
 	narrow.PermittedDNSDomains, narrow.ExcludedDNSDomains, narrow.PermittedDNSDomainsCritical = []string{"przykladowo.example"}, []string{"core.przykladowo.example"}, true
 	narrow.PermittedIPRanges = []*net.IPNet{{IP: net.IPv4(10, 64, 0, 0).To4(), Mask: net.CIDRMask(16, 32)}}
 	der, err := x509.CreateCertificate(rand.Reader, &narrow, s.made.Root.Certificate, s.made.Issuing.Key.Public(), s.made.Root.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Issuing, err = x509.ParseCertificate(der); err != nil {
+	if cfg.Issuers[0].Certificate, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
 	cfg.DB = openStore(t, storetest.SQLite(t))

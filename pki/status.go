@@ -185,9 +185,12 @@ func (ca *CA) loadStatus(ctx context.Context) error {
 	return ca.follow(ctx)
 }
 
-// follow takes over revocations that are newer than the memory: those of other nodes. The sequence is given inside the
+// follow takes over the states of authorities and the revocations that are newer than the memory: those of other nodes. The sequence is given inside the
 // transaction that revokes and transactions are serialised, so none can appear behind it.
 func (ca *CA) follow(ctx context.Context) error {
+	if err := ca.followIssuers(ctx); err != nil {
+		return err
+	}
 	ca.status.mu.RLock()
 	after := ca.status.sequence
 	ca.status.mu.RUnlock()

@@ -36,10 +36,9 @@ func TestSuccession(t *testing.T) {
 	open := func() {
 		t.Helper()
 		cfg := a.config(t)
-		cfg.Earlier = []pki.Issuer{{Name: "issuing", Certificate: cfg.Issuing, Key: cfg.IssuingKey, OCSP: cfg.OCSP}}
 		a.token.hold("ocsp-of-issuing-2", second.OCSP.Key)
-		cfg.IssuingName, cfg.Issuing, cfg.IssuingKey = "issuing-2", second.Issuing.Certificate, second.Issuing.Key
-		cfg.OCSP = pki.Delegate{Certificate: second.OCSP.Certificate, KeyID: "ocsp-of-issuing-2"}
+		cfg.Issuers = append(cfg.Issuers, pki.Issuer{Name: "issuing-2", Certificate: second.Issuing.Certificate, Key: second.Issuing.Key,
+			OCSP: pki.Delegate{Certificate: second.OCSP.Certificate, KeyID: "ocsp-of-issuing-2"}})
 		if a.ca, err = pki.New(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
@@ -98,14 +97,14 @@ func TestSuccession(t *testing.T) {
 }
 
 // statusBy asks the responder that the certificate names.
-func (a *appliance) statusBy(t testing.TB, leaf, issuer *x509.Certificate) int {
+func (s *site) statusBy(t testing.TB, leaf, issuer *x509.Certificate) int {
 	t.Helper()
 	der, err := codes.CreateRequest(leaf, issuer, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := strings.TrimPrefix(leaf.OCSPServer[0], a.base)
-	answer, err := codes.ParseResponseForCert(a.ask(http.MethodPost, path, "application/ocsp-request", der).Body.Bytes(), leaf, issuer)
+	path := strings.TrimPrefix(leaf.OCSPServer[0], s.base)
+	answer, err := codes.ParseResponseForCert(s.ask(http.MethodPost, path, "application/ocsp-request", der).Body.Bytes(), leaf, issuer)
 	if err != nil {
 		t.Fatal(err)
 	}

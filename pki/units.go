@@ -39,7 +39,7 @@ var renewer = audit.Actor{Kind: "daemon", ID: "pki"}
 type unit struct {
 	role   string // in the database
 	kind   Profile
-	issuer *issuer // whose responder it is; nil for the time-stamping unit, which the active issuer certifies
+	issuer *issuer // whose responder it is; nil for the time-stamping unit, which whoever issues for services certifies
 	apply  func(*x509.Certificate, crypto.Signer) error
 
 	inForce atomic.Pointer[generation]
@@ -56,10 +56,9 @@ type generation struct {
 
 // openUnits makes responders and the time-stamping unit from what is in force. The delegates of Config are the first generation.
 func (ca *CA) openUnits(ctx context.Context) error {
-	first := append(ca.cfg.Earlier[:len(ca.cfg.Earlier):len(ca.cfg.Earlier)], Issuer{OCSP: ca.cfg.OCSP})
 	for n, i := range ca.issuers {
 		u := &unit{role: "ocsp " + i.id, kind: OCSPResponder, issuer: i}
-		if err := ca.openUnit(ctx, u, first[n].OCSP); err != nil {
+		if err := ca.openUnit(ctx, u, ca.cfg.Issuers[n].OCSP); err != nil {
 			return err
 		}
 		var err error
@@ -98,7 +97,7 @@ func (ca *CA) openStamps(ctx context.Context) (err error) {
 }
 
 func (ca *CA) chainOf(c *x509.Certificate) []*x509.Certificate {
-	if by := ca.issuerOf(fmt.Sprintf("%x", c.AuthorityKeyId)); by != nil {
+	if by := ca.issuerOf(authorityOf(c)); by != nil {
 		return []*x509.Certificate{by.certificate}
 	}
 	return nil
@@ -204,19 +203,22 @@ func (ca *CA) renewUnit(ctx context.Context, u *unit) error {
 	return ca.retire(ctx, u)
 }
 
-// certifier is who certifies the unit's next key.
+// certifier is who certifies the unit's next key, nil when nobody does now.
 func (ca *CA) certifier(u *unit) *issuer {
-	if u.issuer != nil {
+	if u.issuer == nil {
+		return ca.successor(u.kind)
+	}
+	if lives[ca.stateOf(u.issuer)].status {
 		return u.issuer
 	}
-	return ca.active()
+	return nil
 }
 
 // due reports whether the unit needs a successor: two thirds of its life are over and a new one lives longer, or its certificate
 // was revoked, or its key is lost.
 func (ca *CA) due(u *unit) bool {
 	now := ca.cfg.Now()
-	if by := ca.certifier(u); now.After(by.certificate.NotAfter.Add(-MinimumLife)) {
+	if by := ca.certifier(u); by == nil || now.After(by.certificate.NotAfter.Add(-MinimumLife)) {
 		return false // nothing can be certified any more
 	}
 	if _, lost := u.inForce.Load().key.(lostKey); lost || ca.Revoked(u.inForce.Load().certificate.SerialNumber) {
@@ -260,7 +262,7 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 	if next.keyID, next.key, err = ca.cfg.NewKey(ctx, label, algorithm); err != nil {
 		return fmt.Errorf("making the key %s: %w", label, err)
 	}
-	if next.certificate, err = ca.certifyUnit(ctx, u, by, next.key, label); err != nil {
+	if next.certificate, err = ca.certifyUnit(ctx, u, next.key, label); err != nil {
 		return err
 	}
 	result, err := ca.cfg.DB.ExecContext(ctx, `INSERT INTO pki_unit (role, generation, key_id, der, since, retired)
@@ -276,7 +278,7 @@ func (ca *CA) succeed(ctx context.Context, u *unit) error {
 }
 
 // certifyUnit issues the certificate of a unit's next key; a second try finds what the first made.
-func (ca *CA) certifyUnit(ctx context.Context, u *unit, by *issuer, key crypto.Signer, label string) (*x509.Certificate, error) {
+func (ca *CA) certifyUnit(ctx context.Context, u *unit, key crypto.Signer, label string) (*x509.Certificate, error) {
 	name := u.inForce.Load().certificate.Subject
 	subject := Subject{CommonName: nextName(name.CommonName)}
 	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: subject.CommonName}}
@@ -289,7 +291,7 @@ func (ca *CA) certifyUnit(ctx context.Context, u *unit, by *issuer, key crypto.S
 		return nil, fmt.Errorf("request of the key %s: %w", label, err)
 	}
 	whole := pkix.Name{CommonName: subject.CommonName, Organization: name.Organization, Country: name.Country}
-	return ca.issue(ctx, wish{actor: renewer, kind: u.kind, csr: csr, subject: subject, issuer: by, name: &whole, repeatable: true})
+	return ca.issue(ctx, wish{actor: renewer, kind: u.kind, csr: csr, subject: subject, issuer: u.issuer, name: &whole, repeatable: true})
 }
 
 var numbered = regexp.MustCompile(`^(.*\D)([0-9]{1,6})$`)

@@ -135,13 +135,13 @@ func synchronised() (clock.Kernel, error)   { return clock.Kernel{Synchronised: 
 func (a *appliance) config(t testing.TB) pki.Config {
 	t.Helper()
 	cfg := a.site.config()
-	cfg.RootKey = a.made.Root.Key
+	cfg.Roots[0].Key = a.made.Root.Key
 	issuing, err := a.token.openKey(t.Context(), "issuing")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.IssuingKey = issuing
-	cfg.OCSP = pki.Delegate{Certificate: a.made.OCSP.Certificate, KeyID: "ocsp"}
+	cfg.Issuers[0].Key = issuing
+	cfg.Issuers[0].OCSP = pki.Delegate{Certificate: a.made.OCSP.Certificate, KeyID: "ocsp"}
 	cfg.TSA = pki.Delegate{Certificate: a.made.TimeStamping.Certificate, KeyID: "tsa"}
 	cfg.NewKey, cfg.OpenKey, cfg.RetireKey = a.token.newKey, a.token.openKey, a.token.retireKey
 	cfg.Now, cfg.Elapsed, cfg.Kernel = a.clock, a.elapsed, synchronised
@@ -164,11 +164,11 @@ func (a *appliance) tick(t testing.TB) {
 	}
 }
 
-func (a *appliance) ask(method, path, kind string, body []byte) *httptest.ResponseRecorder {
+func (s *site) ask(method, path, kind string, body []byte) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
-	request := httptest.NewRequest(method, a.base+path, strings.NewReader(string(body)))
+	request := httptest.NewRequest(method, s.base+path, strings.NewReader(string(body)))
 	request.Header.Set("Content-Type", kind)
-	a.ca.Handler().ServeHTTP(recorder, request)
+	s.ca.Handler().ServeHTTP(recorder, request)
 	return recorder
 }
 

@@ -149,8 +149,8 @@ func (a *benchAuthority) openMemory(ctx context.Context) error {
 	}
 	a.closers = append(a.closers, func() error { return log.Close(context.WithoutCancel(ctx)) })
 	a.ca, err = pki.New(ctx, pki.Config{DB: db, Audit: log, BaseURL: a.base, Logger: slog.New(slog.DiscardHandler),
-		Root: made.Root.Certificate, RootKey: made.Root.Key, RootCRL: made.RootCRL, Issuing: made.Issuing.Certificate,
-		IssuingKey: made.Issuing.Key, OCSP: a.ocsp, TSA: a.tsa})
+		Roots:   []pki.Root{{Certificate: made.Root.Certificate, Key: made.Root.Key, List: made.RootCRL}},
+		Issuers: []pki.Issuer{{Certificate: made.Issuing.Certificate, Key: made.Issuing.Key, OCSP: a.ocsp}}, TSA: a.tsa})
 	return err
 }
 

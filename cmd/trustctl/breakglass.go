@@ -326,10 +326,6 @@ func fingerprint(c *x509.Certificate) string { return fmt.Sprintf("%x", sha256.S
 
 // replaceAll makes new certificates and says so.
 func replaceAll(ctx context.Context, c *custody.Custody, ca *pki.CA, holders []holder, out io.Writer) error {
-	chain, err := c.Chain()
-	if err != nil {
-		return err
-	}
 	for _, h := range holders {
 		subject := pki.Subject{CommonName: h.old.Subject.CommonName, DNS: h.old.DNSNames, IPs: h.old.IPAddresses}
 		issue := func(ctx context.Context, der []byte) ([]byte, error) {
@@ -341,7 +337,8 @@ func replaceAll(ctx context.Context, c *custody.Custody, ca *pki.CA, holders []h
 			if err != nil {
 				return nil, err
 			}
-			return append(custody.PEM(made.Raw), chain...), nil
+			above, err := ca.Chain(made)
+			return custody.PEM(append([][]byte{made.Raw}, above...)...), err
 		}
 		if err := h.files.Replace(ctx, h.old, time.Now(), issue); err != nil {
 			return fmt.Errorf("%s: %w", subject.CommonName, err)

@@ -202,11 +202,7 @@ func issueFirst(ctx context.Context, st state, c *custody.Custody, p parties) er
 	if err != nil {
 		return err
 	}
-	chain, err := c.Chain()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(durable.WriteFile(st.ca(), []byte(chain), 0o644), st.copyRoot()); err != nil {
+	if err := errors.Join(durable.WriteFile(st.ca(), custody.PEM(ca.Authorities()...), 0o644), st.copyRoot()); err != nil {
 		return err
 	}
 	for _, name := range daemonServers {

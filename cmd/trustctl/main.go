@@ -60,7 +60,7 @@ trustctl expiring something that people must do now, or trustctl hsm inventory w
 	c.AddCommand(upCommand(), verifyCommand(), replayCommand(), policyCommand(), chain.Command(), vectors.Command(), orderCommand(),
 		auditCommand(), ceremonyCommand(), configCommand(), consoleCommand(), benchCommand())
 	c.AddCommand(initCommand(), databaseCommand(), nodeCommand(), applicationCommand(), batchCommand(), trustCommand(), certificateCommand(), motionCommand(),
-		officerCommand(), expiringCommand(), breakGlassCommand(), vpnCommand(), keyCommand(), hsmCommand(), acmeCommand())
+		officerCommand(), expiringCommand(), breakGlassCommand(), vpnCommand(), keyCommand(), hsmCommand(), acmeCommand(), caCommand())
 	refuseUnknown(c)
 	return c
 }

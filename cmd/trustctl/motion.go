@@ -101,6 +101,8 @@ func (m *motion) asks() string {
 		return "have others sign in the place of " + m.Subject + ": " + body.Reason
 	case registry.ShareHubKeys:
 		return "share keys of a hub: " + m.Subject
+	case registry.ChangeIssuer:
+		return "change " + m.Subject
 	case registry.EndHubKey:
 		return "end the former key of the hub: " + m.Subject
 	}

@@ -58,6 +58,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("GET /v1/keys/inventory", d.takeInventory)
 	officer("POST /v1/certificates/suspend", d.suspendCertificates)
 	officer("GET /v1/officers", d.listOfficers, "name")
+	officer("GET /v1/issuers", d.listIssuers)
 	officer("GET /v1/motions", d.listMotions)
 	officer("POST /v1/motions", d.propose)
 	officer("POST /v1/motions/approve", d.approveMotion)

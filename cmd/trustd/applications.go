@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"trustcore/cmd/internal/application"
-	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
@@ -91,9 +90,6 @@ func (d *daemon) applicationCertificate(r *http.Request, who audit.Actor) (any, 
 	if err != nil {
 		return nil, ofAuthority(err)
 	}
-	chain, err := d.custody.Chain()
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"chain": string(custody.PEM(c.Raw)) + chain}, nil
+	chain, err := d.chained(c)
+	return map[string]string{"chain": chain}, err
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
@@ -124,13 +123,11 @@ func (d *daemon) listOfficers(r *http.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := d.custody.Chain()
-	if err != nil {
-		return nil, err
-	}
 	list := markedOf(found)
 	for i, c := range found {
-		list.Certificates[i].Chain = string(custody.PEM(c.DER)) + chain
+		if list.Certificates[i].Chain, err = d.chainedDER(c.DER); err != nil {
+			return nil, err
+		}
 	}
 	return list, nil
 }

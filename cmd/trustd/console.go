@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/console"
-	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
@@ -57,11 +56,7 @@ func (d *daemon) openConsole() (*console.Console, error) {
 
 // enrolmentPin is the digest of the root, which ends the chain that the enrolment server shows.
 func (d *daemon) enrolmentPin() (string, error) {
-	chain, err := d.custody.Chain()
-	if err != nil {
-		return "", err
-	}
-	ders := custody.DER([]byte(chain))
+	ders := d.ca.Authorities()
 	if len(ders) == 0 {
 		return "", errors.New("the authority's chain holds no certificate")
 	}

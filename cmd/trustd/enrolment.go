@@ -144,9 +144,7 @@ func (d *daemon) officeConfig(ctx context.Context, order, site string, rec *regi
 	if e.Certificate, err = d.enrolledCertificate(ctx, order, site); err != nil {
 		return nil, err
 	}
-	if e.CA, err = d.custody.Chain(); err != nil {
-		return nil, err
-	}
+	e.CA = string(custody.PEM(d.ca.Authorities()...))
 	_, tunnels, err := d.registry.Wish(ctx)
 	if err != nil {
 		return nil, err
@@ -224,15 +222,14 @@ func (d *daemon) enrolledCertificate(ctx context.Context, order, site string) (s
 		"the certificate of order %s counts no more: ask the data centre for a new order", order)
 }
 
-// handedOut returns the chain of a certificate, the one of the authority that issues now where a crash kept it from
+// handedOut returns the chain of a certificate, that of its authority where a crash kept it from
 // being remembered.
 func (d *daemon) handedOut(ctx context.Context, c pki.Certificate) (string, error) {
 	chain, err := d.registry.Chain(ctx, c.Serial)
 	if err != nil || chain != "" {
 		return chain, err
 	}
-	above, err := d.custody.Chain()
-	return string(custody.PEM(c.DER)) + above, err
+	return d.chainedDER(c.DER)
 }
 
 // direct is what offices without a tunnel reach: nothing while the gateway listens in the tunnel alone.

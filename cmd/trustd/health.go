@@ -12,6 +12,7 @@ import (
 	"trustcore/cmd/internal/httpserver"
 	"trustcore/internal/audit"
 	"trustcore/internal/store"
+	"trustcore/pki"
 )
 
 // operations tells of the services: each can't serve while something that it needs now can't. What is for people to mend in days
@@ -33,7 +34,7 @@ func (d *daemon) operations(metrics *prometheus.Registry) httpserver.Operations 
 	return httpserver.Operations{Metrics: metrics, Findings: d.findings, Services: map[string]need{
 		"admin":     all(d.databaseWritable, d.auditReady),
 		"console":   all(d.databaseWritable, d.auditReady),
-		"enrolment": all(d.databaseWritable, d.auditReady, func(context.Context) error { return d.custody.CanIssue() }),
+		"enrolment": all(d.databaseWritable, d.auditReady, func(context.Context) error { return d.custody.CanIssue(d.ca.IssuesFor(pki.Offices)) }),
 		"gateway":   all(d.databaseReady, d.auditReady, func(context.Context) error { return d.custody.HSM.Health() }),
 		"ocsp":      authority("ocsp"), // answers that were signed before go on without token, log and database
 		"crl":       authority("crl"),

@@ -144,7 +144,7 @@ func TestEmergencyStop(t *testing.T) {
 			t.Errorf("%s signs: %d %s", name, a.status, a.body)
 		}
 	}
-	o.must(o.custody.CanIssue()) // the authority goes on
+	o.must(o.custody.CanIssue("issuing")) // the authority goes on
 }
 
 // A key signs a request for a certificate, and the token says what it is, in a document that openssl finds time-stamped.

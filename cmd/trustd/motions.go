@@ -42,8 +42,9 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 		Kind registry.MotionKind `json:"kind"`
 		marking
 		certifying
-		Keys    []string  `json:"keys"`
-		SignsOn time.Time `json:"signs_on"`
+		State   pki.IssuerState `json:"state"`
+		Keys    []string        `json:"keys"`
+		SignsOn time.Time       `json:"signs_on"`
 	}
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
@@ -67,6 +68,9 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 			return nil, err
 		}
 		return d.registry.Propose(r.Context(), who, in.Kind, "gateway "+in.Name, striking{in.Name})
+	}
+	if in.Kind == registry.ChangeIssuer {
+		return d.proposeIssuer(r.Context(), who, issuerChange{in.Name, in.State})
 	}
 	if in.Kind == registry.ShareHubKeys {
 		return d.proposeSharing(r.Context(), who, in.Name)
@@ -158,6 +162,9 @@ func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error
 	actor := audit.Actor{Kind: "officer", ID: m.DecidedBy}
 	if slices.Contains(aboutKeys, m.Kind) {
 		return d.doForKeys(ctx, actor, m)
+	}
+	if m.Kind == registry.ChangeIssuer {
+		return d.changeIssuer(ctx, actor, m)
 	}
 	if m.Kind == registry.StrikeGateway {
 		var body striking

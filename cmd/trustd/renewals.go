@@ -38,7 +38,7 @@ func (d *daemon) renew(r *http.Request, who rights.Holder) (any, error) {
 	if err != nil {
 		return nil, ofAuthority(err)
 	}
-	chain, err := d.custody.Chain()
+	chain, err := d.chained(c)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (d *daemon) renew(r *http.Request, who rights.Holder) (any, error) {
 			return nil, err
 		}
 	}
-	return map[string]string{"chain": string(custody.PEM(c.Raw)) + chain}, nil
+	return map[string]string{"chain": chain}, nil
 }
 
 // until is when the authorisation behind a certificate ends: that of the order in force in the line of the
@@ -79,7 +79,7 @@ func (d *daemon) until(ctx context.Context, who rights.Holder) (time.Time, error
 func (d *daemon) rememberRenewed(ctx context.Context, who rights.Holder, c *x509.Certificate, chain string) error {
 	order, _ := registry.CutSite(who.Order)
 	return d.registry.AddCertificate(ctx, registry.Certificate{Serial: fmt.Sprintf("%x", c.SerialNumber), Order: order, Partner: who.Partner,
-		Purpose: registry.ClientCertificate, Fingerprint: rights.Fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain})
+		Purpose: registry.ClientCertificate, Fingerprint: rights.Fingerprint(c), PEM: chain})
 }
 
 // renewSelf renews trustd's own certificate, by the same route.
@@ -96,6 +96,20 @@ func (d *daemon) renewSelf(ctx context.Context, der []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := d.custody.Chain()
-	return append(custody.PEM(c.Raw), chain...), err
+	chain, err := d.chained(c)
+	return []byte(chain), err
+}
+
+// chained is a certificate with what stands above it, PEM.
+func (d *daemon) chained(c *x509.Certificate) (string, error) {
+	above, err := d.ca.Chain(c)
+	return string(custody.PEM(append([][]byte{c.Raw}, above...)...)), err
+}
+
+func (d *daemon) chainedDER(der []byte) (string, error) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return "", err
+	}
+	return d.chained(c)
 }

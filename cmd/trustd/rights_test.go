@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"math/big"
 	"net/http"
 	"os"
@@ -176,9 +175,7 @@ func (w *world) serialNumber(holder string) *big.Int {
 // write puts a certificate and its key where the holder's files lie.
 func (w *world) write(holder string, der []byte, key *ecdsa.PrivateKey) {
 	w.t.Helper()
-	chain, err := w.custody.Chain()
-	w.must(err)
-	w.install(holder, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))+chain, key)
+	w.install(holder, string(custody.PEM(append([][]byte{der}, w.ca.Authorities()...)...)), key)
 }
 
 // TestRefusalsAreRecordedOnceAMinute keeps who is refused from filling the log, and the memory of it bounded.

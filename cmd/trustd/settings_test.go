@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/store"
 	"trustcore/vpn"
@@ -129,10 +130,8 @@ func TestSettingsByTheCertificateOfTheCeremony(t *testing.T) {
 		PublicKey: key, Endpoint: "hub.example.org:51820", Services: []office.Service{}}
 	text, err := w.sign(s)
 	w.must(err)
-	chain, err := w.custody.Chain()
-	w.must(err)
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM([]byte(chain))
+	roots.AppendCertsFromPEM(custody.PEM(w.ca.Authorities()...))
 	e := office.Enrolment{Partner: "um", Site: "main", Address: s.Address, Hub: office.Hub{PublicKey: key}}
 	if got, err := office.OpenSettings(text, e, 0, roots, time.Now()); err != nil || got.Serial != 1 {
 		t.Errorf("%+v, %v", got, err)

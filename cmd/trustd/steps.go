@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/activation"
-	"trustcore/cmd/internal/custody"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
 	"trustcore/hsm"
@@ -291,14 +290,14 @@ func requestAlgorithm(k hsm.KeyInfo) x509.SignatureAlgorithm {
 }
 
 func (d *daemon) remember(ctx context.Context, rec registry.Record, c *x509.Certificate, purpose, keyID string) (string, error) {
-	chain, err := d.custody.Chain()
+	chain, err := d.chained(c)
 	if err != nil {
 		return "", err
 	}
 	serial := fmt.Sprintf("%x", c.SerialNumber)
 	return serial, d.registry.AddCertificate(ctx, registry.Certificate{
 		Serial: serial, Order: rec.ID, Partner: rec.Partner.ID, Purpose: purpose, KeyID: keyID,
-		Fingerprint: rights.Fingerprint(c), PEM: string(custody.PEM(c.Raw)) + chain,
+		Fingerprint: rights.Fingerprint(c), PEM: chain,
 	})
 }
 

@@ -121,9 +121,7 @@ func (w *world) perform(cfg custody.Config) {
 	w.must(err)
 	ca, err := c.CA(ctx)
 	w.must(err)
-	chain, err := c.Chain()
-	w.must(err)
-	w.must(os.WriteFile(filepath.Join(w.dir, "ca.pem"), []byte(chain), 0o600))
+	w.must(os.WriteFile(filepath.Join(w.dir, "ca.pem"), custody.PEM(ca.Authorities()...), 0o600))
 	for _, h := range holders {
 		subject := pki.Subject{CommonName: h.name}
 		switch h.profile {

@@ -155,8 +155,10 @@ func node(t *testing.T, w *world, made *ceremony.Result, databaseURL, name strin
 		leases, err = lease.Open(t.Context(), lease.Config{DB: h.db, Node: name, Tasks: []string{pki.Upkeep}})
 		h.must(err)
 	}
-	h.ca, err = pki.New(t.Context(), pki.Config{DB: h.db, Audit: h.log, Root: made.Root.Certificate, RootCRL: made.RootCRL,
-		Issuing: made.Issuing.Certificate, IssuingKey: h.key, OCSP: pki.Delegate{Certificate: made.OCSP.Certificate, Key: made.OCSP.Key},
+	h.ca, err = pki.New(t.Context(), pki.Config{DB: h.db, Audit: h.log,
+		Roots: []pki.Root{{Certificate: made.Root.Certificate, List: made.RootCRL}},
+		Issuers: []pki.Issuer{{Certificate: made.Issuing.Certificate, Key: h.key,
+			OCSP: pki.Delegate{Certificate: made.OCSP.Certificate, Key: made.OCSP.Key}}},
 		BaseURL: "http://127.0.0.1/pki", Logger: slog.New(slog.DiscardHandler), Leases: leases})
 	h.must(err)
 	var handler atomic.Pointer[http.Handler]

@@ -128,7 +128,7 @@ func (p *performance) root(ctx context.Context) (Authority, error) {
 	if err != nil {
 		return Authority{}, err
 	}
-	template, err := profile.Authority(profile.Root, p.begun, p.plan.Root.Valid.After(p.begun), profile.Places{})
+	template, err := profile.Authority(profile.Root, p.begun, p.plan.Root.Valid.After(p.begun), profile.Places{}, nil)
 	if err != nil {
 		return Authority{}, err
 	}
@@ -140,7 +140,8 @@ func (p *performance) issuing(ctx context.Context, root Authority) (Authority, e
 	if err != nil {
 		return Authority{}, err
 	}
-	template, err := profile.Authority(profile.Issuing, p.begun, p.plan.Issuing.Valid.After(p.begun), profile.RootPlaces(p.plan.BaseURL))
+	template, err := profile.Authority(profile.Issuing, p.begun, p.plan.Issuing.Valid.After(p.begun),
+		profile.RootPlaces(p.plan.BaseURL, profile.FirstRoot), p.plan.For())
 	if err != nil {
 		return Authority{}, err
 	}

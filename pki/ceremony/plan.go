@@ -53,6 +53,8 @@ type Plan struct {
 	Issuing      Key        `yaml:"issuing"`       //
 	OCSP         Key        `yaml:"ocsp"`          // the responder's delegate
 	TimeStamping *Key       `yaml:"time_stamping"` // optional: the time-stamping unit
+	Purposes     []string   `yaml:"purposes"`      // optional: what the issuing authority is for, of profile.Purposes; all when empty
+	Begins       string     `yaml:"begins"`        // optional, of a succession: "planned" has officers activate it; default "active"
 	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year; a succession has none
 
 	source     []byte
@@ -64,6 +66,12 @@ type Attendee struct {
 	Name string `yaml:"name"`
 	Role string `yaml:"role"` // "administrator", "key-custodian" or "witness"
 }
+
+// What Plan.Begins says.
+const (
+	BeginsActive  = "active"
+	BeginsPlanned = "planned"
+)
 
 // Roles of attendees.
 const (
@@ -158,6 +166,16 @@ func parse(planYAML []byte, succession bool) (*Plan, error) {
 	return plan, nil
 }
 
+// For are the purposes of the issuing authority, all when the plan names none.
+func (p *Plan) For() (all []profile.Purpose) {
+	for _, known := range profile.Purposes() { // in one order, however they were written
+		if len(p.Purposes) == 0 || slices.Contains(p.Purposes, string(known)) {
+			all = append(all, known)
+		}
+	}
+	return all
+}
+
 // Digest is the SHA-256 of the plan as it was written, lower-case hex.
 func (p *Plan) Digest() string {
 	sum := sha256.Sum256(p.source)
@@ -194,6 +212,14 @@ func (p *Plan) check() []error {
 		wrong = append(wrong, p.Root.check("root")...)
 	}
 	wrong = append(wrong, checkAttendees(p.Attendees)...)
+	for i, text := range p.Purposes {
+		if !slices.Contains(profile.Purposes(), profile.Purpose(text)) || slices.Contains(p.Purposes[:i], text) {
+			refuse("purposes", "%q is no purpose or there twice; write some of %v, or leave them out", text, profile.Purposes())
+		}
+	}
+	if p.Begins != "" && p.Begins != BeginsActive && (p.Begins != BeginsPlanned || !p.succession) {
+		refuse("begins", "%q can't be used; write active, or planned for a succession", p.Begins)
+	}
 	wrong = append(wrong, p.Issuing.check("issuing")...)
 	wrong = append(wrong, p.OCSP.check("ocsp")...)
 	if p.TimeStamping != nil {

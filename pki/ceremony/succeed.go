@@ -60,7 +60,7 @@ func rehearse(ctx context.Context, plan *Plan, name string, root *x509.Certifica
 	if err != nil {
 		return err
 	}
-	template, err := profile.Authority(profile.Root, root.NotBefore, root.NotAfter, profile.Places{})
+	template, err := profile.Authority(profile.Root, root.NotBefore, root.NotAfter, profile.Places{}, nil)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,9 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -15,8 +17,10 @@ import (
 )
 
 // Authority returns the template of a root (self-signed, any number of authorities below it) or an issuing authority (no
-// authority below it). The caller sets serial number, subject and key.
-func Authority(p Profile, notBefore, notAfter time.Time, places Places) (*x509.Certificate, error) {
+// authority below it). An issuing authority certifies for its purposes alone: extKeyUsage limits what relying parties take from it
+// (RFC 5280 4.2.1.12 as they all read it, CA/Browser Forum BR 7.1.2.10.6), any policy is that of its operator, who runs the root too
+// (RFC 5280 4.2.1.4). The caller sets serial number, subject and key.
+func Authority(p Profile, notBefore, notAfter time.Time, places Places, purposes []Purpose) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		NotBefore: notBefore.UTC().Truncate(time.Second), NotAfter: notAfter.UTC().Truncate(time.Second),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -26,7 +30,13 @@ func Authority(p Profile, notBefore, notAfter time.Time, places Places) (*x509.C
 	case Root:
 		template.MaxPathLen = 1
 	case Issuing:
+		if len(purposes) == 0 {
+			return nil, errors.New("an issuing authority without a purpose")
+		}
 		template.MaxPathLenZero = true
+		if err := limit(template, purposes); err != nil {
+			return nil, err
+		}
 		if places.Issuer != "" {
 			template.IssuingCertificateURL = []string{places.Issuer}
 		}
@@ -38,6 +48,25 @@ func Authority(p Profile, notBefore, notAfter time.Time, places Places) (*x509.C
 		return nil, fmt.Errorf("profile %s: validity ends (%s) before it begins (%s)", p, template.NotAfter, template.NotBefore)
 	}
 	return template, nil
+}
+
+// limit writes down the purposes of all profiles that an authority is for, and of its responder.
+func limit(template *x509.Certificate, purposes []Purpose) error {
+	all := OCSPResponder.extended()
+	for _, p := range slices.Sorted(maps.Keys(kinds)) {
+		if !slices.Contains(purposes, kinds[p].by) {
+			continue
+		}
+		for _, purpose := range p.extended() {
+			if !slices.ContainsFunc(all, purpose.Equal) {
+				all = append(all, purpose)
+			}
+		}
+	}
+	template.UnknownExtKeyUsage = all
+	anyPolicy, err := x509.OIDFromInts([]uint64{2, 5, 29, 32, 0})
+	template.Policies = []x509.OID{anyPolicy}
+	return err
 }
 
 // NewSerial returns a random serial number of 127 bits and always 16 octets (RFC 5280 4.1.2.2 allows 20).
@@ -75,9 +104,12 @@ func KeyBits(spki []byte) ([]byte, error) {
 	return bits.RightAlign(), nil
 }
 
-// RootPlaces are the URLs in certificates that the root issues, below the base URL of the authority.
-func RootPlaces(baseURL string) Places {
-	return Places{Issuer: baseURL + "/ca/root.crt", CRL: baseURL + "/crl/root.crl"}
+// FirstRoot is the name of the first root in URLs.
+const FirstRoot = "root"
+
+// RootPlaces are the URLs in certificates that the root of this name issues, below the base URL of the authority.
+func RootPlaces(baseURL, name string) Places {
+	return Places{Issuer: baseURL + "/ca/" + name + ".crt", CRL: baseURL + "/crl/" + name + ".crl"}
 }
 
 // FirstIssuing is the name of the first issuing authority in URLs.

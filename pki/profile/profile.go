@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,8 +31,23 @@ const (
 
 const day = 24 * time.Hour
 
+// Purpose is what an issuing authority is for: whose certificates it makes.
+type Purpose string
+
+// The purposes of issuing authorities.
+const (
+	Services Purpose = "services" // the data centre's own daemons, applications and time-stamping unit
+	Offices  Purpose = "offices"  // offices' clients and servers
+	Seals    Purpose = "seals"    // document signing with keys in the HSM
+	Persons  Purpose = "persons"  // people: officers
+)
+
+// Purposes are all purposes, in their order.
+func Purposes() []Purpose { return []Purpose{Services, Offices, Seals, Persons} }
+
 // kind is what a Profile means.
 type kind struct {
+	by       Purpose // of the authority that issues it
 	usage    x509.KeyUsage
 	purposes []x509.ExtKeyUsage
 	longest  time.Duration // of the certificate
@@ -42,22 +58,28 @@ type kind struct {
 }
 
 var kinds = map[Profile]kind{
-	DaemonServer: {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, hosts: true, needHost: true,
+	DaemonServer: {by: Services, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, hosts: true, needHost: true,
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
-	DaemonClient:  {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, hosts: true, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
-	PartnerClient: {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
-	PartnerServer: {usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
+	DaemonClient: {by: Services, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, hosts: true,
+		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	PartnerClient: {by: Offices, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	PartnerServer: {by: Offices, usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
-	PartnerPeer: {usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
+	PartnerPeer: {by: Offices, usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
-	Officer:       {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
-	Seal:          {usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 3 * 366 * day},
-	OCSPResponder: {usage: x509.KeyUsageDigitalSignature, longest: 397 * day, noCheck: true, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}},
-	TimeStamping:  {usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 11 * 366 * day, keyUse: 2 * 366 * day},
+	Officer: {by: Persons, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	Seal:    {by: Seals, usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 3 * 366 * day},
+	OCSPResponder: {by: Services, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, noCheck: true,
+		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}},
+	TimeStamping: {by: Services, usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 11 * 366 * day,
+		keyUse: 2 * 366 * day},
 }
 
 // Known reports whether p is a kind that the CA issues from a certificate request.
 func (p Profile) Known() bool { _, known := kinds[p]; return known }
+
+// Purpose is what an authority has to be for that issues p. A responder's delegate is its own authority's, whatever that is for.
+func (p Profile) Purpose() Purpose { return kinds[p].by }
 
 // Hosts reports whether p may name hosts, and whether it has to.
 func (p Profile) Hosts() (allowed, needed bool) { return kinds[p].hosts, kinds[p].needHost }
@@ -159,24 +181,43 @@ func generalizedTime(t time.Time) []byte { return []byte(t.UTC().Format("2006010
 
 // Allows reports whether certificates of p serve the purpose with this identifier.
 func (p Profile) Allows(purpose asn1.ObjectIdentifier) bool {
-	switch {
-	case p == TimeStamping:
-		return purpose.Equal(oidTimeStamping)
-	case p == Seal:
-		return purpose.Equal(oidDocumentSigning)
+	return slices.ContainsFunc(p.extended(), purpose.Equal)
+}
+
+// extended are the purposes of p's certificates as they stand in extKeyUsage.
+func (p Profile) extended() (all []asn1.ObjectIdentifier) {
+	switch p {
+	case TimeStamping:
+		return []asn1.ObjectIdentifier{oidTimeStamping}
+	case Seal:
+		return []asn1.ObjectIdentifier{oidDocumentSigning}
 	}
 	for _, own := range kinds[p].purposes {
-		if purposeOIDs[own].Equal(purpose) {
-			return true
+		all = append(all, purposeOIDs[own])
+	}
+	return all
+}
+
+// Outside returns a purpose of p's that certificates below an authority's don't have, because the authority's extKeyUsage limits them;
+// nil when there is none.
+func (p Profile) Outside(authority *x509.Certificate) asn1.ObjectIdentifier {
+	if len(authority.ExtKeyUsage)+len(authority.UnknownExtKeyUsage) == 0 || slices.Contains(authority.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return nil
+	}
+	for _, purpose := range p.extended() {
+		known := func(u x509.ExtKeyUsage) bool { return purposeOIDs[u].Equal(purpose) }
+		if !slices.ContainsFunc(authority.ExtKeyUsage, known) && !slices.ContainsFunc(authority.UnknownExtKeyUsage, purpose.Equal) {
+			return purpose
 		}
 	}
-	return false
+	return nil
 }
 
 var purposeOIDs = map[x509.ExtKeyUsage]asn1.ObjectIdentifier{
-	x509.ExtKeyUsageServerAuth:  {1, 3, 6, 1, 5, 5, 7, 3, 1},
-	x509.ExtKeyUsageClientAuth:  {1, 3, 6, 1, 5, 5, 7, 3, 2},
-	x509.ExtKeyUsageOCSPSigning: {1, 3, 6, 1, 5, 5, 7, 3, 9},
+	x509.ExtKeyUsageServerAuth:   {1, 3, 6, 1, 5, 5, 7, 3, 1},
+	x509.ExtKeyUsageClientAuth:   {1, 3, 6, 1, 5, 5, 7, 3, 2},
+	x509.ExtKeyUsageOCSPSigning:  {1, 3, 6, 1, 5, 5, 7, 3, 9},
+	x509.ExtKeyUsageTimeStamping: oidTimeStamping,
 }
 
 // KeyUse is how long a key of p signs at the longest: its privateKeyUsagePeriod, or the certificate's life.

@@ -76,7 +76,7 @@ func TestTemplateRefusals(t *testing.T) {
 	if _, err := profile.Officer.Template(begin, begin, places); err == nil {
 		t.Error("a validity of nothing")
 	}
-	if _, err := profile.Authority(profile.Officer, begin, begin.AddDate(1, 0, 0), places); err == nil {
+	if _, err := profile.Authority(profile.Officer, begin, begin.AddDate(1, 0, 0), places, profile.Purposes()); err == nil {
 		t.Error("an officer as an authority")
 	}
 }

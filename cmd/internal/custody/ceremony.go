@@ -37,6 +37,9 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 		ocspFile: PEM(result.OCSP.Certificate.Raw), rootCRLFile: result.RootCRL,
 		transcriptFile: transcript, transcriptText: []byte(result.Transcript.Text()),
 	}
+	if files[numbered("issuing", 1)+".json"], err = json.Marshal(meant{Purposes: plan.For()}); err != nil {
+		return nil, fmt.Errorf("ceremony: %w", err)
+	}
 	if result.TimeStamping != nil {
 		keys["time-stamping"] = result.TimeStamping.KeyID
 		files[tsaFile] = PEM(result.TimeStamping.Certificate.Raw)
@@ -103,8 +106,13 @@ func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root 
 	if err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
+	said, err := json.Marshal(meant{Purposes: plan.For(), Planned: plan.Begins == ceremony.BeginsPlanned})
+	if err != nil {
+		return nil, fmt.Errorf("ceremony: %w", err)
+	}
 	for name, content := range map[string][]byte{
-		numbered("issuing", n) + ".pem": PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
+		numbered("issuing", n) + ".json": said,
+		numbered("issuing", n) + ".pem":  PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
 		TranscriptFile(n): transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
 	} {
 		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
@@ -155,12 +163,12 @@ func (c *Custody) IssueIdentity(ctx context.Context, ca *pki.CA, profile pki.Pro
 	if err != nil {
 		return fmt.Errorf("identity %s: %w", name, err)
 	}
-	chain, err := c.Chain()
+	above, err := ca.Chain(issued)
 	if err != nil {
 		return err
 	}
 	if err := durable.WriteFile(key, keyPEM, 0o600); err != nil {
 		return fmt.Errorf("identity %s: %w", name, err)
 	}
-	return durable.WriteFile(certificate, append(PEM(issued.Raw), chain...), 0o600)
+	return durable.WriteFile(certificate, PEM(append([][]byte{issued.Raw}, above...)...), 0o600)
 }

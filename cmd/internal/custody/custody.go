@@ -90,13 +90,12 @@ func (c *Config) Check() error {
 
 // Custody is what Open opened.
 type Custody struct {
-	DB         *store.DB
-	Audit      *audit.Log
-	HSM        *hsm.Module
-	Leases     *lease.Leases // of the tasks that one node does at a time; nil over SQLite, which serves one
-	dir        string
-	cfg        Config
-	issuingKey string // id of the key of the authority that issues, set by CA
+	DB     *store.DB
+	Audit  *audit.Log
+	HSM    *hsm.Module
+	Leases *lease.Leases // of the tasks that one node does at a time; nil over SQLite, which serves one
+	dir    string
+	cfg    Config
 
 	endLeases func() error // ends their renewal and gives them up
 }
@@ -260,47 +259,18 @@ func (c *Custody) CA(ctx context.Context) (*pki.CA, error) {
 	cfg := pki.Config{DB: c.DB, Audit: c.Audit, BaseURL: c.cfg.PKIURL, Now: c.cfg.Now, Logger: c.cfg.Logger,
 		TSAPolicy: c.cfg.TSAPolicy, StrictClock: c.cfg.TSAClock == kernelClock, Recorded: c.recorded,
 		NewKey: c.newKey, OpenKey: c.openKey, RetireKey: c.retireKey, Leases: c.Leases}
-	if cfg.RootCRL, err = os.ReadFile(c.pki(rootCRLFile)); err != nil {
-		return nil, fmt.Errorf("authority: %w", err)
-	}
-	if cfg.Root, err = ReadCertificate(c.pki(rootFile)); err != nil {
+	if cfg.Roots, err = c.roots(ctx, keys); err != nil {
 		return nil, err
 	}
-	if cfg.RootKey, err = c.HSM.Signer(ctx, keys["root"]); err != nil {
-		return nil, fmt.Errorf("root key: %w", err)
-	}
-	issuers, err := c.issuers(ctx, keys)
-	if err != nil {
+	if cfg.Issuers, err = c.issuers(ctx, keys); err != nil {
 		return nil, err
 	}
-	last := issuers[len(issuers)-1]
-	c.issuingKey = keys[last.Name]
-	cfg.Earlier = issuers[:len(issuers)-1]
-	cfg.IssuingName, cfg.Issuing, cfg.IssuingKey, cfg.OCSP = last.Name, last.Certificate, last.Key, last.OCSP
 	if keys["time-stamping"] != "" {
 		if cfg.TSA, err = c.delegate(tsaFile, keys["time-stamping"]); err != nil {
 			return nil, err
 		}
 	}
 	return pki.New(ctx, cfg)
-}
-
-// issuers are the issuing authorities, the first one first.
-func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pki.Issuer, err error) {
-	for n := 1; n <= authorities(keys); n++ {
-		i := pki.Issuer{Name: numbered("issuing", n)}
-		if i.Certificate, err = ReadCertificate(c.pki(numbered("issuing", n) + ".pem")); err != nil {
-			return nil, err
-		}
-		if i.Key, err = c.openKey(ctx, keys[i.Name]); err != nil {
-			return nil, fmt.Errorf("key of the authority %s: %w", i.Name, err)
-		}
-		if i.OCSP, err = c.delegate(numbered("ocsp", n)+".pem", keys[numbered("ocsp", n)]); err != nil {
-			return nil, err
-		}
-		all = append(all, i)
-	}
-	return all, nil
 }
 
 // numbered names what the first ceremony and its successions left: "issuing", "issuing-2" and so on.
@@ -354,23 +324,6 @@ func (c *Custody) delegate(file, key string) (pki.Delegate, error) {
 		return pki.Delegate{}, err
 	}
 	return pki.Delegate{Certificate: certificate, KeyID: key}, nil
-}
-
-// Chain returns the certificates of the authority that issues and of the root in PEM.
-func (c *Custody) Chain() (string, error) {
-	keys, err := c.keys()
-	if err != nil {
-		return "", err
-	}
-	issuing, err := os.ReadFile(c.pki(numbered("issuing", authorities(keys)) + ".pem"))
-	if err != nil {
-		return "", fmt.Errorf("authority: %w", err)
-	}
-	root, err := os.ReadFile(c.pki(rootFile))
-	if err != nil {
-		return "", fmt.Errorf("authority: %w", err)
-	}
-	return string(issuing) + string(root), nil
 }
 
 // ReadCertificate reads the first certificate of a PEM file.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"time"
 
 	"trustcore/hsm"
@@ -52,5 +53,14 @@ func (c *Custody) retireKey(ctx context.Context, id string) error {
 // recorded is the time of the newest audit entry, zero when there is none.
 func (c *Custody) recorded(context.Context) (time.Time, error) { return c.Audit.Newest(), nil }
 
-// CanIssue says why the authority that issues can't sign now, by the token's last use.
-func (c *Custody) CanIssue() error { return c.HSM.Has(c.issuingKey) }
+// CanIssue says why the issuing authority of a name can't sign now, by the token's last use.
+func (c *Custody) CanIssue(name string) error {
+	keys, err := c.keys()
+	if err != nil {
+		return err
+	}
+	if keys[name] == "" {
+		return fmt.Errorf("no authority %q issues here", name)
+	}
+	return c.HSM.Has(keys[name])
+}

@@ -28,10 +28,11 @@ const (
 	ResumeKeys          MotionKind = "key.resume"          // keys of offices that an officer suspended
 	DestroyKeys         MotionKind = "key.destroy"         // keys of offices, for ever
 	RotateKeys          MotionKind = "key.rotate"          // other keys sign in the place of keys of offices
+	ChangeIssuer        MotionKind = "issuer.change"       // an issuing authority begins to issue, or ends
 )
 
 var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey, ShareHubKeys,
-	ResumeKeys, DestroyKeys, RotateKeys}
+	ResumeKeys, DestroyKeys, RotateKeys, ChangeIssuer}
 
 // motionLife is how long a motion waits for another officer.
 const motionLife = 7 * 24 * time.Hour

@@ -1,0 +1,79 @@
+package custody
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"trustcore/pki"
+)
+
+// roots are those that the ceremonies left: one whose key is not in this token is offline.
+func (c *Custody) roots(ctx context.Context, keys map[string]string) (all []pki.Root, err error) {
+	for n := 1; ; n++ {
+		r := pki.Root{Name: numbered("root", n)}
+		r.Certificate, err = ReadCertificate(c.pki(r.Name + ".pem"))
+		if errors.Is(err, fs.ErrNotExist) && n > 1 {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.List, err = os.ReadFile(c.pki(r.Name + ".crl")); err != nil {
+			return nil, fmt.Errorf("authority: %w", err)
+		}
+		if id := keys[r.Name]; id != "" {
+			if r.Key, err = c.openKey(ctx, id); err != nil {
+				return nil, fmt.Errorf("root key: %w", err)
+			}
+		}
+		all = append(all, r)
+	}
+}
+
+// issuers are the issuing authorities, the first one first.
+func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pki.Issuer, err error) {
+	for n := 1; n <= authorities(keys); n++ {
+		i := pki.Issuer{Name: numbered("issuing", n)}
+		if i.Certificate, err = ReadCertificate(c.pki(i.Name + ".pem")); err != nil {
+			return nil, err
+		}
+		if i.Key, err = c.openKey(ctx, keys[i.Name]); err != nil {
+			return nil, fmt.Errorf("key of the authority %s: %w", i.Name, err)
+		}
+		if i.OCSP, err = c.delegate(numbered("ocsp", n)+".pem", keys[numbered("ocsp", n)]); err != nil {
+			return nil, err
+		}
+		meant, err := c.meant(i.Name)
+		if err != nil {
+			return nil, err
+		}
+		i.Purposes, i.Planned = meant.Purposes, meant.Planned
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+// meant is what the ceremony of an issuing authority decided beyond its certificate. The database takes it over at the first start, and
+// files that say another later are refused.
+type meant struct {
+	Purposes []pki.Purpose `json:"purposes,omitempty"` // all when there are none
+	Planned  bool          `json:"planned,omitempty"`  // it waits for officers to activate it
+}
+
+func (c *Custody) meant(name string) (m meant, err error) {
+	text, err := os.ReadFile(c.pki(name + ".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil // it was made for all purposes, and issues from its first start
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		return m, fmt.Errorf("authority %s: %w", name, err)
+	}
+	return m, nil
+}
