@@ -15,7 +15,8 @@ func (ca *CA) Above(c *x509.Certificate) *x509.Certificate {
 }
 
 // Chain returns what stands above a certificate, DER: its authority's certificates by all of its roots, then these roots, the oldest that
-// has not ended last. Whoever trusts one of them finds a path, and leaves the others aside.
+// has not ended last. Java's PKIX, Go and who builds paths as RFC 4158 has it find the one to the root that they trust; openssl looks
+// at the first certificate of an authority alone, so its users with a later root alone are given /ca/NAME-by-ROOT.crt.
 func (ca *CA) Chain(c *x509.Certificate) ([][]byte, error) {
 	by := ca.issuerOf(authorityOf(c))
 	if by == nil {

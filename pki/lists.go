@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"time"
 
+	"trustcore/internal/audit"
 	"trustcore/pki/crl"
 )
 
@@ -73,6 +74,60 @@ func (r *root) reads(der []byte) (*x509.RevocationList, error) {
 		return nil, errors.New("the root's list has no number")
 	}
 	return list, nil
+}
+
+// TakeRootList takes a newer list of a root whose key is not here, which the root's machine made. It is signed by the root, so who
+// brings it need not be trusted: an older one, one that is there and one that has ended are refused (*RequestError).
+func (ca *CA) TakeRootList(ctx context.Context, actor audit.Actor, der []byte) error {
+	r, list, err := ca.readRootList(ctx, der)
+	entry := audit.Entry{Time: ca.cfg.Now(), Actor: actor, Action: "root.list", Subject: digestHex(der), Outcome: audit.Granted}
+	if err != nil {
+		entry.Outcome, entry.Reason = audit.Refused, err.Error()
+		_, failed := ca.cfg.Audit.Append(ctx, entry)
+		return errors.Join(err, failed)
+	}
+	entry.Details = map[string]string{"root": r.name, "number": list.Number.String(), "next_update": list.NextUpdate.UTC().Format(time.RFC3339)}
+	return ca.audited(ctx, entry, func() error {
+		old, err := ca.newest(ctx, r.id)
+		if err != nil {
+			return err
+		}
+		next := stored{number: list.Number.Int64(), nextUpdate: list.NextUpdate, der: der}
+		won, err := ca.replace(ctx, r.id, old.number, next)
+		if err == nil && (!won || old.number >= next.number) {
+			err = refuse("list", "look which one is there", "another one came meanwhile")
+		}
+		if err != nil {
+			return err
+		}
+		return r.list.Set(der)
+	})
+}
+
+// readRootList finds the root that signed a list, and refuses one that is not news.
+func (ca *CA) readRootList(ctx context.Context, der []byte) (*root, *x509.RevocationList, error) {
+	const remedy = "bring the newest list that the root's machine made"
+	for _, r := range ca.roots {
+		list, err := r.reads(der)
+		if err != nil {
+			continue
+		}
+		old, err := ca.newest(ctx, r.id)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case r.key != nil:
+			return nil, nil, refuse("list", "nothing is to be done", "root %s has its key here, and makes its lists itself", r.name)
+		case list.Number.Int64() <= old.number:
+			return nil, nil, refuse("list", remedy, "number %v is there already, or was: number %d is the newest", list.Number, old.number)
+		case !list.NextUpdate.After(ca.cfg.Now()):
+			return nil, nil, refuse("list", remedy, "it has ended on %s", list.NextUpdate.UTC().Format(time.DateOnly))
+		case list.ThisUpdate.After(ca.cfg.Now().Add(skew)):
+			return nil, nil, refuse("list", "set the clocks of both machines right", "it begins on %s, in the future", list.ThisUpdate.UTC().Format(time.RFC3339))
+		}
+		return r, list, nil
+	}
+	return nil, nil, refuse("list", remedy, "none of the roots that are here signed it")
 }
 
 // publishLists gives out what is in the database already, so that a node serves without its keys.

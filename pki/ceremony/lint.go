@@ -41,7 +41,7 @@ func rules(p *Plan, now time.Time) []error {
 	if len(p.Attendees) < 2 {
 		refuse("attendees: a key is made under dual control; write down at least two people")
 	}
-	if p.succession {
+	if p.mode == succession {
 		return append(broken, issuingRules(p, now)...)
 	}
 	if p.Root.Algorithm == P256 {
@@ -50,11 +50,14 @@ func rules(p *Plan, now time.Time) []error {
 	if p.Root.Algorithm == RSA3072 {
 		refuse("root.algorithm: RSA-3072 is too weak for a root that lives for decades; write RSA-4096 or P-384")
 	}
-	if p.Issuing.Valid.After(now).After(p.Root.Valid.After(now)) {
+	if p.mode == whole && p.Issuing.Valid.After(now).After(p.Root.Valid.After(now)) {
 		refuse("issuing.valid: is longer than root.valid; write a shorter time")
 	}
 	if p.RootCRL.After(now).After(now.AddDate(1, 0, 0)) {
 		refuse("root_crl: is longer than a year; write at most 1y")
+	}
+	if p.mode == rootAlone {
+		return broken
 	}
 	return append(broken, issuingRules(p, now)...)
 }
@@ -62,7 +65,7 @@ func rules(p *Plan, now time.Time) []error {
 // issuingRules are those about the issuing authority and what stands below it.
 func issuingRules(p *Plan, now time.Time) (broken []error) {
 	keys := map[string]Key{"issuing": p.Issuing, "ocsp": p.OCSP}
-	if !p.succession {
+	if p.mode == whole {
 		keys["root"] = p.Root
 	}
 	if p.OCSP.Valid.After(now).After(p.Issuing.Valid.After(now)) {

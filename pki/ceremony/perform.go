@@ -54,8 +54,8 @@ func Perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 	if plan == nil || makeKey == nil || now == nil {
 		return nil, errors.New("ceremony: plan, makeKey or now is missing")
 	}
-	if plan.succession {
-		return nil, errors.New("ceremony: the plan is one of a succession")
+	if plan.mode != whole {
+		return nil, errors.New("ceremony: the plan is not one of a whole authority")
 	}
 	if err := Lint(ctx, plan, now); err != nil {
 		return nil, err

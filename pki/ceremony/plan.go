@@ -57,9 +57,18 @@ type Plan struct {
 	Begins       string     `yaml:"begins"`        // optional, of a succession: "planned" has officers activate it; default "active"
 	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year; a succession has none
 
-	source     []byte
-	succession bool
+	source []byte
+	mode   mode
 }
+
+// mode is which authorities a plan makes.
+type mode int
+
+const (
+	whole      mode = iota // root, issuing authority and delegates
+	succession             // an issuing authority below a root that is there
+	rootAlone              // a root on a machine of its own
+)
 
 // Attendee is a person in the room.
 type Attendee struct {
@@ -138,17 +147,20 @@ func DefaultSuccession(baseURL string, number int) []byte {
 var nameRule = fmt.Sprintf("write 1 to %d characters that can be seen, without spaces around", profile.MaxName)
 
 // Parse reads a plan. Its errors name every field that is wrong and what to write there.
-func Parse(planYAML []byte) (*Plan, error) { return parse(planYAML, false) }
+func Parse(planYAML []byte) (*Plan, error) { return parse(planYAML, whole) }
+
+// ParseRoot reads the plan of a root on a machine of its own: a plan without issuing, ocsp and time_stamping.
+func ParseRoot(planYAML []byte) (*Plan, error) { return parse(planYAML, rootAlone) }
 
 // ParseSuccession reads the plan of a further issuing authority below a root that is there: a plan without root, root_crl and
 // time_stamping.
-func ParseSuccession(planYAML []byte) (*Plan, error) { return parse(planYAML, true) }
+func ParseSuccession(planYAML []byte) (*Plan, error) { return parse(planYAML, succession) }
 
-func parse(planYAML []byte, succession bool) (*Plan, error) {
+func parse(planYAML []byte, m mode) (*Plan, error) {
 	if len(planYAML) > MaxPlan {
 		return nil, fmt.Errorf("plan: %d octets, at most %d are read", len(planYAML), MaxPlan)
 	}
-	plan := &Plan{source: bytes.Clone(planYAML), succession: succession}
+	plan := &Plan{source: bytes.Clone(planYAML), mode: m}
 	decoder := yaml.NewDecoder(bytes.NewReader(planYAML))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(plan); err != nil {
@@ -203,12 +215,12 @@ func (p *Plan) check() []error {
 		refuse("base_url", "%v", err)
 	}
 	switch {
-	case p.succession && (p.Root != Key{} || p.RootCRL != Span{} || p.TimeStamping != nil):
+	case p.mode == succession && (p.Root != Key{} || p.RootCRL != Span{} || p.TimeStamping != nil):
 		refuse("root, root_crl, time_stamping", "are there already; leave them out")
-	case !p.succession && p.RootCRL == Span{}:
+	case p.mode != succession && p.RootCRL == Span{}:
 		refuse("root_crl", "is missing; write how long the root's list is valid, such as 180d")
 	}
-	if !p.succession {
+	if p.mode != succession {
 		wrong = append(wrong, p.Root.check("root")...)
 	}
 	wrong = append(wrong, checkAttendees(p.Attendees)...)
@@ -217,11 +229,15 @@ func (p *Plan) check() []error {
 			refuse("purposes", "%q is no purpose or there twice; write some of %v, or leave them out", text, profile.Purposes())
 		}
 	}
-	if p.Begins != "" && p.Begins != BeginsActive && (p.Begins != BeginsPlanned || !p.succession) {
+	if p.Begins != "" && p.Begins != BeginsActive && (p.Begins != BeginsPlanned || p.mode != succession) {
 		refuse("begins", "%q can't be used; write active, or planned for a succession", p.Begins)
 	}
-	wrong = append(wrong, p.Issuing.check("issuing")...)
-	wrong = append(wrong, p.OCSP.check("ocsp")...)
+	switch {
+	case p.mode != rootAlone:
+		wrong = append(append(wrong, p.Issuing.check("issuing")...), p.OCSP.check("ocsp")...)
+	case p.Issuing != Key{} || p.OCSP != Key{} || p.TimeStamping != nil || len(p.Purposes) > 0:
+		refuse("issuing, ocsp, time_stamping, purposes", "are another machine's; leave them out")
+	}
 	if p.TimeStamping != nil {
 		wrong = append(wrong, p.TimeStamping.check("time_stamping")...)
 	}

@@ -19,7 +19,7 @@ func Succeed(ctx context.Context, plan *Plan, name string, root Authority, makeK
 	switch {
 	case plan == nil || makeKey == nil || now == nil || root.Certificate == nil || root.Key == nil:
 		return nil, errors.New("ceremony: plan, root, makeKey or now is missing")
-	case !plan.succession:
+	case plan.mode != succession:
 		return nil, errors.New("ceremony: the plan is not one of a succession")
 	case name == "" || name == profile.FirstIssuing:
 		return nil, fmt.Errorf("ceremony: %q is no name of a successor", name)
