@@ -195,8 +195,9 @@ func TestCrossCertificatesThatSayMoreAreRefused(t *testing.T) {
 	} {
 		cfg := s.crossed(granted)
 		cfg.Issuers[0].Crosses = []*x509.Certificate{c}
-		if _, err := pki.New(t.Context(), cfg); err == nil {
-			t.Errorf("%s is taken", what)
+		if _, err := pki.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "cross-certificate: ") &&
+			!strings.Contains(err.Error(), "two certificates of one root") {
+			t.Errorf("%s is taken, or refused for another reason: %v", what, err)
 		}
 	}
 	cfg := s.crossed(granted)

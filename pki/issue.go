@@ -442,8 +442,8 @@ func (ca *CA) storeSigned(ctx context.Context, certificate *x509.Certificate) er
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `UPDATE pki_certificate SET der = $1, fingerprint = $2
-			WHERE issuer = $3 AND serial = $4 AND der IS NULL AND given_up = 0
-			AND NOT EXISTS (SELECT 1 FROM pki_issuer WHERE id = $5 AND state = $6)`,
+			WHERE NOT EXISTS (SELECT 1 FROM pki_issuer WHERE id = $5 AND state = $6)
+			AND issuer = $3 AND serial = $4 AND der IS NULL AND given_up = 0`,
 			certificate.Raw, digestHex(certificate.Raw), authorityOf(certificate), serial, authorityOf(certificate), string(Ended))
 		if err != nil {
 			return err

@@ -176,8 +176,12 @@ func (ca *CA) choose(ctx context.Context, m mark) (found []Certificate, keys []s
 }
 
 func (ca *CA) chosen(ctx context.Context, s Selector, reason Reason) ([]Certificate, error) {
-	conditions := []string{`c.profile NOT IN ('root', 'issuing')`}
-	var args []any
+	conditions := []string{`c.issuer <> $1`}
+	args := []any{ca.roots[0].id}
+	for _, r := range ca.roots[1:] {
+		args = append(args, r.id)
+		conditions = append(conditions, fmt.Sprintf("c.issuer <> $%d", len(args)))
+	}
 	for _, field := range []struct{ column, value string }{{"serial", s.Serial}, {"public_key", s.PublicKey}, {"partner", s.Partner},
 		{"common_name", s.CommonName}, {"profile", string(s.Profile)}, {"order_id", s.Order}} {
 		if field.value != "" {

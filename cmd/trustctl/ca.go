@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,14 @@ Two officers change a state together:
 		f.do("change NAME STATE", "Propose to bring an issuing authority into another state", cobra.ExactArgs(2),
 			func(ctx context.Context, o *officer, args []string) (any, error) {
 				return f.propose(ctx, o, map[string]any{"kind": registry.ChangeIssuer, "name": args[0], "state": args[1]})
+			}),
+		f.do("root-list FILE", "Bring the newest list of a root whose key is on another machine", cobra.ExactArgs(1),
+			func(ctx context.Context, o *officer, args []string) (any, error) {
+				list, err := os.ReadFile(args[0])
+				if err != nil {
+					return nil, err
+				}
+				return nil, o.call(ctx, "POST", "/v1/roots/list", map[string][]byte{"list": list}, nil)
 			}),
 	)
 	return c

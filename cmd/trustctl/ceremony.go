@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"trustcore/cmd/internal/custody"
 	"trustcore/internal/durable"
@@ -34,7 +36,16 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 
   trustctl ceremony --print-plan > plan.yaml     the plan of a demonstration, to begin with
   trustctl ceremony --plan plan.yaml --officer officer-1 --officer officer-2
-  trustctl ceremony verify                       check the transcript offline`,
+  trustctl ceremony verify                       check the transcript offline
+
+A root whose token is on a machine of its own answers by files on a stick; their digests travel on paper:
+
+  trustctl ceremony root --plan root.yaml --state /srv/root                     there: makes the root
+  trustctl ceremony request --plan plan.yaml --to request.json                  here: makes the authority's key
+  trustctl ceremony sign request.json --digest HEX --by NAME --by NAME --to answer.json --state /srv/root
+  trustctl ceremony import answer.json --digest HEX --by NAME --by NAME         here: trustd may start then
+  trustctl ceremony list --to root.crl --state /srv/root                        there: the root's next list
+  trustctl ca root-list root.crl                                                here: while trustd runs`,
 		Args: cobra.NoArgs,
 	}
 	var printPlan bool
@@ -57,26 +68,17 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 		if err != nil {
 			return err
 		}
-		p.handOver = func(shares []string) error {
-			if len(shares) == 0 {
-				return nil
-			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "\n%s", recoveryText(shares))
-			return err
-		}
+		p.handOver = printShares(c.OutOrStdout())
 		return perform(c.Context(), st, cfg, text, p, os.Stdout)
 	}
 	stateFlag(c, &dir)
 	f := c.Flags()
 	f.StringVar(&plan, "plan", "", "`file` with the plan (YAML)")
 	f.BoolVar(&printPlan, "print-plan", false, "print the demonstration's plan and end")
-	f.StringArrayVar(&p.officers, "officer", []string{"officer-1", "officer-2"}, "`name` of an officer to give a certificate; repeat for more")
-	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
-	f.IntVar(&p.shares, "recovery-shares", defaultShares, fmt.Sprintf("`number` of recovery shares, 0 to %d; they are printed once", custody.MaxShares))
-	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
-	databaseFlag(f, &cfg.Database)
-	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
+	p.flags(f)
+	custodyFlags(f, &cfg)
 	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir))
+	c.AddCommand(stickCommands(&dir)...)
 	return c
 }
 
@@ -95,19 +97,41 @@ func ceremonyVerify(dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			number, err := custody.NextAuthority(custody.Config{StateDir: st.path("trustd")})
-			if err != nil {
-				return err
-			}
-			for n := 1; n < number; n++ {
-				if err := verifyTranscript(c.OutOrStdout(), st.path("trustd", "pki", custody.TranscriptFile(n)), certificate); err != nil {
-					return err
-				}
-			}
-			return nil
+			return verifyCeremonies(c.OutOrStdout(), st, certificate)
 		}}
 	c.Flags().StringVar(&root, "root", "", "`file` with the root's certificate that was kept elsewhere")
 	return c
+}
+
+// verifyCeremonies checks what each ceremony left: its transcript, or the answer of a root on another machine.
+func verifyCeremonies(out io.Writer, st state, root *x509.Certificate) error {
+	cfg := custody.Config{StateDir: st.path("trustd")}
+	number, err := custody.NextAuthority(cfg)
+	if err != nil {
+		return err
+	}
+	imported, err := custody.Imported(cfg)
+	if err != nil {
+		return err
+	}
+	missing := 0
+	for n := 1; n < max(number, 2); n++ { // a root alone has one, too
+		file := st.path("trustd", "pki", custody.TranscriptFile(n))
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && missing < len(imported) {
+			missing++
+			continue
+		}
+		if err := verifyTranscript(out, file, root); err != nil {
+			return err
+		}
+	}
+	for _, g := range imported {
+		if _, err := fmt.Fprintf(out, "%s: certified by %s on another machine, as it was asked for: nothing was changed\n",
+			g.Certificate.Subject.CommonName, g.Root.Subject.CommonName); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func verifyTranscript(out io.Writer, file string, root *x509.Certificate) error {
@@ -128,6 +152,30 @@ type parties struct {
 	officers, hosts []string
 	shares          int                         // of recovery
 	handOver        func(shares []string) error // gives them away
+}
+
+func (p *parties) flags(f *pflag.FlagSet) {
+	f.StringArrayVar(&p.officers, "officer", []string{"officer-1", "officer-2"}, "`name` of an officer to give a certificate; repeat for more")
+	f.StringArrayVar(&p.hosts, "host", []string{"localhost", "127.0.0.1", "10.64.0.1"}, "DNS `name` or address under which the daemons are reached; repeat for more")
+	f.IntVar(&p.shares, "recovery-shares", defaultShares, fmt.Sprintf("`number` of recovery shares, 0 to %d; they are printed once", custody.MaxShares))
+}
+
+// custodyFlags are where a state is that has no configuration yet.
+func custodyFlags(f *pflag.FlagSet, cfg *custody.Config) {
+	f.StringVar(&cfg.PKIURL, "pki-url", "http://10.64.0.1:8080/pki", "`URL` of OCSP and CRLs, as it will stand in certificates")
+	databaseFlag(f, &cfg.Database)
+	f.StringVar(&cfg.HSM.Module, "module", cfg.HSM.Module, "the vendor's PKCS#11 `module`")
+}
+
+// printShares hands recovery shares over on the screen.
+func printShares(out io.Writer) func([]string) error {
+	return func(shares []string) error {
+		if len(shares) == 0 {
+			return nil
+		}
+		_, err := fmt.Fprintf(out, "\n%s", recoveryText(shares))
+		return err
+	}
 }
 
 // defaultShares is how many recovery shares a ceremony makes.
@@ -173,6 +221,11 @@ func perform(ctx context.Context, st state, cfg custody.Config, planText []byte,
 	if _, err := fmt.Fprint(out, result.Transcript.Text()); err != nil {
 		return err
 	}
+	return begin(ctx, st, c, p)
+}
+
+// begin makes what a new authority begins with: recovery shares and the first certificates.
+func begin(ctx context.Context, st state, c *custody.Custody, p parties) error {
 	shares, err := c.MakeShares(ctx, p.shares)
 	if err != nil {
 		return err

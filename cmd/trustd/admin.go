@@ -59,6 +59,7 @@ func (d *daemon) admin(s httpserver.Server) http.Handler {
 	officer("POST /v1/certificates/suspend", d.suspendCertificates)
 	officer("GET /v1/officers", d.listOfficers, "name")
 	officer("GET /v1/issuers", d.listIssuers)
+	officer("POST /v1/roots/list", d.takeRootList)
 	officer("GET /v1/motions", d.listMotions)
 	officer("POST /v1/motions", d.propose)
 	officer("POST /v1/motions/approve", d.approveMotion)

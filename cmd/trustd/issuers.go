@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"trustcore/cmd/internal/httpserver"
 	"trustcore/cmd/internal/registry"
 	"trustcore/internal/audit"
 	"trustcore/pki"
@@ -18,6 +19,17 @@ type issuerChange struct {
 }
 
 func (d *daemon) listIssuers(*http.Request, audit.Actor) (any, error) { return d.ca.Issuers(), nil }
+
+// takeRootList takes a root's list from its own machine.
+func (d *daemon) takeRootList(r *http.Request, who audit.Actor) (any, error) {
+	var in struct {
+		List []byte `json:"list"`
+	}
+	if err := httpserver.Decode(r, &in); err != nil {
+		return nil, err
+	}
+	return nil, ofAuthority(d.ca.TakeRootList(r.Context(), who, in.List))
+}
 
 // proposeIssuer takes a motion that could be carried out now.
 func (d *daemon) proposeIssuer(ctx context.Context, who audit.Actor, body issuerChange) (any, error) {

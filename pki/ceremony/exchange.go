@@ -140,13 +140,18 @@ func ReadRequest(data []byte) (*Request, error) {
 	return r, nil
 }
 
-// modeOf reads whether a plan is one of a succession: those have no root.
+// modeOf finds what a plan makes: each kind has fields that others have not.
 func modeOf(planYAML []byte) mode {
-	if _, err := parse(planYAML, succession); err == nil {
-		return succession
+	for _, m := range []mode{succession, below} {
+		if _, err := parse(planYAML, m); err == nil {
+			return m
+		}
 	}
 	return whole
 }
+
+// Written is the plan that the request was made by.
+func (r *Request) Written() *Plan { return r.plan }
 
 // template is the certificate that the root makes: by the plan, or, of a cross-certificate, with all that the authority's own says.
 func (r *Request) template(root *x509.Certificate, name string, now time.Time) (*x509.Certificate, error) {

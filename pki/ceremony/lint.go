@@ -41,7 +41,7 @@ func rules(p *Plan, now time.Time) []error {
 	if len(p.Attendees) < 2 {
 		refuse("attendees: a key is made under dual control; write down at least two people")
 	}
-	if p.mode == succession {
+	if p.succession {
 		return append(broken, issuingRules(p, now)...)
 	}
 	if p.Root.Algorithm == P256 {

@@ -116,6 +116,9 @@ func begin(plan *Plan, name string, makeKey MakeKey, now func() time.Time) *perf
 	p := &performance{plan: plan, name: name, makeKey: makeKey, now: now, begun: now().UTC().Truncate(time.Second),
 		record: &Transcript{Plan: string(plan.source)}}
 	facts := map[string]string{"title": p.plan.Title, "place": p.plan.Place, "plan_sha256": p.plan.Digest(), "base_url": p.plan.BaseURL}
+	if plan.mode == rootAlone {
+		facts["of"] = ofRootAlone
+	}
 	for i, a := range p.plan.Attendees {
 		facts[fmt.Sprintf("attendee_%02d", i+1)] = a.Name + " (" + a.Role + ")"
 	}

@@ -57,8 +57,9 @@ type Plan struct {
 	Begins       string     `yaml:"begins"`        // optional, of a succession: "planned" has officers activate it; default "active"
 	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year; a succession has none
 
-	source []byte
-	mode   mode
+	source     []byte
+	mode       mode
+	succession bool // of an issuing authority below a root that is there, or on another machine
 }
 
 // mode is which authorities a plan makes.
@@ -68,6 +69,7 @@ const (
 	whole      mode = iota // root, issuing authority and delegates
 	succession             // an issuing authority below a root that is there
 	rootAlone              // a root on a machine of its own
+	below                  // the first issuing authority and delegates, below a root on another machine
 )
 
 // Attendee is a person in the room.
@@ -103,20 +105,24 @@ type Key struct {
 type Span struct{ Years, Days int }
 
 // UnmarshalYAML reads "20y" or "397d".
-func (s *Span) UnmarshalYAML(node *yaml.Node) error {
-	match := spanShape.FindStringSubmatch(node.Value)
-	if match == nil {
-		return fmt.Errorf("line %d: %q is no span of time; write years as 20y or days as 397d", node.Line, node.Value)
-	}
-	count, err := strconv.Atoi(match[1])
-	if err != nil {
+func (s *Span) UnmarshalYAML(node *yaml.Node) (err error) {
+	if *s, err = ParseSpan(node.Value); err != nil {
 		return fmt.Errorf("line %d: %w", node.Line, err)
 	}
-	*s = Span{Days: count}
-	if match[2] == "y" {
-		*s = Span{Years: count}
-	}
 	return nil
+}
+
+// ParseSpan reads "20y" or "397d".
+func ParseSpan(text string) (Span, error) {
+	match := spanShape.FindStringSubmatch(text)
+	if match == nil {
+		return Span{}, fmt.Errorf("%q is no span of time; write years as 20y or days as 397d", text)
+	}
+	count, err := strconv.Atoi(match[1])
+	if match[2] == "y" {
+		return Span{Years: count}, err
+	}
+	return Span{Days: count}, err
 }
 
 // After returns the moment that lies the span after t.
@@ -152,6 +158,13 @@ func Parse(planYAML []byte) (*Plan, error) { return parse(planYAML, whole) }
 // ParseRoot reads the plan of a root on a machine of its own: a plan without issuing, ocsp and time_stamping.
 func ParseRoot(planYAML []byte) (*Plan, error) { return parse(planYAML, rootAlone) }
 
+// ParseBelow reads the plan of a first issuing authority below a root on another machine: a plan without root and root_crl.
+func ParseBelow(planYAML []byte) (*Plan, error) { return parse(planYAML, below) }
+
+// ParseRequested reads a plan of which another machine's root is asked: of ParseSuccession, of ParseBelow, or of an authority that is
+// here already and wants a further root's certificate.
+func ParseRequested(planYAML []byte) (*Plan, error) { return parse(planYAML, modeOf(planYAML)) }
+
 // ParseSuccession reads the plan of a further issuing authority below a root that is there: a plan without root, root_crl and
 // time_stamping.
 func ParseSuccession(planYAML []byte) (*Plan, error) { return parse(planYAML, succession) }
@@ -160,7 +173,7 @@ func parse(planYAML []byte, m mode) (*Plan, error) {
 	if len(planYAML) > MaxPlan {
 		return nil, fmt.Errorf("plan: %d octets, at most %d are read", len(planYAML), MaxPlan)
 	}
-	plan := &Plan{source: bytes.Clone(planYAML), mode: m}
+	plan := &Plan{source: bytes.Clone(planYAML), mode: m, succession: m == succession || m == below}
 	decoder := yaml.NewDecoder(bytes.NewReader(planYAML))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(plan); err != nil {
@@ -215,12 +228,12 @@ func (p *Plan) check() []error {
 		refuse("base_url", "%v", err)
 	}
 	switch {
-	case p.mode == succession && (p.Root != Key{} || p.RootCRL != Span{} || p.TimeStamping != nil):
+	case p.succession && (p.Root != Key{} || p.RootCRL != Span{} || p.mode == succession && p.TimeStamping != nil):
 		refuse("root, root_crl, time_stamping", "are there already; leave them out")
-	case p.mode != succession && p.RootCRL == Span{}:
+	case !p.succession && p.RootCRL == Span{}:
 		refuse("root_crl", "is missing; write how long the root's list is valid, such as 180d")
 	}
-	if p.mode != succession {
+	if !p.succession {
 		wrong = append(wrong, p.Root.check("root")...)
 	}
 	wrong = append(wrong, checkAttendees(p.Attendees)...)

@@ -19,8 +19,10 @@ func Succeed(ctx context.Context, plan *Plan, name string, root Authority, makeK
 	switch {
 	case plan == nil || makeKey == nil || now == nil || root.Certificate == nil || root.Key == nil:
 		return nil, errors.New("ceremony: plan, root, makeKey or now is missing")
-	case plan.mode != succession:
+	case !plan.succession:
 		return nil, errors.New("ceremony: the plan is not one of a succession")
+	case plan.TimeStamping != nil:
+		return nil, errors.New("ceremony: time_stamping: is there already; leave it out")
 	case name == "" || name == profile.FirstIssuing:
 		return nil, fmt.Errorf("ceremony: %q is no name of a successor", name)
 	}

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,9 @@ func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pk
 		if i.OCSP, err = c.delegate(numbered("ocsp", n)+".pem", keys[numbered("ocsp", n)]); err != nil {
 			return nil, err
 		}
+		if i.Crosses, err = c.crosses(i.Name); err != nil {
+			return nil, err
+		}
 		meant, err := c.meant(i.Name)
 		if err != nil {
 			return nil, err
@@ -55,6 +59,27 @@ func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pk
 		all = append(all, i)
 	}
 	return all, nil
+}
+
+// crossFile holds the certificate of an issuing authority by a further root.
+func crossFile(authority, root string) string { return authority + "-by-" + root + ".pem" }
+
+// crosses are the certificates of an issuing authority by further roots.
+func (c *Custody) crosses(name string) (all []*x509.Certificate, err error) {
+	for n := 1; ; n++ {
+		root := numbered("root", n)
+		if _, err := os.Stat(c.pki(root + ".pem")); errors.Is(err, fs.ErrNotExist) {
+			return all, nil
+		}
+		cross, err := ReadCertificate(c.pki(crossFile(name, root)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cross)
+	}
 }
 
 // meant is what the ceremony of an issuing authority decided beyond its certificate. The database takes it over at the first start, and

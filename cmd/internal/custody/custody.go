@@ -283,7 +283,7 @@ func numbered(name string, n int) string {
 
 // NextAuthority is the number of the issuing authority that a succession would make: 2 after the first ceremony.
 func NextAuthority(cfg Config) (int, error) {
-	keys, err := (&Custody{dir: cfg.StateDir}).keys()
+	keys, err := (&Custody{dir: cfg.StateDir}).anyKeys()
 	return authorities(keys) + 1, err
 }
 
@@ -300,6 +300,15 @@ func authorities(keys map[string]string) (n int) {
 
 // keys reads which keys of the HSM have which role; there is an issuing authority among them.
 func (c *Custody) keys() (map[string]string, error) {
+	keys, err := c.anyKeys()
+	if err == nil && authorities(keys) == 0 {
+		return nil, fmt.Errorf("authority: %s names no issuing authority", keysFile)
+	}
+	return keys, err
+}
+
+// anyKeys is keys on the machine of a root, too, which has nothing else.
+func (c *Custody) anyKeys() (map[string]string, error) {
 	text, err := os.ReadFile(c.pki(keysFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoCeremony
@@ -310,9 +319,6 @@ func (c *Custody) keys() (map[string]string, error) {
 	var keys map[string]string
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return nil, fmt.Errorf("authority: %s: %w", keysFile, err)
-	}
-	if authorities(keys) == 0 {
-		return nil, fmt.Errorf("authority: %s names no issuing authority", keysFile)
 	}
 	return keys, nil
 }

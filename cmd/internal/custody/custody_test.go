@@ -24,6 +24,8 @@ func TestMain(m *testing.M) { hsmtest.Main(m) }
 
 const url = "http://127.0.0.1/pki"
 
+var officer = audit.Actor{Kind: "officer", ID: "officer-1"}
+
 // open opens a state of its own behind SoftHSM2; its authority's clock runs ahead by what ahead holds.
 func open(t *testing.T, ahead *atomic.Int64) *custody.Custody {
 	t.Helper()

@@ -97,6 +97,7 @@ var Table = []Right{
 	{Admin, "POST /v1/certificates/suspend", []Role{Officer}, "suspend certificates at once"},
 	{Admin, "GET /v1/officers", []Role{Officer}, "read the officers' certificates"},
 	{Admin, "GET /v1/issuers", []Role{Officer}, "read which issuing authorities there are, and their states"},
+	{Admin, "POST /v1/roots/list", []Role{Officer}, "bring a list of a root whose key is on another machine"},
 	{Admin, "GET /v1/motions", []Role{Officer}, "read motions"},
 	{Admin, "POST /v1/motions", []Role{Officer}, "propose to revoke, release, certify, strike, end or share a hub's keys, resume or destroy keys, change an authority"},
 	{Admin, "POST /v1/motions/approve", []Role{Officer}, "approve another officer's motion"},

@@ -2,16 +2,18 @@
 package ceremonytest
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha512"
 	"crypto/x509"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 
 	"trustcore/pki/ceremony"
 	"trustcore/pki/profile"
@@ -71,4 +73,23 @@ func Remade(t testing.TB, like *x509.Certificate, root ceremony.Authority, publi
 		t.Fatal(err)
 	}
 	return made
+}
+
+// Answer has a root sign any certificate as its answer to a request, past its own checks.
+func Answer(t testing.TB, root *ceremony.Result, request []byte, certificate *x509.Certificate) []byte {
+	t.Helper()
+	a := ceremony.Answer{Version: 1, Request: ceremony.Digest(request), Certificate: certificate.Raw, Root: root.Root.Certificate.Raw,
+		Name: "root", List: root.RootCRL}
+	message := fmt.Sprintf("trustcore ceremony answer v1\n%s\n%s\n%s\n%s\n%s\n", a.Request, ceremony.Digest(a.Certificate), ceremony.Digest(a.Root),
+		a.Name, ceremony.Digest(a.List))
+	digest := sha512.Sum384([]byte(message))
+	var err error
+	if a.Signature, err = root.Root.Key.Sign(rand.Reader, digest[:], crypto.SHA384); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(text, '\n')
 }
