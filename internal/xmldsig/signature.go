@@ -34,13 +34,6 @@ type SignatureMethod struct {
 	Context          []byte     // context string of EdDSA, ML-DSA and SLH-DSA, nil when absent
 }
 
-// PSSParams are the parameters of "http://www.w3.org/2007/05/xmldsig-more#rsa-pss".
-type PSSParams struct {
-	DigestURI    string // "" means SHA-256
-	MGFDigestURI string // "" means DigestURI
-	SaltLength   int    // octets; -1 means the length of the digest
-}
-
 // Signatures returns the ds:Signature elements of the document, outer ones before inner ones.
 func (d *Document) Signatures() []Node {
 	var all []Node
@@ -171,20 +164,17 @@ func (m *SignatureMethod) read(e Node) error {
 	if err := m.readContext(e); err != nil {
 		return err
 	}
-	p := e.Child(NamespaceDSMore, "RSAPSSParams")
-	if p.IsZero() {
-		return nil
-	}
-	m.PSS = &PSSParams{SaltLength: -1}
-	m.PSS.DigestURI, _ = p.Child(NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
-	mgf := p.Child(NamespaceDSMore, "MaskGenerationFunction")
-	m.PSS.MGFDigestURI, _ = mgf.Child(NamespaceDSig, "DigestMethod").Attr("", "Algorithm")
-	if n := p.Child(NamespaceDSMore, "SaltLength"); !n.IsZero() {
-		salt, err := strconv.Atoi(trimSpace(n.Text()))
-		if err != nil || salt < 0 {
-			return fmt.Errorf("SaltLength %q", n.Text())
+	for p := range e.Elements() {
+		if !p.Is(NamespaceDSMore, "RSAPSSParams") {
+			continue
 		}
-		m.PSS.SaltLength = salt
+		if m.PSS != nil {
+			return errors.New("ds:SignatureMethod with more than one RSAPSSParams")
+		}
+		var err error
+		if m.PSS, err = readPSS(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -234,6 +234,51 @@ func TestMalformedSignature(t *testing.T) {
 	}
 }
 
+// withMethod is a signature by RSA-PSS whose method has such content.
+func withMethod(content string) string {
+	begin, rest, _ := strings.Cut(signed(reference("#x")), "<SignatureMethod")
+	_, rest, _ = strings.Cut(rest, ">")
+	return begin + `<SignatureMethod Algorithm="` + NamespaceDSMore + `rsa-pss">` + content + `</SignatureMethod>` + strings.TrimPrefix(rest, "</SignatureMethod>")
+}
+
+// TestPSSParams: parameters that can be read in two ways are not read.
+func TestPSSParams(t *testing.T) {
+	const digest = `<DigestMethod Algorithm="urn:a"/>`
+	inner := func(s string) string {
+		return `<pss:RSAPSSParams xmlns:pss="` + NamespaceDSMore + `">` + s + `</pss:RSAPSSParams>`
+	}
+	mask := func(s string) string {
+		return `<pss:MaskGenerationFunction Algorithm="` + MGF1 + `">` + s + `</pss:MaskGenerationFunction>`
+	}
+	whole := inner(digest + mask(digest) + `<pss:SaltLength> 32 </pss:SaltLength><pss:TrailerField>2</pss:TrailerField>`)
+	s, err := ReadSignature(mustParse(t, withMethod(whole)).Root())
+	if want := (PSSParams{"urn:a", MGF1, "urn:a", 32, 2}); err != nil || *s.Method.PSS != want {
+		t.Fatalf("%+v, %v; want %+v", s, err, want)
+	}
+	s, err = ReadSignature(mustParse(t, withMethod(inner(""))).Root())
+	if want := (PSSParams{SaltLength: -1, Trailer: 1}); err != nil || *s.Method.PSS != want {
+		t.Fatalf("defaults: %+v, %v", s, err)
+	}
+	for name, content := range map[string]string{
+		"twice":             inner("") + inner(""),
+		"two digests":       inner(digest + digest),
+		"two masks":         inner(mask(digest) + mask(digest)),
+		"two mask digests":  inner(mask(digest + digest)),
+		"two salts":         inner("<pss:SaltLength>32</pss:SaltLength><pss:SaltLength>20</pss:SaltLength>"),
+		"two trailers":      inner("<pss:TrailerField>1</pss:TrailerField><pss:TrailerField>2</pss:TrailerField>"),
+		"stranger":          inner(`<SaltLength>20</SaltLength>`),
+		"stranger in mask":  inner(mask("<pss:SaltLength>20</pss:SaltLength>")),
+		"negative salt":     inner("<pss:SaltLength>-1</pss:SaltLength>"),
+		"salt in hex":       inner("<pss:SaltLength>0x20</pss:SaltLength>"),
+		"salt without end":  inner("<pss:SaltLength>99999999999999999999</pss:SaltLength>"),
+		"trailer of nobody": inner("<pss:TrailerField>x</pss:TrailerField>"),
+	} {
+		if _, err := ReadSignature(mustParse(t, withMethod(content)).Root()); err == nil {
+			t.Errorf("%s: was read", name)
+		}
+	}
+}
+
 // TestUnusableSignature: what only keeps a value from being verified leaves the rest of the signature readable.
 func TestUnusableSignature(t *testing.T) {
 	good := signed(reference("#x"))

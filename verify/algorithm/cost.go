@@ -36,7 +36,7 @@ func (k *PublicKey) Cost() int64 {
 		if k.dsa.p == nil {
 			return costRSA // nothing is computed before the parameters are inherited
 		}
-		return costRSA + int64(k.dsa.q.BitLen())*5/2*costMultiplication(k.bits)
+		return costRSA + int64(k.dsa.q.BitLen())*5*costMultiplication(k.bits)
 	case KindEC:
 		return k.ReadCost() + k.ec.curve.cost()
 	case KindEd25519:

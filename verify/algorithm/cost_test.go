@@ -71,9 +71,27 @@ func pricedEC(t *testing.T, c *curve, compressed bool) priced {
 	}}
 }
 
+// groupOf makes a modulus of about so many bits with an element of order q, as dear to compute in as a prime one, and
+// sooner found: a prime r = 2kq+1 times an odd number, and an element that is 1 modulo the other factor.
+func groupOf(size int, q *big.Int) (p, g *big.Int) {
+	one, r, k := big.NewInt(1), new(big.Int), new(big.Int)
+	for even := int64(2); ; even += 2 {
+		k.SetInt64(even)
+		if r.Mul(k, q).Add(r, one); r.ProbablyPrime(1) {
+			break
+		}
+	}
+	other := new(big.Int).SetBytes(odd("other", (size-r.BitLen())/8*8))
+	g = new(big.Int).Exp(big.NewInt(3), k, r)
+	g.Sub(g, one).Mul(g, new(big.Int).ModInverse(other, r)).Mod(g, r).Mul(g, other).Add(g, one)
+	return r.Mul(r, other), g
+}
+
 func pricedDSA(t *testing.T, size, order int) priced {
 	t.Helper()
-	key, err := DSAPublicKey(odd("p", size), odd("q", order), noise("g", size/8-1), noise("y", size/8-1))
+	q := new(big.Int).SetBytes(odd("q", order))
+	p, g := groupOf(size, q)
+	key, err := DSAPublicKey(p.Bytes(), q.Bytes(), g.Bytes(), g.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,9 +64,18 @@ func (k *PublicKey) checkDSA() error {
 	return nil
 }
 
-// verifyDSA follows FIPS 186-4 4.7.
+// inGroup reports whether x^q mod p is 1.
+func (d *dsaKey) inGroup(x *big.Int) bool {
+	return new(big.Int).Exp(x, d.q, d.p).Cmp(big.NewInt(1)) == 0
+}
+
+// verifyDSA follows FIPS 186-4 4.7. The key is checked first (A.2.2, and SP 800-89 5.3.1): where g or y lies outside of the
+// group of order q, g being p-1 say, there are values for every message that nobody needs the private key for.
 func verifyDSA(key *PublicKey, digest, signature []byte, raw bool) error {
 	d := key.dsa
+	if !d.inGroup(d.g) || !d.inGroup(d.y) {
+		return fmt.Errorf("%w: DSA key outside of the group of order q", ErrSignature)
+	}
 	r, s, err := splitSignature(signature, raw, d.q)
 	if err != nil {
 		return err

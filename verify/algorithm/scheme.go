@@ -79,6 +79,13 @@ func (h Hash) suffix() string {
 	return hashes[h].suffix
 }
 
+// Same reports whether both are one algorithm with the same parameters, the salt and the form of the value among them,
+// however leniently either identifier was read.
+func (s Scheme) Same(o Scheme) bool {
+	s.note, o.note = "", ""
+	return s == o
+}
+
 // String is Name.
 func (s Scheme) String() string { return s.Name() }
 
@@ -305,8 +312,14 @@ func pssScheme(params []byte) (Scheme, error) {
 	return p.scheme(), nil
 }
 
+// scheme is RSA-PSS with p. Two hashes are weaker than neither of them, since a mask needs no collision resistance; one
+// for both is recommended (RFC 8017 A.2.3), and other validators refuse two.
 func (p PSSParameters) scheme() Scheme {
-	return Scheme{family: rsaPSS, hash: p.Hash, mgf: p.MGFHash, salt: p.Salt}
+	s := Scheme{family: rsaPSS, hash: p.Hash, mgf: p.MGFHash, salt: p.Salt}
+	if p.Hash != p.MGFHash {
+		s.note = fmt.Sprintf("RSA-PSS: %s for the message, and %s for the mask (RFC 8017 A.2.3 recommends one for both)", p.Hash, p.MGFHash)
+	}
+	return s
 }
 
 // readPSSParameters reads RSASSA-PSS-params (RFC 4055 3.1); what is left out has the defaults SHA-1,

@@ -288,3 +288,23 @@ func TestSuitability(t *testing.T) {
 		t.Errorf("the earlier end does not count: %v", s)
 	}
 }
+
+// TestMaskOfAnotherHash: two hashes of RSA-PSS are computed as they are named, and told.
+func TestMaskOfAnotherHash(t *testing.T) {
+	private, key := rsaPair(t, 2048)
+	digest := sha256.Sum256([]byte("message"))
+	value, err := rsa.SignPSS(rand.Reader, private, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := PSSParameters{SHA256, SHA256, 32}.scheme(), PSSParameters{SHA256, SHA1, 32}.scheme()
+	if notes, err := one.Verify(key, []byte("message"), value); err != nil || len(notes) != 0 {
+		t.Errorf("one hash: %v %v", notes, err)
+	}
+	if _, err := two.Verify(key, []byte("message"), value); !errors.Is(err, ErrSignature) {
+		t.Errorf("another mask: %v", err)
+	}
+	if two.note == "" || one.Same(two) || !one.Same(PSSParameters{SHA256, SHA256, 32}.scheme()) || one.Same(PSSParameters{SHA256, SHA256, 20}.scheme()) {
+		t.Errorf("the note of two hashes is %q, or what differs is the same", two.note)
+	}
+}

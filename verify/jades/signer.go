@@ -18,9 +18,10 @@ const (
 	dsig01 = "http://www.w3.org/2001/04/xmldsig-more#"
 	dsig07 = "http://www.w3.org/2007/05/xmldsig-more#"
 	dsig21 = "http://www.w3.org/2021/04/xmldsig-more#"
+	xmlsec = "http://www.aleksey.com/xmlsec/2025/12/xmldsig-more#"
 )
 
-// method is one value of alg (RFC 7518, 3.1; RFC 8037; RFC 8812; RFC 9864).
+// method is one value of alg (RFC 7518, 3.1; RFC 8037; RFC 8812; RFC 9864; ML-DSA as the registry of JOSE has it).
 type method struct {
 	uri   string // of XMLDSig for the same algorithm: the signature values are alike
 	curve string // that an elliptic key has to be on
@@ -34,7 +35,8 @@ var methods = map[string]method{
 	"ES256": {dsig01 + "ecdsa-sha256", "P-256"}, "ES384": {dsig01 + "ecdsa-sha384", "P-384"},
 	"ES512": {dsig01 + "ecdsa-sha512", "P-521"}, "ES256K": {dsig01 + "ecdsa-sha256", "secp256k1"},
 	"EdDSA": {uri: dsig21 + "eddsa-ed25519"}, "Ed25519": {uri: dsig21 + "eddsa-ed25519"},
-	"Ed448": {uri: dsig21 + "eddsa-ed448"},
+	"Ed448":     {uri: dsig21 + "eddsa-ed448"},
+	"ML-DSA-44": {uri: xmlsec + "ml-dsa-44"}, "ML-DSA-65": {uri: xmlsec + "ml-dsa-65"}, "ML-DSA-87": {uri: xmlsec + "ml-dsa-87"},
 }
 
 // proofless are values of alg that prove no signer: anybody who verifies could have made the value (RFC 7515, 8; RFC

@@ -125,7 +125,7 @@ func (s *state) basics(i int, c *certificate.Certificate) {
 	}
 	scheme, err := algorithm.FromCertificate(c.SignatureAlgorithm)
 	if c.Has(certificate.AlgorithmMismatch) {
-		if inner, innerErr := algorithm.FromCertificate(c.TBSSignatureAlgorithm); err != nil || innerErr != nil || inner.Name() != scheme.Name() {
+		if inner, innerErr := algorithm.FromCertificate(c.TBSSignatureAlgorithm); err != nil || innerErr != nil || !inner.Same(scheme) {
 			s.fail(AlgorithmMismatch, i, "")
 		}
 	}

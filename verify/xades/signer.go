@@ -2,6 +2,7 @@ package xades
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -232,26 +233,40 @@ func (s *signed) keyInfoDigests() []certDigest {
 }
 
 func scheme(m xmldsig.SignatureMethod) (algorithm.Scheme, error) {
-	var pss *algorithm.PSSParameters
-	if m.PSS != nil {
-		h, err := hashOr(m.PSS.DigestURI, algorithm.SHA256)
-		if err != nil {
-			return algorithm.Scheme{}, err
-		}
-		mgf, err := hashOr(m.PSS.MGFDigestURI, h)
-		if err != nil {
-			return algorithm.Scheme{}, err
-		}
-		pss = &algorithm.PSSParameters{Hash: h, MGFHash: mgf, Salt: m.PSS.SaltLength}
-		if pss.Salt < 0 {
-			pss.Salt = h.Size()
-		}
+	pss, err := pssParameters(m.PSS)
+	if err != nil {
+		return algorithm.Scheme{}, err
 	}
 	s, err := algorithm.FromXML(m.URI, pss)
 	if err != nil || m.Context == nil {
 		return s, err
 	}
 	return s.WithContext(m.Context)
+}
+
+// pssParameters are the parameters of RSA-PSS as the registry has them, nil where a method has none.
+func pssParameters(p *xmldsig.PSSParams) (*algorithm.PSSParameters, error) {
+	switch {
+	case p == nil:
+		return nil, nil
+	case p.MGFURI != "" && p.MGFURI != xmldsig.MGF1:
+		return nil, fmt.Errorf("%w: mask generation function %q", algorithm.ErrUnsupported, p.MGFURI)
+	case p.Trailer != 1: // RFC 8017 A.2.3 has no other
+		return nil, fmt.Errorf("%w: RSASSA-PSS trailer %d", algorithm.ErrUnsupported, p.Trailer)
+	}
+	h, err := hashOr(p.DigestURI, algorithm.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	mgf, err := hashOr(p.MGFDigestURI, h)
+	if err != nil {
+		return nil, err
+	}
+	salt := p.SaltLength
+	if salt < 0 {
+		salt = h.Size()
+	}
+	return &algorithm.PSSParameters{Hash: h, MGFHash: mgf, Salt: salt}, nil
 }
 
 func hashOr(uri string, fallback algorithm.Hash) (algorithm.Hash, error) {

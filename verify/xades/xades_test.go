@@ -17,6 +17,7 @@ import (
 	"trustcore/internal/budget/budgettest"
 	"trustcore/internal/cms/cmstest"
 	"trustcore/internal/xmldsig"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/signature"
 )
 
@@ -517,6 +518,32 @@ func TestUnknownMethods(t *testing.T) {
 	} {
 		if s := mustOpen(t, c.text)[0]; s.Intact || !strings.Contains(s.Unsupported, c.want) || (s.Unsupported == "") != (c.want == "") {
 			t.Errorf("%s: intact %t, unsupported %q", name, s.Intact, s.Unsupported)
+		}
+	}
+}
+
+// TestParametersOfPSS: a mask generation function or trailer that nobody computes is no other one's name.
+func TestParametersOfPSS(t *testing.T) {
+	plain := xmldsig.PSSParams{SaltLength: -1, Trailer: 1}
+	method := func(change func(*xmldsig.PSSParams)) xmldsig.SignatureMethod {
+		p := plain
+		change(&p)
+		return xmldsig.SignatureMethod{URI: "http://www.w3.org/2007/05/xmldsig-more#rsa-pss", PSS: &p}
+	}
+	for name, c := range map[string]struct {
+		change func(*xmldsig.PSSParams)
+		want   error
+	}{
+		"defaults":         {func(*xmldsig.PSSParams) {}, nil},
+		"all named":        {func(p *xmldsig.PSSParams) { p.DigestURI, p.MGFURI, p.MGFDigestURI = sha256URI, xmldsig.MGF1, sha256URI }, nil},
+		"another mask":     {func(p *xmldsig.PSSParams) { p.MGFURI = "urn:mask" }, algorithm.ErrUnsupported},
+		"another trailer":  {func(p *xmldsig.PSSParams) { p.Trailer = 2 }, algorithm.ErrUnsupported},
+		"digest of nobody": {func(p *xmldsig.PSSParams) { p.MGFDigestURI = "urn:digest" }, algorithm.ErrUnsupported},
+		"salt too long":    {func(p *xmldsig.PSSParams) { p.SaltLength = 1 << 20 }, algorithm.ErrMalformed},
+	} {
+		s, err := scheme(method(c.change))
+		if !errors.Is(err, c.want) || err == nil && s.Name() != "RSA-PSS-SHA256" {
+			t.Errorf("%s: %s, %v; want %v", name, s, err, c.want)
 		}
 	}
 }
