@@ -18,7 +18,7 @@ var origins = map[cms.OID]signature.Origin{
 	cms.OIDRevocationArchival: signature.RevocationArchival,
 }
 
-// readClaims reads commitments (EN 319 122-1 5.2.3), the place (5.2.5), the types of the content (5.2.4.3, RFC 5652
+// readClaims reads commitments (EN 319 122-1 5.2.3), the place (5.2.5), the roles (5.2.6), the types of the content (5.2.4.3, RFC 5652
 // 11.1). Nobody has checked what they say; what can't be read is left out.
 func (s *signer) readClaims() {
 	if s.doc.budget.Work(attributeWork*int64(len(s.info.RawSignedAttributes))) != nil {
@@ -36,6 +36,8 @@ func (s *signer) readClaims() {
 			for _, v := range values(a)[:min(1, len(a.Values))] {
 				s.Claims.Place = place(v)
 			}
+		case cms.OIDSignerAttributes, cms.OIDSignerAttributesV2:
+			s.readSignerAttributes(a)
 		case cms.OIDMIMEType:
 			for _, v := range values(a)[:min(1, len(a.Values))] {
 				s.MimeType, _ = directoryString(&v)

@@ -3,6 +3,7 @@ package jades
 import (
 	"crypto/sha256"
 	"reflect"
+	"slices"
 	"testing"
 
 	"trustcore/verify/signature"
@@ -34,6 +35,22 @@ func TestClaims(t *testing.T) {
 		details.Stored, details.Matches = found[0], found[1]
 		if s.Policy == nil || !reflect.DeepEqual(*s.Policy, details) {
 			t.Errorf("stored %q: %+v", stored, s.Policy)
+		}
+	}
+}
+
+// TestCertifiedRoles: what others are to have said of the signer is told as not checked.
+func TestCertifiedRoles(t *testing.T) {
+	id := officer(t)
+	for attribute, told := range map[string]bool{
+		`{"claimed":{"mediaType":"text/plain","encoding":"utf-8","qVals":["clerk"]}}`:                                   false,
+		`{"certified":[{"x509AttrCert":{"val":"AAAA"}}]}`:                                                               true,
+		`{"signedAssertions":{"mediaType":"text/plain","encoding":"utf-8","qVals":["minister"]}}`:                       true,
+		`{"claimed":{"mediaType":"text/plain","encoding":"utf-8","qVals":["clerk"]},"certified":[{"x509AttrCert":{}}]}`: true,
+	} {
+		s := only(t, flat(t, id, head(id, `"srAts":[`+attribute+`]`)))
+		if slices.Contains(s.Notes, signature.UncheckedRoles) != told || !s.Intact || slices.Contains(s.Signatory.Roles, "minister") {
+			t.Errorf("%s: notes %q, roles %q", attribute, s.Notes, s.Signatory.Roles)
 		}
 	}
 }

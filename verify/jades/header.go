@@ -150,7 +150,14 @@ const (
 
 // readRoles reads the claimed attributes of the signer (TS 119 182-1, 5.2.5).
 func (s *signed) readRoles() {
+	unchecked := false
+	defer func() {
+		if unchecked {
+			s.note(signature.UncheckedRoles)
+		}
+	}()
 	for _, attribute := range s.jws.Protected.Member("srAts").Items() {
+		unchecked = unchecked || attribute.Member("certified") != nil || attribute.Member("signedAssertions") != nil
 		for _, v := range attribute.Member("claimed").Member("qVals").Items() {
 			text := strings.Join(strings.Fields(string(v.Text())), " ")
 			if text != "" && len(s.facts.Signatory.Roles) < maxRoles {

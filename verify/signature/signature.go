@@ -515,6 +515,11 @@ func (s *Signature) BoundEvidence(most int) {
 	}
 }
 
+// UncheckedRoles is the note on a signature that names what others are to have said of its signer: attribute certificates
+// (RFC 5755) and signed assertions. They have issuers, validities and holders of their own, which nobody has looked at.
+const UncheckedRoles = "the signature names roles that somebody else is to have certified (attribute certificates or assertions); " +
+	"they are not checked, and nothing is concluded from them"
+
 // NotAbout is the note on files that were given beside a document and are what no signature in it is about: a verdict on
 // the document says nothing of them.
 const NotAbout = "no signature of the document is about a file that was given beside it"

@@ -3,6 +3,7 @@ package xades
 import (
 	"crypto/sha256"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,23 @@ func TestClaims(t *testing.T) {
 		details.Stored, details.Matches = found[0], found[1]
 		if s.Policy == nil || !reflect.DeepEqual(*s.Policy, details) {
 			t.Errorf("stored %q: %+v", stored, s.Policy)
+		}
+	}
+}
+
+// TestCertifiedRoles: what others are to have said of the signer is told as not checked.
+func TestCertifiedRoles(t *testing.T) {
+	signer := officer(t)
+	for roles, told := range map[string]bool{
+		``: false,
+		`<xades:CertifiedRoles><xades:CertifiedRole>AAAA</xades:CertifiedRole></xades:CertifiedRoles>`:                                   true,
+		`<xades:CertifiedRolesV2><xades:CertifiedRole><xades:OtherAttributeCertificate/></xades:CertifiedRole></xades:CertifiedRolesV2>`: true,
+		`<xades:SignedAssertions><xades:SignedAssertion>urn:role:minister</xades:SignedAssertion></xades:SignedAssertions>`:              true,
+	} {
+		text := strings.Replace(envelop(basic(signer)), "</xades:ClaimedRoles>", "</xades:ClaimedRoles>"+roles, 1)
+		s := mustOpen(t, complete(t, text, nil, signer))[0]
+		if slices.Contains(s.Notes, signature.UncheckedRoles) != told || !s.Intact || strings.Contains(strings.Join(s.Signatory.Roles, " "), "minister") {
+			t.Errorf("%s: notes %q, roles %q", roles, s.Notes, s.Signatory.Roles)
 		}
 	}
 }

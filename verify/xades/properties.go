@@ -145,6 +145,12 @@ func (s *signed) readSigned() {
 		role = p.child("SignerRoleV2")
 	}
 	s.readRoles(role.Child(p.space, "ClaimedRoles"))
+	for _, certified := range [...]string{"CertifiedRoles", "CertifiedRolesV2", "SignedAssertions"} {
+		if !role.Child(p.space, certified).IsZero() {
+			s.note(signature.UncheckedRoles)
+			break
+		}
+	}
 	s.readClaims()
 }
 
