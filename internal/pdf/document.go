@@ -50,6 +50,7 @@ func OpenWithin(b *budget.Budget, data []byte, passwords ...[]byte) (*Document, 
 		return nil, err
 	}
 	d.findRevisions()
+	d.tellHybrid()
 	return d, nil
 }
 
