@@ -16,7 +16,7 @@ const (
 	ChangeSignature                         // a further signature was added
 	ChangeEmptyField                        // a signature field was added that nobody signed
 	ChangeField                             // a field was filled in
-	ChangeComment                           // an annotation was added
+	ChangeComment                           // a comment was added
 	ChangeAnnotation                        // an annotation that was there is gone or another
 	ChangeMetadata                          // dates and producer of the file
 	ChangeStructure                         // new fields and annotations were put into the structure tree

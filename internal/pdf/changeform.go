@@ -362,7 +362,7 @@ func (s *survey) tree(c *comparison, o Object, path fieldPath, depth int) {
 // look adds what one dictionary says.
 func (s *survey) look(c *comparison, dict Dict) {
 	s.visible = s.visible || c.new.visible(dict)
-	s.actions = s.actions || dict["A"] != nil || dict["AA"] != nil || dict["PA"] != nil || dict["Dest"] != nil
+	s.actions = s.actions || acts(dict)
 	value := c.new.Dict(dict["V"])
 	if value == nil {
 		return

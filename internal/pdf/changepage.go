@@ -255,16 +255,30 @@ func (c *comparison) annotation(r Ref) {
 	c.freezeAll(refs, &reason{Change: annotationChange(r, page)})
 }
 
+// notes are the annotations by which readers write on a page (ISO 32000-2 12.5.6.2), and what shows them. What plays, attaches a
+// file, leads elsewhere, asks for input or lies over the page unasked is no note.
+var notes = map[Name]bool{"Text": true, "FreeText": true, "Line": true, "Square": true, "Circle": true, "Polygon": true, "PolyLine": true,
+	"Highlight": true, "Underline": true, "Squiggly": true, "StrikeOut": true, "Caret": true, "Stamp": true, "Ink": true, "Popup": true}
+
+// acts tells of an annotation or field that something happens when a reader sees or touches it (ISO 32000-2 12.6, 12.5.6.5).
+func acts(dict Dict) bool {
+	return dict["A"] != nil || dict["AA"] != nil || dict["PA"] != nil || dict["Dest"] != nil
+}
+
 // comments tells of the annotations that came and belong to no field that was told.
 func (c *comparison) comments() {
 	for _, n := range c.order {
 		if n.ref.Number != 0 && c.added[n.ref.Number] == 0 {
 			continue
 		}
-		what := "an annotation was added"
-		if n.annot["A"] != nil || n.annot["AA"] != nil {
-			what += ", with an action"
+		subtype := c.new.Name(n.annot["Subtype"])
+		change := Change{Kind: ChangeComment, Object: n.ref, Page: n.page, What: "an annotation was added", Named: string(subtype)}
+		switch {
+		case acts(n.annot):
+			change.Kind, change.What = ChangeOther, "an annotation was added, with an action"
+		case !notes[subtype]:
+			change.Kind, change.What = ChangeOther, "an annotation was added that is no comment"
 		}
-		c.add(Change{Kind: ChangeComment, Object: n.ref, Page: n.page, What: what, Named: string(c.new.Name(n.annot["Subtype"]))})
+		c.add(change)
 	}
 }

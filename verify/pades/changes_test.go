@@ -164,7 +164,7 @@ func TestObjectsOfTwoParts(t *testing.T) {
 		{change{"evidence and page", update{objects: f.edit(3, "/Contents 4 0 R", "/Contents 14 0 R")}, "content" + visual}, f.edit(1, "/Lang", "/DSS<</Certs[3 0 R]>>/Lang")},
 		{change{"metadata and content", update{objects: draft{4: evil}}, "content" + visual}, f.edit(1, "/Metadata 42 0 R", "/Metadata 4 0 R")},
 		{change{"extension and layers", update{objects: draft{41: "<</OCGs[]>>"}}, "content" + visual}, f.edit(1, "/Lang", "/Extensions 41 0 R/Lang")},
-		{change{"annotations and contents in one array", update{objects: draft{76: "[8 0 R 77 0 R]", 77: evil}}, "annotation content" + visual},
+		{change{"annotations and contents in one array", update{objects: draft{76: "[8 0 R 77 0 R]", 77: evil}}, "content" + visual + " other" + undefined},
 			f.edit(13, "/Contents 14 0 R", "/Contents 76 0 R").with(f.edit(3, "/Annots 15 0 R", "/Annots 76 0 R")).with(draft{76: "[8 0 R]"})},
 		{change{"field and font of a page", update{objects: draft{7: strings.Replace(f[7], "(10)", "(99)", 1)}}, "content" + visual + " field"},
 			f.edit(3, "/F 5 0 R", "/F 7 0 R")},
@@ -173,7 +173,7 @@ func TestObjectsOfTwoParts(t *testing.T) {
 		{change{"comment without an object", update{objects: draft{79: "<</Type/Annot/Subtype/FreeText/Rect[0 0 300 300]/Contents(9999)>>"}}, "removal" + undefined},
 			f.edit(15, "8 0 R", "8 0 R 79 0 R")},
 		{change{"content that was null", update{objects: draft{80: evil}}, "content" + visual}, f.edit(3, "/Contents 4 0 R", "/Contents[4 0 R 80 0 R]").with(draft{80: "null"})},
-		{change{"page without an object", update{objects: draft{81: f[13]}}, "annotation content" + visual + " other" + undefined}, f.edit(2, "13 0 R", "13 0 R 81 0 R")},
+		{change{"page without an object", update{objects: draft{81: f[13]}}, "content" + visual + " other" + undefined}, f.edit(2, "13 0 R", "13 0 R 81 0 R")},
 		{change{"field and font, first seen behind a comment", update{objects: f.edit(7, "(10)", "(99)")}, "content" + visual + " field"},
 			f.edit(15, "8 0 R", "8 0 R<</Subtype/Text/X 84 0 R>>").with(f.edit(13, "<</Font<</F 5 0 R>>>>", " 84 0 R")).with(draft{84: "<</Font 85 0 R>>", 85: "<</F 7 0 R>>"})},
 		{change{"parent outside the tree", update{objects: draft{86: "<</Kids[13 0 R]/Rotate 180>>"}}, "content" + visual},
@@ -292,8 +292,11 @@ func TestAllowedChanges(t *testing.T) {
 		return update{objects: draft{6: f.edit(6, "7 0 R", "7 0 R 75 0 R")[6], 13: f.edit(13, "[23 0 R]", "[23 0 R 75 0 R]")[13],
 			75: fmt.Sprintf(empty, rect)}}
 	}
+	came := func(annotation string) update {
+		return update{objects: draft{13: f.edit(13, "[23 0 R]", "[23 0 R 83 0 R]")[13], 83: "<</Type/Annot/Rect[0 0 300 300]" + annotation + ">>"}}
+	}
 	filled := f.edit(7, "/V(10)/Rect[20 100 200 120]/AP<</N 17 0 R>>", "/V(99)/Rect[20 100 200 120]/AP<</N 90 0 R>>/F 64/Ff 1")
-	const annotation, field, metadata, evidence, removal = "annotation", "field", "metadata", "validation-data", "removal"
+	const annotation, field, metadata, evidence, removal, other = "annotation", "field", "metadata", "validation-data", "removal", "other"
 	rows := []allowed{
 		{"security store", dss, evidence, evidence, evidence, evidence},
 		{"dates and producer", update{objects: f.edit(12, "(test)", "(inny)/ModDate(D:20260302)").with(draft{42: stream("/Type/Metadata/Subtype/XML", xmp("2"))})},
@@ -307,9 +310,6 @@ func TestAllowedChanges(t *testing.T) {
 			annotation, annotation + certified, annotation + certified, annotation},
 		{"pop-up of a comment", update{objects: draft{15: f.edit(15, "8 0 R", "8 0 R 84 0 R")[15], 84: popup, 8: f.edit(8, "/P", "/M(D:2026)/Popup 84 0 R/P")[8]}},
 			annotation, annotation + certified, annotation + certified, annotation},
-		{"comment with an action", update{objects: draft{13: f.edit(13, "[23 0 R]", "[23 0 R 83 0 R]")[13],
-			83: "<</Type/Annot/Subtype/Link/Rect[0 0 300 300]/A<</S/URI/URI(https://zly.example/)>>>>"}},
-			annotation, annotation + certified, annotation + certified, annotation},
 		{"comment removed", update{objects: f.edit(15, "8 0 R ", "")}, removal + undefined, removal + certified, removal + certified, removal},
 		{"comment changed", update{objects: f.edit(8, "(uwaga)", "(inna)")}, removal + undefined, removal + certified, removal + certified, removal},
 		{"field taken off the page", update{objects: f.edit(15, "7 0 R ", "")}, removal + visual, removal + certified, removal + certified, removal + certified},
@@ -322,6 +322,18 @@ func TestAllowedChanges(t *testing.T) {
 		{"object written anew", update{objects: draft{4: f[4], 5: f[5], 3: strings.Replace(f[3], "[0 0 300 300]", "[0 0.0 300.00 300]", 1), 6: f[6]}}, "other", "other", "other", "other"},
 		{"resources under another number", update{objects: draft{3: f.edit(3, "/X 18 0 R", "/X 88 0 R")[3], 88: f[18]}}, "other", "other", "other", "other"},
 		{"white space", update{bare: true, after: "\n\n"}, "other", "other", "other", "other"},
+	}
+	for _, comment := range []string{"/Subtype/FreeText/Contents(nowa)/AP<</N 16 0 R>>", "/Subtype/Highlight/QuadPoints[0 0 1 0 0 1 1 1]", "/Subtype/Stamp", "/Subtype/Ink/InkList[[0 0 1 1]]"} {
+		rows = append(rows, allowed{comment, came(comment), annotation, annotation + certified, annotation + certified, annotation})
+	}
+	const script = "<</S/JavaScript/JS(app.alert\\(1\\))>>"
+	for _, more := range []string{
+		"/Subtype/Link/A<</S/URI/URI(https://zly.example/)>>", "/Subtype/Link/Dest[3 0 R/Fit]", "/Subtype/Link", "/Subtype/Screen/AA<</PV" + script + ">>",
+		"/Subtype/Text/A" + script, "/Subtype/Text/AA<</E" + script + ">>", "/Subtype/Link/PA" + script, "/Subtype/Widget", "/Subtype/Screen", "/Subtype/Movie",
+		"/Subtype/RichMedia", "/Subtype/3D", "/Subtype/Sound", "/Subtype/FileAttachment/FS<</F(a.exe)>>", "/Subtype/Watermark/AP<</N 16 0 R>>",
+		"/Subtype/Redact", "/Subtype/PrinterMark", "/Subtype/Nieznana", "",
+	} {
+		rows = append(rows, allowed{more, came(more), other + undefined, other + certified, other + certified, other + certified})
 	}
 	o := newOffice(t)
 	for level, signed := range [][]byte{o.signDraft(t, f, ""), o.signDraft(t, f, docMDP(1)), o.signDraft(t, f, docMDP(2)), o.signDraft(t, f, docMDP(3))} {
