@@ -3,6 +3,7 @@ package xmldsig
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -102,6 +103,18 @@ var namespaces = map[string]bool{
 	"http://uri.etsi.org/19132/v1.1.1#": true, "urn:ietf:params:xml:ns:ers": true,
 }
 
+// holders are the elements that hold XAdES's properties, known in those namespaces alone in which they are read as such: in any
+// other they would say something that nobody checks, such as whose certificate it is.
+var holders = words("QualifyingProperties SignedProperties UnsignedProperties UnsignedSignatureProperties")
+
+// defines tells of a namespace that it has an element of the grammar.
+func defines(space, local string) bool {
+	if holders[local] {
+		return slices.Contains([]string{"http://uri.etsi.org/01903/v1.1.1#", "http://uri.etsi.org/01903/v1.2.2#", "http://uri.etsi.org/01903/v1.3.2#"}, space)
+	}
+	return namespaces[space]
+}
+
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 // rules are the grammar by parent and child; the value is the kind of the child's text.
@@ -174,7 +187,7 @@ func (w *strays) child(parent, n Node) {
 	kind, known := rules()[[2]string{parent.Local(), n.Local()}]
 	switch {
 	case w.signed(n):
-	case known && namespaces[n.Space()]:
+	case known && defines(n.Space(), n.Local()):
 		w.element(n, kind)
 	default:
 		w.tell(n, "the element %s")

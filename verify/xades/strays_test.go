@@ -78,6 +78,19 @@ func TestStrays(t *testing.T) {
 	}
 }
 
+// TestPropertiesOfAnotherNamespace: properties that are not read as such are not taken for known, whatever else that namespace has.
+func TestPropertiesOfAnotherNamespace(t *testing.T) {
+	signer := officer(t)
+	m := basic(signer)
+	m.references = []string{ref(`URI=""`, xmldsig.TransformEnveloped, exclusiveURI)}
+	for _, space := range []string{ns141, ns19132, "http://www.w3.org/2001/04/xmlenc#", xmldsig.NamespaceDSig11, "http://uri.etsi.org/01903/v9.9.9#"} {
+		s := mustOpen(t, complete(t, "<doc>"+good+strings.ReplaceAll(m.text(), ns132, space)+"</doc>", nil, signer))[0]
+		if got := strings.Join(s.Strays, "; "); !s.Intact || !strings.Contains(got, "the element /doc/ds:Signature/ds:Object/xades:QualifyingProperties") {
+			t.Errorf("%s: intact %t, strays %q, %q", space, s.Intact, got, s.Structure)
+		}
+	}
+}
+
 // TestSignedIsNoStray: what the signature covers is nobody else's, whatever it is.
 func TestSignedIsNoStray(t *testing.T) {
 	signer := officer(t)
