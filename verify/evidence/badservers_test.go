@@ -47,6 +47,21 @@ func endless(out http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// endlessTo is that, and fails the test when so many octets were taken; the buffers between hold far fewer.
+func endlessTo(most int) func(o *office) http.HandlerFunc {
+	return func(o *office) http.HandlerFunc {
+		return func(out http.ResponseWriter, _ *http.Request) {
+			zeros := make([]byte, 1<<16)
+			for taken := 0; taken < most; taken += len(zeros) {
+				if _, err := out.Write(zeros); err != nil {
+					return
+				}
+			}
+			o.t.Errorf("%d octets were taken of an endless answer", most)
+		}
+	}
+}
+
 func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // bomb is compressed: what was not asked for is not unpacked.
@@ -270,7 +285,7 @@ func badServers() []bad {
 
 		{name: "silent responder", services: "ocsp", serve: responder(plain(silent)), again: later},
 		{name: "answer octet by octet", services: "ocsp", serve: responder(plain(drip)), again: later},
-		{name: "endless answer", services: "ocsp", serve: responder(plain(endless)), again: anew, or: []time.Duration{later}},
+		{name: "endless answer", services: "ocsp", serve: responder(endlessTo(64 << 20)), again: anew, or: []time.Duration{later}},
 		{name: "page for an answer", services: "ocsp", serve: responder(plain(says([]byte("<html>")))), again: anew},
 		{name: "try later", services: "ocsp", serve: responder(plain(says(ocsp.TryLaterErrorResponse))), again: anew},
 		{name: "unauthorized", services: "ocsp", serve: responder(plain(says(ocsp.UnauthorizedErrorResponse))), again: anew},
