@@ -28,6 +28,7 @@ import (
 	"trustcore/hsm/mechanism"
 	"trustcore/internal/audit"
 	"trustcore/internal/lease"
+	"trustcore/internal/lease/leasetest"
 	"trustcore/internal/store"
 	"trustcore/internal/store/storetest"
 )
@@ -354,10 +355,7 @@ func TestGenerationOfAnotherNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, stop := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		running.Go(func() { _ = l.Run(ctx) })
-		t.Cleanup(func() { stop(); running.Wait() })
+		leasetest.Live(t, l)
 		return l
 	}
 	other := node("a")

@@ -16,6 +16,7 @@ import (
 	codes "golang.org/x/crypto/ocsp"
 
 	"trustcore/internal/audit"
+	"trustcore/internal/lease/leasetest"
 	"trustcore/internal/store/storetest"
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
@@ -264,7 +265,7 @@ func testSuccessionWithoutAFailedCall(t *testing.T, databaseURL string) {
 		successors[n].Planned = true
 	}
 	for _, n := range nodes {
-		n.lives(t)
+		leasetest.Live(t, n.leases)
 		cfg := n.config()
 		cfg.Leases = n.leases
 		n.ca = with(t, cfg, successors...)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trustcore/internal/lease"
+	"trustcore/internal/lease/leasetest"
 	"trustcore/pki"
 )
 
@@ -41,19 +42,6 @@ func (s *site) node(t *testing.T, databaseURL, name string) *node {
 	return other
 }
 
-// lives renews the node's leases until the test ends, as trustd does: who doesn't is dead after ten seconds, and others take over.
-func (n *node) lives(t *testing.T) {
-	ctx, end := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.leases.Run(ctx) }()
-	t.Cleanup(func() {
-		end()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // onceOverNodes is how many requests are made by eight at a time; more at make conformance.
 func onceOverNodes() int {
 	if os.Getenv("TRUSTCORE_CORPUS") != "" {
@@ -67,7 +55,7 @@ func testOneCertificateOverTwoNodes(t *testing.T, databaseURL string) {
 	first := open(t, databaseURL)
 	nodes := []*node{first.node(t, databaseURL, "a"), first.node(t, databaseURL, "b")}
 	for _, n := range nodes {
-		n.lives(t)
+		leasetest.Live(t, n.leases)
 	}
 	for i := range onceOverNodes() {
 		csr, order := request(t, newKey(t), x509.CertificateRequest{}), fmt.Sprint("once-", i)

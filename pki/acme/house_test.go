@@ -30,6 +30,7 @@ import (
 	"trustcore/internal/audit"
 	"trustcore/internal/audit/audittest"
 	"trustcore/internal/lease"
+	"trustcore/internal/lease/leasetest"
 	"trustcore/internal/store"
 	"trustcore/pki"
 	"trustcore/pki/acme"
@@ -154,6 +155,7 @@ func node(t *testing.T, w *world, made *ceremony.Result, databaseURL, name strin
 	if name != "" {
 		leases, err = lease.Open(t.Context(), lease.Config{DB: h.db, Node: name, Tasks: []string{pki.Upkeep}})
 		h.must(err)
+		leasetest.Live(t, leases)
 	}
 	h.ca, err = pki.New(t.Context(), pki.Config{DB: h.db, Audit: h.log,
 		Roots: []pki.Root{{Certificate: made.Root.Certificate, List: made.RootCRL}},
