@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trustcore/cmd/internal/registry"
 )
 
 func readMessages(t *testing.T, lang string) map[string]any {
@@ -67,6 +69,9 @@ func TestMessagesAreComplete(t *testing.T) {
 		}
 	}
 	used := usedMessages(t)
+	for _, kind := range registry.MotionKinds {
+		used["motion."+string(kind)] = true
+	}
 	for key := range used {
 		if pl[key] == nil {
 			t.Errorf("%s is used and has no message", key)

@@ -31,7 +31,8 @@ const (
 	ChangeIssuer        MotionKind = "issuer.change"       // an issuing authority begins to issue, or ends
 )
 
-var motionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey, ShareHubKeys,
+// MotionKinds are all kinds of motions. Nobody changes them.
+var MotionKinds = []MotionKind{RevokeCertificates, ReleaseCertificates, CertifyOfficer, StrikeGateway, EndHubKey, ShareHubKeys,
 	ResumeKeys, DestroyKeys, RotateKeys, ChangeIssuer}
 
 // motionLife is how long a motion waits for another officer.
@@ -61,8 +62,8 @@ func (r *Registry) Propose(ctx context.Context, actor audit.Actor, kind MotionKi
 		return nil, fmt.Errorf("motion: %w", err)
 	}
 	switch {
-	case !slices.Contains(motionKinds, kind):
-		return nil, &FieldError{"kind", fmt.Sprintf("%q is not one of %v", kind, motionKinds)}
+	case !slices.Contains(MotionKinds, kind):
+		return nil, &FieldError{"kind", fmt.Sprintf("%q is not one of %v", kind, MotionKinds)}
 	case len(text) > maxMotion:
 		return nil, &FieldError{"body", fmt.Sprintf("it has %d bytes; at most %d are taken", len(text), maxMotion)}
 	}
