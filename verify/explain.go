@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // offices read local time, on machines without zone files too
 	"unicode"
 	"unicode/utf8"
 
@@ -391,17 +390,6 @@ func capital(text string) string {
 	}
 	return text
 }
-
-// Zone is that of the times that people are told: the clocks of Poland.
-func Zone() *time.Location { return zone() }
-
-var zone = sync.OnceValue(func() *time.Location {
-	l, err := time.LoadLocation("Europe/Warsaw")
-	if err != nil {
-		return time.UTC
-	}
-	return l
-})
 
 // months in the case in which a date has them.
 var months = map[string][12]string{
