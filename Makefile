@@ -43,7 +43,7 @@ test: ## install what the tests need and run them all
 	@$(MAKE) --no-print-directory build lint
 	TRUSTCORE_BIN=$(CURDIR)/$(BIN) $(GO) test -tags $(TAGS) -vet=off -timeout 20m ./...
 	@$(MAKE) --no-print-directory offices
-	$(GO) test -tags $(TAGS) -vet=off -race -skip '$(NO_RACE)' -timeout 20m ./internal/audit/... ./internal/store ./cmd/internal/... ./cmd/trustd ./hsm/... ./verify/path
+	$(GO) test -tags $(TAGS) -vet=off -race -skip '$(NO_RACE)' -timeout 20m ./cmd/trustd ./internal/audit/... ./internal/store ./cmd/internal/... ./hsm/... ./verify/path
 
 test-kernel: ## the tests of the tunnel in a virtual machine whose kernel has WireGuard
 	@deploy/install.sh kernel
