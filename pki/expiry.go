@@ -131,7 +131,7 @@ func (ca *CA) succeeded(c Certificate) bool {
 		if ca.issuesNow(i) {
 			return longer(i)
 		}
-		s, _ := ca.known().find(func(s standing) bool { return s.id == i.id })
+		s, _ := ca.known().of(i.id)
 		return s.state == Ended || !slices.ContainsFunc(s.purposes, func(p Purpose) bool {
 			by, there := ca.known().issuing(p, "")
 			successor := ca.issuerOf(by.id)

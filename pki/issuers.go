@@ -110,8 +110,13 @@ func (all standings) issuing(p Purpose, renews string) (chosen standing, there b
 	if there || renews == "" {
 		return chosen, there
 	}
-	chosen, there = all.find(func(s standing) bool { return s.id == renews })
+	chosen, there = all.of(renews)
 	return chosen, there && lives[chosen.state].renew
+}
+
+// of finds an authority by its key identifier.
+func (all standings) of(id string) (standing, bool) {
+	return all.find(func(s standing) bool { return s.id == id })
 }
 
 func (all standings) find(which func(standing) bool) (standing, bool) {
@@ -166,7 +171,7 @@ func (r row) mayStill(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if r.delegate {
-		if s, there := all.find(func(s standing) bool { return s.id == r.issuer }); there && lives[s.state].status {
+		if s, there := all.of(r.issuer); there && lives[s.state].status {
 			return nil
 		}
 		return refuse("issuer", "nothing is to be done: an authority that is retired answers no more", "%s signs nothing any more", r.issuer)
@@ -191,7 +196,7 @@ func (ca *CA) followIssuers(ctx context.Context) error {
 
 // stateOf is the state of an authority; one that the database does not know has none, and may do nothing.
 func (ca *CA) stateOf(i *issuer) IssuerState {
-	s, _ := ca.known().find(func(s standing) bool { return s.id == i.id })
+	s, _ := ca.known().of(i.id)
 	return s.state
 }
 

@@ -28,7 +28,7 @@ func (ca *CA) openIssuers(ctx context.Context) error {
 		if len(purposes) == 0 {
 			purposes = profile.Purposes()
 		}
-		s, there := ca.known().find(func(s standing) bool { return s.id == i.id })
+		s, there := ca.known().of(i.id)
 		if there && (s.name != i.name || !slices.Equal(s.purposes, purposes)) {
 			return fmt.Errorf("authority %s: the database has it as %s for %v, its files say %v: restore them", i.name, s.name, s.purposes, purposes)
 		}
@@ -116,34 +116,43 @@ func move(ctx context.Context, tx *sql.Tx, s standing, to IssuerState, now time.
 
 // CheckIssuerChange refuses (*RequestError) what ChangeIssuer would refuse now: ask it before officers decide.
 func (ca *CA) CheckIssuerChange(ctx context.Context, name string, to IssuerState) error {
-	if err := ca.followIssuers(ctx); err != nil {
+	s, err := ca.named(ctx, name)
+	if err != nil {
 		return err
+	}
+	return ca.mayBecome(ctx, s, to)
+}
+
+// named is an authority as the database has it now.
+func (ca *CA) named(ctx context.Context, name string) (standing, error) {
+	if err := ca.followIssuers(ctx); err != nil {
+		return standing{}, err
 	}
 	s, there := ca.known().find(func(s standing) bool { return s.name == name })
 	if !there {
-		return refuse("name", "name one that is there", "there is no issuing authority %q", name)
+		return s, refuse("name", "name one that is there", "there is no issuing authority %q", name)
 	}
-	return ca.mayBecome(ctx, s, to)
+	return s, nil
 }
 
 // ChangeIssuer brings an issuing authority into another state. It is the caller's to have two officers decide. Called again it changes
 // nothing. A *RequestError says what speaks against it.
 func (ca *CA) ChangeIssuer(ctx context.Context, actor audit.Actor, name string, to IssuerState, order string) error {
-	if err := ca.followIssuers(ctx); err != nil {
-		return err
-	}
-	s, there := ca.known().find(func(s standing) bool { return s.name == name })
-	if there && s.state == to {
+	s, err := ca.named(ctx, name)
+	if err == nil && s.state == to {
 		return nil
+	}
+	if err == nil {
+		err = ca.mayBecome(ctx, s, to)
 	}
 	entry := audit.Entry{Time: ca.cfg.Now(), Actor: actor, Action: "issuer.change", Subject: name, Order: order, Outcome: audit.Granted,
 		Details: map[string]string{"from": string(s.state), "to": string(to), "purposes": join(s.purposes)}}
-	if err := ca.CheckIssuerChange(ctx, name, to); err != nil {
+	if err != nil {
 		entry.Outcome, entry.Reason = audit.Refused, err.Error()
 		_, failed := ca.cfg.Audit.Append(ctx, entry)
 		return fmt.Errorf("authority %s: %w", name, errors.Join(err, failed))
 	}
-	err := ca.audited(ctx, entry, func() error {
+	err = ca.audited(ctx, entry, func() error {
 		if to == Ended {
 			if err := ca.lastList(ctx, s); err != nil {
 				return err

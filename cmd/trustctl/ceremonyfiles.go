@@ -56,6 +56,9 @@ func (s *stick) command(use, short string, args cobra.PositionalArgs,
 	do func(ctx context.Context, st state, c *custody.Custody, args []string, out io.Writer) error) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: args}
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		if c.Flags().Lookup("to") != nil && s.to == "" { // before a key signs what nobody would get
+			return errors.New("--to is missing: the file to write")
+		}
 		st, err := openState(*s.dir)
 		if err != nil {
 			return err
@@ -174,9 +177,6 @@ func (s *stick) list(ctx context.Context, _ state, c *custody.Custody, _ []strin
 
 // write writes the file for the stick, and shows the digest for the paper.
 func (s *stick) write(out io.Writer, content []byte, then string) error {
-	if s.to == "" {
-		return errors.New("--to is missing: the file to write")
-	}
 	if err := durable.WriteFile(absolute(s.to), content, 0o644); err != nil {
 		return err
 	}
