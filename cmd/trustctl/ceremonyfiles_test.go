@@ -67,6 +67,17 @@ func TestOfflineRootByCommands(t *testing.T) {
 			t.Errorf("%s: %s", state, out)
 		}
 	}
+	listed := func() string {
+		list, err := os.ReadFile(file("root/trustd/pki/root.crl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(list)
+	}
+	before := listed()
+	if out, err := trustctl("root", "list"); err == nil || !strings.Contains(out, "--to is missing") || listed() != before {
+		t.Errorf("a list for nobody, made: %t, %v\n%s", listed() != before, err, out)
+	}
 	if out := must("root", "list", "--to", file("root.crl"), "--valid", "90d"); !onPaper.MatchString(out) {
 		t.Error(out)
 	}
