@@ -187,6 +187,18 @@ func TestPivots(t *testing.T) {
 	}
 }
 
+// TestSignersNamedByTheLOTL: the signers of national lists may never sign the list of the lists.
+func TestSignersNamedByTheLOTL(t *testing.T) {
+	u := newUnion(t)
+	c, err := trustlist.Check(t.Context(), u.pointing(t, mint.Pointer{Type: mint.TypeList, Territory: "PL", Signers: []mint.Party{u.national}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if named := trustlist.SignersNamedBy(c).Certificates; len(named) != 1 || !bytes.Equal(named[0], u.operator.Cert.Raw) {
+		t.Errorf("%d signers are named, want the operator alone", len(named))
+	}
+}
+
 func newest(s *trustlist.Snapshot) int {
 	for _, st := range s.Status() {
 		if st.Role == "lotl" {
