@@ -260,6 +260,32 @@ func TestAnAnchorMustBeReadable(t *testing.T) {
 }
 
 // snapshot holds one service of a list that is taken as given.
+// TestNationalAuthorityHasYears: what an authority that no list names has issued counts within its years alone.
+func TestNationalAuthorityHasYears(t *testing.T) {
+	authority := mint.Root(t, "authority of a state")
+	leaf := authority.Issue(t, mint.Request{Subject: pkix.Name{CommonName: "leaf"}})
+	for _, c := range []struct {
+		name        string
+		from, until time.Time
+		valid       bool
+	}{
+		{"within", mint.Day.AddDate(0, 0, -1), mint.Day.AddDate(0, 0, 1), true},
+		{"open", time.Time{}, time.Time{}, true},
+		{"after", mint.Day.AddDate(-2, 0, 0), mint.Day.AddDate(-1, 0, 0), false},
+		{"before", mint.Day.AddDate(1, 0, 0), time.Time{}, false},
+	} {
+		s, err := trustlist.Load(t.Context(), trustlist.Sources{
+			National: []trustlist.National{{Certificate: parse(t, authority), From: c.from, Until: c.until}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := path.Validate(t.Context(), path.Request{Target: parse(t, leaf), Anchors: s.Anchors(), Time: mint.Day})
+		if r.Valid != c.valid {
+			t.Errorf("%s its years: valid %t", c.name, r.Valid)
+		}
+	}
+}
+
 func snapshot(t *testing.T, services ...mint.Service) *trustlist.Snapshot {
 	t.Helper()
 	dir := t.TempDir()
