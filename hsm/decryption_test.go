@@ -34,8 +34,9 @@ func decryptionKey(t *testing.T, tok *hsmtest.Token) *hsm.Key {
 
 // A key decrypts what was encrypted for it and signs nothing; of what it does not decrypt nobody learns why, and the
 // worker goes on with the session that it has.
-func TestDecryption(t *testing.T) {
-	tok := hsmtest.Start(t, hsmtest.Config(t))
+func TestDecryption(t *testing.T) { ofEachMaker(t, decrypts) }
+
+func decrypts(t *testing.T, tok *hsmtest.Token) {
 	k := decryptionKey(t, tok)
 	public := k.Public().(*rsa.PublicKey)
 	secret := []byte("klucz do załącznika")

@@ -37,8 +37,9 @@ func TestMain(m *testing.M) { hsmtest.Main(m) }
 
 var officer = audit.Actor{Kind: "officer", ID: "officer-1"}
 
-func TestKeysSignAsCryptoSigners(t *testing.T) {
-	tok := hsmtest.Start(t, hsmtest.Config(t))
+func TestKeysSignAsCryptoSigners(t *testing.T) { ofEachMaker(t, signsAsCryptoSigner) }
+
+func signsAsCryptoSigner(t *testing.T, tok *hsmtest.Token) {
 	digest := sha256.Sum256([]byte("urzędowe poświadczenie odbioru"))
 	for _, a := range []hsm.Algorithm{hsm.RSA2048, hsm.RSA3072, hsm.P256, hsm.P384} {
 		var key crypto.Signer = tok.Key(t, a)

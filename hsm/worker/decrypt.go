@@ -53,6 +53,9 @@ func decryptBy(key crypto.Signer, m mechanism.Mechanism, ciphertext []byte) ([]b
 	if err := m.CheckCiphertext(public, ciphertext); err != nil {
 		return nil, fmt.Errorf("%w: %w", errRequest, err)
 	}
+	if new(big.Int).SetBytes(ciphertext).Cmp(public.N) >= 0 { // RFC 8017, 5.1.2; some tokens blame their caller for it
+		return nil, errUndecryptable
+	}
 	return decrypter.Decrypt(nil, ciphertext, &rsa.OAEPOptions{Hash: m.Hash()})
 }
 

@@ -49,14 +49,16 @@ func (t *token) adopt() (err error) {
 	if t.pin, err = pinfile.Read(t.request.PINFile); err != nil {
 		return err
 	}
-	ours := func(i pkcs11.TokenInfo) bool { return i.Label == t.request.TokenLabel }
-	return t.find(ours, "labelled "+t.request.TokenLabel)
+	byLabel := func() (uint, pkcs11.TokenInfo, error) {
+		return findToken(t.module, func(i pkcs11.TokenInfo) bool { return i.Label == t.request.TokenLabel })
+	}
+	return t.find(byLabel, "labelled "+t.request.TokenLabel)
 }
 
 // find has the module look for the token, outside a session, and says so when it is not there.
-func (t *token) find(ours func(pkcs11.TokenInfo) bool, which string) error {
+func (t *token) find(lookUp func() (uint, pkcs11.TokenInfo, error), which string) error {
 	err := t.loaded(func() error {
-		_, info, err := findToken(t.module, ours)
+		_, info, err := lookUp()
 		if errors.Is(err, errNoToken) {
 			return fmt.Errorf("%w: there is no token %s (there is: %s)", errLostToken, which, t.others())
 		}
@@ -161,7 +163,23 @@ func (t *token) setUserPIN(slot uint) error {
 	return nil
 }
 
-var errNoToken = errors.New("no such token")
+var (
+	errNoToken       = errors.New("no such token")
+	errSeveralTokens = errors.New("several tokens are the one that is meant")
+)
+
+// lookUp finds the token of our serial number. Modules may have several of one number: softokn's are all zeros, and a
+// proxy shows the tokens of many makers. Then the label tells them apart, and the number proves nothing.
+func (t *token) lookUp() (uint, pkcs11.TokenInfo, error) {
+	slot, info, err := findToken(t.module, func(i pkcs11.TokenInfo) bool { return i.SerialNumber == t.serial })
+	t.shared = errors.Is(err, errSeveralTokens)
+	if !t.shared {
+		return slot, info, err
+	}
+	return findToken(t.module, func(i pkcs11.TokenInfo) bool {
+		return i.SerialNumber == t.serial && i.Label == t.request.TokenLabel
+	})
+}
 
 // findToken returns the one token that is meant; two are an error, for keys must not land in the wrong one.
 func findToken(module *pkcs11.Ctx, meant func(pkcs11.TokenInfo) bool) (uint, pkcs11.TokenInfo, error) {
@@ -184,7 +202,7 @@ func findToken(module *pkcs11.Ctx, meant func(pkcs11.TokenInfo) bool) (uint, pkc
 	case 0:
 		return 0, info, errNoToken
 	}
-	return 0, info, fmt.Errorf("%d tokens are labelled %q", len(found), info.Label)
+	return 0, info, fmt.Errorf("%w: %d labelled %q", errSeveralTokens, len(found), info.Label)
 }
 
 // ensurePIN reads the PIN, or writes a random one of 130 bits, in a folder of mode 0700, when the file is not there.

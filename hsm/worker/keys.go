@@ -102,7 +102,7 @@ func (t *token) generate(r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 		if err := t.erase(r.ID); err != nil && !errors.Is(err, errNoKey) {
 			return err
 		}
-		key, err := makePair(session, r)
+		key, err := t.makePair(session, r)
 		if err != nil {
 			return err
 		}
@@ -118,8 +118,59 @@ func (t *token) generate(r wire.GenerateRequest) (*wire.GenerateAnswer, error) {
 	return answer, err
 }
 
-// makePair generates with templates in which everything but signing, or decrypting, is switched off.
-func makePair(session *crypto11.Context, r wire.GenerateRequest) (crypto11.Signer, error) {
+// optional are the attributes of private keys that not every token knows. They bind the key to what Refusal and this
+// package's own checks ask of it anyway.
+var optional = []crypto11.AttributeType{crypto11.CkaCopyable, crypto11.CkaAllowedMechanisms}
+
+// makePair makes a key pair with all attributes that the token knows. When one can't be made, the token is asked which
+// those are: by what it says of a key that was made without the optional ones, since modules tell an attribute that
+// they don't know by any error. The caller holds t.manage.
+func (t *token) makePair(session *crypto11.Context, r wire.GenerateRequest) (crypto11.Signer, error) {
+	key, err := generatePair(session, r, t.unknown)
+	if err == nil || errors.Is(err, errRequest) || t.unknown != nil {
+		return key, err
+	}
+	unknown, asked := t.unknownAttributes(session, r.ID)
+	if len(unknown) == 0 {
+		return nil, errors.Join(err, asked)
+	}
+	t.unknown = unknown
+	return generatePair(session, r, unknown)
+}
+
+// unknownAttributes are the optional ones that the token doesn't know. It leaves no key under the ID.
+func (t *token) unknownAttributes(session *crypto11.Context, id wire.ID) (unknown []crypto11.AttributeType, err error) {
+	gone := func() error {
+		if err := t.erase(id); !errors.Is(err, errNoKey) {
+			return err
+		}
+		return nil
+	}
+	if err := gone(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, gone()) }()
+	trial := wire.GenerateRequest{ID: id, Algorithm: wire.P256, Mechanisms: []mechanism.Mechanism{mechanism.ECDSASHA256}}
+	if _, err := generatePair(session, trial, optional); err != nil {
+		return nil, err
+	}
+	err = t.objects(id, pkcs11.CKO_PRIVATE_KEY, func(session pkcs11.SessionHandle, keys []pkcs11.ObjectHandle) error {
+		for _, a := range optional {
+			for _, key := range keys {
+				_, err := t.module.GetAttributeValue(session, key, []*pkcs11.Attribute{pkcs11.NewAttribute(uint(a), nil)})
+				if errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) {
+					unknown = append(unknown, a)
+				}
+			}
+		}
+		return nil
+	})
+	return unknown, err
+}
+
+// generatePair generates with templates in which everything but signing, or decrypting, is switched off, but for the
+// attributes that are left out.
+func generatePair(session *crypto11.Context, r wire.GenerateRequest, without []crypto11.AttributeType) (crypto11.Signer, error) {
 	public, err := crypto11.NewAttributeSetWithIDAndLabel(r.ID[:], []byte(r.Label))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRequest, err)
@@ -142,6 +193,9 @@ func makePair(session *crypto11.Context, r wire.GenerateRequest) (crypto11.Signe
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	for _, a := range without {
+		private.Unset(a)
 	}
 	switch r.Algorithm {
 	case wire.RSA2048:
@@ -263,7 +317,7 @@ func (t *token) attestation(id wire.ID) (a *wire.Attestation, err error) {
 
 // attestationOf reads the attributes of a private key.
 func (t *token) attestationOf(session pkcs11.SessionHandle, key pkcs11.ObjectHandle) (*wire.Attestation, error) {
-	a := new(wire.Attestation)
+	a := &wire.Attestation{LocalNotKept: t.localNotKept()}
 	for _, f := range []struct {
 		attribute uint
 		value     *bool
@@ -276,6 +330,10 @@ func (t *token) attestationOf(session pkcs11.SessionHandle, key pkcs11.ObjectHan
 		{pkcs11.CKA_DECRYPT, &a.Decrypt}, {pkcs11.CKA_UNWRAP, &a.Unwrap}, {pkcs11.CKA_DERIVE, &a.Derive},
 	} {
 		read, err := t.module.GetAttributeValue(session, key, []*pkcs11.Attribute{pkcs11.NewAttribute(f.attribute, nil)})
+		if f.attribute == pkcs11.CKA_COPYABLE && errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) {
+			a.Copyable = true // what holds where nothing is said (PKCS#11 3.0, 4.4.1)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading attribute %#x back: %w", f.attribute, err)
 		}

@@ -49,8 +49,10 @@ type token struct {
 	pin     string
 	serial  string
 	known   bool // the folder remembers the serial number
+	shared  bool // other tokens of the module have that number too
 	created bool
-	module  *pkcs11.Ctx // the same module that crypto11 has loaded; initialised by crypto11 alone
+	module  *pkcs11.Ctx // the same module that crypto11 has loaded
+	apart   bool        // a proxy, whose every loading is initialised by itself; of others, crypto11 does that
 	lock    *os.File    // held while the process lives
 
 	mu      sync.RWMutex // read-held by every use of session, write-held while it is replaced
@@ -58,7 +60,8 @@ type token struct {
 	slot    uint
 	age     int // number of replacements
 
-	manage sync.Mutex // SoftHSM 2.6 corrupts its store when keys are made, found or deleted at the same time
+	manage  sync.Mutex               // SoftHSM 2.6 corrupts its store when keys are made, found or deleted at the same time
+	unknown []crypto11.AttributeType // guarded by manage; the optional ones that the token is known not to know
 
 	keysMu sync.RWMutex
 	keys   map[wire.ID]crypto11.Signer // guarded by keysMu; of this session
@@ -94,10 +97,8 @@ func (t *token) load() error {
 		}
 		time.Sleep(openPause)
 	}
-	return errors.Join(t.find(t.ours, "with serial number "+t.serial), err)
+	return errors.Join(t.find(t.lookUp, "with serial number "+t.serial), err)
 }
-
-func (t *token) ours(i pkcs11.TokenInfo) bool { return i.SerialNumber == t.serial }
 
 // prepare makes the token's folder at the first start, takes its lock and has SoftHSM's configuration there. Other
 // modules do not read it. Where keys are registered, no folder is made: it would stand in the way of the one that was
@@ -157,24 +158,55 @@ func (t *token) takeLock(path string) error {
 	}
 }
 
-// login opens a logged-in session. It is called without use of t.session elsewhere.
+// login opens a logged-in session. It is called without use of t.session elsewhere, while the module is not
+// initialised. The slot is looked up before, for crypto11 would send the PIN to the first of several with our serial
+// number, and after, for a module may number its slots anew.
 func (t *token) login() error {
+	var slot int
+	err := t.loaded(func() error {
+		found, _, err := t.lookUp()
+		slot = int(found)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	session, err := crypto11.Configure(&crypto11.Config{
-		Path: t.request.ModulePath, TokenSerial: t.serial, Pin: t.pin,
+		Path: t.request.ModulePath, SlotNumber: &slot, Pin: t.pin,
 		MaxSessions: t.request.Sessions + ownSessions, PoolWaitTimeout: lockWait,
 	})
 	if err != nil {
 		return fmt.Errorf("logging in: %w", err)
 	}
-	slot, _, err := findToken(t.module, t.ours)
-	if err != nil {
+	if err := t.seeSlot(slot); err != nil {
 		return errors.Join(err, session.Close())
 	}
-	t.session, t.slot = session, slot
+	t.session, t.slot = session, uint(slot)
 	t.keysMu.Lock()
 	t.keys = make(map[wire.ID]crypto11.Signer)
 	t.keysMu.Unlock()
 	return nil
+}
+
+// seeSlot makes sure that the module's own functions see our token where crypto11 logged in.
+func (t *token) seeSlot(slot int) error {
+	err := t.module.Initialize()
+	if t.apart = err == nil; !t.apart && !errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED)) {
+		return fmt.Errorf("loading %s: %w", t.request.ModulePath, err)
+	}
+	if now, _, err := t.lookUp(); err != nil || int(now) != slot {
+		return errors.Join(fmt.Errorf("the token is no longer in slot %d", slot), err, t.leave())
+	}
+	return nil
+}
+
+// leave ends what seeSlot began.
+func (t *token) leave() error {
+	if !t.apart {
+		return nil
+	}
+	t.apart = false
+	return t.module.Finalize()
 }
 
 // heal replaces the session that age names; a later one has been replaced already. Closing the last session also
@@ -189,7 +221,7 @@ func (t *token) heal(age int, cause error) error {
 	if t.session != nil {
 		old := t.session
 		t.session = nil
-		if err := old.Close(); err != nil {
+		if err := errors.Join(t.leave(), old.Close()); err != nil {
 			return fmt.Errorf("%w: %w, then closing: %w", errBeyondRepair, cause, err)
 		}
 	}
@@ -284,7 +316,8 @@ func (t *token) loggedIn() error {
 }
 
 func (t *token) describe() wire.OpenAnswer {
-	answer := wire.OpenAnswer{Serial: t.serial, Label: t.request.TokenLabel, Created: t.created, Known: t.known}
+	known := t.known && (!t.shared || t.request.MayInitialise) // without keys, any token of the label will do
+	answer := wire.OpenAnswer{Serial: t.serial, Label: t.request.TokenLabel, Created: t.created, Known: known}
 	if info, err := t.module.GetTokenInfo(t.slot); err == nil {
 		answer.Manufacturer, answer.Model, answer.Label = info.ManufacturerID, info.Model, info.Label
 	}

@@ -65,6 +65,7 @@ type Attestation struct {
 	Token, Private, Sensitive, AlwaysSensitive bool
 	Extractable, NeverExtractable              bool
 	Local, Modifiable, Copyable                bool
+	LocalNotKept                               bool `json:",omitempty"` // the maker's tokens say CKA_LOCAL of no key
 	Sign, SignRecover, Decrypt, Unwrap, Derive bool
 	Mechanisms                                 []uint `json:",omitempty"` // CKA_ALLOWED_MECHANISMS, where the token keeps it
 }
@@ -82,7 +83,7 @@ func (a Attestation) Refusal(decrypts bool) string {
 		{"CKA_ALWAYS_SENSITIVE", a.AlwaysSensitive, true},
 		{"CKA_EXTRACTABLE", a.Extractable, false},
 		{"CKA_NEVER_EXTRACTABLE", a.NeverExtractable, true},
-		{"CKA_LOCAL", a.Local, true},
+		{"CKA_LOCAL", a.Local || a.LocalNotKept, true},
 		{"CKA_MODIFIABLE", a.Modifiable, false},
 		{"CKA_SIGN", a.Sign, !decrypts},
 		{"CKA_SIGN_RECOVER", a.SignRecover, false},
