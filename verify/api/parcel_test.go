@@ -150,6 +150,7 @@ func TestParcelAnswersSoon(t *testing.T) {
 	}()
 	until(t, "the one that came alone", func() bool { _, waiting, _ := s.api.turns.state(); return waiting == 1 })
 	g.release <- struct{}{}
+	until(t, "the first answer", func() bool { return len(response) == 1 })
 	answers := <-response
 	if status, _ := s.next(answers.Body); status != http.StatusOK {
 		t.Errorf("the first: %d", status)
