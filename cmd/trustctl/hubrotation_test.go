@@ -24,19 +24,8 @@ import (
 // office enrols, an officer asks for the next key, the office follows by the core's signed settings, two officers end the former
 // one. A connection that was made before goes on after it.
 func TestHubKeyRotatesUnderAConnection(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("it needs root for a network of its own")
-	}
-	w := newWorld(t, 0)
-	dir := w.folder(t)
-	if out, err := w.trustctl(t, "up", "--demo", "--once", "--state", dir); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	w, dir, order := demonstrated(t)
 	onLoopback(t, filepath.Join(dir, "config", "trustd.yaml"))
-	order := filepath.Join(dir, "order.yaml")
-	if err := os.WriteFile(order, []byte(killOrder), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	w.daemon(t, dir, "trustd", "8450")
 	vpnd := w.daemon(t, dir, "vpnd", "8451")
 	w.must(t, "order", "submit", order, "--state", dir)

@@ -24,18 +24,7 @@ import (
 // TestKilledInTheMiddle kills trustd between the steps of an order, without a warning, again and again: what
 // was acknowledged is still there, nothing is done twice, and the office enrols with the token it has.
 func TestKilledInTheMiddle(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("it needs root for a network of its own")
-	}
-	w := newWorld(t, 0)
-	dir := w.folder(t)
-	if out, err := w.trustctl(t, "up", "--demo", "--once", "--state", dir); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	order := filepath.Join(dir, "order.yaml")
-	if err := os.WriteFile(order, []byte(killOrder), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w, dir, order := demonstrated(t)
 	trustd := w.daemon(t, dir, "trustd", "8450")
 	w.must(t, "order", "submit", order, "--state", dir)
 	trustd.kill(t)
@@ -60,6 +49,24 @@ func TestKilledInTheMiddle(t *testing.T) {
 	once(t, w, dir)
 	vpnd.kill(t)
 	trustd.kill(t)
+}
+
+// demonstrated is a world as root, with the state that a demonstration has left and a further order for it.
+func demonstrated(t *testing.T) (w *world, dir, order string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("it needs root for a network of its own")
+	}
+	w = newWorld(t, 0)
+	dir = w.folder(t)
+	if out, err := w.trustctl(t, "up", "--demo", "--once", "--state", dir); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	order = filepath.Join(dir, "order.yaml")
+	if err := os.WriteFile(order, []byte(killOrder), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return w, dir, order
 }
 
 const killOrder = `id: ZU-KILL

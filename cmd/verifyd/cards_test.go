@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/httpserver"
@@ -17,25 +13,6 @@ import (
 )
 
 const oneCard = "version: 1\ncards:\n- {id: podatki, accepts: [qualified], days: 14}\n"
-
-// serveFor runs a daemon until the test ends, and returns a client of it.
-func (o *office) serveFor(cfg Config) *http.Client {
-	o.t.Helper()
-	ctx, cancel := context.WithCancel(o.t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, quiet) }()
-	pool := x509.NewCertPool()
-	pool.AddCert(o.root)
-	asks := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	o.t.Cleanup(func() {
-		asks.CloseIdleConnections()
-		cancel()
-		if err := <-ended; err != nil {
-			o.t.Error(err)
-		}
-	})
-	return asks
-}
 
 // TestServiceCardsOfTheDaemon: the cards of the file are listed, judged by, and read again when the file changes; one
 // that can't be read is not taken.

@@ -153,23 +153,30 @@ func (o *office) daemonConfig() Config {
 
 var quiet = slog.New(slog.DiscardHandler)
 
+// serveFor runs a daemon until the test ends, and returns a client of it.
+func (o *office) serveFor(cfg Config) *http.Client {
+	o.t.Helper()
+	ctx, cancel := context.WithCancel(o.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, cfg, quiet) }()
+	pool := x509.NewCertPool()
+	pool.AddCert(o.root)
+	asks := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	o.t.Cleanup(func() {
+		asks.CloseIdleConnections()
+		cancel()
+		if err := <-ended; err != nil {
+			o.t.Error(err)
+		}
+	})
+	return asks
+}
+
 // TestDaemon runs verifyd, asks about certificates over TLS, and reloads the anchors by SIGHUP.
 func TestDaemon(t *testing.T) {
 	o := newOffice(t)
 	cfg := o.daemonConfig()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, quiet) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	pool := x509.NewCertPool()
-	pool.AddCert(o.root)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	defer client.CloseIdleConnections()
+	client := o.serveFor(cfg)
 	var ready struct{ Status string }
 	o.wait("the daemon's operations", func() bool { return get(client, "http://"+cfg.Operations+"/readyz?service=verify", &ready) })
 	if ready.Status != "ready" {

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -36,19 +34,7 @@ func TestPolicyOfTheDaemon(t *testing.T) {
 	o.officePolicy("1")
 	cfg := o.daemonConfig()
 	cfg.Policy = o.path("office.yaml")
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, quiet) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	pool := x509.NewCertPool()
-	pool.AddCert(o.root)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	defer client.CloseIdleConnections()
+	client := o.serveFor(cfg)
 	var health health
 	shown := func() []string {
 		var list []string
