@@ -58,43 +58,71 @@ func (t Transform) Relationships() func(Relationship) bool {
 
 // ReadRelationships reads a relationships part by its document element. Elements and attributes of other namespaces are
 // left out where the part says by mc:Ignorable that they may be; others a reader has to understand, and nobody knows
-// what it makes of them (ECMA-376 part 3, 9).
+// what it makes of them (ECMA-376 part 3, 9). A relationship that stands deeper than the schema has it is not passed
+// over: readers that take all elements of that name would follow it, and no signature is about it.
 func ReadRelationships(root Node) ([]Relationship, error) {
 	if !root.Is(namespaceRelationships, "Relationships") {
 		return nil, errors.New("the part holds no relationships")
 	}
-	ignorable := map[string]bool{}
-	list, _ := root.Attr(namespaceCompatibility, "Ignorable")
-	for _, prefix := range fields(list) {
-		uri, _ := root.Resolve(prefix)
-		ignorable[uri] = true
+	ignorable, err := root.ignorable()
+	if err != nil {
+		return nil, err
 	}
 	if name := root.foreignAttribute(ignorable); name != "" {
 		return nil, fmt.Errorf("the attribute %s of Relationships: %w", name, ErrUnsupported)
 	}
 	var all []Relationship
 	for r := range root.Elements() {
-		if ignorable[r.Space()] && r.Space() != namespaceRelationships {
+		for deeper := range r.Elements() {
+			if deeper.Local() == "Relationship" || r.Space() == namespaceRelationships || deeper.Children() > 0 {
+				return nil, fmt.Errorf("the element %s in %s: %w", deeper.Name(), r.Name(), ErrUnsupported)
+			}
+		}
+		if ignorable[r.Space()] {
 			continue
 		}
-		if !r.Is(namespaceRelationships, "Relationship") {
-			return nil, fmt.Errorf("the foreign element %s: %w", r.Name(), ErrUnsupported)
-		}
-		if name := r.foreignAttribute(ignorable, "Id", "Target", "TargetMode", "Type"); name != "" {
-			return nil, fmt.Errorf("the attribute %s of a Relationship: %w", name, ErrUnsupported)
-		}
-		one := Relationship{TargetMode: "Internal"}
-		one.ID, _ = r.Attr("", "Id")
-		one.Type, _ = r.Attr("", "Type")
-		one.Target, _ = r.Attr("", "Target")
-		if mode, ok := r.Attr("", "TargetMode"); ok {
-			one.TargetMode = mode
+		one, err := r.relationship(ignorable)
+		if err != nil {
+			return nil, err
 		}
 		if all = append(all, one); len(all) > maxRelationships {
 			return nil, fmt.Errorf("%w of %d", ErrTooLarge, maxRelationships)
 		}
 	}
 	return all, nil
+}
+
+// relationship reads an element of a relationships part.
+func (n Node) relationship(ignorable map[string]bool) (Relationship, error) {
+	one := Relationship{TargetMode: "Internal"}
+	if !n.Is(namespaceRelationships, "Relationship") {
+		return one, fmt.Errorf("the foreign element %s: %w", n.Name(), ErrUnsupported)
+	}
+	if name := n.foreignAttribute(ignorable, "Id", "Target", "TargetMode", "Type"); name != "" {
+		return one, fmt.Errorf("the attribute %s of a Relationship: %w", name, ErrUnsupported)
+	}
+	one.ID, _ = n.Attr("", "Id")
+	one.Type, _ = n.Attr("", "Type")
+	one.Target, _ = n.Attr("", "Target")
+	if mode, ok := n.Attr("", "TargetMode"); ok {
+		one.TargetMode = mode
+	}
+	return one, nil
+}
+
+// ignorable reads mc:Ignorable of a document element. What a reader must know to read the part at all can't be left out,
+// whatever the part says: the vocabularies of relationships and of markup compatibility.
+func (n Node) ignorable() (map[string]bool, error) {
+	spaces := map[string]bool{}
+	list, _ := n.Attr(namespaceCompatibility, "Ignorable")
+	for _, prefix := range fields(list) {
+		uri, ok := n.Resolve(prefix)
+		if !ok || uri == namespaceRelationships || uri == namespaceCompatibility {
+			return nil, fmt.Errorf("the prefix %q in mc:Ignorable: %w", prefix, ErrUnsupported)
+		}
+		spaces[uri] = true
+	}
+	return spaces, nil
 }
 
 // foreignAttribute returns the name of an attribute that is neither known, nor ignorable, or "".

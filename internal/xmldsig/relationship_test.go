@@ -29,7 +29,7 @@ func TestChosenRelationships(t *testing.T) {
 	for name, part := range map[string]string{
 		"plain": `> <Relationship Id="rId3" Type="t" Target="c"/><Relationship TargetMode="External" Id="rId2" Type="t" Target="b">x</Relationship>` +
 			`<Relationship Id="rId1" Type="t" Target="a"/> </Relationships>`,
-		"ignorable": ` mc:Ignorable="f"><f:x><Relationship Id="rId1" Type="t" Target="z"/></f:x><Relationship Id="rId1" Type="t" Target="a" f:y="1"/>` +
+		"ignorable": ` mc:Ignorable="f"><f:x><f:z/></f:x><Relationship Id="rId1" Type="t" Target="a" f:y="1"/>` +
 			`<Relationship Id="rId2" Type="t" Target="b" TargetMode="External"/></Relationships>`,
 	} {
 		if got, err := chosen(t, relationshipsHead+part); err != nil || got != want {
@@ -42,14 +42,21 @@ func TestChosenRelationships(t *testing.T) {
 func TestForeignRelationships(t *testing.T) {
 	one := `<Relationship Id="rId1" Type="t" Target="a"/></Relationships>`
 	for name, part := range map[string]string{
-		"element":             `><f:Relationship Id="rId2" Type="t" Target="evil"/>` + one,
-		"without a namespace": `><Relationship xmlns="" Id="rId2" Type="t" Target="evil"/>` + one,
-		"alternate content":   `><mc:AlternateContent><mc:Choice Requires="f"><Relationship Id="rId2" Type="t" Target="evil"/></mc:Choice></mc:AlternateContent>` + one,
-		"nested":              `><Relationships><Relationship Id="rId2" Type="t" Target="evil"/></Relationships>` + one,
-		"attribute":           `><Relationship Id="rId1" Type="t" Target="a" f:Target="evil"/></Relationships>`,
-		"unknown attribute":   `><Relationship Id="rId1" Type="t" Target="a" target="evil"/></Relationships>`,
-		"must understand":     ` mc:MustUnderstand="f">` + one,
-		"own is ignorable":    ` xmlns:o="` + namespaceRelationships + `" mc:Ignorable="o" f:x="1">` + one,
+		"element":                      `><f:Relationship Id="rId2" Type="t" Target="evil"/>` + one,
+		"without a namespace":          `><Relationship xmlns="" Id="rId2" Type="t" Target="evil"/>` + one,
+		"alternate content":            `><mc:AlternateContent><mc:Choice Requires="f"><Relationship Id="rId2" Type="t" Target="evil"/></mc:Choice></mc:AlternateContent>` + one,
+		"nested":                       `><Relationships><Relationship Id="rId2" Type="t" Target="evil"/></Relationships>` + one,
+		"attribute":                    `><Relationship Id="rId1" Type="t" Target="a" f:Target="evil"/></Relationships>`,
+		"unknown attribute":            `><Relationship Id="rId1" Type="t" Target="a" target="evil"/></Relationships>`,
+		"must understand":              ` mc:MustUnderstand="f">` + one,
+		"own is ignorable":             ` xmlns:o="` + namespaceRelationships + `" mc:Ignorable="o">` + one,
+		"compatibility is ignorable":   ` mc:Ignorable="mc"><mc:AlternateContent><mc:Fallback/></mc:AlternateContent>` + one,
+		"content of what is ignorable": ` mc:Ignorable="mc f" mc:ProcessContent="f:x">` + one,
+		"an unknown prefix":            ` mc:Ignorable="g"><Relationship xmlns="" Id="rId2" Type="t" Target="evil"/>` + one,
+		"within a relationship":        `><Relationship Id="rId1" Type="t" Target="a"><Relationship Id="rId2" Type="t" Target="evil"/></Relationship></Relationships>`,
+		"foreign within one":           ` mc:Ignorable="f"><Relationship Id="rId1" Type="t" Target="a"><f:Relationship Id="rId2" Type="t" Target="evil"/></Relationship></Relationships>`,
+		"within what is ignorable":     ` mc:Ignorable="f"><f:x><Relationship Id="rId2" Type="t" Target="evil"/></f:x>` + one,
+		"deep in it":                   ` mc:Ignorable="f"><f:x><f:y><Relationship Id="rId2" Type="t" Target="evil"/></f:y></f:x>` + one,
 	} {
 		if got, err := chosen(t, relationshipsHead+part); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: %v %s", name, err, got)
