@@ -33,7 +33,7 @@ type checker struct {
 	named map[*part]bool // by the manifest
 	// signed are the parts that the signature covers, and of relationships parts which relationships.
 	signed  map[*part]func(xmldsig.Relationship) bool
-	showing *bool // that something signed may show stored data, once it was asked
+	showing *shown // what something signed may show, once it was asked
 }
 
 func (c *checker) structure(format string, args ...any) {
@@ -141,7 +141,10 @@ func (c *checker) entry(fact *signature.Reference, r *xmldsig.Reference) {
 }
 
 // choice tells which relationships of a part are signed, nil for all of whatever it holds, and whether the transforms
-// are those that may be: a canonical form, and before it the choice of relationships.
+// are those that may be: a canonical form, and before it the choice of relationships. Of a whole part the exclusive form
+// is none (ECMA-376 part 2, 13.2.4.8): it leaves out the declaration of a prefix that only stands in values, such as those
+// of mc:Choice, and who changes where that leads changes what is shown. An object of the signature, which is no entry,
+// may have either form.
 func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) bool, ok bool) {
 	transforms := r.Transforms
 	if len(transforms) == 2 && transforms[0].Algorithm == xmldsig.TransformRelationship {
@@ -151,8 +154,8 @@ func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) 
 		return chosen, false
 	}
 	if len(transforms) == 1 {
-		_, ok = xmldsig.CanonicalizationByURI(transforms[0].Algorithm)
-		return chosen, ok
+		form, ok := xmldsig.CanonicalizationByURI(transforms[0].Algorithm)
+		return chosen, ok && (form.Form != xmldsig.Exclusive || chosen != nil || one.entry == nil)
 	}
 	return chosen, true
 }
@@ -173,7 +176,7 @@ func (c *checker) coverage() {
 		switch standing := c.standing(one); {
 		case one.source != "":
 			for _, r := range one.relationships {
-				if signed && (chosen == nil || chosen(r)) || c.standingOf(one, r.Type) != content || c.propertiesOf(one, r) {
+				if signed && (chosen == nil || chosen(r)) || c.standingOf(one, r) != content || c.propertiesOf(one, r) {
 					continue
 				}
 				if relationships++; relationships == 1 {

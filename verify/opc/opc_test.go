@@ -221,6 +221,42 @@ func TestAttacks(t *testing.T) {
 		{"no relationships", without(good, documentRels), "missing", ""},
 		{"foreign relationships", edit(t, good, documentRels, "</Relationships>", `<x xmlns="urn:x"/></Relationships>`),
 			"format", "cannot be read"},
+		{"a relationship in another", edit(t, good, rootRels, `Target="word/document.xml"/>`, `Target="word/document.xml">`+
+			`<Relationship Id="rId0" Type="`+office+`officeDocument" Target="docProps/core.xml"/></Relationship>`),
+			"format", "cannot be read"},
+		{"a relationship in what is ignorable", edit(t, edit(t, good, rootRels, "<Relationships ", `<Relationships xmlns:mc="`+
+			`http://schemas.openxmlformats.org/markup-compatibility/2006" xmlns:x="urn:x" mc:Ignorable="x" `), rootRels,
+			"</Relationships>", `<x:y><Relationship xmlns="`+nsRelationships+`" Id="rId0" Type="`+office+
+				`officeDocument" Target="docProps/core.xml"/></x:y></Relationships>`), "format", "cannot be read"},
+		{"metadata elsewhere", edit(t, good, rootRels, `Target="docProps/core.xml"`,
+			`Target="http://evil.example/" TargetMode="External"`), "constraint", `"rId2" of "/_rels/.rels"`},
+		{"metadata by another mode", edit(t, good, rootRels, `Target="docProps/core.xml"`,
+			`Target="docProps/core.xml" TargetMode="internal"`), "constraint", `"rId2" of "/_rels/.rels"`},
+		{"metadata where documents lie", edit(t, append(without(good, "docProps/core.xml"), file{"Word/document1.xml", evil}),
+			rootRels, "docProps/core.xml", "Word/document1.xml"), "constraint", `"/Word/document1.xml"`},
+		{"a picture of another document", relate(add("xl/workbook.xml", evil), rootRels,
+			"rId9 http://schemas.openxmlformats.org/package/2006/relationships/metadata/thumbnail xl/workbook.xml"),
+			"constraint", `"/xl/workbook.xml"`},
+		{"text by altChunk", relate(add("word/afchunk.mht", evil), documentRels, "rId9 "+office+"aFChunk afchunk.mht"),
+			"constraint", "/word/afchunk.mht"},
+		{"an OLE object", relate(add("word/embeddings/oleObject1.bin", evil), documentRels,
+			"rId9 "+office+"oleObject embeddings/oleObject1.bin"), "constraint", "/word/embeddings/oleObject1.bin"},
+		{"macros", relate(add("word/vbaProject.bin", evil), documentRels,
+			"rId9 http://schemas.microsoft.com/office/2006/relationships/vbaProject vbaProject.bin"),
+			"constraint", "/word/vbaProject.bin"},
+		{"custom XML", relate(add("customXml/item1.xml", evil), documentRels, "rId9 "+office+"customXml ../customXml/item1.xml"),
+			"constraint", `"rId9" of`},
+		{"a ribbon", relate(add("customUI/customUI.xml", evil), rootRels,
+			"rId9 http://schemas.microsoft.com/office/2006/relationships/ui/extensibility customUI/customUI.xml"),
+			"constraint", "/customUI/customUI.xml"},
+		{"a template", relate(add("word/_rels/settings.xml.rels", rels()), "word/_rels/settings.xml.rels",
+			"rId9 "+office+"attachedTemplate http://evil.example/ External"), "constraint", `"rId9" of`},
+		{"a document by the strict relationship", relate(good, rootRels, "rId9 "+officeStrict+"officeDocument docProps/core.xml"),
+			"constraint", `"rId9" of`},
+		{"signatures of another package", relate(add("_xmlsignatures/sig2.xml", sig), "_xmlsignatures/_rels/origin.sigs.rels",
+			"rId2 "+kindSignature+" sig2.xml"), "constraint", "/_xmlsignatures/sig2.xml"},
+		{"a picture of the signature line", relate(add("word/media/image1.emf", evil), documentRels,
+			"rId9 "+office+"image media/image1.emf"), "constraint", "/word/media/image1.emf"},
 		{"broken relationships", add("word/_rels/styles.xml.rels", "<x"), "format", "cannot be read"},
 
 		{"type of a part",
@@ -231,6 +267,32 @@ func TestAttacks(t *testing.T) {
 			"changed", "was signed as"},
 		{"type in the default", with(good, "[Content_Types].xml", strings.Replace(types(""), typeRels, "application/xml", 1)),
 			"changed", "was signed as"},
+		{"a type in another", typesWith(`<Default Extension="a" ContentType="x"><Override PartName="/word/document.xml" ` +
+			`ContentType="x"/></Default>`), "format", "elements of its own"},
+		{"type without a root", typesWith(`<Override PartName="word/document.xml" ContentType="x"/>`), "format", "no name of a part"},
+		{"type by a way back", typesWith(`<Override PartName="/word/../word/document.xml" ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type by a way that stays", typesWith(`<Override PartName="/word/./document.xml" ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type by two slashes", typesWith(`<Override PartName="//word/document.xml" ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type by a backslash", typesWith(`<Override PartName="/word\document.xml" ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type with a blank", typesWith(`<Override PartName="/word/document.xml " ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type with a fragment", typesWith(`<Override PartName="/word/document.xml#a" ContentType="x"/>`),
+			"format", "no name of a part"},
+		{"type of no part", typesWith(`<Override ContentType="x"/>`), "format", "no name of a part"},
+		{"type in percent", typesWith(`<Override PartName="/word/document%2exml" ContentType="x"/>`), "format", "two content types"},
+		{"a default with a dot", typesWith(`<Default Extension=".xml" ContentType="x"/>`), "format", "no extension"},
+		{"a default in percent", typesWith(`<Default Extension="%78ml" ContentType="x"/>`), "format", "no extension"},
+		{"a default of none", typesWith(`<Default Extension="" ContentType="x"/>`), "format", "no extension"},
+		{"a default that is a part", typesWith(`<Default Extension="/word/document.xml" ContentType="x"/>`),
+			"format", "no extension"},
+		{"default and override swapped", with(good, "[Content_Types].xml", strings.Replace(types(""),
+			`<Override PartName="/word/document.xml" ContentType="`+typeMain+`"/>`, "", 1)), "changed", "was signed as"},
+		{"types that are alternate", typesWith(`<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/` +
+			`markup-compatibility/2006"/>`), "format", "unexpected"},
 		{"two types", typesWith(`<Override PartName="/Word/document.xml" ContentType="x"/>`), "format", "two content types"},
 		{"two defaults", typesWith(`<Default Extension="XML" ContentType="x"/>`), "format", "two content types"},
 		{"no types", with(good, "[Content_Types].xml", "<x/>"), "format", "content types"},
@@ -295,6 +357,10 @@ func TestAttacks(t *testing.T) {
 		{"a part filtered", list(func(l []item) []item {
 			l[2].transforms = transform(xmldsig.TransformXPathFilter, subtract) + transform(c14n, "")
 			l[2].digested = `<w:document xmlns:w="urn:w"></w:document>`
+			return l
+		}), "format", "changes the part"},
+		{"a part in the exclusive form", list(func(l []item) []item {
+			l[2].transforms = transform("http://www.w3.org/2001/10/xml-exc-c14n#", "")
 			return l
 		}), "format", "changes the part"},
 		{"a part decoded", with(list(func(l []item) []item {

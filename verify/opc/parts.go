@@ -118,20 +118,50 @@ func (p *pack) readContentTypes() error {
 		if err := p.budget.Nodes(1); err != nil {
 			return err
 		}
-		key, _ := n.Attr("", "PartName")
-		if n.Is(namespaceTypes, "Default") {
-			extension, _ := n.Attr("", "Extension")
-			key = "." + extension
-		} else if !n.Is(namespaceTypes, "Override") {
-			p.fault("unexpected %v among the content types", n)
-			continue
-		}
-		if _, twice := p.types[normal(key)]; twice {
-			p.fault("two content types of %q", key)
-		}
-		p.types[normal(key)], _ = n.Attr("", "ContentType")
+		p.readContentType(n)
 	}
 	return nil
+}
+
+// readContentType reads a child of Types. What programs read in more than one way is none: an element within it, which
+// those find that take all elements of a name, and a name or an extension that some bring into form first.
+func (p *pack) readContentType(n xmldsig.Node) {
+	if n.Children() > 0 {
+		p.fault("%v among the content types has elements of its own", n)
+	}
+	key, _ := n.Attr("", "PartName")
+	switch {
+	case n.Is(namespaceTypes, "Default"):
+		extension, _ := n.Attr("", "Extension")
+		if extension == "" || strings.ContainsAny(extension, "./\\% \t\r\n") {
+			p.fault("a content type of %q, which is no extension", extension)
+		}
+		key = "." + extension
+	case !n.Is(namespaceTypes, "Override"):
+		p.fault("unexpected %v among the content types", n)
+		return
+	case !isPartName(key):
+		p.fault("a content type of %q, which is no name of a part", key)
+	}
+	if _, twice := p.types[normal(key)]; twice {
+		p.fault("two content types of %q", key)
+	}
+	p.types[normal(key)], _ = n.Attr("", "ContentType")
+}
+
+// isPartName tells whether a name is absolute and in form: no segment is empty, ends in a dot or a blank, or leads on the
+// way back (9.1.1.1).
+func isPartName(name string) bool {
+	segments, absolute := strings.CutPrefix(normal(name), "/")
+	if !absolute || strings.ContainsAny(segments, "\\?#\t\r\n") {
+		return false
+	}
+	for one := range strings.SplitSeq(segments, "/") {
+		if one == "" || strings.TrimSpace(one) != one || strings.HasSuffix(one, ".") {
+			return false
+		}
+	}
+	return true
 }
 
 // of is the content type of a part, or "" (10.1.2.4).

@@ -26,18 +26,21 @@ var typesOwn = map[string]bool{
 	"application/vnd.openxmlformats-package.digital-signature-certificate": true,
 }
 
-// metadata are the relationships of a package to what describes the document and is not shown as its content: writers
-// change it after signing, and leave it out.
+// metadata and properties are the relationships of a package to what describes the document: writers change it after
+// signing, and leave it out. The first is never shown as content, the second where the document says so.
 var metadata = map[string]bool{
-	"http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties":        true,
-	"http://schemas.openxmlformats.org/package/2006/relationships/metadata/thumbnail":              true,
-	"http://schemas.openxmlformats.org/officeDocument/2006/relationships/metadata/core-properties": true,
-	"http://schemas.openxmlformats.org/officeDocument/2006/relationships/metadata/thumbnail":       true,
-	"http://schemas.openxmlformats.org/officeDocument/2006/relationships/extended-properties":      true,
-	"http://schemas.openxmlformats.org/officeDocument/2006/relationships/custom-properties":        true,
-	"http://purl.oclc.org/ooxml/officeDocument/relationships/extendedProperties":                   true,
-	"http://purl.oclc.org/ooxml/officeDocument/relationships/customProperties":                     true,
-	"http://schemas.microsoft.com/office/2020/02/relationships/classificationlabels":               true,
+	"http://schemas.openxmlformats.org/package/2006/relationships/metadata/thumbnail": true,
+	officeTransitional + "metadata/thumbnail":                                         true,
+	"http://schemas.microsoft.com/office/2020/02/relationships/classificationlabels":  true,
+}
+
+var properties = map[string]bool{
+	"http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties": true,
+	officeTransitional + "metadata/core-properties":                                         true,
+	officeTransitional + "extended-properties":                                              true,
+	officeTransitional + "custom-properties":                                                true,
+	officeStrict + "extendedProperties":                                                     true,
+	officeStrict + "customProperties":                                                       true,
 }
 
 // maxRelationships bounds those of a package.
@@ -142,14 +145,26 @@ const (
 	own                      // it is a signature's, or leads to one
 )
 
-// standingOf tells what a relationship is.
-func (p *pack) standingOf(from *part, kind string) standing {
+// standingOf tells what a relationship is. One that leads out of the package is content, whatever it is called.
+func (c *checker) standingOf(from *part, r xmldsig.Relationship) standing {
+	if r.TargetMode != "Internal" {
+		return content
+	}
+	return c.standingOfLink(link{from, r.Type})
+}
+
+func (c *checker) standingOfLink(l link) standing {
 	switch {
-	case from.source == "/" && metadata[kind]:
+	case l.from.source == "/" && properties[l.kind]:
+		if c.shown().properties {
+			return content
+		}
 		return describe
-	case from.source == "/" && kind == kindOrigin,
-		kind == kindSignature && p.isOrigin(from.source),
-		kind == kindCertificate && p.isSignature(from.source):
+	case l.from.source == "/" && metadata[l.kind]:
+		return describe
+	case l.from.source == "/" && l.kind == kindOrigin,
+		l.kind == kindSignature && c.isOrigin(l.from.source),
+		l.kind == kindCertificate && c.isSignature(l.from.source):
 		return own
 	}
 	return content
@@ -160,14 +175,19 @@ func (p *pack) isSignature(name string) bool {
 	return one != nil && one.reached
 }
 
-// standing tells what a part is by all the relationships that lead to it: one that none leads to is content.
-func (p *pack) standing(one *part) standing {
+// standing tells what a part is by all the relationships that lead to it: one that none leads to is content, and so is
+// one that lies where some readers look for the document by its name.
+func (c *checker) standing(one *part) standing {
 	least := own
 	for _, l := range one.inward {
-		least = min(least, p.standingOf(l.from, l.kind))
+		least = min(least, c.standingOfLink(l))
 	}
-	if len(one.inward) == 0 || least == own && !typesOwn[p.types.of(one)] {
+	folder, _, _ := strings.Cut(normal(one.name)[1:], "/")
+	if len(one.inward) == 0 || least == own && !typesOwn[c.types.of(one)] || least == describe && known[folder] {
 		return content
 	}
 	return least
 }
+
+// known are the folders in which Office writes documents. Readers that know no relationships find them there.
+var known = map[string]bool{"word": true, "xl": true, "ppt": true, "visio": true}

@@ -1,7 +1,6 @@
 package opc
 
 import (
-	"bytes"
 	"strings"
 
 	"trustcore/internal/xmldsig"
@@ -33,9 +32,9 @@ var (
 func (c *checker) aside(one *part) bool {
 	switch strings.ToLower(c.types.of(one)) {
 	case typeStored:
-		return c.stored(one) && !c.shows()
+		return c.stored(one) && !c.shown().data
 	case typeStoredProps:
-		return one.leads(func(l link) bool { return customXMLProps[l.kind] && c.isStored(l.from.source) }) && !c.shows()
+		return one.leads(func(l link) bool { return customXMLProps[l.kind] && c.isStored(l.from.source) }) && !c.shown().data
 	}
 	return false
 }
@@ -66,61 +65,4 @@ func (c *checker) isText(name string) bool {
 	chosen, signed := c.signed[one]
 	kind := strings.ToLower(c.types.of(one))
 	return signed && chosen == nil && (kind == typesText+"document.main+xml" || kind == typesText+"template.main+xml")
-}
-
-// shows tells whether something signed may show stored data. It is asked once.
-func (c *checker) shows() bool {
-	if c.showing == nil {
-		shows := false
-		for one, chosen := range c.signed {
-			shows = shows || chosen == nil && one.source == "" && c.reads(one)
-		}
-		c.showing = &shows
-	}
-	return *c.showing
-}
-
-// active are words in the types of parts that run programs.
-var active = []string{"macro", "vba", "activex", "webextension", "oleobject", "customui"}
-
-// shown are what brings stored data into sight, in lower case: bindings of content controls, and fields that are brought
-// up to date as the document is opened.
-var shown = [][]byte{[]byte("databinding"), []byte("storeitemid"), []byte("updatefields"), []byte("dirty"), []byte("<!doctype")}
-
-// reads tells whether a part runs programs, or may show stored data. Of one that can't be read as UTF-8 nobody knows.
-func (c *checker) reads(one *part) bool {
-	kind := strings.ToLower(c.types.of(one))
-	for _, word := range active {
-		if strings.Contains(kind, word) {
-			return true
-		}
-	}
-	if !strings.HasSuffix(kind, "xml") {
-		return false // a picture or a font
-	}
-	content, err := c.container.Read(one.entry)
-	if err != nil || c.budget.Octets(len(shown)*len(content)) != nil {
-		return true
-	}
-	text := bytes.ToLower(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")))
-	if !bytes.HasPrefix(text, []byte("<")) || bytes.IndexByte(text, 0) >= 0 || otherEncoding(text) {
-		return true
-	}
-	for _, word := range shown {
-		if bytes.Contains(text, word) {
-			return true
-		}
-	}
-	return false
-}
-
-// otherEncoding tells whether the XML declaration names an encoding that is not UTF-8.
-func otherEncoding(text []byte) bool {
-	declaration, _, ok := bytes.Cut(text, []byte("?>"))
-	if !ok || !bytes.HasPrefix(declaration, []byte("<?xml")) {
-		return false
-	}
-	_, value, named := bytes.Cut(declaration, []byte("encoding"))
-	value = bytes.Trim(value, "= \t\r\n")
-	return named && !bytes.HasPrefix(value, []byte(`"utf-8"`)) && !bytes.HasPrefix(value, []byte(`'utf-8'`))
 }
