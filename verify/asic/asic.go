@@ -150,6 +150,7 @@ func (r *reader) xades(e *asic.Entry) {
 		r.used[e] = true
 		for _, s := range doc.Signatures {
 			r.disown(s)
+			r.wholeFiles(s)
 		}
 		r.add(e, doc.Signatures)
 	}

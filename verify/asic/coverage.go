@@ -15,7 +15,8 @@ const heldAName = 16
 
 // coverage tells for each signature what of the container it covers, and what not.
 func (r *reader) coverage() {
-	seen := r.seen()
+	foreign := r.foreign()
+	seen := r.seen(foreign == string(asic.OpenDocument) || r.container.Kind == asic.OpenDocument)
 	for _, s := range r.out.Signatures {
 		covered := r.coveredBy(s)
 		if r.budget.Hold(heldAName*len(seen)) != nil || r.budget.Nodes(len(seen)) != nil {
@@ -26,7 +27,8 @@ func (r *reader) coverage() {
 				s.Unsigned = append(s.Unsigned, e.Name)
 			}
 		}
-		r.checkForeign(s)
+		r.checkForeign(s, foreign)
+		r.checkDocument(s)
 	}
 	if len(r.out.Signatures) == 0 {
 		r.noteUncovered(seen)
@@ -35,8 +37,8 @@ func (r *reader) coverage() {
 
 // seen are the files that whoever opens the container sees: its data objects, and what lies in META-INF and is no
 // part of the container's own working. A signature of an OpenDocument package covers all files but those of signatures
-// (ODF 1.2 part 3, 4.3): the manifest tells the type of each file there.
-func (r *reader) seen() []*asic.Entry {
+// (ODF 1.2 part 3, 5.2): the manifest tells the type of each file there, and so it does in what is one too for office programs.
+func (r *reader) seen(office bool) []*asic.Entry {
 	var list []*asic.Entry
 	for _, e := range r.container.Entries {
 		switch e.Role() {
@@ -46,7 +48,7 @@ func (r *reader) seen() []*asic.Entry {
 				list = append(list, e)
 			}
 		case asic.PackageManifest:
-			if e.Name != packageManifest || r.container.Kind == asic.OpenDocument {
+			if e.Name != packageManifest || office {
 				list = append(list, e)
 			}
 		case asic.Data:
@@ -77,7 +79,7 @@ func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 		case e.Role() != asic.Data:
 			ref.Empty = true
 		}
-		if ref.Found {
+		if ref.Found && (ref.Full || r.container.Kind != asic.OpenDocument) {
 			covered[e] = true
 		}
 	}
@@ -86,8 +88,7 @@ func (r *reader) coveredBy(s *signature.Signature) map[*asic.Entry]bool {
 
 // checkForeign looks at containers that another program takes for a document of its own type: that shows what this
 // signature does not cover.
-func (r *reader) checkForeign(s *signature.Signature) {
-	foreign := r.container.Foreign()
+func (r *reader) checkForeign(s *signature.Signature, foreign string) {
 	if foreign == "" {
 		return
 	}

@@ -86,17 +86,36 @@ const own = `<Object xmlns="http://www.w3.org/2000/09/xmldsig#" Id="own">umowa n
 // xml signs files of the container with plain XMLDSig. SignedInfo and own are written in canonical form.
 func (s signer) xml(t testing.TB, files map[string]string) string {
 	t.Helper()
+	references := ""
+	for name, content := range files {
+		references += xmlReference(name, content)
+	}
+	return s.xmlOver(t, references)
+}
+
+// xmlReference names a file by what is left of it after transforms, in canonical form.
+func xmlReference(name, digested string, transforms ...string) string {
+	text := ""
+	for _, one := range transforms {
+		text += `<Transform Algorithm="` + one + `"></Transform>`
+	}
+	if text != "" {
+		text = `<Transforms>` + text + `</Transforms>`
+	}
+	sum := sha256.Sum256([]byte(digested))
+	return `<Reference URI="` + name + `">` + text +
+		`<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod><DigestValue>` +
+		base64.StdEncoding.EncodeToString(sum[:]) + `</DigestValue></Reference>`
+}
+
+// xmlOver signs references.
+func (s signer) xmlOver(t testing.TB, references string) string {
+	t.Helper()
 	const dsig = "http://www.w3.org/2000/09/xmldsig#"
 	info := `<SignedInfo xmlns="` + dsig +
 		`"><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>` +
-		`<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"></SignatureMethod>`
-	for name, content := range files {
-		sum := sha256.Sum256([]byte(content))
-		info += `<Reference URI="` + name +
-			`"><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod><DigestValue>` +
-			base64.StdEncoding.EncodeToString(sum[:]) + `</DigestValue></Reference>`
-	}
-	info += `</SignedInfo>`
+		`<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"></SignatureMethod>` +
+		references + `</SignedInfo>`
 	digest := sha256.Sum256([]byte(info))
 	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
 	if err != nil {
