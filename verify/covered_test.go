@@ -79,6 +79,18 @@ func TestCovered(t *testing.T) {
 		{"not found", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "is missing", false, func(s *signature.Signature) { data(s).Found, data(s).Intact = false, false }},
 		{"not to be checked", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "can't be checked", false, func(s *signature.Signature) { data(s).Unchecked, data(s).Intact = "Whirlpool", false }},
 		{"of an unknown algorithm", "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "can't be checked by this program", false, func(s *signature.Signature) { s.Intact, s.Unsupported = false, "urn:x" }},
+		{"of an unknown algorithm, as a JWS", "INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "can't be checked by this program", false, func(s *signature.Signature) {
+			s.Intact, s.Unsupported = false, "urn:x"
+			for i := range s.References {
+				s.References[i].Intact, s.References[i].Unchecked = false, "urn:x"
+			}
+		}},
+		{"of an unknown algorithm, about what is not there", "INDETERMINATE SIGNED_DATA_NOT_FOUND", "", false, func(s *signature.Signature) {
+			s.Intact, s.Unsupported = false, "urn:x"
+			for i := range s.References {
+				s.References[i].Found, s.References[i].Intact, s.References[i].Unchecked = false, false, "urn:x"
+			}
+		}},
 		{"forged", "TOTAL-FAILED SIG_CRYPTO_FAILURE", "does not fit", false, func(s *signature.Signature) { s.Intact = false }},
 		{"content of no reader", "INDETERMINATE SIG_CONSTRAINTS_FAILURE", "do not rely on it", false, func(s *signature.Signature) { s.Constraints = []string{"KeyInfo"} }},
 		{"a limit", "INDETERMINATE GENERIC", "cost too much", false, func(s *signature.Signature) { s.Unchecked = "too many" }},

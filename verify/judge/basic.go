@@ -111,7 +111,7 @@ func (v *validator) covered(s *signature.Signature) Conclusion {
 	for _, ref := range s.References {
 		if leftToApplication(s, ref) {
 			v.remark(context, existenceOf(ref), ref.Name, func() string { return "not at hand, and not checked (XMLDSig 5.1)" })
-		} else if c := v.checkOf(context, existenceOf(ref), ref.Name, found(ref)); !c.passed() {
+		} else if c := v.checkOf(context, existenceOf(ref), ref.Name, atHand(s, ref)); !c.passed() {
 			return c
 		}
 	}
@@ -130,6 +130,15 @@ func (v *validator) covered(s *signature.Signature) Conclusion {
 			indeterminate(SignedDataNotFound, "the signature covers no data: nothing of the document is signed"))
 	}
 	return v.check(context, trace.DataSigned, passed())
+}
+
+// atHand is found, but for what the value alone speaks for, as in a JWS: where that can't be checked for its algorithm, it
+// is judged as in formats that have digests.
+func atHand(s *signature.Signature, ref signature.Reference) Conclusion {
+	if ref.Found && s.Unsupported != "" && ref.Unchecked == s.Unsupported {
+		return verified(s)
+	}
+	return found(ref)
 }
 
 // found judges whether what a reference names is at hand and could be digested.
