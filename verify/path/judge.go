@@ -123,11 +123,9 @@ func (s *state) basics(i int, c *certificate.Certificate) {
 	if at.Before(c.NotBefore) {
 		s.fail(NotYetValid, i, "before "+c.NotBefore.Format(time.RFC3339))
 	}
-	scheme, err := algorithm.FromCertificate(c.SignatureAlgorithm)
-	if c.Has(certificate.AlgorithmMismatch) {
-		if inner, innerErr := algorithm.FromCertificate(c.TBSSignatureAlgorithm); err != nil || innerErr != nil || !inner.Same(scheme) {
-			s.fail(AlgorithmMismatch, i, "")
-		}
+	scheme, _ := algorithm.FromCertificate(c.SignatureAlgorithm)
+	if c.Has(certificate.AlgorithmMismatch) && !algorithm.SameIdentifiers(c.SignatureAlgorithm, c.TBSSignatureAlgorithm) {
+		s.fail(AlgorithmMismatch, i, "")
 	}
 	if c.Has(certificate.BadVersion) {
 		s.fail(BadVersion, i, "")

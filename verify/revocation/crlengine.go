@@ -136,7 +136,7 @@ func (e *crlEngine) try(point certificate.DistributionPoint, crl *CRL) (Result, 
 	if reasons&^e.mask == 0 {
 		return Result{}, false
 	}
-	if !bytes.Equal(crl.SignatureAlgorithm, crl.TBSSignatureAlgorithm) {
+	if !algorithm.SameIdentifiers(crl.SignatureAlgorithm, crl.TBSSignatureAlgorithm) {
 		e.fail(stageForm, crl, Malformed, "the algorithms inside and outside of the signed part differ (RFC 5280 5.1.1.2)")
 		return Result{}, false
 	}
@@ -347,7 +347,7 @@ func (e *crlEngine) deltasFor(crl *CRL) (fitting []*CRL) {
 		if delta.Number == nil || crl.Number.Cmp(delta.Base) < 0 || crl.Number.Cmp(delta.Number) >= 0 || !sameScope(crl, delta) {
 			continue
 		}
-		if _, ok := e.q.serves(delta.ThisUpdate, delta.NextUpdate); ok && bytes.Equal(delta.SignatureAlgorithm, delta.TBSSignatureAlgorithm) {
+		if _, ok := e.q.serves(delta.ThisUpdate, delta.NextUpdate); ok && algorithm.SameIdentifiers(delta.SignatureAlgorithm, delta.TBSSignatureAlgorithm) {
 			fitting = append(fitting, delta)
 		}
 	}

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"trustcore/internal/budget"
+	"trustcore/verify/algorithm"
 	"trustcore/verify/certificate"
 )
 
@@ -188,6 +190,58 @@ func TestSpentBudgetDecidesNothing(t *testing.T) {
 	for name, got := range map[string]Result{"answer": Check(q, []*Response{response}, nil), "list": Check(q, nil, []*CRL{crl}), "both": Check(q, []*Response{response}, []*CRL{crl})} {
 		if got.Status != Invalid || got.Code != BudgetSpent {
 			t.Errorf("%s: %s %q", name, got.Status, got.Code)
+		}
+	}
+}
+
+// TestTheAlgorithmInside: the algorithm that the issuer signed as its own is the one that is verified, whatever stands in
+// the place of absent parameters (RFC 5280 5.1.1.2).
+func TestTheAlgorithmInside(t *testing.T) {
+	ca := mint(t, nil, "CA", nil, asCA)
+	leaf := mint(t, ca, "leaf", nil, nil)
+	// outside has another AlgorithmIdentifier outside of what is signed, the last octet of its OID and its parameters.
+	outside := func(l list, last byte, parameters string) *CRL {
+		t.Helper()
+		var c struct {
+			TBS, Algorithm asn1.RawValue
+			Value          asn1.BitString
+		}
+		if _, err := asn1.Unmarshal(l.der(t, ca), &c); err != nil {
+			t.Fatal(err)
+		}
+		id := append(bytes.Clone(ecdsaSHA256), parameters...)
+		id[1], id[len(ecdsaSHA256)-1] = byte(len(id)-2), last
+		c.Algorithm.FullBytes = id
+		der, err := asn1.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crl, err := ParseCRL(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return crl
+	}
+	complete := list{this: day(1), next: day(20), number: 1}
+	delta := list{this: day(2), next: day(20), number: 2, base: 1, entries: []entry{{serial: leaf.cert.Serial, date: day(0), reason: KeyCompromise}}}
+	const sha256, sha384, null = 2, 3, "\x05\x00"
+	for _, c := range []struct {
+		name string
+		crls []*CRL
+		want Status
+		code Code
+	}{
+		{"the same", []*CRL{outside(complete, sha256, "")}, Good, ""},
+		{"NULL", []*CRL{outside(complete, sha256, null)}, Good, ""},
+		{"another hash", []*CRL{outside(complete, sha384, "")}, Invalid, Malformed},
+		{"other parameters", []*CRL{outside(complete, sha256, "\x04\x00")}, Invalid, Malformed},
+		{"delta, NULL", []*CRL{outside(complete, sha256, ""), outside(delta, sha256, null)}, Revoked, CertificateRevoked},
+		{"delta, another hash", []*CRL{outside(complete, sha256, ""), outside(delta, sha384, "")}, Good, ""},
+	} {
+		q := question(t, ca, leaf)
+		q.Verify = func(algorithm.Scheme, *algorithm.PublicKey, Signed) ([]string, error) { return nil, nil }
+		if got := Check(q, nil, c.crls); got.Status != c.want || got.Code != c.code {
+			t.Errorf("%s: %s %q %s, want %s %q", c.name, got.Status, got.Code, got.Detail, c.want, c.code)
 		}
 	}
 }
