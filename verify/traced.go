@@ -213,7 +213,7 @@ func (t *tracer) timestamp(id, owner string, s *signature.Timestamp) trace.Times
 	}
 	out.Blocks = t.blocks(id)
 	basic := process(id, trace.TimestampValidation, out.Blocks, nil, out.Conclusion)
-	archival := process(id, trace.ArchivalData, []trace.Block{basic}, nil, out.Conclusion)
+	archival := process(id, trace.ArchivalData, resting(out.Blocks, basic), nil, out.Conclusion)
 	archival.Time = &out.Existence.Time
 	out.Processes = []trace.Block{basic, archival}
 	return out

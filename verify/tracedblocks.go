@@ -40,11 +40,25 @@ func named(list []trace.Block, kind trace.Kind) *trace.Block {
 	return nil
 }
 
+// isPast tells the blocks of past signature validation (5.6.2), which belong to the process with archival data alone.
+func isPast(kind trace.Kind) bool {
+	return kind == trace.PastSignatureValidation || kind == trace.PastCertificateValidation || kind == trace.ValidationTimeSliding
+}
+
+// resting is what a process with archival data rests on: other processes, and past signature validation where it was gone
+// through.
+func resting(blocks []trace.Block, processes ...trace.Block) []trace.Block {
+	if past := named(blocks, trace.PastSignatureValidation); past != nil {
+		return append(processes, *past)
+	}
+	return processes
+}
+
 // process is one that is made of blocks: it asks whether each is conclusive, then what was recorded of itself.
 func process(id string, kind trace.Kind, blocks []trace.Block, recorded *trace.Block, c trace.Conclusion) trace.Block {
 	p := trace.Block{ID: id + "-" + string(kind), Kind: kind, Object: id, Conclusion: c, Constraints: []trace.Constraint{}}
 	for _, b := range blocks {
-		if b.Kind != trace.PastCertificateValidation {
+		if !isPast(b.Kind) || b.Kind == trace.PastSignatureValidation && kind == trace.ArchivalData {
 			p.Constraints = append(p.Constraints, conclusive(b, trace.NotOK))
 		}
 	}
@@ -97,8 +111,8 @@ func (t *tracer) processes(s *trace.Signature, j *judge.Signature) (blocks, proc
 	withTime := process(s.ID, trace.WithTime, append([]trace.Block{basic}, t.proofs(s, isArchive, false)...),
 		named(all, trace.WithTime), s.Conclusion)
 	withTime.Time = &s.BestSignatureTime.Time
-	archival := process(s.ID, trace.ArchivalData, append([]trace.Block{withTime}, t.proofs(s, isArchive, true)...), nil,
-		s.Conclusion)
+	archival := process(s.ID, trace.ArchivalData,
+		resting(blocks, append([]trace.Block{withTime}, t.proofs(s, isArchive, true)...)...), nil, s.Conclusion)
 	archival.Time = &s.BestSignatureTime.Time
 	for _, p := range []*trace.Block{&withTime, &archival} {
 		soften(p, s.ID)
@@ -114,7 +128,7 @@ func (t *tracer) processes(s *trace.Signature, j *judge.Signature) (blocks, proc
 func basicConclusion(blocks []trace.Block, final trace.Conclusion) trace.Conclusion {
 	c := trace.Conclusion{Indication: string(TotalPassed)}
 	for _, b := range slices.Backward(blocks) {
-		if b.Kind != trace.PastCertificateValidation && !passes(b.Conclusion) {
+		if !isPast(b.Kind) && !passes(b.Conclusion) {
 			if c = b.Conclusion; c.SubIndication == final.SubIndication {
 				return total(c)
 			}

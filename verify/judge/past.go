@@ -7,7 +7,19 @@ import (
 	"trustcore/verify/certificate"
 	"trustcore/verify/prose"
 	"trustcore/verify/revocation"
+	"trustcore/verify/trace"
 )
+
+// sliding is beforeRevocations, as a building block where it is asked for a time that is past (5.6.2.2): the time slides to
+// the earliest revocation above, from that of the validation.
+func (x *x509) sliding() Conclusion {
+	if !x.request.Time.Before(x.at.Truncate(time.Second)) {
+		return x.beforeRevocations()
+	}
+	return x.block(trace.ValidationTimeSliding, x.at, func() Conclusion {
+		return x.beforeRevocations().then(func() Conclusion { return x.check(x.context, trace.ControlTime, passed()) })
+	})
+}
 
 // beforeRevocations checks that what authorities of a valid path signed, which were revoked after the time that counts, is
 // proven to be older: from then on others may hold their keys. The control time slides from the anchor down (5.6.2.2.4).
@@ -21,8 +33,11 @@ func (x *x509) beforeRevocations() Conclusion {
 		}
 		if !control.IsZero() && (status.Status != revocation.Good || !x.older(control, [][32]byte{c.Fingerprint})) {
 			x.decided = i
-			return indeterminate(sub, "an authority above %s was revoked on %s, and nothing proves that the certificate "+
-				"and the revocation information about it are older", prose.Name(c.Subject.String()), control.UTC().Format(time.RFC3339))
+			return x.slid(c, control, indeterminate(sub, "an authority above %s was revoked on %s, and nothing proves that the certificate "+
+				"and the revocation information about it are older", prose.Name(c.Subject.String()), control.UTC().Format(time.RFC3339)))
+		}
+		if status.Status == revocation.Good {
+			x.slid(c, control, passed())
 		}
 		if t := status.RevocationTime; !t.IsZero() && (control.IsZero() || t.Before(control)) {
 			control = t
@@ -32,6 +47,19 @@ func (x *x509) beforeRevocations() Conclusion {
 		}
 	}
 	return passed()
+}
+
+// slid enters what is known of a revocation of a certificate of the path, and the time to which its validation slid.
+func (x *x509) slid(c *certificate.Certificate, control time.Time, outcome Conclusion) Conclusion {
+	if s := x.steps; s != nil && !s.silent && len(s.open) > 0 && s.open[len(s.open)-1].Kind == trace.ValidationTimeSliding {
+		if !control.IsZero() && control.Before(*s.open[len(s.open)-1].Time) {
+			s.open[len(s.open)-1].Time = &control
+		}
+		s.link(c)
+		defer s.link(nil)
+		return x.check(x.context.CA(), trace.SatisfyingRevocation, outcome)
+	}
+	return outcome
 }
 
 // older reports whether all objects are proven to have existed at the control time.

@@ -310,8 +310,55 @@ func (s *Steps) past() {
 					b.Constraints[i].Block = b.ID + strings.TrimPrefix(c.Block, s.object)
 				}
 			}
+			b.Constraints = append(b.Constraints, s.slid()...)
 		}
 	}
+}
+
+// slid asks, of a past path, for the conclusion of the sliding of its time, where there was one.
+func (s *Steps) slid() []trace.Constraint {
+	i := slices.IndexFunc(s.Blocks[s.object], func(b *trace.Block) bool { return b.Kind == trace.ValidationTimeSliding })
+	if i < 0 {
+		return nil
+	}
+	b := s.Blocks[s.object][i]
+	c := trace.Constraint{Name: trace.Conclusive, Status: trace.OK, Block: b.ID}
+	if b.Conclusion.Indication != string(Passed) {
+		c.Status, c.Message = trace.NotOK, strings.Join(b.Conclusion.Reasons, "; ")
+	}
+	return []trace.Constraint{c}
+}
+
+// pastSignature is what is concluded by a time before now, as a building block (5.6.2.4): it rests on the path at that
+// time, and on the proof that the value existed by then, which is how the time was come to.
+func (v *validator) pastSignature(at time.Time, run func() Conclusion) Conclusion {
+	return v.block(trace.PastSignatureValidation, at, func() Conclusion {
+		c := run()
+		v.steps.restsOnPath()
+		v.steps.add(trace.Constraint{Name: trace.ProofOfValue, Status: trace.OK})
+		return c
+	})
+}
+
+// restsOnPath asks for the conclusion of the path at the proven time: of the past one, where there is one at hand now too.
+func (s *Steps) restsOnPath() {
+	if s == nil || s.silent {
+		return
+	}
+	var path *trace.Block
+	for _, b := range s.Blocks[s.object] {
+		if b.Kind == trace.PastCertificateValidation || b.Kind == trace.CertificateValidation && path == nil {
+			path = b
+		}
+	}
+	if path == nil {
+		return
+	}
+	c := trace.Constraint{Name: trace.Conclusive, Status: trace.OK, Block: path.ID}
+	if path.Conclusion.Indication != string(Passed) {
+		c.Status, c.Message = trace.NotOK, strings.Join(path.Conclusion.Reasons, "; ")
+	}
+	s.add(c)
 }
 
 // CertificateID is the id of a certificate in a trace.

@@ -35,7 +35,15 @@ func timeConstraint(sub SubIndication) policy.Name {
 
 // proven is withTime for whatever is signed: chain is that of who at the proven time.
 func (v *validator) proven(who subject, chain *Chain, at time.Time, longTerm bool) Conclusion {
-	if chain.passed() || !at.Before(v.at) {
+	if !at.Before(v.at) {
+		return chain.Conclusion
+	}
+	return v.pastSignature(at, func() Conclusion { return v.byPast(who, chain, at, longTerm) })
+}
+
+// byPast concludes by what the certificate was worth at the proven time, and where that is not enough, is worth now.
+func (v *validator) byPast(who subject, chain *Chain, at time.Time, longTerm bool) Conclusion {
+	if chain.passed() {
 		return chain.Conclusion
 	}
 	now := v.certificateValidation(who, v.at)

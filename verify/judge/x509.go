@@ -69,7 +69,7 @@ func (v *validator) x509(s subject, at time.Time) *Chain {
 	c := &Chain{Path: x.result, Notes: x.notes(), Covered: x.covered(), at: at}
 	if x.result.Valid {
 		asked, told := x.constraints()
-		c.Conclusion = x.signersOfEvidence().then(x.beforeRevocations).then(func() Conclusion { return asked })
+		c.Conclusion = x.signersOfEvidence().then(x.sliding).then(func() Conclusion { return asked })
 		c.Notes = append(c.Notes, told...)
 	} else {
 		c.Conclusion = x.conclude()

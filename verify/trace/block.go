@@ -112,6 +112,12 @@ const (
 	NotAfterValidation = "NotAfterValidation"
 	// WithinCertificate: a time lies within the validity of a certificate.
 	WithinCertificate = "WithinCertificate"
+	// ProofOfValue: the value of the signature is proven to have existed at the control time (5.6.2.4).
+	ProofOfValue = "ProofOfValue"
+	// SatisfyingRevocation: revocation information about a certificate is proven to be from before the control time (5.6.2.2).
+	SatisfyingRevocation = "SatisfyingRevocation"
+	// ControlTime: the control time is determined (5.6.2.2).
+	ControlTime = "ControlTime"
 	// TrustedListReached: a service of a trusted list stands above the certificate.
 	TrustedListReached = "TrustedListReached"
 	// QualifiedCertificate and QualifiedDevice: steps of the qualification.

@@ -468,19 +468,6 @@ type RevocationInfo struct {
 	RevocationDate Time    `json:"RevocationDate"`
 }
 
-// PastBlock is a block at a control time.
-type PastBlock struct {
-	Block
-	ControlTime *Time `json:"ControlTime"`
-}
-
-// SlidingBlock is the sliding of the control time.
-type SlidingBlock struct {
-	TrustAnchor *string `json:"TrustAnchor"`
-	CRS         []CRS   `json:"CRS"`
-	PastBlock
-}
-
 // DetailedChain is a path, the signing certificate first.
 type DetailedChain struct {
 	ChainItem []DetailedChainItem `json:"ChainItem"`
@@ -532,19 +519,20 @@ func (w *writer) buildingBlocks(o object) BuildingBlocks {
 			block.Constraint = append(block.Constraint, aov.asked(o.id, block.Conclusion.Indication))
 			d.SAV = &block
 		case trace.PastSignatureValidation:
-			d.PSV = &past
+			d.PSV, d.PSVCRS = &past, w.selectionOfSigner(o)
 			continue
 		case trace.PastCertificateValidation:
 			d.PCV = &past
 			continue
 		case trace.ValidationTimeSliding:
-			d.VTS = &SlidingBlock{PastBlock: past}
+			d.VTS = w.sliding(o, past)
 			continue
 		default:
 			continue
 		}
 		whole.include(&block.Conclusion)
 	}
+	w.pastPath(&d, o)
 	d.Conclusion = whole.conclusion()
 	return d
 }

@@ -137,10 +137,15 @@ var entries = map[string]entry{
 		asks: "Was the certificate revoked no earlier than the best-signature-time?"},
 	"BestSignatureTimeBeforeExpirationDateOfSigningCertificate": {key: "TSV_IBSTBCEC",
 		asks: "Is the best-signature-time before the end of the signing certificate?"},
-	"TLFreshness":  {key: "QUAL_TL_FRESH", asks: "Is the trusted list fresh?"},
-	"TLNotExpired": {key: "QUAL_TL_EXP", asks: "Is the trusted list's next update still to come?"},
-	"TLVersion":    {key: "QUAL_TL_VERSION", asks: "Is the trusted list of a version that is known?"},
-	"TLWellSigned": {key: "QUAL_TL_WS", asks: "Is the trusted list signed by whom the list above it names?"},
+	trace.ProofOfValue: {key: "PSV_ITPOSVAOBCT",
+		asks: "Is the signature value proven to have existed at the control time?"},
+	trace.SatisfyingRevocation: {key: "BBB_VTS_IRDPFC",
+		asks: "Is the revocation information proven to be from before the control time?"},
+	trace.ControlTime: {key: "PSV_ICTD", asks: "Is the control time determined?"},
+	"TLFreshness":     {key: "QUAL_TL_FRESH", asks: "Is the trusted list fresh?"},
+	"TLNotExpired":    {key: "QUAL_TL_EXP", asks: "Is the trusted list's next update still to come?"},
+	"TLVersion":       {key: "QUAL_TL_VERSION", asks: "Is the trusted list of a version that is known?"},
+	"TLWellSigned":    {key: "QUAL_TL_WS", asks: "Is the trusted list signed by whom the list above it names?"},
 
 	"SignerUse":                 {asks: "Is the certificate for documents?"},
 	"UnsignedContent":           {asks: "Is everything signed that a reader takes for content?"},
@@ -207,6 +212,8 @@ func (w *writer) constraint(c trace.Constraint, within *trace.Block, of context)
 	switch {
 	case c.Crypto != nil:
 		d.AdditionalInfo = orNil(cryptoText(c.Crypto))
+	case c.Name == trace.ProofOfValue || c.Name == trace.ControlTime:
+		d.AdditionalInfo = orNil("Control time : " + string(timeOf(within)))
 	case within != nil && within.Kind == trace.SubCertificateValidation:
 		w.aboutCertificate(&d, c, within)
 	}
@@ -277,6 +284,9 @@ func (w *writer) conclusiveConstraint(c trace.Constraint, of *trace.Block, withi
 	k := conclusive[of.Kind]
 	if within == trace.ArchivalData && of.Kind == trace.TimestampValidation {
 		k.key, k.block = "ADEST_IBSVPTADC", "TST"
+	}
+	if within == trace.PastSignatureValidation && of.Kind == trace.CertificateValidation {
+		k = conclusive[trace.PastCertificateValidation]
 	}
 	d := newConstraint(k.key, k.key+"_ANS", fmt.Sprintf("Is the %s conclusive?", k.asks), c.Status, c.Message)
 	d.ID, d.BlockType = orNil(c.Block), orNil(k.block)
