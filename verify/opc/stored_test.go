@@ -37,7 +37,8 @@ func TestStoredData(t *testing.T) {
 			c.kind = typeMain
 		}
 		relations := append([]string{"rId1 " + office + "styles styles.xml"}, c.relations...)
-		files := with(with(word(), "word/document.xml", c.document), "word/styles.xml", c.styles)
+		bare := without(edit(t, word(), rootRels, `<Relationship Id="rId2" Type="`+coreKind+`" Target="docProps/core.xml"/>`, ""), "docProps/core.xml")
+		files := with(with(bare, "word/document.xml", c.document), "word/styles.xml", c.styles)
 		files = with(files, documentRels, rels(relations...))
 		files = with(files, "[Content_Types].xml", strings.Replace(types(c.override), typeMain, c.kind, 1))
 		signedRelations := []string{"rId1 " + office + "styles styles.xml Internal"}
