@@ -62,7 +62,8 @@ type root struct {
 	id          string // key identifier, hex
 	name        string // in URLs
 	certificate *x509.Certificate
-	key         crypto.Signer // nil while it is offline
+	crosses     []*x509.Certificate // for the same name and key, by other roots
+	key         crypto.Signer       // nil while it is offline
 	list        crl.Publication
 }
 
@@ -115,7 +116,7 @@ func New(ctx context.Context, cfg Config) (*CA, error) {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
 	for _, r := range cfg.Roots {
-		ca.roots = append(ca.roots, &root{id: keyIdentifier(r.Certificate), name: r.Name, certificate: r.Certificate, key: r.Key})
+		ca.roots = append(ca.roots, &root{id: keyIdentifier(r.Certificate), name: r.Name, certificate: r.Certificate, crosses: r.Crosses, key: r.Key})
 	}
 	for _, i := range cfg.Issuers {
 		added := &issuer{id: keyIdentifier(i.Certificate), name: i.Name, certificate: i.Certificate, crosses: i.Crosses, key: i.Key,
@@ -225,6 +226,9 @@ func (ca *CA) recordOwn(ctx context.Context) error {
 	var all []own
 	for _, r := range ca.roots {
 		all = append(all, own{r.id, profile.Root, r.certificate})
+		for _, c := range r.crosses {
+			all = append(all, own{authorityOf(c), profile.Root, c})
+		}
 	}
 	for n, i := range ca.issuers {
 		for _, c := range i.certificates() {

@@ -1,6 +1,7 @@
 package pki_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -26,7 +27,11 @@ import (
 // secondRoot makes a root on a machine of its own, and has it certify a site's issuing authority beside its own root.
 func (s *site) secondRoot(t testing.TB) (*ceremony.Result, *ceremony.Granted) {
 	t.Helper()
-	made := ceremonytest.Root(t, s.base)
+	return s.secondRootIs(t, ceremonytest.Root(t, s.base))
+}
+
+func (s *site) secondRootIs(t testing.TB, made *ceremony.Result) (*ceremony.Result, *ceremony.Granted) {
+	t.Helper()
 	plan, err := ceremony.Parse(ceremony.Default(s.base))
 	if err != nil {
 		t.Fatal(err)
@@ -107,16 +112,20 @@ func TestCrossCertificatesWithoutAFailedCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	java := &javaPKIX{}
 	for name, root := range map[string]*x509.Certificate{"old": s.made.Root.Certificate, "new": made.Root.Certificate} {
 		for age, leaf := range map[string]*x509.Certificate{"old": old, "young": young} {
-			next.verifies(t, fmt.Sprintf("a client with the %s root alone, a certificate that is %s", name, age), root, leaf)
+			// openssl takes the first certificate of an authority that it is shown, so it is given the one of the client's root.
+			next.verifies(t, fmt.Sprintf("a client with the %s root alone, a certificate that is %s", name, age), root, leaf,
+				func(c *x509.Certificate) bool { return c.CheckSignatureFrom(root) == nil && !c.Equal(root) }, java)
 		}
 	}
+	java.build(t)
 }
 
-// verifies has Java's PKIX and Go verify a certificate by what its holder shows, with lists, by one root alone. openssl takes the first
-// certificate of an authority that it is shown and looks at no other: it is given the chain of the client's root.
-func (s *site) verifies(t *testing.T, who string, root, leaf *x509.Certificate) {
+// verifies has Go, openssl, NSS and Java's PKIX verify a certificate by what its holder shows, by one root alone, all but NSS with lists.
+// openssl is given those of the shown certificates that chosen takes; Java is asked when all is together.
+func (s *site) verifies(t *testing.T, who string, root, leaf *x509.Certificate, chosen func(*x509.Certificate) bool, java *javaPKIX) {
 	t.Helper()
 	shown, err := s.ca.Chain(leaf)
 	if err != nil {
@@ -131,7 +140,7 @@ func (s *site) verifies(t *testing.T, who string, root, leaf *x509.Certificate) 
 			t.Fatal(err)
 		}
 		middle.AddCert(c)
-		if c.CheckSignatureFrom(root) == nil && !c.Equal(root) {
+		if chosen(c) {
 			chain = append(chain, der)
 		}
 		for _, place := range c.CRLDistributionPoints {
@@ -148,25 +157,51 @@ func (s *site) verifies(t *testing.T, who string, root, leaf *x509.Certificate) 
 		"-untrusted", pkitest.WritePEM(t, "CERTIFICATE", chain...), "-CRLfile", listFile, leafFile); !ok {
 		t.Errorf("%s: openssl: %s", who, said)
 	}
-	if said, ok := javaPKIX(t, rootFile, leafFile, shownFile, listFile); !ok {
-		t.Errorf("%s: Java: %s", who, said)
+	if said, ok := nss(t, root, leaf, shown); !ok {
+		t.Errorf("%s: NSS: %s", who, said)
 	}
+	java.asked = append(java.asked, who, rootFile, leafFile, shownFile, listFile)
 }
 
-// javaPKIX has the PKIX of Java build a path with lists.
-func javaPKIX(t *testing.T, files ...string) (string, bool) {
+// nss has the library of Firefox verify a TLS client's certificate by what is shown, with one root in its database.
+func nss(t *testing.T, root, leaf *x509.Certificate, shown [][]byte) (string, bool) {
+	t.Helper()
+	path, err := exec.LookPath("vfychain")
+	if err != nil {
+		t.Log("NSS is not installed (apt-get install libnss3-tools): it is not asked")
+		return "", true
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("certutil", "-N", "-d", "sql:"+dir, "--empty-password").CombinedOutput(); err != nil {
+		t.Fatalf("certutil: %v\n%s", err, out)
+	}
+	args := []string{"-d", "sql:" + dir, "-pp", "-u", "0", "-a", pkitest.WritePEM(t, "CERTIFICATE", leaf.Raw)}
+	for _, der := range shown {
+		if !bytes.Equal(der, root.Raw) {
+			args = append(args, "-a", pkitest.WritePEM(t, "CERTIFICATE", der))
+		}
+	}
+	out, err := exec.Command(path, append(args, "-t", "-a", pkitest.WritePEM(t, "CERTIFICATE", root.Raw))...).CombinedOutput()
+	return string(out), err == nil
+}
+
+// javaPKIX has the PKIX of Java build paths with lists, all in one process.
+type javaPKIX struct{ asked []string }
+
+func (j *javaPKIX) build(t *testing.T) {
 	t.Helper()
 	path, err := exec.LookPath("java")
 	if err != nil {
 		t.Log("Java is not installed (apt-get install default-jdk-headless): its PKIX is not asked")
-		return "", true
+		return
 	}
 	source, err := filepath.Abs(filepath.Join("testdata", "Pkix.java"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(path, append([]string{"-XX:TieredStopAtLevel=1", source}, files...)...).CombinedOutput()
-	return string(out), err == nil
+	if out, err := exec.Command(path, append([]string{"-XX:TieredStopAtLevel=1", source}, j.asked...)...).CombinedOutput(); err != nil {
+		t.Errorf("Java: %s", out)
+	}
 }
 
 // TestCrossCertificatesThatSayMoreAreRefused mints what a careless or bought root could sign for the authority.

@@ -14,6 +14,7 @@ import (
 func (c *Config) fits() error {
 	c.Roots, c.Issuers = slices.Clone(c.Roots), slices.Clone(c.Issuers)
 	ids, names := map[string]bool{}, map[string]bool{}
+	roots := slices.Clone(c.Roots)
 	add := func(name, standard string, certificate *x509.Certificate) (string, error) {
 		if name == "" {
 			name = standard
@@ -29,7 +30,7 @@ func (c *Config) fits() error {
 	}
 	for n := range c.Roots {
 		r := &c.Roots[n]
-		if err := r.fits(); err != nil {
+		if err := r.fits(roots); err != nil {
 			return err
 		}
 		var err error
@@ -50,7 +51,7 @@ func (c *Config) fits() error {
 	return nil
 }
 
-func (r *Root) fits() error {
+func (r *Root) fits(all []Root) error {
 	if r.Certificate == nil {
 		return errors.New("root or issuing authority is missing: a certificate of a root")
 	}
@@ -59,6 +60,9 @@ func (r *Root) fits() error {
 	}
 	if r.Key == nil && len(r.List) == 0 {
 		return errors.New("neither the root's CRL nor its key is there")
+	}
+	if err := byEachOnce("root", r.Certificate, append([]*x509.Certificate{r.Certificate}, r.Crosses...), all); err != nil {
+		return err
 	}
 	if r.Key == nil {
 		return nil
@@ -86,24 +90,29 @@ func (i *Issuer) fits(c *Config) error {
 	if err := sameKey(i.Key, i.Certificate); err != nil {
 		return fmt.Errorf("issuing authority: %w", err)
 	}
+	return byEachOnce("issuing authority", i.Certificate, append([]*x509.Certificate{i.Certificate}, i.Crosses...), c.Roots)
+}
+
+// byEachOnce checks that each certificate of an authority is by another one of the roots, and says what its own one says.
+func byEachOnce(whose string, own *x509.Certificate, certificates []*x509.Certificate, roots []Root) error {
 	by := map[int]bool{}
-	for _, certificate := range append([]*x509.Certificate{i.Certificate}, i.Crosses...) {
-		n := slices.IndexFunc(c.Roots, func(r Root) bool { return certificate.CheckSignatureFrom(r.Certificate) == nil })
+	for _, c := range certificates {
+		n := slices.IndexFunc(roots, func(r Root) bool { return r.Certificate != nil && c.CheckSignatureFrom(r.Certificate) == nil })
 		if n < 0 {
-			return errors.New("the issuing authority's certificate is not from the root, or another one that is here")
+			return fmt.Errorf("the %s's certificate is not from the root, or another one that is here", whose)
 		}
 		if by[n] {
-			return errors.New("the issuing authority has two certificates of one root")
+			return fmt.Errorf("the %s has two certificates of one root", whose)
 		}
 		by[n] = true
-		if err := CheckCross(i.Certificate, certificate); err != nil {
+		if err := CheckCross(own, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// CheckCross refuses a further certificate of an issuing authority by another root that is not for the same name and key, or that
+// CheckCross refuses a further certificate of an authority by another root that is not for the same name and key, or that
 // would let it do more, or longer: chains of either root mean the same.
 func CheckCross(own, cross *x509.Certificate) error {
 	switch {

@@ -11,26 +11,31 @@ import (
 )
 
 // Handler answers for the authority under the path of BaseURL: /tsa, for each root /ca/NAME.crt and /crl/NAME.crl, and for each issuing
-// authority those too, /ca/NAME-by-ROOT.crt for the certificate of another root, and its responder (GET and POST), which is /ocsp for the first and /NAME/ocsp for others. Put it in
-// front of any ServeMux: that one would redirect the double slashes that base64 has in OCSP GET requests.
+// authority those too, /ca/NAME-by-ROOT.crt for the certificate of either by another root, and of each issuing authority its responder (GET
+// and POST), which is /ocsp for the first and /NAME/ocsp for others. Put it in front of any ServeMux: that one would redirect the double
+// slashes that base64 has in OCSP GET requests.
 func (ca *CA) Handler() http.Handler {
 	prefix := ""
 	if u, err := url.Parse(ca.cfg.BaseURL); err == nil {
 		prefix = u.Path
 	}
 	fixed := map[string]http.Handler{}
+	crossed := func(name string, crosses []*x509.Certificate) {
+		for _, c := range crosses {
+			if by := ca.rootOf(authorityOf(c)); by != nil {
+				fixed["/ca/"+name+"-by-"+by.name+".crt"] = certificateHandler(c)
+			}
+		}
+	}
 	for _, r := range ca.roots {
 		fixed["/crl/"+r.name+".crl"], fixed["/ca/"+r.name+".crt"] = &r.list, certificateHandler(r.certificate)
+		crossed(r.name, r.crosses)
 	}
 	responders := map[string]http.Handler{}
 	for _, i := range ca.issuers {
 		fixed["/crl/"+i.name+".crl"] = &i.list
 		fixed["/ca/"+i.name+".crt"] = certificateHandler(i.certificate)
-		for _, c := range i.crosses {
-			if by := ca.rootOf(authorityOf(c)); by != nil {
-				fixed["/ca/"+i.name+"-by-"+by.name+".crt"] = certificateHandler(c)
-			}
-		}
+		crossed(i.name, i.crosses)
 		path := strings.TrimPrefix(i.places.OCSP, ca.cfg.BaseURL)
 		responders[path] = http.StripPrefix(prefix+path, i.responder)
 	}

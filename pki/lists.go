@@ -153,14 +153,23 @@ func (ca *CA) signers() (all []signer) {
 	}
 	for _, r := range ca.roots {
 		s := signer{id: r.id, certificate: r.certificate, key: r.key, validity: rootValidity, publication: &r.list}
-		for _, i := range ca.issuers {
-			for _, c := range i.certificates() {
-				if authorityOf(c) == r.id && c.NotBefore.After(s.since) {
-					s.since = c.NotBefore
-				}
+		for _, c := range ca.belowRoots() {
+			if authorityOf(c) == r.id && c.NotBefore.After(s.since) {
+				s.since = c.NotBefore
 			}
 		}
 		all = append(all, s)
+	}
+	return all
+}
+
+// belowRoots are the certificates that roots made for authorities, other roots among them.
+func (ca *CA) belowRoots() (all []*x509.Certificate) {
+	for _, i := range ca.issuers {
+		all = append(all, i.certificates()...)
+	}
+	for _, r := range ca.roots {
+		all = append(all, r.crosses...)
 	}
 	return all
 }

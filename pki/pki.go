@@ -46,8 +46,9 @@ type Delegate struct {
 type Root struct {
 	Name        string // in its URLs; "root" when empty, which is the first one's
 	Certificate *x509.Certificate
-	List        []byte        // DER of its newest CRL; optional where the key is here
-	Key         crypto.Signer // optional: with it the CA renews the root's list itself; without it the root is offline
+	Crosses     []*x509.Certificate // optional: for the same name and key by the other roots
+	List        []byte              // DER of its newest CRL; optional where the key is here
+	Key         crypto.Signer       // optional: with it the CA renews the root's list itself; without it the root is offline
 }
 
 // Issuer is an issuing authority. Its key may fail to sign while its token is away.

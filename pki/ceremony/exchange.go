@@ -30,12 +30,15 @@ type Request struct {
 	Version int    `json:"version"`       // 1
 	ID      string `json:"id"`            // 128 random bits, hex: no two requests are one
 	Plan    string `json:"plan"`          // as it was written
-	CSR     []byte `json:"csr"`           // PKCS #10, signed by the authority's key
-	Own     []byte `json:"own,omitempty"` // of a cross-certificate: the authority's certificate by another root
+	CSR     []byte `json:"csr"`           // PKCS #10, signed by the authority's key; none of a root, whose own certificate its key signed
+	Own     []byte `json:"own,omitempty"` // of a cross-certificate: the authority's certificate by another root, a root's by itself
 
-	plan *Plan
-	csr  *x509.CertificateRequest
-	own  *x509.Certificate
+	plan      *Plan
+	own       *x509.Certificate
+	public    crypto.PublicKey
+	spki      []byte // of public
+	name      []byte // the subject, DER
+	requested string // the subject, as it is compared with the plan's
 }
 
 // Answer is what the root's machine gives back.
@@ -87,6 +90,16 @@ func Ask(plan *Plan, key crypto.Signer, own *x509.Certificate) ([]byte, error) {
 	return encode(r)
 }
 
+// AskForRoot makes a request for a root's certificate by another root: clients that know that one alone find a path by way of it from
+// whatever is below this one. It needs no key: the root's own certificate shows that its key agrees to the name.
+func AskForRoot(plan *Plan, root *x509.Certificate) ([]byte, error) {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return nil, err
+	}
+	return encode(Request{Version: 1, ID: hex.EncodeToString(id), Plan: string(plan.source), Own: root.Raw})
+}
+
 func (p *Plan) subject(key Key) pkix.Name {
 	return pkix.Name{CommonName: key.CommonName, Organization: []string{p.Organization}, Country: []string{p.Country}}
 }
@@ -123,27 +136,58 @@ func ReadRequest(data []byte) (*Request, error) {
 	if err == nil {
 		r.plan, err = parse([]byte(r.Plan), modeOf([]byte(r.Plan)))
 	}
-	if err == nil {
-		r.csr, err = x509.ParseCertificateRequest(r.CSR)
-	}
-	if err == nil {
-		err = r.csr.CheckSignature()
-	}
 	if err == nil && len(r.Own) > 0 {
 		r.own, err = x509.ParseCertificate(r.Own)
+	}
+	if err == nil {
+		err = r.proven()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
-	if r.csr.Subject.String() != r.plan.subject(r.plan.Issuing).String() {
+	if r.made() == (Key{}) {
+		return nil, errors.New("request: its plan is about another kind of authority")
+	}
+	if planned := r.plan.subject(r.made()); r.requested != planned.String() {
 		return nil, errors.New("request: its key signed for another name than the plan's")
 	}
 	return r, nil
 }
 
+// ofRoot reports whether a root's certificate by another root is asked for.
+func (r *Request) ofRoot() bool { return len(r.CSR) == 0 }
+
+// made is the key of the plan that the request is about.
+func (r *Request) made() Key {
+	if r.ofRoot() {
+		return r.plan.Root
+	}
+	return r.plan.Issuing
+}
+
+// proven takes the key and name that the key itself signed: of a root in its own certificate, else in the CSR.
+func (r *Request) proven() error {
+	if r.ofRoot() {
+		if r.own == nil {
+			return errors.New("neither csr nor own is there")
+		}
+		if !bytes.Equal(r.own.RawIssuer, r.own.RawSubject) {
+			return errors.New("own: is no root's certificate")
+		}
+		r.public, r.spki, r.name, r.requested = r.own.PublicKey, r.own.RawSubjectPublicKeyInfo, r.own.RawSubject, r.own.Subject.String()
+		return r.own.CheckSignatureFrom(r.own)
+	}
+	csr, err := x509.ParseCertificateRequest(r.CSR)
+	if err != nil {
+		return err
+	}
+	r.public, r.spki, r.name, r.requested = csr.PublicKey, csr.RawSubjectPublicKeyInfo, csr.RawSubject, csr.Subject.String()
+	return csr.CheckSignature()
+}
+
 // modeOf finds what a plan makes: each kind has fields that others have not.
 func modeOf(planYAML []byte) mode {
-	for _, m := range []mode{succession, below} {
+	for _, m := range []mode{succession, below, rootAlone} {
 		if _, err := parse(planYAML, m); err == nil {
 			return m
 		}
@@ -153,6 +197,9 @@ func modeOf(planYAML []byte) mode {
 
 // Written is the plan that the request was made by.
 func (r *Request) Written() *Plan { return r.plan }
+
+// Subject is the common name of the authority that a certificate is asked for.
+func (r *Request) Subject() string { return r.made().CommonName }
 
 // template is the certificate that the root makes: by the plan, or, of a cross-certificate, with all that the authority's own says.
 func (r *Request) template(root *x509.Certificate, name string, now time.Time) (*x509.Certificate, error) {
@@ -167,15 +214,36 @@ func (r *Request) template(root *x509.Certificate, name string, now time.Time) (
 		return t, nil
 	}
 	own := r.own
-	if !bytes.Equal(own.RawSubjectPublicKeyInfo, r.csr.RawSubjectPublicKeyInfo) || !bytes.Equal(own.RawSubject, r.csr.RawSubject) {
+	if !bytes.Equal(own.RawSubjectPublicKeyInfo, r.spki) || !bytes.Equal(own.RawSubject, r.name) {
 		return nil, errors.New("own: is for another name or key than the request")
 	}
-	t, err := profile.Authority(profile.Issuing, now, earliest(own.NotAfter, root.NotAfter), places, r.plan.For())
+	kind := profile.Issuing
+	if r.ofRoot() {
+		kind = profile.Root
+	}
+	t, err := profile.Authority(kind, now, earliest(own.NotAfter, root.NotAfter), places, r.plan.For())
 	if err != nil {
 		return nil, err
 	}
 	t.RawSubject, t.SubjectKeyId = own.RawSubject, own.SubjectKeyId
+	if r.ofRoot() { // one of an older version has a path length
+		t.MaxPathLen, t.MaxPathLenZero = own.MaxPathLen, own.MaxPathLenZero
+	}
 	return t, nil
+}
+
+// mayCertify refuses what would give nobody a path: a root above itself, and one that lets only issuing authorities be below it.
+func (r *Request) mayCertify(root *x509.Certificate) error {
+	switch {
+	case !r.ofRoot():
+		return nil
+	case bytes.Equal(r.spki, root.RawSubjectPublicKeyInfo):
+		return errors.New("own: is the root that is here: have another root certify it")
+	case root.MaxPathLen >= 0 && root.MaxPathLen < 2:
+		return fmt.Errorf("the root here was made with path length %d: no path leads by way of another root below it; have that root's "+
+			"people certify this one, and this root the issuing authorities (request --cross issuing)", root.MaxPathLen)
+	}
+	return nil
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -197,6 +265,9 @@ func Grant(request []byte, root Authority, name string, list []byte, now time.Ti
 			return nil, nil, fmt.Errorf("plan:\n%w", err)
 		}
 	}
+	if err := r.mayCertify(root.Certificate); err != nil {
+		return nil, nil, fmt.Errorf("request: %w", err)
+	}
 	template, err := r.template(root.Certificate, name, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("request: %w", err)
@@ -204,10 +275,10 @@ func Grant(request []byte, root Authority, name string, list []byte, now time.Ti
 	if template.SerialNumber, err = profile.NewSerial(); err != nil {
 		return nil, nil, err
 	}
-	if template.SubjectKeyId, err = profile.KeyID(r.csr.PublicKey); err != nil {
+	if template.SubjectKeyId, err = profile.KeyID(r.public); err != nil {
 		return nil, nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, root.Certificate, r.csr.PublicKey, root.Key)
+	der, err := x509.CreateCertificate(rand.Reader, template, root.Certificate, r.public, root.Key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("signing the certificate: %w", err)
 	}
@@ -273,7 +344,7 @@ func (g *Granted) check(r *Request) error {
 	if err != nil {
 		return fmt.Errorf("answer: the root's list: %w", err)
 	}
-	if !bytes.Equal(g.Certificate.RawSubjectPublicKeyInfo, r.csr.RawSubjectPublicKeyInfo) || !bytes.Equal(g.Certificate.RawSubject, r.csr.RawSubject) {
+	if !bytes.Equal(g.Certificate.RawSubjectPublicKeyInfo, r.spki) || !bytes.Equal(g.Certificate.RawSubject, r.name) {
 		return errors.New("answer: the certificate is for another name or key than the request")
 	}
 	asked := r.own
@@ -300,10 +371,10 @@ func (r *Request) rehearsed(like *x509.Certificate, name string) (*x509.Certific
 		return nil, err
 	}
 	template.SerialNumber = like.SerialNumber
-	if template.SubjectKeyId, err = profile.KeyID(r.csr.PublicKey); err != nil {
+	if template.SubjectKeyId, err = profile.KeyID(r.public); err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, above, r.csr.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, above, r.public, key)
 	if err != nil {
 		return nil, err
 	}

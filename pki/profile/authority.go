@@ -16,8 +16,9 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Authority returns the template of a root (self-signed, any number of authorities below it) or an issuing authority (no
-// authority below it). An issuing authority certifies for its purposes alone: extKeyUsage limits what relying parties take from it
+// Authority returns the template of a root or an issuing authority (no authority below it). A root has no limit of path length (CA/Browser
+// Forum BR 7.1.2.1.4 recommends none): one that comes after it is above it in the paths of those who know that one alone, and each of
+// these makes the path longer. places of a root are for its certificate by another root. An issuing authority certifies for its purposes alone: extKeyUsage limits what relying parties take from it
 // (RFC 5280 4.2.1.12 as they all read it, CA/Browser Forum BR 7.1.2.10.6), any policy is that of its operator, who runs the root too
 // (RFC 5280 4.2.1.4). The caller sets serial number, subject and key.
 func Authority(p Profile, notBefore, notAfter time.Time, places Places, purposes []Purpose) (*x509.Certificate, error) {
@@ -28,7 +29,6 @@ func Authority(p Profile, notBefore, notAfter time.Time, places Places, purposes
 	}
 	switch p {
 	case Root:
-		template.MaxPathLen = 1
 	case Issuing:
 		if len(purposes) == 0 {
 			return nil, errors.New("an issuing authority without a purpose")
@@ -37,13 +37,13 @@ func Authority(p Profile, notBefore, notAfter time.Time, places Places, purposes
 		if err := limit(template, purposes); err != nil {
 			return nil, err
 		}
-		if places.Issuer != "" {
-			template.IssuingCertificateURL = []string{places.Issuer}
-		}
-		addStatus(template, places)
 	default:
 		return nil, fmt.Errorf("profile %q is not an authority", p)
 	}
+	if places.Issuer != "" {
+		template.IssuingCertificateURL = []string{places.Issuer}
+	}
+	addStatus(template, places)
 	if !template.NotAfter.After(template.NotBefore) {
 		return nil, fmt.Errorf("profile %s: validity ends (%s) before it begins (%s)", p, template.NotAfter, template.NotBefore)
 	}

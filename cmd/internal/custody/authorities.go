@@ -26,6 +26,9 @@ func (c *Custody) roots(ctx context.Context, keys map[string]string) (all []pki.
 		if r.List, err = os.ReadFile(c.pki(r.Name + ".crl")); err != nil {
 			return nil, fmt.Errorf("authority: %w", err)
 		}
+		if r.Crosses, err = c.crosses(r.Name); err != nil {
+			return nil, err
+		}
 		if id := keys[r.Name]; id != "" {
 			if r.Key, err = c.openKey(ctx, id); err != nil {
 				return nil, fmt.Errorf("root key: %w", err)
@@ -61,10 +64,10 @@ func (c *Custody) issuers(ctx context.Context, keys map[string]string) (all []pk
 	return all, nil
 }
 
-// crossFile holds the certificate of an issuing authority by a further root.
+// crossFile holds the certificate of an authority by a further root.
 func crossFile(authority, root string) string { return authority + "-by-" + root + ".pem" }
 
-// crosses are the certificates of an issuing authority by further roots.
+// crosses are the certificates of an issuing authority or a root by further roots.
 func (c *Custody) crosses(name string) (all []*x509.Certificate, err error) {
 	for n := 1; ; n++ {
 		root := numbered("root", n)

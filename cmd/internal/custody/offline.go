@@ -121,7 +121,7 @@ func (c *Custody) writeAll(files map[string][]byte) error {
 }
 
 // Ask makes the request for an issuing authority of a plan, whose key is made in this token, or for another root's certificate for the
-// authority called cross. One waits for its answer at a time; asked again by the same plan it is the same request.
+// authority called cross, which may be a root that is here or elsewhere. One waits for its answer at a time; asked again by the same plan it is the same request.
 func (c *Custody) Ask(ctx context.Context, plan *ceremony.Plan, planText []byte, cross string) ([]byte, error) {
 	open, err := c.opened()
 	if err == nil {
@@ -137,30 +137,52 @@ func (c *Custody) Ask(ctx context.Context, plan *ceremony.Plan, planText []byte,
 	if plan.BaseURL != c.cfg.PKIURL {
 		return nil, fmt.Errorf("plan: base_url is %q; write pki_url of the configuration, %q", plan.BaseURL, c.cfg.PKIURL)
 	}
+	subject := plan.Issuing.CommonName
+	if isRootName(cross) {
+		subject = plan.Root.CommonName
+	}
+	if subject == "" {
+		return nil, errors.New("plan: it is about a root: a root that is made has no request; name one that is here by --cross root")
+	}
 	var request []byte
-	err = c.act(ctx, "ceremony.request", plan.Issuing.CommonName, map[string]string{"plan_sha256": plan.Digest(), "cross": cross}, func() error {
-		var key ceremony.Authority
-		if cross == "" {
-			key, err = ceremony.MakeIssuingKey(ctx, plan, c.makeKey, c.cfg.Now)
-		} else {
-			key, err = c.authority(ctx, cross)
-		}
-		if err != nil {
-			return err
-		}
-		if request, err = ceremony.Ask(plan, key.Key, key.Certificate); err != nil {
+	err = c.act(ctx, "ceremony.request", subject, map[string]string{"plan_sha256": plan.Digest(), "cross": cross}, func() error {
+		var keyID string
+		if request, keyID, err = c.request(ctx, plan, cross); err != nil {
 			return err
 		}
 		if _, err := ceremony.ReadRequest(request); err != nil { // a plan of another name than the authority's
 			return err
 		}
-		text, err := json.Marshal(opened{request, key.KeyID, cross})
+		text, err := json.Marshal(opened{request, keyID, cross})
 		if err != nil {
 			return err
 		}
 		return c.writeAll(map[string][]byte{openFile: text})
 	})
 	return request, err
+}
+
+// request is what Ask asks, and the key in this token that it is for.
+func (c *Custody) request(ctx context.Context, plan *ceremony.Plan, cross string) (request []byte, keyID string, err error) {
+	if isRootName(cross) {
+		root, err := ReadCertificate(c.pki(cross + ".pem"))
+		if err != nil {
+			return nil, "", fmt.Errorf("cross: %w", err)
+		}
+		request, err = ceremony.AskForRoot(plan, root)
+		return request, "", err
+	}
+	var key ceremony.Authority
+	if cross == "" {
+		key, err = ceremony.MakeIssuingKey(ctx, plan, c.makeKey, c.cfg.Now)
+	} else {
+		key, err = c.authority(ctx, cross)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	request, err = ceremony.Ask(plan, key.Key, key.Certificate)
+	return request, key.KeyID, err
 }
 
 // authority is an issuing authority that is here.
@@ -243,7 +265,7 @@ func (c *Custody) Grant(ctx context.Context, request []byte, digest string, by [
 		return nil, err
 	}
 	details := map[string]string{"request_sha256": ceremony.Digest(request), "plan_sha256": r.Written().Digest(), "by": strings.Join(by, ", ")}
-	err = c.act(ctx, "ceremony.grant", r.Written().Issuing.CommonName, details, func() error {
+	err = c.act(ctx, "ceremony.grant", r.Subject(), details, func() error {
 		if answer, _, err = ceremony.Grant(request, root, name, list, c.cfg.Now()); err != nil {
 			return err
 		}

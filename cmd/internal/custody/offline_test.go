@@ -2,7 +2,9 @@ package custody_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"trustcore/pki"
 	"trustcore/pki/ceremony"
 	"trustcore/pki/ceremony/ceremonytest"
+	"trustcore/verify/certificate"
+	"trustcore/verify/path"
 )
 
 var two = []string{"officer-1", "officer-3"}
@@ -167,4 +171,88 @@ func TestAnotherRootUnderTheSameName(t *testing.T) {
 	if _, _, err := c.Import(t.Context(), next, ceremony.Digest(next), two); err == nil || !strings.Contains(err.Error(), "not the one that is here as root") {
 		t.Errorf("another root: %v", err)
 	}
+}
+
+// TestRootsCertifyEachOtherOverAStick has two roots certify each other beside an authority that is there: relying parties with either root
+// alone verify what its holders show by our own path building, old certificates and new ones.
+func TestRootsCertifyEachOtherOverAStick(t *testing.T) {
+	c, second := open(t, new(atomic.Int64)), rootMachine(t, "root-2")
+	plan, err := ceremony.Parse(ceremony.Default(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.Perform(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(root *custody.Custody, planText []byte, cross string) *ceremony.Granted {
+		t.Helper()
+		answer := carry(t, c, root, planText, ceremony.ParseRequested, cross)
+		granted, first, err := c.Import(t.Context(), answer, ceremony.Digest(answer), two)
+		if err != nil || first {
+			t.Fatalf("first %v, %v", first, err)
+		}
+		return granted
+	}
+	if _, err := c.Ask(t.Context(), parsed(t, ceremonytest.RootPlan(url)), ceremonytest.RootPlan(url), ""); err == nil ||
+		!strings.Contains(err.Error(), "it is about a root") {
+		t.Errorf("an authority by a root's plan: %v", err)
+	}
+	other := take(second, ceremony.Default(url), "root").Root
+	take(c, ceremonytest.RootPlan(url), "root-2")
+	take(second, ceremony.DefaultSuccession(url, 2), "")
+	ca, dir := run(t, c, "it serves with both roots", func() bool { return true }), t.TempDir()
+	if err := c.IssueIdentity(t.Context(), ca, pki.Officer, pki.Subject{CommonName: "officer-1"}, dir, "officer-1"); err != nil {
+		t.Fatal(err)
+	}
+	young, err := custody.ReadCertificate(filepath.Join(dir, "officer-1.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range []*x509.Certificate{made.TimeStamping.Certificate, young} {
+		shown, err := ca.Chain(leaf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, root := range []*x509.Certificate{made.Root.Certificate, other} {
+			if result := pathTo(t, root, leaf, shown); !result.Valid {
+				t.Errorf("%s with %s alone: %v", leaf.Subject.CommonName, root.Subject.CommonName, result.Reasons)
+			}
+		}
+	}
+}
+
+func parsed(t *testing.T, text []byte) *ceremony.Plan {
+	t.Helper()
+	plan, err := ceremony.ParseRequested(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// pathTo has our own path building verify a certificate by what is shown, with one root alone, whose constraints count.
+func pathTo(t *testing.T, root, leaf *x509.Certificate, shown [][]byte) path.Result {
+	t.Helper()
+	read := func(der []byte) *certificate.Certificate {
+		c, err := certificate.Parse(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	anchor, err := path.AnchorFrom(read(root.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor.Constraints, anchor.BasicConstraints, anchor.Validity = true, true, true
+	anchors, err := path.NewAnchors(anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heap []*certificate.Certificate
+	for _, der := range shown {
+		heap = append(heap, read(der))
+	}
+	return path.Validate(t.Context(), path.Request{Target: read(leaf.Raw), Pool: path.NewPool(heap...), Anchors: anchors, Time: time.Now()})
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +20,13 @@ import (
 	"trustcore/pki/profile"
 )
 
-// RootPlan is the plan of a root alone.
-func RootPlan(base string) []byte {
-	return []byte(strings.ReplaceAll(`version: 1
-title: Second root
+// RootPlan is the plan of a root alone, the second one.
+func RootPlan(base string) []byte { return RootPlanNumber(base, 2) }
+
+// RootPlanNumber is the plan of the root with a number.
+func RootPlanNumber(base string, number int) []byte {
+	return []byte(strings.NewReplacer("@NUMBER@", strconv.Itoa(number), "@", base).Replace(`version: 1
+title: Root @NUMBER@
 place: a machine without a network
 organization: Demonstration data centre
 country: PL
@@ -30,15 +34,21 @@ base_url: "@"
 attendees:
   - {name: officer-1, role: administrator}
   - {name: officer-3, role: witness}
-root: {label: root-2, algorithm: P-384, common_name: Demonstration Root CA 2, valid: 20y}
+root: {label: root-@NUMBER@, algorithm: P-384, common_name: Demonstration Root CA @NUMBER@, valid: 20y}
 root_crl: 180d
-`, "@", base))
+`))
 }
 
-// Root makes a root with a key in memory.
+// Root makes the second root with a key in memory.
 func Root(t testing.TB, base string) *ceremony.Result {
 	t.Helper()
-	plan, err := ceremony.ParseRoot(RootPlan(base))
+	return RootNumber(t, base, 2)
+}
+
+// RootNumber makes the root with a number and a key in memory.
+func RootNumber(t testing.TB, base string, number int) *ceremony.Result {
+	t.Helper()
+	plan, err := ceremony.ParseRoot(RootPlanNumber(base, number))
 	if err != nil {
 		t.Fatal(err)
 	}
