@@ -2,7 +2,6 @@ package pki
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -46,15 +45,14 @@ func (ca *CA) watchClock(ctx context.Context) error {
 // started anew. It is audited; that the clock is right is the actor's word.
 func (ca *CA) AcceptClock(ctx context.Context, actor audit.Actor) error {
 	now := ca.cfg.Now()
-	entry := audit.Entry{Time: now, Actor: actor, Action: "clock.accept", Subject: now.UTC().Format(time.RFC3339), Outcome: audit.Granted,
+	entry := audit.Entry{Actor: actor, Action: "clock.accept", Subject: now.UTC().Format(time.RFC3339),
 		Details: map[string]string{"newest_on_record": ca.clock.Given().UTC().Format(time.RFC3339)}}
-	if _, err := ca.cfg.Audit.Append(ctx, entry); err != nil {
+	err := ca.cfg.Audit.Act(ctx, entry, ca.cfg.Now, func() error {
+		_, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_counter SET value = $1 WHERE name = 'clock'`, now.UnixMilli())
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("accepting the clock: %w", err)
-	}
-	if _, err := ca.cfg.DB.ExecContext(ctx, `UPDATE pki_counter SET value = $1 WHERE name = 'clock'`, now.UnixMilli()); err != nil {
-		entry.Outcome, entry.Reason = audit.Failed, err.Error()
-		_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
-		return fmt.Errorf("accepting the clock: %w", errors.Join(err, failed))
 	}
 	ca.clock.Accept(now)
 	return nil

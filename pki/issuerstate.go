@@ -48,9 +48,9 @@ func (ca *CA) takeUp(ctx context.Context, s standing, activate bool) error {
 	if activate {
 		state = Active
 	}
-	entry := audit.Entry{Time: ca.cfg.Now(), Actor: ceremonies, Action: "issuer.change", Subject: s.name, Outcome: audit.Granted,
+	entry := audit.Entry{Actor: ceremonies, Action: "issuer.change", Subject: s.name,
 		Details: map[string]string{"to": string(state), "purposes": join(s.purposes)}}
-	return ca.audited(ctx, entry, func() error {
+	return ca.cfg.Audit.Act(ctx, entry, ca.cfg.Now, func() error {
 		err := ca.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
 			made, err := tx.ExecContext(ctx, `INSERT INTO pki_issuer (id, name, purposes, state, activated, since)
 				VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT DO NOTHING`, s.id, s.name, join(s.purposes), string(Planned), ca.cfg.Now().Unix())
@@ -72,20 +72,6 @@ func join(purposes []Purpose) string {
 		texts = append(texts, string(p))
 	}
 	return strings.Join(texts, " ")
-}
-
-// audited writes the entry, acts, and writes the failure.
-func (ca *CA) audited(ctx context.Context, entry audit.Entry, do func() error) error {
-	if _, err := ca.cfg.Audit.Append(ctx, entry); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		return nil
-	}
-	entry.Time, entry.Outcome, entry.Reason = ca.cfg.Now(), audit.Failed, err.Error()
-	_, failed := ca.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
-	return errors.Join(err, failed)
 }
 
 // move brings an authority into a state. Activated, it takes its purposes over: who issues for none any more is retiring by that.
@@ -152,7 +138,7 @@ func (ca *CA) ChangeIssuer(ctx context.Context, actor audit.Actor, name string, 
 		_, failed := ca.cfg.Audit.Append(ctx, entry)
 		return fmt.Errorf("authority %s: %w", name, errors.Join(err, failed))
 	}
-	err = ca.audited(ctx, entry, func() error {
+	err = ca.cfg.Audit.Act(ctx, entry, ca.cfg.Now, func() error {
 		if to == Ended {
 			if err := ca.lastList(ctx, s); err != nil {
 				return err

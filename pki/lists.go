@@ -87,7 +87,7 @@ func (ca *CA) TakeRootList(ctx context.Context, actor audit.Actor, der []byte) e
 		return errors.Join(err, failed)
 	}
 	entry.Details = map[string]string{"root": r.name, "number": list.Number.String(), "next_update": list.NextUpdate.UTC().Format(time.RFC3339)}
-	return ca.audited(ctx, entry, func() error {
+	return ca.cfg.Audit.Act(ctx, entry, ca.cfg.Now, func() error {
 		old, err := ca.newest(ctx, r.id)
 		if err != nil {
 			return err

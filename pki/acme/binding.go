@@ -62,7 +62,7 @@ func (s *Server) Bind(ctx context.Context, actor audit.Actor, partner string) (*
 	if err != nil {
 		return nil, err
 	}
-	err = s.audited(ctx, audit.Entry{Actor: actor, Action: "acme.bind", Subject: id, Partner: partner, Order: rule.Order}, func() error {
+	err = s.cfg.Audit.Act(ctx, audit.Entry{Actor: actor, Action: "acme.bind", Subject: id, Partner: partner, Order: rule.Order}, s.cfg.Now, func() error {
 		return s.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
 			var count int
 			if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM acme_binding WHERE partner = $1 AND line = $2 AND revoked = 0
@@ -92,7 +92,7 @@ func (s *Server) Unbind(ctx context.Context, actor audit.Actor, id, partner stri
 		err = ErrBinding
 	}
 	if err == nil {
-		err = s.audited(ctx, audit.Entry{Actor: actor, Action: "acme.unbind", Subject: id, Partner: owner}, func() error {
+		err = s.cfg.Audit.Act(ctx, audit.Entry{Actor: actor, Action: "acme.unbind", Subject: id, Partner: owner}, s.cfg.Now, func() error {
 			_, err := s.cfg.DB.ExecContext(ctx, `UPDATE acme_binding SET revoked = $1, secret = '' WHERE id = $2 AND revoked = 0`,
 				s.cfg.Now().Unix(), id)
 			return err
@@ -187,19 +187,4 @@ func (s *Server) secretOf(ctx context.Context, id string) (key *step.ExternalAcc
 		return nil, "", err
 	}
 	return &step.ExternalAccountKey{ID: id, ProvisionerID: provisionerName, HmacKey: secret, CreatedAt: time.Unix(created, 0)}, partner, nil
-}
-
-// audited writes that an act is granted, does it, and writes too when it came to nothing.
-func (s *Server) audited(ctx context.Context, entry audit.Entry, do func() error) error {
-	entry.Time, entry.Outcome = s.cfg.Now(), audit.Granted
-	if _, err := s.cfg.Audit.Append(ctx, entry); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		return nil
-	}
-	entry.Time, entry.Outcome, entry.Reason = s.cfg.Now(), audit.Failed, err.Error()
-	_, failed := s.cfg.Audit.Append(context.WithoutCancel(ctx), entry)
-	return errors.Join(err, failed)
 }

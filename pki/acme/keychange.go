@@ -78,7 +78,7 @@ func (s *session) changeKey(ctx context.Context, body []byte) error {
 	}
 	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-key", Subject: s.account.ID, Partner: s.partner,
 		Details: map[string]string{"key_thumbprint": after}}
-	err = s.audited(ctx, entry, func() error {
+	err = s.cfg.Audit.Act(ctx, entry, s.cfg.Now, func() error {
 		result, err := s.cfg.DB.ExecContext(ctx, `UPDATE acme_account SET thumbprint = $1, jwk = $2 WHERE id = $3 AND thumbprint = $4`,
 			after, string(jwk), s.account.ID, before)
 		if err != nil {

@@ -146,7 +146,7 @@ func (s *session) UpdateAccount(ctx context.Context, acc *step.Account) error {
 	}
 	entry := audit.Entry{Actor: s.actor(), Action: "acme.account-update", Subject: acc.ID, Partner: s.partner,
 		Details: map[string]string{"status": string(acc.Status)}}
-	return s.audited(ctx, entry, func() error {
+	return s.cfg.Audit.Act(ctx, entry, s.cfg.Now, func() error {
 		_, err := s.cfg.DB.ExecContext(ctx, `UPDATE acme_account SET contact = $1, status = $2 WHERE id = $3 AND status = 'valid'`,
 			string(contact), string(acc.Status), acc.ID)
 		return err
@@ -187,7 +187,7 @@ func (s *session) UpdateExternalAccountKey(ctx context.Context, _ string, key *s
 	now := s.cfg.Now().Unix()
 	entry := audit.Entry{Actor: audit.Actor{Kind: "partner", ID: s.opener}, Action: "acme.account", Subject: acc.ID, Partner: s.opener,
 		Details: map[string]string{"binding": key.ID, "key_thumbprint": thumbprint}}
-	err = s.audited(ctx, entry, func() error {
+	err = s.cfg.Audit.Act(ctx, entry, s.cfg.Now, func() error {
 		return s.cfg.DB.InTx(ctx, func(tx *sql.Tx) error {
 			result, err := tx.ExecContext(ctx, `UPDATE acme_binding SET bound = $1, secret = ''
 				WHERE id = $2 AND bound = 0 AND revoked = 0 AND expires > $3`, now, key.ID, now)

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"trustcore/pki"
+	"trustcore/pki/ceremony"
 )
 
 // roots are those that the ceremonies left: one whose key is not in this token is offline.
@@ -90,6 +91,15 @@ func (c *Custody) crosses(name string) (all []*x509.Certificate, err error) {
 type meant struct {
 	Purposes []pki.Purpose `json:"purposes,omitempty"` // all when there are none
 	Planned  bool          `json:"planned,omitempty"`  // it waits for officers to activate it
+}
+
+// meantBy is what a plan decides, as it is kept.
+func meantBy(plan *ceremony.Plan) ([]byte, error) {
+	text, err := json.Marshal(meant{Purposes: plan.For(), Planned: plan.Begins == ceremony.BeginsPlanned})
+	if err != nil {
+		return nil, fmt.Errorf("ceremony: %w", err)
+	}
+	return text, nil
 }
 
 func (c *Custody) meant(name string) (m meant, err error) {

@@ -37,20 +37,15 @@ func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 		ocspFile: PEM(result.OCSP.Certificate.Raw), rootCRLFile: result.RootCRL,
 		transcriptFile: transcript, transcriptText: []byte(result.Transcript.Text()),
 	}
-	if files[numbered("issuing", 1)+".json"], err = json.Marshal(meant{Purposes: plan.For()}); err != nil {
-		return nil, fmt.Errorf("ceremony: %w", err)
+	if files[numbered("issuing", 1)+".json"], err = meantBy(plan); err != nil {
+		return nil, err
 	}
 	if result.TimeStamping != nil {
 		keys["time-stamping"] = result.TimeStamping.KeyID
 		files[tsaFile] = PEM(result.TimeStamping.Certificate.Raw)
 	}
-	if err := durable.MkdirAll(c.pki(""), 0o700); err != nil {
-		return nil, fmt.Errorf("ceremony: %w", err)
-	}
-	for name, content := range files {
-		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
-			return nil, fmt.Errorf("ceremony: %w", err)
-		}
+	if err := c.writeAll(files); err != nil {
+		return nil, err
 	}
 	return result, c.writeKeys(keys)
 }
@@ -82,18 +77,12 @@ func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	if root.Key, err = c.openKey(ctx, keys["root"]); err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
 	}
-	entry := audit.Entry{Time: c.cfg.Now(), Actor: audit.Actor{Kind: "officer", ID: "ceremony"}, Action: "ceremony.succeed",
-		Subject: numbered("issuing", n), Outcome: audit.Granted, Details: map[string]string{"plan_sha256": plan.Digest()}}
-	if _, err := c.Audit.Append(ctx, entry); err != nil {
-		return nil, err
-	}
-	result, err := c.succeed(ctx, plan, n, root, keys)
-	if err != nil {
-		entry.Time, entry.Outcome, entry.Reason = c.cfg.Now(), audit.Failed, err.Error()
-		_, failed := c.Audit.Append(context.WithoutCancel(ctx), entry)
-		return nil, errors.Join(err, failed)
-	}
-	return result, nil
+	var result *ceremony.Result
+	err = c.act(ctx, "ceremony.succeed", numbered("issuing", n), map[string]string{"plan_sha256": plan.Digest()}, func() error {
+		result, err = c.succeed(ctx, plan, n, root, keys)
+		return err
+	})
+	return result, err
 }
 
 func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root ceremony.Authority,
@@ -106,18 +95,16 @@ func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root 
 	if err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
-	said, err := json.Marshal(meant{Purposes: plan.For(), Planned: plan.Begins == ceremony.BeginsPlanned})
+	said, err := meantBy(plan)
 	if err != nil {
-		return nil, fmt.Errorf("ceremony: %w", err)
+		return nil, err
 	}
-	for name, content := range map[string][]byte{
+	if err := c.writeAll(map[string][]byte{
 		numbered("issuing", n) + ".json": said,
 		numbered("issuing", n) + ".pem":  PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
 		TranscriptFile(n): transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
-	} {
-		if err := durable.WriteFile(c.pki(name), content, 0o600); err != nil {
-			return nil, fmt.Errorf("ceremony: %w", err)
-		}
+	}); err != nil {
+		return nil, err
 	}
 	keys[numbered("issuing", n)], keys[numbered("ocsp", n)] = result.Issuing.KeyID, result.OCSP.KeyID
 	return result, c.writeKeys(keys)

@@ -56,20 +56,10 @@ func twoOf(plan *ceremony.Plan, by []string) error {
 	return nil
 }
 
-// act writes the entry, acts, and writes the failure.
+// act is audited as an act of the ceremony's people.
 func (c *Custody) act(ctx context.Context, action, subject string, details map[string]string, do func() error) error {
-	entry := audit.Entry{Time: c.cfg.Now(), Actor: audit.Actor{Kind: "officer", ID: "ceremony"}, Action: action, Subject: subject,
-		Outcome: audit.Granted, Details: details}
-	if _, err := c.Audit.Append(ctx, entry); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		return nil
-	}
-	entry.Time, entry.Outcome, entry.Reason = c.cfg.Now(), audit.Failed, err.Error()
-	_, failed := c.Audit.Append(context.WithoutCancel(ctx), entry)
-	return errors.Join(err, failed)
+	return c.Audit.Act(ctx, audit.Entry{Actor: audit.Actor{Kind: "officer", ID: "ceremony"}, Action: action, Subject: subject, Details: details},
+		c.cfg.Now, do)
 }
 
 // PerformRoot makes a root on a machine of its own; name is the root's in URLs: root, or root-2 for a second one.
@@ -364,7 +354,7 @@ func (c *Custody) below(ctx context.Context, plan *ceremony.Plan, name string, g
 	if err != nil {
 		return err
 	}
-	said, err := json.Marshal(meant{Purposes: plan.For(), Planned: plan.Begins == ceremony.BeginsPlanned})
+	said, err := meantBy(plan)
 	if err != nil {
 		return err
 	}
