@@ -108,6 +108,7 @@ func (c Config) check() error {
 // Token describes the token that the worker serves.
 type Token struct {
 	Manufacturer, Model, Serial, Label string
+	Firmware, Hardware, Library        string // versions; the library's maker and name are part of Library
 }
 
 // Module is a token with its worker and the registry of its keys. Its methods are safe for concurrent use.

@@ -131,7 +131,8 @@ func (m *Module) spawn(ctx context.Context) error {
 		return errClosed
 	}
 	m.worker, m.failure, m.outage, m.refused = p, nil, false, refusal{}
-	m.token = Token{Manufacturer: answer.Manufacturer, Model: answer.Model, Serial: answer.Serial, Label: answer.Label}
+	m.token = Token{Manufacturer: answer.Manufacturer, Model: answer.Model, Serial: answer.Serial, Label: answer.Label,
+		Firmware: answer.Firmware, Hardware: answer.Hardware, Library: answer.Library}
 	p.recognised.Store(answer.Known)
 	m.vitals.answered()
 	m.vitals.failure.Store(nil)

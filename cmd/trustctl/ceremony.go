@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -22,7 +20,7 @@ import (
 )
 
 func ceremonyCommand() *cobra.Command {
-	var dir, plan string
+	var dir, plan, signed string
 	var cfg = custody.Defaults()
 	var p parties
 	c := &cobra.Command{
@@ -36,7 +34,14 @@ each of which confirms trustctl break-glass once: they are nowhere else, so let 
 
   trustctl ceremony --print-plan > plan.yaml     the plan of a demonstration, to begin with
   trustctl ceremony --plan plan.yaml --officer officer-1 --officer officer-2
-  trustctl ceremony verify                       check the transcript offline
+  trustctl ceremony verify                       check transcripts, protocols and signatures offline
+
+People who have keys (a public key of each in the plan, and how many sign at least) agree by signing before a key is
+made, and sign the transcript at the end; one of them alone does nothing. They sign files with openssl or a card:
+
+  trustctl ceremony open --plan plan.yaml --to /media/stick
+  trustctl ceremony --plan plan.yaml --signed /media/stick
+  trustctl ceremony attach --signed /media/stick
 
 A root whose token is on a machine of its own answers by files on a stick; their digests travel on paper:
 
@@ -69,82 +74,18 @@ A root whose token is on a machine of its own answers by files on a stick; their
 			return err
 		}
 		p.handOver = printShares(c.OutOrStdout())
-		return perform(c.Context(), st, cfg, text, p, os.Stdout)
+		return perform(c.Context(), st, cfg, text, signed, p, os.Stdout)
 	}
 	stateFlag(c, &dir)
 	f := c.Flags()
 	f.StringVar(&plan, "plan", "", "`file` with the plan (YAML)")
 	f.BoolVar(&printPlan, "print-plan", false, "print the demonstration's plan and end")
+	signedFlag(f, &signed)
 	p.flags(f)
 	custodyFlags(f, &cfg)
 	c.AddCommand(ceremonyVerify(&dir), successionCommand(&dir))
 	c.AddCommand(stickCommands(&dir)...)
 	return c
-}
-
-func ceremonyVerify(dir *string) *cobra.Command {
-	var root string
-	c := &cobra.Command{Use: "verify", Short: "Check the transcripts against the root's certificate", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			st, err := openState(*dir)
-			if err != nil {
-				return err
-			}
-			if root == "" {
-				root = st.path("trustd", "pki", "root.pem")
-			}
-			certificate, err := custody.ReadCertificate(root)
-			if err != nil {
-				return err
-			}
-			return verifyCeremonies(c.OutOrStdout(), st, certificate)
-		}}
-	c.Flags().StringVar(&root, "root", "", "`file` with the root's certificate that was kept elsewhere")
-	return c
-}
-
-// verifyCeremonies checks what each ceremony left: its transcript, or the answer of a root on another machine.
-func verifyCeremonies(out io.Writer, st state, root *x509.Certificate) error {
-	cfg := custody.Config{StateDir: st.path("trustd")}
-	number, err := custody.NextAuthority(cfg)
-	if err != nil {
-		return err
-	}
-	imported, err := custody.Imported(cfg)
-	if err != nil {
-		return err
-	}
-	missing := 0
-	for n := 1; n < max(number, 2); n++ { // a root alone has one, too
-		file := st.path("trustd", "pki", custody.TranscriptFile(n))
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && missing < len(imported) {
-			missing++
-			continue
-		}
-		if err := verifyTranscript(out, file, root); err != nil {
-			return err
-		}
-	}
-	for _, g := range imported {
-		if _, err := fmt.Fprintf(out, "%s: certified by %s on another machine, as it was asked for: nothing was changed\n",
-			g.Certificate.Subject.CommonName, g.Root.Subject.CommonName); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func verifyTranscript(out io.Writer, file string, root *x509.Certificate) error {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	t, err := ceremony.VerifyTranscript(data, root)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	_, err = fmt.Fprintf(out, "%s: %d steps, chained and signed by %s: nothing was changed\n", filepath.Base(file), len(t.Steps), root.Subject.CommonName)
-	return err
 }
 
 // parties are who gets the first certificates.
@@ -200,8 +141,12 @@ func openCustody(ctx context.Context, cfg custody.Config) (*custody.Custody, err
 }
 
 // perform makes the authority and the first certificates.
-func perform(ctx context.Context, st state, cfg custody.Config, planText []byte, p parties, out io.Writer) (err error) {
+func perform(ctx context.Context, st state, cfg custody.Config, planText []byte, signed string, p parties, out io.Writer) (err error) {
 	plan, err := ceremony.Parse(planText)
+	if err != nil {
+		return err
+	}
+	signatures, err := openingSignatures(signed, plan)
 	if err != nil {
 		return err
 	}
@@ -214,11 +159,11 @@ func perform(ctx context.Context, st state, cfg custody.Config, planText []byte,
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
-	result, err := c.Perform(ctx, plan)
+	result, err := c.Perform(ctx, plan, signatures...)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(out, result.Transcript.Text()); err != nil {
+	if err := performed(out, cfg, 1, result, signed); err != nil {
 		return err
 	}
 	return begin(ctx, st, c, p)

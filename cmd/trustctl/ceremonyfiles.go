@@ -22,6 +22,7 @@ type stick struct {
 	dir                                *string
 	cfg                                custody.Config
 	plan, to, digest, name, cross, end string
+	signed                             string
 	by, revoke                         []string
 	parties                            parties
 }
@@ -35,12 +36,14 @@ func stickCommands(dir *string) []*cobra.Command {
 	request := s.command("request --plan FILE --to FILE", "Ask a root on another machine to certify an issuing authority", cobra.NoArgs, s.ask)
 	request.Flags().StringVar(&s.plan, "plan", "", "`file` with the plan: one without root and root_crl, or with --cross root that of the root")
 	request.Flags().StringVar(&s.cross, "cross", "", "`name` of an authority that is here, such as issuing or root: asks a further root to certify it too")
+	signedFlag(root.Flags(), &s.signed)
 	sign := s.command("sign REQUEST --digest HEX --by NAME --by NAME --to FILE", "Have the root that is here answer a request", cobra.ExactArgs(1), s.sign)
 	take := s.command("import ANSWER --digest HEX --by NAME --by NAME", "Take the root's answer, and make what stands below", cobra.ExactArgs(1), s.take)
 	s.parties.flags(take.Flags())
 	for _, c := range []*cobra.Command{sign, take} {
 		c.Flags().StringVar(&s.digest, "digest", "", "SHA-256 of the file, in `hex`, as the other machine showed it and people carried it on paper")
-		c.Flags().StringArrayVar(&s.by, "by", nil, "`name` of an attendee of the plan who does this; two different ones")
+		c.Flags().StringArrayVar(&s.by, "by", nil, "`name` of an attendee of the plan who does this; two different ones. Where the people have keys: --signed")
+		signedFlag(c.Flags(), &s.signed)
 	}
 	list := s.command("list --to FILE", "Have the root that is here make its next list", cobra.NoArgs, s.list)
 	list.Flags().StringVar(&s.end, "valid", "180d", "how long the list is valid, at most a year, as `span`")
@@ -48,7 +51,7 @@ func stickCommands(dir *string) []*cobra.Command {
 	for _, c := range []*cobra.Command{request, sign, list} {
 		c.Flags().StringVar(&s.to, "to", "", "`file` to write")
 	}
-	return []*cobra.Command{root, request, sign, take, list}
+	return append([]*cobra.Command{root, request, sign, take, list}, s.peopleCommands()...)
 }
 
 // command opens the state for what is done.
@@ -86,7 +89,7 @@ func (s *stick) command(use, short string, args cobra.PositionalArgs,
 	return c
 }
 
-func (s *stick) makeRoot(ctx context.Context, _ state, c *custody.Custody, _ []string, out io.Writer) error {
+func (s *stick) makeRoot(ctx context.Context, st state, c *custody.Custody, _ []string, out io.Writer) error {
 	text, err := readPlan(s.plan)
 	if err != nil {
 		return err
@@ -95,12 +98,15 @@ func (s *stick) makeRoot(ctx context.Context, _ state, c *custody.Custody, _ []s
 	if err != nil {
 		return err
 	}
-	result, err := c.PerformRoot(ctx, plan, s.name)
+	signatures, err := openingSignatures(s.signed, plan)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(out, result.Transcript.Text())
-	return err
+	result, err := c.PerformRoot(ctx, plan, s.name, signatures...)
+	if err != nil {
+		return err
+	}
+	return performed(out, custody.Config{StateDir: st.path("trustd")}, 1, result, s.signed)
 }
 
 func readPlan(file string) ([]byte, error) {
@@ -131,7 +137,11 @@ func (s *stick) sign(ctx context.Context, _ state, c *custody.Custody, args []st
 	if err != nil {
 		return err
 	}
-	answer, err := c.Grant(ctx, request, s.digest, s.by)
+	signatures, err := s.signatures(c, custody.GrantAct, request)
+	if err != nil {
+		return err
+	}
+	answer, err := c.Grant(ctx, request, s.digest, s.by, signatures...)
 	if err != nil {
 		return err
 	}
@@ -143,7 +153,11 @@ func (s *stick) take(ctx context.Context, st state, c *custody.Custody, args []s
 	if err != nil {
 		return err
 	}
-	granted, first, err := c.Import(ctx, answer, s.digest, s.by)
+	signatures, err := s.signatures(c, custody.ImportAct, answer)
+	if err != nil {
+		return err
+	}
+	granted, first, err := c.Import(ctx, answer, s.digest, s.by, signatures...)
 	if err != nil {
 		return err
 	}
@@ -153,6 +167,18 @@ func (s *stick) take(ctx context.Context, st state, c *custody.Custody, args []s
 	}
 	s.parties.handOver = printShares(out)
 	return begin(ctx, st, c, s.parties)
+}
+
+// signatures are those of people for an act on a file, none without --signed.
+func (s *stick) signatures(c *custody.Custody, act string, file []byte) ([]ceremony.Signature, error) {
+	if s.signed == "" {
+		return nil, nil
+	}
+	messages, err := c.ActMessages(act, file)
+	if err != nil {
+		return nil, err
+	}
+	return readSignatures(s.signed, act, messages)
 }
 
 func (s *stick) list(ctx context.Context, _ state, c *custody.Custody, _ []string, out io.Writer) error {

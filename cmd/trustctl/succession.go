@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -15,7 +14,7 @@ import (
 
 // successionCommand adds an issuing authority below the root.
 func successionCommand(dir *string) *cobra.Command {
-	var plan, config string
+	var plan, config, signed string
 	var printPlan bool
 	c := &cobra.Command{
 		Use:   "succeed --plan FILE",
@@ -49,17 +48,26 @@ trustd must not run; it takes the new authority up at its next start.`,
 			if err != nil {
 				return err
 			}
-			return succeed(c.Context(), cfg, text, c.OutOrStdout())
+			return succeed(c.Context(), cfg, text, signed, c.OutOrStdout())
 		},
 	}
 	c.Flags().StringVar(&plan, "plan", "", "`file` with the plan (YAML)")
 	c.Flags().BoolVar(&printPlan, "print-plan", false, "print a plan for this state, to be edited, and end")
+	signedFlag(c.Flags(), &signed)
 	c.Flags().StringVar(&config, "config", "", "trustd's configuration `file` (default config/trustd.yaml in the state)")
 	return c
 }
 
-func succeed(ctx context.Context, cfg custody.Config, text []byte, out io.Writer) (err error) {
+func succeed(ctx context.Context, cfg custody.Config, text []byte, signed string, out io.Writer) (err error) {
 	plan, err := ceremony.ParseSuccession(text)
+	if err != nil {
+		return err
+	}
+	signatures, err := openingSignatures(signed, plan)
+	if err != nil {
+		return err
+	}
+	number, err := custody.NextAuthority(cfg)
 	if err != nil {
 		return err
 	}
@@ -68,10 +76,9 @@ func succeed(ctx context.Context, cfg custody.Config, text []byte, out io.Writer
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
-	result, err := c.Succeed(ctx, plan)
+	result, err := c.Succeed(ctx, plan, signatures...)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(out, result.Transcript.Text())
-	return err
+	return performed(out, cfg, number, result, signed)
 }

@@ -162,7 +162,7 @@ func (o *upOptions) found(ctx context.Context, a *appliance) error {
 		p := parties{officers: officers, hosts: l.hosts(), shares: defaultShares, handOver: func(shares []string) error {
 			return durable.WriteFile(recovery, []byte(recoveryText(shares)), 0o600)
 		}}
-		err := perform(ctx, st, cfg, plan, p, io.Discard)
+		err := perform(ctx, st, cfg, plan, "", p, io.Discard)
 		if err != nil {
 			return err
 		}

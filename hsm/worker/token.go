@@ -320,6 +320,12 @@ func (t *token) describe() wire.OpenAnswer {
 	answer := wire.OpenAnswer{Serial: t.serial, Label: t.request.TokenLabel, Created: t.created, Known: known}
 	if info, err := t.module.GetTokenInfo(t.slot); err == nil {
 		answer.Manufacturer, answer.Model, answer.Label = info.ManufacturerID, info.Model, info.Label
+		answer.Firmware, answer.Hardware = version(info.FirmwareVersion), version(info.HardwareVersion)
+	}
+	if info, err := t.module.GetInfo(); err == nil {
+		answer.Library = info.ManufacturerID + ", " + info.LibraryDescription + ", " + version(info.LibraryVersion)
 	}
 	return answer
 }
+
+func version(v pkcs11.Version) string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }

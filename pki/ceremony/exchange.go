@@ -198,6 +198,9 @@ func modeOf(planYAML []byte) mode {
 // Written is the plan that the request was made by.
 func (r *Request) Written() *Plan { return r.plan }
 
+// Crosses reports whether a further root's certificate is asked for, of an authority that has one.
+func (r *Request) Crosses() bool { return r.own != nil }
+
 // Subject is the common name of the authority that a certificate is asked for.
 func (r *Request) Subject() string { return r.made().CommonName }
 
@@ -327,7 +330,7 @@ func ReadAnswer(answer, request []byte) (*Granted, error) {
 	if g.Certificate, err = x509.ParseCertificate(a.Certificate); err != nil {
 		return nil, fmt.Errorf("answer: certificate: %w", err)
 	}
-	if !signedBy(g.Root, a.message(), a.Signature) {
+	if !signedBy(g.Root.PublicKey, a.message(), a.Signature) {
 		return nil, errors.New("answer: the signature is not the root's")
 	}
 	return g, g.check(r)
@@ -389,13 +392,13 @@ func signBy(root Authority, message []byte) ([]byte, error) {
 	return root.Key.Sign(rand.Reader, digest, hash)
 }
 
-// signedBy reports whether the root's key signed a message.
-func signedBy(root *x509.Certificate, message, signature []byte) bool {
-	digest, hash, err := messageDigest(root.PublicKey, message)
+// signedBy reports whether a key signed a message.
+func signedBy(public crypto.PublicKey, message, signature []byte) bool {
+	digest, hash, err := messageDigest(public, message)
 	if err != nil {
 		return false
 	}
-	switch key := root.PublicKey.(type) {
+	switch key := public.(type) {
 	case *ecdsa.PublicKey:
 		return ecdsa.VerifyASN1(key, digest, signature)
 	case *rsa.PublicKey:

@@ -20,6 +20,9 @@ func PerformRoot(ctx context.Context, plan *Plan, makeKey MakeKey, now func() ti
 	if plan == nil || makeKey == nil || now == nil || plan.mode != rootAlone {
 		return nil, errors.New("ceremony: makeKey or now is missing, or the plan is not one of a root alone")
 	}
+	if err := plan.mayBegin(); err != nil {
+		return nil, err
+	}
 	if err := errors.Join(rules(plan, now().UTC())...); err != nil {
 		return nil, fmt.Errorf("plan:\n%w", err)
 	}

@@ -57,6 +57,9 @@ func Perform(ctx context.Context, plan *Plan, makeKey MakeKey, now func() time.T
 	if plan.mode != whole {
 		return nil, errors.New("ceremony: the plan is not one of a whole authority")
 	}
+	if err := plan.mayBegin(); err != nil {
+		return nil, err
+	}
 	if err := Lint(ctx, plan, now); err != nil {
 		return nil, err
 	}
@@ -123,6 +126,9 @@ func begin(plan *Plan, name string, makeKey MakeKey, now func() time.Time) *perf
 		facts[fmt.Sprintf("attendee_%02d", i+1)] = a.Name + " (" + a.Role + ")"
 	}
 	p.record.add(p.begun, "plan accepted", facts)
+	if plan.session != nil {
+		p.record.open(plan.session, plan, p.begun)
+	}
 	return p
 }
 

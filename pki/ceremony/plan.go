@@ -49,6 +49,7 @@ type Plan struct {
 	Country      string     `yaml:"country"`       // of all subjects, two letters
 	BaseURL      string     `yaml:"base_url"`      // where certificates, lists and answers will be reached
 	Attendees    []Attendee `yaml:"attendees"`     // at least an administrator and a witness
+	Signatures   int        `yaml:"signatures"`    // how many of them open a ceremony by their keys at least; 0 where they have none
 	Root         Key        `yaml:"root"`          // a succession has none: the root is there
 	Issuing      Key        `yaml:"issuing"`       //
 	OCSP         Key        `yaml:"ocsp"`          // the responder's delegate
@@ -58,6 +59,8 @@ type Plan struct {
 	RootCRL      Span       `yaml:"root_crl"`      // how long the root's first CRL is valid, at most a year; a succession has none
 
 	source     []byte
+	people     []person // with keys, in the order of Attendees; nobody where they have none
+	session    *Session // what they agreed to
 	mode       mode
 	succession bool // of an issuing authority below a root that is there, or on another machine
 }
@@ -76,6 +79,7 @@ const (
 type Attendee struct {
 	Name string `yaml:"name"`
 	Role string `yaml:"role"` // "administrator", "key-custodian" or "witness"
+	Key  string `yaml:"key"`  // optional: the public key that they sign with, PEM
 }
 
 // What Plan.Begins says.
@@ -236,7 +240,7 @@ func (p *Plan) check() []error {
 	if !p.succession {
 		wrong = append(wrong, p.Root.check("root")...)
 	}
-	wrong = append(wrong, checkAttendees(p.Attendees)...)
+	wrong = append(append(wrong, checkAttendees(p.Attendees)...), p.checkPeople()...)
 	for i, text := range p.Purposes {
 		if !slices.Contains(profile.Purposes(), profile.Purpose(text)) || slices.Contains(p.Purposes[:i], text) {
 			refuse("purposes", "%q is no purpose or there twice; write some of %v, or leave them out", text, profile.Purposes())
@@ -278,10 +282,10 @@ func checkAttendees(list []Attendee) []error {
 		if !profile.IsName(a.Name) {
 			wrong = append(wrong, fmt.Errorf("%s.name: %q can't be used; %s", field, a.Name, nameRule))
 		}
-		if seen[a.Name] {
+		if seen[strings.ToLower(a.Name)] {
 			wrong = append(wrong, fmt.Errorf("%s.name: %q is there twice; one person has one role", field, a.Name))
 		}
-		seen[a.Name] = true
+		seen[strings.ToLower(a.Name)] = true
 		if !slices.Contains(roles, a.Role) {
 			wrong = append(wrong, fmt.Errorf("%s.role: %q is no role; write one of %s", field, a.Role, strings.Join(roles, ", ")))
 		}

@@ -26,6 +26,9 @@ func Succeed(ctx context.Context, plan *Plan, name string, root Authority, makeK
 	case name == "" || name == profile.FirstIssuing:
 		return nil, fmt.Errorf("ceremony: %q is no name of a successor", name)
 	}
+	if err := plan.mayBegin(); err != nil {
+		return nil, err
+	}
 	if err := errors.Join(rules(plan, now().UTC())...); err != nil {
 		return nil, fmt.Errorf("plan:\n%w", err)
 	}

@@ -27,6 +27,8 @@ type Transcript struct {
 	Steps     []Step `json:"steps"`
 	Root      []byte `json:"root"`      // certificate, DER
 	Signature []byte `json:"signature"` // by the root's key over signedMessage
+
+	People []Signature `json:"people,omitempty"` // of those who agreed to the opening, in the plan's order
 }
 
 // Step is one act of the ceremony.
@@ -70,7 +72,15 @@ func (t *Transcript) signedMessage() []byte {
 
 // close writes the last step and has the root's key sign.
 func (t *Transcript) close(root Authority, at time.Time) error {
-	t.add(at, "ceremony closed", map[string]string{"root_sha256": fingerprint(root.Certificate)})
+	facts := map[string]string{"root_sha256": fingerprint(root.Certificate)}
+	for _, language := range Languages() {
+		protocol, err := t.Protocol(language)
+		if err != nil {
+			return err
+		}
+		facts[protocolFact(language)] = Digest(protocol)
+	}
+	t.add(at, stepClosed, facts)
 	t.Root = root.Certificate.Raw
 	var err error
 	t.Signature, err = signBy(root, t.signedMessage())
@@ -86,7 +96,7 @@ func messageDigest(public crypto.PublicKey, message []byte) ([]byte, crypto.Hash
 		}
 	case *rsa.PublicKey:
 	default:
-		return nil, 0, fmt.Errorf("a root with a key of type %T", public)
+		return nil, 0, fmt.Errorf("a key of type %T", public)
 	}
 	h := hash.New()
 	h.Write(message)
@@ -120,8 +130,24 @@ func (t *Transcript) Text() string {
 }
 
 // VerifyTranscript checks a transcript offline against the root's certificate, which comes from elsewhere: hashes, signature, the plan's
-// digest, and that the certificates written down were issued below that root.
+// digest, that the certificates written down were issued below that root, and that people agreed to the opening before. Who of them has
+// signed the transcript Attended tells.
 func VerifyTranscript(data []byte, root *x509.Certificate) (*Transcript, error) {
+	t, err := readTranscript(data, root)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.people(); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	return t, nil
+}
+
+// Attended tells who agreed and who signed.
+func (t *Transcript) Attended() (Attended, error) { return t.people() }
+
+// readTranscript checks all but people's part.
+func readTranscript(data []byte, root *x509.Certificate) (*Transcript, error) {
 	if root == nil {
 		return nil, errors.New("transcript: the root's certificate is missing")
 	}
@@ -179,7 +205,7 @@ func (t *Transcript) checkChain() error {
 }
 
 func (t *Transcript) checkSignature(root *x509.Certificate) error {
-	if !signedBy(root, t.signedMessage(), t.Signature) {
+	if !signedBy(root.PublicKey, t.signedMessage(), t.Signature) {
 		return errors.New("the signature is not the root key's")
 	}
 	return nil

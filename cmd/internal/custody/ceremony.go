@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,26 +18,40 @@ import (
 	"trustcore/pki/ceremony"
 )
 
-// Perform carries a ceremony out with keys of the HSM and leaves certificates, list and transcript in
-// the state. It refuses to begin where a ceremony was performed before.
-func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
+// Perform carries a ceremony out with keys of the HSM and leaves certificates, list and transcript in the state. It refuses to begin
+// where a ceremony was performed before, and without the signatures of people whose keys the plan has.
+func (c *Custody) Perform(ctx context.Context, plan *ceremony.Plan, signatures ...ceremony.Signature) (result *ceremony.Result, err error) {
 	if _, err := os.Stat(c.pki(keysFile)); err == nil {
 		return nil, errors.New("a ceremony was performed here before: its keys are in use; who is locked out gets new certificates by `trustctl break-glass`")
+	}
+	if plan, err = c.agreed(plan, signatures); err != nil {
+		return nil, err
+	}
+	err = c.act(ctx, "ceremony.perform", plan.Title, plan.Facts(), func() error {
+		result, err = c.perform(ctx, plan)
+		return err
+	})
+	return result, err
+}
+
+func (c *Custody) perform(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
+	if err := c.spend(plan); err != nil {
+		return nil, err
 	}
 	result, err := ceremony.Perform(ctx, plan, c.makeKey, c.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	transcript, err := result.Transcript.JSON()
+	records, err := recordsOf(result.Transcript, 1)
 	if err != nil {
-		return nil, fmt.Errorf("transcript: %w", err)
+		return nil, err
 	}
 	keys := map[string]string{"root": result.Root.KeyID, "issuing": result.Issuing.KeyID, "ocsp": result.OCSP.KeyID}
 	files := map[string][]byte{
 		rootFile: PEM(result.Root.Certificate.Raw), issuingFile: PEM(result.Issuing.Certificate.Raw),
 		ocspFile: PEM(result.OCSP.Certificate.Raw), rootCRLFile: result.RootCRL,
-		transcriptFile: transcript, transcriptText: []byte(result.Transcript.Text()),
 	}
+	maps.Copy(files, records)
 	if files[numbered("issuing", 1)+".json"], err = meantBy(plan); err != nil {
 		return nil, err
 	}
@@ -61,7 +76,8 @@ func (c *Custody) writeKeys(keys map[string]string) error {
 
 // Succeed carries out the ceremony of a further issuing authority below the root that is here. trustd issues with it from its next
 // start on; the one before goes on for its lists and answers to its last day.
-func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.Result, error) {
+// Where people of the ceremony before have keys, as many of them agree as their plan says.
+func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan, signatures ...ceremony.Signature) (*ceremony.Result, error) {
 	keys, err := c.keys()
 	if err != nil {
 		return nil, err
@@ -77,8 +93,11 @@ func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 	if root.Key, err = c.openKey(ctx, keys["root"]); err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
 	}
+	if plan, err = c.agreed(plan, signatures); err != nil {
+		return nil, err
+	}
 	var result *ceremony.Result
-	err = c.act(ctx, "ceremony.succeed", numbered("issuing", n), map[string]string{"plan_sha256": plan.Digest()}, func() error {
+	err = c.act(ctx, "ceremony.succeed", numbered("issuing", n), plan.Facts(), func() error {
 		result, err = c.succeed(ctx, plan, n, root, keys)
 		return err
 	})
@@ -87,23 +106,24 @@ func (c *Custody) Succeed(ctx context.Context, plan *ceremony.Plan) (*ceremony.R
 
 func (c *Custody) succeed(ctx context.Context, plan *ceremony.Plan, n int, root ceremony.Authority,
 	keys map[string]string) (*ceremony.Result, error) {
+	if err := c.spend(plan); err != nil {
+		return nil, err
+	}
 	result, err := ceremony.Succeed(ctx, plan, numbered("issuing", n), root, c.makeKey, c.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	transcript, err := result.Transcript.JSON()
+	files, err := recordsOf(result.Transcript, n)
 	if err != nil {
-		return nil, fmt.Errorf("transcript: %w", err)
+		return nil, err
 	}
 	said, err := meantBy(plan)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.writeAll(map[string][]byte{
-		numbered("issuing", n) + ".json": said,
-		numbered("issuing", n) + ".pem":  PEM(result.Issuing.Certificate.Raw), numbered("ocsp", n) + ".pem": PEM(result.OCSP.Certificate.Raw),
-		TranscriptFile(n): transcript, numbered("transcript", n) + ".txt": []byte(result.Transcript.Text()),
-	}); err != nil {
+	issuing, ocsp := numbered("issuing", n), numbered("ocsp", n)
+	files[issuing+".json"], files[issuing+".pem"], files[ocsp+".pem"] = said, PEM(result.Issuing.Certificate.Raw), PEM(result.OCSP.Certificate.Raw)
+	if err := c.writeAll(files); err != nil {
 		return nil, err
 	}
 	keys[numbered("issuing", n)], keys[numbered("ocsp", n)] = result.Issuing.KeyID, result.OCSP.KeyID

@@ -96,6 +96,7 @@ type Custody struct {
 	Leases *lease.Leases // of the tasks that one node does at a time; nil over SQLite, which serves one
 	dir    string
 	cfg    Config
+	worker string // the program that drives the HSM
 
 	endLeases func() error // ends their renewal and gives them up
 }
@@ -115,7 +116,7 @@ func Open(ctx context.Context, cfg Config, worker []string) (*Custody, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Custody{dir: cfg.StateDir, cfg: cfg}
+	c := &Custody{dir: cfg.StateDir, cfg: cfg, worker: worker[0]}
 	if err := c.open(ctx, worker); err != nil {
 		return nil, errors.Join(err, c.Close(ctx))
 	}
@@ -244,8 +245,6 @@ const (
 	rootFile, issuingFile, ocspFile, tsaFile = "root.pem", "issuing.pem", "ocsp.pem", "tsa.pem" // a successor's have its number
 	rootCRLFile                              = "root.crl"
 	keysFile                                 = "keys.json" // role -> id of the key in the HSM
-	transcriptFile                           = "transcript.json"
-	transcriptText                           = "transcript.txt"
 )
 
 func (c *Custody) pki(name string) string { return filepath.Join(c.dir, "pki", name) }

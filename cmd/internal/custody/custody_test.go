@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,18 @@ const url = "http://127.0.0.1/pki"
 
 var officer = audit.Actor{Kind: "officer", ID: "officer-1"}
 
+// states are the folders of what open opened.
+var states sync.Map
+
+func stateOf(t *testing.T, c *custody.Custody) string {
+	t.Helper()
+	dir, there := states.Load(c)
+	if !there {
+		t.Fatal("a state that open did not open")
+	}
+	return dir.(string)
+}
+
 // open opens a state of its own behind SoftHSM2; its authority's clock runs ahead by what ahead holds.
 func open(t *testing.T, ahead *atomic.Int64) *custody.Custody {
 	t.Helper()
@@ -39,6 +52,7 @@ func open(t *testing.T, ahead *atomic.Int64) *custody.Custody {
 	if err != nil {
 		t.Fatal(err)
 	}
+	states.Store(c, cfg.StateDir)
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -63,18 +63,32 @@ func (c *Custody) act(ctx context.Context, action, subject string, details map[s
 }
 
 // PerformRoot makes a root on a machine of its own; name is the root's in URLs: root, or root-2 for a second one.
-func (c *Custody) PerformRoot(ctx context.Context, plan *ceremony.Plan, name string) (*ceremony.Result, error) {
+func (c *Custody) PerformRoot(ctx context.Context, plan *ceremony.Plan, name string, signatures ...ceremony.Signature) (result *ceremony.Result, err error) {
 	if _, err := os.Stat(c.pki(keysFile)); err == nil {
 		return nil, errors.New("a ceremony was performed here before: its keys are in use")
 	}
 	if !isRootName(name) {
 		return nil, fmt.Errorf("name: %q can't be used; write root, or root-2 for the second one", name)
 	}
+	if plan, err = c.agreed(plan, signatures); err != nil {
+		return nil, err
+	}
+	err = c.act(ctx, "ceremony.root", plan.Title, plan.Facts(), func() error {
+		result, err = c.performRoot(ctx, plan, name)
+		return err
+	})
+	return result, err
+}
+
+func (c *Custody) performRoot(ctx context.Context, plan *ceremony.Plan, name string) (*ceremony.Result, error) {
+	if err := c.spend(plan); err != nil {
+		return nil, err
+	}
 	result, err := ceremony.PerformRoot(ctx, plan, c.makeKey, c.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	transcript, err := result.Transcript.JSON()
+	files, err := recordsOf(result.Transcript, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +96,8 @@ func (c *Custody) PerformRoot(ctx context.Context, plan *ceremony.Plan, name str
 	if err != nil {
 		return nil, err
 	}
-	if err := c.writeAll(map[string][]byte{rootFile: PEM(result.Root.Certificate.Raw), rootCRLFile: result.RootCRL, rootNameFile: said,
-		transcriptFile: transcript, transcriptText: []byte(result.Transcript.Text())}); err != nil {
+	files[rootFile], files[rootCRLFile], files[rootNameFile] = PEM(result.Root.Certificate.Raw), result.RootCRL, said
+	if err := c.writeAll(files); err != nil {
 		return nil, err
 	}
 	return result, c.writeKeys(map[string]string{"root": result.Root.KeyID})
@@ -230,14 +244,19 @@ func (c *Custody) root(ctx context.Context) (root ceremony.Authority, name strin
 	return root, name, err
 }
 
-// Grant has the root that is here answer a request whose digest people brought on paper. The same request gets the same answer again.
-func (c *Custody) Grant(ctx context.Context, request []byte, digest string, by []string) (answer []byte, err error) {
+// Grant has the root that is here answer a request whose digest people brought on paper. The people of the root's ceremony sign for it, or
+// where they have no keys two of the request's plan are named. The same request gets the same answer again.
+func (c *Custody) Grant(ctx context.Context, request []byte, digest string, names []string, signatures ...ceremony.Signature) (answer []byte, err error) {
 	if err := ceremony.CheckDigest(request, digest); err != nil {
 		return nil, err
 	}
 	r, err := ceremony.ReadRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	before, err := c.peopleBefore()
 	if err == nil {
-		err = twoOf(r.Written(), by)
+		names, err = by(before.Plan, r.Written(), GrantAct, request, names, signatures)
 	}
 	if err != nil {
 		return nil, err
@@ -254,7 +273,7 @@ func (c *Custody) Grant(ctx context.Context, request []byte, digest string, by [
 	if err != nil {
 		return nil, err
 	}
-	details := map[string]string{"request_sha256": ceremony.Digest(request), "plan_sha256": r.Written().Digest(), "by": strings.Join(by, ", ")}
+	details := map[string]string{"request_sha256": ceremony.Digest(request), "plan_sha256": r.Written().Digest(), "by": strings.Join(names, ", ")}
 	err = c.act(ctx, "ceremony.grant", r.Subject(), details, func() error {
 		if answer, _, err = ceremony.Grant(request, root, name, list, c.cfg.Now()); err != nil {
 			return err
@@ -268,8 +287,9 @@ func (c *Custody) Grant(ctx context.Context, request []byte, digest string, by [
 }
 
 // Import takes the answer to the request that waits, whose digest people brought on paper, and makes what stands below the authority.
-// first reports that it is the first one here.
-func (c *Custody) Import(ctx context.Context, answer []byte, digest string, by []string) (granted *ceremony.Granted, first bool, err error) {
+// The people of the request's plan sign for it, or where they have no keys two of them are named. first reports that it is the first one here.
+func (c *Custody) Import(ctx context.Context, answer []byte, digest string, names []string, signatures ...ceremony.Signature) (
+	granted *ceremony.Granted, first bool, err error) {
 	if err := ceremony.CheckDigest(answer, digest); err != nil {
 		return nil, false, err
 	}
@@ -282,7 +302,7 @@ func (c *Custody) Import(ctx context.Context, answer []byte, digest string, by [
 	}
 	r, err := ceremony.ReadRequest(open.Request)
 	if err == nil {
-		err = twoOf(r.Written(), by)
+		names, err = by(r.Written(), r.Written(), ImportAct, answer, names, signatures)
 	}
 	if err != nil {
 		return nil, false, err
@@ -298,7 +318,7 @@ func (c *Custody) Import(ctx context.Context, answer []byte, digest string, by [
 	if err != nil {
 		return nil, false, err
 	}
-	details := map[string]string{"answer_sha256": ceremony.Digest(answer), "root_sha256": ceremony.Digest(granted.Root.Raw), "by": strings.Join(by, ", ")}
+	details := map[string]string{"answer_sha256": ceremony.Digest(answer), "root_sha256": ceremony.Digest(granted.Root.Raw), "by": strings.Join(names, ", ")}
 	err = c.act(ctx, "ceremony.import", granted.Certificate.Subject.CommonName, details, func() error {
 		name := open.Cross
 		if name == "" {

@@ -29,8 +29,9 @@ type PINRefusal struct {
 // OpenAnswer describes the token.
 type OpenAnswer struct {
 	Manufacturer, Model, Serial, Label string
-	Created                            bool // the token was initialised by this call
-	Known                              bool // the serial number is the one that the token's folder remembers
+	Firmware, Hardware, Library        string // versions; the library's maker and name are part of Library
+	Created                            bool   // the token was initialised by this call
+	Known                              bool   // the serial number is the one that the token's folder remembers
 }
 
 // Algorithm is the kind of a key.

@@ -103,3 +103,13 @@ func Answer(t testing.TB, root *ceremony.Result, request []byte, certificate *x5
 	}
 	return append(text, '\n')
 }
+
+// SignTranscript has a root's key sign a transcript that was changed, as somebody does who holds that key.
+func SignTranscript(t testing.TB, root ceremony.Authority, changed *ceremony.Transcript) {
+	t.Helper()
+	digest := sha512.Sum384([]byte("trustcore ceremony transcript v1\n" + changed.Steps[len(changed.Steps)-1].Hash + "\n"))
+	var err error
+	if changed.Signature, err = root.Key.Sign(rand.Reader, digest[:], crypto.SHA384); err != nil {
+		t.Fatal(err)
+	}
+}
