@@ -116,6 +116,13 @@ func (w *world) serve(address string, to net.Addr) {
 	}
 }
 
+// gone has nobody answer at an address any more.
+func (w *world) gone(address string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.at, address)
+}
+
 func (w *world) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	w.mu.Lock()
 	w.tried = append(w.tried, address)

@@ -79,6 +79,11 @@ func (s *session) CreateOrder(ctx context.Context, o *step.Order) error {
 		if err := s.use(ctx, tx, limitOrders); err != nil {
 			return err
 		}
+		for _, az := range s.collected {
+			if err := s.mayTry(ctx, tx, az.Identifier.Value); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO acme_order (id, account, status, identifiers, authorizations, not_before, not_after, expires,
 			created, ends) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, o.ID, o.AccountID, string(o.Status), string(identifiers), string(ids),
 			o.NotBefore.Unix(), o.NotAfter.Unix(), o.ExpiresAt.Unix(), s.cfg.Now().Unix(), o.ExpiresAt.Add(keepUnused).Unix()); err != nil {
@@ -259,6 +264,9 @@ func (s *session) GetChallenge(ctx context.Context, id, authorization string) (*
 	if ch := found[0]; ch.Status == step.StatusPending && (az.Status != step.StatusPending || s.cfg.Now().After(az.ExpiresAt)) {
 		ch.Status = step.StatusInvalid
 	}
+	if ch := found[0]; ch.Status == step.StatusPending && s.account != nil && s.account.ID == ch.AccountID {
+		return ch, s.tries(ctx, ch) // smallstep's server looks at it next
+	}
 	return found[0], nil
 }
 
@@ -282,6 +290,11 @@ func (s *session) UpdateChallenge(ctx context.Context, ch *step.Challenge) error
 		}
 		if count, err := result.RowsAffected(); err != nil || count != 1 {
 			return err // another attempt was first
+		}
+		if ch.Status == step.StatusValid {
+			if err := s.proved(ctx, tx, ch); err != nil {
+				return err
+			}
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE acme_authorization SET status = $1 WHERE id = $2 AND status = 'pending'`,
 			string(ch.Status), ch.AuthorizationID)

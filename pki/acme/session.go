@@ -307,6 +307,7 @@ func (s *Server) sweep(ctx context.Context) error {
 			`DELETE FROM acme_challenge WHERE order_id IN (SELECT id FROM acme_order WHERE ends <= $1)`,
 			`DELETE FROM acme_authorization WHERE order_id IN (SELECT id FROM acme_order WHERE ends <= $1)`,
 			`DELETE FROM acme_order WHERE ends <= $1`,
+			fmt.Sprintf(`DELETE FROM acme_quota WHERE began + %d <= $1`, int64(longestWindow.Seconds())),
 		} {
 			if _, err := tx.ExecContext(ctx, statement, now); err != nil {
 				return err
