@@ -134,7 +134,8 @@ func (v *verification) papers(n int, t *ceremony.Transcript) error {
 }
 
 func (v *verification) tell(name string, t *ceremony.Transcript, who ceremony.Attended) error {
-	if _, err := fmt.Fprintf(v.out, "%s: %d steps, chained and signed by %s: nothing was changed\n", name, len(t.Steps), v.root.Subject.CommonName); err != nil {
+	if _, err := fmt.Fprintf(v.out, "%s: %d steps, chained and signed by %s: nothing was changed\n", name, len(t.Steps),
+		v.root.Subject.CommonName); err != nil {
 		return err
 	}
 	if who.Plan == nil {

@@ -23,6 +23,7 @@ func newCommand() *cobra.Command {
 		sealCommand(dir),
 		hotfolderCommand(dir),
 		verifyCommand(dir),
+		acmeCommand(dir),
 	)
 	addPKCS11(root, dir)
 	addService(root, dir)

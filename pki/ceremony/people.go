@@ -114,7 +114,8 @@ func readPersonKey(text string) (crypto.PublicKey, error) {
 		}
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minPersonRSA || bits > maxPersonRSA || key.E < 65537 {
-			return nil, fmt.Errorf("an RSA key of %d bits with exponent %d can't be used; make one of %d to %d bits", bits, key.E, minPersonRSA, maxPersonRSA)
+			return nil, fmt.Errorf("an RSA key of %d bits with exponent %d can't be used; make one of %d to %d bits", bits, key.E,
+				minPersonRSA, maxPersonRSA)
 		}
 		if why := weak.RSA(key.N); why != "" {
 			return nil, fmt.Errorf("%s; make another key", why)

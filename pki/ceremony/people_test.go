@@ -261,6 +261,10 @@ func TestEveryEditOfAnAttendedTranscriptIsFound(t *testing.T) {
 		"no step of people": func(c *ceremony.Transcript) { c.Steps = slices.Delete(c.Steps, 2, 3) },
 		"another opening":   func(c *ceremony.Transcript) { c.Steps[2].Facts["opening"] = strings.Repeat("0", 32) },
 		"one fewer agreed":  func(c *ceremony.Transcript) { delete(c.Steps[2].Facts, "person_02"); c.People = c.People[:1] },
+		"nobody agreed": func(c *ceremony.Transcript) {
+			maps.DeleteFunc(c.Steps[2].Facts, func(name, _ string) bool { return strings.HasPrefix(name, "person_") })
+			c.People = nil
+		},
 		"a plan of strangers": func(c *ceremony.Transcript) {
 			c.Plan, c.Steps[0].Facts["plan_sha256"] = string(stranger), digestOf(stranger)
 		},

@@ -63,7 +63,8 @@ func (c *Custody) act(ctx context.Context, action, subject string, details map[s
 }
 
 // PerformRoot makes a root on a machine of its own; name is the root's in URLs: root, or root-2 for a second one.
-func (c *Custody) PerformRoot(ctx context.Context, plan *ceremony.Plan, name string, signatures ...ceremony.Signature) (result *ceremony.Result, err error) {
+func (c *Custody) PerformRoot(ctx context.Context, plan *ceremony.Plan, name string, signatures ...ceremony.Signature) (
+	result *ceremony.Result, err error) {
 	if _, err := os.Stat(c.pki(keysFile)); err == nil {
 		return nil, errors.New("a ceremony was performed here before: its keys are in use")
 	}
@@ -246,7 +247,8 @@ func (c *Custody) root(ctx context.Context) (root ceremony.Authority, name strin
 
 // Grant has the root that is here answer a request whose digest people brought on paper. The people of the root's ceremony sign for it, or
 // where they have no keys two of the request's plan are named. The same request gets the same answer again.
-func (c *Custody) Grant(ctx context.Context, request []byte, digest string, names []string, signatures ...ceremony.Signature) (answer []byte, err error) {
+func (c *Custody) Grant(ctx context.Context, request []byte, digest string, names []string, signatures ...ceremony.Signature) (
+	answer []byte, err error) {
 	if err := ceremony.CheckDigest(request, digest); err != nil {
 		return nil, err
 	}
