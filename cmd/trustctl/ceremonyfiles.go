@@ -48,6 +48,7 @@ func stickCommands(dir *string) []*cobra.Command {
 	list := s.command("list --to FILE", "Have the root that is here make its next list", cobra.NoArgs, s.list)
 	list.Flags().StringVar(&s.end, "valid", "180d", "how long the list is valid, at most a year, as `span`")
 	list.Flags().StringArrayVar(&s.revoke, "revoke", nil, "`file` with a certificate of this root to revoke; repeat for more")
+	signedFlag(list.Flags(), &s.signed)
 	for _, c := range []*cobra.Command{request, sign, list} {
 		c.Flags().StringVar(&s.to, "to", "", "`file` to write")
 	}
@@ -194,7 +195,19 @@ func (s *stick) list(ctx context.Context, _ state, c *custody.Custody, _ []strin
 		}
 		revoked = append(revoked, r)
 	}
-	list, err := c.NextRootList(ctx, span.After(time.Now()), revoked, 0)
+	until := span.After(time.Now()).UTC().Truncate(24 * time.Hour) // the same while people sign
+	messages, err := c.ListMessages(until, revoked, 0)
+	if err != nil {
+		return err
+	}
+	signatures, err := readSignatures(s.signed, custody.ListAct, messages)
+	if err != nil {
+		return err
+	}
+	if len(messages) > 0 && len(signatures) == 0 {
+		return errors.Join(writeMessages(out, s.signed, custody.ListAct, messages), errors.New("--signed: nobody has signed for the list yet"))
+	}
+	list, err := c.NextRootList(ctx, until, revoked, 0, signatures...)
 	if err != nil {
 		return err
 	}

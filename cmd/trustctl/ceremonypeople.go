@@ -32,7 +32,7 @@ func messageFile(number int, act string) string { return fmt.Sprintf("%02d-%s.tx
 // writeMessages writes what people sign, a file each, and says how.
 func writeMessages(out io.Writer, dir, act string, messages []ceremony.Message) error {
 	if dir == "" {
-		return errors.New("--to is missing: the folder for what people sign, such as one on a stick")
+		return errors.New("the folder for what people sign is missing, such as one on a stick: --to, of a list --signed")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

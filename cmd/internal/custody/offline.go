@@ -389,8 +389,10 @@ func (c *Custody) below(ctx context.Context, plan *ceremony.Plan, name string, g
 	return nil
 }
 
-// NextRootList has the root that is here sign its next list, with the certificates that are revoked beside those of the list before.
-func (c *Custody) NextRootList(ctx context.Context, until time.Time, revoked []*x509.Certificate, reason int) (list []byte, err error) {
+// NextRootList has the root that is here sign its next list, with the certificates that are revoked beside those of the list before. Where
+// the people of the root's ceremony have keys, they sign for it: see ListMessages.
+func (c *Custody) NextRootList(ctx context.Context, until time.Time, revoked []*x509.Certificate, reason int, signatures ...ceremony.Signature) (
+	list []byte, err error) {
 	root, _, err := c.root(ctx)
 	if err != nil {
 		return nil, err
@@ -399,8 +401,17 @@ func (c *Custody) NextRootList(ctx context.Context, until time.Time, revoked []*
 	if err != nil {
 		return nil, err
 	}
-	var entries []crl.Entry
 	details := map[string]string{"until": until.UTC().Format(time.RFC3339)}
+	people, err := c.peopleBefore()
+	if err == nil && people.Plan != nil {
+		var names []string
+		names, err = people.Plan.ActBy(ListAct, meantList(before, until, revoked, reason), signatures)
+		details["by"] = strings.Join(names, ", ")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var entries []crl.Entry
 	for _, r := range revoked {
 		if err := r.CheckSignatureFrom(root.Certificate); err != nil {
 			return nil, fmt.Errorf("revoke: %s is not from this root: %w", r.Subject.CommonName, err)

@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"trustcore/internal/durable"
 	"trustcore/pki/ceremony"
@@ -189,6 +191,7 @@ func (c *Custody) peopleBefore() (before ceremony.Attended, err error) {
 const (
 	GrantAct  = "grant"  // the root answers a request
 	ImportAct = "import" // an answer is taken
+	ListAct   = "list"   // the root signs its next list
 )
 
 // ActMessages are what people sign for an act on a file: for the root's answer those of the root's own ceremony, to take an answer those
@@ -219,6 +222,28 @@ func (c *Custody) ActMessages(act string, file []byte) ([]ceremony.Message, erro
 		return nil, errors.New("the people have no keys: they name themselves by --by")
 	}
 	return plan.ActMessages(act, file), nil
+}
+
+// ListMessages are what the people of the root's ceremony sign for its next list, nothing where they have no keys.
+func (c *Custody) ListMessages(until time.Time, revoked []*x509.Certificate, reason int) ([]ceremony.Message, error) {
+	people, err := c.peopleBefore()
+	if err != nil || people.Plan == nil {
+		return nil, err
+	}
+	before, err := os.ReadFile(c.pki(rootCRLFile))
+	if err != nil {
+		return nil, err
+	}
+	return people.Plan.ActMessages(ListAct, meantList(before, until, revoked, reason)), nil
+}
+
+// meantList is all that a root's next list is made of.
+func meantList(before []byte, until time.Time, revoked []*x509.Certificate, reason int) []byte {
+	text := fmt.Appendf(nil, "list after %s until %s, reason %d\n", ceremony.Digest(before), until.UTC().Format(time.RFC3339), reason)
+	for _, r := range revoked {
+		text = fmt.Appendf(text, "revoked %s\n", ceremony.Digest(r.Raw))
+	}
+	return text
 }
 
 // by are who do an act on a file together: people who sign it where the plan has their keys, else two who are named.

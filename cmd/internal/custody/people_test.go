@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"trustcore/cmd/internal/custody"
 	"trustcore/pki/ceremony"
@@ -85,6 +86,20 @@ func TestOfflineRootOfPeopleWithKeys(t *testing.T) {
 		return err
 	}
 	want(t, "an answer by names", take(two), "the people have keys, and sign")
+	until := time.Now().AddDate(0, 0, 90).UTC().Truncate(24 * time.Hour)
+	_, err = root.NextRootList(t.Context(), until, nil, 0)
+	want(t, "a list by nobody", err, "0 of the plan's people signed")
+	if messages, err = root.ListMessages(until, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	listed := people.Sign(t, messages, "officer-1", "officer-3")
+	_, err = root.NextRootList(t.Context(), until.AddDate(0, 0, 1), nil, 0, listed...)
+	want(t, "a list for longer", err, "not by their key")
+	if _, err := root.NextRootList(t.Context(), until, nil, 0, listed...); err != nil {
+		t.Error(err)
+	}
+	_, err = root.NextRootList(t.Context(), until, nil, 0, listed...)
+	want(t, "the list after by the same signatures", err, "not by their key")
 	if messages, err = c.ActMessages(custody.ImportAct, answer); err != nil {
 		t.Fatal(err)
 	}
