@@ -355,12 +355,15 @@ func (r *Registry) orders(ctx context.Context, where string, args ...any) ([]Rec
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("orders: %w", err)
 	}
+	ids := make([]string, len(records))
 	for i := range records {
-		if records[i].Steps, err = r.steps(ctx, records[i].ID); err != nil {
-			return nil, err
-		}
+		ids[i] = records[i].ID
 	}
-	return records, nil
+	steps, err := r.stepsOf(ctx, ids)
+	for i := range records {
+		records[i].Steps = steps[records[i].ID]
+	}
+	return records, err
 }
 
 // Partner returns one partner, or an error that is sql.ErrNoRows.
@@ -397,27 +400,13 @@ func (r *Registry) partners(ctx context.Context, where string, args ...any) ([]P
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("partners: %w", err)
 	}
+	ids := make([]string, len(partners))
 	for i := range partners {
-		if partners[i].Units, err = r.units(ctx, partners[i].ID); err != nil {
-			return nil, err
-		}
+		ids[i] = partners[i].ID
 	}
-	return partners, nil
-}
-
-func (r *Registry) units(ctx context.Context, partner string) ([]SubordinateUnit, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT id, name FROM units WHERE partner = $1 ORDER BY name`, partner)
-	if err != nil {
-		return nil, fmt.Errorf("units: %w", err)
+	units, err := r.unitsOf(ctx, ids)
+	for i := range partners {
+		partners[i].Units = units[partners[i].ID]
 	}
-	defer rows.Close()
-	var units []SubordinateUnit
-	for rows.Next() {
-		var u SubordinateUnit
-		if err := rows.Scan(&u.ID, &u.Name); err != nil {
-			return nil, fmt.Errorf("units: %w", err)
-		}
-		units = append(units, u)
-	}
-	return units, rows.Err()
+	return partners, err
 }

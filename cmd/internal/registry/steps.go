@@ -8,26 +8,6 @@ import (
 	"slices"
 )
 
-// steps returns the done steps of an order in the order in which they were done.
-func (r *Registry) steps(ctx context.Context, order string) ([]Step, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT name, fact, done_at FROM order_steps WHERE order_id = $1 ORDER BY seq`, order)
-	if err != nil {
-		return nil, fmt.Errorf("steps of order %s: %w", order, err)
-	}
-	defer rows.Close()
-	var steps []Step
-	for rows.Next() {
-		var s Step
-		var at string
-		if err := rows.Scan(&s.Name, &s.Fact, &at); err != nil {
-			return nil, fmt.Errorf("steps of order %s: %w", order, err)
-		}
-		s.DoneAt = parseTime(at)
-		steps = append(steps, s)
-	}
-	return steps, rows.Err()
-}
-
 // StepDone remembers that a step of an order is done and what came of it. Doing it twice changes nothing.
 func (r *Registry) StepDone(ctx context.Context, order, name, fact string) error {
 	err := r.change(ctx, func(tx *sql.Tx) error {

@@ -22,6 +22,12 @@ func Open(t testing.TB, url string, pool netip.Prefix, now func() time.Time) (*r
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	return OpenDB(t, db, pool, now)
+}
+
+// OpenDB is Open over a database that is open.
+func OpenDB(t testing.TB, db *store.DB, pool netip.Prefix, now func() time.Time) (*registry.Registry, *audit.Log) {
+	t.Helper()
 	log := audittest.Open(t)
 	r, err := registry.Open(t.Context(), registry.Config{DB: db, Audit: log, Now: now,
 		CanCarryOut: func(context.Context, registry.Order, map[string]string) error { return nil },
