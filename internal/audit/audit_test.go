@@ -79,6 +79,12 @@ func TestAppendListProveVerify(t *testing.T) {
 	if err != nil || len(last) != 150 || last[149].Index != uses[199].Index || last[0].Index != uses[50].Index {
 		t.Errorf("the last 150: %d entries, %v", len(last), err)
 	}
+	if nobodys, err := r.List(t.Context(), audit.Filter{Subject: "key-1", Actor: "nobody"}); err != nil || len(nobodys) != 0 {
+		t.Errorf("of nobody: %d entries, %v", len(nobodys), err)
+	}
+	if all, err := r.List(t.Context(), audit.Filter{Subject: "key-1", Actor: uses[0].Actor.ID}); err != nil || len(all) != 200 {
+		t.Errorf("of who did them: %d entries, %v", len(all), err)
+	}
 	public, err := os.ReadFile(filepath.Join(dir, "checkpoint.pub"))
 	if err != nil {
 		t.Fatal(err)

@@ -21,11 +21,55 @@ var forms = []struct {
 // ParsePeriod takes an RFC 3339 time or its beginning and returns the period that it names: the day of 2026-03-03 ends
 // when the next one begins. Without an offset the time is UTC.
 func ParsePeriod(text string) (from, end time.Time, err error) {
-	for _, f := range forms {
-		if from, err = time.Parse(f.layout, text); err == nil {
-			return from.UTC(), f.end(from).UTC(), nil
-		}
+	from, end, ok := periodIn(text, time.UTC)
+	if !ok {
+		err = fmt.Errorf("%q is no date: write 2026, 2026-03, 2026-03-03, "+
+			"2026-03-03T12:30 or 2026-03-03T12:30:05 in UTC, or with an offset 2026-03-03T12:30:05+01:00", text)
 	}
-	return time.Time{}, time.Time{}, fmt.Errorf("%q is no date: write 2026, 2026-03, 2026-03-03, "+
-		"2026-03-03T12:30 or 2026-03-03T12:30:05 in UTC, or with an offset 2026-03-03T12:30:05+01:00", text)
+	return from, end, err
+}
+
+// ParsePeriodIn is ParsePeriod by the clocks of a zone. A time that they skip is none; one that they show twice, when they
+// are put back, begins with the first time and ends with the second.
+func ParsePeriodIn(text string, zone *time.Location) (from, end time.Time, err error) {
+	from, end, ok := periodIn(text, zone)
+	if !ok {
+		err = fmt.Errorf("%q is no date: write 2026, 2026-03, 2026-03-03, "+
+			"2026-03-03T12:30 or 2026-03-03T12:30:05 by the clocks of %s, or with an offset 2026-03-03T12:30:05+01:00", text, zone)
+	}
+	return from, end, err
+}
+
+func periodIn(text string, zone *time.Location) (from, end time.Time, ok bool) {
+	for _, f := range forms {
+		at, err := time.ParseInLocation(f.layout, text, zone)
+		if err != nil {
+			continue
+		}
+		if f.layout == time.RFC3339 {
+			return at.UTC(), f.end(at).UTC(), true
+		}
+		first, last := at, at
+		for _, other := range []time.Time{at.Add(-time.Hour), at.Add(time.Hour)} {
+			if other.Format(f.layout) == text && len(text) > len(time.DateOnly) {
+				first, last = earlier(first, other), later(last, other)
+			}
+		}
+		return first.UTC(), f.end(last).UTC(), at.Format(f.layout) == text
+	}
+	return time.Time{}, time.Time{}, false
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -55,6 +55,9 @@ func OpenReaderWithKey(dir, publicKey string) (*Reader, error) {
 	return &Reader{verifier: verifier, files: files, journal: filepath.Join(dir, journalDir), public: publicKey}, nil
 }
 
+// PublicKey is the key by which proofs and checkpoints are verified, as text.
+func (r *Reader) PublicKey() string { return r.public }
+
 // Checkpoint returns the newest signed checkpoint: its text and the number of entries it covers.
 func (r *Reader) Checkpoint(ctx context.Context) (text []byte, size uint64, err error) {
 	c, text, err := r.checkpoint(ctx)
@@ -78,6 +81,7 @@ func (r *Reader) checkpoint(ctx context.Context) (*log.Checkpoint, []byte, error
 // Filter chooses entries; empty fields choose all.
 type Filter struct {
 	Partner, Subject, Order, Action string
+	Actor                           string    // its identity, such as officer-1
 	From, Before                    time.Time // from From on, before Before
 	Last                            int       // the newest n of what is chosen; 0 means all
 }
@@ -149,6 +153,7 @@ func (f Filter) chooses(e Entry) bool {
 	return (f.Partner == "" || f.Partner == e.Partner) &&
 		(f.Subject == "" || f.Subject == e.Subject) &&
 		(f.Order == "" || f.Order == e.Order) &&
+		(f.Actor == "" || f.Actor == e.Actor.ID) &&
 		(f.Action == "" || strings.HasPrefix(e.Action, f.Action)) &&
 		(f.From.IsZero() || !e.Time.Before(f.From)) &&
 		(f.Before.IsZero() || e.Time.Before(f.Before))
