@@ -20,6 +20,7 @@ import (
 
 	"trustcore/cmd/internal/config"
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/keyuse"
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm"
 	"trustcore/internal/audit"
@@ -247,9 +248,9 @@ func auditCheck(key *string) *cobra.Command {
 
 // readProofs reads one proof, or those of the uses of a key. What says of a use what its proven entry does not is no proof.
 func readProofs(data []byte) ([]*audit.Proof, error) {
-	var many whoAnswer
+	var many keyuse.Answer
 	if err := json.Unmarshal(data, &many); err == nil && len(many.Proofs) > 0 {
-		return many.Proofs, errors.Join(many.check(), asLogged(many.Proofs))
+		return many.Proofs, errors.Join(many.Check(), asLogged(many.Proofs))
 	}
 	var one audit.Proof
 	err := json.Unmarshal(data, &one)

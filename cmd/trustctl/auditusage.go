@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trustcore/cmd/internal/keyuse"
 	"trustcore/internal/audit"
 )
 
@@ -90,7 +91,7 @@ func usageIn(ctx context.Context, r *audit.Reader, f audit.Filter) (*usage, erro
 		return nil, err
 	}
 	f.Action = "hsm."
-	uses, err := usesIn(ctx, r, f)
+	uses, err := keyuse.In(ctx, r, f)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,7 @@ func usageIn(ctx context.Context, r *audit.Reader, f audit.Filter) (*usage, erro
 	return report, nil
 }
 
-func (r *keyUsage) add(u keyUse) {
+func (r *keyUsage) add(u keyuse.Use) {
 	if u.Version != "" {
 		r.Version = u.Version
 	}
@@ -125,16 +126,16 @@ func (r *keyUsage) add(u keyUse) {
 		r.Orders = strings.Join(append(orders, u.Order), " ")
 	}
 	switch {
-	case u.Outcome == wasRefused:
+	case u.Outcome == keyuse.Refused:
 		r.Refused++
-	case u.Outcome == wasFailed:
+	case u.Outcome == keyuse.Failed:
 		r.Failed++
 	case u.Action == "hsm.decrypt":
 		r.Decrypted++
 	default:
 		r.Signatures++
 	}
-	if day := u.Time.Format(time.DateOnly); u.Outcome == wasUsed && !r.days[day] {
+	if day := u.Time.Format(time.DateOnly); u.Outcome == keyuse.Used && !r.days[day] {
 		r.days[day] = true
 		r.Days++
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trustcore/cmd/internal/custody"
+	"trustcore/cmd/internal/keyuse"
 	"trustcore/internal/audit"
 	"trustcore/internal/store"
 )
@@ -124,7 +125,7 @@ func TestAuditWhoProves(t *testing.T) {
 	for what, change := range map[string]func(){
 		"another application is told":  func() { a.Uses[0].Who = "application kadry" },
 		"a use that is not in the log": func() { a.Uses = append(a.Uses, a.Uses[0]) },
-		"a refusal told as a use":      func() { a.Uses[2].Outcome = wasUsed },
+		"a refusal told as a use":      func() { a.Uses[2].Outcome = keyuse.Used },
 		"another proof":                func() { a.Proofs[0] = a.Proofs[1] },
 		"a changed entry": func() {
 			a.Proofs[0].Entry, a.Uses[0].Digest = json.RawMessage(strings.Replace(string(a.Proofs[0].Entry), `"bb"`, `"bc"`, 1)), "bc"
