@@ -17,7 +17,6 @@ import (
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/rights"
-	"trustcore/hsm"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/pki"
@@ -39,7 +38,7 @@ func (d *daemon) openConsole() (*console.Console, error) {
 	cfg := console.Config{
 		Registry: d.registry, Audit: d.custody.Audit, Now: time.Now, Logger: d.cfg.Logger, Away: away,
 		Certificates: d.certificateViews, Keys: d.keyViews, Tunnels: d.tunnelViews,
-		Expiring: d.expiryViews, Motions: console.Motions{Waiting: d.motionViews, Approve: d.approveAndCarry},
+		Expiring: d.expiryViews, Motions: console.Motions{Waiting: d.motionViews, Approve: d.approveAndCarry}, Acts: d.consoleActs(),
 		EnrolmentURL: "https://" + d.cfg.Enrolment, EnrolmentPin: pin,
 	}
 	if d.cfg.Verifyd.URL != "" {
@@ -69,32 +68,18 @@ func (d *daemon) enrolmentPin() (string, error) {
 func (d *daemon) consoleLogin(r *http.Request, who audit.Actor) (any, error) {
 	c := r.TLS.PeerCertificates[0] // who was admitted has shown one
 	guard := d.guard(rights.Console)
-	code, err := d.page.Code(r.Context(), who, func() bool {
-		_, err := guard.AdmitCertificate(context.Background(), c, "/")
+	held, err := guard.AdmitCertificate(r.Context(), c, console.Start)
+	if err != nil {
+		return nil, err
+	}
+	code, err := d.page.Code(r.Context(), who, held.Role(), func(route string) bool {
+		_, err := guard.AdmitCertificate(context.Background(), c, route)
 		return err == nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return map[string]string{"url": "https://" + d.cfg.Console + "/login?code=" + code}, nil
-}
-
-// certificateViews lists the inventory for the console.
-func (d *daemon) certificateViews(ctx context.Context) ([]console.Certificate, error) {
-	found, err := d.ca.Certificates(ctx, pki.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	views := make([]console.Certificate, len(found))
-	for i, c := range found {
-		views[i] = certificateView(c)
-	}
-	return views, nil
-}
-
-func certificateView(c pki.Certificate) console.Certificate {
-	return console.Certificate{Serial: c.Serial, Subject: c.CommonName, Profile: string(c.Profile), Partner: c.Partner, Order: c.Order,
-		State: string(c.State), NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt}
 }
 
 // expiryViews lists what ends, with what is announced of it.
@@ -136,107 +121,6 @@ func (e expiry) remedyWord() string {
 		return "authorisation"
 	}
 	return "ceremony"
-}
-
-// motionViews lists the motions that wait, oldest first.
-func (d *daemon) motionViews(ctx context.Context) ([]console.Motion, error) {
-	open, err := d.registry.OpenMotions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var views []console.Motion
-	for _, m := range open {
-		view, err := d.motionView(ctx, m)
-		if err != nil {
-			return nil, fmt.Errorf("motion %s: %w", m.ID, err)
-		}
-		views = append(views, view)
-	}
-	return views, nil
-}
-
-// motionView shows what a motion is about: the key that it certifies, or the certificates that it changes.
-func (d *daemon) motionView(ctx context.Context, m registry.Motion) (console.Motion, error) {
-	view := console.Motion{Motion: m}
-	switch m.Kind {
-	case registry.StrikeGateway, registry.EndHubKey, registry.ResumeKeys, registry.DestroyKeys, registry.RotateKeys: // its subject names it
-		return view, nil
-	case registry.CertifyOfficer:
-		var body certifying
-		if err := json.Unmarshal(m.Body, &body); err != nil {
-			return view, err
-		}
-		request, err := requestIn(body.CSR)
-		if err != nil {
-			return view, err
-		}
-		sum := sha256.Sum256(request.RawSubjectPublicKeyInfo)
-		view.Key = hex.EncodeToString(sum[:])
-		return view, nil
-	}
-	var body marking
-	if err := json.Unmarshal(m.Body, &body); err != nil {
-		return view, err
-	}
-	view.Reason = body.Reason
-	reason := reasons[body.Reason]
-	if m.Kind == registry.ReleaseCertificates {
-		reason = pki.RemoveFromCRL
-	}
-	found, err := d.ca.Preview(ctx, body.Which.which(), reason)
-	if errors.Is(err, pki.ErrUnknownCertificate) {
-		return view, nil // it touches none, which the page says
-	}
-	for _, c := range found {
-		view.Certificates = append(view.Certificates, certificateView(c))
-	}
-	return view, err
-}
-
-// approveAndCarry decides for a motion, and carries it out.
-func (d *daemon) approveAndCarry(ctx context.Context, who audit.Actor, id string) (*registry.Motion, error) {
-	m, err := d.registry.ApproveMotion(ctx, who, id)
-	if err != nil {
-		return nil, err
-	}
-	d.carryMotion(context.WithoutCancel(ctx), *m)
-	return d.registry.Motion(ctx, id)
-}
-
-func (d *daemon) keyViews(ctx context.Context) ([]console.Key, error) {
-	found, err := d.custody.HSM.Keys(ctx, hsm.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	views := make([]console.Key, len(found))
-	for i, k := range found {
-		views[i] = console.Key{ID: k.ID, Partner: k.Partner, Order: k.Order, Label: k.Name(), Algorithm: string(k.Algorithm), State: string(k.State),
-			NeverExtractable: k.Attestation.NeverExtractable && !k.Attestation.Extractable, Created: k.Created}
-	}
-	return views, nil
-}
-
-// tunnelViews joins the wish with what the VPN gateways report: a tunnel that no gateway speaks of
-// lately is unknown, one that a gateway still has without a wish is being removed.
-func (d *daemon) tunnelViews(ctx context.Context) ([]console.Tunnel, error) {
-	_, wished, err := d.registry.Wish(ctx)
-	if err != nil {
-		return nil, err
-	}
-	peers := d.gateways.peers(time.Now())
-	var views []console.Tunnel
-	for _, t := range wished {
-		view := console.Tunnel{Partner: t.Partner, Site: t.Site, Order: t.Order, Address: t.Address.String(), State: "unknown"}
-		if p, reported := peers[t.PublicKey]; reported {
-			view.State, view.LastHandshake, view.Received, view.Sent = string(p.State), p.LastHandshake, p.Received, p.Sent
-			delete(peers, t.PublicKey)
-		}
-		views = append(views, view)
-	}
-	for _, p := range peers {
-		views = append(views, console.Tunnel{Partner: p.Partner, Site: p.Site, State: "removing", LastHandshake: p.LastHandshake, Received: p.Received, Sent: p.Sent})
-	}
-	return views, nil
 }
 
 // peers returns what the gateways that are not silent say, by public key; of two the one that heard the

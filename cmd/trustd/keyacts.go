@@ -71,21 +71,29 @@ func (d *daemon) suspendKey(r *http.Request, who audit.Actor) (any, error) {
 	if err := httpserver.Decode(r, &in); err != nil {
 		return nil, err
 	}
-	if err := reasonFor(in.Reason); err != nil {
+	k, err := d.suspendOne(r.Context(), who, in.Key, in.Reason)
+	if err != nil {
 		return nil, err
 	}
-	k, err := d.officesKey(r.Context(), in.Key)
+	return []keyOfPartner{keyOf(k)}, nil
+}
+
+func (d *daemon) suspendOne(ctx context.Context, who audit.Actor, id, reason string) (hsm.KeyInfo, error) {
+	if err := reasonFor(reason); err != nil {
+		return hsm.KeyInfo{}, err
+	}
+	k, err := d.officesKey(ctx, id)
 	switch {
 	case err != nil:
-		return nil, err
+		return k, err
 	case k.State != hsm.Active && k.State != hsm.Suspended:
-		return nil, problem.Refuse(http.StatusConflict, "the key is %s", k.State)
+		return k, problem.Refuse(http.StatusConflict, "the key is %s", k.State)
 	}
-	if err := d.custody.HSM.SuspendFor(r.Context(), who, k.ID, in.Reason); err != nil {
-		return nil, err
+	if err := d.custody.HSM.SuspendFor(ctx, who, k.ID, reason); err != nil {
+		return k, err
 	}
 	k.State = hsm.Suspended
-	return []keyOfPartner{keyOf(k)}, nil
+	return k, nil
 }
 
 // stopKeys is the emergency stop: of an office, or of all. What can be stopped is, whatever becomes of the rest.
@@ -118,7 +126,7 @@ func (d *daemon) stopKeys(r *http.Request, who audit.Actor) (any, error) {
 }
 
 // proposeForKeys looks at a motion about keys before anybody decides.
-func (d *daemon) proposeForKeys(ctx context.Context, who audit.Actor, kind registry.MotionKind, act keysAct) (any, error) {
+func (d *daemon) proposeForKeys(ctx context.Context, who audit.Actor, kind registry.MotionKind, act keysAct) (*registry.Motion, error) {
 	if err := reasonFor(act.Reason); err != nil {
 		return nil, err
 	}

@@ -51,14 +51,7 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 	}
 	switch in.Kind {
 	case registry.RevokeCertificates, registry.ReleaseCertificates:
-		if _, known := reasons[in.Reason]; in.Kind == registry.RevokeCertificates && !known {
-			return nil, problem.RefuseField(http.StatusUnprocessableEntity, "reason", "%q is not one of RFC 5280's: keyCompromise, "+
-				"affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", in.Reason)
-		}
-		if err := in.Which.which().Check(); err != nil {
-			return nil, ofAuthority(err)
-		}
-		return d.registry.Propose(r.Context(), who, in.Kind, in.Which.String(), in.marking)
+		return d.proposeForCertificates(r.Context(), who, in.Kind, in.marking)
 	}
 	if slices.Contains(aboutKeys, in.Kind) {
 		return d.proposeForKeys(r.Context(), who, in.Kind, keysAct{Keys: in.Keys, Reason: in.Reason, SignsOn: in.SignsOn})
@@ -91,6 +84,18 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 		return nil, ofAuthority(err)
 	}
 	return d.registry.Propose(r.Context(), who, in.Kind, "officer "+in.Name, in.certifying)
+}
+
+// proposeForCertificates takes a motion about certificates.
+func (d *daemon) proposeForCertificates(ctx context.Context, who audit.Actor, kind registry.MotionKind, m marking) (*registry.Motion, error) {
+	if _, known := reasons[m.Reason]; kind == registry.RevokeCertificates && !known {
+		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "reason", "%q is not one of RFC 5280's: keyCompromise, "+
+			"affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", m.Reason)
+	}
+	if err := m.Which.which().Check(); err != nil {
+		return nil, ofAuthority(err)
+	}
+	return d.registry.Propose(ctx, who, kind, m.Which.String(), m)
 }
 
 func (d *daemon) listMotions(r *http.Request, _ audit.Actor) (any, error) {

@@ -272,25 +272,33 @@ func (d *daemon) askRotation(r *http.Request, who audit.Actor) (any, error) {
 	if in.Secret == office.HubKey {
 		return d.askHubKeys(r.Context(), who, in)
 	}
-	_, tunnels, err := d.registry.Wish(r.Context())
+	asked, err := d.askOffices(r.Context(), who, in)
 	if err != nil {
 		return nil, err
 	}
-	asked := 0
+	return map[string]int{"asked": asked}, nil
+}
+
+// askOffices has the offices of the chosen tunnels asked, and returns how many these are: one at the least.
+func (d *daemon) askOffices(ctx context.Context, who audit.Actor, in rotationRequest) (asked int, err error) {
+	_, tunnels, err := d.registry.Wish(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for i := range tunnels {
 		t := &tunnels[i]
 		if in.Partner != "" && in.Partner != t.Partner || in.Site != "" && in.Site != t.Site {
 			continue
 		}
-		if err := d.registry.AskRotation(r.Context(), who, t, in.Secret); err != nil {
-			return nil, err
+		if err := d.registry.AskRotation(ctx, who, t, in.Secret); err != nil {
+			return asked, err
 		}
 		asked++
 	}
 	if asked == 0 {
-		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "partner", "no tunnel in force is meant")
+		return 0, problem.RefuseField(http.StatusUnprocessableEntity, "partner", "no tunnel in force is meant")
 	}
-	return map[string]int{"asked": asked}, nil
+	return asked, nil
 }
 
 // enrolledExchange prepares the agreement of an office that enrols, the first of its tunnel.

@@ -4,8 +4,13 @@ import "net/http"
 
 // Guard sets the headers of every answer of a page for people, with its Content-Security-Policy, and refuses requests that
 // change something and come from another site's page.
-func Guard(policy string, next http.Handler) http.Handler {
-	protected := http.NewCrossOriginProtection().Handler(next)
+func Guard(policy string, next http.Handler) http.Handler { return GuardOr(policy, nil, next) }
+
+// GuardOr is Guard, where deny answers what is refused; nil is the answer of the library.
+func GuardOr(policy string, deny, next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(deny)
+	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

@@ -28,20 +28,30 @@ addEventListener("load", async () => {
   const report = (name) => fetch("/driven?" + name, {method: "POST", body: document.documentElement.outerHTML});
   const until = async (what) => { while (!what()) await new Promise((go) => setTimeout(go, 20)); };
   document.addEventListener("securitypolicyviolation", (e) => report("violation=" + e.violatedDirective));
-  if (location.pathname === "/login") return document.querySelector("button.primary").click();
-  const approve = document.querySelector("form[action='orders/approve'] button");
-  if (approve) return approve.click();
-  const files = new DataTransfer();
-  files.items.add(new File(["one"], "one.pdf"));
-  files.items.add(new File(["two"], "two.pdf"));
-  document.getElementById("document").files = files.files;
-  document.querySelector("#documents > button").click();
-  await until(() => document.querySelectorAll("#verdicts .verdict").length === 2 && !document.querySelector(".progress"));
-  const filter = document.querySelector("#audit form");
-  filter.elements.subject.value = "console";
-  filter.requestSubmit();
-  await until(() => document.querySelector("#audit a"));
-  document.getElementById("pause").click();
+  const page = location.pathname.split("/").pop();
+  if (page === "login") return document.querySelector("button.primary").click();
+  if (page === "") return document.querySelector("a[href^='confirm?act=order-approve']").click();
+  if (page === "confirm") return document.querySelector("form[action='orders/approve'] button").click();
+  if (page === "order") {
+    await report("page=order");
+    return document.querySelector("nav.sections a[href$='documents']").click();
+  }
+  if (page === "documents") {
+    const files = new DataTransfer();
+    files.items.add(new File(["one"], "one.pdf"));
+    files.items.add(new File(["two"], "two.pdf"));
+    document.getElementById("document").files = files.files;
+    document.querySelector("#documents > button").click();
+    await until(() => document.querySelectorAll("#verdicts .verdict").length === 2 && !document.querySelector(".progress"));
+    document.getElementById("pause").click();
+    await report("page=documents");
+    return document.querySelector("nav.sections a[href$='audit']").click();
+  }
+  if (page === "audit" && location.search === "") {
+    const filter = document.querySelector("form.filter");
+    filter.elements.subject.value = "console";
+    return filter.requestSubmit();
+  }
   report("done");
 });
 `
@@ -122,14 +132,20 @@ func TestInABrowser(t *testing.T) {
 	c := chromiumCommand(ctx, t, "--remote-debugging-port=0", "--accept-lang=pl", server.URL+"/login?code="+d.code(two))
 	d.must(c.Start())
 	defer func() { cancel(); _ = c.Wait() }()
-	select {
-	case got := <-done:
-		if got[0] != "done" {
-			t.Fatalf("the browser reports %s", got[0])
+	for seen := ""; ; {
+		select {
+		case got := <-done:
+			if seen += got[1]; strings.HasPrefix(got[0], "page=") {
+				continue
+			}
+			if got[0] != "done" {
+				t.Fatalf("the browser reports %s", got[0])
+			}
+			d.wants(seen, `<html lang="pl"`, "trustlink enrol --url", "Podpis jest ważny.", "one.pdf", "two.pdf", "Wyczyść filtr", `aria-pressed="true"`)
+			return
+		case <-ctx.Done():
+			t.Fatal("the browser does not come to the end")
 		}
-		d.wants(got[1], `<html lang="pl"`, "trustlink enrol --url", "Podpis jest ważny.", "one.pdf", "two.pdf", "Najnowsze wpisy według filtra", `aria-pressed="true"`)
-	case <-ctx.Done():
-		t.Fatal("the browser does not come to the end")
 	}
 }
 

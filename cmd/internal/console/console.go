@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,11 +31,12 @@ type Config struct {
 	Registry *registry.Registry
 	Audit    *audit.Log
 
-	Certificates func(ctx context.Context) ([]Certificate, error) // the inventory, in any order
-	Keys         func(ctx context.Context) ([]Key, error)         // of the HSM, in any order
-	Tunnels      func(ctx context.Context) ([]Tunnel, error)      // those wished for and those still there
-	Expiring     func(ctx context.Context) ([]Expiry, error)      // all that ends, what ends first first
+	Certificates func(ctx context.Context, of Choice) ([]Certificate, error) // the inventory, in any order
+	Keys         func(ctx context.Context, of Choice) ([]Key, error)         // of the HSM, in any order
+	Tunnels      func(ctx context.Context) ([]Tunnel, error)                 // those wished for and those still there
+	Expiring     func(ctx context.Context) ([]Expiry, error)                 // all that ends, what ends first first
 	Motions      Motions
+	Acts         Acts
 
 	// Verify sends one document and what it signs to the verification service as octets, and returns the
 	// service's report in JSON. next gives one file after the other and io.EOF after the last; the first is
@@ -58,30 +60,6 @@ type File struct {
 	Body   io.Reader // good until the next file is asked for
 }
 
-// Certificate is one row of the certification authority's inventory.
-type Certificate struct {
-	Serial, Subject, Profile, Partner, Order string
-	State                                    string // "valid", "revoked", "expired" or "reserved"
-	NotBefore, NotAfter                      time.Time
-	RevokedAt                                time.Time // zero unless revoked
-}
-
-// Key is one key of the HSM.
-type Key struct {
-	ID, Partner, Order, Label, Algorithm string // Partner is "" for the data centre's own
-	State                                string // "pending", "active", "suspended" or "destroyed"
-	NeverExtractable                     bool   // as the token itself says
-	Created                              time.Time
-}
-
-// Tunnel is one office's end of the VPN.
-type Tunnel struct {
-	Partner, Site, Order, Address string // Order and Address are "" for a tunnel that is being removed
-	State                         string // "up", "stale", "down", "never"; "removing"; "unknown" while no gateway reports it
-	LastHandshake                 time.Time
-	Received, Sent                int64 // bytes, as the hub counts them
-}
-
 // Bodies is what the console's listener must let through: a drop of documents.
 func Bodies() problem.Body { return problem.Body{Max: maxUpload, Time: 10 * time.Minute} }
 
@@ -102,10 +80,10 @@ type Console struct {
 // New returns the console.
 func New(cfg Config) (*Console, error) {
 	if cfg.Registry == nil || cfg.Audit == nil || cfg.Certificates == nil || cfg.Keys == nil || cfg.Tunnels == nil ||
-		cfg.Expiring == nil || cfg.Motions.Waiting == nil || cfg.Motions.Approve == nil ||
+		cfg.Expiring == nil || cfg.Motions.Waiting == nil || cfg.Motions.Approve == nil || !cfg.Acts.whole() ||
 		cfg.EnrolmentURL == "" || cfg.Now == nil || cfg.Logger == nil {
 		return nil, errors.New("console: Registry, Audit, Certificates, Keys, Tunnels, Expiring, Motions, " +
-			"EnrolmentURL, Now or Logger is missing")
+			"Acts, EnrolmentURL, Now or Logger is missing")
 	}
 	c := &Console{cfg: cfg, door: problem.Door{Name: "console", Logger: cfg.Logger}, codes: map[digest]login{}, sessions: map[digest]*session{}}
 	var err error
@@ -123,6 +101,49 @@ func New(cfg Config) (*Console, error) {
 // secure connections only.
 func (c *Console) Handler() http.Handler { return c.handler }
 
+// base is the path of a session's pages. Below it each page has one name, so that their links to each other are short.
+const base = "/s/{place}/"
+
+// Start is the route of the first page in the table of rights: who may use it may enter.
+const (
+	start = "{$}"
+	Start = "GET " + base + start
+)
+
+// page answers requests of a session.
+type page func(w http.ResponseWriter, r *http.Request, v view)
+
+// pages are the routes of a session, below its path. Each stands in the table of rights; a test holds the two together.
+func (c *Console) pages() map[string]page {
+	return map[string]page{
+		"GET " + start: c.showStart, "GET orders": c.showOrders, "GET order": c.showOrder,
+		"GET partners": c.showPartners, "GET partner": c.showPartner,
+		"GET keys": c.showKeys, "GET certificates": c.showCertificates, "GET tunnels": c.showTunnels,
+		"GET expiring": c.showExpiring, "GET motions": c.showMotions,
+		"GET audit": c.showAudit, "GET entry": c.showEntry, "GET proof": c.downloadProof,
+		"GET documents": c.showDocuments, "GET settings": c.showSettings,
+		"POST orders/approve": c.approve, "POST orders/reject": c.reject, "POST orders/token": c.newToken,
+		"GET key": c.showKey, "GET certificate": c.showCertificate, "GET tunnel": c.showTunnel,
+		"GET uses": c.showUses, "GET uses-proof": c.downloadUses,
+		"GET confirm": c.showConfirm, "GET submit": c.showSubmit,
+		"POST draft": c.showDraft, "POST orders/submit": c.submitOrder,
+		"POST keys/suspend": c.suspendKey, "POST keys/resume": c.proposeKey(registry.ResumeKeys), "POST keys/rotate": c.proposeKey(registry.RotateKeys),
+		"POST certificates/suspend": c.suspendCertificate, "POST certificates/release": c.proposeCertificate(registry.ReleaseCertificates),
+		"POST certificates/revoke": c.proposeCertificate(registry.RevokeCertificates), "POST tunnels/rotate": c.rotateTunnel,
+		"POST motions/approve": c.approveMotion, "POST motions/reject": c.rejectMotion,
+		"POST documents": c.verifyDocuments, "POST preferences": c.setPreferences, "POST logout": c.leave,
+	}
+}
+
+// Routes are those of the sessions, as the table of rights has them.
+func (c *Console) Routes() (all []string) {
+	for route := range c.pages() {
+		method, path, _ := strings.Cut(route, " ")
+		all = append(all, method+" "+base+path)
+	}
+	return all
+}
+
 // routes: what stands behind member needs a session; the login, the style sheet and the script do not.
 // A session's pages lie below a path of its own (see session).
 func (c *Console) routes() http.Handler {
@@ -131,17 +152,13 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("POST /login", c.enter)
 	mux.Handle("GET /static/", c.assets)
 	mux.Handle("GET /{$}", http.RedirectHandler("/login", http.StatusSeeOther))
-	mux.HandleFunc("GET /s/{place}/{$}", c.member(c.showPage))
-	mux.HandleFunc("GET /s/{place}/fragments/{name}", c.member(c.showFragment))
-	mux.HandleFunc("POST /s/{place}/orders/approve", c.member(c.approve))
-	mux.HandleFunc("POST /s/{place}/orders/reject", c.member(c.reject))
-	mux.HandleFunc("POST /s/{place}/orders/token", c.member(c.newToken))
-	mux.HandleFunc("POST /s/{place}/motions/approve", c.member(c.approveMotion))
-	mux.HandleFunc("POST /s/{place}/motions/reject", c.member(c.rejectMotion))
-	mux.HandleFunc("POST /s/{place}/documents", c.member(c.verifyDocuments))
-	mux.HandleFunc("POST /s/{place}/preferences", c.member(c.setPreferences))
-	mux.HandleFunc("POST /s/{place}/logout", c.member(c.leave))
-	return assets.Guard(policy, mux)
+	for route, do := range c.pages() {
+		method, path, _ := strings.Cut(route, " ")
+		mux.HandleFunc(method+" "+base+path, c.member(do))
+	}
+	mux.HandleFunc(base, c.lost)
+	mux.HandleFunc("/", c.stranger)
+	return assets.GuardOr(policy, http.HandlerFunc(c.foreign), mux)
 }
 
 // policy lets run what comes from here alone, and nothing that stands in a page itself.

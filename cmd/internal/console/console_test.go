@@ -20,6 +20,7 @@ import (
 	"trustcore/cmd/internal/console"
 	"trustcore/cmd/internal/registry"
 	"trustcore/cmd/internal/registry/registrytest"
+	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 	"trustcore/internal/problem"
 	"trustcore/internal/store/storetest"
@@ -67,21 +68,38 @@ type desk struct {
 	reason, key  string                // of each motion
 	motionsFail  error
 	carryFail    error
+	acted        []string // what the console had done, in words
+	actFail      error
+	partners     []string // of each motion
+	counter      *storetest.Counter
 	verify       func(ctx context.Context, next func() (*console.File, error)) ([]byte, error)
+}
+
+func prepare(t *testing.T) *desk {
+	t.Helper()
+	return &desk{T: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
 }
 
 func open(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{T: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
-	d.registry, d.audit = registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/29"), d.clock)
+	d := prepare(t)
+	d.registry, d.audit = registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), d.clock)
+	d.begin()
+	return d
+}
+
+// begin serves the console over what was prepared.
+func (d *desk) begin() {
+	d.Helper()
 	var err error
 	d.console, err = console.New(console.Config{
 		Registry: d.registry, Audit: d.audit, Now: d.clock, Logger: slog.New(slog.DiscardHandler),
-		Certificates: func(context.Context) ([]console.Certificate, error) { return d.certificates, nil },
-		Keys:         func(context.Context) ([]console.Key, error) { return d.keys, d.keysFail },
-		Tunnels:      func(context.Context) ([]console.Tunnel, error) { return d.tunnels, nil },
-		Expiring:     func(context.Context) ([]console.Expiry, error) { return d.expiring, d.expiringFail },
-		Motions:      console.Motions{Waiting: d.motions, Approve: d.approveMotion},
+		Certificates: d.certificatesOf, Keys: d.keysOf,
+		Tunnels:  func(context.Context) ([]console.Tunnel, error) { return d.tunnels, nil },
+		Expiring: func(context.Context) ([]console.Expiry, error) { return d.expiring, d.expiringFail },
+		Motions:  console.Motions{Waiting: d.motions, Approve: d.approveMotion},
+		Acts: console.Acts{SuspendKey: d.suspendKey, SuspendCertificate: d.suspendCertificate, RotateTunnel: d.rotateTunnel,
+			Propose: d.proposal},
 		Verify: func(ctx context.Context, next func() (*console.File, error)) ([]byte, error) {
 			return d.verify(ctx, next)
 		},
@@ -89,8 +107,7 @@ func open(t *testing.T) *desk {
 	})
 	d.must(err)
 	d.server = httptest.NewTLSServer(d.console.Handler())
-	t.Cleanup(d.server.Close)
-	return d
+	d.Cleanup(d.server.Close)
 }
 
 func (d *desk) must(err error) {
@@ -119,11 +136,53 @@ func (d *desk) submit(by audit.Actor, text string) {
 	d.must(d.registry.Submit(d.Context(), by, *o))
 }
 
-func valid() bool { return true }
+func valid(string) bool { return true }
+
+func (d *desk) certificatesOf(_ context.Context, of console.Choice) (found []console.Certificate, err error) {
+	for _, x := range d.certificates {
+		if (of.Partner == "" || of.Partner == x.Partner) && (of.ID == "" || of.ID == x.Serial) {
+			found = append(found, x)
+		}
+	}
+	return found, nil
+}
+
+func (d *desk) keysOf(_ context.Context, of console.Choice) (found []console.Key, err error) {
+	for _, k := range d.keys {
+		if (of.Partner == "" || of.Partner == k.Partner) && (of.ID == "" || of.ID == k.ID) {
+			found = append(found, k)
+		}
+	}
+	return found, d.keysFail
+}
+
+func (d *desk) act(words ...string) error {
+	d.acted = append(d.acted, strings.Join(words, " "))
+	return d.actFail
+}
+
+func (d *desk) suspendKey(_ context.Context, who audit.Actor, key, reason string) error {
+	return d.act("suspend key", who.ID, key, reason)
+}
+
+func (d *desk) suspendCertificate(_ context.Context, who audit.Actor, serial string) error {
+	return d.act("suspend certificate", who.ID, serial)
+}
+
+func (d *desk) rotateTunnel(_ context.Context, who audit.Actor, partner, site string, secret registry.Secret) error {
+	return d.act("rotate", who.ID, partner, site, string(secret))
+}
+
+func (d *desk) proposal(ctx context.Context, who audit.Actor, p console.Proposal) (*registry.Motion, error) {
+	if err := d.act("propose", who.ID, string(p.Kind), p.Key+p.Serial, p.Reason); err != nil {
+		return nil, err
+	}
+	return d.registry.Propose(ctx, who, p.Kind, "keys "+p.Key+p.Serial, nil)
+}
 
 func (d *desk) code(of audit.Actor) string {
 	d.Helper()
-	code, err := d.console.Code(d.Context(), of, valid)
+	code, err := d.console.Code(d.Context(), of, rights.Officer, valid)
 	d.must(err)
 	return code
 }
@@ -195,9 +254,15 @@ func (b *browser) get(path string) (int, string, http.Header) {
 
 func (b *browser) page() string {
 	b.Helper()
-	status, text, _ := b.get("/")
+	return b.at("/")
+}
+
+// at returns a page that has to be there.
+func (b *browser) at(path string) string {
+	b.Helper()
+	status, text, _ := b.get(path)
 	if status != http.StatusOK {
-		b.Fatalf("the page: status %d", status)
+		b.Fatalf("%s: status %d", path, status)
 	}
 	return text
 }
@@ -278,7 +343,7 @@ func TestLoginRefusals(t *testing.T) {
 	d.pass(2*time.Minute + time.Second)
 	replaced := d.code(two)
 	d.code(two)
-	withdrawn, err := d.console.Code(t.Context(), one, func() bool { return false })
+	withdrawn, err := d.console.Code(t.Context(), one, rights.Officer, func(string) bool { return false })
 	d.must(err)
 	for name, c := range map[string]struct{ code, says string }{
 		"wrong": {"guess", "unknown"}, "empty": {"", "unknown"}, "replaced": {replaced, "unknown"}, "revoked": {withdrawn, "does not hold any more"},
@@ -295,7 +360,7 @@ func TestLoginRefusals(t *testing.T) {
 	d.pass(2*time.Minute + time.Second)
 	_, text, _ := d.browser().post("/login", "code", late)
 	d.wants(text, "has expired")
-	if _, err := d.console.Code(t.Context(), audit.Actor{Kind: "partner", ID: "um-przykladowo"}, valid); err == nil {
+	if _, err := d.console.Code(t.Context(), audit.Actor{Kind: "partner", ID: "um-przykladowo"}, rights.Office, valid); err == nil {
 		t.Error("a partner got a code")
 	}
 }
@@ -322,8 +387,11 @@ func TestGuessesKeepNobodyOut(t *testing.T) {
 // TestEverythingNeedsASession walks all addresses but the login and the files of the page.
 func TestEverythingNeedsASession(t *testing.T) {
 	d := open(t)
-	for _, path := range []string{"GET /", "GET /fragments/audit", "GET /fragments/orders", "POST /orders/approve", "POST /orders/reject",
-		"POST /orders/token", "POST /motions/approve", "POST /motions/reject", "POST /documents", "POST /preferences", "POST /logout"} {
+	for _, right := range rights.Table {
+		if right.Listener != rights.Console {
+			continue
+		}
+		path := strings.NewReplacer("/s/{place}", "", "{$}", "").Replace(right.Route)
 		method, path, _ := strings.Cut(path, " ")
 		b := d.browser()
 		b.cookies["__Secure-console"] = "guess"
@@ -344,7 +412,8 @@ func TestSessionsEnd(t *testing.T) {
 
 	idle := d.login(one)
 	d.pass(20 * time.Minute)
-	idle.get("/fragments/tunnels") // refreshes by itself: not the officer's doing
+	idle.header.Set("HX-Request", "true")
+	idle.get("/tunnels") // refreshes by itself: not the officer's doing
 	d.pass(11 * time.Minute)
 	if !ended(idle) {
 		t.Error("an idle session lives on")
@@ -364,7 +433,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Error("a session works below another path than its own")
 	}
 	holds := true
-	code, err := d.console.Code(t.Context(), one, func() bool { return holds })
+	code, err := d.console.Code(t.Context(), one, rights.Officer, func(string) bool { return holds })
 	d.must(err)
 	revoked := d.browser()
 	revoked.post("/login", "code", code)
@@ -390,7 +459,7 @@ func TestSubmitterCannotApprove(t *testing.T) {
 	b := d.login(one)
 	text := b.page()
 	d.wants(text, "You submitted this order, so another officer must approve it", "<button disabled")
-	d.lacks(text, `action="orders/approve"`)
+	d.lacks(text, `confirm?act=order-approve`)
 
 	b.post("/orders/approve", "order", "ZU-2026-001") // as if the button were there
 	text = b.page()
@@ -410,15 +479,18 @@ func TestAnotherOfficerApproves(t *testing.T) {
 	b := d.login(two)
 	text := b.page()
 	d.wants(text, "switches on", "<b>B_HSM</b>", "<b>P_VPN</b>", "new key seal", "RSA-3072 (RSA-PKCS1-SHA256, RSA-PSS-SHA256)",
-		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `action="orders/approve"`)
-	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != b.home+"/#notice" {
+		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `confirm?act=order-approve&amp;id=ZU-2026-001`)
+	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != b.home+"/order?id=ZU-2026-001#notice" {
 		t.Fatalf("status %d, to %q", status, header.Get("Location"))
 	}
 	text = b.page()
-	command := "trustlink enrol --url https://core.example:8441 --pin " + strings.Repeat("ab", 32) + " --token "
-	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "Nothing waits for a decision", `hx-get="fragments/orders"`)
-	_, after, _ := strings.Cut(text, command)
+	command := "trustlink enrol --url https://core.example:8441 --pin " + strings.Repeat("ab", 32) + " --token -<"
+	d.wants(text, command, "shown only now", "Waits for the office to enrol", "Urząd Miasta Przykładowo", "Nothing waits for a decision", `hx-select="#running"`)
+	_, after, _ := strings.Cut(text, `id="token">`)
 	token, _, _ := strings.Cut(after, "<")
+	if len(token) < 30 {
+		t.Fatalf("the token is %q", token)
+	}
 	d.lacks(b.page(), token) // once
 
 	b.post("/orders/token", "order", "ZU-2026-001")
@@ -439,7 +511,7 @@ func TestRejectNeedsAReason(t *testing.T) {
 	b.post("/orders/reject", "order", "ZU-2026-001", "reason", "  ")
 	d.wants(b.page(), "Say why order ZU-2026-001 is rejected")
 	b.post("/orders/reject", "order", "ZU-2026-001", "reason", "the agreement <b>ended</b>")
-	d.wants(b.page(), "is rejected", "Reason: the agreement &lt;b&gt;ended&lt;/b&gt;", "rejected by officer-2")
+	d.wants(b.at("/order?id=ZU-2026-001"), "is rejected", "the agreement &lt;b&gt;ended&lt;/b&gt;", "Rejected by", "officer-2")
 }
 
 // TestChangeOrder shows what a change order takes away before anyone decides.
@@ -466,7 +538,7 @@ func TestChangeOrder(t *testing.T) {
 	b.post("/orders/approve", "order", "ZZ-2")
 	text = b.page()
 	d.wants(text, "Order ZZ-2 is approved")
-	d.lacks(text, "--token")
+	d.lacks(text, "trustlink enrol")
 }
 
 // TestRenewalOrder shows what an order takes over, how long each key lives, and the way to a token when it waits for the
@@ -481,9 +553,9 @@ func TestRenewalOrder(t *testing.T) {
 		"RSA-PSS-SHA256]}", "RSA-PSS-SHA256], not_after: 2027-06-30T00:00:00Z}", "not_after: 2027-01-01", "not_after: 2028-01-01").Replace(orderYAML))
 	d.wants(b.page(), "renews order ZU-2026-001", "until <time", "2027-06-30")
 	b.post("/orders/approve", "order", "ZU-2")
-	d.lacks(b.page(), `action="orders/token"`)
+	d.lacks(b.page(), `act=order-token`)
 	d.must(d.registry.Waiting(t.Context(), "ZU-2", registry.WaitsForOffice))
-	d.wants(b.page(), `action="orders/token"`, "Waits for the office to enrol")
+	d.wants(b.page(), `act=order-token`, "Waits for the office to enrol")
 
 	d.submit(one, "id: ZZ-1\nkind: change\npartner: {id: um-przykladowo}\ncomponents: [B_HSM]\napplication: ezd\n")
 	d.wants(b.page(), "for the system ezd alone")
@@ -597,20 +669,35 @@ func TestNamesAreEscaped(t *testing.T) {
 	d.touched = d.certificates
 	d.tunnels = []console.Tunnel{{Partner: evil, Site: evil, State: evil, Address: evil}}
 	b := d.login(two)
-	text := b.page()
-	d.wants(text, "&lt;script&gt;alert(1)")
-	d.lacks(text, evil, "<script>")
+	e := url.QueryEscape(evil)
+	for path, shown := range map[string]bool{"/": true, "/orders": true, "/keys": true, "/certificates": true, "/tunnels": true, "/expiring": true,
+		"/motions": true, "/order?id=ZU-2026-001": true, "/key?id=" + e: true, "/certificate?id=" + e: true,
+		"/tunnel?partner=" + e + "&site=" + e: true, "/confirm?act=order-approve&id=ZU-2026-001": true, "/confirm?act=key-suspend&id=" + e: true,
+		"/confirm?act=certificate-revoke&id=" + e: true, "/confirm?act=tunnel-key&id=" + e + "&site=" + e: true,
+		"/keys?q=" + e: true, "/partners?q=" + e: true, "/audit?from=" + e + "&partner=" + e + "&actor=" + e: true, "/uses?key=" + e: true,
+		"/partner?id=" + e: false, "/nothing/" + e: false} {
+		_, text, _ := b.get(path)
+		if d.lacks(text, evil, "<script>"); shown {
+			d.wants(text, "alert(1)")
+		}
+	}
 	b.post("/orders/approve", "order", "ZU-2026-001")
-	d.lacks(b.page(), evil)
-	_, text, _ = b.get("/?partner=" + url.QueryEscape(`"><script>`) + "&subject=x&day=nonsense")
-	d.lacks(text, `"><script>`)
+	for _, path := range []string{"/", "/partners", "/partner?id=um-przykladowo", "/orders"} {
+		text := b.at(path)
+		d.wants(text, "alert(1)")
+		d.lacks(text, evil)
+	}
 }
 
 func TestAPartThatFailsIsSaid(t *testing.T) {
 	d := open(t)
 	d.keysFail = errors.New("token is gone")
 	text := d.login(one).page()
-	d.wants(text, "These facts can&#39;t be read now", "There are no tunnels")
+	d.wants(text, "<b>?</b> keys active")
+	b := d.login(one)
+	d.wants(b.at("/keys"), "These facts can&#39;t be read now")
+	d.wants(b.at("/tunnels"), "There are no tunnels")
+	d.lacks(b.at("/keys"), "token is gone", "holds no keys")
 	d.lacks(text, "token is gone")
 }
 
@@ -620,17 +707,25 @@ func TestAuditFilter(t *testing.T) {
 	d.pass(24 * time.Hour)
 	b := d.login(two)
 	d.recorded("console.login", 1)
-	_, text, _ := b.get("/fragments/audit")
-	d.wants(text, "order submitted", "login to the console", "The newest 50 entries")
-	d.lacks(text, "<html")
-	_, text, _ = b.get("/fragments/audit?partner=um-przykladowo")
-	d.wants(text, "order submitted", `value="um-przykladowo"`)
-	d.lacks(text, "login to the console")
-	_, text, _ = b.get("/?day=2026-03-04&subject=console")
-	d.wants(text, "login to the console", `value="2026-03-04"`)
+	text := b.at("/audit")
+	d.wants(text, "order submitted", "login to the console", "Entries, newest first: 1 to 3")
+	text = b.at("/audit?partner=przykladowo&actor=officer-1") // no partner yet: what is written is taken for an id
+	d.wants(text, "No entry fits the filter", `value="przykladowo"`)
+	d.must(d.registry.Approve(t.Context(), two, "ZU-2026-001"))
+	d.recorded("order.approve", 1)
+	rows := func(text string) string {
+		_, table, _ := strings.Cut(text, "<tbody>")
+		table, _, _ = strings.Cut(table, "</tbody>")
+		return table
+	}
+	text = rows(b.at("/audit?partner=" + url.QueryEscape("urzad miasta PRZYKŁADOWO") + "&actor=officer-1"))
+	d.wants(text, "order submitted", `href="partner?id=um-przykladowo">Urząd Miasta Przykładowo`)
+	d.lacks(text, "login to the console", "order approved")
+	text = rows(b.at("/audit?from=2026-03-04&to=2026-03-04&subject=console"))
+	d.wants(text, "login to the console")
 	d.lacks(text, "order submitted")
-	_, text, _ = b.get("/fragments/audit?day=2026-03-02")
-	d.wants(text, "No entry fits the filter")
+	d.wants(rows(b.at("/audit?action=order.approve&order=ZU-2026-001")), "order approved")
+	d.wants(b.at("/audit?from=2026-03-02&to=2026-03-02"), "No entry fits the filter")
 }
 
 // form makes a request body of files: field, name and content each.

@@ -72,8 +72,17 @@ type signature struct {
 
 // verdictsPage is what the verdicts template shows.
 type verdictsPage struct {
-	view
+	frame
 	Verdicts []verdict
+}
+
+type documentsPage struct {
+	frame
+	Verify bool
+}
+
+func (c *Console) showDocuments(w http.ResponseWriter, r *http.Request, v view) {
+	c.render(w, r, v, http.StatusOK, "documents", &documentsPage{c.framed(r, v, "documents", v.word("nav-documents")), c.cfg.Verify != nil})
 }
 
 // verifyDocuments hands each document of the form to the verification service, one after the other.
@@ -82,10 +91,11 @@ func (c *Console) verifyDocuments(w http.ResponseWriter, r *http.Request, v view
 		problem.NotFound(w)
 		return
 	}
+	f := c.framed(r, v, "documents", v.word("verdicts"))
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
 	parts, err := problem.FormOf(r)
 	if err != nil {
-		c.render(w, r, v, http.StatusBadRequest, "verdicts", verdictsPage{v, []verdict{{Problem: "document-none"}}})
+		c.render(w, r, v, http.StatusBadRequest, "verdicts", verdictsPage{f, []verdict{{Problem: "document-none"}}})
 		return
 	}
 	u := upload{parts: parts}
@@ -107,7 +117,7 @@ func (c *Console) verifyDocuments(w http.ResponseWriter, r *http.Request, v view
 	if isFragment(r) {
 		name = "verdict-list"
 	}
-	c.render(w, r, v, http.StatusOK, name, verdictsPage{v, verdicts})
+	c.render(w, r, v, http.StatusOK, name, verdictsPage{f, verdicts})
 }
 
 // judge asks for the verdict on the document that the upload has come to.

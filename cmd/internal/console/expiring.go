@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 )
@@ -49,4 +50,24 @@ func expiryRows(found []Expiry, now time.Time) (all, act []expiryRow) {
 		}
 	}
 	return all, act
+}
+
+type expiringPage struct {
+	frame
+	Act    table[expiryRow]
+	Ending list[expiryRow]
+}
+
+// showExpiring lists all that ends: first that on which people must act.
+func (c *Console) showExpiring(w http.ResponseWriter, r *http.Request, v view) {
+	ctx, cancel := reading(r)
+	defer cancel()
+	world := c.read(ctx, "", partExpiring)
+	p := &expiringPage{frame: c.framed(r, v, "expiring", v.word("expiring"))}
+	all, act := expiryRows(world.expiring, p.Now)
+	p.Act = tableOf(act, world.failed[partExpiring])
+	p.Ending = listOf(r, "expiring", all, world.failed[partExpiring], func(e expiryRow) []string {
+		return []string{v.speech.term("expiry", e.Kind), e.Subject, e.Partner, e.Order}
+	})
+	c.render(w, r, v, http.StatusOK, "expiring-page", p)
 }

@@ -12,7 +12,7 @@ import (
 // rowOf cuts the first row of the section on what expires that speaks of a subject.
 func (d *desk) rowOf(text, subject string) string {
 	d.Helper()
-	_, section, _ := strings.Cut(text, `<section id="expiring"`)
+	_, section, _ := strings.Cut(text, `<section id="all"`)
 	section, _, _ = strings.Cut(section, "</section>")
 	before, after, found := strings.Cut(section, ">"+subject+"<")
 	if !found {
@@ -35,13 +35,19 @@ func TestExpiring(t *testing.T) {
 	}
 	b := d.login(one)
 	text := b.page()
-	first, folded, _ := strings.Cut(text[strings.Index(text, `<section id="expiring"`):], "<details><summary>The whole list: 5 items</summary>")
-	d.lacks(first, "<details>", "renews by itself")
-	if strings.Count(first, `<th scope="row">`) != 4 || strings.Index(first, ">late<") > strings.Index(first, ">soon<") {
-		t.Errorf("what people must act on is not first:\n%s", first)
+	d.wants(text, `<a href="#expiring"><b>4</b> deadlines need action</a>`, `<a href="expiring">The whole list: 5 items</a>`)
+	_, section, _ := strings.Cut(text, `<section id="expiring"`)
+	section, _, _ = strings.Cut(section, "</section>")
+	d.lacks(section, "renews by itself")
+	if strings.Count(section, `<th scope="row">`) != 4 || strings.Index(section, ">late<") > strings.Index(section, ">soon<") {
+		t.Errorf("what people must act on is not first:\n%s", section)
 	}
-	d.wants(folded, "renews by itself", ">late<", ">authority<")
-	d.wants(text, `<a href="#expiring"><b>4</b> deadlines need action</a>`)
+	text = b.at("/expiring")
+	act, all, _ := strings.Cut(text, `<section id="all"`)
+	d.wants(act, ">late<", ">soon<")
+	d.lacks(act, ">itself<")
+	d.wants(all, "renews by itself", ">late<", ">authority<")
+	d.lacks(b.at("/expiring?q=stuck"), "renews by itself")
 	for subject, want := range map[string][]string{
 		"late":      {"certificate of an officer", "data centre", "ended", "overdue", "Propose a new certificate"},
 		"soon":      {"enrolment token", "um-przykladowo", "ZU-2026-001", "less than a day", "within 1 day", "make a new token"},
@@ -54,7 +60,8 @@ func TestExpiring(t *testing.T) {
 	d.lacks(d.rowOf(text, "itself"), "badge", "should have")
 	d.lacks(d.rowOf(text, "authority"), "within 60 days")
 	b.post("/preferences", "language", "pl")
-	d.wants(b.page(), "Co wygasa", "terminy wymagają działania", "odnawia się samoczynnie", "w ciągu 14 dni", "kod rejestracji urzędu", "Cała lista: 5 pozycji")
+	d.wants(b.page(), "Co wygasa", "terminy wymagają działania", "w ciągu 14 dni", "kod rejestracji urzędu", "Cała lista: 5 pozycji")
+	d.wants(b.at("/expiring"), "odnawia się samoczynnie")
 }
 
 func TestNothingExpires(t *testing.T) {

@@ -1,13 +1,13 @@
 package console
 
 import (
-	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
-	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +37,7 @@ type speech struct {
 	templates *template.Template
 	zone      *time.Location
 	now       func() time.Time
+	ids       []string // of the messages, in alphabetical order
 }
 
 func loadSpeech(asset func(string) string, now func() time.Time) (map[string]*speech, error) {
@@ -47,16 +48,23 @@ func loadSpeech(asset func(string) string, now func() time.Time) (map[string]*sp
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	all := map[string]*speech{}
+	var ids []string
 	for _, lang := range languages {
-		if _, err := bundle.LoadMessageFileFS(messageFiles, "messages/"+lang+".json"); err != nil {
+		file, err := bundle.LoadMessageFileFS(messageFiles, "messages/"+lang+".json")
+		if err != nil {
 			return nil, fmt.Errorf("console: %w", err)
 		}
+		ids = ids[:0] // the languages have the same
+		for _, m := range file.Messages {
+			ids = append(ids, m.ID)
+		}
 	}
+	slices.Sort(ids)
 	for _, lang := range languages {
-		s := &speech{localizer: i18n.NewLocalizer(bundle, lang), zone: location, now: now}
+		s := &speech{localizer: i18n.NewLocalizer(bundle, lang), zone: location, now: now, ids: ids}
 		s.templates, err = template.New("").Funcs(template.FuncMap{
 			"t": s.say, "n": s.count, "term": s.term, "time": s.time, "date": s.date, "day": s.day, "bytes": s.bytes, "ago": s.ago,
-			"asset": asset, "short": short, "badge": s.badge, "step": s.step,
+			"asset": asset, "short": short, "badge": s.badge, "step": s.step, "masked": masked, "query": query,
 		}).ParseFS(templateFiles, "templates/*.html")
 		if err != nil {
 			return nil, fmt.Errorf("console: %w", err)
@@ -64,14 +72,6 @@ func loadSpeech(asset func(string) string, now func() time.Time) (map[string]*sp
 		all[lang] = s
 	}
 	return all, nil
-}
-
-// preferred is the language that the officer chose, else what the browser asks for, else Polish.
-func (c *Console) preferred(r *http.Request) string {
-	if cookie, err := r.Cookie(languageCookie); err == nil && c.speech[cookie.Value] != nil {
-		return cookie.Value
-	}
-	return cmp.Or(spoken(r.Header.Get("Accept-Language")), languages[0])
 }
 
 var spoken = problem.Speaks(languages...)
@@ -91,6 +91,16 @@ func (s *speech) say(id string, data ...any) (string, error) {
 // count returns a message in the plural form of n.
 func (s *speech) count(id string, n int) (string, error) {
 	return s.localizer.Localize(&i18n.LocalizeConfig{MessageID: id, PluralCount: n, TemplateData: map[string]any{"N": n}})
+}
+
+// list are the values of a closed list that have a name, in alphabetical order.
+func (s *speech) list(of string) (all []string) {
+	for _, id := range s.ids {
+		if value, ok := strings.CutPrefix(id, of); ok {
+			all = append(all, value)
+		}
+	}
+	return all
 }
 
 // term names a value of a closed list, such as a state; one that is not known is shown as it is.
@@ -159,6 +169,9 @@ func (s *speech) bytes(n int64) string {
 	return strconv.FormatFloat(amount, 'f', digits, 64) + "\u00a0" + units[i]
 }
 
+// query writes a value for the query of an address.
+func query(value string) string { return url.QueryEscape(value) }
+
 // short cuts an identifier that a column has no room for; the whole one stands in the title.
 func short(id string) string {
 	if len(id) <= 12 {
@@ -174,6 +187,8 @@ var tones = map[string]string{
 	"key.pending": "wait", "key.active": "ok", "key.suspended": "bad",
 	"extractable.never": "ok", "extractable.unproven": "bad",
 	"certificate.valid": "ok", "certificate.soon": "wait", "certificate.revoked": "bad", "certificate.suspended": "bad",
+	"motion-state.submitted": "wait", "motion-state.rejected": "bad", "motion-state.approved": "wait", "motion-state.carried-out": "ok",
+	"application.active": "ok", "application.revoked": "bad", "use.used": "ok", "use.refused": "bad", "use.failed": "bad",
 	"outcome.granted": "ok", "outcome.refused": "bad", "outcome.failed": "bad",
 	"expires.0": "bad", "expires.1": "bad", "expires.7": "wait", "expires.14": "wait",
 	"expires.30": "wait", "expires.60": "wait", "expires.act": "wait",

@@ -95,7 +95,8 @@ func usedMessages(t *testing.T) map[string]bool {
 	t.Helper()
 	used := map[string]bool{}
 	call := regexp.MustCompile(`[{( ](?:t|n) "([a-z0-9-]+)"`)
-	literal := regexp.MustCompile(`"((?:notice|login|document|ago)-[a-z-]+|never)"`)
+	literal := regexp.MustCompile(`"((?:notice|login|document|ago|nav|refusal)-[a-z-]+|never)"`)
+	said := regexp.MustCompile(`word\("([a-z0-9-]+)"`)
 	collect := func(files fs.FS, pattern string, id *regexp.Regexp) {
 		names, err := fs.Glob(files, pattern)
 		if err != nil || len(names) == 0 {
@@ -116,6 +117,7 @@ func usedMessages(t *testing.T) map[string]bool {
 	}
 	collect(templateFiles, "templates/*.html", call)
 	collect(os.DirFS("."), "*.go", literal)
+	collect(os.DirFS("."), "*.go", said)
 	return used
 }
 

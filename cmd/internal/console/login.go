@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 )
 
@@ -28,7 +29,8 @@ type digest [sha256.Size]byte
 // login is a code that was given out and not used yet.
 type login struct {
 	actor   audit.Actor
-	valid   func() bool
+	role    rights.Role
+	admits  func(route string) bool
 	expires time.Time
 }
 
@@ -39,11 +41,12 @@ type guesses struct {
 }
 
 // Code makes the one-time code with which an officer enters within two minutes; an earlier code of the
-// same officer that was not used is void from now on. valid is asked at the login and at every request of
-// the session: it says whether the certificate that the officer asked with still holds.
-func (c *Console) Code(ctx context.Context, actor audit.Actor, valid func() bool) (string, error) {
-	if actor.Kind != "officer" || actor.ID == "" || valid == nil {
-		return "", errors.New("console: only an officer with a certificate gets a code")
+// same officer that was not used is void from now on. role says what of the console may be used, by the table of rights.
+// admits is asked at the login and at every request of the session, by the route of the table: it says whether the
+// certificate that the officer asked with still holds and opens the route, and has it recorded when it does not.
+func (c *Console) Code(ctx context.Context, actor audit.Actor, role rights.Role, admits func(route string) bool) (string, error) {
+	if !rights.Allows(rights.Console, role, Start) || actor.ID == "" || admits == nil {
+		return "", errors.New("console: only who may use the console, with a certificate, gets a code")
 	}
 	if err := c.record(ctx, actor, "console.code", audit.Granted, ""); err != nil {
 		return "", err
@@ -57,7 +60,7 @@ func (c *Console) Code(ctx context.Context, actor audit.Actor, valid func() bool
 			delete(c.codes, d)
 		}
 	}
-	c.codes[sha256.Sum256([]byte(code))] = login{actor: actor, valid: valid, expires: now.Add(codeLife)}
+	c.codes[sha256.Sum256([]byte(code))] = login{actor: actor, role: role, admits: admits, expires: now.Add(codeLife)}
 	return code, nil
 }
 
@@ -91,6 +94,7 @@ func (c *Console) showLogin(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) loginForm(w http.ResponseWriter, r *http.Request, status int, code, problem string) {
 	v := c.view(r, nil)
+	v.Title = v.word("console")
 	if lang := r.FormValue("language"); c.speech[lang] != nil {
 		v.Language, v.speech = lang, c.speech[lang]
 	}
@@ -150,7 +154,7 @@ func (c *Console) redeem(code string) (login, string) {
 		return login{actor: audit.Actor{Kind: "officer", ID: "unknown"}}, "login-unknown"
 	case now.After(l.expires):
 		return l, "login-expired"
-	case !l.valid():
+	case !l.admits(Start):
 		return l, "login-revoked"
 	}
 	return l, ""

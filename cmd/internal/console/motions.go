@@ -16,6 +16,7 @@ type Motion struct {
 	Certificates []Certificate // those that are to be revoked or released, as of now
 	Reason       string        // of a revocation, by its name in RFC 5280 5.3.1
 	Key          string        // of a new officer's certificate: SHA-256 of the SubjectPublicKeyInfo, hex
+	Partners     []string      // whose certificates or keys it is about
 }
 
 // Motions is what the console is given to have motions decided.
@@ -30,6 +31,8 @@ type Motions struct {
 type motion struct {
 	Motion
 	Own bool // the officer who looks has proposed it
+
+	MayApprove, MayReject bool // the officer who looks, by the table of rights
 }
 
 // Revokes reports whether certificates end for good.
@@ -43,12 +46,36 @@ func (m motion) Touches() bool {
 // WholeKeys reports whether certificates beyond the chosen ones end: all of a compromised key do.
 func (m motion) WholeKeys() bool { return m.Reason == "keyCompromise" }
 
-func motionsFor(officer string, waiting []Motion) []motion {
+func motionsFor(v view, waiting []Motion) []motion {
 	all := make([]motion, len(waiting))
 	for i, m := range waiting {
-		all[i] = motion{m, m.ProposedBy == officer}
+		all[i] = motion{m, m.ProposedBy == v.Actor.ID, v.May(http.MethodPost, "motions/approve"), v.May(http.MethodPost, "motions/reject")}
 	}
 	return all
+}
+
+type motionsPage struct {
+	frame
+	Waiting table[motion]
+	Decided list[registry.Motion]
+}
+
+// showMotions shows what waits for another officer, and all motions that there were.
+func (c *Console) showMotions(w http.ResponseWriter, r *http.Request, v view) {
+	ctx, cancel := reading(r)
+	defer cancel()
+	all, err := c.cfg.Registry.Motions(ctx)
+	if err != nil {
+		c.fault(w, r, err)
+		return
+	}
+	world := c.read(ctx, "", partMotions)
+	p := &motionsPage{frame: c.framed(r, v, "motions", v.word("nav-motions"))}
+	p.Waiting = tableOf(motionsFor(v, world.motions), world.failed[partMotions])
+	p.Decided = listOf(r, "motions", all, false, func(m registry.Motion) []string {
+		return []string{m.ID, m.Subject, m.ProposedBy, m.DecidedBy, v.speech.term("motion", m.Kind)}
+	})
+	c.render(w, r, v, http.StatusOK, "motions", p)
 }
 
 func (c *Console) approveMotion(w http.ResponseWriter, r *http.Request, v view) {
@@ -59,9 +86,9 @@ func (c *Console) approveMotion(w http.ResponseWriter, r *http.Request, v view) 
 	case err != nil:
 		c.refusedMotion(w, r, v, id, "notice-motion-own", err)
 	case m.State == registry.CarriedOut:
-		c.tell(w, r, v, notice{Message: "notice-motion-approved", Order: id, Detail: m.Outcome})
+		c.tell(w, r, v, notice{Message: "notice-motion-approved", Order: id, Detail: m.Outcome, To: "motions"})
 	default:
-		c.tell(w, r, v, notice{Message: "notice-motion-open", Order: id, Detail: m.Outcome})
+		c.tell(w, r, v, notice{Message: "notice-motion-open", Order: id, Detail: m.Outcome, To: "motions"})
 	}
 }
 
@@ -72,7 +99,7 @@ func (c *Console) rejectMotion(w http.ResponseWriter, r *http.Request, v view) {
 		c.refusedMotion(w, r, v, id, "notice-motion-reason", err)
 		return
 	}
-	c.tell(w, r, v, notice{Message: "notice-motion-rejected", Order: id})
+	c.tell(w, r, v, notice{Message: "notice-motion-rejected", Order: id, To: "motions"})
 }
 
 // refusedMotion shows why the rules do not allow a decision: by the message where it says the reason in the
@@ -83,13 +110,14 @@ func (c *Console) refusedMotion(w http.ResponseWriter, r *http.Request, v view, 
 		c.fault(w, r, err)
 		return
 	}
-	n := notice{Message: "notice-motion-refused", Refused: true, Order: id, Detail: no.Reason}
+	n := notice{Message: "notice-motion-refused", Refused: true, Order: id, To: "motions"}
+	n.Text, n.Detail = v.explain(err)
 	m, found := c.cfg.Registry.Motion(r.Context(), id)
 	switch {
 	case found != nil:
 		n.Order = ""
 	case m.State == registry.Submitted && (message == "notice-motion-reason" || m.ProposedBy == v.Actor.ID):
-		n.Message, n.Detail = message, ""
+		n.Message, n.Text, n.Detail = message, "", ""
 	}
 	c.tell(w, r, v, n)
 }

@@ -17,7 +17,7 @@ func (d *desk) motions(ctx context.Context) ([]console.Motion, error) {
 	var waiting []console.Motion
 	for _, m := range slices.Backward(all) {
 		if m.State == registry.Submitted {
-			waiting = append(waiting, console.Motion{Motion: m, Certificates: d.touched, Reason: d.reason, Key: d.key})
+			waiting = append(waiting, console.Motion{Motion: m, Certificates: d.touched, Reason: d.reason, Key: d.key, Partners: d.partners})
 		}
 	}
 	return waiting, errors.Join(err, d.motionsFail)
@@ -53,7 +53,7 @@ func TestProposerCannotApprove(t *testing.T) {
 	b := d.login(one)
 	text := b.page()
 	d.wants(text, "You proposed this motion, so another officer must approve it", "<button disabled", "<b>1</b> matter waits")
-	d.lacks(text, `action="motions/approve"`)
+	d.lacks(text, `act=motion-approve`)
 	b.post("/motions/approve", "motion", id) // as if the button were there
 	d.wants(b.page(), "was proposed by you", `role="alert"`)
 	d.motionIs(id, registry.Submitted)

@@ -1,9 +1,6 @@
 package console
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -18,6 +15,8 @@ type order struct {
 	Own         bool // the officer who looks has submitted it
 	AwaitsToken bool // an office is to enrol and has not
 	InProgress  bool
+
+	MayApprove, MayReject, MayToken bool // the officer who looks, by the table of rights
 }
 
 // line is one component in the view of what an order changes.
@@ -29,17 +28,6 @@ type line struct {
 	Application string // of B_HSM that is on
 }
 
-// service is a component that is on for a partner: B_HSM once for each application.
-type service struct {
-	component   registry.Component
-	application string
-	order       string // that switched it on
-}
-
-func (s service) endsBy(e registry.Ending) bool {
-	return e.Order == s.order && slices.Contains(e.Components, s.component)
-}
-
 // consequence is what a change order takes away.
 type consequence struct {
 	Tunnels      []Tunnel
@@ -47,12 +35,25 @@ type consequence struct {
 	Certificates []Certificate
 }
 
+// Empty reports whether nothing is taken away.
+func (c consequence) Empty() bool { return len(c.Tunnels)+len(c.Keys)+len(c.Certificates) == 0 }
+
 // Minus reports whether the order switches off.
 func (o order) Minus() bool { return o.Kind == registry.Change }
 
+// Undecided reports whether the order waits for a decision.
+func (o order) Undecided() bool { return o.State == registry.Submitted }
+
+// endsBy reports whether a service is among what is ended.
+func endsBy(s registry.Service, e registry.Ending) bool {
+	return e.Order == s.Order && slices.Contains(e.Components, s.Component)
+}
+
 // decorate adds to an order what an officer needs to decide it.
-func (w *world) decorate(rec registry.Record, officer string) order {
-	o := order{Record: rec, Own: rec.SubmittedBy == officer, InProgress: rec.State == registry.Approved}
+func (w *world) decorate(rec registry.Record, v view) order {
+	o := order{Record: rec, Own: rec.SubmittedBy == v.Actor.ID, InProgress: rec.State == registry.Approved,
+		MayApprove: v.May(http.MethodPost, "orders/approve"), MayReject: v.May(http.MethodPost, "orders/reject"),
+		MayToken: v.May(http.MethodPost, "orders/token")}
 	if p, ok := w.partner(rec.Partner.ID); ok {
 		o.Partner.Name = p.Name
 	}
@@ -76,12 +77,12 @@ func (w *world) lines(rec registry.Record) (lines []line) {
 	}
 	for _, s := range w.on[rec.Partner.ID] {
 		change := "stays"
-		if slices.ContainsFunc(w.ending[rec.ID], s.endsBy) {
+		if slices.ContainsFunc(w.ending[rec.ID], func(e registry.Ending) bool { return endsBy(s, e) }) {
 			change = "off"
-		} else if rec.Kind == registry.Activation && s.order == rec.Renews && rec.Has(s.component) {
-			continue // the new one takes its place
+		} else if rec.Kind == registry.Activation && (s.Order == rec.ID || s.Order == rec.Renews && rec.Has(s.Component)) {
+			continue // it is what this order brings, or the new one takes its place
 		}
-		lines = append(lines, line{change, s.component, s.order, s.application})
+		lines = append(lines, line{change, s.Component, s.Order, s.Application})
 	}
 	return lines
 }
@@ -112,123 +113,60 @@ func (w *world) consequence(endings []registry.Ending) (c consequence) {
 	return c
 }
 
-func (c *Console) approve(w http.ResponseWriter, r *http.Request, v view) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	id := r.PostFormValue("order")
-	if err := c.cfg.Registry.Approve(r.Context(), v.Actor, id); err != nil {
-		c.refused(w, r, v, id, err)
-		return
-	}
-	rec, err := c.cfg.Registry.Order(r.Context(), id)
+// orderRow is one order of the list.
+type orderRow struct {
+	registry.Head
+	Components []registry.Component
+}
+
+// Minus reports whether the order switches off.
+func (o orderRow) Minus() bool { return o.Kind == registry.Change }
+
+type ordersPage struct {
+	frame
+	Orders    list[orderRow]
+	State     string
+	States    []registry.State
+	MaySubmit bool
+}
+
+// showOrders lists the orders, newest first. The search looks at numbers, partners and officers.
+func (c *Console) showOrders(w http.ResponseWriter, r *http.Request, v view) {
+	ctx, cancel := reading(r)
+	defer cancel()
+	heads, err := c.cfg.Registry.Heads(ctx, "")
 	if err != nil {
 		c.fault(w, r, err)
 		return
 	}
-	if rec.Kind == registry.Change || !rec.NeedsEnrolment() {
-		c.tell(w, r, v, notice{Message: "notice-approved", Order: id})
-		return
+	state := field(r.URL.Query().Get("state"))
+	rows := []orderRow{}
+	for _, h := range heads {
+		if state == "" || state == string(h.State) {
+			rows = append(rows, orderRow{Head: h})
+		}
 	}
-	c.tellToken(w, r, v, id, "notice-approved-token")
-}
-
-func (c *Console) newToken(w http.ResponseWriter, r *http.Request, v view) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	c.tellToken(w, r, v, r.PostFormValue("order"), "notice-token")
-}
-
-// tellToken makes the office's one-time token and shows it on the next page alone.
-func (c *Console) tellToken(w http.ResponseWriter, r *http.Request, v view, id, message string) {
-	token, err := c.cfg.Registry.NewToken(r.Context(), v.Actor, id)
+	p := &ordersPage{frame: c.framed(r, v, "orders", v.word("orders")), State: state, MaySubmit: v.May(http.MethodPost, "draft"),
+		States: []registry.State{registry.Submitted, registry.Rejected, registry.Approved, registry.Active, registry.CarriedOut,
+			registry.Ended, registry.Replaced}}
+	p.Orders = listOf(r, "orders", rows, false, func(o orderRow) []string {
+		return []string{o.ID, o.Partner, o.PartnerName, o.SubmittedBy, o.DecidedBy}
+	}, "state")
+	ids := make([]string, len(p.Orders.Rows))
+	for i, o := range p.Orders.Rows {
+		ids[i] = o.ID
+	}
+	records, err := c.cfg.Registry.OrdersNamed(ctx, ids)
 	if err != nil {
-		c.refused(w, r, v, id, err)
-		return
-	}
-	command := "trustlink enrol --url " + c.cfg.EnrolmentURL
-	if c.cfg.EnrolmentPin != "" {
-		command += " --pin " + c.cfg.EnrolmentPin
-	}
-	c.tell(w, r, v, notice{Message: message, Order: id, Command: command + " --token " + token})
-}
-
-func (c *Console) reject(w http.ResponseWriter, r *http.Request, v view) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	id := r.PostFormValue("order")
-	if err := c.cfg.Registry.Reject(r.Context(), v.Actor, id, r.PostFormValue("reason")); err != nil {
-		c.refused(w, r, v, id, err)
-		return
-	}
-	c.tell(w, r, v, notice{Message: "notice-rejected", Order: id})
-}
-
-// refused shows why the rules do not allow what was asked: in the officer's language where the reason is
-// one that the page knows, else in the registry's words.
-func (c *Console) refused(w http.ResponseWriter, r *http.Request, v view, id string, err error) {
-	var no *registry.Refusal
-	if !errors.As(err, &no) {
 		c.fault(w, r, err)
 		return
 	}
-	n := notice{Message: "notice-refused", Refused: true, Order: id, Detail: no.Reason}
-	rec, found := c.cfg.Registry.Order(r.Context(), id)
-	switch {
-	case found != nil:
-		n.Order = ""
-	case rec.State == registry.Submitted && r.URL.Path == v.session.home()+"orders/reject":
-		n.Message, n.Detail = "notice-reason", ""
-	case rec.State == registry.Submitted && rec.SubmittedBy == v.Actor.ID:
-		n.Message, n.Detail = "notice-own", ""
-	}
-	c.tell(w, r, v, n)
-}
-
-// switchedOn returns what is on for each partner, in alphabetical order.
-func (c *Console) switchedOn(ctx context.Context, records []registry.Record) (map[string][]service, error) {
-	on := map[string][]service{}
-	for _, rec := range records {
-		if rec.Kind != registry.Activation || rec.State != registry.Approved && rec.State != registry.Active {
-			continue
-		}
-		left, err := c.cfg.Registry.Left(ctx, rec.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, component := range left {
-			s := service{component: component, order: rec.ID}
-			if component == registry.NetworkHSM {
-				s.application = rec.HSMAuthorization.Application
+	for i := range p.Orders.Rows {
+		for _, rec := range records {
+			if rec.ID == p.Orders.Rows[i].ID {
+				p.Orders.Rows[i].Components = rec.Components
 			}
-			on[rec.Partner.ID] = append(on[rec.Partner.ID], s)
 		}
 	}
-	for _, all := range on {
-		slices.SortFunc(all, func(a, b service) int {
-			return cmp.Or(cmp.Compare(a.component, b.component), cmp.Compare(a.application, b.application), cmp.Compare(a.order, b.order))
-		})
-	}
-	return on, nil
-}
-
-// endings returns what each change order that waits for a decision would end.
-func (c *Console) endings(ctx context.Context, records []registry.Record) (map[string][]registry.Ending, error) {
-	ending := map[string][]registry.Ending{}
-	for _, rec := range records {
-		if rec.Kind != registry.Change || rec.State != registry.Submitted {
-			continue
-		}
-		var err error
-		if ending[rec.ID], err = c.cfg.Registry.Ending(ctx, rec.Order); err != nil {
-			return nil, err
-		}
-	}
-	return ending, nil
-}
-
-// componentsOf returns what is on for a partner, each once.
-func (w *world) componentsOf(partner string) (all []registry.Component) {
-	for _, s := range w.on[partner] {
-		if !slices.Contains(all, s.component) {
-			all = append(all, s.component)
-		}
-	}
-	return all
+	c.render(w, r, v, http.StatusOK, "orders", p)
 }

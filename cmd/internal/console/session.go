@@ -3,9 +3,9 @@ package console
 import (
 	"crypto/sha256"
 	"net/http"
-	"strings"
 	"time"
 
+	"trustcore/cmd/internal/rights"
 	"trustcore/internal/audit"
 )
 
@@ -16,19 +16,16 @@ const (
 	maxSessions = 100 // beyond them the one that was idle longest ends
 )
 
-// The prefixes make browsers refuse the cookies unless they are secure and, with Host, have no domain.
-const (
-	sessionCookie  = "__Secure-console"
-	languageCookie = "__Host-language"
-	themeCookie    = "__Host-theme"
-)
+// sessionCookie has a prefix that makes browsers refuse it unless it is secure.
+const sessionCookie = "__Secure-console"
 
 // session is one officer's stay. Browsers send a cookie to every port of a host; the other daemons of this
 // machine must not come to know a session. So its cookie is for a path that only its own pages have.
 type session struct {
 	place   string // unguessable
 	actor   audit.Actor
-	valid   func() bool
+	role    rights.Role
+	admits  func(route string) bool
 	expires time.Time
 	seen    time.Time // guarded by Console.mu
 	notice  *notice   // guarded by Console.mu; shown once
@@ -39,8 +36,11 @@ type notice struct {
 	Message string // id
 	Refused bool
 	Order   string
-	Detail  string // the registry's own words, English
-	Command string // for the office, with its one-time token
+	Text    string // the reason in the officer's language
+	Detail  string // the reason in the registry's own words, English
+	Command string // for the office
+	Token   string // its one-time token
+	To      string // the page that shows it, below the session's home
 }
 
 // home is the path of the session's page; the cookie is for it and what lies below.
@@ -54,7 +54,7 @@ func (s *session) cookie(token string, age int) *http.Cookie {
 // open begins a session and hands its cookie out.
 func (c *Console) open(w http.ResponseWriter, l login) *session {
 	token, now := secret(), c.cfg.Now()
-	s := &session{place: secret(), actor: l.actor, valid: l.valid, expires: now.Add(sessionLife), seen: now}
+	s := &session{place: secret(), actor: l.actor, role: l.role, admits: l.admits, expires: now.Add(sessionLife), seen: now}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.sessions) >= maxSessions {
@@ -76,8 +76,8 @@ func (c *Console) endIdlest() {
 	delete(c.sessions, idlest)
 }
 
-// session returns the session that a request belongs to, or nil. Refreshing fragments is not the
-// officer's doing, so it does not keep a session from being idle.
+// session returns the session that a request belongs to, or nil. A page that refreshes itself is not the
+// officer's doing, so that does not keep a session from being idle.
 func (c *Console) session(r *http.Request) *session {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
@@ -90,21 +90,23 @@ func (c *Console) session(r *http.Request) *session {
 	if s == nil || s.place != r.PathValue("place") {
 		return nil
 	}
-	if now.After(s.expires) || now.Sub(s.seen) > sessionIdle || !s.valid() {
+	if now.After(s.expires) || now.Sub(s.seen) > sessionIdle || !s.admits(Start) {
 		delete(c.sessions, key)
 		return nil
 	}
-	if !strings.HasPrefix(r.URL.Path, s.home()+"fragments/") {
+	if !refreshes(r) {
 		s.seen = now
 	}
 	return s
 }
 
 // member lets only requests of a session through; others are sent to the login.
-func (c *Console) member(do func(w http.ResponseWriter, r *http.Request, v view)) http.HandlerFunc {
+func (c *Console) member(do page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := c.session(r)
 		switch {
+		case s != nil && r.Pattern != base && !rights.Allows(rights.Console, s.role, r.Pattern):
+			c.forbidden(w, r, c.view(r, s))
 		case s != nil:
 			do(w, r, c.view(r, s))
 		case isFragment(r):
@@ -115,6 +117,18 @@ func (c *Console) member(do func(w http.ResponseWriter, r *http.Request, v view)
 		}
 	}
 }
+
+// lost answers a request of a session for a page that there is not; others are sent to the login.
+func (c *Console) lost(w http.ResponseWriter, r *http.Request) { c.member(c.nowhere)(w, r) }
+
+// forbidden answers who may not use a route, by the table of rights; who admits has it recorded.
+func (c *Console) forbidden(w http.ResponseWriter, r *http.Request, v view) {
+	v.session.admits(r.Pattern)
+	c.said(w, r, v, http.StatusForbidden, v.word("refused-title"), v.word("refused-role"))
+}
+
+// refreshes: a part of the page asks for itself again, by its own clock.
+func refreshes(r *http.Request) bool { return isFragment(r) && r.Method == http.MethodGet }
 
 // isFragment: the script asks for a part of the page.
 func isFragment(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
@@ -138,7 +152,7 @@ func (c *Console) tell(w http.ResponseWriter, r *http.Request, v view, n notice)
 	c.mu.Lock()
 	v.session.notice = &n
 	c.mu.Unlock()
-	http.Redirect(w, r, v.session.home()+"#notice", http.StatusSeeOther)
+	http.Redirect(w, r, v.Home+n.To+"#notice", http.StatusSeeOther)
 }
 
 // told takes the notice.
@@ -148,19 +162,4 @@ func (c *Console) told(s *session) *notice {
 	n := s.notice
 	s.notice = nil
 	return n
-}
-
-func (c *Console) setPreferences(w http.ResponseWriter, r *http.Request, v view) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if lang := r.PostFormValue("language"); c.speech[lang] != nil {
-		setPreference(w, languageCookie, lang)
-	}
-	if theme := r.PostFormValue("theme"); theme == "auto" || theme == "light" || theme == "dark" {
-		setPreference(w, themeCookie, theme)
-	}
-	http.Redirect(w, r, v.session.home(), http.StatusSeeOther)
-}
-
-func setPreference(w http.ResponseWriter, name, value string) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: 365 * 24 * 3600, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }

@@ -131,9 +131,12 @@ func (g Guard) admit(ctx context.Context, who Holder, err error, route string) (
 	return Holder{}, p
 }
 
-func (g Guard) allows(role Role, route string) bool {
+func (g Guard) allows(role Role, route string) bool { return Allows(g.Listener, role, route) }
+
+// Allows reports whether the table lets a role use a route of a listener.
+func Allows(at Listener, role Role, route string) bool {
 	return role != "" && slices.ContainsFunc(Table, func(r Right) bool {
-		return r.Listener == g.Listener && r.Route == route && slices.Contains(r.Roles, role)
+		return r.Listener == at && r.Route == route && slices.Contains(r.Roles, role)
 	})
 }
 
