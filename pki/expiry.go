@@ -81,9 +81,9 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 		return e, true
 	case OCSPResponder, TimeStamping:
 		return ca.expiryOfUnit(c, e)
-	case Officer:
+	case Officer, Auditor:
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceCertificate)
-		e.Remedy = "have a new certificate issued for this officer"
+		e.Remedy = "have a new certificate issued for this person"
 		return e, true
 	}
 	e.Renewal, e.Due = ByHolder, dueAt(c.NotBefore, c.NotAfter)

@@ -30,6 +30,7 @@ const (
 	PartnerServer = profile.PartnerServer
 	PartnerPeer   = profile.PartnerPeer
 	Officer       = profile.Officer
+	Auditor       = profile.Auditor
 	Seal          = profile.Seal
 	OCSPResponder = profile.OCSPResponder
 	TimeStamping  = profile.TimeStamping

@@ -149,6 +149,7 @@ func digestOfKey(public any) (string, error) {
 
 func officerAdd(f *officerFlags) *cobra.Command {
 	var file string
+	var auditor bool
 	c := f.do("add NAME --request FILE", "Propose to certify an officer; another officer decides", cobra.ExactArgs(1), func(ctx context.Context, o *officer,
 		args []string) (any, error) {
 		if file == "" {
@@ -158,9 +159,14 @@ func officerAdd(f *officerFlags) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return f.propose(ctx, o, map[string]any{"kind": registry.CertifyOfficer, "name": args[0], "csr": string(text)})
+		body := map[string]any{"kind": registry.CertifyOfficer, "name": args[0], "csr": string(text)}
+		if auditor {
+			body["as"] = "auditor"
+		}
+		return f.propose(ctx, o, body)
 	})
 	c.Flags().StringVar(&file, "request", "", "`file` with the officer's request (PKCS #10 in PEM)")
+	c.Flags().BoolVar(&auditor, "auditor", false, "certify an auditor, who reads and proves in the console and changes nothing")
 	return c
 }
 

@@ -117,14 +117,19 @@ func ofAuthority(err error) error {
 	return err
 }
 
-// listOfficers answers with the certificates of officers and their chains: a new one is fetched so.
+// listOfficers answers with the certificates of officers and auditors and their chains: a new one is fetched so.
 func (d *daemon) listOfficers(r *http.Request, _ audit.Actor) (any, error) {
-	found, err := d.ca.Certificates(r.Context(), pki.Filter{Profile: pki.Officer, CommonName: r.URL.Query().Get("name")})
-	if err != nil {
-		return nil, err
+	var found []pki.Certificate
+	for _, person := range []pki.Profile{pki.Officer, pki.Auditor} {
+		some, err := d.ca.Certificates(r.Context(), pki.Filter{Profile: person, CommonName: r.URL.Query().Get("name")})
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
 	}
 	list := markedOf(found)
 	for i, c := range found {
+		var err error
 		if list.Certificates[i].Chain, err = d.chainedDER(c.DER); err != nil {
 			return nil, err
 		}

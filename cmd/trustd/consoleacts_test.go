@@ -14,6 +14,7 @@ import (
 	"trustcore/cmd/internal/registry"
 	"trustcore/hsm"
 	"trustcore/internal/audit"
+	"trustcore/pki"
 )
 
 // desk is an officer in the console of a whole trustd.
@@ -170,4 +171,39 @@ func TestConsoleSubmitsOrders(t *testing.T) {
 	second.wants(text, "is approved and being carried out")
 	w.recordedAs(t, "order.submit", "officer-1", "")
 	w.recordedAs(t, "order.approve", "officer-2", "")
+}
+
+// TestAuditorsInTheConsole: two officers make an auditor, who enters, reads, and is refused what changes anything; the
+// refusal is on record. An auditor's certificate opens none of an officer's routes.
+func TestAuditorsInTheConsole(t *testing.T) {
+	w := newWorld(t, nil)
+	_, csr := w.request("auditor-2")
+	var m registry.Motion
+	w.as("officer-1", "POST", "/v1/motions", map[string]any{"kind": "officer.certify", "name": "auditor-2", "csr": csr, "as": "seal"}, 422, nil)
+	w.as("officer-1", "POST", "/v1/motions", map[string]any{"kind": "officer.certify", "name": "auditor-2", "csr": csr, "as": "auditor"}, 200, &m)
+	w.as("officer-2", "POST", "/v1/motions/approve", map[string]any{"id": m.ID}, 200, &m)
+	made, err := w.ca.Certificates(t.Context(), pki.Filter{CommonName: "auditor-2"})
+	if err != nil || len(made) != 1 || made[0].Profile != pki.Auditor || m.Subject != "auditor auditor-2" {
+		t.Fatalf("%+v, %+v, %v", m, made, err)
+	}
+	auditor := w.enter("auditor-1")
+	status, text := auditor.get("audit")
+	auditor.wants(text, "auditor-1", "<h1>Audit log</h1>")
+	if status != http.StatusOK {
+		t.Errorf("the audit log: status %d", status)
+	}
+	serial := w.serial("ezd")
+	if status, text = auditor.post("certificates/suspend", "id", serial); status != http.StatusForbidden || !w.lives("ezd") {
+		t.Errorf("an auditor suspends: status %d", status)
+	}
+	auditor.wants(text, "Your role does not allow this")
+	found, err := w.custody.Audit.List(t.Context(), audit.Filter{Action: "access", Actor: "auditor-1"})
+	if err != nil || len(found) == 0 || found[0].Outcome != audit.Refused || found[0].Actor.Kind != "auditor" {
+		t.Errorf("on record: %+v, %v", found, err)
+	}
+	_, err = w.ca.Revoke(t.Context(), audit.Actor{Kind: "officer", ID: "officer-1"}, pki.Selector{Serial: w.serial("auditor-1")}, pki.CessationOfOperation, "")
+	w.must(err)
+	if _, text = auditor.get("audit"); strings.Contains(text, "<h1>Audit log</h1>") {
+		t.Error("a session outlives its auditor's certificate")
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,15 @@ import (
 type certifying struct {
 	Name string `json:"name"`
 	CSR  string `json:"csr"` // PEM
+
+	// As is what the certificate makes of its holder: an officer where it is "".
+	As pki.Profile `json:"as,omitempty"`
+}
+
+// profile is that of the certificate; ok is false where it is no person's.
+func (c certifying) profile() (p pki.Profile, ok bool) {
+	p = cmp.Or(c.As, pki.Officer)
+	return p, p == pki.Officer || p == pki.Auditor
 }
 
 // striking is the body of a motion to strike a gateway off the list.
@@ -80,22 +90,26 @@ func (d *daemon) propose(r *http.Request, who audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pki.CheckRequest(pki.Officer, request, pki.Subject{CommonName: in.Name}); err != nil {
+	as, person := in.profile()
+	if !person {
+		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "as", "%q: write officer or auditor", in.As)
+	}
+	if err := pki.CheckRequest(as, request, pki.Subject{CommonName: in.Name}); err != nil {
 		return nil, ofAuthority(err)
 	}
-	return d.registry.Propose(r.Context(), who, in.Kind, "officer "+in.Name, in.certifying)
+	return d.registry.Propose(r.Context(), who, in.Kind, string(as)+" "+in.Name, in.certifying)
 }
 
 // proposeForCertificates takes a motion about certificates.
-func (d *daemon) proposeForCertificates(ctx context.Context, who audit.Actor, kind registry.MotionKind, m marking) (*registry.Motion, error) {
-	if _, known := reasons[m.Reason]; kind == registry.RevokeCertificates && !known {
+func (d *daemon) proposeForCertificates(ctx context.Context, who audit.Actor, kind registry.MotionKind, in marking) (*registry.Motion, error) {
+	if _, known := reasons[in.Reason]; kind == registry.RevokeCertificates && !known {
 		return nil, problem.RefuseField(http.StatusUnprocessableEntity, "reason", "%q is not one of RFC 5280's: keyCompromise, "+
-			"affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", m.Reason)
+			"affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", in.Reason)
 	}
-	if err := m.Which.which().Check(); err != nil {
+	if err := in.Which.which().Check(); err != nil {
 		return nil, ofAuthority(err)
 	}
-	return d.registry.Propose(ctx, who, kind, m.Which.String(), m)
+	return d.registry.Propose(ctx, who, kind, in.Which.String(), in)
 }
 
 func (d *daemon) listMotions(r *http.Request, _ audit.Actor) (any, error) {
@@ -201,7 +215,11 @@ func (d *daemon) doMotion(ctx context.Context, m registry.Motion) (string, error
 		if err != nil {
 			return "", err
 		}
-		c, err := d.ca.Issue(ctx, actor, pki.Officer, request, pki.Subject{CommonName: body.Name}, m.ID)
+		as, person := body.profile()
+		if !person {
+			return "", fmt.Errorf("profile %q is no person's", as)
+		}
+		c, err := d.ca.Issue(ctx, actor, as, request, pki.Subject{CommonName: body.Name}, m.ID)
 		if err != nil {
 			return "", err
 		}

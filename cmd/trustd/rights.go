@@ -53,6 +53,8 @@ func actorOf(who rights.Holder) audit.Actor {
 	switch who.Role() {
 	case rights.Officer:
 		return audit.Actor{Kind: "officer", ID: who.Name}
+	case rights.Auditor:
+		return audit.Actor{Kind: "auditor", ID: who.Name}
 	case rights.Office:
 		return audit.Actor{Kind: "partner", ID: who.Partner}
 	case rights.Application:

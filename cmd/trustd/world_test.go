@@ -106,6 +106,7 @@ type holding struct {
 var holders = []holding{
 	{"trustd", pki.DaemonServer, rights.Core}, {"verifyd", pki.DaemonServer, rights.Verifier}, {"batchd", pki.DaemonServer, rights.Dispatcher}, {"vpnd", pki.DaemonClient, rights.Gateway},
 	{"officer-1", pki.Officer, rights.Officer}, {"officer-2", pki.Officer, rights.Officer},
+	{"auditor-1", pki.Auditor, rights.Auditor},
 	{"ezd", pki.DaemonClient, rights.Application}, {"um-przykladowo", pki.PartnerClient, rights.Office},
 }
 

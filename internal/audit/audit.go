@@ -20,7 +20,7 @@ import (
 
 // Actor is who performs an act.
 type Actor struct {
-	Kind string `json:"kind"` // "officer", "partner", "application", "daemon" or "host": an account of the machine itself
+	Kind string `json:"kind"` // "officer", "auditor", "partner", "application", "daemon" or "host": an account of the machine itself
 	ID   string `json:"id"`
 }
 

@@ -24,6 +24,7 @@ const (
 	PartnerServer Profile = "partner-server" // TLS server of a partner office, by ACME
 	PartnerPeer   Profile = "partner-peer"   // TLS server of a partner office that is a client to its peers too, by ACME
 	Officer       Profile = "officer"        // TLS client of a security admin
+	Auditor       Profile = "auditor"        // TLS client of somebody who reads and proves, and changes nothing
 	Seal          Profile = "seal"           // document signing with a key in the HSM
 	OCSPResponder Profile = "ocsp-responder" // delegated responder, id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2)
 	TimeStamping  Profile = "time-stamping"  // time-stamping unit, critical sole purpose (RFC 3161 2.3)
@@ -39,7 +40,7 @@ const (
 	Services Purpose = "services" // the data centre's own daemons, applications and time-stamping unit
 	Offices  Purpose = "offices"  // offices' clients and servers
 	Seals    Purpose = "seals"    // document signing with keys in the HSM
-	Persons  Purpose = "persons"  // people: officers
+	Persons  Purpose = "persons"  // people: officers and auditors
 )
 
 // Purposes are all purposes, in their order.
@@ -68,6 +69,7 @@ var kinds = map[Profile]kind{
 	PartnerPeer: {by: Offices, usage: x509.KeyUsageDigitalSignature, longest: 90 * day, hosts: true, needHost: true,
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
 	Officer: {by: Persons, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	Auditor: {by: Persons, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
 	Seal:    {by: Seals, usage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, longest: 3 * 366 * day},
 	OCSPResponder: {by: Services, usage: x509.KeyUsageDigitalSignature, longest: 397 * day, noCheck: true,
 		purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}},

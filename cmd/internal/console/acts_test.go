@@ -161,3 +161,42 @@ func TestRolesWithoutTheConsole(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditorsReadOnly: an auditor reads every page, is offered no act, and changes nothing by any route; what is refused
+// is asked of who records it.
+func TestAuditorsReadOnly(t *testing.T) {
+	d := open(t)
+	d.belongings()
+	d.submit(one, strings.NewReplacer("ZU-2026-001", "ZU-2", "application: ezd", "application: peup", "[B_HSM, P_VPN]", "[B_HSM]", "vpn_request: {site: main}\n", "").Replace(orderYAML))
+	motion := d.propose(registry.RevokeCertificates, "certificates of partner um-przykladowo")
+	var asked []string
+	b, err := d.enterAs(rights.Auditor, &asked)
+	d.must(err)
+	for _, path := range []string{"/", "/orders", "/order?id=ZU-2", "/partners", "/partner?id=um-przykladowo", "/keys", "/key?id=k1", "/key?id=k2", "/certificates",
+		"/certificate?id=0a", "/certificate?id=0b", "/tunnels", "/tunnel?partner=um-przykladowo&site=main", "/expiring", "/motions", "/audit", "/uses", "/settings"} {
+		text := b.at(path)
+		d.lacks(text, "confirm?act=", `href="submit"`, "orders/approve")
+	}
+	asked = nil
+	for _, right := range rights.Table {
+		method, path, _ := strings.Cut(right.Route, " /s/{place}")
+		if right.Listener != rights.Console || slices.Contains(right.Roles, rights.Auditor) {
+			continue
+		}
+		status, text, _ := b.send(method, path, "application/x-www-form-urlencoded",
+			strings.NewReader("order=ZU-2&motion="+motion+"&id=k1&reason=r&partner=um-przykladowo&site=main"))
+		if status != http.StatusForbidden || !slices.Contains(asked, right.Route) {
+			t.Errorf("%s: status %d, asked for %q", right.Route, status, asked)
+		}
+		d.wants(text, "Your role does not allow this")
+	}
+	for _, act := range []string{"order-approve&id=ZU-2", "motion-approve&id=" + motion, "key-suspend&id=k1", "certificate-revoke&id=0a", "tunnel-key&id=um-przykladowo&site=main"} {
+		if status, _, _ := b.get("/confirm?act=" + act); status != http.StatusForbidden {
+			t.Errorf("%s is offered: status %d", act, status)
+		}
+	}
+	if rec, err := d.registry.Order(t.Context(), "ZU-2"); err != nil || rec.State != registry.Submitted || len(d.acted) != 0 {
+		t.Errorf("the order is %v, %v; done: %q", rec.State, err, d.acted)
+	}
+	d.motionIs(motion, registry.Submitted)
+}

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,44 +144,6 @@ func TestInABrowser(t *testing.T) {
 			return
 		case <-ctx.Done():
 			t.Fatal("the browser does not come to the end")
-		}
-	}
-}
-
-// TestLooks takes pictures of the page for a person to look at: TRUSTCORE_SCREENSHOTS names the folder.
-func TestLooks(t *testing.T) {
-	dir := os.Getenv("TRUSTCORE_SCREENSHOTS")
-	if dir == "" {
-		t.Skip("pictures of the page are taken when TRUSTCORE_SCREENSHOTS names a folder for them")
-	}
-	d := open(t)
-	d.furnish()
-	b := d.login(two)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/look" { // carries the session into the browser
-			http.SetCookie(w, &http.Cookie{Name: "__Secure-console", Value: b.cookies["__Secure-console"], Path: b.home + "/", Secure: true})
-			for name, value := range map[string]string{"__Host-language": r.FormValue("language"), "__Host-theme": r.FormValue("theme")} {
-				http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", Secure: true})
-			}
-			http.Redirect(w, r, b.home+"/", http.StatusSeeOther)
-			return
-		}
-		d.console.Handler().ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	for name, c := range map[string]struct{ look, window, scale string }{
-		"pl-light-1280": {"language=pl&theme=light", "1280,2600", "1"}, "en-dark-1280": {"language=en&theme=dark", "1280,2600", "1"},
-		// A headless window has at least 500 pixels; at this scale they are 400 of the page's.
-		"pl-dark-400": {"language=pl&theme=dark", "500,6500", "1.25"}, "en-light-400": {"language=en&theme=light", "500,6500", "1.25"},
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		out, err := chromiumCommand(ctx, t, "--hide-scrollbars", "--force-device-scale-factor="+c.scale, "--window-size="+c.window, "--screenshot="+filepath.Join(dir, name+".png"), server.URL+"/look?"+c.look).CombinedOutput()
-		cancel()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-		}
-		if strings.Contains(string(out), "Content Security Policy") {
-			t.Errorf("%s: %s", name, out)
 		}
 	}
 }

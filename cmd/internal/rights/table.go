@@ -8,6 +8,7 @@ type Role string
 // The roles. A certificate makes its holder exactly one of them.
 const (
 	Officer     Role = "officer"     // a security admin
+	Auditor     Role = "auditor"     // reads and proves, and changes nothing
 	Office      Role = "office"      // a partner office's program
 	Application Role = "application" // a program that has documents verified
 	Gateway     Role = "gateway"     // a VPN gateway: vpnd
@@ -30,6 +31,8 @@ func (h Holder) Role() Role {
 	switch {
 	case h.Profile == "officer":
 		return Officer
+	case h.Profile == "auditor":
+		return Auditor
 	case h.Profile == "partner-client":
 		return Office
 	case h.Profile == "daemon-client" && (h.Name == GatewayName || strings.HasPrefix(h.Name, GatewayName+"-")):
@@ -86,7 +89,7 @@ var Table = []Right{
 	{Admin, "POST /v1/tunnels/rotate", []Role{Officer}, "have offices rotate secrets of their tunnels"},
 	{Admin, "GET /v1/tunnels/gateways", []Role{Officer}, "read the VPN gateways, and how pairs of them stand"},
 	{Admin, "POST /v1/tunnels/takeover", []Role{Officer}, "have the standby of a pair of gateways take over"},
-	{Admin, "POST /v1/console/logins", []Role{Officer}, "make a one-time link to the console"},
+	{Admin, "POST /v1/console/logins", []Role{Officer, Auditor}, "make a one-time link to the console"},
 	{Admin, "GET /v1/certificates", []Role{Officer}, "read the inventory of certificates"},
 	{Admin, "GET /v1/keys", []Role{Officer}, "read the inventory of HSM keys"},
 	{Admin, "POST /v1/keys/suspend", []Role{Officer}, "suspend a key of an office at once"},
@@ -114,7 +117,7 @@ var Table = []Right{
 	{Admin, "GET /v1/acme/keys", []Role{Officer}, "read the keys of offices for ACME"},
 	{Admin, "POST /v1/acme/keys", []Role{Officer}, "make an office a key for ACME"},
 	{Admin, "POST /v1/acme/keys/revoke", []Role{Officer}, "revoke an office's key for ACME, with its account"},
-	{Admin, "POST /v1/renewals", []Role{Officer, Application, Gateway, Verifier, Dispatcher}, "renew the own certificate"},
+	{Admin, "POST /v1/renewals", []Role{Officer, Auditor, Application, Gateway, Verifier, Dispatcher}, "renew the own certificate"},
 	{Admin, "GET /v1/vpn/wish", []Role{Gateway}, "follow the wish"},
 	{Admin, "POST /v1/vpn/status", []Role{Gateway}, "report what is carried out"},
 	{Admin, "POST /v1/vpn/keys", []Role{Gateway}, "share the hub's keys with the other gateway of a pair, sealed"},
@@ -170,27 +173,27 @@ var Table = []Right{
 	{Batches, "POST /v1/webhook-secret", []Role{Application}, "make the secret that signs the own webhooks"},
 	{Batches, "GET /openapi.json", []Role{Application, Officer}, "read the description of the interface"},
 
-	{Console, "GET /s/{place}/{$}", []Role{Officer}, "enter the console: what waits, what runs, what ends"},
-	{Console, "GET /s/{place}/orders", []Role{Officer}, "list orders"},
-	{Console, "GET /s/{place}/order", []Role{Officer}, "read an order with its steps"},
-	{Console, "GET /s/{place}/partners", []Role{Officer}, "list partners"},
-	{Console, "GET /s/{place}/partner", []Role{Officer}, "read all of a partner"},
-	{Console, "GET /s/{place}/keys", []Role{Officer}, "list the keys of the HSM"},
-	{Console, "GET /s/{place}/certificates", []Role{Officer}, "list certificates"},
-	{Console, "GET /s/{place}/tunnels", []Role{Officer}, "list tunnels"},
-	{Console, "GET /s/{place}/expiring", []Role{Officer}, "list what expires"},
-	{Console, "GET /s/{place}/motions", []Role{Officer}, "list motions"},
-	{Console, "GET /s/{place}/audit", []Role{Officer}, "search the audit log"},
-	{Console, "GET /s/{place}/entry", []Role{Officer}, "read an entry of the audit log"},
-	{Console, "GET /s/{place}/proof", []Role{Officer}, "download an entry with its proof"},
-	{Console, "GET /s/{place}/documents", []Role{Officer}, "open the place where documents are verified"},
-	{Console, "GET /s/{place}/settings", []Role{Officer}, "open the settings of the console"},
-	{Console, "GET /s/{place}/key", []Role{Officer}, "read all of a key"},
-	{Console, "GET /s/{place}/certificate", []Role{Officer}, "read all of a certificate"},
-	{Console, "GET /s/{place}/tunnel", []Role{Officer}, "read all of a tunnel, and what it reaches"},
-	{Console, "GET /s/{place}/uses", []Role{Officer}, "read who used a key, and under which authorisation"},
-	{Console, "GET /s/{place}/uses-proof", []Role{Officer}, "download the uses of a key with their proofs"},
-	{Console, "GET /s/{place}/confirm", []Role{Officer}, "see what an act does before it is done"},
+	{Console, "GET /s/{place}/{$}", []Role{Officer, Auditor}, "enter the console: what waits, what runs, what ends"},
+	{Console, "GET /s/{place}/orders", []Role{Officer, Auditor}, "list orders"},
+	{Console, "GET /s/{place}/order", []Role{Officer, Auditor}, "read an order with its steps"},
+	{Console, "GET /s/{place}/partners", []Role{Officer, Auditor}, "list partners"},
+	{Console, "GET /s/{place}/partner", []Role{Officer, Auditor}, "read all of a partner"},
+	{Console, "GET /s/{place}/keys", []Role{Officer, Auditor}, "list the keys of the HSM"},
+	{Console, "GET /s/{place}/certificates", []Role{Officer, Auditor}, "list certificates"},
+	{Console, "GET /s/{place}/tunnels", []Role{Officer, Auditor}, "list tunnels"},
+	{Console, "GET /s/{place}/expiring", []Role{Officer, Auditor}, "list what expires"},
+	{Console, "GET /s/{place}/motions", []Role{Officer, Auditor}, "list motions"},
+	{Console, "GET /s/{place}/audit", []Role{Officer, Auditor}, "search the audit log"},
+	{Console, "GET /s/{place}/entry", []Role{Officer, Auditor}, "read an entry of the audit log"},
+	{Console, "GET /s/{place}/proof", []Role{Officer, Auditor}, "download an entry with its proof"},
+	{Console, "GET /s/{place}/documents", []Role{Officer, Auditor}, "open the place where documents are verified"},
+	{Console, "GET /s/{place}/settings", []Role{Officer, Auditor}, "open the settings of the console"},
+	{Console, "GET /s/{place}/key", []Role{Officer, Auditor}, "read all of a key"},
+	{Console, "GET /s/{place}/certificate", []Role{Officer, Auditor}, "read all of a certificate"},
+	{Console, "GET /s/{place}/tunnel", []Role{Officer, Auditor}, "read all of a tunnel, and what it reaches"},
+	{Console, "GET /s/{place}/uses", []Role{Officer, Auditor}, "read who used a key, and under which authorisation"},
+	{Console, "GET /s/{place}/uses-proof", []Role{Officer, Auditor}, "download the uses of a key with their proofs"},
+	{Console, "GET /s/{place}/confirm", []Role{Officer, Auditor}, "see what an act does before it is done"},
 	{Console, "GET /s/{place}/submit", []Role{Officer}, "open the place where an order is submitted"},
 	{Console, "POST /s/{place}/draft", []Role{Officer}, "see an order file as fields and as a difference"},
 	{Console, "POST /s/{place}/orders/submit", []Role{Officer}, "submit an order"},
@@ -206,7 +209,7 @@ var Table = []Right{
 	{Console, "POST /s/{place}/tunnels/rotate", []Role{Officer}, "have an office rotate a secret of its tunnel"},
 	{Console, "POST /s/{place}/motions/approve", []Role{Officer}, "approve another officer's motion"},
 	{Console, "POST /s/{place}/motions/reject", []Role{Officer}, "reject a motion"},
-	{Console, "POST /s/{place}/documents", []Role{Officer}, "have documents verified"},
-	{Console, "POST /s/{place}/preferences", []Role{Officer}, "choose language, colours and size of letters"},
-	{Console, "POST /s/{place}/logout", []Role{Officer}, "leave the console"},
+	{Console, "POST /s/{place}/documents", []Role{Officer, Auditor}, "have documents verified"},
+	{Console, "POST /s/{place}/preferences", []Role{Officer, Auditor}, "choose language, colours and size of letters"},
+	{Console, "POST /s/{place}/logout", []Role{Officer, Auditor}, "leave the console"},
 }

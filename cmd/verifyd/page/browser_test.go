@@ -12,11 +12,20 @@ import (
 	"strings"
 	"testing"
 
+	"trustcore/cmd/internal/browsertest"
 	"trustcore/internal/problem"
 	"trustcore/verify"
 	"trustcore/verify/active"
 	"trustcore/verify/scan"
 )
+
+// browser is one that looks at the page.
+type browser struct{ *browsertest.Browser }
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	return &browser{browsertest.Start(t)}
+}
 
 // choose gives files to an input, each "name=content".
 func (b *browser) choose(input string, files ...string) {
@@ -24,16 +33,16 @@ func (b *browser) choose(input string, files ...string) {
 	var list strings.Builder
 	for _, f := range files {
 		name, content, _ := strings.Cut(f, "=")
-		fmt.Fprintf(&list, "files.items.add(new File([%s], %s));", quote(content), quote(name))
+		fmt.Fprintf(&list, "files.items.add(new File([%s], %s));", browsertest.Quote(content), browsertest.Quote(name))
 	}
-	b.eval(`(() => { const files = new DataTransfer(); `+list.String()+` const input = document.querySelector(`+quote(input)+`); input.files = files.files;
+	b.Eval(`(() => { const files = new DataTransfer(); `+list.String()+` const input = document.querySelector(`+browsertest.Quote(input)+`); input.files = files.files;
 		input.dispatchEvent(new Event("change")); })()`, nil)
 }
 
 // names are the files of the verdicts on the page, from above.
 func (b *browser) names() (names []string) {
 	b.Helper()
-	b.eval(`[...document.querySelectorAll("#verdicts article h2")].map((h) => h.textContent)`, &names)
+	b.Eval(`[...document.querySelectorAll("#verdicts article h2")].map((h) => h.textContent)`, &names)
 	return names
 }
 
@@ -41,9 +50,9 @@ func (b *browser) names() (names []string) {
 func (b *browser) drop(element string, files ...string) {
 	b.Helper()
 	var at struct{ X, Y float64 }
-	b.eval(`(() => { const r = document.querySelector(`+quote(element)+`).getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2}; })()`, &at)
+	b.Eval(`(() => { const r = document.querySelector(`+browsertest.Quote(element)+`).getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2}; })()`, &at)
 	for _, step := range []string{"dragEnter", "dragOver", "drop"} {
-		b.call("Input.dispatchDragEvent", map[string]any{"type": step, "x": at.X, "y": at.Y,
+		b.Call("Input.dispatchDragEvent", map[string]any{"type": step, "x": at.X, "y": at.Y,
 			"data": map[string]any{"items": []any{}, "files": files, "dragOperationsMask": 1}}, nil)
 	}
 }
@@ -62,25 +71,25 @@ func serve(t *testing.T, w *world) string {
 func TestManyFiles(t *testing.T) {
 	w := open(t)
 	b := startBrowser(t)
-	b.open(serve(t, w))
+	b.Open(serve(t, w))
 	b.choose("#document", "a.pdf=one", "umowa.pdf.p7s=signature", "umowa.pdf=signed", "b.pdf=two")
-	b.eval(`document.getElementById("verify").click()`, nil)
-	b.until(`document.querySelectorAll("#verdicts article").length === 3 && document.getElementById("queue").hidden`)
+	b.Eval(`document.getElementById("verify").click()`, nil)
+	b.Until(`document.querySelectorAll("#verdicts article").length === 3 && document.getElementById("queue").hidden`)
 	if got := strings.Join(b.names(), " "); got != "b.pdf umowa.pdf.p7s a.pdf" {
 		t.Errorf("verdicts: %s", got)
 	}
 	var said string
-	b.eval(`document.getElementById("said").textContent`, &said)
+	b.Eval(`document.getElementById("said").textContent`, &said)
 	if said != "b.pdf: Valid All files were verified." {
 		t.Errorf("said %q", said)
 	}
-	b.eval(`(() => { const s = document.querySelector("#v2 select"); s.value = [...s.options].find((o) => o.text === "b.pdf").value; s.dispatchEvent(new Event("change")); })()`, nil)
-	b.until(`document.querySelector("#v2 .hint").textContent.includes("b.pdf")`)
+	b.Eval(`(() => { const s = document.querySelector("#v2 select"); s.value = [...s.options].find((o) => o.text === "b.pdf").value; s.dispatchEvent(new Event("change")); })()`, nil)
+	b.Until(`document.querySelector("#v2 .hint").textContent.includes("b.pdf")`)
 	if w.parts["document"][0] != "umowa.pdf.p7s=signature" || w.parts["detached"][0] != "b.pdf=two" {
 		t.Errorf("sent %v", w.parts)
 	}
-	b.eval(`document.querySelector("[name=theme]").click()`, nil)
-	b.until(`document.documentElement.dataset.theme === "light"`)
+	b.Eval(`document.querySelector("[name=theme]").click()`, nil)
+	b.Until(`document.documentElement.dataset.theme === "light"`)
 	if got := len(b.names()); got != 3 {
 		t.Errorf("%d verdicts after another choice of colours", got)
 	}
@@ -90,7 +99,7 @@ func TestManyFiles(t *testing.T) {
 func TestDroppedAndStopped(t *testing.T) {
 	w := open(t)
 	b := startBrowser(t)
-	b.open(serve(t, w))
+	b.Open(serve(t, w))
 	w.held.Store(true)
 	dir := t.TempDir()
 	for name, content := range map[string]string{"a.pdf": "x", "folder/b.pdf": "y", "folder/in/c.pdf": "signed", "folder/in/c.pdf.p7s": "z"} {
@@ -100,12 +109,12 @@ func TestDroppedAndStopped(t *testing.T) {
 		}
 	}
 	b.drop("#drop", filepath.Join(dir, "a.pdf"), filepath.Join(dir, "folder"))
-	b.until(`document.querySelectorAll("#waiting li").length === 3`)
-	b.eval(`document.getElementById("stop-all").click()`, nil)
-	b.until(`document.querySelectorAll("#verdicts article.none").length === 3`)
+	b.Until(`document.querySelectorAll("#waiting li").length === 3`)
+	b.Eval(`document.getElementById("stop-all").click()`, nil)
+	b.Until(`document.querySelectorAll("#verdicts article.none").length === 3`)
 	w.held.Store(false)
-	b.eval(`[...document.querySelectorAll("article")].find((a) => a.querySelector("h2").textContent === "c.pdf.p7s").querySelector("button.retry").click()`, nil)
-	b.until(`document.querySelector("article.passed")`)
+	b.Eval(`[...document.querySelectorAll("article")].find((a) => a.querySelector("h2").textContent === "c.pdf.p7s").querySelector("button.retry").click()`, nil)
+	b.Until(`document.querySelector("article.passed")`)
 	if w.parts["document"][0] != "c.pdf.p7s=z" || w.parts["detached"][0] != "c.pdf=signed" {
 		t.Errorf("sent %v", w.parts)
 	}
@@ -120,21 +129,21 @@ const savedReports = `URL.createObjectURL = (blob) => { window.kept = blob; retu
 func TestReportsOfTheServer(t *testing.T) {
 	w := open(t)
 	b := startBrowser(t)
-	b.open(serve(t, w))
+	b.Open(serve(t, w))
 	b.choose("#document", "umowa.pdf.p7s=signature", "umowa.pdf=signed")
-	b.eval(`document.getElementById("verify").click()`, nil)
-	b.until(`document.querySelector("#v1") && document.getElementById("queue").hidden`)
-	b.eval(savedReports+`
+	b.Eval(`document.getElementById("verify").click()`, nil)
+	b.Until(`document.querySelector("#v1") && document.getElementById("queue").hidden`)
+	b.Eval(savedReports+`
 		document.querySelectorAll("#v1 button.keep")[0].click()`, nil)
-	b.until(`window.saved && !document.querySelector("button.keep:disabled")`)
+	b.Until(`window.saved && !document.querySelector("button.keep:disabled")`)
 	var saved string
-	b.eval(`window.saved`, &saved)
+	b.Eval(`window.saved`, &saved)
 	if strings.TrimSpace(saved) != "umowa.pdf.p7s.report.pdf %PDF-kept" || w.query != "active=true&report=pdf" || w.parts["detached"][0] != "umowa.pdf=signed" {
 		t.Errorf("saved %q; the API was asked %s %v", saved, w.query, w.parts)
 	}
 	w.refused = problem.Refuse(503, "busy")
-	b.eval(`document.querySelectorAll("#v1 button.keep")[1].click()`, nil)
-	b.until(`document.getElementById("said").textContent === "The report could not be made."`)
+	b.Eval(`document.querySelectorAll("#v1 button.keep")[1].click()`, nil)
+	b.Until(`document.getElementById("said").textContent === "The report could not be made."`)
 }
 
 // TestKeyboard goes through the page by Tab alone: everything that can be used gets the focus, in the order of the page, and the
@@ -143,16 +152,16 @@ func TestKeyboard(t *testing.T) {
 	w := open(t)
 	w.offered = `{"services":[{"id":"budowa"}]}`
 	b := startBrowser(t)
-	b.open(serve(t, w))
+	b.Open(serve(t, w))
 	b.choose("#document", "a.pdf=one")
-	b.eval(`document.getElementById("verify").click()`, nil)
-	b.until(`document.querySelector("#v1") && document.getElementById("queue").hidden`)
-	b.eval(`document.activeElement.blur()`, nil)
+	b.Eval(`document.getElementById("verify").click()`, nil)
+	b.Until(`document.querySelector("#v1") && document.getElementById("queue").hidden`)
+	b.Eval(`document.activeElement.blur()`, nil)
 	var path []string
 	for range 30 {
-		b.press("Tab")
+		b.Press("Tab")
 		var at struct{ Name, Outline string }
-		b.eval(`(() => { const e = document.activeElement; return {name: e.id || e.name || e.className || e.localName, outline: getComputedStyle(e).outlineStyle}; })()`, &at)
+		b.Eval(`(() => { const e = document.activeElement; return {name: e.id || e.name || e.className || e.localName, outline: getComputedStyle(e).outlineStyle}; })()`, &at)
 		if at.Name == "body" || len(path) > 0 && at.Name == path[0] {
 			break
 		}
@@ -245,16 +254,16 @@ func TestAccessible(t *testing.T) {
 // look loads the page, has a document judged and everything unfolded, and lists what axe-core finds.
 func (b *browser) look(t *testing.T, address, language, theme string, width int, axe, reached string) {
 	t.Helper()
-	b.size(width)
+	b.Size(width)
 	for name, value := range map[string]string{"language": language, "theme": theme} {
-		b.call("Network.setCookie", map[string]any{"name": "__Host-" + name, "value": value, "url": address, "path": "/", "secure": true}, nil)
+		b.Call("Network.setCookie", map[string]any{"name": "__Host-" + name, "value": value, "url": address, "path": "/", "secure": true}, nil)
 	}
-	b.open(address)
+	b.Open(address)
 	if reached != "" {
 		b.choose("#document", "dokument o bardzo długiej nazwie, która się nie mieści w jednym wierszu.pdf=one")
-		b.eval(`document.getElementById("verify").click()`, nil)
-		b.until(reached)
-		b.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+		b.Eval(`document.getElementById("verify").click()`, nil)
+		b.Until(reached)
+		b.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
 	}
 	found := b.axe(axe)
 	if found.Theme != theme || found.Language != language {
@@ -278,7 +287,7 @@ type seen struct {
 // axe has axe-core look at the page as it is.
 func (b *browser) axe(axe string) (found seen) {
 	b.Helper()
-	b.eval(axe+`; axe.run(document, {resultTypes: ["violations"]}).then((r) => ({theme: document.documentElement.dataset.theme, language: document.documentElement.lang,
+	b.Eval(axe+`; axe.run(document, {resultTypes: ["violations"]}).then((r) => ({theme: document.documentElement.dataset.theme, language: document.documentElement.lang,
 		wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, violations: r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120) + " " + n.failureSummary).join("; "))}))`, &found)
 	return found
 }
@@ -299,7 +308,7 @@ func TestLooks(t *testing.T) {
 		}{{"pl", "light", 1280}, {"en", "dark", 320}, {"pl", "contrast", 640}} {
 			b.look(t, serve(t, w), as.language, as.theme, as.width, "window.axe = {run: async () => ({violations: []})}", reached(name))
 			var shot struct{ Data string }
-			b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": b.whole()}, &shot)
+			b.Call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": b.whole()}, &shot)
 			data, err := base64.StdEncoding.DecodeString(shot.Data)
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", strings.ReplaceAll(name, " ", "-"), as.language, as.theme, as.width)), data, 0o600)
@@ -315,6 +324,6 @@ func TestLooks(t *testing.T) {
 func (b *browser) whole() json.RawMessage {
 	b.Helper()
 	var clip json.RawMessage
-	b.eval(`({x: 0, y: 0, width: document.documentElement.clientWidth, height: document.documentElement.scrollHeight, scale: 1})`, &clip)
+	b.Eval(`({x: 0, y: 0, width: document.documentElement.clientWidth, height: document.documentElement.scrollHeight, scale: 1})`, &clip)
 	return clip
 }

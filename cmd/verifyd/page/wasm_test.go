@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"trustcore/cmd/internal/browsertest"
 	"trustcore/cmd/verifyd/page"
 	"trustcore/internal/problem"
 	"trustcore/verify"
@@ -155,15 +156,15 @@ func (j *judged) apart(b *browser, d document) (string, time.Duration) {
 	signed := "null"
 	if d.signed != nil {
 		j.disk = append(j.disk, d.signed.content)
-		signed = `await file(1, ` + quote(d.signed.name) + `)`
+		signed = `await file(1, ` + browsertest.Quote(d.signed.name) + `)`
 	}
 	var got struct {
 		JSON, Problem string
 		Took          float64
 	}
-	b.eval(`(async () => {
+	b.Eval(`(async () => {
 		const file = async (n, name) => new File([await (await fetch("/disk/" + n)).arrayBuffer()], name);
-		const entry = {id: "v1", file: await file(0, `+quote(d.name)+`), signed: `+signed+`};
+		const entry = {id: "v1", file: await file(0, `+browsertest.Quote(d.name)+`), signed: `+signed+`};
 		const form = document.getElementById("documents").dataset;
 		window.tested ||= new BrowserJudge({worker: form.worker, exec: form.exec, module: form.module});
 		const began = performance.now();
@@ -236,17 +237,17 @@ func TestJudgedInTheBrowser(t *testing.T) {
 	}
 	j := serveJudging(t, lists, noon)
 	b := startBrowser(t)
-	b.call("Network.setCookie", map[string]any{"name": "__Host-language", "value": "pl", "url": j.url, "path": "/", "secure": true}, nil)
-	b.open(j.url)
+	b.Call("Network.setCookie", map[string]any{"name": "__Host-language", "value": "pl", "url": j.url, "path": "/", "secure": true}, nil)
+	b.Open(j.url)
 	d := document{name: "pismo.xml", content: []byte(`<pismo><treść>Wypłacić 100 zł pani Kowalskiej, Zielona 3, Katowice.</treść></pismo>`)}
 	choose := func() {
 		b.choose("#document", d.name+"="+string(d.content))
-		b.eval(`document.getElementById("verify").click()`, nil)
+		b.Eval(`document.getElementById("verify").click()`, nil)
 	}
 	choose()
-	b.until(`document.querySelector("#v1.unsigned") && document.getElementById("queue").hidden`)
+	b.Until(`document.querySelector("#v1.unsigned") && document.getElementById("queue").hidden`)
 	var text string
-	b.eval(`document.getElementById("v1").textContent`, &text)
+	b.Eval(`document.getElementById("v1").textContent`, &text)
 	j.wantsIn(text, "pismo.xml", "Sprawdzono w Państwa przeglądarce", "Dokument nie zawiera podpisu elektronicznego.", "Wyślij plik, aby potwierdził to serwer")
 	j.unsent(d)
 	if file := os.Getenv("TRUSTCORE_AXE"); file != "" {
@@ -259,36 +260,36 @@ func TestJudgedInTheBrowser(t *testing.T) {
 		}
 	}
 	for i, want := range []string{"pismo.xml.report.pdf %PDF-1.7", "pismo.xml.report.html <!doctype html>", "pismo.xml.report.xml <?xml"} {
-		b.eval(savedReports+fmt.Sprintf(`window.saved = ""; document.querySelectorAll("#v1 button.keep")[%d].click()`, i), nil)
-		b.until(`window.saved && !document.querySelector("button.keep:disabled")`)
-		b.eval(`window.saved`, &text)
+		b.Eval(savedReports+fmt.Sprintf(`window.saved = ""; document.querySelectorAll("#v1 button.keep")[%d].click()`, i), nil)
+		b.Until(`window.saved && !document.querySelector("button.keep:disabled")`)
+		b.Eval(`window.saved`, &text)
 		j.wantsIn(text, want)
-		b.eval(`window.kept.text()`, &text)
+		b.Eval(`window.kept.text()`, &text)
 		if i == 1 {
 			j.wantsIn(text, "nikt nie opieczętuje", "przeglądarka", d.name)
 		}
 	}
 	j.unsent(d)
-	b.eval(`document.querySelector("#v1 button.confirm").click()`, nil)
-	b.until(`document.querySelector("#v1[data-place=server]")`)
-	b.eval(`document.getElementById("v1").textContent`, &text)
+	b.Eval(`document.querySelector("#v1 button.confirm").click()`, nil)
+	b.Until(`document.querySelector("#v1[data-place=server]")`)
+	b.Eval(`document.getElementById("v1").textContent`, &text)
 	j.wantsIn(text, "Dokument przesłano do serwera")
 
 	j.mu.Lock()
 	j.sent = nil
 	j.mu.Unlock()
-	b.eval(`(() => { const s = document.getElementById("service"); s.value = "budowa"; })()`, nil)
+	b.Eval(`(() => { const s = document.getElementById("service"); s.value = "budowa"; })()`, nil)
 	choose()
-	b.until(`document.querySelector("#v2 .service.formal-defect") && document.getElementById("queue").hidden`)
+	b.Until(`document.querySelector("#v2 .service.formal-defect") && document.getElementById("queue").hidden`)
 	j.unsent(d)
-	b.eval(`document.getElementById("service").value = ""`, nil)
+	b.Eval(`document.getElementById("service").value = ""`, nil)
 	b.choose("#document", "notatka.txt=Nie jest to dokument.")
-	b.eval(`document.getElementById("verify").click()`, nil)
-	b.until(`document.querySelector("#v3.none[data-place=browser]")`)
+	b.Eval(`document.getElementById("verify").click()`, nil)
+	b.Until(`document.querySelector("#v3.none[data-place=browser]")`)
 	j.unsent(document{name: "notatka.txt"})
-	b.eval(`document.getElementById("local").click()`, nil) // the clerk sends files after all
+	b.Eval(`document.getElementById("local").click()`, nil) // the clerk sends files after all
 	choose()
-	b.until(`document.querySelector("#v4[data-place=server]")`)
+	b.Until(`document.querySelector("#v4[data-place=server]")`)
 }
 
 func (j *judged) wantsIn(text string, parts ...string) {
@@ -330,7 +331,7 @@ func TestBrowserConformance(t *testing.T) {
 	}
 	j := serveJudging(t, lists, time.Date(2025, 8, 12, 0, 0, 0, 0, time.UTC))
 	b := startBrowser(t)
-	b.open(j.url)
+	b.Open(j.url)
 	var first time.Duration
 	var later, times []float64
 	same := 0

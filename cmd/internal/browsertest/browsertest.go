@@ -1,4 +1,6 @@
-package page_test
+// Package browsertest plays people in a real browser: Debian's Chromium, spoken to in its DevTools protocol. Tests that use it
+// are skipped where it is not installed.
+package browsertest
 
 import (
 	"bufio"
@@ -18,15 +20,14 @@ import (
 
 const chromium = "/usr/bin/chromium" // Debian's
 
-// browser is one tab of a Chromium, spoken to in its DevTools protocol.
-type browser struct {
+// Browser is one tab of a Chromium, spoken to in its DevTools protocol.
+type Browser struct {
 	*testing.T
 	socket *websocket.Conn
 
 	mu      sync.Mutex
 	next    int
 	waiting map[int]chan reply
-	heard   func(method string, params json.RawMessage) // of every event; guarded by mu
 }
 
 type reply struct {
@@ -36,8 +37,8 @@ type reply struct {
 	} `json:"error"`
 }
 
-// startBrowser starts a browser with a profile of its own and opens a tab.
-func startBrowser(t *testing.T) *browser {
+// Start starts a browser with a profile of its own and opens a tab.
+func Start(t *testing.T) *Browser {
 	t.Helper()
 	if _, err := os.Stat(chromium); err != nil {
 		t.Skip("Chromium is not installed: apt-get install chromium lets this test look at the page in a real browser")
@@ -58,7 +59,7 @@ func startBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { endBrowser(t, c, profile) })
-	b := &browser{T: t, waiting: map[int]chan reply{}}
+	b := &Browser{T: t, waiting: map[int]chan reply{}}
 	b.connect(addressOf(t, bufio.NewScanner(said)))
 	return b
 }
@@ -93,7 +94,7 @@ func endBrowser(t *testing.T, c *exec.Cmd, profile string) {
 	t.Errorf("the browser's profile: %v", err)
 }
 
-func (b *browser) connect(address string) {
+func (b *Browser) connect(address string) {
 	b.Helper()
 	root, err := websocket.Dial(address, "", "http://127.0.0.1")
 	if err != nil {
@@ -105,7 +106,7 @@ func (b *browser) connect(address string) {
 	var target struct {
 		TargetID string `json:"targetId"`
 	}
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.Call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	host := strings.Split(address, "/")[2]
 	tab, err := websocket.Dial("ws://"+host+"/devtools/page/"+target.TargetID, "", "http://127.0.0.1")
 	if err != nil {
@@ -118,31 +119,27 @@ func (b *browser) connect(address string) {
 	b.Cleanup(func() { _, _ = root.Close(), tab.Close() })
 	go b.listen()
 	for _, domain := range []string{"Page", "Runtime", "Network", "Log"} {
-		b.call(domain+".enable", nil, nil)
+		b.Call(domain+".enable", nil, nil)
 	}
 }
 
 // listen hands answers to who asked, until the connection ends.
-func (b *browser) listen() {
+func (b *Browser) listen() {
 	socket := b.socket
 	for {
 		var message struct {
 			reply
-			ID     int             `json:"id"`
-			Method string          `json:"method"`
-			Params json.RawMessage `json:"params"`
+			ID int `json:"id"`
 		}
 		if err := websocket.JSON.Receive(socket, &message); err != nil {
 			return
 		}
 		b.mu.Lock()
-		waiting, heard := b.waiting[message.ID], b.heard
+		waiting := b.waiting[message.ID]
 		delete(b.waiting, message.ID)
 		b.mu.Unlock()
 		if waiting != nil {
 			waiting <- message.reply
-		} else if heard != nil {
-			heard(message.Method, message.Params)
 		}
 	}
 }
@@ -150,15 +147,15 @@ func (b *browser) listen() {
 // patience is how long anything in the browser may take: the machine may do a lot beside.
 const patience = 2 * time.Minute
 
-// call asks the browser and reads its answer into what is given, nil for none.
-func (b *browser) call(method string, params, into any) {
+// Call asks the browser and reads its answer into what is given, nil for none.
+func (b *Browser) Call(method string, params, into any) {
 	b.Helper()
 	if err := b.try(method, params, into); err != nil {
 		b.Fatalf("%s: %v", method, err)
 	}
 }
 
-func (b *browser) try(method string, params, into any) error {
+func (b *Browser) try(method string, params, into any) error {
 	answer := make(chan reply, 1)
 	b.mu.Lock()
 	b.next++
@@ -184,8 +181,8 @@ func (b *browser) try(method string, params, into any) error {
 	}
 }
 
-// eval runs a script in the page, waits for its promise, and reads its value.
-func (b *browser) eval(script string, into any) {
+// Eval runs a script in the page, waits for its promise, and reads its value.
+func (b *Browser) Eval(script string, into any) {
 	b.Helper()
 	var answer struct {
 		Result struct {
@@ -198,7 +195,7 @@ func (b *browser) eval(script string, into any) {
 			} `json:"exception"`
 		} `json:"exceptionDetails"`
 	}
-	b.call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true}, &answer)
+	b.Call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true}, &answer)
 	if answer.Exception != nil {
 		b.Fatalf("%.200s: %s %s", script, answer.Exception.Text, answer.Exception.Exception.Description)
 	}
@@ -209,38 +206,39 @@ func (b *browser) eval(script string, into any) {
 	}
 }
 
-// until waits for a condition of the page, a script.
-func (b *browser) until(condition string) {
+// Until waits for a condition of the page, a script.
+func (b *Browser) Until(condition string) {
 	b.Helper()
-	b.eval(`(async () => { while (!(`+condition+`)) await new Promise((go) => setTimeout(go, 20)); return true; })()`, nil)
+	b.Eval(`(async () => { while (!(`+condition+`)) await new Promise((go) => setTimeout(go, 20)); return true; })()`, nil)
 }
 
-// open loads a page to its end.
-func (b *browser) open(url string) {
+// Open loads a page to its end.
+func (b *Browser) Open(url string) {
 	b.Helper()
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
-	b.until(`location.href === ` + quote(url) + ` && document.readyState === "complete"`)
+	b.Call("Page.navigate", map[string]any{"url": url}, nil)
+	b.Until(`location.href === ` + Quote(url) + ` && document.readyState === "complete"`)
 }
 
-// size makes the window so wide.
-func (b *browser) size(width int) {
+// Size makes the window so wide.
+func (b *Browser) Size(width int) {
 	b.Helper()
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+	b.Call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
 }
 
-// press types keys, such as Tab.
-func (b *browser) press(keys ...string) {
+// Press types keys, such as Tab.
+func (b *Browser) Press(keys ...string) {
 	b.Helper()
 	codes := map[string]int{"Tab": 9, "Enter": 13, "Space": 32}
 	for _, key := range keys {
 		text := map[string]string{"Enter": "\r", "Space": " "}[key]
 		name := strings.Replace(key, "Space", " ", 1)
-		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": name, "code": key, "windowsVirtualKeyCode": codes[key], "text": text}, nil)
-		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": name, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
+		b.Call("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": name, "code": key, "windowsVirtualKeyCode": codes[key], "text": text}, nil)
+		b.Call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": name, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 	}
 }
 
-func quote(text string) string {
+// Quote writes a text as a script does.
+func Quote(text string) string {
 	data, _ := json.Marshal(text) // a string
 	return string(data)
 }
