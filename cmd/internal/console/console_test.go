@@ -50,7 +50,7 @@ var (
 
 // desk is a console over a real registry and audit log, with a clock that the test moves.
 type desk struct {
-	*testing.T
+	testing.TB
 	console  *console.Console
 	registry *registry.Registry
 	audit    *audit.Log
@@ -75,12 +75,12 @@ type desk struct {
 	verify       func(ctx context.Context, next func() (*console.File, error)) ([]byte, error)
 }
 
-func prepare(t *testing.T) *desk {
+func prepare(t testing.TB) *desk {
 	t.Helper()
-	return &desk{T: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
+	return &desk{TB: t, now: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)}
 }
 
-func open(t *testing.T) *desk {
+func open(t testing.TB) *desk {
 	t.Helper()
 	d := prepare(t)
 	d.registry, d.audit = registrytest.Open(t, storetest.SQLite(t), netip.MustParsePrefix("10.64.0.0/24"), d.clock)
@@ -729,7 +729,7 @@ func TestAuditFilter(t *testing.T) {
 }
 
 // form makes a request body of files: field, name and content each.
-func form(t *testing.T, files ...[3]string) (contentType string, body *bytes.Buffer) {
+func form(t testing.TB, files ...[3]string) (contentType string, body *bytes.Buffer) {
 	t.Helper()
 	body = &bytes.Buffer{}
 	w := multipart.NewWriter(body)

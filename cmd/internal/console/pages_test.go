@@ -302,7 +302,7 @@ func TestAuditHasPages(t *testing.T) {
 }
 
 // openCounted is open over a database that counts.
-func openCounted(t *testing.T) *desk {
+func openCounted(t testing.TB) *desk {
 	t.Helper()
 	db, counter := storetest.Counted(t, storetest.SQLite(t))
 	d := prepare(t)
@@ -310,4 +310,33 @@ func openCounted(t *testing.T) *desk {
 	d.registry, d.audit = registrytest.OpenDB(t, db, netip.MustParsePrefix("10.64.0.0/16"), d.clock)
 	d.begin()
 	return d
+}
+
+// TestAChoiceLeadsBackToTheConsole: to the page on which it was made, and to no other place.
+func TestAChoiceLeadsBackToTheConsole(t *testing.T) {
+	d := open(t)
+	b := d.login(one)
+	own := b.home + "/orders?q=a&page=2"
+	for back, want := range map[string]string{own: own, "https://evil.example/": b.home + "/", "//evil.example/": b.home + "/", "/login": b.home + "/",
+		b.home + "x": b.home + "/", b.home + "/\r\nSet-Cookie: a=b": b.home + "/", "": b.home + "/"} {
+		if status, _, header := b.post("/preferences", "theme", "dark", "back", back); status != http.StatusSeeOther || header.Get("Location") != want || header.Get("Set-Cookie") == "a=b" {
+			t.Errorf("%q leads to %q", back, header.Get("Location"))
+		}
+	}
+	b.post("/preferences", "size", "largest", "theme", "contrast")
+	d.wants(b.at("/settings"), `data-theme="contrast" data-size="largest"`, `value="largest" checked`)
+	b.post("/preferences", "size", `"><script>`, "theme", "none")
+	d.wants(b.at("/settings"), `data-theme="contrast" data-size="largest"`)
+}
+
+// TestHugeSearches are cut: the page does not say back what it was sent.
+func TestHugeSearches(t *testing.T) {
+	d := open(t)
+	d.submit(one, orderYAML)
+	b := d.login(two)
+	for _, path := range []string{"/orders?q=", "/partners?q=", "/keys?q=", "/audit?subject=", "/audit?partner=", "/uses?key=", "/orders?state=", "/expiring?q=", "/motions?q="} {
+		if _, text, _ := b.get(path + strings.Repeat("z", 50_000)); strings.Contains(text, strings.Repeat("z", 201)) {
+			t.Errorf("%s is said back whole", path)
+		}
+	}
 }

@@ -14,7 +14,7 @@ import (
 
 func (b *browser) draft(content string) (int, string) {
 	b.Helper()
-	contentType, body := form(b.T, [3]string{"file", "order.yaml", content})
+	contentType, body := form(b.TB, [3]string{"file", "order.yaml", content})
 	status, text, _ := b.send("POST", "/draft", contentType, body)
 	return status, text
 }

@@ -12,6 +12,9 @@ import (
 	"trustcore/internal/audit"
 )
 
+// maxHere bounds the address that a page says back, in bytes: a search of every field fits.
+const maxHere = 4 << 10
+
 // view is what every page has: who looks, in which language, colours and size of letters.
 type view struct {
 	Actor audit.Actor
@@ -38,7 +41,7 @@ func (c *Console) view(r *http.Request, s *session) view {
 	v.speech = c.speech[v.Language]
 	if s != nil {
 		v.Actor, v.Home = s.actor, s.home()
-		if v.Here = v.Home; r.Method == http.MethodGet {
+		if v.Here = v.Home; r.Method == http.MethodGet && len(r.URL.RequestURI()) <= maxHere {
 			v.Here = r.URL.RequestURI()
 		}
 	}
