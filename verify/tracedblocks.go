@@ -45,8 +45,8 @@ func isPast(kind trace.Kind) bool {
 	return kind == trace.PastSignatureValidation || kind == trace.PastCertificateValidation || kind == trace.ValidationTimeSliding
 }
 
-// resting is what a process with archival data rests on: other processes, and past signature validation where it was gone
-// through.
+// resting is what a process with archival data rests on: other processes, and past signature validation where it was
+// gone through.
 func resting(blocks []trace.Block, processes ...trace.Block) []trace.Block {
 	if past := named(blocks, trace.PastSignatureValidation); past != nil {
 		return append(processes, *past)

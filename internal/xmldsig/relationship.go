@@ -110,8 +110,8 @@ func (n Node) relationship(ignorable map[string]bool) (Relationship, error) {
 	return one, nil
 }
 
-// ignorable reads mc:Ignorable of a document element. What a reader must know to read the part at all can't be left out,
-// whatever the part says: the vocabularies of relationships and of markup compatibility.
+// ignorable reads mc:Ignorable of a document element. What a reader must know to read the part at all can't be left
+// out, whatever the part says: the vocabularies of relationships and of markup compatibility.
 func (n Node) ignorable() (map[string]bool, error) {
 	spaces := map[string]bool{}
 	list, _ := n.Attr(namespaceCompatibility, "Ignorable")

@@ -8,8 +8,8 @@ import (
 	"trustcore/internal/xmldsig"
 )
 
-// kindsOfParts are what parts of an Office Open XML document are by the last word of the relationship that leads to them,
-// in lower case: programs go by that, whatever the part is called.
+// kindsOfParts are what parts of an Office Open XML document are by the last word of the relationship that leads to
+// them, in lower case: programs go by that, whatever the part is called.
 var kindsOfParts = map[string]Kind{
 	"vbaproject": Macro, "wordvbadata": Macro, "xlmacrosheet": Macro, "xlintlmacrosheet": Macro,
 	"control": Control, "activexcontrolbinary": Control, "oleobject": Control, "webextension": Control,

@@ -87,9 +87,10 @@ func (s Scheme) Same(o Scheme) bool {
 	return s == o
 }
 
-// SameIdentifiers reports whether two AlgorithmIdentifiers (DER) name one scheme. A certificate and a revocation list have
-// one outside of what is signed, which tells how to verify, and one inside, which the issuer meant (RFC 5280 4.1.1.2,
-// 5.1.1.2): parameters that are absent in the one and NULL in the other mean the same (RFC 4055 2.1) and are written so.
+// SameIdentifiers reports whether two AlgorithmIdentifiers (DER) name one scheme. A certificate and a revocation list
+// have one outside of what is signed, which tells how to verify, and one inside, which the issuer meant (RFC 5280
+// 4.1.1.2, 5.1.1.2): parameters that are absent in the one and NULL in the other mean the same (RFC 4055 2.1) and are
+// written so.
 func SameIdentifiers(outside, inside []byte) bool {
 	if bytes.Equal(outside, inside) {
 		return true

@@ -36,8 +36,9 @@ func (r *reader) coverage() {
 }
 
 // seen are the files that whoever opens the container sees: its data objects, and what lies in META-INF and is no
-// part of the container's own working. A signature of an OpenDocument package covers all files but those of signatures
-// (ODF 1.2 part 3, 5.2): the manifest tells the type of each file there, and so it does in what is one too for office programs.
+// part of the container's own working. A signature of an OpenDocument package covers all files but those of
+// signatures (ODF 1.2 part 3, 5.2): the manifest tells the type of each file there, and so it does in what is one too
+// for office programs.
 func (r *reader) seen(office bool) []*asic.Entry {
 	var list []*asic.Entry
 	for _, e := range r.container.Entries {

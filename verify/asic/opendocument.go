@@ -17,9 +17,9 @@ const macroSignatures = "macrosignatures.xml"
 // officeTypes are the beginnings of the media types of packages that office programs open by META-INF/manifest.xml.
 var officeTypes = []string{"application/vnd.oasis.opendocument.", "application/vnd.sun.xml."}
 
-// wholeFiles makes references to XML files of an OpenDocument package whole ones where they digest the canonical form:
-// office programs write and check them so, and what it leaves out they don't show. The exclusive form is none of these: it
-// leaves out what a prefix in a formula stands for.
+// wholeFiles makes references to XML files of an OpenDocument package whole ones where they digest the canonical
+// form: office programs write and check them so, and what it leaves out they don't show. The exclusive form is none
+// of these: it leaves out what a prefix in a formula stands for.
 func (r *reader) wholeFiles(s *signature.Signature) {
 	if r.container.Kind != asic.OpenDocument {
 		return
@@ -35,9 +35,9 @@ func (r *reader) wholeFiles(s *signature.Signature) {
 	}
 }
 
-// checkDocument demands of a signature of an OpenDocument package that it covers the document: every file but those with
-// signatures (ODF 1.2 part 3, 5.2). A program shows such a package as one, so that whatever is not signed changes what is
-// seen; a signature of the macros is none of the document.
+// checkDocument demands of a signature of an OpenDocument package that it covers the document: every file but those
+// with signatures (ODF 1.2 part 3, 5.2). A program shows such a package as one, so that whatever is not signed
+// changes what is seen; a signature of the macros is none of the document.
 func (r *reader) checkDocument(s *signature.Signature) {
 	switch {
 	case r.container.Kind != asic.OpenDocument || s.CounterSignatureOf != "":
@@ -57,7 +57,8 @@ func (r *reader) foreign() string {
 	return string(asic.OpenDocument)
 }
 
-// declaresOffice tells whether a manifest gives the package a type that office programs open, whatever the mimetype says.
+// declaresOffice tells whether a manifest gives the package a type that office programs open, whatever the mimetype
+// says.
 func (r *reader) declaresOffice() bool {
 	for _, e := range r.container.WithRole(asic.PackageManifest) {
 		content, err := r.container.Read(e)

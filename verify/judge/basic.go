@@ -132,8 +132,8 @@ func (v *validator) covered(s *signature.Signature) Conclusion {
 	return v.check(context, trace.DataSigned, passed())
 }
 
-// atHand is found, but for what the value alone speaks for, as in a JWS: where that can't be checked for its algorithm, it
-// is judged as in formats that have digests.
+// atHand is found, but for what the value alone speaks for, as in a JWS: where that can't be checked for its
+// algorithm, it is judged as in formats that have digests.
 func atHand(s *signature.Signature, ref signature.Reference) Conclusion {
 	if ref.Found && s.Unsupported != "" && ref.Unchecked == s.Unsupported {
 		return verified(s)

@@ -10,8 +10,8 @@ import (
 	"trustcore/verify/trace"
 )
 
-// sliding is beforeRevocations, as a building block where it is asked for a time that is past (5.6.2.2): the time slides to
-// the earliest revocation above, from that of the validation.
+// sliding is beforeRevocations, as a building block where it is asked for a time that is past (5.6.2.2): the time
+// slides to the earliest revocation above, from that of the validation.
 func (x *x509) sliding() Conclusion {
 	if !x.request.Time.Before(x.at.Truncate(time.Second)) {
 		return x.beforeRevocations()
@@ -33,8 +33,9 @@ func (x *x509) beforeRevocations() Conclusion {
 		}
 		if !control.IsZero() && (status.Status != revocation.Good || !x.older(control, [][32]byte{c.Fingerprint})) {
 			x.decided = i
-			return x.slid(c, control, indeterminate(sub, "an authority above %s was revoked on %s, and nothing proves that the certificate "+
-				"and the revocation information about it are older", prose.Name(c.Subject.String()), control.UTC().Format(time.RFC3339)))
+			return x.slid(c, control, indeterminate(sub, "an authority above %s was revoked on %s, and nothing proves that the "+
+				"certificate and the revocation information about it are older",
+				prose.Name(c.Subject.String()), control.UTC().Format(time.RFC3339)))
 		}
 		if status.Status == revocation.Good {
 			x.slid(c, control, passed())

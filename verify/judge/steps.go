@@ -340,7 +340,8 @@ func (v *validator) pastSignature(at time.Time, run func() Conclusion) Conclusio
 	})
 }
 
-// restsOnPath asks for the conclusion of the path at the proven time: of the past one, where there is one at hand now too.
+// restsOnPath asks for the conclusion of the path at the proven time: of the past one, where there is one at hand now
+// too.
 func (s *Steps) restsOnPath() {
 	if s == nil || s.silent {
 		return

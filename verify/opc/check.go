@@ -141,10 +141,10 @@ func (c *checker) entry(fact *signature.Reference, r *xmldsig.Reference) {
 }
 
 // choice tells which relationships of a part are signed, nil for all of whatever it holds, and whether the transforms
-// are those that may be: a canonical form, and before it the choice of relationships. Of a whole part the exclusive form
-// is none (ECMA-376 part 2, 13.2.4.8): it leaves out the declaration of a prefix that only stands in values, such as those
-// of mc:Choice, and who changes where that leads changes what is shown. An object of the signature, which is no entry,
-// may have either form.
+// are those that may be: a canonical form, and before it the choice of relationships. Of a whole part the exclusive
+// form is none (ECMA-376 part 2, 13.2.4.8): it leaves out the declaration of a prefix that only stands in values,
+// such as those of mc:Choice, and who changes where that leads changes what is shown. An object of the signature,
+// which is no entry, may have either form.
 func choice(one *part, r *xmldsig.Reference) (chosen func(xmldsig.Relationship) bool, ok bool) {
 	transforms := r.Transforms
 	if len(transforms) == 2 && transforms[0].Algorithm == xmldsig.TransformRelationship {

@@ -149,8 +149,8 @@ func (p *pack) readContentType(n xmldsig.Node) {
 	p.types[normal(key)], _ = n.Attr("", "ContentType")
 }
 
-// isPartName tells whether a name is absolute and in form: no segment is empty, ends in a dot or a blank, or leads on the
-// way back (9.1.1.1).
+// isPartName tells whether a name is absolute and in form: no segment is empty, ends in a dot or a blank, or leads on
+// the way back (9.1.1.1).
 func isPartName(name string) bool {
 	segments, absolute := strings.CutPrefix(normal(name), "/")
 	if !absolute || strings.ContainsAny(segments, "\\?#\t\r\n") {

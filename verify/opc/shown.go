@@ -34,8 +34,9 @@ var active = []string{"macro", "vba", "activex", "webextension", "oleobject", "c
 // brought up to date as the document is opened.
 var bringing = [][]byte{[]byte("databinding"), []byte("storeitemid"), []byte("updatefields"), []byte("dirty")}
 
-// shownBy tells what a part may show. Of one that can't be read as UTF-8 nobody knows. A program that is signed may ask
-// for stored data; for properties it is not held responsible, as every document with macros has some that are not signed.
+// shownBy tells what a part may show. Of one that can't be read as UTF-8 nobody knows. A program that is signed may
+// ask for stored data; for properties it is not held responsible, as every document with macros has some that are not
+// signed.
 func (c *checker) shownBy(one *part) shown {
 	kind := strings.ToLower(c.types.of(one))
 	runs := false
@@ -77,7 +78,8 @@ func otherEncoding(text []byte) bool {
 
 // propertyStores are the identifiers by which content controls are bound to the core and to the extended properties, in
 // lower case ([MS-OI29500] 2.1.1240).
-var propertyStores = [][]byte{[]byte("6c3c8bc8-f283-45ae-878a-bab7291924a1"), []byte("6668398d-a668-4e3e-a5eb-62b293d839f1")}
+var propertyStores = [][]byte{[]byte("6c3c8bc8-f283-45ae-878a-bab7291924a1"),
+	[]byte("6668398d-a668-4e3e-a5eb-62b293d839f1")}
 
 // bindsProperties tells whether a content control may be bound to properties: as the document is opened, it shows what
 // stands there (ISO/IEC 29500-1 17.5.2.6). A binding that names no store finds any that its path fits.
@@ -101,14 +103,15 @@ func bindsProperties(text []byte) bool {
 	}
 }
 
-// propertyFields are the fields that show properties (ISO/IEC 29500-1 17.16.5): those in headers are brought up to date as
-// the document is shown, and some programs do it with all.
-var propertyFields = map[string]bool{"author": true, "comments": true, "createdate": true, "docproperty": true, "edittime": true,
-	"info": true, "keywords": true, "lastsavedby": true, "printdate": true, "revnum": true, "savedate": true, "subject": true,
-	"template": true, "title": true}
+// propertyFields are the fields that show properties (ISO/IEC 29500-1 17.16.5): those in headers are brought up to
+// date as the document is shown, and some programs do it with all.
+var propertyFields = map[string]bool{"author": true, "comments": true, "createdate": true, "docproperty": true,
+	"edittime": true, "info": true, "keywords": true, "lastsavedby": true, "printdate": true, "revnum": true,
+	"savedate": true, "subject": true, "template": true, "title": true}
 
-// tellsProperties tells whether a part of a text document, in lower case, has a field that shows properties. The name of a
-// field may lie in pieces, and fields in one another: what one within writes into the name of another is not followed.
+// tellsProperties tells whether a part of a text document, in lower case, has a field that shows properties. The name
+// of a field may lie in pieces, and fields in one another: what one within writes into the name of another is not
+// followed.
 func tellsProperties(text []byte) bool {
 	if bytes.Contains(text, []byte("<![cdata[")) {
 		return true // Office writes none: it would hide a name from what follows
@@ -147,7 +150,8 @@ func tellsProperties(text []byte) bool {
 	}
 }
 
-// maxFieldDepth bounds how deep fields lie in one another; maxInstruction what is looked at of an instruction, in octets.
+// maxFieldDepth bounds how deep fields lie in one another; maxInstruction what is looked at of an instruction, in
+// octets.
 const (
 	maxFieldDepth  = 64
 	maxInstruction = 256
@@ -168,7 +172,8 @@ func localName(tag []byte) string {
 	return string(local)
 }
 
-// showsProperties looks at the first word of an instruction. One that is written by references to characters is not read.
+// showsProperties looks at the first word of an instruction. One that is written by references to characters is not
+// read.
 func showsProperties(instruction string) bool {
 	name := strings.TrimLeft(instruction, " \t\r\n")
 	if end := strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }); end >= 0 {

@@ -347,7 +347,8 @@ func (e *crlEngine) deltasFor(crl *CRL) (fitting []*CRL) {
 		if delta.Number == nil || crl.Number.Cmp(delta.Base) < 0 || crl.Number.Cmp(delta.Number) >= 0 || !sameScope(crl, delta) {
 			continue
 		}
-		if _, ok := e.q.serves(delta.ThisUpdate, delta.NextUpdate); ok && algorithm.SameIdentifiers(delta.SignatureAlgorithm, delta.TBSSignatureAlgorithm) {
+		_, serves := e.q.serves(delta.ThisUpdate, delta.NextUpdate)
+		if serves && algorithm.SameIdentifiers(delta.SignatureAlgorithm, delta.TBSSignatureAlgorithm) {
 			fitting = append(fitting, delta)
 		}
 	}

@@ -114,7 +114,8 @@ const (
 	WithinCertificate = "WithinCertificate"
 	// ProofOfValue: the value of the signature is proven to have existed at the control time (5.6.2.4).
 	ProofOfValue = "ProofOfValue"
-	// SatisfyingRevocation: revocation information about a certificate is proven to be from before the control time (5.6.2.2).
+	// SatisfyingRevocation: revocation information about a certificate is proven to be from before the control time
+	// (5.6.2.2).
 	SatisfyingRevocation = "SatisfyingRevocation"
 	// ControlTime: the control time is determined (5.6.2.2).
 	ControlTime = "ControlTime"

@@ -21,8 +21,8 @@ type SlidingBlock struct {
 	PastBlock
 }
 
-// pastPath fills in the validation of the past certificate where past signature validation rests on the one path that was
-// validated: that at the proven time.
+// pastPath fills in the validation of the past certificate where past signature validation rests on the one path that
+// was validated: that at the proven time.
 func (w *writer) pastPath(d *BuildingBlocks, o object) {
 	path, slid := named(o.blocks, trace.CertificateValidation), named(o.blocks, trace.ValidationTimeSliding)
 	if d.PSV == nil || d.PCV != nil || path == nil {
