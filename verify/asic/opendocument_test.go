@@ -151,7 +151,7 @@ func TestOpenDocument(t *testing.T) {
 		{"content in the exclusive form, with a prefix more", changed(instead("content.xml", content, exclusive), "content.xml",
 			strings.Replace(content, "<o:document ", `<o:document xmlns:of="urn:f" `, 1)), "",
 			`constraint: 1 files of the document are not signed in full, such as "content.xml"`},
-		{"content in two forms", changed(instead("content.xml", content, exclusive, inclusive), "content.xml",
+		{"content in two forms", changed(instead("content.xml", content, inclusive, exclusive), "content.xml",
 			strings.Replace(content, "<o:document ", `<o:document xmlns:of="urn:f" `, 1)), "", "constraint: 1 files"},
 		{"content decoded", changed(instead("content.xml", "umowa", "http://www.w3.org/2000/09/xmldsig#base64"), "content.xml", "dW1vd2E="),
 			"", "constraint: 1 files"},
