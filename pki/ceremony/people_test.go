@@ -194,7 +194,15 @@ func TestOneKeyIsOnePerson(t *testing.T) {
 	text, people := ceremonytest.Keyed(t, ceremony.Default(baseURL), 2, nil)
 	pemOf := func(public any) string { return ceremonytest.PublicPEM(t, public, "      ") }
 	first, third := people["officer-1"], people["officer-3"]
-	negative := ecdsa.PublicKey{Curve: elliptic.P256(), X: first.X, Y: new(big.Int).Sub(elliptic.P256().Params().P, first.Y)}
+	point, err := first.PublicKey.Bytes() // 04, x, y
+	if err != nil {
+		t.Fatal(err)
+	}
+	new(big.Int).Sub(elliptic.P256().Params().P, new(big.Int).SetBytes(point[33:])).FillBytes(point[33:])
+	negative, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
 	made, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +221,7 @@ func TestOneKeyIsOnePerson(t *testing.T) {
 	rsaTwice := strings.Replace(edited(pemOf(&first.PublicKey), pemOf(&made.PublicKey)), pemOf(&third.PublicKey), pemOf(&exponent), 1)
 	for what, c := range map[string]struct{ text, want string }{
 		"the same key":          {edited(pemOf(&third.PublicKey), pemOf(&first.PublicKey)), "attendees[2].key: is that of attendees[0]"},
-		"its negative":          {edited(pemOf(&third.PublicKey), pemOf(&negative)), "attendees[2].key: is that of attendees[0]"},
+		"its negative":          {edited(pemOf(&third.PublicKey), pemOf(negative)), "attendees[2].key: is that of attendees[0]"},
 		"another exponent":      {rsaTwice, "attendees[2].key: is that of attendees[0]"},
 		"a short key":           {edited(pemOf(&third.PublicKey), pemOf(&weak.PublicKey)), "attendees[2].key: an RSA key of 2048 bits"},
 		"the same name":         {edited("name: officer-3", "name: OFFICER-1"), "is there twice"},
