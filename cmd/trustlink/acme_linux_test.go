@@ -227,6 +227,7 @@ func TestACMESettingsAreRefused(t *testing.T) {
 		{"--client", "curl", "write certbot or lego"},
 		{"--email", "it@przykladowo.example\nserver = https://evil.example", "no address of mail"},
 		{"--email", "IT <it@przykladowo.example>", "no address of mail"},
+		{"--email", "<it@przykladowo.example>", "no address of mail"},
 		{"--email", "", "no address of mail"},
 		{"--domain", "www.example;reboot", "no name of a host"},
 		{"--domain", "*.przykladowo.example", "no name of a host"},

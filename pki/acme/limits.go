@@ -79,10 +79,13 @@ func (l limit) ofName(account, value string) limit {
 // use counts one of the limit, within the transaction of what it allows: no two nodes give the same one.
 func (s *session) use(ctx context.Context, tx *sql.Tx, l limit) error {
 	began, used, err := s.count(ctx, tx, l)
-	if err == nil && used > l.most {
-		err = s.limited(l, began, "the office has asked for %d %s within %s", l.most, l.name, l.window)
+	if err != nil {
+		return err
 	}
-	return err
+	if used > l.most {
+		return s.limited(l, began, "the office has asked for %d %s within %s", l.most, l.name, l.window)
+	}
+	return nil
 }
 
 // limited refuses with the time at which the window ends.

@@ -330,7 +330,7 @@ func ReadAnswer(answer, request []byte) (*Granted, error) {
 	if g.Certificate, err = x509.ParseCertificate(a.Certificate); err != nil {
 		return nil, fmt.Errorf("answer: certificate: %w", err)
 	}
-	if !signedBy(g.Root.PublicKey, a.message(), a.Signature) {
+	if !signedBy(g.Root, a.message(), a.Signature) {
 		return nil, errors.New("answer: the signature is not the root's")
 	}
 	return g, g.check(r)
@@ -392,8 +392,13 @@ func signBy(root Authority, message []byte) ([]byte, error) {
 	return root.Key.Sign(rand.Reader, digest, hash)
 }
 
-// signedBy reports whether a key signed a message.
-func signedBy(public crypto.PublicKey, message, signature []byte) bool {
+// signedBy reports whether the root's key signed a message.
+func signedBy(root *x509.Certificate, message, signature []byte) bool {
+	return verifies(root.PublicKey, message, signature)
+}
+
+// verifies reports whether a key signed a message: ECDSA in DER or RSA PKCS #1 v1.5, over SHA-256, from P-384 on SHA-384.
+func verifies(public crypto.PublicKey, message, signature []byte) bool {
 	digest, hash, err := messageDigest(public, message)
 	if err != nil {
 		return false

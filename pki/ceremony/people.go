@@ -140,9 +140,9 @@ func sameSecret(public crypto.PublicKey) string {
 	return fmt.Sprintf("%T", public)
 }
 
-// verifies reports whether a person signed a message: ECDSA in DER or RSA PKCS #1 v1.5, over SHA-256, with P-384 SHA-384.
+// verifies reports whether a person signed a message.
 func (p person) verifies(message, signature []byte) bool {
-	return signedBy(p.public, message, signature)
+	return verifies(p.public, message, signature)
 }
 
 // Signature is one person's, as openssl dgst -sign or a card made it.

@@ -205,7 +205,7 @@ func (t *Transcript) checkChain() error {
 }
 
 func (t *Transcript) checkSignature(root *x509.Certificate) error {
-	if !signedBy(root.PublicKey, t.signedMessage(), t.Signature) {
+	if !signedBy(root, t.signedMessage(), t.Signature) {
 		return errors.New("the signature is not the root key's")
 	}
 	return nil
