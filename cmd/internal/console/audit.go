@@ -62,7 +62,8 @@ func (c *Console) showAudit(w http.ResponseWriter, r *http.Request, v view) {
 		return
 	}
 	q, filter := c.auditQuery(r.URL.Query(), partners, v)
-	p := &auditPage{frame: c.framed(r, v, "audit", v.word("audit")), Query: q, Actions: v.speech.list("action."), names: map[string]string{}}
+	p := &auditPage{frame: c.framed(r, v, "audit", v.word("audit")), Query: q, Actions: v.speech.list("action."),
+		names: map[string]string{}}
 	for _, one := range partners {
 		p.names[one.ID] = one.Name
 	}
@@ -100,8 +101,9 @@ func (p *auditPage) cut(found []audit.Recorded) {
 
 // auditQuery reads what is looked for. A partner may be written by name, times are by the officers' clocks.
 func (c *Console) auditQuery(from url.Values, partners []registry.Partner, v view) (auditQuery, audit.Filter) {
-	q := auditQuery{Partner: field(from.Get("partner")), Actor: field(from.Get("actor")), Action: field(from.Get("action")),
-		Subject: field(from.Get("subject")), Order: field(from.Get("order")), From: field(from.Get("from")), To: field(from.Get("to"))}
+	q := auditQuery{Partner: field(from.Get("partner")), Actor: field(from.Get("actor")),
+		Action: field(from.Get("action")), Subject: field(from.Get("subject")), Order: field(from.Get("order")),
+		From: field(from.Get("from")), To: field(from.Get("to"))}
 	f, wrong := v.period(q.From, q.To)
 	f.Actor, f.Action, f.Subject, f.Order, q.Wrong = q.Actor, q.Action, q.Subject, q.Order, wrong
 	var known bool
@@ -144,7 +146,8 @@ func (c *Console) showEntry(w http.ResponseWriter, r *http.Request, v view) {
 	if proof == nil {
 		return
 	}
-	p := &entryPage{frame: c.framed(r, v, "audit", v.word("entry-title", "Index", strconv.FormatUint(proof.Index, 10))), Raw: string(proof.Entry)}
+	title := v.word("entry-title", "Index", strconv.FormatUint(proof.Index, 10))
+	p := &entryPage{frame: c.framed(r, v, "audit", title), Raw: string(proof.Entry)}
 	p.Entry.Index = proof.Index
 	if err := json.Unmarshal(proof.Entry, &p.Entry.Entry); err != nil {
 		c.fault(w, r, err)

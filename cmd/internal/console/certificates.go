@@ -76,5 +76,6 @@ func (c *Console) showCertificates(w http.ResponseWriter, r *http.Request, v vie
 		return []string{x.Serial, x.Subject, x.Partner, x.PartnerName, x.Order, v.speech.term("profile", x.Profile),
 			v.speech.term("certificate", x.State)}
 	})
-	c.render(w, r, v, http.StatusOK, "certificates", &certificatesPage{c.framed(r, v, "certificates", v.word("certificates")), found})
+	p := &certificatesPage{c.framed(r, v, "certificates", v.word("certificates")), found}
+	c.render(w, r, v, http.StatusOK, "certificates", p)
 }

@@ -51,13 +51,17 @@ var acts = map[string]act{
 	"key-rotate":          {route: "keys/rotate", field: "id", about: aboutKey, reason: inWords, two: true},
 	"certificate-suspend": {route: "certificates/suspend", field: "id", about: aboutCertificate, danger: true},
 	"certificate-release": {route: "certificates/release", field: "id", about: aboutCertificate, two: true},
-	"certificate-revoke":  {route: "certificates/revoke", field: "id", about: aboutCertificate, reason: revocation, two: true, danger: true},
-	"tunnel-key":          {route: "tunnels/rotate", field: "partner", about: aboutTunnel, further: map[string]string{"secret": string(registry.OfficeKey)}},
-	"tunnel-preshared":    {route: "tunnels/rotate", field: "partner", about: aboutTunnel, further: map[string]string{"secret": string(registry.PresharedKey)}},
+	"certificate-revoke": {route: "certificates/revoke", field: "id", about: aboutCertificate, reason: revocation,
+		two: true, danger: true},
+	"tunnel-key": {route: "tunnels/rotate", field: "partner", about: aboutTunnel,
+		further: map[string]string{"secret": string(registry.OfficeKey)}},
+	"tunnel-preshared": {route: "tunnels/rotate", field: "partner", about: aboutTunnel,
+		further: map[string]string{"secret": string(registry.PresharedKey)}},
 }
 
 // revocationReasons are those of RFC 5280 5.3.1 that officers choose from.
-var revocationReasons = []string{"keyCompromise", "cessationOfOperation", "superseded", "affiliationChanged", "privilegeWithdrawn", "unspecified"}
+var revocationReasons = []string{"keyCompromise", "cessationOfOperation", "superseded", "affiliationChanged",
+	"privilegeWithdrawn", "unspecified"}
 
 // confirmPage says what an act does, before it is done.
 type confirmPage struct {
@@ -95,7 +99,8 @@ func (c *Console) showConfirm(w http.ResponseWriter, r *http.Request, v view) {
 		c.forbidden(w, r, v)
 		return
 	}
-	p := &confirmPage{Act: name, Route: a.route, Fields: map[string]string{a.field: id}, Words: a.reason == inWords, Two: a.two, Danger: a.danger}
+	p := &confirmPage{Act: name, Route: a.route, Fields: map[string]string{a.field: id}, Words: a.reason == inWords,
+		Two: a.two, Danger: a.danger}
 	for field, value := range a.further {
 		p.Fields[field] = value
 	}

@@ -82,7 +82,8 @@ type documentsPage struct {
 }
 
 func (c *Console) showDocuments(w http.ResponseWriter, r *http.Request, v view) {
-	c.render(w, r, v, http.StatusOK, "documents", &documentsPage{c.framed(r, v, "documents", v.word("nav-documents")), c.cfg.Verify != nil})
+	p := &documentsPage{c.framed(r, v, "documents", v.word("nav-documents")), c.cfg.Verify != nil}
+	c.render(w, r, v, http.StatusOK, "documents", p)
 }
 
 // verifyDocuments hands each document of the form to the verification service, one after the other.

@@ -61,7 +61,9 @@ func (c *Console) keyPage(ctx context.Context, id string) (*keyPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificates = keep(certificates, func(x Certificate) bool { return p.Key.PublicKey != "" && x.PublicKey == p.Key.PublicKey })
+	certificates = keep(certificates, func(x Certificate) bool {
+		return p.Key.PublicKey != "" && x.PublicKey == p.Key.PublicKey
+	})
 	p.Certificates = tableOf(certificateRows(certificates, names, c.cfg.Now()), false)
 	return p, nil
 }

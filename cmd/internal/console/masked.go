@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// elevenDigits finds what may be a PESEL: eleven digits that are no part of a longer number or word.
-var elevenDigits = regexp.MustCompile(`[0-9A-Za-z]+`)
+// words finds the words and numbers of a text: a PESEL is no part of a longer one.
+var words = regexp.MustCompile(`[0-9A-Za-z]+`)
 
 // masked hides the personal numbers (PESEL) in a text that people wrote, all but their last four digits, which tell two
 // apart. Exports and proofs have the text as it was recorded. The rule of verify/poland knows more numbers; who holds keys
 // does not link what judges documents, so this is the one of them that offices write.
 func masked(text string) string {
-	return elevenDigits.ReplaceAllStringFunc(text, func(word string) string {
+	return words.ReplaceAllStringFunc(text, func(word string) string {
 		if !isPESEL(word) {
 			return word
 		}

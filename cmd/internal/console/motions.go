@@ -49,7 +49,8 @@ func (m motion) WholeKeys() bool { return m.Reason == "keyCompromise" }
 func motionsFor(v view, waiting []Motion) []motion {
 	all := make([]motion, len(waiting))
 	for i, m := range waiting {
-		all[i] = motion{m, m.ProposedBy == v.Actor.ID, v.May(http.MethodPost, "motions/approve"), v.May(http.MethodPost, "motions/reject")}
+		all[i] = motion{m, m.ProposedBy == v.Actor.ID, v.May(http.MethodPost, "motions/approve"),
+			v.May(http.MethodPost, "motions/reject")}
 	}
 	return all
 }

@@ -91,6 +91,6 @@ func (p *partnerPage) fill(r *http.Request, w *world, records []registry.Record,
 	p.Keys = tableOf(keyRows(w.keys, names), w.failed[partKeys])
 	p.Tunnels = tableOf(tunnelRows(w.tunnels, names), w.failed[partTunnels])
 	p.Certificates = tableOf(certificateRows(w.certificates, names, p.Now), w.failed[partCertificates])
-	mine := slices.DeleteFunc(motionsFor(v, w.motions), func(m motion) bool { return !slices.Contains(m.Partners, p.Partner.ID) })
+	mine := keep(motionsFor(v, w.motions), func(m motion) bool { return slices.Contains(m.Partners, p.Partner.ID) })
 	p.Motions = tableOf(mine, w.failed[partMotions])
 }

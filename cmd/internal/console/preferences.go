@@ -39,7 +39,8 @@ func (c *Console) preferencesOf(r *http.Request) preferences {
 		return otherwise
 	}
 	accepted := cmp.Or(spoken(r.Header.Get("Accept-Language")), languages[0])
-	return preferences{choice(languageCookie, languages, accepted), choice(themeCookie, themes, themes[0]), choice(sizeCookie, sizes, sizes[0])}
+	return preferences{choice(languageCookie, languages, accepted), choice(themeCookie, themes, themes[0]),
+		choice(sizeCookie, sizes, sizes[0])}
 }
 
 // setPreferences takes one choice and goes back to the page on which it was made.
@@ -61,5 +62,6 @@ func (c *Console) setPreferences(w http.ResponseWriter, r *http.Request, v view)
 }
 
 func setPreference(w http.ResponseWriter, name, value string) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: 365 * 24 * 3600, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: 365 * 24 * 3600, Secure: true, HttpOnly: true,
+		SameSite: http.SameSiteStrictMode})
 }

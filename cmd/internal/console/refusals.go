@@ -10,8 +10,8 @@ import (
 	"trustcore/internal/problem"
 )
 
-// reasons are refusals of the registry, and of what it is given to ask, that have words of their own. The first that fits
-// is told. What is about a field of an order has its words by the field.
+// refusalPatterns are refusals of the registry, and of what it is given to ask, that have words of their own. The first
+// that fits is told. What is about a field of an order has its words by the field.
 var refusalPatterns = []struct {
 	pattern *regexp.Regexp
 	message string

@@ -11,5 +11,6 @@ type settingsPage struct {
 }
 
 func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v view) {
-	c.render(w, r, v, http.StatusOK, "settings", &settingsPage{c.framed(r, v, "settings", v.word("nav-settings")), v.session.expires})
+	p := &settingsPage{c.framed(r, v, "settings", v.word("nav-settings")), v.session.expires}
+	c.render(w, r, v, http.StatusOK, "settings", p)
 }

@@ -37,7 +37,8 @@ func (c *Console) showUses(w http.ResponseWriter, r *http.Request, v view) {
 	ctx, cancel := reading(r)
 	defer cancel()
 	q := r.URL.Query()
-	p := &usesPage{frame: c.framed(r, v, "audit", v.word("uses-title")), Key: field(q.Get("key")), From: field(q.Get("from")), To: field(q.Get("to"))}
+	p := &usesPage{frame: c.framed(r, v, "audit", v.word("uses-title")), Key: field(q.Get("key")),
+		From: field(q.Get("from")), To: field(q.Get("to"))}
 	names, err := c.names(ctx)
 	if err != nil {
 		c.fault(w, r, err)
