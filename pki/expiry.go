@@ -83,7 +83,7 @@ func (ca *CA) expiryOf(c Certificate) (e Expiry, counts bool) {
 		return ca.expiryOfUnit(c, e)
 	case Officer, Auditor:
 		e.Renewal, e.Due = ByPeople, e.NotAfter.Add(-announceCertificate)
-		e.Remedy = "have a new certificate issued for this person"
+		e.Remedy = "have a new certificate issued for this " + string(c.Profile)
 		return e, true
 	}
 	e.Renewal, e.Due = ByHolder, dueAt(c.NotBefore, c.NotAfter)
