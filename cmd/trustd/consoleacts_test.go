@@ -58,6 +58,15 @@ func (d *desk) get(path string) (int, string) {
 	return d.read(d.client.Get(d.url("console") + d.home + path))
 }
 
+// approve looks at what a decision does, and decides it.
+func (d *desk) approve(what, id string) (int, string) {
+	d.t.Helper()
+	_, text := d.get("confirm?act=" + what + "-approve&id=" + url.QueryEscape(id))
+	_, after, _ := strings.Cut(text, `name="shown" value="`)
+	shown, _, _ := strings.Cut(after, `"`)
+	return d.post(what+"s/approve", what, id, "shown", shown)
+}
+
 func (d *desk) post(path string, pairs ...string) (int, string) {
 	d.t.Helper()
 	form := url.Values{}
@@ -121,9 +130,9 @@ func TestConsoleActs(t *testing.T) {
 	if err != nil || len(open) != 1 || open[0].Kind != registry.RevokeCertificates || open[0].ProposedBy != "officer-1" {
 		t.Fatalf("motions %+v, %v", open, err)
 	}
-	_, text = first.post("motions/approve", "motion", open[0].ID)
+	_, text = first.approve("motion", open[0].ID)
 	first.wants(text, "was proposed by you")
-	_, text = second.post("motions/approve", "motion", open[0].ID)
+	_, text = second.approve("motion", open[0].ID)
 	second.wants(text, "is approved and carried out")
 	_, text = second.get("certificate?id=" + serial)
 	second.wants(text, "revoked")
@@ -167,7 +176,7 @@ func TestConsoleSubmitsOrders(t *testing.T) {
 		t.Errorf("the same number again: status %d", status)
 	}
 	first.wants(text, "Give the order another number")
-	_, text = second.post("orders/approve", "order", "ZU/7/2026")
+	_, text = second.approve("order", "ZU/7/2026")
 	second.wants(text, "is approved and being carried out")
 	w.recordedAs(t, "order.submit", "officer-1", "")
 	w.recordedAs(t, "order.approve", "officer-2", "")

@@ -125,10 +125,14 @@ func (c *Console) look(ctx context.Context, p *confirmPage, what about, id, site
 	switch what {
 	case aboutOrder:
 		p.Back = orderPath(id)
-		p.Order, err = c.orderPage(ctx, id, v)
+		if p.Order, err = c.orderPage(ctx, id, v); err == nil {
+			p.Fields[fieldShown] = p.Order.Order.shown()
+		}
 	case aboutMotion:
 		p.Back = "motions"
-		p.Motion, err = c.waitingMotion(ctx, id, v)
+		if p.Motion, err = c.waitingMotion(ctx, id, v); err == nil {
+			p.Fields[fieldShown] = p.Motion.shown()
+		}
 	case aboutKey:
 		p.Back = "key?id=" + query(id)
 		if p.Key, err = c.keyPage(ctx, id); err == nil && p.Key.Key.Partner == "" {

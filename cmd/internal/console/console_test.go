@@ -267,6 +267,21 @@ func (b *browser) at(path string) string {
 	return text
 }
 
+// approve looks at what a decision does, and decides it.
+func (b *browser) approve(what, id string) (int, string, http.Header) {
+	b.Helper()
+	return b.post("/"+what+"s/approve", what, id, "shown", b.shown(what, id))
+}
+
+// shown is what the page of a decision has brought back, "" where there is none to decide.
+func (b *browser) shown(what, id string) string {
+	b.Helper()
+	_, text, _ := b.get("/confirm?act=" + what + "-approve&id=" + url.QueryEscape(id))
+	_, after, _ := strings.Cut(text, `name="shown" value="`)
+	shown, _, _ := strings.Cut(after, `"`)
+	return shown
+}
+
 func (b *browser) post(path string, pairs ...string) (int, string, http.Header) {
 	b.Helper()
 	form := url.Values{}
@@ -461,7 +476,7 @@ func TestSubmitterCannotApprove(t *testing.T) {
 	d.wants(text, "You submitted this order, so another officer must approve it", "<button disabled")
 	d.lacks(text, `confirm?act=order-approve`)
 
-	b.post("/orders/approve", "order", "ZU-2026-001") // as if the button were there
+	b.approve("order", "ZU-2026-001") // as if the button were there
 	text = b.page()
 	d.wants(text, "was submitted by you", `role="alert"`)
 	d.lacks(b.page(), `role="alert"`) // told once
@@ -480,7 +495,7 @@ func TestAnotherOfficerApproves(t *testing.T) {
 	text := b.page()
 	d.wants(text, "switches on", "<b>B_HSM</b>", "<b>P_VPN</b>", "new key seal", "RSA-3072 (RSA-PKCS1-SHA256, RSA-PSS-SHA256)",
 		"site: main", "Miejski Ośrodek Pomocy Społecznej", "UR/12/2026", "submitted by officer-1", `confirm?act=order-approve&amp;id=ZU-2026-001`)
-	if status, _, header := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != b.home+"/order?id=ZU-2026-001#notice" {
+	if status, _, header := b.approve("order", "ZU-2026-001"); status != http.StatusSeeOther || header.Get("Location") != b.home+"/order?id=ZU-2026-001#notice" {
 		t.Fatalf("status %d, to %q", status, header.Get("Location"))
 	}
 	text = b.page()
@@ -498,9 +513,9 @@ func TestAnotherOfficerApproves(t *testing.T) {
 	if _, err := d.registry.Enrol(t.Context(), token, registry.Enrolment{PublicKey: "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=", CSR: "csr"}); err == nil {
 		t.Error("the former token still works")
 	}
-	b.post("/orders/approve", "order", "ZU-2026-001")
+	b.approve("order", "ZU-2026-001")
 	d.wants(b.page(), "The rules do not allow this", "only a submitted order can be approved")
-	b.post("/orders/approve", "order", "no-such")
+	b.approve("order", "no-such")
 	d.wants(b.page(), "order no-such is not there")
 }
 
@@ -535,7 +550,7 @@ func TestChangeOrder(t *testing.T) {
 	d.must(d.registry.Reject(t.Context(), two, "ZZ-1", "too little"))
 	d.submit(one, strings.NewReplacer("ZZ-1", "ZZ-2", "[B_HSM]", "[B_HSM, P_VPN]").Replace(change))
 	d.wants(b.page(), "tunnel main (10.64.0.2): closed", "certificate “client certificate”: revoked")
-	b.post("/orders/approve", "order", "ZZ-2")
+	b.approve("order", "ZZ-2")
 	text = b.page()
 	d.wants(text, "Order ZZ-2 is approved")
 	d.lacks(text, "trustlink enrol")
@@ -552,7 +567,7 @@ func TestRenewalOrder(t *testing.T) {
 	d.submit(one, strings.NewReplacer("id: ZU-2026-001", "id: ZU-2\nrenews: ZU-2026-001",
 		"RSA-PSS-SHA256]}", "RSA-PSS-SHA256], not_after: 2027-06-30T00:00:00Z}", "not_after: 2027-01-01", "not_after: 2028-01-01").Replace(orderYAML))
 	d.wants(b.page(), "renews order ZU-2026-001", "until <time", "2027-06-30")
-	b.post("/orders/approve", "order", "ZU-2")
+	b.approve("order", "ZU-2")
 	d.lacks(b.page(), `act=order-token`)
 	d.must(d.registry.Waiting(t.Context(), "ZU-2", registry.WaitsForOffice))
 	d.wants(b.page(), `act=order-token`, "Waits for the office to enrol")
@@ -596,7 +611,7 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	} {
 		b := d.login(two)
 		b.header = site
-		if status, _, _ := b.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusForbidden {
+		if status, _, _ := b.approve("order", "ZU-2026-001"); status != http.StatusForbidden {
 			t.Errorf("%v: status %d", site, status)
 		}
 		if status, _, _ := b.post("/login", "code", d.code(one)); status != http.StatusForbidden {
@@ -681,7 +696,7 @@ func TestNamesAreEscaped(t *testing.T) {
 			d.wants(text, "alert(1)")
 		}
 	}
-	b.post("/orders/approve", "order", "ZU-2026-001")
+	b.approve("order", "ZU-2026-001")
 	for _, path := range []string{"/", "/partners", "/partner?id=um-przykladowo", "/orders"} {
 		text := b.at(path)
 		d.wants(text, "alert(1)")

@@ -10,9 +10,21 @@ import (
 // orderPath is the page of an order below the session's home.
 func orderPath(id string) string { return "order?id=" + query(id) }
 
+// confirmPath is the page that asks whether an act is meant.
+func confirmPath(name, id string) string { return "confirm?act=" + name + "&id=" + query(id) }
+
 func (c *Console) approve(w http.ResponseWriter, r *http.Request, v view) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	id := r.PostFormValue("order")
+	changed, err := c.orderChanged(r.Context(), id, r.PostFormValue(fieldShown), v)
+	switch {
+	case err != nil:
+		c.fault(w, r, err)
+		return
+	case changed:
+		c.tell(w, r, v, notice{Message: "notice-changed", Refused: true, Order: id, To: confirmPath("order-approve", id)})
+		return
+	}
 	if err := c.cfg.Registry.Approve(r.Context(), v.Actor, id); err != nil {
 		c.refused(w, r, v, id, err)
 		return

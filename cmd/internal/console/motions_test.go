@@ -54,7 +54,7 @@ func TestProposerCannotApprove(t *testing.T) {
 	text := b.page()
 	d.wants(text, "You proposed this motion, so another officer must approve it", "<button disabled", "<b>1</b> matter waits")
 	d.lacks(text, `act=motion-approve`)
-	b.post("/motions/approve", "motion", id) // as if the button were there
+	b.approve("motion", id) // as if the button were there
 	d.wants(b.page(), "was proposed by you", `role="alert"`)
 	d.motionIs(id, registry.Submitted)
 	b.post("/motions/reject", "motion", id, "reason", "a mistake") // taken back
@@ -70,12 +70,12 @@ func TestAnotherOfficerApprovesAMotion(t *testing.T) {
 	b := d.login(two)
 	d.wants(b.page(), "revocation of certificates "+id, "certificates of partner um-przykladowo", "proposed by officer-1", "compromise of the key", "every certificate of the key",
 		"revokes", "partner client, um-przykladowo", strings.Repeat("0a", 16), "suspended", "Approve "+id)
-	b.post("/motions/approve", "motion", id)
+	b.approve("motion", id)
 	d.wants(b.page(), "Motion "+id+" is approved and carried out", "1 certificates", "Nothing waits for a decision")
 	d.motionIs(id, registry.CarriedOut)
-	b.post("/motions/approve", "motion", id)
+	b.approve("motion", id)
 	d.wants(b.page(), "The rules do not allow this (motion "+id+")", "nothing is left to decide")
-	b.post("/motions/approve", "motion", "no-such")
+	b.approve("motion", "no-such")
 	d.wants(b.page(), "motion no-such is not there")
 	if got := d.recorded("motion.approve", 2); got[0] != "officer-2 granted" || !strings.HasPrefix(got[1], "officer-2 refused") {
 		t.Errorf("audit log: %q", got)
@@ -90,7 +90,7 @@ func TestMotionThatIsNotCarriedOutYet(t *testing.T) {
 	text := b.page()
 	d.wants(text, "certificate of an officer "+id, "compared with the person", d.key)
 	d.lacks(text, "touches no certificate")
-	b.post("/motions/approve", "motion", id)
+	b.approve("motion", id)
 	d.wants(b.page(), "is not carried out yet", "the authority can&#39;t sign now")
 	d.motionIs(id, registry.Approved)
 }

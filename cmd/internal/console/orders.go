@@ -33,10 +33,13 @@ type consequence struct {
 	Tunnels      []Tunnel
 	Keys         []Key
 	Certificates []Certificate
+	Unknown      []string // the parts that could not be read: more may end
 }
 
-// Empty reports whether nothing is taken away.
-func (c consequence) Empty() bool { return len(c.Tunnels)+len(c.Keys)+len(c.Certificates) == 0 }
+// Empty reports whether nothing is taken away, as far as can be told.
+func (c consequence) Empty() bool {
+	return len(c.Tunnels)+len(c.Keys)+len(c.Certificates)+len(c.Unknown) == 0
+}
 
 // Minus reports whether the order switches off.
 func (o order) Minus() bool { return o.Kind == registry.Change }
@@ -89,6 +92,11 @@ func (w *world) lines(rec registry.Record) (lines []line) {
 
 // consequence finds what the orders brought whose components end.
 func (w *world) consequence(endings []registry.Ending) (c consequence) {
+	for _, part := range []string{partTunnels, partKeys, partCertificates} {
+		if w.failed[part] {
+			c.Unknown = append(c.Unknown, part)
+		}
+	}
 	for _, e := range endings {
 		ends := func(component registry.Component, order string) bool {
 			return slices.Contains(e.Components, component) && slices.Contains(e.Line, order)

@@ -112,7 +112,7 @@ func TestAnothersSession(t *testing.T) {
 			t.Errorf("%s: status %d", path, status)
 		}
 	}
-	if status, _, _ := second.post("/orders/approve", "order", "ZU-2026-001"); status != http.StatusSeeOther {
+	if status, _, _ := second.approve("order", "ZU-2026-001"); status != http.StatusSeeOther {
 		t.Errorf("status %d", status)
 	}
 	if rec, err := d.registry.Order(t.Context(), "ZU-2026-001"); err != nil || rec.State != registry.Submitted {
@@ -224,7 +224,7 @@ func TestOrderPage(t *testing.T) {
 	d.wants(text, "another officer must approve it")
 	d.lacks(text, `action="orders/approve"`)
 
-	b.post("/orders/approve", "order", "ZU-2026-001")
+	b.approve("order", "ZU-2026-001")
 	d.must(d.registry.StepDone(t.Context(), "ZU-2026-001", "partition", "seal="+strings.Repeat("5c", 16)))
 	d.must(d.registry.Finish(t.Context(), "ZU-2026-001", registry.Active))
 	d.keys = []console.Key{{ID: "k1", Partner: "um-przykladowo", Order: "ZU-2026-001", Label: "seal-key", State: "active"}}
@@ -234,7 +234,7 @@ func TestOrderPage(t *testing.T) {
 
 	d.submit(one, "id: ZZ-1\nkind: change\npartner: {id: um-przykladowo}\ncomponents: [B_HSM]\n")
 	d.wants(b.at("/confirm?act=order-approve&id=ZZ-1"), "What stops working", "key seal-key", "stops working at once")
-	b.post("/orders/approve", "order", "ZZ-1")
+	b.approve("order", "ZZ-1")
 	d.wants(b.at("/order?id=ZZ-1"), "What this order ended", `href="order?id=ZU-2026-001"`, "B_HSM")
 }
 
