@@ -191,19 +191,16 @@ func (b *breakGlass) act(ctx context.Context, st state, c *custody.Custody, shar
 		return errors.Join(err, failed)
 	}
 	entry.Details["confirmed_by"] = by
-	if _, err := c.Audit.Append(ctx, entry); err != nil {
-		return err
-	}
-	if number != 0 { // it was shown on this host: whatever becomes of this, nobody is to use it again
-		err = c.VoidShare(number, time.Now())
-	}
-	if err == nil {
-		err = replaceAll(ctx, c, ca, holders, out)
-	}
+	err = c.Audit.Act(ctx, entry, time.Now, func() error {
+		if number != 0 { // it was shown on this host: whatever becomes of this, nobody is to use it again
+			if err := c.VoidShare(number, time.Now()); err != nil {
+				return err
+			}
+		}
+		return replaceAll(ctx, c, ca, holders, out)
+	})
 	if err != nil {
-		entry.Time, entry.Outcome, entry.Reason = time.Now(), audit.Failed, err.Error()
-		_, failed := c.Audit.Append(context.WithoutCancel(ctx), entry)
-		return errors.Join(err, failed)
+		return err
 	}
 	_, err = fmt.Fprintf(out, "confirmed by %s; start the appliance again\n", by)
 	return err

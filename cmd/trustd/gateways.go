@@ -209,14 +209,10 @@ func (d *daemon) strike(ctx context.Context, actor audit.Actor, name, motion str
 	if err != nil {
 		return "", err
 	}
-	entry := audit.Entry{Time: time.Now(), Actor: actor, Action: "gateway.strike", Subject: name, Order: motion, Outcome: audit.Granted}
-	if _, err := d.custody.Audit.Append(ctx, entry); err != nil {
+	entry := audit.Entry{Actor: actor, Action: "gateway.strike", Subject: name, Order: motion}
+	err = d.custody.Audit.Act(ctx, entry, time.Now, func() error { return d.registry.Strike(ctx, name, row.HeardAt) })
+	if err != nil {
 		return "", err
-	}
-	if err := d.registry.Strike(ctx, name, row.HeardAt); err != nil {
-		entry.Outcome, entry.Reason = audit.Failed, err.Error()
-		_, failed := d.custody.Audit.Append(context.WithoutCancel(ctx), entry)
-		return "", errors.Join(err, failed)
 	}
 	d.gateways.forget(name)
 	return "gateway " + name + " is off the list", nil

@@ -43,17 +43,13 @@ func (d *daemon) removeNode(r *http.Request, who audit.Actor) (any, error) {
 	if err := removable(nodes, in.Name); err != nil {
 		return nil, refusedNode(err)
 	}
-	entry := audit.Entry{Time: time.Now().UTC(), Actor: who, Action: "node.remove", Subject: in.Name, Outcome: audit.Granted}
+	entry := audit.Entry{Actor: who, Action: "node.remove", Subject: in.Name}
 	if entry.Details, err = d.logOf(r.Context(), in.Name); err != nil {
 		return nil, err
 	}
-	if _, err := d.custody.Audit.Append(r.Context(), entry); err != nil {
-		return nil, err
-	}
-	if err := d.custody.Leases.Forget(r.Context(), in.Name); err != nil {
-		entry.Outcome, entry.Reason = audit.Failed, err.Error()
-		_, failed := d.custody.Audit.Append(context.WithoutCancel(r.Context()), entry)
-		return nil, errors.Join(refusedNode(err), failed)
+	err = d.custody.Audit.Act(r.Context(), entry, time.Now, func() error { return d.custody.Leases.Forget(r.Context(), in.Name) })
+	if err != nil {
+		return nil, refusedNode(err)
 	}
 	return d.listNodes(r, who)
 }
