@@ -129,7 +129,7 @@ func passWithChecks(t *testing.T, mutants []mutant, options []string) {
 		tests[m.pkg] += "|" + m.test
 	}
 	for pkg, all := range tests {
-		if out, err := goTest(pkg, all[1:], options); err != nil {
+		if out, err := goTest(pkg, all[1:], "", options); err != nil {
 			t.Fatalf("%s: the tests don't pass as it is:\n%s", pkg, last(out))
 		}
 	}
@@ -156,7 +156,7 @@ func (m mutant) run(t *testing.T, options []string) string {
 			return err.Error()
 		}
 	}
-	out, err := goTest(m.pkg, m.test, append(slices.Clone(options), "-overlay", overlay))
+	out, err := goTest(m.pkg, m.test, " -overlay="+overlay, options)
 	switch {
 	case err == nil:
 		return "NOT NOTICED"
@@ -168,10 +168,11 @@ func (m mutant) run(t *testing.T, options []string) string {
 	return ""
 }
 
-func goTest(pkg, tests string, options []string) (string, error) {
+// goTest runs tests with further flags of go, which hold for programs that they build themselves too.
+func goTest(pkg, tests, flags string, options []string) (string, error) {
 	args := append([]string{"test", "-count=1", "-vet=off", "-timeout=5m", "-run", tests}, options...)
 	cmd := exec.Command("go", append(args, "./"+pkg)...)
-	cmd.Dir = ".."
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+flags)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
