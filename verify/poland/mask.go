@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"trustcore/internal/pesel"
 	"trustcore/verify/certificate"
 	"trustcore/verify/person"
 )
@@ -67,7 +68,7 @@ var begins = func() (table [256]bool) {
 func personal(text string, at int) (from, to int) {
 	if isDigit(text[at]) {
 		to = at + digits(text[at:])
-		if PESEL(text[at:to]) || person.Evident(text[at:to]) {
+		if pesel.Valid(text[at:to]) || person.Evident(text[at:to]) {
 			return at, to
 		}
 		return to, to

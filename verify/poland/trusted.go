@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"trustcore/internal/pesel"
 	"trustcore/verify/certificate"
 	"trustcore/verify/signature"
 	"trustcore/verify/trustlist"
@@ -122,7 +123,7 @@ func citizen(s *signature.Signature, seal *TrustedSeal) (*Person, string) {
 		return nil, noteNobody
 	case !seal.allows(form):
 		return nil, noteForm
-	case !PESEL(person.PESEL):
+	case !pesel.Valid(person.PESEL):
 		return nil, notePESEL
 	}
 	return person, ""

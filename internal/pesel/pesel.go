@@ -1,11 +1,12 @@
-package poland
+// Package pesel knows numbers of the Polish register of persons.
+package pesel
 
 import "time"
 
-// PESEL tells whether the text is a number of the Polish register of persons (art. 15 of the act on the register of the
+// Valid tells whether the text is a number of the Polish register of persons (art. 15 of the act on the register of the
 // population): eleven digits, of which the first six are a date, with the century in the month, and the last one checks the
 // others.
-func PESEL(text string) bool {
+func Valid(text string) bool {
 	const length = 11
 	if len(text) != length {
 		return false
