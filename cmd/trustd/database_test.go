@@ -225,11 +225,12 @@ func (w *world) spoil(file, how string) {
 	w.must(exec.CommandContext(w.t.Context(), "sh", "-c", command, file).Run())
 }
 
-// damageShows reports whether the watch has seen the damage, which takes it a second, and waits five for it.
+// damageShows reports whether the watch has read the damage, which takes it some seconds, and waits ten for it. That a write failed is not
+// enough: the page may be whole in the log beside the file, and be put back before anybody has read the file.
 func (w *world) damageShows(db *store.DB) bool {
 	w.t.Helper()
-	for last := time.Now().Add(5 * time.Second); time.Now().Before(last); <-time.After(10 * time.Millisecond) {
-		if db.Writable() != nil {
+	for last := time.Now().Add(10 * time.Second); time.Now().Before(last); <-time.After(10 * time.Millisecond) {
+		if errors.Is(db.Writable(), store.ErrDamaged) {
 			return true
 		}
 	}
