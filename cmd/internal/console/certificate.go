@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 )
 
@@ -17,15 +16,11 @@ func (c *Console) showCertificate(w http.ResponseWriter, r *http.Request, v view
 	ctx, cancel := reading(r)
 	defer cancel()
 	p, err := c.certificatePage(ctx, r.URL.Query().Get("id"))
-	switch {
-	case errors.Is(err, errNotThere):
-		c.nowhere(w, r, v)
-	case err != nil:
-		c.fault(w, r, err)
-	default:
-		p.frame = c.framed(r, v, "certificates", v.word("certificate-title", "Subject", masked(p.Certificate.Subject)))
-		c.render(w, r, v, http.StatusOK, "certificate", p)
+	if c.answered(w, r, v, err) {
+		return
 	}
+	p.frame = c.framed(r, v, "certificates", v.word("certificate-title", "Subject", masked(p.Certificate.Subject)))
+	c.render(w, r, v, http.StatusOK, "certificate", p)
 }
 
 // certificatePage reads a certificate. The error is errNotThere when there is none of that serial number.

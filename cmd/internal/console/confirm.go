@@ -84,6 +84,19 @@ type confirmPage struct {
 // errNotThere says that there is nothing of the name that was asked for.
 var errNotThere = errors.New("there is nothing of that name")
 
+// answered tells what came of a page that could not be read, if it could not: there is nothing of that name, or a fault.
+func (c *Console) answered(w http.ResponseWriter, r *http.Request, v view, err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, errNotThere):
+		c.nowhere(w, r, v)
+	default:
+		c.fault(w, r, err)
+	}
+	return true
+}
+
 // showConfirm asks whether an act is meant.
 func (c *Console) showConfirm(w http.ResponseWriter, r *http.Request, v view) {
 	ctx, cancel := reading(r)

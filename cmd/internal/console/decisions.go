@@ -17,12 +17,7 @@ func (c *Console) approve(w http.ResponseWriter, r *http.Request, v view) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	id := r.PostFormValue("order")
 	changed, err := c.orderChanged(r.Context(), id, r.PostFormValue(fieldShown), v)
-	switch {
-	case err != nil:
-		c.fault(w, r, err)
-		return
-	case changed:
-		c.tell(w, r, v, notice{Message: "notice-changed", Refused: true, Order: id, To: confirmPath("order-approve", id)})
+	if c.unseen(w, r, v, confirmPath("order-approve", id), changed, err) {
 		return
 	}
 	if err := c.cfg.Registry.Approve(r.Context(), v.Actor, id); err != nil {

@@ -25,16 +25,12 @@ func (c *Console) showKey(w http.ResponseWriter, r *http.Request, v view) {
 	ctx, cancel := reading(r)
 	defer cancel()
 	p, err := c.keyPage(ctx, r.URL.Query().Get("id"))
-	switch {
-	case errors.Is(err, errNotThere):
-		c.nowhere(w, r, v)
-	case err != nil:
-		c.fault(w, r, err)
-	default:
-		p.frame = c.framed(r, v, "keys", v.word("key-title", "Label", p.Key.Label))
-		p.Today = v.speech.day()
-		c.render(w, r, v, http.StatusOK, "key", p)
+	if c.answered(w, r, v, err) {
+		return
 	}
+	p.frame = c.framed(r, v, "keys", v.word("key-title", "Label", p.Key.Label))
+	p.Today = v.speech.day()
+	c.render(w, r, v, http.StatusOK, "key", p)
 }
 
 // keyPage reads a key with what it is used by. The error is errNotThere when there is none.

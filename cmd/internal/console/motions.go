@@ -83,12 +83,7 @@ func (c *Console) approveMotion(w http.ResponseWriter, r *http.Request, v view) 
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	id := r.PostFormValue("motion")
 	changed, err := c.motionChanged(r.Context(), id, r.PostFormValue(fieldShown), v)
-	switch {
-	case err != nil:
-		c.fault(w, r, err)
-		return
-	case changed:
-		c.tell(w, r, v, notice{Message: "notice-changed", Refused: true, Order: id, To: confirmPath("motion-approve", id)})
+	if c.unseen(w, r, v, confirmPath("motion-approve", id), changed, err) {
 		return
 	}
 	m, err := c.cfg.Motions.Approve(r.Context(), v.Actor, id)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"trustcore/cmd/internal/registry"
 )
@@ -74,4 +75,15 @@ func (c *Console) motionChanged(ctx context.Context, id, shown string, v view) (
 		return false, err
 	}
 	return !m.Own && (shown == "" || shown != m.shown()), nil
+}
+
+// unseen leads back to the page of a decision that is about something else by now.
+func (c *Console) unseen(w http.ResponseWriter, r *http.Request, v view, page string, changed bool, err error) bool {
+	switch {
+	case err != nil:
+		c.fault(w, r, err)
+	case changed:
+		c.tell(w, r, v, notice{Message: "notice-changed", Refused: true, To: page})
+	}
+	return changed || err != nil
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -28,15 +27,11 @@ func (c *Console) showTunnel(w http.ResponseWriter, r *http.Request, v view) {
 	ctx, cancel := reading(r)
 	defer cancel()
 	p, err := c.tunnelPage(ctx, r.URL.Query().Get("partner"), r.URL.Query().Get("site"))
-	switch {
-	case errors.Is(err, errNotThere):
-		c.nowhere(w, r, v)
-	case err != nil:
-		c.fault(w, r, err)
-	default:
-		p.frame = c.framed(r, v, "tunnels", v.word("tunnel-title", "Site", p.Tunnel.Site, "Partner", p.Tunnel.Partner))
-		c.render(w, r, v, http.StatusOK, "tunnel", p)
+	if c.answered(w, r, v, err) {
+		return
 	}
+	p.frame = c.framed(r, v, "tunnels", v.word("tunnel-title", "Site", p.Tunnel.Site, "Partner", p.Tunnel.Partner))
+	c.render(w, r, v, http.StatusOK, "tunnel", p)
 }
 
 // tunnelPage reads the tunnel of a site. The error is errNotThere when there is none.
